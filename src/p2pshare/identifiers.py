@@ -1,0 +1,85 @@
+"""Typed identifiers: parse, print, short form. Each is `bytes` of one fixed length, so it packs and hashes as such.
+
+`text` is lower-case hexadecimal, the one form used in JSON, URLs, logs and commands; `short` is what a
+person sees in a list. Ids that are meant to be read aloud (fingerprints) live in `envelope.card`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar, NamedTuple, Self
+
+DOMAIN_CIRCLE = b"p2pshare/v1/circle\x00"
+
+
+class FixedBytes(bytes):
+    """Bytes of one fixed length. Raises ValueError for any other length."""
+
+    length: ClassVar[int] = 0
+
+    def __new__(cls, raw: bytes) -> Self:
+        if len(raw) != cls.length:
+            raise ValueError(f"{cls.__name__} has {cls.length} bytes, not {len(raw)}")
+        return super().__new__(cls, raw)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the 2 * length hexadecimal digits of `text`. Raises ValueError."""
+        if len(text) != 2 * cls.length:
+            raise ValueError(f"{cls.__name__} has {2 * cls.length} hexadecimal digits, not {len(text)}")
+        return cls(bytes.fromhex(text))
+
+    @property
+    def text(self) -> str:
+        return self.hex()
+
+    @property
+    def short(self) -> str:
+        return self.hex()[:10]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.short})"
+
+    __str__ = __repr__
+
+
+class PartnerId(FixedBytes):
+    """An organisation: hash of the root keys of its first card; it never changes."""
+
+    length = 32
+
+
+class EnvelopeId(FixedBytes):
+    """Hash of an envelope's three signed digests; signatures are outside it."""
+
+    length = 32
+
+
+class KeyId(FixedBytes):
+    """Hash of one hybrid public key."""
+
+    length = 16
+
+
+class CircleId(FixedBytes):
+    """A named set of partners among whom ciphertext is carried."""
+
+    length = 16
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The id of the circle called `name` (both sides configure the same name)."""
+        return cls(hashlib.sha384(DOMAIN_CIRCLE + name.encode()).digest()[:16])
+
+
+class Epoch(FixedBytes):
+    """One life of a store; new at each start, so that no cursor outlives a restore."""
+
+    length = 16
+
+
+class ObjectKey(NamedTuple):
+    """One version of a STIX object: `(id, modified)`; `modified` as written, empty where the type has none."""
+
+    object_id: str
+    modified: str

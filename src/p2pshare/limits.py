@@ -1,0 +1,90 @@
+"""Every limit of the protocol, in one place: unit in the name, reason (and precedent) beside it.
+
+Two implementations that disagree on a number here will refuse each other's traffic, so each change is a
+change of the protocol. A test stands at each limit: at it, one below, one above.
+"""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# --- envelopes -------------------------------------------------------------------------------------
+ENVELOPE_BYTES_MAX = 16 * MIB  # one envelope on the wire; a body must fit in memory a few times over
+CORE_BYTES_MAX = 4 * KIB  # the signed header is a dozen small fields; 300 bytes in practice
+SLOTS_MAX = 1024  # wrapped keys in one envelope: 1.2 MB and 100 ms of HPKE at the limit
+INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bounds memory at intake
+ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
+FRAME_OBJECTS_MAX = 1024  # objects in one frame: bounds what one transaction step holds in memory
+OBJECTS_PER_BUNDLE_MAX = 200_000  # objects in one input bundle; a larger input is split by its author
+ENVELOPE_OBJECTS_TARGET = 10_000  # a publication is split into envelopes of this many objects
+ENVELOPE_PAYLOAD_BYTES_TARGET = 8 * MIB  # ... or this many compressed bytes, whichever comes first
+PADDING_FLOOR_BYTES = 256  # below this every payload looks the same (Padme grows from here)
+TTL_SECONDS_BY_CLASS = {  # ttl class -> seconds it is carried; a closed set so that shards stay few
+    1: 86_400,
+    2: 7 * 86_400,
+    3: 30 * 86_400,
+    4: 90 * 86_400,
+    5: 365 * 86_400,
+    6: 730 * 86_400,
+}
+TTL_CLASS_BY_NAME = {"1d": 1, "7d": 2, "30d": 3, "90d": 4, "1y": 5, "2y": 6}
+TTL_CLASS_DEFAULT = 4
+
+# --- time ------------------------------------------------------------------------------------------
+FUTURE_DEFER_SECONDS = 600  # created further ahead than this: kept aside until its time comes
+FUTURE_REFUSE_SECONDS = 86_400  # created further ahead than this: refused
+EXPIRED_KEY_KEEP_SECONDS = 3_600  # an id outlives its expiry so that both sides compare the same set
+
+# --- cards -----------------------------------------------------------------------------------------
+CARD_BYTES_MAX = 128 * KIB  # eight hybrid root keys and their signatures take 58 KiB
+ROOT_KEYS_MAX = 8  # TUF roots in practice have 3 to 5
+CARD_LIFE_SECONDS_MAX = 400 * 86_400  # a year and a month to renew
+OPERATIONAL_LIFE_SECONDS = 30 * 86_400
+OPERATIONAL_OVERLAP_SECONDS = 60 * 86_400
+CARD_NAME_BYTES_MAX = 256
+CARD_URLS_MAX = 8
+CARD_URL_BYTES_MAX = 512
+CARD_REVOCATIONS_MAX = 64
+CARD_TLS_CERTIFICATES_MAX = 2  # two only while rotating
+TLS_CERTIFICATE_BYTES_MAX = 4 * KIB
+CARD_CHAIN_LENGTH_MAX = 256  # versions replayed at first contact
+
+# --- input -----------------------------------------------------------------------------------------
+INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked
+OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
+JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
+LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
+VALUE_BYTES_MAX = 8 * KIB  # one canonical value; the longest URL that browsers agree on is 2 KiB
+
+# --- transport -------------------------------------------------------------------------------------
+TLS_HANDSHAKE_SECONDS = 5  # a handshake takes 2 ms; five seconds is a bad satellite link
+TLS_HANDSHAKES_MAX = 64  # concurrent, all addresses: bounds memory before anyone is known
+TLS_HANDSHAKES_PER_ADDRESS_MAX = 8
+CONNECTIONS_PER_PARTNER_MAX = 4
+KEEPALIVE_SECONDS = 75  # above the usual 60 s of middleboxes' idle timers
+REQUEST_BYTES_MAX = 64 * KIB  # every route but the one that carries envelopes
+ENVELOPE_REQUEST_BYTES_MAX = 17 * MIB  # an envelope and its framing
+RESPONSE_BYTES_MAX = 4 * MIB  # a batch of bodies; a single larger envelope travels alone
+REQUEST_SECONDS_MAX = 60  # deadline of a handler
+BODY_RATE_BYTES_PER_SECOND_MIN = 8 * KIB  # a body that trickles slower than this is cut off
+SEND_PIECE_BYTES = 256 * KIB  # larger writes stall the loop under TLS
+
+# --- gossip ----------------------------------------------------------------------------------------
+ANNOUNCE_ITEMS_MAX = 512
+GET_IDS_MAX = 64
+IDS_PAGE_MAX = 1024  # keys in one page of an id list: 40 KiB
+WANT_ENTRIES_MAX = 50_000
+WANT_ENTRIES_PER_PEER_MAX = 10_000
+GHOSTS_PER_LINK_MAX = 10_000
+EAGER_PEERS_MAX = 8
+EAGER_BYTES_MAX = 64 * KIB
+BACKOFF_SECONDS_MIN = 1.0
+BACKOFF_SECONDS_MAX = 300.0
+HELLO_INTERVAL_SECONDS = 300.0
+CLOCK_SKEW_SECONDS_MAX = 3_600  # beyond it the sets of two stores cannot be compared
+
+# --- store -----------------------------------------------------------------------------------------
+GROUP_COMMIT_ROWS = 1_000  # FULL costs nothing from here on
+GROUP_COMMIT_SECONDS = 0.020
+FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL and checkpoint need room
