@@ -16,6 +16,7 @@ SLOTS_MAX = 1024  # wrapped keys in one envelope: 1.2 MB and 100 ms of HPKE at t
 INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bounds memory at intake
 ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
 FRAME_OBJECTS_MAX = 1024  # objects in one frame: bounds what one transaction step holds in memory
+FRAME_BYTES_MAX = 8 * MIB  # one frame, decompressed: what one step of intake holds in memory
 OBJECTS_PER_BUNDLE_MAX = 200_000  # objects in one input bundle; a larger input is split by its author
 ENVELOPE_OBJECTS_TARGET = 10_000  # a publication is split into envelopes of this many objects
 ENVELOPE_PAYLOAD_BYTES_TARGET = 8 * MIB  # ... or this many compressed bytes, whichever comes first
@@ -88,3 +89,11 @@ CLOCK_SKEW_SECONDS_MAX = 3_600  # beyond it the sets of two stores cannot be com
 GROUP_COMMIT_ROWS = 1_000  # FULL costs nothing from here on
 GROUP_COMMIT_SECONDS = 0.020
 FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL and checkpoint need room
+
+# --- control socket ----------------------------------------------------------------------------------
+CONTROL_FRAME_BYTES_MAX = 64 * MIB  # a publication already read and compressed; local, permitted users only
+CONTROL_CONNECTIONS_MAX = 16  # commands at once
+CONTROL_REQUEST_SECONDS_MAX = 60  # from connecting to the end of the request
+CONTROL_LIFE_SIGN_SECONDS = 5  # how often a long operation shows that it lives
+CONTROL_SILENCE_SECONDS_MAX = 30  # after this long without a sign the command line gives up
+HOME_WAIT_SECONDS = 10  # how long a command waits for another one that holds the home folder

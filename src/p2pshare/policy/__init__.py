@@ -1,4 +1,4 @@
 """Who may have what
 
- the roster, audiences, admission, and the one gate for send, relay and exits.:Pure; answers are values, policy never raises for a refusal.
+the roster, audiences, admission, and the one gate for send, relay and exits.:Pure; answers are values, policy never raises for a refusal.
 """

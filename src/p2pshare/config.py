@@ -1,0 +1,331 @@
+"""The configuration: one TOML file in the home folder, read into frozen dataclasses.
+
+Every field is explained beneath it, with what too low and too high do. An unknown key, a wrong type or a
+value out of range is refused with file, line and the nearest known key; nothing is guessed. The same
+texts stand in `config/example.toml`; a test demands that no field is missing there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+
+from p2pshare.errors import ConfigError
+from p2pshare.identifiers import CircleId
+from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
+
+CONFIG_NAME = "config.toml"
+NAME_CHARACTERS_MAX = 64  # an organisation's name must fit a table's column
+ALIAS_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class GossipConfig:
+    """How envelopes spread from here."""
+
+    circles: tuple[str, ...] = ("main",)
+    """Circles that every link carries. Both sides must name a circle for it to pass. Empty: nothing is relayed."""
+
+    reconcile_seconds: int = 60
+    """Pause between comparisons with a partner while they find differences; doubles to 15 minutes while they
+    do not. Lower finds losses sooner and costs more requests; higher leaves a partner behind for longer."""
+
+    connect_timeout_seconds: int = 10
+    """How long a dial may take. Lower gives up on slow links; higher keeps dead partners in flight longer."""
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """What may leave, and what a SIEM may see."""
+
+    siem_red: bool = False
+    """Whether TLP:RED claims appear in the SIEM views. RED is for named persons: off unless you are sure."""
+
+    relay_strict: bool = False
+    """Whether TLP:AMBER+STRICT and TLP:RED may be carried, still sealed, by relays that cannot read them.
+    Off: they go only straight from here to their recipients, and a recipient without a link is refused."""
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """The local store."""
+
+    free_space_mib_min: int = 64
+    """Below this much free space (MiB) nothing new is acknowledged. Lower risks a store that cannot check-point."""
+
+    cache_mib: int = 64
+    """Page cache of the writing connection (MiB). Lower slows ingest of large stores; higher only takes memory."""
+
+
+@dataclass(frozen=True)
+class LimitsConfig:
+    """What one partner may ask of this node. Beyond it the partner is told to slow down (429), not punished."""
+
+    requests_per_second: int = 50
+    """Sustained requests of one partner. Lower slows catching up; higher lets one partner take more of the CPU."""
+
+    mib_per_second: int = 32
+    """Sustained bytes received from one partner (MiB/s)."""
+
+    envelopes_per_second: int = 200
+    """Sustained envelopes of one partner; each costs about a millisecond of verification."""
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """The local control socket."""
+
+    group: str = ""
+    """System group whose members may use the command line against the running daemon. Empty: only the
+    daemon's own user and root."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set. Built by `load_config`; the defaults are what `init` writes."""
+
+    name: str
+    """Your organisation's name as partners see it on the card: 1 to 64 printable characters."""
+
+    url: str
+    """Where partners reach this node: https://HOST:PORT. It stands on the card."""
+
+    listen: str = ""
+    """HOST:PORT to listen on. Empty: the host and port of `url`."""
+
+    ttl: str = "90d"
+    """How long a publication is carried by partners: 1d, 7d, 30d, 90d, 1y or 2y. Too short: a partner who
+    is down for longer misses it. Too long: stores keep what nobody needs. Claims have their own validity."""
+
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Named lists of partners (aliases) that `publish --to` accepts."""
+
+    gossip: GossipConfig = field(default_factory=GossipConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        """(host, port) to bind; host may be an IPv6 address without brackets."""
+        return split_address(self.listen) if self.listen else url_address(self.url)
+
+    @property
+    def circle_ids(self) -> frozenset[CircleId]:
+        return frozenset(CircleId.of(name) for name in self.gossip.circles)
+
+    @property
+    def free_space_bytes_min(self) -> int:
+        return self.store.free_space_mib_min * MIB
+
+
+RANGES: dict[str, tuple[int, int]] = {
+    "gossip.reconcile_seconds": (1, 900),
+    "gossip.connect_timeout_seconds": (1, 60),
+    "store.free_space_mib_min": (1, 1_048_576),
+    "store.cache_mib": (2, 16_384),
+    "limits.requests_per_second": (1, 10_000),
+    "limits.mib_per_second": (1, 1_024),
+    "limits.envelopes_per_second": (1, 10_000),
+}
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[IPV6]:PORT` to (host, port). Raises ConfigError."""
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise ConfigError(f"'{text}' is not HOST:PORT", hint="for example 0.0.0.0:8443 or [::]:8443")
+    return host, int(port)
+
+
+def url_address(url: str) -> tuple[str, int]:
+    """(host, port) of `https://HOST[:PORT]`, default port 443. Raises ConfigError for anything else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 443
+    except ValueError:
+        parts, port = urlsplit(""), 0
+    if (
+        parts.scheme != "https"
+        or not parts.hostname
+        or parts.path not in ("", "/")
+        or parts.query
+        or "@" in parts.netloc
+    ):
+        raise ConfigError(
+            f"'{url}' is not a partner's address", hint="it looks like https://HOST:PORT, with no path"
+        )
+    return parts.hostname, port
+
+
+def load_config(path: Path) -> Config:
+    """Reads and checks the file at `path`. Raises ConfigError that names file, line and mend."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no configuration at {path}", hint="run `p2pshare init` first, or give --home"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="check the file's owner and mode"
+        ) from None
+    try:
+        text = raw.decode()
+        tree = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"{path} is not TOML: {error}", hint="mend the line, or compare with config/example.toml"
+        ) from None
+    return parse_config(tree, text, str(path))
+
+
+def parse_config(tree: dict[str, Any], text: str, where: str) -> Config:
+    """Checks a parsed TOML tree; `text` and `where` are for the error's line and file. Raises ConfigError."""
+    _refuse_unknown_keys(Config, tree, (), text, where)
+    try:
+        config = msgspec.convert(tree, Config, strict=True)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$")
+        key = path.rstrip("`").lstrip(".")
+        raise ConfigError(
+            f"{_place(where, text, tuple(key.split('.')))}: {key or 'the file'}: {message.lower()}",
+            hint="config/example.toml explains every field",
+        ) from None
+    _check_values(config, text, where)
+    return config
+
+
+def _refuse_unknown_keys(
+    kind: type, tree: dict[str, Any], path: tuple[str, ...], text: str, where: str
+) -> None:
+    known = get_type_hints(kind)
+    for key, value in tree.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+            hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"
+            raise ConfigError(
+                f"{_place(where, text, (*path, key))}: unknown key '{'.'.join((*path, key))}'", hint=hint
+            )
+        if is_dataclass(known[key]) and isinstance(value, dict):
+            _refuse_unknown_keys(known[key], value, (*path, key), text, where)
+
+
+def _check_values(config: Config, text: str, where: str) -> None:
+    def refuse(key: str, message: str, hint: str) -> None:
+        raise ConfigError(f"{_place(where, text, tuple(key.split('.')))}: {key}: {message}", hint=hint)
+
+    if not config.name.strip() or len(config.name) > NAME_CHARACTERS_MAX or not config.name.isprintable():
+        refuse("name", "not a usable name", f"printable text of 1 to {NAME_CHARACTERS_MAX} characters")
+    if config.ttl not in TTL_CLASS_BY_NAME:
+        refuse("ttl", f"'{config.ttl}' is no ttl class", f"one of {', '.join(TTL_CLASS_BY_NAME)}")
+    try:
+        url_address(config.url)
+    except ConfigError as error:
+        refuse("url", error.message, error.hint)
+    try:
+        split_address(config.listen or "localhost:0")
+    except ConfigError as error:
+        refuse("listen", error.message, error.hint)
+    for section in fields(config):
+        part = getattr(config, section.name)
+        for item in fields(part) if is_dataclass(part) else ():
+            key = f"{section.name}.{item.name}"
+            low, high = RANGES.get(key, (0, 0))
+            if key in RANGES and not low <= getattr(part, item.name) <= high:
+                refuse(key, f"{getattr(part, item.name)} is out of range", f"from {low} to {high}")
+    for name in config.groups:
+        if not ALIAS_PATTERN.fullmatch(name):
+            refuse(
+                f"groups.{name}", "not a usable name", "letters, digits, dot, dash and underscore, at most 64"
+            )
+
+
+def _place(where: str, text: str, path: tuple[str, ...]) -> str:
+    """`FILE:LINE` of the last key of `path`, as well as a line search can tell; FILE alone otherwise."""
+    section, inside = ".".join(path[:-1]), ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.strip()
+        if stripped.startswith("["):
+            inside = stripped.strip("[] ")
+            if path and inside == ".".join(path):
+                return f"{where}:{number}"
+        elif inside == section and re.match(rf"[\"']?{re.escape(path[-1])}[\"']?\s*=", stripped):
+            return f"{where}:{number}"
+    return where
+
+
+def render_config(name: str, url: str, listen: str) -> str:
+    """The commented file that `init` writes: every field with its default and its explanation."""
+    values: dict[str, Any] = {"name": name, "url": url, "listen": listen}
+    lines = ["# p2pshare configuration. Every field is shown with its default; SIGHUP reloads it.", ""]
+    sections: list[str] = []
+    explained = field_explanations()
+    for key, (default, explanation) in explained.items():
+        section, _, leaf = key.rpartition(".")
+        if section and section not in sections:
+            sections.append(section)
+            lines += [f"[{section}]"]
+        if key == "groups":
+            continue
+        lines += [f"# {line}" for line in explanation.splitlines()]
+        value = values.get(key, default)
+        lines += [f"{leaf} = {_toml(value)}", ""]
+    lines += [
+        "[groups]",
+        *(f"# {line}" for line in explained["groups"][1].splitlines()),
+        '# hospitals = ["bravo", "charlie"]',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "[" + ", ".join(_toml(item) for item in value) + "]"
+
+
+def field_explanations() -> dict[str, tuple[Any, str]]:
+    """Dotted key -> (default, explanation), in file order; sections last, as TOML demands."""
+    plain: dict[str, tuple[Any, str]] = {}
+    nested: dict[str, tuple[Any, str]] = {}
+    for item in fields(Config):
+        kind = get_type_hints(Config)[item.name]
+        if is_dataclass(kind):
+            texts = _field_texts(kind)
+            for sub in fields(kind):
+                nested[f"{item.name}.{sub.name}"] = (sub.default, texts[sub.name])
+        else:
+            plain[item.name] = (item.default, _field_texts(Config)[item.name])
+    return plain | nested
+
+
+def _field_texts(kind: Any) -> dict[str, str]:
+    """The string literals beneath a dataclass's fields (they are not kept at run time: read the source)."""
+    import ast  # only `init`, `config check --explain` and tests come here
+    import inspect
+    import textwrap
+
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
+    texts: dict[str, str] = {}
+    name = ""
+    for node in body.body if isinstance(body, ast.ClassDef) else ():
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            texts[name] = inspect.cleandoc(str(node.value.value))
+            name = ""
+    return texts

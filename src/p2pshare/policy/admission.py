@@ -1,0 +1,70 @@
+"""What may come in and what may go out on a link: the same rule for both sides.
+
+A direct envelope travels once, from its author to a recipient. A relayed one travels on every link that
+carries its circle. Nothing else moves, so a filter that could be forgotten does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.policy.roster import Roster, RosterEntry
+
+
+@dataclass(frozen=True)
+class Admit:
+    """The envelope may be verified further and stored."""
+
+
+@dataclass(frozen=True)
+class RefuseEntry:
+    """The envelope must not come in; `reason` is counted."""
+
+    reason: str
+
+
+def admit(
+    *, mode: Mode, circle: CircleId, author: PartnerId, bearer: PartnerId | None, roster: Roster
+) -> Admit | RefuseEntry:
+    """Whether an envelope of `author`, handed over by the partner `bearer`, may come in.
+
+    Believes nothing but the TLS identity of `bearer`; signatures are checked after this, at more cost.
+    """
+    is_own = author == roster.own_id
+    entry = roster.get(author)
+    if entry is None and not is_own:
+        return RefuseEntry("author-unknown")
+    if entry is not None and entry.is_frozen:
+        return RefuseEntry("author-frozen")
+    if mode is Mode.DIRECT:
+        return Admit() if bearer == author else RefuseEntry("direct-from-another")
+    link = roster.get(bearer) if bearer is not None else None
+    if link is None or not carries(link, circle):
+        return RefuseEntry("circle-not-on-link")
+    return Admit()
+
+
+def carries(link: RosterEntry, circle: CircleId) -> bool:
+    """Whether relayed envelopes of `circle` may pass this link."""
+    return link.has_link and circle in link.circles
+
+
+def may_leave(
+    *,
+    mode: Mode,
+    circle: CircleId,
+    link: RosterEntry,
+    is_own: bool,
+    direct_recipients: Collection[PartnerId] = (),
+) -> bool:
+    """Whether an envelope we hold may be offered or handed to the partner at the end of `link`.
+
+    `direct_recipients` are the partners still awaited in the outbox; it only matters for direct envelopes,
+    which only their author hands over, and only to those.
+    """
+    if mode is Mode.DIRECT:
+        return is_own and link.has_link and link.partner_id in direct_recipients
+    return carries(link, circle)

@@ -1,0 +1,49 @@
+"""The one gate: which marking may pass which exit. A literal table; everything that leaves asks it.
+
+TLP 2.0 (FIRST, 2022): RED for the eyes of named recipients only; AMBER+STRICT for the recipients'
+organisations; AMBER also for their clients; GREEN for the community; CLEAR for anyone. Anything unmarked
+or unknown counts as RED on receipt and cannot be sent at all (`intel.marking`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from p2pshare.intel.marking import Tlp
+
+
+class Exit(Enum):
+    """A way by which content, sealed or plain, leaves this node."""
+
+    NAMED = "named partners"
+    GROUP = "a named group"
+    EVERYONE = "all partners, unnamed"
+    RELAY = "sealed, through partners who cannot read it"
+    SIEM = "views, exports and feeds for the own organisation's tools"
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """The operator's two opt-ins (`[policy]` in the configuration)."""
+
+    siem_red: bool = False
+    relay_strict: bool = False
+
+
+PASSES: dict[Tlp, frozenset[Exit]] = {
+    Tlp.RED: frozenset({Exit.NAMED}),
+    Tlp.AMBER_STRICT: frozenset({Exit.NAMED, Exit.GROUP, Exit.SIEM}),
+    Tlp.AMBER: frozenset({Exit.NAMED, Exit.GROUP, Exit.RELAY, Exit.SIEM}),
+    Tlp.GREEN: frozenset({Exit.NAMED, Exit.GROUP, Exit.EVERYONE, Exit.RELAY, Exit.SIEM}),
+    Tlp.CLEAR: frozenset({Exit.NAMED, Exit.GROUP, Exit.EVERYONE, Exit.RELAY, Exit.SIEM}),
+}
+
+
+def may_pass(tlp: Tlp, exit_: Exit, settings: GateSettings = GateSettings()) -> bool:
+    """Whether content of this marking may take this exit."""
+    if exit_ is Exit.SIEM and tlp is Tlp.RED:
+        return settings.siem_red
+    if exit_ is Exit.RELAY and tlp in (Tlp.RED, Tlp.AMBER_STRICT):
+        return settings.relay_strict
+    return exit_ in PASSES[tlp]
