@@ -1,4 +1,4 @@
-"""The driver on the real clock and network
+"""The driver on the real clock and network: start, stop, signals, the control socket.
 
- start, stop, signals, the control socket.:Performs what the engine asks; holds no rule of its own.
+Performs what the engine asks; holds no rule of its own.
 """

@@ -1,0 +1,38 @@
+"""A few words with systemd, when it started us: sd_notify(3) and the watchdog's period.
+
+`Type=notify` waits for READY=1; a reload is RELOADING=1 with the monotonic clock and READY=1 again; the
+watchdog kills what does not ping. Elsewhere NOTIFY_SOCKET is unset and every call does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+
+def notify(state: str) -> None:
+    """Tells the service manager `state` (lines of KEY=VALUE). A manager that is gone is no error of ours."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # the abstract namespace: sd_notify(3)
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as connection:
+        try:
+            connection.sendto(state.encode(), address)
+        except OSError:
+            return
+
+
+def notify_reloading() -> None:
+    """Says that a reload began; `notify("READY=1")` ends it."""
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+
+def watchdog_seconds() -> float | None:
+    """How often the watchdog wants a ping (half its period), or None where none watches this process."""
+    period, watched = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not period.isdigit() or (watched and watched != str(os.getpid())):
+        return None
+    return int(period) / 2_000_000
