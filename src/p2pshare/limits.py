@@ -20,6 +20,7 @@ FRAME_BYTES_MAX = 8 * MIB  # one frame, decompressed: what one step of intake ho
 OBJECTS_PER_BUNDLE_MAX = 200_000  # objects in one input bundle; a larger input is split by its author
 ENVELOPE_OBJECTS_TARGET = 10_000  # a publication is split into envelopes of this many objects
 ENVELOPE_PAYLOAD_BYTES_TARGET = 8 * MIB  # ... or this many compressed bytes, whichever comes first
+PAYLOAD_FRAMES_MAX = 4096  # frames in one payload; ten in practice, each holds up to 1,024 objects
 PADDING_FLOOR_BYTES = 256  # below this every payload looks the same (Padme grows from here)
 TTL_SECONDS_BY_CLASS = {  # ttl class -> seconds it is carried; a closed set so that shards stay few
     1: 86_400,
@@ -50,6 +51,10 @@ CARD_REVOCATIONS_MAX = 64
 CARD_TLS_CERTIFICATES_MAX = 2  # two only while rotating
 TLS_CERTIFICATE_BYTES_MAX = 4 * KIB
 CARD_CHAIN_LENGTH_MAX = 256  # versions replayed at first contact
+CARD_CHAIN_BYTES_MAX = 4 * MIB  # a file of all versions: what one response may carry
+CARD_SIGN_KEYS_MAX = 8  # at one a month the oldest outlives every envelope of the default class
+CARD_KEM_KEYS_MAX = 2  # two only while rotating
+CARD_HINT_KEYS_MAX = 8  # as many as sign keys: a hint is found with the key of its time
 
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked

@@ -1,0 +1,267 @@
+"""Which cards are believed: a chain of versions that behaves like TUF root metadata (docs/card.md).
+
+Rules (the code cites the numbers):
+
+1. First contact: the chain begins at version 1, whose partner id is the hash of its own roots and threshold.
+   That the id is the right partner's is confirmed by a person (fingerprint or safety number), never here.
+2. Each version is signed by at least `threshold` of its own roots, and from version 2 on also by at least the
+   previous version's threshold of the previous version's roots. One key id counts once.
+3. Every signature present must hold and be of a root of either version: nothing in the file is unchecked.
+4. Version N+1 names the digest of version N's body.
+5. Only the newest version must be in its time; older ones are history.
+6. A version already known with another body, correctly signed, is a fork: proof that its owner (or a thief of
+   its roots) told two stories. The caller freezes the partner and keeps the proof.
+7. Going back to a known older version is a rollback and refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from p2pshare.envelope.card_format import (
+    DOMAIN_CARD,
+    CardBody,
+    DecodedCard,
+    OperationalKey,
+    Revocation,
+    decode_card,
+    decode_versions,
+    encode_versions,
+    partner_id_of,
+    signed_message,
+)
+from p2pshare.envelope.encoding import refusal
+from p2pshare.envelope.hybrid import VerifyKey
+from p2pshare.errors import AuthorError, PeerError
+from p2pshare.identifiers import KeyId, PartnerId
+from p2pshare.limits import FUTURE_DEFER_SECONDS
+
+__all__ = [
+    "Card",
+    "CardFork",
+    "DecodedCard",
+    "ForkProof",
+    "OperationalKey",
+    "Revocation",
+    "accept_first",
+    "accept_update",
+    "believe_chain",
+    "check_signatures",
+    "decode_card",
+    "fingerprint",
+    "parse_fingerprint",
+    "safety_number",
+    "verify_fork",
+]
+
+DOMAIN_FINGERPRINT = b"p2pshare/v1/fingerprint\x00"
+DOMAIN_SAFETY = b"p2pshare/v1/safety-number\x00"
+FINGERPRINT_CHARACTERS = 52
+CHECK_CHARACTERS = 4
+
+
+@dataclass(frozen=True)
+class Card(CardBody):
+    """A believed card: the newest version, with every version before it in `raw` (a `.p2pcard` file)."""
+
+    raw: bytes
+    version_raw: bytes
+    body_digest: bytes
+
+    def verify_key(self, key_id: KeyId, at: int) -> VerifyKey | None:
+        """The key for statements made at `at`; None when unknown, out of its time or revoked by then."""
+        revocation = self.revocation(key_id)
+        if revocation is not None and at >= revocation.since:
+            return None
+        for entry in self.sign_keys:
+            if entry.key.key_id == key_id and entry.is_valid(at):
+                return entry.key
+        return None
+
+    def revocation(self, key_id: KeyId) -> Revocation | None:
+        return next((entry for entry in self.revoked if entry.key_id == key_id), None)
+
+    def is_current(self, at: int) -> bool:
+        """Whether content may be sealed for this partner at `at`."""
+        return at < self.expires and self.kem_keys[0].is_valid(at)
+
+
+@dataclass(frozen=True)
+class ForkProof:
+    """Two versions of one number that both hold; each is a card file from version 1 on, so anyone can verify it."""
+
+    partner_id: PartnerId
+    version: int
+    known: bytes
+    other: bytes
+
+
+class CardFork(PeerError):
+    """Two cards of one version: the partner is frozen until a person has looked. Carries the proof."""
+
+    reason = "card-fork"
+
+    def __init__(self, proof: ForkProof) -> None:
+        super().__init__(f"partner {proof.partner_id.short} has two cards of version {proof.version}")
+        self.proof = proof
+
+
+def accept_first(raw: bytes, now: int) -> Card:
+    """The card of a partner not known before. Raises PeerError (rules 1 to 5)."""
+    card = believe_chain(raw)
+    _check_time(card, now)
+    return card
+
+
+def believe_chain(raw: bytes) -> Card:
+    """Rules 1 to 4 only: for one's own card, which may have to be renewed late, and for evidence. Raises PeerError."""
+    versions = decode_versions(raw)
+    first = versions[0].body
+    if first.version != 1:
+        raise refusal("card-gap", "first contact needs every version of the card, from 1 on")
+    if first.partner_id != partner_id_of(first.roots, first.threshold):
+        raise refusal("card-identity", "a card's partner id is not the hash of its roots")
+    _check_chain(None, versions)
+    return _believed(versions)
+
+
+def accept_update(current: Card, raw: bytes, now: int) -> Card:
+    """A later card of a known partner, as one version or several. Raises PeerError, CardFork (rules 2 to 7).
+
+    The same version with the same body gives `current` back.
+    """
+    versions = decode_versions(raw)
+    known = decode_versions(current.raw)
+    if any(version.body.partner_id != current.partner_id for version in versions):
+        raise refusal("card-other-partner", "a card is of another partner")
+    fresh = [version for version in versions if version.body.version > current.version]
+    for version in versions[: len(versions) - len(fresh)]:
+        _check_not_forked(known, version)
+    if versions[-1].body.version < current.version:
+        raise refusal("card-rollback", "a card is older than the one already known")
+    if not fresh:
+        return current
+    _check_chain(known[-1], fresh)
+    _check_time(fresh[-1].body, now)
+    return _believed([*known, *fresh])
+
+
+def verify_fork(proof: ForkProof, now: int) -> None:
+    """Anybody's check of a proof, without trust in who brought it. Raises PeerError when it proves nothing."""
+    for raw in (proof.known, proof.other):
+        versions = decode_versions(raw)
+        accept_first(
+            raw, min(now, versions[-1].body.expires - 1)
+        )  # an expired version is evidence all the same
+        newest = versions[-1].body
+        if (newest.partner_id, newest.version) != (proof.partner_id, proof.version):
+            raise refusal("not-a-fork", "the proof is about other cards")
+    if decode_card(proof.known).body_digest == decode_card(proof.other).body_digest:
+        raise refusal("not-a-fork", "both cards say the same")
+
+
+def check_signatures(card: DecodedCard, previous: DecodedCard | None) -> None:
+    """Rules 2 and 3. Raises PeerError `card-signature`, `bad-signature`, `card-threshold`."""
+    own = {root.key_id: root for root in card.body.roots}
+    before = {root.key_id: root for root in previous.body.roots} if previous else {}
+    message = signed_message(card.body_raw)
+    for key_id, signature in card.signatures:
+        root = own.get(key_id) or before.get(key_id)
+        if root is None:
+            raise refusal("card-signature", "a card is signed by a key that is no root of it")
+        root.verify(DOMAIN_CARD, message, signature)
+    signers = {key_id for key_id, _ in card.signatures}
+    if len(signers & own.keys()) < card.body.threshold:
+        raise refusal("card-threshold", "too few of a card's own roots signed it")
+    if previous and len(signers & before.keys()) < previous.body.threshold:
+        raise refusal("card-threshold", "too few roots of the previous card signed the next one")
+
+
+def _check_chain(previous: DecodedCard | None, versions: Sequence[DecodedCard]) -> None:
+    for version in versions:
+        if previous is not None:
+            is_next = version.body.version == previous.body.version + 1
+            if not is_next or version.body.previous != previous.body_digest:
+                raise refusal("card-gap", "a card does not follow the one before it")
+            if version.body.partner_id != previous.body.partner_id:
+                raise refusal("card-other-partner", "a card is of another partner")
+        check_signatures(version, previous)
+        previous = version
+
+
+def _check_not_forked(known: Sequence[DecodedCard], version: DecodedCard) -> None:
+    """Rule 6. `known` holds versions 1 to N in order."""
+    number = version.body.version
+    if known[number - 1].body_digest == version.body_digest:
+        return
+    history = known[: number - 1]
+    if number == 1 and version.body.partner_id != partner_id_of(version.body.roots, version.body.threshold):
+        raise refusal("card-identity", "a card's partner id is not the hash of its roots")
+    _check_chain(history[-1] if history else None, [version])
+    raise CardFork(
+        ForkProof(
+            version.body.partner_id,
+            number,
+            known=encode_versions([card.raw for card in known[:number]]),
+            other=encode_versions([*(card.raw for card in history), version.raw]),
+        )
+    )
+
+
+def _check_time(body: CardBody, now: int) -> None:
+    if now >= body.expires:
+        raise refusal("card-expired", "a card has expired")
+    if body.not_before > now + FUTURE_DEFER_SECONDS:
+        raise refusal("card-from-the-future", "a card begins in the future: compare the clocks")
+
+
+def _believed(versions: Sequence[DecodedCard]) -> Card:
+    newest = versions[-1]
+    raw = encode_versions([version.raw for version in versions])
+    return Card(**vars(newest.body), raw=raw, version_raw=newest.raw, body_digest=newest.body_digest)
+
+
+# --- for people ------------------------------------------------------------------------------------
+
+
+def fingerprint(partner_id: PartnerId) -> str:
+    """52 base32 characters and 4 check characters in groups of four, to be compared over the telephone."""
+    text = _base32(partner_id, FINGERPRINT_CHARACTERS) + _check_characters(partner_id)
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def parse_fingerprint(text: str) -> PartnerId:
+    """Case, blanks and dashes do not matter. Raises AuthorError `bad-fingerprint` (a slip, or not a fingerprint)."""
+    letters = "".join(text.split()).replace("-", "").upper()
+    error = AuthorError(
+        "this is not a fingerprint: a character is missing or mistyped",
+        hint="compare it group by group with `p2pshare card show` at the partner's",
+        reason="bad-fingerprint",
+    )
+    if len(letters) != FINGERPRINT_CHARACTERS + CHECK_CHARACTERS:
+        raise error
+    try:
+        partner_id = PartnerId(base64.b32decode(letters[:FINGERPRINT_CHARACTERS] + "===="))
+    except ValueError:
+        raise error from None
+    if fingerprint(partner_id).replace("-", "") != letters:
+        raise error
+    return partner_id
+
+
+def safety_number(a: PartnerId, b: PartnerId) -> str:
+    """60 digits in groups of five that are the same for (a, b) and (b, a)."""
+    digest = hashlib.sha512(DOMAIN_SAFETY + min(a, b) + max(a, b)).digest()
+    groups = (int.from_bytes(digest[start : start + 5], "big") % 100_000 for start in range(0, 60, 5))
+    return " ".join(f"{group:05d}" for group in groups)
+
+
+def _base32(raw: bytes, characters: int) -> str:
+    return base64.b32encode(raw).decode("ascii")[:characters]
+
+
+def _check_characters(partner_id: PartnerId) -> str:
+    return _base32(hashlib.sha384(DOMAIN_FINGERPRINT + partner_id).digest(), CHECK_CHARACTERS)

@@ -1,0 +1,97 @@
+"""TLS certificates: self-signed leaves that can vouch for nobody but themselves.
+
+The exact DER bytes stand in the partner's card and are the only trust anchor for that partner. A pinned
+certificate with CA:TRUE could mint a second identity that passes the handshake, so the card refuses it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from p2pshare.envelope.encoding import refusal
+from p2pshare.envelope.hybrid import Secret
+from p2pshare.limits import TLS_CERTIFICATE_BYTES_MAX
+
+CLOCK_TOLERANCE = timedelta(days=1)  # a partner's clock may be behind ours when it first sees the certificate
+
+
+@dataclass(frozen=True, slots=True)
+class TlsKey:
+    """A P-384 key and its certificate (DER)."""
+
+    certificate: bytes
+    _private: Secret = field(compare=False)
+
+    @classmethod
+    def generate(cls, name: str, now: int, days: int) -> TlsKey:
+        """A new key and a certificate for `days` days; `name` (1 to 64 characters) is shown to whoever connects."""
+        key = ec.generate_private_key(ec.SECP384R1())
+        private = key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return cls(_self_signed(key, name, now, days), Secret(private))
+
+    @classmethod
+    def from_secret(cls, secret: Secret, certificate: bytes) -> TlsKey:
+        """From the PKCS #8 DER key and its certificate. Raises ValueError when they do not belong together."""
+        key = serialization.load_der_private_key(secret.reveal(), password=None)
+        if x509.load_der_x509_certificate(certificate).public_key() != key.public_key():
+            raise ValueError("the TLS certificate is of another key")
+        return cls(certificate, secret)
+
+    def secret(self) -> Secret:
+        """The private key, PKCS #8 DER."""
+        return self._private
+
+
+def check_certificate(der: bytes) -> None:
+    """Raises PeerError `bad-certificate` unless `der` is one X.509 v3 certificate that says CA:FALSE."""
+    if len(der) > TLS_CERTIFICATE_BYTES_MAX:
+        raise refusal("bad-certificate", "a TLS certificate is too large")
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        raise refusal(
+            "bad-certificate", "a TLS certificate cannot be read or lacks basic constraints"
+        ) from None
+    if constraints.ca:
+        raise refusal("bad-certificate", "a TLS certificate could sign others (CA:TRUE)")
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, now: int, days: int) -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    start = datetime.fromtimestamp(now, UTC)
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    both_ends = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - CLOCK_TOLERANCE)
+        .not_valid_after(start + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(both_ends, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA384())
+    )
+    return certificate.public_bytes(serialization.Encoding.DER)

@@ -1,0 +1,189 @@
+"""The keys a partner holds, and how its card is first issued and issued again.
+
+Root keys (1 to 8, any `threshold` of them) say who the partner is and may be kept offline; operational keys
+do the daily work and are replaced by a new version of the card. This is also the one door to the kinds of keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from p2pshare.envelope.agreement import HintKey, HintPublicKey, KemKey, KemPublicKey
+from p2pshare.envelope.card import Card, accept_first, accept_update
+from p2pshare.envelope.card_format import (
+    NO_PREVIOUS,
+    CardBody,
+    Key,
+    OperationalKey,
+    Revocation,
+    is_good_name,
+    is_good_url,
+    partner_id_of,
+    sign_card,
+)
+from p2pshare.envelope.certificate import TlsKey
+from p2pshare.envelope.hybrid import Secret, SigningKey, VerifyKey
+from p2pshare.errors import AuthorError, KeyFileError
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import (
+    CARD_HINT_KEYS_MAX,
+    CARD_KEM_KEYS_MAX,
+    CARD_LIFE_SECONDS_MAX,
+    CARD_SIGN_KEYS_MAX,
+    CARD_TLS_CERTIFICATES_MAX,
+    CARD_URLS_MAX,
+    OPERATIONAL_LIFE_SECONDS,
+    OPERATIONAL_OVERLAP_SECONDS,
+    ROOT_KEYS_MAX,
+)
+
+__all__ = [
+    "HintKey",
+    "HintPublicKey",
+    "Identity",
+    "KemKey",
+    "KemPublicKey",
+    "OperationalKeys",
+    "Secret",
+    "SigningKey",
+    "TlsKey",
+    "VerifyKey",
+    "create_identity",
+    "generate_operational_keys",
+    "reissue_card",
+]
+
+_KEY_VALID_SECONDS = OPERATIONAL_LIFE_SECONDS + OPERATIONAL_OVERLAP_SECONDS
+_RETIRED_MAX = CARD_HINT_KEYS_MAX - 1  # older keys stand in nobody's copy of the card any more
+
+
+@dataclass(frozen=True, slots=True)
+class OperationalKeys:
+    """One set of daily keys: sign envelopes, unwrap content, find one's own wrap, speak TLS."""
+
+    sign: SigningKey
+    kem: KemKey
+    hint: HintKey
+    tls: TlsKey
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Everything a partner needs to act. `roots` is empty where they are kept offline; `retired` still opens."""
+
+    partner_id: PartnerId
+    roots: tuple[SigningKey, ...]
+    operational: OperationalKeys
+    card: Card
+    retired: tuple[OperationalKeys, ...] = ()
+
+
+def generate_operational_keys(partner_id: PartnerId, now: int) -> OperationalKeys:
+    """New daily keys; the certificate shows a short form of the partner id to whoever connects, no name."""
+    days = _KEY_VALID_SECONDS // 86_400
+    tls = TlsKey.generate(f"p2pshare {partner_id.short}", now, days)
+    return OperationalKeys(SigningKey.generate(), KemKey.generate(), HintKey.generate(), tls)
+
+
+def create_identity(
+    name: str, urls: Sequence[str], now: int, *, roots: int = 1, threshold: int = 1
+) -> Identity:
+    """New root keys, operational keys and card version 1. Raises AuthorError (`bad-name`, `bad-url`, `bad-threshold`)."""
+    _check_name_and_urls(name, urls)
+    if not 1 <= threshold <= roots <= ROOT_KEYS_MAX:
+        raise AuthorError(
+            f"the threshold must be 1 to {roots}, the roots 1 to {ROOT_KEYS_MAX}", reason="bad-threshold"
+        )
+    root_keys = tuple(SigningKey.generate() for _ in range(roots))
+    root_publics = tuple(key.verify_key for key in root_keys)
+    partner_id = partner_id_of(root_publics, threshold)
+    operational = generate_operational_keys(partner_id, now)
+    body = CardBody(
+        partner_id=partner_id,
+        version=1,
+        previous=NO_PREVIOUS,
+        not_before=now,
+        expires=now + CARD_LIFE_SECONDS_MAX,
+        roots=root_publics,
+        threshold=threshold,
+        sign_keys=(_dated(operational.sign.verify_key, now),),
+        kem_keys=(_dated(operational.kem.public, now),),
+        hint_keys=(_dated(operational.hint.public, now),),
+        tls_certificates=(operational.tls.certificate,),
+        name=name,
+        urls=tuple(urls),
+        revoked=(),
+    )
+    return Identity(partner_id, root_keys, operational, accept_first(sign_card(body, root_keys), now))
+
+
+def reissue_card(
+    identity: Identity,
+    now: int,
+    *,
+    name: str | None = None,
+    urls: Sequence[str] | None = None,
+    operational: OperationalKeys | None = None,
+    revoked: Sequence[Revocation] = (),
+) -> Identity:
+    """The next version of the card, with what is given changed and its life begun anew.
+
+    New `operational` keys go first and the old ones stay as long as the card has room; `revoked` is added.
+    Raises KeyFileError `roots-offline` when too few root keys are at hand, AuthorError for a bad name or address.
+    """
+    card = identity.card
+    chosen_name = card.name if name is None else name
+    chosen_urls = card.urls if urls is None else tuple(urls)
+    _check_name_and_urls(chosen_name, chosen_urls)
+    if len(identity.roots) < card.threshold:
+        raise KeyFileError(
+            f"a new card needs {card.threshold} root keys and {len(identity.roots)} are in the key file",
+            hint="bring the root keys that are kept offline",
+            reason="roots-offline",
+        )
+    body = CardBody(**{field: getattr(card, field) for field in CardBody.__dataclass_fields__})
+    body = replace(
+        body,
+        version=card.version + 1,
+        previous=card.body_digest,
+        not_before=now,
+        expires=now + CARD_LIFE_SECONDS_MAX,
+        name=chosen_name,
+        urls=chosen_urls,
+        revoked=tuple(sorted([*card.revoked, *revoked], key=lambda entry: entry.key_id)),
+    )
+    retired = identity.retired
+    if operational is not None:
+        body = _with_new_keys(body, operational, now)
+        retired = (identity.operational, *retired)[:_RETIRED_MAX]
+    updated = accept_update(card, sign_card(body, identity.roots), now)
+    return replace(identity, card=updated, operational=operational or identity.operational, retired=retired)
+
+
+def _with_new_keys(body: CardBody, keys: OperationalKeys, now: int) -> CardBody:
+    certificates = (keys.tls.certificate, *body.tls_certificates)
+    return replace(
+        body,
+        sign_keys=(_dated(keys.sign.verify_key, now), *body.sign_keys)[:CARD_SIGN_KEYS_MAX],
+        kem_keys=(_dated(keys.kem.public, now), *body.kem_keys)[:CARD_KEM_KEYS_MAX],
+        hint_keys=(_dated(keys.hint.public, now), *body.hint_keys)[:CARD_HINT_KEYS_MAX],
+        tls_certificates=certificates[:CARD_TLS_CERTIFICATES_MAX],
+    )
+
+
+def _dated(key: Key, now: int) -> OperationalKey[Key]:
+    return OperationalKey(key, now, now + _KEY_VALID_SECONDS)
+
+
+def _check_name_and_urls(name: str, urls: Sequence[str]) -> None:
+    if not is_good_name(name):
+        raise AuthorError(
+            "the name must have 1 to 256 bytes and no control or invisible characters", reason="bad-name"
+        )
+    if len(urls) > CARD_URLS_MAX or len(set(urls)) != len(urls) or not all(map(is_good_url, urls)):
+        raise AuthorError(
+            f"an address must look like https://host:port, at most {CARD_URLS_MAX} of them, none twice",
+            hint="no user, query or fragment in the address",
+            reason="bad-url",
+        )

@@ -1,0 +1,127 @@
+"""What an envelope carries: a small header and zstd frames of JSON (docs/envelope.md, "Payload").
+
+::
+
+    payload = [ {0 type, 1 created, 2 marking, 3 objects}, [frame (bin), ...] ]
+
+Each frame is one independent zstd frame (RFC 8878) of a JSON array of at most 1,024 STIX objects. Frames are
+inflated one by one against a budget, so that a whole payload is never in memory at once. Padding is laid
+around the payload here too, because both sides must agree on every byte of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import zstandard
+
+from p2pshare.envelope.encoding import Reader, pack, refusal
+from p2pshare.limits import (
+    ENVELOPE_BYTES_MAX,
+    INFLATED_BYTES_MAX,
+    PADDING_FLOOR_BYTES,
+    PAYLOAD_FRAMES_MAX,
+    ZSTD_WINDOW_BYTES_MAX,
+)
+
+HEADER_TEXT_BYTES_MAX = 32
+ZSTD_LEVEL = 3  # 92 bytes per indicator; level 10 gains 6 % and costs five times the CPU
+_ZSTD_MAGIC = (0xFD2FB528).to_bytes(4, "little")  # RFC 8878 section 3.1.1; skippable frames have another
+_LENGTH_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadHeader:
+    """`type` is "stix"; `marking` the most restrictive TLP inside, as text; `objects` how many the frames hold."""
+
+    type: str
+    created: int
+    marking: str
+    objects: int
+
+
+def encode_payload(header: PayloadHeader, frames: Sequence[bytes]) -> bytes:
+    """The payload of already compressed frames."""
+    return pack([{0: header.type, 1: header.created, 2: header.marking, 3: header.objects}, list(frames)])
+
+
+def decode_payload(raw: bytes) -> tuple[PayloadHeader, tuple[bytes, ...]]:
+    """The header and the frames, still compressed. Raises PeerError."""
+    reader = Reader(raw)
+    reader.array(2, 2)
+    reader.map(4)
+    reader.key(0)
+    kind = reader.text(1, HEADER_TEXT_BYTES_MAX)
+    reader.key(1)
+    created = reader.integer()
+    reader.key(2)
+    marking = reader.text(0, HEADER_TEXT_BYTES_MAX)
+    reader.key(3)
+    objects = reader.integer()
+    frames = tuple(reader.blob(1, ENVELOPE_BYTES_MAX) for _ in range(reader.array(0, PAYLOAD_FRAMES_MAX)))
+    reader.end()
+    if not (kind + marking).isascii() or not (kind + marking).isprintable():
+        raise refusal("malformed", "a payload's type or marking is not plain ASCII")
+    return PayloadHeader(kind, created, marking, objects), frames
+
+
+def compress_frame(json_array: bytes) -> bytes:
+    """One zstd frame that declares its size (a new compressor each time: they are not for two threads)."""
+    return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(json_array)
+
+
+def inflate_frame(frame: bytes, *, budget_bytes: int = INFLATED_BYTES_MAX) -> bytes:
+    """The JSON array in `frame`, never more than `budget_bytes`.
+
+    The frame's own statements are read before anything is inflated: the library's output limit is ignored
+    for a frame that declares its size (32 KB became 1 GiB). Raises PeerError `bad-frame`, `inflated-too-large`.
+    """
+    if frame[:4] != _ZSTD_MAGIC:
+        raise refusal("bad-frame", "a frame is not zstd")
+    try:
+        stated = zstandard.get_frame_parameters(frame)
+    except zstandard.ZstdError:
+        raise refusal("bad-frame", "a zstd frame's head is damaged") from None
+    if stated.content_size in (zstandard.CONTENTSIZE_UNKNOWN, zstandard.CONTENTSIZE_ERROR):
+        raise refusal("bad-frame", "a zstd frame does not declare its size")
+    if stated.content_size > budget_bytes or stated.window_size > max(ZSTD_WINDOW_BYTES_MAX, 1024):
+        raise refusal("inflated-too-large", "a zstd frame would inflate beyond the limit")
+    if stated.dict_id != 0:
+        raise refusal("bad-frame", "a zstd frame asks for a dictionary")
+    inflater = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+    try:
+        inflated = inflater.decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError:
+        raise refusal("bad-frame", "a zstd frame is damaged or more follows it") from None
+    if len(inflated) != stated.content_size:
+        raise refusal("bad-frame", "a zstd frame lies about its size")
+    return inflated
+
+
+# --- padding ---------------------------------------------------------------------------------------
+
+
+def padded_size(length: int) -> int:
+    """Padme (Nikitin et al., PURBs, PETS 2019): at most 12 % more, and O(log log n) bits of the length leak."""
+    if length <= PADDING_FLOOR_BYTES:
+        return PADDING_FLOOR_BYTES
+    exponent = length.bit_length() - 1
+    mask = (1 << (exponent - exponent.bit_length())) - 1
+    return (length + mask) & ~mask
+
+
+def pad(payload: bytes) -> bytes:
+    """u32 length (big endian) || payload || zeros up to the next Padme size."""
+    length = _LENGTH_BYTES + len(payload)
+    return len(payload).to_bytes(_LENGTH_BYTES, "big") + payload + bytes(padded_size(length) - length)
+
+
+def unpad(padded: bytes) -> bytes:
+    """The payload; length, size and every zero are checked, so one payload has one padded form. Raises PeerError."""
+    end = _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES], "big")
+    if len(padded) < PADDING_FLOOR_BYTES or end > len(padded) or padded_size(end) != len(padded):
+        raise refusal("bad-padding", "the padded length does not fit")
+    if padded.count(0, end) != len(padded) - end:
+        raise refusal("bad-padding", "the padding is not zero")
+    return padded[_LENGTH_BYTES:end]

@@ -1,0 +1,110 @@
+"""What a partner checks before it believes an envelope; relays make the very same checks.
+
+Numbered as in docs/envelope.md, "Order of checks" (cheap first):
+
+ 1. size            `envelope.decode_envelope`
+ 2. shape           `envelope.decode_envelope`
+ 3. core canonical  `envelope.decode_envelope`
+ 4. lengths         `envelope.decode_envelope`
+ 5. author known    the caller, who finds the card in its roster
+ 6. id unseen       the caller: an id counts as seen only once its envelope was verified, or a forged
+                    envelope could suppress the real one
+ 7. time window     `time_verdict`
+ 8. partner quota   the caller: counted against the author, not against who passed it on
+ 9. sign key        in the author's card, in its time when the envelope was created, not revoked
+10. Ed25519         the cheap half
+11. ML-DSA-87       the other half; both must hold
+Then it is stored and only then acknowledged. Opening is a separate step (`sealing.open_envelope`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from p2pshare.envelope.card import Card
+from p2pshare.envelope.encoding import refusal
+from p2pshare.envelope.envelope import DOMAIN_SIGNATURE, Core, DecodedEnvelope
+from p2pshare.envelope.hybrid import VerifyKey
+from p2pshare.identifiers import EnvelopeId
+from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS
+
+
+class TimeVerdict(Enum):
+    """Check 7: only CURRENT goes on; DEFERRED may be tried again when its time has come."""
+
+    CURRENT = "current"
+    DEFERRED = "deferred"
+    FROM_THE_FUTURE = "from-the-future"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEnvelope:
+    """An envelope that its author has signed, with the card it was verified against."""
+
+    decoded: DecodedEnvelope
+    author_card: Card
+
+    @property
+    def core(self) -> Core:
+        return self.decoded.core
+
+    @property
+    def envelope_id(self) -> EnvelopeId:
+        return self.decoded.envelope_id
+
+    @property
+    def wire(self) -> bytes:
+        return self.decoded.wire
+
+
+def time_verdict(core: Core, now: int) -> TimeVerdict:
+    """Check 7. Created over 10 minutes ahead: deferred; over a day ahead: refused; past its ttl: expired."""
+    if core.created > now + FUTURE_REFUSE_SECONDS:
+        return TimeVerdict.FROM_THE_FUTURE
+    if core.created > now + FUTURE_DEFER_SECONDS:
+        return TimeVerdict.DEFERRED
+    if core.expires <= now:
+        return TimeVerdict.EXPIRED
+    return TimeVerdict.CURRENT
+
+
+def check_time(core: Core, now: int) -> None:
+    """Check 7 as an error: PeerError `deferred`, `from-the-future` or `expired`."""
+    verdict = time_verdict(core, now)
+    if verdict is not TimeVerdict.CURRENT:
+        raise refusal(verdict.value, f"an envelope is refused for its time: {verdict.value}")
+
+
+def signing_key(core: Core, author_card: Card) -> VerifyKey:
+    """Check 9. Raises PeerError `unknown-key`, `revoked-key`, `wrong-author`.
+
+    Judged at the instant of creation, because an envelope outlives the key that signed it. A thief can
+    choose that instant, so a revocation also names the last good publication: nothing beyond it holds.
+    """
+    if core.author != author_card.partner_id:
+        raise refusal("wrong-author", "an envelope is of another author than the card")
+    revocation = author_card.revocation(core.key_id)
+    if revocation is not None:
+        last_good = (revocation.incarnation, revocation.sequence)
+        if core.created >= revocation.since or (core.incarnation, core.sequence) > last_good:
+            raise refusal("revoked-key", "an envelope is signed with a revoked key")
+    key = author_card.verify_key(core.key_id, core.created)
+    if key is None:
+        raise refusal(
+            "unknown-key", "an envelope is signed with a key that is not in the author's card at that time"
+        )
+    return key
+
+
+def verify_signatures(decoded: DecodedEnvelope, key: VerifyKey) -> None:
+    """Checks 10 and 11. Raises PeerError `bad-signature`."""
+    key.verify(DOMAIN_SIGNATURE, decoded.digests, decoded.signatures)
+
+
+def verify_envelope(decoded: DecodedEnvelope, author_card: Card, now: int) -> VerifiedEnvelope:
+    """Checks 7 and 9 to 11. The only way to a `VerifiedEnvelope`. Raises PeerError."""
+    check_time(decoded.core, now)
+    verify_signatures(decoded, signing_key(decoded.core, author_card))
+    return VerifiedEnvelope(decoded, author_card)

@@ -1,0 +1,277 @@
+"""The key file: everything secret a partner has, in one file that only its owner can read (docs/card.md, "Key file").
+
+::
+
+    file    = [magic "p2pk", 1, log2 of scrypt's N (0: no passphrase), salt, nonce, content (bin)]
+    content = SHA-384(keys)[:32] || keys, encrypted when there is a passphrase (AES-256-GCM, aad = all before it)
+    keys    = {0 partner id, 1 [root secret, ...], 2 [[sign, kem, hint, TLS key, TLS certificate], ...]}
+
+The first operational set is the newest. Reading refuses a file that others could read or change; writing replaces
+it atomically, so a crash leaves the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from p2pshare.envelope.card import Card, believe_chain
+from p2pshare.envelope.encoding import Reader, pack
+from p2pshare.envelope.hybrid import SIGNING_SECRET_BYTES
+from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey, TlsKey
+from p2pshare.errors import KeyFileError, PeerError
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_HINT_KEYS_MAX, ROOT_KEYS_MAX, TLS_CERTIFICATE_BYTES_MAX
+
+KEY_FILE_MAGIC = b"p2pk"
+FORMAT_VERSION = 1
+KEY_FILE_BYTES_MAX = 64 * 1024
+KEY_FILE_MODE = 0o600
+CARD_FILE_MODE = 0o644
+
+SCRYPT_LOG_N = 17  # 128 MiB and 0.4 s a guess (RFC 7914; OWASP's figure for r = 8, p = 1)
+SCRYPT_LOG_N_MAX = 20  # a file that asks for more than 1 GiB is damaged
+_SCRYPT_R = 8
+_SCRYPT_P = 1
+_SALT_BYTES = 16
+_NONCE_BYTES = 12
+_CHECKSUM_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMaterial:
+    """What stands in a key file: root keys (none when kept offline) and operational sets, the newest first."""
+
+    partner_id: PartnerId
+    roots: tuple[SigningKey, ...]
+    sets: tuple[OperationalKeys, ...]
+
+
+def write_key_file(
+    path: Path, identity: Identity, passphrase: Secret | None = None, *, scrypt_log_n: int = SCRYPT_LOG_N
+) -> None:
+    """Put the keys of `identity` at `path`, 0600, replacing what was there. Raises KeyFileError."""
+    sets = (identity.operational, *identity.retired)
+    keys = pack(
+        {
+            0: identity.partner_id,
+            1: [root.secret().reveal() for root in identity.roots],
+            2: [_pack_set(keys) for keys in sets],
+        }
+    )
+    content = hashlib.sha384(keys).digest()[:_CHECKSUM_BYTES] + keys
+    if passphrase is None:
+        raw = pack([KEY_FILE_MAGIC, FORMAT_VERSION, 0, b"", b"", content])
+    else:
+        salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
+        key = _passphrase_key(passphrase, salt, scrypt_log_n)
+        sealed = AESGCM(key).encrypt(nonce, content, _associated(scrypt_log_n, salt, nonce))
+        raw = pack([KEY_FILE_MAGIC, FORMAT_VERSION, scrypt_log_n, salt, nonce, sealed])
+    replace_file(path, raw, KEY_FILE_MODE)
+
+
+def write_card_file(path: Path, card: Card) -> None:
+    """Put every version of `card` at `path`, readable by all. Raises KeyFileError."""
+    replace_file(path, card.raw, CARD_FILE_MODE)
+
+
+def read_key_file(path: Path, passphrase: Secret | None = None) -> KeyMaterial:
+    """The keys at `path`. Raises KeyFileError (`key-file-missing`, `-symlink`, `-owner`, `-permissions`, `-damaged`,
+    `passphrase-missing`, `passphrase-wrong`).
+    """
+    raw = _read_private(path)
+    try:
+        return _decode_keys(_decode_content(path, raw, passphrase))
+    except (PeerError, ValueError):  # shape or key: the file was cut or changed
+        raise _damaged(path) from None
+
+
+def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = None) -> Identity:
+    """The identity from its key file and its card file. Raises KeyFileError.
+
+    The card may have expired: its owner must be able to renew it. After a crash between writing new keys and
+    the new card, the set that the card names is the one in use.
+    """
+    material = read_key_file(key_path, passphrase)
+    try:
+        card = believe_chain(_read_public(card_path))
+    except PeerError as error:
+        raise KeyFileError(
+            f"{card_path}: our own card is damaged ({error.reason})",
+            hint="restore the file from a backup, or from a partner",
+            reason="card-file-damaged",
+        ) from None
+    newest = card.sign_keys[0].key.key_id
+    in_use = [keys for keys in material.sets if keys.sign.key_id == newest]
+    if card.partner_id != material.partner_id or not in_use:
+        raise KeyFileError(
+            f"{key_path} and {card_path} do not belong together",
+            hint="restore both from the same backup",
+            reason="key-and-card-differ",
+        )
+    retired = tuple(keys for keys in material.sets if keys is not in_use[0])
+    return Identity(material.partner_id, material.roots, in_use[0], card, retired)
+
+
+def replace_file(path: Path, raw: bytes, mode: int) -> None:
+    """Write beside `path`, fsync, rename over it, fsync the folder. A link at `path` is replaced, not followed.
+
+    Raises KeyFileError `key-file-unwritable`.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(
+            beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)  # whatever the umask
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise KeyFileError(
+            f"{path}: cannot be written: {error.strerror}", reason="key-file-unwritable"
+        ) from None
+
+
+# --- the bytes -------------------------------------------------------------------------------------
+
+
+def _pack_set(keys: OperationalKeys) -> list[bytes]:
+    held = (keys.sign.secret(), keys.kem.secret(), keys.hint.secret(), keys.tls.secret())
+    return [*(secret.reveal() for secret in held), keys.tls.certificate]
+
+
+def _passphrase_key(passphrase: Secret, salt: bytes, log_n: int) -> bytes:
+    derivation = Scrypt(salt=salt, length=32, n=1 << log_n, r=_SCRYPT_R, p=_SCRYPT_P)
+    return derivation.derive(passphrase.reveal())
+
+
+def _associated(log_n: int, salt: bytes, nonce: bytes) -> bytes:
+    return pack([KEY_FILE_MAGIC, FORMAT_VERSION, log_n, salt, nonce])
+
+
+def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
+    """The keys, decrypted and their checksum verified."""
+    reader = Reader(raw)
+    reader.array(6, 6)
+    if reader.blob(4, 4) != KEY_FILE_MAGIC or reader.integer() != FORMAT_VERSION:
+        raise _damaged(path)
+    log_n = reader.integer(SCRYPT_LOG_N_MAX)
+    is_sealed = log_n > 0
+    salt = reader.blob(_SALT_BYTES * is_sealed, _SALT_BYTES * is_sealed)
+    nonce = reader.blob(_NONCE_BYTES * is_sealed, _NONCE_BYTES * is_sealed)
+    content = reader.blob(_CHECKSUM_BYTES, KEY_FILE_BYTES_MAX)
+    reader.end()
+    if is_sealed:
+        if passphrase is None:
+            raise KeyFileError(f"{path}: a passphrase is needed", reason="passphrase-missing")
+        try:
+            key = _passphrase_key(passphrase, salt, log_n)
+            content = AESGCM(key).decrypt(nonce, content, _associated(log_n, salt, nonce))
+        except InvalidTag:
+            raise KeyFileError(
+                f"{path}: wrong passphrase, or a damaged file", reason="passphrase-wrong"
+            ) from None
+    checksum, keys = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    if checksum != hashlib.sha384(keys).digest()[:_CHECKSUM_BYTES]:
+        raise _damaged(path)
+    return keys
+
+
+def _decode_keys(raw: bytes) -> KeyMaterial:
+    reader = Reader(raw)
+    reader.map(3)
+    reader.key(0)
+    partner_id = PartnerId(reader.blob(32, 32))
+    reader.key(1)
+    roots = tuple(
+        SigningKey.from_secret(_secret(reader, SIGNING_SECRET_BYTES))
+        for _ in range(reader.array(0, ROOT_KEYS_MAX))
+    )
+    reader.key(2)
+    sets = tuple(_decode_set(reader) for _ in range(reader.array(1, CARD_HINT_KEYS_MAX)))
+    reader.end()
+    return KeyMaterial(partner_id, roots, sets)
+
+
+def _decode_set(reader: Reader) -> OperationalKeys:
+    reader.array(5, 5)
+    sign = SigningKey.from_secret(_secret(reader, SIGNING_SECRET_BYTES))
+    kem = KemKey.from_secret(_secret(reader, 32))
+    hint = HintKey.from_secret(_secret(reader, 32))
+    private = Secret(reader.blob(1, 1024))
+    return OperationalKeys(
+        sign, kem, hint, TlsKey.from_secret(private, reader.blob(1, TLS_CERTIFICATE_BYTES_MAX))
+    )
+
+
+def _secret(reader: Reader, size: int) -> Secret:
+    return Secret(reader.blob(size, size))
+
+
+def _damaged(path: Path) -> KeyFileError:
+    return KeyFileError(
+        f"{path}: not a key file, or a damaged one",
+        hint="restore it from a backup",
+        reason="key-file-damaged",
+    )
+
+
+# --- the file --------------------------------------------------------------------------------------
+
+
+def _read_private(path: Path) -> bytes:
+    """The bytes at `path`, only if it is a regular file of ours that nobody else can touch."""
+    try:
+        # O_NONBLOCK: a named pipe must not make us wait; it is refused just below.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise KeyFileError(
+            f"{path}: no such file", hint="run `p2pshare init`", reason="key-file-missing"
+        ) from None
+    except OSError as error:
+        reason = "key-file-symlink" if path.is_symlink() else "key-file-unreadable"
+        raise KeyFileError(f"{path}: cannot be opened: {error.strerror}", reason=reason) from None
+    with os.fdopen(descriptor, "rb") as file:
+        _check_owner(path, os.fstat(descriptor))  # of the open file: the name may point elsewhere by now
+        raw = file.read(KEY_FILE_BYTES_MAX + 1)
+    if len(raw) > KEY_FILE_BYTES_MAX:
+        raise _damaged(path)
+    return raw
+
+
+def _check_owner(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise KeyFileError(f"{path}: not a regular file", reason="key-file-unreadable")
+    if status.st_uid != os.geteuid():
+        raise KeyFileError(f"{path}: belongs to another user", reason="key-file-owner")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise KeyFileError(
+            f"{path}: others can read or change it", hint=f"chmod 600 {path}", reason="key-file-permissions"
+        )
+
+
+def _read_public(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(CARD_CHAIN_BYTES_MAX + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path}: cannot be read: {error.strerror}", reason="card-file-missing") from None
