@@ -50,6 +50,7 @@ __all__ = [
     "accept_update",
     "believe_chain",
     "check_signatures",
+    "check_time",
     "decode_card",
     "fingerprint",
     "parse_fingerprint",
@@ -112,7 +113,7 @@ class CardFork(PeerError):
 def accept_first(raw: bytes, now: int) -> Card:
     """The card of a partner not known before. Raises PeerError (rules 1 to 5)."""
     card = believe_chain(raw)
-    _check_time(card, now)
+    check_time(card, now)
     return card
 
 
@@ -145,7 +146,7 @@ def accept_update(current: Card, raw: bytes, now: int) -> Card:
     if not fresh:
         return current
     _check_chain(known[-1], fresh)
-    _check_time(fresh[-1].body, now)
+    check_time(fresh[-1].body, now)
     return _believed([*known, *fresh])
 
 
@@ -211,7 +212,8 @@ def _check_not_forked(known: Sequence[DecodedCard], version: DecodedCard) -> Non
     )
 
 
-def _check_time(body: CardBody, now: int) -> None:
+def check_time(body: CardBody, now: int) -> None:
+    """Rule 5. Raises PeerError `card-expired`, `card-from-the-future`."""
     if now >= body.expires:
         raise refusal("card-expired", "a card has expired")
     if body.not_before > now + FUTURE_DEFER_SECONDS:

@@ -1,0 +1,181 @@
+"""What a file is and which checks it passes, told plainly: for `p2pshare verify FILE`, offline.
+
+Each check is made by the very function that intake uses; here a failure is written down instead of raised.
+A check that cannot be made (an envelope whose author's card is not at hand) is said to be `not made`,
+never passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from p2pshare.envelope.card import Card, believe_chain, check_time, fingerprint
+from p2pshare.envelope.card_format import CARD_MAGIC, VERSIONS_MAGIC, DecodedCard, decode_versions
+from p2pshare.envelope.envelope import ENVELOPE_MAGIC, Core, DecodedEnvelope, decode_envelope
+from p2pshare.envelope.verification import check_time as check_envelope_time
+from p2pshare.envelope.verification import signing_key, verify_signatures
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import PartnerId
+
+Facts = dict[str, str | int | list[str]]
+
+
+class Verdict(Enum):
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MADE = "not made"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One numbered check (docs/card.md, docs/envelope.md); `reason` is the refusal's code when it failed."""
+
+    number: int
+    name: str
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`kind` is "card", "envelope" or "unknown"; `identifier` a fingerprint or an envelope id, "" when unreadable."""
+
+    kind: str
+    identifier: str
+    facts: Facts
+    checks: tuple[Check, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """No check failed."""
+        return all(check.verdict is not Verdict.FAILED for check in self.checks)
+
+    @property
+    def is_complete(self) -> bool:
+        """Every check was made and passed."""
+        return all(check.verdict is Verdict.PASSED for check in self.checks)
+
+
+def kind_of(raw: bytes) -> str:
+    """ "card", "envelope" or "unknown", by the magic: an array head, a bin head of 4, four bytes."""
+    return {CARD_MAGIC: "card", VERSIONS_MAGIC: "card", ENVELOPE_MAGIC: "envelope"}.get(raw[3:7], "unknown")
+
+
+def inspect(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] = lambda _: None) -> Report:
+    """The report on a file's bytes; `find_card` gives the trusted card of an envelope's author, if there is one."""
+    kind = kind_of(raw)
+    if kind == "card":
+        return _inspect_card(raw, now)
+    if kind == "envelope":
+        return _inspect_envelope(raw, now, find_card)
+    return Report("unknown", "", {"bytes": len(raw)}, (Check(1, "shape", Verdict.FAILED, "unknown-kind"),))
+
+
+# Checks of a card, numbered as in docs/card.md.
+_CARD_SHAPE, _CARD_CHAIN, _CARD_TIME = (1, "shape"), (2, "signatures and chain"), (3, "time")
+
+
+def _inspect_card(raw: bytes, now: int) -> Report:
+    try:
+        newest = decode_versions(raw)[-1]
+    except PeerError as error:
+        return Report(
+            "card", "", {"bytes": len(raw)}, _failed_first(error, _CARD_SHAPE, _CARD_CHAIN, _CARD_TIME)
+        )
+    checks = (
+        Check(*_CARD_SHAPE, Verdict.PASSED),
+        _made(_CARD_CHAIN, lambda: believe_chain(raw)),
+        _made(_CARD_TIME, lambda: check_time(newest.body, now)),
+    )
+    return Report("card", fingerprint(newest.body.partner_id), _card_facts(newest, len(raw)), checks)
+
+
+def _card_facts(card: DecodedCard, size: int) -> Facts:
+    body = card.body
+    return {
+        "bytes": size,
+        "partner_id": body.partner_id.text,
+        "name": body.name,
+        "version": body.version,
+        "urls": list(body.urls),
+        "not_before": _iso(body.not_before),
+        "expires": _iso(body.expires),
+        "threshold": f"{body.threshold} of {len(body.roots)}",
+        "sign_keys": [entry.key.key_id.text for entry in body.sign_keys],
+        "revoked_keys": [entry.key_id.text for entry in body.revoked],
+    }
+
+
+# Checks of an envelope, numbered as in docs/envelope.md; 6 (unseen) and 8 (quota) belong to a store.
+_SHAPE, _AUTHOR, _TIME, _KEY, _SIGNATURES = (
+    (1, "size, shape, canonical form and lengths"),
+    (5, "author known"),
+    (7, "time window"),
+    (9, "sign key in the author's card"),
+    (10, "both signatures"),
+)
+
+
+def _inspect_envelope(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None]) -> Report:
+    try:
+        decoded = decode_envelope(raw)
+    except PeerError as error:
+        checks = _failed_first(error, _SHAPE, _AUTHOR, _TIME, _KEY, _SIGNATURES)
+        return Report("envelope", "", {"bytes": len(raw)}, checks)
+    shape = Check(*_SHAPE, Verdict.PASSED)
+    time = _made(_TIME, lambda: check_envelope_time(decoded.core, now))
+    card = find_card(decoded.core.author)
+    checks = (shape, *_author_checks(decoded, card, time))
+    return Report("envelope", decoded.envelope_id.text, _envelope_facts(decoded.core, card, len(raw)), checks)
+
+
+def _author_checks(decoded: DecodedEnvelope, card: Card | None, time: Check) -> tuple[Check, ...]:
+    if card is None:
+        unmade = [Check(*check, Verdict.NOT_MADE) for check in (_AUTHOR, _KEY, _SIGNATURES)]
+        return (unmade[0], time, *unmade[1:])
+    key = _made(_KEY, lambda: signing_key(decoded.core, card))
+    signatures = Check(*_SIGNATURES, Verdict.NOT_MADE)
+    if key.verdict is Verdict.PASSED:
+        signatures = _made(_SIGNATURES, lambda: verify_signatures(decoded, signing_key(decoded.core, card)))
+    return (Check(*_AUTHOR, Verdict.PASSED), time, key, signatures)
+
+
+def _envelope_facts(core: Core, card: Card | None, size: int) -> Facts:
+    return {
+        "bytes": size,
+        "author": core.author.text,
+        "author_name": card.name if card else "",
+        "key_id": core.key_id.text,
+        "incarnation": core.incarnation,
+        "sequence": core.sequence,
+        "circle": core.circle.text,
+        "mode": core.mode.name.lower(),
+        "created": _iso(core.created),
+        "expires": _iso(core.expires),
+        "slots": core.slots,
+        "body_bytes": core.body_bytes,
+    }
+
+
+def _made(check: tuple[int, str], make: Callable[[], object]) -> Check:
+    try:
+        make()
+    except PeerError as error:
+        return Check(*check, Verdict.FAILED, error.reason)
+    return Check(*check, Verdict.PASSED)
+
+
+def _failed_first(error: PeerError, first: tuple[int, str], *rest: tuple[int, str]) -> tuple[Check, ...]:
+    unmade = (Check(*check, Verdict.NOT_MADE) for check in rest)
+    return (Check(*first, Verdict.FAILED, error.reason), *unmade)
+
+
+def _iso(seconds: int) -> str:
+    """UTC; an instant no calendar holds is given as the number it is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
