@@ -62,6 +62,9 @@ OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
 JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
 VALUE_BYTES_MAX = 8 * KIB  # one canonical value; the longest URL that browsers agree on is 2 KiB
+PATTERN_OBSERVABLES_MAX = 1_000  # alternatives read from one pattern: bounds the claims of one object
+REFUSAL_EXAMPLES_MAX = 5  # shown for each reason: enough to find the mistake, too few to flood a screen
+EXAMPLE_CHARACTERS_MAX = 120  # of one example: fits a line of a terminal
 
 # --- transport -------------------------------------------------------------------------------------
 TLS_HANDSHAKE_SECONDS = 5  # a handshake takes 2 ms; five seconds is a bad satellite link
@@ -75,11 +78,24 @@ RESPONSE_BYTES_MAX = 4 * MIB  # a batch of bodies; a single larger envelope trav
 REQUEST_SECONDS_MAX = 60  # deadline of a handler
 BODY_RATE_BYTES_PER_SECOND_MIN = 8 * KIB  # a body that trickles slower than this is cut off
 SEND_PIECE_BYTES = 256 * KIB  # larger writes stall the loop under TLS
+TLS_SHUTDOWN_SECONDS = 2  # for the peer's goodbye; after it the connection is cut
+HEADER_SECONDS_MAX = 10  # from the first byte of a request's head to its last: one packet in practice
+HEADER_LINE_BYTES_MAX = 2 * KIB  # our longest line is the 81 characters of an envelope's path
+HEADER_FIELDS_MAX = 32  # our requests have 5, a browser's 15
+BODY_GRACE_SECONDS = 10  # before the slowest permitted rate begins to count
+LINGER_SECONDS = 2  # a refused body is read on for this long, so that its sender can read the refusal
+BUFFERED_BODIES_BYTES_MAX = 64 * MIB  # all request bodies over 64 KiB in memory at once, of all partners
+LARGE_BODIES_PER_PARTNER_MAX = 1  # of those at once: three other partners always find room
+STOP_SECONDS_MAX = 5  # requests in progress may end; then connections are cut
+CLIENT_IDLE_SECONDS = 60  # we close idle connections before the other side does at KEEPALIVE_SECONDS
+RETRY_AFTER_SECONDS_MAX = 300  # a partner who asks for a longer pause is asked again anyway
+REASON_BYTES_MAX = 64  # a reason code on the wire
 
 # --- gossip ----------------------------------------------------------------------------------------
 ANNOUNCE_ITEMS_MAX = 512
 GET_IDS_MAX = 64
 IDS_PAGE_MAX = 1024  # keys in one page of an id list: 40 KiB
+SHARDS_PER_LINK_MAX = 256  # circles times ttl classes in one hello: 42 circles are more than a person can run
 WANT_ENTRIES_MAX = 50_000
 WANT_ENTRIES_PER_PEER_MAX = 10_000
 GHOSTS_PER_LINK_MAX = 10_000
@@ -94,6 +110,14 @@ CLOCK_SKEW_SECONDS_MAX = 3_600  # beyond it the sets of two stores cannot be com
 GROUP_COMMIT_ROWS = 1_000  # FULL costs nothing from here on
 GROUP_COMMIT_SECONDS = 0.020
 FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL and checkpoint need room
+
+STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this
+STORE_LOG_BYTES = 32 * MIB  # the write-ahead log is moved into the file at this size at the latest
+STORE_CACHE_BYTES = 64 * MIB  # page cache of the writing connection unless configured
+STORE_CHUNK_OBJECTS = 8_192  # objects turned into rows at once: bounds memory, amortises the prefetch
+DEFERRED_ENTRIES_PER_PARTNER_MAX = 64  # envelopes of the near future: a wrong clock, not a way of life
+DEFERRED_BYTES_MAX = 64 * MIB  # all of them together
+FORK_EVIDENCE_PER_AUTHOR_MAX = 16  # forked pairs of one author that outlive their expiry: one is proof
 
 # --- control socket ----------------------------------------------------------------------------------
 CONTROL_FRAME_BYTES_MAX = 64 * MIB  # a publication already read and compressed; local, permitted users only

@@ -1,0 +1,351 @@
+"""The messages two nodes exchange, and the one way to write each of them (docs/gossip.md, "Messages").
+
+Rules this file keeps:
+
+1. A message is a MessagePack array of unsigned integers, bins, short texts and arrays of these: no map, no
+   float, no boolean, no extension. The order of the fields is the order of the dataclass.
+2. Re-encoding what was read gives the same bytes, or it is refused: there is no second form.
+3. Every list has a limit and every number a range; nothing is read that is larger than its route allows.
+4. A message says nothing about who sent it: that is known from TLS alone.
+
+`raw` is unbelieved; a decoded message has the right shape and is as unbelieved as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgpack
+
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
+from p2pshare.limits import (
+    ANNOUNCE_ITEMS_MAX,
+    ENVELOPE_BYTES_MAX,
+    GET_IDS_MAX,
+    IDS_PAGE_MAX,
+    REQUEST_BYTES_MAX,
+    SHARDS_PER_LINK_MAX,
+    TTL_SECONDS_BY_CLASS,
+)
+
+PROTOCOL_VERSION = 1
+INTEGER_MAX = (1 << 53) - 1  # what every language's numbers hold exactly
+KEY_BYTES = 40  # created (8, big endian) || envelope id (32)
+ROOT_BYTES = 16
+REASON_CHARACTERS_MAX = 64
+BODY_HEAD_BYTES = 36  # envelope id (32) || length (4, big endian); length 0 says "gone"
+MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What is compared as one set: the relayed envelopes of one circle and one ttl class."""
+
+    circle: CircleId
+    ttl_class: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRoot:
+    """How many keys a shard holds, and their fingerprint: equal on both sides means in sync."""
+
+    shard: Shard
+    count: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Who speaks: the life of its store, its last arrival, its clock (unix seconds), its card's version.
+
+    `shards` are those the link carries and that are not empty, in ascending order.
+    """
+
+    epoch: Epoch
+    lsn: int
+    clock: int
+    card_version: int
+    shards: tuple[ShardRoot, ...] = ()
+
+
+HelloAnswer = Hello
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceItem:
+    """An envelope that the announcer holds; `size` is its length on the wire in bytes."""
+
+    envelope_id: EnvelopeId
+    created: int
+    ttl_class: int
+    circle: CircleId
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """What arrived at the announcer after `from_lsn` up to and with `to_lsn`, as far as the link carries it.
+
+    Equal numbers mean a repair: items that a comparison found missing, in no order.
+    """
+
+    epoch: Epoch
+    from_lsn: int
+    to_lsn: int
+    items: tuple[AnnounceItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceAnswer:
+    """`want` are ids the announcer shall PUT, because its bodies cannot be fetched by dialling it."""
+
+    ack_lsn: int
+    want: tuple[EnvelopeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GetBodies:
+    """Asks for bodies, smallest first; the answer is a stream of `body_head` and bytes for each id."""
+
+    ids: tuple[EnvelopeId, ...]
+
+
+class PutVerdict(StrEnum):
+    """What became of a PUT envelope. HELD is said after COMMIT only; NO_ROOM is HTTP 507: try later."""
+
+    HELD = "held"
+    ALREADY_HELD = "already-held"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+    NO_ROOM = "no-room"
+
+
+@dataclass(frozen=True, slots=True)
+class PutAnswer:
+    """The verdict on an envelope, and the reason code when it was not taken."""
+
+    verdict: PutVerdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IdsRequest:
+    """Asks for the keys of a shard above `after` (a key, or empty to begin), at most `limit` of them."""
+
+    shard: Shard
+    after: bytes
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdsPage:
+    """Keys in ascending order. Without `has_more` the shard ends here."""
+
+    keys: tuple[bytes, ...]
+    has_more: bool
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def _pack(value: Any) -> bytes:
+    return bytes(msgpack.packb(value, use_bin_type=True))
+
+
+def encode_hello(message: Hello) -> bytes:
+    shards = [[one.shard.circle, one.shard.ttl_class, one.count, one.root] for one in message.shards]
+    return _pack([PROTOCOL_VERSION, message.epoch, message.lsn, message.clock, message.card_version, shards])
+
+
+def encode_announce(message: Announce) -> bytes:
+    items = [[one.envelope_id, one.created, one.ttl_class, one.circle, one.size] for one in message.items]
+    return _pack([message.epoch, message.from_lsn, message.to_lsn, items])
+
+
+def encode_announce_answer(message: AnnounceAnswer) -> bytes:
+    return _pack([message.ack_lsn, list(message.want)])
+
+
+def encode_get_bodies(message: GetBodies) -> bytes:
+    return _pack([list(message.ids)])
+
+
+def encode_put_answer(message: PutAnswer) -> bytes:
+    return _pack([message.verdict.value, message.reason])
+
+
+def encode_ids_request(message: IdsRequest) -> bytes:
+    return _pack([message.shard.circle, message.shard.ttl_class, message.after, message.limit])
+
+
+def encode_ids_page(message: IdsPage) -> bytes:
+    return _pack([list(message.keys), int(message.has_more)])
+
+
+def body_head(envelope_id: EnvelopeId, length: int) -> bytes:
+    """What precedes each body in the answer to `GetBodies`; `length` 0 means gone, and no bytes follow."""
+    return envelope_id + length.to_bytes(4, "big")
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+
+def decode_hello(raw: bytes) -> Hello:
+    """Raises PeerError `oversized`, `malformed`, `not-canonical` or `unknown-version`; so do all below."""
+    fields = _unpack(raw)
+    if fields and fields[0] != PROTOCOL_VERSION:
+        raise PeerError("a hello of a protocol version we do not speak", reason="unknown-version")
+    _, epoch, lsn, clock, card_version, shards = _exactly(fields, 6)
+    roots = tuple(_shard_root(one) for one in _list(shards, SHARDS_PER_LINK_MAX))
+    order = [(one.shard.circle, one.shard.ttl_class) for one in roots]
+    if any(left >= right for left, right in zip(order, order[1:], strict=False)):
+        raise _malformed("shards are not in ascending order")
+    return Hello(
+        Epoch(_blob(epoch, Epoch.length)), _integer(lsn), _integer(clock), _integer(card_version), roots
+    )
+
+
+def decode_announce(raw: bytes) -> Announce:
+    epoch, from_lsn, to_lsn, items = _exactly(_unpack(raw), 4)
+    first, last = _integer(from_lsn), _integer(to_lsn)
+    if first > last:
+        raise _malformed("an announcement runs backwards")
+    decoded = tuple(_announce_item(one) for one in _list(items, ANNOUNCE_ITEMS_MAX))
+    _require_distinct([one.envelope_id for one in decoded])
+    return Announce(Epoch(_blob(epoch, Epoch.length)), first, last, decoded)
+
+
+def decode_announce_answer(raw: bytes) -> AnnounceAnswer:
+    ack_lsn, want = _exactly(_unpack(raw), 2)
+    return AnnounceAnswer(_integer(ack_lsn), _ids(want, ANNOUNCE_ITEMS_MAX))
+
+
+def decode_get_bodies(raw: bytes) -> GetBodies:
+    (ids,) = _exactly(_unpack(raw), 1)
+    return GetBodies(_ids(ids, GET_IDS_MAX))
+
+
+def decode_put_answer(raw: bytes) -> PutAnswer:
+    verdict, reason = _exactly(_unpack(raw), 2)
+    if type(verdict) is not str or verdict not in set(PutVerdict):
+        raise _malformed("no such verdict")
+    if type(reason) is not str or not _is_reason(reason):
+        raise _malformed("no reason code")
+    return PutAnswer(PutVerdict(verdict), reason)
+
+
+def decode_ids_request(raw: bytes) -> IdsRequest:
+    circle, ttl_class, after, limit = _exactly(_unpack(raw), 4)
+    if type(after) is not bytes or len(after) not in (0, KEY_BYTES):
+        raise _malformed("a key has 40 bytes")
+    return IdsRequest(_shard(circle, ttl_class), after, _integer(limit, low=1, high=IDS_PAGE_MAX))
+
+
+def decode_ids_page(raw: bytes) -> IdsPage:
+    keys, has_more = _exactly(_unpack(raw), 2)
+    blobs = tuple(_blob(one, KEY_BYTES) for one in _list(keys, IDS_PAGE_MAX))
+    if any(left >= right for left, right in zip(blobs, blobs[1:], strict=False)):
+        raise _malformed("keys are not in ascending order")
+    page = IdsPage(blobs, bool(_integer(has_more, high=1)))
+    if page.has_more and not page.keys:
+        raise _malformed("an empty page that promises more would never end")
+    return page
+
+
+def decode_body_head(raw: bytes) -> tuple[EnvelopeId, int]:
+    """(id, length in bytes); length 0 means gone."""
+    if len(raw) != BODY_HEAD_BYTES:
+        raise _malformed("a body's head has 36 bytes")
+    length = int.from_bytes(raw[32:], "big")
+    if length > ENVELOPE_BYTES_MAX:
+        raise PeerError("a body is too large", reason="oversized")
+    return EnvelopeId(raw[:32]), length
+
+
+def _malformed(message: str) -> PeerError:
+    """Never repeats the input."""
+    return PeerError(message, reason="malformed")
+
+
+def _unpack(raw: bytes) -> list[Any]:
+    """The array in `raw`, whose canonical form `raw` is."""
+    if len(raw) > MESSAGE_BYTES_MAX:
+        raise PeerError("a message is too large", reason="oversized")
+    try:
+        value = msgpack.unpackb(raw, max_map_len=0, max_ext_len=0, max_array_len=IDS_PAGE_MAX)
+        again = _pack(value)
+    except Exception:  # noqa: BLE001 the library raises eight classes; one boundary, and its text is not repeated
+        raise _malformed("not a message") from None
+    if again != raw:
+        raise PeerError("a message is not in canonical form", reason="not-canonical")
+    if type(value) is not list:
+        raise _malformed("a message is an array")
+    return value
+
+
+def _exactly(fields: Any, count: int) -> Sequence[Any]:
+    if type(fields) is not list or len(fields) != count:
+        raise _malformed(f"an array of {count} fields was expected")
+    return fields
+
+
+def _list(value: Any, most: int) -> Sequence[Any]:
+    if type(value) is not list or len(value) > most:
+        raise _malformed(f"an array of at most {most} was expected")
+    return value
+
+
+def _integer(value: Any, *, low: int = 0, high: int = INTEGER_MAX) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise _malformed("a number is out of range")
+    return value
+
+
+def _blob(value: Any, length: int) -> bytes:
+    if type(value) is not bytes or len(value) != length:
+        raise _malformed(f"a bin of {length} bytes was expected")
+    return value
+
+
+def _ids(value: Any, most: int) -> tuple[EnvelopeId, ...]:
+    ids = tuple(EnvelopeId(_blob(one, EnvelopeId.length)) for one in _list(value, most))
+    _require_distinct(ids)
+    return ids
+
+
+def _require_distinct(ids: Sequence[EnvelopeId]) -> None:
+    if len(set(ids)) != len(ids):
+        raise _malformed("an id occurs twice")
+
+
+def _shard(circle: Any, ttl_class: Any) -> Shard:
+    if type(ttl_class) is not int or ttl_class not in TTL_SECONDS_BY_CLASS:
+        raise _malformed("no such ttl class")
+    return Shard(CircleId(_blob(circle, CircleId.length)), ttl_class)
+
+
+def _shard_root(value: Any) -> ShardRoot:
+    circle, ttl_class, count, root = _exactly(value, 4)
+    return ShardRoot(_shard(circle, ttl_class), _integer(count), _blob(root, ROOT_BYTES))
+
+
+def _announce_item(value: Any) -> AnnounceItem:
+    envelope_id, created, ttl_class, circle, size = _exactly(value, 5)
+    shard = _shard(circle, ttl_class)
+    return AnnounceItem(
+        EnvelopeId(_blob(envelope_id, EnvelopeId.length)),
+        _integer(created),
+        shard.ttl_class,
+        shard.circle,
+        _integer(size, low=1, high=ENVELOPE_BYTES_MAX),
+    )
+
+
+def _is_reason(text: str) -> bool:
+    return len(text) <= REASON_CHARACTERS_MAX and all(
+        one.isascii() and (one.isalnum() or one == "-") for one in text
+    )
