@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import msgpack
@@ -27,6 +28,7 @@ from p2pshare.limits import (
     ENVELOPE_BYTES_MAX,
     GET_IDS_MAX,
     IDS_PAGE_MAX,
+    REASON_BYTES_MAX,
     REQUEST_BYTES_MAX,
     SHARDS_PER_LINK_MAX,
     TTL_SECONDS_BY_CLASS,
@@ -36,7 +38,6 @@ PROTOCOL_VERSION = 1
 INTEGER_MAX = (1 << 53) - 1  # what every language's numbers hold exactly
 KEY_BYTES = 40  # created (8, big endian) || envelope id (32)
 ROOT_BYTES = 16
-REASON_CHARACTERS_MAX = 64
 BODY_HEAD_BYTES = 36  # envelope id (32) || length (4, big endian); length 0 says "gone"
 MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body
 
@@ -202,7 +203,7 @@ def decode_hello(raw: bytes) -> Hello:
     _, epoch, lsn, clock, card_version, shards = _exactly(fields, 6)
     roots = tuple(_shard_root(one) for one in _list(shards, SHARDS_PER_LINK_MAX))
     order = [(one.shard.circle, one.shard.ttl_class) for one in roots]
-    if any(left >= right for left, right in zip(order, order[1:], strict=False)):
+    if any(left >= right for left, right in pairwise(order)):
         raise _malformed("shards are not in ascending order")
     return Hello(
         Epoch(_blob(epoch, Epoch.length)), _integer(lsn), _integer(clock), _integer(card_version), roots
@@ -248,7 +249,7 @@ def decode_ids_request(raw: bytes) -> IdsRequest:
 def decode_ids_page(raw: bytes) -> IdsPage:
     keys, has_more = _exactly(_unpack(raw), 2)
     blobs = tuple(_blob(one, KEY_BYTES) for one in _list(keys, IDS_PAGE_MAX))
-    if any(left >= right for left, right in zip(blobs, blobs[1:], strict=False)):
+    if any(left >= right for left, right in pairwise(blobs)):
         raise _malformed("keys are not in ascending order")
     page = IdsPage(blobs, bool(_integer(has_more, high=1)))
     if page.has_more and not page.keys:
@@ -346,6 +347,6 @@ def _announce_item(value: Any) -> AnnounceItem:
 
 
 def _is_reason(text: str) -> bool:
-    return len(text) <= REASON_CHARACTERS_MAX and all(
+    return len(text) <= REASON_BYTES_MAX and all(
         one.isascii() and (one.isalnum() or one == "-") for one in text
     )
