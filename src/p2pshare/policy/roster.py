@@ -28,7 +28,7 @@ class RosterEntry:
 
     def is_usable(self, now: int) -> bool:
         """Whether envelopes may be sealed for it at `now` (unix seconds)."""
-        return not self.is_frozen and self.card.not_before <= now < self.card.expires
+        return not self.is_frozen and self.card.is_current(now)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,27 @@
+"""What every format is: a name and a function from the store to pieces of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.store.interface import StoreReading
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What an export holds: active observables of `type` (None: all) that the gate lets pass."""
+
+    now_us: int
+    tlp_max: Tlp
+    type: str | None = None
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. `render` yields pieces of the output in order; joined they are the file."""
+
+    name: str
+    explanation: str
+    render: Callable[[StoreReading, Selection], Iterator[bytes]]

@@ -1,0 +1,24 @@
+"""A plain list: one active value a line, in order of arrival, for firewalls, proxies and resolvers.
+
+Canonical values hold no control characters (`intel.observable`), so a value can never begin a line of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from p2pshare.export.interface import Format, Selection
+from p2pshare.store.interface import StoreReading
+
+LINES_PER_PIECE = 4_096  # some 100 KiB a write: larger ones only take memory
+
+
+def render(store: StoreReading, selection: Selection) -> Iterator[bytes]:
+    """The list in pieces of whole lines."""
+    values = store.values(selection.now_us, type=selection.type, tlp_max=selection.tlp_max)
+    while piece := [value for _, value in islice(values, LINES_PER_PIECE)]:
+        yield ("\n".join(piece) + "\n").encode()
+
+
+FORMAT = Format("list", "one active value a line", render)

@@ -1,0 +1,54 @@
+"""The parts of one partner's node, put together. Services and drivers are handed a Node; it has no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from p2pshare.config import CONFIG_NAME, Config, load_config
+from p2pshare.envelope.keys import Identity, Secret
+from p2pshare.errors import OperatorError
+from p2pshare.keyfile import read_identity
+from p2pshare.store.interface import Store
+from p2pshare.store.sqlite import open_store
+
+KEY_FILE_NAME = "identity.p2pkey"
+CARD_FILE_NAME = "card.p2pcard"
+STORE_NAME = "store.sqlite"
+LOCK_NAME = "lock"
+CONTROL_SOCKET_NAME = "run/control.sock"
+HOME_MODE = 0o750
+PRIVATE_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a service needs: where, how configured, who we are, what we hold."""
+
+    home: Path
+    config: Config
+    identity: Identity
+    store: Store
+
+
+def open_node(home: Path, *, passphrase: Secret | None = None) -> Node:
+    """Opens the node in `home` for writing; whoever calls holds the home lock.
+
+    Raises ConfigError, KeyFileError, StoreError, each with its hint.
+    """
+    config = load_config(home / CONFIG_NAME)
+    identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, passphrase=passphrase)
+    store = open_store(home / STORE_NAME, free_space_bytes_min=config.free_space_bytes_min)
+    return Node(home, config, identity, store)
+
+
+def close_node(node: Node) -> None:
+    """Checkpoints and closes the store."""
+    node.store.close()
+
+
+def require_home(home: Path) -> Path:
+    """`home` if p2pshare was initialised there. Raises OperatorError."""
+    if not (home / CONFIG_NAME).is_file():
+        raise OperatorError(f"no p2pshare home at {home}", hint="run `p2pshare init` first, or give --home")
+    return home

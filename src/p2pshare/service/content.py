@@ -1,0 +1,69 @@
+"""Content: a payload's frames, inflated and read into facts. Publishing and intake share it.
+
+What a partner publishes goes through the same reader as what it gets, so both stores agree on every value. Frames
+are read one at a time: however large a payload is when inflated, one frame of it is in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from p2pshare.envelope.payload import decode_payload, inflate_frame
+from p2pshare.errors import PeerError, ShareError
+from p2pshare.intel.extraction import extract
+from p2pshare.intel.marking import Tlp
+from p2pshare.limits import INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
+from p2pshare.store.interface import NewFrame
+
+PAYLOAD_STIX = "stix"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Content:
+    """Frames still to be read, and what reading them refused so far, by reason. Iterate once."""
+
+    frames: Iterable[bytes]
+    floor: Tlp
+    """No object in the frames counts as looser than this."""
+    refused: Counter[str] = field(default_factory=Counter)
+    objects: int = 0
+
+    def __iter__(self) -> Iterator[NewFrame]:
+        """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
+        budget_bytes = INFLATED_BYTES_MAX
+        for frame in self.frames:
+            try:
+                text = inflate_frame(frame, budget_bytes=budget_bytes)
+                budget_bytes -= len(text)
+                extraction = extract(text, floor=self.floor)
+            except ShareError as error:
+                self.refused[f"content-{error.reason}"] += 1
+                continue
+            except Exception as error:  # noqa: BLE001 - a bug of ours on one frame must not cost the batch
+                logger.error("a frame could not be read: %s", type(error).__name__)
+                self.refused["internal-error"] += 1
+                continue
+            self.refused.update(extraction.refusals.counts)
+            self.objects += len(extraction.objects)
+            if self.objects > OBJECTS_PER_BUNDLE_MAX:
+                self.refused["content-too-many-objects"] += 1
+                return
+            yield NewFrame(frame, extraction.objects)
+
+
+def open_content(payload: bytes) -> Content:
+    """The content of an opened payload. Raises PeerError: malformed, or of an unknown type."""
+    header, frames = decode_payload(payload)
+    if header.type != PAYLOAD_STIX:
+        raise PeerError("unknown payload type", reason="payload-type-unknown")
+    return Content(frames, _floor(header.marking))
+
+
+def _floor(marking: str) -> Tlp:
+    """The header's marking; one we do not know counts as the strictest."""
+    return Tlp.from_label(marking) or Tlp.RED

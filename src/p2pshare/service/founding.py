@@ -1,0 +1,49 @@
+"""Founding: a new home folder with keys, card, configuration and an empty store. Never touches an existing one."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+from p2pshare.config import CONFIG_NAME, parse_config, render_config
+from p2pshare.envelope.keys import Identity, Secret, create_identity
+from p2pshare.errors import OperatorError
+from p2pshare.keyfile import write_card_file, write_key_file
+from p2pshare.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
+from p2pshare.store.sqlite import open_store
+
+
+def found_home(
+    home: Path, *, name: str, url: str, listen: str, passphrase: Secret | None, now: int
+) -> Identity:
+    """Makes `home` with everything a node needs. Raises ConfigError for unusable values, OperatorError if it exists.
+
+    The configuration is written last: a folder without it is an unfinished founding that may be done again.
+    """
+    text = render_config(name, url, listen)
+    parse_config(tomllib.loads(text), text, "the new configuration")
+    if (home / CONFIG_NAME).exists() or (home / KEY_FILE_NAME).exists():
+        raise OperatorError(
+            f"{home} is a p2pshare home already", hint="choose another with --home", reason="home-exists"
+        )
+    try:
+        home.mkdir(mode=HOME_MODE, parents=True, exist_ok=True)
+        home.chmod(HOME_MODE)
+    except OSError as error:
+        raise OperatorError(
+            f"cannot make {home}: {error.strerror}", hint="check the folder above it"
+        ) from None
+    identity = create_identity(name, [url], now)
+    write_key_file(home / KEY_FILE_NAME, identity, passphrase)
+    write_card_file(home / CARD_FILE_NAME, identity.card)
+    open_store(home / STORE_NAME).close()
+    _write_durably(home / CONFIG_NAME, text)
+    return identity
+
+
+def _write_durably(path: Path, text: str) -> None:
+    with path.open("x") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,192 @@
+"""Intake: bytes that a partner handed over become an envelope we hold, or a refusal with its reason.
+
+The order of checks is trust.md's, cheap first, and each step believes only what the earlier ones proved:
+
+1. size and shape, canonical core       `envelope.decode_envelope`
+2. author known, mode and circle allowed `policy.admission`
+3. id unseen                             the store (and earlier in this batch)
+4. time window                           `envelope.verification`
+5. both signatures                       `envelope.verify_envelope`
+6. opened, when it is addressed to us; content read object by object
+7. one transaction for the whole batch; only then is anything acknowledged
+
+An id is never remembered before step 5: a forged copy must not suppress the true one. Content that cannot be
+read after step 5 is counted against its author, while the envelope itself stays held and is relayed: other
+recipients, or a later version of this program, may read it. A fault of ours on one envelope (a bug) refuses
+that envelope and spares the batch. Runs in the writer thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from p2pshare.envelope.card import Card
+from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
+from p2pshare.envelope.sealing import open_envelope
+from p2pshare.envelope.verification import (
+    TimeVerdict,
+    VerifiedEnvelope,
+    signing_key,
+    time_verdict,
+    verify_envelope,
+    verify_signatures,
+)
+from p2pshare.errors import OperatorError, PeerError
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.node import Node
+from p2pshare.policy.admission import RefuseEntry, admit
+from p2pshare.policy.roster import Roster
+from p2pshare.service.content import Content, open_content
+from p2pshare.service.partners import load_roster
+from p2pshare.store.interface import EnvelopeEntry, NewEnvelope, Opened
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Bytes as they came, and the partner (by its TLS identity) who handed them over."""
+
+    wire: bytes
+    bearer: PartnerId
+
+
+class Status(Enum):
+    """What became of an arrival. Every arrival gets exactly one."""
+
+    HELD = "held"
+    ALREADY_HELD = "already-held"
+    REFUSED = "refused"
+    DEFERRED = "deferred"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to one arrival; `envelope_id` is None when not even that could be read."""
+
+    status: Status
+    envelope_id: EnvelopeId | None
+    reason: str = ""
+    entry: EnvelopeEntry | None = None
+
+
+def take_in(node: Node, arrivals: Sequence[Arrival], now: int) -> list[Verdict]:
+    """Verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept."""
+    roster = load_roster(node)
+    decoded = [_decode(arrival) for arrival in arrivals]
+    with node.store.transaction():
+        seen = node.store.is_seen([one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)])
+        checked = [
+            one
+            if isinstance(one, Verdict)
+            else _check(node, roster, arrival, one, one.envelope_id in seen, now)
+            for arrival, one in zip(arrivals, decoded, strict=True)
+        ]
+        verdicts = _store(node, checked)
+        node.store.add_accounting(
+            (arrival.bearer, verdict.status.value, verdict.reason)
+            for arrival, verdict in zip(arrivals, verdicts, strict=True)
+        )
+    return verdicts
+
+
+def _store(node: Node, checked: Sequence[NewEnvelope | Verdict]) -> list[Verdict]:
+    """Stores what passed the checks; verdicts in order."""
+    passed = [one for one in checked if isinstance(one, NewEnvelope)]
+    stored = iter(node.store.add_envelopes(passed))
+    verdicts = []
+    for one in checked:
+        if isinstance(one, NewEnvelope):
+            outcome = next(stored)
+            status = Status.HELD if outcome.is_new else Status.ALREADY_HELD
+            one = Verdict(status, one.envelope_id, entry=outcome.entry)
+        verdicts.append(one)
+    for envelope in passed:
+        content = envelope.opened.frames if envelope.opened else None
+        if isinstance(content, Content) and content.refused:
+            node.store.count_refusals(envelope.core.author, content.refused)
+    return verdicts
+
+
+def _decode(arrival: Arrival) -> DecodedEnvelope | Verdict:
+    try:
+        return decode_envelope(arrival.wire)
+    except PeerError as error:
+        return Verdict(Status.REFUSED, None, error.reason)
+    except Exception:  # noqa: BLE001 - one boundary: a bug of ours must not cost the rest of the batch
+        logger.error("refused an envelope of %d bytes: internal-error while decoding", len(arrival.wire))
+        return Verdict(Status.REFUSED, None, "internal-error")
+
+
+def _check(
+    node: Node, roster: Roster, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool, now: int
+) -> NewEnvelope | Verdict:
+    """Steps 2 to 6 for one arrival."""
+    envelope_id = decoded.envelope_id
+    try:
+        return _check_believing_nothing(node, roster, arrival, decoded, is_seen, now)
+    except PeerError as error:
+        return Verdict(Status.REFUSED, envelope_id, error.reason)
+    except OperatorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see _decode
+        logger.error("refused envelope %s: internal-error (%s)", envelope_id.short, type(error).__name__)
+        return Verdict(Status.REFUSED, envelope_id, "internal-error")
+
+
+def _check_believing_nothing(
+    node: Node, roster: Roster, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool, now: int
+) -> NewEnvelope | Verdict:
+    core, envelope_id = decoded.core, decoded.envelope_id
+    admission = admit(
+        mode=core.mode, circle=core.circle, author=core.author, bearer=arrival.bearer, roster=roster
+    )
+    if isinstance(admission, RefuseEntry):
+        return Verdict(Status.REFUSED, envelope_id, admission.reason)
+    if is_seen:
+        return Verdict(Status.ALREADY_HELD, envelope_id)
+    time = time_verdict(core, now)
+    if time in (TimeVerdict.EXPIRED, TimeVerdict.FROM_THE_FUTURE):
+        return Verdict(Status.REFUSED, envelope_id, time.value)
+    card = _author_card(node, roster, core.author)
+    if time is TimeVerdict.DEFERRED:
+        verify_signatures(decoded, signing_key(core, card))
+        is_kept = node.store.defer(envelope_id, arrival.wire, arrival.bearer, core.created, now)
+        return Verdict(Status.DEFERRED if is_kept else Status.REFUSED, envelope_id, time.value)
+    verified = verify_envelope(decoded, card, now)
+    return NewEnvelope(
+        envelope_id=envelope_id,
+        core=core,
+        wire=arrival.wire,
+        from_partner=arrival.bearer,
+        received_at=now,
+        opened=_open(node, verified),
+    )
+
+
+def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:
+    entry = roster.get(author)
+    return entry.card if entry is not None else node.identity.card
+
+
+def _open(node: Node, verified: VerifiedEnvelope) -> Opened | None:
+    """The readable content, or None when it is not for us or its author made it unreadable (counted)."""
+    author = verified.core.author
+    try:
+        opened = open_envelope(node.identity, verified, verified.author_card)
+        if opened is None:
+            return None
+        return Opened(open_content(opened.payload), recipient_sequence=opened.recipient_sequence)
+    except PeerError as error:
+        logger.warning("content of %s by %s: %s", verified.envelope_id.short, author.short, error.reason)
+        node.store.count_refusals(author, {f"content-{error.reason}": 1})
+        return None
+
+
+def retry_deferred(node: Node, now: int) -> list[Verdict]:
+    """Takes in what was deferred and whose time has come."""
+    due = node.store.pop_deferred(now)
+    return take_in(node, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []

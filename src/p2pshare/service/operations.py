@@ -1,0 +1,135 @@
+"""The operations behind the commands: a literal table from name to function.
+
+The command line runs them in its own process when no daemon holds the home, and through the control socket when
+one does; both get the very dict that `--json` prints. Arguments come over a local socket from permitted users
+and are checked here all the same: a wrong type is refused, never believed. Only the daemon fills `links`, what
+it knows of each link.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from p2pshare.errors import AuthorError
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.marking import Tlp
+from p2pshare.limits import TTL_CLASS_BY_NAME
+from p2pshare.node import Node
+from p2pshare.service.lookup import look_up
+from p2pshare.service.overview import LinkState, partner_rows, status
+from p2pshare.service.partners import add_partner, describe, remove_partner
+from p2pshare.service.publishing import DraftPart, publish
+
+Arguments = Mapping[str, Any]
+Progress = Callable[[Mapping[str, Any]], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, and what the daemon has to look at again after it."""
+
+    run: Callable[[Node, Arguments, Progress], dict[str, Any]]
+    changes_roster: bool = False
+    publishes: bool = False
+
+
+def _argument(arguments: Arguments, name: str, kind: type[T], default: T | None = None) -> T:
+    """The argument called `name`. Raises AuthorError when it is missing or of another type."""
+    value = arguments.get(name, default)
+    if type(value) is not kind:
+        raise AuthorError(f"argument '{name}' is not a {kind.__name__}", reason="bad-argument")
+    return value
+
+
+def _names(arguments: Arguments, name: str) -> list[str]:
+    values = _argument(arguments, name, list, [])
+    if not all(type(value) is str for value in values):
+        raise AuthorError(f"argument '{name}' is not a list of text", reason="bad-argument")
+    return values
+
+
+def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    parts = [_draft_part(raw) for raw in _argument(arguments, "parts", list)]
+    ttl = _argument(arguments, "ttl", str, "") or node.config.ttl
+    if ttl not in TTL_CLASS_BY_NAME:
+        raise AuthorError(
+            f"'{ttl}' is no ttl class", hint=f"one of {', '.join(TTL_CLASS_BY_NAME)}", reason="bad-ttl"
+        )
+    report = publish(
+        node,
+        parts,
+        names=_names(arguments, "to"),
+        ttl_class=TTL_CLASS_BY_NAME[ttl],
+        is_dry_run=_argument(arguments, "dry_run", bool, False),
+        now=int(time.time()),
+        progress=lambda what, done, of: progress({"what": what, "done": done, "of": of}),
+    )
+    refuse = report.refuse
+    return {
+        "published": report.published,
+        "observables": report.observables,
+        "refused": report.refusals.to_json(),
+        "envelopes": [envelope_id.text for envelope_id in report.envelopes],
+        "recipients": sorted(report.recipients),
+        "skipped": [{"name": name, "reason": reason} for name, reason in sorted(report.skipped.items())],
+        "markings": sorted(report.markings),
+        "refusal": None
+        if refuse is None
+        else {"reason": refuse.reason, "message": refuse.message, "hint": refuse.hint},
+    }
+
+
+def _draft_part(raw: Any) -> DraftPart:
+    """A part as the command line packs it: [marking label, [frame, ...], objects]."""
+    if type(raw) is not list or len(raw) != 3 or type(raw[1]) is not list or type(raw[2]) is not int:
+        raise AuthorError("a part of the publication is malformed", reason="bad-argument")
+    if type(raw[0]) is not str or not all(type(frame) is bytes for frame in raw[1]):
+        raise AuthorError("a part of the publication is malformed", reason="bad-argument")
+    return DraftPart(Tlp.parse(raw[0]), tuple(raw[1]), raw[2])
+
+
+def _add_partner(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    added = add_partner(
+        node,
+        _argument(arguments, "card", bytes),
+        confirmed_fingerprint=_argument(arguments, "fingerprint", str),
+        alias=_argument(arguments, "alias", str, ""),
+        has_link=_argument(arguments, "has_link", bool, True),
+        now=int(time.time()),
+    )
+    return describe(added.entry) | {"safety_number": added.safety_number, "is_new": added.is_new}
+
+
+def _remove_partner(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return describe(remove_partner(node, _argument(arguments, "name", str)))
+
+
+def _links(arguments: Arguments) -> dict[PartnerId, LinkState]:
+    return {PartnerId.parse(text): LinkState(*state) for text, state in arguments.get("links", {}).items()}
+
+
+def _list_partners(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return {"partners": partner_rows(node, _links(arguments), int(time.time()))}
+
+
+def _status(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    is_running = "links" in arguments
+    return status(node, _links(arguments), is_running=is_running, now=int(time.time()))
+
+
+def _lookup(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return {"answers": look_up(node.store, _names(arguments, "values"), int(time.time()))}
+
+
+OPERATIONS: dict[str, Operation] = {
+    "lookup": Operation(_lookup),
+    "partner-add": Operation(_add_partner, changes_roster=True),
+    "partner-list": Operation(_list_partners),
+    "partner-remove": Operation(_remove_partner, changes_roster=True),
+    "publish": Operation(_publish, publishes=True),
+    "status": Operation(_status),
+}

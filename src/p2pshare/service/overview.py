@@ -1,0 +1,71 @@
+"""Overview: one screen that says who we are, whom we hear, what we hold and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.instants import format_instant
+from p2pshare.node import Node
+from p2pshare.policy.roster import RosterEntry
+from p2pshare.service.partners import describe, load_roster
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """What the running daemon knows of one link: a state word and how many envelopes wait for it."""
+
+    state: str
+    backlog: int = 0
+
+
+def partner_rows(node: Node, links: Mapping[PartnerId, LinkState], now: int) -> list[dict[str, Any]]:
+    """The partners, in alias order, with the state of their links (`stopped` while no daemon runs)."""
+    exchanges = node.store.last_exchanges()
+    circles = list(node.config.gossip.circles)
+    return [
+        describe(entry)
+        | {
+            "state": _state_word(entry, links, now),
+            "last_exchange": format_instant(_to_us(exchanges.get(entry.partner_id))),
+            "circles": circles if entry.has_link else [],
+            "backlog": links[entry.partner_id].backlog if entry.partner_id in links else 0,
+        }
+        for entry in load_roster(node)
+    ]
+
+
+def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: int) -> str:
+    if entry.is_frozen:
+        return "frozen"
+    if not entry.is_usable(now):
+        return "card-expired"
+    if not entry.has_link:
+        return "no-link"
+    return links[entry.partner_id].state if entry.partner_id in links else "stopped"
+
+
+def _to_us(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1_000_000
+
+
+def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool, now: int) -> dict[str, Any]:
+    """The JSON of `p2pshare status`."""
+    counts = node.store.counts()
+    return {
+        "partner_id": node.identity.partner_id.text,
+        "name": node.config.name,
+        "running": is_running,
+        "partners": partner_rows(node, links, now),
+        "envelopes": {
+            "held": counts.held,
+            "opened": counts.opened,
+            "relayed": counts.relayed,
+            "pending": counts.pending,
+        },
+        "observables": dict(sorted(counts.observables.items())),
+        "refused": dict(sorted(counts.refused.items())),
+        "forks": node.store.fork_count(),
+    }

@@ -1,0 +1,172 @@
+"""Partners: whose cards we trust. Adding one needs its fingerprint, confirmed by another way than the card.
+
+Every card in the store was accepted here by `envelope.card`, so reading the roster believes it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+from p2pshare.config import ALIAS_PATTERN
+from p2pshare.envelope.card import (
+    Card,
+    CardFork,
+    accept_first,
+    accept_update,
+    believe_chain,
+    fingerprint,
+    parse_fingerprint,
+    safety_number,
+)
+from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.node import Node
+from p2pshare.policy.roster import Roster, RosterEntry
+from p2pshare.store.interface import PartnerRow
+
+
+@dataclass(frozen=True)
+class AddedPartner:
+    """What `partner add` tells the person who added it."""
+
+    entry: RosterEntry
+    safety_number: str
+    is_new: bool
+
+
+@functools.lru_cache(maxsize=1024)
+def _stored_card(raw: bytes) -> Card:
+    """A card from our own store, checked once a process: it was accepted before, so its expiry is not judged."""
+    return believe_chain(raw)
+
+
+def load_roster(node: Node) -> Roster:
+    """The roster as the store has it now; cheap enough for every batch (cards are cached by their bytes)."""
+    return Roster.of(node.identity.partner_id, map(_entry_of, node.store.partners()), node.config.groups)
+
+
+def _entry_of(row: PartnerRow) -> RosterEntry:
+    return RosterEntry(
+        partner_id=row.partner_id,
+        alias=row.alias,
+        card=_stored_card(row.card),
+        has_link=row.has_link,
+        circles=frozenset(CircleId.of(name) for name in row.circles),
+        is_frozen=row.is_frozen,
+    )
+
+
+def add_partner(
+    node: Node, raw: bytes, *, confirmed_fingerprint: str, alias: str, has_link: bool, now: int
+) -> AddedPartner:
+    """Trusts the card in `raw` because a person confirmed its fingerprint.
+
+    Raises AuthorError (fingerprint unreadable, alias taken), PeerError (card malformed, expired or forged) and
+    RefusedError (fingerprint of someone else; the card is our own). A newer card of a known partner updates it.
+    """
+    expected = parse_fingerprint(confirmed_fingerprint)
+    card = accept_first(raw, now)
+    if card.partner_id != expected:
+        raise RefusedError(
+            "the card does not belong to that fingerprint",
+            hint="compare it with the partner over another channel than the one the card came by",
+            reason="fingerprint-mismatch",
+        )
+    if card.partner_id == node.identity.partner_id:
+        raise RefusedError(
+            "that is your own card", hint="give it to your partners, and add theirs here", reason="own-card"
+        )
+    roster = load_roster(node)
+    known = roster.get(card.partner_id)
+    if known is not None and card.body_digest != known.card.body_digest:
+        card = accept_update(known.card, raw, now)
+    chosen = _choose_alias(roster, card, alias or (known.alias if known else ""))
+    row = PartnerRow(
+        partner_id=card.partner_id,
+        alias=chosen,
+        card=card.raw,
+        card_version=card.version,
+        has_link=has_link,
+        circles=node.config.gossip.circles,
+        is_frozen=known.is_frozen if known else False,
+        added_at=now,
+    )
+    node.store.put_partner(row)
+    return AddedPartner(
+        _entry_of(row), safety_number(node.identity.partner_id, card.partner_id), known is None
+    )
+
+
+def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
+    """The wanted alias, or one made from the card's name. Raises AuthorError when unusable or taken."""
+    alias = (
+        wanted or re.sub(r"[^A-Za-z0-9._-]+", "-", card.name).strip("-._").lower() or card.partner_id.short
+    )
+    if not ALIAS_PATTERN.fullmatch(alias):
+        raise AuthorError(
+            f"'{alias}' is no usable alias", hint="letters, digits, dot, dash and underscore, at most 64"
+        )
+    holder = roster.by_name(alias)
+    if (holder is not None and holder.partner_id != card.partner_id) or alias in roster.groups:
+        raise AuthorError(
+            f"the name '{alias}' is taken", hint="give another one with --alias", reason="alias-taken"
+        )
+    return alias
+
+
+def remove_partner(node: Node, name: str) -> RosterEntry:
+    """Stops trusting a partner: its link, its outbox and its card go; what it wrote stays. Raises NotFoundError."""
+    entry = find_partner(node, name)
+    node.store.remove_partner(entry.partner_id)
+    return entry
+
+
+def find_partner(node: Node, name: str) -> RosterEntry:
+    """The partner with this alias or id. Raises NotFoundError with the nearest known name."""
+    entry = load_roster(node).by_name(name)
+    if entry is None:
+        raise NotFoundError(f"no partner is called '{name}'", hint="see `p2pshare partner list`")
+    return entry
+
+
+def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -> bool:
+    """A partner offered its newer card: applied when its chain holds and its roots stayed; True if changed.
+
+    Two cards of one version freeze the partner and both are kept as evidence. Raises PeerError with the reason
+    otherwise; new roots raise `card-roots-changed` and wait for a person.
+    """
+    row = next((row for row in node.store.partners() if row.partner_id == partner_id), None)
+    if row is None:
+        raise PeerError("a card from a stranger", reason="author-unknown")
+    current = _stored_card(row.card)
+    try:
+        card = accept_update(current, raw, now)
+    except CardFork as fork:
+        node.store.freeze_partner(partner_id, evidence=(fork.proof.known, fork.proof.other), now=now)
+        raise
+    if card.body_digest == current.body_digest:
+        return False
+    if (card.roots, card.threshold) != (current.roots, current.threshold):
+        raise PeerError(
+            "the partner's root keys changed",
+            hint="confirm with `p2pshare partner add`",
+            reason="card-roots-changed",
+        )
+    node.store.update_card(partner_id, card.raw, card.version)
+    return True
+
+
+def describe(entry: RosterEntry) -> dict[str, object]:
+    """The JSON of one partner without its live state."""
+    return {
+        "alias": entry.alias,
+        "partner_id": entry.partner_id.text,
+        "name": entry.card.name,
+        "url": entry.card.urls[0] if entry.card.urls else "",
+        "fingerprint": fingerprint(entry.partner_id),
+        "card_version": entry.card.version,
+        "card_expires": entry.card.expires,
+        "has_link": entry.has_link,
+    }

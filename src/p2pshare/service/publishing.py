@@ -1,0 +1,163 @@
+"""Publishing: drafts become sealed envelopes in our own store, ready to leave. All of a publication or nothing.
+
+Each part of a draft carries one marking, so each envelope has one audience. Everything is sealed and then stored
+in one transaction: after `publish` said yes a crash loses nothing, and before it nothing has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from p2pshare.envelope.envelope import Mode, decode_envelope
+from p2pshare.envelope.payload import PayloadHeader, encode_payload
+from p2pshare.envelope.sealing import Recipient, SealRequest, seal
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.refusals import Refusals
+from p2pshare.node import Node
+from p2pshare.policy.audience import Audience, Refuse, resolve
+from p2pshare.policy.gate import GateSettings
+from p2pshare.service.content import PAYLOAD_STIX, Content
+from p2pshare.service.partners import load_roster
+from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of)."""
+
+
+@dataclass(frozen=True)
+class DraftPart:
+    """What becomes one envelope: frames of STIX objects under one marking."""
+
+    tlp: Tlp
+    frames: tuple[bytes, ...]
+    objects: int
+
+
+@dataclass
+class PublishReport:
+    """What was published, for whom, and what policy refused. `envelopes` is empty on a dry run."""
+
+    published: int = 0
+    observables: int = 0
+    envelopes: list[EnvelopeId] = field(default_factory=list)
+    recipients: set[str] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)
+    markings: set[str] = field(default_factory=set)
+    refusals: Refusals = field(default_factory=Refusals)
+    refuse: Refuse | None = None
+    """The first refusal of policy, for the person who asked."""
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """A part that policy let pass, read as any partner would read it."""
+
+    part: DraftPart
+    audience: Audience
+    frames: tuple[NewFrame, ...]
+
+
+def publish(
+    node: Node,
+    parts: Sequence[DraftPart],
+    *,
+    names: Sequence[str],
+    ttl_class: int,
+    is_dry_run: bool,
+    now: int,
+    progress: Progress,
+) -> PublishReport:
+    """Resolves the audience of each part, seals and stores. Raises StoreError with nothing kept."""
+    report = PublishReport()
+    roster = load_roster(node)
+    settings = GateSettings(
+        siem_red=node.config.policy.siem_red, relay_strict=node.config.policy.relay_strict
+    )
+    accepted: list[_Accepted] = []
+    values: set[tuple[str, str]] = set()
+    for part in parts:
+        audience = resolve(part.tlp, names, roster, settings, now)
+        if isinstance(audience, Refuse):
+            report.refuse = report.refuse or audience
+            report.refusals.add(audience.reason, part.tlp.label, count=part.objects)
+            continue
+        content = Content(part.frames, part.tlp)
+        frames = tuple(content)
+        accepted.append(_Accepted(part, audience, frames))
+        report.published += content.objects
+        for reason, count in content.refused.items():
+            report.refusals.add(reason, part.tlp.label, count=count)
+        report.markings.add(part.tlp.label)
+        report.recipients.update(entry.alias for entry in audience.recipients)
+        report.skipped.update(audience.skipped)
+        for frame in frames:
+            values.update((claim.type, claim.value) for fact in frame.objects for claim in fact.claims)
+    report.observables = len(values)
+    if accepted and not is_dry_run:
+        report.envelopes = _seal_and_store(node, accepted, ttl_class, now, progress)
+    return report
+
+
+def _seal_and_store(
+    node: Node,
+    accepted: Sequence[_Accepted],
+    ttl_class: int,
+    now: int,
+    progress: Progress,
+) -> list[EnvelopeId]:
+    state = node.store.author_state(now)
+    sequence, previous = state.sequence, state.previous
+    recipient_ids = {entry.partner_id for one in accepted for entry in one.audience.recipients}
+    recipient_sequences = node.store.recipient_sequences(sorted(recipient_ids))
+    rows: list[NewEnvelope] = []
+    for done, one in enumerate(accepted, start=1):
+        part, audience = one.part, one.audience
+        sequence += 1
+        for entry in audience.recipients:
+            recipient_sequences[entry.partner_id] = recipient_sequences.get(entry.partner_id, 0) + 1
+        header = PayloadHeader(type=PAYLOAD_STIX, created=now, marking=part.tlp.label, objects=part.objects)
+        request = SealRequest(
+            payload=encode_payload(header, part.frames),
+            recipients=tuple(
+                Recipient(entry.card, recipient_sequences[entry.partner_id]) for entry in audience.recipients
+            ),
+            incarnation=state.incarnation,
+            sequence=sequence,
+            previous=previous,
+            circle=_home_circle(node),
+            mode=audience.mode,
+            created=now,
+            ttl_class=ttl_class,
+        )
+        sealed = seal(node.identity, request)
+        rows.append(_own_row(sealed.wire, one, dict(recipient_sequences), now))
+        previous = sealed.envelope_id
+        progress("sealed", done, len(accepted))
+    node.store.add_envelopes(rows)
+    return [row.envelope_id for row in rows]
+
+
+def _own_row(
+    wire: bytes, accepted: _Accepted, recipient_sequences: dict[PartnerId, int], now: int
+) -> NewEnvelope:
+    """The row of an envelope of our own: opened, and waiting in the outbox for its first hop."""
+    decoded = decode_envelope(wire)
+    is_direct = accepted.audience.mode is Mode.DIRECT
+    return NewEnvelope(
+        envelope_id=decoded.envelope_id,
+        core=decoded.core,
+        wire=wire,
+        from_partner=None,
+        received_at=now,
+        opened=Opened(accepted.frames),
+        outbox=tuple(entry.partner_id for entry in accepted.audience.recipients) if is_direct else (),
+        awaits_first_hop=not is_direct,
+        recipient_sequences=recipient_sequences,
+    )
+
+
+def _home_circle(node: Node) -> CircleId:
+    """The circle our publications travel in: the first configured one."""
+    return CircleId.of(next(iter(node.config.gossip.circles), "main"))
