@@ -1,4 +1,5 @@
-"""What a person asks
+"""What a person asks: one file a command group, one voice.
 
- one file a command group, one voice.:Imports drivers and crypto lazily; results to stdout, the rest to stderr.
+Stands on the daemon's control socket and on `service`; imports drivers and cryptography only inside the
+commands that need them, results go to stdout and the rest to stderr.
 """

@@ -1,0 +1,80 @@
+"""`p2pshare card`: the signed self-description that partners give one another."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
+from p2pshare.limits import CARD_CHAIN_BYTES_MAX
+
+if TYPE_CHECKING:
+    from p2pshare.envelope.card import Card
+
+
+@click.group()
+def card() -> None:
+    """show and export cards"""
+
+
+@card.command("export")
+@click.argument("file")
+@click.pass_obj
+def export_card(home: Path, file: str) -> None:
+    """write your own card to FILE, or to stdout for -"""
+    from p2pshare.node import CARD_FILE_NAME, require_home
+
+    raw = (require_home(home) / CARD_FILE_NAME).read_bytes()
+    if file == STANDARD_STREAM:
+        sys.stdout.buffer.write(raw)
+        return
+    Path(file).write_bytes(raw)
+    voice.say(
+        f"card written to {voice.shown(file)}; send it to a partner, and tell the fingerprint by another way"
+    )
+
+
+@card.command("show")
+@click.argument("file", required=False)
+@json_option
+@click.pass_obj
+def show_card(home: Path, file: str | None, as_json: bool) -> None:
+    """show your own card, or the card in FILE, once its signatures hold"""
+    described = describe_card(read_card(home, file))
+    if as_json:
+        voice.print_json(described)
+    else:
+        voice.print_fields(described)
+
+
+def read_card(home: Path, file: str | None) -> Card:
+    """The card in `file`, else our own, with signatures and expiry checked. Raises PeerError, AuthorError."""
+    from p2pshare.envelope.card import accept_first
+    from p2pshare.node import CARD_FILE_NAME, require_home
+
+    name = file if file is not None else str(require_home(home) / CARD_FILE_NAME)
+    return accept_first(read_input(name, CARD_CHAIN_BYTES_MAX), now_seconds())
+
+
+def describe_card(card: Card) -> dict[str, Any]:
+    """The promised JSON of a card."""
+    from p2pshare.envelope.card import fingerprint
+
+    return {
+        "partner_id": card.partner_id.text,
+        "name": card.name,
+        "fingerprint": fingerprint(card.partner_id),
+        "version": card.version,
+        "urls": list(card.urls),
+        "expires": datetime.fromtimestamp(card.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def now_seconds() -> int:
+    """The clock, read here once for commands that judge a card."""
+    return int(datetime.now(UTC).timestamp())

@@ -1,0 +1,35 @@
+"""`p2pshare config`: the config file, checked before the daemon meets it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import json_option
+
+
+@click.group()
+def config() -> None:
+    """check the config file"""
+
+
+@config.command("check")
+@json_option
+@click.pass_obj
+def check_config(home: Path, as_json: bool) -> None:
+    """read the config file and name the first mistake, with file, line and mend"""
+    from p2pshare.config import CONFIG_NAME, load_config
+
+    path = home / CONFIG_NAME
+    loaded = load_config(path)
+    if as_json:
+        voice.print_json({"file": str(path), "config": dataclasses.asdict(loaded)})
+        return
+    host, port = loaded.listen_address
+    voice.print_result(f"{voice.shown(path)} is good")
+    voice.say(
+        f"{voice.shown(loaded.name)} at {voice.shown(loaded.url)}, listening on {voice.shown(host)} port {port}"
+    )

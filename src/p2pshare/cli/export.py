@@ -1,0 +1,68 @@
+"""`p2pshare export`: active indicators, in a format that other programs read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import STANDARD_STREAM
+from p2pshare.cli.session import open_store_for_reading
+
+FORMAT_NAMES = ("ndjson", "list")  # export.registry.FORMATS; a test compares, so that --help imports nothing
+
+
+@click.command()
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMAT_NAMES), required=True, help="how to write them"
+)
+@click.option("--type", "type_", metavar="T", help="only this type: ipv4, domain, url, sha256, ...")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default=STANDARD_STREAM,
+    help="write FILE at once when complete, not stdout",
+)
+@click.pass_obj
+def export(home: Path, format_name: str, type_: str | None, output: str) -> None:
+    """write the active indicators to stdout or FILE; TLP:RED only when policy.siem_red says so"""
+    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.export.interface import Selection
+    from p2pshare.export.registry import FORMATS
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.policy.gate import Exit, GateSettings, may_pass
+
+    settings = GateSettings(siem_red=load_config(home / CONFIG_NAME).policy.siem_red)
+    strictest = max(tlp for tlp in Tlp if may_pass(tlp, Exit.SIEM, settings))
+    selection = Selection(now_us=time.time_ns() // 1000, tlp_max=strictest, type=type_)
+    with open_store_for_reading(home) as store, _destination(output) as stream:
+        for piece in FORMATS[format_name].render(store, selection):
+            stream.write(piece)
+    if output != STANDARD_STREAM:
+        voice.say(f"written to {voice.shown(output)}")
+
+
+@contextmanager
+def _destination(output: str) -> Iterator[BinaryIO]:
+    """stdout, or a file that appears whole or not at all: a reader never meets half a block list."""
+    if output == STANDARD_STREAM:
+        yield sys.stdout.buffer
+        return
+    unfinished = Path(f"{output}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(output)
+    finally:
+        with suppress(FileNotFoundError):
+            unfinished.unlink()

@@ -1,0 +1,36 @@
+"""`p2pshare init`: a new home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import json_option
+
+
+@click.command()
+@click.option("--name", required=True, help="your organisation's name, as partners see it")
+@click.option("--url", required=True, metavar="https://HOST:PORT", help="where partners reach this node")
+@click.option(
+    "--listen", default="", metavar="HOST:PORT", help="where to listen; else the host and port of --url"
+)
+@json_option
+@click.pass_obj
+def init(home: Path, name: str, url: str, listen: str, as_json: bool) -> None:
+    """make a home folder: root and operational keys, a commented config file and the card"""
+    from p2pshare.cli.card import describe_card, now_seconds
+    from p2pshare.service.founding import found_home
+
+    identity = found_home(home, name=name, url=url, listen=listen, passphrase=None, now=now_seconds())
+    described = describe_card(identity.card)
+    if as_json:
+        voice.print_json(described | {"home": str(home)})
+        return
+    voice.print_result(f"home         {voice.shown(home)}")
+    voice.print_result(f"partner id   {described['partner_id']}")
+    voice.print_result(f"fingerprint  {described['fingerprint']}")
+    voice.say(
+        "next: `p2pshare card export FILE` for a partner, `p2pshare partner add FILE --fingerprint FP` for theirs"
+    )

@@ -1,0 +1,50 @@
+"""Options and argument types that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from p2pshare.errors import AuthorError, ShareError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+STANDARD_STREAM = "-"
+EXIT_PARTLY_DONE = 6
+
+
+class UsageProblem(ShareError):
+    """The command was typed in a way that cannot be followed."""
+
+    exit_code = 2
+    reason = "usage"
+
+
+def json_option(function: Function) -> Function:
+    """`--json`: the result as JSON on stdout, the same exit code."""
+    return click.option("--json", "as_json", is_flag=True, help="print the result as JSON")(function)
+
+
+def read_input(name: str, bytes_max: int) -> bytes:
+    """The bytes of a file, or of stdin for `-`. Raises AuthorError when there are more than `bytes_max`."""
+    with open_input(name) as stream:
+        raw = stream.read(bytes_max + 1)
+    if len(raw) > bytes_max:
+        raise AuthorError(f"{name} is larger than {bytes_max} bytes", hint="split it", reason="oversized")
+    return raw
+
+
+def open_input(name: str) -> IO[bytes]:
+    """A file opened for reading, or stdin for `-`. Raises AuthorError."""
+    if name == STANDARD_STREAM:
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise AuthorError(
+            f"cannot read {name}: {(error.strerror or 'unknown').lower()}", hint="give a file, or - for stdin"
+        ) from None

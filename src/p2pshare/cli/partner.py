@@ -1,0 +1,93 @@
+"""`p2pshare partner`: whose cards are trusted. Adding one needs its fingerprint, confirmed by another way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import UsageProblem, json_option, read_input
+from p2pshare.cli.session import connect
+from p2pshare.errors import RefusedError
+
+
+@click.group()
+def partner() -> None:
+    """add, list and remove partners"""
+
+
+@partner.command("add")
+@click.argument("file")
+@click.option("--fingerprint", metavar="FP", help="the partner's fingerprint, as they told it to you")
+@click.option(
+    "--alias", metavar="NAME", default="", help="your name for the partner; else made from the card"
+)
+@click.option("--no-link", is_flag=True, help="trust and seal for it, but never connect: relays reach it")
+@json_option
+@click.pass_obj
+def add_partner(
+    home: Path, file: str, fingerprint: str | None, alias: str, no_link: bool, as_json: bool
+) -> None:
+    """trust the card in FILE"""
+    from p2pshare.cli.card import CARD_CHAIN_BYTES_MAX
+
+    raw = read_input(file, CARD_CHAIN_BYTES_MAX)
+    confirmed = fingerprint if fingerprint is not None else _confirm(home, file)
+    arguments = {"card": raw, "fingerprint": confirmed, "alias": alias, "has_link": not no_link}
+    with connect(home) as session:
+        added = session.run("partner-add", arguments, voice.no_progress)
+    if as_json:
+        voice.print_json(added)
+        return
+    voice.print_result(f"{voice.shown(added['alias'])}  {added['partner_id']}  {voice.shown(added['name'])}")
+    voice.say(f"safety number, the same on both sides: {added['safety_number']}")
+
+
+def _confirm(home: Path, file: str) -> str:
+    """Shows the card's fingerprint and asks. Raises UsageProblem without a terminal, RefusedError on a no."""
+    from p2pshare.cli.card import read_card
+    from p2pshare.envelope.card import fingerprint, safety_number
+
+    if not voice.can_ask():
+        raise UsageProblem(
+            "partner add needs --fingerprint",
+            hint="ask the partner for it by telephone; it is never taken from the card alone",
+        )
+    own, card = read_card(home, None), read_card(home, file)
+    voice.say(f"name           {voice.shown(card.name)}")
+    voice.say(f"fingerprint    {fingerprint(card.partner_id)}")
+    voice.say(f"safety number  {safety_number(own.partner_id, card.partner_id)}")
+    if not voice.ask("does the partner read you the same fingerprint or safety number?"):
+        raise RefusedError("the card was not confirmed, nothing was added", reason="fingerprint-unconfirmed")
+    return fingerprint(card.partner_id)
+
+
+@partner.command("list")
+@json_option
+@click.pass_obj
+def list_partners(home: Path, as_json: bool) -> None:
+    """list the partners and the state of their links"""
+    with connect(home) as session:
+        partners = session.run("partner-list", {}, voice.no_progress)["partners"]
+    if as_json:
+        voice.print_json(partners)
+        return
+    if not partners:
+        voice.say("no partners yet; `p2pshare partner add FILE --fingerprint FP` adds one")
+        return
+    voice.print_partners(partners)
+
+
+@partner.command("remove")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def remove_partner(home: Path, name: str, as_json: bool) -> None:
+    """stop trusting a partner, called by alias or id; its connections end at once"""
+    with connect(home) as session:
+        removed = session.run("partner-remove", {"name": name}, voice.no_progress)
+    if as_json:
+        voice.print_json(removed)
+        return
+    voice.say(f"removed {voice.shown(removed['alias'])}; what it wrote stays in the store")

@@ -1,0 +1,114 @@
+"""The program `p2pshare`: its commands, loaded when they are called, and the one place that turns errors into exit codes.
+
+`--help` at any depth must stay quick: the table below is all it reads, and no command module imports a
+driver, aiohttp or cryptography at its top.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare import __version__
+from p2pshare.cli import voice
+from p2pshare.cli.options import UsageProblem
+from p2pshare.errors import ShareError
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+COMMANDS = {
+    "init": ("p2pshare.cli.init:init", "make a home folder: keys, config file and card"),
+    "card": ("p2pshare.cli.card:card", "show and export cards"),
+    "partner": ("p2pshare.cli.partner:partner", "add, list and remove partners"),
+    "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
+    "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
+    "lookup": ("p2pshare.cli.lookup:lookup", "look values up in the local store"),
+    "status": ("p2pshare.cli.status:status", "one screen about this node"),
+    "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),
+    "verify": ("p2pshare.cli.verify:verify", "check a card or envelope file, offline"),
+    "config": ("p2pshare.cli.config:config", "check the config file"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.option("--home", metavar="DIR", help="home folder; else P2PSHARE_HOME, else the user's data folder")
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def program(context: click.Context, home: str | None) -> None:
+    """share threat intelligence with partners, signed and encrypted, without a central server"""
+    context.obj = home_folder(home)
+
+
+def home_folder(option: str | None) -> Path:
+    """`--home`, else P2PSHARE_HOME, else p2pshare in the user's data folder (XDG base directories)."""
+    chosen = option or os.environ.get("P2PSHARE_HOME", "")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "p2pshare"
+
+
+def run_program(arguments: Sequence[str]) -> int:
+    """Runs one command; returns its exit code. Every error is translated here, once."""
+    try:
+        code = _call(arguments)
+        sys.stdout.flush()
+        return code
+    except ShareError as error:
+        voice.complain(error)
+        return error.exit_code
+    except click.UsageError as error:
+        voice.complain(problem := _usage_problem(error))
+        return problem.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        voice.say("error: interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # `p2pshare export | head`: quietly, as click does; and Python's own last flush has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ShareError.exit_code
+    except OSError as error:
+        voice.complain(ShareError(f"{(error.strerror or str(error)).lower()}{_about(error)}"))
+        return ShareError.exit_code
+
+
+def _call(arguments: Sequence[str]) -> int:
+    """Without click's own error texts; a command answers with its exit code or nothing."""
+    answer: Any = program.main(args=list(arguments), prog_name="p2pshare", standalone_mode=False)
+    return answer if isinstance(answer, int) else 0
+
+
+def _usage_problem(error: click.UsageError) -> UsageProblem:
+    message = error.format_message().rstrip(".")
+    path = error.ctx.command_path if error.ctx is not None else "p2pshare"
+    return UsageProblem(message[:1].lower() + message[1:], hint=f"`{path} --help` shows what is known")
+
+
+def _about(error: OSError) -> str:
+    return f": {error.filename}" if isinstance(error.filename, str) else ""

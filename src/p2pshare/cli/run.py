@@ -1,0 +1,23 @@
+"""`p2pshare run`: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="how much to log to stderr",
+)
+@click.pass_obj
+def run(home: Path, log_level: str) -> None:
+    """run the daemon in the foreground; SIGTERM ends it clean, SIGHUP reloads the config"""
+    from p2pshare.daemon.run import run_daemon
+
+    run_daemon(home, log_level)

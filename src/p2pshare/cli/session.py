@@ -1,0 +1,178 @@
+"""Where a command's operations run: in the daemon that holds the home folder, or in this process.
+
+The same functions (`service/operations.py`) run in both places, so a command does not care. `connect`
+decides: a daemon that answers on the control socket is asked; otherwise this process takes the home's lock,
+opens the node and works itself. A stale socket file answers nothing and fools nobody; a home that is locked
+while nothing answers is waited for, then reported.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from p2pshare.daemon.control_protocol import (
+    Message,
+    raise_error,
+    receive_message,
+    send_message,
+    short_name,
+    socket_path,
+)
+from p2pshare.daemon.home_lock import HomeBusy, hold_home
+from p2pshare.errors import DaemonUnreachable, OperatorError
+from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX, HOME_WAIT_SECONDS
+
+if TYPE_CHECKING:
+    from p2pshare.node import Node
+    from p2pshare.store.interface import Store
+
+RETRY_SECONDS = 0.05
+
+Progress = Callable[[Mapping[str, Any]], None]
+"""Called with {what, done, of}; `of` is 0 where the end is not known."""
+
+
+class Session(Protocol):
+    """Runs operations of `service/operations.py` by name. Raises ShareError."""
+
+    is_daemon: bool
+
+    def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]: ...
+
+
+class DaemonSession:
+    """Asks the running daemon of `home`."""
+
+    is_daemon = True
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        with _greeted(self._home) as connection:
+            try:
+                send_message(connection, {"operation": operation, "arguments": dict(arguments)})
+                while True:
+                    message = receive_message(connection)
+                    if message.get("progress"):
+                        progress(message["progress"])
+                    elif "error" in message:
+                        raise_error(message["error"])
+                    elif type(message.get("result")) is dict:
+                        result: dict[str, Any] = message["result"]
+                        return result
+            except (OSError, EOFError) as error:
+                raise DaemonUnreachable(
+                    f"the daemon stopped answering during '{operation}' ({type(error).__name__})",
+                    hint="see its log; `p2pshare status` shows whether the operation was done",
+                ) from None
+
+
+class LocalSession:
+    """Works in this process, which holds the home's lock."""
+
+    is_daemon = False
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        from p2pshare.service.operations import OPERATIONS
+
+        return OPERATIONS[operation].run(self._node, arguments, progress)
+
+
+@contextmanager
+def connect(home: Path) -> Iterator[Session]:
+    """A session on `home`: the daemon's when one runs, else our own under the home's lock.
+
+    Raises DaemonUnreachable when the home stays locked and nothing answers, ConfigError without a home.
+    """
+    with ExitStack() as held:
+        yield _session(home, held)
+
+
+def _session(home: Path, held: ExitStack) -> Session:
+    """Asks for the daemon, then for the lock, until one of them answers: a daemon may just be starting."""
+    deadline = time.monotonic() + HOME_WAIT_SECONDS
+    while not is_running(home):
+        try:
+            return LocalSession(held.enter_context(_own_node(home)))
+        except HomeBusy as error:
+            if time.monotonic() > deadline:
+                raise DaemonUnreachable(
+                    f"{error.message}, but no daemon answers at {socket_path(home)}",
+                    hint="wait for the other command, or look at the daemon's log",
+                ) from None
+        time.sleep(RETRY_SECONDS)
+    return DaemonSession(home)
+
+
+@contextmanager
+def open_store_for_reading(home: Path) -> Iterator[Store]:
+    """The store of `home`, read-only: beside a running daemon or without one, and without any key."""
+    from p2pshare.node import STORE_NAME, require_home
+    from p2pshare.store.sqlite import open_store
+
+    store = open_store(require_home(home) / STORE_NAME, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def is_running(home: Path) -> bool:
+    """Whether a daemon answers on the control socket of `home`. Raises RefusedError when it refuses us."""
+    try:
+        with _greeted(home):
+            return True
+    except DaemonUnreachable:
+        return False
+
+
+@contextmanager
+def _own_node(home: Path) -> Iterator[Node]:
+    from p2pshare.node import close_node, open_node, require_home
+
+    with hold_home(require_home(home)):
+        node = open_node(home)
+        try:
+            yield node
+        finally:
+            close_node(node)
+
+
+@contextmanager
+def _greeted(home: Path) -> Iterator[socket.socket]:
+    """A connection on which the daemon has greeted. Raises DaemonUnreachable, or the daemon's refusal."""
+    path = socket_path(home)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONTROL_SILENCE_SECONDS_MAX)
+        try:
+            with short_name(path) as name:
+                connection.connect(name)
+            greeting = receive_message(connection)
+        except PermissionError:
+            raise OperatorError(
+                f"this user may not use the daemon at {path}",
+                hint="run as the daemon's user, or set control.group in the config",
+                reason="not-permitted",
+            ) from None
+        except (OSError, EOFError) as error:
+            raise DaemonUnreachable(
+                f"no daemon answers at {path} ({type(error).__name__})", hint="start it with `p2pshare run`"
+            ) from None
+        _check_greeting(greeting)
+        yield connection
+
+
+def _check_greeting(greeting: Message) -> None:
+    if "error" in greeting:
+        raise_error(greeting["error"])
+    if "greeting" not in greeting:
+        raise OperatorError("something else answers on the control socket", reason="control-malformed")

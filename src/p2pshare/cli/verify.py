@@ -1,0 +1,78 @@
+"""`p2pshare verify`: what a file is and which checks it passes. No network, no daemon; cards need no home either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option, read_input
+from p2pshare.limits import ENVELOPE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from p2pshare.envelope.card import Card
+    from p2pshare.envelope.inspection import Report
+    from p2pshare.identifiers import PartnerId
+
+EXIT_BAD = 1
+
+
+@click.command()
+@click.argument("file")
+@json_option
+@click.pass_obj
+def verify(home: Path, file: str, as_json: bool) -> int:
+    """check the card or envelope in FILE, offline, and show each check
+
+    Exit code 1 when a check failed, 6 when one could not be made (the author's card is not held here).
+    """
+    from p2pshare.cli.card import now_seconds
+    from p2pshare.envelope.inspection import inspect
+
+    report = inspect(read_input(file, ENVELOPE_BYTES_MAX), now_seconds(), _card_finder(home))
+    described = _describe(report)
+    if as_json:
+        voice.print_json(described)
+    else:
+        voice.print_fields({"kind": report.kind, "identifier": report.identifier} | report.facts)
+        for check in report.checks:
+            voice.print_result(
+                f"check {check.number:<7} {check.name}: {check.verdict.value} {check.reason}".rstrip()
+            )
+        voice.say(f"{described['verdict']}: {voice.shown(file)}")
+    return {"good": 0, "bad": EXIT_BAD, "incomplete": EXIT_PARTLY_DONE}[described["verdict"]]
+
+
+def _describe(report: Report) -> dict[str, Any]:
+    verdict = "good" if report.is_complete else "incomplete" if report.is_sound else "bad"
+    checks = [
+        {"number": check.number, "name": check.name, "verdict": check.verdict.value, "reason": check.reason}
+        for check in report.checks
+    ]
+    return (
+        {"kind": report.kind, "identifier": report.identifier, "verdict": verdict}
+        | report.facts
+        | {"checks": checks}
+    )
+
+
+def _card_finder(home: Path) -> Callable[[PartnerId], Card | None]:
+    """Finds a trusted card: our own, or that of a partner in the store of `home`, if there is a home."""
+
+    def find(partner_id: PartnerId) -> Card | None:
+        from p2pshare.cli.session import open_store_for_reading
+        from p2pshare.config import CONFIG_NAME
+        from p2pshare.envelope.card import believe_chain
+        from p2pshare.node import CARD_FILE_NAME
+
+        if not (home / CONFIG_NAME).exists():
+            return None
+        with open_store_for_reading(home) as store:
+            held = [row.card for row in store.partners() if row.partner_id == partner_id]
+        cards = map(believe_chain, [*held, (home / CARD_FILE_NAME).read_bytes()])
+        return next((card for card in cards if card.partner_id == partner_id), None)
+
+    return find

@@ -1,0 +1,144 @@
+"""The command line's one voice. Every word that a person reads passes through here.
+
+Rules:
+1. Results go to stdout, everything else to stderr: a pipe gets data only.
+2. No capitals, no full stop: `error: what, where`, and beneath it `hint: how to mend it`.
+3. Colour and moving lines only on a terminal, and not where NO_COLOR is set (no-color.org).
+4. Nothing is asked without a terminal on both stdin and stderr; the command then needs `--yes`.
+5. Text that others wrote (values, names, ids) is escaped before it is shown: `shown`. JSON escapes by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, Any
+
+from p2pshare.errors import ShareError
+from p2pshare.intel.display import safe
+
+REDRAW_SECONDS = 0.1
+CLEAR_LINE = "\r\x1b[K"
+
+
+def shown(text: object) -> str:
+    """`text` made harmless for a terminal; absent is a dash."""
+    return "-" if text is None or text == "" else safe(str(text))
+
+
+def print_result(text: str) -> None:
+    """One line of the result, on stdout. `text` is already `shown` where others wrote it."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(value: Any) -> None:
+    """The result as JSON, on stdout: indented for a person, one line for a pipe."""
+    indent = 2 if sys.stdout.isatty() else None
+    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=True) + "\n")
+
+
+def say(text: str) -> None:
+    """A line of talk, on stderr."""
+    sys.stderr.write(text + "\n")
+
+
+def complain(error: ShareError) -> None:
+    """An error and its hint, on stderr."""
+    say(f"{_coloured('error:', '31')} {_escaped(error.message)}")
+    if error.hint:
+        say(f"{_coloured('hint:', '36')} {_escaped(error.hint)}")
+
+
+def warn(text: str) -> None:
+    say(f"{_coloured('warning:', '33')} {_escaped(text)}")
+
+
+def can_ask() -> bool:
+    """Whether a person sits in front of this process (rule 4)."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> bool:
+    """Asks on stderr; only `y` and `yes` are yes. The caller has looked at `can_ask`."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """One `name  value` a line; a list's values on one line."""
+    for name, value in fields.items():
+        text = ", ".join(map(shown, value)) if isinstance(value, (list, tuple)) else shown(value)
+        print_result(f"{name.replace('_', ' '):<13} {text}")
+
+
+def print_table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell; a pipe gets no heading."""
+    cells = [[shown(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heading, *cells, strict=True)]
+    if sys.stdout.isatty():
+        print_result(_row(heading, widths))
+    for row in cells:
+        print_result(_row(row, widths))
+
+
+def print_refusals(refused: Iterable[Mapping[str, Any]]) -> None:
+    """What was refused, by reason, with a few examples: talk, not result."""
+    for refusal in refused:
+        examples = ", ".join(shown(example) for example in refusal.get("examples", ()))
+        tail = f", for example {examples}" if examples else ""
+        say(f"refused: {refusal['count']} {shown(refusal['reason'])}{tail}")
+
+
+def print_partners(partners: Iterable[Mapping[str, Any]]) -> None:
+    """The table of partners that `status` and `partner list` share."""
+    columns = ("alias", "state", "last_exchange", "url", "name")
+    print_table(columns, ([partner[column] for column in columns] for partner in partners))
+
+
+def no_progress(progress: Mapping[str, Any]) -> None:
+    """For work that is over before a line could be read."""
+
+
+class ProgressLine:
+    """One line on stderr that moves while long work is done; silent where stderr is no terminal."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._moving = self._stream.isatty() and "NO_COLOR" not in os.environ
+        self._drawn_at = 0.0
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawn_at:
+            self._stream.write(CLEAR_LINE)
+            self._stream.flush()
+
+    def show(self, progress: Mapping[str, Any]) -> None:
+        """Redraws the line from {what, done, of}, at most every REDRAW_SECONDS."""
+        now = time.monotonic()
+        if self._moving and now - self._drawn_at >= REDRAW_SECONDS:
+            share = f" of {progress['of']}" if progress.get("of") else ""
+            self._stream.write(f"{CLEAR_LINE}{safe(str(progress['what']))} {progress['done']}{share}")
+            self._stream.flush()
+            self._drawn_at = now
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _coloured(word: str, code: str) -> str:
+    if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
+        return f"\x1b[{code}m{word}\x1b[0m"
+    return word
+
+
+def _escaped(text: str) -> str:
+    """An error's text may quote input; line breaks of our own making stay."""
+    return "\n".join(safe(line) for line in text.split("\n"))

@@ -1,0 +1,121 @@
+"""How the command line speaks: data to stdout, talk to stderr, nothing from outside unescaped."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pshare.cli import voice
+from p2pshare.errors import ShareError
+
+UNPRINTABLE = "\x1b[2J\u202e\u200b\x07\u2028"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_an_error_is_one_line_and_its_hint_another(capsys: pytest.CaptureFixture[str]) -> None:
+    voice.complain(ShareError("cannot read x: no such file", hint="give a file"))
+    assert capsys.readouterr() == ("", "error: cannot read x: no such file\nhint: give a file\n")
+
+
+def test_an_error_that_quotes_hostile_input_cannot_move_the_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    voice.complain(ShareError(f"no partner is called '{UNPRINTABLE}'", hint=UNPRINTABLE))
+    assert all(line.isprintable() for line in capsys.readouterr().err.splitlines())
+
+
+@given(st.text())
+def test_whatever_others_wrote_is_printable_when_shown(text: str) -> None:
+    assert voice.shown(text).isprintable()
+
+
+@given(st.lists(st.tuples(st.text(), st.text() | st.none()), max_size=5))
+def test_a_table_has_a_line_for_each_row_whatever_is_in_its_cells(rows: list[tuple[str, str | None]]) -> None:
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stream)
+        voice.print_table(("alias", "name"), rows)
+    assert stream.getvalue().count("\n") == len(rows)
+    assert len(stream.getvalue().splitlines()) == len(rows)
+
+
+def test_json_is_ascii_and_one_line_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    voice.print_json([{"value": UNPRINTABLE + "é"}])
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert out.count("\n") == 1
+    assert json.loads(out) == [{"value": UNPRINTABLE + "é"}]
+
+
+def test_an_empty_result_is_still_json(capsys: pytest.CaptureFixture[str]) -> None:
+    voice.print_json([])
+    assert capsys.readouterr().out == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("no_color", "expected"), [(None, "\x1b[31merror:\x1b[0m x\n"), ("1", "error: x\n"), ("", "error: x\n")]
+)
+def test_colour_on_a_terminal_only_without_no_color(
+    monkeypatch: pytest.MonkeyPatch, no_color: str | None, expected: str
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color is not None:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    voice.complain(ShareError("x"))
+    assert terminal.getvalue() == expected
+
+
+def test_progress_moves_on_a_terminal_and_cleans_up_after_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    with voice.ProgressLine(terminal) as line:
+        line.show({"what": "sealed", "done": 1, "of": 2})
+    assert terminal.getvalue() == "\r\x1b[Ksealed 1 of 2\r\x1b[K"
+
+
+def test_progress_is_silent_in_a_pipe() -> None:
+    pipe = io.StringIO()
+    with voice.ProgressLine(pipe) as line:
+        line.show({"what": "sealed", "done": 1, "of": 2})
+    assert pipe.getvalue() == ""
+
+
+def test_refusals_show_reason_count_and_examples_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    voice.print_refusals(
+        [{"reason": "bad-address", "count": 3, "examples": ["line 4: 999.1.1.1", UNPRINTABLE]}]
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("refused: 3 bad-address, for example line 4: 999.1.1.1, ")
+    assert err.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(b"y\n", "True"), (b"YES\n", "True"), (b"\n", "False"), (b"nope\n", "False")]
+)
+def test_a_question_is_asked_on_a_real_terminal_and_only_yes_is_yes(answer: bytes, expected: str) -> None:
+    ours, theirs = pty.openpty()
+    code = "from p2pshare.cli import voice; print(voice.can_ask(), voice.ask('publish?'))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE
+    ) as asking:
+        os.write(ours, answer)
+        out, _ = asking.communicate()
+    os.close(theirs)
+    assert b"publish? [y/N]" in os.read(ours, 1000)
+    os.close(ours)
+    assert out.split() == [b"True", expected.encode()]

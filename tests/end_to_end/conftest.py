@@ -1,0 +1,285 @@
+"""Partners as real processes on loopback: every test here speaks to them as a person or an attacker would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pshare.envelope.card import believe_chain, fingerprint
+
+PATIENCE_SECONDS = (
+    20  # how long anything may take before a test gives up; nothing waits that long when it works
+)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(happened: Callable[[], Any], what: str) -> Any:
+    """The first true value of `happened`, asked again and again."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if value := happened():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
+
+
+class Partner:
+    """One partner: a home folder, the command line on it, and a daemon that may run."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.home = folder / name
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._manager: socket.socket | None = None
+        self._told: list[str] = []
+        described = self.cli_json(
+            "init", "--name", name.upper(), "--url", f"https://127.0.0.1:{self.port}", "--json"
+        )
+        self.partner_id, self.fingerprint = described["partner_id"], described["fingerprint"]
+        self.configure("reconcile_seconds", "1")
+
+    # --- the command line ---
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "p2pshare", "--home", str(self.home), *arguments]
+
+    def cli(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> subprocess.CompletedProcess[bytes]:
+        """Runs one command; its exit code must be `code`."""
+        done = subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, (
+            f"{self.name}: p2pshare {' '.join(arguments)} -> {done.returncode}\n{done.stderr.decode()}"
+        )
+        assert b"Traceback" not in done.stderr
+        return done
+
+    def cli_json(self, *arguments: str, stdin: bytes = b"", code: int = 0) -> Any:
+        return json.loads(self.cli(*arguments, stdin=stdin, code=code).stdout)
+
+    def publish(self, text: str, *arguments: str, code: int = 0) -> Any:
+        """Publishes a list of values, GREEN unless `--tlp` says otherwise."""
+        marking = () if "--tlp" in arguments else ("--tlp", "green")
+        return self.cli_json(
+            "publish",
+            "-",
+            "--format",
+            "list",
+            *marking,
+            *arguments,
+            "--yes",
+            "--json",
+            stdin=text.encode(),
+            code=code,
+        )
+
+    def status(self) -> Any:
+        return self.cli_json("status", "--json")
+
+    def configure(self, key: str, value: str) -> None:
+        """Sets one line of the config file, as an editor would."""
+        path = self.home / "config.toml"
+        text, changed = re.subn(rf"(?m)^{key} = .*$", f"{key} = {value}", path.read_text())
+        assert changed == 1
+        path.write_text(text)
+
+    def trust(self, other: Partner, *arguments: str) -> None:
+        self.trust_home(other.home, other.name, *arguments)
+
+    def trust_home(self, home: Path, name: str, *arguments: str) -> None:
+        """Adds the partner whose home folder is `home`, its fingerprint read from there and not from the card file."""
+        card = home / "card.p2pcard"
+        told = fingerprint(believe_chain(card.read_bytes()).partner_id)
+        self.cli("partner", "add", str(card), "--fingerprint", told, "--alias", name, *arguments)
+
+    # --- the store, read as a SIEM reads it ---
+
+    def values(self) -> set[str]:
+        """All canonical values that this partner's SIEM view shows."""
+        return {row[0] for row in self.query("SELECT value FROM v1_indicators")}
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with closing(
+            sqlite3.connect(f"file:{self.home / 'store.sqlite'}?mode=ro", uri=True, timeout=5)
+        ) as reader:
+            return reader.execute(sql).fetchall()
+
+    def wait_for(self, *values: str) -> None:
+        wait_until(lambda: set(values) <= self.values(), f"{self.name} holds {', '.join(values)[:80]}")
+
+    # --- the daemon ---
+
+    def start(self) -> None:
+        """Starts the daemon and waits until it says READY=1, as systemd would."""
+        path = self.home.parent / f"{self.name}-notify"
+        path.unlink(missing_ok=True)
+        self._close_manager()
+        self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._manager.bind(str(path))
+        self._manager.setblocking(False)
+        self._told = []
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command("run"),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"NOTIFY_SOCKET": str(path)},
+            )
+        wait_until(
+            lambda: "READY=1" in self.told_manager() or self.process.poll() is not None, f"{self.name} starts"
+        )
+        assert self.process.poll() is None, self.log()
+
+    def told_manager(self) -> list[str]:
+        """Each line that the daemon told its service manager since it was started."""
+        assert self._manager is not None
+        with suppress(BlockingIOError):
+            while True:
+                self._told += self._manager.recv(4096).decode().split("\n")
+        return self._told
+
+    def _close_manager(self) -> None:
+        if self._manager is not None:
+            self._manager.close()
+
+    def run_refused(self, code: int) -> str:
+        """Runs a daemon that must not start; what it said."""
+        return self.cli("run", code=code).stderr.decode()
+
+    @property
+    def log_path(self) -> Path:
+        return self.home.parent / f"{self.name}.log"
+
+    def log(self) -> str:
+        return self.log_path.read_text()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """SIGTERM; the daemon's exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to say goodbye."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """The daemon's exit code, once it has ended."""
+        assert self.process is not None
+        code = self.process.wait(PATIENCE_SECONDS)
+        self.process = None
+        return code
+
+    def end(self) -> None:
+        """After a test: whatever still runs is ended, hard if need be."""
+        if self.process is not None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._close_manager()
+
+
+def link(left: Partner, right: Partner) -> None:
+    left.trust(right)
+    right.trust(left)
+
+
+class Company:
+    """Makes partners in one folder and ends them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.partners: list[Partner] = []
+
+    def found(self, name: str) -> Partner:
+        self.partners.append(Partner(self.folder, name))
+        return self.partners[-1]
+
+    def linked(self, left: str, right: str) -> tuple[Partner, Partner]:
+        """Two partners that trust one another; neither runs."""
+        made = self.found(left), self.found(right)
+        link(*made)
+        return made
+
+    def pair(self) -> tuple[Partner, Partner]:
+        """alpha and bravo, linked and running."""
+        alpha, bravo = self.linked("alpha", "bravo")
+        alpha.start()
+        bravo.start()
+        return alpha, bravo
+
+    def chain(self) -> tuple[Partner, Partner, Partner]:
+        """alpha - bravo - charlie; alpha and charlie trust one another without a link."""
+        alpha, bravo, charlie = (self.found(name) for name in ("alpha", "bravo", "charlie"))
+        link(alpha, bravo)
+        link(bravo, charlie)
+        alpha.trust(charlie, "--no-link")
+        charlie.trust(alpha, "--no-link")
+        for partner in (alpha, bravo, charlie):
+            partner.start()
+        return alpha, bravo, charlie
+
+
+@contextmanager
+def ended(company: Company) -> Iterator[Company]:
+    """However the tests end, no daemon outlives them."""
+    try:
+        yield company
+    finally:
+        for partner in company.partners:
+            partner.end()
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Company]:
+    """An empty company for one test that breaks things."""
+    with ended(Company(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """One company for all tests of a module."""
+    with ended(Company(tmp_path_factory.mktemp("company"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def chain(shared_company: Company) -> tuple[Partner, Partner, Partner]:
+    """One running chain for all tests of a module; each publishes values of its own."""
+    return shared_company.chain()
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], Any], str], Any]:
+    """`wait_until`, for tests."""
+    return wait_until

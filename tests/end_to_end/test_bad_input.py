@@ -1,0 +1,203 @@
+"""Bad files, a full disk, a wrong clock: a clear word or a counted refusal, and what was good beside it is kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2pshare.node import close_node, open_node
+from p2pshare.service.operations import OPERATIONS
+
+if TYPE_CHECKING:
+    from conftest import Company, Partner
+
+pytestmark = pytest.mark.end_to_end
+
+GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
+
+
+@pytest.fixture(scope="module")
+def alpha(shared_company: Company) -> Partner:
+    """alpha has a partner to publish to; no daemon runs."""
+    left, _ = shared_company.linked("alpha", "bravo")
+    return left
+
+
+def indicator(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "type": "indicator",
+        "spec_version": "2.1",
+        "id": f"indicator--00000000-0000-4000-8000-{number:012x}",
+        "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z",
+        "valid_from": "2026-01-01T00:00:00Z",
+        "pattern": f"[domain-name:value = 'bad-input-{number}.example']",
+        "pattern_type": "stix",
+        "object_marking_refs": [GREEN],
+    } | changes
+
+
+def bundle(*objects: dict[str, Any]) -> bytes:
+    return json.dumps(
+        {"type": "bundle", "id": "bundle--00000000-0000-4000-8000-000000000000", "objects": objects}
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"type": "bundle", "objects": [',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'{"type": "bundle", "type": "bundle", "objects": []}',
+        b'{"type": "bundle", "id": NaN, "objects": []}',
+        b'{"type": "report"}',
+        b"\xff\xfe\x00\x01",
+        b"",
+    ],
+    ids=["cut", "deep", "duplicate-key", "nan", "no-bundle", "binary", "empty"],
+)
+def test_a_file_that_is_no_bundle_is_refused_with_a_hint_and_nothing_is_kept(
+    alpha: Partner, raw: bytes
+) -> None:
+    held = alpha.status()["envelopes"]["held"]
+    said = alpha.cli(
+        "publish", "-", "--format", "stix", "--tlp", "green", "--yes", stdin=raw, code=1
+    ).stderr.decode()
+    assert said.startswith("error: ")
+    assert "\nhint: " in said
+    assert alpha.status()["envelopes"]["held"] == held
+
+
+def test_one_bad_object_among_good_ones_is_refused_alone(alpha: Partner) -> None:
+    raw = bundle(indicator(1), {"type": 7}, indicator(2, object_marking_refs=[]), indicator(3))
+    done = alpha.cli_json("publish", "-", "--format", "stix", "--yes", "--json", stdin=raw, code=6)
+    assert (done["read"], done["published"], done["observables"]) == (4, 2, 2)
+    assert sum(refusal["count"] for refusal in done["refused"]) == 2
+    assert {"bad-input-1.example", "bad-input-3.example"} <= alpha.values()
+    assert "bad-input-2.example" not in alpha.values()
+
+
+def test_a_list_with_all_the_usual_dirt_gives_its_good_values(alpha: Partner) -> None:
+    raw = b"\n".join(
+        (
+            b"\xef\xbb\xbf# a comment\r",
+            b"dirt-one.example\r",
+            b"",
+            b"hxxp://dirt-two[.]example/x",
+            b"\x00\x01\x02\xff",
+            b"a" * 1_000_000,
+            b"999.1.1.1",
+            b"192.0.2.77 # with a comment",
+        )
+    )
+    done = alpha.cli_json(
+        "publish", "-", "--format", "list", "--tlp", "green", "--yes", "--json", stdin=raw, code=6
+    )
+    assert done["published"] == 3
+    assert done["read"] == done["published"] + sum(refusal["count"] for refusal in done["refused"])
+    assert {"dirt-one.example", "http://dirt-two.example/x", "192.0.2.77"} <= alpha.values()
+
+
+def test_unmarked_input_needs_tlp_and_amber_needs_names(alpha: Partner) -> None:
+    held = alpha.status()["envelopes"]["held"]
+    unmarked = alpha.cli("publish", "-", "--format", "list", "--yes", stdin=b"x.example\n", code=5)
+    assert b"--tlp" in unmarked.stderr
+    amber = alpha.cli(
+        "publish", "-", "--format", "list", "--tlp", "amber", "--yes", stdin=b"x.example\n", code=5
+    )
+    assert b"--to" in amber.stderr
+    assert alpha.status()["envelopes"]["held"] == held
+
+
+def test_a_dry_run_shows_everything_and_keeps_nothing(alpha: Partner) -> None:
+    held = alpha.status()["envelopes"]["held"]
+    done = alpha.publish("dry.example\n", "--dry-run")
+    assert (done["read"], done["published"], done["envelopes"], done["recipients"]) == (1, 1, [], ["bravo"])
+    assert alpha.status()["envelopes"]["held"] == held
+    alpha.cli("lookup", "dry.example", code=3)
+
+
+def test_an_unknown_recipient_is_refused_with_the_nearest_name(alpha: Partner) -> None:
+    said = alpha.cli("publish", "-", "--tlp", "green", "--to", "brvo", "--yes", stdin=b"x.example\n", code=5)
+    assert b"did you mean 'bravo'?" in said.stderr
+
+
+def test_a_wrong_fingerprint_adds_nobody(company: Company) -> None:
+    alpha, bravo = company.found("alpha"), company.found("bravo")
+    card = str(bravo.home / "card.p2pcard")
+    wrong = alpha.cli("partner", "add", card, "--fingerprint", alpha.fingerprint, code=5)
+    assert wrong.stdout == b""
+    assert bravo.fingerprint.encode() not in wrong.stderr
+    missing = alpha.cli("partner", "add", card, code=2)
+    assert b"needs --fingerprint" in missing.stderr
+    assert alpha.cli_json("partner", "list", "--json") == []
+
+
+def test_bytes_that_are_no_card_add_nobody(company: Company) -> None:
+    alpha, bravo = company.found("alpha"), company.found("bravo")
+    raw = (bravo.home / "card.p2pcard").read_bytes()
+    flipped = raw[: len(raw) // 2] + bytes([raw[len(raw) // 2] ^ 1]) + raw[len(raw) // 2 + 1 :]
+    for number, bad in enumerate((b"", raw[:-1], flipped, b"\x00" * 1000)):
+        path = company.folder / f"bad-{number}"
+        path.write_bytes(bad)
+        alpha.cli("partner", "add", str(path), "--fingerprint", bravo.fingerprint, code=1)
+        assert alpha.cli_json("verify", str(path), "--json", code=1)["verdict"] == "bad"
+    assert alpha.cli_json("partner", "list", "--json") == []
+
+
+def test_a_full_disk_keeps_nothing_and_says_so_and_later_there_is_room(company: Company) -> None:
+    alpha, _ = company.linked("alpha", "bravo")
+    alpha.configure("free_space_mib_min", str(1_048_576))
+    alpha.start()
+    said = alpha.cli(
+        "publish", "-", "--tlp", "green", "--yes", stdin=b"full.example\n", code=1
+    ).stderr.decode()
+    assert "space" in said or "full" in said
+    assert "hint: " in said
+    assert alpha.status()["envelopes"]["held"] == 0
+    alpha.stop()
+    alpha.configure("free_space_mib_min", "1")
+    alpha.start()
+    alpha.publish("full.example\n")
+    assert alpha.status()["envelopes"]["held"] == 1
+
+
+def test_a_recipient_whose_disk_is_full_gets_it_later(company: Company) -> None:
+    alpha, bravo = company.linked("alpha", "bravo")
+    bravo.configure("free_space_mib_min", str(1_048_576))
+    alpha.start()
+    bravo.start()
+    alpha.publish("patience.example\n")
+    assert alpha.status()["envelopes"]["pending"] == 1
+    bravo.stop()
+    bravo.configure("free_space_mib_min", "1")
+    bravo.start()
+    bravo.wait_for("patience.example")
+
+
+def test_an_author_whose_clock_is_two_days_ahead_is_refused_and_counted(
+    company: Company, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo = company.linked("alpha", "bravo")
+    alpha.publish("on-time.example\n")
+    publish_at(alpha.home, time.time() + 2 * 86_400, "from-the-future.example", monkeypatch)
+    alpha.start()
+    bravo.start()
+    bravo.wait_for("on-time.example")
+    eventually(lambda: bravo.status()["refused"].get("from-the-future"), "bravo counts the refusal")
+    assert "from-the-future.example" not in bravo.values()
+
+
+def publish_at(home: Path, now: float, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publishes as this partner would with its clock at `now`."""
+    with monkeypatch.context() as patch:
+        patch.setattr("time.time", lambda: now)
+        node = open_node(home)
+        try:
+            OPERATIONS["publish"].run(node, {"parts": []}, lambda _: None)
+        finally:
+            close_node(node)

@@ -1,0 +1,109 @@
+"""Documentation cannot drift: every command, option, exit code, config field and README command is compared."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from p2pshare import errors
+from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem
+from p2pshare.cli.program import EXIT_INTERRUPTED, program
+from p2pshare.config import field_explanations, parse_config
+
+SHELL_COMMENT = re.compile(r"\s+#.*$")
+
+
+def commands() -> dict[str, click.Command]:
+    """`card show` -> its command, for everything that can be typed."""
+    context = click.Context(program)
+    found: dict[str, click.Command] = {}
+    for name in program.list_commands(context):
+        command = program.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found |= {f"{name} {inner}": command.commands[inner] for inner in command.commands}
+        else:
+            found[name] = command
+    return found
+
+
+def headings(repository: Path) -> dict[str, str]:
+    """Of docs/cli.md: command -> its usage line."""
+    lines = re.findall(r"^### `p2pshare (.+)`$", (repository / "docs" / "cli.md").read_text(), re.MULTILINE)
+    names = sorted(commands(), key=len, reverse=True)
+    return {next(name for name in names if line.startswith(name)): line for line in lines}
+
+
+def test_docs_cli_has_every_command_and_no_other(repository: Path) -> None:
+    assert set(headings(repository)) == set(commands())
+
+
+@pytest.mark.parametrize("name", commands())
+def test_docs_cli_shows_every_option_of_a_command_and_no_other(name: str, repository: Path) -> None:
+    options = {
+        option
+        for parameter in commands()[name].params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts[:1]
+    }
+    assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", headings(repository)[name])) == options
+
+
+def test_docs_cli_has_every_exit_code(repository: Path) -> None:
+    text = (repository / "docs" / "cli.md").read_text()
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    raised = {
+        kind.exit_code
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.ShareError)
+    }
+    assert told == raised | {0, UsageProblem.exit_code, EXIT_PARTLY_DONE, EXIT_INTERRUPTED}
+
+
+def test_config_example_has_every_field_with_its_explanation_and_is_good(repository: Path) -> None:
+    path = repository / "config" / "example.toml"
+    text = path.read_text()
+    parse_config(tomllib.loads(text), text, str(path))
+    plain = re.sub(r"^# ", "", text, flags=re.MULTILINE)
+    for key, (_, explanation) in field_explanations().items():
+        assert re.search(rf"^(\[{key}\]|{key.rpartition('.')[2]} = )", text, re.MULTILINE), key
+        assert explanation in plain, key
+
+
+def readme_commands(repository: Path) -> list[str]:
+    """Lines of the README's code blocks that start with p2pshare or ./scripts, and commands in its text."""
+    text = (repository / "README.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", text)
+    return [SHELL_COMMENT.sub("", line) for line in lines if line.startswith(("p2pshare ", "./scripts/"))]
+
+
+def test_readme_shows_commands_that_exist(repository: Path) -> None:
+    shown = readme_commands(repository)
+    assert any(line.startswith("p2pshare ") for line in shown)
+    for line in shown:
+        words = shlex.split(line.partition(" < ")[0])
+        if words[0] == "p2pshare":
+            check_typed(words[1:])
+        else:
+            assert (repository / words[0]).is_file(), line
+
+
+def check_typed(words: list[str]) -> None:
+    """Parses a command line as click would, without running it."""
+    name = " ".join(words[:2]) if " ".join(words[:2]) in commands() else words[0]
+    command = commands()[name]
+    with command.make_context(name, words[len(name.split()) :], resilient_parsing=False):
+        pass
+
+
+def test_readme_links_lead_somewhere(repository: Path) -> None:
+    for page in ("README.md", "docs/cli.md"):
+        path = repository / page
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{page}: {target}"
