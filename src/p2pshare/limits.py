@@ -124,5 +124,5 @@ CONTROL_FRAME_BYTES_MAX = 64 * MIB  # a publication already read and compressed;
 CONTROL_CONNECTIONS_MAX = 16  # commands at once
 CONTROL_REQUEST_SECONDS_MAX = 60  # from connecting to the end of the request
 CONTROL_LIFE_SIGN_SECONDS = 5  # how often a long operation shows that it lives
-CONTROL_SILENCE_SECONDS_MAX = 30  # after this long without a sign the command line gives up
+CONTROL_SILENCE_SECONDS_MAX = 20  # four missed signs: the daemon hangs
 HOME_WAIT_SECONDS = 10  # how long a command waits for another one that holds the home folder
