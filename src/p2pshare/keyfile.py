@@ -250,9 +250,12 @@ def _read_private(path: Path) -> bytes:
     except OSError as error:
         reason = "key-file-symlink" if path.is_symlink() else "key-file-unreadable"
         raise KeyFileError(f"{path}: cannot be opened: {error.strerror}", reason=reason) from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check_owner(path, os.fstat(descriptor))  # of the open file: the name may point elsewhere by now
-        raw = file.read(KEY_FILE_BYTES_MAX + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            raw = file.read(KEY_FILE_BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
     if len(raw) > KEY_FILE_BYTES_MAX:
         raise _damaged(path)
     return raw

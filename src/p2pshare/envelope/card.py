@@ -150,17 +150,12 @@ def accept_update(current: Card, raw: bytes, now: int) -> Card:
     return _believed([*known, *fresh])
 
 
-def verify_fork(proof: ForkProof, now: int) -> None:
+def verify_fork(proof: ForkProof) -> None:
     """Anybody's check of a proof, without trust in who brought it. Raises PeerError when it proves nothing."""
-    for raw in (proof.known, proof.other):
-        versions = decode_versions(raw)
-        accept_first(
-            raw, min(now, versions[-1].body.expires - 1)
-        )  # an expired version is evidence all the same
-        newest = versions[-1].body
-        if (newest.partner_id, newest.version) != (proof.partner_id, proof.version):
-            raise refusal("not-a-fork", "the proof is about other cards")
-    if decode_card(proof.known).body_digest == decode_card(proof.other).body_digest:
+    cards = [believe_chain(raw) for raw in (proof.known, proof.other)]
+    if any((card.partner_id, card.version) != (proof.partner_id, proof.version) for card in cards):
+        raise refusal("not-a-fork", "the proof is about other cards")
+    if cards[0].body_digest == cards[1].body_digest:
         raise refusal("not-a-fork", "both cards say the same")
 
 

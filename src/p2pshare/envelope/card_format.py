@@ -52,7 +52,7 @@ REVOCATION_REASON_MAX = 3  # 0 unspecified, 1 compromised, 2 lost, 3 superseded
 
 # A person confirms a name by reading it: controls, bidi marks, invisible characters and tags would lie.
 _UNREADABLE = re.compile(
-    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 _URL = re.compile(

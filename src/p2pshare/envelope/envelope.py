@@ -203,13 +203,13 @@ def _at(reader: Reader, number: int) -> Reader:
 
 
 def _check_lengths(core: Core, wraps: bytes, body: bytes) -> None:
-    """Check 4: what the header says of the other parts. Row order is checked when signing cannot have hidden it."""
+    """Check 4: what the header says of the other parts."""
     if not 1 <= core.slots <= SLOTS_MAX or slots_for(core.slots) != core.slots:
         raise refusal("bad-lengths", "an envelope has a number of slots that no audience has")
     if len(wraps) != core.slots * (HINT_BYTES + WRAP_BYTES) or len(body) != core.body_bytes:
         raise refusal("bad-lengths", "an envelope's parts are not as long as its header says")
     padded = core.body_bytes - BODY_TAG_BYTES
-    if padded < 1 or padded_size(padded) != padded:
+    if padded_size(padded) != padded:
         raise refusal("bad-lengths", "an envelope's body is not padded")
     hints = [wraps[at : at + HINT_BYTES] for at in range(0, core.slots * HINT_BYTES, HINT_BYTES)]
     if hints != sorted(hints):

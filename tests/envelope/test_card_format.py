@@ -1,0 +1,222 @@
+"""P2 for cards: every single-byte flip and every truncation is refused; each field at its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from envelope_forge import NOW, body_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pshare.envelope.card import accept_first
+from p2pshare.envelope.card_format import (
+    CARD_MAGIC,
+    VERSIONS_MAGIC,
+    CardBody,
+    OperationalKey,
+    Revocation,
+    decode_card,
+    decode_versions,
+    encode_body,
+    encode_versions,
+    is_good_url,
+    sign_card,
+)
+from p2pshare.envelope.certificate import TlsKey
+from p2pshare.envelope.encoding import pack
+from p2pshare.envelope.keys import HintKey, Identity, KemKey, SigningKey, reissue_card
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import KeyId
+
+
+def is_refused(raw: bytes) -> bool:
+    try:
+        accept_first(raw, NOW)
+    except PeerError:
+        return True
+    return False
+
+
+def reason_of(body: CardBody, identity: Identity) -> str:
+    with pytest.raises(PeerError) as caught:
+        decode_card(sign_card(body, identity.roots))
+    return caught.value.reason
+
+
+def test_p2_every_single_byte_flip_of_a_card_is_refused(alpha: Identity) -> None:
+    raw = alpha.card.raw
+    accepted = []
+    for at in range(len(raw)):
+        flipped = bytearray(raw)
+        flipped[at] ^= 1 << (at % 8)
+        if not is_refused(bytes(flipped)):
+            accepted.append(at)
+    assert accepted == []
+
+
+def test_p2_every_truncation_of_a_card_is_refused(alpha: Identity) -> None:
+    raw = alpha.card.raw
+    assert [size for size in range(len(raw)) if not is_refused(raw[:size])] == []
+    assert is_refused(raw + b"\x00")
+
+
+def test_p2_flips_and_truncations_of_a_chain_are_refused(alpha: Identity) -> None:
+    """Every place outside the keys and signatures, whose every byte is covered above, and a sample of those."""
+    raw = reissue_card(alpha, NOW, name="Alpha Two").card.raw
+    places = {*range(64), *range(len(alpha.card.raw), len(alpha.card.raw) + 128), *range(0, len(raw), 97)}
+    for at in places:
+        flipped = bytearray(raw)
+        flipped[at] ^= 1 << (at % 8)
+        assert is_refused(bytes(flipped)), at
+    assert all(is_refused(raw[:size]) for size in range(0, len(raw), 13))
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_refused_plainly(raw: bytes) -> None:
+    assert is_refused(raw)
+    assert is_refused(pack([CARD_MAGIC, 1, raw, []]))
+    assert is_refused(pack([VERSIONS_MAGIC, 1, [raw, raw]]))
+
+
+def test_a_format_of_the_future_is_named_as_such(alpha: Identity) -> None:
+    body_raw = encode_body(body_of(alpha.card))
+    with pytest.raises(PeerError) as caught:
+        decode_card(pack([CARD_MAGIC, 2, body_raw, []]))
+    assert caught.value.reason == "unknown-version"
+
+
+def test_oversized_files_are_refused_before_they_are_read() -> None:
+    for size in (128 * 1024 + 1, 4 * 1024 * 1024 + 1):
+        with pytest.raises(PeerError) as caught:
+            decode_card(b"\x94" * size)
+        assert caught.value.reason == "oversized"
+
+
+def test_a_chain_of_one_or_with_a_hole_is_refused(alpha: Identity) -> None:
+    second = reissue_card(alpha, NOW)
+    third = reissue_card(second, NOW)
+    assert len(decode_versions(third.card.raw)) == 3
+    for cards in (
+        [alpha.card.raw],
+        [alpha.card.raw, third.card.version_raw],
+        [second.card.version_raw, alpha.card.raw],
+    ):
+        with pytest.raises(PeerError) as caught:
+            decode_versions(pack([VERSIONS_MAGIC, 1, cards]))
+        assert caught.value.reason == "malformed"
+    assert encode_versions([alpha.card.raw]) == alpha.card.raw
+
+
+def test_fields_that_contradict_one_another_are_refused(alpha: Identity) -> None:
+    body = body_of(alpha.card)
+    contradictions = [
+        replace(body, version=0),
+        replace(body, version=1, previous=b"\x01" * 32),
+        replace(body, version=2),
+        replace(body, threshold=0),
+        replace(body, threshold=2),
+        replace(body, expires=body.not_before),
+        replace(body, name="bell\x07"),
+        replace(body, urls=("https://a.example",) * 2),
+        replace(body, urls=("ftp://a.example",)),
+        replace(body, urls=tuple(f"https://a{n}.example" for n in range(9))),
+        replace(body, tls_certificates=()),
+        replace(body, tls_certificates=body.tls_certificates * 2),
+        replace(body, tls_certificates=body.tls_certificates * 3),
+        replace(body, sign_keys=()),
+        replace(body, sign_keys=body.sign_keys * 2),
+        replace(body, kem_keys=body.kem_keys * 2),
+        replace(body, hint_keys=()),
+        replace(body, roots=()),
+        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 1, 1, 0),) * 2),
+        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 1, 1, 4),)),
+    ]
+    assert {reason_of(changed, alpha) for changed in contradictions} == {"malformed"}
+
+
+def test_key_lists_begin_with_the_newest_and_have_a_life(alpha: Identity) -> None:
+    body = body_of(alpha.card)
+    (key,) = body.sign_keys
+    newer = OperationalKey(SigningKey.generate().verify_key, NOW + 1, NOW + 2)
+    assert decode_card(sign_card(replace(body, sign_keys=(newer, key)), alpha.roots)).body.sign_keys == (
+        newer,
+        key,
+    )
+    assert reason_of(replace(body, sign_keys=(key, newer)), alpha) == "malformed"
+    assert reason_of(replace(body, sign_keys=(replace(key, expires=NOW),)), alpha) == "malformed"
+
+
+@pytest.mark.parametrize(("purpose", "maximum"), [("sign_keys", 8), ("kem_keys", 2), ("hint_keys", 8)])
+def test_key_lists_at_their_limit(alpha: Identity, purpose: str, maximum: int) -> None:
+    make = {
+        "sign_keys": lambda: SigningKey.generate().verify_key,
+        "kem_keys": lambda: KemKey.generate().public,
+        "hint_keys": lambda: HintKey.generate().public,
+    }[purpose]
+    keys = tuple(OperationalKey(make(), NOW, NOW + 1) for _ in range(maximum + 1))
+    body = body_of(alpha.card)
+    assert decode_card(sign_card(replace(body, **{purpose: keys[:-1]}), alpha.roots)).body.version == 1
+    assert reason_of(replace(body, **{purpose: keys}), alpha) == "malformed"
+
+
+def test_names_at_their_limit(alpha: Identity) -> None:
+    body = body_of(alpha.card)
+    for name in ("x", "é" * 128, "日本 CERT (テスト) — Zürich"):
+        assert decode_card(sign_card(replace(body, name=name), alpha.roots)).body.name == name
+    assert reason_of(replace(body, name="x" * 257), alpha) == "malformed"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://a.example", "https://192.0.2.1:8443", "https://[2001:db8::1]:443/", "https://a.example/p2p/v1"],
+)
+def test_good_addresses(url: str) -> None:
+    assert is_good_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "https://", "HTTPS://a.example", "https://a b", "https://a.example\n", "https://ä.example", "//a"],
+)
+def test_bad_addresses(url: str) -> None:
+    assert not is_good_url(url)
+
+
+def certificate(*, is_ca: bool | None) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    start = datetime.fromtimestamp(NOW, UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, start, start + timedelta(days=1))
+    if is_ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def test_certificates_that_could_mint_others_are_refused(alpha: Identity) -> None:
+    body = body_of(alpha.card)
+    good = certificate(is_ca=False)
+    assert decode_card(
+        sign_card(replace(body, tls_certificates=(good,)), alpha.roots)
+    ).body.tls_certificates == (good,)
+    for der in (
+        certificate(is_ca=True),
+        certificate(is_ca=None),
+        good + b"\x00",
+        good[:-1],
+        b"0",
+        b"\x30\x80" * 40,
+    ):
+        assert reason_of(replace(body, tls_certificates=(der,)), alpha) == "bad-certificate"
+
+
+def test_a_tls_key_comes_back_and_another_certificate_does_not_fit() -> None:
+    key, other = TlsKey.generate("x", NOW, 1), TlsKey.generate("x", NOW, 1)
+    assert TlsKey.from_secret(key.secret(), key.certificate) == key
+    with pytest.raises(ValueError, match="another key"):
+        TlsKey.from_secret(key.secret(), other.certificate)

@@ -1,0 +1,118 @@
+"""Makes what the product refuses to make: envelopes of a dishonest author, correctly signed.
+
+Used by the tests of `envelope/` and by `scripts/make-vectors`. Keys may come from a fixed text, so that vectors
+and tests name partners instead of carrying files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from p2pshare.envelope import sealing
+from p2pshare.envelope.card import Card
+from p2pshare.envelope.card_format import CardBody
+from p2pshare.envelope.envelope import (
+    DOMAIN_SIGNATURE,
+    NO_PREVIOUS,
+    Core,
+    Mode,
+    digests_of,
+    encode_core,
+    encode_envelope,
+    slots_for,
+)
+from p2pshare.envelope.keys import Identity, SigningKey
+from p2pshare.envelope.payload import pad
+from p2pshare.identifiers import CircleId, PartnerId
+
+NOW = 1_900_000_000  # 2030-03-17: the one instant of all tests and vectors here
+CIRCLE = CircleId.of("main")
+DAY = 86_400
+
+
+def request(recipients: Sequence[Card], payload: bytes = b"payload", **changes: Any) -> sealing.SealRequest:
+    """An honest request; recipient n gets the sequence number n, from 1."""
+    plain = sealing.SealRequest(
+        payload=payload,
+        recipients=[sealing.Recipient(card, number) for number, card in enumerate(recipients, 1)],
+        incarnation=NOW,
+        sequence=1,
+        previous=NO_PREVIOUS,
+        circle=CIRCLE,
+        mode=Mode.RELAY,
+        created=NOW,
+        ttl_class=4,
+    )
+    return replace(plain, **changes)
+
+
+def forge(
+    author: Identity,
+    recipients: Sequence[Card],
+    *,
+    padded: bytes | None = None,
+    wrapped_keys: Mapping[PartnerId, bytes] | None = None,
+    encode: Callable[[Core], bytes] = encode_core,
+    **changes: Any,
+) -> bytes:
+    """A signed wire whose header, padding, wrapped keys or encoding are whatever is asked for."""
+    padded = pad(b"payload") if padded is None else padded
+    content_key = hashlib.sha256(b"forged content key" + author.partner_id).digest()
+    core = Core(
+        suite=1,
+        author=author.partner_id,
+        key_id=author.operational.sign.key_id,
+        incarnation=NOW,
+        sequence=1,
+        previous=NO_PREVIOUS,
+        circle=CIRCLE,
+        mode=Mode.RELAY,
+        created=NOW,
+        ttl_class=4,
+        nonce=hashlib.sha256(b"forged nonce").digest()[:16],
+        commitment=sealing._commitment(content_key),
+        slots=slots_for(len(recipients)),
+        body_bytes=len(padded) + 16,
+    )
+    core = replace(core, **changes)
+    core_raw = encode(core)
+    info = sealing._wrap_info(core_raw)
+    rows = []
+    for number, card in enumerate(recipients, 1):
+        key = (wrapped_keys or {}).get(card.partner_id, content_key)
+        hint = author.operational.hint.hint(card.hint, author.partner_id, card.partner_id, core.nonce)
+        rows.append((hint, card.kem.wrap(key + number.to_bytes(8, "big"), info)))
+    for number in range(slots_for(len(recipients)) - len(recipients)):
+        hint = hashlib.sha256(b"forged dummy" + bytes([number])).digest()[:8]
+        rows.append((hint, sealing._nobody().wrap(bytes(40), info)))
+    rows.sort()
+    wraps = b"".join(hint for hint, _ in rows) + b"".join(wrap for _, wrap in rows)
+    body = AESGCM(sealing._body_key(content_key)).encrypt(bytes(12), padded, core_raw)
+    return sign_parts(author, core_raw, wraps, body)
+
+
+def sign_parts(author: Identity, core_raw: bytes, wraps: bytes, body: bytes) -> bytes:
+    """Sign any three parts as `author`."""
+    signatures = author.operational.sign.sign(DOMAIN_SIGNATURE, digests_of(core_raw, wraps, body))
+    return encode_envelope(core_raw, wraps, body, signatures)
+
+
+def body_of(card: Card) -> CardBody:
+    """The signed fields of a believed card, to be changed and signed again."""
+    return CardBody(**{entry.name: getattr(card, entry.name) for entry in fields(CardBody)})
+
+
+def next_body(card: Card, **changes: Any) -> CardBody:
+    """The body of the next version of `card`."""
+    following = replace(body_of(card), version=card.version + 1, previous=card.body_digest)
+    return replace(following, **changes)
+
+
+def roots_in_card_order(identity: Identity) -> list[SigningKey]:
+    """The root keys in the order in which the card lists them."""
+    return sorted(identity.roots, key=lambda key: key.verify_key.raw)
