@@ -105,6 +105,21 @@ BACKOFF_SECONDS_MIN = 1.0
 BACKOFF_SECONDS_MAX = 300.0
 HELLO_INTERVAL_SECONDS = 300.0
 CLOCK_SKEW_SECONDS_MAX = 3_600  # beyond it the sets of two stores cannot be compared
+SYNC_FRAME_BYTES_MAX = 256 * KIB  # one reconciliation message; mandatory: 5 bytes can ask for everything
+SYNC_FRAME_BYTES_MIN = 4 * KIB  # the reference's floor: 31 ids and their bounds must fit with room to spare
+SYNC_ROUNDS_MAX = 200  # of one session: 1.6 million ids at 8,000 a frame; a peer that never ends is cut here
+SYNC_DIFFERENCES_MAX = 50_000  # ids one session gathers (2 x 6 MB): as many as the want table holds
+REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4  # one for each connection a partner may have
+FEED_ITEMS_MAX = 8_192  # newest arrivals kept for announcing; who is further behind compares instead
+PUSHES_WAITING_PER_PEER_MAX = 512  # bodies promised to one linked peer: what one announcement can ask for
+EAGER_WAITING_PER_PEER_MAX = 16  # a longer burst is announced: 64 bodies then share one request and commit
+RECONCILE_SECONDS_MAX = 900  # pause between comparisons of two stores that find nothing
+LINK_UP_JITTER_SECONDS_MAX = 5.0  # comparisons after a restart of many nodes do not fall on one moment
+COALESCE_SECONDS_MIN = 0.050  # arrivals of this long share one announcement
+FETCH_SECONDS_MIN = 0.250  # before another announcer is asked, at least
+FETCH_BYTES_PER_SECOND_MIN = 64 * KIB  # slower than this another announcer is asked
+NO_ROOM_PAUSE_SECONDS = 60.0  # after a full disk, before bodies are asked for again
+OUTBOX_READ_MAX = 64  # direct envelopes handed to one peer before the store is asked for more
 
 # --- store -----------------------------------------------------------------------------------------
 GROUP_COMMIT_ROWS = 1_000  # FULL costs nothing from here on

@@ -1,0 +1,307 @@
+"""The client: asks one partner, shows our certificate to it alone, and believes the size of nothing.
+
+Every call has a deadline that moves on only as bytes do, and a limit on what it holds in memory. All verbs
+are idempotent, so a caller may repeat any of them after any fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import ssl
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.payload import Payload
+from yarl import URL
+
+from p2pshare.config import url_address
+from p2pshare.errors import ConfigError, PeerError
+from p2pshare.gossip.messages import (
+    BODY_HEAD_BYTES,
+    Announce,
+    AnnounceAnswer,
+    GetBodies,
+    Hello,
+    HelloAnswer,
+    IdsPage,
+    IdsRequest,
+    PutAnswer,
+    decode_announce_answer,
+    decode_hello,
+    decode_ids_page,
+    decode_put_answer,
+    encode_announce,
+    encode_get_bodies,
+    encode_hello,
+    encode_ids_request,
+)
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import (
+    CARD_CHAIN_BYTES_MAX,
+    CLIENT_IDLE_SECONDS,
+    CONNECTIONS_PER_PARTNER_MAX,
+    ENVELOPE_BYTES_MAX,
+    HEADER_FIELDS_MAX,
+    HEADER_LINE_BYTES_MAX,
+    KIB,
+    REQUEST_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
+)
+from p2pshare.peering.bodies import BodyCutOff, EnvelopeSplitter, pieces_of, read_at_most, read_piece
+from p2pshare.peering.faults import PeerUnreachable, answered_fault
+from p2pshare.peering.interface import DialLimits
+from p2pshare.peering.rates import Pace
+from p2pshare.peering.routes import (
+    ANNOUNCE_PATH,
+    CARD_PATH,
+    ENVELOPES_PATH,
+    GET_PATH,
+    HELLO_PATH,
+    IDS_PATH,
+)
+from p2pshare.peering.tls import TlsGate, peer_pin, pin_of
+
+REFUSAL_BYTES_MAX = 256
+GET_ANSWER_BYTES_MAX = max(RESPONSE_BYTES_MAX, BODY_HEAD_BYTES + ENVELOPE_BYTES_MAX)
+UNASKED_ANSWERS_MAX = 4  # answers nobody waits for: beyond it the connection is cut
+READ_BUFFER_BYTES = 64 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAddress:
+    """Whom to dial, where, and the certificates (DER; two while rotating) that prove it is them."""
+
+    partner_id: PartnerId
+    url: str
+    certificates: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The partner does not hold this envelope, or not for us."""
+
+    envelope_id: EnvelopeId
+
+
+class PeerClient:
+    """Calls to one partner over at most CONNECTIONS_PER_PARTNER_MAX kept-alive connections.
+
+    Made inside a running event loop; `close` ends its connections. Every call may raise PeerUnreachable,
+    PeerBusy, PeerRefused, or a plain PeerError for an answer that breaks the protocol.
+    """
+
+    def __init__(self, gate: TlsGate, address: PeerAddress, limits: DialLimits | None = None) -> None:
+        """Raises PeerError `bad-url` or `bad-certificate`."""
+        self.address = address
+        self._limits = limits or DialLimits()
+        self._origin = dial_url(address.url)
+        self._session = aiohttp.ClientSession(
+            connector=_dialling_connector(
+                gate.client_context(address.certificates), frozenset(map(pin_of, address.certificates))
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_seconds),
+            headers={"User-Agent": "p2pshare"},
+            read_bufsize=READ_BUFFER_BYTES,
+            max_line_size=HEADER_LINE_BYTES_MAX,
+            max_field_size=HEADER_LINE_BYTES_MAX,
+            max_headers=HEADER_FIELDS_MAX,
+        )
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        await self._session.close()
+
+    async def hello(self, message: Hello) -> HelloAnswer:
+        return decode_hello(await self._call("POST", HELLO_PATH, encode_hello(message)))
+
+    async def announce(self, message: Announce) -> AnnounceAnswer:
+        return decode_announce_answer(await self._call("POST", ANNOUNCE_PATH, encode_announce(message)))
+
+    async def put(self, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
+        """HELD only after the partner's COMMIT. PeerFull, a kind of PeerUnreachable, when its disk is full."""
+        return decode_put_answer(await self._call("PUT", ENVELOPES_PATH + envelope_id.text, wire))
+
+    async def ids_page(self, message: IdsRequest) -> IdsPage:
+        page = decode_ids_page(await self._call("POST", IDS_PATH, encode_ids_request(message)))
+        if len(page.keys) > message.limit or (page.keys and page.keys[0] <= message.after):
+            raise PeerError("a page of ids goes back, or is longer than asked for", reason="malformed")
+        return page
+
+    async def card(self) -> bytes:
+        """The partner's card file, or the chain of its versions: not yet believed."""
+        return await self._call("GET", CARD_PATH, b"", CARD_CHAIN_BYTES_MAX)
+
+    async def get(self, ids: Sequence[EnvelopeId]) -> AsyncIterator[tuple[EnvelopeId, bytes] | Gone]:
+        """Yields each asked envelope as soon as it is whole: (id, wire, not yet believed) or Gone.
+
+        The partner may answer fewer than were asked for. What was yielded before a fault stands.
+        """
+        missing = set(ids)
+        splitter = EnvelopeSplitter()
+        came_in = 0
+        async with self._request("POST", GET_PATH, encode_get_bodies(GetBodies(tuple(ids)))) as answer:
+            while piece := await answer.next_piece():
+                came_in += len(piece)
+                if came_in > GET_ANSWER_BYTES_MAX:
+                    raise PeerError("an answer is too large", reason="oversized")
+                for envelope_id, wire in splitter.feed(piece):
+                    if envelope_id not in missing:
+                        raise PeerError("an envelope that was not asked for", reason="unasked-envelope")
+                    missing.remove(envelope_id)
+                    yield Gone(envelope_id) if wire is None else (envelope_id, wire)
+            if not splitter.is_between_envelopes:
+                raise PeerUnreachable("an answer broke off", reason="cut-off")
+
+    async def _call(
+        self, method: str, path: str, body: bytes, answer_bytes_max: int = REQUEST_BYTES_MAX
+    ) -> bytes:
+        async with self._request(method, path, body) as answer:
+            return await answer.read(answer_bytes_max)
+
+    @contextlib.asynccontextmanager
+    async def _request(self, method: str, path: str, body: bytes) -> AsyncIterator[_Answer]:
+        """Sends a request; inside stands the answer, whose status is 200. Every fault leaves as a PeerError."""
+        with _translated_faults():
+            pace = Pace(self._limits.answer_seconds, self._limits.bytes_per_second_min, _now())
+            pace.moved(len(body))  # the time that sending may take
+            async with asyncio.timeout_at(pace.deadline):
+                response = await self._session.request(
+                    method,
+                    self._origin.join(URL(path)),
+                    data=_PiecewisePayload(body) if body else None,
+                    allow_redirects=False,
+                )
+            try:
+                answer = _Answer(response, self._limits)
+                if response.status != 200:
+                    raw = await answer.read(REFUSAL_BYTES_MAX)
+                    raise answered_fault(response.status, raw, response.headers.get("Retry-After"))
+                yield answer
+            finally:
+                response.release()  # back to the pool when it was read to its end, else cut
+
+
+class _Answer:
+    """The body of an answer, read at a minimum rate; time that its reader takes does not count."""
+
+    def __init__(self, response: aiohttp.ClientResponse, limits: DialLimits) -> None:
+        self._content = response.content
+        self._read_at = _now()
+        self._pace = Pace(limits.grace_seconds, limits.bytes_per_second_min, self._read_at)
+
+    async def read(self, bytes_max: int) -> bytes:
+        return await read_at_most(self._content, bytes_max, self._pace)
+
+    async def next_piece(self) -> bytes:
+        """What came in, at most a few READ_BUFFER_BYTES; empty at the end."""
+        self._pace.excuse(_now() - self._read_at)
+        piece = b"" if self._content.at_eof() else await read_piece(self._content, self._pace)
+        self._read_at = _now()
+        return piece
+
+
+class _PiecewisePayload(Payload):
+    """A request body that is written in pieces and can be written again when a kept connection had died."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body, content_type="application/octet-stream")
+        self._size = len(body)
+
+    async def write(self, writer: Any) -> None:
+        for piece in pieces_of(self._value):
+            await writer.write(piece)
+
+    async def write_with_length(self, writer: Any, content_length: int | None) -> None:
+        await self.write(writer)  # the length we declared is the whole
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self._value).decode(encoding, errors)
+
+
+class _DialledConnection(ResponseHandler):
+    """aiohttp's protocol with two more checks: the exact certificate, and no flood of answers nobody asked for."""
+
+    def __init__(self, pins: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._pins = pins
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if peer_pin(transport.get_extra_info("ssl_object")) not in self._pins:
+            self.abort()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if len(self._buffer) > UNASKED_ANSWERS_MAX:
+            self.abort()
+
+    def close(self) -> None:
+        """Without a goodbye: a hostile peer could draw one out, and nothing of ours is unsent here."""
+        self.abort()
+
+
+def dial_url(url: str) -> URL:
+    """`https://HOST:PORT` of a card, and nothing more of it. Raises PeerError `bad-url`.
+
+    Only these are dialled; redirects are not followed. What a hostile card can make us do is to open a TLS
+    connection to an address of its choice, which shows nothing of ours before the pinned certificate came.
+    """
+    try:
+        host, port = url_address(url)
+        return URL.build(scheme="https", host=host, port=port, path="/")
+    except (ConfigError, ValueError):
+        raise PeerError("a partner's address is not https://HOST:PORT", reason="bad-url") from None
+
+
+def _dialling_connector(context: ssl.SSLContext, pins: frozenset[bytes]) -> aiohttp.TCPConnector:
+    connector = aiohttp.TCPConnector(
+        ssl=context,
+        limit=CONNECTIONS_PER_PARTNER_MAX,
+        keepalive_timeout=CLIENT_IDLE_SECONDS,
+        resolver=aiohttp.ThreadedResolver(),  # the system's, also where aiodns is installed
+    )
+    # aiohttp has no public place for a protocol of ours; its own setting would be Fingerprint, which
+    # switches verification off and shows our certificate first.
+    connection = functools.partial(_DialledConnection, pins, asyncio.get_running_loop())
+    connector._factory = connection  # type: ignore[assignment]
+    return connector
+
+
+@contextlib.contextmanager
+def _translated_faults() -> Iterator[None]:
+    """aiohttp's and asyncio's exceptions, each as one of ours; their texts may quote the peer and are dropped."""
+    try:
+        yield
+    except PeerError:
+        raise
+    except (BodyCutOff, aiohttp.ClientPayloadError):
+        raise PeerUnreachable("an answer broke off", reason="cut-off") from None
+    except TimeoutError:
+        raise PeerUnreachable("no answer in time", reason="timeout") from None
+    except (HttpProcessingError, aiohttp.ClientResponseError):
+        raise PeerError("an answer is not HTTP", reason="malformed-http") from None
+    except (aiohttp.ClientError, OSError) as error:
+        if _is_tls_failure(error):
+            raise PeerUnreachable("the TLS handshake failed", reason="tls") from None
+        raise PeerUnreachable("no connection", reason="unreachable") from None
+
+
+def _is_tls_failure(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError)):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

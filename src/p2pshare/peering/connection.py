@@ -1,0 +1,185 @@
+"""One admitted connection: aiohttp's protocol, entered only by a pinned certificate.
+
+Three things that aiohttp does not do by itself stand here. A connection whose certificate is nobody's never
+reaches the parser (`connection_made`). The head of a request must arrive within `header_seconds` of its first
+byte. And no error of aiohttp writes text to a peer or a traceback to a log.
+
+This file and `_dialling_connector` in `client.py` are the only ones that lean on aiohttp's insides; the tests
+in `tests/peering` fail when they change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import HEADER_FIELDS_MAX, HEADER_LINE_BYTES_MAX
+from p2pshare.peering.faults import BAD_REQUEST, Refusal, encode_refusal
+from p2pshare.peering.interface import DoorLimits
+from p2pshare.peering.tally import Tally
+from p2pshare.peering.tls import Pin, TlsGate, peer_pin
+
+logger = logging.getLogger("p2pshare.peering")
+
+SERVER_NAME = "p2pshare"  # in place of the versions of aiohttp and Python
+MESSAGE_TYPE = "application/msgpack"
+
+
+class Connections(web.Server):
+    """The admitted connections of one server, and the factory of new ones."""
+
+    def __init__(
+        self,
+        answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        gate: TlsGate,
+        limits: DoorLimits,
+        tally: Tally,
+    ) -> None:
+        super().__init__(answer)
+        self.gate = gate
+        self.limits = limits
+        self.tally = tally
+        self._of_partner: dict[PartnerId, set[Connection]] = {}
+
+    def __call__(self) -> Connection:
+        return Connection(self)
+
+    def enter(self, connection: Connection) -> bool:
+        """Whether this connection, whose handshake is done, may speak HTTP."""
+        partner_id = self.gate.partner_of(connection.pin)
+        if partner_id is None:
+            self.tally.refuse_handshake("not-pinned")
+            return False
+        live = self._of_partner.setdefault(partner_id, set())
+        if len(live) >= self.limits.connections_per_partner:
+            self.tally.refuse(partner_id, "too-many-connections")
+            return False
+        live.add(connection)
+        connection.partner_id = partner_id
+        self.tally.connections_admitted += 1
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        """The connection has ended."""
+        live = self._of_partner.get(connection.partner_id) if connection.partner_id else None
+        if live is not None:
+            live.discard(connection)
+            if not live:
+                self._of_partner.pop(connection.partner_id or PartnerId(bytes(32)), None)
+
+    def abort(self, partner_id: PartnerId) -> None:
+        """Cuts every connection of the partner, whatever it is doing."""
+        for connection in list(self._of_partner.get(partner_id, ())):
+            connection.abort()
+
+    def abort_all(self) -> None:
+        """Cuts everything."""
+        for partner_id in list(self._of_partner):
+            self.abort(partner_id)
+
+
+class Connection(RequestHandler):
+    """One TCP connection after its handshake."""
+
+    __slots__ = ("_connections", "_head_timer", "_is_admitted", "partner_id", "pin")
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(
+            connections,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=connections.limits.keepalive_seconds,
+            lingering_time=connections.limits.linger_seconds,
+            logger=logger,
+            access_log=None,  # type: ignore[arg-type] # None switches it off
+            max_line_size=HEADER_LINE_BYTES_MAX,
+            max_field_size=HEADER_LINE_BYTES_MAX,
+            max_headers=HEADER_FIELDS_MAX,
+            auto_decompress=False,
+        )
+        self._connections = connections
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._is_admitted = False
+        self.pin: Pin | None = None
+        self.partner_id: PartnerId | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.pin = peer_pin(transport.get_extra_info("ssl_object"))
+        self._is_admitted = self._connections.enter(self)
+        if self._is_admitted:
+            super().connection_made(transport)
+        else:
+            self._manager = None  # aiohttp's mark of a connection it has nothing to do with
+            transport.abort()  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_admitted:
+            return
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count > before:
+            self._stop_head_timer()
+        elif self._head_timer is None and self._waiter is not None and data:
+            self._head_timer = self._loop.call_later(
+                self._connections.limits.header_seconds, self._head_too_slow
+            )
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_head_timer()
+        self._connections.leave(self)
+        super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Cuts the connection now; what was not yet sent is lost."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp's own refusals (a head it cannot parse, a bug of ours): no text, and the connection ends."""
+        reason = "malformed-http" if status == BAD_REQUEST else "internal"
+        if not isinstance(exc, ConnectionError):  # that one is our own cut, already counted
+            self._connections.tally.refuse(self.partner_id, reason)
+        response = web.Response(
+            status=status,
+            body=encode_refusal(Refusal(status, reason)),
+            content_type=MESSAGE_TYPE,
+            headers={"Server": SERVER_NAME},
+        )
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """A traceback may quote what a peer sent; its last line's place is enough to find the bug."""
+        logger.error("internal error: %s", place_of(kw.get("exc_info")))
+
+    def _head_too_slow(self) -> None:
+        self._head_timer = None
+        self._connections.tally.refuse(self.partner_id, "slow-head")
+        self.abort()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def place_of(error: object) -> str:
+    """`KeyError at routes.py:12`: class and place of an exception, without its message."""
+    if not isinstance(error, BaseException):
+        return "unknown"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"

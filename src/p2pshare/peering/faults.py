@@ -1,0 +1,132 @@
+"""What can go wrong between two partners, and how it is told on the wire.
+
+A refusal is a status and a tiny body, msgpack `{"reason": code}`. It never says more: a partner that probes
+learns neither our versions nor whether something is held but not for it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import msgpack
+
+from p2pshare.errors import DiskFull, NotFoundError, PeerError, RefusedError, ShareError
+from p2pshare.limits import REASON_BYTES_MAX, RETRY_AFTER_SECONDS_MAX
+
+REASON_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+UNSPECIFIED = "unspecified"
+
+
+class PeerUnreachable(PeerError):
+    """No answer came: `unreachable`, `timeout`, `tls`, `cut-off`, or it said so: `stopping`, `deadline`."""
+
+    reason = "unreachable"
+
+
+class PeerFull(PeerUnreachable):
+    """Its disk is full; nothing of the request was kept."""
+
+    reason = "disk-full"
+
+
+class PeerBusy(PeerError):
+    """Come back in `retry_after_seconds`; nobody erred. Raised by our client, and by an exchange that is full."""
+
+    reason = "busy"
+
+    def __init__(self, retry_after_seconds: float, *, reason: str = "busy") -> None:
+        super().__init__("the partner asks for a pause", reason=reason)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PeerRefused(PeerError):
+    """The partner answered, and said no, with its reason code."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"the partner refused with status {status}", reason=reason)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What goes back instead of an answer."""
+
+    status: int
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+class RequestRefused(ShareError):
+    """The door itself says no, before anybody behind it is asked."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__("a request was refused", reason=refusal.reason)
+        self.refusal = refusal
+
+
+BAD_REQUEST = 400
+NOT_HELD = Refusal(404, "not-held")  # the same for what is not there and for what is not for this peer
+DISK_FULL = Refusal(507, "disk-full", 60)
+INTERNAL = Refusal(500, "internal")
+STOPPING = Refusal(503, "stopping", 5)
+NO_SUCH_ROUTE = Refusal(404, "no-such-route")
+TOO_SLOW = Refusal(503, "deadline", 5)
+STATUS_OF_REASON = {"clock-skew": 409}
+
+
+def answer_to(error: Exception) -> Refusal:
+    """What a peer is told about `error`; anything that nobody raised on purpose is `INTERNAL`."""
+    match error:
+        case RequestRefused():
+            return error.refusal
+        case TimeoutError():
+            return TOO_SLOW
+        case PeerBusy():
+            return Refusal(429, error.reason, error.retry_after_seconds)
+        case DiskFull():
+            return DISK_FULL
+        case NotFoundError() | RefusedError():
+            return NOT_HELD
+        case PeerError():
+            return Refusal(STATUS_OF_REASON.get(error.reason, BAD_REQUEST), error.reason)
+        case _:
+            return INTERNAL
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """The body of a refusal."""
+    return bytes(msgpack.packb({"reason": refusal.reason}))
+
+
+def decode_reason(raw: bytes) -> str:
+    """The reason code in a refusal's body; `unspecified` for anything that is none."""
+    try:
+        told = msgpack.unpackb(
+            raw, max_map_len=1, max_array_len=0, max_bin_len=0, max_ext_len=0, max_str_len=REASON_BYTES_MAX
+        )
+    except (ValueError, msgpack.UnpackException, msgpack.exceptions.StackError):
+        return UNSPECIFIED
+    reason = told.get("reason") if type(told) is dict else None
+    return reason if type(reason) is str and REASON_PATTERN.fullmatch(reason) else UNSPECIFIED
+
+
+def answered_fault(status: int, raw: bytes, retry_after: str | None) -> PeerError:
+    """The error that a client raises for an answer with another status than 200."""
+    reason = decode_reason(raw)
+    match status:
+        case 429:
+            return PeerBusy(_pause_seconds(retry_after), reason=reason)
+        case 507:
+            return PeerFull("the partner's disk is full", reason=reason)
+        case 503:
+            return PeerUnreachable("the partner cannot take requests now", reason=reason)
+        case _:
+            return PeerRefused(status, reason)
+
+
+def _pause_seconds(retry_after: str | None) -> float:
+    """RFC 9110 section 10.2.3, seconds only; bounded, so that a liar cannot switch us off."""
+    if retry_after is None or not retry_after.isascii() or not retry_after.isdigit() or len(retry_after) > 6:
+        return 1.0
+    return float(min(max(int(retry_after), 1), RETRY_AFTER_SECONDS_MAX))

@@ -1,0 +1,78 @@
+"""What stands behind the door, and how fast and how much may pass it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from p2pshare import limits
+from p2pshare.gossip.messages import (
+    Announce,
+    AnnounceAnswer,
+    Hello,
+    HelloAnswer,
+    IdsPage,
+    IdsRequest,
+    PutAnswer,
+)
+from p2pshare.identifiers import EnvelopeId, PartnerId
+
+
+class PeerExchange(Protocol):
+    """What the server asks for on behalf of `peer`, whose certificate it has just checked.
+
+    Each call may raise a `ShareError`; `refusals.answer_to` says which status each becomes. A call that takes
+    longer than `DoorLimits.request_seconds` is cancelled. All calls are idempotent: a partner may repeat them.
+    """
+
+    async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer: ...
+
+    async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer: ...
+
+    async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
+        """Answers only after COMMIT."""
+
+    def get(
+        self, peer: PartnerId, ids: Sequence[EnvelopeId]
+    ) -> AsyncIterator[tuple[EnvelopeId, bytes | None]]:
+        """The wire bytes of each id; None both for what is not held and for what this peer may not have.
+
+        The server stops asking when a response is full (`RESPONSE_BYTES_MAX`), so yield lazily.
+        """
+
+    async def ids_page(self, peer: PartnerId, message: IdsRequest) -> IdsPage: ...
+
+    async def card(self, peer: PartnerId) -> bytes:
+        """Our card, or the chain of all its versions, as file bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorLimits:
+    """The server's limits; the defaults are the protocol's, tests and the configuration narrow them."""
+
+    handshake_seconds: float = limits.TLS_HANDSHAKE_SECONDS
+    handshakes: int = limits.TLS_HANDSHAKES_MAX
+    handshakes_per_address: int = limits.TLS_HANDSHAKES_PER_ADDRESS_MAX
+    connections_per_partner: int = limits.CONNECTIONS_PER_PARTNER_MAX
+    keepalive_seconds: float = limits.KEEPALIVE_SECONDS
+    header_seconds: float = limits.HEADER_SECONDS_MAX
+    request_seconds: float = limits.REQUEST_SECONDS_MAX
+    grace_seconds: float = limits.BODY_GRACE_SECONDS
+    linger_seconds: float = limits.LINGER_SECONDS
+    stop_seconds: float = limits.STOP_SECONDS_MAX
+    bytes_per_second_min: float = limits.BODY_RATE_BYTES_PER_SECOND_MIN
+    buffered_bytes: int = limits.BUFFERED_BODIES_BYTES_MAX
+    requests_per_second: float = 50
+    bytes_per_second: float = 32 * limits.MIB
+    envelopes_per_second: float = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DialLimits:
+    """The client's limits."""
+
+    connect_seconds: float = 10
+    answer_seconds: float = limits.REQUEST_SECONDS_MAX + limits.BODY_GRACE_SECONDS
+    grace_seconds: float = limits.BODY_GRACE_SECONDS
+    bytes_per_second_min: float = limits.BODY_RATE_BYTES_PER_SECOND_MIN

@@ -1,0 +1,90 @@
+"""How fast one partner may ask: token buckets, and the slowest rate at which bytes must move.
+
+Beyond a bucket the partner is told when to come back (429); it is not punished. Buckets belong to the
+partner, not to a connection, so reconnecting gains nothing. `now` is the event loop's clock in seconds.
+"""
+
+from __future__ import annotations
+
+from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX
+from p2pshare.peering.interface import DoorLimits
+
+BURST_SECONDS = 2.0  # a bucket holds what accrues in this time
+
+
+class TokenBucket:
+    """`per_second` tokens accrue, up to `burst`."""
+
+    __slots__ = ("_burst", "_filled_at", "_level", "_per_second")
+
+    def __init__(self, per_second: float, burst: float, now: float) -> None:
+        self._per_second = per_second
+        self._burst = burst
+        self._level = burst
+        self._filled_at = now
+
+    def wait_seconds(self, amount: float, now: float) -> float:
+        """Seconds until `amount` tokens are there; 0.0 when they are. More than the burst waits for a full bucket."""
+        self._level = min(self._burst, self._level + (now - self._filled_at) * self._per_second)
+        self._filled_at = now
+        return max(0.0, (min(amount, self._burst) - self._level) / self._per_second)
+
+    def take(self, amount: float) -> None:
+        """Takes `amount`, into debt when need be: the next one waits for it."""
+        self._level -= amount
+
+
+class PartnerRates:
+    """One partner's buckets: requests, bytes in, envelopes in, bytes out."""
+
+    def __init__(self, limits: DoorLimits, now: float) -> None:
+        def bucket(per_second: float, burst_min: float) -> TokenBucket:
+            return TokenBucket(per_second, max(burst_min, per_second * BURST_SECONDS), now)
+
+        self._requests = bucket(limits.requests_per_second, 1)
+        self._bytes_in = bucket(limits.bytes_per_second, ENVELOPE_REQUEST_BYTES_MAX)
+        self._envelopes = bucket(limits.envelopes_per_second, 1)
+        self._bytes_out = bucket(limits.bytes_per_second, ENVELOPE_REQUEST_BYTES_MAX)
+
+    def admit_request(self, now: float) -> float:
+        """0.0 and a token taken, or the seconds to wait and none taken."""
+        return _take_all({self._requests: 1, self._bytes_out: 0}, now)
+
+    def admit_body(self, body_bytes: int, envelopes: int, now: float) -> float:
+        """The same for a request's body."""
+        return _take_all({self._bytes_in: body_bytes, self._envelopes: envelopes}, now)
+
+    def count_sent(self, body_bytes: int) -> None:
+        """What an answer weighs is known only afterwards: it becomes debt of the next request."""
+        self._bytes_out.take(body_bytes)
+
+
+def _take_all(wanted: dict[TokenBucket, int], now: float) -> float:
+    wait = max(bucket.wait_seconds(amount, now) for bucket, amount in wanted.items())
+    if wait == 0.0:
+        for bucket, amount in wanted.items():
+            bucket.take(amount)
+    return wait
+
+
+class Pace:
+    """A deadline that moves on as bytes move: `grace_seconds`, then at least `bytes_per_second`."""
+
+    __slots__ = ("_bytes_per_second", "_deadline")
+
+    def __init__(self, grace_seconds: float, bytes_per_second: float, now: float) -> None:
+        self._deadline = now + grace_seconds
+        self._bytes_per_second = bytes_per_second
+
+    @property
+    def deadline(self) -> float:
+        """When to give up, on the event loop's clock."""
+        return self._deadline
+
+    def moved(self, count: int) -> None:
+        """`count` bytes went through."""
+        self._deadline += count / self._bytes_per_second
+
+    def excuse(self, seconds: float) -> None:
+        """`seconds` went by that were not the peer's fault."""
+        self._deadline += seconds

@@ -1,0 +1,156 @@
+"""Who may speak with us: pinned certificates, and the TLS contexts built from them.
+
+The rules of this file:
+
+1. TLS 1.3 and nothing else; both sides show a certificate; no tickets (a ticket outlives a removed pin).
+2. A partner's exact certificates are the only trust anchors. The anchor must be CA:FALSE: with CA:TRUE its
+   owner could mint a second identity that passes the handshake.
+3. The handshake is not the last word: `partner_of` compares the exact DER bytes, when a connection is made
+   and again at each request. That is also how a removed partner is out within one request.
+4. A certificate belongs to one partner. A second partner who puts it on its own card is refused, or its
+   owner's requests would count as the other's.
+5. A client context trusts the certificates of one partner, so that nobody else is ever shown ours.
+6. The private key goes into OpenSSL through an anonymous memory file, never through the disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import ssl
+from collections.abc import Sequence
+
+from p2pshare.envelope.certificate import check_certificate
+from p2pshare.envelope.keys import Secret, TlsKey
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import CARD_TLS_CERTIFICATES_MAX
+
+Pin = bytes  # SHA-256 of a certificate's DER bytes
+
+
+def pin_of(certificate: bytes) -> Pin:
+    """The pin of a certificate (DER)."""
+    return hashlib.sha256(certificate).digest()
+
+
+def peer_pin(ssl_object: ssl.SSLObject | None) -> Pin | None:
+    """The pin of the certificate that the other end of a finished handshake showed; None without one."""
+    certificate = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
+    return pin_of(certificate) if certificate else None
+
+
+class TlsGate:
+    """Our certificate and key, and the table of pinned partners. One per node, used from the event loop."""
+
+    def __init__(self, key: TlsKey) -> None:
+        self._key = key
+        self._partners: dict[Pin, PartnerId] = {}
+        self._certificates: dict[Pin, bytes] = {}
+        self._newest: ssl.SSLContext | None = None
+        self._front = self._own_context(ssl.PROTOCOL_TLS_SERVER)
+        self._front.sni_callback = self._swap_in_newest
+
+    def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
+        """Pins `certificates` (DER; two while rotating) for `partner_id`, in place of those it had.
+
+        The next handshake sees it. Raises PeerError `bad-certificate` or `certificate-of-another`; the
+        table is then unchanged.
+        """
+        if not 1 <= len(certificates) <= CARD_TLS_CERTIFICATES_MAX:
+            raise PeerError("a partner has one or two TLS certificates", reason="bad-certificate")
+        pins = {pin_of(certificate): certificate for certificate in certificates}
+        for pin, certificate in pins.items():
+            check_anchor(certificate)
+            if self._partners.get(pin, partner_id) != partner_id or certificate == self._key.certificate:
+                raise PeerError(
+                    "a TLS certificate is already pinned for another partner", reason="certificate-of-another"
+                )
+        self.remove(partner_id)
+        self._partners |= dict.fromkeys(pins, partner_id)
+        self._certificates |= pins
+        self._newest = None
+
+    def remove(self, partner_id: PartnerId) -> None:
+        """Forgets the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
+        for pin in [pin for pin, owner in self._partners.items() if owner == partner_id]:
+            del self._partners[pin], self._certificates[pin]
+        self._newest = None
+
+    def partner_of(self, pin: Pin | None) -> PartnerId | None:
+        """Whose certificate this is; None when nobody's."""
+        return None if pin is None else self._partners.get(pin)
+
+    def server_context(self) -> ssl.SSLContext:
+        """The context to listen with; it follows `add` and `remove` from one handshake to the next."""
+        return self._front
+
+    def client_context(self, certificates: Sequence[bytes]) -> ssl.SSLContext:
+        """A context that speaks with the owner of `certificates` (DER) and nobody else. Raises PeerError."""
+        for certificate in certificates:
+            check_anchor(certificate)
+        context = self._own_context(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=b"".join(certificates))
+        return context
+
+    def _swap_in_newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        """OpenSSL calls this for every ClientHello, also for one without a server name."""
+        if self._newest is None:
+            self._newest = self._own_context(ssl.PROTOCOL_TLS_SERVER)
+            if self._certificates:
+                self._newest.load_verify_locations(cadata=b"".join(self._certificates.values()))
+        connection.context = self._newest
+
+    def _own_context(self, protocol: int) -> ssl.SSLContext:
+        context = _strict_context(protocol)
+        _load_own_key(context, self._key)
+        return context
+
+
+def check_anchor(certificate: bytes) -> None:
+    """Raises PeerError `bad-certificate` unless `certificate` (DER) may be a trust anchor.
+
+    OpenSSL is asked too, alone with this one: a certificate that only it cannot read would otherwise spoil
+    the context that holds everybody's.
+    """
+    check_certificate(certificate)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificate)
+    except ssl.SSLError:
+        raise PeerError("a TLS certificate cannot be read", reason="bad-certificate") from None
+
+
+def _strict_context(protocol: int) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
+    context.set_ciphers("DEFAULT:@SECLEVEL=2")  # no certificate weaker than RSA-2048 or P-224
+    context.check_hostname = False  # the pin says who it is; a name would say less
+    context.verify_mode = ssl.CERT_REQUIRED
+    # Partial chain: a leaf (CA:FALSE) may itself be the anchor. Strict: RFC 5280 to the letter.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0
+    return context
+
+
+def _load_own_key(context: ssl.SSLContext, key: TlsKey) -> None:
+    """`ssl` reads keys from files only, so it gets one that exists in memory and has no name."""
+    memory_file = os.memfd_create("tls", os.MFD_CLOEXEC)
+    try:
+        pem = _private_pem(key.secret()) + ssl.DER_cert_to_PEM_cert(key.certificate).encode()
+        with os.fdopen(memory_file, "wb", closefd=False) as stream:
+            stream.write(pem)
+        context.load_cert_chain(f"/proc/self/fd/{memory_file}")
+    finally:
+        os.close(memory_file)
+
+
+def _private_pem(secret: Secret) -> bytes:
+    """PEM (RFC 7468 section 10) of a PKCS #8 DER key."""
+    return (
+        b"-----BEGIN PRIVATE KEY-----\n"
+        + base64.encodebytes(secret.reveal())
+        + b"-----END PRIVATE KEY-----\n"
+    )

@@ -1,0 +1,257 @@
+"""Partners with real keys, a real server and a small second implementation of what stands behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from p2pshare.envelope.keys import TlsKey
+from p2pshare.errors import NotFoundError
+from p2pshare.gossip.messages import (
+    Announce,
+    AnnounceAnswer,
+    Hello,
+    HelloAnswer,
+    IdsPage,
+    IdsRequest,
+    PutAnswer,
+    PutVerdict,
+)
+from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
+from p2pshare.peering.client import PeerAddress, PeerClient
+from p2pshare.peering.interface import DialLimits, DoorLimits
+from p2pshare.peering.server import PeerServer
+from p2pshare.peering.tls import TlsGate
+
+HELLO = Hello(Epoch(bytes(16)), 7, 1_700_000_000, 1)
+
+
+@dataclass
+class MemoryExchange:
+    """Envelopes in a dict; the id of an envelope is the SHA-256 of its bytes."""
+
+    held: dict[EnvelopeId, bytes] = field(default_factory=dict)
+    hidden: set[EnvelopeId] = field(default_factory=set)
+    calls: list[tuple[str, PartnerId]] = field(default_factory=list)
+    fault: Exception | None = None
+    delay_seconds: float = 0.0
+
+    async def _called(self, name: str, peer: PartnerId) -> None:
+        self.calls.append((name, peer))
+        if self.delay_seconds:
+            await asyncio.sleep(self.delay_seconds)
+        if self.fault is not None:
+            raise self.fault
+
+    async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer:
+        await self._called("hello", peer)
+        return Hello(message.epoch, message.lsn + 1, message.clock, message.card_version)
+
+    async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer:
+        await self._called("announce", peer)
+        want = tuple(item.envelope_id for item in message.items if item.envelope_id not in self.held)
+        return AnnounceAnswer(message.to_lsn, want)
+
+    async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
+        await self._called("put", peer)
+        if envelope_of(wire) != envelope_id:
+            return PutAnswer(PutVerdict.REFUSED, "wrong-id")
+        if envelope_id in self.held:
+            return PutAnswer(PutVerdict.ALREADY_HELD)
+        self.held[envelope_id] = wire
+        return PutAnswer(PutVerdict.HELD)
+
+    async def get(
+        self, peer: PartnerId, ids: Sequence[EnvelopeId]
+    ) -> AsyncIterator[tuple[EnvelopeId, bytes | None]]:
+        await self._called("get", peer)
+        for envelope_id in ids:
+            yield envelope_id, None if envelope_id in self.hidden else self.held.get(envelope_id)
+
+    async def ids_page(self, peer: PartnerId, message: IdsRequest) -> IdsPage:
+        await self._called("ids", peer)
+        if message.shard.ttl_class == 6:
+            raise NotFoundError("no such circle on this link")
+        keys = sorted(bytes(8) + one for one in self.held)
+        later = [key for key in keys if key > message.after]
+        return IdsPage(tuple(later[: message.limit]), len(later) > message.limit)
+
+    async def card(self, peer: PartnerId) -> bytes:
+        await self._called("card", peer)
+        return b"card" * 100_000
+
+
+def envelope_of(wire: bytes) -> EnvelopeId:
+    return EnvelopeId(hashlib.sha256(wire).digest())
+
+
+class Party:
+    """One partner: a TLS key and the gate around it."""
+
+    def __init__(self, name: str, key: TlsKey | None = None) -> None:
+        self.partner_id = PartnerId(hashlib.sha256(name.encode()).digest())
+        self.key = key or TlsKey.generate(name, int(time.time()), 30)
+        self.gate = TlsGate(self.key)
+
+    @property
+    def certificate(self) -> bytes:
+        return self.key.certificate
+
+    def trusts(self, other: Party) -> None:
+        self.gate.add(other.partner_id, [other.certificate])
+
+
+class House:
+    """Everything started here is stopped at the end of the test."""
+
+    def __init__(self) -> None:
+        self._servers: list[PeerServer] = []
+        self._clients: list[PeerClient] = []
+
+    async def serve(
+        self,
+        party: Party,
+        exchange: MemoryExchange | None = None,
+        limits: DoorLimits | None = None,
+        host: str = "127.0.0.1",
+    ) -> tuple[PeerServer, int]:
+        server = PeerServer(exchange or MemoryExchange(), party.gate, limits)
+        self._servers.append(server)
+        return server, await server.start(host, 0)
+
+    def dial(
+        self,
+        party: Party,
+        other: Party,
+        port: int,
+        host: str = "127.0.0.1",
+        limits: DialLimits | None = None,
+    ) -> PeerClient:
+        address = PeerAddress(other.partner_id, f"https://{host}:{port}", (other.certificate,))
+        client = PeerClient(party.gate, address, limits)
+        self._clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+        for server in self._servers:
+            await server.stop()
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    yield house
+    await house.close()
+
+
+@pytest.fixture(scope="session")
+def alpha() -> Party:
+    return Party("alpha")
+
+
+@pytest.fixture
+def bravo(alpha: Party) -> Party:
+    """Trusts alpha and nobody else."""
+    bravo = Party("bravo", _bravo_key())
+    bravo.trusts(alpha)
+    return bravo
+
+
+_keys: list[TlsKey] = []
+
+
+def _bravo_key() -> TlsKey:
+    if not _keys:
+        _keys.append(TlsKey.generate("bravo", int(time.time()), 30))
+    return _keys[0]
+
+
+@pytest.fixture
+def make_party() -> Callable[..., Party]:
+    return Party
+
+
+@pytest.fixture
+def make_exchange() -> Callable[..., MemoryExchange]:
+    return MemoryExchange
+
+
+@pytest.fixture
+def hello() -> Hello:
+    return HELLO
+
+
+@pytest.fixture
+def id_of() -> Callable[[bytes], EnvelopeId]:
+    return envelope_of
+
+
+@dataclass
+class Wire:
+    """A raw TLS connection of a partner, for what a well-behaved client would never send."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def send(self, raw: bytes) -> None:
+        self.writer.write(raw)
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (names in lower case) and body of the next answer with a declared length."""
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode("ascii").split("\r\n")
+        headers = {
+            name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)
+        }
+        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(head[0].split()[1]), headers, body
+
+    async def closed(self) -> bool:
+        """Waits for the other side to end the connection, reading away what it still sends."""
+        try:
+            while await self.reader.read(65536):
+                pass
+        except OSError:
+            return True
+        return True
+
+    async def close(self) -> None:
+        self.writer.transport.abort()
+
+
+@pytest.fixture
+async def open_wire() -> AsyncIterator[Callable[..., Awaitable[Wire]]]:
+    wires: list[Wire] = []
+
+    async def open_wire(party: Party, other: Party, port: int) -> Wire:
+        context = party.gate.client_context([other.certificate])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        wires.append(Wire(reader, writer))
+        return wires[-1]
+
+    yield open_wire
+    for wire in wires:
+        await wire.close()
+
+
+@pytest.fixture
+def anyone_context() -> ssl.SSLContext:
+    """A client that checks nothing and shows nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.fixture
+def random_bytes() -> Callable[[int], bytes]:
+    return os.urandom
