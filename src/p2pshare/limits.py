@@ -17,6 +17,7 @@ INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bound
 ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
 FRAME_OBJECTS_MAX = 1024  # objects in one frame: bounds what one transaction step holds in memory
 FRAME_BYTES_MAX = 8 * MIB  # one frame, decompressed: what one step of intake holds in memory
+FRAME_COMMAS_MAX = 1_000_000  # in a frame that is read object by object: bounds the list of its parts to 64 MiB
 OBJECTS_PER_BUNDLE_MAX = 200_000  # objects in one input bundle; a larger input is split by its author
 ENVELOPE_OBJECTS_TARGET = 10_000  # a publication is split into envelopes of this many objects
 ENVELOPE_PAYLOAD_BYTES_TARGET = 8 * MIB  # ... or this many compressed bytes, whichever comes first
@@ -63,6 +64,8 @@ JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper 
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
 VALUE_BYTES_MAX = 8 * KIB  # one canonical value; the longest URL that browsers agree on is 2 KiB
 PATTERN_OBSERVABLES_MAX = 1_000  # alternatives read from one pattern: bounds the claims of one object
+LABELS_MAX = 64  # kept of one object: they are copied to each of its claims
+LABEL_CHARACTERS_MAX = 256  # of one label
 REFUSAL_EXAMPLES_MAX = 5  # shown for each reason: enough to find the mistake, too few to flood a screen
 EXAMPLE_CHARACTERS_MAX = 120  # of one example: fits a line of a terminal
 

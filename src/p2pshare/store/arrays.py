@@ -1,0 +1,30 @@
+"""Many keys in one query: SQLite's carray reads a whole Python tuple as a table with the column `value`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apsw
+
+MANY = "carray(?)"
+ONE = "(SELECT ? AS value)"
+
+
+def key_tables(keys: Iterable[bytes | str]) -> Iterator[tuple[str, Any]]:
+    """(table to select `value` from, what to bind for it); together they hold each of `keys` once.
+
+    At most one array of bytes and one of text; an array's texts end at a NUL, so those with one go alone.
+    """
+    blobs: list[bytes] = []
+    texts: list[str] = []
+    for key in keys:
+        if isinstance(key, bytes):
+            blobs.append(key)
+        elif "\0" not in key:
+            texts.append(key)
+        else:
+            yield ONE, key
+    for part in (tuple(blobs), tuple(texts)):
+        if part:
+            yield MANY, apsw.carray(part)

@@ -1,0 +1,216 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""A chunk of objects becomes rows. The hot path of the whole program.
+
+What makes it fast (docs/performance.md): what the store knows of the chunk's values and object ids is fetched
+with one query each; new rows get explicit ids, are sorted by the key of their index, and are written by one
+prepared statement. An object that nothing is known of, and that is nearly every one, takes the short branch;
+`versions.judge` decides about the rest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import apsw
+
+from p2pshare.store.arrays import key_tables
+from p2pshare.store.contents import Contents
+from p2pshare.store.fetching import fetch
+from p2pshare.store.interning import Interning
+from p2pshare.store.known_versions import KnownVersions, claim_key
+from p2pshare.store.object_keys import Key, encode_object_id
+from p2pshare.store.row_changes import CURRENT, REVOKED, SUPERSEDED, PendingRows
+from p2pshare.store.versions import Kind, Verdict, Version, judge
+
+if TYPE_CHECKING:
+    from p2pshare.intel.extraction import ClaimFacts, ObjectFacts
+
+_KNOWN_OBSERVABLES = """
+SELECT o.value, o.id FROM {keys} k CROSS JOIN observable o ON o.value = k.value AND o.type = ?
+"""
+_NOTE_FORK = """
+INSERT INTO object_fork VALUES (?, ?, ?, ?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET times = times + 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An envelope as far as its content cares: its arrival number, its author, its place in the author's order."""
+
+    lsn: int
+    author: int
+    incarnation: int
+    sequence: int
+    noted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """A frame that has its row, and the objects read from it."""
+
+    source: Source
+    frame: int
+    objects: Sequence[ObjectFacts]
+
+
+def next_id(connection: apsw.Connection, table: str) -> int:
+    """One above the highest id of a table."""
+    (highest,) = fetch(connection, f"SELECT max(rowid) FROM {table}")[0]
+    return (highest or 0) + 1
+
+
+class Chunk:
+    """Frames on their way into the tables; `store` does it once."""
+
+    def __init__(
+        self, connection: apsw.Connection, interning: Interning, frames: Sequence[StoredFrame]
+    ) -> None:
+        self._connection = connection
+        self._interning = interning
+        self._frames = frames
+        self._contents = Contents(connection)
+        self._observables: dict[str, dict[str, int]] = {}
+        self._claims = PendingRows("claim", next_id(connection, "claim"))
+        self._objects = PendingRows("object", next_id(connection, "object"))
+
+    def store(self) -> None:
+        """Writes everything of the chunk, inside the caller's transaction."""
+        self._intern_observables()
+        keys = [[encode_object_id(fact.object_id) for fact in frame.objects] for frame in self._frames]
+        by_author: dict[int, set[Key]] = defaultdict(set)
+        for frame, frame_keys in zip(self._frames, keys, strict=True):
+            by_author[frame.source.author].update(frame_keys)
+        known = {
+            author: KnownVersions(self._connection, author, wanted) for author, wanted in by_author.items()
+        }
+        for frame, frame_keys in zip(self._frames, keys, strict=True):
+            self._add_frame(frame, frame_keys, known[frame.source.author])
+        self._claims.write(self._connection)
+        self._objects.write(self._connection)
+
+    def _intern_observables(self) -> None:
+        """Finds or makes the row of each value; new ones in the order of their index."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for frame in self._frames:
+            for fact in frame.objects:
+                for claim in fact.claims:
+                    wanted[claim.type].add(claim.value)
+        fresh: list[tuple[str, int, str]] = []
+        for name, values in wanted.items():
+            type_id = self._interning.observable_type(name)
+            known: dict[str, int] = {}
+            for table, bound in key_tables(values):
+                known.update(fetch(self._connection, _KNOWN_OBSERVABLES.format(keys=table), (bound, type_id)))
+            self._observables[name] = known
+            added = [(value, type_id, name) for value in values if value not in known]
+            fresh.extend(added)
+            self._interning.count_observables(type_id, len(added))
+        fresh.sort()
+        first = next_id(self._connection, "observable")
+        for row_id, (value, _, name) in enumerate(fresh, start=first):
+            self._observables[name][value] = row_id
+        self._connection.executemany(
+            "INSERT INTO observable VALUES (?, ?, ?)",
+            ((row_id, type_id, value) for row_id, (value, type_id, _) in enumerate(fresh, start=first)),
+        )
+
+    def _add_frame(self, frame: StoredFrame, keys: Sequence[Key], known: KnownVersions) -> None:
+        source, fresh, claims, objects = frame.source, known.fresh, self._claims, self._objects
+        for fact, key in zip(frame.objects, keys, strict=True):
+            if key in known:
+                self._add_version(frame, fact, key, known)
+                continue
+            if fact.claims:
+                first, count = claims.next, self._add_claims(frame, fact, key, CURRENT)
+            else:
+                first, count = objects.next, 0
+                self._add_object(frame, fact, key, CURRENT, fact.tlp)
+            fresh[key] = (
+                source.incarnation,
+                source.sequence,
+                fact.modified_us,
+                frame.frame,
+                fact.position,
+                fact.tlp,
+                first,
+                count,
+            )
+
+    def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int = 0) -> int:
+        """A claim row for each observable of the object; how many. `tlp` tightens them."""
+        author, stored_key = frame.source.author, claim_key(key)
+        claims = fact.claims if len(fact.claims) == 1 else _distinct(fact.claims)
+        for claim in claims:
+            self._claims.add(
+                self._observables[claim.type][claim.value],
+                author,
+                stored_key,
+                frame.frame,
+                fact.position,
+                REVOKED if claim.revoked and status == CURRENT else status,
+                max(claim.tlp, tlp),
+                claim.confidence,
+                self._interning.label_set(claim.labels),
+                fact.modified_us,
+                claim.valid_from_us,
+                claim.valid_until_us,
+            )
+        return len(claims)
+
+    def _add_object(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int) -> None:
+        self._objects.add(
+            self._interning.object_type(key[0]),
+            frame.source.author,
+            key[1],
+            frame.frame,
+            fact.position,
+            REVOKED if fact.revoked and status == CURRENT else status,
+            tlp,
+            fact.modified_us,
+            fact.opaque_pattern,
+        )
+
+    def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
+        """An object that is known already, from the store or from this chunk."""
+        source = frame.source
+        order = (source.incarnation, source.sequence, fact.modified_us or 0, frame.frame, fact.position)
+        new = Version(order, fact.modified_us, int(fact.tlp))
+        versions = known.of(key, fact.modified_us)
+        verdict = judge(versions, new, lambda version: self._contents.is_same(version.place, new.place))
+        for version in verdict.tighten:
+            version.tlp = verdict.tlp
+            self._claims.tighten(version.claim_ids, verdict.tlp)
+            self._objects.tighten(version.object_ids, verdict.tlp)
+        if verdict.forked_with is not None:
+            self._note_fork(frame, fact, verdict.forked_with)
+        if verdict.kind not in (Kind.SAME, Kind.FORK_AGAIN):
+            self._store_version(frame, fact, key, new, verdict)
+            for version in verdict.supersede:
+                self._claims.supersede(version.claim_ids)
+                self._objects.supersede(version.object_ids)
+            versions.take(new, verdict)
+
+    def _store_version(
+        self, frame: StoredFrame, fact: ObjectFacts, key: Key, new: Version, verdict: Verdict
+    ) -> None:
+        status = CURRENT if verdict.is_current else SUPERSEDED
+        new.tlp = verdict.tlp
+        if fact.claims:
+            first, count = self._claims.next, self._add_claims(frame, fact, key, status, verdict.tlp)
+            new.claim_ids = list(range(first, first + count))
+        else:
+            new.object_ids = [self._objects.next]
+            self._add_object(frame, fact, key, status, verdict.tlp)
+
+    def _note_fork(self, frame: StoredFrame, fact: ObjectFacts, first: Version) -> None:
+        row = (frame.source.author, fact.object_id, fact.modified_us, first.place[0], frame.frame)
+        self._connection.execute(_NOTE_FORK, (*row, frame.source.noted_at))
+
+
+def _distinct(claims: Sequence[ClaimFacts]) -> list[ClaimFacts]:
+    """A pattern may name one observable twice; it is still one claim."""
+    return list({(claim.type, claim.value): claim for claim in claims}.values())

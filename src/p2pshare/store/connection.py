@@ -1,0 +1,227 @@
+"""Connections to the store's file: opened only where SQLite is safe, with every setting read back.
+
+The file must be ours (application id), local (WAL needs shared memory, which network file systems do not have),
+private (0600), and no newer than this program. Every error of SQLite becomes one of ours here:
+
+==================================  ==========================================================
+full disk, quota, size limit        `DiskFull`: nothing kept, the store stays usable
+failed read, write or fsync         `StoreFailed`: fatal. After a failed fsync the kernel may have
+                                    dropped the pages, so a retry that succeeds proves nothing
+not a database, malformed           `StoreError` reason "store-damaged"
+locked by another writer            `StoreError` reason "store-busy"
+==================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from p2pshare.errors import DiskFull, StoreError
+from p2pshare.limits import KIB, MIB, STORE_BUSY_MILLISECONDS, STORE_LOG_BYTES
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    [
+        "9p",
+        "afs",
+        "afp",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "coda",
+        "davfs",
+        "fuse.ceph",
+        "fuse.davfs",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "smb3",
+        "smbfs",
+        "virtiofs",
+    ]
+)
+MOUNTS = Path("/proc/self/mountinfo")
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+SYNCHRONOUS_FULL = 2
+
+_READ_PRAGMAS = f"""
+PRAGMA busy_timeout = {STORE_BUSY_MILLISECONDS};
+PRAGMA foreign_keys = ON;
+PRAGMA trusted_schema = OFF;
+PRAGMA cell_size_check = ON;
+PRAGMA mmap_size = 0;
+"""
+_WRITE_PRAGMAS = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA journal_size_limit = {STORE_LOG_BYTES};
+"""
+
+
+class StoreFailed(StoreError):
+    """The disk failed to read, write or sync; the process must stop, for what is on disk is unknown."""
+
+    reason = "store-failed"
+
+
+def open_writer(path: Path, *, cache_bytes: int, vfs: str | None = None) -> apsw.Connection:
+    """The one writing connection; creates the file with mode 0600. Raises StoreError."""
+    refuse_network_file_system(path)
+    _create_private(path)
+    flags = apsw.SQLITE_OPEN_READWRITE
+    with translated():
+        connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+        _run(connection, _READ_PRAGMAS + _WRITE_PRAGMAS)
+        _run(connection, f"PRAGMA cache_size = {-cache_bytes // KIB}; PRAGMA temp_store = MEMORY")
+        connection.wal_autocheckpoint(STORE_LOG_BYTES // 4096)
+        _require(connection, "journal_mode", "wal")
+        _require(connection, "synchronous", SYNCHRONOUS_FULL)
+        _require_safe(connection)
+    return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """A read-only connection beside the writer. Raises StoreError."""
+    if not path.is_file():
+        raise StoreError(f"there is no store at {path}", hint="`p2pshare init` makes one")
+    with translated():
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        _run(connection, _READ_PRAGMAS + "PRAGMA query_only = ON")
+        _require_safe(connection)
+    return connection
+
+
+def _run(connection: apsw.Connection, statements: str) -> None:
+    """Runs each statement to its end; apsw stops at the first row that nobody fetches."""
+    connection.execute(statements).fetchall()
+
+
+def _require_safe(connection: apsw.Connection) -> None:
+    _require(connection, "foreign_keys", 1)
+    _require(connection, "trusted_schema", 0)
+    _require(connection, "cell_size_check", 1)
+    _require(connection, "mmap_size", 0)
+
+
+def _require(connection: apsw.Connection, name: str, expected: str | int) -> None:
+    """A setting that SQLite did not take must stop us: durability depends on it."""
+    actual = connection.pragma(name)
+    if actual != expected:
+        raise StoreError(
+            f"the store's {name} is {actual!r} and must be {expected!r}",
+            hint="keep the store on a local file system",
+            reason="store-unsafe",
+        )
+
+
+def _create_private(path: Path) -> None:
+    """Makes an empty file that only we can read, or checks that others cannot read the one that is there."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o027:
+            raise StoreError(
+                f"{path} has mode {mode:04o}: others may read or change it",
+                hint=f"chmod 600 {path}",
+                reason="store-permissions",
+            ) from None
+    except OSError as error:
+        raise StoreError(f"cannot create the store at {path}: {os.strerror(error.errno or 0)}") from error
+
+
+def refuse_network_file_system(path: Path, mounts: Path = MOUNTS) -> None:
+    """Raises StoreError when `path` lies on a file system without coherent shared memory and locks."""
+    kind = _file_system(path.absolute(), mounts)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise StoreError(
+            f"{path} is on a network file system ({kind})",
+            hint="put the home folder on a local disk",
+            reason="store-on-network",
+        )
+
+
+def _file_system(path: Path, mounts: Path) -> str:
+    """The type of the file system that holds `path`, or '' where that cannot be told."""
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return ""
+    target = os.path.realpath(path)
+    longest, kind = -1, ""
+    for line in lines:
+        # 36 35 98:0 /root /mount/point options [optional ...] - type source options   (proc(5))
+        head, _, tail = line.partition(" - ")
+        point = _unescape(head.split(" ")[4]) if head.count(" ") >= 4 else ""
+        inside = point and (target == point or target.startswith(point.rstrip("/") + "/"))
+        if inside and len(point) >= longest and tail:
+            longest, kind = len(point), tail.split(" ")[0]
+    return kind
+
+
+def _unescape(text: str) -> str:
+    """Mount points write space, tab, newline and backslash in octal."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text
+
+
+def require_free_space(path: Path, free_space_bytes_min: int) -> None:
+    """Raises DiskFull before anything is written when less than the floor is free."""
+    usage = os.statvfs(path.parent)
+    free_bytes = usage.f_bavail * usage.f_frsize
+    if free_bytes < free_space_bytes_min:
+        raise DiskFull(
+            f"only {free_bytes // MIB} MiB are free at {path.parent}; the floor is {free_space_bytes_min // MIB} MiB",
+            hint="free some space, or lower store.free_space_mib_min",
+        )
+
+
+@contextmanager
+def translated(connection: apsw.Connection | None = None) -> Iterator[None]:
+    """SQLite's errors become ours; see the table above. `connection` knows why a write failed."""
+    try:
+        yield
+    except apsw.FullError as error:
+        raise _full() from error
+    except apsw.IOError as error:
+        raise _failure(error, connection) from error
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise StoreError(
+            "the store's file is damaged",
+            hint="restore it from a backup; partners send again what is missing",
+            reason="store-damaged",
+        ) from error
+    except apsw.BusyError as error:
+        raise StoreError("another program is writing the store", reason="store-busy") from error
+    except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise StoreError("the store cannot be opened or written", hint="check its permissions") from error
+
+
+def _full() -> DiskFull:
+    return DiskFull("the disk is full; nothing of the last transaction was kept", hint="free some space")
+
+
+def _failure(error: apsw.IOError, connection: apsw.Connection | None) -> StoreError:
+    """A write that failed for want of room leaves the file as it was; any other failure is fatal."""
+    cause = connection.system_errno if connection is not None else 0
+    if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE and cause in FULL_ERRNOS:
+        return _full()
+    return StoreFailed(
+        "the disk failed to read, write or sync the store; stopping",
+        hint="check the disk (dmesg, smartctl); start again when it is sound",
+    )

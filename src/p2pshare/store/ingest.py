@@ -1,0 +1,34 @@
+"""Ingest: frames of objects become observables, claims and object rows, a chunk of frames at a time.
+
+Frames may be produced lazily: no more than a chunk of objects is held at once, however large the envelope is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import apsw
+
+from p2pshare.limits import STORE_CHUNK_OBJECTS
+from p2pshare.store.chunk import Chunk, Source, StoredFrame, next_id
+from p2pshare.store.interface import NewFrame
+from p2pshare.store.interning import Interning
+
+
+def add_content(
+    connection: apsw.Connection, interning: Interning, content: Iterable[tuple[Source, NewFrame]]
+) -> None:
+    """Stores frames and what was read from them, inside the caller's transaction."""
+    pending: list[StoredFrame] = []
+    objects = 0
+    next_frame = next_id(connection, "frame")
+    for source, frame in content:
+        connection.execute("INSERT INTO frame VALUES (?, ?, ?)", (next_frame, source.lsn, frame.frame))
+        pending.append(StoredFrame(source, next_frame, frame.objects))
+        next_frame += 1
+        objects += len(frame.objects)
+        if objects >= STORE_CHUNK_OBJECTS:
+            Chunk(connection, interning, pending).store()
+            pending, objects = [], 0
+    if pending:
+        Chunk(connection, interning, pending).store()

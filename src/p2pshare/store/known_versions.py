@@ -1,0 +1,128 @@
+"""What the store knows of the objects in a chunk: one query a table and author, however many objects."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import apsw
+
+from p2pshare.store.arrays import key_tables
+from p2pshare.store.fetching import fetch
+from p2pshare.store.object_keys import INDICATOR, Key, decode_object_id, encode_object_id
+from p2pshare.store.versions import ObjectVersions, Version
+
+TWINS_MAX = 64  # superseded rows of one version that are looked at: a version has few, a hostile one many
+
+_CURRENT_CLAIMS = """
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, c.frame, c.position
+FROM {keys} k
+CROSS JOIN claim c INDEXED BY claim_current ON c.object_key = k.value AND c.author = ? AND c.status < 2
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+"""
+_CURRENT_OBJECTS = """
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, o.frame, o.position
+FROM {keys} k
+CROSS JOIN object o INDEXED BY object_current ON o.object_key = k.value AND o.author = ? AND o.status < 2
+CROSS JOIN object_type t ON t.id = o.type
+CROSS JOIN frame f ON f.id = o.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+"""
+_SUPERSEDED_CLAIMS = """
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, c.frame, c.position
+FROM claim c INDEXED BY claim_superseded
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE c.object_key = ? AND c.author = ? AND c.modified_us = ? AND c.status = 2 LIMIT ?
+"""
+_SUPERSEDED_OBJECTS = """
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, o.frame, o.position
+FROM object o INDEXED BY object_superseded
+CROSS JOIN object_type t ON t.id = o.type
+CROSS JOIN frame f ON f.id = o.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE o.object_key = ? AND o.author = ? AND o.modified_us = ? AND o.status = 2 LIMIT ?
+"""
+
+Fresh = tuple[int, int, int | None, int, int, int, int, int]
+"""An object first seen in this chunk, unpacked only when it comes again: incarnation, sequence, modified_us,
+frame, position, tlp, first row id, number of claim rows (0: it is an object row)."""
+
+
+class KnownVersions:
+    """The versions known of each object of one author, stored ones and those of this chunk."""
+
+    def __init__(self, connection: apsw.Connection, author: int, keys: Collection[Key]) -> None:
+        self._connection = connection
+        self._author = author
+        self.fresh: dict[Key, Fresh] = {}
+        self._known: dict[Key, ObjectVersions] = {}
+        self._fetched_twins: set[tuple[Key, int]] = set()
+        self._prefetch(keys)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self.fresh or key in self._known
+
+    def _prefetch(self, keys: Collection[Key]) -> None:
+        by_key: dict[Key, list[Version]] = defaultdict(list)
+        claim_keys = [claim_key(key) for key in keys]
+        object_keys = [key[1] for key in keys]
+        for statement, wanted in ((_CURRENT_CLAIMS, claim_keys), (_CURRENT_OBJECTS, object_keys)):
+            for table, bound in key_tables(set(wanted)):
+                rows = fetch(self._connection, statement.format(keys=table), (bound, self._author))
+                for key, version in _versions(rows, is_claim=statement is _CURRENT_CLAIMS):
+                    by_key[key].append(version)
+        self._known = {key: ObjectVersions.of(versions) for key, versions in by_key.items()}
+
+    def of(self, key: Key, modified_us: int | None) -> ObjectVersions:
+        """What is known of an object, with every stored version of `modified_us`."""
+        fresh = self.fresh.pop(key, None)
+        if fresh is not None:
+            self._known[key] = ObjectVersions.of([_unpack(fresh)])
+            return self._known[key]
+        known = self._known[key]
+        if modified_us is not None and (key, modified_us) not in self._fetched_twins:
+            self._fetched_twins.add((key, modified_us))
+            for statement, stored_key in (
+                (_SUPERSEDED_CLAIMS, claim_key(key)),
+                (_SUPERSEDED_OBJECTS, key[1]),
+            ):
+                rows = fetch(self._connection, statement, (stored_key, self._author, modified_us, TWINS_MAX))
+                for found, version in _versions(rows, is_claim=statement is _SUPERSEDED_CLAIMS):
+                    if found == key:
+                        known.remember(version)
+        return known
+
+
+def claim_key(key: Key) -> bytes | str:
+    """The key in the claim table, which has no column for the type: bytes only for "indicator--UUID"."""
+    return key[1] if key[0] in (INDICATOR, "") else decode_object_id(*key)
+
+
+def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[Key, Version]]:
+    """Rows of one (frame, position) are one version: an indicator has a claim row for each observable."""
+    found: dict[tuple[Key, int, int], Version] = {}
+    for stored_key, prefix, row_id, modified_us, tlp, incarnation, sequence, frame, position in rows:
+        key = (
+            (prefix or INDICATOR, stored_key)
+            if isinstance(stored_key, bytes)
+            else encode_object_id(stored_key)
+        )
+        version = found.get((key, frame, position))
+        if version is None:
+            order = (incarnation, sequence, modified_us or 0, frame, position)
+            version = found[key, frame, position] = Version(order, modified_us, tlp)
+        (version.claim_ids if is_claim else version.object_ids).append(row_id)
+    return [(key, version) for (key, _, _), version in found.items()]
+
+
+def _unpack(fresh: Fresh) -> Version:
+    incarnation, sequence, modified_us, frame, position, tlp, first, claims = fresh
+    version = Version((incarnation, sequence, modified_us or 0, frame, position), modified_us, tlp)
+    if claims:
+        version.claim_ids = list(range(first, first + claims))
+    else:
+        version.object_ids = [first]
+    return version
