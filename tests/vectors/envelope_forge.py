@@ -14,8 +14,8 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from p2pshare.envelope import sealing
-from p2pshare.envelope.card import Card
-from p2pshare.envelope.card_format import CardBody
+from p2pshare.envelope.card import Card, accept_first
+from p2pshare.envelope.card_format import CardBody, OperationalKey, partner_id_of, sign_card
 from p2pshare.envelope.envelope import (
     DOMAIN_SIGNATURE,
     NO_PREVIOUS,
@@ -26,9 +26,18 @@ from p2pshare.envelope.envelope import (
     encode_envelope,
     slots_for,
 )
-from p2pshare.envelope.keys import Identity, SigningKey
+from p2pshare.envelope.keys import (
+    HintKey,
+    Identity,
+    KemKey,
+    OperationalKeys,
+    Secret,
+    SigningKey,
+    TlsKey,
+)
 from p2pshare.envelope.payload import pad
 from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.limits import CARD_LIFE_SECONDS_MAX
 
 NOW = 1_900_000_000  # 2030-03-17: the one instant of all tests and vectors here
 CIRCLE = CircleId.of("main")
@@ -113,6 +122,36 @@ def next_body(card: Card, **changes: Any) -> CardBody:
     return replace(following, **changes)
 
 
-def roots_in_card_order(identity: Identity) -> list[SigningKey]:
-    """The root keys in the order in which the card lists them."""
-    return sorted(identity.roots, key=lambda key: key.verify_key.raw)
+def named_identity(name: str, roots: int = 1, threshold: int = 1) -> Identity:
+    """A partner whose keys follow from its name (but for the TLS key): for vectors, never for use."""
+
+    def seed(purpose: str, size: int) -> Secret:
+        return Secret(hashlib.shake_256(f"p2pshare test vector {name} {purpose}".encode()).digest(size))
+
+    root_keys = tuple(SigningKey.from_secret(seed(f"root {number}", 64)) for number in range(roots))
+    partner_id = partner_id_of([key.verify_key for key in root_keys], threshold)
+    operational = OperationalKeys(
+        SigningKey.from_secret(seed("sign", 64)),
+        KemKey.from_secret(seed("kem", 32)),
+        HintKey.from_secret(seed("hint", 32)),
+        TlsKey.generate(f"p2pshare {partner_id.short}", NOW, 90),
+    )
+    body = CardBody(
+        partner_id=partner_id,
+        version=1,
+        previous=NO_PREVIOUS,
+        not_before=NOW,
+        expires=NOW + CARD_LIFE_SECONDS_MAX,
+        roots=tuple(key.verify_key for key in root_keys),
+        threshold=threshold,
+        sign_keys=(OperationalKey(operational.sign.verify_key, NOW, NOW + 90 * DAY),),
+        kem_keys=(OperationalKey(operational.kem.public, NOW, NOW + 90 * DAY),),
+        hint_keys=(OperationalKey(operational.hint.public, NOW, NOW + 90 * DAY),),
+        tls_certificates=(operational.tls.certificate,),
+        name=name,
+        urls=(f"https://{name}.example:8443",),
+        revoked=(),
+    )
+    return Identity(
+        partner_id, root_keys, operational, accept_first(sign_card(body, root_keys[:threshold]), NOW)
+    )

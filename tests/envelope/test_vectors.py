@@ -1,0 +1,201 @@
+"""The committed vectors: the format cannot drift without these files changing.
+
+Another implementation runs the same files; docs/envelope.md and docs/card.md say how to read them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pshare.envelope import sealing
+from p2pshare.envelope.card import (
+    Card,
+    accept_first,
+    accept_update,
+    believe_chain,
+    fingerprint,
+    safety_number,
+)
+from p2pshare.envelope.card_format import partner_id_of
+from p2pshare.envelope.certificate import TlsKey
+from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
+from p2pshare.envelope.payload import PayloadHeader, decode_payload, inflate_frame, padded_size
+from p2pshare.envelope.sealing import OpenedPayload, open_envelope
+from p2pshare.envelope.verification import check_time, verify_envelope
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import PartnerId
+
+FOLDER = Path(__file__).resolve().parent.parent / "vectors"
+
+
+def load(name: str) -> dict[str, Any]:
+    return json.loads((FOLDER / name).read_text(encoding="ascii"))
+
+
+def bytes_of(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def edited(raw: bytes, case: dict[str, Any]) -> bytes:
+    """A good file with the few bytes changed that `case` names."""
+    if "replace" in case:
+        offset, piece = case["replace"][0], bytes_of(case["replace"][1])
+        raw = raw[:offset] + piece + raw[offset + len(piece) :]
+    return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
+
+
+ENVELOPES, CARDS, PAYLOADS, DERIVATIONS = map(
+    load, ("envelope.json", "card.json", "payload.json", "derivation.json")
+)
+
+
+def by_name(cases: list[dict[str, Any]]) -> Any:
+    return pytest.mark.parametrize("case", cases, ids=[case["name"] for case in cases])
+
+
+# --- envelopes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def partners() -> dict[str, Identity]:
+    identities = {}
+    for entry in ENVELOPES["partners"]:
+        keys = OperationalKeys(
+            SigningKey.from_secret(Secret(bytes_of(entry["sign"]))),
+            KemKey.from_secret(Secret(bytes_of(entry["kem"]))),
+            HintKey.from_secret(Secret(bytes_of(entry["hint"]))),
+            TlsKey.generate("not part of the vectors", ENVELOPES["now"], 1),
+        )
+        card = accept_first(bytes_of(entry["card"]), ENVELOPES["now"])
+        assert card.partner_id.text == entry["partner_id"]
+        identities[entry["name"]] = Identity(card.partner_id, (), keys, card)
+    return identities
+
+
+@by_name(ENVELOPES["golden"])
+def test_golden_envelopes(case: dict[str, Any], partners: dict[str, Identity]) -> None:
+    decoded = decode_envelope(bytes_of(case["wire"]))
+    assert decoded.envelope_id.text == case["envelope_id"]
+    for field, expected in case["core"].items():
+        found = getattr(decoded.core, field)
+        assert (found.hex() if isinstance(found, bytes) else found) == expected, field
+    author = next(entry for entry in partners.values() if entry.partner_id == decoded.core.author)
+    verified = verify_envelope(decoded, author.card, ENVELOPES["now"])
+    for name, reader in partners.items():
+        opened = open_envelope(reader, verified, author.card)
+        sequence = case["opens_with_sequence"].get(name)
+        assert opened == (None if sequence is None else OpenedPayload(bytes_of(case["payload"]), sequence))
+
+
+def envelope_wire(case: dict[str, Any]) -> bytes:
+    if "wire" in case:
+        return bytes_of(case["wire"])
+    golden = next(entry for entry in ENVELOPES["golden"] if entry["name"] == case["of"])
+    return edited(bytes_of(golden["wire"]), case)
+
+
+@by_name(ENVELOPES["negative"])
+def test_negative_envelopes(case: dict[str, Any], partners: dict[str, Identity]) -> None:
+    step = "decode"
+    author = partners[case["author"]]
+    try:
+        decoded = decode_envelope(envelope_wire(case))
+        step = "time"
+        check_time(decoded.core, case["now"])
+        step = "verify"
+        verified = verify_envelope(decoded, author.card, case["now"])
+        step = "open"
+        opened = open_envelope(partners["charlie"], verified, author.card)
+        assert opened is None
+        reason = "not-addressed"
+    except PeerError as error:
+        reason = error.reason
+    assert (step, reason) == (case["step"], case["reason"])
+
+
+# --- cards -----------------------------------------------------------------------------------------
+
+
+def card_file(case: dict[str, Any]) -> bytes:
+    if "card" in case:
+        return bytes_of(case["card"])
+    return edited(bytes_of(CARDS["files"][case.get("file") or case["of"]]), case)
+
+
+def take_in(case: dict[str, Any]) -> Card:
+    if "current" not in case:
+        return accept_first(card_file(case), case["now"])
+    current = believe_chain(bytes_of(CARDS["files"][case["current"]]))
+    return accept_update(current, card_file(case), case["now"])
+
+
+@by_name(CARDS["golden"])
+def test_golden_cards(case: dict[str, Any]) -> None:
+    card = take_in(case)
+    assert card.partner_id.text == case["partner_id"]
+    assert fingerprint(card.partner_id) == case["fingerprint"]
+    assert (card.version, card.name, card.expires) == (case["version"], case["display_name"], case["expires"])
+    assert (list(card.urls), card.threshold) == (case["urls"], case["threshold"])
+    assert card.body_digest.hex() == case["body_digest"]
+    assert [key.key_id.text for key in card.roots] == case["roots"]
+    assert [entry.key.key_id.text for entry in card.sign_keys] == case["sign_keys"]
+    assert [entry.key_id.text for entry in card.revoked] == case["revoked"]
+
+
+@by_name(CARDS["negative"])
+def test_negative_cards(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        take_in(case)
+    assert caught.value.reason == case["reason"]
+
+
+def test_golden_safety_number() -> None:
+    a, b = map(PartnerId.parse, CARDS["safety_number"]["of"])
+    assert safety_number(a, b) == safety_number(b, a) == CARDS["safety_number"]["number"]
+
+
+# --- payload and derivations -----------------------------------------------------------------------
+
+
+def test_golden_padding() -> None:
+    assert [[size, padded_size(size)] for size, _ in PAYLOADS["padded_size"]] == PAYLOADS["padded_size"]
+
+
+@by_name(PAYLOADS["golden"])
+def test_golden_payloads(case: dict[str, Any]) -> None:
+    header, frames = decode_payload(bytes_of(case["payload"]))
+    assert header == PayloadHeader(case["type"], case["created"], case["marking"], case["objects"])
+    assert [inflate_frame(frame).decode() for frame in frames] == case["frames"]
+
+
+@by_name(PAYLOADS["negative"])
+def test_negative_frames(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        inflate_frame(bytes_of(case["frame"]))
+    assert caught.value.reason == case["reason"]
+
+
+def test_golden_derivations() -> None:
+    stated = DERIVATIONS
+    root = SigningKey.from_secret(Secret(bytes_of(stated["sign_secret"])))
+    assert root.verify_key.raw == bytes_of(stated["verify_key"])
+    assert root.key_id.text == stated["key_id"]
+    partner_id = partner_id_of([root.verify_key], 1)
+    assert (partner_id.text, fingerprint(partner_id)) == (stated["partner_id_1_of_1"], stated["fingerprint"])
+    kem = KemKey.from_secret(Secret(bytes_of(stated["kem_secret"])))
+    assert kem.public.raw == bytes_of(stated["kem_public"])
+    assert kem.unwrap(bytes_of(stated["wrap"]), b"info") == bytes(range(40))
+    author, recipient = PartnerId.parse(stated["author"]), PartnerId.parse(stated["recipient"])
+    ours = HintKey.from_secret(Secret(bytes_of(stated["hint_secret_author"])))
+    theirs = HintKey.from_secret(Secret(bytes_of(stated["hint_secret_recipient"])))
+    nonce = bytes_of(stated["nonce"])
+    assert ours.hint(theirs.public, author, recipient, nonce).hex() == stated["hint"]
+    assert theirs.hint(ours.public, author, recipient, nonce).hex() == stated["hint"]
+    assert sealing._commitment(bytes_of(stated["content_key"])).hex() == stated["commitment"]
+    assert sealing._body_key(bytes_of(stated["content_key"])).hex() == stated["body_key"]

@@ -1,0 +1,476 @@
+"""Writes the vectors of docs/envelope.md and docs/card.md; run by `scripts/make-vectors`.
+
+Every file holds `golden` (must be accepted, with what comes out) and `negative` (must be refused, at which step and
+with which reason). Bytes are base64. A negative that is a golden one (for cards: one of `files`) with a few bytes
+changed is written as `{"of": name, "replace": [offset, base64], "cut": length, "append": base64}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import zstandard
+from envelope_forge import DAY, NOW, body_of, forge, named_identity, next_body, request, sign_parts
+
+from p2pshare.envelope import sealing
+from p2pshare.envelope.card import accept_first, accept_update, fingerprint, safety_number
+from p2pshare.envelope.card_format import (
+    CARD_MAGIC,
+    VERSIONS_MAGIC,
+    Revocation,
+    decode_card,
+    encode_body,
+    encode_versions,
+    sign_card,
+)
+from p2pshare.envelope.encoding import pack
+from p2pshare.envelope.envelope import decode_envelope, encode_core
+from p2pshare.envelope.keys import reissue_card
+from p2pshare.envelope.payload import PayloadHeader, compress_frame, encode_payload, pad, padded_size
+
+FOLDER = Path(__file__).resolve().parent
+Json = dict[str, Any]
+
+
+def text_of(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
+
+
+def secrets_of(identity: Any) -> Json:
+    """The secrets of a test partner, in the forms of docs/card.md."""
+    keys = identity.operational
+    return {
+        "name": identity.card.name,
+        "partner_id": identity.partner_id.text,
+        "roots": [text_of(root.secret().reveal()) for root in identity.roots],
+        "sign": text_of(keys.sign.secret().reveal()),
+        "sign_key_id": keys.sign.key_id.text,
+        "kem": text_of(keys.kem.secret().reveal()),
+        "hint": text_of(keys.hint.secret().reveal()),
+        "card": text_of(identity.card.raw),
+    }
+
+
+def edited(of: str, **edit: Any) -> Json:
+    return {"of": of, **edit}
+
+
+def flip(of: str, raw: bytes, offset: int) -> Json:
+    return edited(of, replace=[offset, text_of(bytes([raw[offset] ^ 1]))])
+
+
+# --- envelopes -------------------------------------------------------------------------------------
+
+
+def envelope_vectors() -> Json:
+    alpha, bravo, charlie, mallory = (
+        named_identity(name) for name in ("alpha", "bravo", "charlie", "mallory")
+    )
+    header = PayloadHeader("stix", NOW, "TLP:GREEN", 1)
+    payload = encode_payload(header, [compress_frame(b'[{"type":"indicator"}]')])
+    one = sealing.seal(alpha, request([bravo.card], payload))
+    three = sealing.seal(
+        alpha, request([bravo.card, charlie.card, alpha.card], b"", sequence=2, previous=one.envelope_id)
+    )
+    direct = sealing.seal(charlie, request([bravo.card], bytes(300), mode=sealing.Mode.DIRECT, ttl_class=1))
+
+    def golden(name: str, sealed: sealing.SealedEnvelope, content: bytes, opens: dict[str, int]) -> Json:
+        core = sealed.core
+        fields = {
+            "suite": core.suite,
+            "author": core.author.text,
+            "key_id": core.key_id.text,
+            "incarnation": core.incarnation,
+            "sequence": core.sequence,
+            "previous": core.previous.hex(),
+            "circle": core.circle.text,
+            "mode": int(core.mode),
+            "created": core.created,
+            "ttl_class": core.ttl_class,
+            "expires": core.expires,
+            "slots": core.slots,
+            "body_bytes": core.body_bytes,
+        }
+        return {
+            "name": name,
+            "wire": text_of(sealed.wire),
+            "envelope_id": sealed.envelope_id.text,
+            "core": fields,
+            "payload": text_of(content),
+            "opens_with_sequence": opens,
+        }
+
+    parts = decode_envelope(one.wire)
+    core_at, wraps_at = one.wire.index(parts.core_raw), one.wire.index(parts.wraps)
+    body_at, signatures_at = one.wire.index(parts.body), one.wire.index(parts.signatures)
+    claimed = replace(parts.core, author=mallory.partner_id, key_id=mallory.operational.sign.key_id)
+
+    def case(name: str, step: str, reason: str, wire: bytes | Json, now: int = NOW) -> Json:
+        form = {"wire": text_of(wire)} if isinstance(wire, bytes) else wire
+        return {"name": name, "step": step, "reason": reason, "now": now, "author": "alpha", **form}
+
+    plain = "one recipient"
+    negative = [
+        case("empty", "decode", "malformed", b""),
+        case("cut in the header", "decode", "malformed", edited(plain, cut=core_at + 40)),
+        case("cut in the signatures", "decode", "malformed", edited(plain, cut=len(one.wire) - 1)),
+        case("a byte more", "decode", "malformed", edited(plain, append=text_of(b"\x00"))),
+        case("another magic", "decode", "malformed", flip(plain, one.wire, 3)),
+        case("format version 0", "decode", "unknown-version", flip(plain, one.wire, 7)),
+        case("flipped author", "verify", "wrong-author", flip(plain, one.wire, core_at + 10)),
+        case(
+            "flipped nonce",
+            "verify",
+            "bad-signature",
+            flip(plain, one.wire, one.wire.index(parts.core.nonce)),
+        ),
+        case("flipped hint", "verify", "bad-signature", flip(plain, one.wire, wraps_at)),
+        case("flipped wrap", "verify", "bad-signature", flip(plain, one.wire, wraps_at + 500)),
+        case("flipped body", "verify", "bad-signature", flip(plain, one.wire, body_at + 5)),
+        case("flipped Ed25519 signature", "verify", "bad-signature", flip(plain, one.wire, signatures_at)),
+        case(
+            "flipped ML-DSA signature", "verify", "bad-signature", flip(plain, one.wire, signatures_at + 64)
+        ),
+        case("a day and a second too early", "time", "from-the-future", edited(plain), NOW - DAY - 1),
+        case("eleven minutes too early", "time", "deferred", edited(plain), NOW - 660),
+        case("after its 90 days", "time", "expired", edited(plain), NOW + 90 * DAY),
+        case(
+            "signed with an expired key", "verify", "unknown-key", forge(alpha, [bravo.card], created=NOW - 1)
+        ),
+        case("unknown suite", "decode", "unknown-suite", forge(alpha, [bravo.card], suite=2)),
+        case("unknown mode", "decode", "malformed", forge(alpha, [bravo.card], mode=2)),
+        case("unknown ttl class", "decode", "malformed", forge(alpha, [bravo.card], ttl_class=7)),
+        case("sequence 0", "decode", "malformed", forge(alpha, [bravo.card], sequence=0)),
+        case("sequence 2^53", "decode", "malformed", forge(alpha, [bravo.card], sequence=1 << 53)),
+        case("two slots for one row", "decode", "bad-lengths", forge(alpha, [bravo.card], slots=2)),
+        case("an unpadded body", "decode", "bad-lengths", forge(alpha, [bravo.card], padded=bytes(257))),
+        case(
+            "an integer in a longer form",
+            "decode",
+            "not-canonical",
+            forge(alpha, [bravo.card], encode=lambda core: b"\x8e\x00\xcc\x01" + encode_core(core)[3:]),
+        ),
+        case(
+            "a header with a field more",
+            "decode",
+            "malformed",
+            forge(alpha, [bravo.card], encode=lambda core: b"\x8f" + encode_core(core)[1:] + b"\x0e\x00"),
+        ),
+        case(
+            "rows out of order",
+            "decode",
+            "bad-lengths",
+            _rows_swapped(alpha, forge(alpha, [bravo.card, charlie.card])),
+        ),
+        case(
+            "signed by another",
+            "verify",
+            "bad-signature",
+            sign_parts(mallory, parts.core_raw, parts.wraps, parts.body),
+        ),
+        {
+            **case(
+                "stripped and signed again: not addressed to anybody",
+                "open",
+                "not-addressed",
+                sign_parts(mallory, encode_core(claimed), parts.wraps, parts.body),
+            ),
+            "author": "mallory",
+        },
+        case(
+            "two keys (salamander): charlie gets another",
+            "open",
+            "commitment-mismatch",
+            forge(alpha, [charlie.card], wrapped_keys={charlie.partner_id: bytes(32)}),
+        ),
+        case(
+            "a false commitment",
+            "open",
+            "commitment-mismatch",
+            forge(alpha, [charlie.card], commitment=bytes(32)),
+        ),
+        case(
+            "a body of another key",
+            "open",
+            "body-tampered",
+            _body_flipped(alpha, forge(alpha, [charlie.card])),
+        ),
+        case(
+            "padding that is not zero",
+            "open",
+            "bad-padding",
+            forge(alpha, [charlie.card], padded=pad(b"payload")[:-1] + b"\x01"),
+        ),
+        case(
+            "padding to the wrong size",
+            "open",
+            "bad-padding",
+            forge(alpha, [charlie.card], padded=pad(b"payload") + bytes(256)),
+        ),
+        case(
+            "a length beyond the end",
+            "open",
+            "bad-padding",
+            forge(alpha, [charlie.card], padded=(253).to_bytes(4, "big") + bytes(252)),
+        ),
+    ]
+    return {
+        "about": "docs/envelope.md. Test keys: never use them. `open` cases are opened by charlie.",
+        "now": NOW,
+        "partners": [secrets_of(identity) for identity in (alpha, bravo, charlie, mallory)],
+        "golden": [
+            golden(plain, one, payload, {"bravo": 1}),
+            golden(
+                "three recipients, one of them the author, and a dummy",
+                three,
+                b"",
+                {"bravo": 1, "charlie": 2, "alpha": 3},
+            ),
+            golden("direct, one day", direct, bytes(300), {"bravo": 1}),
+        ],
+        "negative": negative,
+    }
+
+
+def _rows_swapped(author: Any, wire: bytes) -> bytes:
+    parts = decode_envelope(wire)
+    wraps = parts.wraps[8:16] + parts.wraps[:8] + parts.wraps[16:]
+    return sign_parts(author, parts.core_raw, wraps, parts.body)
+
+
+def _body_flipped(author: Any, wire: bytes) -> bytes:
+    parts = decode_envelope(wire)
+    return sign_parts(author, parts.core_raw, parts.wraps, parts.body[:-1] + bytes([parts.body[-1] ^ 1]))
+
+
+# --- cards -----------------------------------------------------------------------------------------
+
+
+def card_vectors() -> Json:
+    """Shapes are shown with one root (small cards), thresholds with two of three."""
+    solo, board, mallory = named_identity("solo"), named_identity("board", 3, 2), named_identity("mallory")
+    second = reissue_card(board, NOW + DAY, name="Board of Three")
+    revocation = Revocation(board.operational.sign.key_id, NOW + DAY, NOW, 9, 1)
+    third = reissue_card(second, NOW + 2 * DAY, revoked=[revocation])
+    other_second = reissue_card(board, NOW + DAY, name="Another Story")
+    files = {
+        "solo": solo.card.raw,
+        "mallory": mallory.card.raw,
+        "board 1": board.card.raw,
+        "board 1 to 2": second.card.raw,
+        "board 2": second.card.version_raw,
+        "board 2, another": other_second.card.version_raw,
+        "board 3": third.card.version_raw,
+        "board 1 to 3": encode_versions([board.card.raw, second.card.version_raw, third.card.version_raw]),
+    }
+    now = NOW + 3 * DAY
+    body, board_body = body_of(solo.card), body_of(board.card)
+    pairs = [list(pair) for pair in decode_card(sign_card(board_body, board.roots)).signatures]
+    board_raw = encode_body(board_body)
+
+    def golden(name: str, file: str, current: str | None = None) -> Json:
+        raw = files[file]
+        card = (
+            accept_first(raw, now)
+            if current is None
+            else accept_update(accept_first(files[current], now), raw, now)
+        )
+        return {
+            "name": name,
+            "now": now,
+            "file": file,
+            **({} if current is None else {"current": current}),
+            "partner_id": card.partner_id.text,
+            "fingerprint": fingerprint(card.partner_id),
+            "version": card.version,
+            "display_name": card.name,
+            "urls": list(card.urls),
+            "expires": card.expires,
+            "threshold": card.threshold,
+            "roots": [key.key_id.text for key in card.roots],
+            "sign_keys": [entry.key.key_id.text for entry in card.sign_keys],
+            "revoked": [entry.key_id.text for entry in card.revoked],
+            "body_digest": card.body_digest.hex(),
+        }
+
+    def case(
+        name: str, reason: str, card: bytes | str | Json, current: str | None = None, at: int = now
+    ) -> Json:
+        form = (
+            {"card": text_of(card)}
+            if isinstance(card, bytes)
+            else {"file": card}
+            if isinstance(card, str)
+            else card
+        )
+        return {
+            "name": name,
+            "reason": reason,
+            "now": at,
+            **({} if current is None else {"current": current}),
+            **form,
+        }
+
+    def solo_with(**changes: Any) -> bytes:
+        return sign_card(replace(body, **changes), solo.roots)
+
+    raw = files["solo"]
+    taken = next_body(board.card, roots=mallory.card.roots, threshold=1)
+    negative = [
+        case("empty", "malformed", b""),
+        case("cut", "malformed", edited("solo", cut=len(raw) - 1)),
+        case("a byte more", "malformed", edited("solo", append=text_of(b"\x00"))),
+        case("flipped address", "bad-signature", flip("solo", raw, raw.index(b"solo.example"))),
+        case("flipped signature", "bad-signature", flip("solo", raw, len(raw) - 1)),
+        case("one signature of two", "card-threshold", sign_card(board_body, board.roots[:1])),
+        case("one key twice", "malformed", pack([CARD_MAGIC, 1, board_raw, [pairs[0], pairs[0]]])),
+        case("signatures out of order", "malformed", pack([CARD_MAGIC, 1, board_raw, pairs[1::-1]])),
+        case("a stranger signed too", "card-signature", sign_card(body, [*solo.roots, *mallory.roots])),
+        case(
+            "another's roots under this id",
+            "card-identity",
+            sign_card(replace(body, roots=mallory.card.roots), mallory.roots),
+        ),
+        case(
+            "a lower threshold under this id",
+            "card-identity",
+            sign_card(replace(board_body, threshold=1), board.roots[:1]),
+        ),
+        case("version 2 alone", "card-gap", "board 2"),
+        case("expired", "card-expired", "solo", at=solo.card.expires),
+        case("from the future", "card-from-the-future", "solo", at=NOW - 601),
+        case("a life of 401 days", "malformed", solo_with(expires=NOW + 401 * DAY)),
+        case("threshold 0", "malformed", solo_with(threshold=0)),
+        case("a name with a bidi control", "malformed", solo_with(name="a\u202eb")),
+        case("an http address", "malformed", solo_with(urls=("http://a.example",))),
+        case("a certificate that is none", "bad-certificate", solo_with(tls_certificates=(b"0",))),
+        case(
+            "versions with a hole",
+            "malformed",
+            pack([VERSIONS_MAGIC, 1, [files["board 1"], files["board 3"]]]),
+        ),
+        case("rollback", "card-rollback", "board 1", "board 1 to 2"),
+        case("a version left out", "card-gap", "board 3", "board 1"),
+        case(
+            "another history",
+            "card-gap",
+            sign_card(next_body(solo.card, previous=b"\x01" * 32), solo.roots),
+            "solo",
+        ),
+        case("fork", "card-fork", "board 2, another", "board 1 to 2"),
+        case("another partner", "card-other-partner", "mallory", "solo"),
+        case(
+            "old threshold not met",
+            "card-threshold",
+            sign_card(taken, [board.roots[0], *mallory.roots]),
+            "board 1",
+        ),
+        case("new roots did not sign", "card-threshold", sign_card(taken, board.roots[:2]), "board 1"),
+        case("an expired update", "card-expired", "board 2", "board 1", at=second.card.expires),
+    ]
+    return {
+        "about": "docs/card.md. Without `current` it is first contact; with it an update of that trusted file.",
+        "safety_number": {
+            "of": [board.partner_id.text, mallory.partner_id.text],
+            "number": safety_number(board.partner_id, mallory.partner_id),
+        },
+        "files": {name: text_of(content) for name, content in files.items()},
+        "golden": [
+            golden("one root", "solo"),
+            golden("two of three roots", "board 1"),
+            golden("file of three versions", "board 1 to 3"),
+            golden("update by one version", "board 2", "board 1"),
+            golden("update by a file of versions", "board 1 to 3", "board 1"),
+            golden("the same again", "board 2", "board 1 to 2"),
+        ],
+        "negative": negative,
+    }
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+
+def payload_vectors() -> Json:
+    frame = compress_frame(b'[{"type":"indicator"}]')
+    hidden = zstandard.ZstdCompressor(write_content_size=False).compress(b"[]")
+    header = PayloadHeader("stix", NOW, "TLP:AMBER+STRICT", 1)
+    skippable = bytes.fromhex("502a4d18 04000000 736b6970")
+    return {
+        "about": "docs/envelope.md, payload and padding.",
+        "padded_size": [
+            [size, padded_size(size)]
+            for size in (0, 1, 255, 256, 257, 300, 513, 1000, 65_537, 10**6, 2**24 - 1)
+        ],
+        "golden": [
+            {
+                "name": "one frame",
+                "payload": text_of(encode_payload(header, [frame])),
+                "type": header.type,
+                "created": header.created,
+                "marking": header.marking,
+                "objects": header.objects,
+                "frames": ['[{"type":"indicator"}]'],
+            },
+        ],
+        "negative": [
+            {"name": "no size declared", "frame": text_of(hidden), "reason": "bad-frame"},
+            {
+                "name": "a bomb",
+                "frame": text_of(compress_frame(bytes(65 << 20))),
+                "reason": "inflated-too-large",
+            },
+            {"name": "two frames", "frame": text_of(frame + frame), "reason": "bad-frame"},
+            {"name": "a byte more", "frame": text_of(frame + b"\x00"), "reason": "bad-frame"},
+            {"name": "cut", "frame": text_of(frame[:-1]), "reason": "bad-frame"},
+            {"name": "a skippable frame", "frame": text_of(skippable), "reason": "bad-frame"},
+            {"name": "not zstd", "frame": text_of(b"[]"), "reason": "bad-frame"},
+        ],
+    }
+
+
+def derivation_vectors() -> Json:
+    """Every value that follows from keys alone, so that an implementer finds a slip before the first signature."""
+    alpha, bravo = named_identity("alpha"), named_identity("bravo")
+    key, nonce = bytes(range(32)), bytes(range(16))
+    hint = alpha.operational.hint.hint(bravo.card.hint, alpha.partner_id, bravo.partner_id, nonce)
+    root = alpha.roots[0]
+    return {
+        "about": "docs/envelope.md and docs/card.md: derivations. The wrap opens to 40 bytes with info.",
+        "sign_secret": text_of(root.secret().reveal()),
+        "verify_key": text_of(root.verify_key.raw),
+        "key_id": root.key_id.text,
+        "partner_id_1_of_1": alpha.partner_id.text,
+        "fingerprint": fingerprint(alpha.partner_id),
+        "kem_secret": text_of(alpha.operational.kem.secret().reveal()),
+        "kem_public": text_of(alpha.operational.kem.public.raw),
+        "wrap": text_of(alpha.operational.kem.public.wrap(bytes(range(40)), b"info")),
+        "hint_secret_author": text_of(alpha.operational.hint.secret().reveal()),
+        "hint_secret_recipient": text_of(bravo.operational.hint.secret().reveal()),
+        "author": alpha.partner_id.text,
+        "recipient": bravo.partner_id.text,
+        "nonce": text_of(nonce),
+        "hint": hint.hex(),
+        "content_key": text_of(key),
+        "commitment": sealing._commitment(key).hex(),
+        "body_key": sealing._body_key(key).hex(),
+    }
+
+
+def main() -> None:
+    files = {
+        "envelope.json": envelope_vectors(),
+        "card.json": card_vectors(),
+        "payload.json": payload_vectors(),
+        "derivation.json": derivation_vectors(),
+    }
+    for name, content in files.items():
+        (FOLDER / name).write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
+        print(f"{name}: {(FOLDER / name).stat().st_size // 1024} KiB")
+
+
+if __name__ == "__main__":
+    main()
