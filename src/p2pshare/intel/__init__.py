@@ -1,4 +1,4 @@
-"""What is shared
+"""What is shared: bytes of STIX, lists and text to checked objects, canonical values, markings and claims.
 
- bytes of STIX, lists and text to checked objects, canonical values, markings and claims.:Pure: no clock, no disk, no network, no database; time is an argument.
+Pure: no clock, no disk, no network, no database; time is an argument, files come as bytes or open streams.
 """

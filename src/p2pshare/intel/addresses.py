@@ -1,0 +1,83 @@
+"""Canonical form of IP addresses and networks.
+
+IPv4: four decimal octets without leading zeros. IPv6: RFC 5952 (lower case, longest zero run folded). An
+IPv4-mapped IPv6 address is the IPv4 address; a /32 or /128 network is the address; host bits of a network are
+cleared. Zone ids are refused: they mean something on one machine only.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from p2pshare.intel.refusals import InvalidValue
+
+OCTETS = frozenset(str(number) for number in range(256))
+ADDRESS_CHARACTERS_MAX = 64  # the longest IPv6 network has 43 characters; keeps the slow path short
+MAPPED_PREFIX_BITS = 96  # ::ffff:0:0/96
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether `text` is exactly a canonical IPv4 address."""
+    parts = text.split(".", 4)
+    return (
+        len(parts) == 4
+        and parts[0] in OCTETS
+        and parts[1] in OCTETS
+        and parts[2] in OCTETS
+        and parts[3] in OCTETS
+    )
+
+
+def canonical_address(text: str) -> tuple[str, str]:
+    """(type, value) of an address or a network: `ipv4`, `ipv6`, `ipv4-net` or `ipv6-net`.
+
+    Raises InvalidValue: bad-address, bad-network, zone-id.
+    """
+    if is_ipv4(text):
+        return "ipv4", text
+    return _canonical_network(text) if "/" in text else _canonical_host(text)
+
+
+def _canonical_host(text: str) -> tuple[str, str]:
+    if "%" in text:
+        raise InvalidValue("zone-id")
+    try:
+        address = ip_address(text) if len(text) <= ADDRESS_CHARACTERS_MAX else None
+    except ValueError:
+        address = None
+    if address is None:
+        raise InvalidValue("bad-address")
+    return _of_address(address)
+
+
+def _of_address(address: IPv4Address | IPv6Address) -> tuple[str, str]:
+    if isinstance(address, IPv4Address):
+        return "ipv4", str(address)
+    mapped = address.ipv4_mapped
+    return ("ipv6", address.compressed) if mapped is None else ("ipv4", str(mapped))
+
+
+def _canonical_network(text: str) -> tuple[str, str]:
+    if "%" in text:
+        raise InvalidValue("zone-id")
+    host, _, length = text.partition("/")
+    # A prefix length in decimal digits only: netmasks such as /255.255.255.0 are not read.
+    if len(text) > ADDRESS_CHARACTERS_MAX or not (length.isascii() and length.isdigit() and len(length) <= 3):
+        raise InvalidValue("bad-network")
+    try:
+        network = ip_network(f"{host}/{int(length)}", strict=False)
+    except ValueError:
+        raise InvalidValue("bad-network") from None
+    if network.prefixlen == network.max_prefixlen:
+        return _of_address(network.network_address)
+    if isinstance(network, IPv6Network):
+        folded = _fold_mapped(network)
+        return ("ipv6-net", network.compressed) if folded is None else ("ipv4-net", str(folded))
+    return "ipv4-net", str(network)
+
+
+def _fold_mapped(network: IPv6Network) -> IPv4Network | None:
+    mapped = network.network_address.ipv4_mapped
+    if mapped is None or network.prefixlen < MAPPED_PREFIX_BITS:
+        return None
+    return IPv4Network((mapped, network.prefixlen - MAPPED_PREFIX_BITS))

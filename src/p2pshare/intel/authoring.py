@@ -1,0 +1,131 @@
+"""Authoring: STIX 2.1 objects of our own, deterministic so that saying a thing twice is one object.
+
+The id of an indicator is a UUIDv5 (RFC 9562 section 5.5) over author, type and canonical value: the same author
+publishing the same value again makes a new version of the same object. JSON is compact, in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID, uuid5
+
+import msgspec
+
+from p2pshare.errors import AuthorError
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.intel.observable import Observable
+
+NAMESPACE = UUID(
+    "59458688-a44c-56bf-be45-8391df96be62"
+)  # uuid5(NAMESPACE_URL, "https://p2pshare/intel/v1"); never changed
+
+# type -> the property a pattern compares; what stands here is read back by `pattern` to the same observable.
+PATTERN_PATHS: dict[str, str] = {
+    "ipv4": "ipv4-addr:value",
+    "ipv6": "ipv6-addr:value",
+    "ipv4-net": "ipv4-addr:value",
+    "ipv6-net": "ipv6-addr:value",
+    "domain": "domain-name:value",
+    "url": "url:value",
+    "email": "email-addr:value",
+    "md5": "file:hashes.MD5",
+    "sha1": "file:hashes.'SHA-1'",
+    "sha224": "file:hashes.'SHA-224'",
+    "sha256": "file:hashes.'SHA-256'",
+    "sha384": "file:hashes.'SHA-384'",
+    "sha512": "file:hashes.'SHA-512'",
+    "sha3-256": "file:hashes.'SHA3-256'",
+    "sha3-512": "file:hashes.'SHA3-512'",
+    "ssdeep": "file:hashes.SSDEEP",
+    "tlsh": "file:hashes.TLSH",
+    "imphash": "file:hashes.IMPHASH",
+    "file-name": "file:name",
+    "mutex": "mutex:name",
+    "registry-key": "windows-registry-key:key",
+    "user-agent": "network-traffic:extensions.'http-request-ext'.request_header.'User-Agent'",
+    "asn": "autonomous-system:number",
+    "mac": "mac-addr:value",
+}
+NUMBER_TYPES = frozenset({"asn"})
+
+
+def pattern_of(observable: Observable) -> str:
+    """The STIX pattern that equals `observable`. Raises AuthorError no-pattern for types STIX cannot compare."""
+    path = PATTERN_PATHS.get(observable.type)
+    if path is None:
+        raise AuthorError(
+            f"STIX has no pattern for a {observable.type}",
+            hint="it can be looked up, not published as an indicator",
+            reason="no-pattern",
+        )
+    if observable.type in NUMBER_TYPES:
+        return f"[{path} = {observable.value}]"
+    escaped = observable.value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"[{path} = '{escaped}']"
+
+
+def identity_id(author: PartnerId) -> str:
+    """The id of the identity object that stands for `author`."""
+    return f"identity--{uuid5(NAMESPACE, f'identity:{author.text}')}"
+
+
+def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> bytes:
+    """The identity of `author` as JSON; `created` in seconds since 1970."""
+    instant = format_instant(created * SECOND_US)
+    return _encode(
+        {
+            "type": "identity",
+            "spec_version": "2.1",
+            "id": identity_id(author),
+            "created": instant,
+            "modified": instant,
+            "name": name,
+            "identity_class": "organization",
+            "object_marking_refs": [TLP2_IDS[tlp]],
+        }
+    )
+
+
+def indicator_id(author: PartnerId, observable: Observable) -> str:
+    """The id of `author`'s indicator for `observable`."""
+    return f"indicator--{uuid5(NAMESPACE, f'{author.text}:{observable.type}:{observable.value}')}"
+
+
+def indicator_object(
+    observable: Observable,
+    *,
+    author: PartnerId,
+    created: int,
+    tlp: Tlp,
+    modified: int | None = None,
+    confidence: int | None = None,
+    labels: Sequence[str] = (),
+) -> bytes:
+    """An indicator as JSON. `created` and `modified` (default: `created`) in seconds since 1970; `created` must be
+    that of the first version. Raises AuthorError no-pattern."""
+    instant = format_instant(created * SECOND_US)
+    stix: dict[str, Any] = {
+        "type": "indicator",
+        "spec_version": "2.1",
+        "id": indicator_id(author, observable),
+        "created_by_ref": identity_id(author),
+        "created": instant,
+        "modified": instant if modified is None else format_instant(modified * SECOND_US),
+        "pattern": pattern_of(observable),
+        "pattern_type": "stix",
+        "pattern_version": "2.1",
+        "valid_from": instant,
+        "object_marking_refs": [TLP2_IDS[tlp]],
+    }
+    if confidence is not None:
+        stix["confidence"] = confidence
+    if labels:
+        stix["labels"] = list(labels)
+    return _encode(stix)
+
+
+def _encode(stix: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(stix)

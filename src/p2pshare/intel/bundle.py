@@ -1,0 +1,219 @@
+"""Bundle: bytes of STIX (2.1, or 2.0) to checked objects, each with its own bytes as they were written.
+
+Read are a bundle, a bare object, a JSON list of objects, and anything with an `objects` list (a TAXII page). The
+bundle itself is only a parcel: its id and properties are not kept. Steps, in this order:
+
+1. size and encoding                             whole file refused
+2. depth, before any parser                      the object refused, or the file when it is not inside one
+3. JSON of the outer text                        whole file refused, with line and column
+4. each object: size, JSON, duplicate keys, NaN  the object refused
+5. each object: what its type must have          the object refused
+6. the same id and version twice                 the later one refused: `repeated` or `duplicate-id`
+
+read = len(objects) + refusals.total, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from p2pshare.errors import AuthorError
+from p2pshare.intel.checks import find_wrong
+from p2pshare.intel.json_rescue import mask_faulty
+from p2pshare.intel.json_text import Fault, is_shallow, parse_object, refuse_syntax, without_bom
+from p2pshare.intel.refusals import Refusals
+from p2pshare.limits import (
+    FRAME_BYTES_MAX,
+    FRAME_OBJECTS_MAX,
+    INPUT_BYTES_MAX,
+    OBJECT_BYTES_MAX,
+    OBJECTS_PER_BUNDLE_MAX,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleObject:
+    """One checked object. `raw` is its JSON as written; `modified` is empty where the type has none."""
+
+    raw: bytes
+    object_id: str
+    type: str
+    modified: str
+    created_by: str | None
+    marking_refs: tuple[str, ...]
+    granular_refs: tuple[str, ...]
+    definition: Mapping[str, Any] | None
+    """The parsed object, for marking definitions only."""
+
+
+@dataclass
+class Reading:
+    """What a file gave: `read` = len(objects) + refusals.total."""
+
+    objects: list[BundleObject] = field(default_factory=list)
+    refusals: Refusals = field(default_factory=Refusals)
+    read: int = 0
+
+
+def read_stix(raw: bytes) -> Reading:
+    """Reads a STIX file. Raises AuthorError when nothing in it can be read: input-too-large, encoding, not-utf8,
+    not-json, too-deep, duplicate-key, not-stix, too-many-objects."""
+    if len(raw) > INPUT_BYTES_MAX:
+        raise AuthorError(
+            f"the input is larger than {INPUT_BYTES_MAX} bytes", hint="split it", reason="input-too-large"
+        )
+    raw = without_bom(raw)
+    reading = Reading()
+    first_by_version: dict[tuple[str, str], BundleObject] = {}
+    for position, piece in enumerate(_pieces(raw)):
+        reading.read += 1
+        where = f"objects[{position}]"
+        if isinstance(piece, Fault):
+            reading.refusals.add(piece.reason, f"{where}{piece.path}")
+            continue
+        found = _check(piece)
+        if isinstance(found, Fault):
+            reading.refusals.add(found.reason, f"{where}{found.path}")
+            continue
+        first = first_by_version.setdefault((found.object_id, found.modified), found)
+        if first is found:
+            reading.objects.append(found)
+        else:
+            reading.refusals.add(_repetition(first, found), f"{where} {found.object_id}")
+    return reading
+
+
+def _check(piece: bytes) -> BundleObject | Fault:
+    """Steps 4 and 5 for one object."""
+    if len(piece) > OBJECT_BYTES_MAX:
+        return Fault("object-too-large", "")
+    stix, fault = parse_object(piece)
+    if stix is None:
+        return fault or Fault("not-json", "")
+    if stix.get("type") == "bundle":
+        return Fault("nested-bundle", "")
+    fault = find_wrong(stix)
+    if fault is not None:
+        return fault
+    return BundleObject(
+        raw=piece,
+        object_id=stix["id"],
+        type=stix["type"],
+        modified=stix.get("modified", ""),
+        created_by=stix.get("created_by_ref"),
+        marking_refs=tuple(stix.get("object_marking_refs", ())),
+        granular_refs=tuple(
+            one["marking_ref"] for one in stix.get("granular_markings", ()) if "marking_ref" in one
+        ),
+        definition=stix if stix["type"] == "marking-definition" else None,
+    )
+
+
+def _repetition(first: BundleObject, later: BundleObject) -> str:
+    """`repeated` when both say the same, `duplicate-id` when they do not: then only the author can mend it."""
+    if first.raw == later.raw or parse_object(first.raw) == parse_object(later.raw):
+        return "repeated"
+    return "duplicate-id"
+
+
+def _pieces(raw: bytes) -> Iterator[bytes | Fault]:
+    """Steps 2 and 3: the bytes of each object, or why that one cannot be read."""
+    faults: Mapping[int, Fault] = {}
+    text = raw
+    if not is_shallow(raw):
+        text, faults = mask_faulty(raw)
+    try:
+        elements = _elements(text)
+    except msgspec.DecodeError as error:
+        if faults or (b"NaN" not in raw and b"Infinity" not in raw):
+            refuse_syntax(text, error)
+        text, faults = mask_faulty(raw)
+        try:
+            elements = _elements(text)
+        except msgspec.DecodeError as second:
+            refuse_syntax(text, second)
+    if len(elements) > OBJECTS_PER_BUNDLE_MAX:
+        raise AuthorError(
+            f"more than {OBJECTS_PER_BUNDLE_MAX} objects", hint="split the bundle", reason="too-many-objects"
+        )
+    return _unmask(elements, faults)
+
+
+def _unmask(elements: list[bytes], faults: Mapping[int, Fault]) -> Iterator[bytes | Fault]:
+    """Puts back the faults that `mask_faulty` numbered: a masked element is a string that holds its number."""
+    for element in elements:
+        if faults and element.startswith(b'"') and element[1:-1].isdigit():
+            yield faults.get(int(element[1:-1]), Fault("not-an-object", ""))
+        else:
+            yield element
+
+
+def _elements(raw: bytes) -> list[bytes]:
+    """The objects' bytes. Raises AuthorError for JSON that is not STIX, msgspec.DecodeError for what is not JSON."""
+    if raw.lstrip()[:1] == b"[":
+        return [bytes(element) for element in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+    if raw.lstrip()[:1] != b"{":
+        msgspec.json.decode(raw)
+        raise _not_stix({})
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    _refuse_outer_duplicates(raw, members)
+    objects = bytes(members.get("objects", b""))
+    type_ = bytes(members.get("type", b""))
+    if type_ == b'"bundle"' or (not type_ and objects):
+        if not objects:
+            return []
+        if not objects.startswith(b"["):
+            raise AuthorError("`objects` is not a list", hint="is it a STIX bundle?", reason="not-stix")
+        return [bytes(element) for element in msgspec.json.decode(objects, type=list[msgspec.Raw])]
+    if not type_ or "id" not in members:
+        raise _not_stix(members)
+    return [raw.strip()]
+
+
+def _refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
+    """Raises AuthorError when the outer object names a key twice: the parser keeps only the last, and a whole
+    `objects` list would vanish. Each member must stand where the text says it stands."""
+    decoder = msgspec.json.Decoder(str)
+    position = raw.index(b"{") + 1
+    for _ in members:
+        start = raw.index(b'"', position)
+        end = start + 1
+        while raw[end : end + 1] != b'"':
+            end += 2 if raw[end : end + 1] == b"\\" else 1
+        value = bytes(members[decoder.decode(raw[start : end + 1])])
+        position = raw.index(b":", end) + 1
+        while raw[position : position + 1].isspace():
+            position += 1
+        if not raw.startswith(value, position):
+            break
+        position += len(value)
+    else:
+        if raw[position:].strip() == b"}":
+            return
+    raise AuthorError("a key stands twice in the bundle", hint="merge its lists", reason="duplicate-key")
+
+
+def _not_stix(members: Mapping[str, object]) -> AuthorError:
+    is_misp = "Event" in members or "response" in members
+    hint = "it looks like a MISP event, which is not read yet" if is_misp else "a STIX bundle is expected"
+    return AuthorError("the JSON is not STIX", hint=hint, reason="not-stix")
+
+
+def frames(
+    objects: Iterator[BundleObject] | list[BundleObject], objects_max: int = FRAME_OBJECTS_MAX
+) -> Iterator[bytes]:
+    """JSON arrays of the objects' own bytes, of at most `objects_max` objects and FRAME_BYTES_MAX bytes each."""
+    pieces: list[bytes] = []
+    size = 2
+    for one in objects:
+        if pieces and (len(pieces) >= objects_max or size + len(one.raw) + 1 > FRAME_BYTES_MAX):
+            yield b"[" + b",".join(pieces) + b"]"
+            pieces, size = [], 2
+        pieces.append(one.raw)
+        size += len(one.raw) + 1
+    if pieces:
+        yield b"[" + b",".join(pieces) + b"]"

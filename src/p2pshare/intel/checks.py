@@ -1,0 +1,183 @@
+"""Checks of one parsed STIX object: what it must have, and of which kind. Literal tables of STIX 2.1.
+
+Required properties are those of the standard, per type; for STIX 2.0 objects (no `spec_version`) those that
+2.0 did not have yet are not asked for. Properties that are not in the tables are never looked at: extensions and
+custom types pass with their common properties checked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from p2pshare.intel.instants import parse_instant
+from p2pshare.intel.json_text import Fault
+
+TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,249}", re.ASCII)
+UUID_CHARACTERS = 36
+_HEX = "0123456789abcdefABCDEF"
+
+
+def is_id(text: object) -> bool:
+    """Whether `text` is `type--uuid` (STIX 2.1 section 2.9), any UUID version."""
+    if not isinstance(text, str):
+        return False
+    uuid = text[-UUID_CHARACTERS:]
+    return (
+        text[-38:-36] == "--"
+        and len(text) > 38
+        and uuid[8:9] == uuid[13:14] == uuid[18:19] == uuid[23:24] == "-"
+        and len(digits := uuid.replace("-", "")) == 32
+        and not digits.strip(_HEX)
+        and TYPE_NAME.fullmatch(text, 0, len(text) - 38) is not None
+    )
+
+
+def is_id_of(id_: str, type_: str) -> bool:
+    """Whether the id `id_` (of right form) belongs to an object of `type_`."""
+    return len(id_) == len(type_) + 2 + UUID_CHARACTERS and id_.startswith(type_ + "--")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_filled(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_confidence(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100
+
+
+def _is_instant(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parse_instant(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_list_of(member: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(member(one) for one in value)
+
+
+def _is_granular_marking(value: object) -> bool:
+    return isinstance(value, dict) and (is_id(value.get("marking_ref")) or _is_text(value.get("lang")))
+
+
+Kind = Callable[[object], bool]
+_TEXTS = _is_list_of(_is_text)
+_IDS = _is_list_of(is_id)
+
+# STIX 2.1 section 3.2: wherever these stand, they are of this kind.
+COMMON: dict[str, Kind] = {
+    "spec_version": _is_text,
+    "created": _is_instant,
+    "modified": _is_instant,
+    "created_by_ref": is_id,
+    "revoked": _is_bool,
+    "labels": _TEXTS,
+    "confidence": _is_confidence,
+    "object_marking_refs": _IDS,
+    "granular_markings": _is_list_of(_is_granular_marking),
+    "extensions": _is_object,
+}
+VERSIONED: dict[str, Kind] = {"created": _is_instant, "modified": _is_instant}
+NAMED: dict[str, Kind] = VERSIONED | {"name": _is_text}
+
+REQUIRED: dict[str, dict[str, Kind]] = {
+    # domain objects, section 4
+    "attack-pattern": NAMED,
+    "campaign": NAMED,
+    "course-of-action": NAMED,
+    "grouping": VERSIONED | {"context": _is_text, "object_refs": _IDS},
+    "identity": NAMED,
+    "incident": NAMED,
+    "indicator": VERSIONED | {"pattern": _is_filled, "pattern_type": _is_filled, "valid_from": _is_instant},
+    "infrastructure": NAMED,
+    "intrusion-set": NAMED,
+    "location": VERSIONED,
+    "malware": VERSIONED | {"is_family": _is_bool},
+    "malware-analysis": VERSIONED | {"product": _is_text},
+    "note": VERSIONED | {"content": _is_text, "object_refs": _IDS},
+    "observed-data": VERSIONED
+    | {"first_observed": _is_instant, "last_observed": _is_instant, "number_observed": _is_number},
+    "opinion": VERSIONED | {"opinion": _is_text, "object_refs": _IDS},
+    "report": NAMED | {"published": _is_instant, "object_refs": _IDS},
+    "threat-actor": NAMED,
+    "tool": NAMED,
+    "vulnerability": NAMED,
+    # relationships, section 5
+    "relationship": VERSIONED | {"relationship_type": _is_filled, "source_ref": is_id, "target_ref": is_id},
+    "sighting": VERSIONED | {"sighting_of_ref": is_id},
+    # cyber-observable objects, section 6: no versions
+    "autonomous-system": {"number": _is_number},
+    "directory": {"path": _is_text},
+    "domain-name": {"value": _is_text},
+    "email-addr": {"value": _is_text},
+    "email-message": {"is_multipart": _is_bool},
+    "ipv4-addr": {"value": _is_text},
+    "ipv6-addr": {"value": _is_text},
+    "mac-addr": {"value": _is_text},
+    "mutex": {"name": _is_text},
+    "network-traffic": {"protocols": _TEXTS},
+    "software": {"name": _is_text},
+    "url": {"value": _is_text},
+    # meta objects, section 7
+    "extension-definition": NAMED | {"schema": _is_text, "version": _is_text},
+    "language-content": VERSIONED | {"object_ref": is_id, "contents": _is_object},
+    "marking-definition": {"created": _is_instant},
+}
+# Also these, where present.
+OPTIONAL: dict[str, dict[str, Kind]] = {
+    "indicator": {"valid_until": _is_instant, "indicator_types": _TEXTS, "pattern_type": _is_text}
+}
+NEW_IN_21 = frozenset({("indicator", "pattern_type"), ("malware", "is_family")})
+IDS = frozenset({is_id, _IDS})
+
+
+def find_wrong(stix: Mapping[str, Any]) -> Fault | None:
+    """The first thing wrong with a parsed object, or None.
+
+    Reasons: bad-type, bad-id, missing-property, bad-timestamp, wrong-type. Never raises.
+    """
+    type_ = stix.get("type")
+    if not isinstance(type_, str) or TYPE_NAME.fullmatch(type_) is None:
+        return Fault("bad-type", "/type")
+    id_ = stix.get("id")
+    if not isinstance(id_, str) or not is_id(id_) or not is_id_of(id_, type_):
+        return Fault("bad-id", "/id")
+    is_20 = "spec_version" not in stix
+    for name, fits in REQUIRED.get(type_, {}).items():
+        if name in stix:
+            if not fits(stix[name]):
+                return _wrong(name, fits)
+        elif not (is_20 and (type_, name) in NEW_IN_21):
+            return Fault("missing-property", f"/{name}")
+    for kinds in (COMMON, OPTIONAL.get(type_, {})):
+        for name, fits in kinds.items():
+            if name in stix and not fits(stix[name]):
+                return _wrong(name, fits)
+    return None
+
+
+def _wrong(name: str, fits: Kind) -> Fault:
+    if fits is _is_instant:
+        return Fault("bad-timestamp", f"/{name}")
+    return Fault("bad-id" if fits in IDS else "wrong-type", f"/{name}")

@@ -1,0 +1,43 @@
+"""Text from elsewhere, made safe to show and to keep.
+
+A terminal obeys control characters, and bidirectional marks make a text look like another one. Whatever came
+from a file or a partner passes `safe` before a person sees it, and no canonical value holds such a character.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from p2pshare.limits import EXAMPLE_CHARACTERS_MAX
+
+# Cc: control, Cf: format (all bidirectional marks, zero-width characters), Cs: lone surrogates,
+# Zl and Zp: the line breaks that are not control characters. Unassigned code points are let through, because
+# which ones those are depends on the Python version, and two partners must agree on a value.
+UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def is_safe(text: str) -> bool:
+    """Whether `text` holds no control, format, surrogate or line-breaking character."""
+    if text.isprintable():  # fast: refuses all of those categories, and more
+        return True
+    category = unicodedata.category
+    return not any(category(character) in UNSAFE_CATEGORIES for character in text)
+
+
+def safe(text: str) -> str:
+    """`text` with every character that is not printable written as `\\x1b`, `\\u202e` or `\\U000e0001`."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(ord(character)) for character in text)
+
+
+def _escape(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def clip(text: str) -> str:
+    """The beginning of `text`, safe to show, of at most EXAMPLE_CHARACTERS_MAX characters."""
+    shown = safe(text[: EXAMPLE_CHARACTERS_MAX + 1])
+    return shown if len(shown) <= EXAMPLE_CHARACTERS_MAX else shown[: EXAMPLE_CHARACTERS_MAX - 1] + "…"

@@ -1,0 +1,339 @@
+"""Extraction: one frame (a JSON array of STIX objects) to facts about its objects and the claims in them.
+
+The hot path of publishing and of intake alike, so both keep the same. It decodes only the properties it needs;
+what it does not look at stays in the frame. Rules of this file:
+
+1. One bad object costs that object, never the frame; a frame that is no JSON array costs the frame.
+2. Depth is checked before any parser runs.
+3. A marking only tightens: no object counts as looser than `floor`; what is not understood counts as RED.
+4. A value that has no canonical form is noted; the object it stands in is kept (docs/intelligence.md).
+5. Indicators and relationships are checked as far as they are decoded; everything else fully (`checks`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+
+from p2pshare.errors import AuthorError
+from p2pshare.intel.checks import find_wrong, is_id, is_id_of
+from p2pshare.intel.display import is_safe
+from p2pshare.intel.instants import parse_instant
+from p2pshare.intel.json_rescue import mask_faulty
+from p2pshare.intel.json_text import is_shallow, parse_object
+from p2pshare.intel.marking import MarkingProblem, Meaning, Tlp, effective, meaning_of
+from p2pshare.intel.pattern import canonical_comparison, comparisons_of
+from p2pshare.intel.refusals import InvalidValue, Refusals
+from p2pshare.limits import (
+    FRAME_BYTES_MAX,
+    FRAME_COMMAS_MAX,
+    FRAME_OBJECTS_MAX,
+    LABEL_CHARACTERS_MAX,
+    LABELS_MAX,
+)
+
+
+class ClaimFacts(msgspec.Struct, frozen=True, gc=False):
+    """One author's statement about one observable. Instants in microseconds since 1970, None where absent."""
+
+    type: str
+    value: str
+    confidence: int | None
+    valid_from_us: int | None
+    valid_until_us: int | None
+    labels: tuple[str, ...]
+    revoked: bool
+    tlp: Tlp
+
+
+class ObjectFacts(msgspec.Struct, frozen=True, gc=False):
+    """One object of a frame; `position` is its index there. `modified_us` is None for types without versions."""
+
+    position: int
+    object_id: str
+    type: str
+    modified_us: int | None
+    created_by: str | None
+    tlp: Tlp
+    revoked: bool
+    claims: tuple[ClaimFacts, ...]
+
+
+@dataclass
+class Extraction:
+    """Objects kept and refused add up to the frame's. `notes` counts what was wrong inside kept objects."""
+
+    objects: list[ObjectFacts] = field(default_factory=list)
+    refusals: Refusals = field(default_factory=Refusals)
+    notes: Refusals = field(default_factory=Refusals)
+
+
+class _Granular(msgspec.Struct, gc=False):
+    marking_ref: str = ""
+
+
+class _Fields(msgspec.Struct, gc=False):
+    """What the hot path decodes of an object; everything else is skipped by the parser."""
+
+    type: str
+    id: str
+    created: str = ""
+    modified: str = ""
+    created_by_ref: str | None = None
+    revoked: bool = False
+    confidence: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
+    labels: tuple[str, ...] = ()
+    object_marking_refs: tuple[str, ...] = ()
+    granular_markings: tuple[_Granular, ...] = ()
+    indicator_types: tuple[str, ...] = ()
+    pattern: str = ""
+    pattern_type: str = "stix"
+    valid_from: str = ""
+    valid_until: str = ""
+    relationship_type: str = ""
+    source_ref: str = ""
+    target_ref: str = ""
+
+
+class _CommonFields(msgspec.Struct, gc=False):
+    """The same for types whose other properties may be anything."""
+
+    type: str
+    id: str
+    modified: str = ""
+    created_by_ref: str | None = None
+    revoked: bool = False
+    object_marking_refs: tuple[str, ...] = ()
+    granular_markings: tuple[_Granular, ...] = ()
+
+
+_decode_frame = msgspec.json.Decoder(list[_Fields]).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_object = msgspec.json.Decoder(_Fields).decode
+_decode_common = msgspec.json.Decoder(_CommonFields).decode
+_FAST_TYPES = frozenset({"indicator", "relationship"})
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Refuse(Exception):
+    """This object is refused; the argument is the reason."""
+
+
+def extract(frame_json: bytes, *, floor: Tlp, definitions: dict[str, Meaning] | None = None) -> Extraction:
+    """Facts about the objects of one frame. Never raises for what the frame holds.
+
+    `definitions` carries the meaning of marking definitions from one frame of a payload to the next; it is
+    added to. Refusal reasons: frame-*, and those of `checks` and `json_text`.
+    """
+    extraction = Extraction()
+    if len(frame_json) > FRAME_BYTES_MAX:
+        extraction.refusals.add("frame-too-large")
+        return extraction
+    reader = _FrameReader(extraction, floor, {} if definitions is None else definitions)
+    try:
+        if is_shallow(frame_json):
+            reader.read_all(_decode_frame(frame_json), frame_json)
+            return extraction
+    except _UNREADABLE:
+        pass
+    reader.read_apart(frame_json)
+    return extraction
+
+
+class _FrameReader:
+    """Reads one frame; holds the small caches that make repeated texts free."""
+
+    def __init__(self, extraction: Extraction, floor: Tlp, definitions: dict[str, Meaning]) -> None:
+        self._extraction = extraction
+        self._floor = floor
+        self._definitions = definitions
+        self._instants: dict[str, int] = {}
+        self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], Tlp] = {}
+        self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] = {}
+        self._authors: set[str] = set()
+
+    def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
+        """The ordinary way: the whole frame has been decoded at once."""
+        if len(decoded) > FRAME_OBJECTS_MAX:
+            self._extraction.refusals.add("frame-too-many-objects", count=len(decoded))
+            return
+        slow = [position for position, fields in enumerate(decoded) if fields.type not in _FAST_TYPES]
+        faults: dict[int, str] = {}
+        if slow:
+            raws = _decode_raws(frame_json)
+            for position in slow:
+                reason = self._check_fully(bytes(raws[position]))
+                if reason:
+                    faults[position] = reason
+        for position, fields in enumerate(decoded):
+            self._keep_or_refuse(position, fields, faults.get(position))
+
+    def read_apart(self, frame_json: bytes) -> None:
+        """The slow way, when at least one object could not be decoded: one object at a time."""
+        refusals = self._extraction.refusals
+        if frame_json.count(b",") > FRAME_COMMAS_MAX:
+            refusals.add("frame-malformed")
+            return
+        try:
+            text, faults = (frame_json, {}) if is_shallow(frame_json) else mask_faulty(frame_json)
+            try:
+                raws = _decode_raws(text)
+            except _UNREADABLE:
+                text, faults = mask_faulty(frame_json)
+                raws = _decode_raws(text)
+        except (*_UNREADABLE, AuthorError):
+            refusals.add("frame-malformed")
+            return
+        if len(raws) > FRAME_OBJECTS_MAX:
+            refusals.add("frame-too-many-objects", count=len(raws))
+            return
+        reasons: dict[int, str] = {}
+        for position, raw in enumerate(raws):
+            piece = bytes(raw)
+            number = piece[1:-1]
+            if faults and piece[:1] == b'"' and number.isdigit() and int(number) in faults:
+                reasons[position] = faults[int(number)].reason
+            else:
+                reasons[position] = self._check_fully(piece)
+        for position, raw in enumerate(raws):
+            if reasons[position]:
+                refusals.add(reasons[position])
+                continue
+            self._keep_or_refuse(position, _fields_of(bytes(raw)), None)
+
+    def _check_fully(self, piece: bytes) -> str:
+        """The reason to refuse an object, or ""; a marking definition's meaning is remembered."""
+        stix, fault = parse_object(piece)
+        if stix is None:
+            return fault.reason if fault else "not-json"
+        fault = find_wrong(stix)
+        if fault is not None:
+            return fault.reason
+        if stix["type"] == "marking-definition":
+            self._definitions[stix["id"]] = meaning_of(stix)
+        return ""
+
+    def _keep_or_refuse(
+        self, position: int, fields: _Fields | _CommonFields | None, reason: str | None
+    ) -> None:
+        try:
+            if reason or fields is None:
+                raise _Refuse(reason or "wrong-type")
+            facts = self._facts(position, fields)
+        except _Refuse as refuse:
+            self._extraction.refusals.add(str(refuse))
+        else:
+            self._extraction.objects.append(facts)
+
+    def _facts(self, position: int, fields: _Fields | _CommonFields) -> ObjectFacts:
+        type_ = fields.type
+        if not is_id_of(fields.id, type_) or not is_id(fields.id):
+            raise _Refuse("bad-id")
+        author = fields.created_by_ref
+        if author is not None and author not in self._authors:
+            if not is_id(author):
+                raise _Refuse("bad-id")
+            self._authors.add(author)
+        tlp = self._tlp(fields)
+        claims: tuple[ClaimFacts, ...] = ()
+        if isinstance(fields, _Fields):
+            if type_ == "indicator":
+                claims = self._claims(fields, tlp)
+            elif type_ == "relationship":
+                _check_relationship(fields)
+            if type_ in _FAST_TYPES:
+                self._instant(fields.created)
+                if not fields.modified:
+                    raise _Refuse("missing-property")
+        modified_us = self._instant(fields.modified) if fields.modified else None
+        return ObjectFacts(position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims)
+
+    def _claims(self, fields: _Fields, tlp: Tlp) -> tuple[ClaimFacts, ...]:
+        if not fields.pattern or not fields.valid_from:
+            raise _Refuse("missing-property")
+        valid_from_us = self._instant(fields.valid_from)
+        valid_until_us = self._instant(fields.valid_until) if fields.valid_until else None
+        if fields.pattern_type != "stix":
+            return ()
+        found = []
+        for type_, text in comparisons_of(fields.pattern):
+            try:
+                found.append(canonical_comparison(type_, text))
+            except InvalidValue as invalid:
+                self._extraction.notes.add(invalid.reason, text)
+        if not found:
+            return ()
+        key = (fields.labels, fields.indicator_types)
+        labels = self._labels.get(key)
+        if labels is None:
+            labels = self._labels[key] = self._kept_labels(fields.labels + fields.indicator_types)
+        return tuple(
+            [
+                ClaimFacts(
+                    type_,
+                    value,
+                    fields.confidence,
+                    valid_from_us,
+                    valid_until_us,
+                    labels,
+                    fields.revoked,
+                    tlp,
+                )
+                for type_, value in (found if len(found) == 1 else dict.fromkeys(found))
+            ]
+        )
+
+    def _instant(self, text: str) -> int:
+        instant = self._instants.get(text)
+        if instant is None:
+            try:
+                instant = parse_instant(text)
+            except ValueError:
+                raise _Refuse("bad-timestamp" if text else "missing-property") from None
+            self._instants[text] = instant
+        return instant
+
+    def _tlp(self, fields: _Fields | _CommonFields) -> Tlp:
+        """The effective level, at least the floor; no marking at all means the floor."""
+        granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
+        key = (fields.object_marking_refs, granular)
+        level = self._levels.get(key)
+        if level is None:
+            found = effective(fields.object_marking_refs, granular, self._definitions)
+            if isinstance(found, MarkingProblem):
+                if found.reason != "no-marking":
+                    self._extraction.notes.add(found.reason, fields.id)
+                found = found.at_least
+            level = self._levels[key] = max(self._floor, found.tlp)
+        return level
+
+    def _kept_labels(self, labels: tuple[str, ...]) -> tuple[str, ...]:
+        distinct = tuple(dict.fromkeys(labels))
+        kept = tuple(
+            label for label in distinct if label and len(label) <= LABEL_CHARACTERS_MAX and is_safe(label)
+        )[:LABELS_MAX]
+        if len(kept) < len(distinct):
+            self._extraction.notes.add("label-dropped", count=len(distinct) - len(kept))
+        return kept
+
+
+def _fields_of(piece: bytes) -> _Fields | _CommonFields | None:
+    """An object decoded by itself; None when a property the path needs is of the wrong kind."""
+    try:
+        return _decode_object(piece)
+    except _UNREADABLE:
+        pass
+    try:
+        common = _decode_common(piece)
+    except _UNREADABLE:
+        return None
+    return None if common.type in _FAST_TYPES else common
+
+
+def _check_relationship(fields: _Fields) -> None:
+    if not fields.relationship_type:
+        raise _Refuse("missing-property")
+    if not is_id(fields.source_ref) or not is_id(fields.target_ref):
+        raise _Refuse("bad-id" if fields.source_ref and fields.target_ref else "missing-property")

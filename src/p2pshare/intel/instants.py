@@ -1,0 +1,59 @@
+"""Instants: RFC 3339 text to integer microseconds since 1970 UTC, and back.
+
+STIX 2.1 section 3.2 wants RFC 3339 in UTC with `Z`; other offsets are read too. Finer parts than a microsecond
+are cut off. Leap seconds (`:60`) are refused, as by every common parser.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND_US = 1_000_000
+DAY_US = 86_400 * SECOND_US
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+
+def parse_instant(text: str) -> int:
+    """Microseconds since the epoch. Raises ValueError for anything but an RFC 3339 instant."""
+    # Fast path: the common shapes `2021-05-28T20:34:55Z` and with 1 to 6 fractional digits. The guards keep out
+    # what fromisoformat takes beyond RFC 3339 (basic format, week dates, hour 24, comma fractions).
+    if (
+        20 <= len(text) <= 27
+        and text[-1] == "Z"
+        and text[10] == "T"
+        and text[4] == text[7] == "-"
+        and text[13] == text[16] == ":"
+        and text[11:13] != "24"
+        and (text[19] == "." or len(text) == 20)
+    ):
+        delta = datetime.fromisoformat(text) - EPOCH
+    else:
+        delta = _parse_slowly(text) - EPOCH
+    return delta.days * DAY_US + delta.seconds * SECOND_US + delta.microseconds
+
+
+def _parse_slowly(text: str) -> datetime:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError("not an RFC 3339 instant")
+    day, time, fraction, offset = match.groups()
+    if time.startswith("24"):
+        raise ValueError("hour 24")
+    microseconds = (fraction or "")[:6].ljust(6, "0")
+    try:
+        return datetime.fromisoformat(f"{day}T{time}.{microseconds}{offset.upper()}").astimezone(UTC)
+    except OverflowError:
+        raise ValueError("outside the years 1 to 9999") from None
+
+
+def format_instant(instant_us: int | None) -> str | None:
+    """RFC 3339 in UTC with `Z`: to the second, or to the microsecond where there is a fraction."""
+    if instant_us is None:
+        return None
+    instant = (EPOCH + timedelta(microseconds=instant_us)).replace(tzinfo=None)
+    return instant.isoformat(timespec="microseconds" if instant.microsecond else "seconds") + "Z"

@@ -1,0 +1,64 @@
+"""Rescue: keeps the good objects of a text in which some nest too deep or hold NaN.
+
+Only reached when the ordinary way refused the text. One pass over its tokens, without recursion; each faulty
+object at the level where a bundle's objects stand is replaced by a string with a number, so that the parser can
+read the rest, and the number leads back to what was wrong.
+"""
+
+from __future__ import annotations
+
+import re
+
+from p2pshare.errors import AuthorError
+from p2pshare.intel.json_text import Fault, parse_object
+from p2pshare.limits import JSON_DEPTH_MAX, OBJECT_BYTES_MAX
+
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]|-?(?:NaN|Infinity)|[^"\[\]{}NI-]++|[NI-]', re.DOTALL)
+TOKENS_MAX = (
+    8_000_000  # a real file of 64 MiB has fewer than three million; a hostile one would take a minute
+)
+
+
+def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
+    """`raw` with each faulty object replaced by `"n"`, and n to its fault. Raises AuthorError too-deep when the
+    depth is not inside an object of a list, or the text has more than TOKENS_MAX tokens."""
+    level = 1 if raw.lstrip()[:1] == b"[" else 2  # brackets open around an object of the list
+    kept: list[bytes] = []
+    faults: dict[int, Fault] = {}
+    depth = deepest = start = end = tokens = 0
+    has_constant = False
+    for match in _TOKEN.finditer(raw):
+        tokens += 1
+        token = match[0]
+        if token in (b"[", b"{"):
+            if depth == level:
+                start, deepest, has_constant = match.start(), 0, False
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in (b"]", b"}"):
+            depth -= 1
+            if depth == level and (has_constant or deepest - level > JSON_DEPTH_MAX - level):
+                kept += [raw[end:start], b'"%d"' % len(faults)]
+                end = match.end()
+                faults[len(faults)] = _fault(raw[start:end], deepest)
+        elif token.endswith((b"NaN", b"Infinity")) and token[:1] in b"-NI":
+            has_constant = True
+        if tokens > TOKENS_MAX:
+            break
+    if tokens > TOKENS_MAX or not faults:
+        raise AuthorError(
+            f"the JSON nests deeper than {JSON_DEPTH_MAX}, or has numbers that are none",
+            hint="no STIX needs that",
+            reason="too-deep",
+        )
+    kept.append(raw[end:])
+    return b"".join(kept), faults
+
+
+def _fault(piece: bytes, deepest: int) -> Fault:
+    if deepest > JSON_DEPTH_MAX:
+        return Fault("too-deep", "")
+    if len(piece) > OBJECT_BYTES_MAX:
+        return Fault("object-too-large", "")
+    _, fault = parse_object(piece)
+    return fault or Fault("not-a-number", "")

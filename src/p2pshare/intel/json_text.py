@@ -1,0 +1,169 @@
+"""JSON text before it is believed: depth, encoding, duplicate keys, numbers that JSON does not have.
+
+`is_shallow` runs before any parser, without recursion and at the speed of a few passes of C code over the bytes.
+`find_fault` looks at one object (bounded by OBJECT_BYTES_MAX) and answers with a reason and a JSON pointer.
+RFC 8259; duplicate keys are refused because two readers may believe different ones (RFC 7493 section 2.3).
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from array import array
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NoReturn
+
+import msgspec
+
+from p2pshare.errors import AuthorError
+from p2pshare.limits import JSON_DEPTH_MAX, MIB
+
+_ALL_BUT_STRUCTURE = bytes(sorted(set(range(256)) - set(b'"[]{}')))
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
+_ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_CHUNK_BYTES = MIB
+_POSITION = re.compile(r"\(byte (\d+)\)")
+_OTHER_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with an object: a reason code, and the JSON pointer (RFC 6901) of the place."""
+
+    reason: str
+    path: str
+
+
+def without_bom(raw: bytes) -> bytes:
+    """`raw` as UTF-8 without its byte order mark. Raises AuthorError: encoding, not-utf8."""
+    for mark, name in _OTHER_ENCODINGS:
+        if raw.startswith(mark):
+            raise AuthorError(f"the text is {name}", hint="save it as UTF-8", reason="encoding")
+    if raw[:4].count(0) >= 2:
+        raise AuthorError("the text is not UTF-8", hint="save it as UTF-8", reason="encoding")
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(raw), _CHUNK_BYTES):
+        try:
+            decoder.decode(raw[start : start + _CHUNK_BYTES], final=start + _CHUNK_BYTES >= len(raw))
+        except UnicodeDecodeError:
+            raise AuthorError("the text is not UTF-8", hint="save it as UTF-8", reason="not-utf8") from None
+    return raw
+
+
+def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
+    """Whether arrays and objects in `raw` nest at most `depth_max` deep. For text that is not JSON the answer
+    holds up to the place where a parser stops."""
+    backslashes = raw.count(b"\\")
+    if backslashes * 16 > len(raw):  # hostile density: replacing costs the same however many there are
+        raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    elif backslashes:
+        raw = _ESCAPE.sub(b"", raw)
+    # The quotes that are left delimit strings.
+    # Two neighbouring quotes open and close (or close and open) nothing that matters: dropping them keeps parity.
+    structure = raw.translate(_STEPS, _ALL_BUT_STRUCTURE).replace(b'""', b"")
+    if b'"' in structure:
+        structure = _outside_strings(structure)
+    return max(accumulate(array("b", structure)), default=0) <= depth_max
+
+
+def _outside_strings(structure: bytes) -> bytes:
+    """The steps that stand outside strings; in chunks, because each string costs a small object."""
+    kept: list[bytes] = []
+    is_inside = 0
+    for start in range(0, len(structure), _CHUNK_BYTES):
+        pieces = structure[start : start + _CHUNK_BYTES].split(b'"')
+        kept.append(b"".join(pieces[is_inside::2]))
+        is_inside = (is_inside + len(pieces) - 1) % 2
+    return b"".join(kept)
+
+
+def refuse_syntax(raw: bytes, error: msgspec.DecodeError) -> NoReturn:
+    """Raises AuthorError not-json with line, column and a hint for the error the parser found in `raw`."""
+    match = _POSITION.search(str(error))
+    position = int(match[1]) if match else len(raw)
+    line = raw.count(b"\n", 0, position) + 1
+    column = len(raw[raw.rfind(b"\n", 0, position) + 1 : position].decode(errors="replace")) + 1
+    is_cut = match is None and raw.strip() != b""
+    hint = "the text ends too early: was it cut off?" if is_cut else "check it with a JSON tool"
+    if not raw.strip():
+        hint = "the text is empty"
+    raise AuthorError(f"not JSON: line {line}, column {column}", hint=hint, reason="not-json")
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object's members as written, duplicates and all."""
+
+
+class _NotANumber:
+    """Stands where NaN or an infinity stood."""
+
+
+def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, Fault | None]:
+    """One object parsed, or what is wrong with it: not-json, not-an-object, duplicate-key, not-a-number."""
+    faults: list[str] = []
+
+    def gather(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            faults.append("duplicate-key")
+        return members
+
+    def refuse_constant(_: str) -> None:
+        faults.append("not-a-number")
+
+    try:
+        parsed = json.loads(
+            raw, object_pairs_hook=gather, parse_constant=refuse_constant, parse_int=_parse_int
+        )
+    except (ValueError, RecursionError):
+        return None, Fault("not-json", "")
+    if faults:
+        return None, _locate(raw)
+    if not isinstance(parsed, dict):
+        return None, Fault("not-an-object", "")
+    return parsed, None
+
+
+def _parse_int(digits: str) -> int | float:
+    """Python refuses integers of more than 4,300 digits; beyond 20 a float is all any reader keeps."""
+    return int(digits) if len(digits) <= 20 else float(digits)
+
+
+def _locate(raw: bytes) -> Fault:
+    """The first duplicate key or non-number, with its path. `raw` is shallow, so recursion is bounded."""
+    tree = json.loads(
+        raw,
+        object_pairs_hook=_Pairs,
+        parse_constant=lambda _: _NotANumber(),
+        parse_int=_parse_int,
+    )
+    return _walk(tree, "") or Fault("not-json", "")
+
+
+def _walk(value: Any, path: str) -> Fault | None:
+    if isinstance(value, _NotANumber):
+        return Fault("not-a-number", path)
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, member in value:
+            place = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+            if key in seen:
+                return Fault("duplicate-key", place)
+            seen.add(key)
+            fault = _walk(member, place)
+            if fault is not None:
+                return fault
+    elif isinstance(value, list):
+        for position, member in enumerate(value):
+            fault = _walk(member, f"{path}/{position}")
+            if fault is not None:
+                return fault
+    return None

@@ -1,0 +1,224 @@
+"""Markings: TLP 2.0 and PAP on an object, folded into one effective marking. Fail closed.
+
+Rules (docs/intelligence.md, "Markings"):
+1. A marking only tightens. Granular markings count: the strictest part decides for the whole object.
+2. The TLP ids of STIX, of TLP 1 (white = CLEAR) and of OpenCTI (AMBER+STRICT) are known by heart; what a bundle
+   says a known id means is not believed.
+3. No TLP, two TLP levels side by side, or a marking that is not understood (national classifications, ACS) is a
+   problem. At sending it refuses the object (no TLP: unless the person gives a default). On receipt an object
+   without TLP has its payload's marking, and the other two problems make it RED. Statements are neutral.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from p2pshare.errors import AuthorError
+
+TLP_EXTENSION = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
+PAP_EXTENSION = "extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b"
+
+
+class Tlp(IntEnum):
+    """Traffic Light Protocol 2.0 (FIRST, 2022); the higher, the stricter."""
+
+    CLEAR = 0
+    GREEN = 1
+    AMBER = 2
+    AMBER_STRICT = 3
+    RED = 4
+
+    def __bool__(self) -> bool:
+        """A marking is never "nothing": `marking or default` must not turn CLEAR into the default."""
+        return True
+
+    @property
+    def label(self) -> str:
+        """As people write it: `TLP:AMBER+STRICT`."""
+        return f"TLP:{self.name.replace('_', '+')}"
+
+    @classmethod
+    def from_label(cls, text: str) -> Tlp | None:
+        """The level, or None; case, the `TLP:` prefix and the sign before STRICT do not matter. WHITE is CLEAR."""
+        return _TLP_BY_WORD.get(_word(text, "TLP"))
+
+    @classmethod
+    def parse(cls, text: str) -> Tlp:
+        """The level. Raises AuthorError unknown-marking."""
+        level = cls.from_label(text)
+        if level is None:
+            raise AuthorError(
+                "not a TLP level",
+                hint="use one of clear, green, amber, amber+strict, red",
+                reason="unknown-marking",
+            )
+        return level
+
+
+class Pap(IntEnum):
+    """Permissible Actions Protocol; the higher, the less may be done with the information."""
+
+    CLEAR = 0
+    GREEN = 1
+    AMBER = 2
+    RED = 3
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def label(self) -> str:
+        return f"PAP:{self.name}"
+
+    @classmethod
+    def from_label(cls, text: str) -> Pap | None:
+        """The level, or None. WHITE is CLEAR."""
+        return _PAP_BY_WORD.get(_word(text, "PAP"))
+
+
+def _word(text: str, scheme: str) -> str:
+    word = text[:32].strip().upper()
+    return word.removeprefix(scheme).lstrip(": ").replace("-", "+").replace("_", "+").replace(" ", "+")
+
+
+_TLP_BY_WORD = {level.name.replace("_", "+"): level for level in Tlp} | {"WHITE": Tlp.CLEAR}
+_PAP_BY_WORD = {level.name: level for level in Pap} | {"WHITE": Pap.CLEAR}
+
+TLP2_IDS: dict[Tlp, str] = {
+    Tlp.CLEAR: "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
+    Tlp.GREEN: "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+    Tlp.AMBER: "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
+    Tlp.AMBER_STRICT: "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+    Tlp.RED: "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
+}
+TLP_IDS: dict[str, Tlp] = {id_: level for level, id_ in TLP2_IDS.items()} | {
+    # TLP 1, STIX 2.1 section 7.2.1.4
+    "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9": Tlp.CLEAR,
+    "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da": Tlp.GREEN,
+    "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82": Tlp.AMBER,
+    "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": Tlp.RED,
+    # OpenCTI's own, older than TLP 2.0 in STIX
+    "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37": Tlp.AMBER_STRICT,
+}
+PAP_IDS: dict[str, Pap] = {  # OASIS common objects, pap-marking-definition-f8d
+    "marking-definition--ad15a0cd-55b6-4588-a14c-a66105329b92": Pap.CLEAR,
+    "marking-definition--a3bea94c-b469-41dc-9cfe-d6e7daba7730": Pap.CLEAR,  # PAP:WHITE
+    "marking-definition--c43594d1-4b11-4c59-93ab-1c9b14d53ce9": Pap.GREEN,
+    "marking-definition--60f8932b-e51e-4458-b265-a2e8be9a80ab": Pap.AMBER,
+    "marking-definition--740d36e5-7714-4c30-961a-3ae632ceee0e": Pap.RED,
+}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A marking that limits nobody: copyright and the like."""
+
+
+STATEMENT = Statement()
+Meaning = Tlp | Pap | Statement | None
+"""What one marking definition says; None: not understood."""
+
+KNOWN: dict[str, Meaning] = {**TLP_IDS, **PAP_IDS}
+
+
+@dataclass(frozen=True)
+class Marking:
+    """What counts for an object: one TLP level, and a PAP level where there is one."""
+
+    tlp: Tlp
+    pap: Pap | None = None
+
+
+@dataclass(frozen=True)
+class MarkingProblem:
+    """Why no effective marking can be told: `no-marking`, `two-markings` or `unknown-marking`.
+
+    `at_least` is what is certain all the same: RED where something was not understood, else what granular
+    markings say; a default or a payload's floor can only tighten it.
+    """
+
+    reason: str
+    at_least: Marking
+
+
+def meaning_of(definition: Mapping[str, Any]) -> Meaning:
+    """What a marking-definition object (parsed JSON of unknown shape) says about itself."""
+    extensions = definition.get("extensions")
+    if isinstance(extensions, Mapping):
+        for extension, property_, parse in (
+            (TLP_EXTENSION, "tlp_2_0", Tlp.from_label),
+            (PAP_EXTENSION, "pap", Pap.from_label),
+        ):
+            content = extensions.get(extension)
+            if isinstance(content, Mapping):
+                return _parse_with(parse, content.get(property_))
+        return None
+    kind, content = definition.get("definition_type"), definition.get("definition")
+    if "x_opencti_definition_type" in definition:  # OpenCTI exports every other marking as a "statement"
+        kind, content = definition["x_opencti_definition_type"], definition.get("x_opencti_definition")
+    kind = kind.lower() if isinstance(kind, str) else ""
+    if isinstance(content, Mapping):
+        content = content.get(kind)
+    if kind == "tlp":
+        return _parse_with(Tlp.from_label, content)
+    if kind == "pap":
+        return _parse_with(Pap.from_label, content)
+    return STATEMENT if kind == "statement" else None
+
+
+def _parse_with(parse: Any, text: Any) -> Meaning:
+    found: Meaning = parse(text) if isinstance(text, str) else None
+    return found
+
+
+def effective(
+    object_refs: Iterable[str],
+    granular_refs: Iterable[str] = (),
+    definitions: Mapping[str, Meaning] = KNOWN,
+) -> Marking | MarkingProblem:
+    """Folds the marking references of one object by the rules above.
+
+    `definitions` maps ids found beside the object to their meaning; KNOWN ids win over it.
+    """
+    levels: set[Tlp] = set()
+    strictest: Tlp | None = None
+    pap: Pap | None = None
+    is_understood = True
+    for refs, is_granular in ((object_refs, False), (granular_refs, True)):
+        for ref in refs:
+            meaning = KNOWN[ref] if ref in KNOWN else definitions.get(ref)
+            if isinstance(meaning, Tlp):
+                strictest = meaning if strictest is None else max(strictest, meaning)
+                if not is_granular:
+                    levels.add(meaning)
+            elif isinstance(meaning, Pap):
+                pap = meaning if pap is None else max(pap, meaning)
+            elif meaning is None:
+                is_understood = False
+    if not is_understood:
+        return MarkingProblem("unknown-marking", Marking(Tlp.RED, pap))
+    if strictest is None or not levels:
+        return MarkingProblem("no-marking", Marking(Tlp.CLEAR if strictest is None else strictest, pap))
+    if len(levels) > 1:
+        return MarkingProblem("two-markings", Marking(Tlp.RED, pap))
+    return Marking(strictest, pap)
+
+
+def definition_object(tlp: Tlp) -> dict[str, Any]:
+    """The STIX 2.1 marking definition of a TLP 2.0 level, as published by OASIS."""
+    return {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": TLP2_IDS[tlp],
+        "created": "2022-10-01T00:00:00.000Z",
+        "name": tlp.label,
+        "extensions": {
+            TLP_EXTENSION: {
+                "extension_type": "property-extension",
+                "tlp_2_0": tlp.name.lower().replace("_", "+"),
+            }
+        },
+    }

@@ -1,0 +1,170 @@
+"""Canonical form of domains, URLs and e-mail addresses.
+
+Domain: UTS 46 (non-transitional) to A-labels, lower case, no trailing dot, two labels or more. Underscores are
+let through (they are in real host names), single and doubled hyphens anywhere too, as browsers do.
+URL: the href of the WHATWG URL standard, without an empty fragment, whose host is canonical itself.
+E-mail: local part as written (RFC 5321 section 2.4: case may matter), domain as above.
+
+Each kind has a fast path for what is canonical already; tests prove that it agrees with the slow one.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import idna
+from ada_url import URL
+
+from p2pshare.intel.addresses import canonical_address, is_ipv4
+from p2pshare.intel.refusals import InvalidValue
+
+DOMAIN_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-._"
+LABEL_CHARACTERS_MAX = 63  # RFC 1035 section 2.3.4
+DOMAIN_CHARACTERS_MAX = 253  # the same, without the root's dot
+DOMAIN_INPUT_CHARACTERS_MAX = 1_024  # Unicode form before mapping: bounds the slow path
+LOCAL_CHARACTERS_MAX = 64  # RFC 5321 section 4.5.3.1.1
+LOCAL_FORBIDDEN = frozenset(' "(),:;<>@[\\]')
+
+# What the URL parser leaves as it is in a path or query (percent signs are left to the slow path).
+_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+URL_REST_CHARACTERS = _UNRESERVED + "!$&()*+,;=:@/"
+URL_QUERY_CHARACTERS = URL_REST_CHARACTERS + "?"
+
+
+def is_plain_domain(text: str) -> bool:
+    """Whether `text` is a canonical domain of the common kind: the fast path. False says nothing."""
+    return (
+        len(text) <= LABEL_CHARACTERS_MAX
+        and not text.strip(DOMAIN_CHARACTERS)  # nothing left: it holds no other character
+        and "." in text
+        and "a" <= text[-1:] <= "z"  # so the last label is not a number
+        and text[-2] != "."
+        and text[0] != "."
+        and ".." not in text
+        and "xn--" not in text
+    )
+
+
+def canonical_domain(text: str) -> str:
+    """The canonical domain. Raises InvalidValue: bad-domain, domain-without-dot."""
+    return text if is_plain_domain(text) else _domain_slowly(text)
+
+
+def _domain_slowly(text: str) -> str:
+    if len(text) > DOMAIN_INPUT_CHARACTERS_MAX:
+        raise InvalidValue("bad-domain")
+    try:
+        # UTS 46 section 4, step 1 (map) and 2 (normalise): it maps the ideographic full stop to a dot as well.
+        mapped = idna.uts46_remap(text, std3_rules=False, transitional=False)
+    except idna.IDNAError:
+        raise InvalidValue("bad-domain") from None
+    labels = mapped.removesuffix(".").split(".")
+    if labels == [""]:
+        raise InvalidValue("bad-domain")
+    if len(labels) == 1:
+        raise InvalidValue("domain-without-dot")
+    domain = ".".join(_canonical_label(label) for label in labels)
+    if len(domain) > DOMAIN_CHARACTERS_MAX or _is_numeric_or_short(labels[-1]):
+        raise InvalidValue("bad-domain")
+    return domain
+
+
+def _is_numeric_or_short(label: str) -> bool:
+    """No top-level domain is a number (it would be an address) or has one letter."""
+    return (
+        len(label) < 2
+        or label.isdigit()
+        or (label.startswith("0x") and not label[2:].strip("0123456789abcdef"))
+    )
+
+
+def _canonical_label(label: str) -> str:
+    if label.isascii():
+        if label.startswith("xn--"):
+            _check_a_label(label)
+        coded = label
+    else:
+        # UTS 46 section 4.1, criterion 6: a label must not begin with a combining mark.
+        if unicodedata.category(label[0]).startswith("M"):
+            raise InvalidValue("bad-domain")
+        coded = "xn--" + label.encode("punycode").decode("ascii")
+    if not 1 <= len(coded) <= LABEL_CHARACTERS_MAX or coded.strip(DOMAIN_CHARACTERS):
+        raise InvalidValue("bad-domain")
+    return coded
+
+
+def _check_a_label(label: str) -> None:
+    """UTS 46 section 4 step 4: an A-label must decode to what would be coded back to it."""
+    try:
+        decoded = label[4:].encode("ascii").decode("punycode")
+        mapped = idna.uts46_remap(decoded, std3_rules=False, transitional=False)
+        is_sound = decoded == mapped and not decoded.isascii() and "." not in decoded
+        is_sound = is_sound and "xn--" + decoded.encode("punycode").decode("ascii") == label
+    except (UnicodeError, ValueError, OverflowError):
+        is_sound = False
+    if not is_sound or unicodedata.category(decoded[0]).startswith("M"):
+        raise InvalidValue("bad-domain")
+
+
+def canonical_url(text: str) -> str:
+    """The canonical URL. Raises InvalidValue: bad-url, bad-host."""
+    return text if is_plain_url(text) else _url_slowly(text)
+
+
+def is_plain_url(text: str) -> bool:
+    """Whether `text` is a canonical http(s) URL of the common kind: the fast path. False says nothing."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or (scheme != "http" and scheme != "https"):
+        return False
+    host, slash, path = rest.partition("/")
+    if not slash or not (is_plain_domain(host) or is_ipv4(host)):
+        return False
+    path, _, query = path.partition("?")
+    if path.strip(URL_REST_CHARACTERS) or query.strip(URL_QUERY_CHARACTERS):
+        return False
+    return "/." not in "/" + path  # dot segments are resolved by the slow path
+
+
+def _url_slowly(text: str) -> str:
+    try:
+        url = URL(text)
+    except ValueError:
+        raise InvalidValue("bad-url") from None
+    host = url.hostname
+    if not host:
+        raise InvalidValue("bad-url")
+    url.hash = url.hash  # the standard's own way to drop an empty fragment
+    canonical = _canonical_url_host(host)
+    if canonical != host:  # the standard keeps a trailing dot, and the case of hosts under tcp:, ssh:, ...
+        url.hostname = canonical
+        if url.hostname != canonical:
+            raise InvalidValue("bad-host")
+    return url.href
+
+
+def _canonical_url_host(host: str) -> str:
+    """A host is an address in brackets, an IPv4 address or a domain. Raises InvalidValue bad-host."""
+    try:
+        if host.startswith("["):
+            canonical_address(host[1:-1])
+            return host
+        return host if is_ipv4(host) else canonical_domain(host)
+    except InvalidValue:
+        raise InvalidValue("bad-host") from None
+
+
+def canonical_email(text: str) -> str:
+    """The canonical e-mail address. Raises InvalidValue bad-email."""
+    local, separator, domain = text.rpartition("@")
+    if (
+        not separator
+        or not 1 <= len(local) <= LOCAL_CHARACTERS_MAX
+        or not LOCAL_FORBIDDEN.isdisjoint(local)
+        or local[0] == "."
+        or local[-1] == "."
+    ):
+        raise InvalidValue("bad-email")
+    try:
+        return f"{local}@{canonical_domain(domain)}"
+    except InvalidValue:
+        raise InvalidValue("bad-email") from None

@@ -1,0 +1,83 @@
+"""Refusals: what was not taken, counted by reason, with a few examples for the person who has to mend it.
+
+Nothing is dropped silently: what was read = what was kept + what stands here. A reason is one of our own
+kebab-case words (table in docs/intelligence.md); an example is text from the input, so it is clipped and made
+safe to print before it is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from p2pshare.errors import AuthorError
+from p2pshare.intel.display import clip
+from p2pshare.limits import REFUSAL_EXAMPLES_MAX
+
+
+class InvalidValue(AuthorError):
+    """A text that has no canonical form under its type. `reason` says why; the message never holds the text."""
+
+    reason = "bad-value"
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(f"no canonical value: {reason}", hint=hint, reason=reason)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One thing that was refused: why, where (`line 3`, `objects[7]`), and what it looked like."""
+
+    reason: str
+    where: str
+    example: str
+
+
+class Refusals:
+    """Counts by reason, and the first few examples of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, list[str]] = {}
+
+    def add(self, reason: str, example: str = "", *, count: int = 1) -> None:
+        """Counts `count` refusals; `example` may be any text."""
+        self._counts[reason] += count
+        examples = self._examples.setdefault(reason, [])
+        if example and len(examples) < REFUSAL_EXAMPLES_MAX:
+            shown = clip(example)
+            if shown not in examples:
+                examples.append(shown)
+
+    def add_refusal(self, refusal: Refusal) -> None:
+        """Counts one refusal with its place as part of the example."""
+        self.add(refusal.reason, f"{refusal.where}: {refusal.example}" if refusal.example else refusal.where)
+
+    def merge(self, other: Refusals) -> None:
+        """Adds what `other` counted."""
+        for reason, count in other._counts.items():
+            self.add(reason, count=count)
+            for example in other._examples.get(reason, ()):
+                self.add(reason, example, count=0)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Reason to number."""
+        return dict(self._counts)
+
+    @property
+    def total(self) -> int:
+        return sum(self._counts.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """`[{reason, count, examples}]`, the most frequent first, then by name."""
+        ordered = sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [
+            {"reason": reason, "count": count, "examples": list(self._examples.get(reason, ()))}
+            for reason, count in ordered
+        ]

@@ -1,0 +1,114 @@
+"""Plain value lists: one value a line, with comments, defanged or not. Streams; memory does not grow with the file.
+
+A line may be `value`, `value # comment`, `value<TAB>notes` or the hosts-file form `0.0.0.0 host`. Every line that
+is not blank and not a comment gives exactly one ListValue or one Refusal, so what was read adds up.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from p2pshare.errors import AuthorError
+from p2pshare.intel.observable import InvalidValue, Observable, Recognised, recognise
+from p2pshare.intel.refusals import Refusal
+from p2pshare.limits import LIST_LINE_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class ListValue:
+    """A value and its line (from 1). `note` says what was dropped or assumed: port-dropped, scheme-assumed,
+    wildcard-dropped, hosts-file; empty when nothing was."""
+
+    observable: Observable
+    line: int
+    note: str = ""
+
+
+COMMENT_STARTS = ("#", "//", ";")
+# A comment inside a line: `(# ...`, or a mark with a blank before it; `#` also with a blank behind it, which no
+# URL has. One blank only, or a line of blanks would cost the square of its length.
+_INLINE = re.compile(r"\s(?:#|//|;)|\(#|#\s")
+_BULLET = re.compile(r"[-*\u2022]\s+")
+_SINKS = frozenset({"0.0.0.0", "127.0.0.1", "::1", "::"})  # noqa: S104 - compared with, never bound to
+# A note that is itself one of these is a second value, and which one was meant is not ours to guess.
+STRONG_TYPES = frozenset({"ipv4", "ipv6", "domain", "url", "email", "md5", "sha1", "sha256", "sha512"})
+
+
+def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
+    """Values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
+    for number, raw in _lines(stream):
+        if raw is None:
+            yield Refusal("line-too-long", f"line {number}", "")
+            continue
+        # Bytes that are not UTF-8 may stand in a comment; in a value they are refused as unsafe characters.
+        text = strip_comment(raw.decode("utf-8", "surrogateescape"))
+        if not text:
+            continue
+        try:
+            found = _read_line(text)
+        except InvalidValue as invalid:
+            is_binary = not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
+            yield Refusal("not-utf8" if is_binary else invalid.reason, f"line {number}", text)
+        else:
+            yield ListValue(found.observable, number, found.note)
+
+
+def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """(number, line without its end), None for a line longer than LIST_LINE_BYTES_MAX."""
+    number = 0
+    while line := stream.readline(LIST_LINE_BYTES_MAX + 1):
+        number += 1
+        if number == 1:
+            if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)):
+                raise AuthorError("the text is UTF-16 or UTF-32", hint="save it as UTF-8", reason="encoding")
+            line = line.removeprefix(codecs.BOM_UTF8)
+        if len(line) > LIST_LINE_BYTES_MAX:
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(LIST_LINE_BYTES_MAX)
+            yield number, None
+            continue
+        yield from ((number, piece) for piece in line.rstrip(b"\r\n").split(b"\r"))
+
+
+def strip_comment(line: str) -> str:
+    """The line without its comment and the blanks around it."""
+    line = line.strip()
+    if line.startswith(COMMENT_STARTS):
+        return ""
+    match = _INLINE.search(line)
+    return line if match is None else line[: match.start()].rstrip()
+
+
+def _read_line(text: str) -> Recognised:
+    bullet = _BULLET.match(text)
+    if bullet is not None:
+        text = text[bullet.end() :]
+    fields = text.split(None, 1)
+    if len(fields) == 2 and fields[0] in _SINKS:
+        return _hosts_file_line(fields[1])
+    if "\t" not in text:
+        return recognise(text)
+    first, *notes = [part for part in text.split("\t") if part.strip()]
+    found = recognise(first)
+    if any(_is_strong(note) for note in notes):
+        raise InvalidValue("several-values")
+    return found
+
+
+def _hosts_file_line(rest: str) -> Recognised:
+    """`0.0.0.0 evil.example`: the sink address is not what is meant."""
+    if len(rest.split()) > 1:
+        raise InvalidValue("several-values")
+    found = recognise(rest)
+    return found._replace(note="hosts-file") if found.observable.type == "domain" else found
+
+
+def _is_strong(text: str) -> bool:
+    try:
+        return recognise(text).observable.type in STRONG_TYPES
+    except InvalidValue:
+        return False
