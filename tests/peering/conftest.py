@@ -9,10 +9,16 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from p2pshare.envelope.keys import TlsKey
+from p2pshare.envelope.keys import Secret, TlsKey
 from p2pshare.errors import NotFoundError
 from p2pshare.gossip.messages import (
     Announce,
@@ -255,3 +261,52 @@ def anyone_context() -> ssl.SSLContext:
 @pytest.fixture
 def random_bytes() -> Callable[[int], bytes]:
     return os.urandom
+
+
+@dataclass(frozen=True)
+class Forged:
+    """A certificate (DER) of any shape, its key, and what is needed to sign others with it."""
+
+    key: TlsKey
+    certificate: x509.Certificate
+    private_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+def forge(
+    name: str,
+    *,
+    ca: bool = False,
+    issuer: Forged | None = None,
+    from_days: float = -1,
+    to_days: float = 30,
+    rsa_bits: int = 0,
+) -> Forged:
+    private_key = (
+        rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP384R1())
+    )
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signer = issuer or Forged(TlsKey(b"", Secret(b"")), None, private_key)  # type: ignore[arg-type]
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(private_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=from_days))
+        .not_valid_after(now + timedelta(days=to_days))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(True, False, False, False, False, ca, False, False, False), True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(private_key.public_key()), False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.private_key.public_key()), False
+        )
+    )
+    certificate = builder.sign(signer.private_key, hashes.SHA384())
+    private = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return Forged(TlsKey(certificate.public_bytes(Encoding.DER), Secret(private)), certificate, private_key)
+
+
+@pytest.fixture
+def forge_certificate() -> Callable[..., Forged]:
+    return forge

@@ -41,7 +41,8 @@ class Connections(web.Server):
         limits: DoorLimits,
         tally: Tally,
     ) -> None:
-        super().__init__(answer)
+        # A peer that asks and hangs up, again and again, must not pile up work beyond its connections' cap.
+        super().__init__(answer, handler_cancellation=True)
         self.gate = gate
         self.limits = limits
         self.tally = tally

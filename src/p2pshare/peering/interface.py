@@ -22,8 +22,9 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 class PeerExchange(Protocol):
     """What the server asks for on behalf of `peer`, whose certificate it has just checked.
 
-    Each call may raise a `ShareError`; `refusals.answer_to` says which status each becomes. A call that takes
-    longer than `DoorLimits.request_seconds` is cancelled. All calls are idempotent: a partner may repeat them.
+    Each call may raise a `ShareError`; `refusals.answer_to` says which status each becomes. A call is
+    cancelled when it takes longer than `DoorLimits.request_seconds` or its peer hangs up. All calls are
+    idempotent: a partner may repeat them.
     """
 
     async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer: ...
