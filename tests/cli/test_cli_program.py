@@ -73,6 +73,7 @@ def test_the_list_of_commands_tells_each_in_one_short_line() -> None:
         (KeyFileError("x"), 66),
         (ConfigError("x"), 78),
         (PermissionError(13, "Permission denied", "/x"), 1),
+        (KeyError("evil.example"), 1),
         (KeyboardInterrupt(), 130),
         (click.UsageError("No such option."), 2),
     ],
@@ -90,6 +91,7 @@ def test_each_error_has_its_exit_code_and_is_told_on_stderr_only(
     assert said.out == ""
     assert said.err.startswith("error: ")
     assert "Traceback" not in said.err
+    assert "evil.example" not in said.err
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,10 @@ def run_program(arguments: Sequence[str]) -> int:
         # `p2pshare export | head`: quietly, as click does; and Python's own last flush has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ShareError.exit_code
-    except OSError as error:
-        voice.complain(ShareError(f"{(error.strerror or str(error)).lower()}{_about(error)}"))
+    except Exception as error:  # noqa: BLE001 the last door: what arrives here is not the person's fault
+        if os.environ.get("P2PSHARE_TRACEBACK"):
+            raise
+        voice.complain(_last_word(error))
         return ShareError.exit_code
 
 
@@ -110,5 +113,13 @@ def _usage_problem(error: click.UsageError) -> UsageProblem:
     return UsageProblem(message[:1].lower() + message[1:], hint=f"`{path} --help` shows what is known")
 
 
-def _about(error: OSError) -> str:
-    return f": {error.filename}" if isinstance(error.filename, str) else ""
+def _last_word(error: Exception) -> ShareError:
+    """An operating system's refusal in its words; anything else is a bug, told by type and place, never by value."""
+    if isinstance(error, OSError):
+        about = f": {error.filename}" if isinstance(error.filename, str) else ""
+        return ShareError(f"{(error.strerror or type(error).__name__).lower()}{about}")
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return ShareError(
+        f"a bug of p2pshare: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}",
+        hint="please report it; P2PSHARE_TRACEBACK=1 shows the whole way there",
+    )
