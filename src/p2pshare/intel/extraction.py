@@ -12,6 +12,7 @@ what it does not look at stays in the frame. Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -167,8 +168,14 @@ class _FrameReader:
                 reason = self._check_fully(bytes(raws[position]))
                 if reason:
                     faults[position] = reason
+        keep = self._extraction.objects.append
         for position, fields in enumerate(decoded):
-            self._keep_or_refuse(position, fields, faults.get(position))
+            try:
+                if position in faults:
+                    raise _Refuse(faults[position])
+                keep(self._facts(position, fields))
+            except _Refuse as refuse:
+                self._extraction.refusals.add(str(refuse))
 
     def read_apart(self, frame_json: bytes) -> None:
         """The slow way, when at least one object could not be decoded: one object at a time."""
@@ -198,10 +205,12 @@ class _FrameReader:
             else:
                 reasons[position] = self._check_fully(piece)
         for position, raw in enumerate(raws):
-            if reasons[position]:
-                refusals.add(reasons[position])
-                continue
-            self._keep_or_refuse(position, _fields_of(bytes(raw)), None)
+            try:
+                if reasons[position]:
+                    raise _Refuse(reasons[position])
+                self._extraction.objects.append(self._facts(position, _fields_of(bytes(raw))))
+            except _Refuse as refuse:
+                refusals.add(str(refuse))
 
     def _check_fully(self, piece: bytes) -> str:
         """The reason to refuse an object, or ""; a marking definition's meaning is remembered."""
@@ -215,21 +224,9 @@ class _FrameReader:
             self._definitions[stix["id"]] = meaning_of(stix)
         return ""
 
-    def _keep_or_refuse(
-        self, position: int, fields: _Fields | _CommonFields | None, reason: str | None
-    ) -> None:
-        try:
-            if reason or fields is None:
-                raise _Refuse(reason or "wrong-type")
-            facts = self._facts(position, fields)
-        except _Refuse as refuse:
-            self._extraction.refusals.add(str(refuse))
-        else:
-            self._extraction.objects.append(facts)
-
     def _facts(self, position: int, fields: _Fields | _CommonFields) -> ObjectFacts:
         type_ = fields.type
-        if not is_id_of(fields.id, type_) or not is_id(fields.id):
+        if not is_id_of(fields.id, type_):
             raise _Refuse("bad-id")
         author = fields.created_by_ref
         if author is not None and author not in self._authors:
@@ -238,15 +235,13 @@ class _FrameReader:
             self._authors.add(author)
         tlp = self._tlp(fields)
         claims: tuple[ClaimFacts, ...] = ()
-        if isinstance(fields, _Fields):
+        if type_ in _FAST_TYPES and isinstance(fields, _Fields):
+            self._instant(fields.created)
+            self._instant(fields.modified)
             if type_ == "indicator":
                 claims = self._claims(fields, tlp)
-            elif type_ == "relationship":
+            else:
                 _check_relationship(fields)
-            if type_ in _FAST_TYPES:
-                self._instant(fields.created)
-                if not fields.modified:
-                    raise _Refuse("missing-property")
         modified_us = self._instant(fields.modified) if fields.modified else None
         return ObjectFacts(position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims)
 
@@ -257,33 +252,28 @@ class _FrameReader:
         valid_until_us = self._instant(fields.valid_until) if fields.valid_until else None
         if fields.pattern_type != "stix":
             return ()
-        found = []
-        for type_, text in comparisons_of(fields.pattern):
-            try:
-                found.append(canonical_comparison(type_, text))
-            except InvalidValue as invalid:
-                self._extraction.notes.add(invalid.reason, text)
-        if not found:
+        pairs = self._observables(fields.pattern)
+        if not pairs:
             return ()
         key = (fields.labels, fields.indicator_types)
         labels = self._labels.get(key)
         if labels is None:
             labels = self._labels[key] = self._kept_labels(fields.labels + fields.indicator_types)
-        return tuple(
-            [
-                ClaimFacts(
-                    type_,
-                    value,
-                    fields.confidence,
-                    valid_from_us,
-                    valid_until_us,
-                    labels,
-                    fields.revoked,
-                    tlp,
-                )
-                for type_, value in (found if len(found) == 1 else dict.fromkeys(found))
-            ]
-        )
+        rest = (fields.confidence, valid_from_us, valid_until_us, labels, fields.revoked, tlp)
+        if len(pairs) == 1:
+            type_, value = pairs[0]
+            return (ClaimFacts(type_, value, *rest),)
+        return tuple([ClaimFacts(type_, value, *rest) for type_, value in dict.fromkeys(pairs)])
+
+    def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
+        """(type, canonical value) of what the pattern equals; a value without canonical form is noted."""
+        found = []
+        for type_, text in comparisons_of(pattern):
+            try:
+                found.append(canonical_comparison(type_, text))
+            except InvalidValue as invalid:
+                self._extraction.notes.add(invalid.reason, text)
+        return found
 
     def _instant(self, text: str) -> int:
         instant = self._instants.get(text)
@@ -297,7 +287,9 @@ class _FrameReader:
 
     def _tlp(self, fields: _Fields | _CommonFields) -> Tlp:
         """The effective level, at least the floor; no marking at all means the floor."""
-        granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
+        granular: tuple[str, ...] = ()
+        if fields.granular_markings:
+            granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
         key = (fields.object_marking_refs, granular)
         level = self._levels.get(key)
         if level is None:
@@ -319,8 +311,8 @@ class _FrameReader:
         return kept
 
 
-def _fields_of(piece: bytes) -> _Fields | _CommonFields | None:
-    """An object decoded by itself; None when a property the path needs is of the wrong kind."""
+def _fields_of(piece: bytes) -> _Fields | _CommonFields:
+    """An object decoded by itself. Refused when a property the path needs is of the wrong kind."""
     try:
         return _decode_object(piece)
     except _UNREADABLE:
@@ -328,8 +320,10 @@ def _fields_of(piece: bytes) -> _Fields | _CommonFields | None:
     try:
         common = _decode_common(piece)
     except _UNREADABLE:
-        return None
-    return None if common.type in _FAST_TYPES else common
+        raise _Refuse("wrong-type") from None
+    if common.type in _FAST_TYPES:
+        raise _Refuse("wrong-type")
+    return common
 
 
 def _check_relationship(fields: _Fields) -> None:

@@ -10,6 +10,7 @@ Each kind has a fast path for what is canonical already; tests prove that it agr
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import idna
@@ -25,22 +26,21 @@ DOMAIN_INPUT_CHARACTERS_MAX = 1_024  # Unicode form before mapping: bounds the s
 LOCAL_CHARACTERS_MAX = 64  # RFC 5321 section 4.5.3.1.1
 LOCAL_FORBIDDEN = frozenset(' "(),:;<>@[\\]')
 
-# What the URL parser leaves as it is in a path or query (percent signs are left to the slow path).
-_UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-URL_REST_CHARACTERS = _UNRESERVED + "!$&()*+,;=:@/"
-URL_QUERY_CHARACTERS = URL_REST_CHARACTERS + "?"
+# Fast paths. Possessive quantifiers: linear, whatever the text.
+_DOMAIN_SHAPE = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)++")
+# The characters that the URL parser leaves as they are in a path or query (percent signs go the slow way).
+_URL_SHAPE = re.compile(
+    r"https?://([a-z0-9._-]++)(/[A-Za-z0-9._~!$&()*+,;=:@/-]*+)(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?-]*+)?"
+)
 
 
 def is_plain_domain(text: str) -> bool:
     """Whether `text` is a canonical domain of the common kind: the fast path. False says nothing."""
     return (
-        len(text) <= LABEL_CHARACTERS_MAX
-        and not text.strip(DOMAIN_CHARACTERS)  # nothing left: it holds no other character
-        and "." in text
-        and "a" <= text[-1:] <= "z"  # so the last label is not a number
+        _DOMAIN_SHAPE.fullmatch(text) is not None
+        and len(text) <= LABEL_CHARACTERS_MAX  # so no label is longer
+        and text[-1] >= "a"  # a letter: so the last label is not a number
         and text[-2] != "."
-        and text[0] != "."
-        and ".." not in text
         and "xn--" not in text
     )
 
@@ -113,16 +113,11 @@ def canonical_url(text: str) -> str:
 
 def is_plain_url(text: str) -> bool:
     """Whether `text` is a canonical http(s) URL of the common kind: the fast path. False says nothing."""
-    scheme, separator, rest = text.partition("://")
-    if not separator or (scheme != "http" and scheme != "https"):
+    match = _URL_SHAPE.fullmatch(text)
+    if match is None:
         return False
-    host, slash, path = rest.partition("/")
-    if not slash or not (is_plain_domain(host) or is_ipv4(host)):
-        return False
-    path, _, query = path.partition("?")
-    if path.strip(URL_REST_CHARACTERS) or query.strip(URL_QUERY_CHARACTERS):
-        return False
-    return "/." not in "/" + path  # dot segments are resolved by the slow path
+    host, path = match[1], match[2]
+    return "/." not in path and (is_plain_domain(host) or is_ipv4(host))  # dot segments go the slow way
 
 
 def _url_slowly(text: str) -> str:

@@ -19,7 +19,13 @@ from p2pshare.intel import artefacts
 from p2pshare.intel.addresses import canonical_address, is_ipv4
 from p2pshare.intel.defanging import refang as refang
 from p2pshare.intel.display import is_safe
-from p2pshare.intel.names import canonical_domain, canonical_email, canonical_url
+from p2pshare.intel.names import (
+    canonical_domain,
+    canonical_email,
+    canonical_url,
+    is_plain_domain,
+    is_plain_url,
+)
 from p2pshare.intel.refusals import InvalidValue as InvalidValue
 from p2pshare.limits import VALUE_BYTES_MAX
 
@@ -76,6 +82,16 @@ CANONICAL: dict[str, Callable[[str], tuple[str, str]]] = {
     "cve": _of_type("cve", artefacts.canonical_cve),
 }
 TYPES = frozenset(CANONICAL)
+
+# Fast paths: whether a text is canonical already, so that nothing needs to be done. Tests hold them to CANONICAL.
+PLAIN: dict[str, Callable[[str], bool]] = {
+    "ipv4": is_ipv4,
+    "domain": is_plain_domain,
+    "url": is_plain_url,
+    "md5": lambda text: artefacts.is_hash(text, 32),
+    "sha1": lambda text: artefacts.is_hash(text, 40),
+    "sha256": lambda text: artefacts.is_hash(text, 64),
+}
 
 WRAPPINGS = {'"': '"', "'": "'", "`": "`", "<": ">", "\u201c": "\u201d"}
 
@@ -207,6 +223,9 @@ def clean(text: str) -> str:
 
 def canonical_pair(type_: str, text: str) -> tuple[str, str]:
     """(type, canonical value); the type may change (a mapped IPv6 address is IPv4). Raises InvalidValue."""
+    is_plain = PLAIN.get(type_)
+    if is_plain is not None and is_plain(text) and len(text) <= VALUE_BYTES_MAX:
+        return type_, text
     convert = CANONICAL.get(type_)
     if convert is None:
         raise InvalidValue("unknown-type")
@@ -262,7 +281,7 @@ def _unwrap(text: str) -> str:
 
 def _recognise_word(text: str) -> Recognised:
     type_ = artefacts.HASH_TYPE_BY_LENGTH.get(len(text))
-    if type_ is not None and artefacts.is_hex(text.lower()):
+    if type_ is not None and artefacts.is_hash(text.lower(), len(text)):
         return Recognised(Observable(type_, text.lower()))
     if is_ipv4(text):
         return Recognised(Observable("ipv4", text))

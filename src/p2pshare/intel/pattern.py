@@ -59,7 +59,7 @@ PATHS: dict[str, str] = {
         if quote or "-" not in key  # section 9.7: a key with a hyphen must be quoted
     },
 }
-_FAST_PATHS = {"[" + path: type_ for path, type_ in PATHS.items()}
+_FAST_PATHS = {f"[{path}{sign}": type_ for path, type_ in PATHS.items() for sign in (" = ", "=")}
 SUBSET_TYPES = frozenset({"ipv4", "ipv6", ENDPOINT})
 
 _TOKEN = re.compile(
@@ -101,16 +101,13 @@ def canonical_comparison(type_: str, text: str) -> tuple[str, str]:
 
 def comparisons_of(pattern: str) -> tuple[tuple[str, str], ...]:
     """(type, text as written) of each comparison over a known property; () when the pattern is opaque."""
-    # Fast path: `[path = 'text']` without escapes, as nearly every pattern is.
-    if pattern.endswith("']"):
-        path, separator, rest = pattern.partition(" = '")
-        if not separator:
-            path, separator, rest = pattern.partition("='")
+    # Fast path: `[path = 'text']` without escapes, as nearly every pattern is. The text behind the last quote but
+    # one holds no quote, and a path that is known holds no text: so nothing else can have this shape.
+    if pattern[-2:] == "']" and "\\" not in pattern:
+        path, _, text = pattern[:-2].rpartition("'")
         type_ = _FAST_PATHS.get(path)
         if type_ is not None:
-            text = rest[:-2]
-            if "'" not in text and "\\" not in text:
-                return ((type_, text),)
+            return ((type_, text),)
     try:
         return tuple(_Reader(pattern).read())
     except _Opaque:

@@ -62,6 +62,11 @@ class Refusals:
             for example in other._examples.get(reason, ()):
                 self.add(reason, example, count=0)
 
+    def take(self, reason: str) -> int:
+        """Takes a reason out and answers how often it was counted: it was no refusal after all."""
+        self._examples.pop(reason, None)
+        return self._counts.pop(reason, 0)
+
     @property
     def counts(self) -> Mapping[str, int]:
         """Reason to number."""
