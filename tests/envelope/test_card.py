@@ -200,6 +200,20 @@ def test_a_card_of_another_partner_is_refused(alpha: Identity, bravo: Identity) 
     assert reason_of(hidden) == "card-other-partner"
 
 
+def test_a_chain_ends_before_its_file_could_not_be_read_again(
+    alpha: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from p2pshare.envelope import card as card_module
+
+    third = renamed(renamed(alpha, "Alpha Two"), "Alpha Three")
+    for limit, at_limit in (("CARD_CHAIN_LENGTH_MAX", 3), ("CARD_CHAIN_BYTES_MAX", len(third.card.raw))):
+        with monkeypatch.context() as patch:
+            patch.setattr(card_module, limit, at_limit)
+            assert accept_update(alpha.card, third.card.raw, NOW).version == 3
+            patch.setattr(card_module, limit, at_limit - 1)
+            assert reason_of(third.card.raw, current=alpha.card) == "oversized"
+
+
 # --- P9: forks -------------------------------------------------------------------------------------
 
 
@@ -263,7 +277,7 @@ def test_rotation_keeps_the_old_sign_key_for_what_it_signed(alpha: Identity) -> 
     old, new = alpha.operational.sign.key_id, rotated.operational.sign.key_id
     assert rotated.card.verify_key(old, NOW) is not None
     assert rotated.card.verify_key(new, later) is not None
-    assert rotated.card.verify_key(new, later - 1) is None, "not before its time"
+    assert rotated.card.verify_key(new, later - DAY - 1) is None, "not before its time"
     assert rotated.card.verify_key(old, NOW + 90 * DAY) is None, "not after its time"
     assert rotated.card.kem == rotated.operational.kem.public
     assert len(rotated.card.tls_certificates) == 2

@@ -149,7 +149,7 @@ def test_key_lists_begin_with_the_newest_and_have_a_life(alpha: Identity) -> Non
         key,
     )
     assert reason_of(replace(body, sign_keys=(key, newer)), alpha) == "malformed"
-    assert reason_of(replace(body, sign_keys=(replace(key, expires=NOW),)), alpha) == "malformed"
+    assert reason_of(replace(body, sign_keys=(replace(key, expires=key.not_before),)), alpha) == "malformed"
 
 
 @pytest.mark.parametrize(("purpose", "maximum"), [("sign_keys", 8), ("kem_keys", 2), ("hint_keys", 8)])

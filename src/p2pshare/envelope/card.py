@@ -37,7 +37,7 @@ from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import KeyId, PartnerId
-from p2pshare.limits import FUTURE_DEFER_SECONDS
+from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_CHAIN_LENGTH_MAX, FUTURE_DEFER_SECONDS
 
 __all__ = [
     "Card",
@@ -218,6 +218,10 @@ def check_time(body: CardBody, now: int) -> None:
 def _believed(versions: Sequence[DecodedCard]) -> Card:
     newest = versions[-1]
     raw = encode_versions([version.raw for version in versions])
+    if len(versions) > CARD_CHAIN_LENGTH_MAX or len(raw) > CARD_CHAIN_BYTES_MAX:
+        raise refusal(
+            "oversized", "a card has more versions than a file can hold"
+        )  # or nobody could read it again
     return Card(**vars(newest.body), raw=raw, version_raw=newest.raw, body_digest=newest.body_digest)
 
 

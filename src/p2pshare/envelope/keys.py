@@ -55,6 +55,7 @@ __all__ = [
 ]
 
 _KEY_VALID_SECONDS = OPERATIONAL_LIFE_SECONDS + OPERATIONAL_OVERLAP_SECONDS
+KEY_CLOCK_TOLERANCE_SECONDS = 86_400  # our clock may be set back after the keys were made
 _RETIRED_MAX = CARD_HINT_KEYS_MAX - 1  # older keys stand in nobody's copy of the card any more
 
 
@@ -173,7 +174,7 @@ def _with_new_keys(body: CardBody, keys: OperationalKeys, now: int) -> CardBody:
 
 
 def _dated(key: Key, now: int) -> OperationalKey[Key]:
-    return OperationalKey(key, now, now + _KEY_VALID_SECONDS)
+    return OperationalKey(key, now - KEY_CLOCK_TOLERANCE_SECONDS, now + _KEY_VALID_SECONDS)
 
 
 def _check_name_and_urls(name: str, urls: Sequence[str]) -> None:

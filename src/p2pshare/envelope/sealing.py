@@ -107,8 +107,8 @@ def seal(identity: Identity, request: SealRequest) -> SealedEnvelope:
     _check_recipients(request)
     if identity.card.verify_key(identity.operational.sign.key_id, request.created) is None:
         raise OperatorError(
-            "our own sign key has expired or was revoked: no partner would believe this",
-            hint="issue a new card with new operational keys",
+            "our own sign key is expired, revoked or not yet valid: no partner would believe this",
+            hint="check this machine's clock, or issue a new card with new operational keys",
             reason="own-key-expired",
         )
     content_key = secrets.token_bytes(CONTENT_KEY_BYTES)
