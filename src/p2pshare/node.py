@@ -9,6 +9,8 @@ from p2pshare.config import CONFIG_NAME, Config, load_config
 from p2pshare.envelope.keys import Identity, Secret
 from p2pshare.errors import OperatorError
 from p2pshare.keyfile import read_identity
+from p2pshare.limits import MIB
+from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.store.interface import Store
 from p2pshare.store.sqlite import open_store
 
@@ -18,7 +20,9 @@ STORE_NAME = "store.sqlite"
 LOCK_NAME = "lock"
 CONTROL_SOCKET_NAME = "run/control.sock"
 HOME_MODE = 0o750
-PRIVATE_MODE = 0o600
+SIEM_TLP_MAX_SETTING = (
+    "siem_tlp_max"  # the store's views read it: the gate's answer, kept where SQL can see it
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,19 @@ def open_node(home: Path, *, passphrase: Secret | None = None) -> Node:
     """
     config = load_config(home / CONFIG_NAME)
     identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, passphrase=passphrase)
-    store = open_store(home / STORE_NAME, free_space_bytes_min=config.free_space_bytes_min)
+    store = open_store(
+        home / STORE_NAME,
+        free_space_bytes_min=config.free_space_bytes_min,
+        cache_bytes=config.store.cache_mib * MIB,
+    )
+    store.put_own(identity.partner_id, config.name)
+    store.put_setting(SIEM_TLP_MAX_SETTING, strictest(Exit.SIEM, gate_settings(config)).value)
     return Node(home, config, identity, store)
+
+
+def gate_settings(config: Config) -> GateSettings:
+    """The operator's opt-ins, as the gate wants them."""
+    return GateSettings(siem_red=config.policy.siem_red, relay_strict=config.policy.relay_strict)
 
 
 def close_node(node: Node) -> None:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from p2pshare.intel.marking import Tlp
-from p2pshare.policy.gate import Exit, GateSettings, may_pass
+from p2pshare.policy.gate import Exit, GateSettings, may_pass, strictest
 
 # marking: named, group, everyone, relay (strict off / on), SIEM (red off / on); from FIRST's TLP 2.0 definitions
 REFERENCE = """
@@ -49,3 +49,5 @@ def test_a_stricter_marking_never_passes_where_a_looser_one_is_stopped(
     settings = GateSettings(siem_red=siem_red, relay_strict=relay_strict)
     answers = [may_pass(tlp, exit_, settings) for tlp in sorted(Tlp)]
     assert answers == sorted(answers, reverse=True)
+    passing = [tlp for tlp, passes in zip(sorted(Tlp), answers, strict=True) if passes]
+    assert strictest(exit_, settings) is passing[-1]

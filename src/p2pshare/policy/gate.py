@@ -40,6 +40,11 @@ PASSES: dict[Tlp, frozenset[Exit]] = {
 }
 
 
+def strictest(exit_: Exit, settings: GateSettings = GateSettings()) -> Tlp:
+    """The strictest marking that may take this exit; every looser one may, too."""
+    return max(tlp for tlp in Tlp if may_pass(tlp, exit_, settings))
+
+
 def may_pass(tlp: Tlp, exit_: Exit, settings: GateSettings = GateSettings()) -> bool:
     """Whether content of this marking may take this exit."""
     if exit_ is Exit.SIEM and tlp is Tlp.RED:

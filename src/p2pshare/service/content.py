@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from p2pshare.envelope.payload import decode_payload, inflate_frame
 from p2pshare.errors import PeerError, ShareError
 from p2pshare.intel.extraction import extract
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Meaning, Tlp
+from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
 from p2pshare.store.interface import NewFrame
 
@@ -31,16 +32,19 @@ class Content:
     floor: Tlp
     """No object in the frames counts as looser than this."""
     refused: Counter[str] = field(default_factory=Counter)
+    notes: Refusals = field(default_factory=Refusals)
+    """What was wrong inside objects that were kept."""
     objects: int = 0
 
     def __iter__(self) -> Iterator[NewFrame]:
         """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
         budget_bytes = INFLATED_BYTES_MAX
+        definitions: dict[str, Meaning] = {}
         for frame in self.frames:
             try:
                 text = inflate_frame(frame, budget_bytes=budget_bytes)
                 budget_bytes -= len(text)
-                extraction = extract(text, floor=self.floor)
+                extraction = extract(text, floor=self.floor, definitions=definitions)
             except ShareError as error:
                 self.refused[f"content-{error.reason}"] += 1
                 continue
@@ -49,6 +53,7 @@ class Content:
                 self.refused["internal-error"] += 1
                 continue
             self.refused.update(extraction.refusals.counts)
+            self.notes.merge(extraction.notes)
             self.objects += len(extraction.objects)
             if self.objects > OBJECTS_PER_BUNDLE_MAX:
                 self.refused["content-too-many-objects"] += 1

@@ -51,7 +51,7 @@ class Arrival:
     """Bytes as they came, and the partner (by its TLS identity) who handed them over."""
 
     wire: bytes
-    bearer: PartnerId
+    bearer: PartnerId | None
 
 
 class Status(Enum):

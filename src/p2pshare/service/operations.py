@@ -18,10 +18,11 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import TTL_CLASS_BY_NAME
 from p2pshare.node import Node
+from p2pshare.service.drafting import DraftPart
 from p2pshare.service.lookup import look_up
 from p2pshare.service.overview import LinkState, partner_rows, status
 from p2pshare.service.partners import add_partner, describe, remove_partner
-from p2pshare.service.publishing import DraftPart, publish
+from p2pshare.service.publishing import publish
 
 Arguments = Mapping[str, Any]
 Progress = Callable[[Mapping[str, Any]], None]
@@ -73,6 +74,7 @@ def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, 
         "published": report.published,
         "observables": report.observables,
         "refused": report.refusals.to_json(),
+        "notes": report.notes.to_json(),
         "envelopes": [envelope_id.text for envelope_id in report.envelopes],
         "recipients": sorted(report.recipients),
         "skipped": [{"name": name, "reason": reason} for name, reason in sorted(report.skipped.items())],
@@ -83,13 +85,18 @@ def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, 
     }
 
 
+def pack_part(part: DraftPart) -> list[Any]:
+    """A part as it crosses the control socket."""
+    return [part.tlp.label, list(part.frames), part.objects, part.repeats]
+
+
 def _draft_part(raw: Any) -> DraftPart:
-    """A part as the command line packs it: [marking label, [frame, ...], objects]."""
-    if type(raw) is not list or len(raw) != 3 or type(raw[1]) is not list or type(raw[2]) is not int:
+    """A part as `pack_part` packs it: [marking label, [frame, ...], objects, repeats]."""
+    if type(raw) is not list or [type(one) for one in raw] != [str, list, int, int]:
         raise AuthorError("a part of the publication is malformed", reason="bad-argument")
-    if type(raw[0]) is not str or not all(type(frame) is bytes for frame in raw[1]):
+    if not all(type(frame) is bytes for frame in raw[1]) or not 0 <= raw[3] <= raw[2]:
         raise AuthorError("a part of the publication is malformed", reason="bad-argument")
-    return DraftPart(Tlp.parse(raw[0]), tuple(raw[1]), raw[2])
+    return DraftPart(Tlp.parse(raw[0]), tuple(raw[1]), raw[2], raw[3])
 
 
 def _add_partner(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:

@@ -80,8 +80,9 @@ def add_partner(
         )
     roster = load_roster(node)
     known = roster.get(card.partner_id)
-    if known is not None and card.body_digest != known.card.body_digest:
-        card = accept_update(known.card, raw, now)
+    remembered = _newest_card(node, card.partner_id)
+    if remembered is not None:  # also of a partner once removed: its chain cannot start over
+        card = accept_update(remembered, raw, now)
     chosen = _choose_alias(roster, card, alias or (known.alias if known else ""))
     row = PartnerRow(
         partner_id=card.partner_id,
@@ -97,6 +98,12 @@ def add_partner(
     return AddedPartner(
         _entry_of(row), safety_number(node.identity.partner_id, card.partner_id), known is None
     )
+
+
+def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
+    """The newest card ever accepted of this partner, present or past."""
+    versions = node.store.card_versions(partner_id)
+    return _stored_card(versions[-1][1]) if versions else None
 
 
 def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:

@@ -6,33 +6,20 @@ in one transaction: after `publish` said yes a crash loses nothing, and before i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.envelope.payload import PayloadHeader, encode_payload
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
-from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
-from p2pshare.node import Node
+from p2pshare.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
-from p2pshare.policy.gate import GateSettings
 from p2pshare.service.content import PAYLOAD_STIX, Content
+from p2pshare.service.drafting import DraftPart, Progress
 from p2pshare.service.partners import load_roster
 from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, of)."""
-
-
-@dataclass(frozen=True)
-class DraftPart:
-    """What becomes one envelope: frames of STIX objects under one marking."""
-
-    tlp: Tlp
-    frames: tuple[bytes, ...]
-    objects: int
 
 
 @dataclass
@@ -46,6 +33,8 @@ class PublishReport:
     skipped: dict[str, str] = field(default_factory=dict)
     markings: set[str] = field(default_factory=set)
     refusals: Refusals = field(default_factory=Refusals)
+    notes: Refusals = field(default_factory=Refusals)
+    """What was wrong inside objects that were kept: values without a canonical form."""
     refuse: Refuse | None = None
     """The first refusal of policy, for the person who asked."""
 
@@ -72,21 +61,20 @@ def publish(
     """Resolves the audience of each part, seals and stores. Raises StoreError with nothing kept."""
     report = PublishReport()
     roster = load_roster(node)
-    settings = GateSettings(
-        siem_red=node.config.policy.siem_red, relay_strict=node.config.policy.relay_strict
-    )
+    settings = gate_settings(node.config)
     accepted: list[_Accepted] = []
     values: set[tuple[str, str]] = set()
     for part in parts:
         audience = resolve(part.tlp, names, roster, settings, now)
         if isinstance(audience, Refuse):
             report.refuse = report.refuse or audience
-            report.refusals.add(audience.reason, part.tlp.label, count=part.objects)
+            report.refusals.add(audience.reason, part.tlp.label, count=part.objects - part.repeats)
             continue
         content = Content(part.frames, part.tlp)
         frames = tuple(content)
         accepted.append(_Accepted(part, audience, frames))
-        report.published += content.objects
+        report.published += content.objects - part.repeats
+        report.notes.merge(content.notes)
         for reason, count in content.refused.items():
             report.refusals.add(reason, part.tlp.label, count=count)
         report.markings.add(part.tlp.label)

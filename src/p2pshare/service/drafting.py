@@ -1,0 +1,236 @@
+"""Drafting: a person's file becomes parts, each of one marking and ready to be sealed. Runs where the person is.
+
+Nothing here touches keys or the store's writer: the daemon takes the parts, believes them no more than a
+partner's payload, resolves the audience and seals (docs/decisions/0003). What was read = published + merged +
+refused by reason, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BufferedReader
+from itertools import islice
+
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.errors import AuthorError, RefusedError
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.authoring import identity_object, indicator_id, indicator_object
+from p2pshare.intel.bundle import BundleObject, frames, read_stix
+from p2pshare.intel.formats import detect_format
+from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.intel.refusals import Refusal, Refusals
+from p2pshare.intel.values import ListValue, read_list
+from p2pshare.limits import (
+    ENVELOPE_OBJECTS_TARGET,
+    ENVELOPE_PAYLOAD_BYTES_TARGET,
+    FRAME_OBJECTS_MAX,
+    INFLATED_BYTES_MAX,
+    INPUT_BYTES_MAX,
+)
+from p2pshare.store.interface import StoreReading
+
+HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
+REPEATED = "repeated"
+NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of); `of` is 0 while it is unknown."""
+FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
+"""Which of these indicators (by id) we have published before, and when first, in unix seconds."""
+
+
+@dataclass(frozen=True)
+class DraftPart:
+    """What becomes one envelope: compressed frames of STIX objects under one marking.
+
+    `repeats` of the `objects` were not read as such: they stand in another part too, or were added for reading.
+    """
+
+    tlp: Tlp
+    frames: tuple[bytes, ...]
+    objects: int
+    repeats: int = 0
+
+
+@dataclass
+class Draft:
+    """A file, read. `read` = what the parts hold + `merged` + refusals.total."""
+
+    format: str
+    parts: list[DraftPart] = field(default_factory=list)
+    read: int = 0
+    merged: int = 0
+    refusals: Refusals = field(default_factory=Refusals)
+    notes: Refusals = field(default_factory=Refusals)
+    """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
+
+    @property
+    def hint(self) -> str:
+        """How to mend the refusal that a person can mend here, or empty."""
+        return NO_MARKING_HINT if "no-marking" in self.refusals.counts else ""
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who publishes: id and name as on the card."""
+
+    partner_id: PartnerId
+    name: str
+
+
+def nothing_before(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
+    """For a draft that cannot see the store: every indicator counts as new."""
+    return {}
+
+
+def published_before(store: StoreReading, author: PartnerId) -> FirstCreated:
+    """Asks the store. Our indicators of values are valid from their creation, which a new version keeps
+    (STIX 2.1 section 3.2: `created` never changes), so the current claim tells it."""
+
+    def first_created(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
+        found = store.lookup(by_id.values())
+        return {
+            object_id: claim.valid_from_us // SECOND_US
+            for object_id, observable in by_id.items()
+            for claim in found.get(observable, ())
+            if claim.author == author and claim.object_id == object_id and claim.valid_from_us is not None
+        }
+
+    return first_created
+
+
+def draft_file(
+    stream: BufferedReader,
+    *,
+    name: str,
+    format_name: str,
+    tlp: Tlp | None,
+    author: Author,
+    now: int,
+    first_created: FirstCreated,
+    progress: Progress,
+) -> Draft:
+    """Reads `stream` (called `name`) as `format_name`: auto, stix or list.
+
+    Raises AuthorError when nothing in it can be read, RefusedError for a list without `tlp`.
+    """
+    chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
+    if chosen == "stix":
+        return _draft_stix(stream.read(INPUT_BYTES_MAX + 1), tlp, progress)
+    if tlp is None:
+        raise RefusedError("a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking")
+    return _draft_list(stream, tlp, author, now, first_created, progress)
+
+
+def _draft_stix(raw: bytes, tlp: Tlp | None, progress: Progress) -> Draft:
+    reading = read_stix(raw)
+    grouping = split_by_marking(reading.objects, tlp)
+    draft = Draft("stix", read=reading.read)
+    for refusals in (reading.refusals, grouping.refusals):
+        draft.refusals.merge(refusals)
+    draft.merged = draft.refusals.take(REPEATED)
+    done = 0
+    for group in grouping.groups:
+        for part in _parts_of(group):
+            draft.parts.append(part)
+            done += part.objects
+            progress("drafted", done, reading.read)
+    return draft
+
+
+def _parts_of(group: MarkingGroup) -> Iterator[DraftPart]:
+    """A group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
+    definitions = [one for one in group.objects if one.type == DEFINITION]
+    others = [one for one in group.objects if one.type != DEFINITION]
+    repeats = group.repeats  # companions stand first, so those that stand elsewhere too are in the first part
+    for objects in _envelopes_of(others) if others else [[]]:
+        compressed = tuple(compress_frame(frame) for frame in frames([*definitions, *objects]))
+        yield DraftPart(group.tlp, compressed, len(definitions) + len(objects), repeats)
+        repeats = len(definitions)
+
+
+def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject]]:
+    """Runs of objects that fit one envelope: by number, and by bytes before compression (a quarter of the limit
+    for what is inflated, which after compression also keeps to the payload's target)."""
+    bytes_max = min(INFLATED_BYTES_MAX // 4, 2 * ENVELOPE_PAYLOAD_BYTES_TARGET)
+    run: list[BundleObject] = []
+    size = 0
+    for one in objects:
+        if run and (len(run) >= ENVELOPE_OBJECTS_TARGET or size + len(one.raw) > bytes_max):
+            yield run
+            run, size = [], 0
+        run.append(one)
+        size += len(one.raw)
+    if run:
+        yield run
+
+
+def _draft_list(
+    stream: BufferedReader,
+    tlp: Tlp,
+    author: Author,
+    now: int,
+    first_created: FirstCreated,
+    progress: Progress,
+) -> Draft:
+    draft = Draft("list")
+    identity = identity_object(author.partner_id, author.name, created=now, tlp=tlp)
+    values = _distinct(read_list(stream), draft)
+    pending: list[bytes] = []
+    held = 0
+    while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
+        objects = _indicators(batch, draft, tlp, author, now, first_created)
+        first = [identity] if not pending else []
+        if objects:
+            pending.append(compress_frame(b"[" + b",".join(first + objects) + b"]"))
+            held += len(objects)
+        progress("read", draft.read, 0)
+        if held + FRAME_OBJECTS_MAX > ENVELOPE_OBJECTS_TARGET:
+            draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
+            pending, held = [], 0
+    if pending:
+        draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
+    return draft
+
+
+def _distinct(found: Iterator[ListValue | Refusal], draft: Draft) -> Iterator[Observable]:
+    """The values, each once; counts what is refused, noted and said again."""
+    seen: set[Observable] = set()
+    for one in found:
+        draft.read += 1
+        if isinstance(one, Refusal):
+            draft.refusals.add_refusal(one)
+        elif one.observable in seen:
+            draft.merged += 1
+        else:
+            seen.add(one.observable)
+            if one.note:
+                draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
+            yield one.observable
+
+
+def _indicators(
+    batch: Sequence[Observable], draft: Draft, tlp: Tlp, author: Author, now: int, first_created: FirstCreated
+) -> list[bytes]:
+    """One indicator a value; a value that we published before is a new version of the same object."""
+    by_id = {indicator_id(author.partner_id, observable): observable for observable in batch}
+    created = first_created(by_id)
+    objects = []
+    for object_id, observable in by_id.items():
+        try:
+            objects.append(
+                indicator_object(
+                    observable,
+                    author=author.partner_id,
+                    created=created.get(object_id, now),
+                    modified=now,
+                    tlp=tlp,
+                )
+            )
+        except AuthorError as error:
+            draft.refusals.add(error.reason, observable.value)
+    return objects

@@ -1,0 +1,102 @@
+"""Whole nodes without a network: real keys, real SQLite, real homes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from p2pshare.envelope.card import fingerprint
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.identifiers import EnvelopeId
+from p2pshare.intel.authoring import indicator_object
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import detect
+from p2pshare.node import Node, close_node, open_node
+from p2pshare.service.drafting import DraftPart
+from p2pshare.service.founding import found_home
+from p2pshare.service.partners import add_partner
+from p2pshare.service.publishing import PublishReport, publish
+
+NOW = 1_800_000_000
+
+
+class World:
+    """Partners in one test, each with a home of its own under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._nodes: dict[str, Node] = {}
+
+    def found(self, name: str) -> Node:
+        home = self._folder / name
+        found_home(home, name=name, url=f"https://{name}.example:8443", listen="", passphrase=None, now=NOW)
+        return self.open(name)
+
+    def open(self, name: str) -> Node:
+        self._nodes[name] = open_node(self._folder / name)
+        return self._nodes[name]
+
+    def reopen(self, name: str) -> Node:
+        close_node(self._nodes.pop(name))
+        return self.open(name)
+
+    def close(self) -> None:
+        for node in self._nodes.values():
+            close_node(node)
+
+
+def befriend(node: Node, other: Node, *, has_link: bool = True, now: int = NOW) -> None:
+    """`node` trusts `other`."""
+    add_partner(
+        node,
+        other.identity.card.raw,
+        confirmed_fingerprint=fingerprint(other.identity.partner_id),
+        alias="",
+        has_link=has_link,
+        now=now,
+    )
+
+
+def draft(node: Node, values: list[str], tlp: Tlp = Tlp.GREEN, now: int = NOW) -> DraftPart:
+    """One part with an indicator for each value."""
+    objects = [
+        indicator_object(detect(value), author=node.identity.partner_id, created=now, tlp=tlp)
+        for value in values
+    ]
+    return DraftPart(tlp, (compress_frame(b"[" + b",".join(objects) + b"]"),), len(objects))
+
+
+def raw_draft(objects: list[object], tlp: Tlp = Tlp.GREEN) -> DraftPart:
+    """One part with these objects, whatever they are."""
+    return DraftPart(tlp, (compress_frame(json.dumps(objects).encode()),), len(objects))
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """Progress that nobody watches."""
+
+
+def send(
+    node: Node,
+    values: list[str],
+    *,
+    to: list[str],
+    tlp: Tlp = Tlp.GREEN,
+    now: int = NOW,
+    ttl_class: int = 4,
+) -> PublishReport:
+    """Publishes indicators for `values`."""
+    return publish(
+        node,
+        [draft(node, values, tlp, now)],
+        names=to,
+        ttl_class=ttl_class,
+        is_dry_run=False,
+        now=now,
+        progress=quiet,
+    )
+
+
+def wire_of(node: Node, envelope_id: EnvelopeId) -> bytes:
+    wire = node.store.wire(envelope_id)
+    assert wire is not None
+    return wire
