@@ -224,8 +224,11 @@ class Wire:
     async def closed(self) -> bool:
         """Waits for the other side to end the connection, reading away what it still sends."""
         try:
-            while await self.reader.read(65536):
-                pass
+            async with asyncio.timeout(5):
+                while await self.reader.read(65536):
+                    pass
+        except TimeoutError:
+            return False
         except OSError:
             return True
         return True

@@ -125,7 +125,7 @@ class Connection(RequestHandler):
         super().data_received(data)
         if self._request_count > before:
             self._stop_head_timer()
-        elif self._head_timer is None and self._waiter is not None and data:
+        elif self._head_timer is None and data and not (self._request_in_progress or self._messages):
             self._head_timer = self._loop.call_later(
                 self._connections.limits.header_seconds, self._head_too_slow
             )
@@ -166,6 +166,8 @@ class Connection(RequestHandler):
 
     def _head_too_slow(self) -> None:
         self._head_timer = None
+        if self._request_in_progress:
+            return  # the bytes were the first of a body whose request was just about to be handled
         self._connections.tally.refuse(self.partner_id, "slow-head")
         self.abort()
 
