@@ -37,12 +37,11 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
     from p2pshare.config import CONFIG_NAME, load_config
     from p2pshare.export.interface import Selection
     from p2pshare.export.registry import FORMATS
-    from p2pshare.intel.marking import Tlp
-    from p2pshare.policy.gate import Exit, GateSettings, may_pass
+    from p2pshare.node import gate_settings
+    from p2pshare.policy.gate import Exit, strictest
 
-    settings = GateSettings(siem_red=load_config(home / CONFIG_NAME).policy.siem_red)
-    strictest = max(tlp for tlp in Tlp if may_pass(tlp, Exit.SIEM, settings))
-    selection = Selection(now_us=time.time_ns() // 1000, tlp_max=strictest, type=type_)
+    settings = gate_settings(load_config(home / CONFIG_NAME))
+    selection = Selection(time.time_ns() // 1000, strictest(Exit.SIEM, settings), type_)
     with open_store_for_reading(home) as store, _destination(output) as stream:
         for piece in FORMATS[format_name].render(store, selection):
             stream.write(piece)

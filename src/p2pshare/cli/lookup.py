@@ -46,7 +46,9 @@ def _wanted(values: Iterable[str]) -> Iterable[str]:
 def _print_answer(answer: Mapping[str, Any]) -> None:
     value = voice.shown(answer["value"])
     if not answer["found"]:
-        voice.say(f"{value}: not found" if answer["type"] else f"{value}: no value that is known here")
+        voice.say(
+            f"{value}: {'not found' if answer['type'] else 'no address, domain, hash or other known type'}"
+        )
         return
     state = "active" if answer["active"] else "not active"
     authors = ", ".join(map(voice.shown, answer["authors"]))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -38,10 +39,10 @@ def read_input(name: str, bytes_max: int) -> bytes:
     return raw
 
 
-def open_input(name: str) -> IO[bytes]:
+def open_input(name: str) -> BufferedReader:
     """A file opened for reading, or stdin for `-`. Raises AuthorError."""
     if name == STANDARD_STREAM:
-        return sys.stdin.buffer
+        return cast(BufferedReader, sys.stdin.buffer)
     try:
         return Path(name).open("rb")
     except OSError as error:

@@ -10,6 +10,7 @@ from p2pshare.cli import voice
 from p2pshare.cli.options import UsageProblem, json_option, read_input
 from p2pshare.cli.session import connect
 from p2pshare.errors import RefusedError
+from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 
 @click.group()
@@ -30,8 +31,6 @@ def add_partner(
     home: Path, file: str, fingerprint: str | None, alias: str, no_link: bool, as_json: bool
 ) -> None:
     """trust the card in FILE"""
-    from p2pshare.cli.card import CARD_CHAIN_BYTES_MAX
-
     raw = read_input(file, CARD_CHAIN_BYTES_MAX)
     confirmed = fingerprint if fingerprint is not None else _confirm(home, file)
     arguments = {"card": raw, "fingerprint": confirmed, "alias": alias, "has_link": not no_link}

@@ -94,7 +94,7 @@ def run_program(arguments: Sequence[str]) -> int:
         # `p2pshare export | head`: quietly, as click does; and Python's own last flush has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ShareError.exit_code
-    except Exception as error:  # noqa: BLE001 the last door: what arrives here is not the person's fault
+    except Exception as error:  # the last door: what arrives here is not the person's fault
         if os.environ.get("P2PSHARE_TRACEBACK"):
             raise
         voice.complain(_last_word(error))

@@ -1,0 +1,167 @@
+"""`p2pshare publish`: read a file, show what would leave and to whom, ask once, hand it over.
+
+The file is read and checked here, in the asking process; the daemon (or this process, when none runs) only
+resolves the audience, seals and stores (docs/decisions/0003). The question is for people: without a terminal the
+command goes on as it was told (0005).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, json_option, open_input
+from p2pshare.cli.session import Session, connect, open_store_for_reading
+from p2pshare.errors import AuthorError, RefusedError, ShareError
+from p2pshare.limits import TTL_CLASS_BY_NAME
+
+if TYPE_CHECKING:
+    from p2pshare.service.drafting import Draft
+
+MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings"})
+
+
+@click.command()
+@click.argument("file")
+@click.option(
+    "--format", "format_name", type=click.Choice(["auto", "stix", "list"]), default="auto", show_default=True
+)
+@click.option(
+    "--tlp", metavar="LEVEL", help="marking of what has none: clear, green, amber, amber+strict or red"
+)
+@click.option(
+    "--to", "names", metavar="NAME|GROUP", multiple=True, help="who may read it; may be given again"
+)
+@click.option(
+    "--ttl", type=click.Choice(list(TTL_CLASS_BY_NAME)), help="how long partners carry it; else the config's"
+)
+@click.option("--dry-run", is_flag=True, help="show what would be published and to whom; nothing leaves")
+@click.option("--yes", is_flag=True, help="do not ask")
+@json_option
+@click.pass_obj
+def publish(
+    home: Path,
+    file: str,
+    format_name: str,
+    tlp: str | None,
+    names: tuple[str, ...],
+    ttl: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """publish the STIX bundle or the list of values in FILE, or on stdin for -
+
+    Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
+    """
+    from p2pshare.service.operations import pack_part
+
+    draft = _read_draft(home, file, format_name, tlp)
+    arguments = {"parts": [pack_part(part) for part in draft.parts], "to": list(names), "ttl": ttl or ""}
+    with connect(home) as session:
+        if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
+            _ask(_run(session, arguments, is_dry_run=True))
+        done = _run(session, arguments, is_dry_run=dry_run)
+    refused = _together(draft.refusals.to_json(), done["refused"])
+    answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused}
+    if as_json:
+        voice.print_json(answer)
+    else:
+        _print_answer(answer, is_dry_run=dry_run)
+    return _exit_code(answer, draft.hint)
+
+
+def _read_draft(home: Path, file: str, format_name: str, tlp: str | None) -> Draft:
+    """The file, read and cut into parts. Raises AuthorError, RefusedError."""
+    from p2pshare.envelope.card import believe_chain
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.node import CARD_FILE_NAME, require_home
+    from p2pshare.service.drafting import Author, draft_file, published_before
+
+    level = Tlp.parse(tlp) if tlp is not None else None
+    own = believe_chain((require_home(home) / CARD_FILE_NAME).read_bytes())
+    with (
+        open_store_for_reading(home) as store,
+        open_input(file) as stream,
+        voice.ProgressLine() as line,
+    ):
+        return draft_file(
+            stream,
+            name=file,
+            format_name=format_name,
+            tlp=level,
+            author=Author(own.partner_id, own.name),
+            now=int(time.time()),
+            first_created=published_before(store, own.partner_id),
+            progress=lambda what, done, of: line.show({"what": what, "done": done, "of": of}),
+        )
+
+
+def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) -> dict[str, Any]:
+    with voice.ProgressLine() as line:
+        return session.run("publish", {**arguments, "dry_run": is_dry_run}, line.show)
+
+
+def _ask(preview: Mapping[str, Any]) -> None:
+    """Shows marking and recipients and asks once. Raises RefusedError on a no."""
+    if not preview["published"]:
+        return  # nothing would leave: the answer says why
+    _print_audience(preview)
+    if not voice.ask("publish?"):
+        raise RefusedError("nothing was published", reason="not-confirmed")
+
+
+def _print_audience(answer: Mapping[str, Any]) -> None:
+    markings = ", ".join(map(voice.shown, answer["markings"]))
+    recipients = ", ".join(map(voice.shown, answer["recipients"]))
+    voice.say(
+        f"{answer['published']} objects, {answer['observables']} observables, {markings}, for {recipients}"
+    )
+    for left_out in answer["skipped"]:
+        voice.warn(f"{left_out['name']} is left out: {left_out['reason']}")
+
+
+def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Refusals of the reader and of the sealer as one list, the most frequent first."""
+    by_reason: dict[str, dict[str, Any]] = {}
+    for refusal in (one for some in lists for one in some):
+        known = by_reason.setdefault(
+            refusal["reason"], {"reason": refusal["reason"], "count": 0, "examples": []}
+        )
+        known["count"] += refusal["count"]
+        known["examples"] += refusal["examples"]
+    return sorted(by_reason.values(), key=lambda refusal: (-refusal["count"], refusal["reason"]))
+
+
+def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
+    voice.print_refusals(answer["refused"])
+    if answer["published"]:
+        _print_audience(answer)
+    if is_dry_run:
+        voice.say("dry run: nothing was published")
+    for envelope_id in answer["envelopes"]:
+        voice.print_result(envelope_id)
+
+
+def _exit_code(answer: Mapping[str, Any], hint: str) -> int:
+    """0, or 6 when something was refused beside what was published. Raises what refused everything."""
+    policy = answer["refusal"]
+    refused = {refusal["reason"] for refusal in answer["refused"]}
+    if answer["published"]:
+        if policy is not None:
+            voice.warn(policy["message"])
+        return EXIT_PARTLY_DONE if refused else 0
+    if policy is not None:
+        raise RefusedError(policy["message"], hint=policy["hint"], reason=policy["reason"])
+    if refused:
+        kind: type[ShareError] = RefusedError if refused <= MARKING_REASONS else AuthorError
+        raise kind(
+            "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
+        )
+    voice.say("nothing to publish: the input holds no objects")
+    return 0
