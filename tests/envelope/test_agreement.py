@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from p2pshare.envelope.agreement import HintKey, HintPublicKey, KemKey, KemPublicKey
+from p2pshare.envelope.hybrid import Secret
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
 
 PRIME = 2**255 - 19
 ORDER_8_U = 325606250916557431795983626356110631294008115727848805560023387167927233504
 OTHER_ORDER_8_U = 39382357235489614581723060781553021112529911719440698176882885853963445705823
+
+XWING_VECTOR = Path(__file__).resolve().parent.parent / "vectors" / "xwing.json"
 
 # --- an independent HPKE (RFC 9180, base mode) with X-Wing (draft-connolly-cfrg-xwing-kem) -------------
 
@@ -56,6 +61,15 @@ def hpke_open(seed: bytes, wrap: bytes, info: bytes) -> bytes:
     key = labeled_expand(secret, b"key", context, 32)
     nonce = labeled_expand(secret, b"base_nonce", context, 12)
     return AESGCM(key).decrypt(nonce, wrap[1120:], b"")
+
+
+def test_p24_xwing_agrees_with_its_specification() -> None:
+    """The published vector ties our seed expansion and the independent decapsulation to the specification."""
+    vector = json.loads(XWING_VECTOR.read_text(encoding="ascii"))
+    seed = bytes.fromhex(vector["seed"])
+    public = KemKey.from_secret(Secret(seed)).public.raw
+    assert hashlib.sha256(public).hexdigest() == vector["public_sha256"]
+    assert xwing_decapsulate(seed, bytes.fromhex(vector["encapsulated"])).hex() == vector["shared"]
 
 
 def test_a_wrap_opens_with_an_independent_implementation() -> None:

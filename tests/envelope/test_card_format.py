@@ -28,7 +28,7 @@ from p2pshare.envelope.card_format import (
     is_good_url,
     sign_card,
 )
-from p2pshare.envelope.certificate import TlsKey
+from p2pshare.envelope.certificate import TlsKey, check_certificate
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, SigningKey, reissue_card
 from p2pshare.errors import PeerError
@@ -188,14 +188,17 @@ def test_bad_addresses(url: str) -> None:
     assert not is_good_url(url)
 
 
-def certificate(*, is_ca: bool | None) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
+def certificate(
+    *, is_ca: bool | None, key: ec.EllipticCurvePrivateKey | None = None, serial: bytes = b"\x07"
+) -> bytes:
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
     start = datetime.fromtimestamp(NOW, UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 7, start, start + timedelta(days=1))
     if is_ca is not None:
         builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    return der.replace(bytes.fromhex("a003020102 020107"), bytes.fromhex("a003020102 0201") + serial, 1)
 
 
 def test_certificates_that_could_mint_others_are_refused(alpha: Identity) -> None:
@@ -213,6 +216,30 @@ def test_certificates_that_could_mint_others_are_refused(alpha: Identity) -> Non
         b"\x30\x80" * 40,
     ):
         assert reason_of(replace(body, tls_certificates=(der,)), alpha) == "bad-certificate"
+
+
+def test_a_certificate_that_confuses_the_parser_is_refused(alpha: Identity) -> None:
+    """Found by mutation: an unknown version raises a bare Exception, serial number 0 only warns."""
+    der = alpha.operational.tls.certificate
+    version = der.index(bytes.fromhex("a003020102")) + 4
+    for strange in (der[:version] + b"C" + der[version + 1 :], certificate(is_ca=False, serial=b"\x00")):
+        with pytest.raises(PeerError) as caught:
+            check_certificate(strange)
+        assert caught.value.reason == "bad-certificate"
+    other_curve = certificate(is_ca=False, key=ec.generate_private_key(ec.SECP521R1()))
+    with pytest.raises(PeerError):
+        check_certificate(other_curve)
+
+
+@given(st.data())
+def test_any_mutation_of_a_certificate_is_read_or_refused(alpha: Identity, data: st.DataObject) -> None:
+    der = bytearray(alpha.operational.tls.certificate)
+    for _ in range(data.draw(st.integers(1, 4))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert check_certificate(bytes(der)) is None
+    except PeerError as error:
+        assert error.reason == "bad-certificate"
 
 
 def test_a_tls_key_comes_back_and_another_certificate_does_not_fit() -> None:

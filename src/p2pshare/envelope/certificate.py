@@ -18,6 +18,7 @@ from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import Secret
 from p2pshare.limits import TLS_CERTIFICATE_BYTES_MAX
 
+CURVES = ("secp256r1", "secp384r1")
 CLOCK_TOLERANCE = timedelta(days=1)  # a partner's clock may be behind ours when it first sees the certificate
 
 
@@ -51,18 +52,24 @@ class TlsKey:
 
 
 def check_certificate(der: bytes) -> None:
-    """Raises PeerError `bad-certificate` unless `der` is one X.509 v3 certificate that says CA:FALSE."""
+    """Raises PeerError `bad-certificate` unless `der` is one certificate that says CA:FALSE, with a key on P-256 or P-384."""
     if len(der) > TLS_CERTIFICATE_BYTES_MAX:
         raise refusal("bad-certificate", "a TLS certificate is too large")
     try:
         certificate = x509.load_der_x509_certificate(der)
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        key = certificate.public_key()
+        serial_number = certificate.serial_number
+    except Exception:  # noqa: BLE001 - the parser answers hostile bytes with many classes, some of them bare Exceptions
         raise refusal(
             "bad-certificate", "a TLS certificate cannot be read or lacks basic constraints"
         ) from None
     if constraints.ca:
         raise refusal("bad-certificate", "a TLS certificate could sign others (CA:TRUE)")
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CURVES:
+        raise refusal("bad-certificate", "a TLS certificate's key is not on P-256 or P-384")
+    if serial_number <= 0:  # RFC 5280 section 4.1.2.2; the parser only warns
+        raise refusal("bad-certificate", "a TLS certificate's serial number is not positive")
 
 
 def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, now: int, days: int) -> bytes:
