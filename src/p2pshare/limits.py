@@ -122,6 +122,8 @@ COALESCE_SECONDS_MIN = 0.050  # arrivals of this long share one announcement
 FETCH_SECONDS_MIN = 0.250  # before another announcer is asked, at least
 FETCH_BYTES_PER_SECOND_MIN = 64 * KIB  # slower than this another announcer is asked
 NO_ROOM_PAUSE_SECONDS = 60.0  # after a full disk, before bodies are asked for again
+FIRST_HOPS_MAX = 100_000  # own envelopes without a first acknowledgement that the engine looks for
+ASIDE_MAX = 10_000  # deferred ids that are not asked for again
 OUTBOX_READ_MAX = 64  # direct envelopes handed to one peer before the store is asked for more
 
 # --- store -----------------------------------------------------------------------------------------

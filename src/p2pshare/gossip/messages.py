@@ -42,7 +42,7 @@ BODY_HEAD_BYTES = 36  # envelope id (32) || length (4, big endian); length 0 say
 MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Shard:
     """What is compared as one set: the relayed envelopes of one circle and one ttl class."""
 
@@ -78,7 +78,7 @@ HelloAnswer = Hello
 
 @dataclass(frozen=True, slots=True)
 class AnnounceItem:
-    """An envelope that the announcer holds; `size` is its length on the wire in bytes."""
+    """An envelope that the announcer holds; `size` is its length on the wire in bytes, 0 in a repair (not known)."""
 
     envelope_id: EnvelopeId
     created: int
@@ -116,13 +116,12 @@ class GetBodies:
 
 
 class PutVerdict(StrEnum):
-    """What became of a PUT envelope. HELD is said after COMMIT only; NO_ROOM is HTTP 507: try later."""
+    """What became of a PUT envelope. HELD is said after COMMIT only; a full disk is HTTP 507 instead."""
 
     HELD = "held"
     ALREADY_HELD = "already-held"
     REFUSED = "refused"
     DEFERRED = "deferred"
-    NO_ROOM = "no-room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +201,7 @@ def decode_hello(raw: bytes) -> Hello:
         raise PeerError("a hello of a protocol version we do not speak", reason="unknown-version")
     _, epoch, lsn, clock, card_version, shards = _exactly(fields, 6)
     roots = tuple(_shard_root(one) for one in _list(shards, SHARDS_PER_LINK_MAX))
-    order = [(one.shard.circle, one.shard.ttl_class) for one in roots]
-    if any(left >= right for left, right in pairwise(order)):
+    if any(left.shard >= right.shard for left, right in pairwise(roots)):
         raise _malformed("shards are not in ascending order")
     return Hello(
         Epoch(_blob(epoch, Epoch.length)), _integer(lsn), _integer(clock), _integer(card_version), roots
@@ -342,7 +340,7 @@ def _announce_item(value: Any) -> AnnounceItem:
         _integer(created),
         shard.ttl_class,
         shard.circle,
-        _integer(size, low=1, high=ENVELOPE_BYTES_MAX),
+        _integer(size, high=ENVELOPE_BYTES_MAX),
     )
 
 

@@ -1,0 +1,368 @@
+"""The engine: everything that happens to a node's gossip goes in as an event, everything it does comes out.
+
+::
+
+    actions = engine.handle(event, now)        # the one door; `now` in seconds never runs backwards in here
+    at = engine.next_wakeup()                  # hand it a `Tick` then, or any event before
+
+No clock, no network, no store: a driver performs the actions and tells how they ended. With the same random
+source and the same events the actions are the same, byte for byte. How a pair of nodes speaks::
+
+    A                                          B
+    hello {epoch, lsn, clock, roots}    --->                   link up; so B greets A as well
+                                        <---   hello
+    PUT body                            --->   intake, COMMIT  A wrote it: nobody else can have it
+                                        <---   held            delivered: A notes it in its store
+    announce {ids, sizes}               --->                   B passes it on: to all who may carry it
+    get {ids}                           <---                   (want table: each id is asked of one peer)
+    bodies                              --->   intake, COMMIT, announce ...
+    ids {shard, after}                  --->                   anti-entropy: roots differed
+                                        <---   page of keys    what A lacks it wants, what B lacks it announces
+
+Rules that hold in every state:
+
+1. Received is not held. Only `EnvelopeHeld`, told after COMMIT, makes an id known to others.
+2. No id and no byte goes to a peer whose link does not carry its circle; direct envelopes go from their
+   author to their recipients only. (The driver asks the policy again before each body leaves.)
+3. Cursors are hints. Whatever they miss, comparing stores finds.
+4. Every table is bounded (limits.py). A peer that is away costs a number, not a queue.
+5. A peer's silence or slowness is no fault; only what can be proved counts against it.
+
+The parts: `states` (one peer's states), `spreading` (push, announce, outbox), `want` and `fetching` (bodies),
+`reconciliation` (comparing stores), `board` (what they share).
+"""
+
+from __future__ import annotations
+
+from p2pshare.gossip import events
+from p2pshare.gossip.actions import Action, FetchCard, Reply, ReplyRefused, SendHello
+from p2pshare.gossip.board import Board, EngineSettings, RandomSource, shard_of
+from p2pshare.gossip.events import Event, LinkConfig
+from p2pshare.gossip.fetching import Fetching
+from p2pshare.gossip.link import NEVER, Kind, Link, Pending
+from p2pshare.gossip.messages import AnnounceAnswer, Hello, IdsPage, PutAnswer
+from p2pshare.gossip.reconciliation import Reconciliation
+from p2pshare.gossip.spreading import Spreading
+from p2pshare.gossip.states import Cause, State
+from p2pshare.identifiers import Epoch, PartnerId
+from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
+
+SILENCE_SECONDS = 2 * HELLO_INTERVAL_SECONDS  # a peer we cannot dial, and that missed two hellos, is away
+HOUR_SECONDS = 3_600
+
+
+class Engine:
+    """One node's gossip. `last_lsn` is the store's last arrival; `KeysLoaded` and `LinksConfigured` come first."""
+
+    def __init__(
+        self,
+        *,
+        epoch: Epoch,
+        last_lsn: int,
+        card_version: int,
+        random: RandomSource,
+        settings: EngineSettings | None = None,
+    ) -> None:
+        self._board = Board(epoch, last_lsn, card_version, random, settings or EngineSettings())
+        self._reconciliation = Reconciliation(self._board)
+        self._spreading = Spreading(self._board, self._reconciliation)
+        self._fetching = Fetching(self._board)
+        self._hour = 0
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """What happened, and what to do about it."""
+        board = self._board
+        board.now = max(board.now, now)
+        self._expire()
+        board.touch_due()
+        self._dispatch(event)
+        while touched := board.take_touched():
+            for link in touched:
+                self._pump(link)
+        return board.take_actions()
+
+    def next_wakeup(self) -> float | None:
+        """When to hand in a `Tick` at the latest; None: not before something happens."""
+        return self._board.next_wakeup()
+
+    def state(self, peer: PartnerId) -> State | None:
+        link = self._board.links.get(peer)
+        return None if link is None else link.state
+
+    def backlog(self, peer: PartnerId) -> int:
+        """How many envelopes wait to be told or handed to the peer, as far as the feed reaches back."""
+        link = self._board.links[peer]
+        return len(link.pushes) + self._board.feed.count_after(link.acked_lsn, peer, link.config.circles)
+
+    def faults(self, peer: PartnerId) -> dict[str, int]:
+        """What was noted of the peer, by reason."""
+        link = self._board.links.get(peer)
+        return {} if link is None else dict(link.faults)
+
+    # --- events ---
+
+    def _dispatch(self, event: Event) -> None:
+        match event:
+            case events.Tick():
+                pass
+            case events.EnvelopeHeld():
+                self._board.aside.pop(event.item.envelope_id, None)
+                self._spreading.held(event)
+            case events.BodyJudged():
+                self._fetching.judged(event)
+            case events.BodyUnjudged():
+                self._fetching.unjudged(event.peer, event.envelope_id)
+            case events.LinksConfigured():
+                self._configure(event.links)
+            case events.KeysLoaded():
+                self._board.index.load(event.shard, event.keys)
+            case events.FirstHopsLoaded():
+                self._board.first_hops |= {item.envelope_id: shard_of(item) for item in event.items}
+            case (
+                events.OutboxRead()
+                | events.Heard()
+                | events.HelloHeard()
+                | events.AnnounceHeard()
+                | events.IdsAsked()
+                | events.PutHeard()
+            ):
+                self._peer_spoke(event)
+            case events.BodyArrived() | events.BodyGone():
+                self._body(event)
+            case events.Answered() | events.Declined() | events.Failed() | events.Busy():
+                self._ended(event)
+
+    def _peer_spoke(
+        self,
+        event: events.OutboxRead
+        | events.Heard
+        | events.HelloHeard
+        | events.AnnounceHeard
+        | events.IdsAsked
+        | events.PutHeard,
+    ) -> None:
+        link = self._board.links.get(event.peer)
+        if link is None:
+            if isinstance(event, events.HelloHeard | events.AnnounceHeard | events.IdsAsked):
+                self._board.act(ReplyRefused(event.ticket))
+            return
+        self._board.touch(link)
+        if isinstance(event, events.OutboxRead):
+            self._spreading.outbox_read(link, event)
+            return
+        link.clear_back_off(self._board.now)
+        if not link.config.is_dialable:
+            link.hello_at = self._board.now + SILENCE_SECONDS
+        match event:
+            case events.HelloHeard():
+                self._hello_heard(link, event)
+            case events.AnnounceHeard():
+                self._spreading.announce_heard(link, event)
+            case events.IdsAsked():
+                self._reconciliation.ids_asked(link, event)
+            case events.PutHeard():
+                self._fetching.put_heard(link, event.envelope_id)
+
+    def _body(self, event: events.BodyArrived | events.BodyGone) -> None:
+        link = self._board.owners.get(event.request)
+        if link is None:
+            return
+        pending = link.pending[event.request]
+        self._board.touch(link)
+        if isinstance(event, events.BodyArrived):
+            self._fetching.arrived(link, pending, event.envelope_id)
+        else:
+            self._fetching.gone(link, pending, event.envelope_id)
+
+    def _ended(self, event: events.Answered | events.Declined | events.Failed | events.Busy) -> None:
+        found = self._board.end(event.request)
+        if found is None:
+            return
+        link, pending = found
+        match event:
+            case events.Answered():
+                link.failures = 0
+                self._answered(link, pending, event)
+            case events.Declined():
+                self._declined(link, pending, event.reason)
+            case events.Failed():
+                self._board.fall(link, is_failure=True)
+            case events.Busy():
+                self._busy(link, pending, event.retry_after_seconds)
+
+    def _answered(self, link: Link, pending: Pending, event: events.Answered) -> None:
+        match pending.kind, event.message:
+            case Kind.HELLO, Hello() as hello:
+                link.note_round_trip(self._board.now - pending.began_at)
+                self._hello_answered(link, hello)
+            case Kind.ANNOUNCE, AnnounceAnswer() as answer:
+                self._spreading.announced(link, pending, answer)
+            case Kind.PUT, PutAnswer() as answer:
+                self._spreading.pushed(link, next(iter(pending.ids)), answer)
+            case Kind.COMPARE, IdsPage() as page:
+                self._reconciliation.answered(link, page)
+            case Kind.GET, None:
+                self._fetching.ended(link, pending, is_answered=True)
+            case _:  # a push that could not leave, a card that was fetched
+                pass
+
+    def _declined(self, link: Link, pending: Pending, reason: str) -> None:
+        """It lives, and said no to this one thing; a hello that is refused leaves nothing to talk about."""
+        self._board.note(link.peer, reason)
+        match pending.kind:
+            case Kind.HELLO:
+                self._board.fall(link, is_failure=True)
+            case Kind.GET:
+                self._fetching.ended(link, pending, is_answered=False)
+            case Kind.COMPARE:
+                self._reconciliation.finish(link)
+            case _:
+                pass
+
+    def _busy(self, link: Link, pending: Pending, seconds: float) -> None:
+        """429 is no failure: smaller batches, after a pause."""
+        link.batch = max(1, link.batch // 2)
+        if link.state is State.GREETING:
+            link.move(Cause.BUSY)
+            link.retry_at = self._board.now + seconds
+            return
+        link.move(Cause.BUSY)
+        link.resume_at = self._board.now + seconds
+        match pending.kind:
+            case Kind.GET:
+                self._fetching.give_back(pending, link, is_over=False)
+            case Kind.HELLO:
+                link.hello_at = self._board.now
+            case Kind.ANNOUNCE if pending.to_lsn is None:  # a repair: the next comparison offers it again
+                self._reconciliation.finish(link)
+            case _:
+                self._spreading.put_back(link, pending)
+
+    # --- hello ---
+
+    def _own_hello(self, link: Link) -> Hello:
+        board = self._board
+        return Hello(
+            board.epoch,
+            board.feed.last_lsn,
+            int(board.now),
+            board.card_version,
+            board.index.roots(link.config.circles),
+        )
+
+    def _greet(self, link: Link) -> None:
+        if link.state is State.WAITING:
+            link.move(Cause.DIALLED)
+        link.tried_at = self._board.now
+        link.hello_at = self._board.now + HELLO_INTERVAL_SECONDS
+        pending = self._board.begin(link, Kind.HELLO)
+        self._board.act(SendHello(pending.number, link.peer, self._own_hello(link)))
+
+    def _hello_answered(self, link: Link, hello: Hello) -> None:
+        is_new = link.state is State.GREETING
+        link.move(Cause.ANSWERED)
+        self._note_epoch(link, hello)
+        if is_new:
+            self._reconciliation.link_up(link)
+            self._spreading.link_up(link)
+        self._reconciliation.hello_answered(link, hello.shards)
+        if hello.card_version > max(link.config.card_version, link.card_asked):
+            link.card_asked = (
+                hello.card_version
+            )  # once: whether it is accepted is for the partners service to say
+            pending = self._board.begin(link, Kind.CARD)
+            self._board.act(FetchCard(pending.number, link.peer))
+
+    def _hello_heard(self, link: Link, event: events.HelloHeard) -> None:
+        if not link.config.is_dialable:
+            link.move(Cause.GREETED)
+        self._note_epoch(link, event.message)
+        self._board.act(Reply(event.ticket, self._own_hello(link)))
+
+    def _note_epoch(self, link: Link, hello: Hello) -> None:
+        """Another epoch is another life of its store: what we know of its arrivals is void."""
+        if abs(hello.clock - self._board.now) > CLOCK_SKEW_SECONDS_MAX:
+            self._board.note(link.peer, "clock-skew")
+        if link.heard_epoch not in (None, hello.epoch):
+            link.heard_epoch = None
+            if link.is_open:
+                self._reconciliation.soon(link)
+
+    # --- links ---
+
+    def _configure(self, configs: tuple[LinkConfig, ...]) -> None:
+        board = self._board
+        wanted = {config.peer: config for config in configs}
+        for peer in [peer for peer in board.links if peer not in wanted]:
+            board.clear(board.links[peer])
+            del board.links[peer]
+        links: dict[PartnerId, Link] = {}
+        for peer, config in sorted(wanted.items()):
+            link = board.links.get(peer)
+            if link is None:
+                link = Link(config, cursor=board.feed.last_lsn, acked_lsn=board.feed.last_lsn)
+            elif (link.config.circles, link.config.is_dialable) != (config.circles, config.is_dialable):
+                self._begin_anew(link)
+            link.config = config
+            link.retry_at = min(link.retry_at, board.now)
+            link.ghosts.clear()
+            link.declined.clear()
+            links[peer] = link
+            board.touch(link)
+        board.links = links
+
+    def _begin_anew(self, link: Link) -> None:
+        """The link carries something else now: whatever was under way may not be allowed any more."""
+        if link.state is State.WAITING:
+            self._board.clear(link)
+        else:
+            self._board.fall(link, is_failure=False)
+        link.retry_at = self._board.now
+
+    def _pump(self, link: Link) -> None:
+        """Does what is due for one link, and sets its timer for what will be."""
+        now = self._board.now
+        if link.state is State.RESTING and link.resume_at <= now:
+            link.move(Cause.RESTED)
+            self._spreading.catch_up(link)
+        if link.state is State.CONNECTED and not link.config.is_dialable and link.hello_at <= now:
+            self._board.fall(link, is_failure=False)
+        if link.state is State.WAITING and link.config.is_dialable and link.retry_at <= now:
+            self._greet(link)
+        self._fetching.expire_expected(link)
+        if link.is_open:
+            is_hello_due = link.hello_at <= now or self._reconciliation.is_due(link)
+            if is_hello_due and link.may_send(Kind.HELLO):
+                self._greet(link)
+            self._spreading.pump(link)
+            self._reconciliation.pump(link)
+            self._fetching.pump(link)
+        self._board.set_timer(link, self._due(link))
+
+    def _due(self, link: Link) -> float:
+        """When to look at the link again; what waits for an answer needs no timer."""
+        now = self._board.now
+        expected = min(link.expected.values(), default=NEVER)
+        match link.state:
+            case State.WAITING:
+                return min(link.retry_at if link.config.is_dialable else NEVER, expected)
+            case State.RESTING:
+                return min(link.resume_at, expected)
+            case State.CONNECTED if link.config.is_dialable:
+                instants = [self._fetching.due(link)]
+                if not link.has_pending(Kind.HELLO):
+                    instants += [link.hello_at, self._reconciliation.due(link)]
+                if not link.has_pending(Kind.ANNOUNCE):
+                    instants.append(link.announce_at)
+                return min(at for at in [*instants, NEVER] if at > now)
+            case State.CONNECTED:
+                return min(link.hello_at, expected)
+            case State.GREETING:
+                return expected
+
+    def _expire(self) -> None:
+        """Keys leave the index on the full hour, as a prefix of their shard."""
+        hour = int(self._board.now) // HOUR_SECONDS
+        if hour != self._hour:
+            self._hour = hour
+            self._board.index.expire(self._board.now)

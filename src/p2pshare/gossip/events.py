@@ -1,0 +1,221 @@
+"""What the engine is told. Values; the driver makes them from the network, the store and intake.
+
+Every event that names a peer which has no link (any more) is ignored, save for a refusal of its question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2pshare.gossip.index import Key
+from p2pshare.gossip.messages import (
+    Announce,
+    AnnounceAnswer,
+    AnnounceItem,
+    Hello,
+    IdsPage,
+    IdsRequest,
+    PutAnswer,
+    PutVerdict,
+    Shard,
+)
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """A partner we are linked with, as policy decided: the circles its link carries, whether we can dial it."""
+
+    peer: PartnerId
+    circles: frozenset[CircleId]
+    is_dialable: bool = True
+    card_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinksConfigured:
+    """All links there are from now on. A changed roster may cure what was refused: ghosts are forgotten."""
+
+    links: tuple[LinkConfig, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysLoaded:
+    """What the store has seen of one shard; at start, and when a link carries a new circle."""
+
+    shard: Shard
+    keys: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FirstHopsLoaded:
+    """Our own relayed envelopes that no partner has acknowledged; at start."""
+
+    items: tuple[AnnounceItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeHeld:
+    """An envelope was committed; told in order of `lsn`. `bearer` is who handed it over, None for our own.
+
+    `direct_to` are the peers we must hand it to ourselves; None for a relayed envelope, () for another's.
+    """
+
+    lsn: int
+    item: AnnounceItem
+    author: PartnerId
+    bearer: PartnerId | None = None
+    direct_to: tuple[PartnerId, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BodyJudged:
+    """Intake's verdict on a body that `peer` handed over under `envelope_id`; after COMMIT, never before.
+
+    Follows every `BodyArrived` and `PutHeard`. A body that was held also comes as `EnvelopeHeld`, before this.
+    """
+
+    peer: PartnerId
+    envelope_id: EnvelopeId
+    verdict: PutVerdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyUnjudged:
+    """Intake could not judge a body (disk full): nothing of it was kept, and it may be asked for again."""
+
+    peer: PartnerId
+    envelope_id: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRead:
+    """The answer to `actions.ReadOutbox`."""
+
+    peer: PartnerId
+    ids: tuple[EnvelopeId, ...]
+
+
+# --- a peer asks -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An authenticated request that the driver answers alone (bodies, card): the peer lives."""
+
+    peer: PartnerId
+
+
+@dataclass(frozen=True, slots=True)
+class HelloHeard:
+    """Reply with its ticket."""
+
+    peer: PartnerId
+    ticket: int
+    message: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceHeard:
+    """Reply with its ticket."""
+
+    peer: PartnerId
+    ticket: int
+    message: Announce
+
+
+@dataclass(frozen=True, slots=True)
+class IdsAsked:
+    """Reply with its ticket."""
+
+    peer: PartnerId
+    ticket: int
+    message: IdsRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PutHeard:
+    """A body was pushed to us and goes to intake."""
+
+    peer: PartnerId
+    envelope_id: EnvelopeId
+
+
+# --- a request of ours ends ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BodyArrived:
+    """A body of a `SendGet` came whole and goes to intake; the request goes on."""
+
+    request: int
+    envelope_id: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True)
+class BodyGone:
+    """The peer does not have this body, or not for us; the request goes on."""
+
+    request: int
+    envelope_id: EnvelopeId
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer came whole."""
+
+    request: int
+    message: Hello | AnnounceAnswer | PutAnswer | IdsPage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The peer answered, and said no, or what it answered was malformed."""
+
+    request: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No answer came."""
+
+    request: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """429: not a failure."""
+
+    request: int
+    retry_after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing happened but time."""
+
+
+Event = (
+    LinksConfigured
+    | KeysLoaded
+    | FirstHopsLoaded
+    | EnvelopeHeld
+    | BodyJudged
+    | BodyUnjudged
+    | OutboxRead
+    | Heard
+    | HelloHeard
+    | AnnounceHeard
+    | IdsAsked
+    | PutHeard
+    | BodyArrived
+    | BodyGone
+    | Answered
+    | Declined
+    | Failed
+    | Busy
+    | Tick
+)

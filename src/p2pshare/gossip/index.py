@@ -1,0 +1,72 @@
+"""The index: which envelopes were seen and have not expired, as one sorted set of keys for each shard.
+
+A key is `created` (8 bytes, big endian) || envelope id (32), so the newest differences of two stores lie
+together at the end and what expires lies together at the start. A key stays until an hour after its
+envelope expired, held or not: what was seen once is never fetched again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from p2pshare.gossip.key_index import SortedKeys, expiry_cut, key_of
+from p2pshare.gossip.messages import Shard, ShardRoot
+from p2pshare.identifiers import CircleId, EnvelopeId
+from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, TTL_SECONDS_BY_CLASS
+
+__all__ = ["FIRST", "Index", "Key", "created_of", "id_of", "key_of"]
+
+Key = bytes
+FIRST: Key = b""
+"""Below every key."""
+
+
+def created_of(key: Key) -> int:
+    return int.from_bytes(key[:8], "big")
+
+
+def id_of(key: Key) -> EnvelopeId:
+    return EnvelopeId(key[8:])
+
+
+class Index:
+    """All shards. An empty shard and one that does not exist are the same."""
+
+    def __init__(self) -> None:
+        self._shards: dict[Shard, SortedKeys] = {}
+
+    def load(self, shard: Shard, keys: Iterable[Key]) -> None:
+        """What the store has of the shard: in strictly ascending order, else ValueError. Keys known already stay."""
+        known = self._shards.get(shard)
+        if known is None:
+            self._shards[shard] = SortedKeys(keys)
+            return
+        for key in keys:
+            known.add(key)
+
+    def add(self, shard: Shard, key: Key) -> bool:
+        """False when it was there."""
+        return self._shards.setdefault(shard, SortedKeys()).add(key)
+
+    def __getitem__(self, shard: Shard) -> SortedKeys:
+        return self._shards.get(shard) or SortedKeys()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._shards.values()))
+
+    def roots(self, circles: Iterable[CircleId]) -> tuple[ShardRoot, ...]:
+        """Of the shards that are not empty, ascending, as a hello carries them."""
+        wanted = set(circles)
+        return tuple(
+            ShardRoot(shard, len(keys), keys.root())
+            for shard, keys in sorted(self._shards.items())
+            if shard.circle in wanted and len(keys)
+        )
+
+    def expire(self, now: float) -> int:
+        """Drops what has been expired for an hour at the start of this hour; how many."""
+        kept_until = int(now) - EXPIRED_KEY_KEEP_SECONDS
+        return sum(
+            keys.expire(expiry_cut(kept_until, TTL_SECONDS_BY_CLASS[shard.ttl_class]))
+            for shard, keys in sorted(self._shards.items())
+        )

@@ -1,0 +1,140 @@
+"""What the engine remembers of one linked peer. Small on purpose: a peer that is away costs this and no more."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from p2pshare.gossip.events import LinkConfig
+from p2pshare.gossip.states import TRANSITIONS, Cause, State
+from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import (
+    BACKOFF_SECONDS_MAX,
+    BACKOFF_SECONDS_MIN,
+    FETCH_SECONDS_MIN,
+    GET_IDS_MAX,
+    GHOSTS_PER_LINK_MAX,
+    REQUESTS_IN_FLIGHT_PER_PEER_MAX,
+)
+
+NEVER = float("inf")
+ROUND_TRIP_WEIGHT = 0.125  # RFC 6298 section 2
+
+
+class Kind(Enum):
+    """Kinds of requests; the value is how many of a kind may be in flight to one peer."""
+
+    HELLO = ("hello", 1)
+    CARD = ("card", 1)
+    ANNOUNCE = ("announce", 1)
+    COMPARE = ("compare", 1)
+    PUT = ("put", 3)
+    GET = ("get", 2)
+
+    @property
+    def in_flight_max(self) -> int:
+        return self.value[1]
+
+
+@dataclass(slots=True)
+class Pending:
+    """A request of ours that has not ended. `ids` are bodies still awaited or under way."""
+
+    number: int
+    kind: Kind
+    began_at: float
+    ids: dict[EnvelopeId, None] = field(default_factory=dict)
+    deadline: float = NEVER
+    to_lsn: int | None = None
+    has_progress: bool = False
+
+
+@dataclass(slots=True)
+class Link:
+    """One peer. Instants are in seconds; NEVER where nothing is due."""
+
+    config: LinkConfig
+    state: State = State.WAITING
+
+    # reaching it
+    retry_at: float = 0.0
+    tried_at: float = -NEVER
+    failures: int = 0
+    resume_at: float = NEVER
+    hello_at: float = NEVER
+    round_trip_seconds: float = 0.0
+    batch: int = GET_IDS_MAX
+    pending: dict[int, Pending] = field(default_factory=dict)
+    card_asked: int = 0
+
+    # what it was told, and what it told
+    cursor: int = 0
+    acked_lsn: int = 0
+    announce_at: float = NEVER
+    heard_epoch: Epoch | None = None
+    heard_lsn: int = 0
+    pushes: deque[EnvelopeId] = field(default_factory=deque)
+    expected: dict[EnvelopeId, float] = field(default_factory=dict)
+    has_outbox: bool = True
+    is_outbox_read_under_way: bool = False
+    declined: set[EnvelopeId] = field(default_factory=set)
+
+    # comparing with it
+    compare_at: float = NEVER
+    pause_seconds: float = 0.0
+    ghosts: dict[EnvelopeId, None] = field(default_factory=dict)
+    offered_sum: int = 0
+
+    # a deadline that is in the engine's timer heap
+    timer_at: float = NEVER
+    faults: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def peer(self) -> PartnerId:
+        return self.config.peer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether we may ask it something now."""
+        return self.state is State.CONNECTED and self.config.is_dialable
+
+    def move(self, cause: Cause) -> None:
+        self.state = TRANSITIONS[self.state, cause]
+
+    def may_send(self, kind: Kind) -> bool:
+        """Whether one more request of this kind fits."""
+        of_kind = sum(one.kind is kind for one in self.pending.values())
+        return of_kind < kind.in_flight_max and len(self.pending) < REQUESTS_IN_FLIGHT_PER_PEER_MAX
+
+    def has_pending(self, kind: Kind) -> bool:
+        return any(one.kind is kind for one in self.pending.values())
+
+    def note_round_trip(self, seconds: float) -> None:
+        if not self.round_trip_seconds:
+            self.round_trip_seconds = seconds
+        self.round_trip_seconds += ROUND_TRIP_WEIGHT * (seconds - self.round_trip_seconds)
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a first byte may take before another peer is asked."""
+        return max(FETCH_SECONDS_MIN, 4 * self.round_trip_seconds)
+
+    def back_off(self, now: float, random: Callable[[], float]) -> None:
+        """Full jitter (Brooker, "Exponential Backoff and Jitter"): anywhere below the doubling bound."""
+        self.failures += 1
+        bound = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2 ** min(self.failures - 1, 16))
+        self.retry_at = now + bound * random()
+
+    def clear_back_off(self, now: float) -> None:
+        """It spoke to us, so it lives: try soon, but no more than once a second."""
+        self.failures = 0
+        self.retry_at = min(self.retry_at, max(now, self.tried_at + BACKOFF_SECONDS_MIN))
+
+    def add_ghost(self, envelope_id: EnvelopeId) -> bool:
+        """Keeps the id out of what this link asks for; False when there is no room: the peer is at fault."""
+        if len(self.ghosts) >= GHOSTS_PER_LINK_MAX:
+            return False
+        self.ghosts[envelope_id] = None
+        return True

@@ -1,0 +1,221 @@
+"""Spreading: what is new here goes out, and what peers say they have comes into the want table.
+
+1. Our own new envelope is pushed whole to a few peers (nobody else can hold it yet) when it is small, and
+   announced to the rest. Of a burst only the first few are pushed: 64 bodies then share a request and a commit.
+2. Another's is announced, after COMMIT, to every peer whose link carries its circle, save those that have it.
+3. Direct envelopes are pushed by us alone, to their recipients alone, until each acknowledges.
+4. A body counts as delivered when its peer says so after its own COMMIT: in the answer to a push, by
+   announcing it, or by a comparison. Who fetched an envelope from its author therefore announces it back.
+"""
+
+from __future__ import annotations
+
+from p2pshare.gossip.actions import Acknowledge, ReadOutbox, Reply, ReplyBusy, SendAnnounce, SendPut
+from p2pshare.gossip.board import Board, shard_of
+from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
+from p2pshare.gossip.feed import FeedItem
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.link import NEVER, Kind, Link, Pending
+from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict
+from p2pshare.gossip.reconciliation import Reconciliation
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import (
+    ANNOUNCE_ITEMS_MAX,
+    COALESCE_SECONDS_MIN,
+    EAGER_BYTES_MAX,
+    EAGER_PEERS_MAX,
+    EAGER_WAITING_PER_PEER_MAX,
+    FETCH_BYTES_PER_SECOND_MIN,
+    FIRST_HOPS_MAX,
+    GHOSTS_PER_LINK_MAX,
+    OUTBOX_READ_MAX,
+    PUSHES_WAITING_PER_PEER_MAX,
+)
+
+COALESCE_PEERS_PER_SECOND = 200  # with many peers announcements are fewer and longer
+WANT_FULL_PAUSE_SECONDS = 5.0
+
+
+class Spreading:
+    """Push, announce, and the outbox."""
+
+    def __init__(self, board: Board, reconciliation: Reconciliation) -> None:
+        self._board = board
+        self._reconciliation = reconciliation
+
+    # --- something is held here ---
+
+    def held(self, event: EnvelopeHeld) -> None:
+        """It was committed: from here on it may be told to others."""
+        board, item = self._board, event.item
+        announcers = board.want.done(item.envelope_id)
+        if event.direct_to is not None:
+            board.feed.skip(event.lsn)
+            self._note_outbox(event.direct_to)
+            return
+        board.index.add(shard_of(item), key_of(item.created, item.envelope_id))
+        one = FeedItem(event.lsn, item, set(announcers))
+        if event.bearer is None:
+            if len(board.first_hops) < FIRST_HOPS_MAX:
+                board.first_hops[item.envelope_id] = shard_of(item)
+            one.held_by.update(self._push_first(item))
+        elif event.bearer != event.author or event.bearer not in announcers:
+            one.held_by.add(event.bearer)
+        else:
+            one.held_by.discard(event.bearer)  # rule 4: the author waits for a word from us
+        board.feed.append(one)
+        delay = 0.0 if event.bearer is None else self._coalesce_seconds()
+        for link in board.carriers(item.circle):
+            if link.is_open and link.peer not in one.held_by:
+                link.announce_at = min(link.announce_at, board.now + delay)
+                board.touch(link)
+
+    def _push_first(self, item: AnnounceItem) -> list[PartnerId]:
+        """Rule 1: promises the body to a few open peers; who they are."""
+        if item.size > EAGER_BYTES_MAX:
+            return []
+        links = [
+            link
+            for link in self._board.carriers(item.circle)
+            if link.is_open and len(link.pushes) < EAGER_WAITING_PER_PEER_MAX
+        ]
+        self._board.random.shuffle(links)
+        for link in links[:EAGER_PEERS_MAX]:
+            link.pushes.append(item.envelope_id)
+            self._board.touch(link)
+        return [link.peer for link in links[:EAGER_PEERS_MAX]]
+
+    def _note_outbox(self, recipients: tuple[PartnerId, ...]) -> None:
+        for peer in recipients:
+            link = self._board.links.get(peer)
+            if link is not None:
+                link.has_outbox = True
+                self._board.touch(link)
+
+    def _coalesce_seconds(self) -> float:
+        return max(COALESCE_SECONDS_MIN, len(self._board.links) / COALESCE_PEERS_PER_SECOND)
+
+    # --- towards one peer ---
+
+    def link_up(self, link: Link) -> None:
+        """Whatever came while it was away, as far as the feed reaches back."""
+        link.has_outbox = True
+        self.catch_up(link)
+
+    def catch_up(self, link: Link) -> None:
+        """What came while nothing could be told to it is told now."""
+        if link.cursor < self._board.feed.last_lsn:
+            link.announce_at = self._board.now
+
+    def pump(self, link: Link) -> None:
+        """Sends what is due to an open link."""
+        board = self._board
+        is_idle = not link.pushes and not link.has_pending(Kind.PUT)
+        if link.has_outbox and is_idle and not link.is_outbox_read_under_way:
+            link.has_outbox, link.is_outbox_read_under_way = False, True
+            board.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
+        while link.pushes and link.may_send(Kind.PUT):
+            envelope_id = link.pushes.popleft()
+            pending = board.begin(link, Kind.PUT, [envelope_id])
+            board.act(SendPut(pending.number, link.peer, envelope_id))
+        if link.announce_at <= board.now and link.may_send(Kind.ANNOUNCE):
+            self._announce(link)
+
+    def _announce(self, link: Link) -> None:
+        board = self._board
+        stretch = board.feed.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
+        if not stretch.is_whole:  # too far behind: a comparison finds all of it
+            link.cursor = link.acked_lsn = board.feed.last_lsn
+            link.announce_at = NEVER
+            self._reconciliation.soon(link)
+            return
+        link.cursor = stretch.to_lsn
+        link.announce_at = board.now if stretch.to_lsn < board.feed.last_lsn else NEVER
+        if stretch.items:
+            pending = board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in stretch.items])
+            pending.to_lsn = stretch.to_lsn
+            message = Announce(board.epoch, link.acked_lsn, stretch.to_lsn, stretch.items)
+            board.act(SendAnnounce(pending.number, link.peer, message))
+
+    def announced(self, link: Link, pending: Pending, answer: AnnounceAnswer) -> None:
+        """It heard our announcement, and wants some of it pushed because it cannot dial us."""
+        if pending.to_lsn is not None:
+            link.acked_lsn = max(link.acked_lsn, pending.to_lsn)
+        for envelope_id in answer.want:
+            if envelope_id in pending.ids and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
+                link.pushes.append(envelope_id)
+
+    def pushed(self, link: Link, envelope_id: EnvelopeId, answer: PutAnswer) -> None:
+        """It judged a body we pushed."""
+        if answer.verdict in (PutVerdict.HELD, PutVerdict.ALREADY_HELD):
+            self.acknowledged(link, (envelope_id,))
+        elif answer.verdict is PutVerdict.REFUSED:
+            self._board.note(link.peer, "push-refused")
+            if len(link.declined) < GHOSTS_PER_LINK_MAX:
+                link.declined.add(envelope_id)
+
+    def put_back(self, link: Link, pending: Pending) -> None:
+        """It asked for a pause: the same again afterwards."""
+        if pending.kind is Kind.PUT:
+            link.pushes.extendleft(pending.ids)
+        elif pending.to_lsn is not None:
+            link.cursor, link.announce_at = link.acked_lsn, self._board.now
+
+    def acknowledged(self, link: Link, ids: tuple[EnvelopeId, ...]) -> None:
+        """It holds these envelopes; those of ours are noted in the store."""
+        for envelope_id in ids:
+            self._board.first_hops.pop(envelope_id, None)
+        self._board.act(Acknowledge(link.peer, ids))
+
+    def outbox_read(self, link: Link, event: OutboxRead) -> None:
+        """Rule 3. A full page means that more may follow; what was refused is not offered again until link up."""
+        link.is_outbox_read_under_way = False
+        fresh = [one for one in event.ids if one not in link.declined and one not in link.pushes]
+        link.pushes.extend(fresh)
+        link.has_outbox = link.has_outbox or (len(event.ids) == OUTBOX_READ_MAX and bool(fresh))
+
+    # --- a peer tells what it has ---
+
+    def announce_heard(self, link: Link, event: AnnounceHeard) -> None:
+        """Its items are as unbelieved as any other bytes: they only say what may be asked for."""
+        board, message = self._board, event.message
+        carried = [item for item in message.items if item.circle in link.config.circles]
+        if len(carried) < len(message.items):
+            board.note(link.peer, "circle-not-on-link")
+        wanted = [item for item in carried if board.is_wanted(link, item)]
+        if not board.want.has_room(link.peer, len(wanted)):
+            board.act(ReplyBusy(event.ticket, WANT_FULL_PAUSE_SECONDS))
+            return
+        for item in carried:
+            board.feed.note_holder(item.envelope_id, link.peer)
+        delivered = tuple(one.envelope_id for one in carried if one.envelope_id in board.first_hops)
+        if delivered:
+            self.acknowledged(link, delivered)
+        want = self._want(link, wanted)
+        self._follow(link, message)
+        board.act(Reply(event.ticket, AnnounceAnswer(message.to_lsn, want)))
+
+    def _want(self, link: Link, wanted: list[AnnounceItem]) -> tuple[EnvelopeId, ...]:
+        """Into the want table; the ids that a peer we cannot dial shall push."""
+        board = self._board
+        asked: list[EnvelopeId] = []
+        for item in wanted:
+            if link.is_open:
+                board.want.add(item, link.peer)
+            elif board.want.is_free(item.envelope_id):
+                board.want.add(item, link.peer)
+                board.want.ask(item.envelope_id, link.peer)
+                seconds = link.patience_seconds * (1 + len(asked)) + item.size / FETCH_BYTES_PER_SECOND_MIN
+                link.expected[item.envelope_id] = board.now + seconds
+                asked.append(item.envelope_id)
+        return tuple(asked)
+
+    def _follow(self, link: Link, message: Announce) -> None:
+        """Its cursor is a hint: a hole in it, or another life of its store, is a reason to compare."""
+        if message.from_lsn == message.to_lsn:
+            return
+        if link.heard_epoch is not None:
+            is_gap = message.epoch != link.heard_epoch or message.from_lsn > link.heard_lsn
+            if is_gap:
+                self._reconciliation.soon(link)
+        link.heard_epoch, link.heard_lsn = message.epoch, message.to_lsn

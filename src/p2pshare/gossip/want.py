@@ -1,0 +1,184 @@
+"""The want table: what some peer has and we do not, once for push and repair alike.
+
+Rules this file keeps:
+
+1. One entry an id; at most one fetch of it is under way, and none while intake judges its body.
+2. An entry lives while somebody who announced it can be asked; when the last one is gone it is forgotten,
+   and the next comparison brings it back. So a peer that is away costs nothing.
+3. Bounded in all and for each announcer, so that one peer's inventions never crowd out another's envelopes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from p2pshare.gossip.messages import AnnounceItem
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import WANT_ENTRIES_MAX, WANT_ENTRIES_PER_PEER_MAX
+
+
+class Stage(Enum):
+    """How far an entry has come."""
+
+    WANTED = "nobody was asked yet"
+    ASKED = "one peer was asked"
+    JUDGED = "a body came, intake judges it"
+
+
+@dataclass(slots=True)
+class Want:
+    """One id. `announcers` are in the order to be asked; `item` is as unbelieved as its announcers."""
+
+    item: AnnounceItem
+    stage: Stage = Stage.WANTED
+    asked: PartnerId | None = None
+    announcers: dict[PartnerId, None] = field(default_factory=dict)
+
+
+class WantTable:
+    """All entries, and for each peer those it announced that nobody is asked for."""
+
+    def __init__(
+        self, entries_max: int = WANT_ENTRIES_MAX, per_peer_max: int = WANT_ENTRIES_PER_PEER_MAX
+    ) -> None:
+        self._entries_max = entries_max
+        self._per_peer_max = per_peer_max
+        self._wants: dict[EnvelopeId, Want] = {}
+        self._by_peer: dict[PartnerId, dict[EnvelopeId, None]] = {}
+        self._waiting: dict[PartnerId, dict[EnvelopeId, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._wants)
+
+    def __contains__(self, envelope_id: EnvelopeId) -> bool:
+        return envelope_id in self._wants
+
+    def get(self, envelope_id: EnvelopeId) -> Want | None:
+        return self._wants.get(envelope_id)
+
+    def has_room(self, peer: PartnerId, count: int) -> bool:
+        """Whether `count` more entries of this peer fit."""
+        mine = len(self._by_peer.get(peer, ()))
+        return mine + count <= self._per_peer_max and len(self._wants) + count <= self._entries_max
+
+    def add(self, item: AnnounceItem, peer: PartnerId) -> bool:
+        """Notes that `peer` announced the item; False when there is no room for it."""
+        want = self._wants.get(item.envelope_id)
+        if want is not None and peer in want.announcers:
+            return True
+        if (
+            not self.has_room(peer, 1 if want is None else 0)
+            or len(self._by_peer.get(peer, ())) >= self._per_peer_max
+        ):
+            return False
+        if want is None:
+            want = self._wants[item.envelope_id] = Want(item)
+        elif not want.announcers:
+            want.item = item  # it was pushed to us before anybody announced it
+        want.announcers[peer] = None
+        self._by_peer.setdefault(peer, {})[item.envelope_id] = None
+        if want.stage is Stage.WANTED:
+            self._waiting.setdefault(peer, {})[item.envelope_id] = None
+        return True
+
+    def waiting(self, peer: PartnerId) -> int:
+        """How many entries this peer could be asked for."""
+        return len(self._waiting.get(peer, ()))
+
+    def take(self, peer: PartnerId, count: int, bytes_max: int, alone_bytes: int) -> list[AnnounceItem]:
+        """Entries to ask `peer` for, now ASKED: oldest first, at most `count` and about `bytes_max`.
+
+        One above `alone_bytes` is taken alone. The caller asks for the smallest first.
+        """
+        taken: list[AnnounceItem] = []
+        total = 0
+        for envelope_id in self._waiting.get(peer, ()):
+            item = self._wants[envelope_id].item
+            is_large = item.size > alone_bytes
+            if taken and (is_large or total + item.size > bytes_max):
+                break
+            taken.append(item)
+            total += item.size
+            if is_large or len(taken) == count:
+                break
+        for item in taken:
+            self._ask(item.envelope_id, peer)
+        return taken
+
+    def ask(self, envelope_id: EnvelopeId, peer: PartnerId) -> bool:
+        """Marks a WANTED entry as ASKED of `peer`; False when it is not."""
+        want = self._wants.get(envelope_id)
+        if want is None or want.stage is not Stage.WANTED:
+            return False
+        self._ask(envelope_id, peer)
+        return True
+
+    def is_free(self, envelope_id: EnvelopeId) -> bool:
+        """Whether somebody may be asked for it, announced or not."""
+        want = self._wants.get(envelope_id)
+        return want is None or want.stage is Stage.WANTED
+
+    def judge(self, item: AnnounceItem, peer: PartnerId) -> None:
+        """A body came from `peer`, asked for or not; nobody is asked for it until intake has judged."""
+        want = self._wants.setdefault(item.envelope_id, Want(item))
+        want.stage, want.asked = Stage.JUDGED, peer
+        self._leave_waiting(want)
+
+    def again(self, envelope_id: EnvelopeId, peer: PartnerId, *, is_over: bool) -> None:
+        """What `peer` was asked for did not come, or was not it. `is_over`: do not ask this peer again."""
+        want = self._wants.get(envelope_id)
+        if want is None or want.asked != peer:
+            return
+        want.stage, want.asked = Stage.WANTED, None
+        if peer in want.announcers:
+            del want.announcers[peer]
+            if is_over:
+                self._by_peer[peer].pop(envelope_id, None)
+            else:
+                want.announcers[peer] = None
+        if not want.announcers:
+            self.done(envelope_id)
+            return
+        for announcer in want.announcers:
+            self._waiting.setdefault(announcer, {})[envelope_id] = None
+
+    def done(self, envelope_id: EnvelopeId) -> tuple[PartnerId, ...]:
+        """Forgets the entry; who had announced it."""
+        want = self._wants.pop(envelope_id, None)
+        if want is None:
+            return ()
+        self._leave_waiting(want)
+        for peer in want.announcers:
+            self._by_peer[peer].pop(envelope_id, None)
+        return tuple(want.announcers)
+
+    def drop_peer(self, peer: PartnerId) -> list[PartnerId]:
+        """The peer went away: whatever only it had announced is forgotten; who can be asked for the rest."""
+        others: dict[PartnerId, None] = {}
+        self._waiting.pop(peer, None)
+        for envelope_id in self._by_peer.pop(peer, {}):
+            want = self._wants[envelope_id]
+            del want.announcers[peer]
+            if want.stage is Stage.JUDGED:
+                continue
+            if want.asked == peer:
+                want.stage, want.asked = Stage.WANTED, None
+            if not want.announcers:
+                self.done(envelope_id)
+                continue
+            for other in want.announcers if want.stage is Stage.WANTED else ():
+                self._waiting.setdefault(other, {})[envelope_id] = None
+                others[other] = None
+        return list(others)
+
+    def _ask(self, envelope_id: EnvelopeId, peer: PartnerId) -> None:
+        want = self._wants[envelope_id]
+        want.stage, want.asked = Stage.ASKED, peer
+        self._leave_waiting(want)
+
+    def _leave_waiting(self, want: Want) -> None:
+        for peer in want.announcers:
+            waiting = self._waiting.get(peer)
+            if waiting is not None:
+                waiting.pop(want.item.envelope_id, None)
