@@ -100,6 +100,7 @@ def test_a_locked_home_where_nothing_answers_is_reported_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "HOME_WAIT_SECONDS", 0.2)
+    (tmp_path / "config.toml").touch()
     with hold_home(tmp_path), pytest.raises(DaemonUnreachable) as error, connect(tmp_path):
         pass
     assert "no daemon answers" in error.value.message

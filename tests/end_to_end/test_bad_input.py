@@ -64,10 +64,8 @@ def test_a_file_that_is_no_bundle_is_refused_with_a_hint_and_nothing_is_kept(
     alpha: Partner, raw: bytes
 ) -> None:
     held = alpha.status()["envelopes"]["held"]
-    said = alpha.cli(
-        "publish", "-", "--format", "stix", "--tlp", "green", "--yes", stdin=raw, code=1
-    ).stderr.decode()
-    assert said.startswith("error: ")
+    said = alpha.cli("publish", "-", "--format", "stix", "--tlp", "green", "--yes", stdin=raw, code=1).err
+    assert "error: " in said
     assert "\nhint: " in said
     assert alpha.status()["envelopes"]["held"] == held
 
@@ -105,11 +103,11 @@ def test_a_list_with_all_the_usual_dirt_gives_its_good_values(alpha: Partner) ->
 def test_unmarked_input_needs_tlp_and_amber_needs_names(alpha: Partner) -> None:
     held = alpha.status()["envelopes"]["held"]
     unmarked = alpha.cli("publish", "-", "--format", "list", "--yes", stdin=b"x.example\n", code=5)
-    assert b"--tlp" in unmarked.stderr
+    assert "--tlp" in unmarked.err
     amber = alpha.cli(
         "publish", "-", "--format", "list", "--tlp", "amber", "--yes", stdin=b"x.example\n", code=5
     )
-    assert b"--to" in amber.stderr
+    assert "--to" in amber.err
     assert alpha.status()["envelopes"]["held"] == held
 
 
@@ -123,17 +121,17 @@ def test_a_dry_run_shows_everything_and_keeps_nothing(alpha: Partner) -> None:
 
 def test_an_unknown_recipient_is_refused_with_the_nearest_name(alpha: Partner) -> None:
     said = alpha.cli("publish", "-", "--tlp", "green", "--to", "brvo", "--yes", stdin=b"x.example\n", code=5)
-    assert b"did you mean 'bravo'?" in said.stderr
+    assert "did you mean 'bravo'?" in said.err
 
 
 def test_a_wrong_fingerprint_adds_nobody(company: Company) -> None:
     alpha, bravo = company.found("alpha"), company.found("bravo")
     card = str(bravo.home / "card.p2pcard")
     wrong = alpha.cli("partner", "add", card, "--fingerprint", alpha.fingerprint, code=5)
-    assert wrong.stdout == b""
-    assert bravo.fingerprint.encode() not in wrong.stderr
+    assert wrong.out == ""
+    assert bravo.fingerprint not in wrong.err
     missing = alpha.cli("partner", "add", card, code=2)
-    assert b"needs --fingerprint" in missing.stderr
+    assert "needs --fingerprint" in missing.err
     assert alpha.cli_json("partner", "list", "--json") == []
 
 
@@ -153,9 +151,7 @@ def test_a_full_disk_keeps_nothing_and_says_so_and_later_there_is_room(company: 
     alpha, _ = company.linked("alpha", "bravo")
     alpha.configure("free_space_mib_min", str(1_048_576))
     alpha.start()
-    said = alpha.cli(
-        "publish", "-", "--tlp", "green", "--yes", stdin=b"full.example\n", code=1
-    ).stderr.decode()
+    said = alpha.cli("publish", "-", "--tlp", "green", "--yes", stdin=b"full.example\n", code=1).err
     assert "space" in said or "full" in said
     assert "hint: " in said
     assert alpha.status()["envelopes"]["held"] == 0

@@ -88,12 +88,11 @@ def published(chain: Chain, shared_data: Path) -> Chain:
 
 def publish(alpha: Partner, path: Path) -> None:
     """Real files hold what is no value: partly done (6) is a good answer, with everything accounted for."""
-    command = alpha.command("publish", str(path), "--tlp", "green", "--yes", "--json")
-    done = alpha.run(command, codes=(0, 6))
-    answer = json.loads(done.stdout)
+    said = alpha.cli("publish", str(path), "--tlp", "green", "--yes", "--json", codes=(0, 6))
+    answer = json.loads(said.out)
     refused = sum(refusal["count"] for refusal in answer["refused"])
-    assert answer["read"] == answer["published"] + refused, path.name
-    assert done.returncode == (6 if refused else 0)
+    assert answer["read"] == answer["published"] + answer["merged"] + refused, path.name
+    assert said.code == (6 if refused else 0)
 
 
 def test_charlie_shows_the_very_set_that_alpha_shows(published: Chain) -> None:
@@ -144,9 +143,10 @@ def test_attack_travels_whole_though_it_holds_no_observables(published: Chain, s
     alpha, _, charlie = published
     [path] = (shared_data / ATTACK).rglob("*.json")
     objects = json.loads(path.read_text())["objects"]
-    done = alpha.run(alpha.command("publish", str(path), "--tlp", "clear", "--yes", "--json"), codes=(0, 6))
-    answer = json.loads(done.stdout)
-    assert answer["read"] == len(objects)
-    assert answer["published"] + sum(refusal["count"] for refusal in answer["refused"]) == len(objects)
+    answer = json.loads(
+        alpha.cli("publish", str(path), "--tlp", "clear", "--yes", "--json", codes=(0, 6)).out
+    )
+    refused = sum(refusal["count"] for refusal in answer["refused"])
+    assert answer["read"] == answer["published"] + answer["merged"] + refused == len(objects)
     assert answer["published"] > 700
     assert charlie.status()["envelopes"]["held"] > 0

@@ -77,7 +77,7 @@ def test_red_for_a_partner_without_a_link_is_refused_and_nothing_leaves(chain: C
         stdin=b"red.example\n",
         code=5,
     )
-    assert b"error: " in refused.stderr
+    assert "error: " in refused.err
     assert [partner.status()["envelopes"]["held"] for partner in (alpha, bravo, charlie)] == held
 
 

@@ -93,7 +93,7 @@ def test_a_bad_config_is_refused_with_78_by_run_and_config_check(
     alpha = company.found("alpha")
     (alpha.home / "config.toml").write_text(f'name = "A"\nurl = "https://127.0.0.1:1"\n{line}')
     assert said in alpha.run_refused(78)
-    assert said in alpha.cli("config", "check", code=78).stderr.decode()
+    assert said in alpha.cli("config", "check", code=78).err
 
 
 def test_a_home_that_is_none_is_told_by_every_command(company: Company) -> None:
@@ -150,7 +150,7 @@ def test_a_hung_daemon_is_not_reachable_and_says_so(
         fcntl.flock(lock, fcntl.LOCK_EX)
         (alpha.home / "run").mkdir(exist_ok=True)
         listener.bind(str(alpha.home / "run" / "control.sock"))
-        said = alpha.cli("partner", "list", code=4).stderr.decode()
+        said = alpha.cli("partner", "list", code=4).err
     assert "no daemon answers" in said
 
 

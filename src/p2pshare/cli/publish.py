@@ -119,9 +119,9 @@ def _ask(preview: Mapping[str, Any]) -> None:
 def _print_audience(answer: Mapping[str, Any]) -> None:
     markings = ", ".join(map(voice.shown, answer["markings"]))
     recipients = ", ".join(map(voice.shown, answer["recipients"]))
-    voice.say(
-        f"{answer['published']} objects, {answer['observables']} observables, {markings}, for {recipients}"
-    )
+    objects = voice.counted(answer["published"], "object")
+    observables = voice.counted(answer["observables"], "observable")
+    voice.say(f"{objects} with {observables}, {markings}, for {recipients}")
     for left_out in answer["skipped"]:
         voice.warn(f"{left_out['name']} is left out: {left_out['reason']}")
 

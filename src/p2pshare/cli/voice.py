@@ -29,6 +29,11 @@ def shown(text: object) -> str:
     return "-" if text is None or text == "" else safe(str(text))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def print_result(text: str) -> None:
     """One line of the result, on stdout. `text` is already `shown` where others wrote it."""
     sys.stdout.write(text + "\n")
