@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -107,3 +110,23 @@ def test_readme_links_lead_somewhere(repository: Path) -> None:
         path = repository / page
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{page}: {target}"
+
+
+def test_systemd_unit_keeps_its_sandbox(repository: Path) -> None:
+    """`systemd-analyze security` rates the exposure in tenths; 11 is 1.1."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("skipped: systemd-analyze not installed")
+    unit = repository / "config" / "p2pshare.service"
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=11", "--no-pager", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_demo_data_is_what_its_generator_writes(repository: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(repository / "scripts" / "make-demo-data"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -130,13 +130,18 @@ class ControlServer:
             with short_name(self._path) as name:
                 listener.bind(name)
             self._path.chmod(SOCKET_MODE)
-            if self._permitted.gid is not None:
-                os.chown(folder, -1, self._permitted.gid)
-                os.chown(self._path, -1, self._permitted.gid)
+            for made in (folder, self._path):
+                self._hand_to_group(made)
         except OSError:
             listener.close()
             raise
         return listener
+
+    def _hand_to_group(self, path: Path) -> None:
+        """Nothing to do for the process's own group: a sandbox that forbids chown need not allow it."""
+        gid = self._permitted.gid
+        if gid is not None and path.stat().st_gid != gid:
+            os.chown(path, -1, gid)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
