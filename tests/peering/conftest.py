@@ -128,9 +128,15 @@ class House:
         limits: DoorLimits | None = None,
         host: str = "127.0.0.1",
     ) -> tuple[PeerServer, int]:
-        server = PeerServer(exchange or MemoryExchange(), party.gate, limits)
-        self._servers.append(server)
+        server = self.build(party, exchange, limits)
         return server, await server.start(host, 0)
+
+    def build(
+        self, party: Party, exchange: MemoryExchange | None = None, limits: DoorLimits | None = None
+    ) -> PeerServer:
+        """A server that is not yet started."""
+        self._servers.append(PeerServer(exchange or MemoryExchange(), party.gate, limits))
+        return self._servers[-1]
 
     def dial(
         self,

@@ -88,6 +88,11 @@ class Listener:
         chosen: int = self._sockets[0].getsockname()[1]
         return chosen
 
+    @property
+    def in_progress(self) -> int:
+        """Handshakes that hold a place; a dropped one ends within a few turns of the loop."""
+        return sum(not handshake.is_dropped for handshake in self._handshakes.values())
+
     async def stop(self) -> None:
         """Stops listening and drops unfinished handshakes; established connections are not touched."""
         for task in self._accepting:

@@ -119,6 +119,11 @@ class PeerServer:
         """Connections that did not become a partner's."""
         return self.tally.handshakes_refused.total()
 
+    @property
+    def handshakes_in_progress(self) -> int:
+        """Connections that are not yet known to be anybody's."""
+        return self._listener.in_progress if self._listener is not None else 0
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = cast(Connection, request.protocol)
         peer = self._gate.partner_of(connection.pin)

@@ -1,0 +1,172 @@
+"""The accept loop: caps before TLS, floods, and addresses that cannot be listened on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+
+import pytest
+
+from p2pshare.errors import OperatorError
+from p2pshare.peering.interface import DoorLimits
+from p2pshare.peering.listener import address_group
+
+
+@pytest.fixture
+def flood():
+    """`flood(port, count, source)` opens connections that never say a word."""
+    opened: list[socket.socket] = []
+
+    def flood(port: int, count: int, source: str = "127.0.0.1") -> list[socket.socket]:
+        for _ in range(count):
+            plain = socket.socket()
+            plain.setblocking(False)
+            plain.bind((source, 0))
+            with contextlib.suppress(BlockingIOError):
+                plain.connect(("127.0.0.1", port))
+            opened.append(plain)
+        return opened
+
+    yield flood
+    for plain in opened:
+        plain.close()
+
+
+async def eventually(condition) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_thousand_silent_connections_from_the_partners_own_address_keep_it_not_out(
+    house, alpha, bravo, hello, flood
+):
+    server, port = await house.serve(bravo)
+    flood(port, 1000)
+    client = house.dial(alpha, bravo, port)
+    async with asyncio.timeout(4):  # less than the handshake timeout that would free the places anyway
+        while True:
+            try:
+                await client.hello(hello)
+                break
+            except Exception as error:
+                assert error.reason in {"unreachable", "tls"}
+    assert server.handshakes_in_progress <= 8
+    assert server.requests_seen == 1
+
+
+async def test_a_thousand_silent_connections_from_many_addresses_keep_a_partner_not_out(
+    house, alpha, bravo, hello, flood
+):
+    server, port = await house.serve(bravo)
+    for number in range(125):
+        flood(port, 8, f"127.0.1.{number + 1}")
+    client = house.dial(alpha, bravo, port)
+    async with asyncio.timeout(4):
+        assert await client.hello(hello)
+    assert server.handshakes_in_progress <= 64
+    assert server.tally.handshakes_refused["overtaken"] > 64
+
+
+async def test_a_flood_while_a_partner_is_being_served(house, alpha, bravo, hello, flood):
+    server, port = await house.serve(bravo)
+    client = house.dial(alpha, bravo, port)
+    await client.hello(hello)
+    for _ in range(10):
+        flood(port, 50)
+        assert await client.hello(hello)
+    assert server.tally.connections_admitted == 1
+
+
+async def test_the_oldest_of_the_same_address_makes_room(house, bravo, flood):
+    server, port = await house.serve(bravo, limits=DoorLimits(handshakes_per_address=3))
+    connections = flood(port, 3, "127.0.2.1")
+    await eventually(lambda: server.handshakes_in_progress == 3)
+    connections += flood(port, 1, "127.0.2.1")
+    await eventually(lambda: server.handshakes_refused == 1)
+    await eventually(lambda: server.handshakes_in_progress == 3)
+    assert server.tally.handshakes_refused == {"overtaken": 1}
+    with contextlib.suppress(ConnectionResetError):
+        assert connections[0].recv(1) == b""
+    with pytest.raises(BlockingIOError):
+        connections[1].recv(1)
+
+
+async def test_when_the_house_is_full_the_busiest_address_makes_room(house, bravo, flood):
+    server, port = await house.serve(bravo, limits=DoorLimits(handshakes=4))
+    alone = flood(port, 1, "127.0.3.1")[0]
+    await eventually(lambda: server.handshakes_in_progress == 1)
+    flood(port, 3, "127.0.3.2")
+    await eventually(lambda: server.handshakes_in_progress == 4)
+    flood(port, 1, "127.0.3.3")
+    await eventually(lambda: server.handshakes_refused == 1)
+    with pytest.raises(BlockingIOError):
+        alone.recv(1)
+
+
+async def test_without_file_descriptors_the_loop_pauses_and_goes_on(house, alpha, bravo, hello, monkeypatch):
+    loop = asyncio.get_running_loop()
+    accept, failures = loop.sock_accept, [OSError(errno.EMFILE, "x"), OSError(errno.ECONNABORTED, "x")]
+
+    async def failing(sock):
+        if failures:
+            raise failures.pop()
+        return await accept(sock)
+
+    monkeypatch.setattr(loop, "sock_accept", failing)
+    monkeypatch.setattr("p2pshare.peering.listener.OUT_OF_FILES_PAUSE_SECONDS", 0.01)
+    server, port = await house.serve(bravo)
+    assert await house.dial(alpha, bravo, port).hello(hello)
+    assert server.tally.handshakes_refused == {"not-accepted": 2}
+
+
+async def test_a_port_in_use_is_told_with_its_mend(house, bravo):
+    _, port = await house.serve(bravo)
+    server = house.build(bravo)
+    with pytest.raises(OperatorError) as error:
+        await server.start("127.0.0.1", port)
+    assert error.value.reason == "address-in-use"
+    assert str(port) in error.value.message
+    assert "listen" in error.value.hint
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "a" * 300, "\u2260.\u2260"])
+async def test_an_address_that_is_not_ours_is_told_with_its_mend(house, bravo, host):
+    server = house.build(bravo)
+    with pytest.raises(OperatorError) as error:
+        await server.start(host, 0)
+    assert error.value.reason == "cannot-listen"
+    assert "listen" in error.value.hint
+
+
+async def test_both_families_may_listen_on_one_port(house, alpha, bravo, hello):
+    server, port = await house.serve(bravo, host="0.0.0.0")
+    other = house.build(bravo)
+    assert await other.start("::", port) == port
+    assert await house.dial(alpha, bravo, port, host="127.0.0.1").hello(hello)
+    assert await house.dial(alpha, bravo, port, host="[::1]").hello(hello)
+    assert (server.requests_seen, other.requests_seen) == (1, 1)
+
+
+async def test_stopping_ends_unfinished_handshakes_and_frees_the_port(bravo, flood, house):
+    server, port = await house.serve(bravo)
+    flood(port, 5)
+    await eventually(lambda: server.handshakes_in_progress == 5)
+    async with asyncio.timeout(2):
+        await server.stop()
+    assert await house.build(bravo).start("127.0.0.1", port) == port
+
+
+@pytest.mark.parametrize(
+    ("host", "group"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_an_ipv6_network_counts_as_one_address(host, group):
+    assert address_group(host) == group
