@@ -7,8 +7,8 @@ A key is 40 bytes: created (seconds, 8 bytes, big endian), then the id (32). Rul
    reads an old chunk reads something whole, memory is 40 bytes a key and little more, and the garbage
    collector has nothing to walk through: lists of a million objects would stall the loop.
 3. `_sums[n]` is the sum of the ids of chunk n as little-endian numbers, not reduced; `_total` is their sum.
-4. `_starts` is a true prefix of the ranks at which chunks begin. A change cuts it off behind the changed
-   chunk, a question for a rank extends it: inserting newest keys costs nothing, elsewhere 1 ms a million.
+4. `_starts` is a prefix of the positions (rank x 40 bytes) at which chunks begin. A change cuts it off behind
+   the changed chunk, a question for a rank extends it: 0 for newest keys, 1 ms a million for oldest ones.
 
 The whole shard's fingerprint (its *root*) therefore costs the same at any size.
 """
@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, islice
 from operator import lt
 
-from p2pshare.gossip.negentropy_wire import CREATED_BYTES, END, KEY_BYTES, fingerprint
+from p2pshare.gossip.negentropy_wire import CREATED_BYTES, END, ID_BYTES, KEY_BYTES, fingerprint
 
 LOAD_KEYS = 64  # a chunk splits in two of this size; 32 and 128 measure the same within 20 %
 CHUNK_BYTES_MAX = 2 * LOAD_KEYS * KEY_BYTES
@@ -95,11 +95,10 @@ class SortedKeys:
         cut = self.rank(created_before.to_bytes(CREATED_BYTES, "big"))
         if not cut:
             return 0
-        starts = self._ranks()
-        where = bisect_right(starts, cut) - 1
+        where, at = self._locate(cut)
         if where < len(self._chunks):
             # Re-cut the chunk the border runs through; it is never empty: the border is a key in it.
-            rest = self._chunks[where][(cut - starts[where]) * KEY_BYTES :]
+            rest = self._chunks[where][at:]
             self._chunks[where], self._firsts[where] = rest, rest[:KEY_BYTES]
             self._sums[where] = sum_of_ids(rest)
         for column in (self._chunks, self._firsts, self._sums):
@@ -114,33 +113,31 @@ class SortedKeys:
         where = bisect_right(self._firsts, key) - 1
         if where < 0:
             return 0
-        return self._ranks()[where] + _place(self._chunks[where], key)
+        return self._positions()[where] // KEY_BYTES + _place(self._chunks[where], key)
 
     def key_at(self, rank: int) -> bytes:
         """The key with `rank` keys below it. Raises IndexError outside 0 .. len - 1."""
         if not 0 <= rank < self._count:
             raise IndexError("rank outside the index")
-        starts = self._ranks()
-        where = bisect_right(starts, rank, hi=len(self._chunks)) - 1
-        at = (rank - starts[where]) * KEY_BYTES
+        where, at = self._locate(rank)
         return self._chunks[where][at : at + KEY_BYTES]
 
     def pieces(self, lower: int, upper: int) -> Iterator[bytes]:
         """Packed keys of the ranks lower .. upper - 1; a whole chunk is handed out as the very object kept."""
-        if lower >= upper:
+        left_bytes = (upper - lower) * KEY_BYTES
+        if left_bytes <= 0:
             return
-        starts = self._ranks()
-        where = bisect_right(starts, lower, hi=len(self._chunks)) - 1
-        while lower < upper:
-            chunk, start = self._chunks[where], starts[where]
-            stop = min(upper, start + len(chunk) // KEY_BYTES)
-            yield chunk[(lower - start) * KEY_BYTES : (stop - start) * KEY_BYTES]
-            lower, where = stop, where + 1
+        where, at = self._locate(lower)
+        while left_bytes > 0:
+            piece = self._chunks[where][at : at + left_bytes]
+            yield piece
+            left_bytes -= len(piece)
+            where, at = where + 1, 0
 
     def ids(self, lower: int, upper: int) -> bytes:
         """Packed 32-byte ids of the ranks lower .. upper - 1."""
         return b"".join(
-            piece[at : at + KEY_BYTES - CREATED_BYTES]
+            piece[at : at + ID_BYTES]
             for piece in self.pieces(lower, upper)
             for at in range(CREATED_BYTES, len(piece), KEY_BYTES)
         )
@@ -174,11 +171,13 @@ class SortedKeys:
             return fingerprint(self._total, self._count)
         if lower >= upper:
             return fingerprint(0, 0)
-        starts = self._ranks()
-        first = bisect_right(starts, lower, hi=len(self._chunks)) - 1
-        last = bisect_right(starts, upper, hi=len(self._chunks)) - 1
-        total = sum(self._sums[first:last])
-        total += self._sum_below(last, upper - starts[last]) - self._sum_below(first, lower - starts[first])
+        if upper - lower <= LOAD_KEYS:
+            return fingerprint(sum(map(sum_of_ids, self.pieces(lower, upper))), upper - lower)
+        first, lower_at = self._locate(lower)
+        last, upper_at = self._locate(upper)
+        total = (
+            sum(self._sums[first:last]) + self._sum_below(last, upper_at) - self._sum_below(first, lower_at)
+        )
         return fingerprint(total, upper - lower)
 
     def root(self, created_min: int = 0) -> bytes:
@@ -189,19 +188,28 @@ class SortedKeys:
     def _rank_above(self, key: bytes) -> int:
         return self.rank(key) + (key in self)
 
-    def _sum_below(self, where: int, count: int) -> int:
-        """The sum of the first `count` ids of a chunk, reckoned from the nearer end."""
-        chunk, border = self._chunks[where], count * KEY_BYTES
+    def _sum_below(self, where: int, border: int) -> int:
+        """The sum of the ids in the first `border` bytes of a chunk, reckoned from the nearer end."""
+        if not border:
+            return 0
+        chunk = self._chunks[where]
         if 2 * border <= len(chunk):
             return sum_of_ids(chunk[:border])
         return self._sums[where] - sum_of_ids(chunk[border:])
 
-    def _ranks(self) -> list[int]:
-        """Rule 4: the rank at which each chunk begins, and the count after the last."""
+    def _locate(self, rank: int) -> tuple[int, int]:
+        """The chunk that holds the key of `rank`, and at which byte; behind the last chunk for `rank` = len."""
+        position = rank * KEY_BYTES
+        starts = self._positions()
+        where = bisect_right(starts, position) - 1
+        return where, position - starts[where]
+
+    def _positions(self) -> list[int]:
+        """Rule 4: the position at which each chunk begins, and the end of the last."""
         starts = self._starts
         known = len(starts) - 1
         if known < len(self._chunks):
-            lengths = (len(chunk) // KEY_BYTES for chunk in islice(self._chunks, known, None))
+            lengths = map(len, islice(self._chunks, known, None))
             starts.extend(islice(accumulate(lengths, initial=starts[known]), 1, None))
         return starts
 
@@ -241,8 +249,7 @@ def sum_of_ids(packed: bytes) -> int:
     """The sum of the ids in packed keys, as little-endian numbers, not reduced."""
     number = int.from_bytes
     return sum(
-        number(packed[at : at + KEY_BYTES - CREATED_BYTES], "little")
-        for at in range(CREATED_BYTES, len(packed), KEY_BYTES)
+        [number(packed[at : at + ID_BYTES], "little") for at in range(CREATED_BYTES, len(packed), KEY_BYTES)]
     )
 
 

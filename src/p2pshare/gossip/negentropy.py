@@ -32,7 +32,7 @@ rest once so many keys differ that narrowing down costs more than a list (`LIST_
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from p2pshare.errors import PeerError
 from p2pshare.gossip.negentropy_wire import (
@@ -60,10 +60,9 @@ from p2pshare.limits import (
 
 BUCKETS = 16  # ranges a differing range is split into; the reference's
 FRAME_RESERVE_BYTES = 200  # the reference's: room for one id, two full bounds and the last fingerprint
-STEP_WORK = 100  # fingerprints between two yields: 2 to 4 ms
-RANGE_WORK = 0.1  # reading and skipping a range, in fingerprints
-IDS_PER_WORK = 100  # ids listed or compared that cost as much as a fingerprint
-IDS_STEP = 4096  # own ids compared before looking up positions again
+STEP_WORK = 64  # fingerprints, or ranges read, between two yields: 1 to 3 ms
+IDS_PER_WORK = 50  # ids listed or compared that cost as much as a fingerprint
+IDS_STEP = 1024  # own ids compared before looking up positions again
 
 # Narrowing down to one scattered difference costs about 850 bytes (two levels of 16 fingerprints and a list
 # of 15 ids), a list 32 bytes a key: listing is cheaper once one key in 26 differs.
@@ -108,8 +107,8 @@ def respond(
     for part in read_ranges(raw):
         if part.mode is Mode.IDS:
             answer.list_own(part.upper)
-        elif part.mode is Mode.FINGERPRINT:
-            answer.compare(part)
+        elif part.mode is Mode.FINGERPRINT and (differing := answer.compare(part)):
+            answer.narrow(differing)
         else:
             answer.skip(part.upper)
         if answer.is_full:
@@ -122,8 +121,8 @@ def respond(
 class Initiator:
     """One session: `begin` gives the first message, `receive` turns each answer into the next or None.
 
-    Afterwards `have` and `need` hold ids (in no particular order of importance). With `is_cut` they hold
-    differences up to `differences_max` and more remain: transfer these, then start again.
+    Afterwards `have` and `need` hold ids; sort them before use, the order of a set is not the same twice.
+    With `is_cut` one of them holds `differences_max` and more remain: transfer these, then start again.
     """
 
     def __init__(
@@ -148,10 +147,17 @@ class Initiator:
         self._lists_own_ids = lists_own_ids
 
     def begin(self) -> bytes:
-        """The first message: 16 fingerprints, or a list of ids when there are fewer than 32 keys."""
+        """The first message: 16 fingerprints, the last of them split in 16 again, down to a few newest keys.
+
+        That way the newest keys, where stores mostly differ, are found in two rounds. The reference, and so
+        `lists_own_ids`, splits once. Fewer than 32 keys are a list of ids, or an empty one.
+        """
         answer = _Answer(self._index, self._created_min, self._frame_bytes_max)
         lower, upper = answer.ranks(END)
-        answer.narrow(END, lower, upper, by_asking=self._is_asked_for(END, lower, upper))
+        if self._lists_own_ids or upper - lower < 2 * BUCKETS:
+            answer.narrow(_Differing(END, lower, upper, b""), by_asking=not self._lists_own_ids)
+        else:
+            answer.split_newest(lower, upper)
         return bytes(answer.message.raw)
 
     def receive(self, raw: bytes) -> Steps[bytes | None]:
@@ -166,31 +172,30 @@ class Initiator:
         if read_version(raw) != VERSION:
             raise PeerError("the peer speaks another version of Negentropy", reason="sync-version")
         answer = _Answer(self._index, self._created_min, self._frame_bytes_max)
-        found = _Found(self.have, self.need, self._differences_max)
+        found = _Found(self, self._differences_max)
         for part in read_ranges(raw):
             if part.mode is Mode.IDS:
                 yield from found.compare_ids(answer, part)
-            if part.mode is Mode.FINGERPRINT:
-                lower, upper = answer.ranks(part.upper)
-                asks = self._is_asked_for(part.upper, lower, upper, len(found.have) + len(found.need))
-                answer.compare(part, by_asking=asks)
+            if part.mode is Mode.FINGERPRINT and (differing := answer.compare(part)):
+                answer.narrow(differing, by_asking=self._is_asked_for(differing, found.count))
             else:
                 answer.skip(part.upper)
             if answer.is_full or found.is_cut:
                 break
             if answer.is_step_due():
                 yield
-        self.have, self.need, self.is_cut = found.have, found.need, found.is_cut
+        found.merge()
         is_done = self.is_cut or len(answer.message.raw) == 1
         return None if is_done else bytes(answer.message.raw)
 
-    def _is_asked_for(self, upper_bound: Bound, lower: int, upper: int, differing: int = 0) -> bool:
+    def _is_asked_for(self, differing: _Differing, found: int) -> bool:
         """Whether to ask for all ids of a differing range at once instead of splitting it."""
         if self._lists_own_ids:
             return False
-        settled = lower - self._index.rank(self._created_min.to_bytes(CREATED_BYTES, "big"))
-        is_rest = upper_bound == END and settled > 0
-        return upper - lower < 2 * BUCKETS or (is_rest and prefers_list(settled, differing))
+        if differing.upper - differing.lower < 2 * BUCKETS:
+            return True
+        settled = differing.lower - self._index.rank(self._created_min.to_bytes(CREATED_BYTES, "big"))
+        return differing.bound == END and prefers_list(settled, found)
 
 
 def prefers_list(settled: int, differing: int) -> bool:
@@ -202,40 +207,62 @@ def prefers_list(settled: int, differing: int) -> bool:
 
 
 class _Found:
-    """Differences of the session, with those of the message being read; kept only if it is read to its end."""
+    """What one message told, beside what the session knew before it; merged only once it was read."""
 
-    def __init__(self, have: set[bytes], need: set[bytes], differences_max: int) -> None:
-        self.have = set(have)
-        self.need = set(need)
+    def __init__(self, session: Initiator, differences_max: int) -> None:
+        self.have: set[bytes] = set()
+        self.need: set[bytes] = set()
         self.is_cut = False
+        self._session = session
         self._differences_max = differences_max
+
+    @property
+    def count(self) -> int:
+        """Differences of the session so far."""
+        return len(self.have) + len(self.need) + len(self._session.have) + len(self._session.need)
 
     def compare_ids(self, answer: _Answer, part: Range) -> Steps[None]:
         """Compare the peer's list of a range with ours. Looks own positions up again after each yield."""
         theirs = set(split_ids(part.payload))
         cursor = answer.lower.key
-        while not self.is_cut:
+        while True:
             lower, upper = answer.ranks(part.upper, cursor)
             stop = min(upper, lower + IDS_STEP)
-            for own in split_ids(answer.index.ids(lower, stop)):
-                if own in theirs:
-                    theirs.remove(own)
-                else:
-                    self.have.add(own)
+            own = set(split_ids(answer.index.ids(lower, stop)))
+            self._note(own - theirs, self.have, self._session.have)
+            theirs -= own
             answer.work += (stop - lower) / IDS_PER_WORK
-            self._cut_when_full(self.have)
+            if self.is_cut:
+                return
             if stop == upper:
                 break
             cursor = answer.index.key_at(stop)
             if answer.is_step_due():
                 yield
-        self.need |= theirs
-        self._cut_when_full(self.need)
+        self._note(theirs, self.need, self._session.need)
 
-    def _cut_when_full(self, ids: set[bytes]) -> None:
-        while len(ids) > self._differences_max:
-            ids.pop()
+    def merge(self) -> None:
+        """Give the session what was found."""
+        self._session.have |= self.have
+        self._session.need |= self.need
+        self._session.is_cut = self.is_cut
+
+    def _note(self, ids: set[bytes], found: set[bytes], known: set[bytes]) -> None:
+        new = ids - known
+        room = self._differences_max - len(known) - len(found)
+        if len(new) > room:
             self.is_cut = True
+            new = set(sorted(new)[:room])  # sorted: two runs of one simulation must keep the same ones
+        found |= new
+
+
+class _Differing(NamedTuple):
+    """A range whose fingerprint is not ours: its end, our ranks in it, and the fingerprint."""
+
+    bound: Bound
+    lower: int
+    upper: int
+    theirs: bytes
 
 
 class _Answer:
@@ -260,7 +287,7 @@ class _Answer:
 
     def is_step_due(self) -> bool:
         """Whether enough was done to yield (rule 2); counts the range just done."""
-        self.work += RANGE_WORK
+        self.work += 1
         if self.work < STEP_WORK:
             return False
         self.work = 0
@@ -270,25 +297,23 @@ class _Answer:
         """Nothing to say about the keys below `upper`."""
         self.lower = upper
 
-    def compare(self, part: Range, *, by_asking: bool = False) -> None:
-        """Skip a range whose fingerprint is ours too, narrow down any other."""
+    def compare(self, part: Range) -> _Differing | None:
+        """None when a range has the fingerprint the peer says; nothing is written either way."""
         lower, upper = self.ranks(part.upper)
         self.work += 1
         if self.index.fingerprint(lower, upper) == part.payload:
-            self.skip(part.upper)
-        else:
-            self.narrow(part.upper, lower, upper, theirs=part.payload, by_asking=by_asking)
+            return None
+        return _Differing(part.upper, lower, upper, part.payload)
 
-    def narrow(
-        self, bound: Bound, lower: int, upper: int, *, theirs: bytes = b"", by_asking: bool = False
-    ) -> None:
-        """Say more about a range that differs: 16 fingerprints, a list of ids, or an empty list to ask.
+    def narrow(self, differing: _Differing, *, by_asking: bool = False) -> None:
+        """Say more about a range: 16 fingerprints, a list of ids, or an empty list to ask.
 
         When it does not fit any more, the last range covers it. That range begins where the last written one
         ended, yet its fingerprint leaves out the keys below `upper`, as the reference's does: it differs
         from the peer's for certain, as the peer has other keys there. But a peer with *no* keys there
         might hold exactly the rest, and would take the two as equal: then nothing is left out.
         """
+        bound, lower, upper, theirs = differing
         length_bytes = len(self.message.raw)
         self._write_skip()
         if by_asking:
@@ -324,17 +349,27 @@ class _Answer:
         self.message.add(bound, Mode.IDS, self.index.ids(lower, upper))
         self.work += (upper - lower) / IDS_PER_WORK
 
-    def _split(self, bound: Bound, lower: int, upper: int) -> None:
-        """16 ranges of equal size, the first ones larger by one key where it does not divide."""
+    def split_newest(self, lower: int, upper: int) -> None:
+        """Up to the end: 15 ranges and in place of the 16th again 15, until it has fewer than 32 keys."""
+        while upper - lower >= 2 * BUCKETS:
+            lower = self._split(END, lower, upper, buckets=BUCKETS - 1)
+        self.message.add(END, Mode.FINGERPRINT, self.index.fingerprint(lower, upper))
+
+    def _split(self, bound: Bound, lower: int, upper: int, buckets: int = BUCKETS) -> int:
+        """The first `buckets` of 16 ranges of equal size; where the next begins.
+
+        The first ones are larger by one key where it does not divide, as the reference's.
+        """
         size, larger = divmod(upper - lower, BUCKETS)
-        for bucket in range(BUCKETS):
+        for bucket in range(buckets):
             stop = lower + size + (bucket < larger)
             end = bound
             if stop < upper:
                 end = Bound.between(self.index.key_at(stop - 1), self.index.key_at(stop))
             self.message.add(end, Mode.FINGERPRINT, self.index.fingerprint(lower, stop))
             lower = stop
-        self.work += BUCKETS
+        self.work += buckets
+        return lower
 
     def _cover_rest(self, lower: int) -> None:
         """Rule 1: the frame is full."""
