@@ -165,6 +165,18 @@ def test_key_lists_at_their_limit(alpha: Identity, purpose: str, maximum: int) -
     assert reason_of(replace(body, **{purpose: keys}), alpha) == "malformed"
 
 
+def test_roots_and_revocations_at_their_limit(alpha: Identity) -> None:
+    roots = sorted((SigningKey.generate() for _ in range(9)), key=lambda key: key.verify_key.raw)
+    body = body_of(alpha.card)
+    eight = replace(body, roots=tuple(key.verify_key for key in roots[:8]), threshold=8)
+    assert len(decode_card(sign_card(eight, roots[:8])).signatures) == 8
+    nine = replace(body, roots=tuple(key.verify_key for key in roots))
+    assert reason_of(nine, alpha) == "malformed"
+    revoked = tuple(Revocation(KeyId(bytes(15) + bytes([number])), NOW, 1, 1, 3) for number in range(65))
+    assert len(decode_card(sign_card(replace(body, revoked=revoked[:64]), alpha.roots)).body.revoked) == 64
+    assert reason_of(replace(body, revoked=revoked), alpha) == "malformed"
+
+
 def test_names_at_their_limit(alpha: Identity) -> None:
     body = body_of(alpha.card)
     for name in ("x", "é" * 128, "日本 CERT (テスト) — Zürich"):

@@ -302,6 +302,18 @@ def test_two_envelopes_for_one_audience_share_no_mark_key_or_nonce(alpha: Identi
     assert one.body != other.body
 
 
+def test_p17_content_and_keys_do_not_stand_in_what_is_printed(alpha: Identity, bravo: Identity) -> None:
+    plain = request([bravo.card], b"do not print this")
+    sealed = seal(alpha, plain)
+    result = verified(sealed.wire, alpha)
+    shown = [plain, sealed, result, open_envelope(bravo, result, alpha.card), alpha, bravo.card]
+    for text in map(repr, shown):
+        assert "do not print" not in text
+        assert len(text) < 5000, "no bulk in a log line"
+        for key in (alpha.operational.sign, alpha.operational.kem, alpha.operational.tls, *alpha.roots):
+            assert repr(key.secret().reveal())[2:40] not in text
+
+
 def test_four_threads_seal_and_verify_at_once(alpha: Identity, bravo: Identity, charlie: Identity) -> None:
     def publish(number: int) -> bool:
         payload = number.to_bytes(4, "big") * 500

@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pshare.envelope.card_format import (
     DOMAIN_CARD,
@@ -68,8 +68,8 @@ CHECK_CHARACTERS = 4
 class Card(CardBody):
     """A believed card: the newest version, with every version before it in `raw` (a `.p2pcard` file)."""
 
-    raw: bytes
-    version_raw: bytes
+    raw: bytes = field(repr=False)
+    version_raw: bytes = field(repr=False)
     body_digest: bytes
 
     def verify_key(self, key_id: KeyId, at: int) -> VerifyKey | None:
@@ -96,8 +96,8 @@ class ForkProof:
 
     partner_id: PartnerId
     version: int
-    known: bytes
-    other: bytes
+    known: bytes = field(repr=False)
+    other: bytes = field(repr=False)
 
 
 class CardFork(PeerError):

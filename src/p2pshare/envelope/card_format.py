@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from p2pshare.envelope.agreement import KEM_PUBLIC_BYTES, X25519_PUBLIC_BYTES, HintPublicKey, KemPublicKey
@@ -99,7 +99,7 @@ class CardBody:
     sign_keys: tuple[OperationalKey[VerifyKey], ...]
     kem_keys: tuple[OperationalKey[KemPublicKey], ...]
     hint_keys: tuple[OperationalKey[HintPublicKey], ...]
-    tls_certificates: tuple[bytes, ...]
+    tls_certificates: tuple[bytes, ...] = field(repr=False)
     name: str
     urls: tuple[str, ...]
     revoked: tuple[Revocation, ...]
@@ -118,10 +118,10 @@ class DecodedCard:
     """One version with the right shape, and nothing more: its signatures are not verified."""
 
     body: CardBody
-    body_raw: bytes
+    body_raw: bytes = field(repr=False)
     body_digest: bytes
-    signatures: tuple[tuple[KeyId, bytes], ...]
-    raw: bytes
+    signatures: tuple[tuple[KeyId, bytes], ...] = field(repr=False)
+    raw: bytes = field(repr=False)
 
 
 def partner_id_of(roots: Sequence[VerifyKey], threshold: int) -> PartnerId:

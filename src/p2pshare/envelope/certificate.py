@@ -26,7 +26,7 @@ CLOCK_TOLERANCE = timedelta(days=1)  # a partner's clock may be behind ours when
 class TlsKey:
     """A P-384 key and its certificate (DER)."""
 
-    certificate: bytes
+    certificate: bytes = field(repr=False)
     _private: Secret = field(compare=False)
 
     @classmethod

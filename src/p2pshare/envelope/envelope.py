@@ -15,7 +15,7 @@ Signatures are outside the id: whoever makes a second valid signature does not m
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from p2pshare.envelope.agreement import HINT_BYTES, HPKE_TAG_BYTES, KEM_ENCAPSULATION_BYTES
@@ -76,13 +76,13 @@ class DecodedEnvelope:
     """An envelope of the right shape. UNbelieved: anybody can have written it."""
 
     core: Core
-    core_raw: bytes
-    wraps: bytes
-    body: bytes
-    signatures: bytes
-    digests: bytes
+    core_raw: bytes = field(repr=False)
+    wraps: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    signatures: bytes = field(repr=False)
+    digests: bytes = field(repr=False)
     envelope_id: EnvelopeId
-    wire: bytes
+    wire: bytes = field(repr=False)
 
     @property
     def size(self) -> int:

@@ -8,7 +8,7 @@ Proofs about cards are `card.ForkProof`.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.encoding import Reader, pack, refusal
@@ -28,10 +28,10 @@ class Statement:
     """What an author signed, without its bulk: the header and the digests of wraps and body."""
 
     core: Core
-    core_raw: bytes
-    wraps_digest: bytes
-    body_digest: bytes
-    signatures: bytes
+    core_raw: bytes = field(repr=False)
+    wraps_digest: bytes = field(repr=False)
+    body_digest: bytes = field(repr=False)
+    signatures: bytes = field(repr=False)
 
     @property
     def digests(self) -> bytes:

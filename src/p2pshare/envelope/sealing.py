@@ -17,7 +17,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -70,7 +70,7 @@ class Recipient:
 class SealRequest:
     """What to seal, for whom, and where it stands in the author's own chain. `created` is unix seconds."""
 
-    payload: bytes
+    payload: bytes = field(repr=False)
     recipients: Sequence[Recipient]
     incarnation: int
     sequence: int
@@ -87,14 +87,14 @@ class SealedEnvelope:
 
     envelope_id: EnvelopeId
     core: Core
-    wire: bytes
+    wire: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedPayload:
     """What only recipients get. `recipient_sequence` shows a gap when an envelope for us was withheld."""
 
-    payload: bytes
+    payload: bytes = field(repr=False)
     recipient_sequence: int
 
 

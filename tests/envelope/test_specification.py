@@ -1,0 +1,66 @@
+"""The specifications cannot drift: every refusal, domain and limit of the code stands in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from p2pshare import limits
+
+
+@pytest.fixture(scope="module")
+def specification(repository: Path) -> str:
+    pages = [repository / "docs" / name for name in ("envelope.md", "card.md")]
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+
+
+@pytest.fixture(scope="module")
+def sources(repository: Path) -> str:
+    folder = repository / "src" / "p2pshare" / "envelope"
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
+
+
+def test_every_reason_of_a_refusal_is_specified(specification: str, sources: str) -> None:
+    reasons = set(re.findall(r'refusal\(\s*"([a-z-]+)"', sources))
+    assert {"malformed", "commitment-mismatch", "card-threshold"} <= reasons, "the search itself works"
+    assert sorted(reason for reason in reasons if f"`{reason}`" not in specification) == []
+
+
+def test_every_domain_label_and_magic_is_specified(specification: str, sources: str) -> None:
+    names = set(re.findall(r'b"(p2pshare/v1/[a-z-]+)', sources)) | set(re.findall(r'b"(p2p[a-z])"', sources))
+    assert len(names) > 12
+    assert sorted(name for name in names if f'"{name}' not in specification) == []
+
+
+def test_the_limits_are_those_of_the_code(specification: str) -> None:
+    """Each limit with the words the pages use for it; another implementation reads only the pages."""
+    stated = {
+        "16,777,216 bytes": limits.ENVELOPE_BYTES_MAX == 16_777_216,
+        "| core | 4,096 bytes |": limits.CORE_BYTES_MAX == 4096,
+        "| slots | 1,024 |": limits.SLOTS_MAX == 1024,
+        "| all frames of an envelope, inflated | 64 MiB |": limits.INFLATED_BYTES_MAX == 64 << 20,
+        "| zstd window | 8 MiB |": limits.ZSTD_WINDOW_BYTES_MAX == 8 << 20,
+        "| frames | 4,096 |": limits.PAYLOAD_FRAMES_MAX == 4096,
+        "| objects in a frame | 1,024 |": limits.FRAME_OBJECTS_MAX == 1024,
+        "1: 1 day, 2: 7, 3: 30, 4: 90, 5: 365, 6: 730 days": {
+            number: days * 86_400 for number, days in enumerate((1, 7, 30, 90, 365, 730), 1)
+        }
+        == limits.TTL_SECONDS_BY_CLASS,
+        "created more than 86,400 s ahead; more than 600 s ahead": (
+            limits.FUTURE_REFUSE_SECONDS,
+            limits.FUTURE_DEFER_SECONDS,
+        )
+        == (86_400, 600),
+        "at most 128 KiB": limits.CARD_BYTES_MAX == 128 << 10,
+        "at most 4 MiB and 256 versions": (limits.CARD_CHAIN_BYTES_MAX, limits.CARD_CHAIN_LENGTH_MAX)
+        == (4 << 20, 256),
+        "at most 400 days": limits.CARD_LIFE_SECONDS_MAX == 400 * 86_400,
+        "1 to 8 public keys": limits.ROOT_KEYS_MAX == 8,
+        "str of 1 to 256 bytes": limits.CARD_NAME_BYTES_MAX == 256,
+        "0 to 8 str of at most 512 bytes": (limits.CARD_URLS_MAX, limits.CARD_URL_BYTES_MAX) == (8, 512),
+        "0 to 64 of": limits.CARD_REVOCATIONS_MAX == 64,
+    }
+    assert [words for words in stated if words not in specification] == []
+    assert [words for words, holds in stated.items() if not holds] == []
