@@ -56,7 +56,7 @@ class FirstHopsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeHeld:
-    """An envelope was committed; told in order of `lsn`. `bearer` is who handed it over, None for our own.
+    """An envelope was committed; told in order of `lsn`. `bearer` is who handed it over, None where not known.
 
     `direct_to` are the peers we must hand it to ourselves; None for a relayed envelope, () for another's.
     """
@@ -65,6 +65,7 @@ class EnvelopeHeld:
     item: AnnounceItem
     author: PartnerId
     bearer: PartnerId | None = None
+    is_own: bool = False
     direct_to: tuple[PartnerId, ...] | None = None
 
 

@@ -55,16 +55,16 @@ class Spreading:
             return
         board.index.add(shard_of(item), key_of(item.created, item.envelope_id))
         one = FeedItem(event.lsn, item, set(announcers))
-        if event.bearer is None:
+        if event.is_own:
             if len(board.first_hops) < FIRST_HOPS_MAX:
                 board.first_hops[item.envelope_id] = shard_of(item)
             one.held_by.update(self._push_first(item))
-        elif event.bearer != event.author or event.bearer not in announcers:
-            one.held_by.add(event.bearer)
-        else:
+        elif event.bearer == event.author and event.bearer in announcers:
             one.held_by.discard(event.bearer)  # rule 4: the author waits for a word from us
+        elif event.bearer is not None:
+            one.held_by.add(event.bearer)
         board.feed.append(one)
-        delay = 0.0 if event.bearer is None else self._coalesce_seconds()
+        delay = 0.0 if event.is_own else self._coalesce_seconds()
         for link in board.carriers(item.circle):
             if link.is_open and link.peer not in one.held_by:
                 link.announce_at = min(link.announce_at, board.now + delay)

@@ -1,0 +1,98 @@
+"""Dialling: the connections to partners, and the engine's requests performed over them.
+
+One client a partner, made when it is first needed and closed when the partner leaves, changes its address or
+its certificates. A card may name several addresses: after a failure the next one is tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import PartnerId
+from p2pshare.peering.client import PeerAddress, PeerClient
+from p2pshare.peering.interface import DialLimits
+from p2pshare.peering.tls import TlsGate
+from p2pshare.policy.roster import Roster, RosterEntry
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Line:
+    """How one partner is reached: its addresses, and the client of the one in use."""
+
+    addresses: tuple[PeerAddress, ...]
+    place: int = 0
+    client: PeerClient | None = None
+
+
+class Lines:
+    """All partners we are linked with, pinned at the gate. From one event loop."""
+
+    def __init__(self, gate: TlsGate, limits: DialLimits) -> None:
+        self._gate = gate
+        self._limits = limits
+        self._lines: dict[PartnerId, Line] = {}
+        self._pinned: dict[PartnerId, tuple[bytes, ...]] = {}
+
+    async def follow(self, roster: Roster) -> None:
+        """Pins, unpins and re-addresses partners as the roster says; who left is out from here on."""
+        links = {entry.partner_id: entry for entry in roster.links()}
+        for peer in [peer for peer in self._pinned if peer not in links]:
+            self._gate.remove(peer)
+            del self._pinned[peer]
+        for peer, entry in links.items():
+            self._pin(peer, entry.card.tls_certificates)
+        leaving = []
+        for peer in [*self._lines, *links]:
+            addresses = _addresses(links[peer]) if peer in links else ()
+            line = self._lines.get(peer)
+            if line is not None and line.addresses != addresses:
+                leaving.append(self._lines.pop(peer))
+            if addresses and peer not in self._lines:
+                self._lines[peer] = Line(addresses)
+        await asyncio.gather(*(line.client.close() for line in leaving if line.client is not None))
+
+    def _pin(self, peer: PartnerId, certificates: tuple[bytes, ...]) -> None:
+        if self._pinned.get(peer) == certificates:
+            return
+        try:
+            self._gate.add(peer, certificates)
+        except PeerError as error:
+            self._gate.remove(peer)
+            self._pinned.pop(peer, None)
+            log.error("the TLS certificate of %s cannot be used: %s", peer.short, error.reason)
+            return
+        self._pinned[peer] = certificates
+
+    def client(self, peer: PartnerId) -> PeerClient:
+        """The client of this partner. Raises PeerError when it has no address that can be dialled."""
+        line = self._lines.get(peer)
+        if line is None:
+            raise PeerError("no address to dial", reason="no-address")
+        if line.client is None:
+            line.client = PeerClient(self._gate, line.addresses[line.place], self._limits)
+        return line.client
+
+    async def note_failure(self, peer: PartnerId) -> None:
+        """The address in use did not answer: the next one is tried, where there is one."""
+        line = self._lines.get(peer)
+        if line is None or len(line.addresses) < 2:
+            return
+        line.place = (line.place + 1) % len(line.addresses)
+        client, line.client = line.client, None
+        if client is not None:
+            await client.close()
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        lines, self._lines = self._lines, {}
+        await asyncio.gather(*(line.client.close() for line in lines.values() if line.client is not None))
+
+
+def _addresses(entry: RosterEntry) -> tuple[PeerAddress, ...]:
+    card = entry.card
+    return tuple(PeerAddress(card.partner_id, url, card.tls_certificates) for url in card.urls)

@@ -1,0 +1,368 @@
+"""The driver: performs what the engine asks, on the real clock and network, and tells it what came of it.
+
+It holds no rule of its own. What it keeps in order:
+
+1. The engine is only ever called in the event loop, one event at a time; nothing it asks for is performed
+   before the event is over.
+2. Nothing blocks the loop: writing, and with it all cryptography of intake, is in the writer thread; reading
+   is in a small pool, through the store's read-only connections.
+3. A push is answered after COMMIT; a full disk is answered 507 and never acknowledged.
+4. A partner that was removed is unpinned before anything else happens, its requests are cancelled.
+5. The end: no new requests, what waits is committed, connections are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import logging
+import random
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+from p2pshare.daemon.clock import Clock
+from p2pshare.daemon.dialling import Lines
+from p2pshare.daemon.intake_queue import IntakeQueue, Writer
+from p2pshare.errors import NotFoundError, PeerError, StoreError
+from p2pshare.gossip import actions, events
+from p2pshare.gossip.actions import Action
+from p2pshare.gossip.board import EngineSettings
+from p2pshare.gossip.engine import Engine
+from p2pshare.gossip.messages import (
+    Announce,
+    AnnounceAnswer,
+    Hello,
+    HelloAnswer,
+    IdsPage,
+    IdsRequest,
+    PutAnswer,
+)
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.limits import (
+    DISK_FULL_PAUSE_SECONDS,
+    EXCHANGES_NOTED_SECONDS,
+    SWEEP_SECONDS,
+)
+from p2pshare.node import Node
+from p2pshare.peering.client import Gone
+from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
+from p2pshare.peering.interface import DialLimits
+from p2pshare.peering.tls import TlsGate
+from p2pshare.policy.roster import Roster
+from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.service.overview import LinkState
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+READER_THREADS = 2
+EVENTS_AT_ONCE = 64  # then the loop may do something else
+STOPPING_PAUSE_SECONDS = 5.0
+
+
+class Driver:
+    """One daemon's life of gossip; what `peering.server` asks, it answers (`peering.interface.PeerExchange`).
+
+    `writer` runs functions in the writer thread. `start` once, then the methods in any order, `stop` once;
+    all from one event loop.
+    """
+
+    def __init__(self, node: Node, writer: Writer, *, seed: int | None = None) -> None:
+        self.gate = TlsGate(node.identity.operational.tls)
+        self.roster = Roster(node.identity.partner_id)
+        self._node = node
+        self._writer = writer
+        self._exchange = Exchange(node)
+        self._random = random.Random(seed)  # noqa: S311 jitter and the choice of peers, no secret
+        self._now = Clock()
+        self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
+        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
+        self._intake = IntakeQueue(
+            self._exchange,
+            writer,
+            now=self._now,
+            tell=self._tell_outcome,
+            tell_failure=self._tell_failure,
+        )
+        self._engine: Engine | None = None
+        self._tickets = itertools.count()
+        self._replies: dict[int, Hello | AnnounceAnswer | IdsPage | Exception] = {}
+        self._requests: dict[int, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._loaded_circles: set[CircleId] = set()
+        self._exchanged: dict[PartnerId, int] = {}
+        self._roster_lock = asyncio.Lock()
+        self._is_stopping = False
+        self._intake_task: asyncio.Task[None] | None = None
+
+    # --- life ---
+
+    async def start(self) -> None:
+        """A new epoch, the index from the store, the partners; then it dials them. Raises StoreError."""
+        beginning = await self._writer(self._exchange.begin)
+        self._engine = Engine(
+            epoch=beginning.epoch,
+            last_lsn=beginning.last_lsn,
+            card_version=beginning.card_version,
+            random=self._random,
+            settings=EngineSettings(reconcile_seconds=self._node.config.gossip.reconcile_seconds),
+        )
+        self._intake_task = asyncio.create_task(self._intake.run())
+        await self.reload_roster()
+        self._give(beginning.first_hops)
+        self._spawn(self._every(SWEEP_SECONDS, self._sweep))
+        self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
+
+    async def stop(self) -> None:
+        """Ends what is under way: requests are cancelled, bodies that came are committed, connections closed."""
+        self._is_stopping = True
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = [*self._requests.values(), *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._intake.close()
+        if self._intake_task is not None:
+            await self._intake_task
+        await self._lines.close()
+        await self._note_exchanges()
+        self._readers.shutdown()
+
+    def wake(self) -> None:
+        """Something was published here: look for it in the arrival log."""
+        self._intake.look_for_news()
+
+    async def reload_roster(self) -> None:
+        """Partners were added, removed, or changed their cards. Who was removed is out when this returns."""
+        async with self._roster_lock:
+            roster = await self._read(self._exchange.roster)
+            await self._lines.follow(roster)
+            links = links_of(roster)
+            circles = {circle for link in links for circle in link.circles} - self._loaded_circles
+            for loaded in await self._read(self._exchange.keys, circles):
+                self._give(loaded)
+            self._loaded_circles |= circles
+            self.roster = roster
+            self._give(events.LinksConfigured(links))
+
+    def peer_states(self) -> dict[PartnerId, LinkState]:
+        """The state word and the backlog of each link."""
+        states: dict[PartnerId, LinkState] = {}
+        for entry in self.roster.links():
+            state = self._engine.state(entry.partner_id) if self._engine is not None else None
+            if self._engine is not None and state is not None:
+                states[entry.partner_id] = LinkState(state.value, self._engine.backlog(entry.partner_id))
+        return states
+
+    # --- the engine ---
+
+    def _give(self, event: events.Event) -> None:
+        """One event in, its actions performed, the timer set anew."""
+        if self._engine is None or self._is_stopping:
+            return
+        for action in self._engine.handle(event, self._now()):
+            self._perform(action)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        assert self._engine is not None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wakeup = self._engine.next_wakeup()
+        if wakeup is not None:
+            delay = max(0.0, wakeup - self._now())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._give, events.Tick())
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case actions.Reply():
+                self._replies[action.ticket] = action.message
+            case actions.ReplyBusy():
+                self._replies[action.ticket] = PeerBusy(action.retry_after_seconds)
+            case actions.ReplyRefused():
+                self._replies[action.ticket] = NotFoundError("no link to this partner")
+            case actions.ReadOutbox():
+                self._spawn(self._read_outbox(action))
+            case actions.Acknowledge():
+                self._spawn(self._write(self._exchange.acknowledge, action.peer, action.ids))
+            case actions.Note():
+                log.info("partner %s: %s", action.peer.short, action.reason)
+            case actions.Abandon():
+                if action.request in self._requests:
+                    self._requests.pop(action.request).cancel()
+            case _:
+                task = asyncio.create_task(self._request(action))
+                self._requests[action.request] = task
+                task.add_done_callback(functools.partial(self._forget, action.request))
+
+    def _forget(self, number: int, _: asyncio.Task[None]) -> None:
+        self._requests.pop(number, None)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: function(*arguments))
+
+    async def _write(self, function: Callable[..., object], *arguments: object) -> None:
+        """In the writer thread; what fails here is done again at a later occasion."""
+        try:
+            await self._writer(function, *arguments)
+        except StoreError as error:
+            log.error("the store could not note an exchange: %s", error.reason)
+
+    async def _read_outbox(self, action: actions.ReadOutbox) -> None:
+        ids: tuple[EnvelopeId, ...] = ()
+        with contextlib.suppress(StoreError):
+            ids = await self._writer(self._exchange.outbox, action.peer, action.limit)
+        self._give(events.OutboxRead(action.peer, ids))
+
+    # --- our requests ---
+
+    async def _request(self, action: actions.Request) -> None:
+        """Performs one request; exactly one end is told, unless it was abandoned."""
+        self._give(await self._end_of(action))
+
+    async def _end_of(self, action: actions.Request) -> events.Event:
+        number = action.request
+        try:
+            message = await self._ask(action)
+        except PeerBusy as busy:
+            return events.Busy(number, busy.retry_after_seconds)
+        except PeerFull:
+            return events.Busy(number, DISK_FULL_PAUSE_SECONDS)
+        except PeerUnreachable as error:
+            log.debug("partner %s: %s", action.peer.short, error.reason)
+            await self._lines.note_failure(action.peer)
+            return events.Failed(number, error.reason)
+        except PeerError as error:
+            return events.Declined(number, error.reason)
+        except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one request
+            place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
+            log.error("a request failed: %s\n%s", type(error).__name__, place)
+            return events.Failed(number, "internal")
+        self._note_exchange(action.peer)
+        return events.Answered(number, message)
+
+    async def _ask(self, action: actions.Request) -> Hello | AnnounceAnswer | PutAnswer | IdsPage | None:
+        client = self._lines.client(action.peer)
+        match action:
+            case actions.SendHello():
+                return await client.hello(action.message)
+            case actions.SendAnnounce():
+                return await client.announce(action.message)
+            case actions.SendIdsRequest():
+                return await client.ids_page(action.message)
+            case actions.SendPut():
+                wire = await self._read(self._exchange.wire, action.peer, action.envelope_id)
+                return None if wire is None else await client.put(action.envelope_id, wire)
+            case actions.SendGet():
+                await self._fetch(action)
+            case actions.FetchCard():
+                raw = await client.card()
+                if await self._writer(self._exchange.apply_card, action.peer, raw, int(time.time())):
+                    log.info("partner %s has a newer card", action.peer.short)
+                    await self.reload_roster()
+        return None
+
+    async def _fetch(self, action: actions.SendGet) -> None:
+        """Each body goes to intake as soon as it is whole; its verdict is told from there."""
+        bodies = self._lines.client(action.peer).get(action.ids)
+        async with contextlib.aclosing(cast(Any, bodies)):
+            async for one in bodies:
+                if isinstance(one, Gone):
+                    self._give(events.BodyGone(action.request, one.envelope_id))
+                    continue
+                envelope_id, wire = one
+                self._give(events.BodyArrived(action.request, envelope_id))
+                await self._intake.put(Body(action.peer, envelope_id, wire))
+
+    # --- intake ---
+
+    async def _tell_outcome(self, outcome: Outcome) -> None:
+        for number, event in enumerate((*outcome.held, *outcome.judged)):
+            self._give(event)
+            if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+
+    def _tell_failure(self, body: Body, error: StoreError) -> None:
+        self._give(events.BodyUnjudged(body.bearer, body.envelope_id))
+
+    # --- a peer asks (peering.interface.PeerExchange) ---
+
+    async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer:
+        return cast(
+            Hello, await self._question(peer, lambda ticket: events.HelloHeard(peer, ticket, message))
+        )
+
+    async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer:
+        answer = await self._question(peer, lambda ticket: events.AnnounceHeard(peer, ticket, message))
+        return cast(AnnounceAnswer, answer)
+
+    async def ids_page(self, peer: PartnerId, message: IdsRequest) -> IdsPage:
+        return cast(
+            IdsPage, await self._question(peer, lambda ticket: events.IdsAsked(peer, ticket, message))
+        )
+
+    async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
+        """Answers after COMMIT; DiskFull becomes 507 at the door."""
+        self._note_exchange(peer)
+        self._give(events.PutHeard(peer, envelope_id))
+        done = await self._intake.put(Body(peer, envelope_id, wire))
+        judged = await done
+        return PutAnswer(judged.verdict, judged.reason)
+
+    async def get(
+        self, peer: PartnerId, ids: Sequence[EnvelopeId]
+    ) -> AsyncIterator[tuple[EnvelopeId, bytes | None]]:
+        """One body at a time: the door stops asking when its response is full."""
+        self._note_exchange(peer)
+        self._give(events.Heard(peer))
+        for envelope_id in ids:
+            yield envelope_id, await self._read(self._exchange.wire, peer, envelope_id)
+
+    async def card(self, peer: PartnerId) -> bytes:
+        self._note_exchange(peer)
+        self._give(events.Heard(peer))
+        return self._node.identity.card.raw
+
+    async def _question(self, peer: PartnerId, event_of: Callable[[int], events.Event]) -> Any:
+        """The engine's reply to an inbound question; it comes within the same event."""
+        if self._engine is None or self._is_stopping:
+            raise PeerBusy(STOPPING_PAUSE_SECONDS)
+        self._note_exchange(peer)
+        ticket = next(self._tickets)
+        self._give(event_of(ticket))
+        reply = self._replies.pop(ticket)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    # --- from time to time ---
+
+    def _note_exchange(self, peer: PartnerId) -> None:
+        self._exchanged[peer] = int(time.time())
+
+    async def _note_exchanges(self) -> None:
+        exchanged, self._exchanged = self._exchanged, {}
+        if exchanged:
+            await self._write(self._exchange.note_exchanges, exchanged)
+
+    async def _sweep(self) -> None:
+        self._intake.sweep()
+
+    async def _every(self, seconds: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await work()
+            await asyncio.sleep(seconds)
