@@ -12,7 +12,7 @@ what it does not look at stays in the frame. Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -161,21 +161,14 @@ class _FrameReader:
             self._extraction.refusals.add("frame-too-many-objects", count=len(decoded))
             return
         slow = [position for position, fields in enumerate(decoded) if fields.type not in _FAST_TYPES]
-        faults: dict[int, str] = {}
-        if slow:
-            raws = _decode_raws(frame_json)
-            for position in slow:
-                reason = self._check_fully(bytes(raws[position]))
-                if reason:
-                    faults[position] = reason
-        keep = self._extraction.objects.append
-        for position, fields in enumerate(decoded):
-            try:
-                if position in faults:
-                    raise _Refuse(faults[position])
-                keep(self._facts(position, fields))
-            except _Refuse as refuse:
-                self._extraction.refusals.add(str(refuse))
+        if not slow:
+            self._keep(decoded)
+            return
+        parts: list[_Fields | _CommonFields | str] = [*decoded]
+        raws = _decode_raws(frame_json)
+        for position in slow:
+            parts[position] = self._check_fully(bytes(raws[position])) or decoded[position]
+        self._keep(parts)
 
     def read_apart(self, frame_json: bytes) -> None:
         """The slow way, when at least one object could not be decoded: one object at a time."""
@@ -196,21 +189,45 @@ class _FrameReader:
         if len(raws) > FRAME_OBJECTS_MAX:
             refusals.add("frame-too-many-objects", count=len(raws))
             return
-        reasons: dict[int, str] = {}
-        for position, raw in enumerate(raws):
+        parts: list[_Fields | _CommonFields | str] = []
+        for raw in raws:
             piece = bytes(raw)
             number = piece[1:-1]
             if faults and piece[:1] == b'"' and number.isdigit() and int(number) in faults:
-                reasons[position] = faults[int(number)].reason
+                parts.append(faults[int(number)].reason)
             else:
-                reasons[position] = self._check_fully(piece)
-        for position, raw in enumerate(raws):
+                parts.append(self._decode_apart(piece))
+        self._keep(parts)
+
+    def _keep(self, parts: Iterable[_Fields | _CommonFields | str]) -> None:
+        """Keeps what was decoded, in its place, and counts the reasons that stand where something was not."""
+        keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
+        for position, part in enumerate(parts):
+            if isinstance(part, str):
+                refuse(part)
+                continue
             try:
-                if reasons[position]:
-                    raise _Refuse(reasons[position])
-                self._extraction.objects.append(self._facts(position, _fields_of(bytes(raw))))
-            except _Refuse as refuse:
-                refusals.add(str(refuse))
+                keep(self._facts(position, part))
+            except _Refuse as refused:
+                refuse(str(refused))
+
+    def _decode_apart(self, piece: bytes) -> _Fields | _CommonFields | str:
+        """One object decoded, or the reason why not. What a neighbour did must not change the answer: so the same
+        types are checked as far, and as fully, as when the whole frame is decoded at once."""
+        try:
+            fields = _decode_object(piece)
+        except _UNREADABLE:
+            fields = None
+        if fields is not None and fields.type in _FAST_TYPES:
+            return fields
+        reason = self._check_fully(piece)
+        if reason or fields is not None:
+            return reason or fields or "wrong-type"
+        try:
+            common = _decode_common(piece)
+        except _UNREADABLE:
+            return "wrong-type"
+        return "wrong-type" if common.type in _FAST_TYPES else common
 
     def _check_fully(self, piece: bytes) -> str:
         """The reason to refuse an object, or ""; a marking definition's meaning is remembered."""
@@ -309,21 +326,6 @@ class _FrameReader:
         if len(kept) < len(distinct):
             self._extraction.notes.add("label-dropped", count=len(distinct) - len(kept))
         return kept
-
-
-def _fields_of(piece: bytes) -> _Fields | _CommonFields:
-    """An object decoded by itself. Refused when a property the path needs is of the wrong kind."""
-    try:
-        return _decode_object(piece)
-    except _UNREADABLE:
-        pass
-    try:
-        common = _decode_common(piece)
-    except _UNREADABLE:
-        raise _Refuse("wrong-type") from None
-    if common.type in _FAST_TYPES:
-        raise _Refuse("wrong-type")
-    return common
 
 
 def _check_relationship(fields: _Fields) -> None:

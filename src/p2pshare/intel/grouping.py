@@ -40,66 +40,70 @@ def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None
 
     Refusal reasons: no-marking, unknown-marking, two-markings, not-referenced (a definition nobody names).
     """
-    everything = list(objects)
-    definitions: dict[str, Meaning] = {
-        one.object_id: meaning_of(one.definition) for one in everything if one.definition is not None
-    }
     grouping = Grouping()
-    members: dict[Tlp, list[BundleObject]] = {}
-    companions: dict[str, BundleObject] = {}
-    levels: dict[str, Tlp] = {}
-    waiting: list[BundleObject] = []
-    for one in everything:
-        if one.type in (DEFINITION, IDENTITY):
-            companions[one.object_id] = one
-        if one.type == DEFINITION:
-            waiting.append(one)
-            continue
-        found = effective(one.marking_refs, one.granular_refs, definitions)
-        if isinstance(found, MarkingProblem):
-            if found.reason != "no-marking" or (default is None and one.type != IDENTITY):
-                grouping.refusals.add(found.reason, one.object_id)
-                continue
-            if default is None:  # an unmarked identity goes where it is named, or nowhere
-                waiting.append(one)
-                continue
-            found = found.at_least
-        level = found.tlp if default is None else max(found.tlp, default)
-        members.setdefault(level, []).append(one)
-        if one.type == IDENTITY:
-            levels[one.object_id] = max(level, levels.get(one.object_id, level))
-    if default is not None and members.get(default) is None and waiting:
-        members.setdefault(default, [])
-    _fill(grouping, members, companions, levels, waiting, default)
+    sorted_ = _sort(list(objects), default, grouping.refusals)
+    placed: set[int] = set()
+    for level in sorted(sorted_.members):
+        own = sorted_.members[level]
+        own_ids = {one.object_id for one in own}
+        along = [
+            companion
+            for companion in _named_by(own, sorted_.companions)
+            if sorted_.levels.get(companion.object_id, level) <= level and companion.object_id not in own_ids
+        ]
+        group = MarkingGroup(level, along + own)
+        group.repeats = sum(id(one) in placed for one in along)
+        placed.update(id(one) for one in group.objects)
+        grouping.groups.append(group)
+    left = [one for one in sorted_.waiting if id(one) not in placed]
+    if left and default is not None:  # nobody names them, but the person gave a marking for what has none
+        if not grouping.groups:
+            grouping.groups.append(MarkingGroup(default))
+        grouping.groups[0].objects[:0] = left
+    else:
+        for one in left:
+            grouping.refusals.add("not-referenced" if one.type == DEFINITION else "no-marking", one.object_id)
     return grouping
 
 
-def _fill(
-    grouping: Grouping,
-    members: dict[Tlp, list[BundleObject]],
-    companions: dict[str, BundleObject],
-    levels: dict[str, Tlp],
-    waiting: list[BundleObject],
-    default: Tlp | None,
-) -> None:
-    placed: set[int] = set()
-    for level in sorted(members):
-        own = members[level]
-        along = [
-            companion
-            for companion in _named_by(own, companions)
-            if levels.get(companion.object_id, level) <= level and companion not in own
-        ]
-        if level == default:
-            along += [one for one in waiting if one not in along]
-        group = MarkingGroup(level, along + own)
-        group.repeats = sum(id(one) in placed for one in group.objects)
-        placed.update(id(one) for one in group.objects)
-        if group.objects:
-            grouping.groups.append(group)
-    for one in waiting:
-        if id(one) not in placed:
-            grouping.refusals.add("not-referenced" if one.type == DEFINITION else "no-marking", one.object_id)
+@dataclass
+class _Sorted:
+    """Objects by level; what may travel along, by id; the level of those of them that have one; and what has no
+    marking of its own and waits to be named by something that has."""
+
+    members: dict[Tlp, list[BundleObject]] = field(default_factory=dict)
+    companions: dict[str, BundleObject] = field(default_factory=dict)
+    levels: dict[str, Tlp] = field(default_factory=dict)
+    waiting: list[BundleObject] = field(default_factory=list)
+
+
+def _sort(objects: list[BundleObject], default: Tlp | None, refusals: Refusals) -> _Sorted:
+    definitions: dict[str, Meaning] = {
+        one.object_id: meaning_of(one.definition) for one in objects if one.definition is not None
+    }
+    result = _Sorted()
+    for one in objects:
+        if one.type == DEFINITION:
+            result.companions[one.object_id] = one
+            result.waiting.append(one)
+            continue
+        found = effective(one.marking_refs, one.granular_refs, definitions)
+        is_unmarked = isinstance(found, MarkingProblem) and found.reason == "no-marking"
+        if is_unmarked and default is None and one.type == IDENTITY and not one.granular_refs:
+            result.companions[one.object_id] = one
+            result.waiting.append(one)
+            continue
+        if isinstance(found, MarkingProblem):
+            if not is_unmarked or default is None:
+                refusals.add(found.reason, one.object_id)
+                continue
+            found = found.at_least
+        level = found.tlp if default is None else max(found.tlp, default)
+        result.members.setdefault(level, []).append(one)
+        if one.type == IDENTITY:
+            result.companions[one.object_id] = one
+            result.levels[one.object_id] = max(level, result.levels.get(one.object_id, level))
+    return result
 
 
 def _named_by(objects: Iterable[BundleObject], companions: dict[str, BundleObject]) -> list[BundleObject]:

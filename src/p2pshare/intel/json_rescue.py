@@ -14,14 +14,14 @@ from p2pshare.intel.json_text import Fault, parse_object
 from p2pshare.limits import JSON_DEPTH_MAX, OBJECT_BYTES_MAX
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]|-?(?:NaN|Infinity)|[^"\[\]{}NI-]++|[NI-]', re.DOTALL)
-TOKENS_MAX = (
-    8_000_000  # a real file of 64 MiB has fewer than three million; a hostile one would take a minute
-)
+TOKENS_MAX = 4_000_000  # a real file of 64 MiB has fewer; a hostile one would take a minute
 
 
 def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
     """`raw` with each faulty object replaced by `"n"`, and n to its fault. Raises AuthorError too-deep when the
     depth is not inside an object of a list, or the text has more than TOKENS_MAX tokens."""
+    if raw.count(b"[") + raw.count(b"{") > TOKENS_MAX:
+        raise _too_deep()
     level = 1 if raw.lstrip()[:1] == b"[" else 2  # brackets open around an object of the list
     kept: list[bytes] = []
     faults: dict[int, Fault] = {}
@@ -37,7 +37,7 @@ def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
             deepest = max(deepest, depth)
         elif token in (b"]", b"}"):
             depth -= 1
-            if depth == level and (has_constant or deepest - level > JSON_DEPTH_MAX - level):
+            if depth == level and (has_constant or deepest > JSON_DEPTH_MAX):
                 kept += [raw[end:start], b'"%d"' % len(faults)]
                 end = match.end()
                 faults[len(faults)] = _fault(raw[start:end], deepest)
@@ -46,13 +46,17 @@ def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
         if tokens > TOKENS_MAX:
             break
     if tokens > TOKENS_MAX or not faults:
-        raise AuthorError(
-            f"the JSON nests deeper than {JSON_DEPTH_MAX}, or has numbers that are none",
-            hint="no STIX needs that",
-            reason="too-deep",
-        )
+        raise _too_deep()
     kept.append(raw[end:])
     return b"".join(kept), faults
+
+
+def _too_deep() -> AuthorError:
+    return AuthorError(
+        f"the JSON nests deeper than {JSON_DEPTH_MAX}, or has numbers that are none",
+        hint="no STIX needs that",
+        reason="too-deep",
+    )
 
 
 def _fault(piece: bytes, deepest: int) -> Fault:

@@ -24,6 +24,9 @@ _ALL_BUT_STRUCTURE = bytes(sorted(set(range(256)) - set(b'"[]{}')))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
 _CHUNK_BYTES = MIB
+BRACKETS_MAX = (
+    4_000_000  # a real file of 64 MiB has fewer than one million; more of them is an attack on time
+)
 _POSITION = re.compile(r"\(byte (\d+)\)")
 _OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -59,7 +62,7 @@ def without_bom(raw: bytes) -> bytes:
 
 
 def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
-    """Whether arrays and objects in `raw` nest at most `depth_max` deep. For text that is not JSON the answer
+    """Whether arrays and objects in `raw` nest at most `depth_max` deep (and are not too many). For text that is not JSON the answer
     holds up to the place where a parser stops."""
     backslashes = raw.count(b"\\")
     if backslashes * 16 > len(raw):  # hostile density: replacing costs the same however many there are
@@ -71,7 +74,7 @@ def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
     structure = raw.translate(_STEPS, _ALL_BUT_STRUCTURE).replace(b'""', b"")
     if b'"' in structure:
         structure = _outside_strings(structure)
-    return max(accumulate(array("b", structure)), default=0) <= depth_max
+    return len(structure) <= BRACKETS_MAX and max(accumulate(array("b", structure)), default=0) <= depth_max
 
 
 def _outside_strings(structure: bytes) -> bytes:

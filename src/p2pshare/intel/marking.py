@@ -121,7 +121,11 @@ STATEMENT = Statement()
 Meaning = Tlp | Pap | Statement | None
 """What one marking definition says; None: not understood."""
 
-KNOWN: dict[str, Meaning] = {**TLP_IDS, **PAP_IDS}
+STATEMENT_IDS: dict[str, Statement] = {
+    # MITRE ATT&CK's copyright: copied into many bundles whose authors left the definition out
+    "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168": STATEMENT,
+}
+KNOWN: dict[str, Meaning] = {**TLP_IDS, **PAP_IDS, **STATEMENT_IDS}
 
 
 @dataclass(frozen=True)

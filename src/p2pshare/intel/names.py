@@ -39,7 +39,8 @@ def is_plain_domain(text: str) -> bool:
     return (
         _DOMAIN_SHAPE.fullmatch(text) is not None
         and len(text) <= LABEL_CHARACTERS_MAX  # so no label is longer
-        and text[-1] >= "a"  # a letter: so the last label is not a number
+        and text[-1] >= "a"  # a letter ...
+        and ".0x" not in text  # ... and not of a hexadecimal number: so the last label is not a number
         and text[-2] != "."
         and "xn--" not in text
     )

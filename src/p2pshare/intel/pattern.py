@@ -59,7 +59,10 @@ PATHS: dict[str, str] = {
         if quote or "-" not in key  # section 9.7: a key with a hyphen must be quoted
     },
 }
-_FAST_PATHS = {f"[{path}{sign}": type_ for path, type_ in PATHS.items() for sign in (" = ", "=")}
+NUMBERS = frozenset({"asn"})  # compared with a number, not with a string
+_FAST_PATHS = {
+    f"[{path}{sign}": type_ for path, type_ in PATHS.items() for sign in (" = ", "=") if type_ not in NUMBERS
+}
 SUBSET_TYPES = frozenset({"ipv4", "ipv6", ENDPOINT})
 
 _TOKEN = re.compile(
@@ -163,7 +166,7 @@ class _Reader:
         if kind not in ("string", "number") and text not in ("true", "false"):
             raise _Opaque
         self._advance()
-        if type_ is None or (kind == "number") != (type_ == "asn"):
+        if type_ is None or (kind == "number") != (type_ in NUMBERS):
             return
         if len(self._found) >= PATTERN_OBSERVABLES_MAX:
             raise _Opaque
