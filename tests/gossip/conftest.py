@@ -36,7 +36,9 @@ def envelope(number: int) -> EnvelopeId:
     return EnvelopeId(hashlib.sha256(b"envelope%d" % number).digest())
 
 
-def item_of(number: int, *, created: int = int(START), circle: CircleId = MAIN, size: int = 1_000, ttl_class: int = 4) -> AnnounceItem:
+def item_of(
+    number: int, *, created: int = int(START), circle: CircleId = MAIN, size: int = 1_000, ttl_class: int = 4
+) -> AnnounceItem:
     return AnnounceItem(envelope(number), created, ttl_class, circle, size)
 
 
@@ -74,7 +76,9 @@ class Network:
         self.seed = seed
         self.now = START
         self.nodes: dict[PartnerId, Node] = {}
-        self.settings = EngineSettings(reconcile_seconds=reconcile_seconds, reconcile_seconds_max=8 * reconcile_seconds)
+        self.settings = EngineSettings(
+            reconcile_seconds=reconcile_seconds, reconcile_seconds_max=8 * reconcile_seconds
+        )
         self.loss = 0.0
         self.duplication = 0.0
         self.cut: set[frozenset[PartnerId]] = set()
@@ -95,7 +99,14 @@ class Network:
             self.nodes[partner(number)] = Node(partner(number), {})
         return list(self.nodes.values())
 
-    def link(self, left: Node, right: Node, *, circles: frozenset[CircleId] = frozenset({MAIN}), dialable: tuple[bool, bool] = (True, True)) -> None:
+    def link(
+        self,
+        left: Node,
+        right: Node,
+        *,
+        circles: frozenset[CircleId] = frozenset({MAIN}),
+        dialable: tuple[bool, bool] = (True, True),
+    ) -> None:
         """`dialable`: whether left can be dialled, whether right can."""
         left.links[right.peer] = events.LinkConfig(right.peer, circles, dialable[1])
         right.links[left.peer] = events.LinkConfig(left.peer, circles, dialable[0])
@@ -125,7 +136,9 @@ class Network:
             shards: dict[Shard, list[bytes]] = {}
             for record in node.store.values():
                 if record.direct_to is None:
-                    shards.setdefault(Shard(record.item.circle, record.item.ttl_class), []).append(key_of(record.item.created, record.item.envelope_id))
+                    shards.setdefault(Shard(record.item.circle, record.item.ttl_class), []).append(
+                        key_of(record.item.created, record.item.envelope_id)
+                    )
             for shard, keys in sorted(shards.items()):
                 self.give(node, events.KeysLoaded(shard, tuple(sorted(keys))))
             self.give(node, events.FirstHopsLoaded(tuple(node.first_hops.values())))
@@ -145,7 +158,9 @@ class Network:
         if node.engine is not None:
             self.give(node, events.EnvelopeHeld(record.lsn, item, node.peer, None, True, direct_to))
 
-    def _commit(self, node: Node, item: AnnounceItem, author: PartnerId, direct_to: tuple[PartnerId, ...] | None) -> Record:
+    def _commit(
+        self, node: Node, item: AnnounceItem, author: PartnerId, direct_to: tuple[PartnerId, ...] | None
+    ) -> Record:
         record = Record(len(node.store) + 1, item, author, direct_to)
         node.store[item.envelope_id] = record
         return record
@@ -224,14 +239,29 @@ class Network:
     def _send(self, node: Node, life: int, action: actions.Request) -> None:
         other = self.nodes[action.peer]
         is_lost = self.random.random() < self.loss
-        back = lambda event, seconds=0.0: self.later(seconds or self.delay(), lambda: self._end(node, life, action.request, event))  # noqa: E731
+        back = lambda event, seconds=0.0: self.later(
+            seconds or self.delay(), lambda: self._end(node, life, action.request, event)
+        )  # noqa: E731
 
         def arrive() -> None:
-            if is_lost or frozenset({node.peer, other.peer}) in self.cut or other.engine is None or not node.links.get(other.peer, events.LinkConfig(other.peer, frozenset(), False)).is_dialable or node.peer not in other.links:
+            if (
+                is_lost
+                or frozenset({node.peer, other.peer}) in self.cut
+                or other.engine is None
+                or not node.links.get(
+                    other.peer, events.LinkConfig(other.peer, frozenset(), False)
+                ).is_dialable
+                or node.peer not in other.links
+            ):
                 back(events.Failed(action.request, "timeout"), TIMEOUT_SECONDS if is_lost else 0.0)
                 return
             if self.random.random() < self.loss:  # it arrives, and the answer is lost
-                self._answer(other, node, action, lambda event: back(events.Failed(action.request, "timeout"), TIMEOUT_SECONDS))
+                self._answer(
+                    other,
+                    node,
+                    action,
+                    lambda event: back(events.Failed(action.request, "timeout"), TIMEOUT_SECONDS),
+                )
                 return
             self._answer(other, node, action, back)
             if self.random.random() < self.duplication:
@@ -239,7 +269,9 @@ class Network:
 
         self.later(self.delay(), arrive)
 
-    def _answer(self, other: Node, node: Node, action: actions.Request, back: Callable[[events.Event], None]) -> None:
+    def _answer(
+        self, other: Node, node: Node, action: actions.Request, back: Callable[[events.Event], None]
+    ) -> None:
         ticket = next(self._numbers)
         match action:
             case actions.SendHello():
@@ -253,7 +285,9 @@ class Network:
                 self.give(other, events.IdsAsked(node.peer, ticket, action.message))
             case actions.SendPut():
                 record = node.store[action.envelope_id]
-                self._receive(other, node.peer, record, lambda answer: back(events.Answered(action.request, answer)))
+                self._receive(
+                    other, node.peer, record, lambda answer: back(events.Answered(action.request, answer))
+                )
             case actions.SendGet():
                 self.give(other, events.Heard(node.peer))
                 self._serve(other, node, action, back)
@@ -272,11 +306,17 @@ class Network:
 
         self._tickets[ticket] = reply
 
-    def _serve(self, other: Node, node: Node, action: actions.SendGet, back: Callable[[events.Event], None]) -> None:
+    def _serve(
+        self, other: Node, node: Node, action: actions.SendGet, back: Callable[[events.Event], None]
+    ) -> None:
         life = node.lives
         for envelope_id in action.ids:
             record = other.store.get(envelope_id)
-            if record is None or record.direct_to is not None or record.item.circle not in other.links[node.peer].circles:
+            if (
+                record is None
+                or record.direct_to is not None
+                or record.item.circle not in other.links[node.peer].circles
+            ):
                 back(events.BodyGone(action.request, envelope_id))
                 continue
 
@@ -288,7 +328,15 @@ class Network:
             self.later(self.delay(), come)
         self.later(0.1, lambda: back(events.Answered(action.request)))
 
-    def _receive(self, node: Node, bearer: PartnerId, record: Record, answer: Callable[[PutAnswer], None], *, is_put: bool = True) -> None:
+    def _receive(
+        self,
+        node: Node,
+        bearer: PartnerId,
+        record: Record,
+        answer: Callable[[PutAnswer], None],
+        *,
+        is_put: bool = True,
+    ) -> None:
         """A body goes to intake; the verdict comes after a while, unless the node crashes."""
         life = node.lives
         self.bodies_sent += 1
@@ -297,7 +345,9 @@ class Network:
             self.give(node, events.PutHeard(bearer, record.item.envelope_id))
         self.later(0.005, lambda: self._judge(node, life, bearer, record, answer))
 
-    def _judge(self, node: Node, life: int, bearer: PartnerId, record: Record, answer: Callable[[PutAnswer], None]) -> None:
+    def _judge(
+        self, node: Node, life: int, bearer: PartnerId, record: Record, answer: Callable[[PutAnswer], None]
+    ) -> None:
         if node.lives != life or node.engine is None:
             return
         envelope_id = record.item.envelope_id
@@ -314,7 +364,9 @@ class Network:
         else:
             direct_to = None if record.direct_to is None else ()
             mine = self._commit(node, record.item, record.author, direct_to)
-            self.give(node, events.EnvelopeHeld(mine.lsn, record.item, record.author, bearer, False, direct_to))
+            self.give(
+                node, events.EnvelopeHeld(mine.lsn, record.item, record.author, bearer, False, direct_to)
+            )
         self.give(node, events.BodyJudged(bearer, envelope_id, verdict, reason))
         answer(PutAnswer(verdict, reason))
 
@@ -350,12 +402,26 @@ class Network:
 class Dialogue:
     """One engine and a test that plays its driver and its peers: `tell` an event, `expect` an action."""
 
-    def __init__(self, peers: int = 1, *, circles: frozenset[CircleId] = frozenset({MAIN}), is_dialable: bool = True, seed: int = 1, settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self,
+        peers: int = 1,
+        *,
+        circles: frozenset[CircleId] = frozenset({MAIN}),
+        is_dialable: bool = True,
+        seed: int = 1,
+        settings: EngineSettings | None = None,
+    ) -> None:
         self.now = START
         self.peers = [partner(number + 1) for number in range(peers)]
-        self.engine = Engine(epoch=Epoch(bytes(16)), last_lsn=0, card_version=1, random=random.Random(seed), settings=settings)
+        self.engine = Engine(
+            epoch=Epoch(bytes(16)), last_lsn=0, card_version=1, random=random.Random(seed), settings=settings
+        )
         self.waiting: list[actions.Action] = []
-        self.tell(events.LinksConfigured(tuple(events.LinkConfig(peer, circles, is_dialable) for peer in self.peers)))
+        self.tell(
+            events.LinksConfigured(
+                tuple(events.LinkConfig(peer, circles, is_dialable) for peer in self.peers)
+            )
+        )
 
     def tell(self, event: events.Event, *, after: float = 0.0) -> list[actions.Action]:
         self.now += after

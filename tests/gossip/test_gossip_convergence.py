@@ -71,7 +71,9 @@ def test_faults_delay_and_never_lose(network: Any, seed: int, data: st.DataObjec
         node = nodes[data.draw(st.integers(0, count - 1))]
         match step:
             case "publish":
-                published.append(item(1_000 * (number + 1), size=data.draw(st.sampled_from([500, 70_000, 2_000_000]))))
+                published.append(
+                    item(1_000 * (number + 1), size=data.draw(st.sampled_from([500, 70_000, 2_000_000])))
+                )
                 made.publish(node, published[-1])
             case "burst":
                 for inside in range(40):
@@ -92,7 +94,9 @@ def test_faults_delay_and_never_lose(network: Any, seed: int, data: st.DataObjec
     made.cut.clear()
     made.start(*(node for node in nodes if node.engine is None))
     ids = [one.envelope_id for one in published]
-    assert made.run_until(lambda: made.holds(*ids), 600), f"{[len(node.store) for node in nodes]} of {len(ids)}"
+    assert made.run_until(lambda: made.holds(*ids), 600), (
+        f"{[len(node.store) for node in nodes]} of {len(ids)}"
+    )
     made.run(120)
     assert made.leaks == []
     assert all(node.first_hops == {} for node in nodes)

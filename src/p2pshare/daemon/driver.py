@@ -285,13 +285,17 @@ class Driver:
                     self._give(events.BodyGone(action.request, one.envelope_id))
                     continue
                 envelope_id, wire = one
+                await (
+                    self._intake.room()
+                )  # nothing may come between the next two lines: each arrival is judged
                 self._give(events.BodyArrived(action.request, envelope_id))
-                await self._intake.put(Body(action.peer, envelope_id, wire))
+                self._intake.put(Body(action.peer, envelope_id, wire))
 
     # --- intake ---
 
     async def _tell_outcome(self, outcome: Outcome) -> None:
-        for number, event in enumerate((*outcome.held, *outcome.judged)):
+        told: tuple[events.Event, ...] = (*outcome.held, *outcome.judged)
+        for number, event in enumerate(told):
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -318,9 +322,9 @@ class Driver:
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """Answers after COMMIT; DiskFull becomes 507 at the door."""
         self._note_exchange(peer)
+        await self._intake.room()
         self._give(events.PutHeard(peer, envelope_id))
-        done = await self._intake.put(Body(peer, envelope_id, wire))
-        judged = await done
+        judged = await self._intake.put(Body(peer, envelope_id, wire))
         return PutAnswer(judged.verdict, judged.reason)
 
     async def get(

@@ -54,10 +54,13 @@ class IntakeQueue:
         self._room = asyncio.Event()
         self._room.set()
 
-    async def put(self, body: Body) -> asyncio.Future[BodyJudged]:
-        """Waits for room; the future is the verdict, once it was told. It fails with StoreError."""
+    async def room(self) -> None:
+        """Returns when there is room for one more body."""
         while not self._room.is_set():
             await self._room.wait()
+
+    def put(self, body: Body) -> asyncio.Future[BodyJudged]:
+        """The future is the verdict, once it was told. It fails with StoreError."""
         done: asyncio.Future[BodyJudged] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
         self._waiting.append((body, done))

@@ -1,0 +1,243 @@
+"""Whole nodes in one process: real keys, real TLS on loopback, real SQLite; only the command line is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from whole_nodes import befriend, send
+
+from p2pshare.daemon.driver import Driver
+from p2pshare.errors import DiskFull
+from p2pshare.identifiers import EnvelopeId
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import detect
+from p2pshare.node import Node, close_node, open_node
+from p2pshare.peering.server import PeerServer
+from p2pshare.service.founding import found_home
+from p2pshare.service.partners import remove_partner
+
+PATIENCE_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Partner:
+    """A node, its driver and its door; `start` and `stop` as often as a test likes."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.home, self.port = folder / name, free_port()
+        now = int(time.time())
+        found_home(
+            self.home, name=name, url=f"https://127.0.0.1:{self.port}", listen="", passphrase=None, now=now
+        )
+        path = self.home / "config.toml"
+        path.write_text(path.read_text().replace("reconcile_seconds = 60", "reconcile_seconds = 1"))
+        self.pool = ThreadPoolExecutor(1)
+        self.node: Node = self.pool.submit(open_node, self.home).result()
+        self.driver: Driver | None = None
+        self.server: PeerServer | None = None
+
+    async def write(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(
+            self.pool, lambda: function(*arguments, **named)
+        )
+
+    async def start(self) -> None:
+        self.driver = Driver(self.node, self.write, seed=1)
+        self.server = PeerServer(self.driver, self.driver.gate)
+        await self.driver.start()
+        await self.server.start("127.0.0.1", self.port)
+
+    async def stop(self) -> None:
+        if self.server is not None and self.driver is not None:
+            await self.server.stop()
+            await self.driver.stop()
+        self.server = self.driver = None
+
+    async def end(self) -> None:
+        await self.stop()
+        await self.write(close_node, self.node)
+        self.pool.shutdown()
+
+    async def publish(self, *values: str, to: list[str], tlp: Tlp = Tlp.GREEN) -> list[EnvelopeId]:
+        report = await self.write(send, self.node, list(values), to=to, tlp=tlp, now=int(time.time()))
+        assert report.envelopes
+        if self.driver is not None:
+            self.driver.wake()
+        return list(report.envelopes)
+
+    def held(self) -> int:
+        return self.node.store.counts().held
+
+    def knows(self, value: str) -> bool:
+        return bool(self.node.store.lookup([detect(value)]))
+
+    def pending(self) -> int:
+        return self.node.store.counts().pending
+
+
+async def eventually(happened: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_SECONDS} s"
+        await asyncio.sleep(0.02)
+
+
+Chain = tuple[Partner, Partner, Partner]
+
+
+@pytest.fixture
+async def chain(tmp_path: Path) -> AsyncIterator[Chain]:
+    """alpha - bravo - charlie; alpha and charlie trust one another without a link. Nobody runs yet."""
+    partners = tuple(Partner(tmp_path, name) for name in ("alpha", "bravo", "charlie"))
+    alpha, bravo, charlie = partners
+    for left, right, has_link in ((alpha, bravo, True), (bravo, charlie, True), (alpha, charlie, False)):
+        for one, other in ((left, right), (right, left)):
+            await one.write(befriend, one.node, other.node, has_link=has_link, now=int(time.time()))
+    yield alpha, bravo, charlie
+    for partner in partners:
+        await partner.end()
+
+
+async def start_all(chain: Chain) -> None:
+    for partner in chain:
+        await partner.start()
+
+
+async def test_two_hops_and_the_relay_reads_nothing(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    await alpha.publish("for-charlie.example", to=["charlie"], tlp=Tlp.AMBER)
+    await eventually(lambda: charlie.knows("for-charlie.example"), "charlie reads it")
+    assert bravo.held() == 1
+    assert not bravo.knows("for-charlie.example")
+    assert bravo.node.store.counts().relayed == 1
+    await eventually(lambda: alpha.pending() == 0, "alpha knows that it left")
+    assert charlie.node.store.counts().refused == {}
+
+
+async def test_a_partner_that_was_down_is_caught_up_through_the_relay(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await alpha.start()
+    await bravo.start()
+    for number in range(20):
+        await alpha.publish(f"while-down-{number}.example", to=["charlie"])
+    await eventually(lambda: bravo.held() == 20, "bravo carries all")
+    await charlie.start()
+    await eventually(lambda: charlie.held() == 20, "charlie has caught up")
+    assert all(charlie.knows(f"while-down-{number}.example") for number in range(20))
+
+
+async def test_published_while_nothing_ran_leaves_at_the_next_start(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await alpha.publish("offline.example", to=["bravo"])
+    assert alpha.pending() == 1
+    await start_all(chain)
+    await eventually(lambda: bravo.knows("offline.example"), "bravo reads it")
+    await eventually(lambda: alpha.pending() == 0, "alpha knows that it left")
+
+
+async def test_a_direct_envelope_waits_for_its_recipient_and_passes_nobody_else(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await alpha.start()
+    await charlie.start()
+    await alpha.publish("red.example", to=["bravo"], tlp=Tlp.RED)
+    assert alpha.pending() == 1
+    await bravo.start()
+    await eventually(lambda: bravo.knows("red.example"), "bravo reads it")
+    await eventually(lambda: alpha.pending() == 0, "alpha knows that it arrived")
+    await bravo.publish("after.example", to=["charlie"])
+    await eventually(lambda: charlie.knows("after.example"), "charlie hears bravo")
+    assert charlie.held() == 1
+
+
+async def test_a_removed_partner_is_out_within_one_request(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    await alpha.publish("before.example", to=["bravo"])
+    await eventually(lambda: bravo.knows("before.example"), "bravo reads it")
+    assert bravo.driver is not None and bravo.server is not None and alpha.driver is not None
+    seen = bravo.server.requests_seen
+    await bravo.write(remove_partner, bravo.node, "alpha")
+    await bravo.driver.reload_roster()
+    bravo.server.drop(alpha.node.identity.partner_id)
+    await alpha.publish("after.example", to=["bravo"])
+    peer = bravo.node.identity.partner_id
+    await eventually(lambda: alpha.driver.peer_states()[peer].state == "waiting", "alpha cannot reach bravo")
+    assert bravo.server.requests_seen <= seen + 1
+    assert not bravo.knows("after.example")
+
+
+async def test_a_partner_added_while_running_is_dialled_and_caught_up(chain: Chain) -> None:
+    alpha, _, charlie = chain
+    await start_all(chain)
+    await alpha.publish("early.example", to=["charlie", "bravo"])
+    for one, other in ((alpha, charlie), (charlie, alpha)):
+        await one.write(befriend, one.node, other.node, now=int(time.time()))
+        assert one.driver is not None
+        await one.driver.reload_roster()
+    states = alpha.driver.peer_states  # type: ignore[union-attr]
+    await eventually(
+        lambda: states()[charlie.node.identity.partner_id].state == "connected", "they are linked"
+    )
+    await alpha.publish("direct.example", to=["charlie"], tlp=Tlp.RED)
+    await eventually(
+        lambda: charlie.knows("direct.example") and charlie.knows("early.example"), "charlie has both"
+    )
+
+
+async def test_a_full_disk_acknowledges_nothing_and_catches_up_later(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo, _ = chain
+    monkeypatch.setattr("p2pshare.gossip.fetching.NO_ROOM_PAUSE_SECONDS", 0.5)
+    monkeypatch.setattr("p2pshare.daemon.driver.DISK_FULL_PAUSE_SECONDS", 0.5)
+    await alpha.start()
+    await bravo.start()
+    add, is_full = bravo.node.store.add_envelopes, True
+
+    def add_unless_full(arrivals: Any) -> Any:
+        if is_full and arrivals:
+            raise DiskFull("no room")
+        return add(arrivals)
+
+    monkeypatch.setattr(bravo.node.store, "add_envelopes", add_unless_full)
+    await alpha.publish("no-room-yet.example", to=["bravo"])
+    await asyncio.sleep(0.5)
+    assert (bravo.held(), alpha.pending()) == (0, 1)
+    is_full = False
+    await eventually(lambda: bravo.knows("no-room-yet.example"), "there is room again")
+    await eventually(lambda: alpha.pending() == 0, "alpha knows that it left")
+
+
+async def test_many_small_envelopes_share_requests_and_each_is_stored_once(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    for number in range(150):
+        await alpha.publish(f"burst-{number}.example", to=["charlie", "bravo"])
+    await eventually(lambda: charlie.held() == 150, "charlie has all")
+    account = {one.partner: one for one in bravo.node.store.accounts()}[alpha.node.identity.partner_id]
+    assert account.stored == 150
+    assert account.came_in == account.stored + account.already_held
+    await eventually(lambda: alpha.pending() == 0, "alpha knows that all left")
+
+
+async def test_times_of_exchanges_are_written_down(chain: Chain) -> None:
+    alpha, bravo, _ = chain
+    await alpha.start()
+    await bravo.start()
+    await alpha.publish("spoken.example", to=["bravo"])
+    await eventually(lambda: bravo.held() == 1, "bravo has it")
+    await alpha.stop()
+    assert alpha.node.store.last_exchanges()[bravo.node.identity.partner_id] >= time.time() - 60
