@@ -1,0 +1,39 @@
+"""docs/transport.md cannot drift: its program connects to a real node, its table is the route table."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import subprocess
+import sys
+
+from p2pshare.peering.routes import CARD_PATH, ENVELOPES_PATH, ROUTES
+
+
+async def test_the_documented_program_speaks_with_a_real_node(house, alpha, bravo, repository, tmp_path):
+    page = (repository / "docs" / "transport.md").read_text()
+    program = re.search(r"```python\n(.+?)```", page, re.DOTALL)[1]
+    server, port = await house.serve(bravo)
+    (tmp_path / "bravo.pem").write_text(ssl.DER_cert_to_PEM_cert(bravo.certificate))
+    (tmp_path / "alpha.pem").write_text(ssl.DER_cert_to_PEM_cert(alpha.certificate))
+    pem = ssl.DER_cert_to_PEM_cert(alpha.key.secret().reveal()).replace("CERTIFICATE", "PRIVATE KEY")
+    (tmp_path / "alpha.key").write_text(pem)
+    ran = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", f"HOST, PORT = '127.0.0.1', {port}\n{program}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert ran.stdout == "200 400000 bytes\n", ran.stderr
+    assert server.requests_seen == 1
+
+
+def test_the_documented_routes_are_the_routes(repository):
+    page = (repository / "docs" / "transport.md").read_text()
+    documented = set(re.findall(r"^\| `(GET|POST|PUT) (/v1/[^`]+)`", page, re.MULTILINE))
+    assert documented == {*ROUTES, ("PUT", ENVELOPES_PATH + "{id}")}
+    assert ("GET", CARD_PATH) in documented
