@@ -1,0 +1,238 @@
+"""One life of the daemon, in the foreground: what is started in which order, and ended in the other.
+
+1. the home's lock       one daemon a home, before anything is touched
+2. the node              in the writer thread, which owns the store from here on
+3. the driver            knows the partners, dials them
+4. the door              listens for them
+5. the control socket    last: whoever reaches it reaches a working daemon
+
+SIGTERM and SIGINT end it, SIGHUP reads the config again; a mistake in it is logged and the old one stays.
+Log lines go to stderr: ids in short form, sizes and reason codes, never a value or a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import grp
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from p2pshare.config import CONFIG_NAME, Config, load_config
+from p2pshare.daemon.control import ControlServer, Permitted, Report
+from p2pshare.daemon.control_protocol import Message, socket_path
+from p2pshare.daemon.driver import Driver
+from p2pshare.daemon.home_lock import hold_home
+from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.errors import ConfigError, OperatorError, ShareError
+from p2pshare.limits import MIB
+from p2pshare.node import Node, close_node, note_config, open_node, require_home
+from p2pshare.peering.interface import DoorLimits
+from p2pshare.peering.server import PeerServer
+from p2pshare.service.operations import OPERATIONS
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+LOG_FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
+TIDY_SECONDS = 60.0  # how often refusals are accounted for and the log is moved into the store
+NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
+
+
+def run_daemon(home: Path, log_level: str) -> None:
+    """Runs until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use."""
+    _log_to_stderr(log_level)
+    with hold_home(require_home(home)):
+        asyncio.run(_run(home))
+
+
+def _log_to_stderr(level: str) -> None:
+    """UTC, one line an event; warnings of libraries included."""
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+
+
+async def _run(home: Path) -> None:
+    stop, reload = asyncio.Event(), asyncio.Event()
+    _listen_to_signals(stop, reload)
+    async with AsyncExitStack() as life:
+        writer = Writer(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")))
+        node = await writer(open_node, home)
+        life.push_async_callback(writer, close_node, node)
+        running = Running(node, writer)
+        await running.start(life)
+        _settle_memory()
+        notify("READY=1")
+        log.info("ready")
+        await running.serve(stop, reload)
+        notify("STOPPING=1")
+        log.info("stopping")
+    log.info("stopped")
+
+
+def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
+
+
+def _settle_memory() -> None:
+    """What lives as long as the daemon need not be walked by every garbage collection again."""
+    gc.collect()
+    gc.freeze()
+
+
+class Writer:
+    """Runs functions in the one thread that owns the store's writing side, in the order they were asked for."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+
+    async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments))
+
+
+class Running:
+    """The parts of a running daemon, and what passes between them. All from one event loop."""
+
+    def __init__(self, node: Node, writer: Writer) -> None:
+        self._node = node
+        self._writer = writer
+        self._driver = Driver(node, writer)
+        self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
+
+    async def start(self, life: AsyncExitStack) -> None:
+        """Starts the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
+        await self._driver.start()
+        life.push_async_callback(self._driver.stop)
+        host, port = self._node.config.listen_address
+        chosen = await self._server.start(host, port)
+        life.push_async_callback(self._server.stop)
+        log.info("listening on %s port %d", host, chosen)
+        permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
+        control = ControlServer(socket_path(self._node.home), permitted, self._perform)
+        await control.start()
+        life.push_async_callback(control.stop)
+
+    async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
+        """Until `stop` is set: reloads when asked, pings the watchdog, keeps the accounts and the store tidy."""
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self._reload_when(reload)), tasks.create_task(self._tidy())]
+            period = watchdog_seconds()
+            if period is not None:
+                background.append(tasks.create_task(self._ping(period)))
+            await stop.wait()
+            for task in background:
+                task.cancel()
+        await self._account()
+
+    async def _perform(self, name: str, arguments: Message, report: Report) -> Message:
+        """One operation for the command line, in the writer thread; then whoever must look again is told."""
+        operation = OPERATIONS.get(name)
+        if operation is None:
+            raise OperatorError(
+                f"this daemon does not know '{name}'", hint="command and daemon are of different versions"
+            )
+        await self._account()
+        result = await self._writer(operation.run, self._node, arguments | {"links": self._links()}, report)
+        if operation.changes_roster:
+            await self._follow_roster()
+        if operation.publishes:
+            self._driver.wake()
+        if name == "status":
+            result["door"] = self._door()
+        return result
+
+    def _links(self) -> dict[str, tuple[str, int]]:
+        """What is known of each link, as `service.operations` takes it."""
+        states = self._driver.peer_states()
+        return {peer.text: (link.state, link.backlog) for peer, link in states.items()}
+
+    def _door(self) -> dict[str, Any]:
+        """What the door saw since the start."""
+        return {
+            "requests_seen": self._server.requests_seen,
+            "handshakes_refused": dict(sorted(self._server.tally.handshakes_refused.items())),
+        }
+
+    async def _follow_roster(self) -> None:
+        """Who was removed is unpinned first; then the connections it still has are cut."""
+        before = {entry.partner_id for entry in self._driver.roster.links()}
+        await self._driver.reload_roster()
+        for partner_id in before - {entry.partner_id for entry in self._driver.roster.links()}:
+            self._server.drop(partner_id)
+
+    async def _reload_when(self, reload: asyncio.Event) -> None:
+        while True:
+            await reload.wait()
+            reload.clear()
+            notify_reloading()
+            try:
+                await self._reload()
+            except ShareError as error:
+                log.error("the config was not reloaded: %s", error.message)
+            notify("READY=1")
+
+    async def _reload(self) -> None:
+        """Takes the new config where that is possible while running. Raises ConfigError."""
+        config = load_config(self._node.home / CONFIG_NAME)
+        for name in NEEDS_RESTART:
+            if getattr(config, name) != getattr(self._node.config, name):
+                log.warning("'%s' was changed in the config: it needs a restart", name)
+        self._node = replace(self._node, config=config)
+        await self._writer(note_config, self._node)
+        log.info("config reloaded")
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            await self._account()
+            try:
+                await self._writer(self._node.store.checkpoint)
+            except ShareError as error:
+                log.error("the store was not tidied: %s", error.reason)
+
+    async def _account(self) -> None:
+        """What the door refused goes to the long accounts, partner by partner."""
+        for (partner_id, reason), count in self._server.tally.take_refused().items():
+            try:
+                await self._writer(self._node.store.count_refusals, partner_id, {reason: count})
+            except ShareError as error:
+                log.error("%d refusals (%s) could not be noted: %s", count, reason, error.reason)
+
+    async def _ping(self, period: float) -> None:
+        """Tied to a store round trip: a writer that hangs is a daemon that hangs."""
+        while True:
+            await self._writer(self._node.store.last_lsn)
+            notify("WATCHDOG=1")
+            await asyncio.sleep(period)
+
+
+def _door_limits(config: Config) -> DoorLimits:
+    return DoorLimits(
+        requests_per_second=config.limits.requests_per_second,
+        bytes_per_second=config.limits.mib_per_second * MIB,
+        envelopes_per_second=config.limits.envelopes_per_second,
+    )
+
+
+def _group_id(name: str) -> int | None:
+    """The id of the system group `name`; None for no group. Raises ConfigError."""
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ConfigError(
+            f"control.group: there is no system group '{name}'", hint="`groupadd` it, or leave it empty"
+        ) from None
