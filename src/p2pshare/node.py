@@ -47,9 +47,16 @@ def open_node(home: Path, *, passphrase: Secret | None = None) -> Node:
         free_space_bytes_min=config.free_space_bytes_min,
         cache_bytes=config.store.cache_mib * MIB,
     )
-    store.put_own(identity.partner_id, config.name)
-    store.put_setting(SIEM_TLP_MAX_SETTING, strictest(Exit.SIEM, gate_settings(config)).value)
-    return Node(home, config, identity, store)
+    node = Node(home, config, identity, store)
+    note_config(node)
+    return node
+
+
+def note_config(node: Node) -> None:
+    """Puts into the store what its views must know of the configuration: our name, and the gate's answer."""
+    node.store.put_own(node.identity.partner_id, node.config.name)
+    siem_tlp_max = strictest(Exit.SIEM, gate_settings(node.config))
+    node.store.put_setting(SIEM_TLP_MAX_SETTING, siem_tlp_max.value)
 
 
 def gate_settings(config: Config) -> GateSettings:
