@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import apsw
 
+from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import fetch
@@ -24,9 +24,6 @@ from p2pshare.store.known_versions import KnownVersions, claim_key
 from p2pshare.store.object_keys import Key, encode_object_id
 from p2pshare.store.row_changes import CURRENT, REVOKED, SUPERSEDED, PendingRows
 from p2pshare.store.versions import Kind, Verdict, Version, judge
-
-if TYPE_CHECKING:
-    from p2pshare.intel.extraction import ClaimFacts, ObjectFacts
 
 _KNOWN_OBSERVABLES = """
 SELECT o.value, o.id FROM {keys} k CROSS JOIN observable o ON o.value = k.value AND o.type = ?
@@ -143,8 +140,7 @@ class Chunk:
     def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int = 0) -> int:
         """A claim row for each observable of the object; how many. `tlp` tightens them."""
         author, stored_key = frame.source.author, claim_key(key)
-        claims = fact.claims if len(fact.claims) == 1 else _distinct(fact.claims)
-        for claim in claims:
+        for claim in fact.claims:
             self._claims.add(
                 self._observables[claim.type][claim.value],
                 author,
@@ -159,7 +155,7 @@ class Chunk:
                 claim.valid_from_us,
                 claim.valid_until_us,
             )
-        return len(claims)
+        return len(fact.claims)
 
     def _add_object(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int) -> None:
         self._objects.add(
@@ -171,7 +167,6 @@ class Chunk:
             REVOKED if fact.revoked and status == CURRENT else status,
             tlp,
             fact.modified_us,
-            fact.opaque_pattern,
         )
 
     def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
@@ -209,8 +204,3 @@ class Chunk:
     def _note_fork(self, frame: StoredFrame, fact: ObjectFacts, first: Version) -> None:
         row = (frame.source.author, fact.object_id, fact.modified_us, first.place[0], frame.frame)
         self._connection.execute(_NOTE_FORK, (*row, frame.source.noted_at))
-
-
-def _distinct(claims: Sequence[ClaimFacts]) -> list[ClaimFacts]:
-    """A pattern may name one observable twice; it is still one claim."""
-    return list({(claim.type, claim.value): claim for claim in claims}.values())

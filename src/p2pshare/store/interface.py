@@ -20,15 +20,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from p2pshare.envelope.envelope import Core
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-
-if TYPE_CHECKING:
-    from p2pshare.intel.extraction import ObjectFacts
 
 
 @dataclass(frozen=True)
@@ -298,7 +296,10 @@ class StoreReading(Protocol):
         ...
 
     def opaque_patterns(self, text: str, limit: int) -> list[OpaqueRow]:
-        """Current indicators with opaque patterns that contain `text` (case counts)."""
+        """Current indicators whose patterns give no observables and contain `text` (case counts).
+
+        Reads every such indicator: a search for a person, not for a machine.
+        """
         ...
 
     def counts(self) -> Counts: ...

@@ -106,8 +106,12 @@ def counts(connection: apsw.Connection) -> Counts:
             awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0)
         FROM envelope e WHERE stage = 0""",
     )
-    observables: dict[str, int] = dict(fetch(connection, "SELECT name, count FROM observable_type WHERE count > 0"))
-    refused: dict[str, int] = dict(fetch(connection, "SELECT reason, sum(count) FROM refusal GROUP BY reason"))
+    observables: dict[str, int] = dict(
+        fetch(connection, "SELECT name, count FROM observable_type WHERE count > 0")
+    )
+    refused: dict[str, int] = dict(
+        fetch(connection, "SELECT reason, sum(count) FROM refusal GROUP BY reason")
+    )
     return Counts(held, opened, held - opened, pending, observables, refused)
 
 

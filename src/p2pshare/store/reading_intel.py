@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from itertools import groupby
 
 import apsw
+import msgspec
 
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.marking import Tlp
@@ -154,6 +156,10 @@ def indicator_lines(
             yield lines + "\n"
 
 
+class _Pattern(msgspec.Struct):
+    pattern: str = ""
+
+
 _CLAIM_VERSIONS = """
 SELECT DISTINCT a.partner_id, e.envelope_id, c.modified_us, c.tlp, c.status, c.frame, c.position
 FROM claim c JOIN organisation a ON a.id = c.author
@@ -190,13 +196,25 @@ def object_versions(connection: apsw.Connection, object_id: str) -> list[ObjectV
 def opaque_patterns(connection: apsw.Connection, text: str, limit: int) -> list[OpaqueRow]:
     rows = fetch(
         connection,
-        """SELECT a.partner_id, t.name, o.object_key, o.tlp, o.pattern
-        FROM object o INDEXED BY object_opaque JOIN organisation a ON a.id = o.author
-        JOIN object_type t ON t.id = o.type
-        WHERE o.pattern IS NOT NULL AND o.status < 2 AND instr(o.pattern, ?) > 0 ORDER BY o.id LIMIT ?""",
-        (text, limit),
+        """SELECT a.partner_id, o.object_key, o.tlp, o.frame, o.position
+        FROM object o JOIN organisation a ON a.id = o.author
+        WHERE o.type = (SELECT id FROM object_type WHERE name = ?) AND +o.status < 2 ORDER BY o.frame""",
+        (INDICATOR,),
     )
-    return [
-        OpaqueRow(PartnerId(author), decode_object_id(prefix, key), _TLPS[tlp], pattern)
-        for author, prefix, key, tlp, pattern in rows
-    ]
+    found: list[OpaqueRow] = []
+    for _, of_frame in groupby(rows, key=lambda row: row[3]):
+        contents = Contents(connection)  # one budget a frame: every indicator is looked at
+        for author, key, tlp, frame, position in of_frame:
+            pattern = _pattern_of(contents.raw(frame, position))
+            if text in pattern and len(found) < limit:
+                found.append(
+                    OpaqueRow(PartnerId(author), decode_object_id(INDICATOR, key), _TLPS[tlp], pattern)
+                )
+    return found
+
+
+def _pattern_of(raw: bytes | None) -> str:
+    try:
+        return "" if raw is None else msgspec.json.decode(raw, type=_Pattern).pattern
+    except msgspec.DecodeError:
+        return ""

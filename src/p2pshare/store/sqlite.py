@@ -105,8 +105,7 @@ class SqliteStore:
         if connection is None:
             connection = open_reader(self._path)
             self._local.connection = connection
-            with self._lock:
-                self._readers.append(connection)
+            self._readers.append(connection)
         return connection
 
     @contextmanager

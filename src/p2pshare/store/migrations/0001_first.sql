@@ -216,12 +216,10 @@ CREATE TABLE object (
     position INTEGER NOT NULL,
     status INTEGER NOT NULL,
     tlp INTEGER NOT NULL,
-    modified_us INTEGER,
-    pattern TEXT
+    modified_us INTEGER
 );
 CREATE INDEX object_current ON object (object_key, author) WHERE status < 2;
 CREATE INDEX object_superseded ON object (object_key, author, modified_us) WHERE status = 2;
-CREATE INDEX object_opaque ON object (id) WHERE pattern IS NOT NULL;
 
 CREATE TABLE object_fork (
     author INTEGER NOT NULL REFERENCES organisation (id),

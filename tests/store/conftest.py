@@ -1,0 +1,123 @@
+"""Envelopes with real frames, read by the real extraction, for the tests of the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pshare.envelope.envelope import Core, Mode
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
+from p2pshare.intel.extraction import extract
+from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
+from p2pshare.store.sqlite import SqliteStore, open_store
+
+NOW = 1_800_000_000
+US = 1_000_000
+MAIN = CircleId.of("main")
+OURSELVES = PartnerId(b"o" * 32)
+ALPHA, BRAVO, CHARLIE = (PartnerId(letter * 32) for letter in (b"a", b"b", b"c"))
+
+
+class Material:
+    """Makes what the store takes. Same arguments, same bytes."""
+
+    now = NOW
+    main = MAIN
+    ourselves, alpha, bravo, charlie = OURSELVES, ALPHA, BRAVO, CHARLIE
+
+    @staticmethod
+    def indicator(
+        value: str = "198.51.100.7", *, name: str = "", tlp: Tlp = Tlp.GREEN, **more: Any
+    ) -> dict[str, Any]:
+        """A STIX indicator for one IPv4 address; `name` picks its id."""
+        return {
+            "type": "indicator",
+            "spec_version": "2.1",
+            "id": f"indicator--{uuid.uuid5(uuid.NAMESPACE_URL, name or value)}",
+            "created": "2026-01-01T00:00:00.000Z",
+            "modified": "2026-01-01T00:00:00.000Z",
+            "pattern": f"[ipv4-addr:value = '{value}']",
+            "pattern_type": "stix",
+            "valid_from": "2026-01-01T00:00:00Z",
+            "object_marking_refs": [TLP2_IDS[tlp]],
+        } | more
+
+    @staticmethod
+    def frame(objects: Sequence[dict[str, Any]], floor: Tlp = Tlp.CLEAR) -> NewFrame:
+        text = json.dumps(objects).encode()
+        extraction = extract(text, floor=floor)
+        assert not extraction.refusals.counts, extraction.refusals.counts
+        return NewFrame(compress_frame(text), extraction.objects)
+
+    @classmethod
+    def envelope(
+        cls,
+        *objects: dict[str, Any],
+        author: PartnerId = ALPHA,
+        incarnation: int = 1,
+        sequence: int = 1,
+        bearer: PartnerId | None = BRAVO,
+        mode: Mode = Mode.RELAY,
+        created: int = NOW,
+        ttl_class: int = 4,
+        opened: bool = True,
+        recipient_sequence: int | None = None,
+        received_at: int = NOW,
+        salt: str = "",
+        floor: Tlp = Tlp.CLEAR,
+        **more: Any,
+    ) -> NewEnvelope:
+        core = Core(
+            1, author, KeyId(bytes(16)), incarnation, sequence, bytes(32), MAIN, mode, created, ttl_class,
+            bytes(16), bytes(32), 1, 256,
+        )  # fmt: skip
+        seed = repr((author, incarnation, sequence, created, mode, salt, objects))
+        return NewEnvelope(
+            EnvelopeId(hashlib.sha256(seed.encode()).digest()),
+            core,
+            b"wire of " + seed.encode(),
+            bearer,
+            received_at,
+            Opened((cls.frame(objects, floor),), recipient_sequence) if opened else None,
+            **more,
+        )
+
+
+@pytest.fixture(scope="session")
+def make() -> type[Material]:
+    return Material
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    return tmp_path / "store.sqlite"
+
+
+@pytest.fixture
+def open_at(store_path: Path) -> Iterator[Callable[..., SqliteStore]]:
+    """Opens the test's store (again); whatever is left open is closed at the end."""
+    opened: list[SqliteStore] = []
+
+    def open_it(**options: Any) -> SqliteStore:
+        store = open_store(store_path, **({"free_space_bytes_min": 0} | options))
+        opened.append(store)
+        return store
+
+    yield open_it
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_at: Callable[..., SqliteStore]) -> SqliteStore:
+    store = open_at()
+    store.put_own(OURSELVES, "Ourselves")
+    return store
