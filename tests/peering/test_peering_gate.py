@@ -320,6 +320,7 @@ async def test_dropping_a_partner_cuts_what_it_is_doing_and_keeps_it_out(
     with pytest.raises(PeerUnreachable):
         await client.hello(hello)
     assert server.requests_seen == 1
+    assert server.tally.handshakes_refused == {"unknown-certificate": 1}
 
 
 async def test_a_partner_removed_during_its_handshake_gets_no_further(house, alpha, bravo, open_wire):

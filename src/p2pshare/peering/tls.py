@@ -67,10 +67,9 @@ class TlsGate:
                 raise PeerError(
                     "a TLS certificate is already pinned for another partner", reason="certificate-of-another"
                 )
-        self.remove(partner_id)
+        self.remove(partner_id)  # and the next handshake builds a new context
         self._partners |= dict.fromkeys(pins, partner_id)
         self._certificates |= pins
-        self._newest = None
 
     def remove(self, partner_id: PartnerId) -> None:
         """Forgets the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
