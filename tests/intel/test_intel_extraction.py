@@ -87,10 +87,11 @@ def test_granular_and_unknown_markings_are_taken_as_the_strictest() -> None:
     extraction = run(
         indicator(1, granular_markings=[{"marking_ref": TLP2_IDS[Tlp.AMBER], "selectors": ["pattern"]}]),
         indicator(2, object_marking_refs=[unknown]),
-        indicator(3, object_marking_refs=[TLP2_IDS[Tlp.CLEAR], TLP2_IDS[Tlp.GREEN]]),
+        indicator(3, object_marking_refs=[unknown]),
+        indicator(4, object_marking_refs=[TLP2_IDS[Tlp.CLEAR], TLP2_IDS[Tlp.GREEN]]),
     )
-    assert [one.tlp for one in extraction.objects] == [Tlp.AMBER, Tlp.RED, Tlp.RED]
-    assert extraction.notes.counts == {"unknown-marking": 1, "two-markings": 1}
+    assert [one.tlp for one in extraction.objects] == [Tlp.AMBER, Tlp.RED, Tlp.RED, Tlp.RED]
+    assert extraction.notes.counts == {"unknown-marking": 2, "two-markings": 1}
 
 
 def test_definitions_count_wherever_they_stand_and_in_later_frames() -> None:

@@ -151,8 +151,8 @@ class _FrameReader:
         self._floor = floor
         self._definitions = definitions
         self._instants: dict[str, int] = {}
-        self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], Tlp] = {}
-        self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[str, ...]] = {}
+        self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Tlp, str]] = {}
+        self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str] = set()
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
@@ -251,36 +251,47 @@ class _FrameReader:
                 raise _Refuse("bad-id")
             self._authors.add(author)
         tlp = self._tlp(fields)
+        modified = fields.modified
+        modified_us = self._instant(modified) if modified else None
         claims: tuple[ClaimFacts, ...] = ()
         if type_ in _FAST_TYPES and isinstance(fields, _Fields):
-            self._instant(fields.created)
-            self._instant(fields.modified)
+            if modified_us is None:
+                raise _Refuse("missing-property")
+            if fields.created != modified:
+                self._instant(fields.created)
             if type_ == "indicator":
                 claims = self._claims(fields, tlp)
             else:
                 _check_relationship(fields)
-        modified_us = self._instant(fields.modified) if fields.modified else None
         return ObjectFacts(position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims)
 
     def _claims(self, fields: _Fields, tlp: Tlp) -> tuple[ClaimFacts, ...]:
         if not fields.pattern or not fields.valid_from:
             raise _Refuse("missing-property")
-        valid_from_us = self._instant(fields.valid_from)
-        valid_until_us = self._instant(fields.valid_until) if fields.valid_until else None
+        from_us = self._instant(fields.valid_from)
+        until_us = self._instant(fields.valid_until) if fields.valid_until else None
         if fields.pattern_type != "stix":
             return ()
         pairs = self._observables(fields.pattern)
         if not pairs:
             return ()
         key = (fields.labels, fields.indicator_types)
-        labels = self._labels.get(key)
-        if labels is None:
-            labels = self._labels[key] = self._kept_labels(fields.labels + fields.indicator_types)
-        rest = (fields.confidence, valid_from_us, valid_until_us, labels, fields.revoked, tlp)
+        found = self._labels.get(key)
+        if found is None:
+            found = self._labels[key] = _kept_labels(fields.labels + fields.indicator_types)
+        labels, dropped = found
+        if dropped:
+            self._extraction.notes.add("label-dropped", count=dropped)
+        confidence, revoked = fields.confidence, fields.revoked
         if len(pairs) == 1:
             type_, value = pairs[0]
-            return (ClaimFacts(type_, value, *rest),)
-        return tuple([ClaimFacts(type_, value, *rest) for type_, value in dict.fromkeys(pairs)])
+            return (ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp),)
+        return tuple(
+            [
+                ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp)
+                for type_, value in dict.fromkeys(pairs)
+            ]
+        )
 
     def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
         """(type, canonical value) of what the pattern equals; a value without canonical form is noted."""
@@ -308,24 +319,27 @@ class _FrameReader:
         if fields.granular_markings:
             granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
         key = (fields.object_marking_refs, granular)
-        level = self._levels.get(key)
-        if level is None:
-            found = effective(fields.object_marking_refs, granular, self._definitions)
-            if isinstance(found, MarkingProblem):
-                if found.reason != "no-marking":
-                    self._extraction.notes.add(found.reason, fields.id)
-                found = found.at_least
-            level = self._levels[key] = max(self._floor, found.tlp)
+        found = self._levels.get(key)
+        if found is None:
+            marking = effective(fields.object_marking_refs, granular, self._definitions)
+            problem = ""
+            if isinstance(marking, MarkingProblem):
+                problem = "" if marking.reason == "no-marking" else marking.reason
+                marking = marking.at_least
+            found = self._levels[key] = (max(self._floor, marking.tlp), problem)
+        level, problem = found
+        if problem:
+            self._extraction.notes.add(problem, fields.id)
         return level
 
-    def _kept_labels(self, labels: tuple[str, ...]) -> tuple[str, ...]:
-        distinct = tuple(dict.fromkeys(labels))
-        kept = tuple(
-            label for label in distinct if label and len(label) <= LABEL_CHARACTERS_MAX and is_safe(label)
-        )[:LABELS_MAX]
-        if len(kept) < len(distinct):
-            self._extraction.notes.add("label-dropped", count=len(distinct) - len(kept))
-        return kept
+
+def _kept_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
+    """The labels that may be kept, each once, and how many of the others there were."""
+    distinct = tuple(dict.fromkeys(labels))
+    kept = tuple(
+        label for label in distinct if label and len(label) <= LABEL_CHARACTERS_MAX and is_safe(label)
+    )[:LABELS_MAX]
+    return kept, len(distinct) - len(kept)
 
 
 def _check_relationship(fields: _Fields) -> None:

@@ -265,7 +265,10 @@ def recognise(text: str) -> Recognised:
         raise InvalidValue("empty")
     if not text.isalnum() and any(character.isspace() for character in text):
         raise InvalidValue("not-one-value")
-    if "://" in text:
+    scheme, separator, _ = text.partition("://")
+    if not set(",;|\t").isdisjoint(scheme):  # a row of a table, or several values
+        raise InvalidValue("not-one-value")
+    if separator:
         return Recognised(canonical("url", text))
     return _recognise_word(text)
 
