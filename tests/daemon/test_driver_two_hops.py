@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from whole_nodes import befriend, send
 
 from p2pshare.daemon.driver import Driver
 from p2pshare.errors import DiskFull
@@ -22,6 +21,7 @@ from p2pshare.node import Node, close_node, open_node
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.founding import found_home
 from p2pshare.service.partners import remove_partner
+from whole_nodes import befriend, send
 
 PATIENCE_SECONDS = 20.0
 
@@ -140,7 +140,7 @@ async def test_a_partner_that_was_down_is_caught_up_through_the_relay(chain: Cha
 
 
 async def test_published_while_nothing_ran_leaves_at_the_next_start(chain: Chain) -> None:
-    alpha, bravo, charlie = chain
+    alpha, bravo, _ = chain
     await alpha.publish("offline.example", to=["bravo"])
     assert alpha.pending() == 1
     await start_all(chain)
@@ -163,7 +163,7 @@ async def test_a_direct_envelope_waits_for_its_recipient_and_passes_nobody_else(
 
 
 async def test_a_removed_partner_is_out_within_one_request(chain: Chain) -> None:
-    alpha, bravo, charlie = chain
+    alpha, bravo, _ = chain
     await start_all(chain)
     await alpha.publish("before.example", to=["bravo"])
     await eventually(lambda: bravo.knows("before.example"), "bravo reads it")

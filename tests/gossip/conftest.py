@@ -20,12 +20,13 @@ from p2pshare.gossip import actions, events
 from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.messages import AnnounceItem, PutAnswer, PutVerdict, Shard
+from p2pshare.gossip.messages import AnnounceItem, Hello, PutAnswer, PutVerdict, Shard, ShardRoot
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 
 MAIN = CircleId.of("main")
 START = 1_700_000_000.0
 TIMEOUT_SECONDS = 10.0
+THEIR_EPOCH = Epoch(b"e" * 16)
 
 
 def partner(number: int) -> PartnerId:
@@ -239,9 +240,9 @@ class Network:
     def _send(self, node: Node, life: int, action: actions.Request) -> None:
         other = self.nodes[action.peer]
         is_lost = self.random.random() < self.loss
-        back = lambda event, seconds=0.0: self.later(
-            seconds or self.delay(), lambda: self._end(node, life, action.request, event)
-        )  # noqa: E731
+
+        def back(event: events.Event, seconds: float = 0.0) -> None:
+            self.later(seconds or self.delay(), lambda: self._end(node, life, action.request, event))
 
         def arrive() -> None:
             if (
@@ -419,7 +420,7 @@ class Dialogue:
         self.waiting: list[actions.Action] = []
         self.tell(
             events.LinksConfigured(
-                tuple(events.LinkConfig(peer, circles, is_dialable) for peer in self.peers)
+                tuple(events.LinkConfig(peer, circles, is_dialable, card_version=1) for peer in self.peers)
             )
         )
 
@@ -437,7 +438,7 @@ class Dialogue:
         self.now = end
 
     def expect(self, kind: type[Any]) -> Any:
-        """The next action of this kind; nothing else is skipped silently: `nothing_but` looks at the rest."""
+        """The next action of this kind, whatever else is asked for meanwhile."""
         for action in self.waiting:
             if isinstance(action, kind):
                 self.waiting.remove(action)
@@ -447,13 +448,12 @@ class Dialogue:
     def expect_none(self, kind: type[Any]) -> None:
         assert not [action for action in self.waiting if isinstance(action, kind)], self.waiting
 
-    def open(self, *, shards: tuple[Any, ...] = (), lsn: int = 0, epoch: Epoch = Epoch(b"e" * 16)) -> None:
+    def open(self, *, shards: tuple[ShardRoot, ...] = (), card_version: int = 1) -> None:
         """Every peer answers our hello."""
-        from p2pshare.gossip.messages import Hello
-
         for _ in self.peers:
             hello = self.expect(actions.SendHello)
-            self.tell(events.Answered(hello.request, Hello(epoch, lsn, int(self.now), 1, shards)), after=0.01)
+            answer = Hello(THEIR_EPOCH, 0, int(self.now), card_version, shards)
+            self.tell(events.Answered(hello.request, answer), after=0.01)
 
 
 @pytest.fixture

@@ -1,0 +1,468 @@
+"""Dialogues: one engine, and a test that plays its driver, its store and its partners."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2pshare.gossip import actions, events
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.messages import (
+    Announce,
+    AnnounceAnswer,
+    AnnounceItem,
+    Hello,
+    IdsPage,
+    IdsRequest,
+    PutAnswer,
+    PutVerdict,
+    Shard,
+    ShardRoot,
+)
+from p2pshare.gossip.states import State
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import GHOSTS_PER_LINK_MAX, IDS_PAGE_MAX, KIB, WANT_ENTRIES_PER_PEER_MAX
+
+MAIN = CircleId.of("main")
+NOW = 1_700_000_000
+EPOCH = Epoch(b"e" * 16)
+US = PartnerId(bytes(32))
+DIFFERENT = (ShardRoot(Shard(MAIN, 4), 7, b"r" * 16),)
+
+
+def item(number: int, size: int = 1_000, circle: CircleId = MAIN, created: int = NOW) -> AnnounceItem:
+    return AnnounceItem(EnvelopeId(number.to_bytes(4, "big") * 8), created, 4, circle, size)
+
+
+def announce(
+    peer: PartnerId,
+    *items: AnnounceItem,
+    ticket: int = 1,
+    lsns: tuple[int, int] = (0, 1),
+    epoch: Epoch = EPOCH,
+) -> events.AnnounceHeard:
+    return events.AnnounceHeard(peer, ticket, Announce(epoch, *lsns, items))
+
+
+def held(
+    number: int, lsn: int = 1, bearer: PartnerId | None = None, author: PartnerId = US
+) -> events.EnvelopeHeld:
+    return events.EnvelopeHeld(lsn, item(number), author, bearer, is_own=bearer is None)
+
+
+def test_how_an_envelope_passes_through_a_relay(dialogue: Any) -> None:
+    """The protocol in one dialogue: announce, get, intake, and only then announced on, to the other partner."""
+    talk = dialogue(peers=2)
+    talk.open()
+    one, two = talk.peers
+    talk.tell(announce(one, item(1)))
+    assert talk.expect(actions.Reply).message == AnnounceAnswer(1, ())
+    get = talk.expect(actions.SendGet)
+    assert (get.peer, get.ids) == (one, (item(1).envelope_id,))
+    talk.tell(events.BodyArrived(get.request, item(1).envelope_id), after=0.02)
+    talk.tell(events.Answered(get.request))
+    talk.sleep(1)
+    talk.expect_none(actions.SendAnnounce)  # received is not held
+    talk.tell(held(1, bearer=one, author=PartnerId(b"a" * 32)))
+    talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.HELD))
+    talk.sleep(1)
+    told = talk.expect(actions.SendAnnounce)
+    assert (told.peer, told.message.items) == (two, (item(1),))
+    talk.expect_none(actions.SendAnnounce)  # not to whom it came from
+    talk.expect_none(actions.SendPut)  # a relay never pushes
+
+
+def test_the_author_pushes_what_is_small_and_announces_what_is_large(dialogue: Any) -> None:
+    for size, kind, other in (
+        (64 * KIB, actions.SendPut, actions.SendAnnounce),
+        (64 * KIB + 1, actions.SendAnnounce, actions.SendPut),
+    ):
+        talk = dialogue()
+        talk.open()
+        talk.tell(events.EnvelopeHeld(1, item(1, size=size), US, None, is_own=True))
+        talk.expect(kind)
+        talk.expect_none(other)
+
+
+def test_the_author_pushes_to_eight_and_announces_to_the_rest(dialogue: Any) -> None:
+    talk = dialogue(peers=11)
+    talk.open()
+    talk.tell(held(1))
+    pushed = {talk.expect(actions.SendPut).peer for _ in range(8)}
+    told = {talk.expect(actions.SendAnnounce).peer for _ in range(3)}
+    assert pushed | told == set(talk.peers)
+    talk.expect_none(actions.SendPut)
+
+
+def test_an_acknowledged_push_is_noted_and_a_refused_one_is_not(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    talk.tell(held(1))
+    put = talk.expect(actions.SendPut)
+    talk.tell(events.Answered(put.request, PutAnswer(PutVerdict.HELD)))
+    assert talk.expect(actions.Acknowledge).ids == (item(1).envelope_id,)
+    talk.tell(held(2, lsn=2))
+    put = talk.expect(actions.SendPut)
+    talk.tell(events.Answered(put.request, PutAnswer(PutVerdict.REFUSED, "author-unknown")))
+    talk.expect_none(actions.Acknowledge)
+
+
+def test_who_fetched_from_the_author_announces_it_back_as_the_acknowledgement(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    author = talk.peers[0]
+    talk.tell(announce(author, item(1)))
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.BodyArrived(get.request, item(1).envelope_id))
+    talk.tell(held(1, bearer=author, author=author))
+    talk.sleep(1)
+    assert talk.expect(actions.SendAnnounce).peer == author
+    other = dialogue()
+    other.open()
+    other.tell(events.EnvelopeHeld(1, item(1, size=100_000), US, None, is_own=True))
+    other.tell(announce(other.peers[0], item(1, size=100_000)))
+    assert other.expect(actions.Acknowledge).ids == (item(1).envelope_id,)
+
+
+def test_exactly_one_fetch_is_in_flight_for_an_id_and_the_next_announcer_follows_a_slow_one(
+    dialogue: Any,
+) -> None:
+    talk = dialogue(peers=2)
+    talk.open()
+    one, two = talk.peers
+    talk.tell(announce(one, item(1)))
+    talk.tell(announce(two, item(1)))
+    first = talk.expect(actions.SendGet)
+    talk.expect_none(actions.SendGet)
+    talk.sleep(0.2)
+    talk.expect_none(actions.SendGet)
+    talk.sleep(0.2)
+    second = talk.expect(actions.SendGet)
+    assert {first.peer, second.peer} == {one, two}
+    assert talk.expect(actions.Abandon).request == first.request
+
+
+def test_a_slow_sole_announcer_is_waited_for_and_not_blamed(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    talk.tell(announce(talk.peers[0], item(1)))
+    talk.expect(actions.SendGet)
+    talk.sleep(50)
+    talk.expect_none(actions.Abandon)
+    talk.expect_none(actions.SendGet)
+    assert talk.engine.faults(talk.peers[0]) == {}
+
+
+def test_a_peer_that_fails_is_tried_with_growing_pauses_and_at_once_when_it_speaks(dialogue: Any) -> None:
+    talk = dialogue()
+    pauses = []
+    for _ in range(12):
+        hello = talk.expect(actions.SendHello)
+        talk.tell(events.Failed(hello.request, "unreachable"))
+        began = talk.now
+        while not any(isinstance(action, actions.SendHello) for action in talk.waiting):
+            talk.now = talk.engine.next_wakeup()
+            talk.tell(events.Tick())
+        pauses.append(talk.now - began)
+    assert all(pause <= min(300, 2**number) for number, pause in enumerate(pauses))
+    assert max(pauses) > 30
+    talk.tell(events.Failed(talk.expect(actions.SendHello).request, "unreachable"))
+    talk.tell(events.Heard(talk.peers[0]))
+    talk.sleep(1.01)
+    talk.expect(actions.SendHello)
+
+
+def test_429_halves_the_batch_and_is_no_failure(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    talk.tell(announce(talk.peers[0], *(item(number) for number in range(100))))
+    assert len(talk.expect(actions.SendGet).ids) == 64
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.Busy(get.request, 3.0))
+    assert talk.engine.state(talk.peers[0]) is State.RESTING
+    talk.sleep(2.9)
+    talk.expect_none(actions.SendGet)
+    talk.sleep(0.2)
+    assert len(talk.expect(actions.SendGet).ids) == 32
+    assert talk.engine.faults(talk.peers[0]) == {}
+
+
+def test_a_body_that_is_gone_or_refused_is_not_asked_for_again_from_the_same_peer_but_from_another(
+    dialogue: Any,
+) -> None:
+    talk = dialogue(peers=2)
+    talk.open()
+    one, two = talk.peers
+    talk.tell(announce(one, item(1)))
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.BodyArrived(get.request, item(1).envelope_id))
+    talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.REFUSED, "bad-signature"))
+    talk.tell(events.Answered(get.request))
+    assert talk.engine.faults(one) == {"bad-signature": 1}
+    talk.tell(announce(one, item(1)))
+    talk.expect_none(actions.SendGet)
+    talk.tell(announce(two, item(1)))
+    assert talk.expect(actions.SendGet).peer == two
+
+
+def test_a_forged_copy_that_is_judged_cannot_suppress_the_true_one(dialogue: Any) -> None:
+    """An id is known only once it is held: a bad push of it leaves the announcement of another peer alive."""
+    talk = dialogue(peers=2)
+    talk.open()
+    liar, honest = talk.peers
+    talk.tell(events.PutHeard(liar, item(1).envelope_id))
+    talk.tell(announce(honest, item(1)))
+    talk.expect_none(actions.SendGet)  # a body of it is being judged
+    talk.tell(events.BodyJudged(liar, item(1).envelope_id, PutVerdict.REFUSED, "bad-signature"))
+    assert talk.expect(actions.SendGet).peer == honest
+
+
+def test_an_unknown_author_is_no_fault_of_the_bearer_and_is_asked_for_again_when_the_roster_changes(
+    dialogue: Any,
+) -> None:
+    talk = dialogue()
+    talk.open()
+    peer = talk.peers[0]
+    talk.tell(announce(peer, item(1)))
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.BodyArrived(get.request, item(1).envelope_id))
+    talk.tell(events.BodyJudged(peer, item(1).envelope_id, PutVerdict.REFUSED, "author-unknown"))
+    talk.tell(events.Answered(get.request))
+    assert talk.engine.faults(peer) == {}
+    talk.tell(announce(peer, item(1)))
+    talk.expect_none(actions.SendGet)
+    talk.tell(events.LinksConfigured((events.LinkConfig(peer, frozenset({MAIN}), card_version=1),)))
+    talk.tell(announce(peer, item(1)))
+    talk.expect(actions.SendGet)
+
+
+def test_a_peer_cannot_make_us_ask_for_another_circle_or_for_what_is_expired_or_far_ahead(
+    dialogue: Any,
+) -> None:
+    talk = dialogue()
+    talk.open()
+    day = 86_400
+    talk.tell(
+        announce(
+            talk.peers[0],
+            item(1, circle=CircleId.of("other")),
+            item(2, created=NOW - 90 * day - 1),
+            item(3, created=NOW + day + 60),
+        )
+    )
+    talk.expect(actions.Reply)
+    talk.expect_none(actions.SendGet)
+    assert talk.engine.faults(talk.peers[0]) == {"circle-not-on-link": 1}
+
+
+def test_a_flood_of_inventions_is_answered_429_and_another_peers_announcement_still_counts(
+    dialogue: Any,
+) -> None:
+    talk = dialogue(peers=2)
+    talk.open()
+    liar, honest = talk.peers
+    number, replies = 0, []
+    while not any(isinstance(one, actions.ReplyBusy) for one in replies):
+        replies = talk.engine.handle(
+            announce(liar, *(item(number + more) for more in range(512)), ticket=number), talk.now
+        )
+        number += 512
+        assert number <= WANT_ENTRIES_PER_PEER_MAX + 1_024
+    talk.tell(announce(honest, item(1_000_000), ticket=1_000_000))
+    assert talk.expect(actions.Reply).ticket == 1_000_000
+    assert talk.expect(actions.SendGet).peer == honest
+
+
+def test_ghosts_are_bounded_and_an_alarm_is_given(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    peer = talk.peers[0]
+    for number in range(GHOSTS_PER_LINK_MAX + 1):
+        talk.engine.handle(
+            events.BodyJudged(peer, item(number).envelope_id, PutVerdict.REFUSED, "bad-signature"), talk.now
+        )
+    assert talk.engine.faults(peer)["too-many-ghosts"] == 1
+
+
+def test_a_gap_in_the_announcements_and_a_new_epoch_lead_to_a_comparison(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    peer = talk.peers[0]
+    talk.sleep(20)
+    talk.waiting.clear()
+    talk.tell(announce(peer, item(1), lsns=(3, 4)))
+    talk.sleep(1)
+    talk.expect_none(actions.SendHello)  # the first word is no gap
+    talk.tell(announce(peer, item(2), lsns=(7, 8)))
+    talk.sleep(1)
+    hello = talk.expect(actions.SendHello)
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, 8, NOW, 1, DIFFERENT)))
+    assert talk.expect(actions.SendIdsRequest).message == IdsRequest(Shard(MAIN, 4), b"", IDS_PAGE_MAX)
+
+
+def compare(talk: Any, *keys: bytes, has_more: bool = False) -> None:
+    """Opens with different roots and answers the first page."""
+    talk.open(shards=DIFFERENT)
+    talk.sleep(1)
+    hello = talk.expect(actions.SendHello)
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, 1, NOW, 1, DIFFERENT)))
+    request = talk.expect(actions.SendIdsRequest)
+    talk.tell(events.Answered(request.request, IdsPage(tuple(sorted(keys)), has_more)))
+
+
+def test_a_comparison_wants_what_we_lack_and_announces_what_they_lack(dialogue: Any) -> None:
+    talk = dialogue()
+    ours, both, theirs = (key_of(NOW - number, item(number).envelope_id) for number in (1, 2, 3))
+    talk.tell(events.KeysLoaded(Shard(MAIN, 4), tuple(sorted((ours, both)))))
+    compare(talk, both, theirs)
+    assert talk.expect(actions.SendGet).ids == (item(3).envelope_id,)
+    repair = talk.expect(actions.SendAnnounce).message
+    assert [one.envelope_id for one in repair.items] == [item(1).envelope_id]
+    assert repair.from_lsn == repair.to_lsn
+
+
+def test_a_comparison_proves_delivery_of_our_own(dialogue: Any) -> None:
+    talk = dialogue()
+    key = key_of(NOW, item(1).envelope_id)
+    talk.tell(events.KeysLoaded(Shard(MAIN, 4), (key,)))
+    talk.tell(events.FirstHopsLoaded((item(1),)))
+    compare(talk, key)
+    assert talk.expect(actions.Acknowledge).ids == (item(1).envelope_id,)
+
+
+def test_equal_roots_prove_delivery_without_a_comparison(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.tell(events.KeysLoaded(Shard(MAIN, 4), (key_of(NOW, item(1).envelope_id),)))
+    talk.tell(events.FirstHopsLoaded((item(1),)))
+    mine = talk.waiting[0].message if isinstance(talk.waiting[0], actions.SendHello) else None
+    assert mine is not None and mine.shards == ()  # the hello left before the keys were loaded
+    talk.tell(events.HelloHeard(talk.peers[0], 9, Hello(EPOCH, 0, NOW, 1)))
+    shards = talk.expect(actions.Reply).message.shards
+    talk.open(shards=shards)
+    assert talk.expect(actions.Acknowledge).ids == (item(1).envelope_id,)
+    talk.sleep(30)
+    talk.expect_none(actions.SendIdsRequest)
+
+
+def test_a_page_that_runs_backwards_ends_the_comparison_and_is_noted(dialogue: Any) -> None:
+    talk = dialogue()
+    compare(talk, *(key_of(NOW - number, item(number).envelope_id) for number in range(5)), has_more=True)
+    request = talk.expect(actions.SendIdsRequest)
+    assert request.message.after == key_of(NOW, item(0).envelope_id)
+    talk.tell(events.Answered(request.request, IdsPage((key_of(NOW - 9, item(9).envelope_id),), False)))
+    assert talk.engine.faults(talk.peers[0]) == {"page-runs-backwards": 1}
+    talk.expect_none(actions.SendIdsRequest)
+
+
+def test_an_endless_list_ends_where_the_want_table_is_full(dialogue: Any) -> None:
+    talk = dialogue()
+    number, pages = 0, 0
+    compare(talk, has_more=False)
+    talk.sleep(200)
+    hello = talk.expect(actions.SendHello)
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, 1, NOW, 1, DIFFERENT)))
+    while any(isinstance(one, actions.SendIdsRequest) for one in talk.waiting):
+        request = talk.expect(actions.SendIdsRequest)
+        keys = tuple(
+            key_of(NOW, EnvelopeId((number + more).to_bytes(32, "big")))
+            for more in range(1, IDS_PAGE_MAX + 1)
+        )
+        number += IDS_PAGE_MAX
+        pages += 1
+        talk.tell(events.Answered(request.request, IdsPage(keys, True)))
+    assert pages <= WANT_ENTRIES_PER_PEER_MAX / IDS_PAGE_MAX + 1
+
+
+def test_ids_are_listed_for_carried_circles_only_and_absent_looks_like_forbidden(dialogue: Any) -> None:
+    talk = dialogue()
+    other = Shard(CircleId.of("other"), 4)
+    talk.tell(events.KeysLoaded(other, (key_of(NOW, item(1).envelope_id),)))
+    for ticket, shard in enumerate((other, Shard(CircleId.of("nothing"), 4))):
+        talk.tell(events.IdsAsked(talk.peers[0], ticket, IdsRequest(shard, b"", 10)))
+        assert talk.expect(actions.Reply).message == IdsPage((), False)
+    talk.tell(events.HelloHeard(talk.peers[0], 9, Hello(EPOCH, 0, NOW, 1)))
+    assert talk.expect(actions.Reply).message.shards == ()
+
+
+def test_a_stranger_is_refused_and_costs_nothing(dialogue: Any) -> None:
+    talk = dialogue()
+    stranger = PartnerId(b"s" * 32)
+    talk.tell(announce(stranger, item(1), ticket=7))
+    assert talk.expect(actions.ReplyRefused).ticket == 7
+    talk.expect_none(actions.SendGet)
+
+
+def test_a_removed_peer_is_forgotten_and_its_requests_are_cancelled(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    talk.tell(announce(talk.peers[0], item(1)))
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.LinksConfigured(()))
+    assert talk.expect(actions.Abandon).request == get.request
+    talk.tell(events.Answered(get.request))
+    talk.tell(held(2))
+    talk.expect_none(actions.SendPut)
+    assert talk.engine.next_wakeup() is None
+
+
+def test_a_link_that_loses_a_circle_starts_anew_and_drops_what_was_promised(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    for number in range(10):
+        talk.tell(held(number, lsn=number + 1))
+    peer = talk.peers[0]
+    talk.waiting.clear()
+    talk.tell(events.LinksConfigured((events.LinkConfig(peer, frozenset({CircleId.of("other")})),)))
+    talk.open()
+    talk.sleep(60)
+    talk.expect_none(actions.SendPut)
+    talk.expect_none(actions.SendAnnounce)
+
+
+def test_a_peer_that_cannot_be_dialled_is_never_asked_and_gets_its_answers(dialogue: Any) -> None:
+    talk = dialogue(is_dialable=False)
+    peer = talk.peers[0]
+    talk.tell(held(1))
+    talk.sleep(600)
+    assert talk.waiting == []
+    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, 0, NOW, 1)))
+    assert talk.engine.state(peer) is State.CONNECTED
+    assert talk.expect(actions.Reply).message.shards[0].count == 1
+    talk.tell(announce(peer, item(2), ticket=2))
+    assert talk.expect(actions.Reply).message.want == (item(2).envelope_id,)
+    talk.sleep(3_000)
+    assert talk.engine.state(peer) is State.WAITING
+    assert talk.waiting == []
+
+
+def test_a_newer_card_is_fetched_once_for_each_version(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open(shards=DIFFERENT, card_version=3)
+    card = talk.expect(actions.FetchCard)
+    talk.tell(events.Declined(card.request, "card-roots-changed"))
+    talk.sleep(2)
+    talk.tell(events.Answered(talk.expect(actions.SendHello).request, Hello(EPOCH, 0, NOW, 3, DIFFERENT)))
+    talk.expect_none(actions.FetchCard)
+    talk.sleep(400)
+    talk.tell(events.Answered(talk.expect(actions.SendHello).request, Hello(EPOCH, 0, NOW, 4)))
+    talk.expect(actions.FetchCard)
+
+
+def test_an_offline_peer_costs_a_number(dialogue: Any) -> None:
+    """Ten thousand publications while it is away: nothing is kept for it but where it stands in the feed."""
+    talk = dialogue()
+    talk.tell(events.Failed(talk.expect(actions.SendHello).request, "unreachable"))
+    for number in range(10_000):
+        talk.engine.handle(held(number, lsn=number + 1), talk.now)
+    link = talk.engine._board.links[talk.peers[0]]
+    assert (len(link.pushes), len(link.pending), link.cursor) == (0, 0, 0)
+    assert len(talk.engine._board.feed) <= 8_192
+
+
+def test_a_deferred_envelope_is_not_asked_for_again(dialogue: Any) -> None:
+    talk = dialogue(peers=2)
+    talk.open()
+    one, two = talk.peers
+    talk.tell(events.PutHeard(one, item(1).envelope_id))
+    talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.DEFERRED, "deferred"))
+    talk.tell(announce(two, item(1)))
+    talk.expect_none(actions.SendGet)
