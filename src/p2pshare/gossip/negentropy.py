@@ -97,10 +97,12 @@ def respond(
 ) -> Steps[bytes]:
     """Answer one message of an initiator, comparing only keys created at `created_min` or later.
 
+    `frame_bytes_max` bounds the answer; what comes in may always have SYNC_FRAME_BYTES_MAX.
+
     A message of another version is answered by the one byte that names ours (section Message).
     Raises PeerError (`sync-oversized` and what `negentropy_wire` names).
     """
-    _check_frame(raw, frame_bytes_max)
+    _check_frame(raw)
     if read_version(raw) != VERSION:
         return bytes([VERSION])
     answer = _Answer(index, created_min, frame_bytes_max)
@@ -168,7 +170,7 @@ class Initiator:
         self.rounds += 1
         if self.rounds > self._rounds_max:
             raise PeerError("the sync session does not come to an end", reason="sync-rounds")
-        _check_frame(raw, self._frame_bytes_max)
+        _check_frame(raw)
         if read_version(raw) != VERSION:
             raise PeerError("the peer speaks another version of Negentropy", reason="sync-version")
         answer = _Answer(self._index, self._created_min, self._frame_bytes_max)
@@ -378,6 +380,6 @@ class _Answer:
         self.is_full = True
 
 
-def _check_frame(raw: bytes, frame_bytes_max: int) -> None:
-    if len(raw) > frame_bytes_max:
+def _check_frame(raw: bytes) -> None:
+    if len(raw) > SYNC_FRAME_BYTES_MAX:
         raise PeerError("the sync message is larger than the frame", reason="sync-oversized")
