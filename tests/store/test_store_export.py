@@ -1,0 +1,127 @@
+"""Look-ups and exports: exact, in bulk, and the same as the views say."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import time
+from contextlib import closing
+
+import pytest
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.store import reading_intel
+
+US = 1_000_000
+
+
+@pytest.fixture
+def mixed(store, make):
+    """A store with claims of several authors in every state, by a fixed seed."""
+    random_ = random.Random(7)
+    for sequence in range(1, 9):
+        indicators = [
+            make.indicator(
+                f"198.51.100.{random_.randrange(60)}",
+                name=f"{sequence} {n}",
+                tlp=random_.choice(list(Tlp)),
+                confidence=random_.choice([0, 15, 50, 95]),
+                valid_from=random_.choice(["2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z"]),
+                revoked=random_.random() < 0.2,
+                labels=random_.choice([[], ["c2"], ['a "quoted" one', "ü"]]),
+            )
+            | random_.choice(
+                [{}, {"valid_until": "2999-06-01T00:00:00Z"}, {"valid_until": "2026-01-03T00:00:00Z"}]
+            )
+            for n in range(20)
+        ]
+        author = random_.choice([make.alpha, make.bravo, make.charlie])
+        store.add_envelopes([make.envelope(*indicators, sequence=sequence, author=author)])
+    return store
+
+
+def _view(store, make):
+    with closing(sqlite3.connect(f"file:{store._path}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute("SELECT * FROM v1_indicators")]
+
+
+def test_export_and_view_say_the_same(mixed, make, monkeypatch):
+    monkeypatch.setattr(reading_intel, "SLICE_IDS", 7)
+    now_us = int(time.time()) * US
+    viewed = _view(mixed, make)
+    lines = "".join(mixed.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
+    exported = [json.loads(line) for line in lines]
+    assert exported == [row | {"active": True} for row in viewed if row["active"]]
+    assert len(exported) > 10
+    rows = list(mixed.indicators(now_us, is_active_only=False, tlp_max=Tlp.AMBER_STRICT))
+    assert [(row.value, int(row.is_active), row.tlp.label, row.confidence, row.claims) for row in rows] == [
+        (row["value"], row["active"], row["tlp"], row["confidence"], row["claims"]) for row in viewed
+    ]
+    values = list(mixed.values(now_us, tlp_max=Tlp.AMBER_STRICT))
+    assert values == [(row["type"], row["value"]) for row in viewed if row["active"]]
+
+
+@pytest.mark.parametrize("tlp_max", list(Tlp), ids=lambda level: level.label)
+def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
+    now_us = int(time.time()) * US
+    everything = mixed.lookup([Observable("ipv4", f"198.51.100.{n}") for n in range(60)])
+    allowed = {
+        one.value: [claim for claim in claims if claim.tlp <= tlp_max] for one, claims in everything.items()
+    }
+    rows = list(mixed.indicators(now_us, is_active_only=False, tlp_max=tlp_max))
+    assert {row.value: row.claims for row in rows} == {
+        value: len(one) for value, one in allowed.items() if one
+    }
+    assert all(row.tlp == max(claim.tlp for claim in allowed[row.value]) for row in rows)
+
+
+def test_a_type_that_is_not_there_is_an_empty_export(mixed):
+    assert list(mixed.values(0, type="sha256", tlp_max=Tlp.RED)) == []
+    assert list(mixed.indicator_lines(0, type="sha256", tlp_max=Tlp.RED)) == []
+    assert list(mixed.indicators(0, type="sha256", tlp_max=Tlp.RED)) == []
+
+
+def test_values_of_one_text_and_two_types_are_two_things(store, make):
+    same = "d41d8cd98f00b204e9800998ecf8427e"
+    store.add_envelopes(
+        [
+            make.envelope(
+                make.indicator(name="md5", pattern=f"[file:hashes.MD5 = '{same}']"),
+                make.indicator(name="mutex", pattern=f"[mutex:name = '{same}']"),
+            )
+        ]
+    )
+    found = store.lookup([Observable("md5", same), Observable("mutex", same), Observable("sha1", same)])
+    assert {one.type: len(claims) for one, claims in found.items()} == {"md5": 1, "mutex": 1}
+    assert store.counts().observables == {"md5": 1, "mutex": 1}
+
+
+def test_ten_thousand_values_are_looked_up_at_once(store, make):
+    store.add_envelopes(
+        [make.envelope(*(make.indicator(f"198.51.{n >> 8}.{n & 255}") for n in range(1_000)))]
+    )
+    asked = [Observable("ipv4", f"198.51.{n >> 8}.{n & 255}") for n in range(10_000)]
+    found = store.lookup(asked)
+    assert set(found) == set(asked[:1_000])
+
+
+def test_hostile_text_stays_text(store, make):
+    """What SQL, C strings or JSON could trip over; those that have a canonical form are found again."""
+    names = ["'; DROP TABLE claim; --", "100%_?*", 'a"b\\c', "ü" * 200]
+    objects = [
+        make.indicator(
+            name=name, pattern="[mutex:name = '{}']".format(name.replace("\\", "\\\\").replace("'", "\\'"))
+        )
+        for name in names
+    ]
+    frame = make.frame(objects)
+    values = [claim.value for fact in frame.objects for claim in fact.claims]
+    assert len(values) == len(names)
+    store.add_envelopes([make.envelope(*objects)])
+    asked = [Observable("mutex", value) for value in values]
+    assert set(store.lookup([*asked, Observable("mutex", "with\0nul"), Observable("mutex", "")])) == set(
+        asked
+    )

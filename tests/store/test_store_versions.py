@@ -1,0 +1,236 @@
+"""Versions of objects: only the author's own order decides, forks are kept, and nothing loosens a marking."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+
+ONE, OTHER = Observable("ipv4", "198.51.100.1"), Observable("ipv4", "198.51.100.2")
+LATER = "2026-02-01T00:00:00.000Z"
+EARLIER = "2025-06-01T00:00:00.000Z"
+
+
+def _current(store, *observables):
+    found = store.lookup(observables)
+    return {one.value: [claim.confidence for claim in found.get(one, ())] for one in observables}
+
+
+def test_a_newer_version_replaces_the_older_one(store, make):
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x", confidence=10))])
+    newer = make.indicator(OTHER.value, name="x", confidence=20, modified=LATER)
+    store.add_envelopes([make.envelope(newer, sequence=2)])
+    assert _current(store, ONE, OTHER) == {ONE.value: [], OTHER.value: [20]}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+@pytest.mark.parametrize("batched", [False, True], ids=["apart", "one-batch"])
+def test_the_order_of_arrival_does_not_matter(store, make, order, batched):
+    """Sequence decides, though the author's clock went back between the second and the third."""
+    modified = [
+        "2026-01-01T00:00:00Z",
+        "2026-03-01T00:00:00Z",
+        "2026-02-01T00:00:00Z",
+        "2026-01-15T00:00:00Z",
+    ]
+    places = [(1, 1), (1, 2), (2, 1), (2, 2)]
+    envelopes = [
+        make.envelope(
+            make.indicator(ONE.value, name="x", confidence=n, modified=modified[n]),
+            incarnation=places[n][0],
+            sequence=places[n][1],
+        )
+        for n in range(4)
+    ]
+    arrivals = [envelopes[n] for n in order]
+    for batch in [arrivals] if batched else [[one] for one in arrivals]:
+        store.add_envelopes(batch)
+    assert _current(store, ONE) == {ONE.value: [3]}
+    versions = store.object_versions(make.indicator(name="x")["id"])
+    assert len(versions) == 4
+    assert [one.is_current for one in versions].count(True) == 1
+
+
+def test_within_one_envelope_modified_decides_whatever_the_place(store, make):
+    newer = make.indicator(ONE.value, name="x", confidence=2, modified=LATER)
+    older = make.indicator(ONE.value, name="x", confidence=1)
+    store.add_envelopes([make.envelope(newer, older)])
+    assert _current(store, ONE) == {ONE.value: [2]}
+
+
+def test_another_author_cannot_replace_or_withdraw(store, make):
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x", confidence=10))])
+    forged = make.indicator(ONE.value, name="x", confidence=99, modified=LATER, revoked=True)
+    store.add_envelopes([make.envelope(forged, author=make.bravo, sequence=9)])
+    claims = store.lookup([ONE])[ONE]
+    assert [(claim.author, claim.confidence, claim.is_revoked) for claim in claims] == [
+        (make.alpha, 10, False),
+        (make.bravo, 99, True),
+    ]
+
+
+def test_the_same_version_again_adds_nothing(store, make):
+    indicator = make.indicator(ONE.value)
+    store.add_envelopes([make.envelope(indicator)])
+    respelled = dict(reversed(indicator.items()))
+    for sequence, again in enumerate([indicator, respelled], start=2):
+        store.add_envelopes([make.envelope(again, sequence=sequence)])
+    assert len(store.lookup([ONE])[ONE]) == 1
+    assert len(store.object_versions(indicator["id"])) == 1
+    assert store.object_forks() == []
+
+
+def test_an_old_version_sent_again_does_not_come_back(store, make):
+    old = make.indicator(ONE.value, name="x", confidence=1)
+    new = make.indicator(ONE.value, name="x", confidence=2, modified=LATER)
+    store.add_envelopes([make.envelope(old)])
+    store.add_envelopes([make.envelope(new, sequence=2)])
+    store.add_envelopes([make.envelope(old, sequence=3)])
+    assert _current(store, ONE) == {ONE.value: [2]}
+    assert len(store.object_versions(old["id"])) == 2
+
+
+@pytest.mark.parametrize("batched", [False, True], ids=["apart", "one-batch"])
+def test_other_content_under_the_same_modified_is_a_fork(store, make, batched):
+    contents = [
+        make.indicator(ONE.value, name="x", description=text, tlp=tlp)
+        for text, tlp in (("a", Tlp.CLEAR), ("b", Tlp.AMBER), ("c", Tlp.GREEN), ("a", Tlp.CLEAR))
+    ]
+    envelopes = [make.envelope(one, sequence=n) for n, one in enumerate(contents, start=1)]
+    for batch in [envelopes] if batched else [[one] for one in envelopes]:
+        store.add_envelopes(batch)
+    claims = store.lookup([ONE])[ONE]
+    assert [claim.tlp for claim in claims] == [
+        Tlp.AMBER,
+        Tlp.AMBER,
+    ]  # two are proof; the strictest holds for both
+    (fork,) = store.object_forks()
+    assert (fork.author, fork.object_id, fork.times) == (make.alpha, contents[0]["id"], 2)
+    assert (fork.first, fork.second) == (envelopes[0].envelope_id, envelopes[1].envelope_id)
+
+
+def test_a_fork_ends_with_a_newer_version(store, make):
+    for n, text in enumerate("ab", start=1):
+        store.add_envelopes(
+            [make.envelope(make.indicator(ONE.value, name="x", description=text), sequence=n)]
+        )
+    newer = make.indicator(ONE.value, name="x", modified=LATER, confidence=7)
+    store.add_envelopes([make.envelope(newer, sequence=3)])
+    assert _current(store, ONE) == {ONE.value: [7]}
+
+
+def test_a_marking_tightens_and_never_loosens(store, make):
+    indicator = make.indicator(ONE.value, tlp=Tlp.GREEN)
+    for sequence, (floor, expected) in enumerate(
+        [(Tlp.CLEAR, Tlp.GREEN), (Tlp.RED, Tlp.RED), (Tlp.CLEAR, Tlp.RED)], start=1
+    ):
+        store.add_envelopes([make.envelope(indicator, sequence=sequence, floor=floor)])
+        (claim,) = store.lookup([ONE])[ONE]
+        assert claim.tlp is expected
+    assert store.object_forks() == []
+
+
+def test_an_author_may_loosen_by_a_newer_version(store, make):
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x", tlp=Tlp.RED))])
+    newer = make.indicator(ONE.value, name="x", tlp=Tlp.CLEAR, modified=LATER)
+    store.add_envelopes([make.envelope(newer, sequence=2)])
+    assert store.lookup([ONE])[ONE][0].tlp is Tlp.CLEAR
+
+
+def test_a_withdrawal_takes_only_its_authors_claim(store, make):
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"))])
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="y"), author=make.bravo)])
+    store.add_envelopes(
+        [make.envelope(make.indicator(ONE.value, name="x", modified=LATER, revoked=True), sequence=2)]
+    )
+    assert [(one.author, one.is_revoked) for one in store.lookup([ONE])[ONE]] == [
+        (make.bravo, False),
+        (make.alpha, True),
+    ]
+
+
+def test_an_older_version_that_comes_late_does_not_undo_a_withdrawal(store, make):
+    withdrawal = make.indicator(ONE.value, name="x", modified=LATER, revoked=True)
+    store.add_envelopes([make.envelope(withdrawal, sequence=2)])
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"), sequence=1)])
+    assert [one.is_revoked for one in store.lookup([ONE])[ONE]] == [True]
+
+
+def test_a_pattern_may_become_opaque_and_readable_again(store, make):
+    opaque = {"pattern": "[ipv4-addr:value = '198.51.100.1' AND network-traffic:dst_port = 443]"}
+    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"))])
+    store.add_envelopes([make.envelope(make.indicator(name="x", modified=LATER, **opaque), sequence=2)])
+    assert store.lookup([ONE]) == {}
+    (row,) = store.opaque_patterns("dst_port", 10)
+    assert (row.author, row.pattern) == (make.alpha, opaque["pattern"])
+    assert store.opaque_patterns("nowhere", 10) == []
+    last = make.indicator(OTHER.value, name="x", modified="2026-03-01T00:00:00Z")
+    store.add_envelopes([make.envelope(last, sequence=3)])
+    assert store.opaque_patterns("dst_port", 10) == []
+    assert len(store.lookup([OTHER])[OTHER]) == 1
+
+
+def test_a_pattern_of_many_observables_gives_a_claim_each(store, make):
+    pattern = {"pattern": f"[ipv4-addr:value = '{ONE.value}' OR ipv4-addr:value = '{OTHER.value}']"}
+    store.add_envelopes([make.envelope(make.indicator(name="x", confidence=5, **pattern))])
+    assert _current(store, ONE, OTHER) == {ONE.value: [5], OTHER.value: [5]}
+    newer = make.indicator(OTHER.value, name="x", confidence=6, modified=LATER)
+    store.add_envelopes([make.envelope(newer, sequence=2)])
+    assert _current(store, ONE, OTHER) == {ONE.value: [], OTHER.value: [6]}
+    assert len(store.object_versions(newer["id"])) == 2
+
+
+def test_other_objects_are_kept_with_their_versions(store, make):
+    def malware(name, modified, **more):
+        return {
+            "type": "malware",
+            "spec_version": "2.1",
+            "id": "malware--0b6a1e1c-7c5a-4a4a-9d0d-4f7b1c3a2e11",
+            "created": EARLIER,
+            "modified": modified,
+            "name": name,
+            "is_family": False,
+        } | more
+
+    for n, (name, modified) in enumerate(
+        [("a", EARLIER), ("b", LATER), ("b", LATER), ("c", EARLIER)], start=1
+    ):
+        store.add_envelopes([make.envelope(malware(name, modified), sequence=n)])
+    versions = store.object_versions("malware--0b6a1e1c-7c5a-4a4a-9d0d-4f7b1c3a2e11")
+    assert [
+        (b'"%s"' % name.encode() in one.raw, one.is_current)
+        for name, one in zip("abc", versions, strict=True)
+    ] == [
+        (True, False),
+        (True, True),
+        (True, False),
+    ]
+    assert store.object_versions("malware--00000000-0000-4000-8000-000000000000") == []
+    assert len(store.object_forks()) == 1  # "c" says it is the version "a" was
+
+
+def test_objects_without_modified_have_no_forks(store, make):
+    def address(**more):
+        return {"type": "ipv4-addr", "spec_version": "2.1", "id": "ipv4-addr--ff26c055-6336-5bc5-b98d-13d6226742dd", "value": "198.51.100.3"} | more  # fmt: skip
+
+    for n, one in enumerate([address(), address(defanged=True), address(defanged=True)], start=1):
+        store.add_envelopes([make.envelope(one, sequence=n)])
+    versions = store.object_versions(address()["id"])
+    assert [one.is_current for one in versions] == [False, True]
+    assert store.object_forks() == []
+    assert (
+        store.lookup([Observable("ipv4", "198.51.100.3")]) == {}
+    )  # a thing seen is no statement that it is bad
+
+
+def test_an_object_is_shown_byte_for_byte(store, make):
+    indicator = make.indicator(ONE.value, x_custom={"b": [1, 2.50], "a": "ü\u200b"})
+    envelope = make.envelope(indicator)
+    store.add_envelopes([envelope])
+    (version,) = store.object_versions(indicator["id"])
+    assert version.raw == json.dumps(indicator).encode()
+    assert version.envelope_id == envelope.envelope_id
