@@ -41,7 +41,10 @@ NEAR_URL = st.builds(
 NEAR_IPV4 = st.lists(
     st.integers(0, 300).map(str) | st.sampled_from(["", "01", "0x1", " 1"]), min_size=3, max_size=5
 ).map(".".join)
-ANY_TEXT = st.text(max_size=60) | NEAR_DOMAIN | NEAR_URL | NEAR_IPV4 | st.ip_addresses().map(str)
+NEAR_REGISTRY_KEY = st.text("\\ \u00a0aΣİ", max_size=8).map(lambda text: f"HKLM\\{text}")
+ANY_TEXT = (
+    st.text(max_size=60) | NEAR_REGISTRY_KEY | NEAR_DOMAIN | NEAR_URL | NEAR_IPV4 | st.ip_addresses().map(str)
+)
 
 
 def reason(type_: str, text: str) -> str:
@@ -230,6 +233,7 @@ REFUSED = [
     ("sha256", "d41d8cd98f00b204e9800998ecf8427e", "bad-hash"),
     ("asn", "AS4294967296", "bad-asn"),
     ("registry-key", "HKXX\\Software", "bad-registry-key"),
+    ("registry-key", "HKLM\\ \\", "bad-registry-key"),
     ("file-name", "invoice\u202excod.exe", "unsafe-characters"),
     ("user-agent", "", "empty"),
     ("user-agent", "a" * (VALUE_BYTES_MAX + 1), "too-long"),

@@ -7,6 +7,7 @@ agent) stay as written; registry keys lose their hive's short form and their cas
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from p2pshare.intel.refusals import InvalidValue
 
@@ -115,11 +116,14 @@ def canonical_cve(text: str) -> str:
 
 def canonical_registry_key(text: str) -> str:
     """Long hive name, lower case (Windows compares keys without case). Raises InvalidValue bad-registry-key."""
-    hive, separator, rest = text.lower().rstrip("\\").partition("\\")
+    text = unicodedata.normalize("NFC", text.lower())
+    while text != (bare := text.rstrip("\\").rstrip()):  # neither may end a value, in any mixture
+        text = bare
+    hive, _, rest = text.partition("\\")
     name = HIVES.get(hive, hive)
-    if name not in HIVE_NAMES or (separator and not rest):
+    if name not in HIVE_NAMES or not rest:  # a whole hive is in every machine
         raise InvalidValue("bad-registry-key")
-    return f"{name}\\{rest}" if rest else name
+    return f"{name}\\{rest}"
 
 
 def canonical_file_name(text: str) -> str:
