@@ -22,9 +22,14 @@ import pytest
 from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import believe_chain, fingerprint
 
-PATIENCE_SECONDS = (
-    20  # how long anything may take before a test gives up; nothing waits that long when it works
-)
+PATIENCE_SECONDS = 20  # how long anything may take before a test gives up
+WRONG_CLOCK = """
+import time
+true_time = time.time
+time.time = lambda: true_time() + {}
+from p2pshare.__main__ import main
+main()
+"""
 
 
 def free_port() -> int:
@@ -150,8 +155,11 @@ class Partner:
 
     # --- the daemon ---
 
-    def start(self) -> None:
-        """Starts the daemon and waits until it says READY=1, as systemd would."""
+    def start(self, *, clock_ahead_seconds: int = 0) -> None:
+        """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong."""
+        command = self.command("run")
+        if clock_ahead_seconds:
+            command = [sys.executable, "-c", WRONG_CLOCK.format(clock_ahead_seconds), *command[3:]]
         path = self.home.parent / f"{self.name}-notify"
         path.unlink(missing_ok=True)
         self._close_manager()
@@ -161,7 +169,7 @@ class Partner:
         self._told = []
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command("run"),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -54,7 +54,7 @@ def test_a_port_in_use_is_named(company: Company) -> None:
     alpha = company.found("alpha")
     with socket.create_server(("127.0.0.1", alpha.port)):
         said = alpha.run_refused(1)
-    assert f"127.0.0.1 port {alpha.port}" in said
+    assert f"127.0.0.1:{alpha.port}" in said
     assert "hint: " in said
     assert "Traceback" not in said
     alpha.start()
@@ -144,6 +144,7 @@ def test_a_hung_daemon_is_not_reachable_and_says_so(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alpha = company.found("alpha")
+    monkeypatch.setattr("p2pshare.cli.session.HOME_WAIT_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as listener, open(alpha.home / "lock", "w") as lock:
         import fcntl
 
