@@ -20,7 +20,16 @@ from p2pshare.gossip import actions, events
 from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.messages import AnnounceItem, Hello, PutAnswer, PutVerdict, Shard, ShardRoot
+from p2pshare.gossip.messages import (
+    AnnounceAnswer,
+    AnnounceItem,
+    Hello,
+    IdsPage,
+    PutAnswer,
+    PutVerdict,
+    Shard,
+    ShardRoot,
+)
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 
 MAIN = CircleId.of("main")
@@ -276,13 +285,13 @@ class Network:
         ticket = next(self._numbers)
         match action:
             case actions.SendHello():
-                self._expect(ticket, action, back)
+                self._expect(ticket, action, back, other.links.get(node.peer))
                 self.give(other, events.HelloHeard(node.peer, ticket, action.message))
             case actions.SendAnnounce():
-                self._expect(ticket, action, back)
+                self._expect(ticket, action, back, other.links.get(node.peer))
                 self.give(other, events.AnnounceHeard(node.peer, ticket, action.message))
             case actions.SendIdsRequest():
-                self._expect(ticket, action, back)
+                self._expect(ticket, action, back, other.links.get(node.peer))
                 self.give(other, events.IdsAsked(node.peer, ticket, action.message))
             case actions.SendPut():
                 record = node.store[action.envelope_id]
@@ -295,10 +304,17 @@ class Network:
             case actions.FetchCard():
                 back(events.Answered(action.request))
 
-    def _expect(self, ticket: int, action: actions.Request, back: Callable[[events.Event], None]) -> None:
+    def _expect(
+        self,
+        ticket: int,
+        action: actions.Request,
+        back: Callable[[events.Event], None],
+        config: events.LinkConfig | None,
+    ) -> None:
         def reply(answer: actions.Action) -> None:
             match answer:
                 case actions.Reply():
+                    self._check_reply(action, answer, config.circles if config else frozenset())
                     back(events.Answered(action.request, answer.message))
                 case actions.ReplyBusy():
                     back(events.Busy(action.request, answer.retry_after_seconds))
@@ -395,6 +411,21 @@ class Network:
                     self.leaks.append("direct to another")
         if config is None or not set(named) <= circles:
             self.leaks.append(type(action).__name__)
+
+    def _check_reply(
+        self, action: actions.Request, answer: actions.Reply, circles: frozenset[CircleId]
+    ) -> None:
+        """The same for answers; a want list names nothing but what was announced."""
+        match action, answer.message:
+            case actions.SendHello(), Hello() as hello:
+                if not {root.shard.circle for root in hello.shards} <= circles:
+                    self.leaks.append("hello answered")
+            case actions.SendIdsRequest(), IdsPage() as page:
+                if page.keys and action.message.shard.circle not in circles:
+                    self.leaks.append("ids answered")
+            case actions.SendAnnounce(), AnnounceAnswer() as told:
+                if not set(told.want) <= {item.envelope_id for item in action.message.items}:
+                    self.leaks.append("wanted what was not announced")
 
     def holds(self, *ids: EnvelopeId) -> bool:
         return all(set(ids) <= set(node.store) for node in self.nodes.values())

@@ -102,6 +102,56 @@ def test_faults_delay_and_never_lose(network: Any, seed: int, data: st.DataObjec
     assert all(node.first_hops == {} for node in nodes)
 
 
+def reachable(made: Any, origin: Any, circle: CircleId) -> set[Any]:
+    """Nodes that a path of links carrying the circle connects with `origin`: computed from the links alone."""
+    found, todo = {origin.peer}, [origin]
+    while todo:
+        for peer, config in todo.pop().links.items():
+            if circle in config.circles and peer not in found:
+                found.add(peer)
+                todo.append(made.nodes[peer])
+    return found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 32), data=st.data())
+def test_in_any_graph_an_envelope_reaches_its_circle_and_nobody_else(
+    network: Any, seed: int, data: st.DataObject
+) -> None:
+    """Random links, circles, partners that cannot be dialled, and direct envelopes between linked ones."""
+    names = [MAIN, CircleId.of("hospitals"), CircleId.of("banks")]
+    made = network(seed)
+    nodes = made.add(data.draw(st.integers(2, 6), label="nodes"))
+    made.loss = data.draw(st.sampled_from([0.0, 0.2]), label="loss")
+    for place, left in enumerate(nodes):
+        for right in nodes[place + 1 :]:
+            circles = data.draw(st.frozensets(st.sampled_from(names)), label="circles")
+            if circles:
+                dialable = data.draw(
+                    st.sampled_from([(True, True), (True, True), (True, False), (False, True)])
+                )
+                made.link(left, right, circles=circles, dialable=dialable)
+    made.start()
+    expected: dict[EnvelopeId, set[Any]] = {}
+    for number in range(1, data.draw(st.integers(1, 12), label="envelopes") + 1):
+        author = data.draw(st.sampled_from(nodes))
+        one = item(number, circle=data.draw(st.sampled_from(names)))
+        dialled = [made.nodes[peer] for peer, config in author.links.items() if config.is_dialable]
+        if dialled and data.draw(st.booleans(), label="direct"):
+            recipient = data.draw(st.sampled_from(dialled))
+            made.publish(author, one, to=(recipient,))
+            expected[one.envelope_id] = {author.peer, recipient.peer}
+        else:
+            made.publish(author, one)
+            expected[one.envelope_id] = reachable(made, author, one.circle)
+        made.run(data.draw(st.floats(0, 3)))
+    made.loss = 0.0
+    made.run(400)
+    for envelope_id, peers in expected.items():
+        assert {node.peer for node in nodes if envelope_id in node.store} == peers
+    assert made.leaks == []
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_seed_gives_the_same_trace(network: Any, seed: int) -> None:
     def trace() -> str:
