@@ -94,6 +94,21 @@ class Engine:
         link = self._board.links[peer]
         return len(link.pushes) + self._board.feed.count_after(link.acked_lsn, peer, link.config.circles)
 
+    def sizes(self) -> dict[str, int]:
+        """How many entries each bounded table has; of those kept for each link, the largest."""
+        board = self._board
+        links = list(board.links.values())
+        return {
+            "want": len(board.want),
+            "feed": len(board.feed),
+            "first_hops": len(board.first_hops),
+            "aside": len(board.aside),
+            "ghosts": max((len(link.ghosts) for link in links), default=0),
+            "declined": max((len(link.declined) for link in links), default=0),
+            "pushes": max((len(link.pushes) for link in links), default=0),
+            "expected": max((len(link.expected) for link in links), default=0),
+        }
+
     def faults(self, peer: PartnerId) -> dict[str, int]:
         """What was noted of the peer, by reason."""
         link = self._board.links.get(peer)

@@ -1,0 +1,115 @@
+"""The command line of the simulator; scripts/simulate explains it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from p2pshare.errors import ShareError
+from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.identities import cheap_signatures
+from p2pshare.simulation.runs import Outcome, campaign, play
+from p2pshare.simulation.scenario import Scenario, load_scenarios
+from p2pshare.simulation.world import memory_folder
+
+SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
+EXAMPLES_SHOWN = 3
+
+
+def main() -> int:
+    options = _options()
+    scenarios = load_scenarios(SCENARIOS)
+    if options.list:
+        for scenario in scenarios.values():
+            print(f"{scenario.name:24} {scenario.title}")
+        return 0
+    if options.campaign:
+        chosen = [_chosen(scenarios, options.scenario)] if options.scenario else list(scenarios.values())
+        return _campaign(chosen, options.seeds, options.first_seed, options.workers)
+    if not options.scenario:
+        print("simulate: --scenario, --campaign, --figures or --list is needed", file=sys.stderr)
+        return 2
+    return _one(_chosen(scenarios, options.scenario), options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
+    parser.add_argument("--scenario", metavar="NAME", help="a file of tests/scenarios, without .toml")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--log", action="store_true", help="print every message")
+    parser.add_argument("--real-signatures", action="store_true", help="sign and verify for real; same trace")
+    parser.add_argument("--campaign", action="store_true", help="many seeds of every scenario")
+    parser.add_argument("--seeds", type=int, default=10_000, metavar="N", help="runs in all (10000)")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument("--list", action="store_true", help="the scenarios there are")
+    return parser.parse_args()
+
+
+def _chosen(scenarios: dict[str, Scenario], name: str) -> Scenario:
+    if name not in scenarios:
+        print(f"simulate: no scenario is called '{name}'; see --list", file=sys.stderr)
+        raise SystemExit(2)
+    return scenarios[name]
+
+
+def _one(scenario: Scenario, options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="p2pshare-foundry-", dir=memory_folder()) as folder:
+        foundry = Foundry(Path(folder))
+        tell = print if options.log else None
+        if options.real_signatures:
+            outcome = play(scenario, options.seed, foundry, tell)
+        else:
+            with cheap_signatures():
+                outcome = play(scenario, options.seed, foundry, tell)
+    settled = "never" if outcome.settled_after is None else f"{outcome.settled_after:.0f} s after the faults"
+    print(f"trace {outcome.digest}, {outcome.lines} lines, all everywhere {settled}")
+    _tell_failures(outcome)
+    return 1 if outcome.failures else 0
+
+
+def _campaign(scenarios: list[Scenario], runs: int, first_seed: int, workers: int) -> int:
+    """Seeds go round the scenarios, so that a campaign cut short has seen all of them."""
+    planned = [
+        (scenarios[number % len(scenarios)], first_seed + number // len(scenarios)) for number in range(runs)
+    ]
+    began, failed, stored, spare, worst = time.monotonic(), 0, Counter(), Counter(), Counter()
+    for done, outcome in enumerate(campaign(planned, workers), start=1):
+        stored[outcome.scenario] += outcome.stored
+        spare[outcome.scenario] += outcome.spare
+        worst[outcome.scenario] = max(worst[outcome.scenario], outcome.settled_after or 0)
+        if outcome.failures:
+            failed += 1
+            _tell_failures(outcome)
+        if sys.stderr.isatty():
+            print(f"\r{done} of {runs}, {failed} failed", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    for scenario in scenarios:
+        name = scenario.name
+        ratio = 1 + spare[name] / max(1, stored[name])
+        print(f"{name:24} bodies a stored one {ratio:.3f}, longest to settle {worst[name]:.0f} s")
+    print(f"{runs} runs of {len(scenarios)} scenarios, {failed} failed, {time.monotonic() - began:.0f} s")
+    return 1 if failed else 0
+
+
+def _tell_failures(outcome: Outcome) -> None:
+    for name, found in outcome.failures.items():
+        print(f"FAILED {name}: {len(found)}", *found[:EXAMPLES_SHOWN], sep="\n  ")
+    if outcome.failures:
+        print(f"again: {outcome.command}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ShareError as error:
+        print(f"simulate: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

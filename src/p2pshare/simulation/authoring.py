@@ -1,0 +1,105 @@
+"""Envelopes of simulated partners: in the product's wire form, signed, with bytes from the seed for content.
+
+Nobody can open them, for nothing was sealed in them: how envelopes travel does not depend on what is inside,
+and sealing draws keys that no seed may decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from p2pshare.envelope.agreement import HINT_BYTES
+from p2pshare.envelope.envelope import (
+    BODY_TAG_BYTES,
+    COMMITMENT_BYTES,
+    DOMAIN_SIGNATURE,
+    NONCE_BYTES,
+    SUITE_XWING,
+    WRAP_BYTES,
+    Core,
+    DecodedEnvelope,
+    Mode,
+    decode_envelope,
+    digests_of,
+    encode_core,
+    encode_envelope,
+)
+from p2pshare.envelope.keys import Identity
+from p2pshare.envelope.payload import padded_size
+from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.store.interface import NewEnvelope, Store
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be published. `direct_to` empty: relayed."""
+
+    circle: CircleId
+    body_bytes: int
+    ttl_class: int = 4
+    direct_to: tuple[PartnerId, ...] = ()
+
+    @property
+    def mode(self) -> Mode:
+        return Mode.DIRECT if self.direct_to else Mode.RELAY
+
+
+def write_envelope(
+    identity: Identity,
+    wish: Wish,
+    *,
+    incarnation: int,
+    sequence: int,
+    previous: bytes,
+    created: int,
+    random: Random,
+) -> DecodedEnvelope:
+    """A signed envelope, as whoever receives its bytes would decode it."""
+    body = random.randbytes(padded_size(wish.body_bytes) + BODY_TAG_BYTES)
+    core = Core(
+        suite=SUITE_XWING,
+        author=identity.partner_id,
+        key_id=identity.operational.sign.key_id,
+        incarnation=incarnation,
+        sequence=sequence,
+        previous=previous,
+        circle=wish.circle,
+        mode=wish.mode,
+        created=created,
+        ttl_class=wish.ttl_class,
+        nonce=random.randbytes(NONCE_BYTES),
+        commitment=random.randbytes(COMMITMENT_BYTES),
+        slots=1,
+        body_bytes=len(body),
+    )
+    core_raw = encode_core(core)
+    wraps = random.randbytes(HINT_BYTES + WRAP_BYTES)
+    digests = digests_of(core_raw, wraps, body)
+    signatures = identity.operational.sign.sign(DOMAIN_SIGNATURE, digests)
+    return decode_envelope(encode_envelope(core_raw, wraps, body, signatures))
+
+
+def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Random) -> DecodedEnvelope:
+    """Into our own store, on our own chain, in one transaction, as `service.publishing` does it. Raises StoreError."""
+    state = store.author_state(now)
+    envelope = write_envelope(
+        identity,
+        wish,
+        incarnation=state.incarnation,
+        sequence=state.sequence + 1,
+        previous=state.previous,
+        created=now,
+        random=random,
+    )
+    row = NewEnvelope(
+        envelope_id=envelope.envelope_id,
+        core=envelope.core,
+        wire=envelope.wire,
+        from_partner=None,
+        received_at=now,
+        outbox=wish.direct_to,
+        awaits_first_hop=not wish.direct_to,
+    )
+    store.add_envelopes([row])
+    return envelope

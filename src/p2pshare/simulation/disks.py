@@ -1,0 +1,111 @@
+"""Disks: the product's store on files in memory, with snapshots, torn tails and no room left.
+
+A crash is taken literally: the files are copied as they are, half of a log frame that was never committed is
+put behind them, and the next life recovers from that. Nothing is checkpointed on the way.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from p2pshare.envelope.keys import Identity
+from p2pshare.limits import MIB
+from p2pshare.store.connection import open_writer
+from p2pshare.store.interface import PartnerRow
+from p2pshare.store.schema import migrate
+from p2pshare.store.sqlite import SqliteStore
+
+STORE_NAME = "store.sqlite"
+LOG_NAME = "store.sqlite-wal"
+CACHE_BYTES = 2 * MIB
+NO_ROOM_BYTES = 1 << 60
+TORN_FRAME = b"\xa5" * 2_100  # half a frame of the log: its checksum cannot hold
+
+
+class SimulatedStore(SqliteStore):
+    """The product's store; only how much room there is can be decided."""
+
+    def set_room(self, *, has_room: bool) -> None:
+        """Without room every write raises DiskFull, as below the floor of free space."""
+        self._free_space_bytes_min = 0 if has_room else NO_ROOM_BYTES
+
+
+class Disk:
+    """One partner's disk. `founded` is the file of a store to begin with."""
+
+    def __init__(self, folder: Path, founded: Path) -> None:
+        self._folder = folder
+        self._generation = 0
+        self._place.mkdir(parents=True)
+        shutil.copyfile(founded, self._place / STORE_NAME)
+        (self._place / STORE_NAME).chmod(0o600)
+
+    @property
+    def _place(self) -> Path:
+        return self._folder / str(self._generation)
+
+    def open(self) -> SimulatedStore:
+        return _open(self._place / STORE_NAME)
+
+    def snapshot(self, name: str) -> None:
+        """What a backup would have: the files as they are now."""
+        _copy(self._place, self._folder / name)
+
+    def crash(self, store: SimulatedStore) -> None:
+        """The machine stops in the middle of a write; the next `open` finds what had been committed."""
+        before = self._place
+        self._generation += 1
+        _copy(before, self._place)
+        log = self._place / LOG_NAME
+        if log.exists():
+            with log.open("ab") as stream:
+                stream.write(TORN_FRAME)
+        store.close()
+        shutil.rmtree(before)
+
+    def restore(self, name: str) -> None:
+        """The files of a snapshot take the place of what there was; the store must be closed."""
+        shutil.rmtree(self._place)
+        self._generation += 1
+        _copy(self._folder / name, self._place)
+
+
+class Foundry:
+    """Stores of partners that have just been set up, made once for many seeds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.found = functools.lru_cache(maxsize=4096)(self._found)
+
+    def _found(self, identity: Identity, partners: tuple[PartnerRow, ...]) -> Path:
+        """A closed store that knows its partners."""
+        path = self._folder / f"{self.found.cache_info().misses}.sqlite"
+        store = _open(path)
+        with store.transaction():
+            store.put_own(identity.partner_id, identity.card.name)
+            add_partners(store, partners)
+        store.close()
+        return path
+
+
+def add_partners(store: SqliteStore, partners: Sequence[PartnerRow]) -> None:
+    for row in partners:
+        store.put_partner(row)
+
+
+def _open(path: Path) -> SimulatedStore:
+    writer = open_writer(path, cache_bytes=CACHE_BYTES)
+    migrate(writer)
+    return SimulatedStore(path, writer, 0)
+
+
+def _copy(origin: Path, target: Path) -> None:
+    """The store and its log. Their shared memory is made anew by whoever opens them."""
+    target.mkdir()
+    for name in (STORE_NAME, LOG_NAME):
+        if (origin / name).exists():
+            shutil.copyfile(origin / name, target / name)
+            (target / name).chmod(0o600)

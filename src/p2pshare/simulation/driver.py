@@ -1,0 +1,397 @@
+"""The virtual driver: performs what the engine asks, in virtual time, as `daemon/driver.py` does in ours.
+
+One object is one life of one partner. When it ends, whatever was under way in it is gone: bodies that were
+not committed, requests, timers, the engine. Only what the store committed is there for the next life.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from p2pshare.errors import DiskFull, PeerError, StoreError
+from p2pshare.gossip import actions, events
+from p2pshare.gossip.board import EngineSettings
+from p2pshare.gossip.engine import Engine
+from p2pshare.gossip.messages import PutAnswer, decode_get_bodies
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import (
+    DISK_FULL_PAUSE_SECONDS,
+    INTAKE_BATCH_BYTES,
+    INTAKE_BATCH_ENVELOPES,
+    RESPONSE_BYTES_MAX,
+)
+from p2pshare.node import Node
+from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.simulation.agenda import Agenda
+from p2pshare.simulation.scenario import Scenario
+from p2pshare.simulation.trace import Trace
+from p2pshare.simulation.verbs import (
+    QUESTIONS,
+    VERBS,
+    Answer,
+    Message,
+    Status,
+    Verb,
+    encode_answer,
+    encode_get,
+    end_of,
+)
+from p2pshare.simulation.wires import Call, Heard, Wires
+from p2pshare.simulation.witness import Witness
+
+READ_SECONDS = 0.001
+WRITE_SECONDS = 0.003
+
+
+@dataclass
+class Stage:
+    """What all partners of a world share."""
+
+    scenario: Scenario
+    agenda: Agenda
+    trace: Trace
+    random: Random
+    wires: Wires
+    witness: Witness
+    epochs: dict[Epoch, Epoch] = field(default_factory=dict)
+
+    def numbered(self, epoch: Epoch) -> Epoch:
+        """In the place of an epoch that chance made: the first is 1, the second 2; the same stays the same."""
+        return self.epochs.setdefault(epoch, Epoch((len(self.epochs) + 1).to_bytes(16, "big")))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A body in the queue of intake, and who waits for the verdict."""
+
+    body: Body
+    done: Callable[[events.BodyJudged | StoreError], None]
+
+
+class VirtualDriver:
+    """One life. Raises StoreError when the store does not let it begin."""
+
+    def __init__(self, name: str, node: Node, stage: Stage, *, seed: str, skew_seconds: float = 0.0) -> None:
+        self.name = name
+        self.node = node
+        self.is_alive = True
+        self.stage = stage
+        self._skew_seconds = skew_seconds
+        self._exchange = Exchange(node)
+        self._tickets = itertools.count()
+        self._replies: dict[int, actions.Action] = {}
+        self._calls: dict[int, Call] = {}
+        self._queue: deque[Waiting] = deque()
+        self._is_committing = False
+        self._is_news_due = False
+        self._is_sweep_due = False
+        self._wakeup: float | None = None
+        self._loaded_circles: set[CircleId] = set()
+        self._links: frozenset[PartnerId] = frozenset()
+        beginning = self._exchange.begin()
+        self.engine = Engine(
+            epoch=stage.numbered(beginning.epoch),
+            last_lsn=beginning.last_lsn,
+            card_version=beginning.card_version,
+            random=Random(seed),  # noqa: S311 chance that can be repeated
+            settings=EngineSettings(reconcile_seconds=stage.scenario.reconcile_seconds),
+        )
+        self.reload_roster()
+        self._give(beginning.first_hops)
+        self._later(stage.scenario.sweep_seconds * stage.random.random(), self._sweep)
+
+    @property
+    def partner_id(self) -> PartnerId:
+        return self.node.identity.partner_id
+
+    @property
+    def is_dialable(self) -> bool:
+        return bool(self.node.identity.card.urls)
+
+    @property
+    def now(self) -> float:
+        """By its own clock, unix seconds."""
+        return self.stage.agenda.now + self._skew_seconds
+
+    def end(self) -> None:
+        """No event, action or answer of this life happens any more."""
+        self.is_alive = False
+
+    def wake(self) -> None:
+        """Something was published here."""
+        self._is_news_due = True
+        self._plan_commit()
+
+    def reload_roster(self) -> None:
+        """Partners, links or circles changed."""
+        roster = self._exchange.roster()
+        links = links_of(roster)
+        self._links = frozenset(link.peer for link in links)
+        for number, call in list(self._calls.items()):
+            if call.peer not in self._links:
+                self._hang_up(number)
+        circles = {circle for link in links for circle in link.circles} - self._loaded_circles
+        for loaded in self._exchange.keys(circles):
+            self._give(loaded)
+        self._loaded_circles |= circles
+        self._give(events.LinksConfigured(links))
+
+    def knows(self, peer: PartnerId) -> bool:
+        return peer in self._links
+
+    @property
+    def waiting(self) -> int:
+        """Bodies that wait for intake."""
+        return len(self._queue)
+
+    # --- the engine ---
+
+    def _give(self, event: events.Event, at: float | None = None) -> None:
+        """One event in, its actions performed, the timer set anew. Nothing performed gives another event at once."""
+        if not self.is_alive:
+            return
+        for action in self.engine.handle(event, max(self.now, at or 0.0)):
+            self._perform(action)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        wakeup = self.engine.next_wakeup()
+        if wakeup is None or (self._wakeup is not None and self._wakeup <= wakeup):
+            return
+        self._wakeup = wakeup
+        self._later(wakeup - self.now, lambda: self._tick(wakeup))
+
+    def _tick(self, at: float) -> None:
+        if self._wakeup == at:
+            self._wakeup = None
+            self._give(events.Tick(), at)
+
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        def when_alive() -> None:
+            if self.is_alive:
+                act()
+
+        self.stage.agenda.after(seconds, when_alive)
+
+    def _perform(self, action: actions.Action) -> None:
+        match action:
+            case actions.Reply() | actions.ReplyBusy() | actions.ReplyRefused():
+                self._replies[action.ticket] = action
+            case actions.ReadOutbox():
+                self._later(READ_SECONDS, lambda: self._read_outbox(action))
+            case actions.Acknowledge():
+                self._note("acknowledge", action.peer, action.ids)
+                self._later(WRITE_SECONDS, lambda: self._acknowledge(action))
+            case actions.Note():
+                self._note(action.reason, action.peer)
+            case actions.Abandon():
+                self._hang_up(action.request)
+            case _:
+                self._ask(action)
+
+    def _note(self, what: str, peer: PartnerId, ids: tuple[EnvelopeId, ...] = ()) -> None:
+        self.stage.trace.note(f"{self.name} {what} {peer.short} {len(ids)}", b"".join(ids))
+
+    def _hang_up(self, number: int) -> None:
+        call = self._calls.pop(number, None)
+        if call is not None:
+            self.stage.wires.abandon(call)
+
+    def _read_outbox(self, action: actions.ReadOutbox) -> None:
+        try:
+            ids = self._exchange.outbox(action.peer, action.limit)
+        except StoreError:
+            ids = ()
+        self._give(events.OutboxRead(action.peer, ids))
+
+    def _acknowledge(self, action: actions.Acknowledge) -> None:
+        try:
+            self._exchange.acknowledge(action.peer, action.ids)
+        except StoreError:
+            self._note("acknowledge-lost", action.peer, action.ids)
+
+    # --- our requests ---
+
+    def _ask(self, action: actions.Request) -> None:
+        verb, number = VERBS[type(action)], action.request
+        raw = self._request(action)
+        if raw is None:
+            self._later(READ_SECONDS, lambda: self._give(events.Answered(number)))
+            return
+        self.dial(number, action.peer, verb, raw)
+
+    def _request(self, action: actions.Request) -> bytes | None:
+        """The bytes to send; None for a push that may not leave, or can no longer."""
+        witness = self.stage.witness
+        match action:
+            case actions.SendPut():
+                wire = self._exchange.wire(action.peer, action.envelope_id)
+                if wire is None:
+                    return None
+                witness.body_leaves(self.partner_id, action.peer, action.envelope_id)
+                return action.envelope_id + self.pushed(wire)
+            case actions.SendGet():
+                return encode_get(action.ids)
+            case actions.FetchCard():
+                return b""
+        witness.message_leaves(self.partner_id, action.peer, action.message, self.node.store)
+        return QUESTIONS[VERBS[type(action)]].encode(action.message)
+
+    def dial(self, number: int, peer: PartnerId, verb: Verb, raw: bytes) -> None:
+        """Sends a request of the engine; its end becomes an event."""
+
+        def end(answer: Answer) -> None:
+            self._calls.pop(number, None)
+            self._give(end_of(number, verb, answer, DISK_FULL_PAUSE_SECONDS))
+
+        def body(envelope_id: EnvelopeId, wire: bytes | None) -> None:
+            if wire is None:
+                self._give(events.BodyGone(number, envelope_id))
+                return
+            self._give(events.BodyArrived(number, envelope_id))
+            self._take_in(Body(peer, envelope_id, wire), lambda verdict: None)
+
+        call = Call(self, peer, verb, raw, end, body)
+        self._calls[number] = call
+        self.stage.wires.ask(call)
+
+    def pushed(self, wire: bytes) -> bytes:
+        """What of a body of ours goes out in a push."""
+        return wire
+
+    # --- intake ---
+
+    def _take_in(self, body: Body, done: Callable[[events.BodyJudged | StoreError], None]) -> None:
+        self.stage.witness.body_came(self.partner_id)
+        self._queue.append(Waiting(body, done))
+        self._plan_commit()
+
+    def _plan_commit(self) -> None:
+        if not self._is_committing:
+            self._is_committing = True
+            self._later(self.stage.scenario.commit_seconds.draw(self.stage.random), self._commit)
+
+    def _sweep(self) -> None:
+        self._is_sweep_due = True
+        self._plan_commit()
+        self._later(self.stage.scenario.sweep_seconds, self._sweep)
+
+    def _commit(self) -> None:
+        """One turn of `daemon.intake_queue`."""
+        self._is_committing = False
+        is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
+        batch = self._batch()
+        try:
+            if is_sweep:
+                self._tell(self._exchange.sweep(int(self.now)))
+            outcome = self._exchange.commit([one.body for one in batch], int(self.now))
+        except StoreError as error:
+            self.stage.trace.note(f"{self.name} nothing-stored {len(batch)}")
+            for one in batch:
+                self.stage.witness.body_unjudged(self.partner_id)
+                self._give(events.BodyUnjudged(one.body.bearer, one.body.envelope_id))
+                one.done(error)
+        else:
+            self._tell(outcome)
+            for one, judged in zip(batch, outcome.judged, strict=True):
+                one.done(judged)
+        if self._queue or self._is_news_due or self._is_sweep_due:
+            self._plan_commit()
+
+    def _batch(self) -> list[Waiting]:
+        batch: list[Waiting] = []
+        total = 0
+        while self._queue and len(batch) < INTAKE_BATCH_ENVELOPES and total < INTAKE_BATCH_BYTES:
+            batch.append(self._queue.popleft())
+            total += len(batch[-1].body.wire)
+        return batch
+
+    def _tell(self, outcome: Outcome) -> None:
+        for held in outcome.held:
+            self.stage.trace.note(f"{self.name} holds {held.item.envelope_id.short} {held.lsn}")
+            self.stage.witness.held(self.partner_id, held.item.envelope_id, self.node.store, self.now)
+            self._give(held)
+        for judged in outcome.judged:
+            self.stage.trace.note(
+                f"{self.name} judged {judged.envelope_id.short} {judged.verdict} {judged.reason}"
+            )
+            self.stage.witness.body_judged(self.partner_id, judged)
+            self._give(judged)
+
+    # --- a peer asks ---
+
+    def asked(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
+        """A request arrived; `reply` is called once, at once or later, unless this life ends before."""
+        if not self.is_alive:
+            return
+        try:
+            match verb:
+                case Verb.PUT:
+                    self._put_asked(peer, raw, reply)
+                case Verb.GET:
+                    self._get_asked(peer, raw, reply)
+                case Verb.CARD:
+                    self._give(events.Heard(peer))
+                    reply(Answer(Status.ANSWERED, self.node.identity.card.raw))
+                case _:
+                    self._question(peer, verb, raw, reply)
+        except PeerError as error:
+            reply(Answer(Status.REFUSED, reason=error.reason))
+
+    def _question(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
+        question = QUESTIONS[verb]
+        ticket = next(self._tickets)
+        self._give(question.event(peer, ticket, question.decode(raw)))
+        match self._replies.pop(ticket):
+            case actions.Reply() as said:
+                self.stage.witness.message_leaves(self.partner_id, peer, said.message, self.node.store)
+                reply(Answer(Status.ANSWERED, self.answered(verb, encode_answer(said.message))))
+            case actions.ReplyBusy() as busy:
+                reply(Answer(Status.BUSY, seconds=busy.retry_after_seconds))
+            case _:
+                reply(Answer(Status.REFUSED, reason="not-held"))
+
+    def answered(self, verb: Verb, raw: bytes) -> bytes:
+        """What of an answer of ours goes out."""
+        return raw
+
+    def _put_asked(self, peer: PartnerId, raw: bytes, reply: Heard) -> None:
+        envelope_id = EnvelopeId(raw[: EnvelopeId.length])
+
+        def done(verdict: events.BodyJudged | StoreError) -> None:
+            if isinstance(verdict, DiskFull):
+                reply(Answer(Status.FULL))
+            elif isinstance(verdict, StoreError):
+                reply(Answer(Status.REFUSED, reason=verdict.reason))
+            else:
+                message: Message = PutAnswer(verdict.verdict, verdict.reason)
+                self.stage.witness.push_answered(self.partner_id, peer, verdict, self.node.store)
+                reply(Answer(Status.ANSWERED, encode_answer(message)))
+
+        self._give(events.PutHeard(peer, envelope_id))
+        self._take_in(Body(peer, envelope_id, raw[EnvelopeId.length :]), done)
+
+    def _get_asked(self, peer: PartnerId, raw: bytes, reply: Heard) -> None:
+        self._give(events.Heard(peer))
+        bodies: list[tuple[EnvelopeId, bytes | None]] = []
+        total = 0
+        for envelope_id, wire in self._exchange.wires(peer, decode_get_bodies(raw).ids):
+            if total > 0 and total + len(wire or b"") > RESPONSE_BYTES_MAX:
+                break
+            total += len(wire or b"")
+            bodies.append((envelope_id, wire))
+        served = self.served(bodies)
+        for envelope_id, wire in served:
+            if wire is not None:
+                self.stage.witness.body_leaves(self.partner_id, peer, envelope_id)
+        self._later(READ_SECONDS, lambda: reply(Answer(Status.ANSWERED, bodies=served)))
+
+    def served(
+        self, bodies: list[tuple[EnvelopeId, bytes | None]]
+    ) -> tuple[tuple[EnvelopeId, bytes | None], ...]:
+        """What of the bodies that were asked for goes out."""
+        return tuple(bodies)

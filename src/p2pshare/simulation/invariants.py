@@ -1,0 +1,228 @@
+"""What must hold after every run, each as a function of a world that has come to rest. None is ever relaxed for a seed.
+
+A function gives back what speaks against it, in words; nothing means that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from p2pshare.envelope.card import Card
+from p2pshare.envelope.envelope import Mode, decode_envelope
+from p2pshare.envelope.verification import signing_key, verify_signatures
+from p2pshare.errors import PeerError
+from p2pshare.gossip.states import State
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import (
+    ASIDE_MAX,
+    FEED_ITEMS_MAX,
+    FIRST_HOPS_MAX,
+    GHOSTS_PER_LINK_MAX,
+    PUSHES_WAITING_PER_PEER_MAX,
+    WANT_ENTRIES_MAX,
+)
+from p2pshare.simulation.world import World
+
+SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
+REQUESTS_PER_MINUTE_MAX = 3.0  # a link at rest: hellos and comparisons, both ways
+
+TABLES: Mapping[str, int] = MappingProxyType(
+    {
+        "want": WANT_ENTRIES_MAX,
+        "feed": FEED_ITEMS_MAX,
+        "first_hops": FIRST_HOPS_MAX,
+        "aside": ASIDE_MAX,
+        "ghosts": GHOSTS_PER_LINK_MAX,
+        "declined": GHOSTS_PER_LINK_MAX,
+        "pushes": 2 * PUSHES_WAITING_PER_PEER_MAX,
+        "expected": WANT_ENTRIES_MAX,
+    }
+)
+
+
+def nothing_leaks(world: World) -> list[str]:
+    """No message carries an id or a body outside what the link may carry; a direct one goes to its recipients."""
+    return world.witness.complaints.get("nothing_leaks", [])
+
+
+def only_held_is_told(world: World) -> list[str]:
+    """Nobody names an id to others before its envelope is committed here."""
+    return world.witness.complaints.get("only_held_is_told", [])
+
+
+def only_verified_is_held(world: World) -> list[str]:
+    """Every envelope in a store was signed by its author, byte for byte as it is there."""
+    found = list(world.witness.complaints.get("only_verified_is_held", []))
+    cards = {site.partner_id: site.identity.card for site in world.sites}
+    for site in world.honest:
+        for envelope_id in sorted(world.held_by(site)):
+            if not _is_genuine(site.store.wire(envelope_id), envelope_id, cards):
+                found.append(f"{site.name} holds {envelope_id.short}, which nobody signed")
+    return found
+
+
+def _is_genuine(wire: bytes | None, envelope_id: EnvelopeId, cards: Mapping[PartnerId, Card]) -> bool:
+    if wire is None:
+        return False
+    try:
+        decoded = decode_envelope(wire)
+        verify_signatures(decoded, signing_key(decoded.core, cards[decoded.core.author]))
+    except (PeerError, KeyError):
+        return False
+    return decoded.envelope_id == envelope_id
+
+
+def only_due_is_held(world: World) -> list[str]:
+    """Nobody holds a direct envelope of which it is neither author nor recipient, nor a circle it has no part in."""
+    found = []
+    for site in world.honest:
+        circles = frozenset[bytes]().union(*world.circles_ever[site.partner_id])
+        for entry in site.store.entries(0, 1 << 30):
+            known = world.witness.published.get(entry.envelope_id)
+            direct_to = known.direct_to if known is not None else ()
+            is_ours = entry.is_own or site.partner_id in direct_to
+            if not is_ours and (entry.mode == Mode.DIRECT or entry.circle not in circles):
+                found.append(f"{site.name} holds {entry.envelope_id.short}, which is not for it")
+    return found
+
+
+def all_is_everywhere(world: World) -> list[str]:
+    """Each honest partner of a connected circle holds each unexpired envelope of it, in bounded time after the faults."""
+    missing = world.missing()
+    if not missing and world.settled_after is None:
+        return ["it took longer than the scenario allows"]
+    return missing
+
+
+def each_is_stored_once(world: World) -> list[str]:
+    """What was stored, held or expired, is never stored again by the same store."""
+    return world.witness.complaints.get("each_is_stored_once", [])
+
+
+def nothing_resurrects(world: World) -> list[str]:
+    """What has expired is taken from nobody and handed to nobody."""
+    found = list(world.witness.complaints.get("nothing_resurrects", []))
+    for site in world.honest:
+        for entry in site.store.entries(0, 1 << 30):
+            if entry.expires + 2 * world.scenario.sweep_seconds < world.agenda.now:
+                found.append(f"{site.name} still carries {entry.envelope_id.short}")
+    return found
+
+
+def acknowledged_is_durable(world: World) -> list[str]:
+    """Who was told that a push is held can rely on it, through every crash."""
+    found = list(world.witness.complaints.get("acknowledged_is_durable", []))
+    for (holder, envelope_id), author in sorted(world.witness.acks.items()):
+        if not world.by_id[holder].store.is_seen([envelope_id]):
+            known = world.witness.published[envelope_id].envelope.core
+            if known.expires > world.agenda.now:
+                found.append(
+                    f"{world.by_id[holder].name} told {author.short} that it holds {envelope_id.short}"
+                )
+    return found
+
+
+def deliveries_are_noted(world: World) -> list[str]:
+    """Once all is everywhere, nobody waits for a partner's word any more."""
+    found = []
+    for site in world.honest:
+        waiting = [entry.envelope_id for entry in site.store.first_hops()]
+        if waiting and any(world.can_talk(site, other) for other in world.honest if other is not site):
+            found.append(f"{site.name} still waits for a first hop of {len(waiting)}")
+        for peer in site.rows:
+            other = world.by_id[peer]
+            if other.is_honest and world.can_talk(site, other) and site.store.outbox(peer):
+                found.append(f"{site.name} still has an outbox for {other.name}")
+    return found
+
+
+def nobody_honest_is_shut_out(world: World) -> list[str]:
+    """At peace every honest pair that has a link uses it: silence and slowness were no faults."""
+    found = []
+    for site in world.honest:
+        for other in world.honest:
+            if site is other or not world.can_talk(site, other) or site.driver is None:
+                continue
+            state = site.driver.engine.state(other.partner_id)
+            if other.identity.card.urls and state is not State.CONNECTED:
+                found.append(f"{site.name} is not connected with {other.name}: {state}")
+    return found
+
+
+def no_honest_author_forks(world: World) -> list[str]:
+    """Nobody uses a number of its chain twice, whatever befell its disk."""
+    return [
+        f"{site.name} has proof against {fork.author.short}"
+        for site in world.honest
+        for fork in site.store.sequence_forks()
+        if fork.author in world.witness.honest
+    ]
+
+
+def quiet_is_quiet(world: World) -> list[str]:
+    """When all is everywhere, no body moves between honest partners, and few questions."""
+    found = []
+    if world.quiet.bodies:
+        found.append(f"{world.quiet.bodies} bodies moved")
+    if world.quiet.requests_per_minute > REQUESTS_PER_MINUTE_MAX:
+        found.append(f"{world.quiet.requests_per_minute:.1f} requests a minute and link")
+    return found
+
+
+def bodies_are_not_wasted(world: World) -> list[str]:
+    """Between honest partners hardly a body comes where it is held already."""
+    stored = world.witness.stored_from_honest
+    spare = world.witness.spare_from_honest
+    allowed = stored * (world.scenario.redundancy_max - 1) + SPARE_BODIES_EXCUSED
+    return [f"{spare} bodies came in vain beside {stored}"] if spare > allowed else []
+
+
+def tables_are_bounded(world: World) -> list[str]:
+    """No table of an engine outgrows its limit, now or at any look during the run."""
+    return [
+        f"{name} had {size} entries"
+        for name, size in sorted(world.largest.items())
+        if size > TABLES.get(name, size)
+    ]
+
+
+def all_is_accounted_for(world: World) -> list[str]:
+    """in = stored + held + deferred + refused (+ not judged for want of room), for the driver and for the store."""
+    found = []
+    for site in world.honest:
+        account = world.witness.account(site.partner_id)
+        waiting = site.driver.waiting if site.driver is not None else 0
+        if account.came != account.accounted + waiting:
+            found.append(f"{site.name}: {account.came} bodies came, {account.accounted} are accounted for")
+        for one in site.store.accounts():
+            judged = one.stored + one.already_held + one.deferred + sum(one.refused.values())
+            if one.came_in != judged:
+                found.append(
+                    f"{site.name}: {one.came_in} came from {one.partner.short}, {judged} were judged"
+                )
+    return found
+
+
+INVARIANTS: Mapping[str, Callable[[World], list[str]]] = MappingProxyType(
+    {
+        one.__name__: one
+        for one in (
+            nothing_leaks,
+            only_held_is_told,
+            only_verified_is_held,
+            only_due_is_held,
+            all_is_everywhere,
+            each_is_stored_once,
+            nothing_resurrects,
+            acknowledged_is_durable,
+            deliveries_are_noted,
+            nobody_honest_is_shut_out,
+            no_honest_author_forks,
+            quiet_is_quiet,
+            bodies_are_not_wasted,
+            tables_are_bounded,
+            all_is_accounted_for,
+        )
+    }
+)

@@ -1,0 +1,290 @@
+"""Liars: partners with a valid identity and a link, who break the rules in one way each. They never tire.
+
+A liar runs the real engine and bends what goes in and out of it, so that its lies come between truths.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from types import MappingProxyType
+
+from p2pshare.gossip.messages import (
+    Announce,
+    AnnounceItem,
+    IdsPage,
+    IdsRequest,
+    Shard,
+    encode_announce,
+    encode_ids_page,
+    encode_ids_request,
+)
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX, IDS_PAGE_MAX
+from p2pshare.node import Node
+from p2pshare.simulation.authoring import Wish, write_envelope
+from p2pshare.simulation.driver import Stage, VirtualDriver
+from p2pshare.simulation.verbs import Answer, Status, Verb, encode_get
+from p2pshare.simulation.wires import Call, Heard
+from p2pshare.simulation.witness import Published
+
+MAIN = CircleId.of("main")
+DAY_SECONDS = 86_400
+Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
+
+
+class Lie:
+    """Honest in everything; each kind of lie replaces a part."""
+
+    period_seconds = 7.0
+
+    def served(self, bodies: Bodies, random: Random) -> Bodies:
+        return bodies
+
+    def pushed(self, wire: bytes, random: Random) -> bytes:
+        return wire
+
+    def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
+        return raw
+
+    def is_silent(self, verb: Verb, random: Random) -> bool:
+        """Whether a request gets no answer at all."""
+        return False
+
+    def act(self, liar: LyingDriver) -> None:
+        """From time to time, unasked."""
+
+
+class LyingDriver(VirtualDriver):
+    """A life of a liar."""
+
+    def __init__(self, name: str, node: Node, stage: Stage, *, seed: str, lie: str) -> None:
+        self.lie = LIES[lie]()
+        self.chance = Random(f"{seed} lie")  # noqa: S311 chance that can be repeated
+        super().__init__(name, node, stage, seed=seed)
+        self._later(self.chance.random() * self.lie.period_seconds, self._act)
+
+    @property
+    def peers(self) -> list[PartnerId]:
+        return sorted(self._links)
+
+    def _act(self) -> None:
+        self.lie.act(self)
+        self._later(self.lie.period_seconds, self._act)
+
+    def tell(self, peer: PartnerId, verb: Verb, raw: bytes) -> None:
+        """A request of the liar's own; what is answered does not matter to it."""
+        self.stage.wires.ask(Call(self, peer, verb, raw, lambda answer: None))
+
+    def asked(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
+        if isinstance(self.lie, AlwaysBusy):
+            reply(Answer(Status.BUSY, seconds=300.0))
+        elif not self.lie.is_silent(verb, self.chance):
+            super().asked(peer, verb, raw, reply)
+
+    def pushed(self, wire: bytes) -> bytes:
+        return self.lie.pushed(wire, self.chance)
+
+    def answered(self, verb: Verb, raw: bytes) -> bytes:
+        return self.lie.answered(verb, raw, self.chance)
+
+    def served(self, bodies: Bodies) -> tuple[tuple[EnvelopeId, bytes | None], ...]:
+        return tuple(self.lie.served(bodies, self.chance))
+
+
+class CorruptBodies(Lie):
+    """Half of its bodies have a wrong byte; in the signatures it leaves the id as it was."""
+
+    def served(self, bodies: Bodies, random: Random) -> Bodies:
+        return [(one, None if wire is None else self.pushed(wire, random)) for one, wire in bodies]
+
+    def pushed(self, wire: bytes, random: Random) -> bytes:
+        if random.random() < 0.5:
+            return wire
+        place = len(wire) - 1 - random.randrange(random.choice([4_000, len(wire)]))
+        return wire[:place] + bytes([wire[place] ^ 1]) + wire[place + 1 :]
+
+
+class OtherBodies(Lie):
+    """Gives each body under the id of another."""
+
+    def served(self, bodies: Bodies, random: Random) -> Bodies:
+        wires = [wire for _, wire in bodies]
+        return [(one, wire) for (one, _), wire in zip(bodies, wires[1:] + wires[:1], strict=True)]
+
+
+class WithheldBodies(Lie):
+    """Announces, and then has it not, or says nothing."""
+
+    def served(self, bodies: Bodies, random: Random) -> Bodies:
+        return [(one, None) for one, _ in bodies if random.random() < 0.7]
+
+    def is_silent(self, verb: Verb, random: Random) -> bool:
+        return verb is Verb.GET and random.random() < 0.5
+
+
+class BogusAnnouncements(Lie):
+    """Announces ids of nothing, and true ids with false dates and sizes."""
+
+    def act(self, liar: LyingDriver) -> None:
+        random, now = liar.chance, int(liar.now)
+        items = [
+            AnnounceItem(
+                EnvelopeId(random.randbytes(32)), now - random.randrange(DAY_SECONDS), 4, MAIN, 5_000
+            )
+            for _ in range(ANNOUNCE_ITEMS_MAX - 8)
+        ]
+        for envelope_id in random.sample(
+            sorted(liar.stage.witness.published), k=min(8, len(liar.stage.witness.published))
+        ):
+            items.append(AnnounceItem(envelope_id, now - random.randrange(DAY_SECONDS), 3, MAIN, 1))
+        lsn = random.randrange(1 << 40)
+        message = Announce(Epoch(random.randbytes(16)), lsn, lsn + 1, tuple(items))
+        liar.tell(random.choice(liar.peers), Verb.ANNOUNCE, encode_announce(message))
+
+
+class EndlessSync(Lie):
+    """Whoever compares with it finds ever more ids."""
+
+    def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
+        if verb is not Verb.IDS:
+            return raw
+        created = itertools.count(1_799_990_000)
+        keys = tuple(next(created).to_bytes(8, "big") + random.randbytes(32) for _ in range(IDS_PAGE_MAX))
+        return encode_ids_page(IdsPage(keys, has_more=True))
+
+
+class Replay(Lie):
+    """Hands over again what everybody has, and what has long expired."""
+
+    def act(self, liar: LyingDriver) -> None:
+        random, witness, peer = liar.chance, liar.stage.witness, liar.chance.choice(liar.peers)
+        known = sorted(one for one, entry in witness.published.items() if not entry.direct_to)
+        if known:
+            wire = witness.published[random.choice(known)].envelope.wire
+            self._push(liar, peer, witness.published[random.choice(known)].envelope.envelope_id, wire)
+        old = write_envelope(
+            liar.node.identity,
+            Wish(MAIN, 300, ttl_class=1),
+            incarnation=1,
+            sequence=1 + random.randrange(1 << 20),
+            previous=bytes(32),
+            created=int(liar.now) - 3 * DAY_SECONDS,
+            random=random,
+        )
+        witness.published[old.envelope_id] = Published(old)
+        self._push(liar, peer, old.envelope_id, old.wire)
+
+    def _push(self, liar: LyingDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> None:
+        liar.tell(peer, Verb.PUT, envelope_id + wire)
+
+
+class Equivocation(Lie):
+    """Two envelopes of one number: one for some, the other for others. Both must end everywhere."""
+
+    def act(self, liar: LyingDriver) -> None:
+        random, number = liar.chance, 1 + liar.chance.randrange(1 << 20)
+        if len(liar.stage.witness.published) > 200:
+            return
+        for peer in random.sample(liar.peers, k=min(2, len(liar.peers))):
+            one = write_envelope(
+                liar.node.identity,
+                Wish(MAIN, 400),
+                incarnation=7,
+                sequence=number,
+                previous=bytes(32),
+                created=int(liar.now),
+                random=random,
+            )
+            liar.stage.witness.published[one.envelope_id] = Published(one)
+            liar.tell(peer, Verb.PUT, one.envelope_id + one.wire)
+
+
+class Flood(Lie):
+    """Many requests a second, each allowed by itself."""
+
+    period_seconds = 1.0
+
+    def act(self, liar: LyingDriver) -> None:
+        random, peer = liar.chance, liar.chance.choice(liar.peers)
+        for _ in range(10):
+            ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(GET_IDS_MAX))
+            liar.tell(peer, Verb.GET, encode_get(ids))
+            liar.tell(peer, Verb.IDS, encode_ids_request(IdsRequest(Shard(MAIN, 4), b"", IDS_PAGE_MAX)))
+
+
+class Curious(Lie):
+    """Asks for everything there is, also what is not for it."""
+
+    def act(self, liar: LyingDriver) -> None:
+        random, peer = liar.chance, liar.chance.choice(liar.peers)
+        ids = sorted(liar.stage.witness.published)
+        liar.tell(peer, Verb.GET, encode_get(tuple(random.sample(ids, k=min(GET_IDS_MAX, len(ids))))))
+        for circle in sorted({one.envelope.core.circle for one in liar.stage.witness.published.values()}):
+            liar.tell(peer, Verb.IDS, encode_ids_request(IdsRequest(Shard(circle, 4), b"", IDS_PAGE_MAX)))
+
+
+class Smuggler(Lie):
+    """Hands over what the link does not carry: other circles, and direct envelopes of others."""
+
+    def act(self, liar: LyingDriver) -> None:
+        random, witness, peer = liar.chance, liar.stage.witness, liar.chance.choice(liar.peers)
+        foreign = sorted(
+            one
+            for one, entry in witness.published.items()
+            if entry.direct_to or entry.envelope.core.circle != MAIN
+        )
+        for envelope_id in random.sample(foreign, k=min(3, len(foreign))):
+            liar.tell(peer, Verb.PUT, envelope_id + witness.published[envelope_id].envelope.wire)
+        items = tuple(
+            replace(_item(witness.published[one]), circle=MAIN) for one in foreign[:ANNOUNCE_ITEMS_MAX]
+        )
+        message = Announce(Epoch(bytes(16)), 0, 0, items)
+        liar.tell(peer, Verb.ANNOUNCE, encode_announce(message))
+
+
+class Garbled(Lie):
+    """Its messages have wrong bytes, and some are only that."""
+
+    def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
+        if not raw or random.random() < 0.5:
+            return raw
+        place = random.randrange(len(raw))
+        return raw[:place] + random.randbytes(random.randrange(3)) + raw[place + 1 :]
+
+    def act(self, liar: LyingDriver) -> None:
+        random = liar.chance
+        verb = random.choice([Verb.HELLO, Verb.ANNOUNCE, Verb.IDS, Verb.GET, Verb.PUT])
+        raw = random.randbytes(32 + random.randrange(2_000))
+        liar.tell(random.choice(liar.peers), verb, raw)
+
+
+class AlwaysBusy(Lie):
+    """Answers 429 for ever."""
+
+
+def _item(entry: Published) -> AnnounceItem:
+    core = entry.envelope.core
+    return AnnounceItem(
+        entry.envelope.envelope_id, core.created, core.ttl_class, core.circle, entry.envelope.size
+    )
+
+
+LIES: Mapping[str, type[Lie]] = MappingProxyType(
+    {
+        "corrupt-bodies": CorruptBodies,
+        "other-bodies": OtherBodies,
+        "withheld-bodies": WithheldBodies,
+        "bogus-announcements": BogusAnnouncements,
+        "endless-sync": EndlessSync,
+        "replay": Replay,
+        "equivocation": Equivocation,
+        "flood": Flood,
+        "curious": Curious,
+        "smuggler": Smuggler,
+        "garbled": Garbled,
+        "always-busy": AlwaysBusy,
+    }
+)

@@ -1,0 +1,86 @@
+"""Runs: one scenario and one seed, or many of them over all cores. A failure comes with the command that repeats it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.identities import cheap_signatures
+from p2pshare.simulation.invariants import INVARIANTS
+from p2pshare.simulation.scenario import Scenario
+from p2pshare.simulation.world import World, memory_folder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run came to. `failures`: what speaks against each invariant that does not hold."""
+
+    scenario: str
+    seed: int
+    digest: str
+    failures: dict[str, list[str]]
+    settled_after: float | None
+    stored: int
+    spare: int
+    quiet_requests_per_minute: float
+    quiet_bytes_per_minute: float
+    virtual_seconds: float
+    lines: int
+
+    @property
+    def command(self) -> str:
+        """Repeats this run, bit for bit."""
+        return f"scripts/simulate --scenario {self.scenario} --seed {self.seed} --log"
+
+
+def play(
+    scenario: Scenario, seed: int, foundry: Foundry, tell: Callable[[str], None] | None = None
+) -> Outcome:
+    """One run, from the first event to the last invariant."""
+    world = World(scenario, seed, foundry, tell)
+    try:
+        world.run()
+        failures = {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
+        return Outcome(
+            scenario.name,
+            seed,
+            world.trace.digest(),
+            failures,
+            world.settled_after,
+            world.witness.stored_from_honest,
+            world.witness.spare_from_honest,
+            world.quiet.requests_per_minute,
+            world.quiet.bytes_per_minute,
+            world.virtual_seconds,
+            world.trace.lines,
+        )
+    finally:
+        world.close()
+
+
+def campaign(runs: Sequence[tuple[Scenario, int]], workers: int) -> Iterator[Outcome]:
+    """Plays all of them, in as many processes; outcomes in the order of `runs`."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=_prepare) as pool:
+        yield from pool.map(_play, runs, chunksize=4)
+
+
+_foundries: list[Foundry] = []
+_lasting: list[object] = []
+
+
+def _prepare() -> None:
+    """One foundry a process, and cheap signatures for its whole life."""
+    folder = tempfile.TemporaryDirectory(prefix="p2pshare-foundry-", dir=memory_folder())
+    signatures = cheap_signatures()
+    signatures.__enter__()
+    _lasting.extend((folder, signatures))
+    _foundries.append(Foundry(Path(folder.name)))
+
+
+def _play(run: tuple[Scenario, int]) -> Outcome:
+    return play(*run, _foundries[0])

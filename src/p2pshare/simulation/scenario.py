@@ -1,0 +1,168 @@
+"""Scenarios: what a world is made of and what befalls it, as data (tests/scenarios/*.toml).
+
+Every number that may differ between seeds is a span, `[low, high]` in the file; one number is a span of itself.
+An unknown key is refused: a fault that is misspelt would otherwise be a test that tests nothing.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from random import Random
+from types import MappingProxyType
+from typing import Any, TypeVar, get_type_hints
+
+from p2pshare.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Span:
+    """From `low` to `high`, both included."""
+
+    low: float
+    high: float
+
+    def draw(self, random: Random) -> float:
+        return self.low + (self.high - self.low) * random.random()
+
+    def count(self, random: Random) -> int:
+        return random.randint(int(self.low), int(self.high))
+
+
+NONE = Span(0, 0)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What honest partners publish while the scenario lasts."""
+
+    envelopes: Span = Span(10, 20)
+    directs: Span = NONE
+    bursts: Span = NONE
+    """How many times one partner publishes 20 at once."""
+    body_bytes: Span = Span(300, 4_000)
+    large: Span = NONE
+    """How many envelopes above the size that is pushed unasked (64 KiB)."""
+    ttl_class: int = 4
+
+
+@dataclass(frozen=True)
+class Weather:
+    """What every wire does all the time."""
+
+    latency_seconds: Span = Span(0.01, 0.08)
+    jitter_seconds: float = 0.0
+    """Added to each message at random: more than the pause between messages reorders them."""
+    loss: float = 0.0
+    """Chance that a request or its answer never arrives."""
+    duplication: float = 0.0
+    """Chance that a request is heard twice."""
+    bytes_per_second: float = 4_000_000.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault, `times` times, each at a random moment and for `seconds`; see `faults.FAULTS`."""
+
+    kind: str
+    times: Span = Span(1, 1)
+    seconds: Span = Span(5, 30)
+    site: int | None = None
+    """Whom it befalls; anybody where absent."""
+
+
+@dataclass(frozen=True)
+class LiarRule:
+    """`count` partners that lie in one way; see `liars.LIES`."""
+
+    lie: str
+    count: Span = Span(1, 1)
+
+
+@dataclass(frozen=True)
+class CircleRule:
+    """A circle beside `main`: a link carries it when both ends are among `sites`."""
+
+    name: str
+    sites: tuple[int, ...]
+    share: float = 0.3
+    """Part of what its members publish that goes there."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of world. `seconds` of traffic and faults, then peace: all must be everywhere in `settle_seconds`."""
+
+    name: str
+    title: str
+    sites: Span = Span(4, 4)
+    topology: str = "ring"
+    dial_only: Span = NONE
+    """How many partners cannot be dialled."""
+    seconds: float = 60.0
+    settle_seconds: float = 1_200.0
+    quiet_seconds: float = 900.0
+    sweep_seconds: float = 60.0
+    reconcile_seconds: float = 60.0
+    commit_seconds: Span = Span(0.002, 0.02)
+    redundancy_max: float = 1.5
+    """Bodies that may travel for each one stored, over the whole run (a few more are always excused)."""
+    traffic: Traffic = field(default_factory=Traffic)
+    weather: Weather = field(default_factory=Weather)
+    circles: tuple[CircleRule, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    liars: tuple[LiarRule, ...] = ()
+
+
+_LISTS: Mapping[str, type[Any]] = MappingProxyType(
+    {"circles": CircleRule, "faults": Fault, "liars": LiarRule}
+)
+_TABLES: Mapping[str, type[Any]] = MappingProxyType({"traffic": Traffic, "weather": Weather})
+
+
+def load_scenario(path: Path) -> Scenario:
+    """The scenario in a file, named after it. Raises ConfigError for anything unknown or misshapen."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read the scenario {path}: {error}") from None
+    for key, kind in _TABLES.items():
+        if key in table:
+            table[key] = _build(kind, table[key], f"{path.name}: {key}")
+    for key, kind in _LISTS.items():
+        table[key] = tuple(_build(kind, one, f"{path.name}: {key}") for one in table.get(key, ()))
+    return _build(Scenario, {"name": path.stem} | table, path.name)
+
+
+def load_scenarios(folder: Path) -> dict[str, Scenario]:
+    """All scenarios of a folder, by name."""
+    return {path.stem: load_scenario(path) for path in sorted(folder.glob("*.toml"))}
+
+
+def _build(kind: type[T], table: Any, where: str) -> T:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: a table was expected")
+    known = {one.name for one in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ConfigError(
+            f"{where}: unknown key '{unknown[0]}'", hint=f"known are {', '.join(sorted(known))}"
+        )
+    hints = get_type_hints(kind)
+    try:
+        return kind(**{key: _value(hints[key], value) for key, value in table.items()})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if hint is Span:
+        low, high = value if isinstance(value, list) else (value, value)
+        if low > high:
+            raise ValueError("a span runs from low to high")
+        return Span(low, high)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,180 @@
+"""The witness: sees everything that honest partners send, store and say, and writes down what must never happen.
+
+It knows what no partner knows: who published what for whom, and which link may carry which circle. It judges
+from that alone, never from what policy or the engine answered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from p2pshare.envelope.envelope import DecodedEnvelope, Mode
+from p2pshare.gossip.events import BodyJudged
+from p2pshare.gossip.index import id_of
+from p2pshare.gossip.messages import Announce, Hello, IdsPage, IdsRequest, PutVerdict
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.store.interface import Store
+
+COMPLAINTS_MAX = 50
+
+
+@dataclass(frozen=True)
+class Published:
+    """An envelope that its author really signed."""
+
+    envelope: DecodedEnvelope
+    direct_to: tuple[PartnerId, ...] = ()
+
+    @property
+    def author(self) -> PartnerId:
+        return self.envelope.core.author
+
+
+@dataclass
+class Account:
+    """What became of the bodies that came to one partner."""
+
+    came: int = 0
+    lost: int = 0
+    unjudged: int = 0
+    verdicts: Counter[PutVerdict] = field(default_factory=Counter)
+
+    @property
+    def accounted(self) -> int:
+        return self.unjudged + self.lost + self.verdicts.total()
+
+
+class Witness:
+    """Of one world. `complaints` is what it saw, by the name of the invariant."""
+
+    def __init__(self) -> None:
+        self.honest: set[PartnerId] = set()
+        self.links: dict[PartnerId, dict[PartnerId, frozenset[CircleId]]] = {}
+        """What each partner's links may carry now, by its own configuration."""
+        self.published: dict[EnvelopeId, Published] = {}
+        self.accounts: dict[PartnerId, Account] = {}
+        self.complaints: dict[str, list[str]] = {}
+        self.ever_held: dict[PartnerId, set[EnvelopeId]] = {}
+        self.acks: dict[tuple[PartnerId, EnvelopeId], PartnerId] = {}
+        """(holder, id) -> the author who was told that it is held."""
+        self.bodies_from_honest = 0
+        """Bodies that honest partners handed to honest ones."""
+        self.stored_from_honest = 0
+        self.spare_from_honest = 0
+        """What honest partners handed to honest ones and was held already."""
+
+    def complain(self, invariant: str, text: str) -> None:
+        found = self.complaints.setdefault(invariant, [])
+        if len(found) < COMPLAINTS_MAX:
+            found.append(text)
+
+    def account(self, partner: PartnerId) -> Account:
+        return self.accounts.setdefault(partner, Account())
+
+    # --- what leaves ---
+
+    def message_leaves(self, origin: PartnerId, peer: PartnerId, message: object, store: Store) -> None:
+        """A question or an answer of `origin`; a liar may say what it likes."""
+        if origin not in self.honest:
+            return
+        match message:
+            case Hello():
+                self._circles_leave(origin, peer, (root.shard.circle for root in message.shards))
+            case IdsRequest():
+                self._circles_leave(origin, peer, [message.shard.circle])
+            case IdsPage():
+                self._ids_leave(origin, peer, list(map(id_of, message.keys)), store)
+            case Announce():
+                self._circles_leave(origin, peer, (item.circle for item in message.items))
+                self._ids_leave(origin, peer, [item.envelope_id for item in message.items], store)
+            case _:
+                pass
+
+    def _circles_leave(self, origin: PartnerId, peer: PartnerId, circles: Iterable[CircleId]) -> None:
+        foreign = set(circles) - self._carried(origin, peer)
+        if foreign:
+            self.complain("nothing_leaks", f"{origin.short} names a foreign circle to {peer.short}")
+
+    def _ids_leave(
+        self, origin: PartnerId, peer: PartnerId, ids: Collection[EnvelopeId], store: Store
+    ) -> None:
+        if not ids:
+            return
+        for envelope_id in ids:
+            self._may_leave(origin, peer, envelope_id, "tells")
+            known = self.published.get(envelope_id)
+            if known is not None and known.direct_to:
+                self.complain("nothing_leaks", f"{origin.short} tells the direct {envelope_id.short}")
+        unheld = set(ids) - store.is_seen(ids)
+        for envelope_id in sorted(unheld):
+            self.complain(
+                "only_held_is_told", f"{origin.short} tells {envelope_id.short}, and does not hold it"
+            )
+
+    def body_leaves(self, origin: PartnerId, peer: PartnerId, envelope_id: EnvelopeId) -> None:
+        if origin in self.honest:
+            self.bodies_from_honest += peer in self.honest
+            self._may_leave(origin, peer, envelope_id, "hands over")
+
+    def _may_leave(self, origin: PartnerId, peer: PartnerId, envelope_id: EnvelopeId, what: str) -> None:
+        known = self.published.get(envelope_id)
+        if known is None:
+            self.complain(
+                "only_verified_is_held", f"{origin.short} {what} {envelope_id.short}: nobody signed it"
+            )
+        elif known.envelope.core.mode is Mode.DIRECT:
+            if origin != known.author or peer not in known.direct_to:
+                self.complain("nothing_leaks", f"{origin.short} {what} the direct {envelope_id.short}")
+        elif known.envelope.core.circle not in self._carried(origin, peer):
+            self.complain("nothing_leaks", f"{origin.short} {what} {envelope_id.short} of a foreign circle")
+
+    def _carried(self, origin: PartnerId, peer: PartnerId) -> frozenset[CircleId]:
+        return self.links[origin].get(peer, frozenset())
+
+    # --- what comes ---
+
+    def body_came(self, partner: PartnerId) -> None:
+        self.account(partner).came += 1
+
+    def body_judged(self, partner: PartnerId, judged: BodyJudged) -> None:
+        self.account(partner).verdicts[judged.verdict] += 1
+        if {partner, judged.peer} <= self.honest:
+            self.stored_from_honest += judged.verdict is PutVerdict.HELD
+            self.spare_from_honest += judged.verdict is PutVerdict.ALREADY_HELD
+
+    def body_unjudged(self, partner: PartnerId) -> None:
+        self.account(partner).unjudged += 1
+
+    def bodies_lost(self, partner: PartnerId) -> None:
+        """A life ended: what waited for intake is gone."""
+        account = self.account(partner)
+        account.lost += account.came - account.accounted
+
+    def held(self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float) -> None:
+        """The engine is told that the store holds it; `now` by the partner's own clock."""
+        if partner not in self.honest:
+            return
+        ever = self.ever_held.setdefault(partner, set())
+        if envelope_id in ever:
+            self.complain("each_is_stored_once", f"{partner.short} stores {envelope_id.short} again")
+        ever.add(envelope_id)
+        known = self.published.get(envelope_id)
+        if known is not None and known.envelope.core.expires <= now:
+            self.complain("nothing_resurrects", f"{partner.short} stores {envelope_id.short} after its time")
+        if store.entry(envelope_id) is None:
+            self.complain(
+                "only_held_is_told",
+                f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
+            )
+
+    def push_answered(self, partner: PartnerId, author: PartnerId, judged: BodyJudged, store: Store) -> None:
+        """`partner` said to `author` what became of its push."""
+        if partner not in self.honest or judged.verdict is not PutVerdict.HELD:
+            return
+        if store.entry(judged.envelope_id) is None:
+            self.complain(
+                "acknowledged_is_durable", f"{partner.short} acknowledges {judged.envelope_id.short} first"
+            )
+        self.acks[partner, judged.envelope_id] = author

@@ -1,0 +1,498 @@
+"""A world: partners, who is linked with whom, and what befalls them, all drawn from one seed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from random import Random
+
+from p2pshare.config import Config
+from p2pshare.envelope.keys import Identity
+from p2pshare.errors import StoreError
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.limits import EAGER_BYTES_MAX
+from p2pshare.node import Node
+from p2pshare.simulation.agenda import START_SECONDS, Agenda
+from p2pshare.simulation.authoring import Wish, publish
+from p2pshare.simulation.disks import Disk, Foundry, SimulatedStore
+from p2pshare.simulation.driver import Stage, VirtualDriver
+from p2pshare.simulation.faults import FAULTS
+from p2pshare.simulation.identities import identity_of
+from p2pshare.simulation.liars import LyingDriver
+from p2pshare.simulation.scenario import Fault, Scenario
+from p2pshare.simulation.trace import Trace
+from p2pshare.simulation.wires import Wires
+from p2pshare.simulation.witness import Published, Witness
+from p2pshare.store.interface import PartnerRow
+
+MAIN = "main"
+RETRY_SECONDS = 5.0
+BURST_ENVELOPES = 20
+SETTLE_STEP_SECONDS = 5.0
+LOOK_SECONDS = 10.0
+REST_SECONDS = 120.0  # after all is everywhere: answers under way, comparisons that were planned
+ALL = 1 << 30
+
+
+@dataclass
+class Quiet:
+    """What went on when nothing was left to do."""
+
+    bodies: int = 0
+    requests_per_minute: float = 0.0
+    """A link, both ways together."""
+    bytes_per_minute: float = 0.0
+
+
+@dataclass
+class Site:
+    """One partner: what lasts (identity, disk, configuration) and what does not (node, driver: None while down)."""
+
+    number: int
+    identity: Identity
+    disk: Disk
+    rows: dict[PartnerId, PartnerRow]
+    founded_rows: dict[PartnerId, PartnerRow]
+    """What it knew of its partners at first, and will know in the end."""
+    lie: str = ""
+    node: Node | None = None
+    driver: VirtualDriver | None = None
+    lives: int = 0
+    skew_seconds: float = 0.0
+    downs: int = 0
+    """How many faults keep it down."""
+    fulls: int = 0
+    """How many faults leave it no room."""
+    held_when_down: set[EnvelopeId] = field(default_factory=set)
+    snapshots: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"s{self.number}"
+
+    @property
+    def partner_id(self) -> PartnerId:
+        return self.identity.partner_id
+
+    @property
+    def is_honest(self) -> bool:
+        return not self.lie
+
+    @property
+    def store(self) -> SimulatedStore:
+        assert self.node is not None and isinstance(self.node.store, SimulatedStore)
+        return self.node.store
+
+
+class World:
+    """Built from a scenario and a seed; `run` plays the scenario to the end of its quiet time."""
+
+    def __init__(
+        self, scenario: Scenario, seed: int, foundry: Foundry, tell: Callable[[str], None] | None = None
+    ) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.random = Random(f"{scenario.name} {seed}")  # noqa: S311 chance that can be repeated
+        self.agenda = Agenda()
+        self.trace = Trace(self.agenda, tell)
+        self.witness = Witness()
+        wires_random = Random(f"{scenario.name} {seed} wires")  # noqa: S311
+        self.wires = Wires(self.agenda, self.trace, wires_random, scenario.weather, self._find)
+        self.stage = Stage(scenario, self.agenda, self.trace, wires_random, self.wires, self.witness)
+        self.excused: set[EnvelopeId] = set()
+        """Publications that no partner held when their author's disk was set back: nobody could have them."""
+        self.forgotten_directs: set[tuple[PartnerId, EnvelopeId]] = set()
+        """(recipient, id): it had the direct envelope, and its disk was set back."""
+        self.settled_after: float | None = None
+        self.quiet = Quiet()
+        self.largest: Counter[str] = Counter()
+        """The largest size of each table of any honest engine, at a few looks."""
+        self.circles_ever: dict[PartnerId, set[frozenset[CircleId]]] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="p2pshare-", dir=memory_folder())
+        self._foundry = foundry
+        self.sites = self._sites()
+        self.by_id = {site.partner_id: site for site in self.sites}
+        self.honest = [site for site in self.sites if site.is_honest]
+
+    # --- building ---
+
+    def _sites(self) -> list[Site]:
+        random, scenario = self.random, self.scenario
+        count = scenario.sites.count(random)
+        dial_only = set(random.sample(range(count), scenario.dial_only.count(random)))
+        identities = [identity_of(number, is_dialable=number not in dial_only) for number in range(count)]
+        lies = [rule.lie for rule in scenario.liars for _ in range(rule.count.count(random))]
+        liars = dict(zip(random.sample(range(count), len(lies)), lies, strict=True))
+        edges = set(edges_of(scenario, count, random))
+        sites = []
+        for number, identity in enumerate(identities):
+            rows = {
+                other.partner_id: self._row(number, place, other, frozenset((number, place)) in edges)
+                for place, other in enumerate(identities)
+                if place != number
+            }
+            founded = self._foundry.found(identity, tuple(rows.values()))
+            disk = Disk(Path(self._folder.name) / str(number), founded)
+            sites.append(Site(number, identity, disk, dict(rows), rows, liars.get(number, "")))
+        self.witness.honest = {site.partner_id for site in sites if site.is_honest}
+        return sites
+
+    def _row(self, number: int, place: int, other: Identity, is_linked: bool) -> PartnerRow:
+        circles = [MAIN] + [rule.name for rule in self.scenario.circles if {number, place} <= set(rule.sites)]
+        return PartnerRow(
+            partner_id=other.partner_id,
+            alias=f"s{place}",
+            card=other.card.raw,
+            card_version=other.card.version,
+            has_link=is_linked,
+            circles=tuple(circles),
+            is_frozen=False,
+            added_at=int(START_SECONDS),
+        )
+
+    @property
+    def virtual_seconds(self) -> float:
+        return self.agenda.now - START_SECONDS
+
+    def _find(self, partner: PartnerId) -> VirtualDriver | None:
+        site = self.by_id.get(partner)
+        return None if site is None else site.driver
+
+    # --- lives ---
+
+    def start(self, site: Site) -> None:
+        """The next life, or later when the disk does not let it begin."""
+        if site.driver is not None or site.downs:
+            return
+        if site.node is None:
+            config = Config(name=site.name, url=f"https://{site.name}.example:8443")
+            site.node = Node(Path(self._folder.name), config, site.identity, site.disk.open())
+            self.tell_room(site)
+        site.lives += 1
+        self._note_links(site)
+        life = f"{self.scenario.name} {self.seed} {site.number} {site.lives}"
+        try:
+            if site.is_honest:
+                site.driver = VirtualDriver(
+                    site.name, site.node, self.stage, seed=life, skew_seconds=site.skew_seconds
+                )
+            else:
+                site.driver = LyingDriver(site.name, site.node, self.stage, seed=life, lie=site.lie)
+        except StoreError:
+            self._start_later(site, RETRY_SECONDS)
+            return
+        self.trace.note(f"{site.name} starts, life {site.lives}")
+
+    def _start_later(self, site: Site, seconds: float) -> None:
+        self.agenda.after(seconds, lambda: self.start(site))
+
+    def stop(self, site: Site) -> None:
+        """This life ends at once; the store's files stay as they are."""
+        if site.driver is not None:
+            self.trace.note(f"{site.name} stops")
+            site.driver.end()
+            site.driver = None
+            self.witness.bodies_lost(site.partner_id)
+        if site.node is not None:
+            site.held_when_down = self.held_by(site)
+            site.disk.crash(site.store)
+            site.node = None
+
+    def set_back(self, site: Site, name: str) -> None:
+        """The disk is as it was when the snapshot was made; what only it held is gone for all."""
+        self.stop(site)
+        before = site.held_when_down
+        site.disk.restore(name)
+        site.snapshots = []
+        store = site.disk.open()
+        site.held_when_down = {entry.envelope_id for entry in store.entries(0, ALL)}
+        self.witness.ever_held[site.partner_id] = store.is_seen(list(self.witness.published))
+        store.close()
+        for row in site.rows.values():
+            self.configure(site, row.partner_id, row)
+        for envelope_id in sorted(before - site.held_when_down):
+            self._note_lost(site, envelope_id)
+        self.trace.note(f"{site.name} is set back, {len(site.held_when_down)} of {len(before)} left")
+        self.start(site)
+
+    def _note_lost(self, site: Site, envelope_id: EnvelopeId) -> None:
+        self.witness.acks.pop((site.partner_id, envelope_id), None)
+        if site.partner_id in self.witness.published[envelope_id].direct_to:
+            self.forgotten_directs.add((site.partner_id, envelope_id))
+        if not any(envelope_id in self.held_by(other) for other in self.honest):
+            self.excused.add(envelope_id)
+
+    def tell_room(self, site: Site) -> None:
+        """Whether there is room on its disk."""
+        if site.node is not None:
+            site.store.set_room(has_room=not site.fulls)
+
+    def held_by(self, site: Site) -> set[EnvelopeId]:
+        """What its store holds now, or held when it went down, and has not expired."""
+        if site.node is None:
+            return site.held_when_down
+        return {entry.envelope_id for entry in site.store.entries(0, ALL)}
+
+    # --- configuration ---
+
+    def configure(self, site: Site, partner: PartnerId, row: PartnerRow) -> None:
+        """Changes what the site knows of a partner, as an operator would; at the next start when it is down."""
+        site.rows[partner] = row
+        self._write_row(site, partner)
+
+    def forget(self, site: Site, partner: PartnerId) -> None:
+        """The partner is removed, and its outbox with it: what waited there is not owed any more."""
+        del site.rows[partner]
+        for envelope_id, known in self.witness.published.items():
+            if known.author == site.partner_id and partner in known.direct_to:
+                self.forgotten_directs.add((partner, envelope_id))
+        self._write_row(site, partner)
+
+    def _note_links(self, site: Site) -> None:
+        links = links_in(site.rows)
+        self.witness.links[site.partner_id] = links
+        self.circles_ever.setdefault(site.partner_id, set()).update(links.values())
+
+    def _write_row(self, site: Site, partner: PartnerId) -> None:
+        if site.node is None:
+            self.agenda.after(RETRY_SECONDS, lambda: self._write_row(site, partner))
+            return
+        row = site.rows.get(partner)
+        try:
+            if row is None:
+                site.store.remove_partner(partner)
+            else:
+                site.store.put_partner(row)
+        except StoreError:
+            self.agenda.after(RETRY_SECONDS, lambda: self._write_row(site, partner))
+            return
+        self._note_links(site)
+        if site.driver is not None:
+            site.driver.reload_roster()
+
+    # --- publishing ---
+
+    def _plan_traffic(self) -> None:
+        random, traffic, span = self.random, self.scenario.traffic, self.scenario.seconds
+        wishes: list[tuple[float, Site, Wish]] = []
+        for _ in range(traffic.envelopes.count(random)):
+            wishes.append((span * random.random(), *self._relayed(int(traffic.body_bytes.draw(random)))))
+        for _ in range(traffic.large.count(random)):
+            wishes.append((span * random.random(), *self._relayed(EAGER_BYTES_MAX + 10_000)))
+        for _ in range(traffic.bursts.count(random)):
+            at, (author, wish) = span * random.random(), self._relayed(int(traffic.body_bytes.draw(random)))
+            wishes += [(at, author, wish)] * BURST_ENVELOPES
+        for _ in range(traffic.directs.count(random)):
+            wishes.append((span * random.random(), *self._direct(int(traffic.body_bytes.draw(random)))))
+        for at, author, wish in wishes:
+            self._publish_later(at, author, wish)
+
+    def _relayed(self, body_bytes: int) -> tuple[Site, Wish]:
+        author = self.random.choice(self.honest)
+        circle = CircleId.of(MAIN)
+        for rule in self.scenario.circles:
+            if author.number in rule.sites and self.random.random() < rule.share:
+                circle = CircleId.of(rule.name)
+        return author, Wish(circle, body_bytes, self.scenario.traffic.ttl_class)
+
+    def _direct(self, body_bytes: int) -> tuple[Site, Wish]:
+        author = self.random.choice(self.honest)
+        peers = [peer for peer, row in author.rows.items() if row.has_link and self.by_id[peer].is_honest]
+        recipients = self.random.sample(peers, min(len(peers), self.random.randint(1, 2)))
+        wish = Wish(CircleId.of(MAIN), body_bytes, self.scenario.traffic.ttl_class, tuple(sorted(recipients)))
+        return author, wish
+
+    def _publish_later(self, seconds: float, author: Site, wish: Wish) -> None:
+        self.agenda.after(seconds, lambda: self._publish(author, wish))
+
+    def _publish(self, author: Site, wish: Wish) -> None:
+        if author.node is None:
+            self._publish_later(RETRY_SECONDS, author, wish)
+            return
+        now = int(self.agenda.now + author.skew_seconds)
+        try:
+            envelope = publish(author.store, author.identity, wish, now, self.random)
+        except StoreError:  # the person who published was told so
+            self.trace.note(f"{author.name} cannot publish")
+            return
+        self.trace.note(f"{author.name} publishes {envelope.envelope_id.short} {len(envelope.wire)}")
+        self.witness.published[envelope.envelope_id] = Published(envelope, wish.direct_to)
+        if author.driver is not None:
+            author.driver.wake()
+
+    # --- the play ---
+
+    def run(self) -> None:
+        """Traffic and faults, then peace, then quiet."""
+        for site in self.sites:
+            self._start_later(site, self.random.random())
+        self._look()
+        self._plan_traffic()
+        for fault in self.scenario.faults:
+            for _ in range(fault.times.count(self.random)):
+                self._plan_fault(fault)
+        self.agenda.run_until(START_SECONDS + self.scenario.seconds)
+        self._calm()
+        self._settle()
+        if self.settled_after is not None:
+            self._be_quiet()
+
+    def _plan_fault(self, fault: Fault) -> None:
+        at = self.scenario.seconds * 0.9 * self.random.random()
+        lasts = min(fault.seconds.draw(self.random), self.scenario.seconds - at)
+        site = self.random.choice(self.honest) if fault.site is None else self.sites[fault.site]
+
+        def begin() -> None:
+            self.trace.note(f"{site.name} fault {fault.kind}")
+            undo = FAULTS[fault.kind](self, site)
+            self.agenda.after(lasts, undo)
+
+        self.agenda.after(at, begin)
+
+    def _calm(self) -> None:
+        """No fault from here on. All that were planned have been undone by now, save what is retried."""
+        self.trace.note("calm")
+        quiet = self.scenario.weather
+        self.wires.weather = type(quiet)(
+            latency_seconds=quiet.latency_seconds, bytes_per_second=quiet.bytes_per_second
+        )
+
+    def _settle(self) -> None:
+        end = START_SECONDS + self.scenario.seconds + self.scenario.settle_seconds
+        while self.agenda.now < end:
+            self.agenda.run_until(min(end, self.agenda.now + SETTLE_STEP_SECONDS))
+            if not self.missing():
+                self.settled_after = self.agenda.now - START_SECONDS - self.scenario.seconds
+                return
+
+    def _be_quiet(self) -> None:
+        """Nothing is left to do: what is done all the same?"""
+        self.agenda.run_until(self.agenda.now + REST_SECONDS)
+        bodies, requests, size = (
+            self.witness.bodies_from_honest,
+            self.wires.tally.requests.total(),
+            self.wires.tally.bytes,
+        )
+        self.agenda.run_until(self.agenda.now + self.scenario.quiet_seconds)
+        links = sum(self.can_talk(left, right) for left, right in combinations(self.sites, 2))
+        minutes = self.scenario.quiet_seconds / 60 * max(1, links)
+        self.quiet = Quiet(
+            self.witness.bodies_from_honest - bodies,
+            (self.wires.tally.requests.total() - requests) / minutes,
+            (self.wires.tally.bytes - size) / minutes,
+        )
+
+    def _look(self) -> None:
+        """At the tables of all honest engines, now and again."""
+        for site in self.honest:
+            if site.driver is not None:
+                for name, size in site.driver.engine.sizes().items():
+                    self.largest[name] = max(self.largest[name], size)
+        self.agenda.after(LOOK_SECONDS, self._look)
+
+    def close(self) -> None:
+        """Ends all lives and removes the folder."""
+        for site in self.sites:
+            if site.driver is not None:
+                site.driver.end()
+            if site.node is not None:
+                site.node.store.close()
+        self._folder.cleanup()
+
+    # --- who lacks what ---
+
+    def missing(self) -> list[str]:
+        """What an honest partner should hold and does not; empty when all is everywhere."""
+        if any(site.driver is None for site in self.honest):
+            return ["somebody is down"]
+        holding = {site.partner_id: self.held_by(site) for site in self.honest}
+        lacking: list[str] = []
+        for envelope_id, known in self.witness.published.items():
+            if known.envelope.core.expires <= self.agenda.now:
+                continue
+            if known.direct_to:
+                lacking += self._missing_directs(envelope_id, known, holding)
+            else:
+                lacking += self._missing_relayed(envelope_id, known, holding)
+        return lacking
+
+    def _missing_directs(
+        self, envelope_id: EnvelopeId, known: Published, holding: dict[PartnerId, set[EnvelopeId]]
+    ) -> list[str]:
+        return [
+            f"{self.by_id[peer].name} lacks the direct {envelope_id.short}"
+            for peer in known.direct_to
+            if envelope_id not in holding[peer]
+            and envelope_id not in self.excused
+            and (peer, envelope_id) not in self.forgotten_directs
+            and self.can_talk(self.by_id[known.author], self.by_id[peer])
+        ]
+
+    def _missing_relayed(
+        self, envelope_id: EnvelopeId, known: Published, holding: dict[PartnerId, set[EnvelopeId]]
+    ) -> list[str]:
+        holders = [site for site in self.honest if envelope_id in holding[site.partner_id]]
+        if not holders:
+            is_owed = known.author in self.witness.honest and envelope_id not in self.excused
+            return [f"nobody holds {envelope_id.short}"] if is_owed else []
+        reached = self.reachable(holders, known.envelope.core.circle)
+        return [
+            f"{site.name} lacks {envelope_id.short}"
+            for site in reached
+            if envelope_id not in holding[site.partner_id]
+        ]
+
+    def reachable(self, origins: list[Site], circle: CircleId) -> list[Site]:
+        """Honest partners whom a circle's envelopes reach from `origins` over honest links that carry it."""
+        reached, open_sites = {site.number for site in origins}, list(origins)
+        while open_sites:
+            site = open_sites.pop()
+            for other in self.honest:
+                if other.number in reached or not self.can_talk(site, other):
+                    continue
+                links = self.witness.links
+                here = links[site.partner_id][other.partner_id]
+                there = links[other.partner_id][site.partner_id]
+                if circle in here & there:
+                    reached.add(other.number)
+                    open_sites.append(other)
+        return [site for site in self.honest if site.number in reached]
+
+    def can_talk(self, left: Site, right: Site) -> bool:
+        """Whether both have a link to the other and one of them can be dialled."""
+        links = self.witness.links
+        is_linked = right.partner_id in links[left.partner_id] and left.partner_id in links[right.partner_id]
+        return is_linked and bool(left.identity.card.urls or right.identity.card.urls)
+
+
+def links_in(rows: dict[PartnerId, PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:
+    """What each link may carry."""
+    return {peer: frozenset(map(CircleId.of, row.circles)) for peer, row in rows.items() if row.has_link}
+
+
+def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[int]]:
+    """Pairs of numbers that are linked."""
+    line = [frozenset((place, place + 1)) for place in range(count - 1)]
+    match scenario.topology:
+        case "line":
+            return line
+        case "ring":
+            return [*line, frozenset((count - 1, 0))] if count > 2 else line
+        case "full":
+            return [frozenset(pair) for pair in combinations(range(count), 2)]
+        case "star":
+            return [frozenset((0, place)) for place in range(1, count)]
+        case "random":
+            tree = [frozenset((place, random.randrange(place))) for place in range(1, count)]
+            return tree + [frozenset(random.sample(range(count), 2)) for _ in range(count)]
+        case other:
+            raise ValueError(f"no topology is called '{other}'")
+
+
+def memory_folder() -> str | None:
+    """Where files live in memory, where there is such a place: a commit then waits for no disk."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 a private folder is made inside
