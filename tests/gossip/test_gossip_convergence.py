@@ -284,3 +284,66 @@ def test_a_thousand_envelopes_behind_one_catches_up_and_the_feed_is_not_needed(n
     made.run(10)
     assert all(count == 1 for count in b.bodies_in.values())
     assert a.first_hops == {}
+
+
+# --- the tests above can fail: bugs planted into the running code are seen ---
+
+
+def faulty_run(network: Any, seed: int) -> Any:
+    """A lossy ring of five with a partition and a crash, then peace."""
+    made = ring(network, seed, 5)
+    nodes = list(made.nodes.values())
+    made.loss = 0.2
+    made.start()
+    for number in range(1, 41):
+        made.publish(nodes[number % 5], item(number))
+        if number == 20:
+            made.crash(nodes[0])
+        made.run(0.5)
+    made.loss = 0.0
+    made.start(nodes[0]) if nodes[0].engine is None else None
+    made.run(200)
+    return made
+
+
+def test_without_comparing_envelopes_stay_missing(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [item(number).envelope_id for number in range(1, 41)]
+    assert all(faulty_run(network, seed).holds(*ids) for seed in range(3))
+    monkeypatch.setattr("p2pshare.gossip.reconciliation.Reconciliation.is_due", lambda self, link: False)
+    assert not all(faulty_run(network, seed).holds(*ids) for seed in range(3))
+
+
+def test_a_forgotten_circle_is_seen_as_a_leak(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaks() -> Any:
+        made = network(1)
+        a, b, c = made.add(3)
+        made.link(a, b)
+        made.link(a, c, circles=frozenset({CircleId.of("other")}))
+        made.start()
+        made.run(2)
+        made.publish(a, item(1))
+        made.run(2)
+        return made.leaks
+
+    assert leaks() == []
+    monkeypatch.setattr(
+        "p2pshare.gossip.board.Board.carriers", lambda self, circle: list(self.links.values())
+    )
+    assert leaks() != []
+
+
+def test_wanting_what_is_held_is_seen_in_the_bodies(
+    network: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bodies() -> int:
+        made = ring(network, 1, 6)
+        made.start()
+        made.run(2)
+        for number in range(1, 31):
+            made.publish(list(made.nodes.values())[number % 6], item(number, size=100_000))
+        made.run(20)
+        return int(made.bodies_sent)
+
+    assert bodies() <= 30 * 5 * 1.05
+    monkeypatch.setattr("p2pshare.gossip.board.Board.is_wanted", lambda self, link, item: True)
+    assert bodies() > 30 * 5 * 1.5
