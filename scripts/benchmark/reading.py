@@ -1,0 +1,130 @@
+"""Look-ups, exports, bytes and memory of a store that holds a large bundle."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+from ingest import check, take_all_in
+from material import SEED, Partners, discard, two_authors
+from measuring import Report, percentile
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.node import Node
+from p2pshare.store.sqlite import SqliteStore
+
+ROW_TABLES = ("observable", "observable_value", "claim", "claim_%", "label_set", "object", "object_%")
+
+
+def measure(report: Report, partners: Partners, *, now: int, rounds: int, per_author: int) -> None:
+    authors = two_authors(per_author)
+    node = partners.fresh_receiver()
+    for number, objects in enumerate(authors):
+        take_all_in(node, partners.sealed(number, objects, 10_000), now)
+    check(node, authors)
+    held = node.store.counts()
+    print(
+        f"  -- a store with {2 * per_author} claims on {sum(held.observables.values())} observables",
+        flush=True,
+    )
+    _lookups(report, node, rounds)
+    _exports(report, node, now, rounds)
+    _bytes(report, node, 2 * per_author)
+    discard(node)
+
+
+def _lookups(report: Report, node: Node, rounds: int) -> None:
+    with closing(sqlite3.connect(f"file:{_path(node)}?mode=ro", uri=True)) as connection:
+        known = [Observable(*row) for row in connection.execute("SELECT type, value FROM v1_indicators")]
+    random_ = random.Random(SEED)
+    asked = [
+        one if random_.random() < 0.5 else Observable("domain", f"absent-{random_.getrandbits(60)}.example")
+        for one in random_.choices(known, k=10_000)
+    ]
+    singles: list[float] = []
+    batches: list[float] = []
+    for _ in range(rounds):
+        for one in asked[:2_000]:
+            start = time.perf_counter()
+            node.store.lookup([one])
+            singles.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        found = node.store.lookup(asked)
+        batches.append(time.perf_counter() - start)
+        assert len(found) == len(set(asked) & set(known))
+    micro = [figure * 1e6 for figure in singles]
+    report.add("exact look-up, one value, p50", "us", [percentile(micro, 0.5)])
+    report.add("exact look-up, one value, p99", "us", [percentile(micro, 0.99)])
+    report.add("exact look-up, 10,000 values at once", "ms", [figure * 1e3 for figure in batches])
+    report.gate("exact look-up p50 (us)", percentile(micro, 0.5), 50, is_at_least=False)
+    report.gate("exact look-up p99 (us)", percentile(micro, 0.99), 1_000, is_at_least=False)
+
+
+def _exports(report: Report, node: Node, now: int, rounds: int) -> None:
+    rates: dict[str, list[float]] = {"scan": [], "list": [], "ndjson": [], "view": []}
+    now_us = now * 1_000_000
+    for _ in range(rounds):
+        with closing(apsw.Connection(str(_path(node)), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+            start = time.perf_counter()
+            rows = len(connection.execute("SELECT id, type, value FROM observable").fetchall())
+            rates["scan"].append(rows / (time.perf_counter() - start))
+        start = time.perf_counter()
+        listed = sum(1 for _ in node.store.values(now_us, tlp_max=Tlp.AMBER_STRICT))
+        rates["list"].append(listed / (time.perf_counter() - start))
+        start = time.perf_counter()
+        lines = sum(
+            piece.count("\n") for piece in node.store.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)
+        )
+        rates["ndjson"].append(lines / (time.perf_counter() - start))
+        with closing(sqlite3.connect(f"file:{_path(node)}?mode=ro", uri=True)) as connection:
+            start = time.perf_counter()
+            viewed = len(connection.execute("SELECT * FROM v1_indicators WHERE active").fetchall())
+            rates["view"].append(viewed / (time.perf_counter() - start))
+        assert listed == lines == viewed
+    scan = report.add("anchor: SQL scan of the values", "rows / s", rates["scan"])
+    plain = report.add("export, plain list", "rows / s", rates["list"])
+    ndjson = report.add("export, NDJSON", "rows / s", rates["ndjson"])
+    report.add("v1_indicators read by the interpreter's sqlite3", "rows / s", rates["view"])
+    report.gate("plain list / SQL scan", plain.median / scan.median, 0.15)
+    report.gate("NDJSON / SQL scan", ndjson.median / scan.median, 0.1)
+
+
+def _bytes(report: Report, node: Node, claims: int) -> None:
+    node.store.checkpoint()
+    with closing(apsw.Connection(str(_path(node)), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        sizes = dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
+    rows = sum(
+        size
+        for name, size in sizes.items()
+        if name.split("_")[0] in ("observable", "claim", "object", "label")
+    )
+    frames = sizes["frame"]
+    report.add("store, rows and their indexes", "bytes / indicator", [rows / claims])
+    report.add("store, the same and the frames", "bytes / indicator", [(rows + frames) / claims])
+    report.add(
+        "store, all of it with the envelopes as received", "bytes / indicator", [sum(sizes.values()) / claims]
+    )
+    report.gate("store bytes an indicator without frames", rows / claims, 180, is_at_least=False)
+    report.gate("store bytes an indicator with frames", (rows + frames) / claims, 330, is_at_least=False)
+
+
+def _path(node: Node) -> Path:
+    assert isinstance(node.store, SqliteStore)
+    return node.store._path
+
+
+def peak_memory(report: Report, folder: Path) -> None:
+    """A bundle of 100,000, in a process of its own: the peak is the process's."""
+    child = Path(__file__).with_name("peak_memory.py")
+    done = subprocess.run(
+        [sys.executable, str(child), str(folder)], capture_output=True, text=True, check=True
+    )
+    report.add("peak memory above base, bundle of 100,000", "MiB", [float(done.stdout)])
+    report.gate("peak memory above base for a 100k bundle (MiB)", float(done.stdout), 64, is_at_least=False)

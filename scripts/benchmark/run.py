@@ -1,0 +1,80 @@
+"""Runs the measurements and prints them; see scripts/bench for how to call it and docs/performance.md for why."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import apsw
+import growth
+import ingest
+import loop_lag
+import reading
+import spreading
+from material import Partners
+from measuring import Report
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="measure this checkout")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="under a minute (the default)")
+    size.add_argument("--full", action="store_true", help="more rounds, larger stores, the growth curve")
+    parser.add_argument(
+        "--largest", type=int, default=1_000_000, help="end of the growth curve (with --full)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
+    arguments = parser.parse_args()
+    report, start = Report(), time.perf_counter()
+    environment = _environment()
+    print("  ".join(f"{name} {value}" for name, value in environment.items()))
+    print(f"  {'':<52} {'min':>9} {'median':>9} {'max':>9}")
+    with tempfile.TemporaryDirectory(dir=REPOSITORY, prefix=".bench-") as name:  # the disk, not a tmpfs
+        _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
+    print("gates (must):")
+    for gate in report.gates:
+        print(gate.line())
+    print(f"{time.perf_counter() - start:.0f} s, load now {os.getloadavg()[0]:.1f}")
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps({"environment": environment, **report.to_json()}, indent=1) + "\n"
+        )
+    return 0
+
+
+def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
+    now = int(time.time())
+    rounds = 7 if is_full else 5
+    partners = Partners(folder, now)
+    gc.freeze()
+    ingest.measure(report, partners, folder, now=now, rounds=rounds)
+    reading.measure(report, partners, now=now, rounds=rounds, per_author=500_000 if is_full else 30_000)
+    reading.peak_memory(report, folder / "child")
+    loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 30_000)
+    spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
+    if is_full:
+        growth.measure(report, partners, now=now, largest=largest)
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "sqlite": apsw.sqlite_lib_version(),
+        "cores": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.1f}",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

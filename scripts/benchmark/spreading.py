@@ -1,0 +1,145 @@
+"""Two whole nodes over mutual TLS on loopback: how long until a partner can look up what was published."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from material import indicator, values
+from measuring import Report, percentile
+
+from p2pshare.daemon.driver import Driver
+from p2pshare.envelope.card import fingerprint
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.node import Node, close_node, open_node
+from p2pshare.peering.server import PeerServer
+from p2pshare.service.drafting import DraftPart
+from p2pshare.service.founding import found_home
+from p2pshare.service.partners import add_partner
+from p2pshare.service.publishing import publish
+
+PATIENCE_SECONDS = 20
+
+
+class Whole:
+    """A node with its driver, its door and its writer thread."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        url = f"https://127.0.0.1:{self.port}"
+        found_home(folder / name, name=name, url=url, listen="", passphrase=None, now=int(time.time()))
+        self._pool = ThreadPoolExecutor(1)
+        self.node: Node = self._pool.submit(open_node, folder / name).result()
+
+    async def write(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: function(*arguments, **named))
+
+    async def trust(self, other: Whole) -> None:
+        card = other.node.identity.card
+        await self.write(
+            add_partner,
+            self.node,
+            card.raw,
+            confirmed_fingerprint=fingerprint(card.partner_id),
+            alias="",
+            has_link=True,
+            now=int(time.time()),
+        )
+
+    async def start(self) -> None:
+        self.driver = Driver(self.node, self.write, seed=1)
+        self._server = PeerServer(self.driver, self.driver.gate)
+        await self.driver.start()
+        await self._server.start("127.0.0.1", self.port)
+
+    async def end(self) -> None:
+        await self._server.stop()
+        await self.driver.stop()
+        await self.write(close_node, self.node)
+        self._pool.shutdown()
+
+    async def publish(self, objects: list[dict[str, object]]) -> None:
+        frames = tuple(
+            compress_frame(json.dumps(objects[start : start + 1_000]).encode())
+            for start in range(0, len(objects), 1_000)
+        )
+        part = DraftPart(Tlp.GREEN, frames, len(objects))
+        await self.write(
+            publish,
+            self.node,
+            [part],
+            names=[],
+            ttl_class=4,
+            is_dry_run=False,
+            now=int(time.time()),
+            progress=lambda what, done, of: None,
+        )
+        self.driver.wake()
+
+
+async def _until_visible(node: Node, observable: Observable) -> None:
+    deadline = time.perf_counter() + PATIENCE_SECONDS
+    while observable not in node.store.lookup([observable]):
+        assert time.perf_counter() < deadline, "the partner never got it"
+        await asyncio.sleep(0.001)
+
+
+async def _lag(stop: asyncio.Event, lags: list[float]) -> None:
+    """How late the loop wakes a task that asked for one millisecond."""
+    while not stop.is_set():
+        start = time.perf_counter()
+        await asyncio.sleep(0.001)
+        lags.append(max(0.0, time.perf_counter() - start - 0.001))
+
+
+async def _measure(report: Report, folder: Path, publications: int, bundles: int) -> None:
+    import random
+
+    random_ = random.Random(3)
+    alpha, bravo = Whole(folder, "publisher"), Whole(folder, "partner")
+    await alpha.trust(bravo)
+    await bravo.trust(alpha)
+    await alpha.start()
+    await bravo.start()
+    latencies: list[float] = []
+    for type_, value in values(publications + 1, 99):
+        start = time.perf_counter()
+        await alpha.publish([indicator(type_, value, random_)])
+        await _until_visible(bravo.node, Observable(type_, value))
+        latencies.append((time.perf_counter() - start) * 1e3)
+    latencies = latencies[1:]  # the first one waits for the link
+    stop, lags = asyncio.Event(), []
+    watcher = asyncio.create_task(_lag(stop, lags))
+    start = time.perf_counter()
+    for number in range(bundles):
+        chosen = values(10_000, 1_000 + number)
+        await alpha.publish([indicator(type_, value, random_) for type_, value in chosen])
+        await _until_visible(bravo.node, Observable(*chosen[-1]))
+    seconds = time.perf_counter() - start
+    stop.set()
+    await watcher
+    await alpha.end()
+    await bravo.end()
+    report.add("one indicator: publish -> visible at a partner, p50", "ms", [percentile(latencies, 0.5)])
+    report.add("one indicator: publish -> visible at a partner, p99", "ms", [percentile(latencies, 0.99)])
+    report.add(
+        "10k bundles: publish to visible over TLS, wall", "indicators / s", [bundles * 10_000 / seconds]
+    )
+    report.add("loop lag meanwhile, p99", "ms", [percentile(lags, 0.99) * 1e3])
+    report.gate("publish -> visible p50 (ms)", percentile(latencies, 0.5), 50, is_at_least=False)
+    report.gate("publish -> visible p99 (ms)", percentile(latencies, 0.99), 250, is_at_least=False)
+
+
+def measure(report: Report, folder: Path, *, publications: int, bundles: int) -> None:
+    asyncio.run(_measure(report, folder, publications, bundles))
