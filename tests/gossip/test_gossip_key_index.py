@@ -83,6 +83,17 @@ def test_every_question_is_answered_as_a_sorted_list_would(
         assert index.page(b"", count + 1) == (tuple(model), False)
 
 
+def test_questions_between_additions_see_each_of_them() -> None:
+    model = many_keys(1_200)
+    kept, coming = model[::2], model[1::2]
+    index = SortedKeys(kept)
+    for number, key in enumerate(coming):
+        assert index.add(coming[number * 7 % 600])
+        assert index.key_at(index.rank(model[600])) == model[600]
+        assert index.rank(key) == sum(1 for held in index if held < key)
+    assert list(index) == model
+
+
 def test_between_takes_its_upper_end_and_leaves_out_its_lower_one() -> None:
     model = many_keys(300)
     assert list(SortedKeys(model).between(model[10], model[200])) == model[11:201]

@@ -17,7 +17,7 @@ from p2pshare.errors import PeerError
 from p2pshare.gossip.audit import AuditView
 from p2pshare.gossip.key_index import SortedKeys, key_of
 from p2pshare.gossip.negentropy import STEP_WORK, Initiator, KeySource, Steps, finish, prefers_list, respond
-from p2pshare.gossip.negentropy_wire import END, Bound, MessageWriter, Mode, read_ranges
+from p2pshare.gossip.negentropy_wire import END, Bound, MessageWriter, Mode, read_ranges, split_ids
 from p2pshare.limits import SYNC_FRAME_BYTES_MAX, SYNC_FRAME_BYTES_MIN, SYNC_ROUNDS_MAX
 from plain_negentropy import PlainResponder
 
@@ -170,7 +170,7 @@ def test_a_list_is_preferred_from_one_key_in_26(settled: int, differing: int, li
 def test_a_full_answer_hides_nothing_from_who_holds_only_the_rest() -> None:
     """The reference leaves keys out of the last fingerprint; here that would equal the initiator's."""
     oldest = spread(120, a_second=200)
-    middle = spread(40, first=1_000, created=START + 10)
+    middle = spread(40, first=1_000, created=START + 10, a_second=100)
     newest = spread(60, first=2_000, created=START + 20)
     writer = MessageWriter()
     empty = index_of(set()).fingerprint(0, 0)
@@ -184,6 +184,18 @@ def test_a_full_answer_hides_nothing_from_who_holds_only_the_rest() -> None:
     last = list(read_ranges(answer))[-1]
     assert (last.upper, last.mode) == (END, Mode.FINGERPRINT)
     assert last.payload != rest.root()
+
+
+@pytest.mark.parametrize(
+    ("count", "listed", "has_rest"), [(121, 121, False), (122, 122, False), (123, 122, True)]
+)
+def test_a_list_that_just_fits_is_the_whole_answer(count: int, listed: int, has_rest: bool) -> None:
+    answer = finish(
+        respond(index_of(spread(count)), b"\x61\x00\x00\x02\x00", frame_bytes_max=SYNC_FRAME_BYTES_MIN)
+    )
+    first, *rest = read_ranges(answer)
+    assert len(first.payload) == 32 * listed
+    assert [part.mode for part in rest] == [Mode.FINGERPRINT] * has_rest
 
 
 # --- the index changes while a session is suspended -------------------------------------------------
@@ -363,9 +375,18 @@ def test_differences_beyond_the_limit_end_the_session_with_what_fits(lies: int, 
     assert initiator.have == set()
 
 
-def test_a_peer_that_claims_an_empty_store_makes_us_remember_only_the_limit() -> None:
-    initiator = initiator_of(5_000, differences_max=50)
-    assert finish(initiator.receive(b"\x61\x00\x00\x02\x00")) is None
+def test_ids_listed_again_do_not_count_twice() -> None:
+    """A last range covers what was told before: the peer then honestly says it again."""
+    initiator = initiator_of(0, differences_max=50)
+    for _ in range(2):
+        finish(initiator.receive(b"\x61\x00\x00\x02\x32" + SHARED.ids(0, 50)))
+        assert (initiator.is_cut, initiator.need) == (False, set(split_ids(SHARED.ids(0, 50))))
+
+
+def test_a_peer_that_claims_an_almost_empty_store_makes_us_remember_only_the_limit() -> None:
+    index = index_of(spread(5_000))
+    initiator = Initiator(index, differences_max=50)
+    assert finish(initiator.receive(b"\x61\x00\x00\x02\x0a" + index.ids(4_990, 5_000))) is None
     assert (initiator.is_cut, len(initiator.have), initiator.need) == (True, 50, set())
 
 
