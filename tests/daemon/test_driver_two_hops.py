@@ -7,12 +7,14 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from p2pshare.daemon.driver import Driver
+from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.errors import DiskFull
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.marking import Tlp
@@ -231,6 +233,30 @@ async def test_many_small_envelopes_share_requests_and_each_is_stored_once(chain
     assert account.stored == 150
     assert account.came_in == account.stored + account.already_held
     await eventually(lambda: alpha.pending() == 0, "alpha knows that all left")
+
+
+async def test_a_renewed_card_is_fetched_and_used_without_a_person(chain: Chain) -> None:
+    """New TLS key and all: bravo learns the card while the old certificate still stands beside the new one."""
+    alpha, bravo, charlie = chain
+    await bravo.start()
+    await charlie.start()
+    now = int(time.time())
+    fresh = generate_operational_keys(alpha.node.identity.partner_id, now)
+    renewed = reissue_card(alpha.node.identity, now, name="ALPHA RENEWED", operational=fresh)
+    old_tls = replace(renewed.operational, tls=alpha.node.identity.operational.tls)
+    alpha.node = replace(alpha.node, identity=replace(renewed, operational=old_tls))
+    await alpha.start()
+
+    def names() -> set[str]:
+        assert bravo.driver is not None
+        return {entry.card.name for entry in bravo.driver.roster}
+
+    await eventually(lambda: "ALPHA RENEWED" in names(), "bravo has the new card")
+    await alpha.stop()
+    alpha.node = replace(alpha.node, identity=renewed)
+    await alpha.start()
+    await alpha.publish("with-the-new-key.example", to=["bravo"])
+    await eventually(lambda: bravo.knows("with-the-new-key.example"), "bravo trusts the new certificate")
 
 
 async def test_times_of_exchanges_are_written_down(chain: Chain) -> None:

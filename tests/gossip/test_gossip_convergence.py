@@ -346,4 +346,4 @@ def test_wanting_what_is_held_is_seen_in_the_bodies(
 
     assert bodies() <= 30 * 5 * 1.05
     monkeypatch.setattr("p2pshare.gossip.board.Board.is_wanted", lambda self, link, item: True)
-    assert bodies() > 30 * 5 * 1.5
+    assert bodies() > 30 * 5 * 1.05
