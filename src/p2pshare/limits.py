@@ -59,6 +59,7 @@ CARD_HINT_KEYS_MAX = 8  # as many as sign keys: a hint is found with the key of 
 
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked
+INPUT_COMMAS_MAX = 4_000_000  # of one STIX file: bounds the list of its parts to 300 MiB; real files have a fifth
 OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
 JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read

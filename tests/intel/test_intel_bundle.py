@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.bundle import BundleObject, frames, read_stix
-from p2pshare.limits import FRAME_OBJECTS_MAX, INPUT_BYTES_MAX, JSON_DEPTH_MAX, OBJECT_BYTES_MAX
+from p2pshare.limits import (
+    FRAME_OBJECTS_MAX,
+    INPUT_BYTES_MAX,
+    INPUT_COMMAS_MAX,
+    JSON_DEPTH_MAX,
+    OBJECT_BYTES_MAX,
+    OBJECTS_PER_BUNDLE_MAX,
+)
 
 UUID = "34655650-3d18-47b5-bb6c-b9bdb7b26203"
 INSTANT = "2023-07-28T12:14:36.194Z"
@@ -196,6 +203,18 @@ def test_no_bytes_crash(raw: bytes) -> None:
 def test_a_hostile_64_mib_file_is_refused(shared_data: Path) -> None:
     del shared_data  # slow machines that have no data skip it as well
     assert refused(b"[" * INPUT_BYTES_MAX).reason == "too-deep"
+
+
+def test_more_parts_than_a_real_file_has_are_refused_before_they_are_listed() -> None:
+    def of(commas: int) -> bytes:
+        return bundle(indicator(description="")).replace(b'n": ""', b'n": "' + b"," * commas + b'"', 1)
+
+    commas = INPUT_COMMAS_MAX - of(0).count(b",")
+    assert read_stix(of(commas)).refusals.counts == {"object-too-large": 1}
+    assert refused(of(commas + 1)).reason == "too-many-objects"
+    assert refused(b"[" + b"0," * INPUT_COMMAS_MAX + b"0,0]").reason == "too-many-objects"
+    assert refused(b"[" + b"0," * OBJECTS_PER_BUNDLE_MAX + b"0]").reason == "too-many-objects"
+    assert read_stix(b"[" + b"0," * (OBJECTS_PER_BUNDLE_MAX - 1) + b"0]").read == OBJECTS_PER_BUNDLE_MAX
 
 
 def test_frames_hold_the_very_bytes_and_no_more_than_they_may() -> None:

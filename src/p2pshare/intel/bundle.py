@@ -15,7 +15,7 @@ read = len(objects) + refusals.total, always.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ from p2pshare.limits import (
     FRAME_BYTES_MAX,
     FRAME_OBJECTS_MAX,
     INPUT_BYTES_MAX,
+    INPUT_COMMAS_MAX,
     OBJECT_BYTES_MAX,
     OBJECTS_PER_BUNDLE_MAX,
 )
@@ -67,6 +68,8 @@ def read_stix(raw: bytes) -> Reading:
             f"the input is larger than {INPUT_BYTES_MAX} bytes", hint="split it", reason="input-too-large"
         )
     raw = without_bom(raw)
+    if raw.count(b",") > INPUT_COMMAS_MAX:
+        raise _too_many()
     reading = Reading()
     first_by_version: dict[tuple[str, str], BundleObject] = {}
     for position, piece in enumerate(_pieces(raw)):
@@ -137,25 +140,30 @@ def _pieces(raw: bytes) -> Iterator[bytes | Fault]:
         except msgspec.DecodeError as second:
             refuse_syntax(text, second)
     if len(elements) > OBJECTS_PER_BUNDLE_MAX:
-        raise AuthorError(
-            f"more than {OBJECTS_PER_BUNDLE_MAX} objects", hint="split the bundle", reason="too-many-objects"
-        )
+        raise _too_many()
     return _unmask(elements, faults)
 
 
-def _unmask(elements: list[bytes], faults: Mapping[int, Fault]) -> Iterator[bytes | Fault]:
+def _too_many() -> AuthorError:
+    return AuthorError(
+        f"more than {OBJECTS_PER_BUNDLE_MAX} objects", hint="split the bundle", reason="too-many-objects"
+    )
+
+
+def _unmask(elements: Iterable[msgspec.Raw], faults: Mapping[int, Fault]) -> Iterator[bytes | Fault]:
     """Puts back the faults that `mask_faulty` numbered: a masked element is a string that holds its number."""
-    for element in elements:
+    for raw in elements:
+        element = bytes(raw)
         if faults and element.startswith(b'"') and element[1:-1].isdigit():
             yield faults.get(int(element[1:-1]), Fault("not-an-object", ""))
         else:
             yield element
 
 
-def _elements(raw: bytes) -> list[bytes]:
+def _elements(raw: bytes) -> list[msgspec.Raw]:
     """The objects' bytes. Raises AuthorError for JSON that is not STIX, msgspec.DecodeError for what is not JSON."""
     if raw.lstrip()[:1] == b"[":
-        return [bytes(element) for element in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+        return msgspec.json.decode(raw, type=list[msgspec.Raw])
     if raw.lstrip()[:1] != b"{":
         msgspec.json.decode(raw)
         raise _not_stix({})
@@ -168,10 +176,10 @@ def _elements(raw: bytes) -> list[bytes]:
             return []
         if not objects.startswith(b"["):
             raise AuthorError("`objects` is not a list", hint="is it a STIX bundle?", reason="not-stix")
-        return [bytes(element) for element in msgspec.json.decode(objects, type=list[msgspec.Raw])]
+        return msgspec.json.decode(objects, type=list[msgspec.Raw])
     if not type_ or "id" not in members:
         raise _not_stix(members)
-    return [raw.strip()]
+    return [msgspec.Raw(raw.strip())]
 
 
 def _refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:

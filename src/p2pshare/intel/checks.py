@@ -139,7 +139,13 @@ REQUIRED: dict[str, dict[str, Kind]] = {
 OPTIONAL: dict[str, dict[str, Kind]] = {
     "indicator": {"valid_until": _is_instant, "indicator_types": _TEXTS, "pattern_type": _is_text}
 }
+# What is looked at wherever it stands, beyond what the type requires.
+BESIDE = {
+    type_: {name: fits for name, fits in (COMMON | OPTIONAL.get(type_, {})).items() if name not in required}
+    for type_, required in REQUIRED.items()
+}
 NEW_IN_21 = frozenset({("indicator", "pattern_type"), ("malware", "is_family")})
+NOTHING: dict[str, Kind] = {}
 IDS = frozenset({is_id, _IDS})
 
 
@@ -155,16 +161,17 @@ def find_wrong(stix: Mapping[str, Any]) -> Fault | None:
     if not isinstance(id_, str) or not is_id_of(id_, type_):
         return Fault("bad-id", "/id")
     is_20 = "spec_version" not in stix
-    for name, fits in REQUIRED.get(type_, {}).items():
+    for name, fits in REQUIRED.get(type_, NOTHING).items():
         if name in stix:
             if not fits(stix[name]):
                 return _wrong(name, fits)
         elif not (is_20 and (type_, name) in NEW_IN_21):
             return Fault("missing-property", f"/{name}")
-    for kinds in (COMMON, OPTIONAL.get(type_, {})):
-        for name, fits in kinds.items():
-            if name in stix and not fits(stix[name]):
-                return _wrong(name, fits)
+    beside = BESIDE.get(type_, COMMON)
+    for name, value in stix.items():
+        kind = beside.get(name)
+        if kind is not None and not kind(value):
+            return _wrong(name, kind)
     return None
 
 
