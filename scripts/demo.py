@@ -49,9 +49,11 @@ def found_partners() -> None:
     shutil.rmtree(HOMES, ignore_errors=True)
     HOMES.mkdir()
     title("three partners, each with its own keys")
+    fingerprints: dict[str, str] = {}
     for name, port in zip(NAMES, free_ports(len(NAMES)), strict=True):
         run(name, "init", "--name", name.capitalize() + " CERT", "--url", f"https://127.0.0.1:{port}")
         run(name, "card", "export", str(card_of(name)), quiet=True)
+        fingerprints[name] = run_json(name, "card", "show")["fingerprint"]  # in life: told by telephone
     title("they exchange cards; alpha - bravo - charlie are linked, alpha and charlie only trust one another")
     for us, them, more in (
         ("alpha", "bravo", ()),
@@ -61,8 +63,17 @@ def found_partners() -> None:
         ("alpha", "charlie", ("--no-link",)),
         ("charlie", "alpha", ("--no-link",)),
     ):
-        confirmed = run_json(them, "card", "show")["fingerprint"]  # in life: told by telephone
-        run(us, "partner", "add", str(card_of(them)), "--alias", them, *more, "--fingerprint", confirmed)
+        run(
+            us,
+            "partner",
+            "add",
+            str(card_of(them)),
+            "--alias",
+            them,
+            *more,
+            "--fingerprint",
+            fingerprints[them],
+        )
 
 
 def tell_story(own_file: Path | None) -> None:
@@ -71,13 +82,24 @@ def tell_story(own_file: Path | None) -> None:
         run("alpha", "publish", str(SAMPLE / "campaign.json"), "--yes")
         run("alpha", "publish", str(SAMPLE / "blocklist.txt"), "--tlp", "clear", "--yes")
     else:
-        run("alpha", "publish", str(own_file), *marking_for(own_file), "--yes")
+        run(
+            "alpha",
+            "publish",
+            str(own_file),
+            *marking_for(own_file),
+            "--to",
+            "bravo",
+            "--to",
+            "charlie",
+            "--yes",
+        )
+    public = first_value()
     run("alpha", "publish", str(SAMPLE / "for-charlie.json"), "--to", "charlie", "--yes")
 
     title("it travels by itself: alpha -> bravo -> charlie")
     wait_for_charlie()
 
-    secret, public = only_for_charlie(), seen_by_all(own_file)
+    secret = only_for_charlie()
     title("charlie, who is two hops away, knows what was for charlie alone")
     run("charlie", "lookup", secret)
     title("bravo carried it, and cannot read it (exit code 3: not found)")
@@ -86,7 +108,7 @@ def tell_story(own_file: Path | None) -> None:
         title("what was for everybody is known at bravo, under any spelling")
         run("bravo", "lookup", public.replace(".", "[.]"))
     envelopes = run_json("bravo", "status")["envelopes"]
-    print(f"bravo: {envelopes['opened']} envelopes opened, {envelopes['relayed']} carried unopened")
+    print(f"envelopes at bravo: {envelopes['opened']} opened, {envelopes['relayed']} carried unopened")
     run("charlie", "status")
 
 
@@ -122,7 +144,9 @@ def tell_how_to_look_inside() -> None:
 def marking_for(path: Path) -> tuple[str, ...]:
     """Your own file may say nothing about its marking: the demo shares it with its own three partners as GREEN."""
     done = subprocess.run(
-        [*program("alpha"), "publish", str(path), "--dry-run", "--json"], capture_output=True, check=False
+        [*program("alpha"), "publish", str(path), "--to", "charlie", "--dry-run"],
+        capture_output=True,
+        check=False,
     )
     return () if done.returncode in (0, 6) else ("--tlp", "green")
 
@@ -133,12 +157,12 @@ def only_for_charlie() -> str:
     return text.partition("[domain-name:value = '")[2].partition("'")[0]
 
 
-def seen_by_all(own_file: Path | None) -> str:
-    """A domain of the sample that went to everybody; nothing for a file we do not know."""
-    if own_file is not None:
-        return ""
-    text = (SAMPLE / "campaign.json").read_text()
-    return text.partition("[domain-name:value = '")[2].partition("'")[0]
+def first_value() -> str:
+    """A value of what went to everybody: the first that alpha's store shows; nothing when it shows none."""
+    listed = subprocess.run(
+        [*program("alpha"), "export", "--format", "list"], check=True, capture_output=True
+    )
+    return listed.stdout.decode().partition("\n")[0]
 
 
 # --- the machinery beneath the story ---

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,7 +220,9 @@ def test_an_author_whose_clock_is_two_days_ahead_is_refused_and_counted_until_it
     alpha, bravo = company.linked("alpha", "bravo")
     alpha.start(clock_ahead_seconds=2 * 86_400)
     bravo.start()
-    alpha.publish("from-the-future.example\n")
+    eventually(lambda: alpha.status()["partners"][0]["state"] == "connected", "the link is up")
+    assert "clock-skew" in alpha.log()
+    alpha.publish("from-the-future.example\n")  # pushed by its author; nobody would ask for it
     eventually(lambda: bravo.status()["refused"].get("from-the-future"), "bravo counts the refusal")
     alpha.stop()
     alpha.start()

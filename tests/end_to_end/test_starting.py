@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,23 +18,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.end_to_end
 
 
-def test_sigterm_and_sigint_end_it_clean(company: Company) -> None:
+def test_sigterm_and_sigint_end_it_clean_and_after_sigkill_a_stale_socket_fools_nobody(
+    company: Company,
+) -> None:
     alpha = company.found("alpha")
+    control = alpha.home / "run" / "control.sock"
     for number in (signal.SIGTERM, signal.SIGINT):
         alpha.start()
         assert alpha.status()["running"] is True
         alpha.signal(number)
         assert alpha.wait() == 0
-        assert not (alpha.home / "run" / "control.sock").exists()
+        assert not control.exists()
         assert alpha.status()["running"] is False
     assert "error" not in alpha.log()
-
-
-def test_a_stale_control_socket_after_sigkill_fools_nobody(company: Company) -> None:
-    alpha = company.found("alpha")
     alpha.start()
     alpha.kill()
-    assert (alpha.home / "run" / "control.sock").is_socket()
+    assert control.is_socket()
     assert alpha.status()["running"] is False
     alpha.start()
     assert alpha.status()["running"] is True
@@ -60,19 +58,15 @@ def test_a_port_in_use_is_named(company: Company) -> None:
     alpha.start()
 
 
-def test_a_key_file_that_others_can_read_is_refused_with_66(company: Company) -> None:
-    alpha = company.found("alpha")
-    key_file = alpha.home / "identity.p2pkey"
-    key_file.chmod(0o640)
-    assert "identity.p2pkey" in alpha.run_refused(66)
-    key_file.chmod(0o600)
-    alpha.start()
-
-
-def test_a_missing_or_damaged_key_file_is_refused_with_66(company: Company) -> None:
+def test_a_key_file_that_others_can_read_or_that_is_damaged_or_missing_is_refused_with_66(
+    company: Company,
+) -> None:
     alpha = company.found("alpha")
     key_file = alpha.home / "identity.p2pkey"
     raw = key_file.read_bytes()
+    key_file.chmod(0o640)
+    assert "identity.p2pkey" in alpha.run_refused(66)
+    key_file.chmod(0o600)
     key_file.write_bytes(raw[:-1])
     assert "hint: " in alpha.run_refused(66)
     key_file.unlink()
@@ -99,16 +93,16 @@ def test_a_bad_config_is_refused_with_78_by_run_and_config_check(
 def test_a_home_that_is_none_is_told_by_every_command(company: Company) -> None:
     alpha = company.found("alpha")
     alpha.home = alpha.home / "nowhere"
-    for command in (
+    commands = (
         ["run"],
         ["status"],
         ["lookup", "x.example"],
         ["publish", "-", "--tlp", "green"],
         ["card", "show"],
-    ):
-        done = subprocess.run(alpha.command(*command), input=b"x.example\n", capture_output=True, check=False)
-        assert done.returncode in (1, 78)
-        assert b"hint: run `p2pshare init` first" in done.stderr
+    )
+    for command in commands:
+        said = alpha.cli(*command, stdin=b"x.example\n", codes=(1, 78))
+        assert "hint: run `p2pshare init` first" in said.err
     assert not alpha.home.exists()
 
 
