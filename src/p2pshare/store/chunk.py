@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import apsw
 
@@ -20,7 +19,7 @@ from p2pshare.store.arrays import key_tables
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import fetch
 from p2pshare.store.interning import Interning
-from p2pshare.store.known_versions import KnownVersions, claim_key
+from p2pshare.store.known_versions import KnownVersions, StoredFrame, claim_key
 from p2pshare.store.object_keys import Key, encode_object_id
 from p2pshare.store.row_changes import CURRENT, REVOKED, SUPERSEDED, PendingRows
 from p2pshare.store.versions import Kind, Verdict, Version, judge
@@ -32,26 +31,6 @@ _NOTE_FORK = """
 INSERT INTO object_fork VALUES (?, ?, ?, ?, ?, 1, ?)
 ON CONFLICT DO UPDATE SET times = times + 1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An envelope as far as its content cares: its arrival number, its author, its place in the author's order."""
-
-    lsn: int
-    author: int
-    incarnation: int
-    sequence: int
-    noted_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFrame:
-    """A frame that has its row, and the objects read from it."""
-
-    source: Source
-    frame: int
-    objects: Sequence[ObjectFacts]
 
 
 def next_id(connection: apsw.Connection, table: str) -> int:
@@ -116,49 +95,51 @@ class Chunk:
         )
 
     def _add_frame(self, frame: StoredFrame, keys: Sequence[Key], known: KnownVersions) -> None:
-        source, fresh, claims, objects = frame.source, known.fresh, self._claims, self._objects
+        fresh, stored, claims, objects = known.fresh, known.stored, self._claims, self._objects
         for fact, key in zip(frame.objects, keys, strict=True):
-            if key in known:
+            if key in fresh or key in stored:
                 self._add_version(frame, fact, key, known)
-                continue
-            if fact.claims:
-                first, count = claims.next, self._add_claims(frame, fact, key, CURRENT)
+            elif fact.claims:
+                fresh[key] = (frame, fact, claims.next)
+                self._add_claims(frame, fact, key, CURRENT)
             else:
-                first, count = objects.next, 0
+                fresh[key] = (frame, fact, objects.next)
                 self._add_object(frame, fact, key, CURRENT, fact.tlp)
-            fresh[key] = (
-                source.incarnation,
-                source.sequence,
-                fact.modified_us,
-                frame.frame,
-                fact.position,
-                fact.tlp,
-                first,
-                count,
-            )
 
-    def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int = 0) -> int:
-        """A claim row for each observable of the object; how many. `tlp` tightens them."""
-        author, stored_key = frame.source.author, claim_key(key)
+    def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int) -> None:
+        """A claim row for each observable of the object."""
+        author, stored_key, rows, row_id = (
+            frame.source.author,
+            claim_key(key),
+            self._claims,
+            self._claims.next,
+        )
         for claim in fact.claims:
-            self._claims.add(
-                self._observables[claim.type][claim.value],
-                author,
-                stored_key,
-                frame.frame,
-                fact.position,
-                REVOKED if claim.revoked and status == CURRENT else status,
-                max(claim.tlp, tlp),
-                claim.confidence,
-                self._interning.label_set(claim.labels),
-                fact.modified_us,
-                claim.valid_from_us,
-                claim.valid_until_us,
+            rows.append(
+                (
+                    row_id,
+                    self._observables[claim.type][claim.value],
+                    author,
+                    stored_key,
+                    frame.frame,
+                    fact.position,
+                    REVOKED if claim.revoked and status == CURRENT else status,
+                    claim.tlp,
+                    claim.confidence,
+                    self._interning.label_set(claim.labels) if claim.labels else None,
+                    fact.modified_us,
+                    claim.valid_from_us,
+                    claim.valid_until_us,
+                )
             )
-        return len(fact.claims)
+            row_id += 1
+        rows.next = row_id
 
     def _add_object(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int) -> None:
-        self._objects.add(
+        row_id = self._objects.next
+        self._objects.next += 1
+        row = (
+            row_id,
             self._interning.object_type(key[0]),
             frame.source.author,
             key[1],
@@ -168,6 +149,7 @@ class Chunk:
             tlp,
             fact.modified_us,
         )
+        self._objects.append(row)
 
     def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
         """An object that is known already, from the store or from this chunk."""
@@ -195,8 +177,11 @@ class Chunk:
         status = CURRENT if verdict.is_current else SUPERSEDED
         new.tlp = verdict.tlp
         if fact.claims:
-            first, count = self._claims.next, self._add_claims(frame, fact, key, status, verdict.tlp)
-            new.claim_ids = list(range(first, first + count))
+            first = self._claims.next
+            self._add_claims(frame, fact, key, status)
+            new.claim_ids = list(range(first, self._claims.next))
+            if verdict.tlp > fact.tlp:
+                self._claims.tighten(new.claim_ids, verdict.tlp)
         else:
             new.object_ids = [self._objects.next]
             self._add_object(frame, fact, key, status, verdict.tlp)

@@ -10,11 +10,11 @@ import apsw
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import DEFERRED_BYTES_MAX, DEFERRED_ENTRIES_PER_PARTNER_MAX
 from p2pshare.store import sequences
-from p2pshare.store.chunk import Source
 from p2pshare.store.fetching import fetch
 from p2pshare.store.ingest import add_content
 from p2pshare.store.interface import EnvelopeEntry, NewEnvelope, NewFrame, Stored
 from p2pshare.store.interning import Interning
+from p2pshare.store.known_versions import Source
 from p2pshare.store.settings import get_setting, put_setting
 
 ENTRY = """

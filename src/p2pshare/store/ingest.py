@@ -10,9 +10,10 @@ from collections.abc import Iterable
 import apsw
 
 from p2pshare.limits import STORE_CHUNK_OBJECTS
-from p2pshare.store.chunk import Chunk, Source, StoredFrame, next_id
+from p2pshare.store.chunk import Chunk, next_id
 from p2pshare.store.interface import NewFrame
 from p2pshare.store.interning import Interning
+from p2pshare.store.known_versions import Source, StoredFrame
 
 
 def add_content(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
 
+from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.fetching import fetch
 from p2pshare.store.object_keys import INDICATOR, Key, decode_object_id, encode_object_id
@@ -46,9 +48,29 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE o.object_key = ? AND o.author = ? AND o.modified_us = ? AND o.status = 2 LIMIT ?
 """
 
-Fresh = tuple[int, int, int | None, int, int, int, int, int]
-"""An object first seen in this chunk, unpacked only when it comes again: incarnation, sequence, modified_us,
-frame, position, tlp, first row id, number of claim rows (0: it is an object row)."""
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An envelope as far as its content cares: its arrival number, its author, its place in the author's order."""
+
+    lsn: int
+    author: int
+    incarnation: int
+    sequence: int
+    noted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """A frame that has its row, and the objects read from it."""
+
+    source: Source
+    frame: int
+    objects: Sequence[ObjectFacts]
+
+
+Fresh = tuple[StoredFrame, ObjectFacts, int]
+"""An object first seen in this chunk and the id of its first row; made a Version only when it comes again."""
 
 
 class KnownVersions:
@@ -58,31 +80,28 @@ class KnownVersions:
         self._connection = connection
         self._author = author
         self.fresh: dict[Key, Fresh] = {}
-        self._known: dict[Key, ObjectVersions] = {}
+        self.stored: dict[Key, ObjectVersions] = {}
         self._fetched_twins: set[tuple[Key, int]] = set()
         self._prefetch(keys)
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self.fresh or key in self._known
-
     def _prefetch(self, keys: Collection[Key]) -> None:
         by_key: dict[Key, list[Version]] = defaultdict(list)
-        claim_keys = [claim_key(key) for key in keys]
-        object_keys = [key[1] for key in keys]
+        claim_keys = {claim_key(key) for key in keys}
+        object_keys = {stored_key for _, stored_key in keys}
         for statement, wanted in ((_CURRENT_CLAIMS, claim_keys), (_CURRENT_OBJECTS, object_keys)):
-            for table, bound in key_tables(set(wanted)):
+            for table, bound in key_tables(wanted):
                 rows = fetch(self._connection, statement.format(keys=table), (bound, self._author))
                 for key, version in _versions(rows, is_claim=statement is _CURRENT_CLAIMS):
                     by_key[key].append(version)
-        self._known = {key: ObjectVersions.of(versions) for key, versions in by_key.items()}
+        self.stored = {key: ObjectVersions.of(versions) for key, versions in by_key.items()}
 
     def of(self, key: Key, modified_us: int | None) -> ObjectVersions:
         """What is known of an object, with every stored version of `modified_us`."""
         fresh = self.fresh.pop(key, None)
         if fresh is not None:
-            self._known[key] = ObjectVersions.of([_unpack(fresh)])
-            return self._known[key]
-        known = self._known[key]
+            self.stored[key] = ObjectVersions.of([_unpack(fresh)])
+            return self.stored[key]
+        known = self.stored[key]
         if modified_us is not None and (key, modified_us) not in self._fetched_twins:
             self._fetched_twins.add((key, modified_us))
             for statement, stored_key in (
@@ -119,10 +138,12 @@ def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[
 
 
 def _unpack(fresh: Fresh) -> Version:
-    incarnation, sequence, modified_us, frame, position, tlp, first, claims = fresh
-    version = Version((incarnation, sequence, modified_us or 0, frame, position), modified_us, tlp)
-    if claims:
-        version.claim_ids = list(range(first, first + claims))
+    frame, fact, first = fresh
+    source = frame.source
+    order = (source.incarnation, source.sequence, fact.modified_us or 0, frame.frame, fact.position)
+    version = Version(order, fact.modified_us, fact.tlp)
+    if fact.claims:
+        version.claim_ids = list(range(first, first + len(fact.claims)))
     else:
         version.object_ids = [first]
     return version

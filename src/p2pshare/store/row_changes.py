@@ -19,14 +19,11 @@ class PendingRows:
         self._table = table
         self._first = first_id
         self._rows: list[tuple[Any, ...]] = []
+        self.append = self._rows.append
+        """Takes a row whose first column is `next`, which the caller then counts on."""
         self._superseded: list[tuple[int]] = []
         self._tightened: list[tuple[int, int]] = []
         self.next = first_id
-
-    def add(self, *columns: Any) -> None:
-        """The row `(next id, *columns)`."""
-        self._rows.append((self.next, *columns))
-        self.next += 1
 
     def supersede(self, ids: Iterable[int]) -> None:
         for row_id in ids:

@@ -16,9 +16,9 @@ import apsw
 from p2pshare.envelope.envelope import Core
 from p2pshare.errors import StoreError
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.store.chunk import Source
 from p2pshare.store.fetching import fetch
 from p2pshare.store.interface import AuthorState
+from p2pshare.store.known_versions import Source
 from p2pshare.store.settings import get_setting
 
 SQLITE_INTEGER_MAX = 2**63 - 1
