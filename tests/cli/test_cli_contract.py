@@ -1,0 +1,190 @@
+"""The promises of docs/cli.md: keys of each JSON answer, exit codes, what goes to which stream, files that appear whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from p2pshare.cli import export
+from p2pshare.cli.program import run_program
+from p2pshare.export.registry import FORMATS
+
+AMBER_AND_GREEN = {
+    "type": "bundle",
+    "id": "bundle--00000000-0000-4000-8000-000000000000",
+    "objects": [
+        {
+            "type": "indicator",
+            "spec_version": "2.1",
+            "id": f"indicator--00000000-0000-4000-8000-{number:012x}",
+            "created": "2026-01-01T00:00:00.000Z",
+            "modified": "2026-01-01T00:00:00.000Z",
+            "valid_from": "2026-01-01T00:00:00Z",
+            "pattern": f"[domain-name:value = 'contract-{number}.example']",
+            "pattern_type": "stix",
+            "object_marking_refs": [marking],
+        }
+        for number, marking in enumerate(
+            (
+                "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+                "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
+            )
+        )
+    ],
+}
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Home:
+    """A home folder and the command line on it."""
+
+    def __init__(self, path: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.path, self._capture, self._patch = path, capture, patch
+
+    def __call__(self, *arguments: str, stdin: bytes = b"") -> Said:
+        self._patch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
+        self._capture.readouterr()
+        code = run_program(["--home", str(self.path), *arguments])
+        return Said(code, *self._capture.readouterr())
+
+
+@pytest.fixture
+def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Home:
+    """alpha, who trusts bravo and has published three values."""
+    homes = {name: Home(tmp_path / name, capsys, monkeypatch) for name in ("alpha", "bravo")}
+    for name, home in homes.items():
+        assert home("init", "--name", name, "--url", "https://127.0.0.1:1").code == 0
+    told = homes["bravo"]("card", "show", "--json").json["fingerprint"]
+    alpha = homes["alpha"]
+    assert (
+        alpha("partner", "add", str(tmp_path / "bravo" / "card.p2pcard"), "--fingerprint", told.lower()).code
+        == 0
+    )
+    values = b"one.example\n192.0.2.1\nhxxp://two[.]example/x\n"
+    assert alpha("publish", "-", "--tlp", "green", stdin=values).code == 0
+    return alpha
+
+
+def test_card_show_has_its_promised_keys(alpha: Home) -> None:
+    shown = alpha("card", "show", "--json").json
+    assert list(shown) == ["partner_id", "name", "fingerprint", "version", "urls", "expires"]
+
+
+def test_partner_list_has_its_promised_keys(alpha: Home) -> None:
+    [partner] = alpha("partner", "list", "--json").json
+    assert {"alias", "partner_id", "name", "url", "state", "last_exchange", "circles"} <= set(partner)
+    assert (partner["alias"], partner["state"], partner["circles"]) == ("bravo", "stopped", ["main"])
+
+
+def test_publish_has_its_promised_keys_and_what_was_read_adds_up(alpha: Home) -> None:
+    said = alpha(
+        "publish", "-", "--tlp", "green", "--json", stdin=b"three.example\nthree.example\n999.1.1.1\n"
+    )
+    answer = said.json
+    assert said.code == 6
+    assert {"read", "published", "observables", "refused", "envelopes", "recipients"} <= set(answer)
+    assert answer["refused"][0].keys() == {"reason", "count", "examples"}
+    assert answer["read"] == answer["published"] + answer["merged"] + answer["refused"][0]["count"] == 3
+    assert answer["recipients"] == ["bravo"]
+
+
+def test_a_bundle_of_two_markings_is_partly_refused_and_goes_whole_to_a_named_partner(alpha: Home) -> None:
+    raw = json.dumps(AMBER_AND_GREEN).encode()
+    for_all = alpha("publish", "-", "--json", stdin=raw)
+    assert (for_all.code, for_all.json["published"]) == (6, 1)
+    assert [one["reason"] for one in for_all.json["refused"]] == ["names-needed"]
+    for_bravo = alpha("publish", "-", "--to", "bravo", "--json", stdin=raw)
+    assert (for_bravo.code, len(for_bravo.json["envelopes"])) == (0, 2)
+
+
+def test_an_empty_input_publishes_nothing_and_is_no_error(alpha: Home) -> None:
+    said = alpha("publish", "-", "--tlp", "green", "--json", stdin=b"# only a comment\n")
+    assert (said.code, said.json["published"], said.json["envelopes"]) == (0, 0, [])
+
+
+def test_lookup_has_its_promised_keys_and_answers_each_value_in_order(alpha: Home) -> None:
+    said = alpha("lookup", "ONE[.]example", "-", "--json", stdin=b"nowhere.example\n\n192.0.2.1\nno value\n")
+    assert said.code == 0
+    assert [one["found"] for one in said.json] == [True, False, True, False]
+    assert {"value", "type", "found", "active", "authors", "claims"} <= set(said.json[0])
+    claim = {"author", "object_id", "tlp", "confidence", "valid_from", "valid_until", "received_at"}
+    assert claim <= set(said.json[0]["claims"][0])
+    assert alpha("lookup", "nowhere.example", "--json").code == 3
+
+
+def test_status_has_its_promised_keys(alpha: Home) -> None:
+    answer = alpha("status", "--json").json
+    assert {"partner_id", "name", "running", "partners", "envelopes", "observables", "refused"} <= set(answer)
+    assert answer["envelopes"] == {"held": 1, "opened": 1, "relayed": 0, "pending": 1}
+    assert answer["observables"] == {"domain": 1, "ipv4": 1, "url": 1}
+    assert answer["running"] is False
+
+
+def test_export_gives_lines_by_format_and_type(alpha: Home) -> None:
+    assert sorted(alpha("export", "--format", "list").out.split()) == [
+        "192.0.2.1",
+        "http://two.example/x",
+        "one.example",
+    ]
+    assert alpha("export", "--format", "list", "--type", "domain").out == "one.example\n"
+    rows = [json.loads(line) for line in alpha("export", "--format", "ndjson").out.splitlines()]
+    assert {row["type"] for row in rows} == {"domain", "ipv4", "url"}
+    assert alpha("export", "--format", "list", "--type", "sha256") == Said(0, "", "")
+
+
+def test_an_export_file_appears_whole_or_not_at_all(
+    alpha: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "block.txt"
+    assert alpha("export", "--format", "list", "--type", "domain", "-o", str(target)).code == 0
+    assert target.read_text() == "one.example\n"
+
+    def fail_midway(*_: object) -> Iterator[bytes]:
+        yield b"half"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(FORMATS, "list", type(FORMATS["list"])("list", "", fail_midway))
+    said = alpha("export", "--format", "list", "-o", str(target))
+    assert (said.code, said.err) == (1, "error: no space left on device\n")
+    assert target.read_text() == "one.example\n"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("block")] == ["block.txt"]
+
+
+def test_export_knows_the_formats_of_the_registry() -> None:
+    assert tuple(FORMATS) == export.FORMAT_NAMES
+
+
+def test_verify_tells_good_bad_and_what_it_cannot_check(alpha: Home, tmp_path: Path) -> None:
+    card = (alpha.path / "card.p2pcard").read_bytes()
+    (tmp_path / "bad").write_bytes(card[:-1] + bytes([card[-1] ^ 1]))
+    assert alpha("verify", str(alpha.path / "card.p2pcard"), "--json").json["verdict"] == "good"
+    said = alpha("verify", str(tmp_path / "bad"), "--json")
+    assert (said.code, said.json["verdict"]) == (1, "bad")
+    assert alpha("verify", str(tmp_path / "nowhere")).code == 1
+
+
+def test_removing_a_partner_that_is_unknown_is_not_found(alpha: Home) -> None:
+    assert alpha("partner", "remove", "nobody").code == 3
+    assert alpha("partner", "remove", "bravo", "--json").json["alias"] == "bravo"
+    assert alpha("partner", "list", "--json").json == []
+
+
+def test_init_refuses_a_home_that_is_one_and_config_check_is_json(alpha: Home) -> None:
+    again = alpha("init", "--name", "x", "--url", "https://127.0.0.1:1")
+    assert (again.code, again.out) == (1, "")
+    assert alpha("config", "check", "--json").json["config"]["name"] == "alpha"
