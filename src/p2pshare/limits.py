@@ -150,6 +150,7 @@ FORK_EVIDENCE_PER_AUTHOR_MAX = 16  # forked pairs of one author that outlive the
 CONTROL_FRAME_BYTES_MAX = 64 * MIB  # a publication already read and compressed; local, permitted users only
 CONTROL_CONNECTIONS_MAX = 16  # commands at once
 CONTROL_REQUEST_SECONDS_MAX = 60  # from connecting to the end of the request
+CONTROL_STOP_SECONDS_MAX = 20  # for operations that began when the daemon is told to stop; systemd waits 30
 CONTROL_LIFE_SIGN_SECONDS = 5  # how often a long operation shows that it lives
 CONTROL_SILENCE_SECONDS_MAX = 20  # four missed signs: the daemon hangs
 HOME_WAIT_SECONDS = 10  # how long a command waits for another one that holds the home folder

@@ -261,3 +261,29 @@ async def test_a_request_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch:
         await caller.hear()
         caller.writer.write(b"\x00\x00")
         assert await caller.reader.read() == b""
+
+
+async def test_stop_drops_who_has_not_asked_and_waits_for_what_began(tmp_path: Path) -> None:
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(operation: str, arguments: Message, report: Report) -> Message:
+        began.set()
+        await may_end.wait()
+        return {"done": True}
+
+    path = tmp_path / "run" / "control.sock"
+    server = ControlServer(path, OWNER, slow)
+    await server.start()
+    async with calling(path) as idle, calling(path) as busy:
+        await idle.hear()
+        await busy.hear()
+        await busy.say({"operation": "publish"})
+        await began.wait()
+        stopping = asyncio.create_task(server.stop())
+        assert await idle.reader.read() == b""
+        assert not stopping.done()
+        may_end.set()
+        assert await busy.hear_end() == {"result": {"done": True}}
+        async with asyncio.timeout(5):
+            await stopping
+    assert not path.exists()

@@ -35,7 +35,12 @@ from p2pshare.daemon.control_protocol import (
     short_name,
 )
 from p2pshare.errors import OperatorError, RefusedError, ShareError
-from p2pshare.limits import CONTROL_CONNECTIONS_MAX, CONTROL_LIFE_SIGN_SECONDS, CONTROL_REQUEST_SECONDS_MAX
+from p2pshare.limits import (
+    CONTROL_CONNECTIONS_MAX,
+    CONTROL_LIFE_SIGN_SECONDS,
+    CONTROL_REQUEST_SECONDS_MAX,
+    CONTROL_STOP_SECONDS_MAX,
+)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +95,7 @@ class ControlServer:
         self._perform = perform
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Opens the socket. The caller holds the home's lock, so a socket file in the way is stale.
@@ -107,12 +113,14 @@ class ControlServer:
         self._server = await asyncio.start_unix_server(self._accept, sock=listener)
 
     async def stop(self) -> None:
-        """Accepts no more, lets operations that began finish their answers, removes the socket file."""
+        """Accepts no more, drops who has not asked yet, lets what began finish and answer; removes the socket file."""
         if self._server is None:
             return
         self._server.close()
+        for task in self._connections - self._working:
+            task.cancel()
         if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=CONTROL_REQUEST_SECONDS_MAX)
+            _, late = await asyncio.wait(self._connections, timeout=CONTROL_STOP_SECONDS_MAX)
             for task in late:
                 task.cancel()
         with suppress(FileNotFoundError):
@@ -148,14 +156,17 @@ class ControlServer:
         assert task is not None
         self._connections.add(task)
         try:
-            await self._serve(reader, writer)
+            await self._serve(task, reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             log.debug("a control connection ended early")
         finally:
             self._connections.discard(task)
+            self._working.discard(task)
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
             if not self._permitted.allows(asker_of(writer.get_extra_info("socket"))):
                 raise RefusedError(
@@ -171,6 +182,7 @@ class ControlServer:
             async with asyncio.timeout(CONTROL_REQUEST_SECONDS_MAX):
                 header = await reader.readexactly(HEADER.size)
                 message = decode_frame(await reader.readexactly(frame_length(header)))
+            self._working.add(task)
             answer = await self._perform_alive(message, writer)
         except ShareError as error:
             answer = error_message(error)
