@@ -17,7 +17,9 @@ INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bound
 ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
 FRAME_OBJECTS_MAX = 1024  # objects in one frame: bounds what one transaction step holds in memory
 FRAME_BYTES_MAX = 8 * MIB  # one frame, decompressed: what one step of intake holds in memory
-FRAME_COMMAS_MAX = 1_000_000  # in a frame that is read object by object: bounds the list of its parts to 64 MiB
+FRAME_COMMAS_MAX = (
+    1_000_000  # in a frame that is read object by object: bounds the list of its parts to 64 MiB
+)
 OBJECTS_PER_BUNDLE_MAX = 200_000  # objects in one input bundle; a larger input is split by its author
 ENVELOPE_OBJECTS_TARGET = 10_000  # a publication is split into envelopes of this many objects
 ENVELOPE_PAYLOAD_BYTES_TARGET = 8 * MIB  # ... or this many compressed bytes, whichever comes first
@@ -32,7 +34,6 @@ TTL_SECONDS_BY_CLASS = {  # ttl class -> seconds it is carried; a closed set so 
     6: 730 * 86_400,
 }
 TTL_CLASS_BY_NAME = {"1d": 1, "7d": 2, "30d": 3, "90d": 4, "1y": 5, "2y": 6}
-TTL_CLASS_DEFAULT = 4
 
 # --- time ------------------------------------------------------------------------------------------
 FUTURE_DEFER_SECONDS = 600  # created further ahead than this: kept aside until its time comes
@@ -59,7 +60,9 @@ CARD_HINT_KEYS_MAX = 8  # as many as sign keys: a hint is found with the key of 
 
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked
-INPUT_COMMAS_MAX = 4_000_000  # of one STIX file: bounds the list of its parts to 300 MiB; real files have a fifth
+INPUT_COMMAS_MAX = (
+    4_000_000  # of one STIX file: bounds the list of its parts to 300 MiB; real files have a fifth
+)
 OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
 JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
@@ -134,8 +137,6 @@ ASIDE_MAX = 10_000  # deferred ids that are not asked for again
 OUTBOX_READ_MAX = 64  # direct envelopes handed to one peer before the store is asked for more
 
 # --- store -----------------------------------------------------------------------------------------
-GROUP_COMMIT_ROWS = 1_000  # FULL costs nothing from here on
-GROUP_COMMIT_SECONDS = 0.020
 FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL and checkpoint need room
 
 STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this

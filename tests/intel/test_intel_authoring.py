@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid5
 
 import pytest
 import stix2
@@ -11,11 +12,19 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.authoring import PATTERN_PATHS, identity_object, indicator_object, pattern_of
+from p2pshare.intel.authoring import (
+    NAMESPACE,
+    PATTERN_PATHS,
+    identity_id,
+    identity_object,
+    indicator_id,
+    indicator_object,
+    pattern_of,
+)
 from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
-from p2pshare.intel.observable import TYPES, InvalidValue, Observable, canonical
+from p2pshare.intel.observable import TYPES, InvalidValue, Observable, canonical, detect
 from p2pshare.intel.pattern import observables_of
 
 ALPHA, BRAVO = PartnerId(b"a" * 32), PartnerId(b"b" * 32)
@@ -107,3 +116,11 @@ def test_the_author_stands_as_an_identity() -> None:
     )
     assert (parsed.id, parsed.name) == (indicator["created_by_ref"], 'CERT "Ä"')
     assert read_stix(raw).refusals.total == 0
+
+
+def test_ids_are_version_5_uuids_as_the_library_makes_them() -> None:
+    for value in ("evil.example", "198.51.100.7", "https://evil.example/ü"):
+        observable = detect(value)
+        name = f"{ALPHA.text}:{observable.type}:{observable.value}"
+        assert indicator_id(ALPHA, observable) == f"indicator--{uuid5(NAMESPACE, name)}"
+    assert identity_id(ALPHA) == f"identity--{uuid5(NAMESPACE, f'identity:{ALPHA.text}')}"

@@ -6,9 +6,11 @@ publishing the same value again makes a new version of the same object. JSON is 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -52,6 +54,12 @@ PATTERN_PATHS: dict[str, str] = {
 NUMBER_TYPES = frozenset({"asn"})
 
 
+@functools.lru_cache(maxsize=64)
+def _format_seconds(seconds: int) -> str | None:
+    """An instant as STIX writes it; the values of one list share theirs."""
+    return format_instant(seconds * SECOND_US)
+
+
 def pattern_of(observable: Observable) -> str:
     """The STIX pattern that equals `observable`. Raises AuthorError no-pattern for types STIX cannot compare."""
     path = PATTERN_PATHS.get(observable.type)
@@ -67,14 +75,25 @@ def pattern_of(observable: Observable) -> str:
     return f"[{path} = '{escaped}']"
 
 
+@functools.lru_cache(maxsize=16)
 def identity_id(author: PartnerId) -> str:
     """The id of the identity object that stands for `author`."""
-    return f"identity--{uuid5(NAMESPACE, f'identity:{author.text}')}"
+    return f"identity--{_named(f'identity:{author.text}')}"
+
+
+def _named(name: str) -> str:
+    """`str(uuid.uuid5(NAMESPACE, name))` (RFC 9562 section 5.5) at a fifth of its cost: one is made for each value
+    of a list, and the library's goes through an object of its own."""
+    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> bytes:
     """The identity of `author` as JSON; `created` in seconds since 1970."""
-    instant = format_instant(created * SECOND_US)
+    instant = _format_seconds(created)
     return _encode(
         {
             "type": "identity",
@@ -91,7 +110,7 @@ def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> 
 
 def indicator_id(author: PartnerId, observable: Observable) -> str:
     """The id of `author`'s indicator for `observable`."""
-    return f"indicator--{uuid5(NAMESPACE, f'{author.text}:{observable.type}:{observable.value}')}"
+    return f"indicator--{_named(f'{author.text}:{observable.type}:{observable.value}')}"
 
 
 def indicator_object(
@@ -106,14 +125,14 @@ def indicator_object(
 ) -> bytes:
     """An indicator as JSON. `created` and `modified` (default: `created`) in seconds since 1970; `created` must be
     that of the first version. Raises AuthorError no-pattern."""
-    instant = format_instant(created * SECOND_US)
+    instant = _format_seconds(created)
     stix: dict[str, Any] = {
         "type": "indicator",
         "spec_version": "2.1",
         "id": indicator_id(author, observable),
         "created_by_ref": identity_id(author),
         "created": instant,
-        "modified": instant if modified is None else format_instant(modified * SECOND_US),
+        "modified": instant if modified is None else _format_seconds(modified),
         "pattern": pattern_of(observable),
         "pattern_type": "stix",
         "pattern_version": "2.1",
