@@ -257,6 +257,14 @@ def test_the_reference_says_the_same_bytes(shared_data: Path) -> None:
         replay(scene, lists_own_ids=True)
 
 
+def test_the_values_in_the_documentation_hold(repository: Path) -> None:
+    text = (repository / "docs" / "reconciliation.md").read_text()
+    one_id, key = SortedKeys([key_of(START, bytes(32))]), bytes(range(32))
+    tag = hashlib.blake2b(bytes(32), digest_size=32, key=key, person=b"p2pshare-audit")
+    for value in (SortedKeys().root(), tag.digest(), AuditView(one_id, key).root()):
+        assert f"`{value.hex()}`" in text
+
+
 def test_there_are_vectors_for_both_kinds_of_initiator() -> None:
     scenes = [json.loads(path.read_text()) for path in VECTORS.glob("*.json")]
     assert {scene["lists_own_ids"] for scene in scenes} == {True, False}

@@ -226,6 +226,7 @@ class _Found:
     def compare_ids(self, answer: _Answer, part: Range) -> Steps[None]:
         """Compare the peer's list of a range with ours. Looks own positions up again after each yield."""
         theirs = set(split_ids(part.payload))
+        answer.work += len(theirs) / IDS_PER_WORK
         cursor = answer.lower.key
         while True:
             lower, upper = answer.ranks(part.upper, cursor)
@@ -236,11 +237,11 @@ class _Found:
             answer.work += (stop - lower) / IDS_PER_WORK
             if self.is_cut:
                 return
-            if stop == upper:
-                break
-            cursor = answer.index.key_at(stop)
+            cursor = answer.index.key_at(stop) if stop < upper else b""
             if answer.is_step_due():
                 yield
+            if not cursor:
+                break
         self._note(theirs, self.need, self._session.need)
 
     def merge(self) -> None:
