@@ -114,6 +114,7 @@ class Chunk:
             self._claims,
             self._claims.next,
         )
+        modified_us = fact.modified_us or 0  # extraction refuses an indicator without it
         for claim in fact.claims:
             rows.append(
                 (
@@ -127,9 +128,9 @@ class Chunk:
                     claim.tlp,
                     claim.confidence,
                     self._interning.label_set(claim.labels) if claim.labels else None,
-                    fact.modified_us,
-                    claim.valid_from_us,
-                    claim.valid_until_us,
+                    modified_us,
+                    (claim.valid_from_us or 0) - modified_us,
+                    None if claim.valid_until_us is None else claim.valid_until_us - modified_us,
                 )
             )
             row_id += 1
@@ -188,4 +189,4 @@ class Chunk:
 
     def _note_fork(self, frame: StoredFrame, fact: ObjectFacts, first: Version) -> None:
         row = (frame.source.author, fact.object_id, fact.modified_us, first.place[0], frame.frame)
-        self._connection.execute(_NOTE_FORK, (*row, frame.source.noted_at))
+        self._connection.execute(_NOTE_FORK, (*row, frame.source.received_at))

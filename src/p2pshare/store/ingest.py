@@ -24,7 +24,8 @@ def add_content(
     objects = 0
     next_frame = next_id(connection, "frame")
     for source, frame in content:
-        connection.execute("INSERT INTO frame VALUES (?, ?, ?)", (next_frame, source.lsn, frame.frame))
+        row = (next_frame, source.lsn, source.received_at, frame.frame)
+        connection.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", row)
         pending.append(StoredFrame(source, next_frame, frame.objects))
         next_frame += 1
         objects += len(frame.objects)

@@ -57,7 +57,7 @@ class Source:
     author: int
     incarnation: int
     sequence: int
-    noted_at: int
+    received_at: int
 
 
 @dataclass(frozen=True, slots=True)

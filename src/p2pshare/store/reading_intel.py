@@ -25,14 +25,13 @@ from p2pshare.store.fetching import Row, fetch
 from p2pshare.store.interface import ClaimRow, IndicatorRow, ObjectVersion, OpaqueRow
 from p2pshare.store.object_keys import INDICATOR, decode_object_id, encode_object_id
 
-SLICE_IDS = 20_000  # observables of one slice of an export
-LINES_PER_PIECE = 1_000  # NDJSON lines joined by SQLite into one string
+SLICE_IDS = 4_000  # observables of one slice of an export
 
 _TLPS = {int(level): level for level in Tlp}
 
 _CLAIMS = """
-SELECT o.value, a.partner_id, c.object_key, c.tlp, c.confidence, l.labels, c.valid_from_us, c.valid_until_us,
-    c.status, e.envelope_id, e.received_at
+SELECT o.value, a.partner_id, c.object_key, c.tlp, c.confidence, l.labels,
+    c.modified_us + c.from_after_us, c.modified_us + c.until_after_us, c.status, e.envelope_id, f.received_at
 FROM {keys} k
 CROSS JOIN observable o ON o.value = k.value AND o.type = (SELECT id FROM observable_type WHERE name = ?)
 CROSS JOIN claim c ON c.observable = o.id AND +c.status < 2
@@ -43,54 +42,52 @@ LEFT JOIN label_set l ON l.id = c.label_set
 ORDER BY c.id
 """
 
-_LIVE = """
-c.status = 0 AND coalesce(c.valid_from_us, 0) <= :now AND coalesce(c.valid_until_us, 9223372036854775807) > :now
+ENDLESS_US = 2**63 - 1  # stands for the end of a live claim that has none
+
+_LIVE = f"""
+c.status = 0 AND c.modified_us + c.from_after_us <= :now
+AND coalesce(c.modified_us + c.until_after_us, {ENDLESS_US}) > :now
 """
+_GROUPED = f"""
+SELECT t.name AS type, o.value AS value, max(c.tlp) AS tlp,
+    min(f.received_at) AS first_seen, max(f.received_at) AS last_seen,
+    max(CASE WHEN {_LIVE} THEN c.confidence END) AS live_confidence,
+    min(CASE WHEN {_LIVE} THEN c.modified_us + c.from_after_us END) AS live_from_us,
+    max(CASE WHEN {_LIVE} THEN coalesce(c.modified_us + c.until_after_us, {ENDLESS_US}) END) AS live_until_us,
+    count(DISTINCT c.author) AS authors, count(*) AS claims {{more}}
+FROM observable o
+CROSS JOIN observable_type t ON t.id = o.type
+CROSS JOIN claim c ON c.observable = o.id AND +c.status < 2 AND c.tlp <= :tlp_max
+CROSS JOIN frame f ON f.id = c.frame
+WHERE o.id BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type)
+GROUP BY o.id
+"""
+_ACTIVE = f"{_GROUPED.format(more='')} HAVING live_until_us IS NOT NULL"
+_OF_ALL_CLAIMS = """, max(c.confidence) AS any_confidence,
+    min(c.modified_us + c.from_after_us) AS any_from_us, max(c.modified_us + c.until_after_us) AS any_until_us"""
 EFFECTIVE = f"""
-SELECT type, value, active, CASE WHEN active THEN live_confidence ELSE any_confidence END AS confidence, tlp,
-    first_seen, last_seen, CASE WHEN active THEN live_from_us ELSE any_from_us END AS valid_from_us,
-    CASE WHEN NOT active THEN any_until_us WHEN is_endless THEN NULL ELSE live_until_us END AS valid_until_us,
-    authors, claims
-FROM (
-    SELECT t.name AS type, o.value AS value, max(live) AS active, max(tlp) AS tlp,
-        max(CASE WHEN live THEN confidence END) AS live_confidence, max(confidence) AS any_confidence,
-        min(e.received_at) AS first_seen, max(e.received_at) AS last_seen,
-        min(CASE WHEN live THEN valid_from_us END) AS live_from_us, min(valid_from_us) AS any_from_us,
-        max(live AND valid_until_us IS NULL) AS is_endless,
-        max(CASE WHEN live THEN valid_until_us END) AS live_until_us, max(valid_until_us) AS any_until_us,
-        count(DISTINCT c.author) AS authors, count(*) AS claims
-    FROM observable o
-    CROSS JOIN observable_type t ON t.id = o.type
-    CROSS JOIN (
-        SELECT c.*, {_LIVE} AS live FROM claim c WHERE +c.status < 2 AND c.tlp <= :tlp_max
-    ) c ON c.observable = o.id
-    CROSS JOIN frame f ON f.id = c.frame
-    CROSS JOIN envelope e ON e.lsn = f.envelope
-    WHERE o.id BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type)
-    GROUP BY o.id
-)
-WHERE active OR NOT :is_active_only
+SELECT type, value, live_until_us IS NOT NULL,
+    CASE WHEN live_until_us IS NOT NULL THEN live_confidence ELSE any_confidence END, tlp, first_seen, last_seen,
+    coalesce(live_from_us, any_from_us), nullif(coalesce(live_until_us, any_until_us), {ENDLESS_US}), authors, claims
+FROM ({_GROUPED.format(more=_OF_ALL_CLAIMS)})
+WHERE live_until_us IS NOT NULL OR NOT :is_active_only
 """
 _VALUES = f"""
 SELECT t.name, o.value FROM observable o CROSS JOIN observable_type t ON t.id = o.type
 WHERE o.id BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type)
 AND EXISTS (SELECT 1 FROM claim c WHERE c.observable = o.id AND c.tlp <= :tlp_max AND {_LIVE})
 """
+_TEXT = "replace(datetime({}, 'unixepoch'), ' ', 'T') || 'Z'"  # ten times faster than strftime with a format
 _LINES = f"""
-SELECT group_concat(line, char(10)) FROM (
-    SELECT json_object(
-        'type', type, 'value', value, 'active', json(CASE WHEN active THEN 'true' ELSE 'false' END),
-        'confidence', confidence,
-        'tlp', CASE tlp WHEN 0 THEN 'TLP:CLEAR' WHEN 1 THEN 'TLP:GREEN' WHEN 2 THEN 'TLP:AMBER'
-            WHEN 3 THEN 'TLP:AMBER+STRICT' ELSE 'TLP:RED' END,
-        'first_seen', strftime('%Y-%m-%dT%H:%M:%SZ', first_seen, 'unixepoch'),
-        'last_seen', strftime('%Y-%m-%dT%H:%M:%SZ', last_seen, 'unixepoch'),
-        'valid_from', strftime('%Y-%m-%dT%H:%M:%SZ', valid_from_us / 1000000, 'unixepoch'),
-        'valid_until', strftime('%Y-%m-%dT%H:%M:%SZ', valid_until_us / 1000000, 'unixepoch'),
-        'authors', authors, 'claims', claims
-    ) AS line, row_number() OVER () / {LINES_PER_PIECE} AS piece
-    FROM ({EFFECTIVE})
-) GROUP BY piece
+SELECT json_object(
+    'type', type, 'value', value, 'active', json('true'), 'confidence', live_confidence,
+    'tlp', CASE tlp WHEN 0 THEN 'TLP:CLEAR' WHEN 1 THEN 'TLP:GREEN' WHEN 2 THEN 'TLP:AMBER'
+        WHEN 3 THEN 'TLP:AMBER+STRICT' ELSE 'TLP:RED' END,
+    'first_seen', {_TEXT.format("first_seen")}, 'last_seen', {_TEXT.format("last_seen")},
+    'valid_from', {_TEXT.format("live_from_us / 1000000")},
+    'valid_until', {_TEXT.format(f"nullif(live_until_us, {ENDLESS_US}) / 1000000")},
+    'authors', authors, 'claims', claims
+) FROM ({_ACTIVE})
 """
 
 
@@ -150,10 +147,11 @@ def values(
 def indicator_lines(
     connection: apsw.Connection, now_us: int, *, type: str | None, tlp_max: Tlp
 ) -> Iterator[str]:
-    wanted = {"now": now_us, "type": type, "is_active_only": True, "tlp_max": int(tlp_max)}
+    wanted = {"now": now_us, "type": type, "tlp_max": int(tlp_max)}
     for ids in _slices(connection):
-        for (lines,) in fetch(connection, _LINES, wanted | ids):
-            yield lines + "\n"
+        lines = [line for (line,) in fetch(connection, _LINES, wanted | ids)]
+        if lines:
+            yield "\n".join(lines) + "\n"
 
 
 class _Pattern(msgspec.Struct):

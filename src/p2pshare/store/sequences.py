@@ -84,7 +84,7 @@ def note_fork(connection: apsw.Connection, source: Source, envelope_id: Envelope
                 source.sequence,
                 first,
                 bytes(envelope_id),
-                source.noted_at,
+                source.received_at,
             ),
         )
 

@@ -149,10 +149,12 @@ CREATE TABLE refusal (
     PRIMARY KEY (organisation, scope, reason)
 ) WITHOUT ROWID;
 
--- zstd frames of STIX objects as they were sealed; an object is found by (frame, position).
+-- zstd frames of STIX objects as they were sealed; an object is found by (frame, position). received_at is the
+-- envelope's, here so that the views need not look there for each claim.
 CREATE TABLE frame (
     id INTEGER PRIMARY KEY,
     envelope INTEGER NOT NULL REFERENCES envelope (lsn),
+    received_at INTEGER NOT NULL,
     bytes BLOB NOT NULL
 );
 CREATE INDEX frame_envelope ON frame (envelope);
@@ -180,6 +182,8 @@ CREATE TABLE label_set (
 -- One author's statement about one observable, from one version of one indicator object.
 -- object_key: the 16 bytes of "indicator--UUID", else the id as text.
 -- status: 0 current, 1 current and revoked by its author, 2 superseded by a later version.
+-- from_after_us and until_after_us count from modified_us: most claims begin when they are written, and SQLite
+-- keeps a 0 in no bytes and half a year in six, where an instant takes eight.
 CREATE TABLE claim (
     id INTEGER PRIMARY KEY,
     observable INTEGER NOT NULL,
@@ -191,9 +195,9 @@ CREATE TABLE claim (
     tlp INTEGER NOT NULL,
     confidence INTEGER,
     label_set INTEGER,
-    modified_us INTEGER,
-    valid_from_us INTEGER,
-    valid_until_us INTEGER
+    modified_us INTEGER NOT NULL,
+    from_after_us INTEGER NOT NULL,
+    until_after_us INTEGER
 );
 CREATE INDEX claim_observable ON claim (observable);
 -- Two partial indexes, so that an object with very many versions costs no more to replace than one with two.
@@ -255,11 +259,11 @@ SELECT
     END AS tlp,
     c.confidence AS confidence,
     coalesce(l.labels, '[]') AS labels,
-    strftime('%Y-%m-%dT%H:%M:%SZ', c.valid_from_us / 1000000, 'unixepoch') AS valid_from,
-    strftime('%Y-%m-%dT%H:%M:%SZ', c.valid_until_us / 1000000, 'unixepoch') AS valid_until,
+    replace(datetime((c.modified_us + c.from_after_us) / 1000000, 'unixepoch'), ' ', 'T') || 'Z' AS valid_from,
+    replace(datetime((c.modified_us + c.until_after_us) / 1000000, 'unixepoch'), ' ', 'T') || 'Z' AS valid_until,
     c.status = 1 AS revoked,
     lower(hex(e.envelope_id)) AS envelope_id,
-    strftime('%Y-%m-%dT%H:%M:%SZ', e.received_at, 'unixepoch') AS received_at
+    replace(datetime(f.received_at, 'unixepoch'), ' ', 'T') || 'Z' AS received_at
 FROM claim c
 JOIN observable o ON o.id = c.observable
 JOIN observable_type t ON t.id = o.type
@@ -270,60 +274,56 @@ LEFT JOIN label_set l ON l.id = c.label_set
 WHERE +c.status < 2 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max');
 
 -- The effective view: one row an observable that has at least one claim which may be shown.
--- "Live" = not revoked, begun, not ended. Grouping by value and type too lets a filter on them reach the index;
--- CROSS JOIN and the unary + keep the planner from walking claims in the order of an index on something else.
+-- "Live" = not revoked, begun, not ended; 9223372036854775807 stands for a live claim without end. Grouping by value
+-- and type too lets a filter on them reach the index; CROSS JOIN and the unary + keep the planner from walking claims
+-- in the order of an index on something else.
 CREATE VIEW v1_indicators AS
 SELECT
     type,
     value,
-    active,
-    CASE WHEN active THEN live_confidence ELSE any_confidence END AS confidence,
+    live_until_us IS NOT NULL AS active,
+    CASE WHEN live_until_us IS NOT NULL THEN live_confidence ELSE any_confidence END AS confidence,
     CASE tlp
         WHEN 0 THEN 'TLP:CLEAR' WHEN 1 THEN 'TLP:GREEN' WHEN 2 THEN 'TLP:AMBER'
         WHEN 3 THEN 'TLP:AMBER+STRICT' ELSE 'TLP:RED'
     END AS tlp,
-    strftime('%Y-%m-%dT%H:%M:%SZ', first_seen, 'unixepoch') AS first_seen,
-    strftime('%Y-%m-%dT%H:%M:%SZ', last_seen, 'unixepoch') AS last_seen,
-    strftime(
-        '%Y-%m-%dT%H:%M:%SZ', CASE WHEN active THEN live_from_us ELSE any_from_us END / 1000000, 'unixepoch'
-    ) AS valid_from,
-    strftime(
-        '%Y-%m-%dT%H:%M:%SZ',
-        CASE WHEN NOT active THEN any_until_us WHEN is_endless THEN NULL ELSE live_until_us END / 1000000,
-        'unixepoch'
-    ) AS valid_until,
+    replace(datetime(first_seen, 'unixepoch'), ' ', 'T') || 'Z' AS first_seen,
+    replace(datetime(last_seen, 'unixepoch'), ' ', 'T') || 'Z' AS last_seen,
+    replace(datetime(coalesce(live_from_us, any_from_us) / 1000000, 'unixepoch'), ' ', 'T') || 'Z' AS valid_from,
+    replace(
+        datetime(nullif(coalesce(live_until_us, any_until_us), 9223372036854775807) / 1000000, 'unixepoch'), ' ', 'T'
+    ) || 'Z' AS valid_until,
     authors,
     claims
 FROM (
     SELECT
         t.name AS type,
         o.value AS value,
-        max(c.live) AS active,
-        max(CASE WHEN c.live THEN c.confidence END) AS live_confidence,
+        max(CASE WHEN c.is_live THEN c.confidence END) AS live_confidence,
         max(c.confidence) AS any_confidence,
         max(c.tlp) AS tlp,
-        min(e.received_at) AS first_seen,
-        max(e.received_at) AS last_seen,
-        min(CASE WHEN c.live THEN c.valid_from_us END) AS live_from_us,
-        min(c.valid_from_us) AS any_from_us,
-        max(c.live AND c.valid_until_us IS NULL) AS is_endless,
-        max(CASE WHEN c.live THEN c.valid_until_us END) AS live_until_us,
-        max(c.valid_until_us) AS any_until_us,
+        min(f.received_at) AS first_seen,
+        max(f.received_at) AS last_seen,
+        min(CASE WHEN c.is_live THEN c.from_us END) AS live_from_us,
+        min(c.from_us) AS any_from_us,
+        max(CASE WHEN c.is_live THEN coalesce(c.until_us, 9223372036854775807) END) AS live_until_us,
+        max(c.until_us) AS any_until_us,
         count(DISTINCT c.author) AS authors,
         count(*) AS claims
     FROM observable o
     CROSS JOIN observable_type t ON t.id = o.type
     CROSS JOIN (
         SELECT
-            k.*,
+            k.observable, k.author, k.frame, k.tlp, k.confidence,
+            k.modified_us + k.from_after_us AS from_us,
+            k.modified_us + k.until_after_us AS until_us,
             k.status = 0
-            AND coalesce(k.valid_from_us, 0) <= (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000)
-            AND coalesce(k.valid_until_us, 9223372036854775807)
-                > (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000) AS live
+            AND k.modified_us + k.from_after_us <= (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000)
+            AND coalesce(k.modified_us + k.until_after_us, 9223372036854775807)
+                > (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000) AS is_live
         FROM claim k
         WHERE +k.status < 2 AND k.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
     ) c ON c.observable = o.id
-    JOIN frame f ON f.id = c.frame
-    JOIN envelope e ON e.lsn = f.envelope
+    CROSS JOIN frame f ON f.id = c.frame
     GROUP BY o.id, o.value, t.name
 );
