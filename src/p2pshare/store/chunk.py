@@ -63,6 +63,13 @@ class Chunk:
         known = {
             author: KnownVersions(self._connection, author, wanted) for author, wanted in by_author.items()
         }
+        for author, versions in known.items():
+            versions.prefetch_twins(
+                (key, fact.modified_us)
+                for frame, frame_keys in zip(self._frames, keys, strict=True)
+                if frame.source.author == author
+                for fact, key in zip(frame.objects, frame_keys, strict=True)
+            )
         for frame, frame_keys in zip(self._frames, keys, strict=True):
             self._add_frame(frame, frame_keys, known[frame.source.author])
         self._claims.write(self._connection)

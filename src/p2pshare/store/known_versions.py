@@ -15,6 +15,7 @@ from p2pshare.store.fetching import fetch
 from p2pshare.store.object_keys import INDICATOR, Key, decode_object_id, encode_object_id
 from p2pshare.store.versions import ObjectVersions, Version
 
+TOGETHER_MIN = 16  # objects of one instant from which one query for all is cheaper than one for each
 TWINS_MAX = 64  # superseded rows of one version that are looked at: a version has few, a hostile one many
 
 _CURRENT_CLAIMS = """
@@ -46,6 +47,23 @@ CROSS JOIN object_type t ON t.id = o.type
 CROSS JOIN frame f ON f.id = o.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE o.object_key = ? AND o.author = ? AND o.modified_us = ? AND o.status = 2 LIMIT ?
+"""
+_SUPERSEDED_CLAIMS_TOGETHER = """
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, c.frame, c.position
+FROM {keys} k
+CROSS JOIN claim c INDEXED BY claim_superseded ON c.object_key = k.value
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE c.author = ? AND c.modified_us = ? AND c.status = 2 LIMIT ?
+"""
+_SUPERSEDED_OBJECTS_TOGETHER = """
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, o.frame, o.position
+FROM {keys} k
+CROSS JOIN object o INDEXED BY object_superseded ON o.object_key = k.value
+CROSS JOIN object_type t ON t.id = o.type
+CROSS JOIN frame f ON f.id = o.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE o.author = ? AND o.modified_us = ? AND o.status = 2 LIMIT ?
 """
 
 
@@ -94,6 +112,36 @@ class KnownVersions:
                 for key, version in _versions(rows, is_claim=statement is _CURRENT_CLAIMS):
                     by_key[key].append(version)
         self.stored = {key: ObjectVersions.of(versions) for key, versions in by_key.items()}
+
+    def prefetch_twins(self, coming: Iterable[tuple[Key, int | None]]) -> None:
+        """Looks up together what `of` would ask for one by one: a list that is published again brings a new
+        version of thousands of objects, all of one instant."""
+        by_instant: dict[int, set[Key]] = defaultdict(set)
+        for key, modified_us in coming:
+            if modified_us is not None and key in self.stored:
+                by_instant[modified_us].add(key)
+        for modified_us, keys in by_instant.items():
+            if len(keys) >= TOGETHER_MIN and self._fetch_twins(keys, modified_us):
+                self._fetched_twins.update((key, modified_us) for key in keys)
+
+    def _fetch_twins(self, keys: Collection[Key], modified_us: int) -> bool:
+        """Whether all were found: more rows than versions can have are left to `of`, which bounds each object."""
+        rows_max = TWINS_MAX * len(keys)
+        claim_keys = {claim_key(key) for key in keys}
+        object_keys = {stored_key for _, stored_key in keys}
+        for statement, wanted in (
+            (_SUPERSEDED_CLAIMS_TOGETHER, claim_keys),
+            (_SUPERSEDED_OBJECTS_TOGETHER, object_keys),
+        ):
+            for table, bound in key_tables(wanted):
+                bindings = (bound, self._author, modified_us, rows_max)
+                rows = fetch(self._connection, statement.format(keys=table), bindings)
+                if len(rows) >= rows_max:
+                    return False
+                for key, version in _versions(rows, is_claim=statement is _SUPERSEDED_CLAIMS_TOGETHER):
+                    if key in self.stored:
+                        self.stored[key].remember(version)
+        return True
 
     def of(self, key: Key, modified_us: int | None) -> ObjectVersions:
         """What is known of an object, with every stored version of `modified_us`."""
