@@ -280,6 +280,7 @@ class Engine:
         if is_new:
             self._reconciliation.link_up(link)
             self._spreading.link_up(link)
+        link.has_outbox = True  # what was deferred, declined or could not be read is offered again
         self._reconciliation.hello_answered(link, hello.shards)
         if hello.card_version > max(link.config.card_version, link.card_asked):
             link.card_asked = (
