@@ -39,6 +39,7 @@ class Disk:
     def __init__(self, folder: Path, founded: Path) -> None:
         self._folder = folder
         self._generation = 0
+        self._snapshots = 0
         self._place.mkdir(parents=True)
         shutil.copyfile(founded, self._place / STORE_NAME)
         (self._place / STORE_NAME).chmod(0o600)
@@ -50,9 +51,12 @@ class Disk:
     def open(self) -> SimulatedStore:
         return _open(self._place / STORE_NAME)
 
-    def snapshot(self, name: str) -> None:
-        """What a backup would have: the files as they are now."""
+    def snapshot(self) -> str:
+        """What a backup would have: the files as they are now. Its name."""
+        self._snapshots += 1
+        name = f"snapshot{self._snapshots}"
         _copy(self._place, self._folder / name)
+        return name
 
     def crash(self, store: SimulatedStore) -> None:
         """The machine stops in the middle of a write; the next `open` finds what had been committed."""

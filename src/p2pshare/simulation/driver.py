@@ -238,7 +238,7 @@ class VirtualDriver:
                 return encode_get(action.ids)
             case actions.FetchCard():
                 return b""
-        witness.message_leaves(self.partner_id, action.peer, action.message, self.node.store)
+        witness.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
         return QUESTIONS[VERBS[type(action)]].encode(action.message)
 
     def dial(self, number: int, peer: PartnerId, verb: Verb, raw: bytes) -> None:
@@ -348,7 +348,9 @@ class VirtualDriver:
         self._give(question.event(peer, ticket, question.decode(raw)))
         match self._replies.pop(ticket):
             case actions.Reply() as said:
-                self.stage.witness.message_leaves(self.partner_id, peer, said.message, self.node.store)
+                self.stage.witness.message_leaves(
+                    self.partner_id, peer, said.message, self.node.store, self.now
+                )
                 reply(Answer(Status.ANSWERED, self.answered(verb, encode_answer(said.message))))
             case actions.ReplyBusy() as busy:
                 reply(Answer(Status.BUSY, seconds=busy.retry_after_seconds))

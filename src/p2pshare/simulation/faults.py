@@ -36,11 +36,9 @@ def _up(world: World, site: Site) -> None:
 
 def _restore(world: World, site: Site) -> Undo:
     """A backup is made now; when the fault ends, the disk is set back to it."""
-    name = f"backup{len(site.snapshots)}"
     if site.node is None:
         return _nothing
-    site.snapshots.append(name)
-    site.disk.snapshot(name)
+    name = site.disk.snapshot()
 
     def undo() -> None:
         world.set_back(site, name)

@@ -24,6 +24,7 @@ from p2pshare.gossip.messages import (
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX, IDS_PAGE_MAX
 from p2pshare.node import Node
+from p2pshare.simulation.agenda import START_SECONDS
 from p2pshare.simulation.authoring import Wish, write_envelope
 from p2pshare.simulation.driver import Stage, VirtualDriver
 from p2pshare.simulation.verbs import Answer, Status, Verb, encode_get
@@ -186,7 +187,7 @@ class Equivocation(Lie):
 
     def act(self, liar: LyingDriver) -> None:
         random, number = liar.chance, 1 + liar.chance.randrange(1 << 20)
-        if len(liar.stage.witness.published) > 200:
+        if liar.stage.agenda.now > START_SECONDS + liar.stage.scenario.seconds:
             return
         for peer in random.sample(liar.peers, k=min(2, len(liar.peers))):
             one = write_envelope(
@@ -209,7 +210,7 @@ class Flood(Lie):
 
     def act(self, liar: LyingDriver) -> None:
         random, peer = liar.chance, liar.chance.choice(liar.peers)
-        for _ in range(10):
+        for _ in range(5):
             ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(GET_IDS_MAX))
             liar.tell(peer, Verb.GET, encode_get(ids))
             liar.tell(peer, Verb.IDS, encode_ids_request(IdsRequest(Shard(MAIN, 4), b"", IDS_PAGE_MAX)))

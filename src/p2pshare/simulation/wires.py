@@ -7,7 +7,7 @@ side has done what it was asked; where it doubles a request, it does so twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -21,7 +21,6 @@ from p2pshare.simulation.verbs import Answer, Status, Verb
 SILENCE_SECONDS = 10.0  # what a request may take without a byte; the real one is more patient
 REFUSED_SECONDS = 0.05
 RETRY_AFTER_SECONDS = Span(1, 20)
-HEAD_BYTES = 300  # of HTTP and TLS, for each request and each answer: an estimate, for the byte counts
 
 Heard = Callable[[Answer], None]
 
@@ -61,11 +60,10 @@ class Call:
 
 @dataclass
 class Tally:
-    """What went over the wires."""
+    """What went between honest partners; bytes of messages and bodies, without HTTP and TLS around them."""
 
     requests: Counter[Verb] = field(default_factory=Counter)
     bytes: int = 0
-    bodies: int = 0
 
 
 class Wires:
@@ -78,6 +76,7 @@ class Wires:
         random: Random,
         weather: Weather,
         find: Callable[[PartnerId], End | None],
+        honest: Set[PartnerId],
     ) -> None:
         self.weather = weather
         self.tally = Tally()
@@ -90,11 +89,13 @@ class Wires:
         self._trace = trace
         self._random = random
         self._find = find
+        self._honest = honest
 
     def ask(self, call: Call) -> None:
         call.moved_at = self._agenda.now
-        self.tally.requests[call.verb] += 1
-        self.tally.bytes += len(call.raw) + HEAD_BYTES
+        if self._is_counted(call):
+            self.tally.requests[call.verb] += 1
+            self.tally.bytes += len(call.raw)
         self._note(call.origin, call.peer, f"-> {call.verb}", call.verb, call.raw)
         self._watch(call)
         pair = (call.origin.partner_id, call.peer)
@@ -142,7 +143,8 @@ class Wires:
 
     def _answer(self, call: Call, answer: Answer) -> None:
         pair = (call.peer, call.origin.partner_id)
-        self.tally.bytes += len(answer.raw) + HEAD_BYTES
+        if self._is_counted(call):
+            self.tally.bytes += len(answer.raw) + sum(len(wire or b"") for _, wire in answer.bodies)
         if self._random.random() < self.weather.loss:
             if not answer.bodies:
                 return
@@ -159,8 +161,6 @@ class Wires:
             if call.is_over or not call.origin.is_alive or call.body is None:
                 return
             call.moved_at = self._agenda.now
-            self.tally.bytes += len(wire or b"")
-            self.tally.bodies += wire is not None
             self._trace.note(f"{call.origin.name} <- body {envelope_id.short} {len(wire or b'')}")
             call.body(envelope_id, wire)
 
@@ -187,6 +187,9 @@ class Wires:
                 self._finish(call, Answer(Status.UNREACHABLE, reason="timeout"))
 
         self._agenda.after(SILENCE_SECONDS, look)
+
+    def _is_counted(self, call: Call) -> bool:
+        return {call.origin.partner_id, call.peer} <= self._honest
 
     # --- how long it takes ---
 

@@ -33,7 +33,8 @@ MAIN = "main"
 RETRY_SECONDS = 5.0
 BURST_ENVELOPES = 20
 SETTLE_STEP_SECONDS = 5.0
-LOOK_SECONDS = 10.0
+SETTLE_STEP_SECONDS_MAX = 60.0
+LOOKS = 20
 REST_SECONDS = 120.0  # after all is everywhere: answers under way, comparisons that were planned
 ALL = 1 << 30
 
@@ -68,7 +69,6 @@ class Site:
     fulls: int = 0
     """How many faults leave it no room."""
     held_when_down: set[EnvelopeId] = field(default_factory=set)
-    snapshots: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -101,7 +101,9 @@ class World:
         self.trace = Trace(self.agenda, tell)
         self.witness = Witness()
         wires_random = Random(f"{scenario.name} {seed} wires")  # noqa: S311
-        self.wires = Wires(self.agenda, self.trace, wires_random, scenario.weather, self._find)
+        self.wires = Wires(
+            self.agenda, self.trace, wires_random, scenario.weather, self._find, self.witness.honest
+        )
         self.stage = Stage(scenario, self.agenda, self.trace, wires_random, self.wires, self.witness)
         self.excused: set[EnvelopeId] = set()
         """Publications that no partner held when their author's disk was set back: nobody could have them."""
@@ -138,7 +140,7 @@ class World:
             founded = self._foundry.found(identity, tuple(rows.values()))
             disk = Disk(Path(self._folder.name) / str(number), founded)
             sites.append(Site(number, identity, disk, dict(rows), rows, liars.get(number, "")))
-        self.witness.honest = {site.partner_id for site in sites if site.is_honest}
+        self.witness.honest.update(site.partner_id for site in sites if site.is_honest)
         return sites
 
     def _row(self, number: int, place: int, other: Identity, is_linked: bool) -> PartnerRow:
@@ -207,7 +209,6 @@ class World:
         self.stop(site)
         before = site.held_when_down
         site.disk.restore(name)
-        site.snapshots = []
         store = site.disk.open()
         site.held_when_down = {entry.envelope_id for entry in store.entries(0, ALL)}
         self.witness.ever_held[site.partner_id] = store.is_seen(list(self.witness.published))
@@ -363,8 +364,10 @@ class World:
 
     def _settle(self) -> None:
         end = START_SECONDS + self.scenario.seconds + self.scenario.settle_seconds
+        step = SETTLE_STEP_SECONDS
         while self.agenda.now < end:
-            self.agenda.run_until(min(end, self.agenda.now + SETTLE_STEP_SECONDS))
+            self.agenda.run_until(min(end, self.agenda.now + step))
+            step = min(SETTLE_STEP_SECONDS_MAX, 1.25 * step)
             if not self.missing():
                 self.settled_after = self.agenda.now - START_SECONDS - self.scenario.seconds
                 return
@@ -378,7 +381,7 @@ class World:
             self.wires.tally.bytes,
         )
         self.agenda.run_until(self.agenda.now + self.scenario.quiet_seconds)
-        links = sum(self.can_talk(left, right) for left, right in combinations(self.sites, 2))
+        links = sum(self.can_talk(left, right) for left, right in combinations(self.honest, 2))
         minutes = self.scenario.quiet_seconds / 60 * max(1, links)
         self.quiet = Quiet(
             self.witness.bodies_from_honest - bodies,
@@ -392,7 +395,7 @@ class World:
             if site.driver is not None:
                 for name, size in site.driver.engine.sizes().items():
                     self.largest[name] = max(self.largest[name], size)
-        self.agenda.after(LOOK_SECONDS, self._look)
+        self.agenda.after(self.scenario.seconds / LOOKS, self._look)
 
     def close(self) -> None:
         """Ends all lives and removes the folder."""
