@@ -38,6 +38,7 @@ from p2pshare.node import Node, close_node, note_config, open_node, require_home
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.operations import OPERATIONS
+from p2pshare.store.connection import StoreFailed
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ async def _run(home: Path) -> None:
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
-        writer = Writer(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")))
+        writer = Writer(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
         node = await writer(open_node, home)
         life.push_async_callback(writer, close_node, node)
         running = Running(node, writer)
@@ -77,6 +78,8 @@ async def _run(home: Path) -> None:
         notify("STOPPING=1")
         log.info("stopping")
     log.info("stopped")
+    if writer.failure is not None:
+        raise writer.failure
 
 
 def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
@@ -93,13 +96,26 @@ def _settle_memory() -> None:
 
 
 class Writer:
-    """Runs functions in the one thread that owns the store's writing side, in the order they were asked for."""
+    """Runs functions in the one thread that owns the store's writing side, in the order they were asked for.
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    A disk that failed to write or sync is never asked again (trust.md, "Store and keys at rest"): `failure` keeps
+    the error, `stop` is set, and the daemon ends; its next start reads what is really there.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, stop: asyncio.Event) -> None:
         self._pool = pool
+        self._stop = stop
+        self.failure: StoreFailed | None = None
 
     async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments))
+        except StoreFailed as error:
+            if self.failure is None:
+                log.critical("the disk failed, the daemon ends: %s", error.message)
+                self.failure = error
+                self._stop.set()
+            raise
 
 
 class Running:
