@@ -300,7 +300,7 @@ async def test_a_removed_partner_is_out_at_its_next_request_on_a_live_connection
     assert (await wire.answer())[0] == 200
     bravo.gate.remove(alpha.partner_id)
     await wire.send(REQUEST)
-    assert await wire.reader.read() == b""
+    assert await wire.closed()
     assert len(exchange.calls) == 1
     assert server.tally.take_refused() == {(alpha.partner_id, "no-longer-pinned"): 1}
 
