@@ -14,7 +14,7 @@ ONE = "(SELECT ? AS value)"
 def key_tables(keys: Iterable[bytes | str]) -> Iterator[tuple[str, Any]]:
     """(table to select `value` from, what to bind for it); together they hold each of `keys` once.
 
-    At most one array of bytes and one of text; an array's texts end at a NUL, so those with one go alone.
+    At most one array of bytes and one of text. A key alone needs no array, and a text with a NUL would end there.
     """
     blobs: list[bytes] = []
     texts: list[str] = []
@@ -26,5 +26,7 @@ def key_tables(keys: Iterable[bytes | str]) -> Iterator[tuple[str, Any]]:
         else:
             yield ONE, key
     for part in (tuple(blobs), tuple(texts)):
-        if part:
+        if len(part) == 1:
+            yield ONE, part[0]
+        elif part:
             yield MANY, apsw.carray(part)

@@ -196,20 +196,30 @@ def translated(connection: apsw.Connection | None = None) -> Iterator[None]:
     """SQLite's errors become ours; see the table above. `connection` knows why a write failed."""
     try:
         yield
-    except apsw.FullError as error:
-        raise _full() from error
-    except apsw.IOError as error:
-        raise _failure(error, connection) from error
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise StoreError(
+    except apsw.Error as error:
+        ours = translation(error, connection)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def translation(error: apsw.Error, connection: apsw.Connection | None = None) -> StoreError | None:
+    """Our error for SQLite's; None where only a bug of ours can have caused it."""
+    if isinstance(error, apsw.FullError):
+        return _full()
+    if isinstance(error, apsw.IOError):
+        return _failure(error, connection)
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        return StoreError(
             "the store's file is damaged",
             hint="restore it from a backup; partners send again what is missing",
             reason="store-damaged",
-        ) from error
-    except apsw.BusyError as error:
-        raise StoreError("another program is writing the store", reason="store-busy") from error
-    except (apsw.ReadOnlyError, apsw.CantOpenError) as error:
-        raise StoreError("the store cannot be opened or written", hint="check its permissions") from error
+        )
+    if isinstance(error, apsw.BusyError):
+        return StoreError("another program is writing the store", reason="store-busy")
+    if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError):
+        return StoreError("the store cannot be opened or written", hint="check its permissions")
+    return None
 
 
 def _full() -> DiskFull:

@@ -8,7 +8,11 @@ from typing import Any
 import apsw
 
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
-from p2pshare.limits import DEFERRED_BYTES_MAX, DEFERRED_ENTRIES_PER_PARTNER_MAX
+from p2pshare.limits import (
+    DEFERRED_BYTES_MAX,
+    DEFERRED_BYTES_PER_PARTNER_MAX,
+    DEFERRED_ENTRIES_PER_PARTNER_MAX,
+)
 from p2pshare.store import sequences
 from p2pshare.store.fetching import fetch
 from p2pshare.store.ingest import add_content
@@ -164,17 +168,20 @@ def defer(
 ) -> bool:
     """Keeps an envelope of the near future; False when its bearer, or everybody, has filled the room."""
     bearer_id = None if bearer is None else interning.organisation(bearer)
-    ((is_known, entries, held_bytes),) = fetch(
+    ((is_known, entries, own_bytes, held_bytes),) = fetch(
         connection,
         """SELECT
             EXISTS (SELECT 1 FROM deferred WHERE envelope_id = ?1),
             (SELECT count(*) FROM deferred WHERE bearer IS ?2),
+            (SELECT coalesce(sum(length(wire)), 0) FROM deferred WHERE bearer IS ?2),
             (SELECT coalesce(sum(length(wire)), 0) FROM deferred)""",
         (bytes(envelope_id), bearer_id),
     )
     if is_known:
         return True
-    if entries >= DEFERRED_ENTRIES_PER_PARTNER_MAX or held_bytes + len(wire) > DEFERRED_BYTES_MAX:
+    if entries >= DEFERRED_ENTRIES_PER_PARTNER_MAX or own_bytes + len(wire) > DEFERRED_BYTES_PER_PARTNER_MAX:
+        return False
+    if held_bytes + len(wire) > DEFERRED_BYTES_MAX:
         return False
     connection.execute(
         "INSERT INTO deferred VALUES (?, ?, ?, ?)", (bytes(envelope_id), bearer_id, created, wire)

@@ -1,6 +1,6 @@
 """Ingest: frames of objects become observables, claims and object rows, a chunk of frames at a time.
 
-Frames may be produced lazily: no more than a chunk of objects is held at once, however large the envelope is.
+Frames may be produced lazily: no more than a chunk of rows and one frame is held at once, however large the envelope is.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ def add_content(
 ) -> None:
     """Stores frames and what was read from them, inside the caller's transaction."""
     pending: list[StoredFrame] = []
-    objects = 0
+    rows = 0
     next_frame = next_id(connection, "frame")
     for source, frame in content:
         row = (next_frame, source.lsn, source.received_at, frame.frame)
         connection.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", row)
         pending.append(StoredFrame(source, next_frame, frame.objects))
         next_frame += 1
-        objects += len(frame.objects)
-        if objects >= STORE_CHUNK_OBJECTS:
+        rows += sum(len(one.claims) or 1 for one in frame.objects)  # one pattern may name a thousand values
+        if rows >= STORE_CHUNK_OBJECTS:
             Chunk(connection, interning, pending).store()
-            pending, objects = [], 0
+            pending, rows = [], 0
     if pending:
         Chunk(connection, interning, pending).store()

@@ -13,7 +13,7 @@ import apsw
 from p2pshare.identifiers import PartnerId
 from p2pshare.store.fetching import fetch
 
-LABEL_SETS_REMEMBERED_MAX = 20_000  # a hostile author can make every set its own; then we only forget
+REMEMBERED_MAX = 20_000  # label sets, types: a hostile author can make every one its own; then we only forget
 
 
 class Interning:
@@ -58,7 +58,7 @@ class Interning:
             return None
         known = self._label_sets.get(labels)
         if known is None:
-            if len(self._label_sets) >= LABEL_SETS_REMEMBERED_MAX:
+            if len(self._label_sets) >= REMEMBERED_MAX:
                 self._label_sets.clear()
             text = json.dumps(labels, ensure_ascii=False, separators=(",", ":"))
             known = self._intern("label_set", "labels", text)
@@ -69,6 +69,8 @@ class Interning:
         names = self._types[table]
         known = names.get(name)
         if known is None:
+            if len(names) >= REMEMBERED_MAX:
+                names.clear()
             known = names[name] = self._intern(table, "name", name)
         return known
 

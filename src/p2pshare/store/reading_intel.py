@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from itertools import groupby
 
 import apsw
@@ -19,7 +20,7 @@ import msgspec
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store.arrays import key_tables
+from p2pshare.store.arrays import MANY, ONE, key_tables
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import Row, fetch
 from p2pshare.store.interface import ClaimRow, IndicatorRow, ObjectVersion, OpaqueRow
@@ -41,6 +42,7 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 LEFT JOIN label_set l ON l.id = c.label_set
 ORDER BY c.id
 """
+_CLAIMS_OF = {table: _CLAIMS.format(keys=table) for table in (ONE, MANY)}
 
 ENDLESS_US = 2**63 - 1  # stands for the end of a live claim that has none
 
@@ -100,7 +102,7 @@ def lookup(
     found: dict[Observable, list[ClaimRow]] = {}
     for name, values in by_type.items():
         for table, bound in key_tables(values):
-            for row in fetch(connection, _CLAIMS.format(keys=table), (bound, name)):
+            for row in fetch(connection, _CLAIMS_OF[table], (bound, name)):
                 found.setdefault(Observable(name, row[0]), []).append(_claim_row(row))
     return found
 
@@ -108,17 +110,27 @@ def lookup(
 def _claim_row(row: Row) -> ClaimRow:
     (_, author, key, tlp, confidence, labels, valid_from, valid_until, status, envelope_id, received_at) = row
     return ClaimRow(
-        PartnerId(author),
+        _partner(author),
         decode_object_id(INDICATOR, key),
         _TLPS[tlp],
         confidence,
-        tuple(json.loads(labels)) if labels else (),
+        _labels(labels),
         valid_from,
         valid_until,
         status == 1,
-        EnvelopeId(envelope_id),
+        _envelope(envelope_id),
         received_at,
     )
+
+
+@lru_cache(maxsize=1_024)
+def _labels(text: str | None) -> tuple[str, ...]:
+    return tuple(json.loads(text)) if text else ()
+
+
+# A look-up of ten thousand values meets the same few authors and envelopes again and again.
+_partner = lru_cache(maxsize=1_024)(PartnerId)
+_envelope = lru_cache(maxsize=1_024)(EnvelopeId)
 
 
 def _slices(connection: apsw.Connection) -> Iterator[dict[str, int]]:

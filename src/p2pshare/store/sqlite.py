@@ -27,7 +27,14 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, STORE_CACHE_BYTES
 from p2pshare.store import envelopes, expiry, partners, reading_envelopes, reading_intel, sequences, settings
-from p2pshare.store.connection import StoreFailed, open_reader, open_writer, require_free_space, translated
+from p2pshare.store.connection import (
+    StoreFailed,
+    open_reader,
+    open_writer,
+    require_free_space,
+    translated,
+    translation,
+)
 from p2pshare.store.interface import (
     Account,
     AuthorState,
@@ -263,8 +270,13 @@ class SqliteStore:
 
     def _read(self, question: Callable[..., T], *arguments: Any) -> T:
         """One question through this thread's connection."""
-        with translated():
+        try:
             return question(self._reader(), *arguments)
+        except apsw.Error as error:  # what `translated` does, without its cost for each look-up
+            ours = translation(error)
+            if ours is None:
+                raise
+            raise ours from error
 
     def _walk(self, question: Callable[..., Iterator[T]], *arguments: Any, **options: Any) -> Iterator[T]:
         """A question whose answer is too long to hold."""
