@@ -17,6 +17,7 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,9 @@ KEY_FILE_MAGIC = b"p2pk"
 FORMAT_VERSION = 1
 KEY_FILE_BYTES_MAX = 64 * 1024
 KEY_FILE_MODE = 0o600
+PASSPHRASE_FILE_VARIABLE = "P2PSHARE_PASSPHRASE_FILE"
+CREDENTIAL_NAME = "passphrase"
+PASSPHRASE_BYTES_MAX = 1024  # longer ones are other files, named by mistake
 CARD_FILE_MODE = 0o644
 
 SCRYPT_LOG_N = 17  # 128 MiB and 0.4 s a guess (RFC 7914; OWASP's figure for r = 8, p = 1)
@@ -120,6 +124,39 @@ def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = N
         )
     retired = tuple(keys for keys in material.sets if keys is not in_use[0])
     return Identity(material.partner_id, material.roots, in_use[0], card, retired)
+
+
+def find_passphrase(environment: Mapping[str, str]) -> Secret | None:
+    """The passphrase from the file that PASSPHRASE_FILE_VARIABLE names, else from systemd's credentials (LoadCredential=
+    or LoadCredentialEncrypted=passphrase:..., systemd.exec(5)); None where neither is set.
+
+    Only paths come from the environment, never the passphrase itself. Raises KeyFileError `passphrase-file`.
+    """
+    named = environment.get(PASSPHRASE_FILE_VARIABLE)
+    if named:
+        return read_passphrase_file(Path(named))
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder) / CREDENTIAL_NAME if folder else None
+    return read_passphrase_file(credential) if credential is not None and credential.exists() else None
+
+
+def read_passphrase_file(path: Path) -> Secret:
+    """The first line of `path`. Raises KeyFileError `passphrase-file` when there is none."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(PASSPHRASE_BYTES_MAX + 1)
+    except OSError as error:
+        raise KeyFileError(
+            f"{path}: the passphrase cannot be read: {error.strerror}", reason="passphrase-file"
+        ) from None
+    line = raw.split(b"\n", 1)[0].removesuffix(b"\r")
+    if not line or len(line) > PASSPHRASE_BYTES_MAX:
+        raise KeyFileError(
+            f"{path}: no passphrase on the first line",
+            hint="one line, at most 1 KiB",
+            reason="passphrase-file",
+        )
+    return Secret(line)
 
 
 def replace_file(path: Path, raw: bytes, mode: int) -> None:

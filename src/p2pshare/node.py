@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
-from p2pshare.envelope.keys import Identity, Secret
+from p2pshare.envelope.keys import Identity
 from p2pshare.errors import OperatorError
-from p2pshare.keyfile import read_identity
+from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import MIB
 from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.store.interface import Store
@@ -35,13 +36,13 @@ class Node:
     store: Store
 
 
-def open_node(home: Path, *, passphrase: Secret | None = None) -> Node:
+def open_node(home: Path) -> Node:
     """Opens the node in `home` for writing; whoever calls holds the home lock.
 
-    Raises ConfigError, KeyFileError, StoreError, each with its hint.
+    A key file with a passphrase takes it from where `keyfile.find_passphrase` looks. Raises ConfigError, KeyFileError, StoreError, each with its hint.
     """
     config = load_config(home / CONFIG_NAME)
-    identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, passphrase=passphrase)
+    identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, find_passphrase(os.environ))
     store = open_store(
         home / STORE_NAME,
         free_space_bytes_min=config.free_space_bytes_min,

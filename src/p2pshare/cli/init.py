@@ -16,14 +16,22 @@ from p2pshare.cli.options import json_option
 @click.option(
     "--listen", default="", metavar="HOST:PORT", help="where to listen; else the host and port of --url"
 )
+@click.option(
+    "--passphrase-file",
+    metavar="FILE",
+    help="encrypt the key file with the first line of FILE; later commands find it through"
+    " P2PSHARE_PASSPHRASE_FILE or as the systemd credential 'passphrase'",
+)
 @json_option
 @click.pass_obj
-def init(home: Path, name: str, url: str, listen: str, as_json: bool) -> None:
+def init(home: Path, name: str, url: str, listen: str, passphrase_file: str | None, as_json: bool) -> None:
     """make a home folder: root and operational keys, a commented config file and the card"""
     from p2pshare.cli.card import describe_card, now_seconds
+    from p2pshare.keyfile import read_passphrase_file
     from p2pshare.service.founding import found_home
 
-    identity = found_home(home, name=name, url=url, listen=listen, passphrase=None, now=now_seconds())
+    secret = None if passphrase_file is None else read_passphrase_file(Path(passphrase_file))
+    identity = found_home(home, name=name, url=url, listen=listen, passphrase=secret, now=now_seconds())
     described = describe_card(identity.card)
     if as_json:
         voice.print_json(described | {"home": str(home)})
