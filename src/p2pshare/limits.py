@@ -13,10 +13,13 @@ MIB = 1024 * KIB
 ENVELOPE_BYTES_MAX = 16 * MIB  # one envelope on the wire; a body must fit in memory a few times over
 CORE_BYTES_MAX = 4 * KIB  # the signed header is a dozen small fields; 300 bytes in practice
 SLOTS_MAX = 1024  # wrapped keys in one envelope: 1.2 MB and 100 ms of HPKE at the limit
+OWN_ROWS_MAX = 4  # rows marked for one recipient: one in practice; 1,024 such rows cost 0.3 s to try
 INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bounds memory at intake
 ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
 FRAME_OBJECTS_MAX = 1024  # objects in one frame: bounds what one transaction step holds in memory
 FRAME_BYTES_MAX = 8 * MIB  # one frame, decompressed: what one step of intake holds in memory
+FRAME_CLAIMS_MAX = 64 * KIB  # 64 an object; without it 5 MiB of patterns become a million claims in memory
+ENVELOPE_CLAIMS_MAX = 400_000  # forty an object of what an author puts into one: bounds its time at intake
 FRAME_COMMAS_MAX = (
     1_000_000  # in a frame that is read object by object: bounds the list of its parts to 64 MiB
 )
@@ -106,6 +109,7 @@ SHARDS_PER_LINK_MAX = 256  # circles times ttl classes in one hello: 42 circles 
 WANT_ENTRIES_MAX = 50_000
 WANT_ENTRIES_PER_PEER_MAX = 10_000
 GHOSTS_PER_LINK_MAX = 10_000
+FAULT_REASONS_PER_LINK_MAX = 64  # some are a peer's own words: a new one each time must not fill memory
 EAGER_PEERS_MAX = 8
 EAGER_BYTES_MAX = 64 * KIB
 BACKOFF_SECONDS_MIN = 1.0
@@ -142,9 +146,10 @@ FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL a
 STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this
 STORE_LOG_BYTES = 32 * MIB  # the write-ahead log is moved into the file at this size at the latest
 STORE_CACHE_BYTES = 64 * MIB  # page cache of the writing connection unless configured
-STORE_CHUNK_OBJECTS = 8_192  # objects turned into rows at once: bounds memory, amortises the prefetch
+STORE_CHUNK_OBJECTS = 8_192  # objects, or claims where they are more, stored at once: bounds memory
 DEFERRED_ENTRIES_PER_PARTNER_MAX = 64  # envelopes of the near future: a wrong clock, not a way of life
 DEFERRED_BYTES_MAX = 64 * MIB  # all of them together
+DEFERRED_BYTES_PER_PARTNER_MAX = 16 * MIB  # one partner leaves room for three others
 FORK_EVIDENCE_PER_AUTHOR_MAX = 16  # forked pairs of one author that outlive their expiry: one is proof
 
 # --- control socket ----------------------------------------------------------------------------------

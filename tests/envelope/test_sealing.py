@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from envelope_forge import DAY, NOW, body_of, forge, next_body, request, sign_parts
 
+from p2pshare.envelope import sealing
 from p2pshare.envelope.card import accept_first, accept_update
 from p2pshare.envelope.card_format import OperationalKey, Revocation, sign_card
 from p2pshare.envelope.envelope import decode_envelope, encode_core, encode_envelope, hints_of
@@ -29,7 +30,7 @@ from p2pshare.envelope.verification import (
     verify_envelope,
 )
 from p2pshare.errors import AuthorError, OperatorError, PeerError, RefusedError
-from p2pshare.limits import ENVELOPE_BYTES_MAX, TTL_SECONDS_BY_CLASS
+from p2pshare.limits import ENVELOPE_BYTES_MAX, OWN_ROWS_MAX, SLOTS_MAX, TTL_SECONDS_BY_CLASS
 
 # The promise is proven on 10,000 audiences: P2PSHARE_AUDIENCES=10000 (two minutes). The suite takes a sample.
 AUDIENCES = int(os.environ.get("P2PSHARE_AUDIENCES", "200"))
@@ -114,6 +115,21 @@ def test_p3_not_even_with_a_correct_mark_for_the_recipient(
     )
     stolen = sign_parts(mallory, encode_core(claimed), mark + parts.wraps[8:], parts.body)
     assert open_reason(stolen, mallory, bravo) == "bad-wrap"
+
+
+@pytest.mark.parametrize(("rows", "tried"), [(OWN_ROWS_MAX, OWN_ROWS_MAX), (SLOTS_MAX, 0)])
+def test_rows_that_are_all_marked_for_one_recipient_are_not_all_tried(
+    alpha: Identity, bravo: Identity, monkeypatch: pytest.MonkeyPatch, rows: int, tried: int
+) -> None:
+    """An author who marks 1,024 rows of junk for us made us decapsulate 1,024 times for one envelope."""
+    parts = decode_envelope(forge(alpha, [bravo.card]))
+    core = replace(parts.core, slots=rows)
+    mark = alpha.operational.hint.hint(bravo.card.hint, alpha.partner_id, bravo.partner_id, core.nonce)
+    wire = sign_parts(alpha, encode_core(core), mark * rows + parts.wraps[8:] * rows, parts.body)
+    attempts: list[bytes] = []
+    monkeypatch.setattr(sealing, "_unwrap", lambda keys, wrap, info: attempts.append(wrap))
+    assert open_reason(wire, alpha, bravo) == "bad-wrap"
+    assert len(attempts) == tried
 
 
 def test_p3_the_author_in_the_header_must_have_signed(

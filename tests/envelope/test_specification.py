@@ -44,6 +44,7 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "| zstd window | 8 MiB |": limits.ZSTD_WINDOW_BYTES_MAX == 8 << 20,
         "| frames | 4,096 |": limits.PAYLOAD_FRAMES_MAX == 4096,
         "| objects in a frame | 1,024 |": limits.FRAME_OBJECTS_MAX == 1024,
+        "| rows marked for one recipient | 4 |": limits.OWN_ROWS_MAX == 4,
         "1: 1 day, 2: 7, 3: 30, 4: 90, 5: 365, 6: 730 days": {
             number: days * 86_400 for number, days in enumerate((1, 7, 30, 90, 365, 730), 1)
         }

@@ -71,11 +71,11 @@ def compress_frame(json_array: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(json_array)
 
 
-def inflate_frame(frame: bytes, *, budget_bytes: int = INFLATED_BYTES_MAX) -> bytes:
-    """The JSON array in `frame`, never more than `budget_bytes`.
+def stated_bytes(frame: bytes) -> int:
+    """How many bytes `frame` says it inflates to; nothing is inflated. Raises PeerError `bad-frame`, `inflated-too-large`.
 
-    The frame's own statements are read before anything is inflated: the library's output limit is ignored
-    for a frame that declares its size (32 KB became 1 GiB). Raises PeerError `bad-frame`, `inflated-too-large`.
+    Whoever inflates several frames charges this before it tries: a frame that fails only at its end has cost as
+    much as a good one.
     """
     if frame[:4] != _ZSTD_MAGIC:
         raise refusal("bad-frame", "a frame is not zstd")
@@ -85,16 +85,28 @@ def inflate_frame(frame: bytes, *, budget_bytes: int = INFLATED_BYTES_MAX) -> by
         raise refusal("bad-frame", "a zstd frame's head is damaged") from None
     if stated.content_size in (zstandard.CONTENTSIZE_UNKNOWN, zstandard.CONTENTSIZE_ERROR):
         raise refusal("bad-frame", "a zstd frame does not declare its size")
-    if stated.content_size > budget_bytes or stated.window_size > max(ZSTD_WINDOW_BYTES_MAX, 1024):
+    if stated.window_size > max(ZSTD_WINDOW_BYTES_MAX, 1024):
         raise refusal("inflated-too-large", "a zstd frame would inflate beyond the limit")
     if stated.dict_id != 0:
         raise refusal("bad-frame", "a zstd frame asks for a dictionary")
+    return int(stated.content_size)
+
+
+def inflate_frame(frame: bytes, *, budget_bytes: int = INFLATED_BYTES_MAX) -> bytes:
+    """The JSON array in `frame`, never more than `budget_bytes`.
+
+    The frame's own statements are read before anything is inflated: the library's output limit is ignored
+    for a frame that declares its size (32 KB became 1 GiB). Raises PeerError `bad-frame`, `inflated-too-large`.
+    """
+    size = stated_bytes(frame)
+    if size > budget_bytes:
+        raise refusal("inflated-too-large", "a zstd frame would inflate beyond the limit")
     inflater = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
     try:
         inflated = inflater.decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError:
         raise refusal("bad-frame", "a zstd frame is damaged or more follows it") from None
-    if len(inflated) != stated.content_size:
+    if len(inflated) != size:
         raise refusal("bad-frame", "a zstd frame lies about its size")
     return inflated
 

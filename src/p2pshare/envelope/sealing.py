@@ -50,7 +50,7 @@ from p2pshare.envelope.payload import pad, unpad
 from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.errors import AuthorError, OperatorError, RefusedError
 from p2pshare.identifiers import CircleId, EnvelopeId
-from p2pshare.limits import ENVELOPE_BYTES_MAX, SLOTS_MAX
+from p2pshare.limits import ENVELOPE_BYTES_MAX, OWN_ROWS_MAX, SLOTS_MAX
 
 DOMAIN_WRAP = b"p2pshare/v1/wrap\x00"
 LABEL_BODY = b"p2pshare/v1/body"
@@ -151,6 +151,8 @@ def open_envelope(identity: Identity, verified: VerifiedEnvelope, author_card: C
     rows = _own_rows(identity, verified, author_card)
     if not rows:
         return None
+    if len(rows) > OWN_ROWS_MAX:
+        raise refusal("bad-wrap", "more rows are marked for us than an honest author makes")
     info = _wrap_info(verified.decoded.core_raw)
     kem_keys = [identity.operational.kem, *(keys.kem for keys in identity.retired)]
     for row in rows:

@@ -16,6 +16,7 @@ from p2pshare.gossip.states import Cause
 from p2pshare.gossip.want import WantTable
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import (
+    FAULT_REASONS_PER_LINK_MAX,
     FUTURE_REFUSE_SECONDS,
     RECONCILE_SECONDS_MAX,
     TTL_SECONDS_BY_CLASS,
@@ -77,7 +78,10 @@ class Board:
     def note(self, peer: PartnerId, reason: str) -> None:
         """A fault or an oddity of a peer: counted on its link, told to the driver."""
         if peer in self.links:
-            self.links[peer].faults[reason] += 1
+            faults = self.links[peer].faults
+            if reason not in faults and len(faults) >= FAULT_REASONS_PER_LINK_MAX:
+                reason = "other"
+            faults[reason] += 1
         self.act(Note(peer, reason))
 
     def take_actions(self) -> list[Action]:

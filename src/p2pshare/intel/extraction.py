@@ -29,6 +29,7 @@ from p2pshare.intel.pattern import canonical_comparison, comparisons_of
 from p2pshare.intel.refusals import InvalidValue, Refusals
 from p2pshare.limits import (
     FRAME_BYTES_MAX,
+    FRAME_CLAIMS_MAX,
     FRAME_COMMAS_MAX,
     FRAME_OBJECTS_MAX,
     LABEL_CHARACTERS_MAX,
@@ -154,6 +155,7 @@ class _FrameReader:
         self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Tlp, str]] = {}
         self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str] = set()
+        self._claims_left = FRAME_CLAIMS_MAX
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
         """The ordinary way: the whole frame has been decoded at once."""
@@ -286,6 +288,9 @@ class _FrameReader:
         if len(pairs) == 1:
             type_, value = pairs[0]
             return (ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp),)
+        if len(pairs) > self._claims_left:
+            raise _Refuse("frame-too-many-claims")
+        self._claims_left -= len(pairs)
         return tuple(
             [
                 ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp)

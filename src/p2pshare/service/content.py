@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from p2pshare.envelope.payload import decode_payload, inflate_frame
+from p2pshare.envelope.payload import decode_payload, inflate_frame, stated_bytes
 from p2pshare.errors import PeerError, ShareError
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
-from p2pshare.limits import INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
+from p2pshare.limits import ENVELOPE_CLAIMS_MAX, INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
 from p2pshare.store.interface import NewFrame
 
 PAYLOAD_STIX = "stix"
@@ -35,6 +35,7 @@ class Content:
     notes: Refusals = field(default_factory=Refusals)
     """What was wrong inside objects that were kept."""
     objects: int = 0
+    claims: int = 0
 
     def __iter__(self) -> Iterator[NewFrame]:
         """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
@@ -42,8 +43,10 @@ class Content:
         definitions: dict[str, Meaning] = {}
         for frame in self.frames:
             try:
-                text = inflate_frame(frame, budget_bytes=budget_bytes)
-                budget_bytes -= len(text)
+                size, affordable_bytes = stated_bytes(frame), budget_bytes
+                if size <= budget_bytes:
+                    budget_bytes -= size  # before it is tried: one that fails at its end has cost as much
+                text = inflate_frame(frame, budget_bytes=affordable_bytes)
                 extraction = extract(text, floor=self.floor, definitions=definitions)
             except ShareError as error:
                 self.refused[f"content-{error.reason}"] += 1
@@ -57,6 +60,10 @@ class Content:
             self.objects += len(extraction.objects)
             if self.objects > OBJECTS_PER_BUNDLE_MAX:
                 self.refused["content-too-many-objects"] += 1
+                return
+            self.claims += sum(len(one.claims) for one in extraction.objects)
+            if self.claims > ENVELOPE_CLAIMS_MAX:
+                self.refused["content-too-many-claims"] += 1
                 return
             yield NewFrame(frame, extraction.objects)
 

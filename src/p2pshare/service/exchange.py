@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.envelope import Mode
-from p2pshare.errors import PeerError
+from p2pshare.errors import DiskFull, PeerError
 from p2pshare.gossip.events import BodyJudged, EnvelopeHeld, FirstHopsLoaded, KeysLoaded, LinkConfig
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
@@ -96,7 +96,10 @@ class Exchange:
     def sweep(self, now: int) -> Outcome:
         """Drops what has expired, takes in what was deferred and is due."""
         self._node.store.expire(now)
-        retry_deferred(self._node, now)
+        try:
+            retry_deferred(self._node, now)
+        except DiskFull:
+            logger.warning("deferred envelopes wait on: the disk is full")
         return Outcome(self._news({}))
 
     def _news(self, bearers: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:

@@ -187,6 +187,7 @@ def _open(node: Node, verified: VerifiedEnvelope) -> Opened | None:
 
 
 def retry_deferred(node: Node, now: int) -> list[Verdict]:
-    """Takes in what was deferred and whose time has come."""
-    due = node.store.pop_deferred(now)
-    return take_in(node, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []
+    """Takes in what was deferred and whose time has come. Raises StoreError (disk full) with all of it still kept."""
+    with node.store.transaction():  # one with the storing: what was taken out and not stored would be lost
+        due = node.store.pop_deferred(now)
+        return take_in(node, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []

@@ -83,6 +83,7 @@ def add_partner(
     remembered = _newest_card(node, card.partner_id)
     if remembered is not None:  # also of a partner once removed: its chain cannot start over
         card = accept_update(remembered, raw, now)
+    _check_certificates(node, card)
     chosen = _choose_alias(roster, card, alias or (known.alias if known else ""))
     row = PartnerRow(
         partner_id=card.partner_id,
@@ -161,8 +162,23 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
             hint="confirm with `p2pshare partner add`",
             reason="card-roots-changed",
         )
+    _check_certificates(node, card)
     node.store.update_card(partner_id, card.raw, card.version)
     return True
+
+
+def _check_certificates(node: Node, card: Card) -> None:
+    """A certificate is one partner's. Whoever puts another's on its own card would, at our next start, lock the
+    other out, or have its requests count as its own. Raises PeerError `certificate-of-another`.
+    """
+    others = [_stored_card(row.card) for row in node.store.partners() if row.partner_id != card.partner_id]
+    taken = {one for other in (*others, node.identity.card) for one in other.tls_certificates}
+    if taken & set(card.tls_certificates):
+        raise PeerError(
+            "a TLS certificate on the card is another partner's",
+            hint="ask the partner for a card with a certificate of its own",
+            reason="certificate-of-another",
+        )
 
 
 def describe(entry: RosterEntry) -> dict[str, object]:
