@@ -8,6 +8,7 @@ texts stand in `config/example.toml`; a test demands that no field is missing th
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -160,9 +161,12 @@ def url_address(url: str) -> tuple[str, int]:
         or parts.path not in ("", "/")
         or parts.query
         or "@" in parts.netloc
+        or not url.isascii()
+        or not url.isprintable()
     ):
         raise ConfigError(
-            f"'{url}' is not a partner's address", hint="it looks like https://HOST:PORT, with no path"
+            f"'{url}' is not a partner's address",
+            hint="it looks like https://HOST:PORT, in ASCII (punycode), with no path",
         )
     return parts.hostname, port
 
@@ -294,7 +298,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        # JSON's escapes are TOML's too; only DEL is plain text to the one and forbidden to the other
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return "[" + ", ".join(_toml(item) for item in value) + "]"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
 from p2pshare.envelope.keys import Identity
-from p2pshare.errors import OperatorError
+from p2pshare.errors import ConfigError, OperatorError
 from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import MIB
 from p2pshare.policy.gate import Exit, GateSettings, strictest
@@ -71,7 +71,12 @@ def close_node(node: Node) -> None:
 
 
 def require_home(home: Path) -> Path:
-    """`home` if p2pshare was initialised there. Raises OperatorError."""
+    """`home` if p2pshare was initialised there. Raises OperatorError, ConfigError when only the config is missing."""
+    if not (home / CONFIG_NAME).is_file() and (home / KEY_FILE_NAME).exists():
+        raise ConfigError(
+            f"no configuration at {home / CONFIG_NAME}",
+            hint="restore it from a backup, or write it anew: config/example.toml explains every field",
+        )
     if not (home / CONFIG_NAME).is_file():
         raise OperatorError(f"no p2pshare home at {home}", hint="run `p2pshare init` first, or give --home")
     return home

@@ -112,6 +112,22 @@ def test_a_bundle_of_two_markings_is_partly_refused_and_goes_whole_to_a_named_pa
     assert (for_bravo.code, len(for_bravo.json["envelopes"])) == (0, 2)
 
 
+def test_what_was_assumed_about_a_list_is_told(alpha: Home) -> None:
+    said = alpha("publish", "-", "--tlp", "green", "--json", stdin=b"203.0.113.9:8080\n*.four.example\n")
+    assert {note["reason"]: note["examples"] for note in said.json["notes"]} == {
+        "port-dropped": ["line 1: 203.0.113.9"],
+        "wildcard-dropped": ["line 2: four.example"],
+    }
+    plain = alpha("publish", "-", "--tlp", "green", "--dry-run", stdin=b"203.0.113.9:8080\n")
+    assert "note: 1 port-dropped, for example line 1: 203.0.113.9\n" in plain.err
+
+
+def test_what_is_published_without_a_daemon_is_said_to_wait_for_it(alpha: Home) -> None:
+    waiting = "no daemon is running: it leaves when `p2pshare run` starts"
+    assert waiting in alpha("publish", "-", "--tlp", "green", stdin=b"five.example\n").err
+    assert waiting not in alpha("publish", "-", "--tlp", "green", "--dry-run", stdin=b"six.example\n").err
+
+
 def test_an_empty_input_publishes_nothing_and_is_no_error(alpha: Home) -> None:
     said = alpha("publish", "-", "--tlp", "green", "--json", stdin=b"# only a comment\n")
     assert (said.code, said.json["published"], said.json["envelopes"]) == (0, 0, [])
@@ -147,6 +163,12 @@ def test_export_gives_lines_by_format_and_type(alpha: Home) -> None:
     assert alpha("export", "--format", "list", "--type", "sha256") == Said(0, "", "")
 
 
+def test_a_mistyped_type_is_no_empty_block_list(alpha: Home) -> None:
+    said = alpha("export", "--format", "list", "--type", "ip")
+    assert (said.code, said.out) == (2, "")
+    assert "ipv4" in said.err
+
+
 def test_an_export_file_appears_whole_or_not_at_all(
     alpha: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +182,8 @@ def test_an_export_file_appears_whole_or_not_at_all(
 
     monkeypatch.setitem(FORMATS, "list", type(FORMATS["list"])("list", "", fail_midway))
     said = alpha("export", "--format", "list", "-o", str(target))
-    assert (said.code, said.err) == (1, "error: no space left on device\n")
+    assert said.code == 1
+    assert said.err.startswith(f"error: cannot write {target}: no space left on device\nhint: ")
     assert target.read_text() == "one.example\n"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("block")] == ["block.txt"]
 
@@ -178,6 +201,15 @@ def test_verify_tells_good_bad_and_what_it_cannot_check(alpha: Home, tmp_path: P
     assert alpha("verify", str(tmp_path / "nowhere")).code == 1
 
 
+def test_a_file_that_is_no_card_is_named_with_a_mend(alpha: Home, tmp_path: Path) -> None:
+    (tmp_path / "cut").write_bytes((alpha.path / "card.p2pcard").read_bytes()[:500])
+    for command in (("card", "show"), ("partner", "add", "--fingerprint", "x")):
+        said = alpha(*command, str(tmp_path / "cut"))
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith(f"error: {tmp_path / 'cut'} is no card that can be trusted: ")
+        assert "\nhint: " in said.err
+
+
 def test_removing_a_partner_that_is_unknown_is_not_found(alpha: Home) -> None:
     assert alpha("partner", "remove", "nobody").code == 3
     assert alpha("partner", "remove", "bravo", "--json").json["alias"] == "bravo"
@@ -188,3 +220,35 @@ def test_init_refuses_a_home_that_is_one_and_config_check_is_json(alpha: Home) -
     again = alpha("init", "--name", "x", "--url", "https://127.0.0.1:1")
     assert (again.code, again.out) == (1, "")
     assert alpha("config", "check", "--json").json["config"]["name"] == "alpha"
+
+
+def test_a_home_that_lost_its_config_is_told_so_and_keeps_its_key(alpha: Home) -> None:
+    (alpha.path / "config.toml").unlink()
+    key = (alpha.path / "identity.p2pkey").read_bytes()
+    assert (alpha("status").code, alpha("config", "check").code) == (78, 78)
+    again = alpha("init", "--name", "x", "--url", "https://127.0.0.1:1")
+    assert again.code == 1
+    assert "holds a key file but no config.toml" in again.err
+    assert (alpha.path / "identity.p2pkey").read_bytes() == key
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("evil\x1b[31m", "https://a.example:1"),
+        ("del\x7f", "https://a.example:1"),
+        ("a", 'https://a"\n.example:1'),
+        ("a", "https://b\u00fccher.example:1"),
+        ("a", "https://a\udcff.example:1"),
+        ("a", "https://b%C3%BCcher.example:1"),
+    ],
+)
+def test_init_with_an_unusable_name_or_url_says_so_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    home = Home(tmp_path / "new", capsys, monkeypatch)
+    said = home("init", "--name", name, "--url", url)
+    assert said.code in (1, 78)
+    assert "a bug" not in said.err
+    assert "\nhint: " in said.err
+    assert not home.path.exists()

@@ -104,6 +104,7 @@ def test_each_error_has_its_exit_code_and_is_told_on_stderr_only(
             ["export", "--format", "xml"],
             "error: invalid value for '--format': 'xml' is not one of 'ndjson', 'list'",
         ),
+        (["export"], "error: missing option '--format'. Choose from: ndjson, list"),
     ],
 )
 def test_usage_errors_are_2_in_lower_case_with_a_hint(

@@ -95,8 +95,8 @@ def test_progress_is_silent_in_a_pipe() -> None:
 
 
 def test_refusals_show_reason_count_and_examples_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    voice.print_refusals(
-        [{"reason": "bad-address", "count": 3, "examples": ["line 4: 999.1.1.1", UNPRINTABLE]}]
+    voice.print_counts(
+        "refused", [{"reason": "bad-address", "count": 3, "examples": ["line 4: 999.1.1.1", UNPRINTABLE]}]
     )
     out, err = capsys.readouterr()
     assert out == ""

@@ -11,6 +11,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
+from p2pshare.errors import PeerError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -54,11 +55,24 @@ def show_card(home: Path, file: str | None, as_json: bool) -> None:
 
 def read_card(home: Path, file: str | None) -> Card:
     """The card in `file`, else our own, with signatures and expiry checked. Raises PeerError, AuthorError."""
-    from p2pshare.envelope.card import accept_first
     from p2pshare.node import CARD_FILE_NAME, require_home
 
     name = file if file is not None else str(require_home(home) / CARD_FILE_NAME)
-    return accept_first(read_input(name, CARD_CHAIN_BYTES_MAX), now_seconds())
+    return believe_card(read_input(name, CARD_CHAIN_BYTES_MAX), name)
+
+
+def believe_card(raw: bytes, name: str) -> Card:
+    """The card in the bytes of file `name`. Raises PeerError that names the file: the rooms beneath know bytes only."""
+    from p2pshare.envelope.card import accept_first
+
+    try:
+        return accept_first(raw, now_seconds())
+    except PeerError as error:
+        raise type(error)(
+            f"{name} is no card that can be trusted: {error.message}",
+            hint=error.hint or "`p2pshare verify FILE` shows each check; ask the partner to send it again",
+            reason=error.reason,
+        ) from None
 
 
 def describe_card(card: Card) -> dict[str, Any]:

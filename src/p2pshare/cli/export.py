@@ -13,8 +13,9 @@ from typing import BinaryIO
 import click
 
 from p2pshare.cli import voice
-from p2pshare.cli.options import STANDARD_STREAM
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
 from p2pshare.cli.session import open_store_for_reading
+from p2pshare.errors import OperatorError
 
 FORMAT_NAMES = ("ndjson", "list")  # export.registry.FORMATS; a test compares, so that --help imports nothing
 
@@ -40,6 +41,7 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
     from p2pshare.node import gate_settings
     from p2pshare.policy.gate import Exit, strictest
 
+    _check_type(type_)
     settings = gate_settings(load_config(home / CONFIG_NAME))
     selection = Selection(time.time_ns() // 1000, strictest(Exit.SIEM, settings), type_)
     with open_store_for_reading(home) as store, _destination(output) as stream:
@@ -47,6 +49,14 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
             stream.write(piece)
     if output != STANDARD_STREAM:
         voice.say(f"written to {voice.shown(output)}")
+
+
+def _check_type(type_: str | None) -> None:
+    """A mistyped type would give an empty block list and the exit code of success. Raises UsageProblem."""
+    from p2pshare.intel.observable import TYPES
+
+    if type_ is not None and type_ not in TYPES:
+        raise UsageProblem(f"there is no type '{type_}'", hint=f"one of {', '.join(sorted(TYPES))}")
 
 
 @contextmanager
@@ -62,6 +72,12 @@ def _destination(output: str) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(output)
+    except OSError as error:
+        raise OperatorError(
+            f"cannot write {output}: {(error.strerror or 'unknown').lower()}",
+            hint="check that its folder exists, may be written and has space",
+            reason="output",
+        ) from None
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()

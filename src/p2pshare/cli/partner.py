@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.card import believe_card, read_card
 from p2pshare.cli.options import UsageProblem, json_option, read_input
 from p2pshare.cli.session import connect
 from p2pshare.errors import RefusedError
@@ -32,6 +33,7 @@ def add_partner(
 ) -> None:
     """trust the card in FILE"""
     raw = read_input(file, CARD_CHAIN_BYTES_MAX)
+    believe_card(raw, file)
     confirmed = fingerprint if fingerprint is not None else _confirm(home, file)
     arguments = {"card": raw, "fingerprint": confirmed, "alias": alias, "has_link": not no_link}
     with connect(home) as session:
@@ -45,7 +47,6 @@ def add_partner(
 
 def _confirm(home: Path, file: str) -> str:
     """Shows the card's fingerprint and asks. Raises UsageProblem without a terminal, RefusedError on a no."""
-    from p2pshare.cli.card import read_card
     from p2pshare.envelope.card import fingerprint, safety_number
 
     if not voice.can_ask():

@@ -108,7 +108,9 @@ def _call(arguments: Sequence[str]) -> int:
 
 
 def _usage_problem(error: click.UsageError) -> UsageProblem:
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(
+        "."
+    )  # click breaks and indents lists of choices
     path = error.ctx.command_path if error.ctx is not None else "p2pshare"
     return UsageProblem(message[:1].lower() + message[1:], hint=f"`{path} --help` shows what is known")
 

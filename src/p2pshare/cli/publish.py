@@ -32,7 +32,9 @@ MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings"})
     "--format", "format_name", type=click.Choice(["auto", "stix", "list"]), default="auto", show_default=True
 )
 @click.option(
-    "--tlp", metavar="LEVEL", help="marking of what has none: clear, green, amber, amber+strict or red"
+    "--tlp",
+    metavar="LEVEL",
+    help="marking of what has none, or a looser one: clear, green, amber, amber+strict or red",
 )
 @click.option(
     "--to", "names", metavar="NAME|GROUP", multiple=True, help="who may read it; may be given again"
@@ -68,11 +70,14 @@ def publish(
             _ask(_run(session, arguments, is_dry_run=True))
         done = _run(session, arguments, is_dry_run=dry_run)
     refused = _together(draft.refusals.to_json(), done["refused"])
-    answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused}
+    notes = _together(draft.notes.to_json(), done["notes"])
+    answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
     if as_json:
         voice.print_json(answer)
     else:
         _print_answer(answer, is_dry_run=dry_run)
+    if answer["envelopes"] and not session.is_daemon:
+        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
     return _exit_code(answer, draft.hint)
 
 
@@ -127,7 +132,7 @@ def _print_audience(answer: Mapping[str, Any]) -> None:
 
 
 def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Refusals of the reader and of the sealer as one list, the most frequent first."""
+    """Refusals, or notes, of the reader and of the sealer as one list, the most frequent first."""
     by_reason: dict[str, dict[str, Any]] = {}
     for refusal in (one for some in lists for one in some):
         known = by_reason.setdefault(
@@ -139,7 +144,8 @@ def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
-    voice.print_refusals(answer["refused"])
+    voice.print_counts("refused", answer["refused"])
+    voice.print_counts("note", answer["notes"])
     if answer["published"]:
         _print_audience(answer)
     if is_dry_run:

@@ -90,12 +90,12 @@ def print_table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         print_result(_row(row, widths))
 
 
-def print_refusals(refused: Iterable[Mapping[str, Any]]) -> None:
-    """What was refused, by reason, with a few examples: talk, not result."""
-    for refusal in refused:
-        examples = ", ".join(shown(example) for example in refusal.get("examples", ()))
+def print_counts(what: str, counted_by_reason: Iterable[Mapping[str, Any]]) -> None:
+    """What was refused or noted, by reason, with a few examples: talk, not result."""
+    for one in counted_by_reason:
+        examples = ", ".join(shown(example) for example in one.get("examples", ()))
         tail = f", for example {examples}" if examples else ""
-        say(f"refused: {refusal['count']} {shown(refusal['reason'])}{tail}")
+        say(f"{what}: {one['count']} {shown(one['reason'])}{tail}")
 
 
 def print_partners(partners: Iterable[Mapping[str, Any]]) -> None:

@@ -19,14 +19,22 @@ def found_home(
 ) -> Identity:
     """Makes `home` with everything a node needs. Raises ConfigError for unusable values, OperatorError if it exists.
 
-    The configuration is written last: a folder without it is an unfinished founding that may be done again.
+    The configuration is written last: a key without it is an unfinished founding or a lost configuration, and
+    a person has to say which. A key is never overwritten.
     """
     text = render_config(name, url, listen)
     parse_config(tomllib.loads(text), text, "the new configuration")
-    if (home / CONFIG_NAME).exists() or (home / KEY_FILE_NAME).exists():
+    if (home / CONFIG_NAME).exists():
         raise OperatorError(
             f"{home} is a p2pshare home already", hint="choose another with --home", reason="home-exists"
         )
+    if (home / KEY_FILE_NAME).exists():
+        raise OperatorError(
+            f"{home} holds a key file but no {CONFIG_NAME}",
+            hint=f"put {CONFIG_NAME} back; or delete the folder if `init` was interrupted and nobody has its card",
+            reason="home-unfinished",
+        )
+    identity = create_identity(name, [url], now)
     try:
         home.mkdir(mode=HOME_MODE, parents=True, exist_ok=True)
         home.chmod(HOME_MODE)
@@ -34,7 +42,6 @@ def found_home(
         raise OperatorError(
             f"cannot make {home}: {error.strerror}", hint="check the folder above it"
         ) from None
-    identity = create_identity(name, [url], now)
     write_key_file(home / KEY_FILE_NAME, identity, passphrase)
     write_card_file(home / CARD_FILE_NAME, identity.card)
     open_store(home / STORE_NAME).close()
