@@ -158,11 +158,13 @@ def only_for_charlie() -> str:
 
 
 def first_value() -> str:
-    """A value of what went to everybody: the first that alpha's store shows; nothing when it shows none."""
+    """A value of what went to everybody: the first that alpha's store shows, one with a dot where there is one, for
+    that can be written in another way; nothing when it shows none."""
     listed = subprocess.run(
         [*program("alpha"), "export", "--format", "list"], check=True, capture_output=True
     )
-    return listed.stdout.decode().partition("\n")[0]
+    values = listed.stdout.decode().splitlines()
+    return next((value for value in values if "." in value), values[0] if values else "")
 
 
 # --- the machinery beneath the story ---

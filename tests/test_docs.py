@@ -112,6 +112,17 @@ def test_readme_links_lead_somewhere(repository: Path) -> None:
             assert (path.parent / target).exists(), f"{page}: {target}"
 
 
+def test_readme_shows_what_the_demo_says(repository: Path) -> None:
+    """The story's titles and the commands between them, in the demo's order."""
+    text = (repository / "README.md").read_text()
+    shown = text.partition("# alpha publishes")[2].partition("```")[0]
+    titles = re.findall(r"^# (.+)$", "# alpha publishes" + shown, re.MULTILINE)
+    source = (repository / "scripts" / "demo.py").read_text()
+    told = re.findall(r'title\("([^"]+)"\)', source)
+    assert titles == told[-len(titles) :]
+    assert len(titles) >= 5
+
+
 def test_systemd_unit_keeps_its_sandbox(repository: Path) -> None:
     """`systemd-analyze security` rates the exposure in tenths; 11 is 1.1."""
     if shutil.which("systemd-analyze") is None:
