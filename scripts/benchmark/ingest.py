@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
     discard(recorded)
     sample = authors[0][:NAIVE_OBJECTS]
     rates: dict[str, list[float]] = {name: [] for name in ("10k", "wall", "100", "1", "ceiling", "naive")}
+    gc.collect()
+    gc.freeze()  # as the daemon does after its start: what lies around here is not the ingest's garbage
     for number in range(rounds):
         for name, (arrivals, objects) in sealed.items():
             node = partners.fresh_receiver()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import platform
@@ -57,9 +56,8 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     now = int(time.time())
     rounds = 7 if is_full else 5
     partners = Partners(folder, now)
-    gc.freeze()
     ingest.measure(report, partners, folder, now=now, rounds=rounds)
-    reading.measure(report, partners, now=now, rounds=rounds, per_author=500_000 if is_full else 30_000)
+    reading.measure(report, partners, now=now, rounds=rounds, per_author=200_000 if is_full else 30_000)
     reading.peak_memory(report, folder / "child")
     loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 30_000)
     spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
