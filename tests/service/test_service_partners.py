@@ -10,6 +10,7 @@ from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, ShareError
 from p2pshare.node import Node
+from p2pshare.service.overview import KEYS_WARNING_DAYS, status
 from p2pshare.service.partners import (
     add_partner,
     apply_card_update,
@@ -135,3 +136,13 @@ def test_removed_partner_may_be_added_again_but_not_with_an_older_card(alpha: No
     newest = replace(bravo, identity=second)
     befriend(alpha, newest, now=NOW + 10)
     assert load_roster(alpha).by_name("bravo-two") is not None
+
+
+def test_status_warns_before_the_keys_end_and_not_long_before(alpha: Node) -> None:
+    end = alpha.identity.card.sign_keys[0].expires
+    early = status(alpha, {}, is_running=False, now=end - (KEYS_WARNING_DAYS + 1) * 86_400)
+    late = status(alpha, {}, is_running=False, now=end - KEYS_WARNING_DAYS * 86_400 + 1)
+    over = status(alpha, {}, is_running=False, now=end + 5 * 86_400)
+    assert early["warnings"] == []
+    assert f"end in {KEYS_WARNING_DAYS - 1} days" in late["warnings"][0]
+    assert "end in 0 days" in over["warnings"][0]

@@ -38,6 +38,8 @@ def _print_status(answer: Mapping[str, Any]) -> None:
         voice.print_partners(answer["partners"])
     else:
         voice.print_result("partners     none")
+    for warning in answer["warnings"]:
+        voice.say(f"warning: {voice.shown(warning)}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

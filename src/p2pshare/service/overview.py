@@ -12,6 +12,9 @@ from p2pshare.node import Node
 from p2pshare.policy.roster import RosterEntry
 from p2pshare.service.partners import describe, load_roster
 
+DAY_SECONDS = 86_400
+KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer once a week
+
 
 @dataclass(frozen=True)
 class LinkState:
@@ -54,6 +57,8 @@ def _to_us(seconds: int | None) -> int | None:
 def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool, now: int) -> dict[str, Any]:
     """The JSON of `p2pshare status`."""
     counts = node.store.counts()
+    card = node.identity.card
+    keys_expire = min(card.expires, card.sign_keys[0].expires)
     return {
         "partner_id": node.identity.partner_id.text,
         "name": node.config.name,
@@ -68,4 +73,19 @@ def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool
         "observables": dict(sorted(counts.observables.items())),
         "refused": dict(sorted(counts.refused.items())),
         "forks": node.store.fork_count(),
+        "keys_expire": format_instant(_to_us(keys_expire)),
+        "warnings": _warnings(node, keys_expire, now),
     }
+
+
+def _warnings(node: Node, keys_expire: int, now: int) -> list[str]:
+    """What will stop working soon, in words for a person."""
+    left_days = (keys_expire - now) // DAY_SECONDS
+    told = []
+    if left_days < KEYS_WARNING_DAYS:
+        told.append(
+            f"the operational keys on the card end in {max(left_days, 0)} days; then partners refuse this node"
+        )
+    if node.store.fork_count():
+        told.append("somebody published two versions of one thing: evidence is kept in the store")
+    return told
