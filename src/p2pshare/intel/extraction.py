@@ -288,9 +288,6 @@ class _FrameReader:
         if len(pairs) == 1:
             type_, value = pairs[0]
             return (ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp),)
-        if len(pairs) > self._claims_left:
-            raise _Refuse("frame-too-many-claims")
-        self._claims_left -= len(pairs)
         return tuple(
             [
                 ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp)
@@ -301,7 +298,12 @@ class _FrameReader:
     def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
         """(type, canonical value) of what the pattern equals; a value without canonical form is noted."""
         found = []
-        for type_, text in comparisons_of(pattern):
+        comparisons = comparisons_of(pattern)
+        if len(comparisons) > 1:
+            if len(comparisons) > self._claims_left:
+                raise _Refuse("frame-too-many-claims")
+            self._claims_left -= len(comparisons)
+        for type_, text in comparisons:
             try:
                 found.append(canonical_comparison(type_, text))
             except InvalidValue as invalid:
