@@ -100,6 +100,7 @@ def test_a_file_that_is_no_database_is_refused(store_path, open_at):
     with pytest.raises(StoreError) as refusal:
         open_at()
     assert refusal.value.reason == "store-damaged"
+    assert str(store_path) in refusal.value.message
 
 
 def test_a_store_that_is_not_there_is_not_made_by_a_reader(store_path, open_at):

@@ -83,7 +83,7 @@ def open_writer(path: Path, *, cache_bytes: int, vfs: str | None = None) -> apsw
     refuse_network_file_system(path)
     _create_private(path)
     flags = apsw.SQLITE_OPEN_READWRITE
-    with translated():
+    with translated(path=path):
         connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
         _run(connection, _READ_PRAGMAS + _WRITE_PRAGMAS)
         _run(connection, f"PRAGMA cache_size = {-cache_bytes // KIB}; PRAGMA temp_store = MEMORY")
@@ -98,7 +98,7 @@ def open_reader(path: Path) -> apsw.Connection:
     """A read-only connection beside the writer. Raises StoreError."""
     if not path.is_file():
         raise StoreError(f"there is no store at {path}", hint="`p2pshare init` makes one")
-    with translated():
+    with translated(path=path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         _run(connection, _READ_PRAGMAS + "PRAGMA query_only = ON")
         _require_safe(connection)
@@ -192,33 +192,40 @@ def require_free_space(path: Path, free_space_bytes_min: int) -> None:
 
 
 @contextmanager
-def translated(connection: apsw.Connection | None = None) -> Iterator[None]:
-    """SQLite's errors become ours; see the table above. `connection` knows why a write failed."""
+def translated(connection: apsw.Connection | None = None, path: Path | None = None) -> Iterator[None]:
+    """SQLite's errors become ours; see the table above. `connection` knows why a write failed, `path` what to mend."""
     try:
         yield
     except apsw.Error as error:
-        ours = translation(error, connection)
+        ours = translation(error, connection, path)
         if ours is None:
             raise
         raise ours from error
 
 
-def translation(error: apsw.Error, connection: apsw.Connection | None = None) -> StoreError | None:
+def translation(
+    error: apsw.Error, connection: apsw.Connection | None = None, path: Path | None = None
+) -> StoreError | None:
     """Our error for SQLite's; None where only a bug of ours can have caused it."""
+    name = path or (connection.filename if connection is not None else "")
+    store = f"the store {name}" if name else "the store"
     if isinstance(error, apsw.FullError):
         return _full()
     if isinstance(error, apsw.IOError):
         return _failure(error, connection)
     if isinstance(error, apsw.NotADBError | apsw.CorruptError):
         return StoreError(
-            "the store's file is damaged",
+            f"{store} is damaged, or no store at all",
             hint="restore it from a backup; partners send again what is missing",
             reason="store-damaged",
         )
     if isinstance(error, apsw.BusyError):
-        return StoreError("another program is writing the store", reason="store-busy")
+        return StoreError(f"another program is writing {store}", reason="store-busy")
     if isinstance(error, apsw.ReadOnlyError | apsw.CantOpenError):
-        return StoreError("the store cannot be opened or written", hint="check its permissions")
+        return StoreError(
+            f"{store} cannot be opened or written",
+            hint="run as the user whom it belongs to, or check the permissions of the file and its folder",
+        )
     return None
 
 

@@ -95,7 +95,7 @@ class SqliteStore:
         self._readers: list[apsw.Connection] = []
         self._local = threading.local()
         if writer is None:
-            with translated():
+            with translated(path=path):
                 require_current(self._reader())
         else:
             self._interning = Interning(writer)
