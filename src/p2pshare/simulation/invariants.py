@@ -12,8 +12,9 @@ from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.envelope.verification import signing_key, verify_signatures
 from p2pshare.errors import PeerError
+from p2pshare.gossip.messages import PutVerdict
 from p2pshare.gossip.states import State
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import PartnerId
 from p2pshare.limits import (
     ASIDE_MAX,
     FEED_ITEMS_MAX,
@@ -22,7 +23,8 @@ from p2pshare.limits import (
     PUSHES_WAITING_PER_PEER_MAX,
     WANT_ENTRIES_MAX,
 )
-from p2pshare.simulation.world import World
+from p2pshare.simulation.world import ALL, World
+from p2pshare.store.interface import EnvelopeEntry
 
 SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
 REQUESTS_PER_MINUTE_MAX = 3.0  # a link at rest: hellos and comparisons, both ways
@@ -52,17 +54,17 @@ def only_held_is_told(world: World) -> list[str]:
 
 
 def only_verified_is_held(world: World) -> list[str]:
-    """Every envelope in a store was signed by its author, byte for byte as it is there."""
+    """Every envelope in a store was signed by its author, byte for byte as it is there, and is filed as it says."""
     found = list(world.witness.complaints.get("only_verified_is_held", []))
     cards = {site.partner_id: site.identity.card for site in world.sites}
     for site in world.honest:
-        for envelope_id in sorted(world.held_by(site)):
-            if not _is_genuine(site.store.wire(envelope_id), envelope_id, cards):
-                found.append(f"{site.name} holds {envelope_id.short}, which nobody signed")
+        for entry in site.store.entries(0, ALL):
+            if not _is_genuine(site.store.wire(entry.envelope_id), entry, cards):
+                found.append(f"{site.name} holds {entry.envelope_id.short}, which nobody signed like that")
     return found
 
 
-def _is_genuine(wire: bytes | None, envelope_id: EnvelopeId, cards: Mapping[PartnerId, Card]) -> bool:
+def _is_genuine(wire: bytes | None, entry: EnvelopeEntry, cards: Mapping[PartnerId, Card]) -> bool:
     if wire is None:
         return False
     try:
@@ -70,7 +72,16 @@ def _is_genuine(wire: bytes | None, envelope_id: EnvelopeId, cards: Mapping[Part
         verify_signatures(decoded, signing_key(decoded.core, cards[decoded.core.author]))
     except (PeerError, KeyError):
         return False
-    return decoded.envelope_id == envelope_id
+    core = decoded.core
+    signed = (decoded.envelope_id, core.author, core.circle, core.mode, core.created, core.expires)
+    return signed == (
+        entry.envelope_id,
+        entry.author,
+        entry.circle,
+        entry.mode,
+        entry.created,
+        entry.expires,
+    )
 
 
 def only_due_is_held(world: World) -> list[str]:
@@ -78,7 +89,7 @@ def only_due_is_held(world: World) -> list[str]:
     found = []
     for site in world.honest:
         circles = frozenset[bytes]().union(*world.circles_ever[site.partner_id])
-        for entry in site.store.entries(0, 1 << 30):
+        for entry in site.store.entries(0, ALL):
             known = world.witness.published.get(entry.envelope_id)
             direct_to = known.direct_to if known is not None else ()
             is_ours = entry.is_own or site.partner_id in direct_to
@@ -104,8 +115,9 @@ def nothing_resurrects(world: World) -> list[str]:
     """What has expired is taken from nobody and handed to nobody."""
     found = list(world.witness.complaints.get("nothing_resurrects", []))
     for site in world.honest:
-        for entry in site.store.entries(0, 1 << 30):
-            if entry.expires + 2 * world.scenario.sweep_seconds < world.agenda.now:
+        for entry in site.store.entries(0, ALL):
+            begins = max(entry.expires, site.started_at)
+            if begins + 2 * world.scenario.sweep_seconds < world.agenda.now:
                 found.append(f"{site.name} still carries {entry.envelope_id.short}")
     return found
 
@@ -195,12 +207,15 @@ def all_is_accounted_for(world: World) -> list[str]:
         waiting = site.driver.waiting if site.driver is not None else 0
         if account.came != account.accounted + waiting:
             found.append(f"{site.name}: {account.came} bodies came, {account.accounted} are accounted for")
-        for one in site.store.accounts():
-            judged = one.stored + one.already_held + one.deferred + sum(one.refused.values())
-            if one.came_in != judged:
-                found.append(
-                    f"{site.name}: {one.came_in} came from {one.partner.short}, {judged} were judged"
-                )
+        rows = site.store.accounts()
+        for row in rows:
+            judged = row.stored + row.already_held + row.deferred + sum(row.refused.values())
+            if row.came_in != judged:
+                found.append(f"{site.name}: {row.came_in} came from {row.partner.short}, {judged} judged")
+        noted = sum(row.came_in for row in rows)
+        is_comparable = not site.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
+        if is_comparable and noted != account.verdicts.total():
+            found.append(f"{site.name}: {account.verdicts.total()} were judged, the store noted {noted}")
     return found
 
 

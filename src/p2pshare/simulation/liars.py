@@ -33,6 +33,7 @@ from p2pshare.simulation.witness import Published
 
 MAIN = CircleId.of("main")
 DAY_SECONDS = 86_400
+FLOOD_IDS = 16
 Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
 
 
@@ -211,7 +212,7 @@ class Flood(Lie):
     def act(self, liar: LyingDriver) -> None:
         random, peer = liar.chance, liar.chance.choice(liar.peers)
         for _ in range(5):
-            ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(GET_IDS_MAX))
+            ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(FLOOD_IDS))
             liar.tell(peer, Verb.GET, encode_get(ids))
             liar.tell(peer, Verb.IDS, encode_ids_request(IdsRequest(Shard(MAIN, 4), b"", IDS_PAGE_MAX)))
 

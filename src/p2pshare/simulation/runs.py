@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from p2pshare.simulation.identities import cheap_signatures
 from p2pshare.simulation.invariants import INVARIANTS
 from p2pshare.simulation.scenario import Scenario
 from p2pshare.simulation.world import World, memory_folder
+
+FRAMES_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,7 @@ def play(
     """One run, from the first event to the last invariant."""
     world = World(scenario, seed, foundry, tell)
     try:
-        world.run()
-        failures = {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
+        failures = _failures(world)
         return Outcome(
             scenario.name,
             seed,
@@ -63,9 +66,18 @@ def play(
         world.close()
 
 
+def _failures(world: World) -> dict[str, list[str]]:
+    """Plays the world to its end and judges it. What raises on the way is a failure like any other."""
+    try:
+        world.run()
+        return {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
+    except Exception:  # noqa: BLE001 a bug of the product in one run must not end a campaign, and needs its seed
+        return {"nothing_raises": traceback.format_exc().splitlines()[-FRAMES_SHOWN:]}
+
+
 def campaign(runs: Sequence[tuple[Scenario, int]], workers: int) -> Iterator[Outcome]:
     """Plays all of them, in as many processes; outcomes in the order of `runs`."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork"), initializer=_prepare) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare) as pool:
         yield from pool.map(_play, runs, chunksize=4)
 
 
@@ -79,6 +91,7 @@ def _prepare() -> None:
     signatures = cheap_signatures()
     signatures.__enter__()
     _lasting.extend((folder, signatures))
+    logging.disable(logging.CRITICAL)
     _foundries.append(Foundry(Path(folder.name)))
 
 

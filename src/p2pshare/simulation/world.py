@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -63,11 +63,13 @@ class Site:
     node: Node | None = None
     driver: VirtualDriver | None = None
     lives: int = 0
+    started_at: float = 0.0
     skew_seconds: float = 0.0
     downs: int = 0
     """How many faults keep it down."""
     fulls: int = 0
     """How many faults leave it no room."""
+    is_set_back: bool = False
     held_when_down: set[EnvelopeId] = field(default_factory=set)
 
     @property
@@ -187,6 +189,7 @@ class World:
         except StoreError:
             self._start_later(site, RETRY_SECONDS)
             return
+        site.started_at = self.agenda.now
         self.trace.note(f"{site.name} starts, life {site.lives}")
 
     def _start_later(self, site: Site, seconds: float) -> None:
@@ -207,6 +210,7 @@ class World:
     def set_back(self, site: Site, name: str) -> None:
         """The disk is as it was when the snapshot was made; what only it held is gone for all."""
         self.stop(site)
+        site.is_set_back = True
         before = site.held_when_down
         site.disk.restore(name)
         store = site.disk.open()
@@ -254,7 +258,8 @@ class World:
         self._write_row(site, partner)
 
     def _note_links(self, site: Site) -> None:
-        links = links_in(site.rows)
+        """From the store: a change waits until there is a store to write it to."""
+        links = links_in(site.store.partners())
         self.witness.links[site.partner_id] = links
         self.circles_ever.setdefault(site.partner_id, set()).update(links.values())
 
@@ -472,9 +477,9 @@ class World:
         return is_linked and bool(left.identity.card.urls or right.identity.card.urls)
 
 
-def links_in(rows: dict[PartnerId, PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:
+def links_in(rows: Iterable[PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:
     """What each link may carry."""
-    return {peer: frozenset(map(CircleId.of, row.circles)) for peer, row in rows.items() if row.has_link}
+    return {row.partner_id: frozenset(map(CircleId.of, row.circles)) for row in rows if row.has_link}
 
 
 def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[int]]:

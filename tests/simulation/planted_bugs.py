@@ -1,0 +1,267 @@
+"""Bugs to be planted into the running product, each a mistake that somebody could make one day.
+
+A bug is a function that patches; the product has no switch for it. With each stands where it must be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from p2pshare.envelope.verification import VerifiedEnvelope
+from p2pshare.gossip import actions, engine, events, feed, fetching, link, reconciliation, want
+from p2pshare.gossip.messages import PutVerdict
+from p2pshare.policy.admission import Admit
+from p2pshare.service import exchange, intake
+from p2pshare.store import sequences, sqlite
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class PlantedBug:
+    """`plant` patches; one of `found_by` must speak against it within a few seeds of `scenario`."""
+
+    plant: Callable[[Patch], None]
+    scenario: str
+    found_by: tuple[str, ...]
+
+
+class Everything:
+    """A collection that contains whatever is asked for."""
+
+    def __contains__(self, one: object) -> bool:
+        return True
+
+
+def no_new_incarnation(patch: Patch) -> None:
+    """After a restore an author goes on with the numbers it had."""
+    real = sequences.begin_incarnation
+
+    def begin_incarnation(connection: Any, now: int) -> int:
+        return sequences.own_chain(connection).incarnation or real(connection, now)
+
+    patch.setattr(sequences, "begin_incarnation", begin_incarnation)
+
+
+def acknowledged_before_commit(patch: Patch) -> None:
+    """Bodies count as held when they came; they are written with the next ones."""
+    real = exchange.Exchange.commit
+
+    def commit(self: Any, bodies: Any, now: int) -> exchange.Outcome:
+        late = self.__dict__.get("late", [])
+        self.__dict__["late"] = list(bodies)
+        outcome = real(self, late, now)
+        judged = tuple(events.BodyJudged(one.bearer, one.envelope_id, PutVerdict.HELD) for one in bodies)
+        return exchange.Outcome(outcome.held, judged)
+
+    patch.setattr(exchange.Exchange, "commit", commit)
+
+
+def cursors_are_trusted(patch: Patch) -> None:
+    """Nobody compares: what was announced is thought to have arrived."""
+    patch.setattr(reconciliation.Reconciliation, "is_due", lambda self, one: False)
+    patch.setattr(reconciliation.Reconciliation, "due", lambda self, one: link.NEVER)
+
+
+def gate_left_open(patch: Patch) -> None:
+    """The last check before a body leaves says yes to everything."""
+    patch.setattr(exchange, "may_leave", lambda **_: True)
+
+
+def circles_ignored_in_the_feed(patch: Patch) -> None:
+    """What is new is announced to everybody."""
+    real = feed.Feed.after
+    patch.setattr(
+        feed.Feed, "after", lambda self, lsn, peer, circles, limit: real(self, lsn, peer, Everything(), limit)
+    )
+
+
+def seen_before_verified(patch: Patch) -> None:
+    """A forged copy makes an id known."""
+    real, seen = intake._check, set()
+
+    def check(node: Any, roster: Any, arrival: Any, decoded: Any, is_seen: bool, now: int) -> Any:
+        mark = (id(node.store), decoded.envelope_id)
+        verdict = real(node, roster, arrival, decoded, is_seen or mark in seen, now)
+        if getattr(verdict, "reason", "") == "bad-signature":
+            seen.add(mark)
+        return verdict
+
+    patch.setattr(intake, "_check", check)
+
+
+def unanswered_fetch_is_never_over(patch: Patch) -> None:
+    """When a peer falls silent, what it was asked for stays asked."""
+    patch.setattr(want.WantTable, "drop_peer", lambda self, peer: [])
+
+
+def ghosts_outlive_the_roster(patch: Patch) -> None:
+    """What could not be verified is never asked for again, although its author is known now."""
+    real = engine.Engine._configure
+
+    def configure(self: Any, configs: Any) -> None:
+        before = {peer: dict(one.ghosts) for peer, one in self._board.links.items()}
+        real(self, configs)
+        for peer, ghosts in before.items():
+            if peer in self._board.links:
+                self._board.links[peer].ghosts.update(ghosts)
+
+    patch.setattr(engine.Engine, "_configure", configure)
+
+
+def announced_before_commit(patch: Patch) -> None:
+    """A body that came is told to others before intake has judged it."""
+    real = fetching.Fetching.arrived
+
+    def arrived(self: Any, one: Any, pending: Any, envelope_id: Any) -> None:
+        entry = self._board.want.get(envelope_id)
+        if entry is not None and entry.item.size:
+            self._board.feed.append(feed.FeedItem(self._board.feed.last_lsn, entry.item, {one.peer}))
+            for other in self._board.carriers(entry.item.circle):
+                other.announce_at = self._board.now
+                other.cursor = min(other.cursor, self._board.feed.last_lsn - 1)
+                self._board.touch(other)
+        real(self, one, pending, envelope_id)
+
+    patch.setattr(fetching.Fetching, "arrived", arrived)
+
+
+def no_return_after_a_pause(patch: Patch) -> None:
+    """Who answers 429 is never asked again."""
+    real = engine.Engine._busy
+
+    def busy(self: Any, one: Any, pending: Any, seconds: float) -> None:
+        real(self, one, pending, seconds)
+        one.resume_at = one.retry_at = link.NEVER
+
+    patch.setattr(engine.Engine, "_busy", busy)
+
+
+def expiry_by_arrival(patch: Patch) -> None:
+    """An envelope's time begins when it comes, wherever it comes."""
+    real = intake._check_believing_nothing
+
+    def check(*arguments: Any) -> Any:
+        row = real(*arguments)
+        if isinstance(row, intake.NewEnvelope):
+            row = replace(row, core=replace(row.core, created=row.received_at))
+        return row
+
+    patch.setattr(intake, "_check_believing_nothing", check)
+
+
+def direct_is_relayed(patch: Patch) -> None:
+    """Direct envelopes travel like all others."""
+    real = exchange.Exchange._held
+    patch.setattr(
+        exchange.Exchange,
+        "_held",
+        lambda self, entry, bearer: replace(real(self, entry, bearer), direct_to=None),
+    )
+
+
+def silence_is_punished(patch: Patch) -> None:
+    """Who did not answer once is never dialled again."""
+
+    def back_off(self: Any, now: float, random: Any) -> None:
+        self.failures += 1
+        self.retry_at = link.NEVER
+
+    patch.setattr(link.Link, "back_off", back_off)
+    patch.setattr(link.Link, "clear_back_off", lambda self, now: None)
+
+
+def outbox_dropped_on_failure(patch: Patch) -> None:
+    """A push that got no answer counts as delivered."""
+    real = engine.Engine._ended
+
+    def ended(self: Any, event: Any) -> None:
+        owner = self._board.owners.get(event.request)
+        if owner is not None and isinstance(event, events.Failed):
+            pending = owner.pending[event.request]
+            if pending.kind is link.Kind.PUT:
+                self._board.act(actions.Acknowledge(owner.peer, tuple(pending.ids)))
+        real(self, event)
+
+    patch.setattr(engine.Engine, "_ended", ended)
+
+
+def everybody_is_asked(patch: Patch) -> None:
+    """Each announcer is asked for the body, also while another one sends it."""
+    real = want.WantTable.add
+
+    def add(self: Any, item: Any, peer: Any) -> bool:
+        is_there = real(self, item, peer)
+        if is_there:
+            self._waiting.setdefault(peer, {})[item.envelope_id] = None
+        return is_there
+
+    patch.setattr(want.WantTable, "add", add)
+
+
+def signatures_unchecked(patch: Patch) -> None:
+    """Whatever has the right shape is believed."""
+    patch.setattr(intake, "verify_envelope", lambda decoded, card, now: VerifiedEnvelope(decoded, card))
+
+
+def anything_is_admitted(patch: Patch) -> None:
+    """Nobody asks whether the bearer may hand this over."""
+    patch.setattr(intake, "admit", lambda **_: Admit())
+
+
+def refusals_uncounted(patch: Patch) -> None:
+    """What is refused leaves no trace in the accounts."""
+    real = sqlite.SqliteStore.add_accounting
+
+    def add_accounting(self: Any, verdicts: Iterable[tuple[Any, str, str]]) -> None:
+        real(self, [one for one in verdicts if one[1] != "refused"])
+
+    patch.setattr(sqlite.SqliteStore, "add_accounting", add_accounting)
+
+
+def first_hop_never_noted(patch: Patch) -> None:
+    """What partners say they hold is not written down: after a restart it is offered for ever."""
+    patch.setattr(exchange.Exchange, "acknowledge", lambda self, peer, ids: None)
+
+
+def equal_roots_compared_all_the_same(patch: Patch) -> None:
+    """Two stores that are in sync send each other their ids, again and again."""
+
+    def rest(self: Any, one: Any, *, is_found: bool) -> None:
+        one.compare_at = self._board.now + 10.0
+
+    patch.setattr(reconciliation.Reconciliation, "_rest", rest)
+
+
+BUGS: Mapping[str, PlantedBug] = MappingProxyType(
+    {
+        one.plant.__name__: one
+        for one in (
+            PlantedBug(no_new_incarnation, "backups", ("no_honest_author_forks",)),
+            PlantedBug(acknowledged_before_commit, "quiet", ("acknowledged_is_durable",)),
+            PlantedBug(cursors_are_trusted, "partitions", ("all_is_everywhere",)),
+            PlantedBug(gate_left_open, "liar-curious", ("nothing_leaks",)),
+            PlantedBug(circles_ignored_in_the_feed, "circles", ("nothing_leaks",)),
+            PlantedBug(seen_before_verified, "liar-corrupt-bodies", ("all_is_everywhere",)),
+            PlantedBug(unanswered_fetch_is_never_over, "loss", ("all_is_everywhere",)),
+            PlantedBug(ghosts_outlive_the_roster, "strangers", ("all_is_everywhere",)),
+            PlantedBug(announced_before_commit, "quiet", ("only_held_is_told",)),
+            PlantedBug(no_return_after_a_pause, "storms", ("all_is_everywhere", "nobody_honest_is_shut_out")),
+            PlantedBug(expiry_by_arrival, "expiry", ("only_verified_is_held",)),
+            PlantedBug(direct_is_relayed, "circles", ("nothing_leaks",)),
+            PlantedBug(silence_is_punished, "partitions", ("nobody_honest_is_shut_out",)),
+            PlantedBug(outbox_dropped_on_failure, "loss", ("all_is_everywhere",)),
+            PlantedBug(everybody_is_asked, "full", ("bodies_are_not_wasted",)),
+            PlantedBug(signatures_unchecked, "liar-corrupt-bodies", ("only_verified_is_held",)),
+            PlantedBug(anything_is_admitted, "liar-smuggler", ("only_due_is_held",)),
+            PlantedBug(refusals_uncounted, "liar-corrupt-bodies", ("all_is_accounted_for",)),
+            PlantedBug(first_hop_never_noted, "quiet", ("deliveries_are_noted",)),
+            PlantedBug(equal_roots_compared_all_the_same, "quiet", ("quiet_is_quiet",)),
+        )
+    }
+)

@@ -1,0 +1,21 @@
+"""A slice of the campaign: some seeds of every scenario, over all cores. `scripts/simulate --campaign` plays the rest."""
+
+from __future__ import annotations
+
+import os
+
+from p2pshare.simulation.runs import campaign
+from p2pshare.simulation.scenario import Scenario
+
+SEEDS_EACH = 8
+FIRST_SEED = 100  # the planted bugs and the replays use those below
+
+
+def test_some_seeds_of_every_scenario_hold_every_invariant(scenarios: dict[str, Scenario]) -> None:
+    seeds = range(FIRST_SEED, FIRST_SEED + SEEDS_EACH)
+    runs = [(scenario, seed) for seed in seeds for scenario in scenarios.values()]
+    outcomes = list(campaign(runs, workers=os.cpu_count() or 1))
+    failed = [f"{one.command}: {one.failures}" for one in outcomes if one.failures]
+    assert not failed, "\n".join(failed)
+    assert len(outcomes) == SEEDS_EACH * len(scenarios)
+    assert all(one.stored for one in outcomes)
