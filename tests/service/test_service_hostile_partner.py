@@ -85,6 +85,18 @@ def test_an_envelope_with_more_claims_than_any_honest_one_is_read_up_to_the_limi
     assert read.refused == {"content-too-many-claims": 1}
 
 
+def test_a_commit_ends_early_where_content_grows_large(world: World) -> None:
+    """100 KB on the wire can be ten seconds of work: the rest is left for the next commit, and nothing is lost."""
+    alpha, bravo = linked(world, "alpha", "bravo")
+    ids = [send(bravo, [f"198.51.100.{number}"], to=["alpha"]).envelopes[0] for number in range(4)]
+    arrivals = [Arrival(wire_of(bravo, one), bravo.identity.partner_id) for one in ids]
+    first = take_in(alpha, arrivals, NOW, content_bytes_max=1)
+    assert [one.envelope_id for one in first] == ids[:1], "one at least"
+    (rest, account) = take_in(alpha, arrivals[1:], NOW), alpha.store.accounts()[0]
+    assert [one.status for one in rest] == [Status.HELD] * 3
+    assert (account.came_in, account.stored) == (4, 4)
+
+
 # --- memory ----------------------------------------------------------------------------------------
 
 

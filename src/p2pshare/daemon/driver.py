@@ -285,9 +285,8 @@ class Driver:
                     self._give(events.BodyGone(action.request, one.envelope_id))
                     continue
                 envelope_id, wire = one
-                await (
-                    self._intake.room()
-                )  # nothing may come between the next two lines: each arrival is judged
+                await self._intake.room(action.peer)
+                # Nothing may come between the next two lines: each arrival is judged.
                 self._give(events.BodyArrived(action.request, envelope_id))
                 self._intake.put(Body(action.peer, envelope_id, wire))
 
@@ -322,7 +321,7 @@ class Driver:
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """Answers after COMMIT; DiskFull becomes 507 at the door."""
         self._note_exchange(peer)
-        await self._intake.room()
+        await self._intake.room(peer)
         self._give(events.PutHeard(peer, envelope_id))
         judged = await self._intake.put(Body(peer, envelope_id, wire))
         return PutAnswer(judged.verdict, judged.reason)

@@ -1,25 +1,36 @@
 """The queue before intake: bodies wait while the writer commits, and what waited shares the next commit.
 
 So a commit costs its fsync once for all that came meanwhile, and nobody waits for a commit to fill up. One
-task makes all commits: arrivals are told in the order of their numbers.
+task makes all commits: arrivals are told in the order of their numbers. Partners take turns, one body each, and
+a commit ends early where its content grows large: whoever floods us waits behind itself, not before others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol, TypeVar
 
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.gossip.events import BodyJudged
-from p2pshare.limits import INTAKE_BATCH_BYTES, INTAKE_BATCH_ENVELOPES, INTAKE_WAITING_BYTES_MAX
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import (
+    INTAKE_BATCH_BYTES,
+    INTAKE_BATCH_CONTENT_BYTES,
+    INTAKE_BATCH_ENVELOPES,
+    INTAKE_WAITING_BYTES_MAX,
+    INTAKE_WAITING_BYTES_PER_PARTNER_MAX,
+)
 from p2pshare.service.exchange import Body, Exchange, Outcome
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Waiting = tuple[Body, asyncio.Future[BodyJudged]]
 
 
 class Writer(Protocol):
@@ -45,28 +56,34 @@ class IntakeQueue:
         self._now = now
         self._tell = tell
         self._tell_failure = tell_failure
-        self._waiting: deque[tuple[Body, asyncio.Future[BodyJudged]]] = deque()
-        self._waiting_bytes = 0
+        self._waiting: dict[
+            PartnerId, deque[Waiting]
+        ] = {}  # whose turn it is stands first; no deque is empty
+        self._waiting_bytes: Counter[PartnerId] = Counter()
         self._is_news_due = False
         self._is_sweep_due = False
         self._is_closing = False
         self._work = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
 
-    async def room(self) -> None:
-        """Returns when there is room for one more body."""
-        while not self._room.is_set():
+    async def room(self, bearer: PartnerId) -> None:
+        """Returns when there is room for one more body of `bearer`."""
+        while not self._has_room(bearer):
+            self._room.clear()
             await self._room.wait()
+
+    def _has_room(self, bearer: PartnerId) -> bool:
+        return (
+            self._waiting_bytes[bearer] < INTAKE_WAITING_BYTES_PER_PARTNER_MAX
+            and self._waiting_bytes.total() < INTAKE_WAITING_BYTES_MAX
+        )
 
     def put(self, body: Body) -> asyncio.Future[BodyJudged]:
         """The future is the verdict, once it was told. It fails with StoreError."""
         done: asyncio.Future[BodyJudged] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        self._waiting.append((body, done))
-        self._waiting_bytes += len(body.wire)
-        if self._waiting_bytes > INTAKE_WAITING_BYTES_MAX:
-            self._room.clear()
+        self._waiting.setdefault(body.bearer, deque()).append((body, done))
+        self._waiting_bytes[body.bearer] += len(body.wire)
         self._work.set()
         return done
 
@@ -102,7 +119,11 @@ class IntakeQueue:
         try:
             if is_sweep:
                 await self._tell(await self._writer(self._exchange.sweep, now))
-            outcome = await self._writer(self._exchange.commit, [body for body, _ in batch], now)
+            outcome = await self._writer(
+                partial(self._exchange.commit, content_bytes_max=INTAKE_BATCH_CONTENT_BYTES),
+                [body for body, _ in batch],
+                now,
+            )
             await self._tell(outcome)
         except StoreError as error:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), error.reason)
@@ -112,26 +133,39 @@ class IntakeQueue:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), type(error).__name__)
             self._fail(batch, StoreError("intake failed", reason="internal"))
             return
-        for (_, done), judged in zip(batch, outcome.judged, strict=True):
+        for (_, done), judged in zip(batch, outcome.judged, strict=False):
             if not done.done():
                 done.set_result(judged)
+        self._put_back(batch[len(outcome.judged) :])
 
-    def _fail(self, batch: list[tuple[Body, asyncio.Future[BodyJudged]]], error: StoreError) -> None:
+    def _put_back(self, left: list[Waiting]) -> None:
+        """What the last commit had no room for is next, in its order; so who was judged waits for its turn."""
+        turns = dict.fromkeys([*(body.bearer for body, _ in left), *self._waiting])
+        for one in reversed(left):
+            self._waiting.setdefault(one[0].bearer, deque()).appendleft(one)
+            self._waiting_bytes[one[0].bearer] += len(one[0].wire)
+        self._waiting = {bearer: self._waiting[bearer] for bearer in turns}
+
+    def _fail(self, batch: list[Waiting], error: StoreError) -> None:
         for body, done in batch:
             self._tell_failure(body, error)
             if not done.done():
                 done.set_exception(DiskFull(error.message) if isinstance(error, DiskFull) else error)
 
-    def _take(self) -> list[tuple[Body, asyncio.Future[BodyJudged]]]:
-        """The next batch, in order of arrival."""
-        batch: list[tuple[Body, asyncio.Future[BodyJudged]]] = []
+    def _take(self) -> list[Waiting]:
+        """The next batch: partners in turn, each one's bodies in order of arrival."""
+        batch: list[Waiting] = []
         total = 0
         while self._waiting and len(batch) < INTAKE_BATCH_ENVELOPES and total < INTAKE_BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            total += len(batch[-1][0].wire)
-        self._waiting_bytes -= total
-        if self._waiting_bytes <= INTAKE_WAITING_BYTES_MAX // 2:
-            self._room.set()
+            bearer = next(iter(self._waiting))
+            own = self._waiting.pop(bearer)
+            batch.append(own.popleft())
+            size = len(batch[-1][0].wire)
+            total += size
+            self._waiting_bytes[bearer] -= size
+            if own:
+                self._waiting[bearer] = own  # at the end: the others' turn
+        self._room.set()
         return batch
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.payload import decode_payload, inflate_frame, stated_bytes
@@ -74,6 +75,15 @@ def open_content(payload: bytes) -> Content:
     if header.type != PAYLOAD_STIX:
         raise PeerError("unknown payload type", reason="payload-type-unknown")
     return Content(frames, _floor(header.marking))
+
+
+def stated_content_bytes(frames: Iterable[bytes]) -> int:
+    """How many bytes the frames say they inflate to; those that cannot be read count nothing."""
+    total = 0
+    for frame in frames:
+        with suppress(PeerError):
+            total += stated_bytes(frame)
+    return total
 
 
 def _floor(marking: str) -> Tlp:

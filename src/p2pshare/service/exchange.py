@@ -84,13 +84,17 @@ class Exchange:
         first_hops = FirstHopsLoaded(tuple(map(_item, store.first_hops())))
         return Beginning(epoch, self._told_lsn, self._node.identity.card.version, first_hops)
 
-    def commit(self, bodies: Sequence[Body], now: int) -> Outcome:
-        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here."""
+    def commit(self, bodies: Sequence[Body], now: int, *, content_bytes_max: int | None = None) -> Outcome:
+        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here.
+
+        `judged` may end before the bodies do, see `intake.take_in`.
+        """
         verdicts: list[Verdict] = []
         if bodies:
-            verdicts = take_in(self._node, [Arrival(body.wire, body.bearer) for body in bodies], now)
+            arrivals = [Arrival(body.wire, body.bearer) for body in bodies]
+            verdicts = take_in(self._node, arrivals, now, content_bytes_max=content_bytes_max)
         bearers = {body.envelope_id: body.bearer for body in reversed(bodies)}
-        judged = tuple(_judged(body, verdict) for body, verdict in zip(bodies, verdicts, strict=True))
+        judged = tuple(_judged(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
         return Outcome(self._news(bearers), judged)
 
     def sweep(self, now: int) -> Outcome:

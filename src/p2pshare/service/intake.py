@@ -39,7 +39,7 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.node import Node
 from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.roster import Roster
-from p2pshare.service.content import Content, open_content
+from p2pshare.service.content import Content, open_content, stated_content_bytes
 from p2pshare.service.partners import load_roster
 from p2pshare.store.interface import EnvelopeEntry, NewEnvelope, Opened
 
@@ -73,24 +73,40 @@ class Verdict:
     entry: EnvelopeEntry | None = None
 
 
-def take_in(node: Node, arrivals: Sequence[Arrival], now: int) -> list[Verdict]:
-    """Verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept."""
+def take_in(
+    node: Node, arrivals: Sequence[Arrival], now: int, *, content_bytes_max: int | None = None
+) -> list[Verdict]:
+    """Verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept.
+
+    Fewer verdicts than arrivals, but at least one, when what was opened reaches `content_bytes_max` (bytes,
+    inflated): the rest was not looked at and may be handed in again.
+    """
     roster = load_roster(node)
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
         seen = node.store.is_seen([one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)])
-        checked = [
-            one
-            if isinstance(one, Verdict)
-            else _check(node, roster, arrival, one, one.envelope_id in seen, now)
-            for arrival, one in zip(arrivals, decoded, strict=True)
-        ]
+        checked: list[NewEnvelope | Verdict] = []
+        content_bytes = 0
+        for arrival, one in zip(arrivals, decoded, strict=True):
+            if isinstance(one, DecodedEnvelope):
+                checked.append(_check(node, roster, arrival, one, one.envelope_id in seen, now))
+                content_bytes += _content_bytes(checked[-1])
+            else:
+                checked.append(one)
+            if content_bytes_max is not None and content_bytes >= content_bytes_max:
+                break
         verdicts = _store(node, checked)
         node.store.add_accounting(
             (arrival.bearer, verdict.status.value, verdict.reason)
-            for arrival, verdict in zip(arrivals, verdicts, strict=True)
+            for arrival, verdict in zip(arrivals, verdicts, strict=False)
         )
     return verdicts
+
+
+def _content_bytes(one: NewEnvelope | Verdict) -> int:
+    """What reading an envelope that passed will inflate, in bytes; nothing when it is not for us."""
+    content = one.opened.frames if isinstance(one, NewEnvelope) and one.opened else None
+    return stated_content_bytes(content.frames) if isinstance(content, Content) else 0
 
 
 def _store(node: Node, checked: Sequence[NewEnvelope | Verdict]) -> list[Verdict]:
