@@ -123,7 +123,9 @@ class Exchange:
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
         """The peer holds these: our own among them have left. Others' are not ours to note."""
-        with self._node.store.transaction():
+        with self._node.store.transaction(
+            frees_space=True
+        ):  # lost on a full disk, it would be missed until a restart
             for envelope_id in ids:
                 entry = self._node.store.entry(envelope_id)
                 if entry is not None and entry.is_own:

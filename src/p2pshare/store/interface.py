@@ -341,8 +341,11 @@ class StoreReading(Protocol):
 class Store(StoreReading, Protocol):
     """The one writer. A store opened read-only raises StoreError from each of these but `close`."""
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """Makes the calls inside it one transaction; an error inside it undoes them all."""
+    def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[None]:
+        """Makes the calls inside it one transaction; an error inside it undoes them all.
+
+        `frees_space`: it holds nothing but acknowledgements, removals and expiry, and may begin on a full disk.
+        """
         ...
 
     def add_envelopes(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:

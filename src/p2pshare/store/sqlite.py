@@ -116,8 +116,8 @@ class SqliteStore:
         return connection
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._writing():
+    def transaction(self, *, frees_space: bool = False) -> Iterator[None]:
+        with self._writing(frees_space=frees_space):
             yield
 
     @contextmanager
