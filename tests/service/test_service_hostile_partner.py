@@ -12,14 +12,15 @@ import zstandard
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.card_format import CardBody, sign_card
+from p2pshare.envelope.keys import reissue_card
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import DiskFull, PeerError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.extraction import extract
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.limits import FRAME_CLAIMS_MAX, INFLATED_BYTES_MAX, MIB, PATTERN_OBSERVABLES_MAX
 from p2pshare.node import Node
-from p2pshare.service import content
+from p2pshare.service import content, partners
 from p2pshare.service.content import Content
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
@@ -95,6 +96,23 @@ def test_a_commit_ends_early_where_content_grows_large(world: World) -> None:
     (rest, account) = take_in(alpha, arrivals[1:], NOW), alpha.store.accounts()[0]
     assert [one.status for one in rest] == [Status.HELD] * 3
     assert (account.came_in, account.stored) == (4, 4)
+
+
+# --- marking -----------------------------------------------------------------------------------------
+
+
+def test_a_part_labelled_looser_than_what_is_in_it_does_not_leave(world: World) -> None:
+    """P19: parts come over the control socket, and their label decided alone who gets a TLP:RED object."""
+    alpha, _ = linked(world, "alpha", "bravo")
+    red = pattern_of(1) | {"object_marking_refs": [TLP2_IDS[Tlp.RED]]}
+    for tlp in (Tlp.CLEAR, Tlp.AMBER_STRICT):
+        part = raw_draft([pattern_of(1), red], tlp)
+        report = publish(
+            alpha, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet
+        )
+        assert (report.published, report.envelopes) == (0, [])
+        assert report.refusals.counts == {"stricter-than-part": 2}
+    assert alpha.store.counts().held == 0
 
 
 # --- memory ----------------------------------------------------------------------------------------
@@ -218,3 +236,14 @@ def test_a_partner_cannot_put_anothers_certificate_on_its_card(world: World, vic
         )
     entry = load_roster(alpha).get(mallory.identity.partner_id)
     assert entry is not None and entry.card.tls_certificates == (own,)
+
+
+def test_a_partner_that_renews_its_card_again_and_again_is_remembered_once(world: World) -> None:
+    alpha, mallory = linked(world, "alpha", "mallory")
+    identity, before = mallory.identity, len(partners._believed)
+    for number in range(1, 4):
+        identity = reissue_card(identity, NOW + number, urls=[f"https://mallory{number}.example:8443"])
+        assert apply_card_update(alpha, identity.partner_id, identity.card.raw, NOW + number)
+        entry = load_roster(alpha).get(identity.partner_id)
+        assert entry is not None and entry.card.version == number + 1
+    assert len(partners._believed) == before

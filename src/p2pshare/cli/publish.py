@@ -8,7 +8,8 @@ command goes on as it was told (0005).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,15 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, json_option, open_input
-from p2pshare.cli.session import Session, connect, open_store_for_reading
-from p2pshare.errors import AuthorError, RefusedError, ShareError
+from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading
+from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
 from p2pshare.limits import TTL_CLASS_BY_NAME
 
 if TYPE_CHECKING:
-    from p2pshare.service.drafting import Draft
+    from p2pshare.identifiers import PartnerId
+    from p2pshare.service.drafting import Draft, FirstCreated
 
-MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings"})
+MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "stricter-than-part"})
 
 
 @click.command()
@@ -86,12 +88,12 @@ def _read_draft(home: Path, file: str, format_name: str, tlp: str | None) -> Dra
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
     from p2pshare.node import CARD_FILE_NAME, require_home
-    from p2pshare.service.drafting import Author, draft_file, published_before
+    from p2pshare.service.drafting import Author, draft_file
 
     level = Tlp.parse(tlp) if tlp is not None else None
     own = believe_chain((require_home(home) / CARD_FILE_NAME).read_bytes())
     with (
-        open_store_for_reading(home) as store,
+        _earlier_publications(home, own.partner_id) as first_created,
         open_input(file) as stream,
         voice.ProgressLine() as line,
     ):
@@ -102,9 +104,26 @@ def _read_draft(home: Path, file: str, format_name: str, tlp: str | None) -> Dra
             tlp=level,
             author=Author(own.partner_id, own.name),
             now=int(time.time()),
-            first_created=published_before(store, own.partner_id),
+            first_created=first_created,
             progress=lambda what, done, of: line.show({"what": what, "done": done, "of": of}),
         )
+
+
+@contextmanager
+def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
+    """What we published before, as the store tells it. Members of the daemon's group may not open the store's file:
+    for them each value counts as new, which costs its first `created` and nothing else."""
+    from p2pshare.service.drafting import nothing_before, published_before
+
+    with ExitStack() as open_files:
+        try:
+            store = open_files.enter_context(open_store_for_reading(home))
+        except StoreError:
+            if not is_running(home):
+                raise
+            yield nothing_before
+            return
+        yield published_before(store, own)
 
 
 def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.envelope.payload import PayloadHeader, encode_payload
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
@@ -72,6 +73,9 @@ def publish(
             continue
         content = Content(part.frames, part.tlp)
         frames = tuple(content)
+        if _strictest(frames) > part.tlp:
+            report.refusals.add("stricter-than-part", part.tlp.label, count=part.objects - part.repeats)
+            continue
         accepted.append(_Accepted(part, audience, frames))
         report.published += content.objects - part.repeats
         report.notes.merge(content.notes)
@@ -86,6 +90,14 @@ def publish(
     if accepted and not is_dry_run:
         report.envelopes = _seal_and_store(node, accepted, ttl_class, now, progress)
     return report
+
+
+def _strictest(frames: Sequence[NewFrame]) -> Tlp:
+    """The strictest marking of any object, as any partner reads it: what the gate let pass must not be looser.
+
+    Parts come over the control socket, cut by another process: their label alone is not believed.
+    """
+    return max((fact.tlp for frame in frames for fact in frame.objects), default=Tlp.CLEAR)
 
 
 def _seal_and_store(
