@@ -55,9 +55,14 @@ def open_node(home: Path) -> Node:
 
 def note_config(node: Node) -> None:
     """Puts into the store what its views must know of the configuration: our name, and the gate's answer."""
-    node.store.put_own(node.identity.partner_id, node.config.name)
-    siem_tlp_max = strictest(Exit.SIEM, gate_settings(node.config))
-    node.store.put_setting(SIEM_TLP_MAX_SETTING, siem_tlp_max.value)
+    own = node.identity.partner_id
+    if (
+        node.store.author_names().get(own) != node.config.name
+    ):  # a full disk must not keep anybody from looking
+        node.store.put_own(own, node.config.name)
+    siem_tlp_max = strictest(Exit.SIEM, gate_settings(node.config)).value
+    if node.store.setting(SIEM_TLP_MAX_SETTING) != siem_tlp_max:
+        node.store.put_setting(SIEM_TLP_MAX_SETTING, siem_tlp_max)
 
 
 def gate_settings(config: Config) -> GateSettings:

@@ -11,8 +11,8 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
-from p2pshare.cli.session import open_store_for_reading
-from p2pshare.errors import NotFoundError
+from p2pshare.cli.session import connect, is_running, open_store_for_reading
+from p2pshare.errors import NotFoundError, StoreError
 from p2pshare.limits import INPUT_BYTES_MAX
 
 
@@ -22,16 +22,30 @@ from p2pshare.limits import INPUT_BYTES_MAX
 @click.pass_obj
 def lookup(home: Path, values: tuple[str, ...], as_json: bool) -> int:
     """look values up, defanged or not; - reads them from stdin, one a line; exit code 3 when none is found"""
-    from p2pshare.service.lookup import look_up
-
-    with open_store_for_reading(home) as store:
-        answers = look_up(store, list(_wanted(values)), int(time.time()))
+    answers = _answers(home, list(_wanted(values)))
     if as_json:
         voice.print_json(answers)
     else:
         for answer in answers:
             _print_answer(answer)
     return 0 if any(answer["found"] for answer in answers) else NotFoundError.exit_code
+
+
+def _answers(home: Path, values: list[str]) -> list[dict[str, Any]]:
+    """From the store; from the daemon for members of its group, who may not open the store's file."""
+    from p2pshare.service.lookup import look_up
+
+    try:
+        with open_store_for_reading(home) as store:
+            return look_up(store, values, int(time.time()))
+    except StoreError:
+        if not is_running(home):
+            raise
+    with connect(home) as session:
+        answers: list[dict[str, Any]] = session.run("lookup", {"values": values}, voice.no_progress)[
+            "answers"
+        ]
+    return answers
 
 
 def _wanted(values: Iterable[str]) -> Iterable[str]:

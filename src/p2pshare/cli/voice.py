@@ -101,7 +101,10 @@ def print_counts(what: str, counted_by_reason: Iterable[Mapping[str, Any]]) -> N
 def print_partners(partners: Iterable[Mapping[str, Any]]) -> None:
     """The table of partners that `status` and `partner list` share."""
     columns = ("alias", "state", "last_exchange", "url", "name")
-    print_table(columns, ([partner[column] for column in columns] for partner in partners))
+    rows = [dict(partner) for partner in partners]
+    for row in rows:  # "waiting: tls": why nothing is heard stands beside the state
+        row["state"] = f"{row['state']}: {row['last_error']}" if row.get("last_error") else row["state"]
+    print_table(columns, ([row[column] for column in columns] for row in rows))
 
 
 def no_progress(progress: Mapping[str, Any]) -> None:

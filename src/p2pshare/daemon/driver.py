@@ -98,6 +98,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._loaded_circles: set[CircleId] = set()
         self._exchanged: dict[PartnerId, int] = {}
+        self._troubles: dict[PartnerId, str] = {}
         self._roster_lock = asyncio.Lock()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
@@ -159,7 +160,11 @@ class Driver:
         for entry in self.roster.links():
             state = self._engine.state(entry.partner_id) if self._engine is not None else None
             if self._engine is not None and state is not None:
-                states[entry.partner_id] = LinkState(state.value, self._engine.backlog(entry.partner_id))
+                states[entry.partner_id] = LinkState(
+                    state.value,
+                    self._engine.backlog(entry.partner_id),
+                    self._troubles.get(entry.partner_id, ""),
+                )
         return states
 
     # --- the engine ---
@@ -243,7 +248,7 @@ class Driver:
         except PeerFull:
             return events.Busy(number, DISK_FULL_PAUSE_SECONDS)
         except PeerUnreachable as error:
-            log.debug("partner %s: %s", action.peer.short, error.reason)
+            self._note_trouble(action.peer, error.reason)
             await self._lines.note_failure(action.peer)
             return events.Failed(number, error.reason)
         except PeerError as error:
@@ -253,6 +258,7 @@ class Driver:
             log.error("a request failed: %s\n%s", type(error).__name__, place)
             return events.Failed(number, "internal")
         self._note_exchange(action.peer)
+        self._note_trouble(action.peer, "")
         return events.Answered(number, message)
 
     async def _ask(self, action: actions.Request) -> Hello | AnnounceAnswer | PutAnswer | IdsPage | None:
@@ -356,6 +362,12 @@ class Driver:
 
     def _note_exchange(self, peer: PartnerId) -> None:
         self._exchanged[peer] = int(time.time())
+
+    def _note_trouble(self, peer: PartnerId, reason: str) -> None:
+        """Why our last request to the peer failed, empty when it did not; told once a change, not once a try."""
+        if reason != self._troubles.get(peer, ""):
+            log.info("partner %s: %s", peer.short, reason or "answers")
+            self._troubles[peer] = reason
 
     async def _note_exchanges(self) -> None:
         exchanged, self._exchanged = self._exchanged, {}

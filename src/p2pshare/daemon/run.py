@@ -169,10 +169,10 @@ class Running:
             result["door"] = self._door()
         return result
 
-    def _links(self) -> dict[str, tuple[str, int]]:
+    def _links(self) -> dict[str, tuple[str, int, str]]:
         """What is known of each link, as `service.operations` takes it."""
         states = self._driver.peer_states()
-        return {peer.text: (link.state, link.backlog) for peer, link in states.items()}
+        return {peer.text: (link.state, link.backlog, link.last_error) for peer, link in states.items()}
 
     def _door(self) -> dict[str, Any]:
         """What the door saw since the start."""

@@ -36,8 +36,9 @@ def found_home(
         )
     identity = create_identity(name, [url], now)
     try:
-        home.mkdir(mode=HOME_MODE, parents=True, exist_ok=True)
-        home.chmod(HOME_MODE)
+        if not home.is_dir():  # a folder that was there keeps the mode that somebody gave it
+            home.mkdir(mode=HOME_MODE, parents=True)
+            home.chmod(HOME_MODE)  # whatever the umask
     except OSError as error:
         raise OperatorError(
             f"cannot make {home}: {error.strerror}", hint="check the folder above it"

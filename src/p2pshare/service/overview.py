@@ -18,10 +18,12 @@ KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer on
 
 @dataclass(frozen=True)
 class LinkState:
-    """What the running daemon knows of one link: a state word and how many envelopes wait for it."""
+    """What the running daemon knows of one link: a state word, how many envelopes wait for it, and why our last
+    request there failed (empty when it did not)."""
 
     state: str
     backlog: int = 0
+    last_error: str = ""
 
 
 def partner_rows(node: Node, links: Mapping[PartnerId, LinkState], now: int) -> list[dict[str, Any]]:
@@ -35,6 +37,7 @@ def partner_rows(node: Node, links: Mapping[PartnerId, LinkState], now: int) -> 
             "last_exchange": format_instant(_to_us(exchanges.get(entry.partner_id))),
             "circles": circles if entry.has_link else [],
             "backlog": links[entry.partner_id].backlog if entry.partner_id in links else 0,
+            "last_error": links[entry.partner_id].last_error if entry.partner_id in links else "",
         }
         for entry in load_roster(node)
     ]

@@ -1,0 +1,51 @@
+"""What the daemon answers for those who may not open its store, and what it tells about a link that does not work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2pshare.errors import StoreError
+
+if TYPE_CHECKING:
+    from conftest import Partner
+
+    Chain = tuple[Partner, Partner, Partner]
+
+pytestmark = pytest.mark.end_to_end
+Eventually = Callable[[Callable[[], Any], str], Any]
+
+
+def test_a_member_of_the_group_publishes_and_looks_up_without_opening_the_store(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_permitted(*_: object) -> None:
+        raise StoreError("the store cannot be opened")
+
+    alpha, _, charlie = chain
+    monkeypatch.setattr("p2pshare.cli.publish.open_store_for_reading", not_permitted)
+    monkeypatch.setattr("p2pshare.cli.lookup.open_store_for_reading", not_permitted)
+    alpha.publish("by-a-member.example\n")
+    charlie.wait_for("by-a-member.example")
+    [answer] = alpha.cli_json("lookup", "by-a-member[.]example", "--json")
+    assert (answer["found"], answer["active"], answer["authors"]) == (True, True, ["ALPHA"])
+
+
+def test_a_link_that_does_not_work_says_why_until_it_works_again(
+    chain: Chain, eventually: Eventually
+) -> None:
+    alpha, bravo, _ = chain
+
+    def trouble() -> str:
+        [partner] = [one for one in alpha.status()["partners"] if one["alias"] == "bravo"]
+        return str(partner["last_error"])
+
+    eventually(lambda: trouble() == "", "the link to bravo works")
+    bravo.stop()
+    eventually(trouble, "alpha says why bravo is not heard")
+    assert "bravo  " in alpha.cli("status").out
+    assert f": {trouble()}" in alpha.cli("partner", "list").out
+    bravo.start()
+    eventually(lambda: trouble() == "", "the link to bravo works again")
