@@ -12,9 +12,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from p2pshare.identifiers import PartnerId
+from p2pshare.simulation.memory_store import MemoryDisk
 
 if TYPE_CHECKING:
-    from p2pshare.simulation.world import Site, World
+    from p2pshare.simulation.site import Site
+    from p2pshare.simulation.world import World
 
 SKEW_SECONDS = 7_200.0
 
@@ -36,7 +38,7 @@ def _up(world: World, site: Site) -> None:
 
 def _restore(world: World, site: Site) -> Undo:
     """A backup is made now; when the fault ends, the disk is set back to it."""
-    if site.node is None:
+    if site.node is None or isinstance(site.disk, MemoryDisk):
         return _nothing
     name = site.disk.snapshot()
 

@@ -99,6 +99,8 @@ class Scenario:
 
     name: str
     title: str
+    store: str = "disk"
+    """`disk`: the product's. `memory`: a stand-in, for worlds too large for campaigns."""
     sites: Span = Span(4, 4)
     topology: str = "ring"
     dial_only: Span = NONE
@@ -116,6 +118,11 @@ class Scenario:
     circles: tuple[CircleRule, ...] = ()
     faults: tuple[Fault, ...] = ()
     liars: tuple[LiarRule, ...] = ()
+
+    @property
+    def is_large(self) -> bool:
+        """Played alone, never in campaigns."""
+        return self.store == "memory"
 
 
 _LISTS: Mapping[str, type[Any]] = MappingProxyType(

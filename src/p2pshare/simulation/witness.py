@@ -26,6 +26,7 @@ class Published:
 
     envelope: DecodedEnvelope
     direct_to: tuple[PartnerId, ...] = ()
+    at: float = 0.0
 
     @property
     def author(self) -> PartnerId:
@@ -59,6 +60,8 @@ class Witness:
         self.ever_held: dict[PartnerId, set[EnvelopeId]] = {}
         self.acks: dict[tuple[PartnerId, EnvelopeId], PartnerId] = {}
         """(holder, id) -> the author who was told that it is held."""
+        self.last_held_at: dict[EnvelopeId, float] = {}
+        """When the latest partner got it, by that one's clock."""
         self.bodies_from_honest = 0
         """Bodies that honest partners handed to honest ones."""
         self.stored_from_honest = 0
@@ -165,6 +168,7 @@ class Witness:
         if envelope_id in ever:
             self.complain("each_is_stored_once", f"{partner.short} stores {envelope_id.short} again")
         ever.add(envelope_id)
+        self.last_held_at[envelope_id] = now
         known = self.published.get(envelope_id)
         if known is not None and known.envelope.core.expires <= now:
             self.complain("nothing_resurrects", f"{partner.short} stores {envelope_id.short} after its time")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from random import Random
+from typing import cast
 
 from p2pshare.config import Config
 from p2pshare.envelope.keys import Identity
@@ -18,16 +18,19 @@ from p2pshare.limits import EAGER_BYTES_MAX
 from p2pshare.node import Node
 from p2pshare.simulation.agenda import START_SECONDS, Agenda
 from p2pshare.simulation.authoring import Wish, publish
-from p2pshare.simulation.disks import Disk, Foundry, SimulatedStore
+from p2pshare.simulation.disks import Disk, Foundry
 from p2pshare.simulation.driver import Stage, VirtualDriver
 from p2pshare.simulation.faults import FAULTS
 from p2pshare.simulation.identities import identity_of
 from p2pshare.simulation.liars import LyingDriver
+from p2pshare.simulation.memory_store import MemoryDisk, MemoryStore
 from p2pshare.simulation.scenario import Fault, Scenario
+from p2pshare.simulation.site import Quiet, Site
+from p2pshare.simulation.topology import edges_of, links_in
 from p2pshare.simulation.trace import Trace
 from p2pshare.simulation.wires import Wires
 from p2pshare.simulation.witness import Published, Witness
-from p2pshare.store.interface import PartnerRow
+from p2pshare.store.interface import PartnerRow, Store
 
 MAIN = "main"
 RETRY_SECONDS = 5.0
@@ -35,59 +38,8 @@ BURST_ENVELOPES = 20
 SETTLE_STEP_SECONDS = 5.0
 SETTLE_STEP_SECONDS_MAX = 60.0
 LOOKS = 20
-REST_SECONDS = 120.0  # after all is everywhere: answers under way, comparisons that were planned
+REST_SECONDS = 400.0  # after all is everywhere: a round of hellos, by which the last word gets to everybody
 ALL = 1 << 30
-
-
-@dataclass
-class Quiet:
-    """What went on when nothing was left to do."""
-
-    bodies: int = 0
-    requests_per_minute: float = 0.0
-    """A link, both ways together."""
-    bytes_per_minute: float = 0.0
-
-
-@dataclass
-class Site:
-    """One partner: what lasts (identity, disk, configuration) and what does not (node, driver: None while down)."""
-
-    number: int
-    identity: Identity
-    disk: Disk
-    rows: dict[PartnerId, PartnerRow]
-    founded_rows: dict[PartnerId, PartnerRow]
-    """What it knew of its partners at first, and will know in the end."""
-    lie: str = ""
-    node: Node | None = None
-    driver: VirtualDriver | None = None
-    lives: int = 0
-    started_at: float = 0.0
-    skew_seconds: float = 0.0
-    downs: int = 0
-    """How many faults keep it down."""
-    fulls: int = 0
-    """How many faults leave it no room."""
-    is_set_back: bool = False
-    held_when_down: set[EnvelopeId] = field(default_factory=set)
-
-    @property
-    def name(self) -> str:
-        return f"s{self.number}"
-
-    @property
-    def partner_id(self) -> PartnerId:
-        return self.identity.partner_id
-
-    @property
-    def is_honest(self) -> bool:
-        return not self.lie
-
-    @property
-    def store(self) -> SimulatedStore:
-        assert self.node is not None and isinstance(self.node.store, SimulatedStore)
-        return self.node.store
 
 
 class World:
@@ -139,11 +91,15 @@ class World:
                 for place, other in enumerate(identities)
                 if place != number
             }
-            founded = self._foundry.found(identity, tuple(rows.values()))
-            disk = Disk(Path(self._folder.name) / str(number), founded)
+            disk = self._disk(number, identity, tuple(rows.values()))
             sites.append(Site(number, identity, disk, dict(rows), rows, liars.get(number, "")))
         self.witness.honest.update(site.partner_id for site in sites if site.is_honest)
         return sites
+
+    def _disk(self, number: int, identity: Identity, rows: tuple[PartnerRow, ...]) -> Disk | MemoryDisk:
+        if self.scenario.store == "memory":
+            return MemoryDisk(MemoryStore(identity.partner_id, rows))
+        return Disk(Path(self._folder.name) / str(number), self._foundry.found(identity, rows))
 
     def _row(self, number: int, place: int, other: Identity, is_linked: bool) -> PartnerRow:
         circles = [MAIN] + [rule.name for rule in self.scenario.circles if {number, place} <= set(rule.sites)]
@@ -174,7 +130,7 @@ class World:
             return
         if site.node is None:
             config = Config(name=site.name, url=f"https://{site.name}.example:8443")
-            site.node = Node(Path(self._folder.name), config, site.identity, site.disk.open())
+            site.node = Node(Path(self._folder.name), config, site.identity, cast(Store, site.disk.open()))
             self.tell_room(site)
         site.lives += 1
         self._note_links(site)
@@ -204,7 +160,7 @@ class World:
             self.witness.bodies_lost(site.partner_id)
         if site.node is not None:
             site.held_when_down = self.held_by(site)
-            site.disk.crash(site.store)
+            cast(Disk, site.disk).crash(site.store)
             site.node = None
 
     def set_back(self, site: Site, name: str) -> None:
@@ -212,8 +168,9 @@ class World:
         self.stop(site)
         site.is_set_back = True
         before = site.held_when_down
-        site.disk.restore(name)
-        store = site.disk.open()
+        disk = cast(Disk, site.disk)
+        disk.restore(name)
+        store = disk.open()
         site.held_when_down = {entry.envelope_id for entry in store.entries(0, ALL)}
         self.witness.ever_held[site.partner_id] = store.is_seen(list(self.witness.published))
         store.close()
@@ -326,7 +283,7 @@ class World:
             self.trace.note(f"{author.name} cannot publish")
             return
         self.trace.note(f"{author.name} publishes {envelope.envelope_id.short} {len(envelope.wire)}")
-        self.witness.published[envelope.envelope_id] = Published(envelope, wish.direct_to)
+        self.witness.published[envelope.envelope_id] = Published(envelope, wish.direct_to, self.agenda.now)
         if author.driver is not None:
             author.driver.wake()
 
@@ -475,30 +432,6 @@ class World:
         links = self.witness.links
         is_linked = right.partner_id in links[left.partner_id] and left.partner_id in links[right.partner_id]
         return is_linked and bool(left.identity.card.urls or right.identity.card.urls)
-
-
-def links_in(rows: Iterable[PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:
-    """What each link may carry."""
-    return {row.partner_id: frozenset(map(CircleId.of, row.circles)) for row in rows if row.has_link}
-
-
-def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[int]]:
-    """Pairs of numbers that are linked."""
-    line = [frozenset((place, place + 1)) for place in range(count - 1)]
-    match scenario.topology:
-        case "line":
-            return line
-        case "ring":
-            return [*line, frozenset((count - 1, 0))] if count > 2 else line
-        case "full":
-            return [frozenset(pair) for pair in combinations(range(count), 2)]
-        case "star":
-            return [frozenset((0, place)) for place in range(1, count)]
-        case "random":
-            tree = [frozenset((place, random.randrange(place))) for place in range(1, count)]
-            return tree + [frozenset(random.sample(range(count), 2)) for _ in range(count)]
-        case other:
-            raise ValueError(f"no topology is called '{other}'")
 
 
 def memory_folder() -> str | None:

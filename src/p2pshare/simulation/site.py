@@ -1,0 +1,66 @@
+"""A site: one partner of a world, what of it lasts and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from p2pshare.envelope.keys import Identity
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.node import Node
+from p2pshare.simulation.disks import Disk, SimulatedStore
+from p2pshare.simulation.driver import VirtualDriver
+from p2pshare.simulation.memory_store import MemoryDisk
+from p2pshare.store.interface import PartnerRow
+
+
+@dataclass
+class Quiet:
+    """What went on when nothing was left to do."""
+
+    bodies: int = 0
+    requests_per_minute: float = 0.0
+    """A link, both ways together."""
+    bytes_per_minute: float = 0.0
+
+
+@dataclass
+class Site:
+    """One partner: what lasts (identity, disk, configuration) and what does not (node, driver: None while down)."""
+
+    number: int
+    identity: Identity
+    disk: Disk | MemoryDisk
+    rows: dict[PartnerId, PartnerRow]
+    founded_rows: dict[PartnerId, PartnerRow]
+    """What it knew of its partners at first, and will know in the end."""
+    lie: str = ""
+    node: Node | None = None
+    driver: VirtualDriver | None = None
+    lives: int = 0
+    started_at: float = 0.0
+    skew_seconds: float = 0.0
+    downs: int = 0
+    """How many faults keep it down."""
+    fulls: int = 0
+    """How many faults leave it no room."""
+    is_set_back: bool = False
+    held_when_down: set[EnvelopeId] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        return f"s{self.number}"
+
+    @property
+    def partner_id(self) -> PartnerId:
+        return self.identity.partner_id
+
+    @property
+    def is_honest(self) -> bool:
+        return not self.lie
+
+    @property
+    def store(self) -> SimulatedStore:
+        """The store of this life; a `MemoryStore` in its place answers the same questions."""
+        assert self.node is not None
+        return cast(SimulatedStore, self.node.store)

@@ -1,0 +1,35 @@
+"""Who is linked with whom at first, and what the rows of a roster let a link carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations
+from random import Random
+
+from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.simulation.scenario import Scenario
+from p2pshare.store.interface import PartnerRow
+
+
+def links_in(rows: Iterable[PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:
+    """What each link may carry."""
+    return {row.partner_id: frozenset(map(CircleId.of, row.circles)) for row in rows if row.has_link}
+
+
+def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[int]]:
+    """Pairs of numbers that are linked."""
+    line = [frozenset((place, place + 1)) for place in range(count - 1)]
+    match scenario.topology:
+        case "line":
+            return line
+        case "ring":
+            return [*line, frozenset((count - 1, 0))] if count > 2 else line
+        case "full":
+            return [frozenset(pair) for pair in combinations(range(count), 2)]
+        case "star":
+            return [frozenset((0, place)) for place in range(1, count)]
+        case "random":
+            tree = [frozenset((place, random.randrange(place))) for place in range(1, count)]
+            return tree + [frozenset(random.sample(range(count), 2)) for _ in range(count)]
+        case other:
+            raise ValueError(f"no topology is called '{other}'")
