@@ -332,9 +332,7 @@ def test_a_forgotten_circle_is_seen_as_a_leak(network: Any, monkeypatch: pytest.
     assert leaks() != []
 
 
-def test_wanting_what_is_held_is_seen_in_the_bodies(
-    network: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wanting_what_is_held_is_seen_in_the_bodies(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def bodies() -> int:
         made = ring(network, 1, 6)
         made.start()
