@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from whole_nodes import World, befriend, send
 
 from p2pshare.errors import DiskFull
 from p2pshare.service.exchange import Exchange
+from whole_nodes import World, befriend, send
 
 
 @pytest.fixture
