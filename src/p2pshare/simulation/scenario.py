@@ -103,6 +103,8 @@ class Scenario:
     """`disk`: the product's. `memory`: a stand-in, for worlds too large for campaigns."""
     sites: Span = Span(4, 4)
     topology: str = "ring"
+    degree: int = 4
+    """Links of a partner, on average, where the topology is `random`."""
     dial_only: Span = NONE
     """How many partners cannot be dialled."""
     seconds: float = 60.0

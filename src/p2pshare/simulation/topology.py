@@ -30,6 +30,8 @@ def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[i
             return [frozenset((0, place)) for place in range(1, count)]
         case "random":
             tree = [frozenset((place, random.randrange(place))) for place in range(1, count)]
-            return tree + [frozenset(random.sample(range(count), 2)) for _ in range(count)]
+            return tree + [
+                frozenset(random.sample(range(count), 2)) for _ in range(count * (scenario.degree - 2) // 2)
+            ]
         case other:
             raise ValueError(f"no topology is called '{other}'")

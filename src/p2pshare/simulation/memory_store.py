@@ -1,0 +1,212 @@
+"""A store stand-in in memory, for worlds of hundreds of partners: the bytes of an envelope are held once for all.
+
+Only scenarios with `store = "memory"` use it; all others run the product's store. It keeps what the exchange,
+intake and the invariants ask for and nothing of content, and a crash of the process costs it nothing: what
+these worlds show is how the engine spreads and how fast, not that a disk is durable.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from p2pshare.envelope.envelope import NO_PREVIOUS, Mode
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
+from p2pshare.store.interface import (
+    Account,
+    AuthorState,
+    EnvelopeEntry,
+    NewEnvelope,
+    PartnerRow,
+    SequenceFork,
+    Stored,
+)
+
+
+@dataclass
+class _Held:
+    """One envelope."""
+
+    entry: EnvelopeEntry
+    wire: bytes | None
+    outbox: set[PartnerId] = field(default_factory=set)
+    awaits_first_hop: bool = False
+
+
+class MemoryStore:
+    """See `store.interface.Store` for what each method promises."""
+
+    def __init__(self, own_id: PartnerId, partners: Iterable[PartnerRow]) -> None:
+        self._own_id = own_id
+        self._partners = {row.partner_id: row for row in partners}
+        self._held: dict[EnvelopeId, _Held] = {}
+        self._log: list[_Held] = []
+        self._lsns: list[int] = []
+        self._last_lsn = 0
+        self._chain = AuthorState(1, 0, NO_PREVIOUS)
+        self._epochs = 0
+        self._deferred: dict[EnvelopeId, tuple[int, bytes, PartnerId | None]] = {}
+        self._accounts: dict[PartnerId, Counter[tuple[str, str]]] = {}
+
+    @contextmanager
+    def transaction(self, *, frees_space: bool = False) -> Iterator[None]:
+        yield
+
+    def set_room(self, *, has_room: bool) -> None:
+        """There is always room."""
+
+    def close(self) -> None:
+        """It stays for the next life."""
+
+    def new_epoch(self) -> Epoch:
+        self._epochs += 1
+        return Epoch(self._own_id[:8] + self._epochs.to_bytes(8, "big"))
+
+    def author_state(self, now: int) -> AuthorState:
+        return self._chain
+
+    # --- envelopes ---
+
+    def add_envelopes(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:
+        return [self._add(one) for one in arrivals]
+
+    def _add(self, arrival: NewEnvelope) -> Stored:
+        known = self._held.get(arrival.envelope_id)
+        if known is not None:
+            return Stored(False, known.entry)
+        core = arrival.core
+        self._last_lsn += 1
+        is_own = core.author == self._own_id
+        entry = EnvelopeEntry(
+            self._last_lsn,
+            arrival.envelope_id,
+            core.author,
+            core.circle,
+            int(core.mode),
+            core.created,
+            core.ttl_class,
+            core.expires,
+            len(arrival.wire),
+            is_own,
+        )
+        held = _Held(entry, arrival.wire, set(arrival.outbox), arrival.awaits_first_hop)
+        self._held[arrival.envelope_id] = held
+        self._log.append(held)
+        self._lsns.append(self._last_lsn)
+        if arrival.from_partner is None:
+            self._chain = AuthorState(core.incarnation, core.sequence, arrival.envelope_id)
+        return Stored(True, entry)
+
+    def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
+        return {one for one in ids if one in self._held}
+
+    def entry(self, envelope_id: EnvelopeId) -> EnvelopeEntry | None:
+        held = self._held.get(envelope_id)
+        return None if held is None else held.entry
+
+    def entries(self, after_lsn: int, limit: int) -> list[EnvelopeEntry]:
+        begin = bisect_right(self._lsns, after_lsn)
+        return [held.entry for held in self._log[begin : begin + limit] if held.wire is not None]
+
+    def last_lsn(self) -> int:
+        return self._last_lsn
+
+    def wire(self, envelope_id: EnvelopeId) -> bytes | None:
+        held = self._held.get(envelope_id)
+        return None if held is None else held.wire
+
+    def keys(self, circle: CircleId, ttl_class: int) -> Iterator[tuple[int, EnvelopeId]]:
+        yield from sorted(
+            (held.entry.created, held.entry.envelope_id)
+            for held in self._log
+            if (held.entry.circle, held.entry.ttl_class, held.entry.mode) == (circle, ttl_class, Mode.RELAY)
+        )
+
+    def expire(self, now: int) -> int:
+        due = [held for held in self._log if held.entry.expires <= now and held.wire is not None]
+        for held in due:
+            held.wire, held.outbox, held.awaits_first_hop = None, set(), False
+        kept = [held for held in self._log if held.entry.expires > now - EXPIRED_KEY_KEEP_SECONDS]
+        if len(kept) < len(self._log):
+            self._log, self._lsns = kept, [held.entry.lsn for held in kept]
+            self._held = {held.entry.envelope_id: held for held in kept}
+        return len(due)
+
+    def defer(
+        self, envelope_id: EnvelopeId, wire: bytes, bearer: PartnerId | None, created: int, now: int
+    ) -> bool:
+        self._deferred[envelope_id] = (created, wire, bearer)
+        return True
+
+    def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
+        due = [one for one, (created, _, _) in sorted(self._deferred.items()) if created <= now]
+        return [self._deferred.pop(one)[1:] for one in due]
+
+    # --- what is to be delivered ---
+
+    def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
+        self._held[envelope_id].outbox.discard(partner)
+        self._held[envelope_id].awaits_first_hop = False
+
+    def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
+        return [held.entry for held in self._log if partner in held.outbox]
+
+    def outbox_partners(self, envelope_id: EnvelopeId) -> frozenset[PartnerId]:
+        return frozenset(self._held[envelope_id].outbox)
+
+    def first_hops(self) -> list[EnvelopeEntry]:
+        return [held.entry for held in self._log if held.awaits_first_hop]
+
+    # --- partners and accounts ---
+
+    def partners(self) -> list[PartnerRow]:
+        return sorted(self._partners.values(), key=lambda row: row.alias)
+
+    def put_partner(self, row: PartnerRow) -> None:
+        self._partners[row.partner_id] = row
+
+    def remove_partner(self, partner_id: PartnerId) -> None:
+        self._partners.pop(partner_id, None)
+        for held in self._log:
+            held.outbox.discard(partner_id)
+
+    def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
+        for partner, status, reason in verdicts:
+            if partner is not None:
+                self._accounts.setdefault(partner, Counter())[status, reason] += 1
+
+    def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
+        """Content is not read here."""
+
+    def accounts(self) -> list[Account]:
+        return [
+            Account(
+                partner,
+                counts.total(),
+                counts["held", ""],
+                counts["already-held", ""],
+                sum(times for (status, _), times in counts.items() if status == "deferred"),
+                {reason: times for (status, reason), times in counts.items() if status == "refused"},
+            )
+            for partner, counts in sorted(self._accounts.items())
+        ]
+
+    def sequence_forks(self) -> list[SequenceFork]:
+        return []
+
+
+class MemoryDisk:
+    """Where a `MemoryStore` outlives its partner's lives."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def open(self) -> MemoryStore:
+        return self._store
+
+    def crash(self, store: MemoryStore) -> None:
+        """Nothing that was stored is lost."""
