@@ -59,6 +59,7 @@ from p2pshare.service.overview import LinkState
 
 log = logging.getLogger(__name__)
 
+NOTES_PER_MINUTE_MAX = 20  # lines of log that one partner may cause in a minute
 T = TypeVar("T")
 
 READER_THREADS = 2
@@ -99,6 +100,7 @@ class Driver:
         self._loaded_circles: set[CircleId] = set()
         self._exchanged: dict[PartnerId, int] = {}
         self._troubles: dict[PartnerId, str] = {}
+        self._notes_told: dict[PartnerId, tuple[int, int]] = {}
         self._roster_lock = asyncio.Lock()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
@@ -200,7 +202,7 @@ class Driver:
             case actions.Acknowledge():
                 self._spawn(self._write(self._exchange.acknowledge, action.peer, action.ids))
             case actions.Note():
-                log.info("partner %s: %s", action.peer.short, action.reason)
+                self._log_note(action.peer, action.reason)
             case actions.Abandon():
                 if action.request in self._requests:
                     self._requests.pop(action.request).cancel()
@@ -362,6 +364,18 @@ class Driver:
 
     def _note_exchange(self, peer: PartnerId) -> None:
         self._exchanged[peer] = int(time.time())
+
+    def _log_note(self, peer: PartnerId, reason: str) -> None:
+        """A line of log, unless the peer makes us write too many: it chooses how often, and in part the words."""
+        minute = int(self._now() // 60)
+        since, told = self._notes_told.get(peer, (minute, 0))
+        if since != minute:
+            if told > NOTES_PER_MINUTE_MAX:
+                log.info("partner %s: %d more notes", peer.short, told - NOTES_PER_MINUTE_MAX)
+            told = 0
+        self._notes_told[peer] = (minute, told + 1)
+        if told < NOTES_PER_MINUTE_MAX:
+            log.info("partner %s: %s", peer.short, reason)
 
     def _note_trouble(self, peer: PartnerId, reason: str) -> None:
         """Why our last request to the peer failed, empty when it did not; told once a change, not once a try."""
