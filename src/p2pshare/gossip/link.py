@@ -73,6 +73,7 @@ class Link:
     cursor: int = 0
     acked_lsn: int = 0
     announce_at: float = NEVER
+    announced_at: float = -NEVER
     heard_epoch: Epoch | None = None
     heard_lsn: int = 0
     pushes: deque[EnvelopeId] = field(default_factory=deque)

@@ -64,10 +64,11 @@ class Spreading:
         elif event.bearer is not None:
             one.held_by.add(event.bearer)
         board.feed.append(one)
-        delay = 0.0 if event.is_own else self._coalesce_seconds()
+        pause = 0.0 if event.is_own else self._coalesce_seconds()
         for link in board.carriers(item.circle):
             if link.is_open and link.peer not in one.held_by:
-                link.announce_at = min(link.announce_at, board.now + delay)
+                # The first of a burst is told at once; what follows within the pause shares an announcement.
+                link.announce_at = min(link.announce_at, max(board.now, link.announced_at + pause))
                 board.touch(link)
 
     def _push_first(self, item: AnnounceItem) -> list[PartnerId]:
@@ -132,6 +133,7 @@ class Spreading:
         link.cursor = stretch.to_lsn
         link.announce_at = board.now if stretch.to_lsn < board.feed.last_lsn else NEVER
         if stretch.items:
+            link.announced_at = board.now
             pending = board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in stretch.items])
             pending.to_lsn = stretch.to_lsn
             message = Announce(board.epoch, link.acked_lsn, stretch.to_lsn, stretch.items)
