@@ -32,7 +32,11 @@ def main() -> int:
             print(f"{scenario.name:24} {scenario.title}")
         return 0
     if options.campaign:
-        chosen = [_chosen(scenarios, options.scenario)] if options.scenario else list(scenarios.values())
+        chosen = (
+            [_chosen(scenarios, options.scenario)]
+            if options.scenario
+            else [one for one in scenarios.values() if not one.is_large]
+        )
         return _campaign(chosen, options.seeds, options.first_seed, options.workers)
     if not options.scenario:
         print("simulate: --scenario, --campaign, --figures or --list is needed", file=sys.stderr)

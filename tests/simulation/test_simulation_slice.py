@@ -13,9 +13,9 @@ FIRST_SEED = 100  # the planted bugs and the replays use those below
 
 def test_some_seeds_of_every_scenario_hold_every_invariant(scenarios: dict[str, Scenario]) -> None:
     seeds = range(FIRST_SEED, FIRST_SEED + SEEDS_EACH)
-    runs = [(scenario, seed) for seed in seeds for scenario in scenarios.values()]
+    runs = [(scenario, seed) for seed in seeds for scenario in scenarios.values() if not scenario.is_large]
     outcomes = list(campaign(runs, workers=os.cpu_count() or 1))
     failed = [f"{one.command}: {one.failures}" for one in outcomes if one.failures]
     assert not failed, "\n".join(failed)
-    assert len(outcomes) == SEEDS_EACH * len(scenarios)
+    assert len(outcomes) == len(runs) > 200
     assert all(one.stored for one in outcomes)
