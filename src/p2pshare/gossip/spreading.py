@@ -64,11 +64,9 @@ class Spreading:
         elif event.bearer is not None:
             one.held_by.add(event.bearer)
         board.feed.append(one)
-        pause = 0.0 if event.is_own else self._coalesce_seconds()
         for link in board.carriers(item.circle):
             if link.is_open and link.peer not in one.held_by:
-                # The first of a burst is told at once; what follows within the pause shares an announcement.
-                link.announce_at = min(link.announce_at, max(board.now, link.announced_at + pause))
+                link.announce_at = min(link.announce_at, self._announce_at(link, event))
                 board.touch(link)
 
     def _push_first(self, item: AnnounceItem) -> list[PartnerId]:
@@ -93,8 +91,15 @@ class Spreading:
                 link.has_outbox = True
                 self._board.touch(link)
 
-    def _coalesce_seconds(self) -> float:
-        return max(COALESCE_SECONDS_MIN, len(self._board.links) / COALESCE_PEERS_PER_SECOND)
+    def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
+        """Our own at once. What comes from its author waits: the author is pushing it to others, who would fetch
+        it here in vain. What comes from further away waits only when it is not the first of a burst.
+        """
+        now = self._board.now
+        if event.is_own:
+            return now
+        pause = max(COALESCE_SECONDS_MIN, len(self._board.links) / COALESCE_PEERS_PER_SECOND)
+        return now + pause if event.bearer == event.author else max(now, link.announced_at + pause)
 
     # --- towards one peer ---
 
