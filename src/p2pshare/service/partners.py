@@ -21,6 +21,7 @@ from p2pshare.envelope.card import (
 )
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.node import Node
 from p2pshare.policy.roster import Roster, RosterEntry
 from p2pshare.store.interface import PartnerRow
@@ -195,6 +196,6 @@ def describe(entry: RosterEntry) -> dict[str, object]:
         "url": entry.card.urls[0] if entry.card.urls else "",
         "fingerprint": fingerprint(entry.partner_id),
         "card_version": entry.card.version,
-        "card_expires": entry.card.expires,
+        "card_expires": format_instant(entry.card.expires * SECOND_US),
         "has_link": entry.has_link,
     }
