@@ -23,13 +23,16 @@ NOW = 1_800_000_000
 class World:
     """Partners in one test, each with a home of its own under one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, now: int = NOW) -> None:
+        self._now = now
         self._folder = folder
         self._nodes: dict[str, Node] = {}
 
     def found(self, name: str) -> Node:
         home = self._folder / name
-        found_home(home, name=name, url=f"https://{name}.example:8443", listen="", passphrase=None, now=NOW)
+        found_home(
+            home, name=name, url=f"https://{name}.example:8443", listen="", passphrase=None, now=self._now
+        )
         return self.open(name)
 
     def open(self, name: str) -> Node:

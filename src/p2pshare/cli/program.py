@@ -32,6 +32,7 @@ COMMANDS = {
     "lookup": ("p2pshare.cli.lookup:lookup", "look values up in the local store"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),
     "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),
+    "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card or envelope file, offline"),
     "config": ("p2pshare.cli.config:config", "check the config file"),
 }
