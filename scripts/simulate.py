@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from p2pshare.errors import ShareError
 from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.flooding import flood_spreads, spreads
 from p2pshare.simulation.identities import cheap_signatures
 from p2pshare.simulation.runs import Outcome, campaign, play
 from p2pshare.simulation.scenario import Scenario, load_scenarios
-from p2pshare.simulation.world import memory_folder
+from p2pshare.simulation.world import World, memory_folder
 
 SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
 EXAMPLES_SHOWN = 3
 FAILURES_SHOWN = 20
+FIGURE_SEEDS = 20
 
 
 def main() -> int:
@@ -38,6 +43,8 @@ def main() -> int:
             else [one for one in scenarios.values() if not one.is_large]
         )
         return _campaign(chosen, options.seeds, options.first_seed, options.workers)
+    if options.figures:
+        return _figures(scenarios, options.seed)
     if not options.scenario:
         print("simulate: --scenario, --campaign, --figures or --list is needed", file=sys.stderr)
         return 2
@@ -54,6 +61,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10_000, metavar="N", help="runs in all (10000)")
     parser.add_argument("--first-seed", type=int, default=0, metavar="N")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument(
+        "--figures", action="store_true", help="what spreading and being in sync cost; minutes"
+    )
     parser.add_argument("--list", action="store_true", help="the scenarios there are")
     return parser.parse_args()
 
@@ -66,14 +76,10 @@ def _chosen(scenarios: dict[str, Scenario], name: str) -> Scenario:
 
 
 def _one(scenario: Scenario, options: argparse.Namespace) -> int:
-    with tempfile.TemporaryDirectory(prefix="p2pshare-foundry-", dir=memory_folder()) as folder:
-        foundry = Foundry(Path(folder))
-        tell = print if options.log else None
-        if options.real_signatures:
-            outcome = play(scenario, options.seed, foundry, tell)
-        else:
-            with cheap_signatures():
-                outcome = play(scenario, options.seed, foundry, tell)
+    tell = print if options.log else None
+    signatures = contextlib.nullcontext() if options.real_signatures else cheap_signatures()
+    with _foundry() as foundry, signatures:
+        outcome = play(scenario, options.seed, foundry, tell)
     settled = "never" if outcome.settled_after is None else f"{outcome.settled_after:.0f} s after the faults"
     print(f"trace {outcome.digest}, {outcome.lines} lines, all everywhere {settled}")
     _tell_failures(outcome)
@@ -104,6 +110,40 @@ def _campaign(scenarios: list[Scenario], runs: int, first_seed: int, workers: in
         print(f"{name:24} bodies a stored one {ratio:.3f}, longest to settle {worst[name]:.0f} s")
     print(f"{runs} runs of {len(scenarios)} scenarios, {failed} failed, {time.monotonic() - began:.0f} s")
     return 1 if failed else 0
+
+
+def _figures(scenarios: dict[str, Scenario], seed: int) -> int:
+    """The figures of docs/simulation.md: ratios within one run, virtual seconds, bytes without HTTP and TLS."""
+    with _foundry() as foundry, cheap_signatures():
+        for name in ("quiet", "storm-of-everything"):
+            outcomes = [play(scenarios[name], seed + number, foundry) for number in range(FIGURE_SEEDS)]
+            ratio = 1 + sum(one.spare for one in outcomes) / sum(one.stored for one in outcomes)
+            requests = statistics.fmean(one.quiet_requests_per_minute for one in outcomes)
+            size = statistics.fmean(one.quiet_bytes_per_minute for one in outcomes)
+            print(f"{name}: {ratio:.3f} bodies for each one stored ({FIGURE_SEEDS} seeds)")
+            print(f"{name}: in sync {requests:.2f} requests and {size:.0f} bytes a minute and link")
+        world = World(scenarios["five-hundred"], seed, foundry)
+        try:
+            world.run()
+            ours, floods = spreads(world), flood_spreads(world)
+        finally:
+            world.close()
+    for name, found in (("ours", ours), ("flooding", floods)):
+        seconds = [one.seconds for one in found]
+        redundancy = statistics.fmean(one.redundancy for one in found)
+        print(
+            f"{len(world.sites)} partners, {name}: median {statistics.median(seconds):.2f} s, "
+            f"longest {max(seconds):.2f} s, {redundancy:.3f} bodies each"
+        )
+    ratio = statistics.median(one.seconds for one in ours) / statistics.median(one.seconds for one in floods)
+    print(f"{len(world.sites)} partners: {ratio:.2f} times the time of flooding")
+    return 0
+
+
+@contextlib.contextmanager
+def _foundry() -> Iterator[Foundry]:
+    with tempfile.TemporaryDirectory(prefix="p2pshare-foundry-", dir=memory_folder()) as folder:
+        yield Foundry(Path(folder))
 
 
 def _tell_failures(outcome: Outcome) -> None:

@@ -1,0 +1,44 @@
+"""What spreading costs, beside flooding on the same graph. Virtual seconds: the machine has no say in them."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.flooding import flood_spreads, spreads
+from p2pshare.simulation.scenario import Scenario, Span
+from p2pshare.simulation.world import World
+
+
+@pytest.mark.usefixtures("cheap")
+def test_forty_partners_get_each_body_once_in_less_than_three_times_the_time_of_flooding(
+    scenarios: dict[str, Scenario], foundry: Foundry
+) -> None:
+    world = World(replace(scenarios["five-hundred"], sites=Span(40, 40)), 1, foundry)
+    try:
+        world.run()
+        assert world.missing() == []
+        ours, floods = spreads(world), flood_spreads(world)
+    finally:
+        world.close()
+    assert len(ours) == len(floods) == len(world.witness.published)
+    assert ours[0].redundancy <= 1.01 < 3 < floods[0].redundancy
+    ratio = statistics.median(one.seconds for one in ours) / statistics.median(one.seconds for one in floods)
+    assert ratio < 3.0
+
+
+@pytest.mark.usefixtures("cheap")
+def test_being_in_sync_costs_less_than_a_hundred_bytes_a_minute(
+    scenarios: dict[str, Scenario], foundry: Foundry
+) -> None:
+    world = World(scenarios["quiet"], 7, foundry)
+    try:
+        world.run()
+    finally:
+        world.close()
+    assert world.quiet.bodies == 0
+    assert 0 < world.quiet.bytes_per_minute <= 100
+    assert world.quiet.requests_per_minute < 1

@@ -1,0 +1,44 @@
+"""Scenario files: what is misspelt is refused, and what there is covers every fault and every lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from p2pshare.errors import ConfigError
+from p2pshare.simulation.faults import FAULTS
+from p2pshare.simulation.liars import LIES
+from p2pshare.simulation.scenario import Scenario, Span, load_scenario
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'title = "x"\nsittes = 3',
+        'title = "x"\n[traffic]\nenvelopes = [3, 2]',
+        'title = "x"\n[[faults]]\nkind = "crash"\ntime = 3',
+        'title = "x"\nfaults = ["crash"]',
+        "sites = 3",
+        "title = ",
+    ],
+)
+def test_a_scenario_with_a_mistake_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError):
+        load_scenario(path)
+
+
+def test_a_number_is_a_span_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text('title = "x"\nsites = 3\n[weather]\nlatency_seconds = [0.1, 0.2]')
+    scenario = load_scenario(path)
+    assert (scenario.name, scenario.sites) == ("small", Span(3, 3))
+    assert scenario.weather.latency_seconds == Span(0.1, 0.2)
+
+
+def test_every_fault_and_every_lie_is_played_somewhere(scenarios: dict[str, Scenario]) -> None:
+    small = [scenario for scenario in scenarios.values() if not scenario.is_large]
+    assert {fault.kind for scenario in small for fault in scenario.faults} == set(FAULTS)
+    assert {rule.lie for scenario in small for rule in scenario.liars} == set(LIES)
