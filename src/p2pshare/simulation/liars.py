@@ -34,6 +34,7 @@ from p2pshare.simulation.witness import Published
 MAIN = CircleId.of("main")
 DAY_SECONDS = 86_400
 FLOOD_IDS = 16
+CALM_PERIODS = 8  # when the faults are over a liar goes on, more rarely
 Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
 
 
@@ -74,7 +75,8 @@ class LyingDriver(VirtualDriver):
 
     def _act(self) -> None:
         self.lie.act(self)
-        self._later(self.lie.period_seconds, self._act)
+        is_calm = self.stage.agenda.now > START_SECONDS + self.stage.scenario.seconds
+        self._later(self.lie.period_seconds * (CALM_PERIODS if is_calm else 1), self._act)
 
     def tell(self, peer: PartnerId, verb: Verb, raw: bytes) -> None:
         """A request of the liar's own; what is answered does not matter to it."""
