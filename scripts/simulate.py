@@ -16,6 +16,7 @@ from pathlib import Path
 
 from p2pshare.errors import ShareError
 from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.faults import FAULTS
 from p2pshare.simulation.flooding import flood_spreads, spreads
 from p2pshare.simulation.identities import cheap_signatures
 from p2pshare.simulation.runs import Outcome, campaign, play
@@ -122,7 +123,7 @@ def _figures(scenarios: dict[str, Scenario], seed: int) -> int:
             size = statistics.fmean(one.quiet_bytes_per_minute for one in outcomes)
             print(f"{name}: {ratio:.3f} bodies for each one stored ({FIGURE_SEEDS} seeds)")
             print(f"{name}: in sync {requests:.2f} requests and {size:.0f} bytes a minute and link")
-        world = World(scenarios["five-hundred"], seed, foundry)
+        world = World(scenarios["five-hundred"], seed, foundry, faults=FAULTS)
         try:
             world.run()
             ours, floods = spreads(world), flood_spreads(world)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.faults import FAULTS
 from p2pshare.simulation.flooding import flood_spreads, spreads
 from p2pshare.simulation.scenario import Scenario, Span
 from p2pshare.simulation.world import World
@@ -17,7 +18,7 @@ from p2pshare.simulation.world import World
 def test_forty_partners_get_each_body_once_in_less_than_three_times_the_time_of_flooding(
     scenarios: dict[str, Scenario], foundry: Foundry
 ) -> None:
-    world = World(replace(scenarios["five-hundred"], sites=Span(40, 40)), 1, foundry)
+    world = World(replace(scenarios["five-hundred"], sites=Span(40, 40)), 1, foundry, faults=FAULTS)
     try:
         world.run()
         assert world.missing() == []
@@ -34,7 +35,7 @@ def test_forty_partners_get_each_body_once_in_less_than_three_times_the_time_of_
 def test_being_in_sync_costs_less_than_a_hundred_bytes_a_minute(
     scenarios: dict[str, Scenario], foundry: Foundry
 ) -> None:
-    world = World(scenarios["quiet"], 7, foundry)
+    world = World(scenarios["quiet"], 7, foundry, faults=FAULTS)
     try:
         world.run()
     finally:

@@ -9,19 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.simulation.memory_store import MemoryDisk
-
-if TYPE_CHECKING:
-    from p2pshare.simulation.site import Site
-    from p2pshare.simulation.world import World
+from p2pshare.simulation.site import Site
+from p2pshare.simulation.world import World
 
 SKEW_SECONDS = 7_200.0
 
 Undo = Callable[[], None]
-Begin = Callable[["World", "Site"], Undo]
+Begin = Callable[[World, Site], Undo]
 
 
 def _crash(world: World, site: Site) -> Undo:

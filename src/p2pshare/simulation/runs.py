@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from p2pshare.simulation.disks import Foundry
+from p2pshare.simulation.faults import FAULTS
 from p2pshare.simulation.identities import cheap_signatures
 from p2pshare.simulation.invariants import INVARIANTS
 from p2pshare.simulation.scenario import Scenario
@@ -46,7 +47,7 @@ def play(
     scenario: Scenario, seed: int, foundry: Foundry, tell: Callable[[str], None] | None = None
 ) -> Outcome:
     """One run, from the first event to the last invariant."""
-    world = World(scenario, seed, foundry, tell)
+    world = World(scenario, seed, foundry, tell, faults=FAULTS)
     try:
         failures = _failures(world)
         return Outcome(

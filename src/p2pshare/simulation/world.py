@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -20,7 +20,6 @@ from p2pshare.simulation.agenda import START_SECONDS, Agenda
 from p2pshare.simulation.authoring import Wish, publish
 from p2pshare.simulation.disks import Disk, Foundry
 from p2pshare.simulation.driver import Stage, VirtualDriver
-from p2pshare.simulation.faults import FAULTS
 from p2pshare.simulation.identities import identity_of
 from p2pshare.simulation.liars import LyingDriver
 from p2pshare.simulation.memory_store import MemoryDisk, MemoryStore
@@ -43,11 +42,21 @@ ALL = 1 << 30
 
 
 class World:
-    """Built from a scenario and a seed; `run` plays the scenario to the end of its quiet time."""
+    """Built from a scenario and a seed; `run` plays the scenario to the end of its quiet time.
+
+    `faults` says how each kind that the scenario names begins, and gives back how it ends (`faults.FAULTS`).
+    """
 
     def __init__(
-        self, scenario: Scenario, seed: int, foundry: Foundry, tell: Callable[[str], None] | None = None
+        self,
+        scenario: Scenario,
+        seed: int,
+        foundry: Foundry,
+        tell: Callable[[str], None] | None = None,
+        *,
+        faults: Mapping[str, Callable[[World, Site], Callable[[], None]]],
     ) -> None:
+        self._faults = faults
         self.scenario = scenario
         self.seed = seed
         self.random = Random(f"{scenario.name} {seed}")  # noqa: S311 chance that can be repeated
@@ -311,7 +320,7 @@ class World:
 
         def begin() -> None:
             self.trace.note(f"{site.name} fault {fault.kind}")
-            undo = FAULTS[fault.kind](self, site)
+            undo = self._faults[fault.kind](self, site)
             self.agenda.after(lasts, undo)
 
         self.agenda.after(at, begin)
