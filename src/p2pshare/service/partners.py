@@ -5,6 +5,7 @@ Every card in the store was accepted here by `envelope.card`, so reading the ros
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -59,9 +60,15 @@ def _entry_of(row: PartnerRow) -> RosterEntry:
         alias=row.alias,
         card=_stored_card(row.partner_id, row.card),
         has_link=row.has_link,
-        circles=frozenset(CircleId.of(name) for name in row.circles),
+        circles=_circles_of(row.circles),
         is_frozen=row.is_frozen,
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _circles_of(names: tuple[str, ...]) -> frozenset[CircleId]:
+    """Most links carry the same few circles, and the roster is read for every batch."""
+    return frozenset(map(CircleId.of, names))
 
 
 def add_partner(
