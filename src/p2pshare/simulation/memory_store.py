@@ -81,18 +81,7 @@ class MemoryStore:
         core = arrival.core
         self._last_lsn += 1
         is_own = core.author == self._own_id
-        entry = EnvelopeEntry(
-            self._last_lsn,
-            arrival.envelope_id,
-            core.author,
-            core.circle,
-            int(core.mode),
-            core.created,
-            core.ttl_class,
-            core.expires,
-            len(arrival.wire),
-            is_own,
-        )
+        entry = EnvelopeEntry.of(self._last_lsn, arrival, is_own=is_own)
         held = _Held(entry, arrival.wire, set(arrival.outbox), arrival.awaits_first_hop)
         self._held[arrival.envelope_id] = held
         self._log.append(held)

@@ -70,7 +70,7 @@ def add_envelopes(
         _note_sequences(connection, interning, source, arrival)
         contents.append((source, arrival))
         is_own = arrival.from_partner is None or arrival.core.author == own_id
-        answers.append(Stored(True, _new_entry(lsn, arrival, is_own)))
+        answers.append(Stored(True, EnvelopeEntry.of(lsn, arrival, is_own=is_own)))
     put_setting(connection, "last_lsn", lsn)
     add_content(connection, interning, _frames(contents))
     return answers
@@ -127,22 +127,6 @@ def _note_sequences(
     sequences.note_fork(connection, source, arrival.envelope_id)
     if arrival.opened is not None and arrival.opened.recipient_sequence is not None:
         sequences.note_received(connection, source.author, arrival.opened.recipient_sequence)
-
-
-def _new_entry(lsn: int, arrival: NewEnvelope, is_own: bool) -> EnvelopeEntry:
-    core = arrival.core
-    return EnvelopeEntry(
-        lsn,
-        arrival.envelope_id,
-        core.author,
-        core.circle,
-        int(core.mode),
-        core.created,
-        core.ttl_class,
-        core.expires,
-        len(arrival.wire),
-        is_own,
-    )
 
 
 def acknowledge(connection: apsw.Connection, envelope_id: EnvelopeId, partner: PartnerId) -> None:

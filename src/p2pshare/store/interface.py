@@ -82,6 +82,23 @@ class EnvelopeEntry:
     size: int
     is_own: bool
 
+    @classmethod
+    def of(cls, lsn: int, arrival: NewEnvelope, *, is_own: bool) -> EnvelopeEntry:
+        """The entry of an envelope that is stored under `lsn`."""
+        core = arrival.core
+        return cls(
+            lsn,
+            arrival.envelope_id,
+            core.author,
+            core.circle,
+            int(core.mode),
+            core.created,
+            core.ttl_class,
+            core.expires,
+            len(arrival.wire),
+            is_own,
+        )
+
 
 @dataclass(frozen=True)
 class Stored:
