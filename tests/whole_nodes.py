@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 from p2pshare.envelope.card import fingerprint
-from p2pshare.envelope.payload import compress_frame
-from p2pshare.identifiers import EnvelopeId
+from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.payload import PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.sealing import Recipient, SealRequest, seal
+from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
@@ -72,6 +74,23 @@ def draft(node: Node, values: list[str], tlp: Tlp = Tlp.GREEN, now: int = NOW) -
 def raw_draft(objects: list[object], tlp: Tlp = Tlp.GREEN) -> DraftPart:
     """One part with these objects, whatever they are."""
     return DraftPart(tlp, (compress_frame(json.dumps(objects).encode()),), len(objects))
+
+
+def seal_unchecked(node: Node, part: DraftPart, other: Node, now: int = NOW) -> bytes:
+    """The wire of an envelope for `other` with whatever `part` holds, as an author who checks nothing would seal it."""
+    state = node.store.author_state(now)
+    request = SealRequest(
+        payload=encode_payload(PayloadHeader("stix", now, part.tlp.label, part.objects), part.frames),
+        recipients=(Recipient(other.identity.card, 1),),
+        incarnation=state.incarnation,
+        sequence=state.sequence + 1,
+        previous=state.previous,
+        circle=CircleId.of("main"),
+        mode=Mode.RELAY,
+        created=now,
+        ttl_class=4,
+    )
+    return seal(node.identity, request).wire
 
 
 def quiet(what: str, done: int, of: int) -> None:

@@ -6,13 +6,17 @@ import random
 
 import pytest
 
+from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.payload import decode_payload, inflate_frame
+from p2pshare.envelope.sealing import open_envelope
+from p2pshare.envelope.verification import verify_envelope
 from p2pshare.intel.marking import Tlp
 from p2pshare.node import Node
 from p2pshare.service.intake import Arrival, Status, Verdict, retry_deferred, take_in
 from p2pshare.service.lookup import look_up
 from p2pshare.service.partners import remove_partner
 from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet, raw_draft, send, wire_of
+from whole_nodes import NOW, World, befriend, quiet, raw_draft, seal_unchecked, send, wire_of
 
 DAY = 86_400
 
@@ -196,12 +200,55 @@ def test_bad_objects_are_refused_and_good_ones_beside_them_kept(pair: tuple[Node
         good | {"id": "indicator--x", "pattern": 5},
     ]
     part = raw_draft(objects)
-    report = publish(alpha, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
-    assert report.published + report.refusals.total == len(objects)
-    assert bear(bravo, [wire_of(alpha, report.envelopes[0])], alpha)[0].status is Status.HELD
+    assert bear(bravo, [seal_unchecked(alpha, part, bravo)], alpha)[0].status is Status.HELD
     assert found(bravo, "good.example")
-    refused = bravo.store.counts().refused
-    assert sum(refused.values()) == report.refusals.total
+    assert sum(bravo.store.counts().refused.values()) == len(objects) - 1
+
+
+def test_objects_that_nobody_could_read_are_not_sealed(pair: tuple[Node, Node]) -> None:
+    """P19: a marking that was never judged may be RED, so bytes that were refused must not leave with the rest."""
+    alpha, bravo = pair
+    deep = {"type": "indicator", "secret": "not-judged.example", "x": _nested(100)}
+    part = raw_draft([_indicator("good.example", 1), deep, "text", _indicator("fine.example", 2)])
+    report = publish(alpha, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
+    assert (report.published, report.refusals.total) == (2, 2)
+    wire = wire_of(alpha, report.envelopes[0])
+    assert bear(bravo, [wire], alpha)[0].status is Status.HELD
+    assert found(bravo, "good.example") and found(bravo, "fine.example")
+    assert bravo.store.counts().refused == {}
+    opened = open_envelope(
+        bravo.identity, verify_envelope(decode_envelope(wire), alpha.identity.card, NOW), alpha.identity.card
+    )
+    assert opened is not None
+    _, frames = decode_payload(opened.payload)
+    assert all(b"not-judged" not in inflate_frame(frame) for frame in frames)
+
+
+def test_a_part_with_nothing_to_read_is_not_sealed(pair: tuple[Node, Node]) -> None:
+    alpha, _ = pair
+    part = raw_draft(["text", {"type": "indicator"}])
+    report = publish(alpha, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
+    assert (report.published, report.refusals.total, report.envelopes, report.recipients) == (0, 2, [], set())
+
+
+def _nested(depth: int) -> object:
+    inner: object = 1
+    for _ in range(depth):
+        inner = [inner]
+    return inner
+
+
+def _indicator(domain: str, number: int) -> dict[str, object]:
+    return {
+        "type": "indicator",
+        "spec_version": "2.1",
+        "id": f"indicator--11111111-1111-4111-8111-{number:012}",
+        "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z",
+        "pattern": f"[domain-name:value = '{domain}']",
+        "pattern_type": "stix",
+        "valid_from": "2026-01-01T00:00:00Z",
+    }
 
 
 def test_author_lies_about_its_own_marking_only_towards_stricter(pair: tuple[Node, Node]) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from p2pshare.errors import AuthorError
-from p2pshare.intel.json_text import Fault, parse_object
+from p2pshare.intel.json_text import Fault, is_shallow, parse_object
 from p2pshare.limits import JSON_DEPTH_MAX, OBJECT_BYTES_MAX
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]|-?(?:NaN|Infinity)|[^"\[\]{}NI-]++|[NI-]', re.DOTALL)
@@ -49,6 +51,20 @@ def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
         raise _too_deep()
     kept.append(raw[end:])
     return b"".join(kept), faults
+
+
+def elements_of(frame_json: bytes) -> list[msgspec.Raw]:
+    """The objects of a frame, at the positions that `extraction` gives them; faulty ones are masked as there. Empty
+    for a text that is no JSON array."""
+    try:
+        if is_shallow(frame_json):
+            return msgspec.json.decode(frame_json, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    try:
+        return msgspec.json.decode(mask_faulty(frame_json)[0], type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, AuthorError):
+        return []
 
 
 def _too_deep() -> AuthorError:

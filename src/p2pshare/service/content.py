@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from p2pshare.envelope.payload import decode_payload, inflate_frame, stated_bytes
+from p2pshare.envelope.payload import compress_frame, decode_payload, inflate_frame, stated_bytes
 from p2pshare.errors import PeerError, ShareError
 from p2pshare.intel.extraction import extract
+from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import ENVELOPE_CLAIMS_MAX, INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
@@ -67,6 +68,17 @@ class Content:
                 self.refused["content-too-many-claims"] += 1
                 return
             yield NewFrame(frame, extraction.objects)
+
+
+def only_what_was_read(frames: Iterable[NewFrame]) -> tuple[bytes, ...]:
+    """The frames anew, with the objects that were read and nothing else: what nobody judged must not be sealed."""
+    rewritten = []
+    for frame in frames:
+        elements = elements_of(inflate_frame(frame.frame))
+        kept = [bytes(elements[fact.position]) for fact in frame.objects]
+        if kept:
+            rewritten.append(compress_frame(b"[" + b",".join(kept) + b"]"))
+    return tuple(rewritten)
 
 
 def open_content(payload: bytes) -> Content:

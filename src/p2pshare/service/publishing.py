@@ -7,7 +7,7 @@ in one transaction: after `publish` said yes a crash loses nothing, and before i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.envelope.payload import PayloadHeader, encode_payload
@@ -17,7 +17,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
-from p2pshare.service.content import PAYLOAD_STIX, Content
+from p2pshare.service.content import PAYLOAD_STIX, Content, only_what_was_read
 from p2pshare.service.drafting import DraftPart, Progress
 from p2pshare.service.partners import load_roster
 from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
@@ -76,11 +76,16 @@ def publish(
         if _strictest(frames) > part.tlp:
             report.refusals.add("stricter-than-part", part.tlp.label, count=part.objects - part.repeats)
             continue
+        for reason, count in content.refused.items():
+            report.refusals.add(reason, part.tlp.label, count=count)
+        if content.refused:
+            part = replace(part, frames=only_what_was_read(frames), objects=content.objects)
+            frames = tuple(Content(part.frames, part.tlp))
+        if not frames:
+            continue
         accepted.append(_Accepted(part, audience, frames))
         report.published += content.objects - part.repeats
         report.notes.merge(content.notes)
-        for reason, count in content.refused.items():
-            report.refusals.add(reason, part.tlp.label, count=count)
         report.markings.add(part.tlp.label)
         report.recipients.update(entry.alias for entry in audience.recipients)
         report.skipped.update(audience.skipped)

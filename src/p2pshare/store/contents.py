@@ -13,9 +13,8 @@ import apsw
 import msgspec
 
 from p2pshare.envelope.payload import inflate_frame
-from p2pshare.errors import AuthorError, PeerError
-from p2pshare.intel.json_rescue import mask_faulty
-from p2pshare.intel.json_text import is_shallow
+from p2pshare.errors import PeerError
+from p2pshare.intel.json_rescue import elements_of
 from p2pshare.limits import INFLATED_BYTES_MAX
 from p2pshare.store.fetching import fetch
 
@@ -52,7 +51,7 @@ class Contents:
             self._budget_bytes = 0
             return []
         self._budget_bytes -= len(text)
-        return _split(text)
+        return elements_of(text)
 
     def is_same(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
         """Whether two objects say the same. What can no longer be compared is not called different."""
@@ -60,19 +59,6 @@ class Contents:
         if first is None or second is None or first == second:
             return True
         return _meaning(first) == _meaning(second)
-
-
-def _split(text: bytes) -> list[msgspec.Raw]:
-    """The objects of a frame, at the positions that `intel.extraction` gave them; bad ones are masked as there."""
-    try:
-        if is_shallow(text):
-            return msgspec.json.decode(text, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        pass
-    try:
-        return msgspec.json.decode(mask_faulty(text)[0], type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, AuthorError):
-        return []
 
 
 def _meaning(raw: bytes) -> object:
