@@ -91,6 +91,8 @@ def test_a_claim_tells_who_what_and_until_when(store, read, make):
             "revoked": 0,
             "envelope_id": envelope.envelope_id.text,
             "received_at": datetime.fromtimestamp(make.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "status": "active",
+            "reason": None,
         }
     ]
 
@@ -120,13 +122,27 @@ def test_a_claim_without_end_makes_the_row_endless(store, read, make):
 
 
 @pytest.mark.parametrize(
-    "more",
-    [{"revoked": True}, {"valid_until": PAST}, {"valid_from": FUTURE}],
+    ("more", "status", "reason"),
+    [
+        ({"revoked": True}, "delisted", "withdrawn"),
+        ({"valid_until": PAST}, "expired", "validity"),
+        ({"valid_from": FUTURE}, "pending", None),
+    ],
     ids=["withdrawn", "expired", "not-begun"],
 )
-def test_what_does_not_count_now_is_there_but_not_active(store, read, make, more):
+def test_what_does_not_count_now_is_there_but_not_active(store, read, make, more, status, reason):
     store.add_envelopes([make.envelope(make.indicator(VALUE, **more))])
-    assert read("SELECT value, active FROM v1_indicators") == [{"value": VALUE, "active": 0}]
+    row = {"value": VALUE, "active": 0, "status": status, "reason": reason}
+    assert read("SELECT value, active, status, reason FROM v1_indicators") == [row]
+    assert read("SELECT status, reason FROM v1_claims") == [{"status": status, "reason": reason}]
+
+
+def test_the_claim_that_lasts_longest_gives_the_status(store, read, make):
+    claims = [({"revoked": True}, "delisted"), ({"valid_until": PAST}, "expired")]
+    claims += [({"valid_from": FUTURE}, "pending"), ({}, "active")]
+    for n, (more, status) in enumerate(claims, start=1):
+        store.add_envelopes([make.envelope(make.indicator(VALUE, name=str(n), **more), sequence=n)])
+        assert read("SELECT status FROM v1_indicators") == [{"status": status}]
 
 
 def test_red_is_in_no_view_and_moves_no_column_until_it_is_asked_for(store, read, make):

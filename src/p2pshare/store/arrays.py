@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import apsw
@@ -30,3 +31,8 @@ def key_tables(keys: Iterable[bytes | str]) -> Iterator[tuple[str, Any]]:
             yield ONE, part[0]
         elif part:
             yield MANY, apsw.carray(part)
+
+
+def row_ids(ids: Collection[int]) -> Any:
+    """What to bind to MANY for row ids, at least one."""
+    return apsw.carray(array("q", ids), flags=apsw.SQLITE_CARRAY_INT64)

@@ -27,6 +27,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.store.interface_standing import StandingReading, StandingWriting
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,7 @@ class CardFork:
     noted_at: int
 
 
-class StoreReading(Protocol):
+class StoreReading(StandingReading, Protocol):
     """What any thread may ask, each through its own read-only connection."""
 
     def epoch(self) -> Epoch: ...
@@ -355,7 +356,7 @@ class StoreReading(Protocol):
     def setting(self, name: str) -> str | int | bytes | None: ...
 
 
-class Store(StoreReading, Protocol):
+class Store(StoreReading, StandingWriting, Protocol):
     """The one writer. A store opened read-only raises StoreError from each of these but `close`."""
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[None]:

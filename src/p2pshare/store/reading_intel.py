@@ -50,8 +50,9 @@ _LIVE = f"""
 c.status = 0 AND c.modified_us + c.from_after_us <= :now
 AND coalesce(c.modified_us + c.until_after_us, {ENDLESS_US}) > :now
 """
+_QUARANTINED = "(SELECT min(q.source) FROM quarantine q WHERE q.observable = o.id)"
 _GROUPED = f"""
-SELECT t.name AS type, o.value AS value, max(c.tlp) AS tlp,
+SELECT t.name AS type, o.value AS value, {_QUARANTINED} AS quarantined, max(c.tlp) AS tlp,
     min(f.received_at) AS first_seen, max(f.received_at) AS last_seen,
     max(CASE WHEN {_LIVE} THEN c.confidence END) AS live_confidence,
     min(CASE WHEN {_LIVE} THEN c.modified_us + c.from_after_us END) AS live_from_us,
@@ -64,20 +65,21 @@ CROSS JOIN frame f ON f.id = c.frame
 WHERE o.id BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type)
 GROUP BY o.id
 """
-_ACTIVE = f"{_GROUPED.format(more='')} HAVING live_until_us IS NOT NULL"
+_ACTIVE = f"{_GROUPED.format(more='')} HAVING live_until_us IS NOT NULL AND quarantined IS NULL"
 _OF_ALL_CLAIMS = """, max(c.confidence) AS any_confidence,
     min(c.modified_us + c.from_after_us) AS any_from_us, max(c.modified_us + c.until_after_us) AS any_until_us"""
 EFFECTIVE = f"""
-SELECT type, value, live_until_us IS NOT NULL,
+SELECT type, value, live_until_us IS NOT NULL AND quarantined IS NULL,
     CASE WHEN live_until_us IS NOT NULL THEN live_confidence ELSE any_confidence END, tlp, first_seen, last_seen,
     coalesce(live_from_us, any_from_us), nullif(coalesce(live_until_us, any_until_us), {ENDLESS_US}), authors, claims
 FROM ({_GROUPED.format(more=_OF_ALL_CLAIMS)})
-WHERE live_until_us IS NOT NULL OR NOT :is_active_only
+WHERE live_until_us IS NOT NULL AND quarantined IS NULL OR NOT :is_active_only
 """
 _VALUES = f"""
 SELECT t.name, o.value FROM observable o CROSS JOIN observable_type t ON t.id = o.type
 WHERE o.id BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type)
 AND EXISTS (SELECT 1 FROM claim c WHERE c.observable = o.id AND c.tlp <= :tlp_max AND {_LIVE})
+AND NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.observable = o.id)
 """
 _TEXT = "replace(datetime({}, 'unixepoch'), ' ', 'T') || 'Z'"  # ten times faster than strftime with a format
 _LINES = f"""
@@ -88,7 +90,7 @@ SELECT json_object(
     'first_seen', {_TEXT.format("first_seen")}, 'last_seen', {_TEXT.format("last_seen")},
     'valid_from', {_TEXT.format("live_from_us / 1000000")},
     'valid_until', {_TEXT.format(f"nullif(live_until_us, {ENDLESS_US}) / 1000000")},
-    'authors', authors, 'claims', claims
+    'authors', authors, 'claims', claims, 'status', 'active', 'reason', NULL
 ) FROM ({_ACTIVE})
 """
 
