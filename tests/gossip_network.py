@@ -21,11 +21,12 @@ from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import (
     AnnounceAnswer,
     AnnounceItem,
+    FeedAnswer,
     Hello,
-    IdsPage,
     PutAnswer,
     PutVerdict,
     Shard,
+    SyncAnswer,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 
@@ -97,6 +98,7 @@ class Network:
         self._tickets: dict[int, Callable[[Any], None]] = {}
         self._abandoned: set[tuple[PartnerId, int, int]] = set()
         self._woken: dict[PartnerId, float] = {}
+        self._stepping: set[PartnerId] = set()
 
     # --- building ---
 
@@ -114,8 +116,9 @@ class Network:
         dialable: tuple[bool, bool] = (True, True),
     ) -> None:
         """`dialable`: whether left can be dialled, whether right can."""
-        left.links[right.peer] = events.LinkConfig(right.peer, circles, dialable[1])
-        right.links[left.peer] = events.LinkConfig(left.peer, circles, dialable[0])
+        pair = CircleId.of_pair(left.peer, right.peer)
+        left.links[right.peer] = events.LinkConfig(right.peer, circles, dialable[1], pair=pair)
+        right.links[left.peer] = events.LinkConfig(left.peer, circles, dialable[0], pair=pair)
         for node in (left, right):
             self.configure(node)
 
@@ -141,14 +144,21 @@ class Network:
             )
             shards: dict[Shard, list[bytes]] = {}
             for record in node.store.values():
-                if record.direct_to is None:
-                    shards.setdefault(Shard(record.item.circle, record.item.ttl_class), []).append(
+                for circle in self._compared_under(node, record):
+                    shards.setdefault(Shard(circle, record.item.ttl_class), []).append(
                         key_of(record.item.created, record.item.envelope_id)
                     )
             for shard, keys in sorted(shards.items()):
                 self.give(node, events.KeysLoaded(shard, tuple(sorted(keys))))
             self.give(node, events.FirstHopsLoaded(tuple(node.first_hops.values())))
             self.configure(node)
+
+    def _compared_under(self, node: Node, record: Record) -> list[CircleId]:
+        """A relayed envelope under its circle, a direct one under each pair that it is between."""
+        if record.direct_to is None:
+            return [record.item.circle]
+        others = record.direct_to if record.author == node.peer else (record.author,)
+        return [CircleId.of_pair(node.peer, other) for other in others]
 
     def crash(self, node: Node) -> None:
         node.engine = None
@@ -200,6 +210,9 @@ class Network:
         for action in taken:
             self.kinds[type(action).__name__] += 1
             self._perform(node, life, action)
+        if node.engine.has_work and node.peer not in self._stepping:
+            self._stepping.add(node.peer)
+            self.later(0.002, lambda: self._step(node))
         wakeup = node.engine.next_wakeup()
         if wakeup is not None and wakeup < self._woken.get(node.peer, float("inf")):
             self._woken[node.peer] = wakeup
@@ -209,6 +222,10 @@ class Network:
         if self._woken.get(node.peer) == at:
             del self._woken[node.peer]
         self.give(node, events.Tick())
+
+    def _step(self, node: Node) -> None:
+        self._stepping.discard(node.peer)
+        self.give(node, events.Step())
 
     def delay(self) -> float:
         return 0.01 + 0.07 * self.random.random()
@@ -220,8 +237,9 @@ class Network:
             case actions.Reply() | actions.ReplyBusy() | actions.ReplyRefused():
                 self._tickets.pop(action.ticket)(action)
             case actions.ReadOutbox():
-                ids = tuple(itertools.islice(node.outbox.get(action.peer, {}), action.limit))
-                self.later(0.001, lambda: self._tell(node, life, events.OutboxRead(action.peer, ids)))
+                ids = itertools.islice(node.outbox.get(action.peer, {}), action.limit)
+                items = tuple(node.store[one].item for one in ids)
+                self.later(0.001, lambda: self._tell(node, life, events.OutboxRead(action.peer, items)))
             case actions.Acknowledge():
                 for envelope_id in action.ids:
                     node.first_hops.pop(envelope_id, None)
@@ -281,14 +299,17 @@ class Network:
         ticket = next(self._numbers)
         match action:
             case actions.SendHello():
-                self._expect(ticket, action, back, other.links.get(node.peer))
+                self._expect(ticket, action, back, other.links.get(node.peer), node)
                 self.give(other, events.HelloHeard(node.peer, ticket, action.message))
             case actions.SendAnnounce():
-                self._expect(ticket, action, back, other.links.get(node.peer))
+                self._expect(ticket, action, back, other.links.get(node.peer), node)
                 self.give(other, events.AnnounceHeard(node.peer, ticket, action.message))
-            case actions.SendIdsRequest():
-                self._expect(ticket, action, back, other.links.get(node.peer))
-                self.give(other, events.IdsAsked(node.peer, ticket, action.message))
+            case actions.SendSync():
+                self._expect(ticket, action, back, other.links.get(node.peer), node)
+                self.give(other, events.SyncAsked(node.peer, ticket, action.message))
+            case actions.SendFeed():
+                self._expect(ticket, action, back, other.links.get(node.peer), node)
+                self.give(other, events.FeedAsked(node.peer, ticket, action.message))
             case actions.SendPut():
                 record = node.store[action.envelope_id]
                 self._receive(
@@ -306,11 +327,12 @@ class Network:
         action: actions.Request,
         back: Callable[[events.Event], None],
         config: events.LinkConfig | None,
+        node: Node,
     ) -> None:
         def reply(answer: actions.Action) -> None:
             match answer:
                 case actions.Reply():
-                    self._check_reply(action, answer, config.circles if config else frozenset())
+                    self._check_reply(action, answer, config.circles if config else frozenset(), node.peer)
                     back(events.Answered(action.request, answer.message))
                 case actions.ReplyBusy():
                     back(events.Busy(action.request, answer.retry_after_seconds))
@@ -389,6 +411,8 @@ class Network:
         """No message names an id, a shard or a body outside what the link may carry."""
         config = node.links.get(action.peer)
         circles = config.circles if config else frozenset()
+        if config and isinstance(action, actions.SendHello | actions.SendSync):
+            circles = config.compared
         named: list[CircleId] = []
         match action:
             case actions.SendHello():
@@ -397,8 +421,8 @@ class Network:
                 named = [item.circle for item in action.message.items]
                 if any(node.store[item.envelope_id].direct_to is not None for item in action.message.items):
                     self.leaks.append("direct announced")
-            case actions.SendIdsRequest():
-                named = [action.message.shard.circle]
+            case actions.SendSync():
+                named = [part.shard.circle for part in action.message.parts]
             case actions.SendPut():
                 record = node.store[action.envelope_id]
                 if record.direct_to is None:
@@ -409,16 +433,20 @@ class Network:
             self.leaks.append(type(action).__name__)
 
     def _check_reply(
-        self, action: actions.Request, answer: actions.Reply, circles: frozenset[CircleId]
+        self, action: actions.Request, answer: actions.Reply, circles: frozenset[CircleId], asker: PartnerId
     ) -> None:
         """The same for answers; a want list names nothing but what was announced."""
+        compared = circles | {CircleId.of_pair(action.peer, asker)}
         match action, answer.message:
             case actions.SendHello(), Hello() as hello:
-                if not {root.shard.circle for root in hello.shards} <= circles:
+                if not {root.shard.circle for root in hello.shards} <= compared:
                     self.leaks.append("hello answered")
-            case actions.SendIdsRequest(), IdsPage() as page:
-                if page.keys and action.message.shard.circle not in circles:
-                    self.leaks.append("ids answered")
+            case actions.SendSync(), SyncAnswer() as told:
+                if not {part.shard.circle for part in told.parts} <= compared:
+                    self.leaks.append("sync answered")
+            case actions.SendFeed(), FeedAnswer() as feed:
+                if not {item.circle for item in feed.items} <= circles:
+                    self.leaks.append("feed answered")
             case actions.SendAnnounce(), AnnounceAnswer() as told:
                 if not set(told.want) <= {item.envelope_id for item in action.message.items}:
                     self.leaks.append("wanted what was not announced")

@@ -46,7 +46,7 @@ def converse(
         assert len(answer) <= server_frame
         dialogue.messages += [("c", message), ("s", answer)]
         message = finish(initiator.receive(answer))
-    dialogue.have, dialogue.need, dialogue.rounds = initiator.have, initiator.need, initiator.rounds
+    dialogue.have, dialogue.need, dialogue.rounds = set(initiator.have), initiator.need, initiator.rounds
     return dialogue
 
 

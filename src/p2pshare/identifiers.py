@@ -10,6 +10,7 @@ import hashlib
 from typing import ClassVar, NamedTuple, Self
 
 DOMAIN_CIRCLE = b"p2pshare/v1/circle\x00"
+DOMAIN_PAIR = b"p2pshare/v1/pair\x00"
 
 
 class FixedBytes(bytes):
@@ -70,6 +71,11 @@ class CircleId(FixedBytes):
     def of(cls, name: str) -> Self:
         """The id of the circle called `name` (both sides configure the same name)."""
         return cls(hashlib.sha384(DOMAIN_CIRCLE + name.encode()).digest()[:16])
+
+    @classmethod
+    def of_pair(cls, one: PartnerId, other: PartnerId) -> Self:
+        """Under this id two partners compare the direct envelopes between them; the same from either side."""
+        return cls(hashlib.sha384(DOMAIN_PAIR + b"".join(sorted((one, other)))).digest()[:16])
 
 
 class Epoch(FixedBytes):

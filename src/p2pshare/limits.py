@@ -104,7 +104,6 @@ REASON_BYTES_MAX = 64  # a reason code on the wire
 # --- gossip ----------------------------------------------------------------------------------------
 ANNOUNCE_ITEMS_MAX = 512
 GET_IDS_MAX = 64
-IDS_PAGE_MAX = 1024  # keys in one page of an id list: 40 KiB
 SHARDS_PER_LINK_MAX = 256  # circles times ttl classes in one hello: 42 circles are more than a person can run
 WANT_ENTRIES_MAX = 50_000
 WANT_ENTRIES_PER_PEER_MAX = 10_000
@@ -115,12 +114,35 @@ EAGER_BYTES_MAX = 64 * KIB
 BACKOFF_SECONDS_MIN = 1.0
 BACKOFF_SECONDS_MAX = 300.0
 HELLO_INTERVAL_SECONDS = 300.0
-CLOCK_SKEW_SECONDS_MAX = 3_600  # beyond it the sets of two stores cannot be compared
+CLOCK_SKEW_SECONDS_MAX = 3_600  # beyond it a clock is noted for the operator, of both sides
+CLOCK_AHEAD_SECONDS_MAX = (
+    86_400  # a peer whose clock is further ahead is not believed when stores are compared
+)
 SYNC_FRAME_BYTES_MAX = 256 * KIB  # one reconciliation message; mandatory: 5 bytes can ask for everything
 SYNC_FRAME_BYTES_MIN = 4 * KIB  # the reference's floor: 31 ids and their bounds must fit with room to spare
 SYNC_ROUNDS_MAX = 200  # of one session: 1.6 million ids at 8,000 a frame; a peer that never ends is cut here
+SYNC_PARTS_MAX = 16  # shards in one sync message: a frame of 16 KiB each at least
+SYNC_BYTES_MAX = (
+    SYNC_FRAME_BYTES_MAX + KIB
+)  # all parts of a sync share one frame; a part's head takes 27 bytes
+SYNC_SESSIONS_MAX = 8  # comparisons at once as the one who asks: 2 MB each with 10,000 differences found
+SYNC_SESSION_SECONDS_MAX = 600  # 33 rounds on a link of 64 KiB/s take five minutes
+SYNC_ANSWERS_MAX = 4  # of all peers at once, one a peer: each step of one delays the others by 3 ms
+SYNC_ANSWER_WORK_MAX = 8_192  # fingerprints or as much other work: 250 ms; the rest is covered by one range
+SYNC_STEPS_PER_MINUTE_MAX = 3_000  # of 1 to 3 ms that one peer's questions may cost, then 429
+SYNC_QUIET_SECONDS = 30  # roots may differ for this long, while what is new is under way
+SYNC_QUIET_WAIT_SECONDS_MAX = 120  # a comparison that is due waits no longer for a link without traffic
+AUDIT_SECONDS = 86_400  # between two keyed comparisons on a link
+AUDIT_ANSWER_SECONDS_MIN = (
+    3_600  # a new key from the same peer sooner is refused: a million keys cost a second
+)
+AUDITS_ANSWERED_MAX = 2  # of all peers at once: tags are 16 MB a million keys
+AUDIT_KEPT_SECONDS = 600  # tags of an audit that does not go on are dropped: as long as a session may take
 SYNC_DIFFERENCES_MAX = 50_000  # ids one session gathers (2 x 6 MB): as many as the want table holds
 REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4  # one for each connection a partner may have
+FEED_WAIT_SECONDS_MAX = 30  # an answer without news comes after this: half of what a handler may take
+FEED_PAUSE_SECONDS = 1.0  # before asking again after an answer that brought nothing
+DIRECT_HELD_MAX = 10_000  # direct envelopes fetched from one peer that it was not told of yet
 FEED_ITEMS_MAX = 8_192  # newest arrivals kept for announcing; who is further behind compares instead
 PUSHES_WAITING_PER_PEER_MAX = 512  # bodies promised to one linked peer: what one announcement can ask for
 EAGER_WAITING_PER_PEER_MAX = 16  # a longer burst is announced: 64 bodies then share one request and commit

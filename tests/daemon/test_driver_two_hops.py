@@ -170,10 +170,10 @@ async def test_a_removed_partner_is_out_within_one_request(chain: Chain) -> None
     await alpha.publish("before.example", to=["bravo"])
     await eventually(lambda: bravo.knows("before.example"), "bravo reads it")
     assert bravo.driver is not None and bravo.server is not None and alpha.driver is not None
-    seen = bravo.server.requests_seen
     await bravo.write(remove_partner, bravo.node, "alpha")
     await bravo.driver.reload_roster()
     bravo.server.drop(alpha.node.identity.partner_id)
+    seen = bravo.server.requests_seen
     await alpha.publish("after.example", to=["bravo"])
     peer = bravo.node.identity.partner_id
     await eventually(lambda: alpha.driver.peer_states()[peer].state == "waiting", "alpha cannot reach bravo")

@@ -44,7 +44,13 @@ class Dialogue:
     def tell(self, event: events.Event, *, after: float = 0.0) -> list[actions.Action]:
         self.now += after
         self.waiting += self.engine.handle(event, self.now)
+        self.work()
         return self.waiting
+
+    def work(self) -> None:
+        """Does what takes long to its end."""
+        while self.engine.has_work:
+            self.waiting += self.engine.handle(events.Step(), self.now)
 
     def sleep(self, seconds: float) -> None:
         """Wakes the engine whenever it wants to be woken."""
@@ -52,6 +58,7 @@ class Dialogue:
         while (at := self.engine.next_wakeup()) is not None and at <= end:
             self.now = max(self.now, at)
             self.waiting += self.engine.handle(events.Tick(), self.now)
+            self.work()
         self.now = end
 
     def expect(self, kind: type[Any]) -> Any:

@@ -21,8 +21,10 @@ FORMS: dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]] = {
     "AnnounceAnswer": (messages.decode_announce_answer, messages.encode_announce_answer),
     "GetBodies": (messages.decode_get_bodies, messages.encode_get_bodies),
     "PutAnswer": (messages.decode_put_answer, messages.encode_put_answer),
-    "IdsRequest": (messages.decode_ids_request, messages.encode_ids_request),
-    "IdsPage": (messages.decode_ids_page, messages.encode_ids_page),
+    "Feed": (messages.decode_feed, messages.encode_feed),
+    "FeedAnswer": (messages.decode_feed_answer, messages.encode_feed_answer),
+    "Sync": (messages.decode_sync, messages.encode_sync),
+    "SyncAnswer": (messages.decode_sync_answer, messages.encode_sync_answer),
 }
 
 
@@ -43,7 +45,8 @@ def test_the_numbers_of_the_page_are_the_limits(repository: Path) -> None:
     for expected in (
         f"at most {limits.ANNOUNCE_ITEMS_MAX} of [id",
         f"ids: at most {limits.GET_IDS_MAX}",
-        f"limit (1 to {limits.IDS_PAGE_MAX:,})",
+        f"parts: 1 to {limits.SYNC_PARTS_MAX}",
+        f"wait (0 to {limits.FEED_WAIT_SECONDS_MAX} s)",
         f"at most {limits.SHARDS_PER_LINK_MAX} of [circle",
         f"more than {limits.REQUEST_BYTES_MAX // limits.KIB} KiB",
         f"{limits.WANT_ENTRIES_MAX:,} entries, {limits.WANT_ENTRIES_PER_PEER_MAX:,} of one announcer",
@@ -70,5 +73,5 @@ def test_the_root_is_the_one_the_page_describes() -> None:
         index.add(shard, key_of(1_700_000_000, EnvelopeId(envelope_id)))
     total = sum(int.from_bytes(one, "little") for one in ids) % (1 << 256)
     expected = hashlib.sha256(total.to_bytes(32, "little") + bytes([0x81, 0x48])).digest()[:16]
-    (root,) = index.roots([shard.circle])
+    (root,) = index.roots([shard.circle], 1_700_000_000)
     assert (root.count, root.root) == (200, expected)

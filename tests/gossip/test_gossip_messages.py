@@ -16,23 +16,29 @@ from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
     AnnounceItem,
+    Feed,
+    FeedAnswer,
     GetBodies,
     Hello,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
     PutVerdict,
     Shard,
     ShardRoot,
+    Sync,
+    SyncAnswer,
+    SyncPart,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     ENVELOPE_BYTES_MAX,
+    FEED_WAIT_SECONDS_MAX,
     GET_IDS_MAX,
-    IDS_PAGE_MAX,
+    OUTBOX_READ_MAX,
     REQUEST_BYTES_MAX,
     SHARDS_PER_LINK_MAX,
+    SYNC_BYTES_MAX,
+    SYNC_PARTS_MAX,
 )
 
 numbers = st.integers(0, messages.INTEGER_MAX)
@@ -48,9 +54,12 @@ roots = st.lists(
 items = st.builds(AnnounceItem, ids, numbers, st.integers(1, 6), circles, st.integers(0, ENVELOPE_BYTES_MAX))
 distinct_items = st.lists(items, max_size=5, unique_by=lambda one: one.envelope_id).map(tuple)
 distinct_ids = st.lists(ids, max_size=8, unique=True).map(tuple)
-keys = st.lists(st.binary(min_size=40, max_size=40), min_size=1, max_size=8, unique=True).map(
-    lambda some: tuple(sorted(some))
-)
+parts = st.lists(
+    st.builds(SyncPart, shards, st.binary(min_size=1, max_size=50)),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda one: one.shard,
+).map(lambda some: tuple(sorted(some, key=lambda one: one.shard)))
 reasons = st.from_regex(r"[a-z0-9-]{0,64}", fullmatch=True)
 
 KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Callable[[bytes], Any]]] = {
@@ -81,17 +90,33 @@ KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Callable[
         messages.encode_put_answer,
         messages.decode_put_answer,
     ),
-    "ids-request": (
-        st.builds(
-            IdsRequest,
-            shards,
-            st.one_of(st.just(b""), st.binary(min_size=40, max_size=40)),
-            st.integers(1, IDS_PAGE_MAX),
-        ),
-        messages.encode_ids_request,
-        messages.decode_ids_request,
+    "feed": (
+        st.builds(Feed, epochs, numbers, st.integers(0, FEED_WAIT_SECONDS_MAX), distinct_ids),
+        messages.encode_feed,
+        messages.decode_feed,
     ),
-    "ids-page": (st.builds(IdsPage, keys, st.booleans()), messages.encode_ids_page, messages.decode_ids_page),
+    "feed-answer": (
+        st.builds(
+            lambda epoch, low, more, some, direct: FeedAnswer(epoch, low, low + more, some, direct),
+            epochs,
+            st.integers(0, 1 << 40),
+            st.integers(0, 1 << 40),
+            distinct_items,
+            distinct_ids,
+        ),
+        messages.encode_feed_answer,
+        messages.decode_feed_answer,
+    ),
+    "sync": (
+        st.builds(Sync, numbers, st.one_of(st.just(b""), st.binary(min_size=32, max_size=32)), parts),
+        messages.encode_sync,
+        messages.decode_sync,
+    ),
+    "sync-answer": (
+        st.builds(SyncAnswer, parts),
+        messages.encode_sync_answer,
+        messages.decode_sync_answer,
+    ),
 }
 
 
@@ -166,6 +191,11 @@ def test_an_answer_in_any_other_form_is_refused(raw: bytes, reason: str) -> None
     assert caught.value.reason == reason
 
 
+def some_parts(count: int) -> tuple[SyncPart, ...]:
+    shards = [Shard(CircleId(n.to_bytes(16, "big")), 1) for n in range(count)]
+    return tuple(SyncPart(shard, b"m") for shard in shards)
+
+
 def some_items(count: int) -> tuple[AnnounceItem, ...]:
     return tuple(
         AnnounceItem(
@@ -208,20 +238,25 @@ AT_THE_LIMIT: dict[str, tuple[int, Callable[[int], bytes], Callable[[bytes], Any
         lambda n: messages.encode_get_bodies(GetBodies(some_ids(n))),
         messages.decode_get_bodies,
     ),
-    "page": (
-        IDS_PAGE_MAX,
-        lambda n: messages.encode_ids_page(IdsPage(tuple(k.to_bytes(40, "big") for k in range(n)), True)),
-        messages.decode_ids_page,
+    "direct": (
+        OUTBOX_READ_MAX,
+        lambda n: messages.encode_feed_answer(FeedAnswer(EPOCH, 0, 0, (), some_ids(n))),
+        messages.decode_feed_answer,
+    ),
+    "wait": (
+        FEED_WAIT_SECONDS_MAX,
+        lambda n: messages.encode_feed(Feed(EPOCH, 0, n)),
+        messages.decode_feed,
+    ),
+    "parts": (
+        SYNC_PARTS_MAX,
+        lambda n: messages.encode_sync(Sync(0, b"", some_parts(n))),
+        messages.decode_sync,
     ),
     "hello": (
         SHARDS_PER_LINK_MAX,
         lambda n: messages.encode_hello(Hello(EPOCH, 0, 0, 0, some_roots(n))),
         messages.decode_hello,
-    ),
-    "limit": (
-        IDS_PAGE_MAX,
-        lambda n: messages.encode_ids_request(IdsRequest(Shard(CircleId(bytes(16)), 1), b"", n)),
-        messages.decode_ids_request,
     ),
     "size": (
         ENVELOPE_BYTES_MAX,
@@ -255,17 +290,38 @@ def test_a_hello_of_another_version_is_told_apart() -> None:
     assert caught.value.reason == "unknown-version"
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        IdsPage((bytes(40), bytes(40)), has_more=False),
-        IdsPage((b"\x01" * 40, bytes(40)), has_more=False),
-        IdsPage((), has_more=True),
-    ],
-)
-def test_a_page_that_repeats_runs_backwards_or_never_ends_is_refused(page: IdsPage) -> None:
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_sync_without_parts_or_with_parts_out_of_order_is_refused(count: int) -> None:
+    parts = some_parts(count)[::-1]
+    for raw, decode in (
+        (messages.encode_sync(Sync(0, b"", parts)), messages.decode_sync),
+        (messages.encode_sync_answer(SyncAnswer(parts)), messages.decode_sync_answer),
+    ):
+        with pytest.raises(PeerError) as caught:
+            decode(raw)
+        assert caught.value.reason == "malformed"
+
+
+@pytest.mark.parametrize("nonce", [b"n", b"n" * 31, b"n" * 33])
+def test_a_nonce_of_another_length_is_refused(nonce: bytes) -> None:
     with pytest.raises(PeerError):
-        messages.decode_ids_page(messages.encode_ids_page(page))
+        messages.decode_sync(messages.encode_sync(Sync(0, nonce, some_parts(1))))
+
+
+def test_a_sync_has_a_limit_of_its_own_at_it_and_above() -> None:
+    """Every other message is refused above 64 KiB."""
+    shard = some_parts(1)[0].shard
+    room = (
+        SYNC_BYTES_MAX
+        - len(messages.encode_sync_answer(SyncAnswer((SyncPart(shard, b"m" * 70_000),))))
+        + 70_000
+    )
+    messages.decode_sync_answer(messages.encode_sync_answer(SyncAnswer((SyncPart(shard, b"m" * room),))))
+    with pytest.raises(PeerError) as caught:
+        messages.decode_sync_answer(
+            messages.encode_sync_answer(SyncAnswer((SyncPart(shard, b"m" * (room + 1)),)))
+        )
+    assert caught.value.reason == "oversized"
 
 
 def test_shards_out_of_order_and_announcements_that_run_backwards_are_refused() -> None:

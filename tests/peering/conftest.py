@@ -23,12 +23,15 @@ from p2pshare.errors import NotFoundError
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
+    Feed,
+    FeedAnswer,
     Hello,
     HelloAnswer,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
     PutVerdict,
+    Sync,
+    SyncAnswer,
+    SyncPart,
 )
 from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
 from p2pshare.peering.client import PeerAddress, PeerClient
@@ -81,13 +84,15 @@ class MemoryExchange:
         for envelope_id in ids:
             yield envelope_id, None if envelope_id in self.hidden else self.held.get(envelope_id)
 
-    async def ids_page(self, peer: PartnerId, message: IdsRequest) -> IdsPage:
-        await self._called("ids", peer)
-        if message.shard.ttl_class == 6:
+    async def feed(self, peer: PartnerId, message: Feed) -> FeedAnswer:
+        await self._called("feed", peer)
+        return FeedAnswer(message.epoch, message.since, message.since, ())
+
+    async def sync(self, peer: PartnerId, message: Sync) -> SyncAnswer:
+        await self._called("sync", peer)
+        if message.parts[0].shard.ttl_class == 6:
             raise NotFoundError("no such circle on this link")
-        keys = sorted(bytes(8) + one for one in self.held)
-        later = [key for key in keys if key > message.after]
-        return IdsPage(tuple(later[: message.limit]), len(later) > message.limit)
+        return SyncAnswer(tuple(SyncPart(one.shard, one.message[::-1]) for one in message.parts))
 
     async def card(self, peer: PartnerId) -> bytes:
         await self._called("card", peer)

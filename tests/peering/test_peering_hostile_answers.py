@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.errors import PeerError
-from p2pshare.gossip.messages import IdsPage, IdsRequest, Shard, body_head, encode_hello, encode_ids_page
+from p2pshare.gossip.messages import Shard, Sync, SyncPart, body_head, encode_hello
 from p2pshare.identifiers import CircleId, EnvelopeId
-from p2pshare.limits import ENVELOPE_BYTES_MAX, KIB, MIB
+from p2pshare.limits import ENVELOPE_BYTES_MAX, KIB, MIB, SYNC_BYTES_MAX
 from p2pshare.peering.client import Gone
 from p2pshare.peering.faults import PeerBusy, PeerRefused, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
@@ -331,16 +331,11 @@ async def test_leaving_an_answer_half_read_frees_the_connection(liar, id_of, hel
             await stream.aclose()
 
 
-async def test_a_page_of_ids_that_goes_back_or_is_too_long_is_refused(liar):
-    """Otherwise it would be asked for again for ever."""
-    keys = tuple(bytes([n]) * 40 for n in range(1, 5))
-    client, _ = await liar(once(answer(encode_ids_page(IdsPage(keys, True))), keep=True))
-    shard = Shard(CircleId(bytes(16)), 1)
-    assert (await client.ids_page(IdsRequest(shard, b"", 4))).keys == keys
-    for after, limit in ((keys[0], 4), (keys[3], 4), (b"", 3)):
-        with pytest.raises(PeerError) as error:
-            await client.ids_page(IdsRequest(shard, after, limit))
-        assert error.value.reason == "malformed"
+async def test_a_sync_answer_above_its_limit_is_cut_off(liar):
+    client, _ = await liar(once(answer(bytes(SYNC_BYTES_MAX + 1)), keep=True))
+    with pytest.raises(PeerError) as error:
+        await client.sync(Sync(1, b"", (SyncPart(Shard(CircleId(bytes(16)), 1), b"m"),)))
+    assert error.value.reason == "oversized"
 
 
 # --- anything ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from p2pshare.gossip.messages import PutVerdict, encode_hello
-from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX, KIB, MIB, REQUEST_BYTES_MAX
+from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX, KIB, MIB, REQUEST_BYTES_MAX, SYNC_BYTES_MAX
 from p2pshare.peering.faults import PeerBusy, PeerUnreachable, decode_reason
 from p2pshare.peering.interface import DialLimits, DoorLimits
 
@@ -33,7 +33,8 @@ def envelope_path(id_of) -> str:
         ("/v1/hello", "POST", REQUEST_BYTES_MAX),
         ("/v1/announce", "POST", REQUEST_BYTES_MAX),
         ("/v1/get", "POST", REQUEST_BYTES_MAX),
-        ("/v1/ids", "POST", REQUEST_BYTES_MAX),
+        ("/v1/feed", "POST", REQUEST_BYTES_MAX),
+        ("/v1/sync", "POST", SYNC_BYTES_MAX),
         ("/v1/envelopes/" + "0" * 64, "PUT", ENVELOPE_REQUEST_BYTES_MAX),
         ("/v1/card", "GET", 0),
     ],

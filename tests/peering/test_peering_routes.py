@@ -8,9 +8,11 @@ from p2pshare.errors import DiskFull, NotFoundError, PeerError, RefusedError
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
-    IdsRequest,
+    Feed,
     PutVerdict,
     Shard,
+    Sync,
+    SyncPart,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import ENVELOPE_BYTES_MAX, MIB
@@ -38,10 +40,11 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.HELD
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.ALREADY_HELD
     assert await collect(client.get([id_of(wire)])) == [(id_of(wire), wire)]
-    assert (await client.ids_page(IdsRequest(SHARD, b"", 10))).keys == (bytes(8) + id_of(wire),)
+    assert (await client.feed(Feed(Epoch(bytes(16)), 5, 0))).to_lsn == 5
+    assert (await client.sync(Sync(1, b"", (SyncPart(SHARD, b"ab"),)))).parts == (SyncPart(SHARD, b"ba"),)
     assert await client.card() == b"card" * 100_000
     assert {peer for _, peer in exchange.calls} == {alpha.partner_id}
-    assert server.requests_seen == 7
+    assert server.requests_seen == 8
     assert server.tally.connections_admitted == 1  # kept alive
 
 

@@ -109,7 +109,7 @@ def test_outbox_and_first_hop_wait_for_an_acknowledgement(store, make):
     store.acknowledge(direct.envelope_id, make.alpha)
     store.acknowledge(direct.envelope_id, make.alpha)
     assert store.outbox(make.alpha) == []
-    assert store.outbox_partners(direct.envelope_id) == {make.bravo}
+    assert store.direct_recipients(direct.envelope_id) == {make.alpha: True, make.bravo: False}
     store.acknowledge(relayed.envelope_id, make.charlie)
     assert store.first_hops() == []
     store.remove_partner(make.bravo)

@@ -36,11 +36,14 @@ from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
+    AnnounceItem,
+    Feed,
+    FeedAnswer,
     Hello,
     HelloAnswer,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
+    Sync,
+    SyncAnswer,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -80,7 +83,8 @@ class Driver:
         self._node = node
         self._writer = writer
         self._exchange = Exchange(node)
-        self._random = random.Random(seed)  # noqa: S311 jitter and the choice of peers, no secret
+        # Nobody must foresee the keys of audits.
+        self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
         self._now = Clock()
         self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
@@ -93,7 +97,8 @@ class Driver:
         )
         self._engine: Engine | None = None
         self._tickets = itertools.count()
-        self._replies: dict[int, Hello | AnnounceAnswer | IdsPage | Exception] = {}
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._is_step_planned = False
         self._requests: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -115,7 +120,10 @@ class Driver:
             last_lsn=beginning.last_lsn,
             card_version=beginning.card_version,
             random=self._random,
-            settings=EngineSettings(reconcile_seconds=self._node.config.gossip.reconcile_seconds),
+            settings=EngineSettings(
+                reconcile_seconds=self._node.config.gossip.reconcile_seconds,
+                is_dialable=bool(self._node.identity.card.urls),
+            ),
         )
         self._intake_task = asyncio.create_task(self._intake.run())
         await self.reload_roster()
@@ -153,6 +161,11 @@ class Driver:
             for loaded in await self._read(self._exchange.keys, circles):
                 self._give(loaded)
             self._loaded_circles |= circles
+            for link in links:
+                if link.pair is not None and link.pair not in self._loaded_circles:
+                    for loaded in await self._read(self._exchange.pair_keys, link.peer):
+                        self._give(loaded)
+                    self._loaded_circles.add(link.pair)
             self.roster = roster
             self._give(events.LinksConfigured(links))
 
@@ -178,6 +191,24 @@ class Driver:
         for action in self._engine.handle(event, self._now()):
             self._perform(action)
         self._set_timer()
+        if self._engine.has_work and not self._is_step_planned:
+            self._is_step_planned = True
+            asyncio.get_running_loop().call_soon(self._step)
+
+    def _step(self) -> None:
+        """A few milliseconds of what takes long, whenever the loop has been round."""
+        self._is_step_planned = False
+        self._give(events.Step())
+
+    def _reply(self, ticket: int, message: Any, error: Exception | None = None) -> None:
+        """To who asked, unless it hung up meanwhile."""
+        waiting = self._replies.pop(ticket, None)
+        if waiting is None or waiting.done():
+            return
+        if error is None:
+            waiting.set_result(message)
+        else:
+            waiting.set_exception(error)
 
     def _set_timer(self) -> None:
         assert self._engine is not None
@@ -192,11 +223,13 @@ class Driver:
     def _perform(self, action: Action) -> None:
         match action:
             case actions.Reply():
-                self._replies[action.ticket] = action.message
+                self._reply(action.ticket, action.message)
             case actions.ReplyBusy():
-                self._replies[action.ticket] = PeerBusy(action.retry_after_seconds)
+                self._reply(action.ticket, None, PeerBusy(action.retry_after_seconds))
+            case actions.ReplyRefused() if action.reason:
+                self._reply(action.ticket, None, PeerError("a question was refused", reason=action.reason))
             case actions.ReplyRefused():
-                self._replies[action.ticket] = NotFoundError("no link to this partner")
+                self._reply(action.ticket, None, NotFoundError("no link to this partner"))
             case actions.ReadOutbox():
                 self._spawn(self._read_outbox(action))
             case actions.Acknowledge():
@@ -230,10 +263,10 @@ class Driver:
             log.error("the store could not note an exchange: %s", error.reason)
 
     async def _read_outbox(self, action: actions.ReadOutbox) -> None:
-        ids: tuple[EnvelopeId, ...] = ()
+        items: tuple[AnnounceItem, ...] = ()
         with contextlib.suppress(StoreError):
-            ids = await self._writer(self._exchange.outbox, action.peer, action.limit)
-        self._give(events.OutboxRead(action.peer, ids))
+            items = await self._writer(self._exchange.outbox, action.peer, action.limit)
+        self._give(events.OutboxRead(action.peer, items))
 
     # --- our requests ---
 
@@ -263,15 +296,19 @@ class Driver:
         self._note_trouble(action.peer, "")
         return events.Answered(number, message)
 
-    async def _ask(self, action: actions.Request) -> Hello | AnnounceAnswer | PutAnswer | IdsPage | None:
+    async def _ask(
+        self, action: actions.Request
+    ) -> Hello | AnnounceAnswer | FeedAnswer | PutAnswer | SyncAnswer | None:
         client = self._lines.client(action.peer)
         match action:
             case actions.SendHello():
                 return await client.hello(action.message)
             case actions.SendAnnounce():
                 return await client.announce(action.message)
-            case actions.SendIdsRequest():
-                return await client.ids_page(action.message)
+            case actions.SendFeed():
+                return await client.feed(action.message)
+            case actions.SendSync():
+                return await client.sync(action.message)
             case actions.SendPut():
                 wire = await self._read(self._exchange.wire, action.peer, action.envelope_id)
                 return None if wire is None else await client.put(action.envelope_id, wire)
@@ -321,10 +358,13 @@ class Driver:
         answer = await self._question(peer, lambda ticket: events.AnnounceHeard(peer, ticket, message))
         return cast(AnnounceAnswer, answer)
 
-    async def ids_page(self, peer: PartnerId, message: IdsRequest) -> IdsPage:
-        return cast(
-            IdsPage, await self._question(peer, lambda ticket: events.IdsAsked(peer, ticket, message))
-        )
+    async def feed(self, peer: PartnerId, message: Feed) -> FeedAnswer:
+        answer = await self._question(peer, lambda ticket: events.FeedAsked(peer, ticket, message))
+        return cast(FeedAnswer, answer)
+
+    async def sync(self, peer: PartnerId, message: Sync) -> SyncAnswer:
+        answer = await self._question(peer, lambda ticket: events.SyncAsked(peer, ticket, message))
+        return cast(SyncAnswer, answer)
 
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """Answers after COMMIT; DiskFull becomes 507 at the door."""
@@ -349,16 +389,17 @@ class Driver:
         return self._node.identity.card.raw
 
     async def _question(self, peer: PartnerId, event_of: Callable[[int], events.Event]) -> Any:
-        """The engine's reply to an inbound question; it comes within the same event."""
+        """The engine's reply to an inbound question."""
         if self._engine is None or self._is_stopping:
             raise PeerBusy(STOPPING_PAUSE_SECONDS)
         self._note_exchange(peer)
         ticket = next(self._tickets)
-        self._give(event_of(ticket))
-        reply = self._replies.pop(ticket)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        waiting = self._replies[ticket] = asyncio.get_running_loop().create_future()
+        try:
+            self._give(event_of(ticket))
+            return await waiting
+        finally:
+            self._replies.pop(ticket, None)
 
     # --- from time to time ---
 

@@ -1,14 +1,15 @@
 """What the engine asks of its driver. Values; the driver performs them in order, or at once where it may.
 
 A request gets exactly one end: `events.Answered`, `Declined`, `Failed` or `Busy` with its number, unless the
-engine abandoned it first. An inbound question gets exactly one reply with its ticket.
+engine abandoned it first. An inbound question gets exactly one reply with its ticket, in the same
+event or, for a sync or a feed, in a later one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2pshare.gossip.messages import Announce, AnnounceAnswer, Hello, IdsPage, IdsRequest
+from p2pshare.gossip.messages import Announce, AnnounceAnswer, Feed, FeedAnswer, Hello, Sync, SyncAnswer
 from p2pshare.identifiers import EnvelopeId, PartnerId
 
 
@@ -31,6 +32,15 @@ class SendAnnounce:
 
 
 @dataclass(frozen=True, slots=True)
+class SendFeed:
+    """Answer: `FeedAnswer`, after up to `message.wait_seconds`."""
+
+    request: int
+    peer: PartnerId
+    message: Feed
+
+
+@dataclass(frozen=True, slots=True)
 class SendGet:
     """Each body goes to intake at once, with `events.BodyArrived`; then `Answered` with None."""
 
@@ -49,12 +59,12 @@ class SendPut:
 
 
 @dataclass(frozen=True, slots=True)
-class SendIdsRequest:
-    """Answer: `IdsPage`."""
+class SendSync:
+    """Answer: `SyncAnswer`."""
 
     request: int
     peer: PartnerId
-    message: IdsRequest
+    message: Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ class FetchCard:
     peer: PartnerId
 
 
-Request = SendHello | SendAnnounce | SendGet | SendPut | SendIdsRequest | FetchCard
+Request = SendHello | SendAnnounce | SendFeed | SendGet | SendPut | SendSync | FetchCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class Reply:
     """The answer to an inbound question."""
 
     ticket: int
-    message: Hello | AnnounceAnswer | IdsPage
+    message: Hello | AnnounceAnswer | FeedAnswer | SyncAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +103,10 @@ class ReplyBusy:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRefused:
-    """There is no link to this peer."""
+    """There is no link to this peer (empty `reason`), or its question was wrong."""
 
     ticket: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from p2pshare.gossip.states import Cause
 from p2pshare.gossip.want import WantTable
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import (
+    AUDIT_SECONDS,
     FAULT_REASONS_PER_LINK_MAX,
     FUTURE_REFUSE_SECONDS,
     RECONCILE_SECONDS_MAX,
@@ -29,6 +30,7 @@ class RandomSource(Protocol):
     """What is used of `random.Random`; seeded in tests and simulation."""
 
     def random(self) -> float: ...
+    def getrandbits(self, k: int, /) -> int: ...
     def shuffle(self, x: list[Any], /) -> None: ...
 
 
@@ -38,6 +40,9 @@ class EngineSettings:
 
     reconcile_seconds: float = 60.0
     reconcile_seconds_max: float = RECONCILE_SECONDS_MAX
+    audit_seconds: float = AUDIT_SECONDS
+    is_dialable: bool = True
+    """Whether peers can dial us; else we ask each of them for its feed."""
     want_entries_max: int = WANT_ENTRIES_MAX
     want_entries_per_peer_max: int = WANT_ENTRIES_PER_PEER_MAX
 
@@ -139,6 +144,8 @@ class Board:
         link.cursor = link.acked_lsn
         link.announce_at = link.hello_at = link.compare_at = link.resume_at = NEVER
         link.expected.clear()
+        link.direct_wanted.clear()
+        link.awaited.clear()
         link.is_outbox_read_under_way = False
         link.has_outbox = True
         for other in self.want.drop_peer(link.peer):
@@ -182,6 +189,12 @@ class Board:
             return False
         key = key_of(item.created, item.envelope_id)
         return self.is_current(item.ttl_class, key) and key not in self.index[shard_of(item)]
+
+    def is_needed(self, link: Link, envelope_id: EnvelopeId) -> bool:
+        """Whether an id that a comparison found at this peer, its key unknown, is one to ask it for. What came
+        meanwhile by another way is known to the feed."""
+        is_put_off = envelope_id in link.ghosts or envelope_id in self.aside
+        return not is_put_off and self.feed.item(envelope_id) is None
 
     def is_current(self, ttl_class: int, key: bytes) -> bool:
         """Neither expired nor from further ahead than anybody may take in."""

@@ -36,14 +36,17 @@ from __future__ import annotations
 
 from p2pshare.gossip import events
 from p2pshare.gossip.actions import Action, FetchCard, Reply, ReplyRefused, SendHello
+from p2pshare.gossip.answering import Answering
 from p2pshare.gossip.board import Board, EngineSettings, RandomSource, shard_of
 from p2pshare.gossip.events import Event, LinkConfig
+from p2pshare.gossip.feeding import Feeding
 from p2pshare.gossip.fetching import Fetching
 from p2pshare.gossip.link import NEVER, Kind, Link, Pending
-from p2pshare.gossip.messages import AnnounceAnswer, Hello, IdsPage, PutAnswer
+from p2pshare.gossip.messages import AnnounceAnswer, FeedAnswer, Hello, PutAnswer, SyncAnswer
 from p2pshare.gossip.reconciliation import Reconciliation
 from p2pshare.gossip.spreading import Spreading
 from p2pshare.gossip.states import Cause, State
+from p2pshare.gossip.work import Work
 from p2pshare.identifiers import Epoch, PartnerId
 from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
 
@@ -64,9 +67,12 @@ class Engine:
         settings: EngineSettings | None = None,
     ) -> None:
         self._board = Board(epoch, last_lsn, card_version, random, settings or EngineSettings())
-        self._reconciliation = Reconciliation(self._board)
+        self._work = Work()
+        self._reconciliation = Reconciliation(self._board, self._work)
+        self._answering = Answering(self._board, self._work)
         self._spreading = Spreading(self._board, self._reconciliation)
         self._fetching = Fetching(self._board)
+        self._feeding = Feeding(self._board, self._spreading, self._reconciliation)
         self._hour = 0
 
     def handle(self, event: Event, now: float) -> list[Action]:
@@ -80,6 +86,11 @@ class Engine:
             for link in touched:
                 self._pump(link)
         return board.take_actions()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether `events.Step` should be handed in as soon as nothing else waits."""
+        return len(self._work) > 0
 
     def next_wakeup(self) -> float | None:
         """When to hand in a `Tick` at the latest; None: not before something happens."""
@@ -105,6 +116,8 @@ class Engine:
             "aside": len(board.aside),
             "ghosts": max((len(link.ghosts) for link in links), default=0),
             "declined": max((len(link.declined) for link in links), default=0),
+            "sessions": len(self._reconciliation),
+            "work": len(self._work),
             "pushes": max((len(link.pushes) for link in links), default=0),
             "expected": max((len(link.expected) for link in links), default=0),
         }
@@ -120,10 +133,14 @@ class Engine:
         match event:
             case events.Tick():
                 pass
+            case events.Step():
+                self._step()
             case events.EnvelopeHeld():
                 self._board.aside.pop(event.item.envelope_id, None)
                 self._spreading.held(event)
             case events.BodyJudged():
+                if event.peer in self._board.links:
+                    self._feeding.judged(self._board.links[event.peer], event)
                 self._fetching.judged(event)
             case events.BodyUnjudged():
                 self._fetching.unjudged(event.peer, event.envelope_id)
@@ -138,7 +155,8 @@ class Engine:
                 | events.Heard()
                 | events.HelloHeard()
                 | events.AnnounceHeard()
-                | events.IdsAsked()
+                | events.FeedAsked()
+                | events.SyncAsked()
                 | events.PutHeard()
             ):
                 self._peer_spoke(event)
@@ -153,12 +171,15 @@ class Engine:
         | events.Heard
         | events.HelloHeard
         | events.AnnounceHeard
-        | events.IdsAsked
+        | events.FeedAsked
+        | events.SyncAsked
         | events.PutHeard,
     ) -> None:
         link = self._board.links.get(event.peer)
         if link is None:
-            if isinstance(event, events.HelloHeard | events.AnnounceHeard | events.IdsAsked):
+            if isinstance(
+                event, events.HelloHeard | events.AnnounceHeard | events.FeedAsked | events.SyncAsked
+            ):
                 self._board.act(ReplyRefused(event.ticket))
             return
         self._board.touch(link)
@@ -173,8 +194,11 @@ class Engine:
                 self._hello_heard(link, event)
             case events.AnnounceHeard():
                 self._spreading.announce_heard(link, event)
-            case events.IdsAsked():
-                self._reconciliation.ids_asked(link, event)
+            case events.FeedAsked():
+                self._feeding.asked(link, event)
+            case events.SyncAsked():
+                self._reconciliation.asked(link)
+                self._answering.asked(link, event)
             case events.PutHeard():
                 self._fetching.put_heard(link, event.envelope_id)
 
@@ -197,6 +221,7 @@ class Engine:
         match event:
             case events.Answered():
                 link.failures = 0
+                link.answered_at = self._board.now
                 self._answered(link, pending, event)
             case events.Declined():
                 self._declined(link, pending, event.reason)
@@ -214,8 +239,10 @@ class Engine:
                 self._spreading.announced(link, pending, answer)
             case Kind.PUT, PutAnswer() as answer:
                 self._spreading.pushed(link, next(iter(pending.ids)), answer)
-            case Kind.COMPARE, IdsPage() as page:
-                self._reconciliation.answered(link, page)
+            case Kind.FEED, FeedAnswer() as answer:
+                self._feeding.answered(link, pending, answer)
+            case Kind.COMPARE, SyncAnswer() as answer:
+                self._reconciliation.answered(link, answer)
             case Kind.GET, None:
                 self._fetching.ended(link, pending, is_answered=True)
             case _:  # a push that could not leave, a card that was fetched
@@ -227,10 +254,12 @@ class Engine:
         match pending.kind:
             case Kind.HELLO:
                 self._board.fall(link, is_failure=True)
+            case Kind.FEED:
+                link.feed_at = self._board.now + HELLO_INTERVAL_SECONDS
             case Kind.GET:
                 self._fetching.ended(link, pending, is_answered=False)
             case Kind.COMPARE:
-                self._reconciliation.finish(link)
+                self._reconciliation.finish(link, is_whole=False)
             case _:
                 pass
 
@@ -249,7 +278,11 @@ class Engine:
             case Kind.HELLO:
                 link.hello_at = self._board.now
             case Kind.ANNOUNCE if pending.to_lsn is None:  # a repair: the next comparison offers it again
-                self._reconciliation.finish(link)
+                self._reconciliation.finish(link, is_whole=False)
+            case Kind.COMPARE:
+                self._reconciliation.put_off(link)
+            case Kind.FEED:
+                pass
             case _:
                 self._spreading.put_back(link, pending)
 
@@ -262,7 +295,7 @@ class Engine:
             board.feed.last_lsn,
             int(board.now),
             board.card_version,
-            board.index.roots(link.config.circles),
+            board.index.roots(link.config.compared, int(board.now)),
         )
 
     def _greet(self, link: Link) -> None:
@@ -280,8 +313,7 @@ class Engine:
         if is_new:
             self._reconciliation.link_up(link)
             self._spreading.link_up(link)
-        link.has_outbox = True  # what was deferred, declined or could not be read is offered again
-        self._reconciliation.hello_answered(link, hello.shards)
+        self._reconciliation.hello_answered(link, hello)
         if hello.card_version > max(link.config.card_version, link.card_asked):
             link.card_asked = (
                 hello.card_version
@@ -293,7 +325,10 @@ class Engine:
         if not link.config.is_dialable:
             link.move(Cause.GREETED)
         self._note_epoch(link, event.message)
+        self._reconciliation.hello_heard(link, event.message)
         self._board.act(Reply(event.ticket, self._own_hello(link)))
+        if self._board.now < link.answered_at + SILENCE_SECONDS:
+            link.hello_at = self._board.now + HELLO_INTERVAL_SECONDS * (1 + self._board.random.random())
 
     def _note_epoch(self, link: Link, hello: Hello) -> None:
         """Another epoch is another life of its store: what we know of its arrivals is void."""
@@ -311,33 +346,52 @@ class Engine:
         wanted = {config.peer: config for config in configs}
         for peer in [peer for peer in board.links if peer not in wanted]:
             board.clear(board.links[peer])
+            self._forget(peer)
             del board.links[peer]
         links: dict[PartnerId, Link] = {}
         for peer, config in sorted(wanted.items()):
             link = board.links.get(peer)
             if link is None:
                 link = Link(config, cursor=board.feed.last_lsn, acked_lsn=board.feed.last_lsn)
-            elif (link.config.circles, link.config.is_dialable) != (config.circles, config.is_dialable):
+            elif (link.config.compared, link.config.is_dialable) != (config.compared, config.is_dialable):
                 self._begin_anew(link)
             link.config = config
             link.retry_at = min(link.retry_at, board.now)
             link.ghosts.clear()
             link.declined.clear()
+            link.settled.clear()
             links[peer] = link
             board.touch(link)
         board.links = links
 
     def _begin_anew(self, link: Link) -> None:
         """The link carries something else now: whatever was under way may not be allowed any more."""
+        self._forget(link.peer)
         if link.state is State.WAITING:
             self._board.clear(link)
         else:
             self._board.fall(link, is_failure=False)
         link.retry_at = self._board.now
 
+    def _forget(self, peer: PartnerId) -> None:
+        """Nothing of what is being computed for or with this peer may be told to it any more."""
+        self._work.drop(peer)
+        self._reconciliation.drop(peer)
+        self._answering.drop(peer)
+        self._feeding.drop(self._board.links[peer])
+
+    def _step(self) -> None:
+        """A few milliseconds of what takes long."""
+        peer = self._work.step()
+        if peer is not None and peer in self._board.links:
+            self._answering.count_step(peer)
+            self._board.touch(self._board.links[peer])
+
     def _pump(self, link: Link) -> None:
         """Does what is due for one link, and sets its timer for what will be."""
         now = self._board.now
+        if link.state is State.WAITING:
+            self._reconciliation.drop(link.peer)
         if link.state is State.RESTING and link.resume_at <= now:
             link.move(Cause.RESTED)
             self._spreading.catch_up(link)
@@ -353,6 +407,8 @@ class Engine:
             self._spreading.pump(link)
             self._reconciliation.pump(link)
             self._fetching.pump(link)
+            self._feeding.ask(link)
+        self._feeding.pump(link)
         self._board.set_timer(link, self._due(link))
 
     def _due(self, link: Link) -> float:
@@ -365,14 +421,14 @@ class Engine:
             case State.RESTING:
                 return min(link.resume_at, expected)
             case State.CONNECTED if link.config.is_dialable:
-                instants = [self._fetching.due(link)]
+                instants = [self._fetching.due(link), self._feeding.due(link)]
                 if not link.has_pending(Kind.HELLO):
                     instants += [link.hello_at, self._reconciliation.due(link)]
                 if not link.has_pending(Kind.ANNOUNCE):
                     instants.append(link.announce_at)
                 return min(at for at in [*instants, NEVER] if at > now)
             case State.CONNECTED:
-                return min(link.hello_at, expected)
+                return min(link.hello_at, expected, self._feeding.due(link))
             case State.GREETING:
                 return expected
 

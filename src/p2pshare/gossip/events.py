@@ -12,24 +12,35 @@ from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
     AnnounceItem,
+    Feed,
+    FeedAnswer,
     Hello,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
     PutVerdict,
     Shard,
+    Sync,
+    SyncAnswer,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
 
 @dataclass(frozen=True, slots=True)
 class LinkConfig:
-    """A partner we are linked with, as policy decided: the circles its link carries, whether we can dial it."""
+    """A partner we are linked with, as policy decided: the circles its link carries, whether we can dial it.
+
+    `pair` names the shards of the direct envelopes between the two of us; nothing else is in them.
+    """
 
     peer: PartnerId
     circles: frozenset[CircleId]
     is_dialable: bool = True
     card_version: int = 0
+    pair: CircleId | None = None
+
+    @property
+    def compared(self) -> frozenset[CircleId]:
+        """Whose shards are compared on the link."""
+        return self.circles if self.pair is None else self.circles | {self.pair}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,7 @@ class FirstHopsLoaded:
 class EnvelopeHeld:
     """An envelope was committed; told in order of `lsn`. `bearer` is who handed it over, None where not known.
 
-    `direct_to` are the peers we must hand it to ourselves; None for a relayed envelope, () for another's.
+    `direct_to` are the peers we hand it to ourselves; None for a relayed envelope, () for another's direct one.
     """
 
     lsn: int
@@ -95,7 +106,7 @@ class OutboxRead:
     """The answer to `actions.ReadOutbox`."""
 
     peer: PartnerId
-    ids: tuple[EnvelopeId, ...]
+    items: tuple[AnnounceItem, ...]
 
 
 # --- a peer asks -----------------------------------------------------------------------------------
@@ -127,12 +138,21 @@ class AnnounceHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class IdsAsked:
-    """Reply with its ticket."""
+class FeedAsked:
+    """Reply with its ticket, at the latest after `message.wait_seconds`."""
 
     peer: PartnerId
     ticket: int
-    message: IdsRequest
+    message: Feed
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAsked:
+    """Reply with its ticket, after a number of `Step`s."""
+
+    peer: PartnerId
+    ticket: int
+    message: Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +187,7 @@ class Answered:
     """The answer came whole."""
 
     request: int
-    message: Hello | AnnounceAnswer | PutAnswer | IdsPage | None = None
+    message: Hello | AnnounceAnswer | FeedAnswer | PutAnswer | SyncAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +215,11 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """The driver has a few milliseconds for what takes long; hand it in as long as `Engine.has_work`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Nothing happened but time."""
 
@@ -210,7 +235,8 @@ Event = (
     | Heard
     | HelloHeard
     | AnnounceHeard
-    | IdsAsked
+    | FeedAsked
+    | SyncAsked
     | PutHeard
     | BodyArrived
     | BodyGone
@@ -218,5 +244,6 @@ Event = (
     | Declined
     | Failed
     | Busy
+    | Step
     | Tick
 )

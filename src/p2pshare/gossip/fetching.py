@@ -173,6 +173,8 @@ class Fetching:
         want = self._board.want.get(envelope_id)
         if link is None or want is None or want.stage is not Stage.JUDGED or link.peer not in want.announcers:
             return
+        if not want.item.created and self._board.feed.item(envelope_id) is not None:
+            return  # a comparison found it there, and it came here by another way meanwhile
         if key_of(want.item.created, envelope_id) not in self._board.index[shard_of(want.item)]:
             self._ghost(link, envelope_id)
 

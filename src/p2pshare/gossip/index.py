@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from p2pshare.gossip.key_index import SortedKeys, expiry_cut, key_of
+from p2pshare.gossip.key_index import HOUR_SECONDS, SortedKeys, expiry_cut, key_of
 from p2pshare.gossip.messages import Shard, ShardRoot
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, TTL_SECONDS_BY_CLASS
 
-__all__ = ["FIRST", "Index", "Key", "created_of", "id_of", "key_of"]
+__all__ = ["HOUR_SECONDS", "Index", "Key", "created_of", "cut_of", "id_of", "key_of"]
 
 Key = bytes
-FIRST: Key = b""
-"""Below every key."""
 
 
 def created_of(key: Key) -> int:
@@ -27,6 +25,11 @@ def created_of(key: Key) -> int:
 
 def id_of(key: Key) -> EnvelopeId:
     return EnvelopeId(key[8:])
+
+
+def cut_of(shard: Shard, clock: int) -> int:
+    """The `created` below which keys of the shard are not compared at `clock`."""
+    return expiry_cut(clock, TTL_SECONDS_BY_CLASS[shard.ttl_class])
 
 
 class Index:
@@ -49,24 +52,25 @@ class Index:
         return self._shards.setdefault(shard, SortedKeys()).add(key)
 
     def __getitem__(self, shard: Shard) -> SortedKeys:
-        return self._shards.get(shard) or SortedKeys()
+        return self._shards.setdefault(shard, SortedKeys())
 
     def __len__(self) -> int:
         return sum(map(len, self._shards.values()))
 
-    def roots(self, circles: Iterable[CircleId]) -> tuple[ShardRoot, ...]:
-        """Of the shards that are not empty, ascending, as a hello carries them."""
+    def roots(self, circles: Iterable[CircleId], clock: int) -> tuple[ShardRoot, ...]:
+        """Of the shards that are not empty at `clock` (unix seconds, cut at its hour), ascending, as a hello
+        carries them."""
         wanted = set(circles)
-        return tuple(
-            ShardRoot(shard, len(keys), keys.root())
-            for shard, keys in sorted(self._shards.items())
-            if shard.circle in wanted and len(keys)
+        roots = (
+            self._root(shard, keys, clock) for shard, keys in self._shards.items() if shard.circle in wanted
         )
+        return tuple(sorted((one for one in roots if one.count), key=lambda one: one.shard))
+
+    def _root(self, shard: Shard, keys: SortedKeys, clock: int) -> ShardRoot:
+        cut = cut_of(shard, clock)
+        return ShardRoot(shard, len(keys) - keys.rank(key_of(cut, b"")), keys.root(cut))
 
     def expire(self, now: float) -> int:
         """Drops what has been expired for an hour at the start of this hour; how many."""
         kept_until = int(now) - EXPIRED_KEY_KEEP_SECONDS
-        return sum(
-            keys.expire(expiry_cut(kept_until, TTL_SECONDS_BY_CLASS[shard.ttl_class]))
-            for shard, keys in sorted(self._shards.items())
-        )
+        return sum(keys.expire(cut_of(shard, kept_until)) for shard, keys in sorted(self._shards.items()))

@@ -152,19 +152,6 @@ class SortedKeys:
             yield self._chunks[where]
             where += 1
 
-    def between(self, above: bytes, up_to: bytes | None) -> Iterator[bytes]:
-        """Keys above `above` (empty: from the start), up to and with `up_to` (None: to the end), ascending."""
-        upper = self._count if up_to is None else self._rank_above(up_to)
-        for piece in self.pieces(self._rank_above(above), upper):
-            yield from _split(piece)
-
-    def page(self, above: bytes, limit: int) -> tuple[tuple[bytes, ...], bool]:
-        """At most `limit` keys above `above`, ascending, and whether more follow."""
-        lower = self._rank_above(above)
-        upper = min(self._count, lower + limit)
-        keys = tuple(key for piece in self.pieces(lower, upper) for key in _split(piece))
-        return keys, upper < self._count
-
     def fingerprint(self, lower: int, upper: int) -> bytes:
         """Of the keys with ranks lower .. upper - 1: sums of whole chunks, and single ids at both ends."""
         if lower == 0 and upper == self._count:
@@ -184,9 +171,6 @@ class SortedKeys:
         """The fingerprint of all keys created at `created_min` or later: equal roots, equal shards."""
         lower = self.rank(created_min.to_bytes(CREATED_BYTES, "big"))
         return self.fingerprint(lower, self._count)
-
-    def _rank_above(self, key: bytes) -> int:
-        return self.rank(key) + (key in self)
 
     def _sum_below(self, where: int, border: int) -> int:
         """The sum of the ids in the first `border` bytes of a chunk, reckoned from the nearer end."""

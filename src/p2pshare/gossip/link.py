@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from p2pshare.gossip.events import LinkConfig
+from p2pshare.gossip.messages import AnnounceItem, Shard
 from p2pshare.gossip.states import TRANSITIONS, Cause, State
 from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import (
@@ -30,6 +31,7 @@ class Kind(Enum):
     CARD = ("card", 1)
     ANNOUNCE = ("announce", 1)
     COMPARE = ("compare", 1)
+    FEED = ("feed", 1)
     PUT = ("put", 3)
     GET = ("get", 2)
 
@@ -51,6 +53,14 @@ class Pending:
     has_progress: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """A feed question of the peer that waits for news."""
+
+    ticket: int
+    until: float
+
+
 @dataclass(slots=True)
 class Link:
     """One peer. Instants are in seconds; NEVER where nothing is due."""
@@ -61,6 +71,7 @@ class Link:
     # reaching it
     retry_at: float = 0.0
     tried_at: float = -NEVER
+    answered_at: float = -NEVER
     failures: int = 0
     resume_at: float = NEVER
     hello_at: float = NEVER
@@ -81,12 +92,26 @@ class Link:
     has_outbox: bool = True
     is_outbox_read_under_way: bool = False
     declined: set[EnvelopeId] = field(default_factory=set)
+    awaited: dict[EnvelopeId, AnnounceItem] = field(default_factory=dict)
+    """Direct envelopes of ours for this peer that were not acknowledged, as far as they were looked at."""
+    asker: Asker | None = None
+    feed_at: float = 0.0
+    direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
+    direct_held: dict[EnvelopeId, None] = field(default_factory=dict)
+    """Direct envelopes that came by the feed, and which of them the peer was not told of yet."""
 
     # comparing with it
     compare_at: float = NEVER
+    compare_by: float = NEVER
+    audit_at: float = NEVER
+    audit_answered_at: float = -NEVER
     pause_seconds: float = 0.0
     ghosts: dict[EnvelopeId, None] = field(default_factory=dict)
     offered_sum: int = 0
+    settled: dict[Shard, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Pairs of roots between which only ghosts and what the peer refused are left."""
+    sync_steps: tuple[int, int] = (0, 0)
+    """A minute, and how many steps of work the peer has cost in it."""
 
     # a deadline that is in the engine's timer heap
     timer_at: float = NEVER

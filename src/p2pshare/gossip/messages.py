@@ -26,20 +26,23 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     ENVELOPE_BYTES_MAX,
+    FEED_WAIT_SECONDS_MAX,
     GET_IDS_MAX,
-    IDS_PAGE_MAX,
+    OUTBOX_READ_MAX,
     REASON_BYTES_MAX,
     REQUEST_BYTES_MAX,
     SHARDS_PER_LINK_MAX,
+    SYNC_BYTES_MAX,
+    SYNC_PARTS_MAX,
     TTL_SECONDS_BY_CLASS,
 )
 
 PROTOCOL_VERSION = 1
 INTEGER_MAX = (1 << 53) - 1  # what every language's numbers hold exactly
-KEY_BYTES = 40  # created (8, big endian) || envelope id (32)
 ROOT_BYTES = 16
+NONCE_BYTES = 32
 BODY_HEAD_BYTES = 36  # envelope id (32) || length (4, big endian); length 0 says "gone"
-MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body
+MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body and a sync
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,6 +112,33 @@ class AnnounceAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """A peer that nobody can dial asks for what arrived after `since`, in the life `epoch` of our store.
+
+    The answer may take `wait_seconds` when there is nothing to say. `held` are direct envelopes that it has now.
+    """
+
+    epoch: Epoch
+    since: int
+    wait_seconds: int
+    held: tuple[EnvelopeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAnswer:
+    """As an `Announce`, and `direct`: our envelopes for the asker alone, to be fetched like the others.
+
+    A `from_lsn` above what was asked for means that the stretch between is too old to be told: compare.
+    """
+
+    epoch: Epoch
+    from_lsn: int
+    to_lsn: int
+    items: tuple[AnnounceItem, ...]
+    direct: tuple[EnvelopeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class GetBodies:
     """Asks for bodies, smallest first; the answer is a stream of `body_head` and bytes for each id."""
 
@@ -133,20 +163,30 @@ class PutAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class IdsRequest:
-    """Asks for the keys of a shard above `after` (a key, or empty to begin), at most `limit` of them."""
+class SyncPart:
+    """A Negentropy message about one shard (docs/reconciliation.md)."""
 
     shard: Shard
-    after: bytes
-    limit: int
+    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class IdsPage:
-    """Keys in ascending order. Without `has_more` the shard ends here."""
+class Sync:
+    """Compare these shards, cut at the hour of `clock` (unix seconds, the later one of both sides' clocks).
 
-    keys: tuple[bytes, ...]
-    has_more: bool
+    `nonce` is empty, or the key of an audit (32 bytes). Parts ascend by shard.
+    """
+
+    clock: int
+    nonce: bytes
+    parts: tuple[SyncPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAnswer:
+    """An answer to each part, in the same order."""
+
+    parts: tuple[SyncPart, ...]
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -162,8 +202,21 @@ def encode_hello(message: Hello) -> bytes:
 
 
 def encode_announce(message: Announce) -> bytes:
-    items = [[one.envelope_id, one.created, one.ttl_class, one.circle, one.size] for one in message.items]
+    items = [_packed_item(one) for one in message.items]
     return _pack([message.epoch, message.from_lsn, message.to_lsn, items])
+
+
+def encode_feed(message: Feed) -> bytes:
+    return _pack([message.epoch, message.since, message.wait_seconds, list(message.held)])
+
+
+def encode_feed_answer(message: FeedAnswer) -> bytes:
+    items = [_packed_item(one) for one in message.items]
+    return _pack([message.epoch, message.from_lsn, message.to_lsn, items, list(message.direct)])
+
+
+def _packed_item(item: AnnounceItem) -> list[Any]:
+    return [item.envelope_id, item.created, item.ttl_class, item.circle, item.size]
 
 
 def encode_announce_answer(message: AnnounceAnswer) -> bytes:
@@ -178,12 +231,16 @@ def encode_put_answer(message: PutAnswer) -> bytes:
     return _pack([message.verdict.value, message.reason])
 
 
-def encode_ids_request(message: IdsRequest) -> bytes:
-    return _pack([message.shard.circle, message.shard.ttl_class, message.after, message.limit])
+def encode_sync(message: Sync) -> bytes:
+    return _pack([message.clock, message.nonce, _packed_parts(message.parts)])
 
 
-def encode_ids_page(message: IdsPage) -> bytes:
-    return _pack([list(message.keys), int(message.has_more)])
+def encode_sync_answer(message: SyncAnswer) -> bytes:
+    return _pack([_packed_parts(message.parts)])
+
+
+def _packed_parts(parts: tuple[SyncPart, ...]) -> list[list[Any]]:
+    return [[one.shard.circle, one.shard.ttl_class, one.message] for one in parts]
 
 
 def body_head(envelope_id: EnvelopeId, length: int) -> bytes:
@@ -203,19 +260,25 @@ def decode_hello(raw: bytes) -> Hello:
     roots = tuple(_shard_root(one) for one in _list(shards, SHARDS_PER_LINK_MAX))
     if any(left.shard >= right.shard for left, right in pairwise(roots)):
         raise _malformed("shards are not in ascending order")
-    return Hello(
-        Epoch(_blob(epoch, Epoch.length)), _integer(lsn), _integer(clock), _integer(card_version), roots
-    )
+    return Hello(_epoch(epoch), _integer(lsn), _integer(clock), _integer(card_version), roots)
 
 
 def decode_announce(raw: bytes) -> Announce:
     epoch, from_lsn, to_lsn, items = _exactly(_unpack(raw), 4)
-    first, last = _integer(from_lsn), _integer(to_lsn)
-    if first > last:
-        raise _malformed("an announcement runs backwards")
-    decoded = tuple(_announce_item(one) for one in _list(items, ANNOUNCE_ITEMS_MAX))
-    _require_distinct([one.envelope_id for one in decoded])
-    return Announce(Epoch(_blob(epoch, Epoch.length)), first, last, decoded)
+    return Announce(_epoch(epoch), *_stretch(from_lsn, to_lsn), _announce_items(items))
+
+
+def decode_feed(raw: bytes) -> Feed:
+    epoch, since, wait_seconds, held = _exactly(_unpack(raw), 4)
+    wait = _integer(wait_seconds, high=FEED_WAIT_SECONDS_MAX)
+    return Feed(_epoch(epoch), _integer(since), wait, _ids(held, ANNOUNCE_ITEMS_MAX))
+
+
+def decode_feed_answer(raw: bytes) -> FeedAnswer:
+    epoch, from_lsn, to_lsn, items, direct = _exactly(_unpack(raw), 5)
+    return FeedAnswer(
+        _epoch(epoch), *_stretch(from_lsn, to_lsn), _announce_items(items), _ids(direct, OUTBOX_READ_MAX)
+    )
 
 
 def decode_announce_answer(raw: bytes) -> AnnounceAnswer:
@@ -237,22 +300,30 @@ def decode_put_answer(raw: bytes) -> PutAnswer:
     return PutAnswer(PutVerdict(verdict), reason)
 
 
-def decode_ids_request(raw: bytes) -> IdsRequest:
-    circle, ttl_class, after, limit = _exactly(_unpack(raw), 4)
-    if type(after) is not bytes or len(after) not in (0, KEY_BYTES):
-        raise _malformed("a key has 40 bytes")
-    return IdsRequest(_shard(circle, ttl_class), after, _integer(limit, low=1, high=IDS_PAGE_MAX))
+def decode_sync(raw: bytes) -> Sync:
+    clock, nonce, parts = _exactly(_unpack(raw, SYNC_BYTES_MAX), 3)
+    if type(nonce) is not bytes or len(nonce) not in (0, NONCE_BYTES):
+        raise _malformed("a nonce has 32 bytes")
+    return Sync(_integer(clock), nonce, _sync_parts(parts))
 
 
-def decode_ids_page(raw: bytes) -> IdsPage:
-    keys, has_more = _exactly(_unpack(raw), 2)
-    blobs = tuple(_blob(one, KEY_BYTES) for one in _list(keys, IDS_PAGE_MAX))
-    if any(left >= right for left, right in pairwise(blobs)):
-        raise _malformed("keys are not in ascending order")
-    page = IdsPage(blobs, bool(_integer(has_more, high=1)))
-    if page.has_more and not page.keys:
-        raise _malformed("an empty page that promises more would never end")
-    return page
+def decode_sync_answer(raw: bytes) -> SyncAnswer:
+    (parts,) = _exactly(_unpack(raw, SYNC_BYTES_MAX), 1)
+    return SyncAnswer(_sync_parts(parts))
+
+
+def _sync_parts(value: Any) -> tuple[SyncPart, ...]:
+    parts = tuple(_sync_part(one) for one in _list(value, SYNC_PARTS_MAX))
+    if not parts or any(left.shard >= right.shard for left, right in pairwise(parts)):
+        raise _malformed("parts of a sync ascend by shard, and there is one at least")
+    return parts
+
+
+def _sync_part(value: Any) -> SyncPart:
+    circle, ttl_class, message = _exactly(value, 3)
+    if type(message) is not bytes or not message:
+        raise _malformed("a part of a sync has a message")
+    return SyncPart(_shard(circle, ttl_class), message)
 
 
 def decode_body_head(raw: bytes) -> tuple[EnvelopeId, int]:
@@ -270,12 +341,12 @@ def _malformed(message: str) -> PeerError:
     return PeerError(message, reason="malformed")
 
 
-def _unpack(raw: bytes) -> list[Any]:
+def _unpack(raw: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> list[Any]:
     """The array in `raw`, whose canonical form `raw` is."""
-    if len(raw) > MESSAGE_BYTES_MAX:
+    if len(raw) > bytes_max:
         raise PeerError("a message is too large", reason="oversized")
     try:
-        value = msgpack.unpackb(raw, max_map_len=0, max_ext_len=0, max_array_len=IDS_PAGE_MAX)
+        value = msgpack.unpackb(raw, max_map_len=0, max_ext_len=0, max_array_len=ANNOUNCE_ITEMS_MAX)
         again = _pack(value)
     except Exception:  # noqa: BLE001 the library raises eight classes; one boundary, and its text is not repeated
         raise _malformed("not a message") from None
@@ -319,6 +390,23 @@ def _ids(value: Any, most: int) -> tuple[EnvelopeId, ...]:
 def _require_distinct(ids: Sequence[EnvelopeId]) -> None:
     if len(set(ids)) != len(ids):
         raise _malformed("an id occurs twice")
+
+
+def _epoch(value: Any) -> Epoch:
+    return Epoch(_blob(value, Epoch.length))
+
+
+def _stretch(from_lsn: Any, to_lsn: Any) -> tuple[int, int]:
+    first, last = _integer(from_lsn), _integer(to_lsn)
+    if first > last:
+        raise _malformed("an announcement runs backwards")
+    return first, last
+
+
+def _announce_items(value: Any) -> tuple[AnnounceItem, ...]:
+    decoded = tuple(_announce_item(one) for one in _list(value, ANNOUNCE_ITEMS_MAX))
+    _require_distinct([one.envelope_id for one in decoded])
+    return decoded
 
 
 def _shard(circle: Any, ttl_class: Any) -> Shard:

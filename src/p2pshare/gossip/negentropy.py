@@ -31,7 +31,7 @@ rest once so many keys differ that narrowing down costs more than a list (`LIST_
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Set
 from typing import NamedTuple, Protocol, TypeVar
 
 from p2pshare.errors import PeerError
@@ -93,11 +93,17 @@ def finish(steps: Steps[Result]) -> Result:
 
 
 def respond(
-    index: KeySource, raw: bytes, *, created_min: int = 0, frame_bytes_max: int = SYNC_FRAME_BYTES_MAX
+    index: KeySource,
+    raw: bytes,
+    *,
+    created_min: int = 0,
+    frame_bytes_max: int = SYNC_FRAME_BYTES_MAX,
+    work_max: float = float("inf"),
 ) -> Steps[bytes]:
     """Answer one message of an initiator, comparing only keys created at `created_min` or later.
 
-    `frame_bytes_max` bounds the answer; what comes in may always have SYNC_FRAME_BYTES_MAX.
+    `frame_bytes_max` bounds the answer; what comes in may always have SYNC_FRAME_BYTES_MAX. After `work_max`
+    (fingerprints, or as much other work) the rest is covered by one range, as when the frame is full.
 
     A message of another version is answered by the one byte that names ours (section Message).
     Raises PeerError (`sync-oversized` and what `negentropy_wire` names).
@@ -116,6 +122,10 @@ def respond(
         if answer.is_full:
             break
         if answer.is_step_due():
+            work_max -= STEP_WORK
+            if work_max <= 0:
+                answer.leave_off()
+                break
             yield
     return bytes(answer.message.raw)
 
@@ -123,7 +133,7 @@ def respond(
 class Initiator:
     """One session: `begin` gives the first message, `receive` turns each answer into the next or None.
 
-    Afterwards `have` and `need` hold ids; sort them before use, the order of a set is not the same twice.
+    Afterwards `need` holds ids, `have` our keys by id; sort before use, the order of a set is not the same twice.
     With `is_cut` one of them holds `differences_max` and more remain: transfer these, then start again.
     """
 
@@ -137,7 +147,7 @@ class Initiator:
         differences_max: int = SYNC_DIFFERENCES_MAX,
         lists_own_ids: bool = False,
     ) -> None:
-        self.have: set[bytes] = set()
+        self.have: dict[bytes, bytes] = {}
         self.need: set[bytes] = set()
         self.rounds = 0
         self.is_cut = False
@@ -212,7 +222,7 @@ class _Found:
     """What one message told, beside what the session knew before it; merged only once it was read."""
 
     def __init__(self, session: Initiator, differences_max: int) -> None:
-        self.have: set[bytes] = set()
+        self.have: dict[bytes, bytes] = {}
         self.need: set[bytes] = set()
         self.is_cut = False
         self._session = session
@@ -231,9 +241,11 @@ class _Found:
         while True:
             lower, upper = answer.ranks(part.upper, cursor)
             stop = min(upper, lower + IDS_STEP)
-            own = set(split_ids(answer.index.ids(lower, stop)))
-            self._note(own - theirs, self.have, self._session.have)
-            theirs -= own
+            own = split_ids(answer.index.ids(lower, stop))
+            ranks = {one: rank for rank, one in enumerate(own, start=lower) if one not in theirs}
+            for one in self._new(ranks.keys(), self.have.keys(), self._session.have.keys()):
+                self.have[one] = answer.index.key_at(ranks[one])
+            theirs.difference_update(own)
             answer.work += (stop - lower) / IDS_PER_WORK
             if self.is_cut:
                 return
@@ -242,7 +254,7 @@ class _Found:
                 yield
             if not cursor:
                 break
-        self._note(theirs, self.need, self._session.need)
+        self.need |= self._new(theirs, self.need, self._session.need)
 
     def merge(self) -> None:
         """Give the session what was found."""
@@ -250,13 +262,14 @@ class _Found:
         self._session.need |= self.need
         self._session.is_cut = self.is_cut
 
-    def _note(self, ids: set[bytes], found: set[bytes], known: set[bytes]) -> None:
+    def _new(self, ids: Set[bytes], found: Set[bytes], known: Set[bytes]) -> Set[bytes]:
+        """Those of `ids` that are news, as many as there is room for."""
         new = ids - known
         room = self._differences_max - len(known) - len(found)
         if len(new) > room:
             self.is_cut = True
             new = set(sorted(new)[:room])  # sorted: two runs of one simulation must keep the same ones
-        found |= new
+        return new
 
 
 class _Differing(NamedTuple):
@@ -343,6 +356,12 @@ class _Answer:
         self._written = self.lower = bound
         if len(self.message.raw) > self._room_bytes and bound != END:
             self._cover_rest(upper)
+
+    def leave_off(self) -> None:
+        """No time for the rest: one range covers it, and begins where the last range looked at ended."""
+        if self.lower != END:
+            self._write_skip()
+            self._cover_rest(self.ranks(END)[0])
 
     def _write_skip(self) -> None:
         if self._written != self.lower:

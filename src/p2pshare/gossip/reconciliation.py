@@ -1,86 +1,187 @@
 """Reconciliation: two stores find their difference. What makes the system correct; all else makes it fast.
 
-This first cut compares plain id lists, page by page, of those shards whose roots differ. The one who asks
-does the work for both: what it lacks goes into its want table, what the other lacks it announces as a repair.
-The one who answers keeps nothing between two pages. Range-based reconciliation (Negentropy) takes this
-file's place with the same few methods.
+*When* is here: after each link up, another epoch, a hole in the peer's announcements, roots that go on
+differing, and periodically, with a pause that doubles while nothing is found. Roots travel in every hello,
+both ways, so a comparison begins only where they differ, and being in sync costs no request of its own. Once
+a day and link everything is compared by fingerprints that nobody could have planned for (`audit`).
 
-When: after each link up, another epoch, a hole in the peer's announcements, and periodically, with a pause
-that doubles while nothing is found. Equal roots end a comparison before it begins.
+*How* is one session a link, Negentropy in rounds (`negentropy`), all shards that differ side by side. The one
+who asks does the work for both: what it lacks goes into the want table, what the other lacks it announces
+as a repair. The one who answers keeps nothing (`answering`).
 
-A page is compared up to a bound: its last key, the shard's end, or the key with which our own repairs fill
-one announcement. So neither side ever holds more than a page and an announcement, whatever the other has;
-an endless list costs its teller what it costs us, and ends where the want table is full.
+After a session every difference is transferred, or a ghost of this link, or refused by the peer. Where only
+the latter two are left the pair of roots is remembered, and is as good as equal roots.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
-from p2pshare.gossip.actions import Acknowledge, Reply, SendAnnounce, SendIdsRequest
+from p2pshare.errors import PeerError
+from p2pshare.gossip.actions import Acknowledge, SendAnnounce, SendSync
+from p2pshare.gossip.audit import AuditView
 from p2pshare.gossip.board import Board
-from p2pshare.gossip.events import IdsAsked
-from p2pshare.gossip.index import FIRST, Key, created_of, id_of
+from p2pshare.gossip.index import created_of, cut_of, id_of, key_of
 from p2pshare.gossip.link import NEVER, Kind, Link
-from p2pshare.gossip.messages import Announce, AnnounceItem, IdsPage, IdsRequest, Shard, ShardRoot
+from p2pshare.gossip.messages import (
+    NONCE_BYTES,
+    Announce,
+    AnnounceItem,
+    Hello,
+    Shard,
+    ShardRoot,
+    Sync,
+    SyncAnswer,
+    SyncPart,
+)
+from p2pshare.gossip.negentropy import Initiator, KeySource, Steps
+from p2pshare.gossip.work import Work
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.limits import ANNOUNCE_ITEMS_MAX, IDS_PAGE_MAX, LINK_UP_JITTER_SECONDS_MAX
+from p2pshare.limits import (
+    ANNOUNCE_ITEMS_MAX,
+    AUDIT_SECONDS,
+    CLOCK_AHEAD_SECONDS_MAX,
+    LINK_UP_JITTER_SECONDS_MAX,
+    PUSHES_WAITING_PER_PEER_MAX,
+    SYNC_DIFFERENCES_MAX,
+    SYNC_FRAME_BYTES_MAX,
+    SYNC_PARTS_MAX,
+    SYNC_QUIET_SECONDS,
+    SYNC_QUIET_WAIT_SECONDS_MAX,
+    SYNC_SESSION_SECONDS_MAX,
+    SYNC_SESSIONS_MAX,
+)
 
 JITTER_SECONDS_PER_LINK = 0.1  # few links need little spreading out
+BUSY_PAUSE_SECONDS = 5.0  # before looking again whether a link has fallen quiet, or a session is free
 SUM_MODULUS = 1 << 64
+IDS_PER_STEP = 256  # put into the want table between two yields: 1 to 2 ms
+PAUSES_MAX = 10  # of one session: a peer that is always busy is compared with later
+
+RootPair = tuple[bytes, bytes]
+"""Ours and theirs."""
 
 
 @dataclass(slots=True)
-class Comparison:
-    """One comparison with one peer: the shard being read, where in it, and what was found."""
+class Session:
+    """One comparison with one peer."""
 
+    began_at: float
+    clock: int
+    nonce: bytes
     shards: list[Shard]
-    after: Key = FIRST
+    """Still to be begun."""
+    pairs: dict[Shard, RootPair]
+    awaited: dict[Shard, list[EnvelopeId]]
+    """Ours that it had not acknowledged when the session began: what is not found missing has arrived."""
+    initiators: dict[Shard, Initiator] = field(default_factory=dict)
+    messages: dict[Shard, bytes] = field(default_factory=dict)
+    repairs: list[tuple[Shard, bytes]] = field(default_factory=list)
+    """Keys of ours that the peer lacks, to be announced."""
+    is_working: bool = False
+    pauses: int = 0
+    is_cut: bool = False
     needs: int = 0
     offered_sum: int = 0
-    repair: tuple[AnnounceItem, ...] = ()
 
 
 class Reconciliation:
-    """All comparisons, at most one a link."""
+    """All sessions, at most one a link."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, work: Work) -> None:
         self._board = board
-        self._comparisons: dict[PartnerId, Comparison] = {}
+        self._work = work
+        self._sessions: dict[PartnerId, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
 
     # --- when ---
 
     def link_up(self, link: Link) -> None:
         """Whatever happened while it was away."""
-        self._comparisons.pop(link.peer, None)
         link.pause_seconds = self._board.settings.reconcile_seconds
         link.compare_at = NEVER
+        if link.audit_at == NEVER:
+            link.audit_at = self._board.now + self._board.settings.audit_seconds * self._board.random.random()
         self.soon(link)
 
     def soon(self, link: Link) -> None:
         """There is a reason to compare."""
         spread = min(LINK_UP_JITTER_SECONDS_MAX, JITTER_SECONDS_PER_LINK * len(self._board.links))
-        link.compare_at = min(link.compare_at, self._board.now + spread * self._board.random.random())
+        self._at(link, self._board.now + spread * self._board.random.random())
+
+    def _at(self, link: Link, at: float) -> None:
+        if at < link.compare_at:
+            link.compare_at = at
+        link.compare_by = min(link.compare_by, link.compare_at + SYNC_QUIET_WAIT_SECONDS_MAX)
 
     def is_due(self, link: Link) -> bool:
-        """Whether a hello should leave so that a comparison may begin."""
-        return link.compare_at <= self._board.now and link.peer not in self._comparisons
+        """Whether a hello should leave so that a session may begin."""
+        return min(link.compare_at, link.audit_at) <= self._board.now and link.peer not in self._sessions
 
     def due(self, link: Link) -> float:
         """When this link should be looked at again for the sake of comparing."""
-        return NEVER if link.peer in self._comparisons else link.compare_at
+        session = self._sessions.get(link.peer)
+        return (
+            min(link.compare_at, link.audit_at)
+            if session is None
+            else session.began_at + SYNC_SESSION_SECONDS_MAX
+        )
 
-    def hello_answered(self, link: Link, theirs: tuple[ShardRoot, ...]) -> None:
-        """Its roots, fresh: equal ones prove delivery; different ones begin a comparison when one is due."""
-        mine = self._board.index.roots(link.config.circles)
-        equal = {root.shard for root in set(mine) & set(theirs)}
-        self._acknowledge(link, [one for one, shard in self._board.first_hops.items() if shard in equal])
-        carried = {root.shard for root in theirs if root.shard.circle in link.config.circles}
-        differing = sorted((carried | {root.shard for root in mine}) - equal)
-        if not differing:
+    def drop(self, peer: PartnerId) -> None:
+        """The link fell, or is gone."""
+        self._sessions.pop(peer, None)
+
+    def hello_heard(self, link: Link, hello: Hello) -> None:
+        """Its roots, unasked: equal ones prove delivery, and that there is nothing to ask."""
+        pairs = self._differing(link, hello)
+        if not pairs:
             self._rest(link, is_found=False)
-        elif self.is_due(link):
-            self._comparisons[link.peer] = Comparison(differing)
+        elif link.is_open and link.peer not in self._sessions:
+            self._at(link, self._board.now + SYNC_QUIET_SECONDS * self._jitter())
+
+    def hello_answered(self, link: Link, hello: Hello) -> None:
+        """Its roots, asked for: different ones begin a session when one is due."""
+        pairs = self._differing(link, hello)
+        if link.peer in self._sessions:
+            return
+        now = self._board.now
+        is_audit = link.audit_at <= now
+        if not pairs and not is_audit:
+            self._rest(link, is_found=False)
+        elif not self.is_due(link):
+            self._at(link, now + SYNC_QUIET_SECONDS * self._jitter())
+        elif len(self._sessions) >= SYNC_SESSIONS_MAX or not (self._is_quiet(link) or link.compare_by <= now):
+            link.compare_by = min(link.compare_by, now + SYNC_QUIET_WAIT_SECONDS_MAX)
+            link.compare_at = now + BUSY_PAUSE_SECONDS * self._jitter()
+            if is_audit:
+                link.audit_at = link.compare_at
+        else:
+            self._begin(link, hello, pairs, is_audit=is_audit)
+
+    def _differing(self, link: Link, hello: Hello) -> dict[Shard, RootPair]:
+        """Shards that are not in sync, ascending; notes what those that are prove."""
+        mine = {one.shard: one for one in self._board.index.roots(link.config.compared, hello.clock)}
+        theirs = {one.shard: one for one in hello.shards if one.shard.circle in link.config.compared}
+        equal = {shard for shard, one in mine.items() if theirs.get(shard) == one}
+        self._acknowledge(link, self._delivered(link, equal))
+        pairs = {
+            shard: (_root_in(mine, shard), _root_in(theirs, shard))
+            for shard in sorted(mine.keys() | theirs.keys())
+        }
+        return {
+            shard: pair
+            for shard, pair in pairs.items()
+            if shard not in equal and link.settled.get(shard) != pair
+        }
+
+    def _is_quiet(self, link: Link) -> bool:
+        """Nothing is under way on the link that the next comparison would find."""
+        is_busy = any(link.has_pending(kind) for kind in (Kind.ANNOUNCE, Kind.PUT, Kind.GET))
+        return not (is_busy or link.pushes or link.expected or self._board.want.count(link.peer))
 
     def _rest(self, link: Link, *, is_found: bool) -> None:
         """Until the next time: soon while there is something to find, rarely while there is not."""
@@ -90,103 +191,221 @@ class Reconciliation:
             if is_found
             else min(settings.reconcile_seconds_max, 2 * max(link.pause_seconds, settings.reconcile_seconds))
         )
-        link.compare_at = self._board.now + link.pause_seconds * (0.75 + 0.5 * self._board.random.random())
+        link.compare_at = self._board.now + link.pause_seconds * self._jitter()
+        link.compare_by = NEVER
 
-    # --- the one who asks ---
+    def _jitter(self) -> float:
+        return 0.75 + 0.5 * self._board.random.random()
+
+    # --- a session ---
+
+    def _begin(self, link: Link, hello: Hello, pairs: dict[Shard, RootPair], *, is_audit: bool) -> None:
+        """Both sides cut at the later clock's hour: what one has already expired neither compares."""
+        board, now = self._board, int(self._board.now)
+        clock = hello.clock if now < hello.clock <= now + CLOCK_AHEAD_SECONDS_MAX else now
+        nonce = b""
+        shards = list(pairs)
+        if is_audit:
+            link.audit_at = board.now + AUDIT_SECONDS * self._jitter()
+            nonce = board.random.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big")
+            roots = board.index.roots(link.config.compared, clock)
+            shards = sorted({*pairs, *(one.shard for one in roots)})
+        awaited = {shard: self._delivered(link, {shard}) for shard in shards}
+        session = Session(board.now, clock, nonce, shards, pairs, awaited)
+        self._sessions[link.peer] = session
+        link.compare_at = link.compare_by = NEVER
 
     def pump(self, link: Link) -> None:
-        """The next step of a comparison, one at a time."""
-        board, comparison = self._board, self._comparisons.get(link.peer)
-        if comparison is None or link.has_pending(Kind.COMPARE):
+        """The next step of a session, one at a time."""
+        board, session = self._board, self._sessions.get(link.peer)
+        if session is None or session.is_working or link.has_pending(Kind.COMPARE):
             return
-        if comparison.repair:
-            # Pushes that earlier repairs led to go first, so that they never pile up.
-            if link.may_send(Kind.ANNOUNCE) and not link.pushes:
-                ids = [item.envelope_id for item in comparison.repair]
-                pending = board.begin(link, Kind.ANNOUNCE, ids)
-                lsn = link.acked_lsn
-                board.act(
-                    SendAnnounce(
-                        pending.number, link.peer, Announce(board.epoch, lsn, lsn, comparison.repair)
-                    )
-                )
-                comparison.repair = ()
-            return
-        if not comparison.shards or not board.want.has_room(link.peer, IDS_PAGE_MAX):
-            self.finish(link)
-        elif link.may_send(Kind.COMPARE):
-            pending = board.begin(link, Kind.COMPARE)
-            request = IdsRequest(comparison.shards[0], comparison.after, IDS_PAGE_MAX)
-            board.act(SendIdsRequest(pending.number, link.peer, request))
+        if board.now >= session.began_at + SYNC_SESSION_SECONDS_MAX:
+            board.note(link.peer, "sync-takes-too-long")
+            self.finish(link, is_whole=False)
+        elif session.repairs:
+            self._repair(link, session)
+        elif session.messages:
+            if link.may_send(Kind.COMPARE):
+                pending = board.begin(link, Kind.COMPARE)
+                parts = tuple(SyncPart(shard, raw) for shard, raw in sorted(session.messages.items()))
+                board.act(SendSync(pending.number, link.peer, Sync(session.clock, session.nonce, parts)))
+        elif session.shards and not session.is_cut:
+            self._compute(link, session, self._first_messages(link, session))
+        else:
+            self.finish(link, is_whole=not session.is_cut)
 
-    def answered(self, link: Link, page: IdsPage) -> None:
-        """Compares one page with our own keys of the same stretch."""
-        comparison = self._comparisons.get(link.peer)
-        if comparison is None:
+    def _repair(self, link: Link, session: Session) -> None:
+        """Announces what the peer lacks; pushes that earlier repairs led to go first, so that they never pile up."""
+        if not link.may_send(Kind.ANNOUNCE) or link.pushes:
             return
-        if page.keys and page.keys[0] <= comparison.after:
-            self._board.note(link.peer, "page-runs-backwards")
-            self.finish(link)
+        items = tuple(self._item(*one) for one in session.repairs[:ANNOUNCE_ITEMS_MAX])
+        del session.repairs[:ANNOUNCE_ITEMS_MAX]
+        pending = self._board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in items])
+        message = Announce(self._board.epoch, link.acked_lsn, link.acked_lsn, items)
+        self._board.act(SendAnnounce(pending.number, link.peer, message))
+
+    def _compute(self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]) -> None:
+        """Runs `steps` between other events; they give the messages to send next."""
+        session.is_working = True
+        self._work.add(
+            link.peer,
+            self._learning(link, session, steps),
+            partial(self._computed, session),
+            partial(self._failed, link, session),
+        )
+
+    def _learning(
+        self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]
+    ) -> Steps[dict[Shard, bytes]]:
+        """`steps`, and what there is to learn of the shards that they brought to an end."""
+        messages = yield from steps
+        for shard in [shard for shard in session.initiators if shard not in messages]:
+            yield from self._learn(link, session, shard, session.initiators.pop(shard))
+        return messages
+
+    def _computed(self, session: Session, messages: dict[Shard, bytes]) -> None:
+        session.is_working, session.messages = False, messages
+
+    def _failed(self, link: Link, session: Session, error: PeerError) -> None:
+        """What it answered was wrong. What was learnt of it before is as good as anything it says."""
+        if self._sessions.get(link.peer) is session:
+            self._board.note(link.peer, error.reason)
+            self.finish(link, is_whole=False)
+
+    def _first_messages(self, link: Link, session: Session) -> Steps[dict[Shard, bytes]]:
+        group, session.shards = session.shards[:SYNC_PARTS_MAX], session.shards[SYNC_PARTS_MAX:]
+        room = min(SYNC_DIFFERENCES_MAX, self._board.want.room(link.peer)) // len(group)
+        for shard in group:
+            keys: KeySource = self._board.index[shard]
+            if session.nonce:
+                keys = view = AuditView(self._board.index[shard], session.nonce)
+                yield from view.warm()
+            session.initiators[shard] = Initiator(
+                keys,
+                created_min=cut_of(shard, session.clock),
+                frame_bytes_max=SYNC_FRAME_BYTES_MAX // len(group),
+                differences_max=max(1, room),
+            )
+            yield
+        return {shard: one.begin() for shard, one in session.initiators.items()}
+
+    def answered(self, link: Link, answer: SyncAnswer) -> None:
+        """One round: the next messages are computed from what it says."""
+        session = self._sessions.get(link.peer)
+        if session is None:
             return
-        shard, theirs = comparison.shards[0], set(page.keys)
-        bound = page.keys[-1] if page.has_more else None
-        repair: list[AnnounceItem] = []
-        for key in self._board.index[shard].between(comparison.after, bound):
-            if key in theirs or not self._board.is_current(shard.ttl_class, key):
+        if [part.shard for part in answer.parts] != sorted(session.messages):
+            self._failed(
+                link, session, PeerError("other shards than were asked for", reason="sync-other-shards")
+            )
+            return
+        session.messages = {}
+        self._compute(link, session, self._next_messages(session, answer.parts))
+
+    def _next_messages(self, session: Session, parts: Iterable[SyncPart]) -> Steps[dict[Shard, bytes]]:
+        messages = {}
+        for part in parts:
+            message = yield from session.initiators[part.shard].receive(part.message)
+            if message is not None:
+                messages[part.shard] = message
+        return messages
+
+    def put_off(self, link: Link) -> None:
+        """429: the same question again after the pause, a few times."""
+        session = self._sessions.get(link.peer)
+        if session is not None:
+            session.pauses += 1
+            if session.pauses > PAUSES_MAX:
+                self.finish(link, is_whole=False)
+
+    # --- what was found ---
+
+    def _learn(self, link: Link, session: Session, shard: Shard, found: Initiator) -> Steps[None]:
+        """A shard is done: what we lack is wanted, what it lacks is offered, and all else has arrived there."""
+        board = self._board
+        session.is_cut = session.is_cut or found.is_cut
+        for number, one in enumerate(sorted(found.need), start=1):
+            if number % IDS_PER_STEP == 0:
+                yield
+            if self._sessions.get(link.peer) is not session:
+                return  # the link fell meanwhile
+            envelope_id = EnvelopeId(one)
+            if not board.is_needed(link, envelope_id):
                 continue
-            repair.append(self._item(shard, key))
-            if len(repair) == ANNOUNCE_ITEMS_MAX:
-                bound = key
+            if not board.want.add(AnnounceItem(envelope_id, 0, shard.ttl_class, shard.circle, 0), link.peer):
+                session.is_cut = True
                 break
-        self._need(link, comparison, [key for key in page.keys if bound is None or key <= bound])
-        comparison.repair = tuple(repair)
-        numbers = (int.from_bytes(item.envelope_id[:8], "big") for item in repair)
-        comparison.offered_sum = (comparison.offered_sum + sum(numbers)) % SUM_MODULUS
-        if bound is None:
-            del comparison.shards[0]
-        comparison.after = FIRST if bound is None else bound
+            session.needs += 1
+        lacking = sorted(found.have.values())
+        self._offer(link, session, shard, [key for key in lacking if board.is_current(shard.ttl_class, key)])
+        numbers = (int.from_bytes(key[-8:], "big") for key in lacking)
+        session.offered_sum = (session.offered_sum + sum(numbers)) % SUM_MODULUS
+        if not found.is_cut:
+            self._acknowledge(link, [one for one in session.awaited[shard] if one not in found.have])
 
-    def _need(self, link: Link, comparison: Comparison, keys: list[Key]) -> None:
-        """Their keys: what we lack is wanted, what is ours has been delivered."""
-        board, shard = self._board, comparison.shards[0]
-        for key in keys:
-            item = AnnounceItem(id_of(key), created_of(key), shard.ttl_class, shard.circle, 0)
-            if board.is_wanted(link, item):
-                comparison.needs += board.want.add(item, link.peer)
-            else:
-                board.feed.note_holder(item.envelope_id, link.peer)
-        self._acknowledge(link, [id_of(key) for key in keys if id_of(key) in board.first_hops])
-
-    def _item(self, shard: Shard, key: Key) -> AnnounceItem:
-        """What we can say of a key of ours; the size only while the feed remembers it."""
-        known = self._board.feed.item(id_of(key))
-        return known or AnnounceItem(id_of(key), created_of(key), shard.ttl_class, shard.circle, 0)
-
-    def finish(self, link: Link) -> None:
-        """Ends the comparison. Offering the same as last time is no find: the peer does not want it."""
-        comparison = self._comparisons.pop(link.peer, None)
-        if comparison is None:
+    def _offer(self, link: Link, session: Session, shard: Shard, keys: list[bytes]) -> None:
+        """What the peer lacks: announced, or pushed where it is between the two of us."""
+        if shard.circle != link.config.pair:
+            session.repairs += [(shard, key) for key in keys]
             return
-        is_found = comparison.needs > 0 or comparison.offered_sum != link.offered_sum
-        link.offered_sum = comparison.offered_sum
+        ids = [id_of(key) for key in keys]
+        offered = [one for one in ids if one not in link.declined and one not in link.pushes]
+        room = PUSHES_WAITING_PER_PEER_MAX - len(link.pushes)
+        link.pushes.extend(offered[:room])
+        session.is_cut = session.is_cut or len(offered) > room
+
+    def _delivered(self, link: Link, shards: Collection[Shard]) -> list[EnvelopeId]:
+        """Which of ours, not acknowledged so far, are in these shards."""
+        relayed = [one for one, shard in self._board.first_hops.items() if shard in shards]
+        direct = [
+            one
+            for one, item in link.awaited.items()
+            if (shard := Shard(link.config.pair or item.circle, item.ttl_class)) in shards
+            and key_of(item.created, one) in self._board.index[shard]
+        ]
+        return relayed + direct
+
+    def _item(self, shard: Shard, key: bytes) -> AnnounceItem:
+        """What we can say of a key of ours; the size only while the feed remembers it."""
+        envelope_id = EnvelopeId(key[-EnvelopeId.length :])
+        known = self._board.feed.item(envelope_id)
+        return known or AnnounceItem(envelope_id, created_of(key), shard.ttl_class, shard.circle, 0)
+
+    def finish(self, link: Link, *, is_whole: bool) -> None:
+        """Ends the session. Offering the same as last time is no find: the peer does not want it."""
+        session = self._sessions.pop(link.peer, None)
+        if session is None:
+            return
+        self._board.touch(link)
+        is_found = session.needs > 0 or session.offered_sum != link.offered_sum
+        link.offered_sum = session.offered_sum
+        if is_whole and not is_found:
+            link.settled |= session.pairs
         self._rest(link, is_found=is_found)
+        if session.is_cut:
+            self.soon(link)
 
     def _acknowledge(self, link: Link, ids: list[EnvelopeId]) -> None:
         for envelope_id in ids:
             self._board.first_hops.pop(envelope_id, None)
+            link.awaited.pop(envelope_id, None)
         if ids:
             self._board.act(Acknowledge(link.peer, tuple(ids)))
 
-    # --- the one who answers ---
+    # --- the other one asks ---
 
-    def ids_asked(self, link: Link, event: IdsAsked) -> None:
-        """A page of our keys; nothing of a circle that the link does not carry. It compares for both of us."""
-        message = event.message
-        keys: tuple[Key, ...] = ()
-        has_more = False
-        if message.shard.circle in link.config.circles:
-            keys, has_more = self._board.index[message.shard].page(message.after, message.limit)
-        if not message.after and link.is_open and link.peer not in self._comparisons:
+    def asked(self, link: Link) -> None:
+        """It compares for both of us: ours is put off. Of two sessions at once the one of the lower epoch goes on."""
+        theirs = link.heard_epoch
+        if link.peer in self._sessions and theirs is not None and theirs < self._board.epoch:
+            for pending in [one for one in link.pending.values() if one.kind is Kind.COMPARE]:
+                self._board.abandon(link, pending)
+            self.drop(link.peer)
+        if link.is_open and link.peer not in self._sessions:
             pause = max(link.pause_seconds, self._board.settings.reconcile_seconds)
-            link.compare_at = self._board.now + pause * (0.75 + 0.5 * self._board.random.random())
-        self._board.act(Reply(event.ticket, IdsPage(keys, has_more)))
+            link.compare_at, link.compare_by = self._board.now + pause * self._jitter(), NEVER
+
+
+def _root_in(roots: Mapping[Shard, ShardRoot], shard: Shard) -> bytes:
+    return roots[shard].root if shard in roots else b""

@@ -16,7 +16,7 @@ from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
 from p2pshare.gossip.feed import FeedItem
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.link import NEVER, Kind, Link, Pending
-from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict
+from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict, Shard
 from p2pshare.gossip.reconciliation import Reconciliation
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -51,7 +51,7 @@ class Spreading:
         announcers = board.want.done(item.envelope_id)
         if event.direct_to is not None:
             board.feed.skip(event.lsn)
-            self._note_outbox(event.direct_to)
+            self._held_direct(event, event.direct_to)
             return
         board.index.add(shard_of(item), key_of(item.created, item.envelope_id))
         one = FeedItem(event.lsn, item, set(announcers))
@@ -65,7 +65,7 @@ class Spreading:
             one.held_by.add(event.bearer)
         board.feed.append(one)
         for link in board.carriers(item.circle):
-            if link.is_open and link.peer not in one.held_by:
+            if (link.is_open or link.asker is not None) and link.peer not in one.held_by:
                 link.announce_at = min(link.announce_at, self._announce_at(link, event))
                 board.touch(link)
 
@@ -84,12 +84,17 @@ class Spreading:
             self._board.touch(link)
         return [link.peer for link in links[:EAGER_PEERS_MAX]]
 
-    def _note_outbox(self, recipients: tuple[PartnerId, ...]) -> None:
-        for peer in recipients:
+    def _held_direct(self, event: EnvelopeHeld, recipients: tuple[PartnerId, ...]) -> None:
+        """Rule 3. It is compared with the one at its other end, and with nobody else."""
+        for peer in recipients if event.is_own else (event.author,):
             link = self._board.links.get(peer)
-            if link is not None:
+            if link is None or link.config.pair is None:
+                continue
+            key = key_of(event.item.created, event.item.envelope_id)
+            self._board.index.add(Shard(link.config.pair, event.item.ttl_class), key)
+            if event.is_own:
                 link.has_outbox = True
-                self._board.touch(link)
+            self._board.touch(link)
 
     def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
         """Our own at once. What comes from its author waits: the author is pushing it to others, who would fetch
@@ -116,16 +121,20 @@ class Spreading:
     def pump(self, link: Link) -> None:
         """Sends what is due to an open link."""
         board = self._board
-        is_idle = not link.pushes and not link.has_pending(Kind.PUT)
-        if link.has_outbox and is_idle and not link.is_outbox_read_under_way:
-            link.has_outbox, link.is_outbox_read_under_way = False, True
-            board.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
+        if not link.has_pending(Kind.PUT):
+            self.read_outbox(link)
         while link.pushes and link.may_send(Kind.PUT):
             envelope_id = link.pushes.popleft()
             pending = board.begin(link, Kind.PUT, [envelope_id])
             board.act(SendPut(pending.number, link.peer, envelope_id))
         if link.announce_at <= board.now and link.may_send(Kind.ANNOUNCE):
             self._announce(link)
+
+    def read_outbox(self, link: Link) -> None:
+        """Asks the store for direct envelopes that wait for the peer, once those told before have gone."""
+        if link.has_outbox and not link.pushes and not link.is_outbox_read_under_way:
+            link.has_outbox, link.is_outbox_read_under_way = False, True
+            self._board.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
 
     def _announce(self, link: Link) -> None:
         board = self._board
@@ -172,35 +181,46 @@ class Spreading:
         """It holds these envelopes; those of ours are noted in the store."""
         for envelope_id in ids:
             self._board.first_hops.pop(envelope_id, None)
+            link.awaited.pop(envelope_id, None)
         self._board.act(Acknowledge(link.peer, ids))
 
     def outbox_read(self, link: Link, event: OutboxRead) -> None:
-        """Rule 3. A full page means that more may follow; what was refused is not offered again until link up."""
+        """Rule 3. A full page means that more may follow. What was offered once is offered again after a comparison."""
         link.is_outbox_read_under_way = False
-        fresh = [one for one in event.ids if one not in link.declined and one not in link.pushes]
-        link.pushes.extend(fresh)
-        link.has_outbox = link.has_outbox or (len(event.ids) == OUTBOX_READ_MAX and bool(fresh))
+        fresh = [one for one in event.items if one.envelope_id not in link.awaited]
+        for item in fresh:
+            link.awaited[item.envelope_id] = item
+            link.pushes.append(item.envelope_id)
+        link.has_outbox = link.has_outbox or (len(event.items) == OUTBOX_READ_MAX and bool(fresh))
 
     # --- a peer tells what it has ---
 
     def announce_heard(self, link: Link, event: AnnounceHeard) -> None:
         """Its items are as unbelieved as any other bytes: they only say what may be asked for."""
-        board, message = self._board, event.message
-        carried = [item for item in message.items if item.circle in link.config.circles]
-        if len(carried) < len(message.items):
+        message = event.message
+        wanted = self.items_heard(link, message.items)
+        if wanted is None:
+            self._board.act(ReplyBusy(event.ticket, WANT_FULL_PAUSE_SECONDS))
+            return
+        want = self._want(link, wanted)
+        self._follow(link, message)
+        self._board.act(Reply(event.ticket, AnnounceAnswer(message.to_lsn, want)))
+
+    def items_heard(self, link: Link, items: tuple[AnnounceItem, ...]) -> list[AnnounceItem] | None:
+        """What of a peer's items we want; None when there is no room to want it. What it has it need not be told."""
+        board = self._board
+        carried = [item for item in items if item.circle in link.config.circles]
+        if len(carried) < len(items):
             board.note(link.peer, "circle-not-on-link")
         wanted = [item for item in carried if board.is_wanted(link, item)]
         if not board.want.has_room(link.peer, len(wanted)):
-            board.act(ReplyBusy(event.ticket, WANT_FULL_PAUSE_SECONDS))
-            return
+            return None
         for item in carried:
             board.feed.note_holder(item.envelope_id, link.peer)
         delivered = tuple(one.envelope_id for one in carried if one.envelope_id in board.first_hops)
         if delivered:
             self.acknowledged(link, delivered)
-        want = self._want(link, wanted)
-        self._follow(link, message)
-        board.act(Reply(event.ticket, AnnounceAnswer(message.to_lsn, want)))
+        return wanted
 
     def _want(self, link: Link, wanted: list[AnnounceItem]) -> tuple[EnvelopeId, ...]:
         """Into the want table; the ids that a peer we cannot dial shall push."""

@@ -59,18 +59,22 @@ class WantTable:
 
     def has_room(self, peer: PartnerId, count: int) -> bool:
         """Whether `count` more entries of this peer fit."""
-        mine = len(self._by_peer.get(peer, ()))
-        return mine + count <= self._per_peer_max and len(self._wants) + count <= self._entries_max
+        return count <= self.room(peer)
+
+    def count(self, peer: PartnerId) -> int:
+        """How many entries this peer announced."""
+        return len(self._by_peer.get(peer, ()))
+
+    def room(self, peer: PartnerId) -> int:
+        """How many more entries of this peer fit."""
+        return max(0, min(self._per_peer_max - self.count(peer), self._entries_max - len(self._wants)))
 
     def add(self, item: AnnounceItem, peer: PartnerId) -> bool:
         """Notes that `peer` announced the item; False when there is no room for it."""
         want = self._wants.get(item.envelope_id)
         if want is not None and peer in want.announcers:
             return True
-        if (
-            not self.has_room(peer, 1 if want is None else 0)
-            or len(self._by_peer.get(peer, ())) >= self._per_peer_max
-        ):
+        if self.count(peer) >= self._per_peer_max or (want is None and not self.has_room(peer, 1)):
             return False
         if want is None:
             want = self._wants[item.envelope_id] = Want(item)

@@ -26,20 +26,24 @@ from p2pshare.gossip.messages import (
     BODY_HEAD_BYTES,
     Announce,
     AnnounceAnswer,
+    Feed,
+    FeedAnswer,
     GetBodies,
     Hello,
     HelloAnswer,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
+    Sync,
+    SyncAnswer,
     decode_announce_answer,
+    decode_feed_answer,
     decode_hello,
-    decode_ids_page,
     decode_put_answer,
+    decode_sync_answer,
     encode_announce,
+    encode_feed,
     encode_get_bodies,
     encode_hello,
-    encode_ids_request,
+    encode_sync,
 )
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -52,6 +56,7 @@ from p2pshare.limits import (
     KIB,
     REQUEST_BYTES_MAX,
     RESPONSE_BYTES_MAX,
+    SYNC_BYTES_MAX,
 )
 from p2pshare.peering.bodies import BodyCutOff, EnvelopeSplitter, pieces_of, read_at_most, read_piece
 from p2pshare.peering.faults import PeerUnreachable, answered_fault
@@ -61,9 +66,10 @@ from p2pshare.peering.routes import (
     ANNOUNCE_PATH,
     CARD_PATH,
     ENVELOPES_PATH,
+    FEED_PATH,
     GET_PATH,
     HELLO_PATH,
-    IDS_PATH,
+    SYNC_PATH,
 )
 from p2pshare.peering.tls import TlsGate, peer_pin, pin_of
 
@@ -126,15 +132,17 @@ class PeerClient:
     async def announce(self, message: Announce) -> AnnounceAnswer:
         return decode_announce_answer(await self._call("POST", ANNOUNCE_PATH, encode_announce(message)))
 
+    async def feed(self, message: Feed) -> FeedAnswer:
+        """May take `message.wait_seconds`."""
+        return decode_feed_answer(await self._call("POST", FEED_PATH, encode_feed(message)))
+
     async def put(self, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """HELD only after the partner's COMMIT. PeerFull, a kind of PeerUnreachable, when its disk is full."""
         return decode_put_answer(await self._call("PUT", ENVELOPES_PATH + envelope_id.text, wire))
 
-    async def ids_page(self, message: IdsRequest) -> IdsPage:
-        page = decode_ids_page(await self._call("POST", IDS_PATH, encode_ids_request(message)))
-        if len(page.keys) > message.limit or (page.keys and page.keys[0] <= message.after):
-            raise PeerError("a page of ids goes back, or is longer than asked for", reason="malformed")
-        return page
+    async def sync(self, message: Sync) -> SyncAnswer:
+        raw = await self._call("POST", SYNC_PATH, encode_sync(message), SYNC_BYTES_MAX)
+        return decode_sync_answer(raw)
 
     async def card(self) -> bytes:
         """The partner's card file, or the chain of its versions: not yet believed."""

@@ -10,11 +10,13 @@ from p2pshare import limits
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
+    Feed,
+    FeedAnswer,
     Hello,
     HelloAnswer,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
+    Sync,
+    SyncAnswer,
 )
 from p2pshare.identifiers import EnvelopeId, PartnerId
 
@@ -31,6 +33,9 @@ class PeerExchange(Protocol):
 
     async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer: ...
 
+    async def feed(self, peer: PartnerId, message: Feed) -> FeedAnswer:
+        """Answers when there is news, at the latest after `message.wait_seconds`."""
+
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """Answers only after COMMIT."""
 
@@ -42,7 +47,7 @@ class PeerExchange(Protocol):
         The server stops asking when a response is full (`RESPONSE_BYTES_MAX`), so yield lazily.
         """
 
-    async def ids_page(self, peer: PartnerId, message: IdsRequest) -> IdsPage: ...
+    async def sync(self, peer: PartnerId, message: Sync) -> SyncAnswer: ...
 
     async def card(self, peer: PartnerId) -> bytes:
         """Our card, or the chain of all its versions, as file bytes."""

@@ -1,4 +1,4 @@
-"""The six routes: bytes in, one call of `PeerExchange`, bytes out. Anything else is 404."""
+"""The seven routes: bytes in, one call of `PeerExchange`, bytes out. Anything else is 404."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from dataclasses import dataclass
 
 from p2pshare.gossip.messages import (
     decode_announce,
+    decode_feed,
     decode_get_bodies,
     decode_hello,
-    decode_ids_request,
+    decode_sync,
     encode_announce_answer,
+    encode_feed_answer,
     encode_hello,
-    encode_ids_page,
     encode_put_answer,
+    encode_sync_answer,
 )
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX, REQUEST_BYTES_MAX
+from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX, REQUEST_BYTES_MAX, SYNC_BYTES_MAX
 from p2pshare.peering.bodies import encode_envelopes
 from p2pshare.peering.faults import NO_SUCH_ROUTE, RequestRefused
 from p2pshare.peering.interface import PeerExchange
 
 HELLO_PATH = "/v1/hello"
 ANNOUNCE_PATH = "/v1/announce"
+FEED_PATH = "/v1/feed"
 GET_PATH = "/v1/get"
-IDS_PATH = "/v1/ids"
+SYNC_PATH = "/v1/sync"
 CARD_PATH = "/v1/card"
 ENVELOPES_PATH = "/v1/envelopes/"
 ENVELOPE_PATTERN = re.compile(re.escape(ENVELOPES_PATH) + "([0-9a-f]{64})")
@@ -51,12 +54,16 @@ async def _announce(exchange: PeerExchange, call: Call) -> Body:
     return encode_announce_answer(await exchange.announce(call.peer, decode_announce(call.raw)))
 
 
+async def _feed(exchange: PeerExchange, call: Call) -> Body:
+    return encode_feed_answer(await exchange.feed(call.peer, decode_feed(call.raw)))
+
+
 async def _get(exchange: PeerExchange, call: Call) -> Body:
     return encode_envelopes(exchange.get(call.peer, decode_get_bodies(call.raw).ids))
 
 
-async def _ids(exchange: PeerExchange, call: Call) -> Body:
-    return encode_ids_page(await exchange.ids_page(call.peer, decode_ids_request(call.raw)))
+async def _sync(exchange: PeerExchange, call: Call) -> Body:
+    return encode_sync_answer(await exchange.sync(call.peer, decode_sync(call.raw)))
 
 
 async def _card(exchange: PeerExchange, call: Call) -> Body:
@@ -83,8 +90,9 @@ PUT_ENVELOPE = Route(ENVELOPE_REQUEST_BYTES_MAX, 1, _put)
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", HELLO_PATH): Route(REQUEST_BYTES_MAX, 0, _hello),
     ("POST", ANNOUNCE_PATH): Route(REQUEST_BYTES_MAX, 0, _announce),
+    ("POST", FEED_PATH): Route(REQUEST_BYTES_MAX, 0, _feed),
     ("POST", GET_PATH): Route(REQUEST_BYTES_MAX, 0, _get),
-    ("POST", IDS_PATH): Route(REQUEST_BYTES_MAX, 0, _ids),
+    ("POST", SYNC_PATH): Route(SYNC_BYTES_MAX, 0, _sync),
     ("GET", CARD_PATH): Route(0, 0, _card),
 }
 

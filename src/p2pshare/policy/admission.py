@@ -62,7 +62,7 @@ def may_leave(
 ) -> bool:
     """Whether an envelope we hold may be offered or handed to the partner at the end of `link`.
 
-    `direct_recipients` are the partners still awaited in the outbox; it only matters for direct envelopes,
+    `direct_recipients` are the partners it was sealed for; it only matters for direct envelopes,
     which only their author hands over, and only to those.
     """
     if mode is Mode.DIRECT:

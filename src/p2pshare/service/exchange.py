@@ -117,8 +117,8 @@ class Exchange:
     def _held(self, entry: EnvelopeEntry, bearer: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
         if entry.mode == Mode.DIRECT:
-            awaited = self._node.store.outbox_partners(entry.envelope_id) if entry.is_own else ()
-            direct_to = tuple(sorted(awaited))
+            recipients = self._node.store.direct_recipients(entry.envelope_id) if entry.is_own else ()
+            direct_to = tuple(sorted(recipients))
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, bearer, entry.is_own, direct_to)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
@@ -145,9 +145,9 @@ class Exchange:
             logger.warning("the newer card of %s is not accepted: %s", peer.short, error.reason)
             raise
 
-    def outbox(self, peer: PartnerId, limit: int) -> tuple[EnvelopeId, ...]:
+    def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Direct envelopes that wait for the peer, oldest first. In the writer thread: after what was acknowledged."""
-        return tuple(entry.envelope_id for entry in self._node.store.outbox(peer)[:limit])
+        return tuple(_item(entry) for entry in self._node.store.outbox(peer)[:limit])
 
     # --- any thread ---
 
@@ -164,6 +164,14 @@ class Exchange:
                 Shard(circle, ttl) for circle in sorted(circles) for ttl in sorted(TTL_SECONDS_BY_CLASS)
             )
         ]
+
+    def pair_keys(self, peer: PartnerId) -> list[KeysLoaded]:
+        """The direct envelopes between the peer and us, a shard each."""
+        circle = CircleId.of_pair(self._node.identity.partner_id, peer)
+        by_class: dict[int, list[bytes]] = {}
+        for ttl_class, created, envelope_id in self._node.store.direct_keys(peer):
+            by_class.setdefault(ttl_class, []).append(key_of(created, envelope_id))
+        return [KeysLoaded(Shard(circle, ttl_class), tuple(keys)) for ttl_class, keys in by_class.items()]
 
     def wires(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> Iterator[tuple[EnvelopeId, bytes | None]]:
         """Each id with its bytes; None both for what is not held and for what this peer may not have."""
@@ -186,7 +194,7 @@ class Exchange:
             circle=entry.circle,
             link=link,
             is_own=entry.is_own,
-            direct_recipients=store.outbox_partners(envelope_id) if is_direct else (),
+            direct_recipients=store.direct_recipients(envelope_id).keys() if is_direct else (),
         )
         return store.wire(envelope_id) if is_allowed else None
 
@@ -194,7 +202,13 @@ class Exchange:
 def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
     """The links that policy decided on, as the engine wants them."""
     return tuple(
-        LinkConfig(entry.partner_id, entry.circles, bool(entry.card.urls), entry.card.version)
+        LinkConfig(
+            entry.partner_id,
+            entry.circles,
+            bool(entry.card.urls),
+            entry.card.version,
+            CircleId.of_pair(roster.own_id, entry.partner_id),
+        )
         for entry in roster.links()
     )
 

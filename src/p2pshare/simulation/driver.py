@@ -45,6 +45,7 @@ from p2pshare.simulation.witness import Witness
 
 READ_SECONDS = 0.001
 WRITE_SECONDS = 0.003
+STEP_SECONDS = 0.002
 
 
 @dataclass
@@ -83,7 +84,8 @@ class VirtualDriver:
         self._skew_seconds = skew_seconds
         self._exchange = Exchange(node)
         self._tickets = itertools.count()
-        self._replies: dict[int, actions.Action] = {}
+        self._replies: dict[int, Callable[[actions.Action], None]] = {}
+        self._is_step_planned = False
         self._calls: dict[int, Call] = {}
         self._queue: deque[Waiting] = deque()
         self._is_committing = False
@@ -98,7 +100,9 @@ class VirtualDriver:
             last_lsn=beginning.last_lsn,
             card_version=beginning.card_version,
             random=Random(seed),  # noqa: S311 chance that can be repeated
-            settings=EngineSettings(reconcile_seconds=stage.scenario.reconcile_seconds),
+            settings=EngineSettings(
+                reconcile_seconds=stage.scenario.reconcile_seconds, is_dialable=self.is_dialable
+            ),
         )
         self.reload_roster()
         self._give(beginning.first_hops)
@@ -138,6 +142,11 @@ class VirtualDriver:
         for loaded in self._exchange.keys(circles):
             self._give(loaded)
         self._loaded_circles |= circles
+        for link in links:
+            if link.pair is not None and link.pair not in self._loaded_circles:
+                for loaded in self._exchange.pair_keys(link.peer):
+                    self._give(loaded)
+                self._loaded_circles.add(link.pair)
         self._give(events.LinksConfigured(links))
 
     def knows(self, peer: PartnerId) -> bool:
@@ -157,6 +166,13 @@ class VirtualDriver:
         for action in self.engine.handle(event, max(self.now, at or 0.0)):
             self._perform(action)
         self._set_timer()
+        if self.engine.has_work and not self._is_step_planned:
+            self._is_step_planned = True
+            self._later(STEP_SECONDS, self._step)
+
+    def _step(self) -> None:
+        self._is_step_planned = False
+        self._give(events.Step())
 
     def _set_timer(self) -> None:
         wakeup = self.engine.next_wakeup()
@@ -180,7 +196,7 @@ class VirtualDriver:
     def _perform(self, action: actions.Action) -> None:
         match action:
             case actions.Reply() | actions.ReplyBusy() | actions.ReplyRefused():
-                self._replies[action.ticket] = action
+                self._replies.pop(action.ticket)(action)
             case actions.ReadOutbox():
                 self._later(READ_SECONDS, lambda: self._read_outbox(action))
             case actions.Acknowledge():
@@ -203,10 +219,10 @@ class VirtualDriver:
 
     def _read_outbox(self, action: actions.ReadOutbox) -> None:
         try:
-            ids = self._exchange.outbox(action.peer, action.limit)
+            items = self._exchange.outbox(action.peer, action.limit)
         except StoreError:
-            ids = ()
-        self._give(events.OutboxRead(action.peer, ids))
+            items = ()
+        self._give(events.OutboxRead(action.peer, items))
 
     def _acknowledge(self, action: actions.Acknowledge) -> None:
         try:
@@ -344,18 +360,23 @@ class VirtualDriver:
 
     def _question(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
         question = QUESTIONS[verb]
+        message = question.decode(raw)
         ticket = next(self._tickets)
-        self._give(question.event(peer, ticket, question.decode(raw)))
-        match self._replies.pop(ticket):
-            case actions.Reply() as said:
-                self.stage.witness.message_leaves(
-                    self.partner_id, peer, said.message, self.node.store, self.now
-                )
-                reply(Answer(Status.ANSWERED, self.answered(verb, encode_answer(said.message))))
-            case actions.ReplyBusy() as busy:
-                reply(Answer(Status.BUSY, seconds=busy.retry_after_seconds))
-            case _:
-                reply(Answer(Status.REFUSED, reason="not-held"))
+
+        def told(action: actions.Action) -> None:
+            match action:
+                case actions.Reply() as said:
+                    self.stage.witness.message_leaves(
+                        self.partner_id, peer, said.message, self.node.store, self.now
+                    )
+                    reply(Answer(Status.ANSWERED, self.answered(verb, encode_answer(said.message))))
+                case actions.ReplyBusy() as busy:
+                    reply(Answer(Status.BUSY, seconds=busy.retry_after_seconds))
+                case actions.ReplyRefused() as refused:
+                    reply(Answer(Status.REFUSED, reason=refused.reason or "not-held"))
+
+        self._replies[ticket] = told
+        self._give(question.event(peer, ticket, message))
 
     def answered(self, verb: Verb, raw: bytes) -> bytes:
         """What of an answer of ours goes out."""

@@ -5,7 +5,6 @@ A liar runs the real engine and bends what goes in and out of it, so that its li
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
@@ -14,15 +13,26 @@ from types import MappingProxyType
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
-    IdsPage,
-    IdsRequest,
     Shard,
+    Sync,
+    SyncAnswer,
+    SyncPart,
+    decode_sync_answer,
     encode_announce,
-    encode_ids_page,
-    encode_ids_request,
+    encode_sync,
+    encode_sync_answer,
+)
+from p2pshare.gossip.negentropy_wire import (
+    CREATED_BYTES,
+    END,
+    FINGERPRINT_BYTES,
+    ID_BYTES,
+    Bound,
+    MessageWriter,
+    Mode,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
-from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX, IDS_PAGE_MAX
+from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX
 from p2pshare.node import Node
 from p2pshare.simulation.agenda import START_SECONDS
 from p2pshare.simulation.authoring import Wish, write_envelope
@@ -34,6 +44,7 @@ from p2pshare.simulation.witness import Published
 MAIN = CircleId.of("main")
 DAY_SECONDS = 86_400
 FLOOD_IDS = 16
+INVENTED_IDS = 500
 CALM_PERIODS = 8  # when the faults are over a liar goes on, more rarely
 Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
 
@@ -153,11 +164,32 @@ class EndlessSync(Lie):
     """Whoever compares with it finds ever more ids."""
 
     def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
-        if verb is not Verb.IDS:
+        if verb is not Verb.SYNC:
             return raw
-        created = itertools.count(1_799_990_000)
-        keys = tuple(next(created).to_bytes(8, "big") + random.randbytes(32) for _ in range(IDS_PAGE_MAX))
-        return encode_ids_page(IdsPage(keys, has_more=True))
+        parts = decode_sync_answer(raw).parts
+        return encode_sync_answer(
+            SyncAnswer(tuple(SyncPart(one.shard, _inventions(random)) for one in parts))
+        )
+
+
+def _inventions(random: Random) -> bytes:
+    """A message that lists ids of nothing, and differs in the rest."""
+    writer = MessageWriter()
+    packed = b"".join(random.randbytes(ID_BYTES) for _ in range(INVENTED_IDS))
+    writer.add(
+        Bound.at((1_799_990_000).to_bytes(CREATED_BYTES, "big") + random.randbytes(ID_BYTES)),
+        Mode.IDS,
+        packed,
+    )
+    writer.add(END, Mode.FINGERPRINT, random.randbytes(FINGERPRINT_BYTES))
+    return bytes(writer.raw)
+
+
+def ask_for_all(circle: CircleId, clock: int) -> bytes:
+    """A question for every id of a shard."""
+    writer = MessageWriter()
+    writer.add(END, Mode.IDS)
+    return encode_sync(Sync(clock, b"", (SyncPart(Shard(circle, 4), bytes(writer.raw)),)))
 
 
 class Replay(Lie):
@@ -216,7 +248,7 @@ class Flood(Lie):
         for _ in range(5):
             ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(FLOOD_IDS))
             liar.tell(peer, Verb.GET, encode_get(ids))
-            liar.tell(peer, Verb.IDS, encode_ids_request(IdsRequest(Shard(MAIN, 4), b"", IDS_PAGE_MAX)))
+            liar.tell(peer, Verb.SYNC, ask_for_all(MAIN, int(liar.now)))
 
 
 class Curious(Lie):
@@ -227,7 +259,7 @@ class Curious(Lie):
         ids = sorted(liar.stage.witness.published)
         liar.tell(peer, Verb.GET, encode_get(tuple(random.sample(ids, k=min(GET_IDS_MAX, len(ids))))))
         for circle in sorted({one.envelope.core.circle for one in liar.stage.witness.published.values()}):
-            liar.tell(peer, Verb.IDS, encode_ids_request(IdsRequest(Shard(circle, 4), b"", IDS_PAGE_MAX)))
+            liar.tell(peer, Verb.SYNC, ask_for_all(circle, int(liar.now)))
 
 
 class Smuggler(Lie):
@@ -260,7 +292,7 @@ class Garbled(Lie):
 
     def act(self, liar: LyingDriver) -> None:
         random = liar.chance
-        verb = random.choice([Verb.HELLO, Verb.ANNOUNCE, Verb.IDS, Verb.GET, Verb.PUT])
+        verb = random.choice([Verb.HELLO, Verb.ANNOUNCE, Verb.SYNC, Verb.GET, Verb.PUT])
         raw = random.randbytes(32 + random.randrange(2_000))
         liar.tell(random.choice(liar.peers), verb, raw)
 

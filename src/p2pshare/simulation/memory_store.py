@@ -33,7 +33,7 @@ class _Held:
 
     entry: EnvelopeEntry
     wire: bytes | None
-    outbox: set[PartnerId] = field(default_factory=set)
+    outbox: dict[PartnerId, bool] = field(default_factory=dict)
     awaits_first_hop: bool = False
 
 
@@ -82,7 +82,7 @@ class MemoryStore:
         self._last_lsn += 1
         is_own = core.author == self._own_id
         entry = EnvelopeEntry.of(self._last_lsn, arrival, is_own=is_own)
-        held = _Held(entry, arrival.wire, set(arrival.outbox), arrival.awaits_first_hop)
+        held = _Held(entry, arrival.wire, dict.fromkeys(arrival.outbox, False), arrival.awaits_first_hop)
         self._held[arrival.envelope_id] = held
         self._log.append(held)
         self._lsns.append(self._last_lsn)
@@ -118,7 +118,7 @@ class MemoryStore:
     def expire(self, now: int) -> int:
         due = [held for held in self._log if held.entry.expires <= now and held.wire is not None]
         for held in due:
-            held.wire, held.outbox, held.awaits_first_hop = None, set(), False
+            held.wire, held.awaits_first_hop = None, False
         kept = [held for held in self._log if held.entry.expires > now - EXPIRED_KEY_KEEP_SECONDS]
         if len(kept) < len(self._log):
             self._log, self._lsns = kept, [held.entry.lsn for held in kept]
@@ -138,14 +138,22 @@ class MemoryStore:
     # --- what is to be delivered ---
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-        self._held[envelope_id].outbox.discard(partner)
+        if partner in self._held[envelope_id].outbox:
+            self._held[envelope_id].outbox[partner] = True
         self._held[envelope_id].awaits_first_hop = False
 
     def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
-        return [held.entry for held in self._log if partner in held.outbox]
+        return [held.entry for held in self._log if held.wire and not held.outbox.get(partner, True)]
 
-    def outbox_partners(self, envelope_id: EnvelopeId) -> frozenset[PartnerId]:
-        return frozenset(self._held[envelope_id].outbox)
+    def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        return self._held[envelope_id].outbox
+
+    def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
+        return sorted(
+            (held.entry.ttl_class, held.entry.created, held.entry.envelope_id)
+            for held in self._log
+            if held.entry.mode == Mode.DIRECT and (held.entry.author == partner or partner in held.outbox)
+        )
 
     def first_hops(self) -> list[EnvelopeEntry]:
         return [held.entry for held in self._log if held.awaits_first_hop]
@@ -161,7 +169,7 @@ class MemoryStore:
     def remove_partner(self, partner_id: PartnerId) -> None:
         self._partners.pop(partner_id, None)
         for held in self._log:
-            held.outbox.discard(partner_id)
+            held.outbox.pop(partner_id, None)
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         for partner, status, reason in verdicts:

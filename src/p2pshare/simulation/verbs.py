@@ -13,24 +13,30 @@ from p2pshare.gossip import actions, events
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
+    Feed,
+    FeedAnswer,
     GetBodies,
     Hello,
-    IdsPage,
-    IdsRequest,
     PutAnswer,
+    Sync,
+    SyncAnswer,
     decode_announce,
     decode_announce_answer,
+    decode_feed,
+    decode_feed_answer,
     decode_hello,
-    decode_ids_page,
-    decode_ids_request,
     decode_put_answer,
+    decode_sync,
+    decode_sync_answer,
     encode_announce,
     encode_announce_answer,
+    encode_feed,
+    encode_feed_answer,
     encode_get_bodies,
     encode_hello,
-    encode_ids_page,
-    encode_ids_request,
     encode_put_answer,
+    encode_sync,
+    encode_sync_answer,
 )
 from p2pshare.identifiers import EnvelopeId, PartnerId
 
@@ -40,7 +46,8 @@ class Verb(StrEnum):
 
     HELLO = "hello"
     ANNOUNCE = "announce"
-    IDS = "ids"
+    FEED = "feed"
+    SYNC = "sync"
     PUT = "put"
     GET = "get"
     CARD = "card"
@@ -83,7 +90,8 @@ QUESTIONS: Mapping[Verb, Question] = MappingProxyType(
         Verb.ANNOUNCE: Question(
             encode_announce, decode_announce, events.AnnounceHeard, decode_announce_answer
         ),
-        Verb.IDS: Question(encode_ids_request, decode_ids_request, events.IdsAsked, decode_ids_page),
+        Verb.FEED: Question(encode_feed, decode_feed, events.FeedAsked, decode_feed_answer),
+        Verb.SYNC: Question(encode_sync, decode_sync, events.SyncAsked, decode_sync_answer),
     }
 )
 
@@ -91,7 +99,8 @@ VERBS: Mapping[type[Any], Verb] = MappingProxyType(
     {
         actions.SendHello: Verb.HELLO,
         actions.SendAnnounce: Verb.ANNOUNCE,
-        actions.SendIdsRequest: Verb.IDS,
+        actions.SendFeed: Verb.FEED,
+        actions.SendSync: Verb.SYNC,
         actions.SendPut: Verb.PUT,
         actions.SendGet: Verb.GET,
         actions.FetchCard: Verb.CARD,
@@ -102,12 +111,13 @@ _ANSWER_ENCODERS: Mapping[type[Any], Callable[[Any], bytes]] = MappingProxyType(
     {
         Hello: encode_hello,
         AnnounceAnswer: encode_announce_answer,
-        IdsPage: encode_ids_page,
+        FeedAnswer: encode_feed_answer,
+        SyncAnswer: encode_sync_answer,
         PutAnswer: encode_put_answer,
     }
 )
 
-Message = Hello | Announce | AnnounceAnswer | IdsRequest | IdsPage | PutAnswer
+Message = Hello | Announce | AnnounceAnswer | Feed | FeedAnswer | Sync | SyncAnswer | PutAnswer
 
 
 def encode_answer(message: Message) -> bytes:

@@ -13,6 +13,7 @@ from random import Random
 from typing import Protocol
 
 from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import FEED_WAIT_SECONDS_MAX
 from p2pshare.simulation.agenda import Agenda
 from p2pshare.simulation.scenario import Span, Weather
 from p2pshare.simulation.trace import Trace
@@ -175,18 +176,19 @@ class Wires:
         call.end(answer)
 
     def _watch(self, call: Call) -> None:
-        """Silence ends a request."""
+        """Silence ends a request; a feed is silent while there is no news."""
+        patience = SILENCE_SECONDS + (FEED_WAIT_SECONDS_MAX if call.verb is Verb.FEED else 0)
 
         def look() -> None:
             if call.is_over or not call.origin.is_alive:
                 return
-            left = call.moved_at + SILENCE_SECONDS - self._agenda.now
+            left = call.moved_at + patience - self._agenda.now
             if left > 1e-3:
                 self._agenda.after(left, look)
             else:
                 self._finish(call, Answer(Status.UNREACHABLE, reason="timeout"))
 
-        self._agenda.after(SILENCE_SECONDS, look)
+        self._agenda.after(patience, look)
 
     def _is_counted(self, call: Call) -> bool:
         return {call.origin.partner_id, call.peer} <= self._honest

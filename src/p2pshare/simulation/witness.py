@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import DecodedEnvelope, Mode
 from p2pshare.gossip.events import BodyJudged
-from p2pshare.gossip.index import id_of
-from p2pshare.gossip.messages import Announce, Hello, IdsPage, IdsRequest, PutVerdict
+from p2pshare.gossip.messages import Announce, FeedAnswer, Hello, PutVerdict, Sync, SyncAnswer, SyncPart
+from p2pshare.gossip.negentropy_wire import EMPTY_FINGERPRINT, read_ranges, split_ids
+from p2pshare.gossip.negentropy_wire import Mode as RangeMode
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.store.interface import Store
 
@@ -86,16 +87,32 @@ class Witness:
             return
         match message:
             case Hello():
-                self._circles_leave(origin, peer, (root.shard.circle for root in message.shards))
-            case IdsRequest():
-                self._circles_leave(origin, peer, [message.shard.circle])
-            case IdsPage():
-                self._ids_leave(origin, peer, list(map(id_of, message.keys)), store, now)
+                self._compared_leave(origin, peer, (root.shard.circle for root in message.shards))
+            case Sync():
+                self._compared_leave(origin, peer, (part.shard.circle for part in message.parts))
+                for part in message.parts:
+                    self._part_leaves(origin, peer, part, store, now)
+            case SyncAnswer():
+                for part in message.parts:
+                    self._part_leaves(origin, peer, part, store, now)
+                    if part.shard.circle not in self._compared(origin, peer) and not _is_of_nothing(part):
+                        self.complain(
+                            "nothing_leaks", f"{origin.short} tells of a foreign circle to {peer.short}"
+                        )
+            case FeedAnswer():
+                self._circles_leave(origin, peer, (item.circle for item in message.items))
+                self._ids_leave(origin, peer, [item.envelope_id for item in message.items], store, now)
+                for envelope_id in message.direct:
+                    self._may_leave(origin, peer, envelope_id, "offers")
             case Announce():
                 self._circles_leave(origin, peer, (item.circle for item in message.items))
                 self._ids_leave(origin, peer, [item.envelope_id for item in message.items], store, now)
             case _:
                 pass
+
+    def _compared_leave(self, origin: PartnerId, peer: PartnerId, circles: Iterable[CircleId]) -> None:
+        if set(circles) - self._compared(origin, peer):
+            self.complain("nothing_leaks", f"{origin.short} compares a foreign circle with {peer.short}")
 
     def _circles_leave(self, origin: PartnerId, peer: PartnerId, circles: Iterable[CircleId]) -> None:
         foreign = set(circles) - self._carried(origin, peer)
@@ -112,6 +129,26 @@ class Witness:
             known = self.published.get(envelope_id)
             if known is not None and known.direct_to:
                 self.complain("nothing_leaks", f"{origin.short} tells the direct {envelope_id.short}")
+        self._unheld_leave(origin, ids, store, now)
+
+    def _part_leaves(
+        self, origin: PartnerId, peer: PartnerId, part: SyncPart, store: Store, now: float
+    ) -> None:
+        """Of a comparison: direct envelopes between the two under the id of their pair, and nowhere else."""
+        ids = _ids_in(part)
+        if part.shard.circle != CircleId.of_pair(origin, peer):
+            self._ids_leave(origin, peer, ids, store, now)
+            return
+        for envelope_id in ids:
+            known = self.published.get(envelope_id)
+            ends = () if known is None else ({known.author, one} for one in known.direct_to)
+            if {origin, peer} not in ends:
+                self.complain(
+                    "nothing_leaks", f"{origin.short} compares {envelope_id.short} with {peer.short}"
+                )
+        self._unheld_leave(origin, ids, store, now)
+
+    def _unheld_leave(self, origin: PartnerId, ids: Collection[EnvelopeId], store: Store, now: float) -> None:
         unheld = set(ids) - store.is_seen(ids)
         for envelope_id in sorted(unheld):
             known = self.published.get(envelope_id)
@@ -140,6 +177,11 @@ class Witness:
 
     def _carried(self, origin: PartnerId, peer: PartnerId) -> frozenset[CircleId]:
         return self.links[origin].get(peer, frozenset())
+
+    def _compared(self, origin: PartnerId, peer: PartnerId) -> frozenset[CircleId]:
+        """Nothing but the direct envelopes between the two is compared besides."""
+        carried = self.links[origin].get(peer)
+        return frozenset() if carried is None else carried | {CircleId.of_pair(origin, peer)}
 
     # --- what comes ---
 
@@ -187,3 +229,19 @@ class Witness:
                 "acknowledged_is_durable", f"{partner.short} acknowledges {judged.envelope_id.short} first"
             )
         self.acks[partner, judged.envelope_id] = author
+
+
+def _ids_in(part: SyncPart) -> list[EnvelopeId]:
+    """The ids that a message names."""
+    ranges = read_ranges(part.message)
+    return [
+        EnvelopeId(one) for each in ranges if each.mode is RangeMode.IDS for one in split_ids(each.payload)
+    ]
+
+
+def _is_of_nothing(part: SyncPart) -> bool:
+    """Whether a message could come from who holds nothing."""
+    return all(
+        each.mode is RangeMode.SKIP or each.payload in (b"", EMPTY_FINGERPRINT)
+        for each in read_ranges(part.message)
+    )

@@ -71,7 +71,7 @@ class World:
         self.excused: set[EnvelopeId] = set()
         """Publications that no partner held when their author's disk was set back: nobody could have them."""
         self.forgotten_directs: set[tuple[PartnerId, EnvelopeId]] = set()
-        """(recipient, id): it had the direct envelope, and its disk was set back."""
+        """(recipient, id): its author removed the recipient, and with it what was owed."""
         self.settled_after: float | None = None
         self.quiet = Quiet()
         self.largest: Counter[str] = Counter()
@@ -192,8 +192,6 @@ class World:
 
     def _note_lost(self, site: Site, envelope_id: EnvelopeId) -> None:
         self.witness.acks.pop((site.partner_id, envelope_id), None)
-        if site.partner_id in self.witness.published[envelope_id].direct_to:
-            self.forgotten_directs.add((site.partner_id, envelope_id))
         if not any(envelope_id in self.held_by(other) for other in self.honest):
             self.excused.add(envelope_id)
 
@@ -397,13 +395,15 @@ class World:
     def _missing_directs(
         self, envelope_id: EnvelopeId, known: Published, holding: dict[PartnerId, set[EnvelopeId]]
     ) -> list[str]:
+        author = self.by_id[known.author]  # nobody else may hand it over, also when its disk was set back
         return [
             f"{self.by_id[peer].name} lacks the direct {envelope_id.short}"
             for peer in known.direct_to
             if envelope_id not in holding[peer]
             and envelope_id not in self.excused
             and (peer, envelope_id) not in self.forgotten_directs
-            and self.can_talk(self.by_id[known.author], self.by_id[peer])
+            and not (author.is_set_back and envelope_id not in holding[author.partner_id])
+            and self.can_talk(author, self.by_id[peer])
         ]
 
     def _missing_relayed(

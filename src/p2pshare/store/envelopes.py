@@ -111,7 +111,8 @@ def _insert(connection: apsw.Connection, interning: Interning, lsn: int, arrival
     connection.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
     for recipient in arrival.outbox:
         connection.execute(
-            "INSERT OR IGNORE INTO outbox VALUES (?, ?)", (interning.organisation(recipient), lsn)
+            "INSERT OR IGNORE INTO outbox (recipient, lsn) VALUES (?, ?)",
+            (interning.organisation(recipient), lsn),
         )
     return Source(lsn, author, core.incarnation, core.sequence, arrival.received_at)
 
@@ -130,9 +131,9 @@ def _note_sequences(
 
 
 def acknowledge(connection: apsw.Connection, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-    """`partner` holds it: out of the outbox, and the first hop is done. Repeating changes nothing."""
+    """`partner` holds it: marked in the outbox, and the first hop is done. Repeating changes nothing."""
     connection.execute(
-        """DELETE FROM outbox WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
+        """UPDATE outbox SET is_acknowledged = 1 WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
         AND recipient = (SELECT id FROM organisation WHERE partner_id = ?)""",
         (bytes(envelope_id), bytes(partner)),
     )

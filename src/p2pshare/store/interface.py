@@ -280,8 +280,13 @@ class StoreReading(StandingReading, Protocol):
         """Our direct envelopes that `partner` has not acknowledged, oldest first."""
         ...
 
-    def outbox_partners(self, envelope_id: EnvelopeId) -> frozenset[PartnerId]:
-        """Who has not acknowledged this direct envelope yet."""
+    def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        """For whom our direct envelope is, and whether each has acknowledged it; empty for every other."""
+        ...
+
+    def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
+        """(ttl class, created, id), ascending, of the direct envelopes between `partner` and us, in both
+        directions: seen and not expired for an hour."""
         ...
 
     def first_hops(self) -> list[EnvelopeEntry]:
@@ -388,7 +393,7 @@ class Store(StoreReading, StandingWriting, Protocol):
 
     def new_epoch(self) -> Epoch: ...
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-        """`partner` has it: out of its outbox, and the first hop is done."""
+        """`partner` has it: it waits in the outbox no more, and the first hop is done."""
         ...
 
     def put_partner(self, row: PartnerRow) -> None: ...

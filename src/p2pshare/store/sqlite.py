@@ -180,8 +180,11 @@ class SqliteStore(SqliteStanding):
     def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
         return self._read(reading_envelopes.outbox, partner)
 
-    def outbox_partners(self, envelope_id: EnvelopeId) -> frozenset[PartnerId]:
-        return self._read(reading_envelopes.outbox_partners, envelope_id)
+    def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        return self._read(reading_envelopes.direct_recipients, envelope_id)
+
+    def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
+        return self._read(reading_envelopes.direct_keys, partner)
 
     def first_hops(self) -> list[EnvelopeEntry]:
         return self._read(reading_envelopes.first_hops)

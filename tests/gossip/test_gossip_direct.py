@@ -1,0 +1,146 @@
+"""Direct envelopes: from their author to their recipients alone, and compared between these two.
+
+The simulator found what these tests are named for (scenario clocks, seeds 1 and 2; scenario backups).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from gossip_words import EPOCH, MAIN, NOW, US, item
+from p2pshare.gossip import actions, events
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.key_index import SortedKeys
+from p2pshare.gossip.messages import (
+    Feed,
+    Hello,
+    PutAnswer,
+    PutVerdict,
+    Shard,
+    ShardRoot,
+    SyncAnswer,
+    SyncPart,
+)
+from p2pshare.gossip.negentropy import finish, respond
+from p2pshare.identifiers import CircleId
+from p2pshare.limits import HELLO_INTERVAL_SECONDS
+
+DIRECT = item(7)
+
+
+def pair_of(talk: Any, number: int = 0) -> CircleId:
+    return CircleId.of_pair(US, talk.peers[number])
+
+
+def talk_of_pairs(dialogue: Any, *, peers: int = 1, is_dialable: bool = True) -> Any:
+    talk = dialogue(peers=peers, is_dialable=is_dialable)
+    configs = tuple(
+        events.LinkConfig(
+            peer, frozenset({MAIN}), is_dialable, card_version=1, pair=CircleId.of_pair(US, peer)
+        )
+        for peer in talk.peers
+    )
+    talk.waiting.clear()  # hellos of the links without pairs, abandoned now
+    talk.tell(events.LinksConfigured(configs))
+    return talk
+
+
+def publish(talk: Any, *recipients: int) -> None:
+    to = tuple(talk.peers[one] for one in recipients)
+    talk.tell(events.EnvelopeHeld(1, DIRECT, US, None, True, to))
+
+
+def root(talk: Any, *keys: bytes) -> tuple[ShardRoot, ...]:
+    index = SortedKeys(keys)
+    return (ShardRoot(Shard(pair_of(talk), 4), len(index), index.root()),) if keys else ()
+
+
+def greet(talk: Any, shards: tuple[ShardRoot, ...]) -> None:
+    hello = talk.expect(actions.SendHello)
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, 1, int(talk.now), 1, shards)), after=0.01)
+
+
+def push(talk: Any, verdict: PutVerdict) -> None:
+    put = talk.expect(actions.SendPut)
+    assert put.envelope_id == DIRECT.envelope_id
+    talk.tell(events.Answered(put.request, PutAnswer(verdict)))
+
+
+KEY = key_of(NOW, DIRECT.envelope_id)
+
+
+def test_what_a_recipient_deferred_is_acknowledged_by_its_roots_once_it_is_held(dialogue: Any) -> None:
+    talk = talk_of_pairs(dialogue)
+    greet(talk, ())
+    publish(talk, 0)
+    talk.tell(events.OutboxRead(talk.peers[0], (DIRECT,)))
+    push(talk, PutVerdict.DEFERRED)
+    talk.expect_none(actions.Acknowledge)
+    talk.sleep(HELLO_INTERVAL_SECONDS + 10)
+    greet(talk, root(talk, KEY))
+    assert talk.expect(actions.Acknowledge).ids == (DIRECT.envelope_id,)
+    talk.expect_none(actions.SendPut)
+
+
+def test_a_recipient_that_lost_what_it_had_acknowledged_is_handed_it_again(dialogue: Any) -> None:
+    """It was restored from a backup: its root says what it lacks."""
+    talk = talk_of_pairs(dialogue)
+    greet(talk, ())
+    publish(talk, 0)
+    talk.tell(events.OutboxRead(talk.peers[0], (DIRECT,)))
+    push(talk, PutVerdict.HELD)
+    talk.expect(actions.Acknowledge)
+    other = key_of(NOW - 5, item(9).envelope_id)
+    talk.sleep(HELLO_INTERVAL_SECONDS + 10)
+    greet(talk, root(talk, other))
+    question = talk.expect(actions.SendSync)
+    (part,) = question.message.parts
+    answer = finish(respond(SortedKeys([other]), part.message))
+    talk.tell(events.Answered(question.request, SyncAnswer((SyncPart(part.shard, answer),))))
+    push(talk, PutVerdict.HELD)
+    talk.expect_none(actions.SendAnnounce)  # a direct envelope is never announced
+    assert talk.expect(actions.SendGet).ids == (item(9).envelope_id,)  # and what it has for us is asked for
+
+
+def test_equal_roots_acknowledge_only_what_was_in_them(dialogue: Any) -> None:
+    """An envelope of the outbox that the engine was not told of yet is in no root."""
+    talk = talk_of_pairs(dialogue)
+    greet(talk, ())
+    later = replace(item(8), created=NOW - 1)
+    talk.tell(events.OutboxRead(talk.peers[0], (later,)))
+    put = talk.expect(actions.SendPut)
+    talk.tell(events.Answered(put.request, PutAnswer(PutVerdict.DEFERRED)))
+    talk.sleep(HELLO_INTERVAL_SECONDS + 10)
+    greet(talk, ())
+    talk.expect_none(actions.Acknowledge)
+
+
+def test_a_pair_is_compared_with_nobody_else(dialogue: Any) -> None:
+    talk = talk_of_pairs(dialogue, peers=2)
+    greet(talk, ())
+    greet(talk, ())
+    publish(talk, 0)
+    for ticket, number in ((1, 0), (2, 1)):
+        talk.tell(events.HelloHeard(talk.peers[number], ticket, Hello(EPOCH, 0, int(talk.now), 1)))
+        shards = talk.expect(actions.Reply).message.shards
+        assert [one.shard.circle for one in shards] == ([pair_of(talk)] if number == 0 else [])
+
+
+def test_who_cannot_be_dialled_is_told_of_its_direct_envelopes_by_the_feed_and_says_when_it_has_them(
+    dialogue: Any,
+) -> None:
+    talk = talk_of_pairs(dialogue, is_dialable=False)
+    (peer,) = talk.peers
+    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, 0, NOW, 1)))
+    talk.expect(actions.Reply)
+    talk.tell(events.FeedAsked(peer, 2, Feed(EPOCH, 0, 30)))
+    talk.tell(events.OutboxRead(peer, ()))
+    talk.expect_none(actions.Reply)
+    talk.waiting.clear()
+    publish(talk, 0)
+    talk.expect(actions.ReadOutbox)
+    talk.tell(events.OutboxRead(peer, (DIRECT,)))
+    assert talk.expect(actions.Reply).message.direct == (DIRECT.envelope_id,)
+    talk.tell(events.FeedAsked(peer, 3, Feed(EPOCH, 0, 30, (DIRECT.envelope_id,))))
+    assert talk.expect(actions.Acknowledge).ids == (DIRECT.envelope_id,)
