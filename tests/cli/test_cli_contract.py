@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from p2pshare.cli import export
+from p2pshare.cli import export, publish
 from p2pshare.cli.program import run_program
 from p2pshare.export.registry import FORMATS
+from p2pshare.service.drafting import FORMAT_NAMES
 
 AMBER_AND_GREEN = {
     "type": "bundle",
@@ -190,6 +191,10 @@ def test_an_export_file_appears_whole_or_not_at_all(
 
 def test_export_knows_the_formats_of_the_registry() -> None:
     assert tuple(FORMATS) == export.FORMAT_NAMES
+
+
+def test_publish_knows_the_formats_that_drafting_reads() -> None:
+    assert publish.FORMAT_NAMES == FORMAT_NAMES
 
 
 def test_verify_tells_good_bad_and_what_it_cannot_check(alpha: Home, tmp_path: Path) -> None:

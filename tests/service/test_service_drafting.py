@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from p2pshare.envelope.payload import inflate_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
+from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.limits import ENVELOPE_OBJECTS_TARGET
@@ -158,6 +159,17 @@ def test_large_input_is_split_and_each_part_carries_its_marking_definitions() ->
     ]
     assert {fact.tlp for fact in facts if fact.claims} == {Tlp.GREEN}
     assert len({claim.value for fact in facts for claim in fact.claims}) == count
+
+
+def test_objects_of_ours_take_our_identity_along_once() -> None:
+    own = identity_id(AUTHOR.partner_id)
+    draft = read(bundle(indicator(1, created_by_ref=own), indicator(2)))
+    check_sum(draft)
+    assert draft.read == 2
+    (part,) = draft.parts
+    facts = [fact for frame in Content(part.frames, part.tlp) for fact in frame.objects]
+    assert [fact.type for fact in facts] == ["identity", "indicator", "indicator"]
+    assert facts[0].object_id == own
 
 
 def test_objects_are_kept_byte_for_byte() -> None:

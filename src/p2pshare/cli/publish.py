@@ -25,13 +25,22 @@ if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
     from p2pshare.service.drafting import Draft, FirstCreated
 
+FORMAT_NAMES = (
+    "stix",
+    "list",
+)  # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
 MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "stricter-than-part"})
 
 
 @click.command()
 @click.argument("file")
 @click.option(
-    "--format", "format_name", type=click.Choice(["auto", "stix", "list"]), default="auto", show_default=True
+    "--format",
+    "format_name",
+    type=click.Choice(["auto", *FORMAT_NAMES]),
+    default="auto",
+    show_default=True,
+    help="how to read it",
 )
 @click.option(
     "--tlp",

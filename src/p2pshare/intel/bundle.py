@@ -53,10 +53,12 @@ class BundleObject:
 
 @dataclass
 class Reading:
-    """What a file gave: `read` = len(objects) + refusals.total."""
+    """What a file gave: `read` = len(objects) + refusals.total. `notes` counts what was dropped from, or assumed
+    about, objects that were taken."""
 
     objects: list[BundleObject] = field(default_factory=list)
     refusals: Refusals = field(default_factory=Refusals)
+    notes: Refusals = field(default_factory=Refusals)
     read: int = 0
 
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import islice
+from typing import BinaryIO
 
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.authoring import identity_object, indicator_id, indicator_object
-from p2pshare.intel.bundle import BundleObject, frames, read_stix
-from p2pshare.intel.formats import detect_format
+from p2pshare.intel.authoring import identity_id, identity_object, indicator_id, indicator_object
+from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
+from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
@@ -36,6 +37,19 @@ from p2pshare.store.interface import StoreReading
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
+
+ValueReader = Callable[[BinaryIO, Source], Iterator[ListValue | Refusal]]
+"""One value, or one refusal, for each thing that was read; streams. Each value becomes an indicator of ours."""
+ObjectReader = Callable[[bytes, Source], Reading]
+"""The whole file as STIX objects with ids that a second reading gives again."""
+
+VALUE_READERS: dict[str, ValueReader] = {
+    "list": lambda stream, _: read_list(stream),
+}
+OBJECT_READERS: dict[str, ObjectReader] = {
+    "stix": lambda raw, _: read_stix(raw),
+}
+FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of); `of` is 0 while it is unknown."""
@@ -114,42 +128,72 @@ def draft_file(
     first_created: FirstCreated,
     progress: Progress,
 ) -> Draft:
-    """Reads `stream` (called `name`) as `format_name`: auto, stix or list.
+    """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
 
-    Raises AuthorError when nothing in it can be read, RefusedError for a list without `tlp`.
+    Raises AuthorError when nothing in it can be read, RefusedError for values without `tlp`.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
-    if chosen == "stix":
-        return _draft_stix(stream.read(INPUT_BYTES_MAX + 1), tlp, progress)
+    source = Source(name, author.partner_id, now, tlp)
+    draft = Draft(chosen)
+    read_objects = OBJECT_READERS.get(chosen)
+    if read_objects is not None:
+        reading = read_objects(_read_bounded(stream), source)
+        _draft_objects(reading, draft, tlp, author, now, progress)
+        return draft
     if tlp is None:
         raise RefusedError("a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking")
-    return _draft_list(stream, tlp, author, now, first_created, progress)
-
-
-def _draft_stix(raw: bytes, tlp: Tlp | None, progress: Progress) -> Draft:
-    reading = read_stix(raw)
-    grouping = split_by_marking(reading.objects, tlp)
-    draft = Draft("stix", read=reading.read)
-    for refusals in (reading.refusals, grouping.refusals):
-        draft.refusals.merge(refusals)
-    draft.merged = draft.refusals.take(REPEATED)
-    done = 0
-    for group in grouping.groups:
-        for part in _parts_of(group):
-            draft.parts.append(part)
-            done += part.objects
-            progress("drafted", done, reading.read)
+    found = VALUE_READERS[chosen](stream, source)
+    _draft_values(found, draft, tlp, author, now, first_created, progress)
     return draft
 
 
-def _parts_of(group: MarkingGroup) -> Iterator[DraftPart]:
+def _read_bounded(stream: BinaryIO) -> bytes:
+    """The whole file: objects are told apart only in a text that is held whole. Raises AuthorError."""
+    raw = stream.read(INPUT_BYTES_MAX + 1)
+    if len(raw) > INPUT_BYTES_MAX:
+        raise AuthorError(
+            f"the input is larger than {INPUT_BYTES_MAX} bytes", hint="split it", reason="input-too-large"
+        )
+    return raw
+
+
+def _draft_objects(
+    reading: Reading, draft: Draft, tlp: Tlp | None, author: Author, now: int, progress: Progress
+) -> None:
+    grouping = split_by_marking(reading.objects, tlp)
+    draft.read = reading.read
+    for refusals in (reading.refusals, grouping.refusals):
+        draft.refusals.merge(refusals)
+    draft.notes.merge(reading.notes)
+    draft.merged = draft.refusals.take(REPEATED)
+    done = 0
+    for group in grouping.groups:
+        for part in _parts_of(group, author, now):
+            draft.parts.append(part)
+            done += part.objects
+            progress("drafted", done, reading.read)
+
+
+def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now: int) -> list[bytes]:
+    """Our identity as a frame of its own, where objects of ours are and it is not among them."""
+    own_id = identity_id(author.partner_id)
+    if any(one.object_id == own_id for one in objects) or not any(
+        one.created_by == own_id for one in objects
+    ):
+        return []
+    return [b"[" + identity_object(author.partner_id, author.name, created=now, tlp=tlp) + b"]"]
+
+
+def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPart]:
     """A group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
     definitions = [one for one in group.objects if one.type == DEFINITION]
     others = [one for one in group.objects if one.type != DEFINITION]
     repeats = group.repeats  # companions stand first, so those that stand elsewhere too are in the first part
     for objects in _envelopes_of(others) if others else [[]]:
-        compressed = tuple(compress_frame(frame) for frame in frames([*definitions, *objects]))
-        yield DraftPart(group.tlp, compressed, len(definitions) + len(objects), repeats)
+        added = _own_identity(objects, group.tlp, author, now)
+        compressed = tuple(map(compress_frame, [*added, *frames([*definitions, *objects])]))
+        count = len(added) + len(definitions) + len(objects)
+        yield DraftPart(group.tlp, compressed, count, len(added) + repeats)
         repeats = len(definitions)
 
 
@@ -169,17 +213,17 @@ def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject
         yield run
 
 
-def _draft_list(
-    stream: BufferedReader,
+def _draft_values(
+    found: Iterator[ListValue | Refusal],
+    draft: Draft,
     tlp: Tlp,
     author: Author,
     now: int,
     first_created: FirstCreated,
     progress: Progress,
-) -> Draft:
-    draft = Draft("list")
+) -> None:
     identity = identity_object(author.partner_id, author.name, created=now, tlp=tlp)
-    values = _distinct(read_list(stream), draft)
+    values = _distinct(found, draft)
     pending: list[bytes] = []
     held = 0
     while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
@@ -194,7 +238,6 @@ def _draft_list(
             pending, held = [], 0
     if pending:
         draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
-    return draft
 
 
 def _distinct(found: Iterator[ListValue | Refusal], draft: Draft) -> Iterator[Observable]:
