@@ -21,7 +21,7 @@ from p2pshare.limits import INPUT_BYTES_MAX
 @json_option
 @click.pass_obj
 def lookup(home: Path, values: tuple[str, ...], as_json: bool) -> int:
-    """look values up, defanged or not; - reads them from stdin, one a line; exit code 3 when none is found"""
+    """look values up, defanged or not, also by the network, domain or host that covers them; - reads stdin"""
     answers = _answers(home, list(_wanted(values)))
     if as_json:
         voice.print_json(answers)
@@ -64,12 +64,39 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
             f"{value}: {'not found' if answer['type'] else 'no address, domain, hash or other known type'}"
         )
         return
-    state = "active" if answer["active"] else "not active"
     authors = ", ".join(map(voice.shown, answer["authors"]))
-    voice.print_result(f"{value}  {answer['type']}  {state}  by {authors}")
+    voice.print_result(f"{value}  {answer['type']}  {state_of(answer)}  by {authors}")
+    for match in answer["matches"]:
+        if match["match"] != "exact":
+            listed = voice.shown(match["value"])
+            voice.print_result(f"  by its {match['match']} {listed}: {state_of(match)}")
+        for one in match["quarantine"]:
+            voice.print_result(f"  quarantined since {one['since']}: {voice.shown(one['reason'])}")
     for claim in answer["claims"]:
-        parts = [claim["author"], claim["tlp"]]
-        parts += [f"confidence {claim['confidence']}"] if claim["confidence"] is not None else []
-        parts += [f"from {claim['valid_from']}"] if claim["valid_from"] else []
-        parts += [f"until {claim['valid_until']}"] if claim["valid_until"] else []
-        voice.print_result("  " + "  ".join(map(voice.shown, (*parts, claim["object_id"]))))
+        voice.print_result("  " + "  ".join(map(voice.shown, _words_of(claim))))
+
+
+STATES = {"active": "active", "pending": "not yet valid", "expired": "expired", "replaced": "replaced"}
+
+
+def state_of(standing: Mapping[str, Any]) -> str:
+    """Whether something counts, and why not: `active`, `not yet valid`, `expired (validity)`, `delisted (withdrawn)`."""
+    word = STATES.get(standing["status"], "delisted")
+    reason = standing["reason"]
+    return f"{word} ({voice.shown(reason)})" if reason and reason != word else word
+
+
+def _words_of(claim: Mapping[str, Any]) -> Iterable[str]:
+    yield claim["author"]
+    yield claim["tlp"]
+    if claim["status"] != "active":
+        yield state_of(claim)
+    if claim["confidence"] is not None:
+        yield f"confidence {claim['confidence']}"
+    if claim["valid_from"]:
+        yield f"from {claim['valid_from']}"
+    if claim["valid_until"]:
+        yield f"until {claim['valid_until']}"
+    if claim["match"] != "exact":
+        yield f"about {claim['listed']}"
+    yield claim["object_id"]

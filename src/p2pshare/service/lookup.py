@@ -1,53 +1,60 @@
 """Lookup: what is known about a value, by whom, and whether it counts now. Analysts see every marking they hold.
 
 Values come as people write them (defanged, upper case, a hash, an address); each is canonicalised with the same
-code as what was published, so the same thing is found under any spelling.
+code as what was published, so the same thing is found under any spelling. What is listed may be wider than what is
+asked for: the network around an address, the domain above a host, the host of a URL (`intel.coverage`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.instants import format_instant
+from p2pshare.intel.coverage import Cover, covers_of
+from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.observable import Observable, detect
-from p2pshare.store.interface import ClaimRow, Store
+from p2pshare.store.interface import ClaimRow, StoreReading
+from p2pshare.store.interface_standing import Quarantine
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
-US = 1_000_000  # microseconds in a second
+
+# Claims that came together share their times.
+_instant = lru_cache(maxsize=4_096)(format_instant)
 
 
-def look_up(store: Store, values: Sequence[str], now: int) -> list[dict[str, Any]]:
-    """One answer a value, in order: `{value, type, found, active, authors, claims}`; `now` in unix seconds.
+@dataclass(frozen=True)
+class _Known:
+    """What the store knows of a batch: claims and quarantine by listed observable, and the authors' names."""
 
-    A text that is nothing we know has type None, and the `reason` why.
+    claims: Mapping[Observable, Sequence[ClaimRow]]
+    quarantined: Mapping[Observable, Sequence[Quarantine]]
+    names: Mapping[PartnerId, str]
+
+
+def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[dict[str, Any]]:
+    """One answer a value, in order: `{value, type, found, active, status, reason, authors, matches, claims}`.
+
+    `now` in unix seconds. A text that is nothing we know has type None, and the `reason` why.
     """
     names = store.author_names()
+    lengths = store.network_lengths()
     answers: list[dict[str, Any]] = []
     for start in range(0, len(values), LOOKUP_BATCH_VALUES):
         batch = values[start : start + LOOKUP_BATCH_VALUES]
         recognised = [_recognise(text) for text in batch]
-        found = store.lookup([one for one in recognised if isinstance(one, Observable)])
-        for text, one in zip(batch, recognised, strict=True):
-            if isinstance(one, Observable):
-                answers.append(_answer(one, found.get(one, ()), names, now * US))
+        covers = [[] if isinstance(one, str) else covers_of(one, lengths) for one in recognised]
+        claims = store.lookup({cover.observable for wanted in covers for cover in wanted})
+        known = _Known(claims, store.quarantined(claims), names)
+        for text, one, wanted in zip(batch, recognised, covers, strict=True):
+            if isinstance(one, str):
+                answers.append(_answer(text, None, [], [], one))
             else:
-                answers.append(_unknown(text, one))
+                answers.append(_answer_of(one, wanted, known, now * SECOND_US))
     return answers
-
-
-def _unknown(text: str, reason: str) -> dict[str, Any]:
-    return {
-        "value": text,
-        "type": None,
-        "found": False,
-        "active": False,
-        "authors": [],
-        "claims": [],
-        "reason": reason,
-    }
 
 
 def _recognise(text: str) -> Observable | str:
@@ -59,39 +66,86 @@ def _recognise(text: str) -> Observable | str:
 
 
 def _answer(
-    observable: Observable, claims: Sequence[ClaimRow], names: Mapping[PartnerId, str], now_us: int
+    value: str,
+    type_: str | None,
+    matches: Sequence[dict[str, Any]],
+    claims: Sequence[dict[str, Any]],
+    reason: str | None = None,
 ) -> dict[str, Any]:
-    told = [_tell(claim, names) for claim in claims]
-    live = [claim for claim in claims if is_live(claim, now_us)]
+    """`matches` stand closest first; the first active one speaks for all, else the closest."""
+    speaker = next((one for one in matches if one["status"] == "active"), matches[0] if matches else None)
     return {
-        "value": observable.value,
-        "type": observable.type,
-        "found": bool(told),
-        "active": bool(live),
-        "authors": sorted({str(one["author"]) for one in told}),
-        "claims": told,
+        "value": value,
+        "type": type_,
+        "found": bool(matches),
+        "active": speaker is not None and speaker["status"] == "active",
+        "status": speaker["status"] if speaker else None,
+        "reason": speaker["reason"] if speaker else reason,
+        "authors": sorted({str(one["author"]) for one in claims}),
+        "matches": matches,
+        "claims": claims,
     }
 
 
-def is_live(claim: ClaimRow, now_us: int) -> bool:
-    """Whether a claim holds at `now_us` (microseconds): started, not past its validity, not revoked."""
-    return (
-        not claim.is_revoked
-        and (claim.valid_from_us is None or claim.valid_from_us <= now_us)
-        and (claim.valid_until_us is None or now_us < claim.valid_until_us)
-    )
+def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, now_us: int) -> dict[str, Any]:
+    matches, told = [], []
+    for cover in covers:
+        listed = cover.observable
+        claims = known.claims.get(listed)
+        if claims:
+            of_listed = [_tell(claim, cover, known.names, now_us) for claim in claims]
+            matches.append(_tell_match(cover, of_listed, known.quarantined.get(listed, ())))
+            told += of_listed
+    return _answer(observable.value, observable.type, matches, told)
 
 
-def _tell(claim: ClaimRow, names: Mapping[PartnerId, str]) -> dict[str, Any]:
+# Of an observable without a live claim, the claim that comes first here decides (docs/siem.md, "Status").
+_STATUS_ORDER = ("active", "pending", "expired", "replaced", "delisted")
+
+
+def _tell_match(
+    cover: Cover, claims: Sequence[Mapping[str, Any]], quarantined: Sequence[Quarantine]
+) -> dict[str, Any]:
+    best = min(claims, key=lambda claim: _STATUS_ORDER.index(claim["status"]))
+    return {
+        "match": cover.match,
+        "type": cover.observable.type,
+        "value": cover.observable.value,
+        "status": "delisted" if quarantined else best["status"],
+        "reason": quarantined[0].source if quarantined else best["reason"],
+        "quarantine": [
+            {"source": one.source, "reason": one.reason, "since": format_instant(one.noted_at * SECOND_US)}
+            for one in quarantined
+        ],
+    }
+
+
+def status_of(claim: ClaimRow, now_us: int) -> tuple[str, str | None]:
+    """Whether a claim holds at `now_us` (microseconds), in the words of docs/siem.md: (status, reason)."""
+    if claim.is_revoked:
+        return "delisted", "withdrawn"
+    if claim.valid_until_us is not None and claim.valid_until_us <= now_us:
+        return "expired", "validity"
+    if claim.valid_from_us is not None and claim.valid_from_us > now_us:
+        return "pending", None
+    return "active", None
+
+
+def _tell(claim: ClaimRow, cover: Cover, names: Mapping[PartnerId, str], now_us: int) -> dict[str, Any]:
+    status, reason = status_of(claim, now_us)
     return {
         "author": names.get(claim.author, claim.author.text),
         "author_id": claim.author.text,
         "object_id": claim.object_id,
+        "match": cover.match,
+        "listed": cover.observable.value,
+        "status": status,
+        "reason": reason,
         "tlp": claim.tlp.label,
         "confidence": claim.confidence,
         "labels": list(claim.labels),
-        "valid_from": format_instant(claim.valid_from_us),
-        "valid_until": format_instant(claim.valid_until_us),
+        "valid_from": _instant(claim.valid_from_us),
+        "valid_until": _instant(claim.valid_until_us),
         "is_revoked": claim.is_revoked,
-        "received_at": format_instant(claim.received_at * US),
+        "received_at": _instant(claim.received_at * SECOND_US),
     }

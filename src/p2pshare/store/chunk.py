@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import apsw
 
+from p2pshare.intel.coverage import NETWORK_TYPES
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.contents import Contents
@@ -92,6 +93,8 @@ class Chunk:
             added = [(value, type_id, name) for value in values if value not in known]
             fresh.extend(added)
             self._interning.count_observables(type_id, len(added))
+            if name in NETWORK_TYPES:
+                self._note_lengths(type_id, [value for value, _, _ in added])
         fresh.sort()
         first = next_id(self._connection, "observable")
         for row_id, (value, _, name) in enumerate(fresh, start=first):
@@ -99,6 +102,13 @@ class Chunk:
         self._connection.executemany(
             "INSERT INTO observable VALUES (?, ?, ?)",
             ((row_id, type_id, value) for row_id, (value, type_id, _) in enumerate(fresh, start=first)),
+        )
+
+    def _note_lengths(self, type_id: int, networks: Sequence[str]) -> None:
+        """Which prefix lengths occur: a look-up then asks for so many networks around an address, not for all."""
+        lengths = {int(network.rpartition("/")[2]) for network in networks}
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO network_length VALUES (?, ?)", ((type_id, length) for length in lengths)
         )
 
     def _add_frame(self, frame: StoredFrame, keys: Sequence[Key], known: KnownVersions) -> None:

@@ -297,6 +297,10 @@ class StoreReading(StandingReading, Protocol):
         """Current claims of each observable that is known here, any marking; absent keys are unknown."""
         ...
 
+    def network_lengths(self) -> dict[str, tuple[int, ...]]:
+        """Prefix lengths that occur among known networks, by type (`ipv4-net`, `ipv6-net`), longest first."""
+        ...
+
     def indicators(
         self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp
     ) -> Iterator[IndicatorRow]:

@@ -109,6 +109,17 @@ def lookup(
     return found
 
 
+def network_lengths(connection: apsw.Connection) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for name, length in fetch(
+        connection,
+        """SELECT t.name, n.length FROM network_length n JOIN observable_type t ON t.id = n.type
+        ORDER BY n.length DESC""",
+    ):
+        found[name] = (*found.get(name, ()), length)
+    return found
+
+
 def _claim_row(row: Row) -> ClaimRow:
     (_, author, key, tlp, confidence, labels, valid_from, valid_until, status, envelope_id, received_at) = row
     return ClaimRow(

@@ -192,6 +192,9 @@ class SqliteStore(SqliteStanding):
     def lookup(self, observables: Collection[Observable]) -> dict[Observable, list[ClaimRow]]:
         return self._read(reading_intel.lookup, observables)
 
+    def network_lengths(self) -> dict[str, tuple[int, ...]]:
+        return self._read(reading_intel.network_lengths)
+
     def indicators(
         self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp
     ) -> Iterator[IndicatorRow]:

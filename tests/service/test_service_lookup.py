@@ -1,0 +1,91 @@
+"""Lookup over a real store: exact, by network, domain and host; and the words for why something does not count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import detect
+from p2pshare.node import Node
+from p2pshare.service.lookup import look_up
+from whole_nodes import NOW, World, befriend, send
+
+DAY = 86_400
+
+
+def listing(world: World, *values: str) -> Node:
+    alpha, bravo = world.found("alpha"), world.found("bravo")
+    befriend(alpha, bravo)
+    send(alpha, list(values), to=["bravo"])
+    return alpha
+
+
+def ask(node: Node, value: str, now: int = NOW) -> dict[str, Any]:
+    [answer] = look_up(node.store, [value], now)
+    return answer
+
+
+def matches(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["match"], one["value"]) for one in answer["matches"]]
+
+
+def test_each_kind_of_match_is_named_with_what_is_listed(world: World) -> None:
+    node = listing(world, "192.0.2.0/24", "2001:db8::/32", "evil.example", "192.0.2.7", "203.0.113.0/24")
+    for asked, expected in {
+        "192.0.2.7": [("exact", "192.0.2.7"), ("network", "192.0.2.0/24")],
+        "192.0.2[.]8": [("network", "192.0.2.0/24")],
+        "::ffff:192.0.2.8": [("network", "192.0.2.0/24")],
+        "192.0.2.128/25": [("network", "192.0.2.0/24")],
+        "192.0.0.0/16": [],
+        "2001:DB8:0::1": [("network", "2001:db8::/32")],
+        "WWW.Evil[.]example": [("domain", "evil.example")],
+        "notevil.example": [],
+        "hxxp://evil.example/x": [("host", "evil.example")],
+        "http://a.b.evil.example/": [("domain", "evil.example")],
+        "http://192.0.2.7:81/": [("host", "192.0.2.7"), ("network", "192.0.2.0/24")],
+        "http://[2001:db8::5]/": [("network", "2001:db8::/32")],
+        "someone@evil.example": [("host", "evil.example")],
+    }.items():
+        answer = ask(node, asked)
+        assert matches(answer) == expected, asked
+        assert (answer["found"], answer["active"]) == (bool(expected), bool(expected))
+        assert [(one["match"], one["listed"]) for one in answer["claims"]] == expected
+
+
+def test_a_closer_match_that_does_not_count_leaves_the_wider_one_active(world: World) -> None:
+    node = listing(world, "192.0.2.0/24", "192.0.2.7")
+    node.store.quarantine([detect("192.0.2.7")], "warning-list", "list 'resolvers' names it", NOW)
+    answer = ask(node, "192.0.2.7")
+    assert [(one["status"], one["reason"]) for one in answer["matches"]] == [
+        ("delisted", "warning-list"),
+        ("active", None),
+    ]
+    assert answer["matches"][0]["quarantine"][0]["reason"] == "list 'resolvers' names it"
+    assert (answer["active"], answer["status"]) == (True, "active")
+
+
+def test_why_something_does_not_count_is_said(world: World) -> None:
+    node = listing(world, "evil.example")
+    early = ask(node, "evil.example", NOW - DAY)
+    assert (early["active"], early["status"], early["reason"]) == (False, "pending", None)
+    node.store.quarantine([detect("evil.example")], "allow-list", "ours", NOW)
+    listed = ask(node, "www.evil.example")
+    assert (listed["found"], listed["status"], listed["reason"]) == (True, "delisted", "allow-list")
+    node.store.release([detect("evil.example")], "allow-list")
+    assert ask(node, "evil.example")["status"] == "active"
+
+
+def test_only_networks_have_lengths_and_a_new_one_is_noted(world: World) -> None:
+    node = listing(world, "192.0.2.0/24", "2001:db8::/32", "http://evil.example/a/24")
+    lengths = node.store.network_lengths()
+    assert lengths == {"ipv4-net": (24,), "ipv6-net": (32,)}
+    send(node, ["198.51.0.0/16"], to=["bravo"], tlp=Tlp.CLEAR)
+    assert node.store.network_lengths()["ipv4-net"] == (24, 16)
+
+
+def test_thousands_of_values_keep_their_order(world: World) -> None:
+    node = listing(world, "192.0.2.0/24")
+    values = [f"192.0.{n // 256}.{n % 256}" for n in range(2_500)]
+    answers = look_up(node.store, values, NOW)
+    assert [one["value"] for one in answers] == values
+    assert [one["found"] for one in answers] == [n // 256 == 2 for n in range(2_500)]
