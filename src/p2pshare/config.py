@@ -96,7 +96,8 @@ class Config:
     """Your organisation's name as partners see it on the card: 1 to 64 printable characters."""
 
     url: str
-    """Where partners reach this node: https://HOST:PORT. It stands on the card."""
+    """Where partners reach this node: https://HOST:PORT. It stands on the card. Empty: nobody can dial this
+    node, it dials its partners and asks them for news."""
 
     listen: str = ""
     """HOST:PORT to listen on. Empty: the host and port of `url`."""
@@ -115,9 +116,11 @@ class Config:
     control: ControlConfig = field(default_factory=ControlConfig)
 
     @property
-    def listen_address(self) -> tuple[str, int]:
-        """(host, port) to bind; host may be an IPv6 address without brackets."""
-        return split_address(self.listen) if self.listen else url_address(self.url)
+    def listen_address(self) -> tuple[str, int] | None:
+        """(host, port) to bind; host may be an IPv6 address without brackets. None: listen nowhere."""
+        if self.listen:
+            return split_address(self.listen)
+        return url_address(self.url) if self.url else None
 
     @property
     def circle_ids(self) -> frozenset[CircleId]:
@@ -233,7 +236,7 @@ def _check_values(config: Config, text: str, where: str) -> None:
     if config.ttl not in TTL_CLASS_BY_NAME:
         refuse("ttl", f"'{config.ttl}' is no ttl class", f"one of {', '.join(TTL_CLASS_BY_NAME)}")
     try:
-        url_address(config.url)
+        url_address(config.url or "https://nowhere:1")
     except ConfigError as error:
         refuse("url", error.message, error.hint)
     try:

@@ -73,15 +73,22 @@ def run_here(arguments: list[str], stdin: bytes) -> Said:
 class Partner:
     """One partner: a home folder, the command line on it, and a daemon that may run."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, *, url_port: int = 0, is_dialable: bool = True) -> None:
+        """`url_port`: where partners dial it, when that is not where it listens."""
         self.name = name
         self.home = folder / name
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._manager: socket.socket | None = None
         self._told: list[str] = []
+        address = [
+            "--url",
+            f"https://127.0.0.1:{url_port or self.port}",
+            "--listen",
+            f"127.0.0.1:{self.port}",
+        ]
         described = self.cli_json(
-            "init", "--name", name.upper(), "--url", f"https://127.0.0.1:{self.port}", "--json"
+            "init", "--name", name.upper(), *(address if is_dialable else ["--dial-only"]), "--json"
         )
         self.partner_id, self.fingerprint = described["partner_id"], described["fingerprint"]
         self.configure("reconcile_seconds", "1")
@@ -249,8 +256,8 @@ class Company:
         self.folder = folder
         self.partners: list[Partner] = []
 
-    def found(self, name: str) -> Partner:
-        self.partners.append(Partner(self.folder, name))
+    def found(self, name: str, *, url_port: int = 0, is_dialable: bool = True) -> Partner:
+        self.partners.append(Partner(self.folder, name, url_port=url_port, is_dialable=is_dialable))
         return self.partners[-1]
 
     def linked(self, left: str, right: str) -> tuple[Partner, Partner]:

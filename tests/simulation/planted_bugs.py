@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.gossip import actions, engine, events, feed, fetching, link, reconciliation, want
+from p2pshare.gossip import engine, events, feed, fetching, link, reconciliation, want, work
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.policy.admission import Admit
 from p2pshare.service import exchange, intake
@@ -176,19 +176,37 @@ def silence_is_punished(patch: Patch) -> None:
     patch.setattr(link.Link, "clear_back_off", lambda self, now: None)
 
 
-def outbox_dropped_on_failure(patch: Patch) -> None:
-    """A push that got no answer counts as delivered."""
-    real = engine.Engine._ended
+def pairs_are_not_compared(patch: Patch) -> None:
+    """Direct envelopes are pushed until they are acknowledged, and never looked at again."""
+    patch.setattr(events.LinkConfig, "compared", property(lambda self: self.circles))
 
-    def ended(self: Any, event: Any) -> None:
-        owner = self._board.owners.get(event.request)
-        if owner is not None and isinstance(event, events.Failed):
-            pending = owner.pending[event.request]
-            if pending.kind is link.Kind.PUT:
-                self._board.act(actions.Acknowledge(owner.peer, tuple(pending.ids)))
-        real(self, event)
 
-    patch.setattr(engine.Engine, "_ended", ended)
+def every_shard_is_answered(patch: Patch) -> None:
+    """Whoever asks for a circle gets its keys, whatever the link carries."""
+
+    class Carried(frozenset[Any]):
+        def __contains__(self, circle: object) -> bool:
+            return True
+
+    patch.setattr(events.LinkConfig, "compared", property(lambda self: Carried({*self.circles, self.pair})))
+
+
+def repairs_are_not_offered(patch: Patch) -> None:
+    """Who compares takes what it lacks and gives nothing."""
+    patch.setattr(reconciliation.Reconciliation, "_offer", lambda self, one, session, shard, keys: None)
+
+
+def unfinished_work_is_dropped(patch: Patch) -> None:
+    """What is not done after one step is forgotten."""
+
+    def step(self: Any) -> Any:
+        if not self._jobs:
+            return None
+        job = self._jobs.popleft()
+        job.advance()
+        return job.peer
+
+    patch.setattr(work.Work, "step", step)
 
 
 def everybody_is_asked(patch: Patch) -> None:
@@ -255,7 +273,10 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(expiry_by_arrival, "expiry", ("only_verified_is_held",)),
             PlantedBug(direct_is_relayed, "circles", ("nothing_leaks",)),
             PlantedBug(silence_is_punished, "partitions", ("nobody_honest_is_shut_out",)),
-            PlantedBug(outbox_dropped_on_failure, "loss", ("all_is_everywhere",)),
+            PlantedBug(pairs_are_not_compared, "backups", ("all_is_everywhere",)),
+            PlantedBug(every_shard_is_answered, "liar-curious", ("nothing_leaks",)),
+            PlantedBug(repairs_are_not_offered, "dial-out", ("all_is_everywhere",)),
+            PlantedBug(unfinished_work_is_dropped, "partitions", ("all_is_everywhere",)),
             PlantedBug(everybody_is_asked, "full", ("bodies_are_not_wasted",)),
             PlantedBug(signatures_unchecked, "liar-corrupt-bodies", ("only_verified_is_held",)),
             PlantedBug(anything_is_admitted, "liar-smuggler", ("only_due_is_held",)),

@@ -28,8 +28,11 @@ def check_config(home: Path, as_json: bool) -> None:
     if as_json:
         voice.print_json({"file": str(path), "config": dataclasses.asdict(loaded)})
         return
-    host, port = loaded.listen_address
     voice.print_result(f"{voice.shown(path)} is good")
+    if (address := loaded.listen_address) is None:
+        voice.say(f"{voice.shown(loaded.name)}, listening nowhere: it dials its partners")
+        return
+    host, port = address
     voice.say(
         f"{voice.shown(loaded.name)} at {voice.shown(loaded.url)}, listening on {voice.shown(host)} port {port}"
     )

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
-from p2pshare.cli.options import json_option
+from p2pshare.cli.options import UsageProblem, json_option
 
 
 @click.command()
 @click.option("--name", required=True, help="your organisation's name, as partners see it")
-@click.option("--url", required=True, metavar="https://HOST:PORT", help="where partners reach this node")
+@click.option("--url", default="", metavar="https://HOST:PORT", help="where partners reach this node")
+@click.option("--dial-only", is_flag=True, help="nobody can reach this node: it dials its partners")
 @click.option(
     "--listen", default="", metavar="HOST:PORT", help="where to listen; else the host and port of --url"
 )
@@ -24,12 +25,19 @@ from p2pshare.cli.options import json_option
 )
 @json_option
 @click.pass_obj
-def init(home: Path, name: str, url: str, listen: str, passphrase_file: str | None, as_json: bool) -> None:
+def init(
+    home: Path, name: str, url: str, dial_only: bool, listen: str, passphrase_file: str | None, as_json: bool
+) -> None:
     """make a home folder: root and operational keys, a commented config file and the card"""
     from p2pshare.cli.card import describe_card, now_seconds
     from p2pshare.keyfile import read_passphrase_file
     from p2pshare.service.founding import found_home
 
+    if dial_only == bool(url) or (dial_only and listen):
+        raise UsageProblem(
+            "a node has an address, or dials only",
+            hint="give --url https://HOST:PORT, or --dial-only without --url and --listen",
+        )
     secret = None if passphrase_file is None else read_passphrase_file(Path(passphrase_file))
     identity = found_home(home, name=name, url=url, listen=listen, passphrase=secret, now=now_seconds())
     described = describe_card(identity.card)

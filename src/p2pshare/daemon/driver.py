@@ -122,7 +122,7 @@ class Driver:
             random=self._random,
             settings=EngineSettings(
                 reconcile_seconds=self._node.config.gossip.reconcile_seconds,
-                is_dialable=bool(self._node.identity.card.urls),
+                is_dialable=bool(self._node.identity.card.urls and self._node.config.url),
             ),
         )
         self._intake_task = asyncio.create_task(self._intake.run())

@@ -131,10 +131,12 @@ class Running:
         """Starts the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
         life.push_async_callback(self._driver.stop)
-        host, port = self._node.config.listen_address
-        chosen = await self._server.start(host, port)
-        life.push_async_callback(self._server.stop)
-        log.info("listening on %s port %d", host, chosen)
+        if (address := self._node.config.listen_address) is None:
+            log.info("listening nowhere: this node dials its partners")
+        else:
+            chosen = await self._server.start(*address)
+            life.push_async_callback(self._server.stop)
+            log.info("listening on %s port %d", address[0], chosen)
         permitted = Permitted(os.geteuid(), _group_id(self._node.config.control.group))
         control = ControlServer(socket_path(self._node.home), permitted, self._perform)
         await control.start()

@@ -34,7 +34,7 @@ def found_home(
             hint=f"put {CONFIG_NAME} back; or delete the folder if `init` was interrupted and nobody has its card",
             reason="home-unfinished",
         )
-    identity = create_identity(name, [url], now)
+    identity = create_identity(name, [url] if url else [], now)
     try:
         if not home.is_dir():  # a folder that was there keeps the mode that somebody gave it
             home.mkdir(mode=HOME_MODE, parents=True)
