@@ -7,6 +7,7 @@ left as it is, so that an IPv6 address in brackets survives. Linear in the lengt
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 # At most one blank on each side: an unbounded \s* would be quadratic on a line of blanks.
 _TOKENS = re.compile(
@@ -14,6 +15,12 @@ _TOKENS = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"(?:h(?:xx|\*\*|__|tt)p|fxp)(s?)(?=:|\[:)", re.IGNORECASE)
+# In running text nothing around a mark is taken away: `see (at) home` is no address. `\\.` is a regular expression
+# or a path there more often than a mark.
+_IN_TEXT = re.compile(
+    r"\[ ?(\.|dot|at|@|:|://|/) ?\]|\( ?(\.|dot|at|@|:|://|/) ?\)|\{ ?(\.|dot|at|@|:|://|/) ?\}",
+    re.IGNORECASE,
+)
 _MARKS = frozenset("[({\\")
 _PLAIN = {"dot": ".", "at": "@"}
 
@@ -32,3 +39,29 @@ def refang(text: str) -> str:
 def _restore(match: re.Match[str]) -> str:
     token = (match[1] or match[2] or match[3] or match[4]).lower()
     return _PLAIN.get(token, token)
+
+
+class Unmarked(NamedTuple):
+    """A line of running text without its marks; `places` are the offsets in `text` of what they stood for."""
+
+    text: str
+    places: list[int]
+
+
+def undo_marks(line: str) -> Unmarked:
+    """`line` with every bracketed sign restored, and where. Schemes (`hxxp`) are left as they are."""
+    if _MARKS.isdisjoint(line):
+        return Unmarked(line, [])
+    pieces: list[str] = []
+    places: list[int] = []
+    position = length = 0
+    for match in _IN_TEXT.finditer(line):
+        token = (match[1] or match[2] or match[3]).lower()
+        sign = _PLAIN.get(token, token)
+        length += match.start() - position
+        places.append(length)
+        pieces += (line[position : match.start()], sign)
+        length += len(sign)
+        position = match.end()
+    pieces.append(line[position:])
+    return Unmarked("".join(pieces), places)

@@ -40,7 +40,7 @@ STRONG_TYPES = frozenset({"ipv4", "ipv6", "domain", "url", "email", "md5", "sha1
 
 def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
     """Values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
-    for number, raw in _lines(stream):
+    for number, raw in read_lines(stream):
         if raw is None:
             yield Refusal("line-too-long", f"line {number}", "")
             continue
@@ -57,7 +57,7 @@ def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
             yield ListValue(found.observable, number, found.note)
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
     """(number, line without its end), None for a line longer than LIST_LINE_BYTES_MAX."""
     number = 0
     while line := stream.readline(LIST_LINE_BYTES_MAX + 1):
