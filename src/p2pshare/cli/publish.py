@@ -8,7 +8,7 @@ command goes on as it was told (0005).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,15 @@ from p2pshare.limits import TTL_CLASS_BY_NAME
 
 if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
+    from p2pshare.intel.observable import Observable
     from p2pshare.service.drafting import Draft, FirstCreated
 
 FORMAT_NAMES = (
     "stix",
     "list",
+    "text",
 )  # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
+VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "stricter-than-part"})
 
 
@@ -41,6 +44,12 @@ MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "s
     default="auto",
     show_default=True,
     help="how to read it",
+)
+@click.option(
+    "--undefanged",
+    "takes_undefanged",
+    is_flag=True,
+    help="of a text: take addresses and names that are not defanged, too",
 )
 @click.option(
     "--tlp",
@@ -61,6 +70,7 @@ def publish(
     home: Path,
     file: str,
     format_name: str,
+    takes_undefanged: bool,
     tlp: str | None,
     names: tuple[str, ...],
     ttl: str | None,
@@ -68,21 +78,23 @@ def publish(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """publish the STIX bundle or the list of values in FILE, or on stdin for -
+    """publish what is in FILE, or on stdin for -: a STIX bundle, a list of values, a report
 
     Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
     """
     from p2pshare.service.operations import pack_part
 
-    draft = _read_draft(home, file, format_name, tlp)
+    draft = _read_draft(home, file, format_name, tlp, takes_undefanged)
     arguments = {"parts": [pack_part(part) for part in draft.parts], "to": list(names), "ttl": ttl or ""}
     with connect(home) as session:
         if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
-            _ask(_run(session, arguments, is_dry_run=True))
+            _ask(_run(session, arguments, is_dry_run=True), draft.values)
         done = _run(session, arguments, is_dry_run=dry_run)
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
     answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
+    if draft.format == "text":
+        answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
     if as_json:
         voice.print_json(answer)
     else:
@@ -92,7 +104,7 @@ def publish(
     return _exit_code(answer, draft.hint)
 
 
-def _read_draft(home: Path, file: str, format_name: str, tlp: str | None) -> Draft:
+def _read_draft(home: Path, file: str, format_name: str, tlp: str | None, takes_undefanged: bool) -> Draft:
     """The file, read and cut into parts. Raises AuthorError, RefusedError."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
@@ -115,6 +127,7 @@ def _read_draft(home: Path, file: str, format_name: str, tlp: str | None) -> Dra
             now=int(time.time()),
             first_created=first_created,
             progress=lambda what, done, of: line.show({"what": what, "done": done, "of": of}),
+            takes_undefanged=takes_undefanged,
         )
 
 
@@ -140,10 +153,14 @@ def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) ->
         return session.run("publish", {**arguments, "dry_run": is_dry_run}, line.show)
 
 
-def _ask(preview: Mapping[str, Any]) -> None:
-    """Shows marking and recipients and asks once. Raises RefusedError on a no."""
+def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
+    """Shows what was found in a text, marking and recipients, and asks once. Raises RefusedError on a no."""
     if not preview["published"]:
         return  # nothing would leave: the answer says why
+    for one in values[:VALUES_SHOWN_MAX]:
+        voice.say(f"found {one.type} {voice.shown(one.value)}")
+    if len(values) > VALUES_SHOWN_MAX:
+        voice.say(f"and {len(values) - VALUES_SHOWN_MAX} more, which --dry-run shows")
     _print_audience(preview)
     if not voice.ask("publish?"):
         raise RefusedError("nothing was published", reason="not-confirmed")
@@ -177,6 +194,8 @@ def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
     if answer["published"]:
         _print_audience(answer)
     if is_dry_run:
+        for one in answer.get("values", ()):
+            voice.print_result(f"{one['type']} {voice.shown(one['value'])}")
         voice.say("dry run: nothing was published")
     for envelope_id in answer["envelopes"]:
         voice.print_result(envelope_id)

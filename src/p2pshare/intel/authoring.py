@@ -6,6 +6,7 @@ publishing the same value again makes a new version of the same object. JSON is 
 
 from __future__ import annotations
 
+import calendar
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -144,6 +145,29 @@ def indicator_object(
     if labels:
         stix["labels"] = list(labels)
     return _encode(stix)
+
+
+def vulnerability_object(cve: str, *, author: PartnerId, now: int, tlp: Tlp) -> bytes:
+    """A vulnerability named by its canonical CVE id, as JSON: what a text mentions is no pattern to detect.
+
+    `created` never changes (STIX 2.1 section 3.2), so it is the beginning of the year in the id, or `now` when
+    that is yet to come; `modified` is `now`, in seconds since 1970.
+    """
+    year = int(cve.split("-")[1])
+    begun = calendar.timegm((year, 1, 1, 0, 0, 0)) if 1970 <= year <= 9999 else 0
+    return _encode(
+        {
+            "type": "vulnerability",
+            "spec_version": "2.1",
+            "id": f"vulnerability--{_named(f'{author.text}:cve:{cve}')}",
+            "created_by_ref": identity_id(author),
+            "created": _format_seconds(min(begun, now)),
+            "modified": _format_seconds(now),
+            "name": cve,
+            "external_references": [{"source_name": "cve", "external_id": cve}],
+            "object_marking_refs": [TLP2_IDS[tlp]],
+        }
+    )
 
 
 def _encode(stix: dict[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from p2pshare.intel.display import is_safe
 from p2pshare.intel.observable import FILE_EXTENSIONS
 from p2pshare.intel.top_level_domains import TOP_LEVEL_DOMAINS
 
-Kind = Literal["url", "host", "email", "hash", "cve"]
+Kind = Literal["url", "path", "host", "email", "hash", "cve"]  # path: a host with one
 
 
 class Word(NamedTuple):
@@ -88,7 +88,7 @@ def is_plausible(word: Word) -> bool:
     """Whether a word that nobody defanged is a value all the same, and not a file, a path or a name."""
     if word.kind == "email":
         return _is_plausible_domain(word.text.rpartition("@")[2])
-    return word.kind != "host" or _is_plausible_host(word.text)
+    return word.kind not in ("host", "path") or _is_plausible_host(word.text)
 
 
 def _is_plausible_host(text: str) -> bool:
@@ -151,13 +151,21 @@ def _after_host(text: str, position: int) -> int:
 def _web_word(line: Unmarked, kind: Kind, start: int, cut: int, is_defanged: bool) -> Word:
     """A URL, or a host with a path, from `start` to `cut`, without the punctuation of the sentence around it."""
     text = line.text[start:cut]
-    kept = text.rstrip(_URL_EDGES)
-    while kept.endswith(")") and kept.count("(") < kept.count(")"):
-        kept = kept[:-1].rstrip(_URL_EDGES)
+    kept = _without_sentence(text)
     is_defanged = is_defanged or is_marked(line, start, start + len(kept))
     follows = line.text[cut : cut + 8]
     is_link = line.text[max(0, start - 6) : start].endswith(_LINK_BEFORE) or follows.startswith("[")
     return Word(kind, kept, start, start + len(kept), is_defanged, is_link, _web_fault(text, follows))
+
+
+def _without_sentence(text: str) -> str:
+    """`text` without what ends a sentence, and without closing parentheses that it did not open."""
+    unopened = text.count(")") - text.count("(")
+    end = len(text)
+    while end and (text[end - 1] in _URL_EDGES or (text[end - 1] == ")" and unopened > 0)):
+        unopened -= text[end - 1] == ")"
+        end -= 1
+    return text[:end]
 
 
 def _web_fault(text: str, follows: str) -> str:
@@ -175,8 +183,7 @@ def _plain_words(line: Unmarked, start: int, end: int) -> Iterator[Word]:
     text = line.text
     for match in _CVE.finditer(text, start, end):
         yield Word("cve", match[0], match.start(), match.end(), True)
-    while start < end and text[start] in "([{'*_":
-        start += 1
+    start, end = _without_emphasis(text, start, end)
     whole = text[start:end].rstrip(_URL_EDGES + ")]}")
     if _SSDEEP.fullmatch(whole) is not None:
         yield Word("hash", whole, start, start + len(whole), True)
@@ -187,9 +194,21 @@ def _plain_words(line: Unmarked, start: int, end: int) -> Iterator[Word]:
     path = _HOST_AND_PATH.match(text, start, end)
     if path is not None and (is_marked(line, *path.span(1)) or _is_plausible_host(path[1])):
         stop = _URL_END.search(text, path.end(), end)
-        yield _web_word(line, "host", path.start(1), end if stop is None else stop.start(), False)
+        yield _web_word(line, "path", path.start(1), end if stop is None else stop.start(), False)
         return
     yield from _pieces(line, start, end)
+
+
+def _without_emphasis(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without brackets before, and without the signs that set a word in bold or italics."""
+    while start < end and (
+        text[start] in "([{'" or (text[start] == "*" and text[start + 1 : start + 2] != ".")
+    ):
+        start += 1
+    bare = len(text[start:end].rstrip(_URL_EDGES + ")]}"))
+    if text[start : start + 1] == "_" and text[start + bare : start + bare + 1] == "_":
+        return start + 1, start + bare  # on both sides: `_dmarc.evil.example` keeps its own
+    return start, end
 
 
 def _pieces(line: Unmarked, start: int, end: int) -> Iterator[Word]:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from p2pshare.intel.defanging import Unmarked, undo_marks
-from p2pshare.intel.observable import InvalidValue, Recognised, recognise
+from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise
 from p2pshare.intel.refusals import Refusal
 from p2pshare.intel.report_words import Word, is_likely_hash, is_plausible, words_of
 from p2pshare.intel.values import ListValue, read_lines
@@ -111,13 +111,20 @@ def _judge(
     if reason:
         return _Refused(reason, word.text)
     try:
-        found = recognise(word.text)
+        found = _recognise(word)
     except InvalidValue as invalid:
         return _Refused("bad-hash" if word.kind == "hash" else invalid.reason, word.text)
     type_ = found.observable.type
     if type_ in TAKEN_TYPES:
         return found
     return _Refused("file-name" if type_ == "file-name" else "unknown-type", word.text)
+
+
+def _recognise(word: Word) -> Recognised:
+    """Raises InvalidValue."""
+    if word.kind == "path":  # commas and all, which `recognise` takes for a row of a table
+        return Recognised(canonical("url", f"http://{word.text}"), "scheme-assumed")
+    return recognise(word.text)
 
 
 def _why_not(text: str, word: Word, labels: list[_Label], takes_undefanged: bool) -> str:

@@ -16,7 +16,13 @@ from typing import BinaryIO
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.authoring import identity_id, identity_object, indicator_id, indicator_object
+from p2pshare.intel.authoring import (
+    identity_id,
+    identity_object,
+    indicator_id,
+    indicator_object,
+    vulnerability_object,
+)
 from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
 from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
@@ -24,6 +30,7 @@ from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Refusal, Refusals
+from p2pshare.intel.reports import read_report
 from p2pshare.intel.values import ListValue, read_list
 from p2pshare.limits import (
     ENVELOPE_OBJECTS_TARGET,
@@ -45,6 +52,7 @@ ObjectReader = Callable[[bytes, Source], Reading]
 
 VALUE_READERS: dict[str, ValueReader] = {
     "list": lambda stream, _: read_list(stream),
+    "text": lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
 }
 OBJECT_READERS: dict[str, ObjectReader] = {
     "stix": lambda raw, _: read_stix(raw),
@@ -81,6 +89,8 @@ class Draft:
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
     """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
+    values: list[Observable] = field(default_factory=list)
+    """Of a text, what was found in it: nobody has seen these as values yet."""
 
     @property
     def hint(self) -> str:
@@ -127,13 +137,14 @@ def draft_file(
     now: int,
     first_created: FirstCreated,
     progress: Progress,
+    takes_undefanged: bool = False,
 ) -> Draft:
     """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
 
     Raises AuthorError when nothing in it can be read, RefusedError for values without `tlp`.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
-    source = Source(name, author.partner_id, now, tlp)
+    source = Source(name, author.partner_id, now, tlp, takes_undefanged=takes_undefanged)
     draft = Draft(chosen)
     read_objects = OBJECT_READERS.get(chosen)
     if read_objects is not None:
@@ -253,17 +264,23 @@ def _distinct(found: Iterator[ListValue | Refusal], draft: Draft) -> Iterator[Ob
             seen.add(one.observable)
             if one.note:
                 draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
+            if draft.format == "text":
+                draft.values.append(one.observable)
             yield one.observable
 
 
 def _indicators(
     batch: Sequence[Observable], draft: Draft, tlp: Tlp, author: Author, now: int, first_created: FirstCreated
 ) -> list[bytes]:
-    """One indicator a value; a value that we published before is a new version of the same object."""
+    """One indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
+    the same object."""
     by_id = {indicator_id(author.partner_id, observable): observable for observable in batch}
     created = first_created(by_id)
     objects = []
     for object_id, observable in by_id.items():
+        if observable.type == "cve":
+            objects.append(vulnerability_object(observable.value, author=author.partner_id, now=now, tlp=tlp))
+            continue
         try:
             objects.append(
                 indicator_object(
