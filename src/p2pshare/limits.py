@@ -170,6 +170,7 @@ FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL a
 STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this
 STORE_LOG_BYTES = 32 * MIB  # the write-ahead log is moved into the file at this size at the latest
 STORE_CACHE_BYTES = 64 * MIB  # page cache of the writing connection unless configured
+SETTLE_OBSERVABLES = 2_000  # judged in one transaction of the sweep: some 50 ms that other writers wait
 STORE_CHUNK_OBJECTS = 8_192  # objects, or claims where they are more, stored at once: bounds memory
 DEFERRED_ENTRIES_PER_PARTNER_MAX = 64  # envelopes of the near future: a wrong clock, not a way of life
 DEFERRED_BYTES_MAX = 64 * MIB  # all of them together

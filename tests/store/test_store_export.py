@@ -12,7 +12,7 @@ import pytest
 
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store import reading_intel
+from p2pshare.store import reading_standing
 
 US = 1_000_000
 
@@ -49,7 +49,7 @@ def _view(store, make):
 
 
 def test_export_and_view_say_the_same(mixed, make, monkeypatch):
-    monkeypatch.setattr(reading_intel, "SLICE_IDS", 7)
+    monkeypatch.setattr(reading_standing, "SLICE_IDS", 7)
     now_us = int(time.time()) * US
     viewed = _view(mixed, make)
     lines = "".join(mixed.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()

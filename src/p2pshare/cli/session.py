@@ -11,7 +11,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,7 +24,7 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, hold_home
-from p2pshare.errors import DaemonUnreachable, OperatorError
+from p2pshare.errors import DaemonUnreachable, DiskFull, OperatorError
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX, HOME_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -138,10 +138,13 @@ def is_running(home: Path) -> bool:
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.node import close_node, open_node, require_home
+    from p2pshare.service.lifecycle import settle_all
 
     with hold_home(require_home(home)):
         node = open_node(home)
         try:
+            with suppress(DiskFull):  # a full disk must not keep anybody from looking
+                settle_all(node, int(time.time()))
             yield node
         finally:
             close_node(node)

@@ -33,10 +33,11 @@ from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import hold_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.errors import ConfigError, OperatorError, ShareError
-from p2pshare.limits import MIB
+from p2pshare.limits import MIB, SWEEP_SECONDS
 from p2pshare.node import Node, close_node, note_config, open_node, require_home
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
+from p2pshare.service.lifecycle import settle
 from p2pshare.service.operations import OPERATIONS
 from p2pshare.store.connection import StoreFailed
 
@@ -145,7 +146,9 @@ class Running:
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
         """Until `stop` is set: reloads when asked, pings the watchdog, keeps the accounts and the store tidy."""
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(self._reload_when(reload)), tasks.create_task(self._tidy())]
+            background = [
+                tasks.create_task(work) for work in (self._reload_when(reload), self._tidy(), self._settle())
+            ]
             period = watchdog_seconds()
             if period is not None:
                 background.append(tasks.create_task(self._ping(period)))
@@ -219,6 +222,16 @@ class Running:
                 await self._writer(self._node.store.checkpoint)
             except ShareError as error:
                 log.error("the store was not tidied: %s", error.reason)
+
+    async def _settle(self) -> None:
+        """What time has changed, batch after batch, other writers in between."""
+        while True:
+            try:
+                while await self._writer(settle, self._node, int(time.time())):
+                    pass
+            except ShareError as error:
+                log.error("what is over was not judged: %s", error.reason)
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _account(self) -> None:
         """What the door refused goes to the long accounts, partner by partner."""

@@ -23,6 +23,7 @@ from p2pshare.store.interning import Interning
 from p2pshare.store.known_versions import KnownVersions, StoredFrame, claim_key
 from p2pshare.store.object_keys import Key, encode_object_id
 from p2pshare.store.row_changes import CURRENT, REVOKED, SUPERSEDED, PendingRows
+from p2pshare.store.standing import add_fresh
 from p2pshare.store.versions import Kind, Verdict, Version, judge
 
 _KNOWN_OBSERVABLES = """
@@ -51,6 +52,8 @@ class Chunk:
         self._frames = frames
         self._contents = Contents(connection)
         self._observables: dict[str, dict[str, int]] = {}
+        self._fresh_types: list[str] = []
+        self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
 
@@ -73,6 +76,8 @@ class Chunk:
             )
         for frame, frame_keys in zip(self._frames, keys, strict=True):
             self._add_frame(frame, frame_keys, known[frame.source.author])
+        instants = {frame.frame: (frame.source.created, frame.source.received_at) for frame in self._frames}
+        add_fresh(self._connection, self._fresh_types, self._first_fresh, self._claims.rows, instants)
         self._claims.write(self._connection)
         self._objects.write(self._connection)
 
@@ -96,9 +101,10 @@ class Chunk:
             if name in NETWORK_TYPES:
                 self._note_lengths(type_id, [value for value, _, _ in added])
         fresh.sort()
-        first = next_id(self._connection, "observable")
+        first = self._first_fresh
         for row_id, (value, _, name) in enumerate(fresh, start=first):
             self._observables[name][value] = row_id
+            self._fresh_types.append(name)
         self._connection.executemany(
             "INSERT INTO observable VALUES (?, ?, ?)",
             ((row_id, type_id, value) for row_id, (value, type_id, _) in enumerate(fresh, start=first)),

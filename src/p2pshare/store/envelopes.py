@@ -114,7 +114,7 @@ def _insert(connection: apsw.Connection, interning: Interning, lsn: int, arrival
             "INSERT OR IGNORE INTO outbox (recipient, lsn) VALUES (?, ?)",
             (interning.organisation(recipient), lsn),
         )
-    return Source(lsn, author, core.incarnation, core.sequence, arrival.received_at)
+    return Source(lsn, author, core.incarnation, core.sequence, core.created, arrival.received_at)
 
 
 def _note_sequences(

@@ -148,23 +148,6 @@ class ClaimRow:
     received_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndicatorRow:
-    """The effective view of one observable over the claims that may be shown; see docs/siem.md for each rule."""
-
-    type: str
-    value: str
-    is_active: bool
-    confidence: int | None
-    tlp: Tlp
-    first_seen: int
-    last_seen: int
-    valid_from_us: int | None
-    valid_until_us: int | None
-    authors: int
-    claims: int
-
-
 @dataclass(frozen=True)
 class ObjectVersion:
     """One version of a STIX object as one author sent it; `raw` is its JSON, byte for byte."""
@@ -299,23 +282,6 @@ class StoreReading(StandingReading, Protocol):
 
     def network_lengths(self) -> dict[str, tuple[int, ...]]:
         """Prefix lengths that occur among known networks, by type (`ipv4-net`, `ipv6-net`), longest first."""
-        ...
-
-    def indicators(
-        self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp
-    ) -> Iterator[IndicatorRow]:
-        """The effective view for an export, over claims no stricter than `tlp_max`, in order of arrival."""
-        ...
-
-    def values(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[tuple[str, str]]:
-        """(type, value) of each active observable, in order of arrival: what a plain list holds."""
-        ...
-
-    def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
-        """Active rows of `indicators` as NDJSON: strings of whole lines, each line one JSON object.
-
-        The keys are the columns of the view v1_indicators.
-        """
         ...
 
     def object_versions(self, object_id: str) -> list[ObjectVersion]:

@@ -1,11 +1,12 @@
-"""The part of the contract (interface.py) about what counts here now: quarantine."""
+"""The part of the contract (interface.py) about what counts here now: the effective view, quarantine, the sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 
 QUARANTINE_SOURCES = ("allow-list", "false-positive", "warning-list")
@@ -20,8 +21,53 @@ class Quarantine:
     noted_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class IndicatorRow:
+    """The effective view of one observable over the claims that may be shown; see docs/siem.md for each rule."""
+
+    type: str
+    value: str
+    is_active: bool
+    confidence: int | None
+    tlp: Tlp
+    first_seen: int
+    last_seen: int
+    valid_from_us: int | None
+    valid_until_us: int | None
+    authors: int
+    claims: int
+    status: str
+    """active, pending, expired, replaced or delisted; `reason` says why it is not active."""
+    reason: str | None
+    score: int
+    pap: Pap | None
+
+
 class StandingReading(Protocol):
     """What any thread may ask."""
+
+    def indicators(
+        self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp
+    ) -> Iterator[IndicatorRow]:
+        """The effective view for an export, over claims no stricter than `tlp_max`, in order of arrival."""
+        ...
+
+    def values(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[tuple[str, str]]:
+        """(type, value) of each active observable, in order of arrival: what a plain list holds."""
+        ...
+
+    def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
+        """Active rows of `indicators` as NDJSON: strings of whole lines, each line one JSON object.
+
+        The keys are the columns of the view v1_indicators.
+        """
+        ...
+
+    def standings(
+        self, observables: Collection[Observable], now_us: int, *, tlp_max: Tlp
+    ) -> dict[Observable, IndicatorRow]:
+        """The effective row at `now_us` of each that has a claim no stricter than `tlp_max`, active or not."""
+        ...
 
     def quarantined(self, observables: Collection[Observable]) -> dict[Observable, list[Quarantine]]:
         """The rows of each quarantined one among these, in order of source; absent keys are not quarantined."""
@@ -30,6 +76,13 @@ class StandingReading(Protocol):
 
 class StandingWriting(Protocol):
     """What the one writer may change."""
+
+    def settle(self, now: int, limit: int) -> int:
+        """Judges at most `limit` of the observables that time alone has changed by `now`; how many.
+
+        Standing, score, end and feed row change together. Repeated until it answers 0, nothing is left that is due.
+        """
+        ...
 
     def quarantine(self, observables: Collection[Observable], source: str, reason: str, now: int) -> int:
         """Marks each that is held here; how many `source` had not marked before. Unknown ones are passed over.

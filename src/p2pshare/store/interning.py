@@ -12,6 +12,7 @@ import apsw
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.store.fetching import fetch
+from p2pshare.store.standing import note_type
 
 REMEMBERED_MAX = 20_000  # label sets, types: a hostile author can make every one its own; then we only forget
 
@@ -83,4 +84,7 @@ class Interning:
         if found:
             return int(found[0][0])
         self._connection.execute(f"INSERT INTO {table} ({column}) VALUES (?)", (value,))
-        return int(self._connection.last_insert_rowid())
+        row_id = int(self._connection.last_insert_rowid())
+        if table == "observable_type":
+            note_type(self._connection, str(value))
+        return row_id

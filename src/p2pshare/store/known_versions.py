@@ -75,6 +75,7 @@ class Source:
     author: int
     incarnation: int
     sequence: int
+    created: int
     received_at: int
 
 

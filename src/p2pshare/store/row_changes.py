@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import apsw
+
+from p2pshare.store.arrays import MANY, row_ids
 
 CURRENT, REVOKED, SUPERSEDED = 0, 1, 2  # claim.status and object.status
 _STATUS, _TLP = 6, 7  # their places in a row of either table
@@ -18,11 +21,11 @@ class PendingRows:
     def __init__(self, table: str, first_id: int) -> None:
         self._table = table
         self._first = first_id
-        self._rows: list[tuple[Any, ...]] = []
-        self.append = self._rows.append
+        self.rows: list[tuple[Any, ...]] = []
+        self.append = self.rows.append
         """Takes a row whose first column is `next`, which the caller then counts on."""
-        self._superseded: list[tuple[int]] = []
-        self._tightened: list[tuple[int, int]] = []
+        self._superseded: list[int] = []
+        self._tightened: dict[int, list[int]] = defaultdict(list)
         self.next = first_id
 
     def supersede(self, ids: Iterable[int]) -> None:
@@ -30,26 +33,27 @@ class PendingRows:
             if row_id >= self._first:
                 self._replace(row_id, _STATUS, SUPERSEDED)
             else:
-                self._superseded.append((row_id,))
+                self._superseded.append(row_id)
 
     def tighten(self, ids: Iterable[int], tlp: int) -> None:
         for row_id in ids:
             if row_id >= self._first:
                 self._replace(row_id, _TLP, tlp)
             else:
-                self._tightened.append((tlp, row_id))
+                self._tightened[tlp].append(row_id)
 
     def _replace(self, row_id: int, place: int, value: int) -> None:
-        row = self._rows[row_id - self._first]
-        self._rows[row_id - self._first] = (*row[:place], value, *row[place + 1 :])
+        row = self.rows[row_id - self._first]
+        self.rows[row_id - self._first] = (*row[:place], value, *row[place + 1 :])
 
     def write(self, connection: apsw.Connection) -> None:
         """Writes it all, inside the caller's transaction."""
-        if self._rows:
-            marks = ", ".join("?" * len(self._rows[0]))
-            connection.executemany(f"INSERT INTO {self._table} VALUES ({marks})", self._rows)
-        update = f"UPDATE {self._table} SET "
+        if self.rows:
+            marks = ", ".join("?" * len(self.rows[0]))
+            connection.executemany(f"INSERT INTO {self._table} VALUES ({marks})", self.rows)
+        # One statement for all: with a trigger on the table each statement costs a journal of its own.
+        update, these = f"UPDATE {self._table} SET", f"WHERE id IN (SELECT value FROM {MANY})"
         if self._superseded:
-            connection.executemany(f"{update} status = {SUPERSEDED} WHERE id = ?", self._superseded)
-        if self._tightened:
-            connection.executemany(f"{update} tlp = ? WHERE id = ?", self._tightened)
+            connection.execute(f"{update} status = {SUPERSEDED} {these}", (row_ids(self._superseded),))
+        for tlp, ids in sorted(self._tightened.items()):  # the strictest last: an id may be in several
+            connection.execute(f"{update} tlp = ? {these}", (tlp, row_ids(ids)))

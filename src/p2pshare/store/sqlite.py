@@ -10,10 +10,18 @@ from typing import cast
 import apsw
 
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
-from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, STORE_CACHE_BYTES
-from p2pshare.store import envelopes, expiry, partners, reading_envelopes, reading_intel, sequences, settings
+from p2pshare.store import (
+    envelopes,
+    expiry,
+    partners,
+    reading_envelopes,
+    reading_intel,
+    sequences,
+    settings,
+    standing,
+)
 from p2pshare.store.connection import open_writer, translated
 from p2pshare.store.interface import (
     Account,
@@ -22,7 +30,6 @@ from p2pshare.store.interface import (
     ClaimRow,
     Counts,
     EnvelopeEntry,
-    IndicatorRow,
     NewEnvelope,
     ObjectFork,
     ObjectVersion,
@@ -72,6 +79,7 @@ class SqliteStore(SqliteStanding):
 
     def add_envelopes(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:
         with self._writing() as writer:
+            self._tell(max((arrival.received_at for arrival in arrivals), default=0))
             return envelopes.add_envelopes(writer, self._interning, arrivals)
 
     def put_own(self, partner_id: PartnerId, name: str) -> None:
@@ -146,6 +154,8 @@ class SqliteStore(SqliteStanding):
 
     def put_setting(self, name: str, value: str | int | bytes) -> None:
         with self._writing() as writer:
+            if name == "siem_tlp_max":
+                standing.mark_stricter(writer, min(standing.siem_tlp_max(writer), int(value)))
             settings.put_setting(writer, name, value)
 
     # --- reading ------------------------------------------------------------------------------------
@@ -194,18 +204,6 @@ class SqliteStore(SqliteStanding):
 
     def network_lengths(self) -> dict[str, tuple[int, ...]]:
         return self._read(reading_intel.network_lengths)
-
-    def indicators(
-        self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp
-    ) -> Iterator[IndicatorRow]:
-        options = {"type": type, "is_active_only": is_active_only, "tlp_max": tlp_max}
-        return self._walk(reading_intel.indicators, now_us, **options)
-
-    def values(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[tuple[str, str]]:
-        return self._walk(reading_intel.values, now_us, type=type, tlp_max=tlp_max)
-
-    def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
-        return self._walk(reading_intel.indicator_lines, now_us, type=type, tlp_max=tlp_max)
 
     def object_versions(self, object_id: str) -> list[ObjectVersion]:
         return self._read(reading_intel.object_versions, object_id)

@@ -41,6 +41,7 @@ class Transactions:
         self._free_space_bytes_min = free_space_bytes_min
         self._lock = threading.RLock()
         self._writing_thread = 0
+        self._told_at = 0
         self._has_failed = False
         self._readers: list[apsw.Connection] = []
         self._local = threading.local()
@@ -90,10 +91,13 @@ class Transactions:
     def _one_transaction(self, writer: apsw.Connection) -> Iterator[apsw.Connection]:
         writer.execute("BEGIN IMMEDIATE")
         self._writing_thread = threading.get_ident()
+        self._told_at = 0
         was_collecting = gc.isenabled()
         gc.disable()
         try:
             yield writer
+            if writer.in_transaction:
+                self._before_commit(writer)
             if not writer.in_transaction:
                 raise StoreError("a part of the transaction failed and undid it", reason="store-undone")
             writer.execute("COMMIT")
@@ -118,6 +122,9 @@ class Transactions:
                 writer.execute("ROLLBACK TO part; RELEASE part")
             raise
         writer.execute("RELEASE part")
+
+    def _before_commit(self, writer: apsw.Connection) -> None:
+        """What belongs to every transaction that changed something; the last thing in it."""
 
     def checkpoint(self) -> None:
         with self._lock, translated(self._writer):

@@ -1,0 +1,163 @@
+"""Standing: what an observable counts for now, out of its claims. Pure; the one place of these rules.
+
+1. A claim is *live* when its author has not withdrawn it, it has begun, it has not ended, and it has not decayed.
+2. Its clock starts when its author sealed it, or when it begins, whichever is later, and again at the last positive
+   sighting. The author's end is an upper bound that no sighting moves.
+3. An observable is active when a claim is live and nothing quarantines it.
+4. Without a live claim, the claim that lasts longest gives the status: still to begin, else ended by time, else
+   replaced, else withdrawn.
+5. Confidence, beginning and end are of the live claims, of all claims when none is live; the marking is the strictest
+   of all. A claim that is not handed in here (its marking is not for this exit) moves nothing.
+
+Instants are whole unix seconds, for what is judged at one second holds until the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from p2pshare.intel.decay import CONFIDENCE_DEFAULT, Steps
+
+US = 1_000_000  # microseconds in a second
+
+
+class Status(IntEnum):
+    """The word for what an observable or a claim counts for; GONE: no claim that may be shown is left."""
+
+    ACTIVE = 0
+    PENDING = 1
+    EXPIRED = 2
+    REPLACED = 3
+    DELISTED = 4
+    GONE = 5
+
+
+WITHDRAWN, REPLACED, VALIDITY, DECAY = "withdrawn", "replaced", "validity", "decay"
+
+
+class ClaimState(NamedTuple):
+    """A current claim, as far as its standing goes. `sealed_at` and `received_at` in unix seconds."""
+
+    author: int
+    is_withdrawn: bool
+    tlp: int
+    pap: int | None
+    confidence: int | None
+    from_us: int
+    until_us: int | None
+    sealed_at: int
+    received_at: int
+    is_replaced: bool = False
+
+
+class Standing(NamedTuple):
+    """What an observable counts for; `due` is the second from which time alone may have changed it, or None."""
+
+    status: int
+    reason: str | None
+    score: int
+    confidence: int | None
+    tlp: int | None
+    pap: int | None
+    first_seen: int | None
+    last_seen: int | None
+    valid_from: int | None
+    valid_until: int | None
+    authors: int
+    claims: int
+    due: int | None
+
+
+GONE = Standing(Status.GONE, None, 0, None, None, None, None, None, None, None, 0, 0, None)
+
+
+class _Judged(NamedTuple):
+    status: int
+    reason: str | None
+    score: int
+    due: int | None
+
+
+def judge(
+    claims: Sequence[ClaimState],
+    steps: Steps,
+    now: int,
+    *,
+    sighted_at: int | None = None,
+    quarantined: str | None = None,
+) -> Standing:
+    """The standing at `now` of an observable that ages by `steps`. `quarantined` is the reason why it may not be
+    acted upon, None when nothing forbids it."""
+    if not claims:
+        return GONE
+    judged = [judge_claim(claim, steps, now, sighted_at) for claim in claims]
+    is_live = any(one.status == Status.ACTIVE for one in judged)
+    word = judged[0] if len(judged) == 1 else min(judged, key=_status_of)
+    summary = _only(claims[0]) if len(claims) == 1 else _sum_up(claims, judged, is_live=is_live)
+    if quarantined is not None:
+        return Standing(Status.DELISTED, quarantined, 0, *summary, _first_due(judged))
+    score = word.score if len(judged) == 1 else max(one.score for one in judged)
+    return Standing(word.status, word.reason, score, *summary, _first_due(judged))
+
+
+def _status_of(one: _Judged) -> int:
+    return one.status
+
+
+def _first_due(judged: Sequence[_Judged]) -> int | None:
+    if len(judged) == 1:
+        return judged[0].due
+    return min((one.due for one in judged if one.due is not None), default=None)
+
+
+_Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, int]
+"""The columns of a Standing from `confidence` to `claims`."""
+
+
+def _only(claim: ClaimState) -> _Summary:
+    """The summary of one claim, which is nearly every observable's."""
+    ends = None if claim.until_us is None else claim.until_us // US
+    received = claim.received_at
+    return claim.confidence, claim.tlp, claim.pap, received, received, claim.from_us // US, ends, 1, 1
+
+
+def _sum_up(claims: Sequence[ClaimState], judged: Sequence[_Judged], *, is_live: bool) -> _Summary:
+    counted = [
+        claim for claim, one in zip(claims, judged, strict=True) if not is_live or one.status == Status.ACTIVE
+    ]
+    ends = [claim.until_us for claim in counted if claim.until_us is not None]
+    is_endless = not ends or (is_live and len(ends) < len(counted))
+    return (
+        max((claim.confidence for claim in counted if claim.confidence is not None), default=None),
+        max(claim.tlp for claim in claims),
+        max((claim.pap for claim in claims if claim.pap is not None), default=None),
+        min(claim.received_at for claim in claims),
+        max(claim.received_at for claim in claims),
+        min(claim.from_us for claim in counted) // US,
+        None if is_endless else max(ends) // US,
+        len({claim.author for claim in claims}),
+        len(claims),
+    )
+
+
+def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | None) -> _Judged:
+    """What one claim counts for at `now`."""
+    if claim.is_withdrawn:
+        if claim.is_replaced:
+            return _Judged(Status.REPLACED, REPLACED, 0, None)
+        return _Judged(Status.DELISTED, WITHDRAWN, 0, None)
+    begins = -(-claim.from_us // US)
+    ends = None if claim.until_us is None else -(-claim.until_us // US)
+    if ends is not None and ends <= now:
+        return _Judged(Status.EXPIRED, VALIDITY, 0, None)
+    if begins > now:
+        return _Judged(Status.PENDING, None, 0, begins)
+    start = max(claim.sealed_at, begins, sighted_at or 0)
+    percent, after = steps.at(now - start)
+    if after is None:
+        return _Judged(Status.EXPIRED, DECAY, 0, None)
+    due = start + after if ends is None else min(ends, start + after)
+    base = CONFIDENCE_DEFAULT if claim.confidence is None else claim.confidence
+    return _Judged(Status.ACTIVE, None, -(-base * percent // 100), due)

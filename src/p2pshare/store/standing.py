@@ -1,0 +1,257 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""Standings: the row that says what an observable counts for now, and its place in the change feed.
+
+Rules (`intel.standing` judges; this file only keeps what it says):
+
+1. Whatever changes a claim, a quarantine or a sighting marks the observable (table `unsettled`); the end of that
+   transaction judges all that is marked. So nobody outside ever reads a claim that its standing does not know of.
+2. Time is given, never asked for: what one transaction says is the time of all its judgements. The sweep judges
+   what time alone has changed, in batches of its own transactions.
+3. The feed keeps the newest change of each observable: one row, whose `seq` is given anew with each change and never
+   twice. Taking the rows above some `seq` in order, and putting or removing each, gives the active set.
+4. An observable that never was active is in no feed: what nobody was told of needs no removal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
+
+import apsw
+
+from p2pshare.intel.decay import CONFIDENCE_DEFAULT, steps_for
+from p2pshare.intel.standing import GONE, US, ClaimState, Standing, Status, judge
+from p2pshare.limits import STORE_CHUNK_OBJECTS
+from p2pshare.store.arrays import MANY, row_ids
+from p2pshare.store.fetching import Row, fetch
+from p2pshare.store.settings import get_setting, put_setting
+
+ADD, UPDATE, REMOVE = 1, 2, 3
+
+_STATES = f"""
+SELECT c.observable, c.author, c.status = 1, c.tlp, NULL, c.confidence, c.modified_us + c.from_after_us,
+    c.modified_us + c.until_after_us, e.created, f.received_at
+FROM {MANY} k
+CROSS JOIN claim c ON c.observable = k.value AND +c.status < 2
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+"""
+_BEFORE = f"""
+SELECT t.name, o.value, s.sighted_at, (SELECT min(q.source) FROM quarantine q WHERE q.observable = s.observable),
+    s.observable, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
+    s.valid_from, s.valid_until, s.authors, s.claims
+FROM {MANY} k
+CROSS JOIN standing s ON s.observable = k.value
+CROSS JOIN observable o ON o.id = s.observable
+CROSS JOIN observable_type t ON t.id = o.type
+ORDER BY s.observable
+"""
+_CHANGE = """
+UPDATE standing SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
+    valid_from = ?, valid_until = ?, authors = ?, claims = ?, due = ?, at = ?
+WHERE observable = ?
+"""
+_TELL = "UPDATE standing SET seq = ?, op = ? WHERE observable = ?"
+_INSERT = "INSERT INTO standing VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_MARK = f"INSERT OR IGNORE INTO unsettled SELECT value FROM {MANY}"
+
+_told = itemgetter(
+    *map(
+        Standing._fields.index, ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors")
+    )
+)
+"""What the feed tells of a Standing, besides whether it is active and why not."""
+
+
+def unnoted_types(connection: apsw.Connection) -> list[str]:
+    """Types of which the views do not know, or know otherwise, how long claims about them last."""
+    rows = fetch(connection, "SELECT name, ages_seconds FROM observable_type")
+    return [name for name, seconds in rows if seconds != steps_for(name).over_seconds]
+
+
+def note_types(connection: apsw.Connection) -> None:
+    for name in unnoted_types(connection):
+        note_type(connection, name)
+
+
+def note_type(connection: apsw.Connection, name: str) -> None:
+    """Writes down how long claims about a type last, where the views can see it."""
+    connection.execute(
+        "UPDATE observable_type SET ages_seconds = ? WHERE name = ?",
+        (steps_for(name).over_seconds, name),
+    )
+
+
+def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
+    """These are to be judged again at the end of the transaction."""
+    if observables:
+        connection.execute(_MARK, (row_ids(observables),))
+
+
+def mark_stricter(connection: apsw.Connection, tlp: int) -> None:
+    """Marks what has a claim stricter than `tlp`: whether those are shown has changed."""
+    connection.execute(
+        "INSERT OR IGNORE INTO unsettled SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
+    )
+
+
+def mark_ahead(connection: apsw.Connection, now: int) -> None:
+    """After a clock was set back: marks what was judged at a time that has not come yet."""
+    connection.execute("INSERT OR IGNORE INTO unsettled SELECT observable FROM standing WHERE at > ?", (now,))
+
+
+def settle(connection: apsw.Connection, now: int) -> None:
+    """Judges everything that is marked, inside the caller's transaction."""
+    while marked := fetch(connection, "SELECT observable FROM unsettled LIMIT ?", (STORE_CHUNK_OBJECTS,)):
+        ids = [row_id for (row_id,) in marked]
+        _judge(connection, ids, now)
+        connection.execute("DELETE FROM unsettled WHERE observable BETWEEN ? AND ?", (ids[0], ids[-1]))
+    if now != get_setting(connection, "settled_at"):
+        put_setting(connection, "settled_at", now)
+
+
+def judge_due(connection: apsw.Connection, now: int, limit: int) -> int:
+    """Judges at most `limit` of what is due at `now`; how many."""
+    if now < int(get_setting(connection, "settled_at") or 0):
+        mark_ahead(connection, now)
+    due = fetch(
+        connection, "SELECT observable FROM standing WHERE due <= ? ORDER BY due LIMIT ?", (now, limit)
+    )
+    if due:
+        _judge(connection, [row_id for (row_id,) in due], now)
+    return len(due)
+
+
+def _judge(connection: apsw.Connection, ids: Sequence[int], now: int) -> None:
+    tlp_max = siem_tlp_max(connection)
+    claims, hidden = states(connection, ids, tlp_max)
+    seq = last_change(connection)
+    changes: list[Row] = []
+    told: list[Row] = []
+    for name, _, sighted_at, quarantined, row_id, at, due, *before in fetch(
+        connection, _BEFORE, (row_ids(ids),)
+    ):
+        old = tuple(before)
+        new = judge(
+            claims.get(row_id, ()), steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined
+        )
+        if new.status == Status.GONE:
+            new = GONE._replace(reason="marking" if row_id in hidden else "superseded")
+        op = _op(old, new)
+        if op:
+            seq += 1
+            told.append((seq, op, row_id))
+        if old != tuple(new)[:-1]:
+            changes.append((*new, now, row_id))
+        elif due != new.due:
+            changes.append((*new, at, row_id))
+    connection.executemany(_CHANGE, changes)
+    connection.executemany(_TELL, told)
+    put_setting(connection, "last_change", seq)
+
+
+def _op(old: tuple[object, ...], new: Standing) -> int:
+    """What the feed says of a change; 0 for nothing."""
+    was_active, is_active = old[0] == Status.ACTIVE, new.status == Status.ACTIVE
+    if is_active and not was_active:
+        return ADD
+    if was_active and not is_active:
+        return REMOVE
+    return UPDATE if is_active and _told(old) != _told(new) else 0
+
+
+def judged(
+    connection: apsw.Connection, ids: Sequence[int], now: int, tlp_max: int
+) -> Iterator[tuple[str, str, Standing]]:
+    """(type, value, standing) of each at any `now` over the claims no stricter than `tlp_max`, in order of ids; those
+    without such a claim are left out."""
+    claims, _ = states(connection, ids, tlp_max)
+    for name, value, sighted_at, quarantined, row_id, *_ in fetch(connection, _BEFORE, (row_ids(ids),)):
+        if row_id in claims:
+            yield (
+                name,
+                value,
+                judge(claims[row_id], steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined),
+            )
+
+
+def siem_tlp_max(connection: apsw.Connection) -> int:
+    """The strictest marking the SIEM may see; -1, nothing, when the setting is not there."""
+    value = get_setting(connection, "siem_tlp_max")
+    return int(value) if value is not None else -1
+
+
+def last_change(connection: apsw.Connection) -> int:
+    return int(get_setting(connection, "last_change") or 0)
+
+
+def states(
+    connection: apsw.Connection, ids: Collection[int], tlp_max: int
+) -> tuple[dict[int, list[ClaimState]], set[int]]:
+    """The claims no stricter than `tlp_max` of each observable, and those observables that have a stricter one."""
+    claims: dict[int, list[ClaimState]] = defaultdict(list)
+    hidden: set[int] = set()
+    for row_id, *state in fetch(connection, _STATES, (row_ids(ids),)):
+        claim = ClaimState(*state)
+        if claim.tlp <= tlp_max:
+            claims[row_id].append(claim)
+        else:
+            hidden.add(row_id)
+    return claims, hidden
+
+
+def add_fresh(
+    connection: apsw.Connection,
+    types: Sequence[str],
+    first: int,
+    claims: Iterable[Row],
+    sources: dict[int, tuple[int, int]],
+) -> None:
+    """Rows for observables that are new in this chunk: ids from `first` on, of these `types`.
+
+    `claims` are the chunk's new rows of the table `claim`, `sources` (sealed at, received at) of each frame. The
+    ordinary new observable, with one claim that holds now, is judged right here; any other is marked.
+    """
+    tlp_max, seq = siem_tlp_max(connection), last_change(connection)
+    single: dict[int, Row] = {}
+    marked: set[int] = set()
+    for claim in claims:
+        observable = claim[1]
+        if observable < first or observable in single:
+            marked.add(observable)
+        else:
+            single[observable] = claim
+    rows: list[Row] = []
+    for row_id, name in enumerate(types, start=first):
+        alone = None if row_id in marked else single.get(row_id)
+        row = _fresh_row(row_id, seq + 1, alone, name, sources, tlp_max)
+        if row is not None:
+            seq += 1
+        rows.append(
+            row or (row_id, None, None, Status.GONE, 0, None, None, None, None, None, None, 0, 0, 0, None)
+        )
+    connection.executemany(_INSERT, rows)
+    put_setting(connection, "last_change", seq)
+    mark(connection, [row[0] for row in rows if row[1] is None] + [one for one in marked if one < first])
+
+
+def _fresh_row(
+    row_id: int, seq: int, claim: Row | None, name: str, sources: dict[int, tuple[int, int]], tlp_max: int
+) -> Row | None:
+    """What `judge` would say of one claim in the first step of its life; None for any other."""
+    if claim is None:
+        return None
+    (_, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us) = claim
+    sealed_at, now = sources[frame]
+    begins = -(-(modified_us + from_after_us) // US)
+    due = max(sealed_at, begins) + steps_for(name).first_seconds
+    ends = None
+    if until_after_us is not None:
+        ends = (modified_us + until_after_us) // US
+        due = min(due, -(-(modified_us + until_after_us) // US))
+    if status or tlp > tlp_max or begins > now or due <= now:
+        return None
+    score = CONFIDENCE_DEFAULT if confidence is None else confidence
+    valid_from = (modified_us + from_after_us) // US
+    return (row_id, seq, ADD, 0, score, confidence, tlp, now, now, valid_from, ends, 1, 1, now, due)

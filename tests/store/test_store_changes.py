@@ -1,0 +1,235 @@
+"""The change feed: whoever follows it, from any place, ends with the active set. Nothing is told twice or too early."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.store.sqlite import open_store
+
+DAY = 86_400
+VALUES = [f"198.51.100.{n}" for n in range(3)]
+SHARED = (
+    "type",
+    "value",
+    "score",
+    "confidence",
+    "tlp",
+    "pap",
+    "valid_from",
+    "valid_until",
+    "authors",
+    "reason",
+)
+
+
+def rows(path, sql, *bindings):
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql, bindings)]
+
+
+class Consumer:
+    """A SIEM that keeps what is active by the feed alone."""
+
+    def __init__(self):
+        self.cursor = 0
+        self.active = {}
+
+    def follow(self, path, limit=2):
+        """Reads on from its cursor, a few rows at a time."""
+        while page := rows(
+            path, "SELECT * FROM v1_changes WHERE seq > ? ORDER BY seq LIMIT ?", self.cursor, limit
+        ):
+            for row in page:
+                self.apply(row)
+
+    def apply(self, row):
+        assert row["seq"] > self.cursor
+        self.cursor = row["seq"]
+        key = row["type"], row["value"]
+        if row["op"] == "remove":
+            self.active.pop(key, None)
+            assert row["reason"]
+        else:
+            self.active[key] = {name: row[name] for name in SHARED}
+
+
+def active(path):
+    """The same out of the other view."""
+    found = rows(path, "SELECT * FROM v1_indicators WHERE active")
+    return {(row["type"], row["value"]): {name: row[name] for name in SHARED} for row in found}
+
+
+def follower(path):
+    consumer = Consumer()
+    consumer.follow(path)
+    return consumer
+
+
+publications = st.tuples(
+    st.just("publish"),
+    st.sampled_from([b"a" * 32, b"b" * 32]),
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(VALUES),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "tlp": st.sampled_from([Tlp.CLEAR, Tlp.AMBER, Tlp.RED]),
+            "confidence": st.sampled_from([0, 40, 90]),
+            "valid_until": st.sampled_from(["2027-01-20T00:00:00Z", "2027-02-05T00:00:00.500Z"]),
+            "valid_from": st.sampled_from(["2026-01-01T00:00:00Z", "2027-01-30T00:00:00Z"]),
+            "revoked": st.booleans(),
+        },
+    ),
+)
+quarantines = st.tuples(
+    st.sampled_from(["quarantine", "release"]),
+    st.sampled_from(VALUES),
+    st.sampled_from(["warning-list", "allow-list"]),
+)
+waits = st.tuples(st.just("wait"), st.sampled_from([1, DAY, 5 * DAY, 33 * DAY]), st.sampled_from([1, 2, 100]))
+markings = st.tuples(st.just("siem"), st.sampled_from([0, 3, 4]))
+histories = st.lists(publications | quarantines | waits | markings, min_size=1, max_size=10)
+
+
+class History:
+    """A store in which things happen, at times of their own."""
+
+    def __init__(self, path, make):
+        self.store = open_store(path, free_space_bytes_min=0)
+        self.now, self._make, self._count = make.now, make, 0
+
+    def perform(self, step):
+        getattr(self, f"_{step[0]}")(*step[1:])
+
+    def _publish(self, author, name, value, more):
+        self._count += 1
+        modified = f"2026-01-01T00:{self._count:02}:00Z"
+        indicator = self._make.indicator(value, name=name, modified=modified, **more)
+        author = self._make.alpha if author[:1] == b"a" else self._make.bravo
+        self.store.add_envelopes(
+            [
+                self._make.envelope(
+                    indicator, author=author, sequence=self._count, created=self.now, received_at=self.now
+                )
+            ]
+        )
+
+    def _quarantine(self, value, source):
+        self.store.quarantine([Observable("ipv4", value)], source, "", self.now)
+
+    def _release(self, value, source):
+        self.store.release([Observable("ipv4", value)], source)
+
+    def _wait(self, seconds, limit):
+        self.now += seconds
+        while self.store.settle(self.now, limit):
+            pass
+
+    def _siem(self, tlp_max):
+        self.store.put_setting("siem_tlp_max", tlp_max)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories)
+def test_following_the_feed_gives_the_active_set_after_any_history(make, history):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.sqlite"
+        happening = History(path, make)
+        steady, all_seen = Consumer(), set()
+        for step in history:
+            happening.perform(step)
+            steady.follow(path)
+            wanted = active(path)
+            tlp_max = happening.store.setting("siem_tlp_max")
+            assert steady.active == wanted
+            assert follower(path).active == wanted
+            exported = happening.store.indicators(happening.now * 1_000_000, tlp_max=Tlp(tlp_max))
+            assert {row.value for row in exported} == {value for _, value in wanted}
+            statuses = rows(
+                path, "SELECT value, max(status = 'active') AS active FROM v1_claims GROUP BY value"
+            )
+            assert {row["value"] for row in statuses if row["active"]} == {value for _, value in wanted}
+            all_seen |= {value for _, value in wanted}
+            told = {row["value"] for row in rows(path, "SELECT value FROM v1_changes")}
+            assert told <= all_seen  # what was never active is never told, not even as removed
+        assert len(rows(path, "SELECT seq FROM v1_changes")) <= len(VALUES)
+        happening.store.close()
+
+
+@pytest.mark.parametrize(
+    ("reason", "more"),
+    [
+        ("withdrawn", {"revoked": True}),
+        ("validity", {"valid_until": "2026-02-02T00:00:00Z"}),
+        ("marking", {"tlp": Tlp.RED}),
+        ("superseded", {"pattern": "[ipv4-addr:value = '203.0.113.1']"}),
+    ],
+)
+def test_a_removal_tells_its_reason_and_what_was_never_there_is_not_removed(
+    store, store_path, make, reason, more
+):
+    store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
+    newer = make.indicator(VALUES[0], **({"modified": "2026-02-01T00:00:00Z"} | more))
+    store.add_envelopes([make.envelope(newer, sequence=2)])
+    (row,) = rows(store_path, "SELECT op, reason FROM v1_changes WHERE value = ?", VALUES[0])
+    assert row == {"op": "remove", "reason": reason}
+    never = make.indicator(VALUES[1], name="never", **more)
+    store.add_envelopes([make.envelope(never, sequence=3)])
+    assert rows(store_path, "SELECT op FROM v1_changes WHERE value = ?", VALUES[1]) == []
+
+
+def test_time_alone_ends_a_claim_and_the_feed_says_so_once(store, store_path, make):
+    store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
+    consumer = follower(store_path)
+    assert store.settle(make.now + 1, 100) == 0
+    assert follower(store_path).cursor == consumer.cursor
+    assert store.settle(make.now + 32 * DAY, 100) == 1
+    assert store.settle(make.now + 32 * DAY, 100) == 0
+    (row,) = rows(store_path, "SELECT op, reason, score, at FROM v1_changes")
+    assert (row["op"], row["reason"], row["score"]) == ("remove", "decay", 0)
+    consumer.follow(store_path)
+    assert consumer.active == {}
+    assert rows(store_path, "SELECT status, reason FROM v1_claims") == [
+        {"status": "expired", "reason": "decay"}
+    ]
+
+
+def test_a_clock_that_was_ahead_is_forgiven(store, store_path, make):
+    """A machine that woke in another decade, and was set right again, does not keep its store expired."""
+    store.add_envelopes([make.envelope(make.indicator(value)) for value in VALUES[:1]])
+    store.settle(make.now + 4_000 * DAY, 100)
+    assert active(store_path) == {}
+    store.settle(make.now + 60, 100)
+    assert {value for _, value in active(store_path)} == {VALUES[0]}
+
+
+def test_a_number_of_the_feed_is_never_used_twice(store, store_path, make, open_at):
+    store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
+    first = follower(store_path).cursor
+    store.quarantine([Observable("ipv4", VALUES[0])], "allow-list", "", make.now)
+    removed = follower(store_path).cursor
+    store.close()
+    again = open_at()
+    again.release([Observable("ipv4", VALUES[0])], "allow-list")
+    assert first < removed < follower(store_path).cursor
+
+
+def test_a_reader_of_the_feed_uses_its_index(store, store_path):
+    plan = " ".join(
+        row["detail"]
+        for row in rows(
+            store_path, "EXPLAIN QUERY PLAN SELECT * FROM v1_changes WHERE seq > 5 ORDER BY seq LIMIT 10"
+        )
+    )
+    assert "standing_seq (seq>?" in plan
+    assert "TEMP B-TREE" not in plan
