@@ -69,6 +69,7 @@ INPUT_COMMAS_MAX = (
 OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
 JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
+TABLE_ROW_LINES_MAX = 32  # lines of one table row: a quote that is not closed by then costs its row only
 VALUE_BYTES_MAX = 8 * KIB  # one canonical value; the longest URL that browsers agree on is 2 KiB
 PATTERN_OBSERVABLES_MAX = 1_000  # alternatives read from one pattern: bounds the claims of one object
 LABELS_MAX = 64  # kept of one object: they are copied to each of its claims

@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from p2pshare.intel.observable import Observable
     from p2pshare.service.drafting import Draft, FirstCreated
 
-FORMAT_NAMES = (
-    "stix",
-    "list",
-    "text",
-)  # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
+# service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
+FORMAT_NAMES = ("stix", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "stricter-than-part"})
 
@@ -44,6 +41,13 @@ MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "s
     default="auto",
     show_default=True,
     help="how to read it",
+)
+@click.option(
+    "--column",
+    "columns",
+    metavar="NAME|NUMBER",
+    multiple=True,
+    help="of a table: the column that holds the values; may be given again",
 )
 @click.option(
     "--undefanged",
@@ -70,6 +74,7 @@ def publish(
     home: Path,
     file: str,
     format_name: str,
+    columns: tuple[str, ...],
     takes_undefanged: bool,
     tlp: str | None,
     names: tuple[str, ...],
@@ -78,13 +83,15 @@ def publish(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """publish what is in FILE, or on stdin for -: a STIX bundle, a list of values, a report
+    """publish what is in FILE, or on stdin for -: a STIX bundle, a table, a list of values, a report
 
     Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
     """
     from p2pshare.service.operations import pack_part
 
-    draft = _read_draft(home, file, format_name, tlp, takes_undefanged)
+    if columns and format_name == "auto":
+        format_name = "csv"
+    draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged)
     arguments = {"parts": [pack_part(part) for part in draft.parts], "to": list(names), "ttl": ttl or ""}
     with connect(home) as session:
         if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
@@ -104,7 +111,9 @@ def publish(
     return _exit_code(answer, draft.hint)
 
 
-def _read_draft(home: Path, file: str, format_name: str, tlp: str | None, takes_undefanged: bool) -> Draft:
+def _read_draft(
+    home: Path, file: str, format_name: str, columns: tuple[str, ...], tlp: str | None, takes_undefanged: bool
+) -> Draft:
     """The file, read and cut into parts. Raises AuthorError, RefusedError."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
@@ -123,6 +132,7 @@ def _read_draft(home: Path, file: str, format_name: str, tlp: str | None, takes_
             name=file,
             format_name=format_name,
             tlp=level,
+            columns=columns,
             author=Author(own.partner_id, own.name),
             now=int(time.time()),
             first_created=first_created,

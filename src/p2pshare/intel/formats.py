@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from dataclasses import dataclass
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusal
+from p2pshare.intel.tables import is_table
 from p2pshare.intel.values import ListValue, read_list
 
+JSON_ENDINGS = (".json", ".stix", ".stix2")
+TABLE_ENDINGS = (".csv", ".tsv")
 TEXT_ENDINGS = (".md", ".markdown", ".adoc", ".asciidoc")
-STIX_ENDINGS = (".json", ".stix", ".stix2")
+
+# What only the outermost keys of this format's JSON hold; JSON with none of them is taken for STIX.
+JSON_KEYS: dict[str, frozenset[str]] = {}
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*(:?)|[{}\[\]]')
 
 
 @dataclass(frozen=True)
@@ -33,18 +40,40 @@ class Source:
 
 
 def detect_format(head: bytes, name: str = "") -> str:
-    """`stix` for what begins like JSON, or is named like it (so that a damaged file gets a JSON error, not a
-    thousand refused lines); `text` for what is named like a document, or has more prose than values; else `list`.
-    `head` is the first few thousand bytes."""
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    if start[:1] == b"{":
-        return "stix"
-    if start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]"):  # `[.]` may begin a defanged value
-        return "stix"
+    """The format of a file called `name` that begins with `head` (a few KiB of it).
+
+    JSON is what begins like it, or is named like it (so that a damaged file gets a JSON error, not a thousand
+    refused lines); its outermost keys tell which. A table has cells. A text is named like a document, or has more
+    prose than values. Everything else is a list.
+    """
     ending = name.lower()
-    if ending.endswith(STIX_ENDINGS):
-        return "stix"
-    return "text" if ending.endswith(TEXT_ENDINGS) or _is_prose(start) else "list"
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    is_list = start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]")  # `[.]` may begin a defanged value
+    if start[:1] == b"{" or is_list or ending.endswith(JSON_ENDINGS):
+        keys = outermost_keys(start)
+        return next((format_ for format_, known in JSON_KEYS.items() if not known.isdisjoint(keys)), "stix")
+    if ending.endswith(TEXT_ENDINGS):
+        return "text"
+    if is_table(head, is_named_so=ending.endswith(TABLE_ENDINGS)):
+        return "csv"
+    return "text" if _is_prose(start) else "list"
+
+
+def outermost_keys(head: bytes) -> set[str]:
+    """The keys of the outermost object, or of the objects in an outermost list, as far as `head` goes. For text that
+    is no JSON the answer means nothing, and nothing is raised."""
+    keys: set[str] = set()
+    depth = 0
+    outermost = 2 if head[:1] == b"[" else 1
+    for token in _TOKEN.finditer(head):
+        mark = token[0][:1]
+        if mark in b"{[":
+            depth += 1
+        elif mark in b"}]":
+            depth -= 1
+        elif depth == outermost and token[2]:
+            keys.add(token[1].decode("utf-8", "replace"))
+    return keys
 
 
 def _is_prose(head: bytes) -> bool:

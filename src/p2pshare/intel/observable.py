@@ -255,7 +255,8 @@ def detect(text: str) -> Observable:
 def recognise(text: str) -> Recognised:
     """`text` refanged and its type recognised by its shape, in the order of docs/intelligence.md.
 
-    Notes: port-dropped, scheme-assumed, wildcard-dropped. Raises InvalidValue; `not-one-value` for a sentence.
+    Notes: port-dropped, scheme-assumed, wildcard-dropped. Raises InvalidValue; `not-one-value` for a sentence,
+    `cut-off` for what somebody shortened with an ellipsis: the rest of it is a guess.
     """
     text = _unwrap(clean(text))
     if text[:2].lower() == "hk" and "\\" in text:
@@ -263,6 +264,8 @@ def recognise(text: str) -> Recognised:
     text = refang(text).strip()
     if not text:
         raise InvalidValue("empty")
+    if "\u2026" in text or (text.rstrip("])").endswith("...") and text.strip(".[]()")):
+        raise InvalidValue("cut-off")
     if not text.isalnum() and any(character.isspace() for character in text):
         raise InvalidValue("not-one-value")
     scheme, separator, _ = text.partition("://")

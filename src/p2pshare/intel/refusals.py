@@ -35,6 +35,15 @@ class Refusal:
     example: str
 
 
+@dataclass(frozen=True)
+class Note:
+    """What was assumed about, or passed over in, what is read: told to the person, and no thing that was read."""
+
+    reason: str
+    where: str
+    example: str = ""
+
+
 class Refusals:
     """Counts by reason, and the first few examples of each."""
 
@@ -51,8 +60,8 @@ class Refusals:
             if shown not in examples:
                 examples.append(shown)
 
-    def add_refusal(self, refusal: Refusal) -> None:
-        """Counts one refusal with its place as part of the example."""
+    def add_refusal(self, refusal: Refusal | Note) -> None:
+        """Counts one refusal, or note, with its place as part of the example."""
         self.add(refusal.reason, f"{refusal.where}: {refusal.example}" if refusal.example else refusal.where)
 
     def merge(self, other: Refusals) -> None:

@@ -51,14 +51,20 @@ def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
         try:
             found = _read_line(text)
         except InvalidValue as invalid:
-            is_binary = not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
-            yield Refusal("not-utf8" if is_binary else invalid.reason, f"line {number}", text)
+            yield refuse_text(invalid, f"line {number}", text)
         else:
             yield ListValue(found.observable, number, found.note)
 
 
+def refuse_text(invalid: InvalidValue, where: str, text: str) -> Refusal:
+    """The refusal of a text that was decoded with `surrogateescape`: bytes that are not UTF-8 are the reason."""
+    is_binary = not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
+    return Refusal("not-utf8" if is_binary else invalid.reason, where, text)
+
+
 def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """(number, line without its end), None for a line longer than LIST_LINE_BYTES_MAX."""
+    """(number, line without its end), None for a line longer than LIST_LINE_BYTES_MAX. Raises AuthorError encoding
+    for UTF-16 and UTF-32."""
     number = 0
     while line := stream.readline(LIST_LINE_BYTES_MAX + 1):
         number += 1

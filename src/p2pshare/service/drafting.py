@@ -29,8 +29,9 @@ from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.intel.refusals import Refusal, Refusals
+from p2pshare.intel.refusals import Note, Refusal, Refusals
 from p2pshare.intel.reports import read_report
+from p2pshare.intel.tables import read_table
 from p2pshare.intel.values import ListValue, read_list
 from p2pshare.limits import (
     ENVELOPE_OBJECTS_TARGET,
@@ -45,12 +46,14 @@ HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
 
-ValueReader = Callable[[BinaryIO, Source], Iterator[ListValue | Refusal]]
-"""One value, or one refusal, for each thing that was read; streams. Each value becomes an indicator of ours."""
+Found = ListValue | Refusal | Note
+ValueReader = Callable[[BinaryIO, Source], Iterator[Found]]
+"""One value, or one refusal, for each thing that was read, and notes; streams. A value becomes an indicator of ours."""
 ObjectReader = Callable[[bytes, Source], Reading]
 """The whole file as STIX objects with ids that a second reading gives again."""
 
 VALUE_READERS: dict[str, ValueReader] = {
+    "csv": lambda stream, source: read_table(stream, source.columns),
     "list": lambda stream, _: read_list(stream),
     "text": lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
 }
@@ -137,6 +140,7 @@ def draft_file(
     now: int,
     first_created: FirstCreated,
     progress: Progress,
+    columns: tuple[str, ...] = (),
     takes_undefanged: bool = False,
 ) -> Draft:
     """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
@@ -144,7 +148,7 @@ def draft_file(
     Raises AuthorError when nothing in it can be read, RefusedError for values without `tlp`.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
-    source = Source(name, author.partner_id, now, tlp, takes_undefanged=takes_undefanged)
+    source = Source(name, author.partner_id, now, tlp, columns, takes_undefanged)
     draft = Draft(chosen)
     read_objects = OBJECT_READERS.get(chosen)
     if read_objects is not None:
@@ -225,7 +229,7 @@ def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject
 
 
 def _draft_values(
-    found: Iterator[ListValue | Refusal],
+    found: Iterator[Found],
     draft: Draft,
     tlp: Tlp,
     author: Author,
@@ -251,10 +255,13 @@ def _draft_values(
         draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
 
 
-def _distinct(found: Iterator[ListValue | Refusal], draft: Draft) -> Iterator[Observable]:
+def _distinct(found: Iterator[Found], draft: Draft) -> Iterator[Observable]:
     """The values, each once; counts what is refused, noted and said again."""
     seen: set[Observable] = set()
     for one in found:
+        if isinstance(one, Note):
+            draft.notes.add_refusal(one)
+            continue
         draft.read += 1
         if isinstance(one, Refusal):
             draft.refusals.add_refusal(one)
