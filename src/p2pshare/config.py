@@ -24,6 +24,7 @@ from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 
 CONFIG_NAME = "config.toml"
 NAME_CHARACTERS_MAX = 64  # an organisation's name must fit a table's column
+SUFFIX_PATTERN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9}")
 ALIAS_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -52,6 +53,28 @@ class PolicyConfig:
     relay_strict: bool = False
     """Whether TLP:AMBER+STRICT and TLP:RED may be carried, still sealed, by relays that cannot read them.
     Off: they go only straight from here to their recipients, and a recipient without a link is refused."""
+
+
+@dataclass(frozen=True)
+class PrivacyConfig:
+    """What is ours and must not leave by mistake: `publish` refuses it unless --share-private is given."""
+
+    internal_domains: tuple[str, ...] = (
+        "corp",
+        "home",
+        "home.arpa",
+        "internal",
+        "intranet",
+        "lan",
+        "local",
+        "localdomain",
+        "private",
+    )
+    """Domains of your own, each with all below it; ASCII (punycode). Add those your network uses inside, such as
+    "int.cert.example". Too few: names of your machines leave. A domain you publish about is none to add."""
+
+    mail_domains: tuple[str, ...] = ()
+    """Domains of your staff's e-mail addresses, each with all below it. Addresses there are people of yours."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +134,7 @@ class Config:
 
     gossip: GossipConfig = field(default_factory=GossipConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
@@ -250,6 +274,11 @@ def _check_values(config: Config, text: str, where: str) -> None:
             low, high = RANGES.get(key, (0, 0))
             if key in RANGES and not low <= getattr(part, item.name) <= high:
                 refuse(key, f"{getattr(part, item.name)} is out of range", f"from {low} to {high}")
+    for key in ("internal_domains", "mail_domains"):
+        for domain in getattr(config.privacy, key):
+            if not SUFFIX_PATTERN.fullmatch(domain):
+                hint = 'as "int.cert.example": lower case, ASCII (punycode), no leading dot'
+                refuse(f"privacy.{key}", f"'{domain}' is not a domain", hint)
     for name in config.groups:
         if not ALIAS_PATTERN.fullmatch(name):
             refuse(

@@ -77,6 +77,17 @@ LABEL_CHARACTERS_MAX = 256  # of one label
 REFUSAL_EXAMPLES_MAX = 5  # shown for each reason: enough to find the mistake, too few to flood a screen
 EXAMPLE_CHARACTERS_MAX = 120  # of one example: fits a line of a terminal
 
+# --- warning lists ---------------------------------------------------------------------------------
+WARNING_LIST_BYTES_MAX = 48 * MIB  # one list.json: a million hosts take 25 MB; fits one control message
+WARNING_LIST_ENTRIES_MAX = 2_000_000  # of one list; the longest in use are the million most visited sites
+WARNING_LIST_NAME_CHARACTERS_MAX = 120  # it is shown beside each value it quarantines
+WARNING_PATTERNS_PER_LIST_MAX = 1_000  # regexes and substrings; real lists have a few dozen
+WARNING_PATTERN_CHARACTERS_MAX = 1_024  # of one; the longest in use (telephone numbers) have 900
+WARNING_PATTERN_BYTES_MAX = 1 * MIB  # RE2's memory for one: `(a{1000}){1000}` is refused, not compiled
+GUARD_STEP_OBSERVABLES = 10_000  # evaluated again in one step: a tenth of a second of the daemon's writer
+ALLOW_ENTRIES_MAX = 100_000  # the own allow list: written by people
+ALLOW_REASON_CHARACTERS_MAX = 256
+
 # --- transport -------------------------------------------------------------------------------------
 TLS_HANDSHAKE_SECONDS = 5  # a handshake takes 2 ms; five seconds is a bad satellite link
 TLS_HANDSHAKES_MAX = 64  # concurrent, all addresses: bounds memory before anyone is known

@@ -14,10 +14,12 @@ from p2pshare.limits import MIB
 from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.store.interface import Store
 from p2pshare.store.sqlite import open_store
+from p2pshare.store.warning_index import WarningIndex, open_warning_index
 
 KEY_FILE_NAME = "identity.p2pkey"
 CARD_FILE_NAME = "card.p2pcard"
 STORE_NAME = "store.sqlite"
+WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 CONTROL_SOCKET_NAME = "run/control.sock"
 HOME_MODE = 0o750
@@ -34,6 +36,8 @@ class Node:
     config: Config
     identity: Identity
     store: Store
+    warning_index: WarningIndex | None = None
+    """None in the simulator, whose envelopes hold nothing that a list could know."""
 
 
 def open_node(home: Path) -> Node:
@@ -48,7 +52,14 @@ def open_node(home: Path) -> Node:
         free_space_bytes_min=config.free_space_bytes_min,
         cache_bytes=config.store.cache_mib * MIB,
     )
-    node = Node(home, config, identity, store)
+    try:
+        warning_index = open_warning_index(
+            home / WARNING_INDEX_NAME, free_space_bytes_min=config.free_space_bytes_min
+        )
+    except BaseException:
+        store.close()
+        raise
+    node = Node(home, config, identity, store, warning_index)
     note_config(node)
     return node
 
@@ -71,7 +82,9 @@ def gate_settings(config: Config) -> GateSettings:
 
 
 def close_node(node: Node) -> None:
-    """Checkpoints and closes the store."""
+    """Checkpoints and closes the store and the index of warning lists."""
+    if node.warning_index is not None:
+        node.warning_index.close()
     node.store.close()
 
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "partner": ("p2pshare.cli.partner:partner", "add, list and remove partners"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
+    "warninglist": ("p2pshare.cli.warninglist:warninglist", "import, list, check and set warning lists"),
+    "allow": ("p2pshare.cli.allow:allow", "the own allow list: what is harmless here"),
     "lookup": ("p2pshare.cli.lookup:lookup", "look values up in the local store"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),
     "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 FORMAT_NAMES = ("stix", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "stricter-than-part"})
+CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
+    "private-address": "--share-private",
+    "internal-name": "--share-private",
+    "internal-mail": "--share-private",
+    "user-account": "--share-private",
+    "user-name-in-path": "--share-private",
+    "warning-list": "--share-listed",
+    "allow-list": "--share-listed",
+}
 
 
 @click.command()
@@ -67,6 +76,10 @@ MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "s
     "--ttl", type=click.Choice(list(TTL_CLASS_BY_NAME)), help="how long partners carry it; else the config's"
 )
 @click.option("--dry-run", is_flag=True, help="show what would be published and to whom; nothing leaves")
+@click.option("--share-private", is_flag=True, help="share what tells of your own network and people, too")
+@click.option(
+    "--share-listed", is_flag=True, help="share what a blocking warning list or your allow list knows"
+)
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @click.pass_obj
@@ -80,6 +93,8 @@ def publish(
     names: tuple[str, ...],
     ttl: str | None,
     dry_run: bool,
+    share_private: bool,
+    share_listed: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
@@ -93,6 +108,7 @@ def publish(
         format_name = "csv"
     draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged)
     arguments = {"parts": [pack_part(part) for part in draft.parts], "to": list(names), "ttl": ttl or ""}
+    arguments |= {"share_private": share_private, "share_listed": share_listed}
     with connect(home) as session:
         if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
             _ask(_run(session, arguments, is_dry_run=True), draft.values)
@@ -215,14 +231,20 @@ def _exit_code(answer: Mapping[str, Any], hint: str) -> int:
     """0, or 6 when something was refused beside what was published. Raises what refused everything."""
     policy = answer["refusal"]
     refused = {refusal["reason"] for refusal in answer["refused"]}
+    options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})
+    hint = hint or (f"if it shall leave all the same: {' '.join(options)}" if options else "")
     if answer["published"]:
+        if hint and options:
+            voice.say(f"hint: {hint}")
         if policy is not None:
             voice.warn(policy["message"])
         return EXIT_PARTLY_DONE if refused else 0
     if policy is not None:
         raise RefusedError(policy["message"], hint=policy["hint"], reason=policy["reason"])
     if refused:
-        kind: type[ShareError] = RefusedError if refused <= MARKING_REASONS else AuthorError
+        kind: type[ShareError] = (
+            RefusedError if refused <= MARKING_REASONS | CONFIRMATIONS.keys() else AuthorError
+        )
         raise kind(
             "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
         )

@@ -37,6 +37,7 @@ from p2pshare.limits import MIB, SWEEP_SECONDS
 from p2pshare.node import Node, close_node, note_config, open_node, require_home
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
+from p2pshare.service.guarding import evaluate_again
 from p2pshare.service.lifecycle import settle
 from p2pshare.service.operations import OPERATIONS
 from p2pshare.store.connection import StoreFailed
@@ -127,6 +128,7 @@ class Running:
         self._writer = writer
         self._driver = Driver(node, writer)
         self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
+        self._lists_changed = asyncio.Event()
 
     async def start(self, life: AsyncExitStack) -> None:
         """Starts the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
@@ -147,7 +149,13 @@ class Running:
         """Until `stop` is set: reloads when asked, pings the watchdog, keeps the accounts and the store tidy."""
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(work) for work in (self._reload_when(reload), self._tidy(), self._settle())
+                tasks.create_task(work)
+                for work in (
+                    self._reload_when(reload),
+                    self._tidy(),
+                    self._settle(),
+                    self._follow_lists(),
+                )
             ]
             period = watchdog_seconds()
             if period is not None:
@@ -168,6 +176,8 @@ class Running:
         result = await self._writer(operation.run, self._node, arguments | {"links": self._links()}, report)
         if operation.changes_roster:
             await self._follow_roster()
+        if operation.changes_lists:
+            self._lists_changed.set()
         if operation.publishes:
             self._driver.wake()
         if name == "status":
@@ -232,6 +242,21 @@ class Running:
             except ShareError as error:
                 log.error("what is over was not judged: %s", error.reason)
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _follow_lists(self) -> None:
+        """What is stored, under lists that changed or whose evaluation did not end: a step at a time, so that others
+        write in between. The command that changed them does the same; both follow one cursor."""
+        while True:
+            self._lists_changed.clear()
+            is_finished = False
+            while not is_finished:
+                try:
+                    step = await self._writer(evaluate_again, self._node, int(time.time()))
+                    is_finished = step.is_finished
+                except ShareError as error:
+                    log.error("the store is not evaluated under the new warning lists: %s", error.reason)
+                    await asyncio.sleep(TIDY_SECONDS)
+            await self._lists_changed.wait()
 
     async def _account(self) -> None:
         """What the door refused goes to the long accounts, partner by partner."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.payload import compress_frame, decode_payload, inflate_frame, stated_bytes
 from p2pshare.errors import PeerError, ShareError
-from p2pshare.intel.extraction import extract
+from p2pshare.intel.extraction import ObjectFacts, extract
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
@@ -38,6 +38,8 @@ class Content:
     """What was wrong inside objects that were kept."""
     objects: int = 0
     claims: int = 0
+    watch: Callable[[Sequence[ObjectFacts]], None] | None = None
+    """Hears of the objects of each frame before they are stored."""
 
     def __iter__(self) -> Iterator[NewFrame]:
         """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
@@ -67,6 +69,8 @@ class Content:
             if self.claims > ENVELOPE_CLAIMS_MAX:
                 self.refused["content-too-many-claims"] += 1
                 return
+            if self.watch is not None:
+                self.watch(extraction.objects)
             yield NewFrame(frame, extraction.objects)
 
 

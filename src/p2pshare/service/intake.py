@@ -8,7 +8,7 @@ The order of checks is trust.md's, cheap first, and each step believes only what
 4. time window                           `envelope.verification`
 5. both signatures                       `envelope.verify_envelope`
 6. opened, when it is addressed to us; content read object by object
-7. one transaction for the whole batch; only then is anything acknowledged
+7. one transaction for the whole batch, quarantine included; only then is anything acknowledged
 
 An id is never remembered before step 5: a forged copy must not suppress the true one. Content that cannot be
 read after step 5 is counted against its author, while the envelope itself stays held and is relayed: other
@@ -40,6 +40,7 @@ from p2pshare.node import Node
 from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.roster import Roster
 from p2pshare.service.content import Content, open_content, stated_content_bytes
+from p2pshare.service.guarding import Watch
 from p2pshare.service.partners import load_roster
 from p2pshare.store.interface import EnvelopeEntry, NewEnvelope, Opened
 
@@ -95,7 +96,7 @@ def take_in(
                 checked.append(one)
             if content_bytes_max is not None and content_bytes >= content_bytes_max:
                 break
-        verdicts = _store(node, checked)
+        verdicts = _store(node, checked, now)
         node.store.add_accounting(
             (arrival.bearer, verdict.status.value, verdict.reason)
             for arrival, verdict in zip(arrivals, verdicts, strict=False)
@@ -109,10 +110,15 @@ def _content_bytes(one: NewEnvelope | Verdict) -> int:
     return stated_content_bytes(content.frames) if isinstance(content, Content) else 0
 
 
-def _store(node: Node, checked: Sequence[NewEnvelope | Verdict]) -> list[Verdict]:
-    """Stores what passed the checks; verdicts in order."""
+def _store(node: Node, checked: Sequence[NewEnvelope | Verdict], now: int) -> list[Verdict]:
+    """Stores what passed the checks, and quarantines in it what warning lists block; verdicts in order."""
     passed = [one for one in checked if isinstance(one, NewEnvelope)]
+    watch = Watch(node)
+    for envelope in passed:
+        if envelope.opened is not None and isinstance(envelope.opened.frames, Content):
+            envelope.opened.frames.watch = watch.look
     stored = iter(node.store.add_envelopes(passed))
+    watch.settle(now)
     verdicts = []
     for one in checked:
         if isinstance(one, NewEnvelope):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from p2pshare.errors import AuthorError
@@ -19,6 +19,17 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import TTL_CLASS_BY_NAME
 from p2pshare.node import Node
 from p2pshare.service.drafting import DraftPart
+from p2pshare.service.guarding import Confirmed, evaluate_again
+from p2pshare.service.list_keeping import (
+    allow,
+    check_values,
+    describe_allowed,
+    describe_lists,
+    disallow,
+    import_list,
+    index_of,
+    set_list,
+)
 from p2pshare.service.lookup import look_up
 from p2pshare.service.overview import LinkState, partner_rows, status
 from p2pshare.service.partners import add_partner, describe, remove_partner
@@ -35,6 +46,7 @@ class Operation:
 
     run: Callable[[Node, Arguments, Progress], dict[str, Any]]
     changes_roster: bool = False
+    changes_lists: bool = False
     publishes: bool = False
 
 
@@ -66,6 +78,10 @@ def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, 
         names=_names(arguments, "to"),
         ttl_class=TTL_CLASS_BY_NAME[ttl],
         is_dry_run=_argument(arguments, "dry_run", bool, False),
+        confirmed=Confirmed(
+            private=_argument(arguments, "share_private", bool, False),
+            listed=_argument(arguments, "share_listed", bool, False),
+        ),
         now=int(time.time()),
         progress=lambda what, done, of: progress({"what": what, "done": done, "of": of}),
     )
@@ -132,11 +148,54 @@ def _lookup(node: Node, arguments: Arguments, progress: Progress) -> dict[str, A
     return {"answers": look_up(node.store, _names(arguments, "values"), int(time.time()))}
 
 
+def _import_warning_list(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    raw, action = _argument(arguments, "raw", bytes), _argument(arguments, "action", str, "")
+    return import_list(index_of(node), raw, action, int(time.time()))
+
+
+def _list_warning_lists(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return {"lists": describe_lists(index_of(node))}
+
+
+def _set_warning_list(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    wanted = [_argument(arguments, name, str, "") for name in ("action", "enabled")]
+    return set_list(index_of(node), _argument(arguments, "name", str), *wanted)
+
+
+def _check_values(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return {"answers": check_values(index_of(node), _names(arguments, "values"))}
+
+
+def _allow(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    value, reason = _argument(arguments, "value", str), _argument(arguments, "reason", str, "")
+    return allow(index_of(node), value, reason, int(time.time()))
+
+
+def _disallow(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return disallow(index_of(node), _argument(arguments, "value", str), int(time.time()))
+
+
+def _list_allowed(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return {"allowed": describe_allowed(index_of(node))}
+
+
+def _evaluate_again(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    return asdict(evaluate_again(node, int(time.time())))
+
+
 OPERATIONS: dict[str, Operation] = {
+    "allow-add": Operation(_allow, changes_lists=True),
+    "allow-list": Operation(_list_allowed),
+    "allow-remove": Operation(_disallow, changes_lists=True),
     "lookup": Operation(_lookup),
     "partner-add": Operation(_add_partner, changes_roster=True),
     "partner-list": Operation(_list_partners),
     "partner-remove": Operation(_remove_partner, changes_roster=True),
     "publish": Operation(_publish, publishes=True),
     "status": Operation(_status),
+    "warninglist-check": Operation(_check_values),
+    "warninglist-evaluate": Operation(_evaluate_again),
+    "warninglist-import": Operation(_import_warning_list, changes_lists=True),
+    "warninglist-list": Operation(_list_warning_lists),
+    "warninglist-set": Operation(_set_warning_list, changes_lists=True),
 }

@@ -19,6 +19,7 @@ from p2pshare.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.service.content import PAYLOAD_STIX, Content, only_what_was_read
 from p2pshare.service.drafting import DraftPart, Progress
+from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Watch, screen
 from p2pshare.service.partners import load_roster
 from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
 
@@ -58,8 +59,9 @@ def publish(
     is_dry_run: bool,
     now: int,
     progress: Progress,
+    confirmed: Confirmed = NOTHING_CONFIRMED,
 ) -> PublishReport:
-    """Resolves the audience of each part, seals and stores. Raises StoreError with nothing kept."""
+    """Resolves the audience of each part, screens it, seals and stores. Raises StoreError with nothing kept."""
     report = PublishReport()
     roster = load_roster(node)
     settings = gate_settings(node.config)
@@ -78,13 +80,17 @@ def publish(
             continue
         for reason, count in content.refused.items():
             report.refusals.add(reason, part.tlp.label, count=count)
-        if content.refused:
-            part = replace(part, frames=only_what_was_read(frames), objects=content.objects)
+        screening = screen(node, frames, confirmed)
+        report.refusals.merge(screening.refusals)
+        report.notes.merge(screening.notes)
+        objects = content.objects - screening.refusals.total
+        if content.refused or screening.refusals:
+            part = replace(part, frames=only_what_was_read(screening.frames), objects=objects)
             frames = tuple(Content(part.frames, part.tlp))
-        if not frames:
+        if objects <= part.repeats:  # nothing is left but what was added for reading
             continue
         accepted.append(_Accepted(part, audience, frames))
-        report.published += content.objects - part.repeats
+        report.published += objects - part.repeats
         report.notes.merge(content.notes)
         report.markings.add(part.tlp.label)
         report.recipients.update(entry.alias for entry in audience.recipients)
@@ -140,7 +146,13 @@ def _seal_and_store(
         rows.append(_own_row(sealed.wire, one, dict(recipient_sequences), now))
         previous = sealed.envelope_id
         progress("sealed", done, len(accepted))
-    node.store.add_envelopes(rows)
+    watch = Watch(node)
+    for one in accepted:
+        for frame in one.frames:
+            watch.look(frame.objects)
+    with node.store.transaction():
+        node.store.add_envelopes(rows)
+        watch.settle(now)  # what was shared all the same is no less listed here
     return [row.envelope_id for row in rows]
 
 

@@ -73,6 +73,14 @@ class StandingReading(Protocol):
         """The rows of each quarantined one among these, in order of source; absent keys are not quarantined."""
         ...
 
+    def observables_after(self, after: int, limit: int) -> list[tuple[int, Observable]]:
+        """At most `limit` observables, with their row's number, above `after`, in order: for a walk over all."""
+        ...
+
+    def last_observable(self) -> int:
+        """The highest number of a row, 0 at first."""
+        ...
+
 
 class StandingWriting(Protocol):
     """What the one writer may change."""

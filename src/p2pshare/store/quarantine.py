@@ -70,6 +70,20 @@ def quarantined(
     return dict(found)
 
 
+def observables_after(connection: apsw.Connection, after: int, limit: int) -> list[tuple[int, Observable]]:
+    rows = fetch(
+        connection,
+        """SELECT o.id, t.name, o.value FROM observable o CROSS JOIN observable_type t ON t.id = o.type
+        WHERE o.id > ? ORDER BY o.id LIMIT ?""",
+        (after, limit),
+    )
+    return [(row_id, Observable(type_, value)) for row_id, type_, value in rows]
+
+
+def last_observable(connection: apsw.Connection) -> int:
+    return int(fetch(connection, "SELECT coalesce(max(id), 0) FROM observable")[0][0])
+
+
 def _rows(connection: apsw.Connection, ids: Collection[int]) -> list[tuple[int, Quarantine]]:
     if not ids:
         return []

@@ -67,3 +67,9 @@ class SqliteStanding(Transactions):
         self, observables: Collection[Observable], now_us: int, *, tlp_max: Tlp
     ) -> dict[Observable, IndicatorRow]:
         return self._read(reading_standing.standings, observables, now_us, tlp_max)
+
+    def observables_after(self, after: int, limit: int) -> list[tuple[int, Observable]]:
+        return self._read(quarantine.observables_after, after, limit)
+
+    def last_observable(self) -> int:
+        return self._read(quarantine.last_observable)

@@ -1,0 +1,49 @@
+"""`p2pshare allow`: the own allow list. What stands on it is quarantined here, whoever claims it; nobody is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import UsageProblem, json_option
+from p2pshare.cli.session import connect
+from p2pshare.cli.warninglist import evaluating, print_evaluated
+
+
+@click.command()
+@click.argument("value", required=False)
+@click.option("--reason", metavar="TEXT", default="", help="why it is harmless; stays on this machine")
+@click.option("--remove", is_flag=True, help="take VALUE off the list: claims about it count again")
+@click.option("--list", "is_listing", is_flag=True, help="show what is on the list")
+@json_option
+@click.pass_obj
+def allow(home: Path, value: str | None, reason: str, remove: bool, is_listing: bool, as_json: bool) -> None:
+    """call VALUE harmless here: an address, a network, a domain (*.example.org with all below it), a hash ..."""
+    if is_listing:
+        _list(home, as_json)
+        return
+    if value is None:
+        raise UsageProblem("allow needs a VALUE, or --list", hint="`p2pshare allow --help` shows both")
+    with connect(home) as session, evaluating(session) as evaluated:
+        if remove:
+            done = session.run("allow-remove", {"value": value}, voice.no_progress)
+        else:
+            done = session.run("allow-add", {"value": value, "reason": reason}, voice.no_progress)
+    if as_json:
+        voice.print_json(done | evaluated)
+        return
+    state = "no longer allowed" if remove else "allowed"
+    voice.print_result(f"{voice.shown(done['value'])}  {done['type']}  {state}")
+    print_evaluated(evaluated)
+
+
+def _list(home: Path, as_json: bool) -> None:
+    with connect(home) as session:
+        allowed = session.run("allow-list", {}, voice.no_progress)["allowed"]
+    if as_json:
+        voice.print_json(allowed)
+        return
+    columns = ("value", "type", "added_at", "reason")
+    voice.print_table(columns, ([one[column] for column in columns] for one in allowed))

@@ -1,0 +1,164 @@
+"""`p2pshare warninglist`: lists of what is no indicator (MISP's format), imported, shown, asked and set.
+
+An import ends when what is stored was evaluated under the new lists; a daemon goes on with that by itself when the
+command is interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
+from p2pshare.cli.session import Session, connect
+from p2pshare.errors import AuthorError, NotFoundError
+from p2pshare.limits import INPUT_BYTES_MAX, WARNING_LIST_BYTES_MAX
+
+LIST_FILE_NAME = "list.json"  # how MISP's repository calls each, in a folder of its own
+ACTIONS = click.Choice(["block", "inform"])
+
+
+@click.group()
+def warninglist() -> None:
+    """import, list, check and set warning lists"""
+
+
+@warninglist.command("import")
+@click.argument("sources", nargs=-1, required=True, metavar="DIR|FILE ...")
+@click.option("--action", type=ACTIONS, help="what the lists do; else as before, and inform for a new one")
+@json_option
+@click.pass_obj
+def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_json: bool) -> int:
+    """take MISP warning lists in: FILE, or each list.json below DIR; a list replaces the one of its name"""
+    files = [file for source in sources for file in _files(source)]
+    imported: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    with connect(home) as session, evaluating(session) as evaluated:
+        for file in files:
+            arguments = {"raw": read_input(str(file), WARNING_LIST_BYTES_MAX), "action": action or ""}
+            try:
+                imported.append(session.run("warninglist-import", arguments, voice.no_progress))
+            except AuthorError as error:
+                failed.append({"file": str(file), "reason": error.reason})
+                voice.warn(f"{file}: {error.message}")
+    if as_json:
+        voice.print_json({"lists": imported, "failed": failed} | evaluated)
+    else:
+        _print_imported(imported, evaluated)
+    if failed and not imported:
+        raise AuthorError("no list was imported", hint="the reasons are above")
+    return EXIT_PARTLY_DONE if failed or any(one["refused"] for one in imported) else 0
+
+
+def _files(source: str) -> list[Path]:
+    """Raises UsageProblem for a folder without lists."""
+    path = Path(source)
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.rglob(LIST_FILE_NAME))
+    if not found:
+        raise UsageProblem(f"no {LIST_FILE_NAME} below {source}", hint="give a list's file by its name")
+    return found
+
+
+@contextmanager
+def evaluating(session: Session) -> Iterator[dict[str, int]]:
+    """Around a change of lists: afterwards what is stored is evaluated, step by step, and the dictionary tells how
+    many were {quarantined, released}. A daemon does the same meanwhile; its steps count as well."""
+    before = session.run("warninglist-evaluate", {}, voice.no_progress)
+    evaluated: dict[str, int] = {}
+    yield evaluated
+    with voice.ProgressLine() as line:
+        while not (step := session.run("warninglist-evaluate", {}, voice.no_progress))["is_finished"]:
+            line.show({"what": "evaluated", "done": step["done"], "of": step["of"]})
+    evaluated.update((name, step[name] - before[name]) for name in ("quarantined", "released"))
+
+
+def print_evaluated(evaluated: Mapping[str, int]) -> None:
+    voice.say(f"in the store: {evaluated['quarantined']} quarantined, {evaluated['released']} released")
+
+
+def _print_imported(imported: Iterable[Mapping[str, Any]], evaluated: Mapping[str, int]) -> None:
+    for one in imported:
+        voice.print_counts(f"{voice.shown(one['name'])}: refused", one["refused"])
+        voice.print_counts(f"{voice.shown(one['name'])}: note", one["notes"])
+        entries = f"{one['entries']} {'entry' if one['entries'] == 1 else 'entries'}"
+        voice.print_result(
+            f"{voice.shown(one['name'])}  version {one['version']}  {entries}  {one['action']}"
+        )
+    print_evaluated(evaluated)
+
+
+@warninglist.command("list")
+@json_option
+@click.pass_obj
+def list_lists(home: Path, as_json: bool) -> None:
+    """list the lists: what each does, how many entries it has, where it comes from"""
+    with connect(home) as session:
+        lists = session.run("warninglist-list", {}, voice.no_progress)["lists"]
+    if as_json:
+        voice.print_json(lists)
+        return
+    columns = ("name", "version", "entries", "action", "enabled", "origin")
+    rows = [one | {"enabled": "yes" if one["enabled"] else "no"} for one in lists]
+    voice.print_table(columns, ([one[column] for column in columns] for one in rows))
+
+
+@warninglist.command("check")
+@click.argument("values", nargs=-1, required=True, metavar="VALUE ...|-")
+@json_option
+@click.pass_obj
+def check(home: Path, values: tuple[str, ...], as_json: bool) -> int:
+    """tell which lists know a value, defanged or not; - reads stdin; exit code 3 when none does"""
+    wanted = [text for value in values for text in _wanted(value)]
+    with connect(home) as session:
+        answers = session.run("warninglist-check", {"values": wanted}, voice.no_progress)["answers"]
+    if as_json:
+        voice.print_json(answers)
+    else:
+        for answer in answers:
+            _print_answer(answer)
+    return 0 if any(answer["on"] for answer in answers) else NotFoundError.exit_code
+
+
+def _wanted(value: str) -> list[str]:
+    if value != STANDARD_STREAM:
+        return [value]
+    lines = read_input(STANDARD_STREAM, INPUT_BYTES_MAX).decode("utf-8", "replace").splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _print_answer(answer: Mapping[str, Any]) -> None:
+    value = voice.shown(answer["value"])
+    if not answer["on"]:
+        known = "on no list" if answer["type"] else "no address, domain, hash or other known type"
+        voice.say(f"{value}: {known}")
+    for hit in answer["on"]:
+        listed = f"{voice.shown(hit['list'])}: {voice.shown(hit['entry'])}"
+        voice.print_result(f"{value}  {answer['type']}  {hit['action']}  {listed}")
+
+
+@warninglist.command("set")
+@click.argument("name")
+@click.option("--action", type=ACTIONS, help="block: refuse and quarantine; inform: only tell")
+@click.option("--enabled", type=click.Choice(["yes", "no"]), help="whether the list is asked at all")
+@json_option
+@click.pass_obj
+def set_list(home: Path, name: str, action: str | None, enabled: str | None, as_json: bool) -> None:
+    """say what the list called NAME does; what is stored is evaluated again"""
+    if action is None and enabled is None:
+        raise UsageProblem("nothing to set", hint="give --action or --enabled")
+    arguments = {"name": name, "action": action or "", "enabled": enabled or ""}
+    with connect(home) as session, evaluating(session) as evaluated:
+        changed = session.run("warninglist-set", arguments, voice.no_progress)
+    if as_json:
+        voice.print_json(changed | evaluated)
+        return
+    state = changed["action"] if changed["enabled"] else "not asked"
+    voice.print_result(f"{voice.shown(changed['name'])}  {state}")
+    print_evaluated(evaluated)

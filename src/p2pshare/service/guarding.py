@@ -1,0 +1,255 @@
+"""Guarding: warning lists and the privacy lint, asked where observables come in, stay and leave.
+
+1. At intake what a blocking list (or the own allow list) knows is stored and quarantined in one transaction.
+2. At publishing what a blocking list knows, or what tells of ourselves, is refused unless a person confirmed it.
+3. When lists change, what is stored is evaluated again in steps of bounded size; the store remembers how far that
+   is (setting `guard_state`), so a step may be the command's, the daemon's, or that of the next start.
+
+Exports read quarantine from the store and so follow 1 and 3 without asking.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgspec
+
+from p2pshare.config import PrivacyConfig
+from p2pshare.envelope.payload import inflate_frame
+from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.intel.json_rescue import elements_of
+from p2pshare.intel.observable import Observable
+from p2pshare.intel.refusals import Refusals
+from p2pshare.intel.warning_lists import Action
+from p2pshare.limits import GUARD_STEP_OBSERVABLES
+from p2pshare.node import Node
+from p2pshare.policy.privacy import Finding, PrivacyRules, find_in_object, find_in_value, has_marks
+from p2pshare.store.interface import NewFrame
+from p2pshare.store.warning_index import Hit, Pair, WarningIndex
+
+STATE_SETTING = "guard_state"  # see _State
+ALL = -1  # the cursor behind the last row
+WARNING_LIST, ALLOW_LIST = "warning-list", "allow-list"  # sources of quarantine that are ours
+
+
+# --- coming in ---
+
+
+class Watch:
+    """Looks at objects while they are stored, and quarantines afterwards what lists block. For one transaction."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._blocked: dict[Pair, list[Hit]] = {}
+
+    def look(self, objects: Sequence[ObjectFacts]) -> None:
+        index = self._node.warning_index
+        if index is not None:
+            pairs = {(claim.type, claim.value) for one in objects for claim in one.claims}
+            self._blocked |= _blocking(index.hits(pairs))
+
+    def settle(self, now: int) -> None:
+        """Inside the transaction that stored them."""
+        _quarantine(self._node, self._blocked, now)
+
+
+def _blocking(hits: Mapping[Pair, list[Hit]]) -> dict[Pair, list[Hit]]:
+    """Only hits that block, and only what has one."""
+    blocking = {pair: [hit for hit in some if hit.action is Action.BLOCK] for pair, some in hits.items()}
+    return {pair: some for pair, some in blocking.items() if some}
+
+
+def _quarantine(node: Node, blocked: Mapping[Pair, list[Hit]], now: int) -> int:
+    """Each observable under each source that blocks it; how many marks are new."""
+    by_reason: dict[tuple[str, str], list[Observable]] = defaultdict(list)
+    for pair, hits in blocked.items():
+        for source, names in _by_source(hits).items():
+            by_reason[source, names].append(Observable(*pair))
+    return sum(
+        node.store.quarantine(observables, source, reason, now)
+        for (source, reason), observables in by_reason.items()
+    )
+
+
+def _by_source(hits: Iterable[Hit]) -> dict[str, str]:
+    """Source of quarantine -> its words: the first blocking list's name, or why the operator allowed it."""
+    words: dict[str, str] = {}
+    for hit in hits:
+        if hit.is_own:
+            words[ALLOW_LIST] = hit.words
+        else:
+            words.setdefault(WARNING_LIST, hit.words)
+    return words
+
+
+# --- staying: what is stored, under lists that changed ---
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far the evaluation is: rows `done` of about `of`; the marks made and released by all evaluations ever."""
+
+    done: int
+    of: int
+    is_finished: bool
+    quarantined: int = 0
+    released: int = 0
+
+
+class _State(NamedTuple):
+    """What the store remembers: the lists' `changes` that were evaluated, up to which row (-1: all), and the sums."""
+
+    changes: int = -1
+    cursor: int = 0
+    quarantined: int = 0
+    released: int = 0
+
+
+def evaluate_again(node: Node, now: int) -> Step:
+    """One step of bounded size over what is stored; nothing to do when the present lists were evaluated already."""
+    index = node.warning_index
+    if index is None:
+        return Step(0, 0, is_finished=True)
+    state, changes = _state(node), index.changes()
+    if state.changes != changes:
+        state = state._replace(changes=changes, cursor=0)
+    if state.cursor == ALL:
+        return Step(0, 0, True, state.quarantined, state.released)
+    last = node.store.last_observable()
+    with node.store.transaction():
+        rows = node.store.observables_after(state.cursor, GUARD_STEP_OBSERVABLES)
+        made, taken = _evaluate(node, index, [observable for _, observable in rows], now)
+        is_finished = len(rows) < GUARD_STEP_OBSERVABLES
+        cursor = ALL if is_finished else rows[-1][0]
+        state = _State(changes, cursor, state.quarantined + made, state.released + taken)
+        node.store.put_setting(STATE_SETTING, json.dumps(state))
+    return Step(last if is_finished else cursor, last, is_finished, state.quarantined, state.released)
+
+
+def _state(node: Node) -> _State:
+    text = node.store.setting(STATE_SETTING)
+    return _State(*json.loads(text)) if isinstance(text, str) else _State()
+
+
+def _evaluate(
+    node: Node, index: WarningIndex, observables: Sequence[Observable], now: int
+) -> tuple[int, int]:
+    """(marks made, marks taken away) among these."""
+    blocked = _blocking(index.hits([(one.type, one.value) for one in observables]))
+    wanted = {
+        source: {Observable(*pair) for pair, hits in blocked.items() if source in _by_source(hits)}
+        for source in (WARNING_LIST, ALLOW_LIST)
+    }
+    released = 0
+    held = node.store.quarantined(observables)
+    for source, keep in wanted.items():
+        marked = {one for one, rows in held.items() if any(row.source == source for row in rows)}
+        released += node.store.release(marked - keep, source)
+    return _quarantine(node, blocked, now), released
+
+
+# --- leaving ---
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a person said may leave all the same."""
+
+    private: bool = False
+    listed: bool = False
+
+
+NOTHING_CONFIRMED = Confirmed()
+
+
+@dataclass
+class Screening:
+    """What of some frames may leave: the frames with the objects that may, and what was refused or noted."""
+
+    frames: tuple[NewFrame, ...]
+    refusals: Refusals = field(default_factory=Refusals)
+    notes: Refusals = field(default_factory=Refusals)
+
+
+def privacy_rules(config: PrivacyConfig) -> PrivacyRules:
+    """What the configuration calls ours."""
+    return PrivacyRules(frozenset(config.internal_domains), frozenset(config.mail_domains))
+
+
+def screen(node: Node, frames: Iterable[NewFrame], confirmed: Confirmed) -> Screening:
+    """Refuses, object by object, what must not leave unconfirmed; what is confirmed is noted."""
+    rules = privacy_rules(node.config.privacy)
+    screening = Screening(())
+    kept = []
+    for frame in frames:
+        hits = _hits_of(node, frame.objects)
+        findings = _findings(frame, rules)
+        objects = [
+            one
+            for one in frame.objects
+            if not _is_refused(one, findings.get(one.position), hits, confirmed, screening)
+        ]
+        if objects:
+            kept.append(NewFrame(frame.frame, objects) if len(objects) < len(frame.objects) else frame)
+    screening.frames = tuple(kept)
+    return screening
+
+
+def _hits_of(node: Node, objects: Sequence[ObjectFacts]) -> dict[Pair, list[Hit]]:
+    if node.warning_index is None:
+        return {}
+    return node.warning_index.hits((claim.type, claim.value) for one in objects for claim in one.claims)
+
+
+def _is_refused(
+    one: ObjectFacts,
+    finding: Finding | None,
+    hits: Mapping[Pair, list[Hit]],
+    confirmed: Confirmed,
+    screening: Screening,
+) -> bool:
+    """Counts what was found about one object; the first reason that is not confirmed refuses it."""
+    if finding is not None:
+        if not confirmed.private:
+            screening.refusals.add(*finding)
+            return True
+        screening.notes.add(*finding)
+    for claim in one.claims:
+        for hit in hits.get((claim.type, claim.value), ()):
+            example = f"{claim.value} ({hit.list_name})"
+            reason = ALLOW_LIST if hit.is_own else WARNING_LIST
+            if hit.action is Action.BLOCK and not confirmed.listed:
+                screening.refusals.add(reason, example)
+                return True
+            screening.notes.add(reason, example)
+    return False
+
+
+def _findings(frame: NewFrame, rules: PrivacyRules) -> dict[int, Finding]:
+    """Position -> what the privacy lint found there. Only what may hold something is decoded once more."""
+    findings: dict[int, Finding] = {}
+    text = inflate_frame(frame.frame)
+    has_any = has_marks(text, rules)
+    raws = elements_of(text) if has_any or not all(one.claims for one in frame.objects) else []
+    for one in frame.objects:
+        found = _find_in_claims(one, rules)
+        if found is None and raws and (not one.claims or has_marks(bytes(raws[one.position]), rules)):
+            found = find_in_object(msgspec.json.decode(raws[one.position]), rules)
+        if found is not None:
+            findings[one.position] = found
+    return findings
+
+
+def _find_in_claims(one: ObjectFacts, rules: PrivacyRules) -> Finding | None:
+    return next(
+        (
+            found
+            for claim in one.claims
+            if (found := find_in_value(claim.type, claim.value, rules)) is not None
+        ),
+        None,
+    )

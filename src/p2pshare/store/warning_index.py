@@ -1,0 +1,412 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""The index of warning lists: which lists an observable is on, in microseconds, whatever the lists' length.
+
+A file of its own (`warninglists.sqlite`) beside the store. Rules:
+
+1. A list is replaced whole, in one transaction; what a person set (action, enabled) stays.
+2. Names are found in the file: one query for as many values as are asked at once. Networks (a few words of memory
+   each) and patterns (few) are held in memory from their first use to the next change.
+3. `changes` grows with every change after which other observables may be blocked.
+4. One connection, one lock: any thread may ask; the daemon's writer thread does.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from p2pshare.errors import AuthorError, NotFoundError
+from p2pshare.intel.builtin_lists import BUILTIN_VERSION, builtin_lists
+from p2pshare.intel.spans import ADDRESS_BITS, SPAN_TYPES, Span, SpanIndex, span_of
+from p2pshare.intel.warning_lists import (
+    ALLOW_LIST_NAME,
+    Action,
+    Allowed,
+    Kind,
+    WarningList,
+    compile_allowed,
+    key_of,
+    parts,
+    with_parents,
+)
+from p2pshare.intel.warning_patterns import PatternSet, texts
+from p2pshare.limits import ALLOW_ENTRIES_MAX, MIB
+from p2pshare.store.arrays import key_tables
+from p2pshare.store.connection import open_writer, require_free_space, translated
+from p2pshare.store.fetching import Row, fetch
+from p2pshare.store.schema import WARNING_INDEX, migrate
+
+CACHE_BYTES = 16 * MIB  # a hundred thousand names take 6 MiB
+
+BUILTIN, IMPORTED, ALLOW = "builtin", "imported", "allow"  # origins
+
+Pair = tuple[str, str]
+"""Type and value of a canonical observable."""
+
+
+class Hit(NamedTuple):
+    """An observable is on a list: which, what that does, and by which of the list's entries."""
+
+    list_name: str
+    action: Action
+    is_own: bool
+    """Whether the list is the own allow list."""
+    entry: str
+    words: str
+    """Why: the list's name, or what the operator wrote beside the entry of the allow list."""
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """A list as it is kept. `entries` are those that match something, `refused` those that could not be read."""
+
+    name: str
+    version: int
+    description: str
+    kind: Kind
+    origin: str
+    types: frozenset[str]
+    action: Action
+    is_enabled: bool
+    entries: int
+    refused: int
+    imported_at: int
+
+
+@dataclass(frozen=True)
+class AllowedRow:
+    """One entry of the own allow list, with the words of whoever made it."""
+
+    allowed: Allowed
+    reason: str
+    added_at: int
+
+
+def open_warning_index(path: Path, *, free_space_bytes_min: int = 0) -> WarningIndex:
+    """Opens, makes and migrates the index at `path`, and brings the built-in lists up to date. Raises StoreError."""
+    connection = open_writer(path, cache_bytes=CACHE_BYTES)
+    try:
+        with translated(connection):
+            migrate(connection, WARNING_INDEX)
+        index = WarningIndex(path, connection, free_space_bytes_min)
+        index.take_builtin_lists()
+    except BaseException:
+        connection.close()
+        raise
+    return index
+
+
+class WarningIndex:
+    """Lists, the own allow list, and the question which of them an observable is on."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, free_space_bytes_min: int) -> None:
+        self._path = path
+        self._connection = connection
+        self._free_space_bytes_min = free_space_bytes_min
+        self._lock = threading.RLock()
+        self._lists: dict[int, ListRow] | None = None
+        self._spans: SpanIndex | None = None
+        self._patterns: PatternSet | None = None
+        self._has_read_patterns = False
+        self._allow_reasons: dict[str, str] | None = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close(True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, after which everything remembered is read anew."""
+        with self._lock:
+            require_free_space(self._path, self._free_space_bytes_min)
+            try:
+                with translated(self._connection), self._connection:
+                    yield
+            finally:
+                self._lists = self._spans = self._patterns = self._allow_reasons = None
+                self._has_read_patterns = False
+
+    # --- lists ---
+
+    def take_builtin_lists(self) -> None:
+        """Writes those of this version, unless they are there."""
+        with self._lock:
+            known = [row for row in self.lists() if row.origin == BUILTIN]
+            built_in = builtin_lists()
+            if {row.name: row.version for row in known} == {one.name: BUILTIN_VERSION for one in built_in}:
+                return
+            with self._writing():
+                for row in known:
+                    if row.name not in {one.name for one in built_in}:
+                        self._drop(row.name)
+                for one in built_in:
+                    self._put(one, BUILTIN, Action.BLOCK, keeps_action=True, now=0)
+
+    def replace(self, new: WarningList, action: Action | None, now: int) -> ListRow:
+        """Puts a list in the place of the one of its name. Without an `action` the old one's stays; a new list informs.
+
+        Raises AuthorError name-taken when the name is a built-in list's or the allow list's.
+        """
+        with self._lock:
+            if new.name == ALLOW_LIST_NAME or any(
+                row.name == new.name and row.origin != IMPORTED for row in self.lists()
+            ):
+                raise AuthorError(
+                    f"'{new.name}' is the name of a list of p2pshare's own",
+                    hint="give the list another name",
+                    reason="name-taken",
+                )
+            with self._writing():
+                self._put(new, IMPORTED, action or Action.INFORM, keeps_action=action is None, now=now)
+            return self.get(new.name)
+
+    def lists(self) -> list[ListRow]:
+        """In order of name."""
+        with self._lock:
+            return sorted(self._all().values(), key=lambda row: row.name)
+
+    def get(self, name: str) -> ListRow:
+        """Raises NotFoundError."""
+        for row in self.lists():
+            if row.name == name:
+                return row
+        raise NotFoundError(f"there is no warning list '{name}'", hint="see `p2pshare warninglist list`")
+
+    def set_list(self, name: str, *, action: Action | None, is_enabled: bool | None) -> ListRow:
+        """Changes what a list does. Raises NotFoundError."""
+        with self._lock:
+            row = self.get(name)
+            wanted = (action or row.action).value, row.is_enabled if is_enabled is None else is_enabled
+            with self._writing():
+                self._connection.execute(
+                    "UPDATE warning_list SET action = ?, is_enabled = ? WHERE name = ?", (*wanted, name)
+                )
+                self._count_change()
+            return self.get(name)
+
+    def changes(self) -> int:
+        """Grows with each change of lists."""
+        with self._lock, translated(self._connection):
+            return int(fetch(self._connection, "SELECT changes FROM state")[0][0])
+
+    def _count_change(self) -> None:
+        self._connection.execute("UPDATE state SET changes = changes + 1")
+
+    def _drop(self, name: str) -> tuple[str, bool] | None:
+        """Takes a list out; (action, enabled) of the one that was there."""
+        rows = fetch(
+            self._connection, "SELECT id, action, is_enabled FROM warning_list WHERE name = ?", (name,)
+        )
+        for number, _, _ in rows:
+            for table in ("name_entry", "span_entry", "pattern_entry"):
+                self._connection.execute(f"DELETE FROM {table} WHERE list = ?", (number,))
+            self._connection.execute("DELETE FROM warning_list WHERE id = ?", (number,))
+        return (rows[0][1], bool(rows[0][2])) if rows else None
+
+    def _put(self, new: WarningList, origin: str, action: Action, *, keeps_action: bool, now: int) -> None:
+        before = self._drop(new.name)
+        if before is not None and keeps_action:
+            action = Action(before[0])
+        is_enabled = before[1] if before is not None else True
+        self._connection.execute(
+            """INSERT INTO warning_list (name, version, description, kind, origin, types, action, is_enabled, entries,
+            refused, imported_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (
+                new.name,
+                new.version,
+                new.description,
+                new.kind.value,
+                origin,
+                json.dumps(sorted(new.types)),
+                action.value,
+                is_enabled,
+                new.kept,
+                new.refusals.total,
+                now,
+            ),
+        )
+        number = self._connection.last_insert_rowid()
+        write = self._connection.executemany
+        write("INSERT INTO name_entry VALUES (?, ?, 0)", ((name, number) for name in sorted(new.names)))
+        write("INSERT INTO name_entry VALUES (?, ?, 1)", ((host, number) for host in sorted(new.hosts)))
+        write(
+            "INSERT INTO span_entry VALUES (?, ?, ?)",
+            ((number, *_packed(span)) for span in sorted(new.spans)),
+        )
+        write("INSERT INTO pattern_entry VALUES (?, ?)", ((number, one) for one in sorted(new.patterns)))
+        self._count_change()
+
+    # --- the own allow list ---
+
+    def allow(self, allowed: Allowed, reason: str, now: int) -> bool:
+        """Adds an entry, or gives it other words; whether it is new. Raises AuthorError when the list is full."""
+        with self._lock:
+            known = {row.allowed for row in self.allowed()}
+            if len(known) >= ALLOW_ENTRIES_MAX and allowed not in known:
+                raise AuthorError(
+                    f"the allow list holds {ALLOW_ENTRIES_MAX} entries",
+                    hint="write a warning list with action block instead",
+                    reason="too-many-entries",
+                )
+            with self._writing():
+                self._connection.execute(
+                    "INSERT INTO allowed VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET reason = excluded.reason",
+                    (*allowed, reason, now),
+                )
+                self._put_allow_list(now)
+            return allowed not in known
+
+    def disallow(self, allowed: Allowed, now: int) -> None:
+        """Takes an entry out. Raises NotFoundError."""
+        with self._lock:
+            if allowed not in {row.allowed for row in self.allowed()}:
+                raise NotFoundError(
+                    f"'{allowed.text}' is not on the allow list", hint="see `p2pshare allow --list`"
+                )
+            with self._writing():
+                self._connection.execute(
+                    "DELETE FROM allowed WHERE type = ? AND value = ? AND covers_below = ?", allowed
+                )
+                self._put_allow_list(now)
+
+    def allowed(self) -> list[AllowedRow]:
+        """In order of type and value."""
+        with self._lock, translated(self._connection):
+            rows = fetch(self._connection, "SELECT * FROM allowed ORDER BY type, value, covers_below")
+        return [AllowedRow(Allowed(type_, value, bool(below)), *rest) for type_, value, below, *rest in rows]
+
+    def _put_allow_list(self, now: int) -> None:
+        compiled = compile_allowed(row.allowed for row in self.allowed())
+        self._put(compiled, ALLOW, Action.BLOCK, keeps_action=False, now=now)
+
+    # --- the question ---
+
+    def hits(self, pairs: Iterable[Pair]) -> dict[Pair, list[Hit]]:
+        """The lists that each of `pairs` (canonical) is on, one hit a list; absent keys are on none."""
+        with self._lock, translated(self._connection):
+            compared = [(pair, parts(*pair)) for pair in dict.fromkeys(pairs)]
+            named = self._named({key for _, some in compared for part in some for key in _keys(part)})
+            found: dict[Pair, list[Hit]] = {}
+            for pair, some in compared:
+                for part in some:
+                    entries = self._entries(part, named)
+                    if entries:
+                        self._add_hits(part, entries, found.setdefault(pair, []))
+            return {pair: hits for pair, hits in found.items() if hits}
+
+    def _entries(self, part: Pair, named: dict[str, list[Row]]) -> dict[int, str]:
+        """List -> the entry of it that `part` is on, whatever the list is about."""
+        type_, value = part
+        entries: dict[int, str] = {}
+        if type_ in SPAN_TYPES:
+            spans = self._span_index().overlapping(span_of(type_, value))
+            entries = {owner: span.text for owner, span in spans.items()} if spans else entries
+        elif named:
+            for key in _keys(part):
+                is_itself = key == value or type_ != "domain"
+                for owner, covers_below in named.get(key, ()):
+                    if covers_below or is_itself:
+                        entries.setdefault(owner, f"*.{key}" if covers_below else key)
+        patterns = self._pattern_set()
+        if patterns is not None:
+            for text in texts(value):
+                for pattern, owner in patterns.matching(text):
+                    entries.setdefault(owner, pattern)
+        return entries
+
+    def _add_hits(self, part: Pair, entries: dict[int, str], hits: list[Hit]) -> None:
+        for owner, entry in sorted(entries.items()):
+            row = self._all()[owner]
+            is_new = all(hit.list_name != row.name for hit in hits)
+            if row.is_enabled and part[0] in row.types and is_new:
+                is_own = row.origin == ALLOW
+                words = self._reasons().get(entry) if is_own else None
+                hits.append(Hit(row.name, row.action, is_own, entry, words or row.name))
+
+    def _named(self, keys: Collection[str]) -> dict[str, list[Row]]:
+        """(list, covers_below) of each of `keys` that is an entry."""
+        found: dict[str, list[Row]] = {}
+        for table, bound in key_tables(keys):
+            rows = fetch(
+                self._connection,
+                f"SELECT e.value, e.list, e.covers_below FROM {table} k CROSS JOIN name_entry e ON e.value = k.value",
+                (bound,),
+            )
+            for value, *row in rows:
+                found.setdefault(value, []).append(tuple(row))
+        return found
+
+    # --- what is remembered ---
+
+    def _reasons(self) -> dict[str, str]:
+        """Entry of the allow list, as hits show it -> what the operator wrote beside it."""
+        if self._allow_reasons is None:
+            self._allow_reasons = {key_of(row.allowed.text): row.reason for row in self.allowed()}
+        return self._allow_reasons
+
+    def _all(self) -> dict[int, ListRow]:
+        if self._lists is None:
+            with translated(self._connection):
+                rows = fetch(self._connection, "SELECT * FROM warning_list ORDER BY id")
+            self._lists = {row[0]: _list_row(row) for row in rows}
+        return self._lists
+
+    def _span_index(self) -> SpanIndex:
+        if self._spans is None:
+            rows = fetch(self._connection, "SELECT list, first, last FROM span_entry")
+            self._spans = SpanIndex((_unpacked(first, last), number) for number, first, last in rows)
+        return self._spans
+
+    def _pattern_set(self) -> PatternSet | None:
+        """None when no enabled list has patterns."""
+        if not self._has_read_patterns:
+            rows = fetch(self._connection, "SELECT pattern, list FROM pattern_entry ORDER BY list, pattern")
+            lists = self._all()
+            enabled = [(pattern, number) for pattern, number in rows if lists[number].is_enabled]
+            self._patterns = PatternSet(enabled) if enabled else None
+            self._has_read_patterns = True
+        return self._patterns
+
+
+def _keys(part: Pair) -> Iterable[str]:
+    """Under which keys an entry about `part` may stand; addresses are found as spans."""
+    type_, value = part
+    if type_ == "domain":
+        return with_parents(value)
+    return () if type_ in SPAN_TYPES else (key_of(value),)
+
+
+def _list_row(row: Row) -> ListRow:
+    _, name, version, description, kind, origin, types, action, is_enabled, entries, refused, imported_at = (
+        row
+    )
+    return ListRow(
+        name,
+        version,
+        description,
+        Kind(kind),
+        origin,
+        frozenset(json.loads(types)),
+        Action(action),
+        bool(is_enabled),
+        entries,
+        refused,
+        imported_at,
+    )
+
+
+def _packed(span: Span) -> tuple[bytes, bytes]:
+    size = ADDRESS_BITS[span.family] // 8
+    return span.first.to_bytes(size, "big"), span.last.to_bytes(size, "big")
+
+
+def _unpacked(first: bytes, last: bytes) -> Span:
+    family = 4 if len(first) == 4 else 6
+    return Span(family, int.from_bytes(first, "big"), int.from_bytes(last, "big"))
