@@ -67,6 +67,10 @@ INPUT_COMMAS_MAX = (
     4_000_000  # of one STIX file: bounds the list of its parts to 300 MiB; real files have a fifth
 )
 OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
+RULE_BYTES_MAX = 256 * KIB  # one Sigma or YARA rule; the longest of the public collections have 60 KiB
+RULE_NEEDS_MAX = 64  # other rules that one YARA rule names, and those they name: real ones need three
+RULE_DEPTH_MAX = 32  # of a Sigma rule's YAML; real ones have 8
+RULE_NODES_MAX = 20_000  # of a Sigma rule's YAML: lists of a few thousand values are real
 JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
 TABLE_ROW_LINES_MAX = 32  # lines of one table row: a quote that is not closed by then costs its row only

@@ -79,10 +79,10 @@ def pattern_of(observable: Observable) -> str:
 @functools.lru_cache(maxsize=16)
 def identity_id(author: PartnerId) -> str:
     """The id of the identity object that stands for `author`."""
-    return f"identity--{_named(f'identity:{author.text}')}"
+    return f"identity--{named_id(f'identity:{author.text}')}"
 
 
-def _named(name: str) -> str:
+def named_id(name: str) -> str:
     """`str(uuid.uuid5(NAMESPACE, name))` (RFC 9562 section 5.5) at a fifth of its cost: one is made for each value
     of a list, and the library's goes through an object of its own."""
     digest = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
@@ -111,7 +111,7 @@ def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> 
 
 def indicator_id(author: PartnerId, observable: Observable) -> str:
     """The id of `author`'s indicator for `observable`."""
-    return f"indicator--{_named(f'{author.text}:{observable.type}:{observable.value}')}"
+    return f"indicator--{named_id(f'{author.text}:{observable.type}:{observable.value}')}"
 
 
 def indicator_object(
@@ -159,7 +159,7 @@ def vulnerability_object(cve: str, *, author: PartnerId, now: int, tlp: Tlp) -> 
         {
             "type": "vulnerability",
             "spec_version": "2.1",
-            "id": f"vulnerability--{_named(f'{author.text}:cve:{cve}')}",
+            "id": f"vulnerability--{named_id(f'{author.text}:cve:{cve}')}",
             "created_by_ref": identity_id(author),
             "created": _format_seconds(min(begun, now)),
             "modified": _format_seconds(now),

@@ -92,6 +92,14 @@ def read_stix(raw: bytes) -> Reading:
     return reading
 
 
+def object_of(stix: Mapping[str, Any]) -> BundleObject | Fault:
+    """An object that a reader of ours made, checked like one that was read."""
+    try:
+        return _check(msgspec.json.encode(stix))
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON escapes can spell and no encoding can hold
+        return Fault("not-utf8", "")
+
+
 def _check(piece: bytes) -> BundleObject | Fault:
     """Steps 4 and 5 for one object."""
     if len(piece) > OBJECT_BYTES_MAX:
