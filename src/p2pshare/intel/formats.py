@@ -18,11 +18,20 @@ from p2pshare.intel.values import ListValue, read_list
 
 JSON_ENDINGS = (".json", ".stix", ".stix2")
 TABLE_ENDINGS = (".csv", ".tsv")
+YARA_ENDINGS = (".yar", ".yara")
+SIGMA_ENDINGS = (".yml", ".yaml")
 TEXT_ENDINGS = (".md", ".markdown", ".adoc", ".asciidoc")
 
 # What only the outermost keys of this format's JSON hold; JSON with none of them is taken for STIX.
 JSON_KEYS: dict[str, frozenset[str]] = {}
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*(:?)|[{}\[\]]')
+# Behind blanks and comments, the first thing that only YARA says.
+_YARA = re.compile(
+    rb"(?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+"
+    rb'(?:(?:import|include)\s+"|(?:(?:private|global)\s+){0,2}rule\s+\w+\s*[:{])'
+)
+_SIGMA_TITLE = re.compile(rb"^title:", re.MULTILINE)
+_SIGMA_BODY = re.compile(rb"^(?:logsource|detection|correlation|filter|status):", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ def detect_format(head: bytes, name: str = "") -> str:
     """The format of a file called `name` that begins with `head` (a few KiB of it).
 
     JSON is what begins like it, or is named like it (so that a damaged file gets a JSON error, not a thousand
-    refused lines); its outermost keys tell which. A table has cells. A text is named like a document, or has more
+    refused lines); its outermost keys tell which. A rule file begins with a rule, or has a Sigma rule's keys, or is named so. A table has cells. A text is named like a document, or has more
     prose than values. Everything else is a list.
     """
     ending = name.lower()
@@ -54,6 +63,10 @@ def detect_format(head: bytes, name: str = "") -> str:
         return next((format_ for format_, known in JSON_KEYS.items() if not known.isdisjoint(keys)), "stix")
     if ending.endswith(TEXT_ENDINGS):
         return "text"
+    if _YARA.match(start) is not None or ending.endswith(YARA_ENDINGS):
+        return "yara"
+    if ending.endswith(SIGMA_ENDINGS) or (_SIGMA_TITLE.search(start) and _SIGMA_BODY.search(start)):
+        return "sigma"
     if is_table(head, is_named_so=ending.endswith(TABLE_ENDINGS)):
         return "csv"
     return "text" if _is_prose(start) else "list"

@@ -31,8 +31,10 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Note, Refusal, Refusals
 from p2pshare.intel.reports import read_report
+from p2pshare.intel.sigma import read_sigma
 from p2pshare.intel.tables import read_table
 from p2pshare.intel.values import ListValue, read_list
+from p2pshare.intel.yara import read_yara
 from p2pshare.limits import (
     ENVELOPE_OBJECTS_TARGET,
     ENVELOPE_PAYLOAD_BYTES_TARGET,
@@ -59,6 +61,8 @@ VALUE_READERS: dict[str, ValueReader] = {
 }
 OBJECT_READERS: dict[str, ObjectReader] = {
     "stix": lambda raw, _: read_stix(raw),
+    "sigma": read_sigma,
+    "yara": read_yara,
 }
 FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
 
