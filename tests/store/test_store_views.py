@@ -65,7 +65,7 @@ def test_another_process_reads_what_was_just_committed(store, store_path, make):
 
 def test_columns_are_those_that_are_promised(read, store, make, repository):
     text = (repository / "docs" / "siem.md").read_text("utf-8")
-    for view in ("v1_indicators", "v1_claims", "v1_changes"):
+    for view in ("v1_indicators", "v1_claims", "v1_changes", "v1_sightings"):
         section = text.split(f"## {view}", 1)[1].split("\n## ", 1)[0]
         promised = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
         assert [row["name"] for row in read(f"PRAGMA table_info({view})")] == promised
@@ -179,13 +179,14 @@ def test_a_superseded_version_is_in_no_view(store, read, make):
 
 
 def test_a_filter_on_the_value_uses_the_index(store, read):
-    for view in ("v1_indicators", "v1_claims"):
+    for view in ("v1_indicators", "v1_claims", "v1_sightings"):
         plan = " ".join(
             row["detail"] for row in read(f"EXPLAIN QUERY PLAN SELECT * FROM {view} WHERE value = 'x'")
         )
         assert "observable_value (value=?" in plan
         assert "SCAN c" not in plan
         assert "SCAN k" not in plan
+        assert "SCAN g" not in plan
 
 
 def test_a_reader_of_the_views_cannot_write(store, store_path):

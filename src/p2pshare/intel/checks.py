@@ -13,6 +13,7 @@ from typing import Any
 
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_text import Fault
+from p2pshare.limits import SIGHTING_COUNT_MAX
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,249}", re.ASCII)
 _UUID = r"--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -52,6 +53,10 @@ def _is_object(value: object) -> bool:
 
 def _is_confidence(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100
+
+
+def _is_sighting_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= SIGHTING_COUNT_MAX
 
 
 def _is_instant(value: object) -> bool:
@@ -137,7 +142,8 @@ REQUIRED: dict[str, dict[str, Kind]] = {
 }
 # Also these, where present.
 OPTIONAL: dict[str, dict[str, Kind]] = {
-    "indicator": {"valid_until": _is_instant, "indicator_types": _TEXTS, "pattern_type": _is_text}
+    "indicator": {"valid_until": _is_instant, "indicator_types": _TEXTS, "pattern_type": _is_text},
+    "sighting": {"count": _is_sighting_count, "first_seen": _is_instant, "last_seen": _is_instant},
 }
 # What is looked at wherever it stands, beyond what the type requires.
 BESIDE = {

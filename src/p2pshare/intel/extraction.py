@@ -19,6 +19,8 @@ from typing import Annotated
 import msgspec
 
 from p2pshare.errors import AuthorError
+from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
+from p2pshare.intel.assessing import AssessmentFacts, read_assessment
 from p2pshare.intel.checks import find_wrong, is_id, is_id_of
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import parse_instant
@@ -61,6 +63,7 @@ class ObjectFacts(msgspec.Struct, frozen=True, gc=False):
     tlp: Tlp
     revoked: bool
     claims: tuple[ClaimFacts, ...]
+    assessment: AssessmentFacts | None = None
 
 
 @dataclass
@@ -155,6 +158,7 @@ class _FrameReader:
         self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Tlp, str]] = {}
         self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str] = set()
+        self._assessments: dict[str, AssessmentFacts] = {}
         self._claims_left = FRAME_CLAIMS_MAX
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
@@ -241,6 +245,10 @@ class _FrameReader:
             return fault.reason
         if stix["type"] == "marking-definition":
             self._definitions[stix["id"]] = meaning_of(stix)
+        if stix["type"] in ASSESSMENT_TYPES:
+            assessment = read_assessment(stix)
+            if assessment is not None:
+                self._assessments[stix["id"]] = assessment
         return ""
 
     def _facts(self, position: int, fields: _Fields | _CommonFields) -> ObjectFacts:
@@ -265,7 +273,10 @@ class _FrameReader:
                 claims = self._claims(fields, tlp)
             else:
                 _check_relationship(fields)
-        return ObjectFacts(position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims)
+        assessment = self._assessments.get(fields.id) if type_ in ASSESSMENT_TYPES else None
+        return ObjectFacts(
+            position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims, assessment
+        )
 
     def _claims(self, fields: _Fields, tlp: Tlp) -> tuple[ClaimFacts, ...]:
         if not fields.pattern or not fields.valid_from:

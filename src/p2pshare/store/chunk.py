@@ -14,8 +14,10 @@ from collections.abc import Sequence
 
 import apsw
 
+from p2pshare.intel.assessing import AssessmentFacts
 from p2pshare.intel.coverage import NETWORK_TYPES
 from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.store import assessments
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import fetch
@@ -53,6 +55,7 @@ class Chunk:
         self._contents = Contents(connection)
         self._observables: dict[str, dict[str, int]] = {}
         self._fresh_types: list[str] = []
+        self._assessments: list[assessments.Arrived] = []
         self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
@@ -80,6 +83,8 @@ class Chunk:
         add_fresh(self._connection, self._fresh_types, self._first_fresh, self._claims.rows, instants)
         self._claims.write(self._connection)
         self._objects.write(self._connection)
+        assessments.add(self._connection, self._assessments)
+        assessments.apply_waiting(self._connection, (row[3] for row in self._claims.rows))
 
     def _intern_observables(self) -> None:
         """Finds or makes the row of each value; new ones in the order of their index."""
@@ -127,6 +132,8 @@ class Chunk:
                 self._add_claims(frame, fact, key, CURRENT)
             else:
                 fresh[key] = (frame, fact, objects.next)
+                if fact.assessment is not None:
+                    self._assess(frame, fact, fact.assessment, objects.next)
                 self._add_object(frame, fact, key, CURRENT, fact.tlp)
 
     def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int) -> None:
@@ -174,6 +181,13 @@ class Chunk:
             fact.modified_us,
         )
         self._objects.append(row)
+
+    def _assess(self, frame: StoredFrame, fact: ObjectFacts, said: AssessmentFacts, row_id: int) -> None:
+        """An assessment that is new here: later versions of it say nothing (store/assessments.py, rule 1)."""
+        source = frame.source
+        self._assessments.append(
+            assessments.Arrived(row_id, source.author, said, fact.tlp, source.received_at)
+        )
 
     def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
         """An object that is known already, from the store or from this chunk."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.assessing import Assessment
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 
@@ -43,8 +45,54 @@ class IndicatorRow:
     pap: Pap | None
 
 
+@dataclass(frozen=True, slots=True)
+class AssessmentRow:
+    """What one partner says about an object; `author` and `observable` as far as it says whose and which."""
+
+    kind: Assessment
+    reporter: PartnerId
+    object_id: str
+    target: str
+    author: PartnerId | None
+    observable: Observable | None
+    count: int
+    seen_at: int
+    tlp: Tlp
+    received_at: int
+    raw: bytes
+    """Its JSON, byte for byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class SightingRow:
+    """What one organisation says about one observable, summed up; `is_false_positive` is its latest word."""
+
+    reporter: PartnerId
+    reports: int
+    count: int
+    first_seen: int | None
+    last_seen: int | None
+    not_seen_at: int | None
+    is_false_positive: bool
+    tlp: Tlp
+    is_trusted: bool
+    """A partner of the roster that is not frozen, or we ourselves: only their words count."""
+
+
 class StandingReading(Protocol):
     """What any thread may ask."""
+
+    def assessments(self, object_id: str, limit: int) -> list[AssessmentRow]:
+        """The newest `limit` that are about an object of this id, whoever's it is, newest first."""
+        ...
+
+    def proposals_to(self, author: PartnerId, limit: int) -> list[AssessmentRow]:
+        """The newest `limit` proposals to change an object of `author`, newest first."""
+        ...
+
+    def sightings(self, observables: Collection[Observable]) -> dict[Observable, list[SightingRow]]:
+        """One row for each organisation that said something about it; absent keys: nobody did."""
+        ...
 
     def indicators(
         self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp

@@ -13,6 +13,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.intel.observable import Observable
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, STORE_CACHE_BYTES
 from p2pshare.store import (
+    assessments,
     envelopes,
     expiry,
     partners,
@@ -113,10 +114,12 @@ class SqliteStore(SqliteStanding):
     def put_partner(self, row: PartnerRow) -> None:
         with self._writing() as writer:
             partners.put_partner(writer, self._interning, row)
+            assessments.recount_all(writer)
 
     def remove_partner(self, partner_id: PartnerId) -> None:
         with self._writing(frees_space=True) as writer:
             partners.remove_partner(writer, partner_id)
+            assessments.recount_all(writer)
 
     def update_card(self, partner_id: PartnerId, raw: bytes, version: int) -> None:
         with self._writing() as writer:
@@ -125,6 +128,7 @@ class SqliteStore(SqliteStanding):
     def freeze_partner(self, partner_id: PartnerId, *, evidence: tuple[bytes, bytes], now: int) -> None:
         with self._writing() as writer:
             partners.freeze_partner(writer, self._interning, partner_id, evidence, now)
+            assessments.recount_all(writer)
 
     def touch_partner(self, partner_id: PartnerId, last_exchange: int) -> None:
         with self._writing() as writer:
@@ -157,6 +161,8 @@ class SqliteStore(SqliteStanding):
             if name == "siem_tlp_max":
                 standing.mark_stricter(writer, min(standing.siem_tlp_max(writer), int(value)))
             settings.put_setting(writer, name, value)
+            if name == "false_positive_reports":
+                assessments.recount_all(writer)
 
     # --- reading ------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import apsw
 
+from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store import quarantine, reading_standing, settings, standing
-from p2pshare.store.interface_standing import IndicatorRow, Quarantine
+from p2pshare.store import assessments, quarantine, reading_standing, settings, standing
+from p2pshare.store.interface_standing import AssessmentRow, IndicatorRow, Quarantine, SightingRow
 from p2pshare.store.transactions import Transactions
 
 
@@ -62,6 +63,15 @@ class SqliteStanding(Transactions):
 
     def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
         return self._walk(reading_standing.indicator_lines, now_us, type=type, tlp_max=tlp_max)
+
+    def assessments(self, object_id: str, limit: int) -> list[AssessmentRow]:
+        return self._read(assessments.of_object, object_id, limit)
+
+    def proposals_to(self, author: PartnerId, limit: int) -> list[AssessmentRow]:
+        return self._read(assessments.proposals_to, author, limit)
+
+    def sightings(self, observables: Collection[Observable]) -> dict[Observable, list[SightingRow]]:
+        return self._read(assessments.sightings, observables)
 
     def standings(
         self, observables: Collection[Observable], now_us: int, *, tlp_max: Tlp
