@@ -188,6 +188,18 @@ def test_a_removal_tells_its_reason_and_what_was_never_there_is_not_removed(
     assert rows(store_path, "SELECT op FROM v1_changes WHERE value = ?", VALUES[1]) == []
 
 
+def test_what_is_quarantined_as_it_comes_is_in_no_feed(store, store_path, make):
+    """Warning lists are asked in the transaction that stores: no consumer may hear of what it never was to see."""
+    with store.transaction():
+        store.add_envelopes([make.envelope(make.indicator(VALUES[0]), make.indicator(VALUES[1]))])
+        store.quarantine([Observable("ipv4", VALUES[0])], "warning-list", "", make.now)
+    assert [(row["op"], row["value"]) for row in rows(store_path, "SELECT * FROM v1_changes")] == [
+        ("add", VALUES[1])
+    ]
+    store.release([Observable("ipv4", VALUES[0])], "warning-list")
+    assert {value for _, value in follower(store_path).active} == set(VALUES[:2])
+
+
 def test_time_alone_ends_a_claim_and_the_feed_says_so_once(store, store_path, make):
     store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
     consumer = follower(store_path)

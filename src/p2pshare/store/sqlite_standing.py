@@ -26,10 +26,13 @@ class SqliteStanding(Transactions):
             ):  # a few bytes, and a full disk must not keep anybody from looking
                 standing.note_types(writer)
 
+    def _after_begin(self, writer: apsw.Connection) -> None:
+        self._told_before = standing.last_change(writer)
+
     def _before_commit(self, writer: apsw.Connection) -> None:
         now = self._told_at or int(settings.get_setting(writer, "settled_at") or 0)
         if now:
-            standing.settle(writer, now)
+            standing.settle(writer, now, self._told_before)
 
     def _tell(self, now: int) -> None:
         """The time of the transaction that is under way: the latest that any of its calls was given."""

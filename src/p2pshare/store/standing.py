@@ -39,7 +39,7 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 """
 _BEFORE = f"""
 SELECT t.name, o.value, s.sighted_at, (SELECT min(q.source) FROM quarantine q WHERE q.observable = s.observable),
-    s.observable, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
+    s.observable, s.seq, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
     s.valid_from, s.valid_until, s.authors, s.claims
 FROM {MANY} k
 CROSS JOIN standing s ON s.observable = k.value
@@ -101,11 +101,12 @@ def mark_ahead(connection: apsw.Connection, now: int) -> None:
     connection.execute("INSERT OR IGNORE INTO unsettled SELECT observable FROM standing WHERE at > ?", (now,))
 
 
-def settle(connection: apsw.Connection, now: int) -> None:
-    """Judges everything that is marked, inside the caller's transaction."""
+def settle(connection: apsw.Connection, now: int, told_before: int) -> None:
+    """Judges everything that is marked, at the end of the caller's transaction; `told_before` is the `last_change`
+    from before it began."""
     while marked := fetch(connection, "SELECT observable FROM unsettled LIMIT ?", (STORE_CHUNK_OBJECTS,)):
         ids = [row_id for (row_id,) in marked]
-        _judge(connection, ids, now)
+        _judge(connection, ids, now, told_before)
         connection.execute("DELETE FROM unsettled WHERE observable BETWEEN ? AND ?", (ids[0], ids[-1]))
     if now != get_setting(connection, "settled_at"):
         put_setting(connection, "settled_at", now)
@@ -119,17 +120,17 @@ def judge_due(connection: apsw.Connection, now: int, limit: int) -> int:
         connection, "SELECT observable FROM standing WHERE due <= ? ORDER BY due LIMIT ?", (now, limit)
     )
     if due:
-        _judge(connection, [row_id for (row_id,) in due], now)
+        _judge(connection, [row_id for (row_id,) in due], now, last_change(connection))
     return len(due)
 
 
-def _judge(connection: apsw.Connection, ids: Sequence[int], now: int) -> None:
+def _judge(connection: apsw.Connection, ids: Sequence[int], now: int, told_before: int) -> None:
     tlp_max = siem_tlp_max(connection)
     claims, hidden = states(connection, ids, tlp_max)
     seq = last_change(connection)
     changes: list[Row] = []
     told: list[Row] = []
-    for name, _, sighted_at, quarantined, row_id, at, due, *before in fetch(
+    for name, _, sighted_at, quarantined, row_id, told_at, at, due, *before in fetch(
         connection, _BEFORE, (row_ids(ids),)
     ):
         old = tuple(before)
@@ -139,7 +140,9 @@ def _judge(connection: apsw.Connection, ids: Sequence[int], now: int) -> None:
         if new.status == Status.GONE:
             new = GONE._replace(reason="marking" if row_id in hidden else "superseded")
         op = _op(old, new)
-        if op:
+        if op == REMOVE and told_at > told_before:  # stored and quarantined at once: nobody ever saw it
+            told.append((None, None, row_id))
+        elif op:
             seq += 1
             told.append((seq, op, row_id))
         if old != tuple(new)[:-1]:

@@ -95,6 +95,7 @@ class Transactions:
         was_collecting = gc.isenabled()
         gc.disable()
         try:
+            self._after_begin(writer)
             yield writer
             if writer.in_transaction:
                 self._before_commit(writer)
@@ -122,6 +123,9 @@ class Transactions:
                 writer.execute("ROLLBACK TO part; RELEASE part")
             raise
         writer.execute("RELEASE part")
+
+    def _after_begin(self, writer: apsw.Connection) -> None:
+        """What every transaction begins with."""
 
     def _before_commit(self, writer: apsw.Connection) -> None:
         """What belongs to every transaction that changed something; the last thing in it."""
