@@ -181,6 +181,16 @@ FIRST_HOPS_MAX = 100_000  # own envelopes without a first acknowledgement that t
 ASIDE_MAX = 10_000  # deferred ids that are not asked for again
 OUTBOX_READ_MAX = 64  # direct envelopes handed to one peer before the store is asked for more
 
+# --- topology doctor -------------------------------------------------------------------------------
+ECLIPSE_PEERS_MIN = 3  # two peers who conspire, or fail together, cannot hide what the third brings
+ECLIPSE_ORGANISATIONS_MIN = 2  # ... and one organisation with three nodes is still one
+PARTNER_LIST_BYTES_MAX = 4 * MIB  # ten thousand partners at 250 bytes, and names of any length
+PARTNER_LIST_ENTRIES_MAX = 10_000  # partners in one list: more than any federation of hospitals or banks
+PARTNER_LISTS_MAX = 10_000  # in one examination; memory follows the links they tell of
+TOPOLOGY_LINKS_MAX = 1_000_000  # told by all lists of one examination, both ends counted: 200 MB
+TOPOLOGY_EXACT_PARTNERS_MAX = 1_000  # a walk from each for the diameter: 2 s; larger circles get a bound
+TOPOLOGY_MENDS_MAX = 32  # links proposed at once for one circle: as many as people can arrange in a month
+
 # --- store -----------------------------------------------------------------------------------------
 FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL and checkpoint need room
 

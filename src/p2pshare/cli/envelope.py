@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from p2pshare.cli import voice
-from p2pshare.cli.options import STANDARD_STREAM
+from p2pshare.cli.options import STANDARD_STREAM, write_output
 from p2pshare.cli.session import open_store_for_reading
-from p2pshare.errors import AuthorError, NotFoundError, OperatorError
+from p2pshare.errors import AuthorError, NotFoundError
 
 
 @click.group()
@@ -40,13 +39,6 @@ def export_envelope(home: Path, envelope_id: str, file: str) -> None:
         raise NotFoundError(
             f"no envelope {wanted.short} is held here", hint="it never came, or it has expired"
         )
-    if file == STANDARD_STREAM:
-        sys.stdout.buffer.write(wire)
-        return
-    try:
-        Path(file).write_bytes(wire)
-    except OSError as error:
-        raise OperatorError(
-            f"cannot write {file}: {(error.strerror or 'unknown').lower()}", hint="choose another file"
-        ) from None
-    voice.say(f"envelope written to {voice.shown(file)}")
+    write_output(file, wire)
+    if file != STANDARD_STREAM:
+        voice.say(f"envelope written to {voice.shown(file)}")

@@ -8,7 +8,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.card import believe_card, read_card
-from p2pshare.cli.options import UsageProblem, json_option, read_input
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input, write_output
 from p2pshare.cli.session import connect
 from p2pshare.errors import RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
@@ -16,7 +16,7 @@ from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 @click.group()
 def partner() -> None:
-    """add, list and remove partners"""
+    """add, list, export and remove partners"""
 
 
 @partner.command("add")
@@ -77,6 +77,24 @@ def list_partners(home: Path, as_json: bool) -> None:
         voice.say("no partners yet; `p2pshare partner add FILE --fingerprint FP` adds one")
         return
     voice.print_partners(partners)
+
+
+@partner.command("export")
+@click.argument("file")
+@click.pass_obj
+def export_partners(home: Path, file: str) -> None:
+    """write whom we are linked with, and for which circles, to FILE or - : for `doctor topology`"""
+    from p2pshare.cli.doctor import read_own_list
+    from p2pshare.node import require_home
+    from p2pshare.service.partner_lists import encode_list
+
+    own = read_own_list(require_home(home))
+    write_output(file, encode_list(own))
+    if file != STANDARD_STREAM:
+        told = voice.counted(len(own.partners), "partner")
+        voice.say(
+            f"{voice.shown(file)} names {told} and what each link carries: give it to who may know that"
+        )
 
 
 @partner.command("remove")

@@ -26,7 +26,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS = {
     "init": ("p2pshare.cli.init:init", "make a home folder: keys, config file and card"),
     "card": ("p2pshare.cli.card:card", "show and export cards"),
-    "partner": ("p2pshare.cli.partner:partner", "add, list and remove partners"),
+    "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),
     "warninglist": ("p2pshare.cli.warninglist:warninglist", "import, list, check and set warning lists"),
@@ -36,6 +36,7 @@ COMMANDS = {
     "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
     "verify": ("p2pshare.cli.verify:verify", "check a card or envelope file, offline"),
+    "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
     "config": ("p2pshare.cli.config:config", "check the config file"),
 }
 

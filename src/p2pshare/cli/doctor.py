@@ -1,0 +1,143 @@
+"""`p2pshare doctor`: what is wrong, and what mends it, with this node or with how partners are linked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option, read_input
+from p2pshare.errors import AuthorError
+from p2pshare.limits import PARTNER_LIST_BYTES_MAX
+
+if TYPE_CHECKING:
+    from p2pshare.policy.topology import PartnerList
+
+EXIT_UNWELL = 1
+NAMES_SHOWN_MAX = 20  # on one line; --json has them all
+
+THEN = {
+    "one-piece": "then '{circle}' is in one piece",
+    "no-single-partner": "then no single partner splits '{circle}'",
+    "enough-peers": "then everybody in '{circle}' has enough peers",
+}
+LACKS = {
+    "not-a-partner": "{other} does not list {partner}: {other} runs `p2pshare partner add`",
+    "no-link": "{other} trusts {partner} without a link: {other} adds the card again, without --no-link",
+    "other-circles": "the link of {other} does not carry '{circle}': both sides name it in gossip.circles",
+    "no-address": "both can only dial out: link each with somebody who can be dialled",
+}
+
+
+@click.group()
+def doctor() -> None:
+    """look for what is wrong, and say what mends it"""
+
+
+@doctor.command("topology")
+@click.argument("files", metavar="FILE...", nargs=-1)
+@click.option("--without-own", is_flag=True, help="leave this node's own list out")
+@json_option
+@click.pass_obj
+def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool) -> int:
+    """examine how partners are linked, from the lists they exported (`partner export`) and our own
+
+    Exit code 1 when something is to be mended, 6 when nothing is, but lists of partners are missing.
+    """
+    from p2pshare.config import CONFIG_NAME
+    from p2pshare.service.partner_lists import newest_of_each
+    from p2pshare.service.topology import examine_lists
+
+    lists = [read_list(file) for file in files]
+    if not without_own and (home / CONFIG_NAME).exists():
+        lists.append(read_own_list(home))
+    if not lists:
+        raise UsageProblem("there is no list to examine", hint="give files that `partner export` wrote")
+    answer = examine_lists(*newest_of_each(lists))
+    if as_json:
+        voice.print_json(answer)
+    else:
+        _print_topology(answer)
+    if not answer["well"]:
+        return EXIT_UNWELL
+    return 0 if answer["complete"] else EXIT_PARTLY_DONE
+
+
+def read_list(file: str) -> PartnerList:
+    """The partner list in `file`. Raises AuthorError that names the file."""
+    from p2pshare.service.partner_lists import decode_list
+
+    try:
+        return decode_list(read_input(file, PARTNER_LIST_BYTES_MAX))
+    except AuthorError as error:
+        if file in error.message:
+            raise
+        raise AuthorError(f"{file}: {error.message}", hint=error.hint, reason=error.reason) from None
+
+
+def read_own_list(home: Path) -> PartnerList:
+    """This node's own list, from its store, beside a running daemon or without one."""
+    from p2pshare.cli.card import now_seconds
+    from p2pshare.cli.session import open_store_for_reading
+    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.envelope.card import believe_chain
+    from p2pshare.node import CARD_FILE_NAME
+    from p2pshare.service.partner_lists import own_list
+
+    with open_store_for_reading(home) as store:
+        card = believe_chain((home / CARD_FILE_NAME).read_bytes())
+        return own_list(store, load_config(home / CONFIG_NAME), card, now_seconds())
+
+
+def _print_topology(answer: Mapping[str, Any]) -> None:
+    for name in answer["replaced"]:
+        voice.say(f"note: an older list of {voice.shown(name)} was left aside")
+    for circle in answer["circles"]:
+        _print_circle(circle)
+    if not answer["complete"]:
+        voice.say("note: nothing is judged about links with partners whose list is missing")
+
+
+def _print_circle(circle: Mapping[str, Any]) -> None:
+    pieces = len(circle["components"])
+    shape = "in one piece" if pieces == 1 else f"in {pieces} pieces"
+    if circle["diameter"] is not None:
+        bound = "" if circle["diameter_is_exact"] else "at least "
+        shape += f", {bound}{voice.counted(circle['diameter'], 'hop')} from end to end"
+    counted = f"{voice.counted(len(circle['partners']), 'partner')}, {voice.counted(circle['links'], 'link')}"
+    state = "well" if circle["well"] else "to be mended"
+    voice.print_result(f"{voice.shown(circle['name'])}: {counted}, {shape}: {state}")
+    if pieces > 1:
+        for number, piece in enumerate(circle["components"][:NAMES_SHOWN_MAX], 1):
+            _print_names(f"piece {number}", piece)
+    _print_names("the loss of one of these splits it", circle["cut_partners"])
+    _print_names("so does the loss of a link", [" - ".join(link) for link in circle["cut_links"]])
+    _print_names("fewer than 3 peers, or of one organisation", circle["few_peers"])
+    _print_names("only dial out", circle["dial_out_only"])
+    _print_names("no list from", circle["missing"])
+    if len(circle["partners"]) == 1:
+        voice.print_result("  nobody else takes part: is the circle's name spelt as the others spell it?")
+    for one in circle["one_sided"][:NAMES_SHOWN_MAX]:
+        lacks = LACKS[one["reason"]].format(circle=circle["name"], **one)
+        voice.print_result(
+            voice.shown(f"  one-sided: {one['partner']} has a link to {one['other']}; {lacks}")
+        )
+    _print_rest(len(circle["one_sided"]))
+    for mend in circle["mends"]:
+        then = THEN[mend["for"]].format(circle=circle["name"]) if mend["enough"] else ""
+        link = "add a link between {} and {}".format(*mend["between"])
+        voice.print_result(voice.shown(f"  mend: {link}{': ' if then else ''}{then}"))
+
+
+def _print_names(what: str, names: Sequence[str]) -> None:
+    if names:
+        more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
+        voice.print_result(f"  {what}: {', '.join(map(voice.shown, names[:NAMES_SHOWN_MAX]))}{more}")
+
+
+def _print_rest(count: int) -> None:
+    if count > NAMES_SHOWN_MAX:
+        voice.print_result(f"  ... and {count - NAMES_SHOWN_MAX} more of these; --json has them all")
