@@ -179,7 +179,8 @@ EXCHANGES_NOTED_SECONDS = 5.0  # how often the times of exchanges are written do
 NO_ROOM_PAUSE_SECONDS = 60.0  # after a full disk, before bodies are asked for again
 FIRST_HOPS_MAX = 100_000  # own envelopes without a first acknowledgement that the engine looks for
 ASIDE_MAX = 10_000  # deferred ids that are not asked for again
-OUTBOX_READ_MAX = 64  # direct envelopes handed to one peer before the store is asked for more
+OUTBOX_READ_MAX = 1_000  # direct envelopes waiting for one peer that the engine knows of at once
+FEED_DIRECT_MAX = 64  # direct envelopes named in one answer of a feed: as many as one `get` may ask for
 
 # --- topology doctor -------------------------------------------------------------------------------
 ECLIPSE_PEERS_MIN = 3  # two peers who conspire, or fail together, cannot hide what the third brings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gossip_words import DIFFERENT, EPOCH, MAIN, NOW, US, announce, held, item
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.messages import (
@@ -334,3 +336,63 @@ def test_a_deferred_envelope_is_not_asked_for_again(dialogue: Any) -> None:
     talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.DEFERRED, "deferred"))
     talk.tell(announce(two, item(1)))
     talk.expect_none(actions.SendGet)
+
+
+# --- who is pushed to --------------------------------------------------------------------------------
+
+
+def test_our_own_that_comes_back_after_a_restore_is_not_pushed_as_if_it_were_new(dialogue: Any) -> None:
+    """Found by the simulator: everybody was handed again what everybody has."""
+    talk = dialogue(peers=3)
+    talk.open()
+    bearer = talk.peers[0]
+    talk.tell(events.EnvelopeHeld(1, item(1), US, bearer, is_own=True))
+    talk.sleep(1)
+    talk.expect_none(actions.SendPut)
+    assert {one.peer for one in talk.waiting if isinstance(one, actions.SendAnnounce)} == set(talk.peers[1:])
+
+
+@pytest.mark.parametrize(("partners", "is_pushed"), [(15, False), (16, True)])
+def test_what_its_author_pushed_is_pushed_once_more_only_where_partners_are_many_and_links_are_few(
+    dialogue: Any, partners: int, is_pushed: bool
+) -> None:
+    talk = dialogue(peers=2)
+    configs = tuple(events.LinkConfig(peer, frozenset({MAIN}), card_version=1) for peer in talk.peers)
+    talk.tell(events.LinksConfigured(configs, partners))
+    talk.open()
+    author = talk.peers[0]
+    talk.tell(events.EnvelopeHeld(1, item(1), author, author))
+    pushed = {one.peer for one in talk.waiting if isinstance(one, actions.SendPut)}
+    assert pushed == ({talk.peers[1]} if is_pushed else set())
+    talk.waiting.clear()
+    talk.tell(events.EnvelopeHeld(2, item(2), US, author))  # from further away: announced
+    talk.expect_none(actions.SendPut)
+
+
+def test_what_comes_from_its_author_is_announced_after_a_round_trip(dialogue: Any) -> None:
+    """The author's own pushes are under way for as long: announced sooner, it would be fetched here in vain."""
+    talk = dialogue(peers=2)
+    for _ in talk.peers:
+        hello = talk.expect(actions.SendHello)
+        talk.tell(events.Answered(hello.request, Hello(EPOCH, 0, int(talk.now), 1)), after=0.4)
+    author = talk.peers[0]
+    talk.tell(events.EnvelopeHeld(1, item(1), author, author))
+    talk.sleep(0.3)
+    talk.expect_none(actions.SendAnnounce)
+    talk.sleep(0.6)
+    talk.expect(actions.SendAnnounce)
+
+
+def test_a_push_that_waits_is_given_up_when_its_peer_announces_the_envelope(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    (peer,) = talk.peers
+    for number in range(1, 8):
+        talk.tell(held(number, lsn=number))
+    talk.tell(announce(peer, item(7)))
+    sent = []
+    while puts := [one for one in talk.waiting if isinstance(one, actions.SendPut)]:
+        talk.waiting.remove(puts[0])
+        sent.append(puts[0].envelope_id)
+        talk.tell(events.Answered(puts[0].request, PutAnswer(PutVerdict.HELD)))
+    assert sent == [item(number).envelope_id for number in range(1, 7)]

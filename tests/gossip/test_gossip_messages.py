@@ -32,9 +32,9 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     ENVELOPE_BYTES_MAX,
+    FEED_DIRECT_MAX,
     FEED_WAIT_SECONDS_MAX,
     GET_IDS_MAX,
-    OUTBOX_READ_MAX,
     REQUEST_BYTES_MAX,
     SHARDS_PER_LINK_MAX,
     SYNC_BYTES_MAX,
@@ -239,7 +239,7 @@ AT_THE_LIMIT: dict[str, tuple[int, Callable[[int], bytes], Callable[[bytes], Any
         messages.decode_get_bodies,
     ),
     "direct": (
-        OUTBOX_READ_MAX,
+        FEED_DIRECT_MAX,
         lambda n: messages.encode_feed_answer(FeedAnswer(EPOCH, 0, 0, (), some_ids(n))),
         messages.decode_feed_answer,
     ),

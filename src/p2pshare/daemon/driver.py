@@ -103,6 +103,7 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loaded_circles: set[CircleId] = set()
+        self._loaded_pairs: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
         self._troubles: dict[PartnerId, str] = {}
         self._notes_told: dict[PartnerId, tuple[int, int]] = {}
@@ -161,13 +162,15 @@ class Driver:
             for loaded in await self._read(self._exchange.keys, circles):
                 self._give(loaded)
             self._loaded_circles |= circles
-            for link in links:
-                if link.pair is not None and link.pair not in self._loaded_circles:
-                    for loaded in await self._read(self._exchange.pair_keys, link.peer):
-                        self._give(loaded)
-                    self._loaded_circles.add(link.pair)
+            peers = {link.peer for link in links}
+            for peer in sorted(
+                peers - self._loaded_pairs
+            ):  # the engine kept no account of a peer without a link
+                for loaded in await self._read(self._exchange.pair_keys, peer):
+                    self._give(loaded)
+            self._loaded_pairs = peers
             self.roster = roster
-            self._give(events.LinksConfigured(links))
+            self._give(events.LinksConfigured(links, len(roster)))
 
     def peer_states(self) -> dict[PartnerId, LinkState]:
         """The state word and the backlog of each link."""

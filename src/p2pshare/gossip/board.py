@@ -61,6 +61,7 @@ class Board:
         self.settings = settings
         self.now = 0.0
         self.links: dict[PartnerId, Link] = {}
+        self.partners = 0
         self.index = Index()
         self.feed = Feed(last_lsn)
         self.want = WantTable(settings.want_entries_max, settings.want_entries_per_peer_max)

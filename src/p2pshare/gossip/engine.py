@@ -145,6 +145,7 @@ class Engine:
             case events.BodyUnjudged():
                 self._fetching.unjudged(event.peer, event.envelope_id)
             case events.LinksConfigured():
+                self._board.partners = event.partners
                 self._configure(event.links)
             case events.KeysLoaded():
                 self._board.index.load(event.shard, event.keys)
@@ -301,6 +302,7 @@ class Engine:
     def _greet(self, link: Link) -> None:
         if link.state is State.WAITING:
             link.move(Cause.DIALLED)
+            self._spreading.read_outbox(link)  # what waits for it is known when its roots come
         link.tried_at = self._board.now
         link.hello_at = self._board.now + HELLO_INTERVAL_SECONDS
         pending = self._board.begin(link, Kind.HELLO)

@@ -45,9 +45,13 @@ class LinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class LinksConfigured:
-    """All links there are from now on. A changed roster may cure what was refused: ghosts are forgotten."""
+    """All links there are from now on. A changed roster may cure what was refused: ghosts are forgotten.
+
+    `partners` is how many there are in all, linked with us or not.
+    """
 
     links: tuple[LinkConfig, ...]
+    partners: int = 0
 
 
 @dataclass(frozen=True, slots=True)

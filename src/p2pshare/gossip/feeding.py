@@ -18,9 +18,9 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     DIRECT_HELD_MAX,
+    FEED_DIRECT_MAX,
     FEED_PAUSE_SECONDS,
     FEED_WAIT_SECONDS_MAX,
-    OUTBOX_READ_MAX,
 )
 
 NO_EPOCH = Epoch(bytes(Epoch.length))
@@ -77,7 +77,7 @@ class Feeding:
         stretch = board.feed.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
         begin, items = (link.cursor, stretch.items) if stretch.is_whole else (board.feed.last_lsn, ())
         to_lsn = max(begin, stretch.to_lsn)
-        direct = tuple(link.pushes.popleft() for _ in range(min(len(link.pushes), OUTBOX_READ_MAX)))
+        direct = tuple(link.pushes.popleft() for _ in range(min(len(link.pushes), FEED_DIRECT_MAX)))
         board.act(Reply(link.asker.ticket, FeedAnswer(board.epoch, begin, to_lsn, items, direct)))
         link.asker, link.cursor, link.announce_at = None, to_lsn, NEVER
 

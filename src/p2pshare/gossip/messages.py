@@ -26,9 +26,9 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     ENVELOPE_BYTES_MAX,
+    FEED_DIRECT_MAX,
     FEED_WAIT_SECONDS_MAX,
     GET_IDS_MAX,
-    OUTBOX_READ_MAX,
     REASON_BYTES_MAX,
     REQUEST_BYTES_MAX,
     SHARDS_PER_LINK_MAX,
@@ -277,7 +277,7 @@ def decode_feed(raw: bytes) -> Feed:
 def decode_feed_answer(raw: bytes) -> FeedAnswer:
     epoch, from_lsn, to_lsn, items, direct = _exactly(_unpack(raw), 5)
     return FeedAnswer(
-        _epoch(epoch), *_stretch(from_lsn, to_lsn), _announce_items(items), _ids(direct, OUTBOX_READ_MAX)
+        _epoch(epoch), *_stretch(from_lsn, to_lsn), _announce_items(items), _ids(direct, FEED_DIRECT_MAX)
     )
 
 

@@ -3,12 +3,15 @@
 1. Our own new envelope is pushed whole to a few peers (nobody else can hold it yet) when it is small, and
    announced to the rest. Of a burst only the first few are pushed: 64 bodies then share a request and a commit.
 2. Another's is announced, after COMMIT, to every peer whose link carries its circle, save those that have it.
+   Only in a large and sparse federation, and only what came from its author's own push, is pushed once more.
 3. Direct envelopes are pushed by us alone, to their recipients alone, until each acknowledges.
 4. A body counts as delivered when its peer says so after its own COMMIT: in the answer to a push, by
    announcing it, or by a comparison. Who fetched an envelope from its author therefore announces it back.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from p2pshare.gossip.actions import Acknowledge, ReadOutbox, Reply, ReplyBusy, SendAnnounce, SendPut
 from p2pshare.gossip.board import Board, shard_of
@@ -32,6 +35,7 @@ from p2pshare.limits import (
     PUSHES_WAITING_PER_PEER_MAX,
 )
 
+SPARSE_FACTOR = 4  # about degree^4 / 2 n of n pushed bodies come twice: at most 1 in 32, 1 in 200 measured
 COALESCE_PEERS_PER_SECOND = 200  # with many peers announcements are fewer and longer
 WANT_FULL_PAUSE_SECONDS = 5.0
 
@@ -55,28 +59,35 @@ class Spreading:
             return
         board.index.add(shard_of(item), key_of(item.created, item.envelope_id))
         one = FeedItem(event.lsn, item, set(announcers))
-        if event.is_own:
+        if event.is_own and event.bearer is None:  # with a bearer it comes back after our disk was restored
             if len(board.first_hops) < FIRST_HOPS_MAX:
                 board.first_hops[item.envelope_id] = shard_of(item)
-            one.held_by.update(self._push_first(item))
+            one.held_by.update(self._push_first(item, ()))
         elif event.bearer == event.author and event.bearer in announcers:
             one.held_by.discard(event.bearer)  # rule 4: the author waits for a word from us
         elif event.bearer is not None:
             one.held_by.add(event.bearer)
+            if event.bearer == event.author and self._is_sparse(item):
+                one.held_by.update(self._push_first(item, one.held_by))
         board.feed.append(one)
         for link in board.carriers(item.circle):
             if (link.is_open or link.asker is not None) and link.peer not in one.held_by:
                 link.announce_at = min(link.announce_at, self._announce_at(link, event))
                 board.touch(link)
 
-    def _push_first(self, item: AnnounceItem) -> list[PartnerId]:
+    def _is_sparse(self, item: AnnounceItem) -> bool:
+        """Whether there are far more partners than two hops reach: then hardly any has it twice if all of these push."""
+        degree = len(self._board.carriers(item.circle))
+        return self._board.partners >= SPARSE_FACTOR * degree * degree
+
+    def _push_first(self, item: AnnounceItem, but: Collection[PartnerId]) -> list[PartnerId]:
         """Rule 1: promises the body to a few open peers; who they are."""
         if item.size > EAGER_BYTES_MAX:
             return []
         links = [
             link
             for link in self._board.carriers(item.circle)
-            if link.is_open and len(link.pushes) < EAGER_WAITING_PER_PEER_MAX
+            if link.is_open and link.peer not in but and len(link.pushes) < EAGER_WAITING_PER_PEER_MAX
         ]
         self._board.random.shuffle(links)
         for link in links[:EAGER_PEERS_MAX]:
@@ -92,7 +103,10 @@ class Spreading:
                 continue
             key = key_of(event.item.created, event.item.envelope_id)
             self._board.index.add(Shard(link.config.pair, event.item.ttl_class), key)
-            if event.is_own:
+            if event.is_own and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
+                link.awaited[event.item.envelope_id] = event.item
+                link.pushes.append(event.item.envelope_id)
+            elif event.is_own:
                 link.has_outbox = True
             self._board.touch(link)
 
@@ -101,10 +115,13 @@ class Spreading:
         it here in vain. What comes from further away waits only when it is not the first of a burst.
         """
         now = self._board.now
-        if event.is_own:
+        if event.is_own and event.bearer is None:
             return now
         pause = max(COALESCE_SECONDS_MIN, len(self._board.links) / COALESCE_PEERS_PER_SECOND)
-        return now + pause if event.bearer == event.author else max(now, link.announced_at + pause)
+        if event.bearer != event.author:
+            return max(now, link.announced_at + pause)
+        trips = [one.round_trip_seconds for one in self._board.carriers(event.item.circle) if one.is_open]
+        return now + max(pause, *trips)
 
     # --- towards one peer ---
 
@@ -132,7 +149,8 @@ class Spreading:
 
     def read_outbox(self, link: Link) -> None:
         """Asks the store for direct envelopes that wait for the peer, once those told before have gone."""
-        if link.has_outbox and not link.pushes and not link.is_outbox_read_under_way:
+        is_room = len(link.awaited) < OUTBOX_READ_MAX and not link.pushes
+        if link.has_outbox and is_room and not link.is_outbox_read_under_way:
             link.has_outbox, link.is_outbox_read_under_way = False, True
             self._board.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
 
@@ -185,13 +203,18 @@ class Spreading:
         self._board.act(Acknowledge(link.peer, ids))
 
     def outbox_read(self, link: Link, event: OutboxRead) -> None:
-        """Rule 3. A full page means that more may follow. What was offered once is offered again after a comparison."""
+        """What waits for the peer since earlier. It may have it: the next comparison tells, and pushes what it lacks.
+        Who cannot be dialled is told of it by the feed.
+        """
         link.is_outbox_read_under_way = False
         fresh = [one for one in event.items if one.envelope_id not in link.awaited]
         for item in fresh:
             link.awaited[item.envelope_id] = item
-            link.pushes.append(item.envelope_id)
-        link.has_outbox = link.has_outbox or (len(event.items) == OUTBOX_READ_MAX and bool(fresh))
+            if not link.config.is_dialable:
+                link.pushes.append(item.envelope_id)
+        if len(event.items) == OUTBOX_READ_MAX and fresh:
+            link.has_outbox = True
+            self._reconciliation.soon(link)
 
     # --- a peer tells what it has ---
 
@@ -217,6 +240,8 @@ class Spreading:
             return None
         for item in carried:
             board.feed.note_holder(item.envelope_id, link.peer)
+            if item.envelope_id in link.pushes:
+                link.pushes.remove(item.envelope_id)
         delivered = tuple(one.envelope_id for one in carried if one.envelope_id in board.first_hops)
         if delivered:
             self.acknowledged(link, delivered)

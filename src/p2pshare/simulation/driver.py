@@ -93,6 +93,7 @@ class VirtualDriver:
         self._is_sweep_due = False
         self._wakeup: float | None = None
         self._loaded_circles: set[CircleId] = set()
+        self._loaded_pairs: frozenset[PartnerId] = frozenset()
         self._links: frozenset[PartnerId] = frozenset()
         beginning = self._exchange.begin()
         self.engine = Engine(
@@ -142,12 +143,11 @@ class VirtualDriver:
         for loaded in self._exchange.keys(circles):
             self._give(loaded)
         self._loaded_circles |= circles
-        for link in links:
-            if link.pair is not None and link.pair not in self._loaded_circles:
-                for loaded in self._exchange.pair_keys(link.peer):
-                    self._give(loaded)
-                self._loaded_circles.add(link.pair)
-        self._give(events.LinksConfigured(links))
+        for peer in sorted(self._links - self._loaded_pairs):
+            for loaded in self._exchange.pair_keys(peer):
+                self._give(loaded)
+        self._loaded_pairs = self._links
+        self._give(events.LinksConfigured(links, len(roster)))
 
     def knows(self, peer: PartnerId) -> bool:
         return peer in self._links
