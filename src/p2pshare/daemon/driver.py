@@ -103,7 +103,7 @@ class Driver:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loaded_circles: set[CircleId] = set()
-        self._loaded_pairs: set[PartnerId] = set()
+        self._linked: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
         self._troubles: dict[PartnerId, str] = {}
         self._notes_told: dict[PartnerId, tuple[int, int]] = {}
@@ -162,15 +162,18 @@ class Driver:
             for loaded in await self._read(self._exchange.keys, circles):
                 self._give(loaded)
             self._loaded_circles |= circles
-            peers = {link.peer for link in links}
-            for peer in sorted(
-                peers - self._loaded_pairs
-            ):  # the engine kept no account of a peer without a link
-                for loaded in await self._read(self._exchange.pair_keys, peer):
-                    self._give(loaded)
-            self._loaded_pairs = peers
+            fresh = sorted({link.peer for link in links} - self._linked)  # of them the engine kept no account
+            await self._load_pairs(fresh)
             self.roster = roster
+            self._linked = {link.peer for link in links}
             self._give(events.LinksConfigured(links, len(roster)))
+            await self._load_pairs(fresh)  # and what was committed between the two
+
+    async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
+        """The direct envelopes between each of these and us."""
+        for peer in peers:
+            for loaded in await self._read(self._exchange.pair_keys, peer):
+                self._give(loaded)
 
     def peer_states(self) -> dict[PartnerId, LinkState]:
         """The state word and the backlog of each link."""
