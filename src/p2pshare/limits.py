@@ -76,6 +76,7 @@ LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are ref
 TABLE_ROW_LINES_MAX = 32  # lines of one table row: a quote that is not closed by then costs its row only
 VALUE_BYTES_MAX = 8 * KIB  # one canonical value; the longest URL that browsers agree on is 2 KiB
 PATTERN_OBSERVABLES_MAX = 1_000  # alternatives read from one pattern: bounds the claims of one object
+REPORT_REFS_MAX = 16_384  # objects that one report names: 800 KiB of ids, below what one object may be
 SIGHTING_COUNT_MAX = 999_999_999  # of one sighting: STIX 2.1 section 5.2
 LABELS_MAX = 64  # kept of one object: they are copied to each of its claims
 LABEL_CHARACTERS_MAX = 256  # of one label

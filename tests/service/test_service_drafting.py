@@ -172,6 +172,33 @@ def test_objects_of_ours_take_our_identity_along_once() -> None:
     assert facts[0].object_id == own
 
 
+def misp_event(**other: object) -> bytes:
+    attributes = [
+        {"type": "domain", "value": "evil.example", "to_ids": True, "Tag": [{"name": "tlp:red"}]},
+        {"type": "ip-dst", "value": "192.0.2.1", "to_ids": False},
+        {"type": "md5", "value": "x", "to_ids": True},
+    ]
+    event = {"info": "Case", "date": "2026-01-01", "Orgc": {"name": "CIRCL"}, "Attribute": attributes}
+    return json.dumps({"Event": event | other}).encode()
+
+
+def test_misp_event_adds_up_with_what_its_reader_adds() -> None:
+    """Read are three attributes and the event; an identity and an address go along with them."""
+    draft = read(misp_event(), name="event.json")
+    check_sum(draft)
+    assert (draft.format, draft.read, draft.refusals.counts) == ("misp", 4, {"bad-hash": 1})
+    assert [part.tlp for part in draft.parts] == [Tlp.GREEN, Tlp.RED]
+    assert sum(part.objects for part in draft.parts) == 6  # the identity stands in both
+    assert values(draft) == ["evil.example"]
+
+
+def test_misp_event_without_marking_is_refused_with_the_sentence_that_says_how() -> None:
+    for distribution in ("0", "3"):
+        draft = read(misp_event(distribution=distribution), tlp=None)
+        check_sum(draft)
+        assert "--tlp" in draft.hint
+
+
 def test_objects_are_kept_byte_for_byte() -> None:
     raw = b'{"type":"bundle","id":"bundle--1","objects":[ {"x_own":  1.50, "type":"x-thing", "id":"x-thing--00000000-0000-4000-8000-000000000001","\\u0061":"\\u0062"} ]}'
     draft = read(raw)

@@ -27,9 +27,18 @@ if TYPE_CHECKING:
     from p2pshare.service.drafting import Draft, FirstCreated
 
 # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
-FORMAT_NAMES = ("stix", "sigma", "yara", "csv", "list", "text")
+FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
-MARKING_REASONS = frozenset({"no-marking", "unknown-marking", "two-markings", "stricter-than-part"})
+MARKING_REASONS = frozenset(
+    {
+        "no-marking",
+        "unknown-marking",
+        "two-markings",
+        "stricter-than-part",
+        "event-distribution",
+        "distribution",
+    }
+)
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",
     "internal-name": "--share-private",
@@ -98,7 +107,7 @@ def publish(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """publish what is in FILE, or on stdin for -: a STIX bundle, a table, a list of values, a report
+    """publish what is in FILE, or on stdin for -: STIX, MISP, a table, a list of values, a report
 
     Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
     """

@@ -49,11 +49,13 @@ class BundleObject:
     granular_refs: tuple[str, ...]
     definition: Mapping[str, Any] | None
     """The parsed object, for marking definitions only."""
+    is_added: bool = False
+    """Made by a reader beside what it read, so that something else can be understood: not counted as read."""
 
 
 @dataclass
 class Reading:
-    """What a file gave: `read` = len(objects) + refusals.total. `notes` counts what was dropped from, or assumed
+    """What a file gave: `read` = objects that were not added + refusals.total. `notes` counts what was dropped from, or assumed
     about, objects that were taken."""
 
     objects: list[BundleObject] = field(default_factory=list)
@@ -80,7 +82,7 @@ def read_stix(raw: bytes) -> Reading:
         if isinstance(piece, Fault):
             reading.refusals.add(piece.reason, f"{where}{piece.path}")
             continue
-        found = _check(piece)
+        found = check_object(piece)
         if isinstance(found, Fault):
             reading.refusals.add(found.reason, f"{where}{found.path}")
             continue
@@ -88,19 +90,19 @@ def read_stix(raw: bytes) -> Reading:
         if first is found:
             reading.objects.append(found)
         else:
-            reading.refusals.add(_repetition(first, found), f"{where} {found.object_id}")
+            reading.refusals.add(repetition(first, found), f"{where} {found.object_id}")
     return reading
 
 
-def object_of(stix: Mapping[str, Any]) -> BundleObject | Fault:
+def object_of(stix: Mapping[str, Any], *, is_added: bool = False) -> BundleObject | Fault:
     """An object that a reader of ours made, checked like one that was read."""
     try:
-        return _check(msgspec.json.encode(stix))
+        return check_object(msgspec.json.encode(stix), is_added=is_added)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON escapes can spell and no encoding can hold
         return Fault("not-utf8", "")
 
 
-def _check(piece: bytes) -> BundleObject | Fault:
+def check_object(piece: bytes, *, is_added: bool = False) -> BundleObject | Fault:
     """Steps 4 and 5 for one object."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
@@ -123,10 +125,11 @@ def _check(piece: bytes) -> BundleObject | Fault:
             one["marking_ref"] for one in stix.get("granular_markings", ()) if "marking_ref" in one
         ),
         definition=stix if stix["type"] == "marking-definition" else None,
+        is_added=is_added,
     )
 
 
-def _repetition(first: BundleObject, later: BundleObject) -> str:
+def repetition(first: BundleObject, later: BundleObject) -> str:
     """`repeated` when both say the same, `duplicate-id` when they do not: then only the author can mend it."""
     if first.raw == later.raw or parse_object(first.raw) == parse_object(later.raw):
         return "repeated"
@@ -178,7 +181,7 @@ def _elements(raw: bytes) -> list[msgspec.Raw]:
         msgspec.json.decode(raw)
         raise _not_stix({})
     members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    _refuse_outer_duplicates(raw, members)
+    refuse_outer_duplicates(raw, members)
     objects = bytes(members.get("objects", b""))
     type_ = bytes(members.get("type", b""))
     if type_ == b'"bundle"' or (not type_ and objects):
@@ -192,8 +195,8 @@ def _elements(raw: bytes) -> list[msgspec.Raw]:
     return [msgspec.Raw(raw.strip())]
 
 
-def _refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
-    """Raises AuthorError when the outer object names a key twice: the parser keeps only the last, and a whole
+def refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
+    """Raises AuthorError duplicate-key when the outer object names a key twice: the parser keeps only the last, and a whole
     `objects` list would vanish. Each member must stand where the text says it stands."""
     decoder = msgspec.json.Decoder(str)
     position = raw.index(b"{") + 1
@@ -217,7 +220,7 @@ def _refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> 
 
 def _not_stix(members: Mapping[str, object]) -> AuthorError:
     is_misp = "Event" in members or "response" in members
-    hint = "it looks like a MISP event, which is not read yet" if is_misp else "a STIX bundle is expected"
+    hint = "it looks like MISP: --format misp" if is_misp else "a STIX bundle or a MISP event is expected"
     return AuthorError("the JSON is not STIX", hint=hint, reason="not-stix")
 
 

@@ -19,7 +19,8 @@ IDENTITY = "identity"
 
 @dataclass
 class MarkingGroup:
-    """Objects of one marking, companions first. `repeats` of them stand in an earlier group as well."""
+    """Objects of one marking, companions first. `repeats` of them stand in an earlier group as well (those that a
+    reader added are not counted, here and below: they were never read)."""
 
     tlp: Tlp
     objects: list[BundleObject] = field(default_factory=list)
@@ -52,7 +53,7 @@ def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None
             if sorted_.levels.get(companion.object_id, level) <= level and companion.object_id not in own_ids
         ]
         group = MarkingGroup(level, along + own)
-        group.repeats = sum(id(one) in placed for one in along)
+        group.repeats = sum(id(one) in placed and not one.is_added for one in along)
         placed.update(id(one) for one in group.objects)
         grouping.groups.append(group)
     left = [one for one in sorted_.waiting if id(one) not in placed]
@@ -62,7 +63,10 @@ def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None
         grouping.groups[0].objects[:0] = left
     else:
         for one in left:
-            grouping.refusals.add("not-referenced" if one.type == DEFINITION else "no-marking", one.object_id)
+            if not one.is_added:
+                grouping.refusals.add(
+                    "not-referenced" if one.type == DEFINITION else "no-marking", one.object_id
+                )
     return grouping
 
 
@@ -95,7 +99,8 @@ def _sort(objects: list[BundleObject], default: Tlp | None, refusals: Refusals) 
             continue
         if isinstance(found, MarkingProblem):
             if not is_unmarked or default is None:
-                refusals.add(found.reason, one.object_id)
+                if not one.is_added:
+                    refusals.add(found.reason, one.object_id)
                 continue
             found = found.at_least
         level = found.tlp if default is None else max(found.tlp, default)

@@ -28,6 +28,7 @@ from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.misp import read_misp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Note, Refusal, Refusals
 from p2pshare.intel.reports import read_report
@@ -46,6 +47,7 @@ from p2pshare.store.interface import StoreReading
 
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
+MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
 
 Found = ListValue | Refusal | Note
@@ -61,6 +63,7 @@ VALUE_READERS: dict[str, ValueReader] = {
 }
 OBJECT_READERS: dict[str, ObjectReader] = {
     "stix": lambda raw, _: read_stix(raw),
+    "misp": read_misp,
     "sigma": read_sigma,
     "yara": read_yara,
 }
@@ -102,7 +105,7 @@ class Draft:
     @property
     def hint(self) -> str:
         """How to mend the refusal that a person can mend here, or empty."""
-        return NO_MARKING_HINT if "no-marking" in self.refusals.counts else ""
+        return "" if MENDED_BY_MARKING.isdisjoint(self.refusals.counts) else NO_MARKING_HINT
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,8 @@ def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPa
         added = _own_identity(objects, group.tlp, author, now)
         compressed = tuple(map(compress_frame, [*added, *frames([*definitions, *objects])]))
         count = len(added) + len(definitions) + len(objects)
-        yield DraftPart(group.tlp, compressed, count, len(added) + repeats)
+        beside = len(added) + sum(one.is_added for one in objects)
+        yield DraftPart(group.tlp, compressed, count, beside + repeats)
         repeats = len(definitions)
 
 
