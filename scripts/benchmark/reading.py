@@ -15,7 +15,7 @@ from ingest import check, take_all_in
 from material import SEED, Partners, discard, two_authors
 from measuring import Report, percentile
 
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.node import Node
 from p2pshare.store.sqlite import SqliteStore
@@ -76,7 +76,7 @@ def _exports(report: Report, node: Node, now: int, rounds: int) -> None:
             rows = len(connection.execute("SELECT id, type, value FROM observable").fetchall())
             rates["scan"].append(rows / (time.perf_counter() - start))
         start = time.perf_counter()
-        listed = sum(1 for _ in node.store.values(now_us, tlp_max=Tlp.AMBER_STRICT))
+        listed = sum(1 for _ in node.store.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.GREEN))
         rates["list"].append(listed / (time.perf_counter() - start))
         start = time.perf_counter()
         lines = sum(

@@ -82,8 +82,8 @@ def test_clear_is_a_marking_and_not_nothing() -> None:
         ([OWN], [], MarkingProblem("no-marking", Marking(Tlp.CLEAR))),
         ([], [TLP2_IDS[Tlp.RED]], MarkingProblem("no-marking", Marking(Tlp.RED))),
         ([TLP2_IDS[Tlp.GREEN], TLP2_IDS[Tlp.RED]], [], MarkingProblem("two-markings", Marking(Tlp.RED))),
-        ([TLP2_IDS[Tlp.GREEN], UNKNOWN], [], MarkingProblem("unknown-marking", Marking(Tlp.RED))),
-        ([TLP2_IDS[Tlp.GREEN]], [UNKNOWN], MarkingProblem("unknown-marking", Marking(Tlp.RED))),
+        ([TLP2_IDS[Tlp.GREEN], UNKNOWN], [], MarkingProblem("unknown-marking", Marking(Tlp.RED, Pap.RED))),
+        ([TLP2_IDS[Tlp.GREEN]], [UNKNOWN], MarkingProblem("unknown-marking", Marking(Tlp.RED, Pap.RED))),
     ],
 )
 def test_markings_fold_fail_closed(refs: list[str], granular: list[str], expected: object) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.store import reading_standing
 
@@ -60,7 +60,7 @@ def test_export_and_view_say_the_same(mixed, make, monkeypatch):
     assert [(row.value, int(row.is_active), row.tlp.label, row.confidence, row.claims) for row in rows] == [
         (row["value"], row["active"], row["tlp"], row["confidence"], row["claims"]) for row in viewed
     ]
-    values = list(mixed.values(now_us, tlp_max=Tlp.AMBER_STRICT))
+    values = list(mixed.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.RED))
     assert values == [(row["type"], row["value"]) for row in viewed if row["active"]]
 
 
@@ -79,7 +79,7 @@ def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
 
 
 def test_a_type_that_is_not_there_is_an_empty_export(mixed):
-    assert list(mixed.values(0, type="sha256", tlp_max=Tlp.RED)) == []
+    assert list(mixed.values(0, type="sha256", tlp_max=Tlp.RED, pap_max=Pap.RED)) == []
     assert list(mixed.indicator_lines(0, type="sha256", tlp_max=Tlp.RED)) == []
     assert list(mixed.indicators(0, type="sha256", tlp_max=Tlp.RED)) == []
 

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 
 BAD, GOOD, UNKNOWN = (Observable("ipv4", f"198.51.100.{n}") for n in (7, 8, 9))
@@ -22,7 +22,7 @@ def viewed(store):
 def exported(store, make):
     now_us = make.now * 1_000_000
     lines = "".join(store.indicator_lines(now_us, tlp_max=Tlp.RED))
-    values = [value for _, value in store.values(now_us, tlp_max=Tlp.RED)]
+    values = [value for _, value in store.values(now_us, tlp_max=Tlp.RED, pap_max=Pap.RED)]
     rows = [row.value for row in store.indicators(now_us, tlp_max=Tlp.RED)]
     assert values == rows
     assert all((value in lines) == (value in values) for value in (BAD.value, GOOD.value))

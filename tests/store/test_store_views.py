@@ -93,6 +93,7 @@ def test_a_claim_tells_who_what_and_until_when(store, read, make):
             "received_at": datetime.fromtimestamp(make.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "status": "active",
             "reason": None,
+            "pap": None,
         }
     ]
 

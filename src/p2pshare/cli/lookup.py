@@ -89,6 +89,8 @@ def state_of(standing: Mapping[str, Any]) -> str:
 def _words_of(claim: Mapping[str, Any]) -> Iterable[str]:
     yield claim["author"]
     yield claim["tlp"]
+    if claim["pap"]:
+        yield claim["pap"]
     if claim["status"] != "active":
         yield state_of(claim)
     if claim["confidence"] is not None:

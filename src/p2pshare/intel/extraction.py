@@ -26,7 +26,7 @@ from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_rescue import mask_faulty
 from p2pshare.intel.json_text import is_shallow, parse_object
-from p2pshare.intel.marking import MarkingProblem, Meaning, Tlp, effective, meaning_of
+from p2pshare.intel.marking import MarkingProblem, Meaning, Pap, Tlp, effective, meaning_of
 from p2pshare.intel.pattern import canonical_comparison, comparisons_of
 from p2pshare.intel.refusals import InvalidValue, Refusals
 from p2pshare.limits import (
@@ -50,6 +50,7 @@ class ClaimFacts(msgspec.Struct, frozen=True, gc=False):
     labels: tuple[str, ...]
     revoked: bool
     tlp: Tlp
+    pap: Pap | None = None
 
 
 class ObjectFacts(msgspec.Struct, frozen=True, gc=False):
@@ -155,7 +156,7 @@ class _FrameReader:
         self._floor = floor
         self._definitions = definitions
         self._instants: dict[str, int] = {}
-        self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Tlp, str]] = {}
+        self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Tlp, Pap | None, str]] = {}
         self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str] = set()
         self._assessments: dict[str, AssessmentFacts] = {}
@@ -260,7 +261,7 @@ class _FrameReader:
             if not is_id(author):
                 raise _Refuse("bad-id")
             self._authors.add(author)
-        tlp = self._tlp(fields)
+        tlp, pap = self._marking(fields)
         modified = fields.modified
         modified_us = self._instant(modified) if modified else None
         claims: tuple[ClaimFacts, ...] = ()
@@ -270,7 +271,7 @@ class _FrameReader:
             if fields.created != modified:
                 self._instant(fields.created)
             if type_ == "indicator":
-                claims = self._claims(fields, tlp)
+                claims = self._claims(fields, tlp, pap)
             else:
                 _check_relationship(fields)
         assessment = self._assessments.get(fields.id) if type_ in ASSESSMENT_TYPES else None
@@ -278,7 +279,7 @@ class _FrameReader:
             position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims, assessment
         )
 
-    def _claims(self, fields: _Fields, tlp: Tlp) -> tuple[ClaimFacts, ...]:
+    def _claims(self, fields: _Fields, tlp: Tlp, pap: Pap | None) -> tuple[ClaimFacts, ...]:
         if not fields.pattern or not fields.valid_from:
             raise _Refuse("missing-property")
         from_us = self._instant(fields.valid_from)
@@ -298,10 +299,10 @@ class _FrameReader:
         confidence, revoked = fields.confidence, fields.revoked
         if len(pairs) == 1:
             type_, value = pairs[0]
-            return (ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp),)
+            return (ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp, pap),)
         return tuple(
             [
-                ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp)
+                ClaimFacts(type_, value, confidence, from_us, until_us, labels, revoked, tlp, pap)
                 for type_, value in dict.fromkeys(pairs)
             ]
         )
@@ -331,8 +332,8 @@ class _FrameReader:
             self._instants[text] = instant
         return instant
 
-    def _tlp(self, fields: _Fields | _CommonFields) -> Tlp:
-        """The effective level, at least the floor; no marking at all means the floor."""
+    def _marking(self, fields: _Fields | _CommonFields) -> tuple[Tlp, Pap | None]:
+        """The effective levels; the TLP is at least the floor, and no marking at all means the floor."""
         granular: tuple[str, ...] = ()
         if fields.granular_markings:
             granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
@@ -344,11 +345,11 @@ class _FrameReader:
             if isinstance(marking, MarkingProblem):
                 problem = "" if marking.reason == "no-marking" else marking.reason
                 marking = marking.at_least
-            found = self._levels[key] = (max(self._floor, marking.tlp), problem)
-        level, problem = found
+            found = self._levels[key] = (max(self._floor, marking.tlp), marking.pap, problem)
+        tlp, pap, problem = found
         if problem:
             self._extraction.notes.add(problem, fields.id)
-        return level
+        return tlp, pap
 
 
 def _kept_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], int]:

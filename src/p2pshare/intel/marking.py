@@ -6,7 +6,9 @@ Rules (docs/intelligence.md, "Markings"):
    says a known id means is not believed.
 3. No TLP, two TLP levels side by side, or a marking that is not understood (national classifications, ACS) is a
    problem. At sending it refuses the object (no TLP: unless the person gives a default). On receipt an object
-   without TLP has its payload's marking, and the other two problems make it RED. Statements are neutral.
+   without TLP has its payload's marking, and the other two problems make it RED; what is not understood may also
+   forbid use, so it is PAP:RED. Statements are neutral.
+4. No PAP limits no use. Of several the strictest counts.
 """
 
 from __future__ import annotations
@@ -203,7 +205,7 @@ def effective(
             elif meaning is None:
                 is_understood = False
     if not is_understood:
-        return MarkingProblem("unknown-marking", Marking(Tlp.RED, pap))
+        return MarkingProblem("unknown-marking", Marking(Tlp.RED, Pap.RED))
     if strictest is None or not levels:
         return MarkingProblem("no-marking", Marking(Tlp.CLEAR if strictest is None else strictest, pap))
     if len(levels) > 1:

@@ -3,6 +3,9 @@
 TLP 2.0 (FIRST, 2022): RED for the eyes of named recipients only; AMBER+STRICT for the recipients'
 organisations; AMBER also for their clients; GREEN for the community; CLEAR for anyone. Anything unmarked
 or unknown counts as RED on receipt and cannot be sent at all (`intel.marking`).
+
+TLP says who may have it, PAP (MISP's taxonomy) what they may do with it: RED nothing that could be seen outside,
+AMBER only what the adversary cannot see, GREEN also blocking. Without PAP there is no limit.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 
 
 class Exit(Enum):
@@ -52,3 +55,26 @@ def may_pass(tlp: Tlp, exit_: Exit, settings: GateSettings = GateSettings()) -> 
     if exit_ is Exit.RELAY and tlp in (Tlp.RED, Tlp.AMBER_STRICT):
         return settings.relay_strict
     return exit_ in PASSES[tlp]
+
+
+class Use(Enum):
+    """What a tool does with an export."""
+
+    DETECT = "compares with what is seen: logs, alerts"
+    BLOCK = "acts on traffic, which whoever is blocked can notice"
+
+
+USES: dict[Use, frozenset[Pap]] = {
+    Use.DETECT: frozenset(Pap),
+    Use.BLOCK: frozenset({Pap.CLEAR, Pap.GREEN}),
+}
+
+
+def may_use(pap: Pap | None, use: Use) -> bool:
+    """Whether content under this PAP, or under none, may be used so."""
+    return pap is None or pap in USES[use]
+
+
+def strictest_pap(use: Use) -> Pap:
+    """The strictest PAP under which content may be used so; every looser one may, too."""
+    return max(pap for pap in Pap if may_use(pap, use))

@@ -15,12 +15,17 @@ from typing import Any
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.coverage import Cover, covers_of
+from p2pshare.intel.decay import steps_for
 from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
+from p2pshare.intel.standing import ClaimState, Status, judge, judge_claim
 from p2pshare.store.interface import ClaimRow, StoreReading
 from p2pshare.store.interface_standing import Quarantine
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
+
+_WORDS = {int(status): status.name.lower() for status in Status}
 
 # Claims that came together share their times.
 _instant = lru_cache(maxsize=4_096)(format_instant)
@@ -53,7 +58,7 @@ def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[dict[s
             if isinstance(one, str):
                 answers.append(_answer(text, None, [], [], one))
             else:
-                answers.append(_answer_of(one, wanted, known, now * SECOND_US))
+                answers.append(_answer_of(one, wanted, known, now))
     return answers
 
 
@@ -81,71 +86,89 @@ def _answer(
         "active": speaker is not None and speaker["status"] == "active",
         "status": speaker["status"] if speaker else None,
         "reason": speaker["reason"] if speaker else reason,
+        "score": speaker["score"] if speaker else None,
         "authors": sorted({str(one["author"]) for one in claims}),
         "matches": matches,
         "claims": claims,
     }
 
 
-def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, now_us: int) -> dict[str, Any]:
+def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, now: int) -> dict[str, Any]:
     matches, told = [], []
     for cover in covers:
-        listed = cover.observable
-        claims = known.claims.get(listed)
+        claims = known.claims.get(cover.observable)
         if claims:
-            of_listed = [_tell(claim, cover, known.names, now_us) for claim in claims]
-            matches.append(_tell_match(cover, of_listed, known.quarantined.get(listed, ())))
-            told += of_listed
+            matches.append(_tell_match(cover, claims, known.quarantined.get(cover.observable, ()), now))
+            told += [_tell(claim, cover, known.names, now) for claim in claims]
     return _answer(observable.value, observable.type, matches, told)
 
 
-# Of an observable without a live claim, the claim that comes first here decides (docs/siem.md, "Status").
-_STATUS_ORDER = ("active", "pending", "expired", "replaced", "delisted")
-
-
 def _tell_match(
-    cover: Cover, claims: Sequence[Mapping[str, Any]], quarantined: Sequence[Quarantine]
+    cover: Cover, claims: Sequence[ClaimRow], quarantined: Sequence[Quarantine], now: int
 ) -> dict[str, Any]:
-    best = min(claims, key=lambda claim: _STATUS_ORDER.index(claim["status"]))
+    """What the listed observable counts for over all claims held, judged like the views (`intel.standing`)."""
+    standing = judge(
+        [_state_of(claim) for claim in claims],
+        steps_for(cover.observable.type),
+        now,
+        sighted_at=claims[0].sighted_at,
+        quarantined=quarantined[0].source if quarantined else None,
+    )
     return {
         "match": cover.match,
         "type": cover.observable.type,
         "value": cover.observable.value,
-        "status": "delisted" if quarantined else best["status"],
-        "reason": quarantined[0].source if quarantined else best["reason"],
+        "status": _WORDS[standing.status],
+        "reason": standing.reason,
+        "score": standing.score,
+        "tlp": Tlp(standing.tlp or 0).label,
+        "pap": _pap_label(standing.pap),
+        "sighted_at": _second(claims[0].sighted_at),
         "quarantine": [
-            {"source": one.source, "reason": one.reason, "since": format_instant(one.noted_at * SECOND_US)}
+            {"source": one.source, "reason": one.reason, "since": _second(one.noted_at)}
             for one in quarantined
         ],
     }
 
 
-def status_of(claim: ClaimRow, now_us: int) -> tuple[str, str | None]:
-    """Whether a claim holds at `now_us` (microseconds), in the words of docs/siem.md: (status, reason)."""
-    if claim.is_revoked:
-        return "delisted", "withdrawn"
-    if claim.valid_until_us is not None and claim.valid_until_us <= now_us:
-        return "expired", "validity"
-    if claim.valid_from_us is not None and claim.valid_from_us > now_us:
-        return "pending", None
-    return "active", None
+def _state_of(claim: ClaimRow) -> ClaimState:
+    return ClaimState(
+        author=int.from_bytes(claim.author),
+        is_withdrawn=claim.is_revoked,
+        tlp=claim.tlp.value,
+        pap=claim.pap,
+        confidence=claim.confidence,
+        from_us=claim.valid_from_us or 0,
+        until_us=claim.valid_until_us,
+        sealed_at=claim.sealed_at,
+        received_at=claim.received_at,
+    )
 
 
-def _tell(claim: ClaimRow, cover: Cover, names: Mapping[PartnerId, str], now_us: int) -> dict[str, Any]:
-    status, reason = status_of(claim, now_us)
+def _pap_label(pap: int | None) -> str | None:
+    return None if pap is None else Pap(pap).label
+
+
+def _second(instant: int | None) -> str | None:
+    return None if instant is None else _instant(instant * SECOND_US)
+
+
+def _tell(claim: ClaimRow, cover: Cover, names: Mapping[PartnerId, str], now: int) -> dict[str, Any]:
+    judged = judge_claim(_state_of(claim), steps_for(cover.observable.type), now, claim.sighted_at)
     return {
         "author": names.get(claim.author, claim.author.text),
         "author_id": claim.author.text,
         "object_id": claim.object_id,
         "match": cover.match,
         "listed": cover.observable.value,
-        "status": status,
-        "reason": reason,
+        "status": _WORDS[judged.status],
+        "reason": judged.reason,
         "tlp": claim.tlp.label,
+        "pap": _pap_label(claim.pap),
         "confidence": claim.confidence,
         "labels": list(claim.labels),
         "valid_from": _instant(claim.valid_from_us),
         "valid_until": _instant(claim.valid_until_us),
         "is_revoked": claim.is_revoked,
-        "received_at": _instant(claim.received_at * SECOND_US),
+        "received_at": _second(claim.received_at),
     }

@@ -161,6 +161,7 @@ class Chunk:
                     modified_us,
                     (claim.valid_from_us or 0) - modified_us,
                     None if claim.valid_until_us is None else claim.valid_until_us - modified_us,
+                    claim.pap,
                 )
             )
             row_id += 1

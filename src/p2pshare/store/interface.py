@@ -25,7 +25,7 @@ from typing import Protocol
 from p2pshare.envelope.envelope import Core
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.intel.extraction import ObjectFacts
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.store.interface_standing import StandingReading, StandingWriting
 
@@ -146,6 +146,10 @@ class ClaimRow:
     is_revoked: bool
     envelope_id: EnvelopeId
     received_at: int
+    pap: Pap | None
+    sealed_at: int
+    sighted_at: int | None
+    """When the observable was last seen by anybody, unix seconds."""
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,11 @@ class StandingReading(Protocol):
         """The effective view for an export, over claims no stricter than `tlp_max`, in order of arrival."""
         ...
 
-    def values(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[tuple[str, str]]:
-        """(type, value) of each active observable, in order of arrival: what a plain list holds."""
+    def values(
+        self, now_us: int, *, type: str | None = None, tlp_max: Tlp, pap_max: Pap
+    ) -> Iterator[tuple[str, str]]:
+        """(type, value) of each active observable that no claim keeps from such use, in order of arrival: what a
+        plain list holds. Without any PAP there is no limit."""
         ...
 
     def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:

@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.store.arrays import MANY, ONE, key_tables
 from p2pshare.store.contents import Contents
@@ -21,16 +21,19 @@ from p2pshare.store.interface import ClaimRow, ObjectVersion, OpaqueRow
 from p2pshare.store.object_keys import INDICATOR, decode_object_id, encode_object_id
 
 _TLPS = {int(level): level for level in Tlp}
+_PAPS = {int(level): level for level in Pap}
 
 _CLAIMS = """
 SELECT o.value, a.partner_id, c.object_key, c.tlp, c.confidence, l.labels,
-    c.modified_us + c.from_after_us, c.modified_us + c.until_after_us, c.status, e.envelope_id, f.received_at
+    c.modified_us + c.from_after_us, c.modified_us + c.until_after_us, c.status, e.envelope_id, f.received_at,
+    c.pap, e.created, s.sighted_at
 FROM {keys} k
 CROSS JOIN observable o ON o.value = k.value AND o.type = (SELECT id FROM observable_type WHERE name = ?)
 CROSS JOIN claim c ON c.observable = o.id AND +c.status < 2
 CROSS JOIN organisation a ON a.id = c.author
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
+LEFT JOIN standing s ON s.observable = o.id
 LEFT JOIN label_set l ON l.id = c.label_set
 ORDER BY c.id
 """
@@ -63,7 +66,21 @@ def network_lengths(connection: apsw.Connection) -> dict[str, tuple[int, ...]]:
 
 
 def _claim_row(row: Row) -> ClaimRow:
-    (_, author, key, tlp, confidence, labels, valid_from, valid_until, status, envelope_id, received_at) = row
+    (
+        _,
+        author,
+        key,
+        tlp,
+        confidence,
+        labels,
+        valid_from,
+        valid_until,
+        status,
+        envelope_id,
+        received_at,
+        *rest,
+    ) = row
+    pap, sealed_at, sighted_at = rest
     return ClaimRow(
         _partner(author),
         decode_object_id(INDICATOR, key),
@@ -75,6 +92,9 @@ def _claim_row(row: Row) -> ClaimRow:
         status == 1,
         _envelope(envelope_id),
         received_at,
+        None if pap is None else _PAPS[pap],
+        sealed_at,
+        sighted_at,
     )
 
 

@@ -40,7 +40,7 @@ SELECT t.name, o.value, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap,
     s.valid_from, s.valid_until, s.authors, s.claims, s.due
 {_OF_SLICE} AND s.status < 5
 """
-_VALUES = f"SELECT t.name, o.value {_OF_SLICE} AND s.status = 0"
+_VALUES = f"SELECT t.name, o.value {_OF_SLICE} AND s.status = 0 AND coalesce(s.pap, 0) <= :pap_max"
 _TEXT = "replace(datetime({}, 'unixepoch'), ' ', 'T') || 'Z'"  # ten times faster than strftime with a format
 _LINES = f"""
 SELECT json_object(
@@ -65,13 +65,17 @@ def indicators(
 
 
 def values(
-    connection: apsw.Connection, now_us: int, *, type: str | None, tlp_max: Tlp
+    connection: apsw.Connection, now_us: int, *, type: str | None, tlp_max: Tlp, pap_max: Pap
 ) -> Iterator[tuple[str, str]]:
     for wanted in _slices(connection, now_us, type):
         if _is_ready(connection, wanted, tlp_max):
-            yield from fetch(connection, _VALUES, wanted)
+            yield from fetch(connection, _VALUES, wanted | {"pap_max": int(pap_max)})
         else:
-            yield from ((row.type, row.value) for row in _rows(connection, wanted, tlp_max) if row.is_active)
+            yield from (
+                (row.type, row.value)
+                for row in _rows(connection, wanted, tlp_max)
+                if row.is_active and (row.pap or Pap.CLEAR) <= pap_max
+            )
 
 
 def indicator_lines(

@@ -8,9 +8,9 @@ from pathlib import Path
 import apsw
 
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store import assessments, quarantine, reading_standing, settings, standing
+from p2pshare.store import assessments, quarantine, reading_standing, rereading, settings, standing
 from p2pshare.store.interface_standing import AssessmentRow, IndicatorRow, Quarantine, SightingRow
 from p2pshare.store.transactions import Transactions
 
@@ -25,6 +25,9 @@ class SqliteStanding(Transactions):
                 frees_space=True
             ):  # a few bytes, and a full disk must not keep anybody from looking
                 standing.note_types(writer)
+        if writer is not None and self._read(rereading.has_unread):
+            with self._writing(frees_space=True) as own:
+                rereading.read_pap(own)
 
     def _after_begin(self, writer: apsw.Connection) -> None:
         self._told_before = standing.last_change(writer)
@@ -61,8 +64,10 @@ class SqliteStanding(Transactions):
         options = {"type": type, "is_active_only": is_active_only, "tlp_max": tlp_max}
         return self._walk(reading_standing.indicators, now_us, **options)
 
-    def values(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[tuple[str, str]]:
-        return self._walk(reading_standing.values, now_us, type=type, tlp_max=tlp_max)
+    def values(
+        self, now_us: int, *, type: str | None = None, tlp_max: Tlp, pap_max: Pap
+    ) -> Iterator[tuple[str, str]]:
+        return self._walk(reading_standing.values, now_us, type=type, tlp_max=tlp_max, pap_max=pap_max)
 
     def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
         return self._walk(reading_standing.indicator_lines, now_us, type=type, tlp_max=tlp_max)

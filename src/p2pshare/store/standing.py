@@ -30,7 +30,7 @@ from p2pshare.store.settings import get_setting, put_setting
 ADD, UPDATE, REMOVE = 1, 2, 3
 
 _STATES = f"""
-SELECT c.observable, c.author, c.status = 1, c.tlp, NULL, c.confidence, c.modified_us + c.from_after_us,
+SELECT c.observable, c.author, c.status = 1, c.tlp, c.pap, c.confidence, c.modified_us + c.from_after_us,
     c.modified_us + c.until_after_us, e.created, f.received_at
 FROM {MANY} k
 CROSS JOIN claim c ON c.observable = k.value AND +c.status < 2
@@ -53,7 +53,7 @@ UPDATE standing SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, 
 WHERE observable = ?
 """
 _TELL = "UPDATE standing SET seq = ?, op = ? WHERE observable = ?"
-_INSERT = "INSERT INTO standing VALUES (?, ?, ?, ?, NULL, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_INSERT = "INSERT INTO standing VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 _MARK = f"INSERT OR IGNORE INTO unsettled SELECT value FROM {MANY}"
 
 _told = itemgetter(
@@ -232,7 +232,8 @@ def add_fresh(
         if row is not None:
             seq += 1
         rows.append(
-            row or (row_id, None, None, Status.GONE, 0, None, None, None, None, None, None, 0, 0, 0, None)
+            row
+            or (row_id, None, None, Status.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
         )
     connection.executemany(_INSERT, rows)
     put_setting(connection, "last_change", seq)
@@ -245,7 +246,9 @@ def _fresh_row(
     """What `judge` would say of one claim in the first step of its life; None for any other."""
     if claim is None:
         return None
-    (_, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us) = claim
+    (_, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap) = (
+        claim
+    )
     sealed_at, now = sources[frame]
     begins = -(-(modified_us + from_after_us) // US)
     due = max(sealed_at, begins) + steps_for(name).first_seconds
@@ -257,4 +260,4 @@ def _fresh_row(
         return None
     score = CONFIDENCE_DEFAULT if confidence is None else confidence
     valid_from = (modified_us + from_after_us) // US
-    return (row_id, seq, ADD, 0, score, confidence, tlp, now, now, valid_from, ends, 1, 1, now, due)
+    return (row_id, seq, ADD, 0, score, confidence, tlp, pap, now, now, valid_from, ends, 1, 1, now, due)
