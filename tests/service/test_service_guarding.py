@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from p2pshare.config import PrivacyConfig
-from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
 from p2pshare.node import Node
@@ -52,7 +52,9 @@ def finish(node: Node) -> list[Step]:
 
 def active(node: Node) -> set[str]:
     """What an export of active values holds."""
-    return {value for _, value in node.store.values(NOW * 1_000_000 + 1, tlp_max=Tlp.AMBER)}
+    return {
+        value for _, value in node.store.values(NOW * 1_000_000 + 1, tlp_max=Tlp.AMBER, pap_max=Pap.GREEN)
+    }
 
 
 def marks(node: Node, text: str) -> list[tuple[str, str]]:
