@@ -78,6 +78,15 @@ class PrivacyConfig:
 
 
 @dataclass(frozen=True)
+class LifecycleConfig:
+    """When what is shared stops to count here."""
+
+    false_positive_reports: int = 2
+    """How many trusted organisations must call a value a false positive before it is quarantined here. 1 lets any
+    single partner switch off what others claim; higher waits longer while a mistake does harm."""
+
+
+@dataclass(frozen=True)
 class StoreConfig:
     """The local store."""
 
@@ -135,6 +144,7 @@ class Config:
     gossip: GossipConfig = field(default_factory=GossipConfig)
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    lifecycle: LifecycleConfig = field(default_factory=LifecycleConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
@@ -158,6 +168,7 @@ class Config:
 RANGES: dict[str, tuple[int, int]] = {
     "gossip.reconcile_seconds": (1, 900),
     "gossip.connect_timeout_seconds": (1, 60),
+    "lifecycle.false_positive_reports": (1, 1_000),
     "store.free_space_mib_min": (1, 1_048_576),
     "store.cache_mib": (2, 16_384),
     "limits.requests_per_second": (1, 10_000),

@@ -22,6 +22,7 @@ STORE_NAME = "store.sqlite"
 WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 CONTROL_SOCKET_NAME = "run/control.sock"
+FALSE_POSITIVE_REPORTS_SETTING = "false_positive_reports"
 HOME_MODE = 0o750
 SIEM_TLP_MAX_SETTING = (
     "siem_tlp_max"  # the store's views read it: the gate's answer, kept where SQL can see it
@@ -65,15 +66,21 @@ def open_node(home: Path) -> Node:
 
 
 def note_config(node: Node) -> None:
-    """Puts into the store what its views must know of the configuration: our name, and the gate's answer."""
+    """Puts into the store what its views must know of the configuration: our name, the gate's answer and
+    how many organisations make a false positive."""
     own = node.identity.partner_id
     if (
         node.store.author_names().get(own) != node.config.name
     ):  # a full disk must not keep anybody from looking
         node.store.put_own(own, node.config.name)
     siem_tlp_max = strictest(Exit.SIEM, gate_settings(node.config)).value
-    if node.store.setting(SIEM_TLP_MAX_SETTING) != siem_tlp_max:
-        node.store.put_setting(SIEM_TLP_MAX_SETTING, siem_tlp_max)
+    wanted = {
+        SIEM_TLP_MAX_SETTING: siem_tlp_max,
+        FALSE_POSITIVE_REPORTS_SETTING: node.config.lifecycle.false_positive_reports,
+    }
+    for setting, value in wanted.items():
+        if node.store.setting(setting) != value:
+            node.store.put_setting(setting, value)
 
 
 def gate_settings(config: Config) -> GateSettings:

@@ -9,15 +9,16 @@ it knows of each link.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import TTL_CLASS_BY_NAME
 from p2pshare.node import Node
+from p2pshare.service.arguments import Arguments, Progress, argument, names
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import Confirmed, evaluate_again
 from p2pshare.service.list_keeping import (
@@ -31,13 +32,10 @@ from p2pshare.service.list_keeping import (
     set_list,
 )
 from p2pshare.service.lookup import look_up
+from p2pshare.service.operations_assessing import list_proposals, opine, propose, sight
 from p2pshare.service.overview import LinkState, partner_rows, status
 from p2pshare.service.partners import add_partner, describe, remove_partner
 from p2pshare.service.publishing import publish
-
-Arguments = Mapping[str, Any]
-Progress = Callable[[Mapping[str, Any]], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,24 +48,9 @@ class Operation:
     publishes: bool = False
 
 
-def _argument(arguments: Arguments, name: str, kind: type[T], default: T | None = None) -> T:
-    """The argument called `name`. Raises AuthorError when it is missing or of another type."""
-    value = arguments.get(name, default)
-    if type(value) is not kind:
-        raise AuthorError(f"argument '{name}' is not a {kind.__name__}", reason="bad-argument")
-    return value
-
-
-def _names(arguments: Arguments, name: str) -> list[str]:
-    values = _argument(arguments, name, list, [])
-    if not all(type(value) is str for value in values):
-        raise AuthorError(f"argument '{name}' is not a list of text", reason="bad-argument")
-    return values
-
-
 def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    parts = [_draft_part(raw) for raw in _argument(arguments, "parts", list)]
-    ttl = _argument(arguments, "ttl", str, "") or node.config.ttl
+    parts = [_draft_part(raw) for raw in argument(arguments, "parts", list)]
+    ttl = argument(arguments, "ttl", str, "") or node.config.ttl
     if ttl not in TTL_CLASS_BY_NAME:
         raise AuthorError(
             f"'{ttl}' is no ttl class", hint=f"one of {', '.join(TTL_CLASS_BY_NAME)}", reason="bad-ttl"
@@ -75,12 +58,12 @@ def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, 
     report = publish(
         node,
         parts,
-        names=_names(arguments, "to"),
+        names=names(arguments, "to"),
         ttl_class=TTL_CLASS_BY_NAME[ttl],
-        is_dry_run=_argument(arguments, "dry_run", bool, False),
+        is_dry_run=argument(arguments, "dry_run", bool, False),
         confirmed=Confirmed(
-            private=_argument(arguments, "share_private", bool, False),
-            listed=_argument(arguments, "share_listed", bool, False),
+            private=argument(arguments, "share_private", bool, False),
+            listed=argument(arguments, "share_listed", bool, False),
         ),
         now=int(time.time()),
         progress=lambda what, done, of: progress({"what": what, "done": done, "of": of}),
@@ -118,17 +101,17 @@ def _draft_part(raw: Any) -> DraftPart:
 def _add_partner(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
     added = add_partner(
         node,
-        _argument(arguments, "card", bytes),
-        confirmed_fingerprint=_argument(arguments, "fingerprint", str),
-        alias=_argument(arguments, "alias", str, ""),
-        has_link=_argument(arguments, "has_link", bool, True),
+        argument(arguments, "card", bytes),
+        confirmed_fingerprint=argument(arguments, "fingerprint", str),
+        alias=argument(arguments, "alias", str, ""),
+        has_link=argument(arguments, "has_link", bool, True),
         now=int(time.time()),
     )
     return describe(added.entry) | {"safety_number": added.safety_number, "is_new": added.is_new}
 
 
 def _remove_partner(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    return describe(remove_partner(node, _argument(arguments, "name", str)))
+    return describe(remove_partner(node, argument(arguments, "name", str)))
 
 
 def _links(arguments: Arguments) -> dict[PartnerId, LinkState]:
@@ -145,11 +128,11 @@ def _status(node: Node, arguments: Arguments, progress: Progress) -> dict[str, A
 
 
 def _lookup(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    return {"answers": look_up(node.store, _names(arguments, "values"), int(time.time()))}
+    return {"answers": look_up(node.store, names(arguments, "values"), int(time.time()))}
 
 
 def _import_warning_list(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    raw, action = _argument(arguments, "raw", bytes), _argument(arguments, "action", str, "")
+    raw, action = argument(arguments, "raw", bytes), argument(arguments, "action", str, "")
     return import_list(index_of(node), raw, action, int(time.time()))
 
 
@@ -158,21 +141,21 @@ def _list_warning_lists(node: Node, arguments: Arguments, progress: Progress) ->
 
 
 def _set_warning_list(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    wanted = [_argument(arguments, name, str, "") for name in ("action", "enabled")]
-    return set_list(index_of(node), _argument(arguments, "name", str), *wanted)
+    wanted = [argument(arguments, name, str, "") for name in ("action", "enabled")]
+    return set_list(index_of(node), argument(arguments, "name", str), *wanted)
 
 
 def _check_values(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    return {"answers": check_values(index_of(node), _names(arguments, "values"))}
+    return {"answers": check_values(index_of(node), names(arguments, "values"))}
 
 
 def _allow(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    value, reason = _argument(arguments, "value", str), _argument(arguments, "reason", str, "")
+    value, reason = argument(arguments, "value", str), argument(arguments, "reason", str, "")
     return allow(index_of(node), value, reason, int(time.time()))
 
 
 def _disallow(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    return disallow(index_of(node), _argument(arguments, "value", str), int(time.time()))
+    return disallow(index_of(node), argument(arguments, "value", str), int(time.time()))
 
 
 def _list_allowed(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
@@ -191,7 +174,11 @@ OPERATIONS: dict[str, Operation] = {
     "partner-add": Operation(_add_partner, changes_roster=True),
     "partner-list": Operation(_list_partners),
     "partner-remove": Operation(_remove_partner, changes_roster=True),
+    "opinion": Operation(opine, publishes=True),
+    "proposal-list": Operation(list_proposals),
+    "propose": Operation(propose, publishes=True),
     "publish": Operation(_publish, publishes=True),
+    "sight": Operation(sight, publishes=True),
     "status": Operation(_status),
     "warninglist-check": Operation(_check_values),
     "warninglist-evaluate": Operation(_evaluate_again),

@@ -1,0 +1,62 @@
+"""`p2pshare sight`: tell the author of a value that it was seen, was looked for in vain, or is harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
+from p2pshare.cli.session import Session, connect
+from p2pshare.limits import SIGHTING_COUNT_MAX
+
+
+def to_option(function: Any) -> Any:
+    """`--to`: who hears of it instead of the object's author."""
+    return click.option(
+        "--to", "names", metavar="NAME|GROUP", multiple=True, help="who hears of it; else the author alone"
+    )(function)
+
+
+@click.command()
+@click.argument("what", metavar="VALUE|ID")
+@click.option(
+    "--count",
+    type=click.IntRange(0, SIGHTING_COUNT_MAX),
+    default=1,
+    show_default=True,
+    help="how often it was seen; 0: looked for and not seen",
+)
+@click.option("--false-positive", is_flag=True, help="it is harmless: acting on it does harm")
+@to_option
+@json_option
+@click.pass_obj
+def sight(
+    home: Path, what: str, count: int, false_positive: bool, names: tuple[str, ...], as_json: bool
+) -> int:
+    """tell the author that VALUE, or what the object ID names, was seen here or is a false positive"""
+    if false_positive and count != 1:
+        raise UsageProblem("a false positive has no count", hint="give --count or --false-positive")
+    arguments = {"what": what, "count": count, "false_positive": false_positive, "to": list(names)}
+    with connect(home) as session:
+        said = session.run("sight", arguments, voice.no_progress)
+    return print_said(said, session, as_json=as_json)
+
+
+def print_said(said: Mapping[str, Any], session: Session, *, as_json: bool) -> int:
+    """Who heard of it and who did not; the exit code."""
+    if as_json:
+        voice.print_json(said)
+    else:
+        for one in said["refused"]:
+            voice.warn(f"{voice.shown(one['author'])} is not told: {one['reason']}")
+        recipients = ", ".join(map(voice.shown, said["recipients"]))
+        voice.say(f"{voice.counted(said['objects'], 'object')} for {recipients}")
+        for envelope_id in said["envelopes"]:
+            voice.print_result(envelope_id)
+    if not session.is_daemon:
+        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
+    return EXIT_PARTLY_DONE if said["refused"] else 0
