@@ -68,6 +68,10 @@ INPUT_COMMAS_MAX = (
 )
 OBJECT_BYTES_MAX = 1 * MIB  # one STIX object
 RULE_BYTES_MAX = 256 * KIB  # one Sigma or YARA rule; the longest of the public collections have 60 KiB
+PRODUCTS_PER_STATUS_MAX = (
+    256  # named in one vulnerability of an advisory; without it a document of 64 MiB says a
+)
+PRODUCT_CHARACTERS_MAX = 256  # ... long name a million times
 RULE_NEEDS_MAX = 64  # other rules that one YARA rule names, and those they name: real ones need three
 RULE_DEPTH_MAX = 32  # of a Sigma rule's YAML; real ones have 8
 RULE_NODES_MAX = 20_000  # of a Sigma rule's YAML: lists of a few thousand values are real

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel.bundle import BundleObject, frames, read_stix
+from p2pshare.intel.bundle import BundleObject, frames, object_of, read_stix
+from p2pshare.intel.json_text import Fault
 from p2pshare.limits import (
     FRAME_OBJECTS_MAX,
     INPUT_BYTES_MAX,
@@ -247,3 +248,18 @@ def test_real_bundles_are_read_whole(shared_data: Path) -> None:
 def test_schemas_are_json_but_no_stix(shared_data: Path) -> None:
     for path in (shared_data / "stix21/oasis-schemas-examples/schemas").rglob("*.json"):
         assert refused(path.read_bytes()).reason == "not-stix"
+
+
+def test_an_object_of_a_reader_of_ours_is_checked_like_any_other() -> None:
+    tool: dict[str, object] = {
+        "type": "tool",
+        "spec_version": "2.1",
+        "id": "tool--00000000-0000-4000-8000-000000000001",
+        "created": "2026-01-01T00:00:00Z",
+        "modified": "2026-01-01T00:00:00Z",
+        "name": "x",
+    }
+    assert isinstance(object_of(tool), BundleObject)
+    assert object_of(tool | {"name": "\ud800"}) == Fault("not-utf8", "")
+    assert object_of(tool | {"name": 7}) == Fault("wrong-type", "/name")
+    assert object_of(tool | {"x": "y" * OBJECT_BYTES_MAX}) == Fault("object-too-large", "")

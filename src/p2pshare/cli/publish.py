@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from p2pshare.service.drafting import Draft, FirstCreated
 
 # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
-FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "csv", "list", "text")
+FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "kev", "csaf", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset(
     {

@@ -24,7 +24,14 @@ import msgspec
 from p2pshare.errors import AuthorError
 from p2pshare.intel.checks import find_wrong
 from p2pshare.intel.json_rescue import mask_faulty
-from p2pshare.intel.json_text import Fault, is_shallow, parse_object, refuse_syntax, without_bom
+from p2pshare.intel.json_text import (
+    Fault,
+    is_shallow,
+    parse_object,
+    refuse_outer_duplicates,
+    refuse_syntax,
+    without_bom,
+)
 from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import (
     FRAME_BYTES_MAX,
@@ -193,29 +200,6 @@ def _elements(raw: bytes) -> list[msgspec.Raw]:
     if not type_ or "id" not in members:
         raise _not_stix(members)
     return [msgspec.Raw(raw.strip())]
-
-
-def refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
-    """Raises AuthorError duplicate-key when the outer object names a key twice: the parser keeps only the last, and a whole
-    `objects` list would vanish. Each member must stand where the text says it stands."""
-    decoder = msgspec.json.Decoder(str)
-    position = raw.index(b"{") + 1
-    for _ in members:
-        start = raw.index(b'"', position)
-        end = start + 1
-        while raw[end : end + 1] != b'"':
-            end += 2 if raw[end : end + 1] == b"\\" else 1
-        value = bytes(members[decoder.decode(raw[start : end + 1])])
-        position = raw.index(b":", end) + 1
-        while raw[position : position + 1].isspace():
-            position += 1
-        if not raw.startswith(value, position):
-            break
-        position += len(value)
-    else:
-        if raw[position:].strip() == b"}":
-            return
-    raise AuthorError("a key stands twice in the bundle", hint="merge its lists", reason="duplicate-key")
 
 
 def _not_stix(members: Mapping[str, object]) -> AuthorError:

@@ -25,6 +25,8 @@ TEXT_ENDINGS = (".md", ".markdown", ".adoc", ".asciidoc")
 # What only the outermost keys of this format's JSON hold; JSON with none of them is taken for STIX.
 JSON_KEYS: dict[str, frozenset[str]] = {
     "misp": frozenset({"Event", "response", "Attribute", "Object", "Orgc", "threat_level_id"}),
+    "kev": frozenset({"catalogVersion"}),
+    "csaf": frozenset({"document", "product_tree"}),
 }
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*(:?)|[{}\[\]]')
 # Behind blanks and comments, the first thing that only YARA says.

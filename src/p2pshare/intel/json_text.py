@@ -11,6 +11,7 @@ import codecs
 import json
 import re
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -99,6 +100,31 @@ def refuse_syntax(raw: bytes, error: msgspec.DecodeError) -> NoReturn:
     if not raw.strip():
         hint = "the text is empty"
     raise AuthorError(f"not JSON: line {line}, column {column}", hint=hint, reason="not-json")
+
+
+def refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
+    """Raises AuthorError when the outer object names a key twice: the parser keeps only the last, and a whole
+    `objects` list would vanish. Each member must stand where the text says it stands."""
+    decoder = msgspec.json.Decoder(str)
+    position = raw.index(b"{") + 1
+    for _ in members:
+        start = raw.index(b'"', position)
+        end = start + 1
+        while raw[end : end + 1] != b'"':
+            end += 2 if raw[end : end + 1] == b"\\" else 1
+        value = bytes(members[decoder.decode(raw[start : end + 1])])
+        position = raw.index(b":", end) + 1
+        while raw[position : position + 1].isspace():
+            position += 1
+        if not raw.startswith(value, position):
+            break
+        position += len(value)
+    else:
+        if raw[position:].strip() == b"}":
+            return
+    raise AuthorError(
+        "a key stands twice in the outermost object", hint="merge its lists", reason="duplicate-key"
+    )
 
 
 class _Pairs(list[tuple[str, Any]]):

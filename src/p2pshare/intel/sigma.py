@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel.bundle import BundleObject, Reading, object_of
+from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
 from p2pshare.intel.formats import Source
 from p2pshare.intel.json_text import Fault, without_bom
 from p2pshare.intel.rules import Rule, indicator_of, texts_of
@@ -41,7 +41,7 @@ _NOT_SELECTIONS = frozenset({"condition", "timeframe", "rules"})
 def read_sigma(raw: bytes, source: Source) -> Reading:
     """The rules in a Sigma file. Raises AuthorError: encoding, not-utf8, too-many-objects."""
     reading = Reading()
-    seen: dict[str, bytes] = {}
+    seen: dict[str, BundleObject] = {}
     for line, text in documents_of(without_bom(raw).decode()):
         reading.read += 1
         if reading.read > OBJECTS_PER_BUNDLE_MAX:
@@ -52,12 +52,12 @@ def read_sigma(raw: bytes, source: Source) -> Reading:
         where = f"the rule at line {line}"
         if isinstance(found, Fault):
             reading.refusals.add(found.reason, f"{where} {found.path}".rstrip())
-        elif found.object_id in seen:
-            is_same = seen[found.object_id] == found.raw
-            reading.refusals.add("repeated" if is_same else "duplicate-id", f"{where} {found.object_id}")
-        else:
-            seen[found.object_id] = found.raw
+            continue
+        first = seen.setdefault(found.object_id, found)
+        if first is found:
             reading.objects.append(found)
+        else:
+            reading.refusals.add(repetition(first, found), f"{where} {found.object_id}")
     return reading
 
 

@@ -24,9 +24,11 @@ from p2pshare.intel.authoring import (
     vulnerability_object,
 )
 from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
+from p2pshare.intel.csaf import read_csaf
 from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.kev import read_kev
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.misp import read_misp
 from p2pshare.intel.observable import Observable
@@ -66,6 +68,8 @@ OBJECT_READERS: dict[str, ObjectReader] = {
     "misp": read_misp,
     "sigma": read_sigma,
     "yara": read_yara,
+    "kev": read_kev,
+    "csaf": read_csaf,
 }
 FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
 
