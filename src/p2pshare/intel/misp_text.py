@@ -15,7 +15,7 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
-from p2pshare.intel.json_text import refuse_outer_duplicates, is_shallow, refuse_syntax, without_bom
+from p2pshare.intel.json_text import is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
 from p2pshare.intel.misp_types import is_marking_tag
 from p2pshare.limits import INPUT_BYTES_MAX, INPUT_COMMAS_MAX, JSON_DEPTH_MAX
 
