@@ -117,8 +117,8 @@ class Network:
     ) -> None:
         """`dialable`: whether left can be dialled, whether right can."""
         pair = CircleId.of_pair(left.peer, right.peer)
-        left.links[right.peer] = events.LinkConfig(right.peer, circles, dialable[1], pair=pair)
-        right.links[left.peer] = events.LinkConfig(left.peer, circles, dialable[0], pair=pair)
+        left.links[right.peer] = events.LinkConfig(right.peer, circles, dialable[1], 1, pair)
+        right.links[left.peer] = events.LinkConfig(left.peer, circles, dialable[0], 1, pair)
         for node in (left, right):
             self.configure(node)
 
@@ -347,10 +347,10 @@ class Network:
         life = node.lives
         for envelope_id in action.ids:
             record = other.store.get(envelope_id)
-            if (
-                record is None
-                or record.direct_to is not None
-                or record.item.circle not in other.links[node.peer].circles
+            if record is None or not (
+                record.item.circle in other.links[node.peer].circles
+                if record.direct_to is None
+                else record.author == other.peer and node.peer in record.direct_to
             ):
                 back(events.BodyGone(action.request, envelope_id))
                 continue

@@ -14,6 +14,7 @@ from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.messages import Hello, ShardRoot
 from p2pshare.identifiers import CircleId, Epoch
 
+OUR_EPOCH = Epoch(bytes(16))
 THEIR_EPOCH = Epoch(b"e" * 16)
 
 
@@ -27,12 +28,13 @@ class Dialogue:
         circles: frozenset[CircleId] = frozenset({MAIN}),
         is_dialable: bool = True,
         seed: int = 1,
+        epoch: Epoch = OUR_EPOCH,
         settings: EngineSettings | None = None,
     ) -> None:
         self.now = START
         self.peers = [partner(number + 1) for number in range(peers)]
         self.engine = Engine(
-            epoch=Epoch(bytes(16)), last_lsn=0, card_version=1, random=random.Random(seed), settings=settings
+            epoch=epoch, last_lsn=0, card_version=1, random=random.Random(seed), settings=settings
         )
         self.waiting: list[actions.Action] = []
         self.tell(

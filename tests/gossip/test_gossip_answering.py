@@ -125,13 +125,16 @@ def test_an_answer_to_a_dear_question_is_cut_by_work_and_covers_the_rest(dialogu
     assert len(raw) > 1 and raw[-18:-16] == b"\x00\x01"  # to the end: one fingerprint
 
 
-def test_of_two_sessions_at_once_that_of_the_lower_epoch_goes_on(dialogue: Any) -> None:
-    """The dialogue's own epoch is the lowest there is."""
-    talk = loaded(dialogue, 1)
+@pytest.mark.parametrize(("theirs", "goes_on"), [(b"\xff" * 16, True), (bytes(15) + b"\x01", False)])
+def test_of_two_sessions_at_once_that_of_the_lower_epoch_goes_on(
+    dialogue: Any, theirs: bytes, goes_on: bool
+) -> None:
+    talk = loaded(dialogue, 1, epoch=Epoch(bytes(15) + b"\x02"))
     begin(talk)
-    talk.tell(events.HelloHeard(talk.peers[0], 5, Hello(Epoch(b"\xff" * 16), 1, NOW, 1)))
+    talk.tell(events.HelloHeard(talk.peers[0], 5, Hello(Epoch(theirs), 1, NOW, 1)))
     ask(talk, 7, ASK_FOR_ALL, clock=int(talk.now))
-    assert talk.engine.sizes()["sessions"] == 1
+    assert talk.engine.sizes()["sessions"] == goes_on
+    talk.expect(actions.Reply)
 
 
 def test_a_link_that_is_taken_away_while_its_question_is_answered_is_refused(dialogue: Any) -> None:

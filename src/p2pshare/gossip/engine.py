@@ -336,6 +336,7 @@ class Engine:
         """Another epoch is another life of its store: what we know of its arrivals is void."""
         if abs(hello.clock - self._board.now) > CLOCK_SKEW_SECONDS_MAX:
             self._board.note(link.peer, "clock-skew")
+        link.epoch = hello.epoch
         if link.heard_epoch not in (None, hello.epoch):
             link.heard_epoch = None
             if link.is_open:

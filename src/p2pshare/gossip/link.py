@@ -85,6 +85,7 @@ class Link:
     acked_lsn: int = 0
     announce_at: float = NEVER
     announced_at: float = -NEVER
+    epoch: Epoch | None = None
     heard_epoch: Epoch | None = None
     heard_lsn: int = 0
     pushes: deque[EnvelopeId] = field(default_factory=deque)

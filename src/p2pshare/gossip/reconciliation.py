@@ -397,8 +397,7 @@ class Reconciliation:
 
     def asked(self, link: Link) -> None:
         """It compares for both of us: ours is put off. Of two sessions at once the one of the lower epoch goes on."""
-        theirs = link.heard_epoch
-        if link.peer in self._sessions and theirs is not None and theirs < self._board.epoch:
+        if link.peer in self._sessions and link.epoch is not None and link.epoch < self._board.epoch:
             for pending in [one for one in link.pending.values() if one.kind is Kind.COMPARE]:
                 self._board.abandon(link, pending)
             self.drop(link.peer)
