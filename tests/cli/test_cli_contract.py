@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
+from command_line import Home, Said
 from p2pshare.cli import export, publish
-from p2pshare.cli.program import run_program
 from p2pshare.export.registry import FORMATS
 from p2pshare.service.drafting import FORMAT_NAMES
 
@@ -39,29 +36,6 @@ AMBER_AND_GREEN = {
         )
     ],
 }
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Home:
-    """A home folder and the command line on it."""
-
-    def __init__(self, path: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
-        self.path, self._capture, self._patch = path, capture, patch
-
-    def __call__(self, *arguments: str, stdin: bytes = b"") -> Said:
-        self._patch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
-        self._capture.readouterr()
-        code = run_program(["--home", str(self.path), *arguments])
-        return Said(code, *self._capture.readouterr())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ class Material:
             Opened((cls.frame(objects, floor),), recipient_sequence) if opened else None,
             **more,
         )
+
+    @classmethod
+    def envelope_of(cls, frame_json: bytes, **more: Any) -> NewEnvelope:
+        """An envelope with one frame of exactly these bytes."""
+        extraction = extract(frame_json, floor=Tlp.CLEAR)
+        frame = NewFrame(compress_frame(frame_json), extraction.objects)
+        return replace(cls.envelope(salt=frame_json.decode(), **more), opened=Opened((frame,)))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.store.interface_search import Wanted
 
 ONE, OTHER = Observable("ipv4", "198.51.100.1"), Observable("ipv4", "198.51.100.2")
 LATER = "2026-02-01T00:00:00.000Z"
@@ -165,12 +166,12 @@ def test_a_pattern_may_become_opaque_and_readable_again(store, make):
     store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"))])
     store.add_envelopes([make.envelope(make.indicator(name="x", modified=LATER, **opaque), sequence=2)])
     assert store.lookup([ONE]) == {}
-    (row,) = store.opaque_patterns("dst_port", 10)
-    assert (row.author, row.pattern) == (make.alpha, opaque["pattern"])
-    assert store.opaque_patterns("nowhere", 10) == []
+    (row,) = store.search(Wanted(text="DST_port"), lambda done, of: None)
+    assert (row.author, json.loads(row.raw)["pattern"]) == (make.alpha, opaque["pattern"])
+    assert list(store.search(Wanted(text="nowhere"), lambda done, of: None)) == []
     last = make.indicator(OTHER.value, name="x", modified="2026-03-01T00:00:00Z")
     store.add_envelopes([make.envelope(last, sequence=3)])
-    assert store.opaque_patterns("dst_port", 10) == []
+    assert list(store.search(Wanted(text="dst_port"), lambda done, of: None)) == []
     assert len(store.lookup([OTHER])[OTHER]) == 1
 
 

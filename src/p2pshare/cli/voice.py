@@ -41,8 +41,12 @@ def print_result(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """The result as JSON, on stdout: indented for a person, one line for a pipe."""
-    indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=True) + "\n")
+    sys.stdout.write(json_text(value, indent=2 if sys.stdout.isatty() else None) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is."""
+    return json.dumps(value, indent=indent, ensure_ascii=True).replace("\x7f", "\\u007f")
 
 
 def say(text: str) -> None:

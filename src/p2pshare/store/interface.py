@@ -27,6 +27,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.store.interface_search import SearchReading
 from p2pshare.store.interface_standing import StandingReading, StandingWriting
 
 
@@ -153,28 +154,6 @@ class ClaimRow:
 
 
 @dataclass(frozen=True)
-class ObjectVersion:
-    """One version of a STIX object as one author sent it; `raw` is its JSON, byte for byte."""
-
-    author: PartnerId
-    envelope_id: EnvelopeId
-    modified_us: int | None
-    tlp: Tlp
-    is_current: bool
-    raw: bytes
-
-
-@dataclass(frozen=True)
-class OpaqueRow:
-    """A current indicator whose pattern gives no observables: kept and searchable, never guessed at."""
-
-    author: PartnerId
-    object_id: str
-    tlp: Tlp
-    pattern: str
-
-
-@dataclass(frozen=True)
 class Counts:
     """What is held: all envelopes, those readable here, those only carried, our own that wait for a partner."""
 
@@ -234,7 +213,7 @@ class CardFork:
     noted_at: int
 
 
-class StoreReading(StandingReading, Protocol):
+class StoreReading(StandingReading, SearchReading, Protocol):
     """What any thread may ask, each through its own read-only connection."""
 
     def epoch(self) -> Epoch: ...
@@ -286,17 +265,6 @@ class StoreReading(StandingReading, Protocol):
 
     def network_lengths(self) -> dict[str, tuple[int, ...]]:
         """Prefix lengths that occur among known networks, by type (`ipv4-net`, `ipv6-net`), longest first."""
-        ...
-
-    def object_versions(self, object_id: str) -> list[ObjectVersion]:
-        """Every version held of an object, of every author, in order of arrival; [] when unknown."""
-        ...
-
-    def opaque_patterns(self, text: str, limit: int) -> list[OpaqueRow]:
-        """Current indicators whose patterns give no observables and contain `text` (case counts).
-
-        Reads every such indicator: a search for a person, not for a machine.
-        """
         ...
 
     def counts(self) -> Counts: ...

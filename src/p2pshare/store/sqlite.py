@@ -33,13 +33,12 @@ from p2pshare.store.interface import (
     EnvelopeEntry,
     NewEnvelope,
     ObjectFork,
-    ObjectVersion,
-    OpaqueRow,
     PartnerRow,
     SequenceFork,
     Stored,
 )
 from p2pshare.store.schema import migrate
+from p2pshare.store.sqlite_search import SqliteSearch
 from p2pshare.store.sqlite_standing import SqliteStanding
 
 
@@ -67,7 +66,7 @@ def open_store(
         raise
 
 
-class SqliteStore(SqliteStanding):
+class SqliteStore(SqliteSearch, SqliteStanding):
     """See `interface.Store` for what each method promises."""
 
     def __init__(self, path: Path, writer: apsw.Connection | None, free_space_bytes_min: int) -> None:
@@ -210,12 +209,6 @@ class SqliteStore(SqliteStanding):
 
     def network_lengths(self) -> dict[str, tuple[int, ...]]:
         return self._read(reading_intel.network_lengths)
-
-    def object_versions(self, object_id: str) -> list[ObjectVersion]:
-        return self._read(reading_intel.object_versions, object_id)
-
-    def opaque_patterns(self, text: str, limit: int) -> list[OpaqueRow]:
-        return self._read(reading_intel.opaque_patterns, text, limit)
 
     def counts(self) -> Counts:
         return self._read(reading_envelopes.counts)

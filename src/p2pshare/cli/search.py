@@ -1,0 +1,105 @@
+"""`p2pshare search`: objects by type, author, marking, label, age and words, over everything held here."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import UsageProblem, json_option
+from p2pshare.cli.session import open_store_for_reading
+from p2pshare.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from p2pshare.identifiers import PartnerId
+    from p2pshare.store.interface import StoreReading
+
+LIMIT = 50
+_AGE = re.compile(r"(\d{1,5})([hdw])")
+_SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
+
+
+@click.command()
+@click.option(
+    "--type", "type_", metavar="T", help="an object type, or that of a claimed value: malware, domain"
+)
+@click.option("--author", metavar="NAME", help="an author's alias or id")
+@click.option("--tlp", metavar="LEVEL", help="marked exactly so: clear, green, amber, amber+strict, red")
+@click.option("--label", metavar="L", default="", help="has this label or indicator type")
+@click.option(
+    "--since", metavar="WHEN", help="came in since: 2026-11-24, 2026-11-24T06:00:00Z, or 12h, 7d, 4w ago"
+)
+@click.option(
+    "--text", metavar="WORDS", default="", help="says this, in a name, description, pattern, rule ..."
+)
+@click.option("--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="at most so many")
+@json_option
+@click.pass_obj
+def search(
+    home: Path,
+    type_: str | None,
+    author: str | None,
+    tlp: str | None,
+    label: str,
+    since: str | None,
+    text: str,
+    limit: int,
+    as_json: bool,
+) -> int:
+    """find current objects held here, newest first; exit code 3 when there are none"""
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.service.searching import find
+    from p2pshare.store.interface_search import Wanted
+
+    level = None if tlp is None else Tlp.parse(tlp)
+    started = None if since is None else instant_of(since, int(time.time()))
+    with open_store_for_reading(home) as store, voice.ProgressLine() as line:
+        by = None if author is None else _author_of(store, author)
+        wanted = Wanted(type_, by, level, started, label, text)
+        found = find(
+            store, wanted, limit, lambda done, of: line.show({"what": "searched", "done": done, "of": of})
+        )
+    if as_json:
+        voice.print_json(found)
+    else:
+        for one in found:
+            _print_found(one)
+        if len(found) == limit:
+            voice.say(f"the newest {limit}; --limit N shows more")
+    return 0 if found else NotFoundError.exit_code
+
+
+def instant_of(text: str, now: int) -> int:
+    """Unix seconds of a day, an instant (RFC 3339) or an age such as `12h`. Raises UsageProblem."""
+    from p2pshare.intel.instants import SECOND_US, parse_instant
+
+    age = _AGE.fullmatch(text)
+    if age:
+        return now - int(age[1]) * _SECONDS[age[2]]
+    try:
+        return parse_instant(text if "T" in text.upper() else f"{text}T00:00:00Z") // SECOND_US
+    except ValueError:
+        raise UsageProblem(
+            "--since is no time", hint="2026-11-24, 2026-11-24T06:00:00Z, or an age: 12h, 7d, 4w"
+        ) from None
+
+
+def _author_of(store: StoreReading, name: str) -> PartnerId:
+    """The author of that alias or id, present or past. Raises NotFoundError."""
+    for partner_id, alias in store.author_names().items():
+        if name in (alias, partner_id.text):
+            return partner_id
+    raise NotFoundError("no author of that name is known here", hint="see `p2pshare partner list`")
+
+
+def _print_found(found: Mapping[str, Any]) -> None:
+    kind = found["pattern_type"] if found["pattern_type"] not in (None, "stix") else None
+    parts = [found["id"], kind or found["type"], found["tlp"], found["author"]]
+    parts += ["withdrawn"] if found["is_revoked"] else []
+    parts += [found["received_at"], found["title"]]
+    voice.print_result("  ".join(map(voice.shown, parts)))

@@ -1,0 +1,111 @@
+"""`p2pshare show`: one object with all its versions, or one envelope with what is in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import UsageProblem, json_option
+from p2pshare.cli.session import open_store_for_reading
+
+ENVELOPE_FIELDS = (
+    "author",
+    "circle",
+    "mode",
+    "created",
+    "expires",
+    "size",
+    "from",
+    "received_at",
+    "opened",
+    "carried",
+)
+
+
+@click.command()
+@click.argument("identifier", metavar="ID")
+@click.option("--raw", is_flag=True, help="write the object's bytes as its author sealed them, nothing else")
+@click.option(
+    "--version", "number", type=click.IntRange(min=1), metavar="N", help="only the version of this number"
+)
+@json_option
+@click.pass_obj
+def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bool) -> None:
+    """show an object (TYPE--UUID) with every version held, or an envelope; exit code 3 when it is not here"""
+    from p2pshare.identifiers import EnvelopeId
+
+    try:
+        envelope_id = EnvelopeId.parse(identifier)
+    except ValueError:
+        _show_object(home, identifier, number, is_raw=raw, is_json=as_json)
+        return
+    if raw or number is not None:
+        raise UsageProblem(
+            "--raw and --version are for objects",
+            hint="`p2pshare envelope export ID FILE` writes the envelope",
+        )
+    _show_envelope(home, envelope_id.text, is_json=as_json)
+
+
+def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool, is_json: bool) -> None:
+    from p2pshare.service.searching import raw_version, show_object, versions_of
+
+    with open_store_for_reading(home) as store:
+        if is_raw:
+            version = raw_version(versions_of(store, object_id), number)
+            if version is None:
+                raise UsageProblem(
+                    "which version?",
+                    hint=f"`p2pshare show {voice.shown(object_id)}` numbers them; give one with --version",
+                )
+            sys.stdout.buffer.write(version.raw)
+            return
+        shown = show_object(store, object_id)
+    if number is not None:
+        shown["versions"] = [one for one in shown["versions"] if one["number"] == number]
+    if is_json:
+        voice.print_json(shown)
+        return
+    for version in shown["versions"]:
+        _print_version(shown["id"], version)
+    for fork in shown["forks"]:
+        voice.warn(
+            f"fork: {voice.shown(fork['author'])} wrote {fork['times'] + 1} different contents as the version of {fork['modified']}"
+        )
+
+
+def _print_version(object_id: str, version: Mapping[str, Any]) -> None:
+    words = [f"version {version['number']}", version["tlp"], *([version["pap"]] if version["pap"] else [])]
+    words.append("current" if version["is_current"] else "replaced")
+    words += ["withdrawn"] if version["is_revoked"] else []
+    words += ["forked"] if version["is_fork"] else []
+    words += [
+        f"by {version['author']}",
+        f"modified {version['modified']}",
+        f"received {version['received_at']}",
+    ]
+    voice.print_result(f"{voice.shown(object_id)}  " + "  ".join(map(voice.shown, words)))
+    voice.print_result(f"  in envelope {version['envelope_id']}")
+    for line in voice.json_text(version["object"], indent=2).split("\n"):
+        voice.print_result(f"  {line}")
+
+
+def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
+    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.identifiers import EnvelopeId
+    from p2pshare.service.searching import show_envelope
+
+    circles = load_config(home / CONFIG_NAME).gossip.circles
+    with open_store_for_reading(home) as store:
+        shown = show_envelope(store, EnvelopeId.parse(text), circles)
+    if is_json:
+        voice.print_json(shown)
+        return
+    voice.print_fields({"envelope": shown["envelope_id"]} | {name: shown[name] for name in ENVELOPE_FIELDS})
+    for one in shown["objects"]:
+        voice.print_result("  " + "  ".join(map(voice.shown, (one["id"], one["modified"], one["title"]))))

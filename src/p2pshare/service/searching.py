@@ -1,0 +1,159 @@
+"""Searching and showing: what a person sees of the objects and envelopes that are held here, as plain dictionaries.
+
+Analysts see every marking they hold. Nothing here is made safe for a terminal: that is for the face that shows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.errors import NotFoundError
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.object_texts import labels_of, title_of
+from p2pshare.store.interface import StoreReading
+from p2pshare.store.interface_search import ObjectVersion, Walked, Wanted
+
+TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
+
+
+def find(store: StoreReading, wanted: Wanted, limit: int, walked: Walked) -> list[dict[str, Any]]:
+    """At most `limit` objects, newest arrival first: `{id, type, title, labels, author, tlp, modified, ...}`."""
+    names = store.author_names()
+    return [_tell_found(version, names) for version in islice(store.search(wanted, walked), limit)]
+
+
+def _tell_found(version: ObjectVersion, names: Mapping[PartnerId, str]) -> dict[str, Any]:
+    stix = _parsed(version.raw)
+    return {
+        "id": stix.get("id"),
+        "type": stix.get("type"),
+        "title": title_of(stix)[:TITLE_CHARACTERS_MAX],
+        "labels": labels_of(stix),
+        "pattern_type": stix.get("pattern_type"),
+    } | _tell_version(version, names)
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    stix = json.loads(raw)
+    return stix if isinstance(stix, dict) else {}
+
+
+def _tell_version(version: ObjectVersion, names: Mapping[PartnerId, str]) -> dict[str, Any]:
+    return {
+        "author": names.get(version.author, version.author.text),
+        "author_id": version.author.text,
+        "tlp": version.tlp.label,
+        "pap": None if version.pap is None else version.pap.label,
+        "modified": format_instant(version.modified_us),
+        "is_current": version.is_current,
+        "is_revoked": version.is_revoked,
+        "envelope_id": version.envelope_id.text,
+        "received_at": format_instant(version.received_at * SECOND_US),
+    }
+
+
+def show_object(store: StoreReading, object_id: str) -> dict[str, Any]:
+    """`{id, versions: [{number, author, modified, tlp, is_current, is_fork, envelope_id, object ...}], forks}`.
+
+    Raises NotFoundError.
+    """
+    versions = versions_of(store, object_id)
+    names = store.author_names()
+    contents: dict[tuple[PartnerId, int | None], int] = {}
+    for one in versions:
+        contents[one.author, one.modified_us] = contents.get((one.author, one.modified_us), 0) + 1
+    return {
+        "id": object_id,
+        "versions": [
+            {"number": number}
+            | _tell_version(one, names)
+            | {
+                "is_fork": one.modified_us is not None and contents[one.author, one.modified_us] > 1,
+                "object": _parsed(one.raw),
+            }
+            for number, one in enumerate(versions, start=1)
+        ],
+        "forks": [
+            {
+                "author": names.get(fork.author, fork.author.text),
+                "modified": format_instant(fork.modified_us),
+                "envelopes": [fork.first.text, fork.second.text],
+                "times": fork.times,
+            }
+            for fork in store.object_forks()
+            if fork.object_id == object_id
+        ],
+    }
+
+
+def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:
+    """In order of arrival. Raises NotFoundError."""
+    versions = store.object_versions(object_id)
+    if not versions:
+        raise NotFoundError(
+            "no object of that id is held here",
+            hint="`p2pshare search --text WORDS` finds objects by what they say",
+        )
+    return versions
+
+
+def raw_version(versions: Sequence[ObjectVersion], number: int | None) -> ObjectVersion | None:
+    """The version of that number, counted from 1; without one the only current one. None when there is no such."""
+    if number is not None:
+        return versions[number - 1] if 1 <= number <= len(versions) else None
+    current = [one for one in versions if one.is_current]
+    return current[0] if len(current) == 1 else None
+
+
+def show_envelope(
+    store: StoreReading, envelope_id: EnvelopeId, circles: Sequence[str] = ()
+) -> dict[str, Any]:
+    """`{envelope_id, author, circle, mode, created, expires, size, from, received_at, opened, carried, objects}`.
+
+    Objects are told only of envelopes that were opened here. Raises NotFoundError.
+    """
+    entry, record = store.entry(envelope_id), store.envelope_record(envelope_id)
+    if entry is None or record is None:
+        raise NotFoundError(
+            f"no envelope {envelope_id.short} is held here", hint="it never came, or it has expired"
+        )
+    names = store.author_names()
+    bearer = record.from_partner
+    return {
+        "envelope_id": envelope_id.text,
+        "author": names.get(entry.author, entry.author.text),
+        "author_id": entry.author.text,
+        "circle": next((name for name in circles if CircleId.of(name) == entry.circle), entry.circle.text),
+        "mode": Mode(entry.mode).name.lower(),
+        "created": format_instant(entry.created * SECOND_US),
+        "expires": format_instant(entry.expires * SECOND_US),
+        "size": entry.size,
+        "from": None if bearer is None else names.get(bearer, bearer.text),
+        "received_at": format_instant(record.received_at * SECOND_US),
+        "opened": record.is_opened,
+        "carried": record.is_carried,
+        "objects": [_tell_content(raw) for raw in store.envelope_objects(envelope_id)],
+    }
+
+
+def _tell_content(raw: bytes) -> dict[str, Any]:
+    """Of what an author sealed; intake may have refused some of it, so nothing is taken for granted."""
+    try:
+        stix = _parsed(raw)
+    except (ValueError, RecursionError):
+        stix = {}
+    return {
+        "id": _text(stix.get("id")),
+        "type": _text(stix.get("type")),
+        "modified": _text(stix.get("modified")),
+        "title": title_of(stix)[:TITLE_CHARACTERS_MAX],
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

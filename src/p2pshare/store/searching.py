@@ -1,0 +1,225 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""Search, versions of an object, and what an envelope holds. Functions on any connection; they change nothing.
+
+There is no index of texts (docs/decisions/0039): a search walks the rows newest first and reads the frames they stand
+in, each once. A frame that cannot hold the words asked for is passed over without being parsed: the words' longest
+run of plain ASCII letters and digits would stand in its bytes, unless some letter is escaped there (`\\u`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from typing import Any
+
+import apsw
+import msgspec
+
+from p2pshare.envelope.payload import inflate_frame
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.intel.json_rescue import elements_of
+from p2pshare.intel.marking import Pap, Tlp
+from p2pshare.intel.object_texts import labels_of, texts_of
+from p2pshare.intel.observable import TYPES
+from p2pshare.store.contents import Contents
+from p2pshare.store.fetching import Row, fetch
+from p2pshare.store.interface_search import EnvelopeRecord, ObjectVersion, Walked, Wanted
+from p2pshare.store.object_keys import INDICATOR, encode_object_id
+
+SLICE_ROWS = 8_192  # rows looked at in one short transaction
+
+_COLUMNS = (
+    "c.frame, c.position, a.partner_id, e.envelope_id, c.modified_us, c.tlp, {pap}, c.status, f.received_at"
+)
+_PLACES = """
+JOIN organisation a ON a.id = c.author JOIN frame f ON f.id = c.frame JOIN envelope e ON e.lsn = f.envelope
+"""
+_CURRENT_CLAIMS = f"""
+SELECT {_COLUMNS.format(pap="c.pap")} FROM claim c {_PLACES}
+WHERE c.id BETWEEN :first AND :last AND +c.status < 2
+AND (:value_type IS NULL OR c.observable IN (
+    SELECT o.id FROM observable o JOIN observable_type t ON t.id = o.type WHERE o.id = c.observable AND t.name = :value_type
+))
+"""
+_CURRENT_OBJECTS = f"""
+SELECT {_COLUMNS.format(pap="NULL")} FROM object c {_PLACES} JOIN object_type t ON t.id = c.type
+WHERE c.id BETWEEN :first AND :last AND +c.status < 2 AND (:type IS NULL OR t.name = :type)
+"""
+_NARROWED = """
+AND (:author IS NULL OR a.partner_id = :author) AND (:tlp IS NULL OR c.tlp = :tlp)
+AND (:since IS NULL OR f.received_at >= :since) ORDER BY c.id DESC
+"""
+_RUN = re.compile(r"[0-9A-Za-z]+", re.ASCII)
+
+_TLPS = {int(level): level for level in Tlp}
+_PAPS = {int(level): level for level in Pap}
+
+
+def search(connection: apsw.Connection, wanted: Wanted, walked: Walked) -> Iterator[ObjectVersion]:
+    tables = []
+    if wanted.type is None or wanted.type == INDICATOR or wanted.type in TYPES:
+        tables.append(("claim", _CURRENT_CLAIMS))
+    if wanted.type not in TYPES:
+        tables.append(("object", _CURRENT_OBJECTS))
+    total = sum(_last_id(connection, table) for table, _ in tables)
+    bindings = {
+        "type": wanted.type,
+        "value_type": wanted.type if wanted.type in TYPES else None,
+        "author": None if wanted.author is None else bytes(wanted.author),
+        "tlp": None if wanted.tlp is None else int(wanted.tlp),
+        "since": wanted.since,
+    }
+    progress = _Progress(walked, total)
+    rows = [_rows_of(connection, table, select, bindings, progress) for table, select in tables]
+    frames = _Frames(connection, wanted)
+    before: tuple[int, int] | None = None
+    for row in merge(*rows, key=lambda row: row[:2], reverse=True):
+        place = row[:2]
+        if place == before:  # an indicator has a claim for each of its observables
+            continue
+        before = place
+        raw = frames.raw(*place)
+        if raw is not None and _fits(raw, wanted):
+            yield _version(row, raw)
+
+
+class _Progress:
+    """Adds up the rows of both tables."""
+
+    def __init__(self, walked: Walked, total: int) -> None:
+        self._walked, self._total, self._done = walked, total, 0
+
+    def add(self, rows: int) -> None:
+        self._done += rows
+        self._walked(self._done, self._total)
+
+
+def _last_id(connection: apsw.Connection, table: str) -> int:
+    ((last,),) = fetch(connection, f"SELECT coalesce(max(id), 0) FROM {table}")
+    return int(last)
+
+
+def _rows_of(
+    connection: apsw.Connection, table: str, select: str, bindings: dict[str, Any], progress: _Progress
+) -> Iterator[Row]:
+    """Rows by falling id, which is falling (frame, position) too: rows are given ids in the order of their frames."""
+    for last in range(_last_id(connection, table), 0, -SLICE_ROWS):
+        first = max(1, last - SLICE_ROWS + 1)
+        yield from fetch(connection, select + _NARROWED, bindings | {"first": first, "last": last})
+        progress.add(last - first + 1)
+
+
+class _Frames:
+    """The objects of the frame that is being walked; one frame at a time, each inflated once."""
+
+    def __init__(self, connection: apsw.Connection, wanted: Wanted) -> None:
+        self._connection = connection
+        self._needles = [needle for text in (wanted.text, wanted.label) if (needle := _needle(text))]
+        self._frame = 0
+        self._objects: Sequence[msgspec.Raw] = ()
+
+    def raw(self, frame: int, position: int) -> bytes | None:
+        """An object's JSON; None when its frame cannot hold what is asked for, or cannot be read."""
+        if frame != self._frame:
+            self._frame, self._objects = frame, self._read(frame)
+        return bytes(self._objects[position]) if position < len(self._objects) else None
+
+    def _read(self, frame: int) -> Sequence[msgspec.Raw]:
+        text = _inflated(self._connection, frame)
+        lower = text.lower() if self._needles else b""
+        if b"\\u" not in lower and not all(needle in lower for needle in self._needles):
+            return ()
+        return elements_of(text)
+
+
+def _needle(text: str) -> bytes:
+    """The longest run of ASCII letters and digits. Letters beyond ASCII may fold to several, so they cut runs."""
+    return max(_RUN.findall(text), key=len, default="").lower().encode()
+
+
+def _inflated(connection: apsw.Connection, frame: int) -> bytes:
+    found = fetch(connection, "SELECT bytes FROM frame WHERE id = ?", (frame,))
+    try:
+        return inflate_frame(found[0][0]) if found else b""
+    except PeerError:
+        return b""
+
+
+def _fits(raw: bytes, wanted: Wanted) -> bool:
+    if not wanted.text and not wanted.label:
+        return True
+    try:
+        stix = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return False
+    label, text = wanted.label.casefold(), wanted.text.casefold()
+    if label and label not in (one.casefold() for one in labels_of(stix)):
+        return False
+    return not text or any(text in one.casefold() for one in texts_of(stix))
+
+
+def _version(row: Row, raw: bytes) -> ObjectVersion:
+    _, _, author, envelope_id, modified, tlp, pap, status, received_at = row
+    return ObjectVersion(
+        author=PartnerId(author),
+        envelope_id=EnvelopeId(envelope_id),
+        modified_us=modified,
+        tlp=_TLPS[tlp],
+        pap=None if pap is None else _PAPS[pap],
+        is_current=status < 2,
+        is_revoked=status == 1,
+        received_at=received_at,
+        raw=raw,
+    )
+
+
+_CLAIM_VERSIONS = f"""
+SELECT DISTINCT {_COLUMNS.format(pap="c.pap")} FROM claim c {_PLACES} WHERE c.object_key = ? AND c.status {{status}}
+"""
+_OBJECT_VERSIONS = f"""
+SELECT {_COLUMNS.format(pap="NULL")} FROM object c JOIN object_type t ON t.id = c.type {_PLACES}
+WHERE c.object_key = ? AND t.name = ? AND c.status {{status}}
+"""
+
+
+def object_versions(connection: apsw.Connection, object_id: str) -> list[ObjectVersion]:
+    prefix, key = encode_object_id(object_id)
+    rows: list[Row] = []
+    for status in ("< 2", "= 2"):  # each has its own partial index
+        claim_key = key if prefix == INDICATOR else object_id
+        rows += fetch(connection, _CLAIM_VERSIONS.format(status=status), (claim_key,))
+        rows += fetch(connection, _OBJECT_VERSIONS.format(status=status), (key, prefix))
+    contents = Contents(connection)
+    found = []
+    for row in sorted(rows, key=lambda row: row[:2]):
+        raw = contents.raw(*row[:2])
+        if raw is not None:
+            found.append(_version(row, raw))
+    return found
+
+
+def envelope_record(connection: apsw.Connection, envelope_id: EnvelopeId) -> EnvelopeRecord | None:
+    rows = fetch(
+        connection,
+        """SELECT p.partner_id, e.received_at, e.is_opened, e.stage = 0 FROM envelope e
+        LEFT JOIN organisation p ON p.id = e.from_partner WHERE e.envelope_id = ?""",
+        (bytes(envelope_id),),
+    )
+    if not rows:
+        return None
+    [(bearer, received_at, is_opened, is_carried)] = rows
+    return EnvelopeRecord(
+        None if bearer is None else PartnerId(bearer), received_at, bool(is_opened), bool(is_carried)
+    )
+
+
+def envelope_objects(connection: apsw.Connection, envelope_id: EnvelopeId) -> Iterator[bytes]:
+    frames = fetch(
+        connection,
+        """SELECT f.id FROM frame f JOIN envelope e ON e.lsn = f.envelope WHERE e.envelope_id = ? ORDER BY f.id""",
+        (bytes(envelope_id),),
+    )
+    for (frame,) in frames:
+        yield from map(bytes, elements_of(_inflated(connection, frame)))

@@ -1,0 +1,113 @@
+"""lookup, search and show as a person meets them: what they print, their exit codes, bytes as they were sealed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_line import Home, found_pair
+from p2pshare.cli.options import UsageProblem
+from p2pshare.cli.search import instant_of
+
+GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
+FAMILY: dict[str, Any] = {
+    "type": "malware",
+    "spec_version": "2.1",
+    "id": "malware--00000000-0000-4000-8000-000000000001",
+    "created": "2026-01-01T00:00:00.000Z",
+    "modified": "2026-01-01T00:00:00.000Z",
+    "is_family": True,
+    "name": "Emotet",
+    "x_odd": {"kept": [1, 2.50]},
+    "object_marking_refs": [GREEN],
+}
+
+
+@pytest.fixture
+def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Home:
+    home = found_pair(tmp_path, capsys, monkeypatch)["alpha"]
+    raw = json.dumps({"type": "bundle", "id": f"bundle--{FAMILY['id'][9:]}", "objects": [FAMILY]}, indent=1)
+    assert home("publish", "-", "--format", "stix", stdin=raw.encode()).code == 0
+    values = b"198.51.100.0/24\nevil.example\n"
+    assert home("publish", "-", "--tlp", "green", "--format", "list", stdin=values).code == 0
+    return home
+
+
+def test_lookup_says_how_what_is_listed_covers_the_value(alpha: Home) -> None:
+    said = alpha("lookup", "hxxp://www.evil[.]example/x", "198.51.100.9")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "http://www.evil.example/x  url  active  by alpha"
+    assert lines[1] == "  by its domain evil.example: active"
+    assert "  by its network 198.51.100.0/24: active" in lines
+    [answer] = alpha("lookup", "198.51.100.9", "--json").json
+    assert {"status", "reason", "matches", "score"} <= set(answer)
+    assert {"match", "type", "value", "status", "reason", "quarantine"} <= set(answer["matches"][0])
+    assert {"match", "listed", "status", "reason", "pap"} <= set(answer["claims"][0])
+
+
+def test_search_has_its_promised_keys_and_exit_codes(alpha: Home) -> None:
+    [found] = alpha("search", "--text", "EMOTET", "--json").json
+    promised = "id type title labels pattern_type author author_id tlp pap modified is_current is_revoked"
+    assert {*promised.split(), "envelope_id", "received_at"} <= set(found)
+    assert (found["id"], found["title"], found["author"]) == (FAMILY["id"], "Emotet", "alpha")
+    assert "Emotet" in alpha("search", "--type", "malware", "--since", "1h").out
+    for narrowed in (["--tlp", "red"], ["--label", "x"], ["--text", "nowhere"], ["--since", "2999-01-01"]):
+        assert alpha("search", *narrowed) == (3, "", "")
+    limited = alpha("search", "--limit", "1")
+    assert (len(limited.out.splitlines()), "--limit" in limited.err) == (1, True)
+    assert alpha("search", "--author", "nobody").code == 3
+    assert alpha("search", "--since", "yesterday").code == 2
+    assert alpha("search", "--tlp", "pink").code == 1
+
+
+def test_show_has_every_version_and_raw_is_what_was_sealed(alpha: Home) -> None:
+    newer = FAMILY | {"modified": "2026-02-01T00:00:00.000Z", "name": "Emotet 2"}
+    assert alpha("publish", "-", "--format", "stix", stdin=json.dumps(newer).encode()).code == 0
+    shown = alpha("show", FAMILY["id"], "--json").json
+    assert [(one["number"], one["is_current"]) for one in shown["versions"]] == [(1, False), (2, True)]
+    assert shown["versions"][0]["object"] == FAMILY
+    assert alpha("show", FAMILY["id"], "--raw").out == json.dumps(newer)
+    assert json.loads(alpha("show", FAMILY["id"], "--raw", "--version", "1").out) == FAMILY
+    assert alpha("show", FAMILY["id"], "--raw", "--version", "3").code == 2
+    text = alpha("show", FAMILY["id"]).out
+    assert "version 2  TLP:GREEN  current  by alpha" in text and '"x_odd": {' in text
+    assert alpha("show", "malware--00000000-0000-4000-8000-00000000000f").code == 3
+
+
+def test_a_fork_is_told_and_raw_asks_which(alpha: Home) -> None:
+    other = FAMILY | {"name": "Emotet, said otherwise"}
+    assert alpha("publish", "-", "--format", "stix", stdin=json.dumps(other).encode()).code == 0
+    said = alpha("show", FAMILY["id"])
+    assert said.out.count("forked") == 2
+    assert said.err.startswith("warning: fork: alpha wrote 2 different contents")
+    assert len(alpha("show", FAMILY["id"], "--json").json["forks"]) == 1
+    assert alpha("show", FAMILY["id"], "--raw").code == 2
+    assert json.loads(alpha("show", FAMILY["id"], "--raw", "--version", "2").out) == other
+
+
+def test_an_envelope_is_shown_with_what_is_in_it(alpha: Home) -> None:
+    [found] = alpha("search", "--text", "emotet", "--json").json
+    shown = alpha("show", found["envelope_id"], "--json").json
+    assert (shown["author"], shown["circle"], shown["mode"], shown["from"]) == (
+        "alpha",
+        "main",
+        "relay",
+        None,
+    )
+    assert [one["id"] for one in shown["objects"]] == [FAMILY["id"]]
+    assert "Emotet" in alpha("show", found["envelope_id"]).out
+    assert alpha("show", found["envelope_id"], "--raw").code == 2
+    assert alpha("show", "0" * 64).code == 3
+
+
+def test_an_age_a_day_and_an_instant_are_times() -> None:
+    assert instant_of("12h", 1_000_000) == 1_000_000 - 12 * 3_600
+    assert instant_of("2w", 2_000_000) == 2_000_000 - 14 * 86_400
+    assert instant_of("2026-11-24", 0) == instant_of("2026-11-24T00:00:00Z", 0)
+    for wrong in ("-1d", "12", "12x", "2026-13-01", ""):
+        with pytest.raises(UsageProblem):
+            instant_of(wrong, 0)

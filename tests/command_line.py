@@ -1,0 +1,49 @@
+"""The command line in this process: what it says on each stream and its exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from p2pshare.cli.program import run_program
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Home:
+    """A home folder and the command line on it."""
+
+    def __init__(self, path: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        self.path, self._capture, self._patch = path, capture, patch
+
+    def __call__(self, *arguments: str, stdin: bytes = b"") -> Said:
+        self._patch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin))))
+        self._capture.readouterr()
+        code = run_program(["--home", str(self.path), *arguments])
+        return Said(code, *self._capture.readouterr())
+
+
+def found_pair(
+    folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
+) -> dict[str, Home]:
+    """alpha and bravo, each with a home; alpha trusts bravo."""
+    homes = {name: Home(folder / name, capture, patch) for name in ("alpha", "bravo")}
+    for name, home in homes.items():
+        assert home("init", "--name", name, "--url", "https://127.0.0.1:1").code == 0
+    told = homes["bravo"]("card", "show", "--json").json["fingerprint"]
+    card = str(folder / "bravo" / "card.p2pcard")
+    assert homes["alpha"]("partner", "add", card, "--fingerprint", told).code == 0
+    return homes
