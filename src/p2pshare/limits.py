@@ -87,6 +87,7 @@ SIGHTING_COUNT_MAX = 999_999_999  # of one sighting: STIX 2.1 section 5.2
 LABELS_MAX = 64  # kept of one object: they are copied to each of its claims
 LABEL_CHARACTERS_MAX = 256  # of one label
 REFUSAL_EXAMPLES_MAX = 5  # shown for each reason: enough to find the mistake, too few to flood a screen
+REJECT_CHARACTERS_MAX = 1_024  # of what was refused, in a line of --rejects: enough to find and mend it
 EXAMPLE_CHARACTERS_MAX = 120  # of one example: fits a line of a terminal
 
 # --- warning lists ---------------------------------------------------------------------------------

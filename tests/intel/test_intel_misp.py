@@ -312,7 +312,7 @@ def test_the_bytes_of_a_sample_do_not_travel() -> None:
     ("raw", "reason"),
     [
         (b"", "not-json"),
-        (b'{"Event": {"info": "x",}}', "not-json"),
+        (b'{"Event": {"info": "x" "y"}}', "not-json"),
         (b"{}", "not-misp"),
         (b"[1, 2]", "not-misp"),
         (b'{"type": "bundle", "id": "bundle--1", "objects": []}', "not-misp"),

@@ -17,6 +17,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, json_option, open_input
+from p2pshare.cli.rejects import Rejects, rejects_file
 from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
 from p2pshare.limits import TTL_CLASS_BY_NAME
@@ -84,6 +85,7 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--ttl", type=click.Choice(list(TTL_CLASS_BY_NAME)), help="how long partners carry it; else the config's"
 )
+@click.option("--rejects", metavar="FILE", help="write every refusal there, a line of JSON each")
 @click.option("--dry-run", is_flag=True, help="show what would be published and to whom; nothing leaves")
 @click.option("--share-private", is_flag=True, help="share what tells of your own network and people, too")
 @click.option(
@@ -101,6 +103,7 @@ def publish(
     tlp: str | None,
     names: tuple[str, ...],
     ttl: str | None,
+    rejects: str | None,
     dry_run: bool,
     share_private: bool,
     share_listed: bool,
@@ -111,17 +114,16 @@ def publish(
 
     Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
     """
-    from p2pshare.service.operations import pack_part
-
     if columns and format_name == "auto":
         format_name = "csv"
-    draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged)
-    arguments = {"parts": [pack_part(part) for part in draft.parts], "to": list(names), "ttl": ttl or ""}
-    arguments |= {"share_private": share_private, "share_listed": share_listed}
-    with connect(home) as session:
-        if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
-            _ask(_run(session, arguments, is_dry_run=True), draft.values)
-        done = _run(session, arguments, is_dry_run=dry_run)
+    with rejects_file(rejects) as rejected:
+        draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
+        with connect(home) as session:
+            arguments = _arguments(draft, names, ttl, share_private, share_listed)
+            if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
+                _ask(_run(session, arguments, is_dry_run=True), draft.values)
+            done = _run(session, arguments, is_dry_run=dry_run)
+        rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
     answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
@@ -136,8 +138,25 @@ def publish(
     return _exit_code(answer, draft.hint)
 
 
+def _arguments(
+    draft: Draft, names: tuple[str, ...], ttl: str | None, share_private: bool, share_listed: bool
+) -> dict[str, Any]:
+    """What the daemon is told."""
+    from p2pshare.service.operations import pack_part
+
+    parts = [pack_part(part) for part in draft.parts]
+    confirmed = {"share_private": share_private, "share_listed": share_listed}
+    return {"parts": parts, "to": list(names), "ttl": ttl or ""} | confirmed
+
+
 def _read_draft(
-    home: Path, file: str, format_name: str, columns: tuple[str, ...], tlp: str | None, takes_undefanged: bool
+    home: Path,
+    file: str,
+    format_name: str,
+    columns: tuple[str, ...],
+    tlp: str | None,
+    takes_undefanged: bool,
+    rejected: Rejects,
 ) -> Draft:
     """The file, read and cut into parts. Raises AuthorError, RefusedError."""
     from p2pshare.envelope.card import believe_chain
@@ -151,6 +170,7 @@ def _read_draft(
         _earlier_publications(home, own.partner_id) as first_created,
         open_input(file) as stream,
         voice.ProgressLine() as line,
+        rejected.what_ends_it(),
     ):
         return draft_file(
             stream,
@@ -163,6 +183,7 @@ def _read_draft(
             first_created=first_created,
             progress=lambda what, done, of: line.show({"what": what, "done": done, "of": of}),
             takes_undefanged=takes_undefanged,
+            reject=rejected.add,
         )
 
 

@@ -23,6 +23,7 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.checks import find_wrong
+from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_rescue import mask_faulty
 from p2pshare.intel.json_text import (
     Fault,
@@ -32,7 +33,7 @@ from p2pshare.intel.json_text import (
     refuse_syntax,
     without_bom,
 )
-from p2pshare.intel.refusals import Refusals
+from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.limits import (
     FRAME_BYTES_MAX,
     FRAME_OBJECTS_MAX,
@@ -66,7 +67,7 @@ class Reading:
     about, objects that were taken."""
 
     objects: list[BundleObject] = field(default_factory=list)
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals = field(default_factory=every_refusal)
     notes: Refusals = field(default_factory=Refusals)
     read: int = 0
 
@@ -83,8 +84,10 @@ def read_stix(raw: bytes) -> Reading:
         raise _too_many()
     reading = Reading()
     first_by_version: dict[tuple[str, str], BundleObject] = {}
-    for position, piece in enumerate(_pieces(raw)):
+    for position, piece in enumerate(_pieces(raw, reading.notes)):
         reading.read += 1
+        if reading.read > OBJECTS_PER_BUNDLE_MAX:
+            raise _too_many()
         where = f"objects[{position}]"
         if isinstance(piece, Fault):
             reading.refusals.add(piece.reason, f"{where}{piece.path}")
@@ -143,7 +146,27 @@ def repetition(first: BundleObject, later: BundleObject) -> str:
     return "duplicate-id"
 
 
-def _pieces(raw: bytes) -> Iterator[bytes | Fault]:
+def _pieces(raw: bytes, notes: Refusals) -> Iterator[bytes | Fault]:
+    """The bytes of each object, of a text that is JSON or can be mended (`json_mending`)."""
+    try:
+        return _pieces_of(raw)
+    except AuthorError as error:
+        texts = mend(raw, notes) if error.reason == "not-json" else []
+        if not texts:
+            raise
+        if len(texts) == 1:
+            return _pieces_of(texts[0])
+        return (piece for text in texts for piece in _pieces_of_line(text))
+
+
+def _pieces_of_line(text: bytes) -> Iterator[bytes | Fault]:
+    try:
+        return _pieces_of(text)
+    except AuthorError as error:
+        return iter([Fault(error.reason, "")])
+
+
+def _pieces_of(raw: bytes) -> Iterator[bytes | Fault]:
     """Steps 2 and 3: the bytes of each object, or why that one cannot be read."""
     faults: Mapping[int, Fault] = {}
     text = raw

@@ -37,7 +37,7 @@ def _escape(code: int) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def clip(text: str) -> str:
-    """The beginning of `text`, safe to show, of at most EXAMPLE_CHARACTERS_MAX characters."""
-    shown = safe(text[: EXAMPLE_CHARACTERS_MAX + 1])
-    return shown if len(shown) <= EXAMPLE_CHARACTERS_MAX else shown[: EXAMPLE_CHARACTERS_MAX - 1] + "…"
+def clip(text: str, characters_max: int = EXAMPLE_CHARACTERS_MAX) -> str:
+    """The beginning of `text`, safe to show, of at most `characters_max` characters."""
+    shown = safe(text[: characters_max + 1])
+    return shown if len(shown) <= characters_max else shown[: characters_max - 1] + "…"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from p2pshare.intel.bundle import BundleObject
 from p2pshare.intel.marking import MarkingProblem, Meaning, Tlp, effective, meaning_of
-from p2pshare.intel.refusals import Refusals
+from p2pshare.intel.refusals import Refusals, every_refusal
 
 DEFINITION = "marking-definition"
 IDENTITY = "identity"
@@ -32,7 +32,7 @@ class Grouping:
     """Groups from the loosest to the strictest. Objects given = sum(objects - repeats) + refusals.total."""
 
     groups: list[MarkingGroup] = field(default_factory=list)
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: Refusals = field(default_factory=every_refusal)
 
 
 def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None) -> Grouping:

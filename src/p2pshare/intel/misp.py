@@ -51,6 +51,7 @@ from p2pshare.intel.misp_types import (
     marking_of_tags,
 )
 from p2pshare.intel.observable import InvalidValue
+from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import OBJECT_BYTES_MAX, REPORT_REFS_MAX
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -62,9 +63,9 @@ _PLAIN = (
 def read_misp(raw: bytes, source: Source) -> Reading:
     """Reads a MISP file. Raises AuthorError when nothing in it can be read: the reasons of `misp_text`."""
     gathering = _Gathering()
-    for where, members in containers_of(raw):
-        if members is None:
-            gathering.refuse("not-misp", where)
+    for where, members in containers_of(raw, gathering.reading.notes):
+        if isinstance(members, str):
+            gathering.refuse(members, where)
         else:
             _EventReader(gathering, members, where, source).read()
     return gathering.reading
@@ -79,7 +80,7 @@ class _Gathering:
 
     def refuse(self, reason: str, where: str, example: str = "") -> None:
         self.reading.read += 1
-        self.reading.refusals.add(reason, f"{where} {example}".rstrip())
+        self.reading.refusals.add_refusal(Refusal(reason, where, example))
 
     def add(self, stix: Mapping[str, Any], where: str, *, is_added: bool = False) -> bool:
         """Whether it is held now; else it was refused, or was there already."""

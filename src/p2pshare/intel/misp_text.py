@@ -15,8 +15,10 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
+from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_text import is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
 from p2pshare.intel.misp_types import is_marking_tag
+from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import INPUT_BYTES_MAX, INPUT_COMMAS_MAX, JSON_DEPTH_MAX
 
 Members = Mapping[str, msgspec.Raw]
@@ -25,9 +27,9 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 WRAPPERS_MAX = 4  # `{"response": [{"Event": {}}]}` has three
 
 
-def containers_of(raw: bytes) -> Iterator[tuple[str, Members | None]]:
-    """(place, members) of each event, or of each collection of attributes or objects; None for an element that is
-    none of them. Raises AuthorError: input-too-large, encoding, not-utf8, not-json, too-deep, duplicate-key, not-misp.
+def containers_of(raw: bytes, notes: Refusals) -> Iterator[tuple[str, Members | str]]:
+    """(place, members) of each event, or of each collection of attributes or objects; a reason in place of members
+    for an element that is none of them. `notes` tells what was mended (`json_mending`). Raises AuthorError: input-too-large, encoding, not-utf8, not-json, too-deep, duplicate-key, not-misp.
     """
     if len(raw) > INPUT_BYTES_MAX or raw.count(b",") > INPUT_COMMAS_MAX:
         raise AuthorError(
@@ -40,15 +42,8 @@ def containers_of(raw: bytes) -> Iterator[tuple[str, Members | None]]:
         raise AuthorError(
             f"the JSON nests deeper than {JSON_DEPTH_MAX}", hint="no MISP event needs that", reason="too-deep"
         )
-    try:
-        msgspec.json.decode(raw, type=msgspec.Raw)
-        found = list(_unwrap(raw, "", WRAPPERS_MAX))
-    except msgspec.DecodeError as error:
-        refuse_syntax(raw, error)
-    if not any(members is not None for _, members in found) and raw.strip() not in (
-        b"[]",
-        b'{"response":[]}',
-    ):
+    found = _containers(raw, notes)
+    if found and all(isinstance(members, str) for _, members in found):
         raise AuthorError(
             "the JSON is not MISP",
             hint='an event has `"Event"`, or `"info"` and `"Attribute"`',
@@ -57,14 +52,35 @@ def containers_of(raw: bytes) -> Iterator[tuple[str, Members | None]]:
     yield from found
 
 
-def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Members | None]]:
+def _containers(raw: bytes, notes: Refusals) -> list[tuple[str, Members | str]]:
+    try:
+        return list(_unwrap(raw, "", WRAPPERS_MAX))
+    except msgspec.DecodeError as error:
+        texts = mend(raw, notes)
+        with suppress(msgspec.DecodeError):
+            if len(texts) == 1:
+                return list(_unwrap(texts[0], "", WRAPPERS_MAX))
+        if len(texts) < 2:
+            refuse_syntax(raw, error)
+    return [one for position, text in enumerate(texts) for one in _unwrap_line(text, f"/{position}")]
+
+
+def _unwrap_line(text: bytes, where: str) -> list[tuple[str, Members | str]]:
+    try:
+        return list(_unwrap(text, where, WRAPPERS_MAX))
+    except msgspec.DecodeError:
+        return [(where, "not-json")]
+
+
+def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Members | str]]:
     start = raw.lstrip()[:1]
     if start == b"[" and wrappers:
         for position, element in enumerate(msgspec.json.decode(raw, type=list[msgspec.Raw])):
             yield from _unwrap(bytes(element), f"{where}/{position}", wrappers - 1)
         return
     if start != b"{":
-        yield where, None
+        msgspec.json.decode(raw)
+        yield where, "not-misp"
         return
     members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     refuse_outer_duplicates(raw, members)
@@ -72,8 +88,10 @@ def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Member
         if wrapper in members and wrappers:
             yield from _unwrap(bytes(members[wrapper]), f"{where}/{wrapper}", wrappers - 1)
             return
-    is_misp = not EVENT_KEYS.isdisjoint(members) or {"info", "date"} <= set(members)
-    yield where, (members if is_misp else None)
+    is_misp = (
+        where.endswith("/Event") or not EVENT_KEYS.isdisjoint(members) or {"info", "date"} <= set(members)
+    )
+    yield where, (members if is_misp else "not-misp")
 
 
 def elements_of(members: Members, name: str) -> list[bytes]:

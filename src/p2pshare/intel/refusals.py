@@ -8,13 +8,13 @@ safe to print before it is kept.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.display import clip
-from p2pshare.limits import REFUSAL_EXAMPLES_MAX
+from p2pshare.limits import REFUSAL_EXAMPLES_MAX, REJECT_CHARACTERS_MAX
 
 
 class InvalidValue(AuthorError):
@@ -45,14 +45,22 @@ class Note:
 
 
 class Refusals:
-    """Counts by reason, and the first few examples of each."""
+    """Counts by reason, and the first few examples of each; with `keeps_each` also every refusal, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_each: bool = False) -> None:
+        self._keeps_each = keeps_each
+        self._each: list[Refusal] = []
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
 
     def add(self, reason: str, example: str = "", *, count: int = 1) -> None:
-        """Counts `count` refusals; `example` may be any text."""
+        """Counts `count` refusals; `example` may be any text: the place where it was, where one is known."""
+        self._add(Refusal(reason, example, ""), example, count)
+
+    def _add(self, refusal: Refusal | Note, example: str, count: int) -> None:
+        reason = refusal.reason
+        if self._keeps_each:
+            self._each += [Refusal(reason, refusal.where, refusal.example[:REJECT_CHARACTERS_MAX])] * count
         self._counts[reason] += count
         examples = self._examples.setdefault(reason, [])
         if example and len(examples) < REFUSAL_EXAMPLES_MAX:
@@ -62,12 +70,14 @@ class Refusals:
 
     def add_refusal(self, refusal: Refusal | Note) -> None:
         """Counts one refusal, or note, with its place as part of the example."""
-        self.add(refusal.reason, f"{refusal.where}: {refusal.example}" if refusal.example else refusal.where)
+        self._add(
+            refusal, f"{refusal.where}: {refusal.example}" if refusal.example else refusal.where, count=1
+        )
 
     def merge(self, other: Refusals) -> None:
         """Adds what `other` counted."""
         for reason, count in other._counts.items():
-            self.add(reason, count=count)
+            self._counts[reason] += count
             for example in other._examples.get(reason, ()):
                 self.add(reason, example, count=0)
 
@@ -75,6 +85,11 @@ class Refusals:
         """Takes a reason out and answers how often it was counted: it was no refusal after all."""
         self._examples.pop(reason, None)
         return self._counts.pop(reason, 0)
+
+    @property
+    def each(self) -> Sequence[Refusal]:
+        """Every refusal, where they are kept."""
+        return self._each
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -95,3 +110,8 @@ class Refusals:
             {"reason": reason, "count": count, "examples": list(self._examples.get(reason, ()))}
             for reason, count in ordered
         ]
+
+
+def every_refusal() -> Refusals:
+    """Refusals that keep each: for a reader of whole files, which are bounded."""
+    return Refusals(keeps_each=True)

@@ -73,6 +73,7 @@ OBJECT_READERS: dict[str, ObjectReader] = {
 }
 FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
 
+Reject = Callable[[Refusal], None]
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of); `of` is 0 while it is unknown."""
 FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
@@ -105,6 +106,13 @@ class Draft:
     """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
     values: list[Observable] = field(default_factory=list)
     """Of a text, what was found in it: nobody has seen these as values yet."""
+    reject: Reject = lambda _: None
+    """Called with each refusal: the counts keep only a few examples."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Counts a refusal and passes it on."""
+        self.refusals.add_refusal(refusal)
+        self.reject(refusal)
 
     @property
     def hint(self) -> str:
@@ -153,14 +161,16 @@ def draft_file(
     progress: Progress,
     columns: tuple[str, ...] = (),
     takes_undefanged: bool = False,
+    reject: Reject = lambda _: None,
 ) -> Draft:
     """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
 
-    Raises AuthorError when nothing in it can be read, RefusedError for values without `tlp`.
+    `reject` is called with each refusal. Raises AuthorError when nothing in it can be read, RefusedError for values
+    without `tlp`.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
     source = Source(name, author.partner_id, now, tlp, columns, takes_undefanged)
-    draft = Draft(chosen)
+    draft = Draft(chosen, reject=reject)
     read_objects = OBJECT_READERS.get(chosen)
     if read_objects is not None:
         reading = read_objects(_read_bounded(stream), source)
@@ -188,9 +198,12 @@ def _draft_objects(
 ) -> None:
     grouping = split_by_marking(reading.objects, tlp)
     draft.read = reading.read
+    draft.notes.merge(reading.notes)
     for refusals in (reading.refusals, grouping.refusals):
         draft.refusals.merge(refusals)
-    draft.notes.merge(reading.notes)
+        for refusal in refusals.each:
+            if refusal.reason != REPEATED:
+                draft.reject(refusal)
     draft.merged = draft.refusals.take(REPEATED)
     done = 0
     for group in grouping.groups:
@@ -276,7 +289,7 @@ def _distinct(found: Iterator[Found], draft: Draft) -> Iterator[Observable]:
             continue
         draft.read += 1
         if isinstance(one, Refusal):
-            draft.refusals.add_refusal(one)
+            draft.refuse(one)
         elif one.observable in seen:
             draft.merged += 1
         else:
@@ -311,5 +324,5 @@ def _indicators(
                 )
             )
         except AuthorError as error:
-            draft.refusals.add(error.reason, observable.value)
+            draft.refuse(Refusal(error.reason, "", observable.value))
     return objects
