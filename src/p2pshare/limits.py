@@ -83,6 +83,7 @@ PATTERN_OBSERVABLES_MAX = 1_000  # alternatives read from one pattern: bounds th
 REPORT_REFS_MAX = 16_384  # objects that one report names: 800 KiB of ids, below what one object may be
 PROPOSALS_LISTED_MAX = 1_000  # newest first: more is not read by a person
 ASSESSMENT_TEXT_CHARACTERS_MAX = 4_000  # of a note or an explanation: a screen of text
+CHAIN_NUMBER_MAX = 2**63 - 1  # an author's incarnation or sequence, as envelopes carry them; SQLite's integer
 SIGHTING_COUNT_MAX = 999_999_999  # of one sighting: STIX 2.1 section 5.2
 LABELS_MAX = 64  # kept of one object: they are copied to each of its claims
 LABEL_CHARACTERS_MAX = 256  # of one label

@@ -29,6 +29,7 @@ from p2pshare.intel.json_text import is_shallow, parse_object
 from p2pshare.intel.marking import MarkingProblem, Meaning, Pap, Tlp, effective, meaning_of
 from p2pshare.intel.pattern import canonical_comparison, comparisons_of
 from p2pshare.intel.refusals import InvalidValue, Refusals
+from p2pshare.intel.withdrawing import WITHDRAWAL, WithdrawalFacts, read_withdrawal
 from p2pshare.limits import (
     FRAME_BYTES_MAX,
     FRAME_CLAIMS_MAX,
@@ -65,6 +66,7 @@ class ObjectFacts(msgspec.Struct, frozen=True, gc=False):
     revoked: bool
     claims: tuple[ClaimFacts, ...]
     assessment: AssessmentFacts | None = None
+    withdrawal: WithdrawalFacts | None = None
 
 
 @dataclass
@@ -160,6 +162,7 @@ class _FrameReader:
         self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str] = set()
         self._assessments: dict[str, AssessmentFacts] = {}
+        self._withdrawals: dict[str, WithdrawalFacts] = {}
         self._claims_left = FRAME_CLAIMS_MAX
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
@@ -250,6 +253,12 @@ class _FrameReader:
             assessment = read_assessment(stix)
             if assessment is not None:
                 self._assessments[stix["id"]] = assessment
+        if stix["type"] == WITHDRAWAL:
+            withdrawal = read_withdrawal(stix)
+            if withdrawal is None:
+                self._extraction.notes.add("bad-withdrawal", stix["id"])
+            else:
+                self._withdrawals[stix["id"]] = withdrawal
         return ""
 
     def _facts(self, position: int, fields: _Fields | _CommonFields) -> ObjectFacts:
@@ -275,8 +284,18 @@ class _FrameReader:
             else:
                 _check_relationship(fields)
         assessment = self._assessments.get(fields.id) if type_ in ASSESSMENT_TYPES else None
+        withdrawal = self._withdrawals.get(fields.id) if type_ == WITHDRAWAL else None
         return ObjectFacts(
-            position, fields.id, type_, modified_us, author, tlp, fields.revoked, claims, assessment
+            position,
+            fields.id,
+            type_,
+            modified_us,
+            author,
+            tlp,
+            fields.revoked,
+            claims,
+            assessment,
+            withdrawal,
         )
 
     def _claims(self, fields: _Fields, tlp: Tlp, pap: Pap | None) -> tuple[ClaimFacts, ...]:

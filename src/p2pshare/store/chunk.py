@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import chain
 
 import apsw
 
 from p2pshare.intel.assessing import AssessmentFacts
 from p2pshare.intel.coverage import NETWORK_TYPES
 from p2pshare.intel.extraction import ObjectFacts
-from p2pshare.store import assessments
+from p2pshare.intel.withdrawing import WithdrawalFacts
+from p2pshare.store import assessments, withdrawals
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import fetch
@@ -56,6 +58,7 @@ class Chunk:
         self._observables: dict[str, dict[str, int]] = {}
         self._fresh_types: list[str] = []
         self._assessments: list[assessments.Arrived] = []
+        self._withdrawals: list[withdrawals.Arrived] = []
         self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
@@ -83,6 +86,9 @@ class Chunk:
         add_fresh(self._connection, self._fresh_types, self._first_fresh, self._claims.rows, instants)
         self._claims.write(self._connection)
         self._objects.write(self._connection)
+        withdrawals.add(self._connection, self._interning, self._withdrawals)
+        targets = (encode_object_id(one.facts.target) for one in self._withdrawals)
+        withdrawals.apply(self._connection, chain(targets, *keys))
         assessments.add(self._connection, self._assessments)
         assessments.apply_waiting(self._connection, (row[3] for row in self._claims.rows))
 
@@ -125,6 +131,8 @@ class Chunk:
     def _add_frame(self, frame: StoredFrame, keys: Sequence[Key], known: KnownVersions) -> None:
         fresh, stored, claims, objects = known.fresh, known.stored, self._claims, self._objects
         for fact, key in zip(frame.objects, keys, strict=True):
+            if fact.withdrawal is not None:
+                self._withdraw(frame, fact.withdrawal)
             if key in fresh or key in stored:
                 self._add_version(frame, fact, key, known)
             elif fact.claims:
@@ -189,6 +197,10 @@ class Chunk:
         self._assessments.append(
             assessments.Arrived(row_id, source.author, said, fact.tlp, source.received_at)
         )
+
+    def _withdraw(self, frame: StoredFrame, said: WithdrawalFacts) -> None:
+        """Whether its object is new here does not matter: saying it again reaches no further."""
+        self._withdrawals.append(withdrawals.Arrived(frame.source.author, said, frame.source.received_at))
 
     def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
         """An object that is known already, from the store or from this chunk."""

@@ -29,6 +29,7 @@ from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.store.interface_search import SearchReading
 from p2pshare.store.interface_standing import StandingReading, StandingWriting
+from p2pshare.store.interface_withdrawing import WithdrawalReading
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ class CardFork:
     noted_at: int
 
 
-class StoreReading(StandingReading, SearchReading, Protocol):
+class StoreReading(StandingReading, SearchReading, WithdrawalReading, Protocol):
     """What any thread may ask, each through its own read-only connection."""
 
     def epoch(self) -> Epoch: ...

@@ -40,6 +40,7 @@ from p2pshare.store.interface import (
 from p2pshare.store.schema import migrate
 from p2pshare.store.sqlite_search import SqliteSearch
 from p2pshare.store.sqlite_standing import SqliteStanding
+from p2pshare.store.sqlite_withdrawing import SqliteWithdrawing
 
 
 def open_store(
@@ -66,7 +67,7 @@ def open_store(
         raise
 
 
-class SqliteStore(SqliteSearch, SqliteStanding):
+class SqliteStore(SqliteSearch, SqliteWithdrawing, SqliteStanding):
     """See `interface.Store` for what each method promises."""
 
     def __init__(self, path: Path, writer: apsw.Connection | None, free_space_bytes_min: int) -> None:
