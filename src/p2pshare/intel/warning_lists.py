@@ -15,7 +15,7 @@ sites, hashes of empty files. Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -347,20 +347,21 @@ def parts(type_: str, value: str) -> tuple[tuple[str, str], ...]:
 
 def _host_of_url(url: str) -> tuple[str, str]:
     """The host of a canonical URL (WHATWG URL, section 4.5): behind user and password, before the port."""
-    rest = url.partition("://")[2]
-    for end in "/?#":
-        rest = rest.partition(end)[0]
-    host = rest.rpartition("@")[2]
+    host = url.split("/", 3)[2]
+    if "?" in host or "#" in host:  # a URL without a path, of a scheme that browsers do not know
+        host = host.partition("#")[0].partition("?")[0]
+    if "@" in host:
+        host = host.rpartition("@")[2]
     if host.startswith("["):
         return canonical_pair("ipv6", host[1:].partition("]")[0])
     host = host.partition(":")[0]
-    last = host.rpartition(".")[2]
-    return ("ipv4", host) if last.isdigit() else ("domain", host)
+    return ("ipv4" if host[-1:].isdigit() and host.rpartition(".")[2].isdigit() else "domain"), host
 
 
-def with_parents(host: str) -> Iterator[str]:
+def with_parents(host: str) -> list[str]:
     """A domain and those above it, down to two labels."""
-    yield host
+    names = [host]
     while host.count(".") > 1:
         host = host.partition(".")[2]
-        yield host
+        names.append(host)
+    return names

@@ -18,7 +18,7 @@ Identities and marking definitions name who speaks and are not looked into.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,12 +26,12 @@ from p2pshare.intel.addresses import canonical_address
 from p2pshare.intel.builtin_lists import SPECIAL_PURPOSE
 from p2pshare.intel.observable import canonical_pair
 from p2pshare.intel.refusals import InvalidValue
-from p2pshare.intel.spans import SPAN_TYPES, Span, span_of
+from p2pshare.intel.spans import SPAN_TYPES, Span, SpanIndex, span_of
 from p2pshare.intel.warning_lists import parts, with_parents
 
 EXEMPT_TYPES = frozenset({"identity", "marking-definition"})
 
-PRIVATE_SPANS = tuple(span_of(*canonical_address(text)) for text in SPECIAL_PURPOSE)
+PRIVATE_SPANS = SpanIndex((span_of(*canonical_address(text)), n) for n, text in enumerate(SPECIAL_PURPOSE))
 
 # Names of accounts that every machine has, and what people write where a name stood.
 NOBODY = frozenset(
@@ -69,7 +69,7 @@ _USER_PATH = re.compile(
 )
 _MAIL = re.compile(r"[\w.+-]{1,64}@([\w.-]{1,253})")
 _QUOTED = re.compile(r"'([0-9A-Fa-f:.]{2,45}(?:/\d{1,3})?)'")
-_MARKS = re.compile(rb"user|documents and settings|/home/|@", re.IGNORECASE)
+_MARKS = (b"users", b"documents and settings", b"/home/", b"@", b"\\u00")  # in lower case
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def has_marks(raw: bytes, rules: PrivacyRules) -> bool:
 
     Escaped letters (`\\u0043`) could hide a mark, so a text with such escapes has one.
     """
-    if _MARKS.search(raw) is not None or b"\\u00" in raw:
-        return True
-    lowered = raw.lower() if rules.long_suffixes else b""
-    return any(suffix.encode() in lowered for suffix in rules.long_suffixes)
+    lowered = raw.lower()
+    return any(mark in lowered for mark in _MARKS) or any(
+        suffix.encode() in lowered for suffix in rules.long_suffixes
+    )
 
 
 def find_in_object(stix: Mapping[str, Any], rules: PrivacyRules) -> Finding | None:
@@ -212,16 +212,14 @@ def _name_in(lowered: str, suffix: str) -> str:
 
 def _is_private(span: Span) -> bool:
     """Wholly inside one range: 0.0.0.0/0 tells nothing of us."""
-    return any(
-        span.family == other.family and other.first <= span.first and span.last <= other.last
-        for other in PRIVATE_SPANS
-    )
+    ranges = PRIVATE_SPANS.overlapping(span).values()
+    return any(other.first <= span.first and span.last <= other.last for other in ranges)
 
 
 def _is_own_mail(domain: str, rules: PrivacyRules) -> bool:
     return _is_below(domain.lower(), rules.domains) or _is_below(domain.lower(), rules.mail_domains)
 
 
-def _is_below(domain: str, suffixes: Iterable[str]) -> bool:
+def _is_below(domain: str, suffixes: frozenset[str]) -> bool:
     """Whether the domain is one of `suffixes` or below one, which may have a single label."""
-    return any(above in suffixes for above in (*with_parents(domain), domain.rpartition(".")[2]))
+    return domain.rpartition(".")[2] in suffixes or not suffixes.isdisjoint(with_parents(domain))

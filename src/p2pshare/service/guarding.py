@@ -49,7 +49,7 @@ class Watch:
     def look(self, objects: Sequence[ObjectFacts]) -> None:
         index = self._node.warning_index
         if index is not None:
-            pairs = {(claim.type, claim.value) for one in objects for claim in one.claims}
+            pairs = [(claim.type, claim.value) for one in objects for claim in one.claims]
             self._blocked |= _blocking(index.hits(pairs))
 
     def settle(self, now: int) -> None:

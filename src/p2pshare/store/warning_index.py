@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ from p2pshare.intel.warning_lists import (
 )
 from p2pshare.intel.warning_patterns import PatternSet, texts
 from p2pshare.limits import ALLOW_ENTRIES_MAX, MIB
-from p2pshare.store.arrays import key_tables
+from p2pshare.store.arrays import MANY, ONE, key_tables
 from p2pshare.store.connection import open_writer, require_free_space, translated
 from p2pshare.store.fetching import Row, fetch
 from p2pshare.store.schema import WARNING_INDEX, migrate
@@ -46,6 +46,11 @@ from p2pshare.store.schema import WARNING_INDEX, migrate
 CACHE_BYTES = 16 * MIB  # a hundred thousand names take 6 MiB
 
 BUILTIN, IMPORTED, ALLOW = "builtin", "imported", "allow"  # origins
+
+_NAMED = {
+    table: f"SELECT e.value, e.list, e.covers_below FROM {table} k CROSS JOIN name_entry e ON e.value = k.value"
+    for table in (ONE, MANY)
+}
 
 Pair = tuple[str, str]
 """Type and value of a canonical observable."""
@@ -61,6 +66,15 @@ class Hit(NamedTuple):
     entry: str
     words: str
     """Why: the list's name, or what the operator wrote beside the entry of the allow list."""
+
+
+class _Remembered(NamedTuple):
+    """What is held in memory of all lists: networks, the patterns of enabled lists, and whether any names a URL
+    (hardly any does, and then the long texts of URLs need not be looked for)."""
+
+    spans: SpanIndex
+    patterns: PatternSet | None
+    has_urls: bool
 
 
 @dataclass(frozen=True)
@@ -112,9 +126,7 @@ class WarningIndex:
         self._free_space_bytes_min = free_space_bytes_min
         self._lock = threading.RLock()
         self._lists: dict[int, ListRow] | None = None
-        self._spans: SpanIndex | None = None
-        self._patterns: PatternSet | None = None
-        self._has_read_patterns = False
+        self._memory: _Remembered | None = None
         self._allow_reasons: dict[str, str] | None = None
 
     def close(self) -> None:
@@ -130,8 +142,7 @@ class WarningIndex:
                 with translated(self._connection), self._connection:
                     yield
             finally:
-                self._lists = self._spans = self._patterns = self._allow_reasons = None
-                self._has_read_patterns = False
+                self._lists = self._memory = self._allow_reasons = None
 
     # --- lists ---
 
@@ -291,57 +302,57 @@ class WarningIndex:
     def hits(self, pairs: Iterable[Pair]) -> dict[Pair, list[Hit]]:
         """The lists that each of `pairs` (canonical) is on, one hit a list; absent keys are on none."""
         with self._lock, translated(self._connection):
-            compared = [(pair, parts(*pair)) for pair in dict.fromkeys(pairs)]
-            named = self._named({key for _, some in compared for part in some for key in _keys(part)})
-            found: dict[Pair, list[Hit]] = {}
-            for pair, some in compared:
-                for part in some:
-                    entries = self._entries(part, named)
-                    if entries:
-                        self._add_hits(part, entries, found.setdefault(pair, []))
-            return {pair: hits for pair, hits in found.items() if hits}
+            spans, patterns, has_urls = self._remembered()
+            found: dict[Pair, dict[int, str]] = {}  # pair -> list -> the entry of it
+            by_key: dict[str, list[tuple[Pair, Pair]]] = {}
+            for pair in dict.fromkeys(pairs):
+                for part in parts(*pair):
+                    if part[0] in SPAN_TYPES:
+                        for owner, span in spans.overlapping(span_of(*part)).items():
+                            self._note(pair, part, owner, span.text, found)
+                    elif part[0] != "url" or has_urls:
+                        for key in _keys(part):
+                            by_key.setdefault(key, []).append((pair, part))
+                    if patterns is not None:
+                        self._find_patterns(pair, part, patterns, found)
+            self._find_names(by_key, found)
+            return {pair: self._hits(entries) for pair, entries in found.items() if entries}
 
-    def _entries(self, part: Pair, named: dict[str, list[Row]]) -> dict[int, str]:
-        """List -> the entry of it that `part` is on, whatever the list is about."""
-        type_, value = part
-        entries: dict[int, str] = {}
-        if type_ in SPAN_TYPES:
-            spans = self._span_index().overlapping(span_of(type_, value))
-            entries = {owner: span.text for owner, span in spans.items()} if spans else entries
-        elif named:
-            for key in _keys(part):
-                is_itself = key == value or type_ != "domain"
-                for owner, covers_below in named.get(key, ()):
+    def _find_patterns(
+        self, pair: Pair, part: Pair, patterns: PatternSet, found: dict[Pair, dict[int, str]]
+    ) -> None:
+        for text in texts(part[1]):
+            for pattern, owner in patterns.matching(text):
+                self._note(pair, part, owner, pattern, found)
+
+    def _find_names(
+        self, by_key: dict[str, list[tuple[Pair, Pair]]], found: dict[Pair, dict[int, str]]
+    ) -> None:
+        """In one query for all keys; `by_key` tells which part of which pair would be on an entry of that name."""
+        for table, bound in key_tables(by_key):
+            for key, owner, covers_below in fetch(self._connection, _NAMED[table], (bound,)):
+                for pair, part in by_key[key]:
+                    is_itself = part[0] != "domain" or part[1] == key
                     if covers_below or is_itself:
-                        entries.setdefault(owner, f"*.{key}" if covers_below else key)
-        patterns = self._pattern_set()
-        if patterns is not None:
-            for text in texts(value):
-                for pattern, owner in patterns.matching(text):
-                    entries.setdefault(owner, pattern)
-        return entries
+                        self._note(pair, part, owner, f"*.{key}" if covers_below else key, found)
 
-    def _add_hits(self, part: Pair, entries: dict[int, str], hits: list[Hit]) -> None:
+    def _note(
+        self, pair: Pair, part: Pair, owner: int, entry: str, found: dict[Pair, dict[int, str]]
+    ) -> None:
+        """The first entry of a list that is asked and about such things."""
+        row = self._all()[owner]
+        if row.is_enabled and part[0] in row.types:
+            found.setdefault(pair, {}).setdefault(owner, entry)
+
+    def _hits(self, entries: dict[int, str]) -> list[Hit]:
+        """In the order in which the lists came."""
+        hits = []
         for owner, entry in sorted(entries.items()):
             row = self._all()[owner]
-            is_new = all(hit.list_name != row.name for hit in hits)
-            if row.is_enabled and part[0] in row.types and is_new:
-                is_own = row.origin == ALLOW
-                words = self._reasons().get(entry) if is_own else None
-                hits.append(Hit(row.name, row.action, is_own, entry, words or row.name))
-
-    def _named(self, keys: Collection[str]) -> dict[str, list[Row]]:
-        """(list, covers_below) of each of `keys` that is an entry."""
-        found: dict[str, list[Row]] = {}
-        for table, bound in key_tables(keys):
-            rows = fetch(
-                self._connection,
-                f"SELECT e.value, e.list, e.covers_below FROM {table} k CROSS JOIN name_entry e ON e.value = k.value",
-                (bound,),
-            )
-            for value, *row in rows:
-                found.setdefault(value, []).append(tuple(row))
-        return found
+            is_own = row.origin == ALLOW
+            words = self._reasons().get(entry) if is_own else None
+            hits.append(Hit(row.name, row.action, is_own, entry, words or row.name))
+        return hits
 
     # --- what is remembered ---
 
@@ -358,21 +369,23 @@ class WarningIndex:
             self._lists = {row[0]: _list_row(row) for row in rows}
         return self._lists
 
-    def _span_index(self) -> SpanIndex:
-        if self._spans is None:
-            rows = fetch(self._connection, "SELECT list, first, last FROM span_entry")
-            self._spans = SpanIndex((_unpacked(first, last), number) for number, first, last in rows)
-        return self._spans
-
-    def _pattern_set(self) -> PatternSet | None:
-        """None when no enabled list has patterns."""
-        if not self._has_read_patterns:
-            rows = fetch(self._connection, "SELECT pattern, list FROM pattern_entry ORDER BY list, pattern")
-            lists = self._all()
-            enabled = [(pattern, number) for pattern, number in rows if lists[number].is_enabled]
-            self._patterns = PatternSet(enabled) if enabled else None
-            self._has_read_patterns = True
-        return self._patterns
+    def _remembered(self) -> _Remembered:
+        if self._memory is None:
+            lists, read = self._all(), self._connection
+            spans = SpanIndex(
+                (_unpacked(first, last), number)
+                for number, first, last in fetch(read, "SELECT list, first, last FROM span_entry")
+            )
+            patterns = [
+                (pattern, number)
+                for pattern, number in fetch(
+                    read, "SELECT pattern, list FROM pattern_entry ORDER BY list, pattern"
+                )
+                if lists[number].is_enabled
+            ]
+            has_urls = bool(fetch(read, "SELECT 1 FROM name_entry WHERE value LIKE '%://%' LIMIT 1"))
+            self._memory = _Remembered(spans, PatternSet(patterns) if patterns else None, has_urls)
+        return self._memory
 
 
 def _keys(part: Pair) -> Iterable[str]:
