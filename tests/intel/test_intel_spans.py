@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2pshare.intel.addresses import canonical_address
@@ -48,6 +48,9 @@ def test_the_index_finds_every_owner_that_a_plain_loop_finds(
 
 
 @given(NETWORKS, NETWORKS)
+@example(ipaddress.IPv4Network("10.0.0.1/32"), ipaddress.IPv4Network("10.0.0.1/32"))
+@example(ipaddress.IPv4Network("10.0.0.0/24"), ipaddress.IPv4Network("10.0.0.255/32"))
+@example(ipaddress.IPv6Network("::/0"), ipaddress.IPv6Network("::1/128"))
 def test_a_listed_network_catches_a_value_exactly_when_the_value_listed_would_catch_the_network(
     one: Network, other: Network
 ) -> None:

@@ -109,6 +109,8 @@ def test_a_user_name_in_a_path_is_found_wherever_it_stands(path: str) -> None:
         r"C:\Users\*\AppData",
         r"%USERPROFILE%\AppData",
         "/home/user/x",
+        "/home/.config",
+        r"C:\Users\&lt;name&gt;\x",
         "http://evil.example/home/index.php",
         "https://evil.example/Users/list",
         "the users and their home",

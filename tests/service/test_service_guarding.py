@@ -144,6 +144,18 @@ def test_the_allow_list_takes_effect_at_once_and_lets_go(pair: tuple[Node, Node]
     assert active(bravo) == {GOOD, f"https://{GOOD}/x"}
 
 
+def test_a_mark_that_is_still_right_keeps_its_time(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    hand_over(alpha, bravo, [GOOD])
+    block(bravo, GOOD)
+    finish(bravo)
+    block(bravo, "other.example", name="another")
+    while not evaluate_again(bravo, NOW + 60).is_finished:
+        pass
+    [mark] = bravo.store.quarantined([detect(GOOD)])[detect(GOOD)]
+    assert (mark.noted_at, evaluate_again(bravo, NOW).released) == (NOW, 0)
+
+
 def test_marks_of_other_sources_stay(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     hand_over(alpha, bravo, [GOOD])

@@ -95,6 +95,12 @@ def test_a_url_whose_host_is_listed_is_caught_by_a_list_of_hosts(index: WarningI
     assert "special-purpose addresses" in lists_of_text(index, "http://[::1]:80/")
 
 
+def test_a_listed_url_is_that_url_and_no_other_of_its_host(index: WarningIndex) -> None:
+    put(index, "string", ["hxxp://Example.org:80/Known"], "url")
+    assert lists_of_text(index, "http://example.org/known") == ["ours"]
+    assert lists_of_text(index, "http://example.org/") == lists_of_text(index, "example.org") == []
+
+
 @pytest.mark.parametrize(
     "text", ["0.0.0.0/1", "0.0.0.0/0", "8.0.0.0/7", "8.8.8.0/24", "::/0", "2001:4860::/32"]
 )

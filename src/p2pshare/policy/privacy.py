@@ -59,7 +59,7 @@ NOBODY = frozenset(
     ]
 )
 
-_NAME = r"""([^\\/\s"'`<>|:*?%$(){}\[\],;]{1,64})"""
+_NAME = r"""([^\\/\s"'`<>|:*?%$(){}\[\],;&.][^\\/\s"'`<>|:*?%$(){}\[\],;&]{0,63})"""
 # Runs are bounded, so that no text makes the search quadratic. A folder `home` inside a URL's path is none of ours:
 # nothing that belongs to a host name stands before ours.
 _USER_PATH = re.compile(

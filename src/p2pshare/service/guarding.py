@@ -144,11 +144,8 @@ def _evaluate(
         source: {Observable(*pair) for pair, hits in blocked.items() if source in _by_source(hits)}
         for source in (WARNING_LIST, ALLOW_LIST)
     }
-    released = 0
-    held = node.store.quarantined(observables)
-    for source, keep in wanted.items():
-        marked = {one for one, rows in held.items() if any(row.source == source for row in rows)}
-        released += node.store.release(marked - keep, source)
+    held = node.store.quarantined(observables).keys()
+    released = sum(node.store.release(held - keep, source) for source, keep in wanted.items())
     return _quarantine(node, blocked, now), released
 
 
