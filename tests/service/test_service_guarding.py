@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from p2pshare.config import PrivacyConfig
+from p2pshare.errors import RefusedError
+from p2pshare.intel.assessing import false_positive_object, opinion_object
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
 from p2pshare.node import Node
 from p2pshare.service import guarding
+from p2pshare.service.assessing import Said, say
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Step, evaluate_again
 from p2pshare.service.intake import Arrival, Status, take_in
@@ -316,6 +319,47 @@ def test_own_domains_and_mail_domains_come_from_the_configuration(pair: tuple[No
     alpha = replace(alpha, config=replace(alpha.config, privacy=privacy))
     assert published(alpha, part, dry=True).refusals.counts == {"internal-name": 1, "internal-mail": 1}
     assert published(alpha, part, Confirmed(private=True), dry=True).published == 3
+
+
+def test_a_correction_about_a_listed_value_always_leaves(pair: tuple[Node, Node]) -> None:
+    alpha, _ = pair
+    [stix] = objects(
+        {
+            "type": "indicator",
+            "pattern": "[ipv4-addr:value = '8.8.8.8']",
+            "pattern_type": "stix",
+            "valid_from": "2026-01-01T00:00:00Z",
+            "revoked": True,
+        }
+    )
+    assert published(alpha, raw_draft([stix]), dry=True).published == 1
+
+
+def tell(node: Node, what: str, write: Callable[..., bytes], **more: Any) -> Said:
+    reporter = node.identity.partner_id
+    return say(
+        node,
+        what,
+        lambda target, tlp: write(target, reporter=reporter, now=NOW, tlp=tlp, **more),
+        names=[],
+        ttl="90d",
+        now=NOW,
+    )
+
+
+def test_an_opinion_whose_words_name_a_person_is_refused_with_the_reason(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    hand_over(alpha, bravo, [GOOD])
+    with pytest.raises(RefusedError) as caught:
+        tell(bravo, GOOD, opinion_object, opinion="disagree", text=r"see C:\Users\anna\x")
+    assert caught.value.reason == "user-name-in-path"
+
+
+def test_a_partner_can_be_told_that_its_claim_is_about_our_own_host(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    hand_over(alpha, bravo, ["wiki.home.arpa", "10.0.0.1"])
+    for value in ("wiki.home.arpa", "10.0.0.1"):
+        assert tell(bravo, value, false_positive_object).objects == 1
 
 
 def test_a_pattern_of_many_values_is_refused_when_one_of_them_is_blocked(pair: tuple[Node, Node]) -> None:

@@ -117,11 +117,13 @@ def has_marks(raw: bytes, rules: PrivacyRules) -> bool:
     )
 
 
-def find_in_object(stix: Mapping[str, Any], rules: PrivacyRules) -> Finding | None:
-    """What a STIX object, with all that is nested in it, tells of us."""
+def find_in_object(stix: Mapping[str, Any], rules: PrivacyRules, told: str = "") -> Finding | None:
+    """What a STIX object, with all that is nested in it, tells of us. `told` is a value that its recipient told us:
+    saying that it is wrong must be possible whatever it is."""
     if _type_of(stix) in EXEMPT_TYPES:
         return None
-    return next((found for node in _nodes(stix) if (found := _find_in_node(node, rules)) is not None), None)
+    nodes = (node for node in _nodes(stix) if node != told)
+    return next((found for node in nodes if (found := _find_in_node(node, rules)) is not None), None)
 
 
 def _type_of(node: Mapping[str, Any]) -> str:

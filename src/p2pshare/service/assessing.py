@@ -98,7 +98,9 @@ def say(node: Node, what: str, write: Write, *, names: Sequence[str], ttl: str, 
     if not said.objects:
         reason = next(iter(said.refused.values()))
         raise RefusedError(
-            _MESSAGES.get(reason, "nobody may hear of it"), hint=_HINTS.get(reason, ""), reason=reason
+            _MESSAGES.get(reason, f"nobody may hear of it: {reason}"),
+            hint=_HINTS.get(reason, ""),
+            reason=reason,
         )
     return said
 
@@ -152,11 +154,10 @@ def _publish(
     said.objects += report.published
     said.envelopes += report.envelopes
     said.recipients |= report.recipients
-    if report.refuse is not None:
+    reason = report.refuse.reason if report.refuse is not None else next(iter(report.refusals.counts), "")
+    if reason:
         known = node.store.author_names()
-        said.refused.update(
-            (known.get(target.author, target.author.text), report.refuse.reason) for target in targets
-        )
+        said.refused.update((known.get(target.author, target.author.text), reason) for target in targets)
 
 
 def proposals(node: Node) -> list[dict[str, Any]]:

@@ -197,9 +197,12 @@ def screen(node: Node, frames: Iterable[NewFrame], confirmed: Confirmed) -> Scre
 
 
 def _hits_of(node: Node, objects: Sequence[ObjectFacts]) -> dict[Pair, list[Hit]]:
+    """What is said to be no indicator any more may always be said: a revoked claim is asked about no list."""
     if node.warning_index is None:
         return {}
-    return node.warning_index.hits((claim.type, claim.value) for one in objects for claim in one.claims)
+    return node.warning_index.hits(
+        (claim.type, claim.value) for one in objects for claim in one.claims if not claim.revoked
+    )
 
 
 def _is_refused(
@@ -235,7 +238,9 @@ def _findings(frame: NewFrame, rules: PrivacyRules) -> dict[int, Finding]:
     for one in frame.objects:
         found = _find_in_claims(one, rules)
         if found is None and raws and (not one.claims or has_marks(bytes(raws[one.position]), rules)):
-            found = find_in_object(msgspec.json.decode(raws[one.position]), rules)
+            about = one.assessment.observable if one.assessment is not None else None
+            stix = msgspec.json.decode(raws[one.position])
+            found = find_in_object(stix, rules, told="" if about is None else about.value)
         if found is not None:
             findings[one.position] = found
     return findings
