@@ -1,4 +1,4 @@
-"""Settings: single values that live with the data. Names used: last_lsn, epoch, own_id, siem_tlp_max."""
+"""Settings: single values that live with the data. Names used: last_lsn, epoch, own_id, siem_tlp_max, guard_state."""
 
 from __future__ import annotations
 
