@@ -111,3 +111,23 @@ def test_an_age_a_day_and_an_instant_are_times() -> None:
     for wrong in ("-1d", "12", "12x", "2026-13-01", ""):
         with pytest.raises(UsageProblem):
             instant_of(wrong, 0)
+
+
+def test_explain_and_preview_say_who_gets_it(alpha: Home) -> None:
+    answer = alpha("explain", "www.evil[.]example", "--partner", "bravo")
+    assert answer.code == 3  # nothing claims that value itself
+    told = alpha("explain", "evil[.]example", "--partner", "bravo", "--json").json
+    assert list(told) == ["asked", "partner", "partner_id", "envelopes", "addressing"]
+    assert told["envelopes"][0]["leaves"] is True and told["addressing"]["allowed"] is True
+    said = alpha("explain", FAMILY["id"], "--partner", "bravo").out
+    assert (
+        "  goes to bravo (circle-on-link): " in said
+        and "bravo may have it: nobody tells; can read it" in said
+    )
+    assert "TLP:GREEN could be addressed to bravo now: by name, relay" in said
+    shown = alpha("partner", "preview", "bravo", "--json").json
+    promised = "partner has_link circles envelopes bytes own by_circle by_mode by_marking kept list"
+    assert list(shown) == promised.split()
+    assert (shown["envelopes"], len(shown["list"]), shown["by_marking"]) == (2, 2, {"TLP:GREEN": 2})
+    assert "by marking    TLP:GREEN: 2" in alpha("partner", "preview", "bravo").out
+    assert alpha("partner", "preview", "nobody").code == 3

@@ -109,3 +109,22 @@ def remove_partner(home: Path, name: str, as_json: bool) -> None:
         voice.print_json(removed)
         return
     voice.say(f"removed {voice.shown(removed['alias'])}; what it wrote stays in the store")
+
+
+@partner.command("preview")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def preview_partner(home: Path, name: str, as_json: bool) -> None:
+    """what a partner would be handed over a link with the circles it has: counts, and with --json the list"""
+    with connect(home) as session:
+        told = session.run("partner-preview", {"name": name, "with_list": as_json}, voice.no_progress)
+    if as_json:
+        voice.print_json(told)
+        return
+    shown = {name: told[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
+    counted = {
+        name: [f"{key}: {count}" for key, count in told[name].items()]
+        for name in ("by_marking", "by_circle", "by_mode", "kept")
+    }
+    voice.print_fields(shown | counted)

@@ -35,6 +35,7 @@ COMMANDS = {
     "sight": ("p2pshare.cli.sight:sight", "tell an author that a value was seen, or is harmless"),
     "opinion": ("p2pshare.cli.opinion:opinion", "agree or disagree with an object"),
     "propose": ("p2pshare.cli.propose:propose", "suggest a change to an object's author"),
+    "explain": ("p2pshare.cli.explain:explain", "say who gets or got an object or a value, by which rule"),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),

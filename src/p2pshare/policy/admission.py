@@ -65,6 +65,25 @@ def may_leave(
     `direct_recipients` are the partners it was sealed for; it only matters for direct envelopes,
     which only their author hands over, and only to those.
     """
-    if mode is Mode.DIRECT:
-        return is_own and link.has_link and link.partner_id in direct_recipients
-    return carries(link, circle)
+    return not why_kept(
+        mode=mode, circle=circle, link=link, is_own=is_own, direct_recipients=direct_recipients
+    )
+
+
+def why_kept(
+    *,
+    mode: Mode,
+    circle: CircleId,
+    link: RosterEntry,
+    is_own: bool,
+    direct_recipients: Collection[PartnerId] = (),
+) -> str:
+    """Why an envelope must not leave on `link`: `no-link`, `direct-from-another`, `not-a-recipient` or
+    `circle-not-on-link`; empty when it may. Arguments as for `may_leave`."""
+    if not link.has_link:
+        return "no-link"
+    if mode is not Mode.DIRECT:
+        return "" if carries(link, circle) else "circle-not-on-link"
+    if not is_own:
+        return "direct-from-another"
+    return "" if link.partner_id in direct_recipients else "not-a-recipient"

@@ -20,6 +20,7 @@ from p2pshare.limits import TTL_CLASS_BY_NAME
 from p2pshare.node import Node
 from p2pshare.service.arguments import Arguments, Progress, argument, names
 from p2pshare.service.drafting import DraftPart
+from p2pshare.service.explaining import explain, preview
 from p2pshare.service.guarding import Confirmed, evaluate_again
 from p2pshare.service.list_keeping import (
     allow,
@@ -131,6 +132,16 @@ def _lookup(node: Node, arguments: Arguments, progress: Progress) -> dict[str, A
     return {"answers": look_up(node.store, names(arguments, "values"), int(time.time()))}
 
 
+def _explain(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    asked, partner = argument(arguments, "asked", str), argument(arguments, "partner", str)
+    return explain(node, asked, partner, int(time.time()))
+
+
+def _preview(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
+    with_list = argument(arguments, "with_list", bool, False)
+    return preview(node, argument(arguments, "name", str), with_list=with_list)
+
+
 def _import_warning_list(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
     raw, action = argument(arguments, "raw", bytes), argument(arguments, "action", str, "")
     return import_list(index_of(node), raw, action, int(time.time()))
@@ -170,9 +181,11 @@ OPERATIONS: dict[str, Operation] = {
     "allow-add": Operation(_allow, changes_lists=True),
     "allow-list": Operation(_list_allowed),
     "allow-remove": Operation(_disallow, changes_lists=True),
+    "explain": Operation(_explain),
     "lookup": Operation(_lookup),
     "partner-add": Operation(_add_partner, changes_roster=True),
     "partner-list": Operation(_list_partners),
+    "partner-preview": Operation(_preview),
     "partner-remove": Operation(_remove_partner, changes_roster=True),
     "opinion": Operation(opine, publishes=True),
     "proposal-list": Operation(list_proposals),

@@ -162,6 +162,7 @@ def _own_row(
     """The row of an envelope of our own: opened, and waiting in the outbox for its first hop."""
     decoded = decode_envelope(wire)
     is_direct = accepted.audience.mode is Mode.DIRECT
+    recipients = tuple(entry.partner_id for entry in accepted.audience.recipients)
     return NewEnvelope(
         envelope_id=decoded.envelope_id,
         core=decoded.core,
@@ -169,9 +170,10 @@ def _own_row(
         from_partner=None,
         received_at=now,
         opened=Opened(accepted.frames),
-        outbox=tuple(entry.partner_id for entry in accepted.audience.recipients) if is_direct else (),
+        outbox=recipients if is_direct else (),
         awaits_first_hop=not is_direct,
         recipient_sequences=recipient_sequences,
+        audience=recipients,
     )
 
 

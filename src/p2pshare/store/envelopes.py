@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
 """Envelopes: arrival, the arrival log, outbox and deferral, on the writing connection inside a transaction."""
 
 from __future__ import annotations
@@ -114,6 +115,10 @@ def _insert(connection: apsw.Connection, interning: Interning, lsn: int, arrival
             "INSERT OR IGNORE INTO outbox (recipient, lsn) VALUES (?, ?)",
             (interning.organisation(recipient), lsn),
         )
+    connection.executemany(
+        "INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)",
+        ((lsn, interning.organisation(recipient)) for recipient in arrival.audience),
+    )
     return Source(lsn, author, core.incarnation, core.sequence, core.created, arrival.received_at)
 
 
@@ -131,12 +136,13 @@ def _note_sequences(
 
 
 def acknowledge(connection: apsw.Connection, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-    """`partner` holds it: marked in the outbox, and the first hop is done. Repeating changes nothing."""
-    connection.execute(
-        """UPDATE outbox SET is_acknowledged = 1 WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
-        AND recipient = (SELECT id FROM organisation WHERE partner_id = ?)""",
-        (bytes(envelope_id), bytes(partner)),
-    )
+    """`partner` holds it: marked wherever it is a recipient, and the first hop is done. Repeating changes nothing."""
+    for table in ("outbox", "envelope_recipient"):
+        connection.execute(
+            f"""UPDATE {table} SET is_acknowledged = 1 WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
+            AND recipient = (SELECT id FROM organisation WHERE partner_id = ?)""",
+            (bytes(envelope_id), bytes(partner)),
+        )
     connection.execute(
         "UPDATE envelope SET awaits_first_hop = 0 WHERE envelope_id = ? AND awaits_first_hop = 1",
         (bytes(envelope_id),),

@@ -68,6 +68,8 @@ class NewEnvelope:
     """Our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
     """The last number used for each recipient, persisted in the same transaction as the envelope."""
+    audience: tuple[PartnerId, ...] = ()
+    """Of our own envelope: for whom it was sealed, direct or relayed."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,13 @@ class StoreReading(StandingReading, SearchReading, WithdrawalReading, Protocol):
 
     def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
         """Our direct envelopes that `partner` has not acknowledged, oldest first."""
+        ...
+
+    def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        """For whom our own envelope was sealed, partners of the past too, and whether each has acknowledged it.
+
+        Empty for others' envelopes, and for those of an earlier version of this program.
+        """
         ...
 
     def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:

@@ -68,6 +68,10 @@ class SearchReading(Protocol):
 
     def envelope_record(self, envelope_id: EnvelopeId) -> EnvelopeRecord | None: ...
 
+    def envelope_markings(self) -> dict[EnvelopeId, Tlp]:
+        """The strictest marking in each envelope that was opened here and gave at least one object."""
+        ...
+
     def envelope_objects(self, envelope_id: EnvelopeId) -> Iterator[bytes]:
         """The JSON of each object in an envelope that was opened here, in its order."""
         ...

@@ -84,6 +84,16 @@ def outbox(connection: apsw.Connection, partner: PartnerId) -> list[EnvelopeEntr
     return [entry_of(row) for row in rows]
 
 
+def audience(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[PartnerId, bool]:
+    rows = fetch(
+        connection,
+        """SELECT r.partner_id, x.is_acknowledged FROM envelope e JOIN envelope_recipient x ON x.lsn = e.lsn
+        JOIN organisation r ON r.id = x.recipient WHERE e.envelope_id = ?""",
+        (bytes(envelope_id),),
+    )
+    return {PartnerId(partner): bool(is_acknowledged) for partner, is_acknowledged in rows}
+
+
 def direct_recipients(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[PartnerId, bool]:
     rows = fetch(
         connection,

@@ -223,3 +223,14 @@ def envelope_objects(connection: apsw.Connection, envelope_id: EnvelopeId) -> It
     )
     for (frame,) in frames:
         yield from map(bytes, elements_of(_inflated(connection, frame)))
+
+
+def envelope_markings(connection: apsw.Connection) -> dict[EnvelopeId, Tlp]:
+    rows = fetch(
+        connection,
+        """SELECT e.envelope_id, max(m.tlp) FROM (
+            SELECT frame, max(tlp) AS tlp FROM claim GROUP BY frame
+            UNION ALL SELECT frame, max(tlp) FROM object GROUP BY frame
+        ) m JOIN frame f ON f.id = m.frame JOIN envelope e ON e.lsn = f.envelope GROUP BY e.lsn""",
+    )
+    return {EnvelopeId(envelope_id): _TLPS[tlp] for envelope_id, tlp in rows}

@@ -196,6 +196,9 @@ class SqliteStore(SqliteSearch, SqliteWithdrawing, SqliteStanding):
     def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
         return self._read(reading_envelopes.outbox, partner)
 
+    def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        return self._read(reading_envelopes.audience, envelope_id)
+
     def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
         return self._read(reading_envelopes.direct_recipients, envelope_id)
 

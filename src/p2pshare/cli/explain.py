@@ -1,0 +1,53 @@
+"""`p2pshare explain`: who gets or got something, by which rule, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import json_option
+from p2pshare.cli.session import connect
+
+GOT = {
+    "yes": "has it",
+    "no": "never gets it from here",
+    "not-yet": "is awaited",
+    "unknown": "may have it: nobody tells",
+}
+READS = {"yes": "can read it", "no": "carries it unread", "unknown": "only its author knows who can read it"}
+
+
+@click.command()
+@click.argument("asked", metavar="ID|VALUE")
+@click.option("--partner", metavar="NAME", required=True, help="the partner's alias or id")
+@json_option
+@click.pass_obj
+def explain(home: Path, asked: str, partner: str, as_json: bool) -> None:
+    """say for each envelope with ID or VALUE whether the partner gets it, got it and can read it, and why"""
+    with connect(home) as session:
+        answer = session.run("explain", {"asked": asked, "partner": partner}, voice.no_progress)
+    if as_json:
+        voice.print_json(answer)
+        return
+    for envelope in answer["envelopes"]:
+        _print_envelope(envelope, voice.shown(answer["partner"]))
+    addressing = answer["addressing"]
+    if addressing is not None:
+        word = "could" if addressing["allowed"] else "could not"
+        voice.print_result(
+            f"{addressing['tlp']} {word} be addressed to {voice.shown(answer['partner'])} now: "
+            f"{voice.shown(addressing['because'])}"
+        )
+
+
+def _print_envelope(envelope: Mapping[str, Any], partner: str) -> None:
+    about = [envelope["tlp"]] if envelope["tlp"] else []
+    head = (envelope["envelope_id"], f"by {envelope['author']}", envelope["mode"], envelope["circle"], *about)
+    voice.print_result("  ".join(map(voice.shown, head)))
+    verdict = "goes to" if envelope["leaves"] else "does not go to"
+    voice.print_result(f"  {verdict} {partner} ({envelope['rule']}): {envelope['because']}")
+    voice.print_result(f"  {partner} {GOT[envelope['got']]}; {READS[envelope['can_read']]}")

@@ -1,0 +1,238 @@
+"""Explaining: which partner gets what, or got it, by which rule; and what a partner would get. Nothing is guessed.
+
+Whether an envelope may leave on a link is asked of `policy.admission`, whom a publication may be addressed to of
+`policy.audience`: the very functions that the exchange and publishing obey. What this node cannot know is told as
+unknown: who can read an envelope that another author sealed, and who has a relayed envelope beyond its first hop.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.errors import AuthorError, NotFoundError
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.intel.checks import is_id
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import detect
+from p2pshare.node import Node, gate_settings
+from p2pshare.policy.admission import why_kept
+from p2pshare.policy.audience import Refuse, resolve
+from p2pshare.policy.roster import RosterEntry
+from p2pshare.service.partners import find_partner, load_roster
+from p2pshare.store.interface import EnvelopeEntry, StoreReading
+
+ENTRIES_AT_ONCE = 1_000
+
+RULES = {
+    "author": "wrote it",
+    "direct-recipient": "it was sealed for this partner, and its author hands it over",
+    "circle-on-link": "relayed envelopes of this circle go to every partner whose link carries it",
+    "no-link": "there is no link to this partner; relays may reach it",
+    "circle-not-on-link": "the link to this partner does not carry the envelope's circle",
+    "not-a-recipient": "a direct envelope goes to those it was sealed for only, and this partner is none of them",
+    "direct-from-another": "another author sealed it straight for us, and such an envelope is never handed on",
+    "expired": "its time is over, and its bytes are gone here",
+}
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is asked about, as far as one envelope brought it: object ids and the strictest marking."""
+
+    objects: tuple[str, ...]
+    tlp: Tlp
+
+
+def explain(node: Node, asked: str, partner: str, now: int) -> dict[str, Any]:
+    """`{asked, partner, envelopes: [{envelope_id, author, leaves, rule, got, can_read, objects, ...}], addressing}`.
+
+    `asked` is the id of an object or of an envelope, or a value. Raises NotFoundError.
+    """
+    entry = find_partner(node, partner)
+    found = _envelopes_about(node.store, asked)
+    if not found:
+        raise NotFoundError(
+            "nothing of that is held here", hint="`p2pshare search --text WORDS` finds objects"
+        )
+    names = node.store.author_names()
+    told = [
+        _explain_envelope(node.store, stored, entry, names, _circle_names(node)) | _told_of(content)
+        for envelope_id, content in found.items()
+        if (stored := node.store.entry(envelope_id)) is not None
+    ]
+    levels = [content.tlp for content in found.values() if content.objects]
+    return {
+        "asked": asked,
+        "partner": entry.alias,
+        "partner_id": entry.partner_id.text,
+        "envelopes": told,
+        "addressing": None if not levels else _addressing(node, max(levels), entry, now),
+    }
+
+
+def _told_of(content: _Content) -> dict[str, Any]:
+    return {"tlp": content.tlp.label if content.objects else None, "objects": list(content.objects)}
+
+
+def _envelopes_about(store: StoreReading, asked: str) -> dict[EnvelopeId, _Content]:
+    """The envelopes that brought an object, the claims about a value, or the one of that id; newest last."""
+    try:
+        return {EnvelopeId.parse(asked): _Content((), Tlp.RED)}
+    except ValueError:
+        pass
+    if is_id(asked):
+        pairs = [(one.envelope_id, asked, one.tlp) for one in store.object_versions(asked)]
+    else:
+        try:
+            observable = detect(asked)
+        except AuthorError:
+            return {}
+        claims = store.lookup([observable]).get(observable, [])
+        pairs = [(claim.envelope_id, claim.object_id, claim.tlp) for claim in claims]
+    return {envelope_id: _gathered(envelope_id, pairs) for envelope_id, _, _ in pairs}
+
+
+def _gathered(envelope_id: EnvelopeId, pairs: Iterable[tuple[EnvelopeId, str, Tlp]]) -> _Content:
+    brought = [(object_id, tlp) for envelope, object_id, tlp in pairs if envelope == envelope_id]
+    return _Content(tuple(dict.fromkeys(one for one, _ in brought)), max(tlp for _, tlp in brought))
+
+
+def _explain_envelope(
+    store: StoreReading,
+    entry: EnvelopeEntry,
+    partner: RosterEntry,
+    names: Mapping[PartnerId, str],
+    circles: Mapping[CircleId, str],
+) -> dict[str, Any]:
+    record = store.envelope_record(entry.envelope_id)
+    rule = _rule(store, entry, partner, is_carried=record is not None and record.is_carried)
+    return {
+        "envelope_id": entry.envelope_id.text,
+        "author": names.get(entry.author, entry.author.text),
+        "mode": Mode(entry.mode).name.lower(),
+        "circle": circles.get(entry.circle, entry.circle.text),
+        "created": format_instant(entry.created * SECOND_US),
+        "leaves": rule in ("direct-recipient", "circle-on-link"),
+        "rule": rule,
+        "because": RULES[rule],
+        "got": _got(store, entry, partner, record.from_partner if record else None),
+        "can_read": _can_read(store, entry, partner),
+    }
+
+
+def _rule(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, *, is_carried: bool) -> str:
+    """Why this envelope goes to the partner, or why not."""
+    if entry.author == partner.partner_id:
+        return "author"
+    kept = _why_kept(store, entry, partner)
+    if kept:
+        return kept
+    if not is_carried:
+        return "expired"
+    return "direct-recipient" if entry.mode == Mode.DIRECT else "circle-on-link"
+
+
+def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> str:
+    """What the exchange asks before it hands an envelope over (`service.exchange`)."""
+    is_direct = entry.mode == Mode.DIRECT
+    return why_kept(
+        mode=Mode(entry.mode),
+        circle=entry.circle,
+        link=link,
+        is_own=entry.is_own,
+        direct_recipients=store.direct_recipients(entry.envelope_id).keys() if is_direct else (),
+    )
+
+
+def _got(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, bearer: PartnerId | None) -> str:
+    """`yes`: it wrote it, handed it to us or acknowledged it; `not-yet`: it is awaited; `unknown`; `no`: never from us."""
+    if partner.partner_id in (entry.author, bearer):
+        return "yes"
+    if entry.is_own and store.audience(entry.envelope_id).get(partner.partner_id):
+        return "yes"
+    if entry.mode == Mode.DIRECT:
+        is_awaited = partner.partner_id in store.direct_recipients(entry.envelope_id)
+        return "not-yet" if is_awaited else "no"
+    return "unknown"
+
+
+def _can_read(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry) -> str:
+    """`yes`, `no`, or `unknown`: the rows of an envelope do not tell for whom they are, by design."""
+    if entry.author == partner.partner_id:
+        return "yes"
+    audience = store.audience(entry.envelope_id) if entry.is_own else {}
+    if not audience:
+        return "unknown"
+    return "yes" if partner.partner_id in audience else "no"
+
+
+def _addressing(node: Node, tlp: Tlp, partner: RosterEntry, now: int) -> dict[str, Any]:
+    """What publishing would say if content of this marking were addressed to the partner by name."""
+    roster = load_roster(node)
+    answer = resolve(tlp, [partner.alias], roster, gate_settings(node.config), now)
+    if isinstance(answer, Refuse):
+        return {"tlp": tlp.label, "allowed": False, "reason": answer.reason, "because": answer.message}
+    return {
+        "tlp": tlp.label,
+        "allowed": True,
+        "reason": None,
+        "because": f"by name, {answer.mode.name.lower()}",
+    }
+
+
+def _circle_names(node: Node) -> dict[CircleId, str]:
+    return {CircleId.of(name): name for name in node.config.gossip.circles}
+
+
+def preview(node: Node, partner: str, *, with_list: bool) -> dict[str, Any]:
+    """What the partner would be handed if its link were enabled with the circles it has, by the rules of the exchange.
+
+    `{partner, has_link, circles, envelopes, bytes, own, by_circle, by_mode, by_marking, kept, list}`. Raises NotFoundError.
+    """
+    entry = find_partner(node, partner)
+    linked = replace(entry, has_link=True)
+    counts: dict[str, Counter[str]] = {
+        name: Counter() for name in ("by_circle", "by_mode", "by_marking", "kept")
+    }
+    circles, names = _circle_names(node), node.store.author_names()
+    markings = node.store.envelope_markings()
+    leaving: list[dict[str, Any]] = []
+    total = size = own = 0
+    for stored in _held(node.store):
+        if stored.author == entry.partner_id:
+            continue
+        kept = _why_kept(node.store, stored, linked)
+        if kept:
+            counts["kept"][kept] += 1
+            continue
+        total, size, own = total + 1, size + stored.size, own + stored.is_own
+        tlp = markings.get(stored.envelope_id)  # None: only carried, its marking is sealed too
+        marking = None if tlp is None else tlp.label
+        counts["by_circle"][circles.get(stored.circle, stored.circle.text)] += 1
+        counts["by_mode"][Mode(stored.mode).name.lower()] += 1
+        counts["by_marking"][marking or "unread"] += 1
+        if with_list:
+            leaving.append(_explain_envelope(node.store, stored, linked, names, circles) | {"tlp": marking})
+    return {
+        "partner": entry.alias,
+        "has_link": entry.has_link,
+        "circles": sorted(circles.get(one, one.text) for one in entry.circles),
+        "envelopes": total,
+        "bytes": size,
+        "own": own,
+        **{name: dict(sorted(counted.items())) for name, counted in counts.items()},
+        "list": leaving,
+    }
+
+
+def _held(store: StoreReading) -> Iterator[EnvelopeEntry]:
+    """Every envelope whose bytes are still carried, in order of arrival."""
+    after = 0
+    while entries := store.entries(after, ENTRIES_AT_ONCE):
+        yield from entries
+        after = entries[-1].lsn
