@@ -29,6 +29,7 @@ class Recorder(Network):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.said: list[dict[str, str]] = []
+        self.held_first: dict[str, list[list[Any]]] = {}
 
     def _answer(
         self, other: Node, node: Node, action: actions.Request, back: Callable[[events.Event], None]
@@ -79,10 +80,12 @@ def pair(seed: int = 1) -> tuple[Recorder, Node, Node]:
     return network, left, right
 
 
-def hold(network: Network, node: Node, *numbers: int) -> None:
+def hold(network: Recorder, node: Node, *numbers: int) -> None:
     """Relayed envelopes of somebody else, held before it starts; each a minute older than the next."""
     for number in numbers:
-        network._commit(node, item_of(number, created=int(START) - 60_000 + 60 * number), b"somebody", None)
+        item = item_of(number, created=int(START) - 60_000 + 60 * number)
+        network._commit(node, item, b"somebody", None)
+        network.held_first.setdefault(network.letter(node), []).append([item.created, item.envelope_id.text])
 
 
 def first_contact() -> Recorder:
@@ -169,12 +172,13 @@ SCENES = {
 
 
 def write_down(name: str) -> dict[str, Any]:
-    """A scene: who the partners are, what each holds at the end, and what was said."""
+    """A scene: who the partners are, what each holds at first ([created, id]) and how much at the end, what was said."""
     scene = SCENES[name]
     network = scene()
     return {
         "title": " ".join((scene.__doc__ or "").split()),
         "partners": {network.letter(node): node.peer.hex() for node in network.nodes.values()},
+        "holds_at_first": network.held_first,
         "holds_at_the_end": {network.letter(node): len(node.store) for node in network.nodes.values()},
         "said": network.said,
     }

@@ -10,7 +10,6 @@ import pytest
 
 from gossip_transcripts import SCENES, write_down
 from p2pshare.gossip import messages
-from p2pshare.gossip.index import cut_of
 from plain_negentropy import PlainResponder
 
 DECODERS = {
@@ -53,15 +52,12 @@ def test_being_in_sync_costs_hellos_and_nothing_else(scene: Any) -> None:
     assert {line["verb"] for line in scene["said"]} == {"POST /v1/hello"}
 
 
-@pytest.mark.parametrize("scene", ["first-contact"], indirect=True)
-def test_a_second_implementation_answers_the_first_contact_with_the_same_bytes(scene: Any) -> None:
-    """From what the announcer holds alone: the keys are in the bodies that are fetched afterwards."""
-    (asked, *_) = [line for line in lines(scene, "POST /v1/sync") if line["from"] == "a"]
-    question = messages.decode_sync(bytes.fromhex(asked["request"]))
-    answer = messages.decode_sync_answer(bytes.fromhex(asked["answer"]))
-    (part,), (told,) = question.parts, answer.parts
-    ids = [told.message[at : at + 32] for at in range(len(told.message) - 32 * 40, len(told.message), 32)]
-    created = [1_700_000_000 - 60_000 + 60 * number for number in range(40)]
-    assert min(created) >= cut_of(part.shard, question.clock)
-    responder = PlainResponder(list(zip(created, ids, strict=True)), 256 * 1024)
+@pytest.mark.parametrize("scene", ["first-contact", "differences-both-ways"], indirect=True)
+def test_a_second_implementation_answers_the_first_question_with_the_same_bytes(scene: Any) -> None:
+    """From what the answering partner holds, as the vector says."""
+    asked = lines(scene, "POST /v1/sync")[0]
+    (part,) = messages.decode_sync(bytes.fromhex(asked["request"])).parts
+    (told,) = messages.decode_sync_answer(bytes.fromhex(asked["answer"])).parts
+    held = scene["holds_at_first"].get(asked["to"], [])
+    responder = PlainResponder([(created, bytes.fromhex(one)) for created, one in held], 256 * 1024)
     assert responder.respond(part.message) == told.message
