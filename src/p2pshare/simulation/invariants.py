@@ -27,7 +27,8 @@ from p2pshare.simulation.world import ALL, World
 from p2pshare.store.interface import EnvelopeEntry
 
 SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
-REQUESTS_PER_MINUTE_MAX = 3.0  # a link at rest: hellos and comparisons, both ways
+REQUESTS_PER_MINUTE_MAX = 0.6  # a link at rest: a hello in five minutes, by one or by both
+FEEDS_PER_MINUTE_MAX = 2.4  # and where somebody can only dial out, a question that waits 30 s for news
 
 TABLES: Mapping[str, int] = MappingProxyType(
     {
@@ -177,7 +178,8 @@ def quiet_is_quiet(world: World) -> list[str]:
     found = []
     if world.quiet.bodies:
         found.append(f"{world.quiet.bodies} bodies moved")
-    if world.quiet.requests_per_minute > REQUESTS_PER_MINUTE_MAX:
+    allowed = REQUESTS_PER_MINUTE_MAX + (FEEDS_PER_MINUTE_MAX if world.scenario.dial_only else 0)
+    if world.quiet.requests_per_minute > allowed:
         found.append(f"{world.quiet.requests_per_minute:.1f} requests a minute and link")
     return found
 
