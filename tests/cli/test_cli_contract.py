@@ -10,7 +10,7 @@ import pytest
 
 from command_line import Home, Said
 from p2pshare.cli import export, publish
-from p2pshare.export.registry import FORMATS
+from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
 from p2pshare.service.drafting import FORMAT_NAMES
 
 AMBER_AND_GREEN = {
@@ -163,8 +163,27 @@ def test_an_export_file_appears_whole_or_not_at_all(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("block")] == ["block.txt"]
 
 
+def test_a_feed_is_a_folder_without_what_counts_no_more(alpha: Home, tmp_path: Path) -> None:
+    folder = tmp_path / "feed"
+    assert alpha("export", "--format", "misp-feed").code == 2
+    assert alpha("export", "--format", "misp-feed", "-o", str(folder)).code == 0
+    manifest = json.loads((folder / "manifest.json").read_text())
+    [name] = manifest
+    event = json.loads((folder / f"{name}.json").read_text())["Event"]
+    assert {one["value"] for one in event["Attribute"]} >= {"one.example", "192.0.2.1"}
+    stale = folder / "00000000-0000-4000-8000-000000000000.json"
+    for path in (stale, folder / "notes.json"):
+        path.write_text("{}")
+    assert alpha("export", "--format", "misp-feed", "-o", str(folder)).code == 0
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [f"{name}.json", "hashes.csv", "manifest.json", "notes.json"]
+    )
+    assert alpha("export", "--format", "misp-feed", "-o", str(tmp_path / "no" / "folder")).code == 1
+
+
 def test_export_knows_the_formats_of_the_registry() -> None:
     assert tuple(FORMATS) == export.FORMAT_NAMES
+    assert tuple(FOLDER_FORMATS) == export.FOLDER_FORMAT_NAMES
 
 
 def test_publish_knows_the_formats_that_drafting_reads() -> None:

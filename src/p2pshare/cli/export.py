@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -13,16 +14,22 @@ from typing import BinaryIO
 import click
 
 from p2pshare.cli import voice
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, unwritable
 from p2pshare.cli.session import open_store_for_reading
-from p2pshare.errors import OperatorError
 
-FORMAT_NAMES = ("ndjson", "list")  # export.registry.FORMATS; a test compares, so that --help imports nothing
+# export.registry.FORMATS and FOLDER_FORMATS; a test compares, so that --help imports nothing
+FORMAT_NAMES = ("ndjson", "list", "misp")
+FOLDER_FORMAT_NAMES = ("misp-feed",)
+FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 
 
 @click.command()
 @click.option(
-    "--format", "format_name", type=click.Choice(FORMAT_NAMES), required=True, help="how to write them"
+    "--format",
+    "format_name",
+    type=click.Choice([*FORMAT_NAMES, *FOLDER_FORMAT_NAMES]),
+    required=True,
+    help="how to write them",
 )
 @click.option("--type", "type_", metavar="T", help="only this type: ipv4, domain, url, sha256, ...")
 @click.option(
@@ -30,25 +37,48 @@ FORMAT_NAMES = ("ndjson", "list")  # export.registry.FORMATS; a test compares, s
     "--output",
     metavar="FILE",
     default=STANDARD_STREAM,
-    help="write FILE at once when complete, not stdout",
+    help="write FILE at once when complete, not stdout; a folder for misp-feed",
 )
 @click.pass_obj
 def export(home: Path, format_name: str, type_: str | None, output: str) -> None:
     """write the active indicators to stdout or FILE; TLP:RED only when policy.siem_red says so"""
     from p2pshare.config import CONFIG_NAME, load_config
     from p2pshare.export.interface import Selection
-    from p2pshare.export.registry import FORMATS
+    from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
     from p2pshare.node import gate_settings
     from p2pshare.policy.gate import Exit, strictest
 
     _check_type(type_)
     settings = gate_settings(load_config(home / CONFIG_NAME))
     selection = Selection(time.time_ns() // 1000, strictest(Exit.SIEM, settings), type_)
-    with open_store_for_reading(home) as store, _destination(output) as stream:
-        for piece in FORMATS[format_name].render(store, selection):
-            stream.write(piece)
+    with open_store_for_reading(home) as store:
+        if format_name in FOLDER_FORMATS:
+            _write_folder(FOLDER_FORMATS[format_name].render(store, selection), output)
+        else:
+            with _destination(output) as stream:
+                for piece in FORMATS[format_name].render(store, selection):
+                    stream.write(piece)
     if output != STANDARD_STREAM:
         voice.say(f"written to {voice.shown(output)}")
+
+
+def _write_folder(files: Iterable[tuple[str, bytes]], folder: str) -> None:
+    """Each file whole, in their order; what an earlier export wrote and this one did not is removed at the end, for
+    it may have been withdrawn. Raises UsageProblem for stdout, OperatorError."""
+    if folder == STANDARD_STREAM:
+        raise UsageProblem("this format is a folder", hint="give -o FOLDER")
+    written = set()
+    try:
+        Path(folder).mkdir(exist_ok=True)
+        for name, content in files:
+            with _destination(str(Path(folder) / name)) as stream:
+                stream.write(content)
+            written.add(name)
+        for path in Path(folder).iterdir():
+            if path.name not in written and FEED_FILE.fullmatch(path.name):
+                path.unlink()
+    except OSError as error:
+        raise unwritable(folder, error) from None
 
 
 def _check_type(type_: str | None) -> None:
@@ -73,11 +103,7 @@ def _destination(output: str) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         unfinished.replace(output)
     except OSError as error:
-        raise OperatorError(
-            f"cannot write {output}: {(error.strerror or 'unknown').lower()}",
-            hint="check that its folder exists, may be written and has space",
-            reason="output",
-        ) from None
+        raise unwritable(output, error) from None
     finally:
         with suppress(FileNotFoundError):
             unfinished.unlink()

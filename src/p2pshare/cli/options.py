@@ -62,3 +62,12 @@ def write_output(name: str, raw: bytes) -> None:
         raise OperatorError(
             f"cannot write {name}: {(error.strerror or 'unknown').lower()}", hint="choose another file"
         ) from None
+
+
+def unwritable(name: str, error: OSError) -> OperatorError:
+    """What to tell when a file that was asked for cannot be written."""
+    return OperatorError(
+        f"cannot write {name}: {(error.strerror or 'unknown').lower()}",
+        hint="check that its folder exists, may be written and has space",
+        reason="output",
+    )

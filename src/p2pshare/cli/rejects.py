@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
-from p2pshare.errors import OperatorError, ShareError
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, unwritable
+from p2pshare.errors import ShareError
 
 if TYPE_CHECKING:
     from p2pshare.intel.refusals import Refusal
@@ -59,7 +59,7 @@ class Rejects:
             try:
                 self._stream.write(json.dumps(line) + "\n")
             except OSError as error:
-                raise _unwritable(self._stream.name, error) from None
+                raise unwritable(self._stream.name, error) from None
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def rejects_file(name: str | None) -> Iterator[Rejects]:
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise _unwritable(name, error) from None
+        raise unwritable(name, error) from None
     stream = os.fdopen(descriptor, "w", encoding="utf-8")
     try:
         yield Rejects(stream)
@@ -94,12 +94,4 @@ def _finish(stream: IO[str], unfinished: Path, name: str) -> None:
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink()
-        raise _unwritable(name, error) from None
-
-
-def _unwritable(name: str, error: OSError) -> OperatorError:
-    return OperatorError(
-        f"cannot write {name}: {(error.strerror or 'unknown').lower()}",
-        hint="check that its folder exists, may be written and has space",
-        reason="output",
-    )
+        raise unwritable(name, error) from None

@@ -25,3 +25,12 @@ class Format:
     name: str
     explanation: str
     render: Callable[[StoreReading, Selection], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class FolderFormat:
+    """A format of several files. `render` yields each file's name and bytes, the one that names the others last."""
+
+    name: str
+    explanation: str
+    render: Callable[[StoreReading, Selection], Iterator[tuple[str, bytes]]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from p2pshare.export import ndjson, plain_list
-from p2pshare.export.interface import Format
+from p2pshare.export import misp, ndjson, plain_list
+from p2pshare.export.interface import FolderFormat, Format
 
-FORMATS: dict[str, Format] = {one.name: one for one in (ndjson.FORMAT, plain_list.FORMAT)}
+FORMATS: dict[str, Format] = {one.name: one for one in (ndjson.FORMAT, plain_list.FORMAT, misp.FORMAT)}
+FOLDER_FORMATS: dict[str, FolderFormat] = {misp.FEED.name: misp.FEED}
