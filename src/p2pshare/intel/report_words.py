@@ -43,6 +43,9 @@ HASH_LENGTHS_SEEN = (32, 40, 64, 128)  # of which one digit too many, too few or
 DISTINCT_DIGITS_MIN = 6  # fewer in 32 random hexadecimal digits: once in 10**13
 
 _CHUNK = re.compile('[^\\s"`<>|\u2013\u2014\u2018\u201a\u201c\u201d\u201e\u2026\u2022\u2192\xab\xbb\xb7]+')
+# What every value has: a sign inside a word, an id's beginning, or a run as long as a hash that lost a digit. Most
+# lines of most texts have none, and are done with.
+_HINT = re.compile(r"[.:@]\S|cve-\d|[0-9A-Za-z]{31}", re.IGNORECASE)
 _SCHEME = re.compile(
     r"(?<![A-Za-z0-9])(?:(h(?:xx|\*\*|__)ps?|fxps?)|https?|ftps?|sftp|wss?|tcp|udp|ssh|smb|ldaps?)://",
     re.IGNORECASE,
@@ -64,7 +67,11 @@ _LINK_BEFORE = ("](", "<", "link:", "]: ", 'href="', "href='", 'src="', "mailto:
 
 def words_of(line: Unmarked) -> Iterator[Word]:
     """The words of a line, in order; a bare word without dot, colon or hexadecimal length is none."""
+    if _HINT.search(line.text) is None:
+        return
     for chunk in _CHUNK.finditer(line.text):
+        if _HINT.search(chunk[0]) is None:
+            continue
         unsafe = _unsafe(chunk[0])
         for word in _words_in(line, chunk.start(), chunk.end()):
             yield word._replace(fault=unsafe) if unsafe else word
