@@ -250,3 +250,19 @@ def test_init_with_an_unusable_name_or_url_says_so_and_leaves_nothing(
     assert "a bug" not in said.err
     assert "\nhint: " in said.err
     assert not home.path.exists()
+
+
+def test_what_was_found_in_a_report_is_shown_before_it_leaves(alpha: Home) -> None:
+    report = (
+        b"It called evil[.]example (CVE-2021-44228), says \x1b[31mwww.vendor.com\x1b[0m in its blog of May.\n"
+    )
+    arguments = ("publish", "-", "--format", "text", "--tlp", "green", "--dry-run")
+    said = alpha(*arguments, stdin=report)
+    assert said.out == "domain evil.example\ncve CVE-2021-44228\n"
+    assert "\x1b" not in said.err
+    assert alpha(*arguments, "--json", stdin=report).json["values"] == [
+        {"type": "domain", "value": "evil.example"},
+        {"type": "cve", "value": "CVE-2021-44228"},
+    ]
+    plain = report.replace(b"\x1b[31m", b"").replace(b"\x1b[0m", b"")
+    assert "domain www.vendor.com\n" in alpha(*arguments, "--undefanged", stdin=plain).out

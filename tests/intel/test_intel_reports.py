@@ -101,7 +101,7 @@ def read(text: str | bytes, *, takes_undefanged: bool = False) -> list[str]:
         ('<a href="https://vendor.com/b">', ["- reference-link https://vendor.com/b"]),
         # passed over: files, names, paths
         ("evil.exe readme.md run.sh a.py update.zip x.cab 07.20.doc adjure-07.07.2020.doc", []),
-        ("System.Net ASP.NET Node.js com.example.app org.thoughtcrime.securesmsplus", []),
+        ("System.Net ASP.NET Node.js com.example.online org.thoughtcrime.securesmsplus", []),
         ("C:\\Users\\x\\evil.com /usr/lib/evil.com GET /a/b.php?x=evil.com Win32/Agent.ABOZ", []),
         ("Perl::Module a::b std::vector 00:11:22:33:44:55 1.2.3 1.2.3.4.5 07.07.20.20", []),
         # values in part

@@ -98,6 +98,12 @@ def test_what_has_no_marking_waits_for_a_persons_word(raw: bytes, format_: str) 
     assert kept(draft(raw)) == {"identity": 1, "indicator": 1}
 
 
+def test_a_report_of_values_that_nobody_defanged_says_what_to_do() -> None:
+    made = draft(b"The address 192.0.2.7 was seen here\n", "case.md")
+    assert (made.parts, dict(made.refusals.counts)) == ([], {"not-defanged": 1})
+    assert "--undefanged" in made.hint
+
+
 def test_a_report_without_a_marking_is_refused() -> None:
     with pytest.raises(RefusedError):
         draft(b"evil[.]example was seen in the wild\n", "case.md", tlp=None)

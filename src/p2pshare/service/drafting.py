@@ -50,6 +50,7 @@ from p2pshare.store.interface import StoreReading
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
 MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
+UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
 
 Found = ListValue | Refusal | Note
@@ -117,7 +118,9 @@ class Draft:
     @property
     def hint(self) -> str:
         """How to mend the refusal that a person can mend here, or empty."""
-        return "" if MENDED_BY_MARKING.isdisjoint(self.refusals.counts) else NO_MARKING_HINT
+        if not MENDED_BY_MARKING.isdisjoint(self.refusals.counts):
+            return NO_MARKING_HINT
+        return UNDEFANGED_HINT if "not-defanged" in self.refusals.counts else ""
 
 
 @dataclass(frozen=True)
