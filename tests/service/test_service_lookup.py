@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from p2pshare.envelope.payload import compress_frame
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
+from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.node import Node
+from p2pshare.service.drafting import DraftPart
 from p2pshare.service.lookup import look_up
-from whole_nodes import NOW, World, befriend, send
+from p2pshare.service.publishing import publish
+from whole_nodes import NOW, World, befriend, quiet, send
 
 DAY = 86_400
 
@@ -89,3 +93,24 @@ def test_thousands_of_values_keep_their_order(world: World) -> None:
     answers = look_up(node.store, values, NOW)
     assert [one["value"] for one in answers] == values
     assert [one["found"] for one in answers] == [n // 256 == 2 for n in range(2_500)]
+
+
+def test_what_its_author_took_back_is_told_with_the_reason_and_what_replaces_it(world: World) -> None:
+    node = listing(world, "evil.example")
+    [claim] = ask(node, "evil.example")["claims"]
+    own, successor = node.identity.partner_id, "indicator--00000000-0000-4000-8000-000000000001"
+    state = node.store.author_state(NOW)
+    facts = WithdrawalFacts(
+        target=claim["object_id"],
+        incarnation=state.incarnation,
+        sequence=state.sequence,
+        up_to_us=NOW * 1_000_000,
+        reason=Reason.SUPERSEDED,
+        replaced_by=successor,
+    )
+    raw = withdrawal_object(facts, author=own, now=NOW + 1, tlp=Tlp.GREEN)
+    part = DraftPart(Tlp.GREEN, (compress_frame(b"[" + raw + b"]"),), 1)
+    publish(node, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW + 1, progress=quiet)
+    answer = ask(node, "evil.example", NOW + 2)
+    assert (answer["active"], answer["status"]) == (False, "replaced")
+    assert answer["claims"][0]["withdrawal"] == {"reason": "superseded", "replaced_by": successor}

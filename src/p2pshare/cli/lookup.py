@@ -93,6 +93,10 @@ def _words_of(claim: Mapping[str, Any]) -> Iterable[str]:
         yield claim["pap"]
     if claim["status"] != "active":
         yield state_of(claim)
+    if claim["withdrawal"]:
+        yield f"taken back: {claim['withdrawal']['reason']}"
+    if claim["withdrawal"] and claim["withdrawal"]["replaced_by"]:
+        yield f"replaced by {claim['withdrawal']['replaced_by']}"
     if claim["confidence"] is not None:
         yield f"confidence {claim['confidence']}"
     if claim["valid_from"]:

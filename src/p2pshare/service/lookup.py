@@ -7,7 +7,7 @@ asked for: the network around an address, the domain above a host, the host of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.standing import ClaimState, Status, judge, judge_claim
 from p2pshare.store.interface import ClaimRow, StoreReading
 from p2pshare.store.interface_standing import Quarantine
+from p2pshare.store.interface_withdrawing import Withdrawal
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
 
@@ -29,14 +30,17 @@ _WORDS = {int(status): status.name.lower() for status in Status}
 
 # Claims that came together share their times.
 _instant = lru_cache(maxsize=4_096)(format_instant)
+_hexadecimal = lru_cache(maxsize=1_024)(bytes.hex)
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What the store knows of a batch: claims and quarantine by listed observable, and the authors' names."""
+    """What the store knows of a batch: claims and quarantine by listed observable, what was taken back by (author,
+    object), and the authors' names."""
 
     claims: Mapping[Observable, Sequence[ClaimRow]]
     quarantined: Mapping[Observable, Sequence[Quarantine]]
+    withdrawn: Mapping[tuple[PartnerId, str], Withdrawal]
     names: Mapping[PartnerId, str]
 
 
@@ -53,13 +57,26 @@ def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[dict[s
         recognised = [_recognise(text) for text in batch]
         covers = [[] if isinstance(one, str) else covers_of(one, lengths) for one in recognised]
         claims = store.lookup({cover.observable for wanted in covers for cover in wanted})
-        known = _Known(claims, store.quarantined(claims), names)
+        quarantined = store.quarantined([one for one, of_one in claims.items() if of_one[0].is_quarantined])
+        known = _Known(claims, quarantined, _withdrawn(store, claims.values()), names)
         for text, one, wanted in zip(batch, recognised, covers, strict=True):
             if isinstance(one, str):
                 answers.append(_answer(text, None, [], [], one))
             else:
                 answers.append(_answer_of(one, wanted, known, now))
     return answers
+
+
+def _withdrawn(
+    store: StoreReading, found: Iterable[Sequence[ClaimRow]]
+) -> dict[tuple[PartnerId, str], Withdrawal]:
+    """Why the withdrawn ones among these claims were taken back; `revoked` in an object itself says no reason."""
+    revoked = {claim.object_id for claims in found for claim in claims if claim.is_revoked}
+    return {
+        (author, object_id): withdrawal
+        for object_id in revoked
+        for author, withdrawal in store.withdrawals(object_id).items()
+    }
 
 
 def _recognise(text: str) -> Observable | str:
@@ -98,17 +115,19 @@ def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, n
     for cover in covers:
         claims = known.claims.get(cover.observable)
         if claims:
-            matches.append(_tell_match(cover, claims, known.quarantined.get(cover.observable, ()), now))
-            told += [_tell(claim, cover, known.names, now) for claim in claims]
+            states = [_state_of(claim, known) for claim in claims]
+            matches.append(_tell_match(cover, claims, states, known, now))
+            told += [_tell(*pair, cover, known, now) for pair in zip(claims, states, strict=True)]
     return _answer(observable.value, observable.type, matches, told)
 
 
 def _tell_match(
-    cover: Cover, claims: Sequence[ClaimRow], quarantined: Sequence[Quarantine], now: int
+    cover: Cover, claims: Sequence[ClaimRow], states: Sequence[ClaimState], known: _Known, now: int
 ) -> dict[str, Any]:
     """What the listed observable counts for over all claims held, judged like the views (`intel.standing`)."""
+    quarantined = known.quarantined.get(cover.observable, ())
     standing = judge(
-        [_state_of(claim) for claim in claims],
+        states,
         steps_for(cover.observable.type),
         now,
         sighted_at=claims[0].sighted_at,
@@ -131,7 +150,8 @@ def _tell_match(
     }
 
 
-def _state_of(claim: ClaimRow) -> ClaimState:
+def _state_of(claim: ClaimRow, known: _Known) -> ClaimState:
+    withdrawal = known.withdrawn.get((claim.author, claim.object_id)) if claim.is_revoked else None
     return ClaimState(
         author=int.from_bytes(claim.author),
         is_withdrawn=claim.is_revoked,
@@ -142,6 +162,7 @@ def _state_of(claim: ClaimRow) -> ClaimState:
         until_us=claim.valid_until_us,
         sealed_at=claim.sealed_at,
         received_at=claim.received_at,
+        is_replaced=withdrawal is not None and withdrawal.replaced_by is not None,
     )
 
 
@@ -153,11 +174,12 @@ def _second(instant: int | None) -> str | None:
     return None if instant is None else _instant(instant * SECOND_US)
 
 
-def _tell(claim: ClaimRow, cover: Cover, names: Mapping[PartnerId, str], now: int) -> dict[str, Any]:
-    judged = judge_claim(_state_of(claim), steps_for(cover.observable.type), now, claim.sighted_at)
+def _tell(claim: ClaimRow, state: ClaimState, cover: Cover, known: _Known, now: int) -> dict[str, Any]:
+    withdrawal = known.withdrawn.get((claim.author, claim.object_id)) if claim.is_revoked else None
+    judged = judge_claim(state, steps_for(cover.observable.type), now, claim.sighted_at)
     return {
-        "author": names.get(claim.author, claim.author.text),
-        "author_id": claim.author.text,
+        "author": known.names.get(claim.author) or claim.author.text,
+        "author_id": _hexadecimal(claim.author),
         "object_id": claim.object_id,
         "match": cover.match,
         "listed": cover.observable.value,
@@ -170,5 +192,8 @@ def _tell(claim: ClaimRow, cover: Cover, names: Mapping[PartnerId, str], now: in
         "valid_from": _instant(claim.valid_from_us),
         "valid_until": _instant(claim.valid_until_us),
         "is_revoked": claim.is_revoked,
+        "withdrawal": None
+        if withdrawal is None
+        else {"reason": withdrawal.reason.value, "replaced_by": withdrawal.replaced_by},
         "received_at": _second(claim.received_at),
     }

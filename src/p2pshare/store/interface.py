@@ -154,6 +154,8 @@ class ClaimRow:
     sealed_at: int
     sighted_at: int | None
     """When the observable was last seen by anybody, unix seconds."""
+    is_quarantined: bool
+    """Whether the observable is: `quarantined` says why."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _PAPS = {int(level): level for level in Pap}
 _CLAIMS = """
 SELECT o.value, a.partner_id, c.object_key, c.tlp, c.confidence, l.labels,
     c.modified_us + c.from_after_us, c.modified_us + c.until_after_us, c.status, e.envelope_id, f.received_at,
-    c.pap, e.created, s.sighted_at
+    c.pap, e.created, s.sighted_at, EXISTS (SELECT 1 FROM quarantine q WHERE q.observable = o.id)
 FROM {keys} k
 CROSS JOIN observable o ON o.value = k.value AND o.type = (SELECT id FROM observable_type WHERE name = ?)
 CROSS JOIN claim c ON c.observable = o.id AND +c.status < 2
@@ -77,7 +77,7 @@ def _claim_row(row: Row) -> ClaimRow:
         received_at,
         *rest,
     ) = row
-    pap, sealed_at, sighted_at = rest
+    pap, sealed_at, sighted_at, is_quarantined = rest
     return ClaimRow(
         _partner(author),
         decode_object_id(INDICATOR, key),
@@ -92,6 +92,7 @@ def _claim_row(row: Row) -> ClaimRow:
         None if pap is None else _PAPS[pap],
         sealed_at,
         sighted_at,
+        bool(is_quarantined),
     )
 
 
