@@ -97,6 +97,19 @@ def test_publish_shows_marking_and_recipients_and_asks_once(
     assert run_program(["--home", str(alpha), "lookup", "asked.example"]) == 0
 
 
+def test_what_will_not_leave_is_shown_before_the_question(homes: tuple[Path, Path], tmp_path: Path) -> None:
+    alpha, bravo = homes
+    card = bravo / "card.p2pcard"
+    told = fingerprint(own_card(bravo).partner_id)
+    arguments = ["partner", "add", str(card), "--fingerprint", told, "--alias", "bravo"]
+    assert run_program(["--home", str(alpha), *arguments]) == 0
+    values = tmp_path / "values.txt"
+    values.write_text("evil.example\n10.0.0.1\n")
+    code, shown = on_terminal(alpha, "publish", str(values), "--tlp", "green", answer=b"n\n")
+    assert code == 5
+    assert 0 < shown.find("1 private-address, for example 10.0.0.1") < shown.find("publish? [y/N]")
+
+
 def test_with_yes_nothing_is_asked_on_a_terminal(homes: tuple[Path, Path], tmp_path: Path) -> None:
     alpha, _ = homes
     values = tmp_path / "values.txt"

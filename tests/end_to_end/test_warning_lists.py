@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from p2pshare.intel.warning_lists import Action, parse_warning_list
+from p2pshare.store.warning_index import open_warning_index
+
 if TYPE_CHECKING:
     from conftest import Company, Partner
 
@@ -106,6 +109,21 @@ def test_without_a_daemon_the_same_commands_work(company: Company, tmp_path: Pat
     alpha.cli("warninglist", "set", "nobody's", "--enabled", "no", code=3)
     alpha.cli("allow", code=2)
     alpha.cli("allow", "no value at all", code=1)
+
+
+def test_a_daemon_ends_an_evaluation_that_a_command_began(company: Company, eventually: Eventually) -> None:
+    alpha, bravo = company.found("alpha"), company.found("bravo")
+    alpha.trust(bravo)
+    alpha.publish("half-way.example\nother.example\n")
+    index = open_warning_index(
+        alpha.home / "warninglists.sqlite"
+    )  # as a command that was killed at this moment
+    raw = json.dumps({"name": "ours", "type": "string", "list": ["half-way.example"]}).encode()
+    index.replace(parse_warning_list(raw), Action.BLOCK, 0)
+    index.close()
+    assert exported(alpha) == {"half-way.example", "other.example"}
+    alpha.start()
+    eventually(lambda: exported(alpha) == {"other.example"}, "the daemon evaluates what is stored")
 
 
 def test_a_list_cannot_write_to_the_terminal(company: Company, tmp_path: Path) -> None:

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 
 from p2pshare.config import PrivacyConfig
-from p2pshare.errors import RefusedError
+from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.intel.assessing import false_positive_object, opinion_object
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
+from p2pshare.limits import ALLOW_REASON_CHARACTERS_MAX
 from p2pshare.node import Node
 from p2pshare.service import guarding
 from p2pshare.service.assessing import Said, say
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Step, evaluate_again
 from p2pshare.service.intake import Arrival, Status, take_in
-from p2pshare.service.list_keeping import index_of
+from p2pshare.service.list_keeping import allow, index_of
 from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.store.warning_index import WarningIndex
 from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, seal_unchecked, send, wire_of
@@ -378,3 +379,30 @@ def test_a_pattern_of_many_values_is_refused_when_one_of_them_is_blocked(pair: t
     assert bravo.store.quarantined([Observable("ipv4", "8.8.8.8"), detect(GOOD)]).keys() == {
         Observable("ipv4", "8.8.8.8")
     }
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_the_words_beside_an_allowed_value_end_at_their_limit_and_harm_no_terminal(
+    pair: tuple[Node, Node], over: int
+) -> None:
+    alpha, _ = pair
+    words = "w" * (ALLOW_REASON_CHARACTERS_MAX + over)
+    if over < 1:
+        assert allow(index(alpha), GOOD, words, NOW)["reason"] == words
+    else:
+        with pytest.raises(AuthorError):
+            allow(index(alpha), GOOD, words, NOW)
+    with pytest.raises(AuthorError):
+        allow(index(alpha), GOOD, "a\x1b[2Jb", NOW)
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_step_ends_at_its_limit(
+    pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, over: int
+) -> None:
+    alpha, bravo = pair
+    hand_over(alpha, bravo, [f"a{number}.example" for number in range(4 + over)])
+    monkeypatch.setattr(guarding, "GUARD_STEP_OBSERVABLES", 4)
+    steps = finish(bravo)
+    assert len(steps) == (1 if over < 0 else 2)
+    assert steps[-1].done == 4 + over

@@ -210,9 +210,13 @@ def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) ->
 
 
 def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
-    """Shows what was found in a text, marking and recipients, and asks once. Raises RefusedError on a no."""
+    """Shows what was found in a text, what will not leave, marking and recipients, and asks once.
+
+    Raises RefusedError on a no.
+    """
     if not preview["published"]:
         return  # nothing would leave: the answer says why
+    voice.print_counts("refused", preview["refused"])
     for one in values[:VALUES_SHOWN_MAX]:
         voice.say(f"found {one.type} {voice.shown(one.value)}")
     if len(values) > VALUES_SHOWN_MAX:
