@@ -16,6 +16,7 @@ from p2pshare.intel.bundle import Reading
 from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.kev import CATALOGUE_URL, REQUIRED, read_kev
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.limits import INPUT_COMMAS_MAX
 
 NOW = 1_790_000_000
 AUTHOR = PartnerId(bytes(32))
@@ -145,6 +146,16 @@ def test_a_file_that_is_no_catalogue_is_refused_as_a_whole(raw: bytes, reason: s
     with pytest.raises(AuthorError) as caught:
         read(raw)
     assert caught.value.reason == reason
+
+
+def test_a_file_with_more_values_than_fit_memory_is_refused_before_it_is_parsed() -> None:
+    def refused(commas: int) -> str:
+        with pytest.raises(AuthorError) as caught:
+            read(b'{"a": [' + b"0," * commas + b"0]}")
+        return caught.value.reason
+
+    assert refused(INPUT_COMMAS_MAX) == "missing-property"
+    assert refused(INPUT_COMMAS_MAX + 1) == "too-many-objects"
 
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=8)  # fmt: skip

@@ -49,6 +49,8 @@ def read(text: str | bytes, *, takes_undefanged: bool = False) -> list[str]:
         ("https://gitlab[.]com/x/README.md", ["url https://gitlab.com/x/README.md"]),
         ("mail bad[@]evil.example or bad@evil[.]example", ["email bad@evil.example"] * 2),
         ("bad (at) home, bad[at]evil[dot]example", ["email bad@evil.example"]),
+        ("ask intel[at]vendor.com (at) once", ["- not-defanged intel@vendor.com"]),
+        ("evil\\[.\\]example evil\\[\\.\\]example", ["domain evil.example"] * 2),
         ("2001[:]db8[:]0:0::1", ["ipv6 2001:db8::1"]),
         ("192.0.2[.]0/24 and 192.0.2[.]9/32", ["ipv4-net 192.0.2.0/24", "ipv4 192.0.2.9"]),
         ("evil[.]example/gate.php?a=1,2", ["url http://evil.example/gate.php?a=1,2 scheme-assumed"]),

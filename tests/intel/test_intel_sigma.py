@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
+from p2pshare.intel import sigma
 from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.extraction import extract
@@ -182,6 +183,14 @@ def test_a_file_that_is_not_utf8_is_refused_as_a_whole() -> None:
     with pytest.raises(AuthorError) as caught:
         read(RULE.encode() + b"# \xe9\n")
     assert caught.value.reason == "not-utf8"
+
+
+def test_a_file_of_too_many_rules_is_refused_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sigma, "OBJECTS_PER_BUNDLE_MAX", 2)
+    assert read("a\n---\nb\n").read == 2
+    with pytest.raises(AuthorError) as caught:
+        read("a\n---\nb\n---\nc\n")
+    assert caught.value.reason == "too-many-objects"
 
 
 def test_correlations_and_filters_are_rules_too() -> None:

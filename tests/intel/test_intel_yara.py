@@ -16,6 +16,7 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel import yara
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.formats import Source
+from p2pshare.intel.json_text import Fault
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.yara import read_yara
 from p2pshare.intel.yara_text import split_rules
@@ -143,6 +144,22 @@ def test_a_file_that_includes_another_is_refused_rule_by_rule() -> None:
     assert read(f'include "/etc/passwd"\n{RULE}\nrule b {{ condition: true }}').refusals.counts == {
         "includes": 2
     }
+
+
+@needs_yara_x
+def test_no_file_is_opened_for_a_pattern_that_includes_one(tmp_path: Path) -> None:
+    (tmp_path / "other.yar").write_text("rule other { condition: true }")
+    problem = yara.compile_problem(f'include "{tmp_path}/other.yar"\nrule a {{ condition: other }}')
+    assert isinstance(problem, Fault)
+
+
+def test_a_file_of_too_many_rules_is_refused_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yara, "OBJECTS_PER_BUNDLE_MAX", 2)
+    rules = [f"rule r{number} {{ condition: true }}" for number in range(3)]
+    assert len(read("\n".join(rules[:2])).objects) == 2
+    with pytest.raises(AuthorError) as caught:
+        read("\n".join(rules))
+    assert caught.value.reason == "too-many-objects"
 
 
 def test_the_same_name_twice_is_refused() -> None:

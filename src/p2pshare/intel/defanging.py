@@ -15,12 +15,10 @@ _TOKENS = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"(?:h(?:xx|\*\*|__|tt)p|fxp)(s?)(?=:|\[:)", re.IGNORECASE)
-# In running text nothing around a mark is taken away: `see (at) home` is no address. `\\.` is a regular expression
-# or a path there more often than a mark.
-_IN_TEXT = re.compile(
-    r"\[ ?(\.|dot|at|@|:|://|/) ?\]|\( ?(\.|dot|at|@|:|://|/) ?\)|\{ ?(\.|dot|at|@|:|://|/) ?\}",
-    re.IGNORECASE,
-)
+# In running text nothing around a mark is taken away: `see (at) home` is no address. `\.` is a regular expression
+# or a path there more often than a mark; Markdown writes `\[.\]`.
+_SIGN = r" ?(\\?\.|dot|at|@|:|://|/) ?"
+_IN_TEXT = re.compile(rf"\\?\[{_SIGN}\\?\]|\({_SIGN}\)|\{{{_SIGN}\}}", re.IGNORECASE)
 _MARKS = frozenset("[({\\")
 _PLAIN = {"dot": ".", "at": "@"}
 
@@ -42,7 +40,8 @@ def _restore(match: re.Match[str]) -> str:
 
 
 class Unmarked(NamedTuple):
-    """A line of running text without its marks; `places` are the offsets in `text` of what they stood for."""
+    """A line of running text without its marks; `places` are the offsets in `text` of what they stood for. The word
+    `at` has none: people keep their own address from spammers with it, so it does not say that one is bad."""
 
     text: str
     places: list[int]
@@ -56,10 +55,11 @@ def undo_marks(line: str) -> Unmarked:
     places: list[int] = []
     position = length = 0
     for match in _IN_TEXT.finditer(line):
-        token = (match[1] or match[2] or match[3]).lower()
-        sign = _PLAIN.get(token, token)
+        written = (match[1] or match[2] or match[3]).lower().removeprefix("\\")
+        sign = _PLAIN.get(written, written)
         length += match.start() - position
-        places.append(length)
+        if written != "at":
+            places.append(length)
         pieces += (line[position : match.start()], sign)
         length += len(sign)
         position = match.end()
