@@ -14,8 +14,9 @@ Instants are whole unix seconds, for what is judged at one second holds until th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 from p2pshare.intel.decay import CONFIDENCE_DEFAULT, Steps
@@ -73,6 +74,9 @@ class Standing(NamedTuple):
 GONE = Standing(Status.GONE, None, 0, None, None, None, None, None, None, None, 0, 0, None)
 
 
+_ACTIVE = int(Status.ACTIVE)  # an enumeration's member costs a look-up each time
+
+
 class _Judged(NamedTuple):
     status: int
     reason: str | None
@@ -93,25 +97,20 @@ def judge(
     if not claims:
         return GONE
     judged = [judge_claim(claim, steps, now, sighted_at) for claim in claims]
-    is_live = any(one.status == Status.ACTIVE for one in judged)
     word = judged[0] if len(judged) == 1 else min(judged, key=_status_of)
-    summary = _only(claims[0]) if len(claims) == 1 else _sum_up(claims, judged, is_live=is_live)
+    if len(claims) == 1:
+        summary, due, score = _only(claims[0]), word.due, word.score
+    else:
+        live = [claim for claim, one in zip(claims, judged, strict=True) if one.status == _ACTIVE]
+        summary = _sum_up(claims, live)
+        due = _least([one.due for one in judged])
+        score = max([one.score for one in judged])
     if quarantined is not None:
-        return Standing(Status.DELISTED, quarantined, 0, *summary, _first_due(judged))
-    score = word.score if len(judged) == 1 else max(one.score for one in judged)
-    return Standing(word.status, word.reason, score, *summary, _first_due(judged))
+        return Standing(Status.DELISTED, quarantined, 0, *summary, due)
+    return Standing(word.status, word.reason, score, *summary, due)
 
 
-def _status_of(one: _Judged) -> int:
-    return one.status
-
-
-def _first_due(judged: Sequence[_Judged]) -> int | None:
-    if len(judged) == 1:
-        return judged[0].due
-    return min((one.due for one in judged if one.due is not None), default=None)
-
-
+_status_of = attrgetter("status")
 _Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, int]
 """The columns of a Standing from `confidence` to `claims`."""
 
@@ -123,23 +122,32 @@ def _only(claim: ClaimState) -> _Summary:
     return claim.confidence, claim.tlp, claim.pap, received, received, claim.from_us // US, ends, 1, 1
 
 
-def _sum_up(claims: Sequence[ClaimState], judged: Sequence[_Judged], *, is_live: bool) -> _Summary:
-    counted = [
-        claim for claim, one in zip(claims, judged, strict=True) if not is_live or one.status == Status.ACTIVE
-    ]
-    ends = [claim.until_us for claim in counted if claim.until_us is not None]
-    is_endless = not ends or (is_live and len(ends) < len(counted))
+def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summary:
+    authors, _, tlps, paps, _, _, _, _, received, _ = zip(*claims, strict=True)
+    _, _, _, _, confidences, begins, ends, _, _, _ = zip(*(live or claims), strict=True)
+    latest = None if live and None in ends else _greatest(ends)  # a live claim without end has no end
     return (
-        max((claim.confidence for claim in counted if claim.confidence is not None), default=None),
-        max(claim.tlp for claim in claims),
-        max((claim.pap for claim in claims if claim.pap is not None), default=None),
-        min(claim.received_at for claim in claims),
-        max(claim.received_at for claim in claims),
-        min(claim.from_us for claim in counted) // US,
-        None if is_endless else max(ends) // US,
-        len({claim.author for claim in claims}),
+        _greatest(confidences),
+        max(tlps),
+        _greatest(paps),
+        min(received),
+        max(received),
+        min(begins) // US,
+        None if latest is None else latest // US,
+        len(set(authors)),
         len(claims),
     )
+
+
+def _greatest(values: Iterable[int | None]) -> int | None:
+    """Of those that are stated."""
+    stated = [value for value in values if value is not None]
+    return max(stated) if stated else None
+
+
+def _least(values: Iterable[int | None]) -> int | None:
+    stated = [value for value in values if value is not None]
+    return min(stated) if stated else None
 
 
 def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | None) -> _Judged:
@@ -160,4 +168,4 @@ def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | Non
         return _Judged(Status.EXPIRED, DECAY, 0, None)
     due = start + after if ends is None else min(ends, start + after)
     base = CONFIDENCE_DEFAULT if claim.confidence is None else claim.confidence
-    return _Judged(Status.ACTIVE, None, -(-base * percent // 100), due)
+    return _Judged(_ACTIVE, None, -(-base * percent // 100), due)
