@@ -63,6 +63,15 @@ def test_an_address_fades_and_is_over_after_thirty_two_days():
     assert told[-1].reason == "decay"
 
 
+def test_what_is_due_first_is_told():
+    """An end before the next step, a step before the end, a beginning."""
+    day = DAY_SECONDS
+    assert judge([claim(ends=day)], STEPS, NOW).due == NOW + day
+    assert judge([claim(ends=9 * day)], STEPS, NOW).due == NOW + 4 * day
+    assert judge([claim(), claim(begins=day)], STEPS, NOW).due == NOW + day
+    assert judge([claim(withdrawn=True)], STEPS, NOW).due is None
+
+
 def test_a_sighting_starts_the_clock_again_but_moves_no_end_and_lifts_no_withdrawal():
     then = NOW + 40 * DAY_SECONDS
     assert judge([claim()], STEPS, then).status == Status.EXPIRED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.assessing import Target, false_positive_object, sighting_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.store.interface import PartnerRow
 from p2pshare.store.sqlite import open_store
 
 DAY = 86_400
@@ -98,7 +102,13 @@ quarantines = st.tuples(
 )
 waits = st.tuples(st.just("wait"), st.sampled_from([1, DAY, 5 * DAY, 33 * DAY]), st.sampled_from([1, 2, 100]))
 markings = st.tuples(st.just("siem"), st.sampled_from([0, 3, 4]))
-histories = st.lists(publications | quarantines | waits | markings, min_size=1, max_size=10)
+sightings = st.tuples(
+    st.just("sight"),
+    st.sampled_from([b"b" * 32, b"c" * 32, b"s" * 32]),  # a stranger, too
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(["seen", "not seen", "harmless"]),
+)
+histories = st.lists(publications | quarantines | sightings | waits | markings, min_size=1, max_size=12)
 
 
 class History:
@@ -107,6 +117,8 @@ class History:
     def __init__(self, path, make):
         self.store = open_store(path, free_space_bytes_min=0)
         self.now, self._make, self._count = make.now, make, 0
+        for name, partner in (("alpha", make.alpha), ("bravo", make.bravo), ("charlie", make.charlie)):
+            self.store.put_partner(PartnerRow(partner, name, b"card", 1, True, (), False, make.now))
 
     def perform(self, step):
         getattr(self, f"_{step[0]}")(*step[1:])
@@ -120,6 +132,27 @@ class History:
             [
                 self._make.envelope(
                     indicator, author=author, sequence=self._count, created=self.now, received_at=self.now
+                )
+            ]
+        )
+
+    def _sight(self, reporter, name, what):
+        self._count += 1
+        reporter = PartnerId(reporter)
+        target = Target(self._make.indicator(name=name)["id"], self._make.alpha)
+        if what == "harmless":
+            said = false_positive_object(target, reporter=reporter, now=self._count, tlp=Tlp.AMBER)
+        else:
+            count = int(what == "seen")
+            said = sighting_object(target, reporter=reporter, count=count, now=self.now, tlp=Tlp.AMBER)
+        self.store.add_envelopes(
+            [
+                self._make.envelope(
+                    json.loads(said),
+                    author=reporter,
+                    sequence=self._count,
+                    created=self.now,
+                    received_at=self.now,
                 )
             ]
         )

@@ -48,9 +48,11 @@ def _view(store, make):
         return [dict(row) for row in connection.execute("SELECT * FROM v1_indicators")]
 
 
-def test_export_and_view_say_the_same(mixed, make, monkeypatch):
+@pytest.mark.parametrize("is_ready", [True, False], ids=["as-judged", "judged-anew"])
+def test_export_and_view_say_the_same(mixed, make, monkeypatch, is_ready):
+    """At the time of the latest judgement, and at another at which the same holds."""
     monkeypatch.setattr(reading_standing, "SLICE_IDS", 7)
-    now_us = int(time.time()) * US
+    now_us = (make.now if is_ready else int(time.time())) * US
     viewed = _view(mixed, make)
     lines = "".join(mixed.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
     exported = [json.loads(line) for line in lines]
@@ -66,7 +68,7 @@ def test_export_and_view_say_the_same(mixed, make, monkeypatch):
 
 @pytest.mark.parametrize("tlp_max", list(Tlp), ids=lambda level: level.label)
 def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
-    now_us = int(time.time()) * US
+    now_us = make.now * US
     everything = mixed.lookup([Observable("ipv4", f"198.51.100.{n}") for n in range(60)])
     allowed = {
         one.value: [claim for claim in claims if claim.tlp <= tlp_max] for one, claims in everything.items()
@@ -76,6 +78,24 @@ def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
         value: len(one) for value, one in allowed.items() if one
     }
     assert all(row.tlp == max(claim.tlp for claim in allowed[row.value]) for row in rows)
+
+
+def test_an_export_judges_by_its_own_time_what_was_judged_at_another(store, make):
+    """No daemon has run for weeks; or the export's clock is behind the daemon's."""
+    begins = make.indicator("198.51.100.2", valid_from="2027-01-10T00:00:00Z", tlp=Tlp.CLEAR)
+    store.add_envelopes([make.envelope(make.indicator("198.51.100.1"), begins)])
+
+    def values(days):
+        now_us = (make.now + days * 86_400) * US
+        rows = [row.value for row in store.indicators(now_us, tlp_max=Tlp.AMBER_STRICT)]
+        lines = "".join(store.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
+        assert [json.loads(line)["value"] for line in lines] == rows
+        assert [value for _, value in store.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.RED)] == rows
+        return rows
+
+    assert values(0) == ["198.51.100.1", "198.51.100.2"]
+    assert values(-10) == ["198.51.100.1"]
+    assert values(33) == []
 
 
 def test_a_type_that_is_not_there_is_an_empty_export(mixed):
