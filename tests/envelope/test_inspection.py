@@ -91,5 +91,5 @@ def test_any_file_gets_a_report(raw: bytes) -> None:
     report = inspect(raw, NOW)
     assert report.kind == kind_of(raw)
     assert not report.is_sound
-    for magic in (b"\x94\xc4\x04p2pc", b"\x93\xc4\x04p2pv", b"\x96\xc4\x04p2ps"):
+    for magic in (b"\x94\xc4\x04p2pc", b"\x93\xc4\x04p2pv", b"\x96\xc4\x04p2ps", b"\x96\xc4\x04p2pf"):
         assert not inspect(magic + raw, NOW).is_sound

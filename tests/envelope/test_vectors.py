@@ -24,6 +24,8 @@ from p2pshare.envelope.card import (
 from p2pshare.envelope.card_format import partner_id_of
 from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
+from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
 from p2pshare.envelope.payload import PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
@@ -50,8 +52,8 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
 
 
-ENVELOPES, CARDS, PAYLOADS, DERIVATIONS = map(
-    load, ("envelope.json", "card.json", "payload.json", "derivation.json")
+ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS = map(
+    load, ("envelope.json", "card.json", "proof.json", "payload.json", "derivation.json")
 )
 
 
@@ -158,6 +160,24 @@ def test_negative_cards(case: dict[str, Any]) -> None:
 def test_golden_safety_number() -> None:
     a, b = map(PartnerId.parse, CARDS["safety_number"]["of"])
     assert safety_number(a, b) == safety_number(b, a) == CARDS["safety_number"]["number"]
+
+
+# --- proofs ----------------------------------------------------------------------------------------
+
+
+@by_name(PROOFS["golden"])
+def test_golden_proofs(case: dict[str, Any]) -> None:
+    raw = bytes_of(case["proof"])
+    assert encode_proof(decode_proof(raw)) == raw
+    assert fingerprint(verify_proof(decode_proof(raw)).partner_id) == case["fingerprint"]
+    assert inspect(raw, 0).facts["claims"] == case["claims"]
+
+
+@by_name(PROOFS["negative"])
+def test_negative_proofs(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        verify_proof(decode_proof(bytes_of(case["proof"])))
+    assert caught.value.reason == case["reason"]
 
 
 # --- payload and derivations -----------------------------------------------------------------------

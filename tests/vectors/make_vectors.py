@@ -29,6 +29,7 @@ from p2pshare.envelope.card_format import (
 )
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.envelope import decode_envelope, encode_core
+from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.envelope.payload import PayloadHeader, compress_frame, encode_payload, pad, padded_size
 
@@ -391,6 +392,96 @@ def card_vectors() -> Json:
     }
 
 
+# --- proofs ----------------------------------------------------------------------------------------
+
+
+def proof_vectors() -> Json:
+    alpha, bravo, mallory = named_identity("alpha"), named_identity("bravo"), named_identity("mallory")
+    one, other = (
+        decode_envelope(sealing.seal(alpha, request([bravo.card], payload)).wire)
+        for payload in (b"to you", b"to the others")
+    )
+    invented = encode_core(replace(other.core, nonce=bytes(16)))
+    forged = decode_envelope(sign_parts(mallory, invented, other.wraps, other.body))
+    cards = [reissue_card(alpha, NOW, name=name).card for name in ("For you", "For the others")]
+    framed = sign_card(next_body(alpha.card, name="Framed"), mallory.roots)
+    envelopes = encode_proof(envelope_fork(alpha.card.raw, one, other))
+    second = cards[0].version_raw
+
+    def golden(name: str, raw: bytes, claims: str) -> Json:
+        return {
+            "name": name,
+            "proof": text_of(raw),
+            "fingerprint": fingerprint(alpha.partner_id),
+            "claims": claims,
+        }
+
+    def case(name: str, reason: str, raw: bytes) -> Json:
+        return {"name": name, "reason": reason, "proof": text_of(raw)}
+
+    def shown(card: bytes, *pair: Any) -> bytes:
+        return encode_proof(envelope_fork(card, *pair))
+
+    return {
+        "about": "docs/envelope.md, Proofs. Test keys: never use them.",
+        "golden": [
+            golden(
+                "two envelopes",
+                envelopes,
+                f"two different envelopes under incarnation {NOW}, sequence 1",
+            ),
+            golden(
+                "two cards",
+                encode_proof(card_fork(*(card.raw for card in cards))),
+                "two different cards of version 2",
+            ),
+        ],
+        "negative": [
+            case("cut", "malformed", envelopes[:-1]),
+            case("a statement signed by another", "bad-signature", shown(alpha.card.raw, one, forged)),
+            case("another's card", "wrong-author", shown(mallory.card.raw, one, other)),
+            case("a card without its history", "card-gap", shown(second, one, other)),
+            case(
+                "a card of another's roots",
+                "card-threshold",
+                pack(
+                    [
+                        PROOF_MAGIC,
+                        1,
+                        2,
+                        *_in_order(
+                            cards[0].raw,
+                            encode_versions(
+                                [
+                                    alpha.card.raw,
+                                    sign_card(next_body(alpha.card, roots=mallory.card.roots), mallory.roots),
+                                ]
+                            ),
+                        ),
+                    ]
+                ),
+            ),
+            case(
+                "a card signed by another",
+                "card-signature",
+                pack(
+                    [PROOF_MAGIC, 1, 2, *_in_order(cards[0].raw, encode_versions([alpha.card.raw, framed]))]
+                ),
+            ),
+            case("one card twice", "not-a-fork", pack([PROOF_MAGIC, 1, 2, cards[0].raw, cards[0].raw])),
+            case(
+                "two versions of one card",
+                "not-a-fork",
+                pack([PROOF_MAGIC, 1, 2, alpha.card.raw, cards[0].raw]),
+            ),
+        ],
+    }
+
+
+def _in_order(*files: bytes) -> list[bytes]:
+    return sorted(files, key=lambda raw: decode_card(raw).body_digest)
+
+
 # --- parts -----------------------------------------------------------------------------------------
 
 
@@ -464,6 +555,7 @@ def main() -> None:
     files = {
         "envelope.json": envelope_vectors(),
         "card.json": card_vectors(),
+        "proof.json": proof_vectors(),
         "payload.json": payload_vectors(),
         "derivation.json": derivation_vectors(),
     }

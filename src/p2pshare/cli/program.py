@@ -41,7 +41,7 @@ COMMANDS = {
     "status": ("p2pshare.cli.status:status", "one screen about this node"),
     "export": ("p2pshare.cli.export:export", "write active indicators to a file or a pipe"),
     "envelope": ("p2pshare.cli.envelope:envelope", "export envelopes as they were received"),
-    "verify": ("p2pshare.cli.verify:verify", "check a card or envelope file, offline"),
+    "verify": ("p2pshare.cli.verify:verify", "check a card, envelope or proof file, offline"),
     "doctor": ("p2pshare.cli.doctor:doctor", "look for what is wrong, and say what mends it"),
     "config": ("p2pshare.cli.config:config", "check the config file"),
 }

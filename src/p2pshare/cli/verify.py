@@ -25,7 +25,7 @@ EXIT_BAD = 1
 @json_option
 @click.pass_obj
 def verify(home: Path, file: str, as_json: bool) -> int:
-    """check the card or envelope in FILE, offline, and show each check
+    """check the card, envelope or proof in FILE, offline, and show each check
 
     Exit code 1 when a check failed, 6 when one could not be made (the author's card is not held here).
     """
@@ -43,6 +43,9 @@ def verify(home: Path, file: str, as_json: bool) -> int:
                 f"check {check.number:<7} {check.name}: {check.verdict.value} {check.reason}".rstrip()
             )
         voice.say(f"{described['verdict']}: {voice.shown(file)}")
+        if report.kind == "proof" and report.is_complete:
+            voice.say(f"proven: whoever has the keys of {report.identifier} signed {report.facts['claims']}")
+            voice.say("hint: the name is what the card says of itself; compare the fingerprint")
     return {"good": 0, "bad": EXIT_BAD, "incomplete": EXIT_PARTLY_DONE}[described["verdict"]]
 
 
