@@ -191,6 +191,17 @@ ASIDE_MAX = 10_000  # deferred ids that are not asked for again
 OUTBOX_READ_MAX = 1_000  # direct envelopes waiting for one peer that the engine knows of at once
 FEED_DIRECT_MAX = 64  # direct envelopes named in one answer of a feed: as many as one `get` may ask for
 
+# --- alarms ----------------------------------------------------------------------------------------
+GAP_ALARM_SECONDS = 900  # before a missing number is an alarm: two stores compare every 15 minutes at least
+GAPS_SHOWN_MAX = 5  # ranges or objects named in one alarm; the store has them all
+NO_EXCHANGE_ALARM_SECONDS = 3_600  # a link that works is heard every 5 minutes; an hour is no restart
+RHYTHM_ENVELOPES_MIN = 8  # before an author has a usual pause
+RHYTHM_ENVELOPES_MAX = 32  # the newest that it is taken from
+RHYTHM_FACTOR = (
+    3  # times its longest pause lately: a week's end is no alarm for who has paused over one before
+)
+RHYTHM_SECONDS_MIN = 86_400  # nobody is called silent within a day
+
 # --- topology doctor -------------------------------------------------------------------------------
 ECLIPSE_PEERS_MIN = 3  # two peers who conspire, or fail together, cannot hide what the third brings
 ECLIPSE_ORGANISATIONS_MIN = 2  # ... and one organisation with three nodes is still one

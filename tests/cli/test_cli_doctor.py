@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from p2pshare.cli.program import run_program
+from p2pshare.envelope.card import fingerprint
+from p2pshare.envelope.keys import reissue_card
+from p2pshare.errors import PeerError
+from p2pshare.service.partners import apply_card_update
+from whole_nodes import World, befriend
 
 
 class Said(NamedTuple):
@@ -140,3 +146,37 @@ def test_a_name_that_would_command_the_terminal_is_shown_as_text(
     said = two("alpha", "doctor", "topology", str(two.folder / "evil.json"))
     assert "\x1b" not in said.out + said.err
     assert "\\x1b[31mred: 1 partner" in said.out
+
+
+# --- proofs ----------------------------------------------------------------------------------------
+
+
+def test_a_proof_leaves_as_a_file_that_anybody_can_verify_and_a_changed_one_is_refused(
+    tmp_path: Path, federation: Callable[..., Federation]
+) -> None:
+    now = int(time.time())
+    world = World(tmp_path, now)
+    alpha, bravo = world.found("alpha"), world.found("bravo")
+    befriend(bravo, alpha, now=now)
+    one, other = (reissue_card(alpha.identity, now, name=name).card.raw for name in ("One", "Other"))
+    apply_card_update(bravo, alpha.identity.partner_id, one, now)
+    with pytest.raises(PeerError):
+        apply_card_update(bravo, alpha.identity.partner_id, other, now)
+    world.close()
+    homes = federation("charlie")
+    status = homes("bravo", "status")
+    assert "alarm card-fork: alpha signed two different cards of one version" in status.out
+    assert "\n  `p2pshare doctor proof alpha FILE` writes the proof" in status.out
+    file = tmp_path / "alpha.proof"
+    assert homes("bravo", "doctor", "proof", "alpha", str(file)).code == 0
+    assert homes("bravo", "doctor", "proof", "alpha", str(file), "--kind", "envelope").code == 3
+    said = homes("charlie", "verify", str(file))
+    assert said.code == 0
+    assert f"identifier    {fingerprint(alpha.identity.partner_id)}\n" in said.out
+    assert "claims        two different cards of version 2\n" in said.out
+    assert "proven: whoever has the keys of" in said.err
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
+    said = homes("charlie", "verify", str(file), "--json")
+    assert (said.code, said.json["verdict"], said.json["checks"][1]["reason"]) == (1, "bad", "bad-signature")

@@ -224,12 +224,18 @@ def test_missing_numbers_of_an_author_are_gaps_until_they_come(store, make):
     for n, number in enumerate([2, 3, 9, 6, 2**64 - 1, 0], start=1):
         receive(number, n)
     assert store.sequence_gaps(make.alpha) == [(1, 1), (4, 5), (7, 8)]
+    assert store.sequence_gaps(make.alpha, 2) == [(1, 1), (4, 5)]
+    (total,) = store.gap_totals()
+    assert (total.author, total.numbers, total.noted_at) == (make.alpha, 5, make.now)
     receive(1, 10)
     receive(5, 11)
     receive(5, 12)
     receive(8, 13)
     assert store.sequence_gaps(make.alpha) == [(4, 4), (7, 7)]
     assert store.sequence_gaps(make.bravo) == []
+    receive(2**63 - 1, 14)
+    receive(2**62, 15)
+    assert [total.numbers for total in store.gap_totals()] == [2**63 - 1 - 9 - 1 - 1 + 2]
 
 
 def test_two_envelopes_of_one_number_are_both_kept_and_flagged(store, make):
@@ -240,6 +246,8 @@ def test_two_envelopes_of_one_number_are_both_kept_and_flagged(store, make):
     assert store.wire(one.envelope_id) and store.wire(other.envelope_id)
     store.expire(make.now + 10**9)
     assert store.sequence_forks() == [fork]
+    assert store.wire(one.envelope_id) is None
+    assert store.evidence(one.envelope_id) == one.wire
 
 
 def test_expiry_drops_the_wire_then_the_key_and_never_the_claims(store, make):

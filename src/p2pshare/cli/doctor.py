@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
-from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option, read_input
+from p2pshare.cli.options import (
+    EXIT_PARTLY_DONE,
+    STANDARD_STREAM,
+    UsageProblem,
+    json_option,
+    read_input,
+    write_output,
+)
 from p2pshare.errors import AuthorError
 from p2pshare.limits import PARTNER_LIST_BYTES_MAX
 
@@ -64,6 +71,29 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
     if not answer["well"]:
         return EXIT_UNWELL
     return 0 if answer["complete"] else EXIT_PARTLY_DONE
+
+
+@doctor.command("proof")
+@click.argument("name", metavar="PARTNER")
+@click.argument("file")
+@click.option(
+    "--kind", type=click.Choice(["card", "envelope"]), help="of which fork; else whichever there is"
+)
+@click.pass_obj
+def write_proof(home: Path, name: str, file: str, kind: str | None) -> None:
+    """write the proof that PARTNER signed two different things under one number, for `p2pshare verify`"""
+    from p2pshare.cli.session import open_store_for_reading
+    from p2pshare.node import CARD_FILE_NAME
+    from p2pshare.service.proofs import KINDS, proof_about
+
+    with open_store_for_reading(home) as store:
+        own_card = (home / CARD_FILE_NAME).read_bytes()
+        raw = proof_about(store, own_card, name, (kind,) if kind else KINDS)
+    write_output(file, raw)
+    if file != STANDARD_STREAM:
+        voice.say(
+            f"proof written to {voice.shown(file)}; `p2pshare verify` checks it, at anybody's and offline"
+        )
 
 
 def read_list(file: str) -> PartnerList:

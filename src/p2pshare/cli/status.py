@@ -38,6 +38,9 @@ def _print_status(answer: Mapping[str, Any]) -> None:
         voice.print_partners(answer["partners"])
     else:
         voice.print_result("partners     none")
+    for alarm in answer["alarms"]:
+        voice.print_result(voice.shown(f"alarm {alarm['word']}: {alarm['message']}"))
+        voice.print_result(voice.shown(f"  {alarm['hint']}"))
     for warning in answer["warnings"]:
         voice.say(f"warning: {voice.shown(warning)}")
 

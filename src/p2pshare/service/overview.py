@@ -10,6 +10,7 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node import Node
 from p2pshare.policy.roster import RosterEntry
+from p2pshare.service.alarms import alarms
 from p2pshare.service.partners import describe, load_roster
 
 DAY_SECONDS = 86_400
@@ -77,11 +78,12 @@ def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool
         "refused": dict(sorted(counts.refused.items())),
         "forks": node.store.fork_count(),
         "keys_expire": format_instant(_to_us(keys_expire)),
-        "warnings": _warnings(node, keys_expire, now),
+        "warnings": _warnings(keys_expire, now),
+        "alarms": alarms(node.store, node.identity.partner_id, is_running=is_running, now=now),
     }
 
 
-def _warnings(node: Node, keys_expire: int, now: int) -> list[str]:
+def _warnings(keys_expire: int, now: int) -> list[str]:
     """What will stop working soon, in words for a person."""
     left_days = (keys_expire - now) // DAY_SECONDS
     told = []
@@ -89,6 +91,4 @@ def _warnings(node: Node, keys_expire: int, now: int) -> list[str]:
         told.append(
             f"the operational keys on the card end in {max(left_days, 0)} days; then partners refuse this node"
         )
-    if node.store.fork_count():
-        told.append("somebody published two versions of one thing: evidence is kept in the store")
     return told

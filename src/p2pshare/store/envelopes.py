@@ -132,7 +132,8 @@ def _note_sequences(
             sequences.put_recipient_sequence(connection, interning.organisation(recipient), last)
     sequences.note_fork(connection, source, arrival.envelope_id)
     if arrival.opened is not None and arrival.opened.recipient_sequence is not None:
-        sequences.note_received(connection, source.author, arrival.opened.recipient_sequence)
+        number = arrival.opened.recipient_sequence
+        sequences.note_received(connection, source.author, number, arrival.received_at)
 
 
 def acknowledge(connection: apsw.Connection, envelope_id: EnvelopeId, partner: PartnerId) -> None:

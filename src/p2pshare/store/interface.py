@@ -183,6 +183,15 @@ class Account:
 
 
 @dataclass(frozen=True)
+class GapTotal:
+    """How many numbers that `author` used for us never came, and when the first of them was missed (0: not noted)."""
+
+    author: PartnerId
+    numbers: int
+    noted_at: int
+
+
+@dataclass(frozen=True)
 class SequenceFork:
     """Two envelopes of one author with one (incarnation, sequence): its proof of equivocation. Both are held."""
 
@@ -301,8 +310,20 @@ class StoreReading(StandingReading, SearchReading, WithdrawalReading, Protocol):
         """The last number used for each recipient, 0 at first."""
         ...
 
-    def sequence_gaps(self, author: PartnerId) -> list[tuple[int, int]]:
-        """Ranges (first, last) of numbers `author` used for us that never arrived."""
+    def sequence_gaps(self, author: PartnerId, limit: int = 1_000) -> list[tuple[int, int]]:
+        """The lowest ranges (first, last) of numbers `author` used for us that never arrived."""
+        ...
+
+    def gap_totals(self) -> list[GapTotal]:
+        """Of each author with such numbers, in the order of their ids."""
+        ...
+
+    def newest_created(self, limit: int) -> dict[PartnerId, list[int]]:
+        """When each partner created its last `limit` envelopes that are known here, the newest first."""
+        ...
+
+    def evidence(self, envelope_id: EnvelopeId) -> bytes | None:
+        """The envelope as received, also past its expiry where it is kept as proof of a fork."""
         ...
 
     def sequence_forks(self) -> list[SequenceFork]: ...

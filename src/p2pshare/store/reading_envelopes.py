@@ -14,6 +14,7 @@ from p2pshare.store.interface import (
     CardFork,
     Counts,
     EnvelopeEntry,
+    GapTotal,
     ObjectFork,
     PartnerRow,
     SequenceFork,
@@ -217,13 +218,51 @@ def recipient_sequences(connection: apsw.Connection, wanted: Collection[PartnerI
     return {partner: known.get(partner, 0) for partner in wanted}
 
 
-def sequence_gaps(connection: apsw.Connection, author: PartnerId) -> list[Row]:
+def sequence_gaps(connection: apsw.Connection, author: PartnerId, limit: int) -> list[Row]:
     return fetch(
         connection,
         """SELECT g.first, g.last FROM sequence_gap g JOIN organisation o ON o.id = g.author
-        WHERE o.partner_id = ? ORDER BY g.first""",
-        (bytes(author),),
+        WHERE o.partner_id = ? ORDER BY g.first LIMIT ?""",
+        (bytes(author), limit),
     )
+
+
+def gap_totals(connection: apsw.Connection) -> list[GapTotal]:
+    """The sum fits: gaps do not overlap, and none goes beyond 63 bits."""
+    rows = fetch(
+        connection,
+        """SELECT o.partner_id, sum(g.last - g.first + 1), min(g.noted_at)
+        FROM sequence_gap g JOIN organisation o ON o.id = g.author GROUP BY o.id ORDER BY o.partner_id""",
+    )
+    return [GapTotal(PartnerId(author), numbers, noted_at) for author, numbers, noted_at in rows]
+
+
+def evidence(connection: apsw.Connection, envelope_id: EnvelopeId) -> bytes | None:
+    rows = fetch(
+        connection,
+        "SELECT w.bytes FROM envelope e JOIN wire w ON w.lsn = e.lsn WHERE e.envelope_id = ?",
+        (bytes(envelope_id),),
+    )
+    return rows[0][0] if rows else None
+
+
+def newest_created(connection: apsw.Connection, limit: int) -> dict[PartnerId, list[int]]:
+    """A walk down the index `envelope_chain` for each partner."""
+    return {
+        PartnerId(partner): [
+            created
+            for (created,) in fetch(
+                connection,
+                """SELECT created FROM envelope WHERE author = ?
+                ORDER BY incarnation DESC, sequence DESC LIMIT ?""",
+                (organisation, limit),
+            )
+        ]
+        for organisation, partner in fetch(
+            connection,
+            "SELECT o.id, o.partner_id FROM partner p JOIN organisation o ON o.id = p.organisation ORDER BY p.alias",
+        )
+    }
 
 
 def sequence_forks(connection: apsw.Connection) -> list[SequenceFork]:

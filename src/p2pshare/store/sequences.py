@@ -89,7 +89,7 @@ def note_fork(connection: apsw.Connection, source: Source, envelope_id: Envelope
         )
 
 
-def note_received(connection: apsw.Connection, author: int, number: int) -> None:
+def note_received(connection: apsw.Connection, author: int, number: int, now: int) -> None:
     """Rule 4. A number that no honest author reaches (beyond 63 bits) is no evidence of anything."""
     if not 1 <= number <= SQLITE_INTEGER_MAX:
         return
@@ -97,16 +97,20 @@ def note_received(connection: apsw.Connection, author: int, number: int) -> None
     highest = rows[0][0] if rows else 0
     if number > highest:
         if number > highest + 1:
-            connection.execute("INSERT INTO sequence_gap VALUES (?, ?, ?)", (author, highest + 1, number - 1))
+            connection.execute(
+                "INSERT INTO sequence_gap VALUES (?, ?, ?, ?)", (author, highest + 1, number - 1, now)
+            )
         connection.execute("INSERT OR REPLACE INTO sequence_seen VALUES (?, ?)", (author, number))
         return
     gaps = fetch(
         connection,
-        "SELECT first, last FROM sequence_gap WHERE author = ?1 AND first <= ?2 AND last >= ?2",
+        "SELECT first, last, noted_at FROM sequence_gap WHERE author = ?1 AND first <= ?2 AND last >= ?2",
         (author, number),
     )
-    for first, last in gaps:
+    for first, last, noted_at in gaps:
         connection.execute("DELETE FROM sequence_gap WHERE author = ? AND first = ?", (author, first))
         for low, high in ((first, number - 1), (number + 1, last)):
             if low <= high:
-                connection.execute("INSERT INTO sequence_gap VALUES (?, ?, ?)", (author, low, high))
+                connection.execute(
+                    "INSERT INTO sequence_gap VALUES (?, ?, ?, ?)", (author, low, high, noted_at)
+                )

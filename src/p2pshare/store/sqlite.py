@@ -31,6 +31,7 @@ from p2pshare.store.interface import (
     ClaimRow,
     Counts,
     EnvelopeEntry,
+    GapTotal,
     NewEnvelope,
     ObjectFork,
     PartnerRow,
@@ -235,8 +236,17 @@ class SqliteStore(SqliteSearch, SqliteWithdrawing, SqliteStanding):
     def recipient_sequences(self, partners: Collection[PartnerId]) -> dict[PartnerId, int]:
         return self._read(reading_envelopes.recipient_sequences, partners)
 
-    def sequence_gaps(self, author: PartnerId) -> list[tuple[int, int]]:
-        return self._read(reading_envelopes.sequence_gaps, author)
+    def sequence_gaps(self, author: PartnerId, limit: int = 1_000) -> list[tuple[int, int]]:
+        return self._read(reading_envelopes.sequence_gaps, author, limit)
+
+    def gap_totals(self) -> list[GapTotal]:
+        return self._read(reading_envelopes.gap_totals)
+
+    def newest_created(self, limit: int) -> dict[PartnerId, list[int]]:
+        return self._read(reading_envelopes.newest_created, limit)
+
+    def evidence(self, envelope_id: EnvelopeId) -> bytes | None:
+        return self._read(reading_envelopes.evidence, envelope_id)
 
     def sequence_forks(self) -> list[SequenceFork]:
         return self._read(reading_envelopes.sequence_forks)

@@ -1,0 +1,189 @@
+"""Alarms: what somebody should act upon now. Each has a word that stays, names a partner and says what to do.
+
+==============  =====================================================================================
+sequence-gap    numbers that an author used for us never came: something was withheld or lost
+no-exchange     nothing was heard from a linked partner for long: it is away, or somebody cuts us off
+author-silent   a partner who published often has stopped, though others still bring us news
+sequence-fork   two envelopes of one place in an author's chain
+object-fork     two contents of one version of an object
+card-fork       two cards of one version: the partner is frozen
+==============  =====================================================================================
+
+What is only late is no alarm: each waits for the time that its limit names.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.display import clip
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.limits import (
+    GAP_ALARM_SECONDS,
+    GAPS_SHOWN_MAX,
+    NO_EXCHANGE_ALARM_SECONDS,
+    RHYTHM_ENVELOPES_MAX,
+    RHYTHM_ENVELOPES_MIN,
+    RHYTHM_FACTOR,
+    RHYTHM_SECONDS_MIN,
+)
+from p2pshare.store.interface import CardFork, ObjectFork, SequenceFork, StoreReading
+
+Alarm = dict[str, Any]
+"""{word, partner, partner_id, since, message, hint} and what the word adds."""
+
+Fork = TypeVar("Fork", SequenceFork, ObjectFork)
+
+
+def alarms(store: StoreReading, own_id: PartnerId, *, is_running: bool, now: int) -> list[Alarm]:
+    """Every alarm, grouped by word, then in the order of names."""
+    names = store.author_names() | {row.partner_id: row.alias for row in store.partners()}
+    told = [
+        *_gaps(store, names, now),
+        *_no_exchange(store, is_running, now),
+        *_silent_authors(store, names, now),
+        *_sequence_forks(store, names, own_id),
+        *_object_forks(store, names),
+        *(_card_fork(fork, names) for fork in store.card_forks()),
+    ]
+    order = {word: number for number, word in enumerate(dict.fromkeys(alarm["word"] for alarm in told))}
+    return sorted(told, key=lambda alarm: (order[alarm["word"]], alarm["partner"]))
+
+
+def rhythm_breaks_at(created: Sequence[int]) -> int | None:
+    """Until when an author with these instants of creation may be silent as usual; None without a usual.
+
+    Usual is the longest pause among its last RHYTHM_ENVELOPES_MAX envelopes, and RHYTHM_FACTOR times that is not.
+    """
+    if len(created) < RHYTHM_ENVELOPES_MIN:
+        return None
+    instants = sorted(created)
+    longest = max(later - earlier for earlier, later in itertools.pairwise(instants))
+    return instants[-1] + max(RHYTHM_FACTOR * longest, RHYTHM_SECONDS_MIN)
+
+
+def _alarm(
+    word: str,
+    partner_id: PartnerId,
+    names: Mapping[PartnerId, str],
+    since: int | None,
+    message: str,
+    hint: str,
+) -> Alarm:
+    """`{name}` in message and hint is the partner; `since` 0 or None when that is not known."""
+    name = names.get(partner_id) or partner_id.short
+    return {
+        "word": word,
+        "partner": name,
+        "partner_id": partner_id.text,
+        "since": format_instant(since * SECOND_US) if since else None,
+        "message": message.replace("{name}", name),
+        "hint": hint.replace("{name}", name),
+    }
+
+
+def _gaps(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iterator[Alarm]:
+    for total in store.gap_totals():
+        if now - total.noted_at < GAP_ALARM_SECONDS:
+            continue
+        ranges = store.sequence_gaps(total.author, GAPS_SHOWN_MAX)
+        shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)
+        more = "" if sum(last - first + 1 for first, last in ranges) == total.numbers else ", ..."
+        yield _alarm(
+            "sequence-gap",
+            total.author,
+            names,
+            total.noted_at,
+            f"{total.numbers} of the envelopes that {{name}} sealed for us never came: number {shown}{more}",
+            "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
+        ) | {"missing": total.numbers, "ranges": [list(one) for one in ranges]}
+
+
+def _no_exchange(store: StoreReading, is_running: bool, now: int) -> Iterator[Alarm]:
+    heard = store.last_exchanges()
+    for row in store.partners():
+        since = max(heard.get(row.partner_id, 0), row.added_at)
+        if not row.has_link or now - since < NO_EXCHANGE_ALARM_SECONDS:
+            continue
+        has_met = row.partner_id in heard
+        yield _alarm(
+            "no-exchange",
+            row.partner_id,
+            {row.partner_id: row.alias},
+            since,
+            f"no exchange with {{name}} since {format_instant(since * SECOND_US)}"
+            + ("" if has_met else ", when it was added"),
+            "ask {name} whether its daemon runs and has added you; `p2pshare status` shows what our side sees"
+            if is_running
+            else "no daemon runs here: start it with `p2pshare run`",
+        )
+
+
+def _silent_authors(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iterator[Alarm]:
+    for author, created in store.newest_created(RHYTHM_ENVELOPES_MAX).items():
+        breaks_at = rhythm_breaks_at(created)
+        if breaks_at is not None and now > breaks_at:
+            yield _alarm(
+                "author-silent",
+                author,
+                names,
+                max(created),
+                f"nothing new by {{name}} since {format_instant(max(created) * SECOND_US)}, longer than usual",
+                "ask {name} whether it still publishes; if it does, somebody keeps it from you",
+            )
+
+
+def _of_each_author(forks: Sequence[Fork]) -> dict[PartnerId, list[Fork]]:
+    by_author: dict[PartnerId, list[Fork]] = {}
+    for fork in forks:
+        by_author.setdefault(fork.author, []).append(fork)
+    return by_author
+
+
+def _sequence_forks(
+    store: StoreReading, names: Mapping[PartnerId, str], own_id: PartnerId
+) -> Iterator[Alarm]:
+    for author, forks in _of_each_author(store.sequence_forks()).items():
+        first = forks[0]
+        hint = "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its keys may be stolen, or used twice"
+        if author == own_id:
+            hint = "somebody else publishes with this node's keys: stop any copy of it; else they are stolen"
+        yield _alarm(
+            "sequence-fork",
+            author,
+            names,
+            first.noted_at,
+            f"{{name}} signed two different envelopes under incarnation {first.incarnation},"
+            f" sequence {first.sequence}{_and_more(forks)}",
+            hint,
+        ) | {"count": len(forks), "envelopes": [first.first.text, first.second.text]}
+
+
+def _object_forks(store: StoreReading, names: Mapping[PartnerId, str]) -> Iterator[Alarm]:
+    for author, forks in _of_each_author(store.object_forks()).items():
+        yield _alarm(
+            "object-fork",
+            author,
+            names,
+            forks[0].noted_at,
+            f"{{name}} sent two contents of one version of {clip(forks[0].object_id)}{_and_more(forks)}",
+            "both are kept and the stricter marking holds; tell {name} to raise 'modified' when it changes an object",
+        ) | {"count": len(forks), "objects": [clip(fork.object_id) for fork in forks[:GAPS_SHOWN_MAX]]}
+
+
+def _card_fork(fork: CardFork, names: Mapping[PartnerId, str]) -> Alarm:
+    return _alarm(
+        "card-fork",
+        fork.partner_id,
+        names,
+        fork.noted_at,
+        "{name} signed two different cards of one version: it is frozen, nothing new of it is believed",
+        "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its root keys may be stolen",
+    )
+
+
+def _and_more(forks: Sequence[object]) -> str:
+    return f", and {len(forks) - 1} more" if len(forks) > 1 else ""
