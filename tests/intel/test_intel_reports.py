@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -334,3 +335,42 @@ def test_prodaft_reports_are_hashes_unless_a_person_says_more(shared_data: Path)
         assert found.of(type_) == digits(text, type_)
     assert found.counts == {"md5": 669, "sha1": 669, "sha256": 1300}
     assert found.refused == {"not-defanged": 469, "reference-link": 8, "bad-hash": 1}
+
+
+def event_values(folder: Path) -> set[str]:
+    """Every value in the MISP events of a folder, by the standard library's JSON, lower case."""
+    found: set[str] = set()
+    for path in folder.glob("*.json"):
+        pending = [json.loads(path.read_bytes())]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, dict):
+                found.update(str(node.get("value", "")).lower().split("|"))
+                pending += node.values()
+            elif isinstance(node, list):
+                pending += node
+    return found - {""}
+
+
+def test_what_is_found_in_a_report_stands_in_the_event_its_author_published(shared_data: Path) -> None:
+    """Precision against the authors themselves: twelve folders hold the report and the MISP event of one case. Only
+    one report names eleven hashes and a CVE id that its event does not; every link to the vendor's own pages is left alone."""
+    beside: dict[str, int] = {}
+    found = 0
+    for path in sorted((shared_data / "misp-events/eset").glob("*/README.adoc")):
+        told = event_values(path.parent)
+        if len(told) < 2:
+            continue
+        values = {value.lower() for _, value in Outcome([path]).values}
+        found += len(values)
+        others = {
+            value
+            for value in values - told
+            if value.rstrip("/") not in told and value.split("://")[-1] not in told
+        }
+        if others:
+            beside[path.parent.name] = len(others)
+            assert {value for value in others if re.fullmatch(r"[0-9a-f]{32,64}", value) is None} == {
+                "cve-2017-11882"
+            }
+    assert (found, beside) == (557, {"oceanlotus": 12})
