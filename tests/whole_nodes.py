@@ -27,18 +27,18 @@ class World:
 
     def __init__(self, folder: Path, now: int = NOW) -> None:
         self._now = now
-        self._folder = folder
+        self.folder = folder
         self._nodes: dict[str, Node] = {}
 
     def found(self, name: str) -> Node:
-        home = self._folder / name
+        home = self.folder / name
         found_home(
             home, name=name, url=f"https://{name}.example:8443", listen="", passphrase=None, now=self._now
         )
         return self.open(name)
 
     def open(self, name: str) -> Node:
-        self._nodes[name] = open_node(self._folder / name)
+        self._nodes[name] = open_node(self.folder / name)
         return self._nodes[name]
 
     def reopen(self, name: str) -> Node:
