@@ -123,14 +123,16 @@ def indicator_object(
     modified: int | None = None,
     confidence: int | None = None,
     labels: Sequence[str] = (),
+    object_id: str = "",
 ) -> bytes:
     """An indicator as JSON. `created` and `modified` (default: `created`) in seconds since 1970; `created` must be
-    that of the first version. Raises AuthorError no-pattern."""
+    that of the first version. `object_id` is its `indicator_id`, where that is known. Raises AuthorError no-pattern.
+    """
     instant = _format_seconds(created)
     stix: dict[str, Any] = {
         "type": "indicator",
         "spec_version": "2.1",
-        "id": indicator_id(author, observable),
+        "id": object_id or indicator_id(author, observable),
         "created_by_ref": identity_id(author),
         "created": instant,
         "modified": instant if modified is None else _format_seconds(modified),

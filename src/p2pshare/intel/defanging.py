@@ -19,13 +19,13 @@ _SCHEME = re.compile(r"(?:h(?:xx|\*\*|__|tt)p|fxp)(s?)(?=:|\[:)", re.IGNORECASE)
 # or a path there more often than a mark; Markdown writes `\[.\]`.
 _SIGN = r" ?(\\?\.|dot|at|@|:|://|/) ?"
 _IN_TEXT = re.compile(rf"\\?\[{_SIGN}\\?\]|\({_SIGN}\)|\{{{_SIGN}\}}", re.IGNORECASE)
-_MARKS = frozenset("[({\\")
+_MARKS = re.compile(r"[\[({\\]")
 _PLAIN = {"dot": ".", "at": "@"}
 
 
 def refang(text: str) -> str:
     """`hxxps://evil[.]example(.)com` to `https://evil.example.com`; text without such marks comes back as it is."""
-    if not _MARKS.isdisjoint(text):
+    if _MARKS.search(text) is not None:
         text = _TOKENS.sub(_restore, text)
     scheme = _SCHEME.match(text)
     if scheme is None:
@@ -49,7 +49,7 @@ class Unmarked(NamedTuple):
 
 def undo_marks(line: str) -> Unmarked:
     """`line` with every bracketed sign restored, and where. Schemes (`hxxp`) are left as they are."""
-    if _MARKS.isdisjoint(line):
+    if _MARKS.search(line) is None:
         return Unmarked(line, [])
     pieces: list[str] = []
     places: list[int] = []

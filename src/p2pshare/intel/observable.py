@@ -93,6 +93,7 @@ PLAIN: dict[str, Callable[[str], bool]] = {
     "sha256": lambda text: artefacts.is_hash(text, 64),
 }
 
+_SEPARATORS = re.compile(r"[,;|\t]")
 WRAPPINGS = {'"': '"', "'": "'", "`": "`", "<": ">", "\u201c": "\u201d"}
 
 # Shapes that nothing else has; the first that fits decides.
@@ -266,10 +267,10 @@ def recognise(text: str) -> Recognised:
         raise InvalidValue("empty")
     if "\u2026" in text or (text.rstrip("])").endswith("...") and text.strip(".[]()")):
         raise InvalidValue("cut-off")
-    if not text.isalnum() and any(character.isspace() for character in text):
+    if len(text.split(None, 1)) > 1:
         raise InvalidValue("not-one-value")
     scheme, separator, _ = text.partition("://")
-    if not set(",;|\t").isdisjoint(scheme):  # a row of a table, or several values
+    if _SEPARATORS.search(scheme) is not None:  # a row of a table, or several values
         raise InvalidValue("not-one-value")
     if separator:
         return Recognised(canonical("url", text))

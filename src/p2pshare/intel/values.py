@@ -45,11 +45,15 @@ def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
             yield Refusal("line-too-long", f"line {number}", "")
             continue
         # Bytes that are not UTF-8 may stand in a comment; in a value they are refused as unsafe characters.
-        text = strip_comment(raw.decode("utf-8", "surrogateescape"))
+        line = raw.decode("utf-8", "surrogateescape").strip()
+        is_word = (
+            "#" not in line and len(line.split(None, 1)) == 1
+        )  # no comment inside, no note, no second value
+        text = line if is_word and not line.startswith(COMMENT_STARTS) else strip_comment(line)
         if not text:
             continue
         try:
-            found = _read_line(text)
+            found = recognise(text) if is_word else _read_line(text)
         except InvalidValue as invalid:
             yield refuse_text(invalid, f"line {number}", text)
         else:

@@ -320,6 +320,7 @@ def _indicators(
             objects.append(
                 indicator_object(
                     observable,
+                    object_id=object_id,
                     author=author.partner_id,
                     created=created.get(object_id, now),
                     modified=now,
