@@ -29,6 +29,8 @@ def commands() -> dict[str, click.Command]:
         command = program.get_command(context, name)
         assert command is not None
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                found[name] = command
             found |= {f"{name} {inner}": command.commands[inner] for inner in command.commands}
         else:
             found[name] = command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,31 @@ LACKS = {
 }
 
 
-@click.group()
-def doctor() -> None:
-    """look for what is wrong, and say what mends it"""
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> int:
+    """look for what is wrong with this node, and say what mends it; see also the commands below
+
+    Exit code 1 when something fails; warnings alone are 0.
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    from p2pshare.cli.card import now_seconds
+    from p2pshare.cli.session import is_running
+    from p2pshare.node import require_home
+    from p2pshare.service.checkup import FAIL, examine_node
+
+    home: Path = context.obj
+    findings = examine_node(require_home(home), is_running=is_running(home), now=now_seconds())
+    if as_json:
+        voice.print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            voice.print_result(voice.shown(f"{finding.level:<5} {finding.check:<12} {finding.message}"))
+            if finding.hint and finding.level != "ok":
+                voice.print_result(voice.shown(f"      {'':<12} {finding.hint}"))
+    return EXIT_UNWELL if any(finding.level == FAIL for finding in findings) else 0
 
 
 @doctor.command("topology")
