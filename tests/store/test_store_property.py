@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.store.sqlite import open_store
 
 VALUES = [f"198.51.100.{n}" for n in range(4)]
@@ -22,56 +26,64 @@ objects = st.tuples(
     st.sampled_from([Tlp.CLEAR, Tlp.AMBER, Tlp.RED]),
     st.sampled_from(["readable", "opaque", "two"]),
 )
+withdrawals = st.tuples(
+    st.just("withdraw"),
+    st.sampled_from(["x", "y"]),
+    st.none() | st.sampled_from(MODIFIED),
+    st.integers(0, 2),  # up to this incarnation
+    st.integers(0, 4),  # and sequence
+)
 envelopes = st.tuples(
     st.sampled_from([b"a" * 32, b"b" * 32]),
     st.integers(1, 2),  # incarnation
     st.integers(1, 4),  # sequence
-    st.lists(objects, min_size=1, max_size=3),
+    st.lists(objects | withdrawals, min_size=1, max_size=3),
 )
 histories = st.lists(st.lists(st.integers(0, 7), min_size=1, max_size=5), min_size=1, max_size=5)
 
 
 class Model:
-    """The rules of docs/store.md, "Versions", said once more with dictionaries and no cleverness."""
+    """The rules of docs/store.md, "Versions", said once more over the set of envelopes, in no order of arrival."""
 
     def __init__(self):
-        self.envelopes = set()
-        self.versions = {}  # (author, object) -> list of dictionaries, in order of arrival
+        self.envelopes = {}
 
     def add(self, envelope_id, author, order, contents):
-        if envelope_id in self.envelopes:
-            return
-        self.envelopes.add(envelope_id)
-        place = len(self.envelopes)
-        for position, content in enumerate(contents):
-            self._add_version(author, order, (place, position), content)
+        self.envelopes[bytes(envelope_id)] = (author, order, contents)
 
-    def _add_version(self, author, order, place, content):
-        name, _, modified, tlp, _ = content
-        known = self.versions.setdefault((author, name), [])
-        twins = [one for one in known if one["content"][2] == modified]
-        same = [one for one in twins if one["content"] == content]
-        for one in twins:
-            one["tlp"] = max(one["tlp"], tlp)
-        if same or len(twins) >= 2:
-            return
-        new = {"content": content, "order": (*order, modified, place), "tlp": tlp}
-        if twins:
-            new["tlp"] = max(tlp, *(one["tlp"] for one in twins))
-            new["current"] = any(one["current"] for one in twins)
-        else:
-            new["current"] = all(one["order"] < new["order"] for one in known if one["current"])
-            if new["current"]:
-                for one in known:
-                    one["current"] = False
-        known.append(new)
+    def versions(self):
+        """(author, object) -> modified -> the contents that its author sealed under it, first to last."""
+        found = {}
+        for envelope_id, (author, order, contents) in self.envelopes.items():
+            for position, content in enumerate(contents):
+                if content[0] == "withdraw":
+                    continue
+                name, _, modified, _, _ = content
+                under = found.setdefault((author, name), {}).setdefault(modified, {})
+                place = (*order, envelope_id, modified, position)
+                under[content] = min(under.get(content, place), place)
+        return found
+
+    def is_withdrawn(self, author, name, place, modified):
+        said = [
+            (up_to, reach)
+            for by, _, contents in self.envelopes.values()
+            for kind, target, up_to, *reach in contents
+            if (kind, by, target) == ("withdraw", author, name)
+        ]
+        return any(
+            list(place[:2]) <= reach or (up_to is not None and modified <= up_to) for up_to, reach in said
+        )
 
     def claims(self, value):
         found = []
-        for (author, _), versions in self.versions.items():
-            for one in versions:
-                if one["current"] and value in values_of(one["content"]):
-                    found.append((author, MODIFIED.index(one["content"][2]), one["tlp"]))
+        for (author, name), by_modified in self.versions().items():
+            current = max(by_modified.values(), key=lambda contents: min(contents.values()))
+            strictest = max(content[3] for content in current)
+            for content in sorted(current, key=current.__getitem__)[:2]:
+                if value in values_of(content):
+                    is_withdrawn = self.is_withdrawn(author, name, current[content], content[2])
+                    found.append((author, MODIFIED.index(content[2]), strictest, is_withdrawn))
         return sorted(found)
 
 
@@ -80,7 +92,13 @@ def values_of(content):
     return {"readable": {value}, "opaque": set(), "two": {value, VALUES[0]}}[kind]
 
 
-def stix(make, content):
+def stix(make, content, author):
+    if content[0] == "withdraw":
+        _, name, up_to, incarnation, sequence = content
+        target = make.indicator(name=name)["id"]
+        up_to_us = None if up_to is None else parse_instant(up_to)
+        facts = WithdrawalFacts(target, incarnation, sequence, up_to_us, Reason.MISTAKE, None)
+        return json.loads(withdrawal_object(facts, author=author, now=make.now, tlp=Tlp.GREEN))
     name, value, modified, tlp, kind = content
     pattern = {
         "readable": f"[ipv4-addr:value = '{value}']",
@@ -97,8 +115,8 @@ def stix(make, content):
 def test_any_history_gives_what_the_model_says(make, pool, history, reopen):
     made = [
         make.envelope(
-            *(stix(make, content) for content in contents),
-            author=make.alpha if author[:1] == b"a" else make.bravo,
+            *(stix(make, content, PartnerId(author)) for content in contents),
+            author=PartnerId(author),
             incarnation=incarnation,
             sequence=sequence,
         )
@@ -118,7 +136,7 @@ def test_any_history_gives_what_the_model_says(make, pool, history, reopen):
         found = store.lookup([Observable("ipv4", value) for value in VALUES])
         for value in VALUES:
             rows = found.get(Observable("ipv4", value), [])
-            actual = sorted((bytes(row.author), row.confidence, row.tlp) for row in rows)
+            actual = sorted((bytes(row.author), row.confidence, row.tlp, row.is_revoked) for row in rows)
             assert actual == model.claims(value)
         assert store.counts().held == len(model.envelopes)
         store.close()

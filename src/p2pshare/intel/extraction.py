@@ -162,7 +162,7 @@ class _FrameReader:
         self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str] = set()
         self._assessments: dict[str, AssessmentFacts] = {}
-        self._withdrawals: dict[str, WithdrawalFacts] = {}
+        self._withdrawals: dict[int, WithdrawalFacts] = {}
         self._claims_left = FRAME_CLAIMS_MAX
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
@@ -177,7 +177,7 @@ class _FrameReader:
         parts: list[_Fields | _CommonFields | str] = [*decoded]
         raws = _decode_raws(frame_json)
         for position in slow:
-            parts[position] = self._check_fully(bytes(raws[position])) or decoded[position]
+            parts[position] = self._check_fully(position, bytes(raws[position])) or decoded[position]
         self._keep(parts)
 
     def read_apart(self, frame_json: bytes) -> None:
@@ -200,13 +200,13 @@ class _FrameReader:
             refusals.add("frame-too-many-objects", count=len(raws))
             return
         parts: list[_Fields | _CommonFields | str] = []
-        for raw in raws:
+        for position, raw in enumerate(raws):
             piece = bytes(raw)
             number = piece[1:-1]
             if faults and piece[:1] == b'"' and number.isdigit() and int(number) in faults:
                 parts.append(faults[int(number)].reason)
             else:
-                parts.append(self._decode_apart(piece))
+                parts.append(self._decode_apart(position, piece))
         self._keep(parts)
 
     def _keep(self, parts: Iterable[_Fields | _CommonFields | str]) -> None:
@@ -221,7 +221,7 @@ class _FrameReader:
             except _Refuse as refused:
                 refuse(str(refused))
 
-    def _decode_apart(self, piece: bytes) -> _Fields | _CommonFields | str:
+    def _decode_apart(self, position: int, piece: bytes) -> _Fields | _CommonFields | str:
         """One object decoded, or the reason why not. What a neighbour did must not change the answer: so the same
         types are checked as far, and as fully, as when the whole frame is decoded at once."""
         try:
@@ -230,7 +230,7 @@ class _FrameReader:
             fields = None
         if fields is not None and fields.type in _FAST_TYPES:
             return fields
-        reason = self._check_fully(piece)
+        reason = self._check_fully(position, piece)
         if reason or fields is not None:
             return reason or fields or "wrong-type"
         try:
@@ -239,7 +239,7 @@ class _FrameReader:
             return "wrong-type"
         return "wrong-type" if common.type in _FAST_TYPES else common
 
-    def _check_fully(self, piece: bytes) -> str:
+    def _check_fully(self, position: int, piece: bytes) -> str:
         """The reason to refuse an object, or ""; a marking definition's meaning is remembered."""
         stix, fault = parse_object(piece)
         if stix is None:
@@ -258,7 +258,7 @@ class _FrameReader:
             if withdrawal is None:
                 self._extraction.notes.add("bad-withdrawal", stix["id"])
             else:
-                self._withdrawals[stix["id"]] = withdrawal
+                self._withdrawals[position] = withdrawal
         return ""
 
     def _facts(self, position: int, fields: _Fields | _CommonFields) -> ObjectFacts:
@@ -284,7 +284,7 @@ class _FrameReader:
             else:
                 _check_relationship(fields)
         assessment = self._assessments.get(fields.id) if type_ in ASSESSMENT_TYPES else None
-        withdrawal = self._withdrawals.get(fields.id) if type_ == WITHDRAWAL else None
+        withdrawal = self._withdrawals.get(position)
         return ObjectFacts(
             position,
             fields.id,

@@ -24,8 +24,9 @@ from p2pshare.store.arrays import key_tables
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import fetch
 from p2pshare.store.interning import Interning
-from p2pshare.store.known_versions import KnownVersions, StoredFrame, claim_key
+from p2pshare.store.known_versions import KnownVersions, StoredFrame, claim_key, order_of
 from p2pshare.store.object_keys import Key, encode_object_id
+from p2pshare.store.resettling import resettle
 from p2pshare.store.row_changes import CURRENT, REVOKED, SUPERSEDED, PendingRows
 from p2pshare.store.standing import add_fresh
 from p2pshare.store.versions import Kind, Verdict, Version, judge
@@ -36,6 +37,10 @@ SELECT o.value, o.id FROM {keys} k CROSS JOIN observable o ON o.value = k.value 
 _NOTE_FORK = """
 INSERT INTO object_fork VALUES (?, ?, ?, ?, ?, 1, ?)
 ON CONFLICT DO UPDATE SET times = times + 1
+"""
+_CARRY_AGAIN = """
+INSERT INTO carried_again SELECT ?1, ?2, f.envelope, ?3 FROM frame f WHERE f.id = ?4
+ON CONFLICT DO UPDATE SET tlp = max(tlp, excluded.tlp)
 """
 
 
@@ -59,6 +64,8 @@ class Chunk:
         self._fresh_types: list[str] = []
         self._assessments: list[assessments.Arrived] = []
         self._withdrawals: list[withdrawals.Arrived] = []
+        self._carried: list[tuple[bytes | str, int, int, int]] = []
+        self._unsettled: set[tuple[int, Key]] = set()
         self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
@@ -86,6 +93,8 @@ class Chunk:
         add_fresh(self._connection, self._fresh_types, self._first_fresh, self._claims.rows, instants)
         self._claims.write(self._connection)
         self._objects.write(self._connection)
+        self._connection.executemany(_CARRY_AGAIN, self._carried)
+        resettle(self._connection, self._unsettled)
         withdrawals.add(self._connection, self._interning, self._withdrawals)
         targets = (encode_object_id(one.facts.target) for one in self._withdrawals)
         withdrawals.apply(self._connection, chain(targets, *keys))
@@ -204,9 +213,7 @@ class Chunk:
 
     def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
         """An object that is known already, from the store or from this chunk."""
-        source = frame.source
-        order = (source.incarnation, source.sequence, fact.modified_us or 0, frame.frame, fact.position)
-        new = Version(order, fact.modified_us, int(fact.tlp))
+        new = Version(order_of(frame, fact), fact.modified_us, int(fact.tlp))
         versions = known.of(key, fact.modified_us)
         verdict = judge(versions, new, lambda version: self._contents.is_same(version.place, new.place))
         for version in verdict.tighten:
@@ -215,12 +222,26 @@ class Chunk:
             self._objects.tighten(version.object_ids, verdict.tlp)
         if verdict.forked_with is not None:
             self._note_fork(frame, fact, verdict.forked_with)
-        if verdict.kind not in (Kind.SAME, Kind.FORK_AGAIN):
+        if verdict.kind in (Kind.SAME, Kind.FORK_AGAIN):
+            self._carry_again(frame, fact, key, frame.frame)
+        else:
             self._store_version(frame, fact, key, new, verdict)
             for version in verdict.supersede:
                 self._claims.supersede(version.claim_ids)
                 self._objects.supersede(version.object_ids)
             versions.take(new, verdict)
+        if verdict.move is not None and self._contents.holds(verdict.move.place, new.place):
+            self._carry_again(frame, fact, key, verdict.move.place[0])
+            verdict.move.order = new.order
+            self._claims.move(verdict.move.claim_ids, *new.place)
+            self._objects.move(verdict.move.object_ids, *new.place)
+        if verdict.is_unsettled:
+            self._unsettled.add((frame.source.author, key))
+
+    def _carry_again(self, frame: StoredFrame, fact: ObjectFacts, key: Key, carrier: int) -> None:
+        """Of ours: the frame `carrier` holds an object that has no row of its own there."""
+        if frame.source.is_own:
+            self._carried.append((key[1], self._interning.object_type(key[0]), int(fact.tlp), carrier))
 
     def _store_version(
         self, frame: StoredFrame, fact: ObjectFacts, key: Key, new: Version, verdict: Verdict

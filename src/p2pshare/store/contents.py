@@ -60,6 +60,10 @@ class Contents:
             return True
         return _meaning(first) == _meaning(second)
 
+    def holds(self, *places: tuple[int, int]) -> bool:
+        """Whether each can be read."""
+        return all(self.raw(*place) is not None for place in places)
+
 
 def _meaning(raw: bytes) -> object:
     """The object without its spelling: key order and white space are not content."""

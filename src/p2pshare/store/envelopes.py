@@ -67,10 +67,10 @@ def add_envelopes(
             answers.append(Stored(False, held))
             continue
         lsn += 1
-        source = _insert(connection, interning, lsn, arrival)
+        is_own = arrival.from_partner is None or arrival.core.author == own_id
+        source = _insert(connection, interning, lsn, arrival, is_own=is_own)
         _note_sequences(connection, interning, source, arrival)
         contents.append((source, arrival))
-        is_own = arrival.from_partner is None or arrival.core.author == own_id
         answers.append(Stored(True, EnvelopeEntry.of(lsn, arrival, is_own=is_own)))
     put_setting(connection, "last_lsn", lsn)
     add_content(connection, interning, _frames(contents))
@@ -84,7 +84,9 @@ def _frames(contents: Sequence[tuple[Source, NewEnvelope]]) -> Iterator[tuple[So
                 yield source, frame
 
 
-def _insert(connection: apsw.Connection, interning: Interning, lsn: int, arrival: NewEnvelope) -> Source:
+def _insert(
+    connection: apsw.Connection, interning: Interning, lsn: int, arrival: NewEnvelope, *, is_own: bool
+) -> Source:
     core = arrival.core
     author = interning.organisation(core.author)
     bearer = None if arrival.from_partner is None else interning.organisation(arrival.from_partner)
@@ -119,7 +121,9 @@ def _insert(connection: apsw.Connection, interning: Interning, lsn: int, arrival
         "INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)",
         ((lsn, interning.organisation(recipient)) for recipient in arrival.audience),
     )
-    return Source(lsn, author, core.incarnation, core.sequence, core.created, arrival.received_at)
+    envelope_id = bytes(arrival.envelope_id)
+    numbers = (core.incarnation, core.sequence)
+    return Source(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
 
 
 def _note_sequences(

@@ -13,20 +13,21 @@ from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.fetching import fetch
 from p2pshare.store.object_keys import INDICATOR, Key, decode_object_id, encode_object_id
-from p2pshare.store.versions import ObjectVersions, Version
+from p2pshare.store.versions import TWINS_MAX, ObjectVersions, Order, Version
 
 TOGETHER_MIN = 16  # objects of one instant from which one query for all is cheaper than one for each
-TWINS_MAX = 64  # superseded rows of one version that are looked at: a version has few, a hostile one many
 
 _CURRENT_CLAIMS = """
-SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, c.frame, c.position
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, e.envelope_id,
+    c.frame, c.position
 FROM {keys} k
 CROSS JOIN claim c INDEXED BY claim_current ON c.object_key = k.value AND c.author = ? AND c.status < 2
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
 """
 _CURRENT_OBJECTS = """
-SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, o.frame, o.position
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, e.envelope_id,
+    o.frame, o.position
 FROM {keys} k
 CROSS JOIN object o INDEXED BY object_current ON o.object_key = k.value AND o.author = ? AND o.status < 2
 CROSS JOIN object_type t ON t.id = o.type
@@ -34,14 +35,16 @@ CROSS JOIN frame f ON f.id = o.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
 """
 _SUPERSEDED_CLAIMS = """
-SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, c.frame, c.position
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, e.envelope_id,
+    c.frame, c.position
 FROM claim c INDEXED BY claim_superseded
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE c.object_key = ? AND c.author = ? AND c.modified_us = ? AND c.status = 2 LIMIT ?
 """
 _SUPERSEDED_OBJECTS = """
-SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, o.frame, o.position
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, e.envelope_id,
+    o.frame, o.position
 FROM object o INDEXED BY object_superseded
 CROSS JOIN object_type t ON t.id = o.type
 CROSS JOIN frame f ON f.id = o.frame
@@ -49,7 +52,8 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE o.object_key = ? AND o.author = ? AND o.modified_us = ? AND o.status = 2 LIMIT ?
 """
 _SUPERSEDED_CLAIMS_TOGETHER = """
-SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, c.frame, c.position
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, e.envelope_id,
+    c.frame, c.position
 FROM {keys} k
 CROSS JOIN claim c INDEXED BY claim_superseded ON c.object_key = k.value
 CROSS JOIN frame f ON f.id = c.frame
@@ -57,13 +61,29 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE c.author = ? AND c.modified_us = ? AND c.status = 2 LIMIT ?
 """
 _SUPERSEDED_OBJECTS_TOGETHER = """
-SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, o.frame, o.position
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, e.envelope_id,
+    o.frame, o.position
 FROM {keys} k
 CROSS JOIN object o INDEXED BY object_superseded ON o.object_key = k.value
 CROSS JOIN object_type t ON t.id = o.type
 CROSS JOIN frame f ON f.id = o.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE o.author = ? AND o.modified_us = ? AND o.status = 2 LIMIT ?
+"""
+_ALL_CLAIMS = """
+SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence, e.envelope_id, c.frame, c.position
+FROM claim c
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE c.object_key = ? AND c.author = ? AND c.status {status}
+"""
+_ALL_OBJECTS = """
+SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, e.envelope_id, o.frame, o.position
+FROM object o
+CROSS JOIN object_type t ON t.id = o.type
+CROSS JOIN frame f ON f.id = o.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE o.object_key = ? AND o.author = ? AND o.status {status}
 """
 
 
@@ -75,8 +95,10 @@ class Source:
     author: int
     incarnation: int
     sequence: int
+    envelope_id: bytes
     created: int
     received_at: int
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,24 @@ class KnownVersions:
         return known
 
 
+def all_versions(connection: apsw.Connection, author: int, key: Key) -> list[Version]:
+    """Every stored version of one object of one author, current or not."""
+    versions: list[tuple[Key, Version]] = []
+    for status in ("< 2", "= 2"):  # each has its own partial index
+        claims = fetch(connection, _ALL_CLAIMS.format(status=status), (claim_key(key), author))
+        versions += _versions(claims, is_claim=True)
+        objects = fetch(connection, _ALL_OBJECTS.format(status=status), (key[1], author))
+        versions += _versions(objects, is_claim=False)
+    return [version for found, version in versions if found == key]
+
+
+def order_of(frame: StoredFrame, fact: ObjectFacts) -> Order:
+    """Where an object stands among the versions of its author."""
+    source = frame.source
+    place = (source.incarnation, source.sequence, source.envelope_id)
+    return (*place, fact.modified_us or 0, frame.frame, fact.position)
+
+
 def claim_key(key: Key) -> bytes | str:
     """The key in the claim table, which has no column for the type: bytes only for "indicator--UUID"."""
     return key[1] if key[0] in (INDICATOR, "") else decode_object_id(*key)
@@ -172,15 +212,16 @@ def claim_key(key: Key) -> bytes | str:
 def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[Key, Version]]:
     """Rows of one (frame, position) are one version: an indicator has a claim row for each observable."""
     found: dict[tuple[Key, int, int], Version] = {}
-    for stored_key, prefix, row_id, modified_us, tlp, incarnation, sequence, frame, position in rows:
+    for stored_key, prefix, row_id, modified_us, tlp, incarnation, sequence, envelope_id, *place in rows:
         key = (
             (prefix or INDICATOR, stored_key)
             if isinstance(stored_key, bytes)
             else encode_object_id(stored_key)
         )
+        frame, position = place
         version = found.get((key, frame, position))
         if version is None:
-            order = (incarnation, sequence, modified_us or 0, frame, position)
+            order = (incarnation, sequence, envelope_id, modified_us or 0, frame, position)
             version = found[key, frame, position] = Version(order, modified_us, tlp)
         (version.claim_ids if is_claim else version.object_ids).append(row_id)
     return [(key, version) for (key, _, _), version in found.items()]
@@ -188,9 +229,7 @@ def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[
 
 def _unpack(fresh: Fresh) -> Version:
     frame, fact, first = fresh
-    source = frame.source
-    order = (source.incarnation, source.sequence, fact.modified_us or 0, frame.frame, fact.position)
-    version = Version(order, fact.modified_us, fact.tlp)
+    version = Version(order_of(frame, fact), fact.modified_us, fact.tlp)
     if fact.claims:
         version.claim_ids = list(range(first, first + len(fact.claims)))
     else:

@@ -12,7 +12,7 @@ import apsw
 from p2pshare.store.arrays import MANY, row_ids
 
 CURRENT, REVOKED, SUPERSEDED = 0, 1, 2  # claim.status and object.status
-_STATUS, _TLP = 6, 7  # their places in a row of either table
+_FRAME, _POSITION, _STATUS, _TLP = 4, 5, 6, 7  # their places in a row of either table
 
 
 class PendingRows:
@@ -26,6 +26,7 @@ class PendingRows:
         """Takes a row whose first column is `next`, which the caller then counts on."""
         self._superseded: list[int] = []
         self._tightened: dict[int, list[int]] = defaultdict(list)
+        self._moved: dict[int, tuple[int, int]] = {}
         self.next = first_id
 
     def supersede(self, ids: Iterable[int]) -> None:
@@ -42,6 +43,15 @@ class PendingRows:
             else:
                 self._tightened[tlp].append(row_id)
 
+    def move(self, ids: Iterable[int], frame: int, position: int) -> None:
+        """The same content stands there, too, and that is where its author sealed it first."""
+        for row_id in ids:
+            if row_id >= self._first:
+                self._replace(row_id, _FRAME, frame)
+                self._replace(row_id, _POSITION, position)
+            else:
+                self._moved[row_id] = (frame, position)
+
     def _replace(self, row_id: int, place: int, value: int) -> None:
         row = self.rows[row_id - self._first]
         self.rows[row_id - self._first] = (*row[:place], value, *row[place + 1 :])
@@ -57,3 +67,5 @@ class PendingRows:
             connection.execute(f"{update} status = {SUPERSEDED} {these}", (row_ids(self._superseded),))
         for tlp, ids in sorted(self._tightened.items()):  # the strictest last: an id may be in several
             connection.execute(f"{update} tlp = ? {these}", (tlp, row_ids(ids)))
+        places = ((*place, row_id) for row_id, place in self._moved.items())
+        connection.executemany(f"{update} frame = ?, position = ? WHERE id = ?", places)

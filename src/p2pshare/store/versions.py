@@ -1,27 +1,37 @@
 """Which version of an object holds. Pure rules over what is known of one object of one author.
 
-Rules (docs/store.md, "Versions"):
+Rules (docs/store.md, "Versions"). Together they make what is current depend on which envelopes are held, never on the
+order in which they came:
 
-1. Versions are ordered by the author's (incarnation, sequence), within one envelope by `modified`, then by place.
-   No clock of ours and no order of arrival takes part.
-2. The same `modified` with the same content is the same version: nothing is stored again.
+1. Versions are ordered by the author's (incarnation, sequence), within one envelope by `modified`, then by place; two
+   envelopes in one place of the chain (an equivocation) by their ids. No clock of ours takes part.
+2. The same `modified` with the same content is the same version: nothing is stored again. It stands where its author
+   sealed it *first*, so that sending an old version again does not make it new.
 3. The same `modified` with other content is a fork: both are kept and flagged, the stricter marking holds for
-   both. From the third content on only the count grows: two are proof, and more would let one object grow
-   without end.
+   both, and they stand where the first of them was sealed. From the third content on only the count grows: two are
+   proof, and more would let one object grow without end. The two that were sealed first are those that hold.
 4. A marking only tightens: a version sent again under a stricter one takes it; under a looser one it does not.
-5. Objects without `modified` have no versions that could fork: other content is simply a later or earlier one.
+5. Objects without `modified` have no versions that could fork: other content is simply a later or earlier one, and the
+   same content stands where it was sealed *last*.
+
+What arrives in its author's order is decided here. Where something sealed earlier comes late and moves what is current
+(`Verdict.is_unsettled`), rule 1 is asked of all versions anew, when they have their rows: `latest`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
 FORKED_CONTENTS_MAX = 2
+TWINS_MAX = (
+    64  # contents of one version that are looked at: a version has one, a fork two, a hostile one many
+)
 
-Order = tuple[int, int, int, int, int]
-"""(incarnation, sequence, modified_us or 0, frame, position)."""
+Order = tuple[int, int, bytes, int, int, int]
+"""(incarnation, sequence, envelope id, modified_us or 0, frame, position)."""
 
 
 class Kind(Enum):
@@ -47,7 +57,7 @@ class Version:
     @property
     def place(self) -> tuple[int, int]:
         """(frame, position): where its JSON is."""
-        return self.order[3], self.order[4]
+        return self.order[4], self.order[5]
 
 
 @dataclass(slots=True)
@@ -84,7 +94,7 @@ class ObjectVersions:
 
 @dataclass(slots=True)
 class Verdict:
-    """What to do, and with which stored versions: those to tighten to `tlp`, those to supersede."""
+    """What to do, and with which stored versions: those to tighten to `tlp`, those to supersede, one to move here."""
 
     kind: Kind
     tlp: int
@@ -92,6 +102,10 @@ class Verdict:
     tighten: list[Version] = field(default_factory=list)
     supersede: list[Version] = field(default_factory=list)
     forked_with: Version | None = None
+    move: Version | None = None
+    """The same version, whose place is that of the arriving one."""
+    is_unsettled: bool = False
+    """What is current must be decided anew over all versions."""
 
 
 def judge(known: ObjectVersions, new: Version, is_same_content: Callable[[Version], bool]) -> Verdict:
@@ -99,15 +113,49 @@ def judge(known: ObjectVersions, new: Version, is_same_content: Callable[[Versio
     twins = known.twins(new.modified_us)
     same = next((version for version in twins if is_same_content(version)), None)
     if same is not None:
-        return Verdict(Kind.SAME, max(same.tlp, new.tlp), same in known.current, _looser(twins, new.tlp))
+        return _judge_same(known, twins, same, new)
     if twins and new.modified_us is not None:
-        strictest = max(new.tlp, *(version.tlp for version in twins))
-        kind = Kind.FORK if len(twins) < FORKED_CONTENTS_MAX else Kind.FORK_AGAIN
-        is_current = any(version in known.current for version in twins)
-        return Verdict(kind, strictest, is_current, _looser(twins, strictest), forked_with=twins[0])
-    if all(version.order < new.order for version in known.current):
+        return _judge_fork(known, twins, new)
+    if not known.current or min(version.order for version in known.current) < new.order:
         return Verdict(Kind.NEWER, new.tlp, True, supersede=list(known.current))
     return Verdict(Kind.OLDER, new.tlp, False)
+
+
+def _judge_same(known: ObjectVersions, twins: list[Version], same: Version, new: Version) -> Verdict:
+    is_current = same in known.current
+    verdict = Verdict(Kind.SAME, max(same.tlp, new.tlp), is_current, _looser(twins, new.tlp))
+    is_moved = new.order < same.order if new.modified_us is not None else new.order > same.order
+    if is_moved:
+        verdict.move = same
+        verdict.is_unsettled = is_current or len(twins) > 1
+    return verdict
+
+
+def _judge_fork(known: ObjectVersions, twins: list[Version], new: Version) -> Verdict:
+    strictest = max(new.tlp, *(version.tlp for version in twins))
+    verdict = Verdict(Kind.FORK, strictest, False, _looser(twins, strictest), forked_with=twins[0])
+    earlier = sum(version.order < new.order for version in twins)
+    if len(twins) >= TWINS_MAX or earlier >= FORKED_CONTENTS_MAX:
+        verdict.kind = Kind.FORK_AGAIN
+    elif len(twins) >= FORKED_CONTENTS_MAX or earlier == 0:
+        verdict.is_unsettled = True
+    else:
+        verdict.is_current = any(version in known.current for version in twins)
+    return verdict
+
+
+def latest(versions: Collection[Version]) -> list[Version]:
+    """What is current of all versions of an object: one, or the two contents of a fork."""
+    by_modified: dict[int | None, list[Version]] = defaultdict(list)
+    for version in versions:
+        by_modified[version.modified_us].append(version)
+    apart = [[version] for version in by_modified.pop(None, ())]
+    groups = [sorted(group, key=_order_of) for group in by_modified.values()] + apart
+    return max(groups, key=lambda group: group[0].order)[:FORKED_CONTENTS_MAX] if groups else []
+
+
+def _order_of(version: Version) -> Order:
+    return version.order
 
 
 def _looser(versions: list[Version], tlp: int) -> list[Version]:
