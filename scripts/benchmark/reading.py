@@ -103,7 +103,7 @@ def _bytes(report: Report, node: Node, claims: int) -> None:
     rows = sum(
         size
         for name, size in sizes.items()
-        if name.split("_")[0] in ("observable", "claim", "object", "label")
+        if name.split("_")[0] in ("observable", "claim", "object", "label", "standing")
     )
     frames = sizes["frame"]
     report.add("store, rows and their indexes", "bytes / indicator", [rows / claims])
