@@ -19,6 +19,7 @@ import ingest
 import loop_lag
 import reading
 import spreading
+import under_attack
 from material import Partners
 from measuring import Report
 
@@ -61,6 +62,9 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     reading.peak_memory(report, folder / "child")
     loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 30_000)
     spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
+    under_attack.measure(
+        report, folder, keys=1_000_000 if is_full else 200_000, hellos=600 if is_full else 150
+    )
     if is_full:
         growth.measure(report, partners, now=now, largest=largest)
 

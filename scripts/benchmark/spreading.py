@@ -63,6 +63,10 @@ class Whole:
         await self.driver.start()
         await self._server.start("127.0.0.1", self.port)
 
+    @property
+    def requests_seen(self) -> int:
+        return self._server.requests_seen
+
     async def end(self) -> None:
         await self._server.stop()
         await self.driver.stop()

@@ -153,9 +153,9 @@ SYNC_BYTES_MAX = (
 )  # all parts of a sync share one frame; a part's head takes 27 bytes
 SYNC_SESSIONS_MAX = 8  # comparisons at once as the one who asks: 2 MB each with 10,000 differences found
 SYNC_SESSION_SECONDS_MAX = 600  # 33 rounds on a link of 64 KiB/s take five minutes
-SYNC_ANSWERS_MAX = 4  # of all peers at once, one a peer: each step of one delays the others by 3 ms
+SYNC_ANSWERS_MAX = 4  # of all peers at once, one a peer: a step of one delays everybody by half a millisecond
 SYNC_ANSWER_WORK_MAX = 8_192  # fingerprints or as much other work: 250 ms; the rest is covered by one range
-SYNC_STEPS_PER_MINUTE_MAX = 3_000  # of 1 to 3 ms that one peer's questions may cost, then 429
+SYNC_STEPS_PER_MINUTE_MAX = 12_000  # of half a millisecond that one peer's questions may cost, then 429
 SYNC_QUIET_SECONDS = 30  # roots may differ for this long, while what is new is under way
 SYNC_QUIET_WAIT_SECONDS_MAX = 120  # a comparison that is due waits no longer for a link without traffic
 AUDIT_SECONDS = 86_400  # between two keyed comparisons on a link

@@ -66,6 +66,9 @@ NOTES_PER_MINUTE_MAX = 20  # lines of log that one partner may cause in a minute
 T = TypeVar("T")
 
 READER_THREADS = 2
+STEP_PAUSE_SECONDS = (
+    0.001  # between two steps of what takes long, while other things happen: a third of the loop
+)
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 STOPPING_PAUSE_SECONDS = 5.0
 
@@ -99,6 +102,7 @@ class Driver:
         self._tickets = itertools.count()
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._is_step_planned = False
+        self._is_busy = False
         self._requests: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -194,15 +198,17 @@ class Driver:
         """One event in, its actions performed, the timer set anew."""
         if self._engine is None or self._is_stopping:
             return
+        self._is_busy = self._is_busy or not isinstance(event, events.Step)
         for action in self._engine.handle(event, self._now()):
             self._perform(action)
         self._set_timer()
         if self._engine.has_work and not self._is_step_planned:
             self._is_step_planned = True
-            asyncio.get_running_loop().call_soon(self._step)
+            pause = STEP_PAUSE_SECONDS if self._is_busy else 0.0
+            self._is_busy = False
+            asyncio.get_running_loop().call_later(pause, self._step)
 
     def _step(self) -> None:
-        """A few milliseconds of what takes long, whenever the loop has been round."""
         self._is_step_planned = False
         self._give(events.Step())
 

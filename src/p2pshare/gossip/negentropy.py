@@ -60,7 +60,7 @@ from p2pshare.limits import (
 
 BUCKETS = 16  # ranges a differing range is split into; the reference's
 FRAME_RESERVE_BYTES = 200  # the reference's: room for one id, two full bounds and the last fingerprint
-STEP_WORK = 64  # fingerprints, or ranges read, between two yields: 1 to 3 ms
+STEP_WORK = 16  # fingerprints, or ranges read, between two yields: half a millisecond
 IDS_PER_WORK = 50  # ids listed or compared that cost as much as a fingerprint
 IDS_STEP = 1024  # own ids compared before looking up positions again
 

@@ -166,7 +166,6 @@ class PeerServer:
         now = asyncio.get_running_loop().time()
         rates = self._rates.setdefault(peer, PartnerRates(self._limits, now))
         if wait := rates.admit_request(now):
-            await asyncio.sleep(min(wait, BUSY_ANSWER_SECONDS))  # asking on costs the asker, not us
             raise RequestRefused(Refusal(429, "too-many-requests", wait))
         route, envelope_id = route_of(request.method, request.raw_path)
         length = _declared_length(request)
@@ -188,6 +187,9 @@ class PeerServer:
         self.tally.refuse(peer, refusal.reason)
         if refusal is INTERNAL:
             logger.error("internal error: %s", place_of(error))
+        if refusal.status == 429 and refusal.retry_after_seconds is not None:
+            # Asking on costs the asker, not us: with its few connections it can be refused a few times a second.
+            await asyncio.sleep(min(refusal.retry_after_seconds, BUSY_ANSWER_SECONDS))
         response = web.StreamResponse(status=refusal.status)
         if refusal.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(math.ceil(refusal.retry_after_seconds))
