@@ -14,6 +14,7 @@ from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import PeerError
+from p2pshare.limits import PARTNER_LIST_BYTES_MAX
 from p2pshare.service.partners import apply_card_update
 from whole_nodes import World, befriend
 
@@ -134,6 +135,15 @@ def test_no_list_a_bad_list_and_a_list_of_ours_that_is_old(federation: Callable[
     old = json.loads(Path(two.exported("alpha")[0]).read_text()) | {"made_at": "2020-01-01T00:00:00Z"}
     bad.write_text(json.dumps(old))
     assert two("alpha", "doctor", "topology", str(bad), "--json").json["replaced"] == ["alpha"]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_list_at_the_limit_of_its_size(federation: Callable[..., Federation], more: int) -> None:
+    one = federation("alpha")
+    file = Path(one.exported("alpha")[0])
+    file.write_bytes(file.read_bytes().ljust(PARTNER_LIST_BYTES_MAX + more))
+    said = one("alpha", "doctor", "topology", str(file), "--without-own", "--json")
+    assert (said.out != "") == (more < 1)
 
 
 def test_a_name_that_would_command_the_terminal_is_shown_as_text(

@@ -136,6 +136,11 @@ def test_honest_cards_are_no_fork(alpha: Identity, cards: tuple[bytes, bytes]) -
         assert reason_of(pack([PROOF_MAGIC, 1, 2, one, other])) == "not-a-fork"
         with pytest.raises(PeerError):
             card_fork(one, other)
+    thirds = [
+        reissue_card(reissue_card(alpha, NOW, name=name), NOW, name="Three").card.raw for name in ("A", "B")
+    ]
+    with pytest.raises(PeerError, match="last version"):
+        card_fork(*thirds)  # they contradict one another, and did so before: the proof is of version 2
     in_order = decode_proof(encode_proof(card_fork(*cards)))
     assert reason_of(pack([PROOF_MAGIC, 1, 2, in_order.other, in_order.known])) == "not-canonical"
 

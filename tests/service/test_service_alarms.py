@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from p2pshare.errors import NotFoundError, PeerError
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import (
     GAP_ALARM_SECONDS,
+    GAPS_SHOWN_MAX,
     NO_EXCHANGE_ALARM_SECONDS,
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
@@ -91,6 +93,25 @@ def test_a_gap_keeps_its_time_while_it_is_filled_and_ends_with_the_last_number(
     assert (alarm["since"], alarm["ranges"]) == ("2027-01-15T08:00:00Z", [[2, 2], [4, 4]])
     bear(bravo, alpha, wires[1], wires[3], now=NOW + HOUR)
     assert of(bravo, "sequence-gap", NOW + 2 * HOUR) == []
+
+
+def test_a_gap_of_an_earlier_version_has_no_time_and_is_told(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    bear(bravo, alpha, *published(alpha, 2)[1:])
+    with sqlite3.connect(bravo.home / "store.sqlite") as database:
+        database.execute("UPDATE sequence_gap SET noted_at = 0")
+    database.close()
+    (alarm,) = of(bravo, "sequence-gap")
+    assert (alarm["since"], alarm["ranges"]) == (None, [[1, 1]])
+
+
+@pytest.mark.parametrize("gaps", [GAPS_SHOWN_MAX - 1, GAPS_SHOWN_MAX, GAPS_SHOWN_MAX + 1])
+def test_gaps_at_the_limit_of_a_line(pair: tuple[Node, Node], gaps: int) -> None:
+    alpha, bravo = pair
+    bear(bravo, alpha, *published(alpha, 2 * gaps)[1::2])
+    (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
+    assert alarm["missing"] == gaps
+    assert alarm["message"].endswith(", ...") == (gaps > GAPS_SHOWN_MAX)
 
 
 def test_more_gaps_than_a_line_holds_are_counted_and_cut(pair: tuple[Node, Node]) -> None:
