@@ -54,28 +54,27 @@ def blocks(neighbours: Neighbours) -> list[list[int]]:
 def _blocks_from(neighbours: Neighbours, root: int, met: list[int]) -> Iterator[list[int]]:
     """The blocks of the piece of `root`. `met` says when each node was met, -1 for not yet.
 
-    `lowest[n]` is the earliest node that can be reached from beneath n without the link to its parent. When it is
-    not earlier than the parent, everything met from n on, and not yet in a block, is a block with the parent.
+    `lowest[n]` is when the earliest node was met that a link from n or from beneath n leads to. When that is not before
+    the parent, everything met from n on, and not yet in a block, is a block with the parent.
     """
     lowest: dict[int, int] = {}
     waiting: list[int] = []  # met, and in no block with its parent yet
     path: list[tuple[int, int, Iterator[int]]] = []
 
-    def enter(node: int, parent: int) -> None:
+    def enter(node: int) -> None:
         met[node] = lowest[node] = len(lowest)
         path.append((len(waiting), node, iter(neighbours[node])))
         waiting.append(node)
 
-    enter(root, -1)
+    enter(root)
     while path:
         place, node, rest = path[-1]
         parent = path[-2][1] if len(path) > 1 else -1
         for other in rest:
             if met[other] < 0:
-                enter(other, node)
+                enter(other)
                 break
-            if other != parent:
-                lowest[node] = min(lowest[node], met[other])
+            lowest[node] = min(lowest[node], met[other])
         else:
             path.pop()
             if parent >= 0:
