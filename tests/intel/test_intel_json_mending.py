@@ -89,6 +89,16 @@ def test_other_faults_stay_errors(raw: bytes) -> None:
         assert caught.value.reason in ("not-json", "not-stix", "not-misp")
 
 
+def test_escaped_quotes_without_end_cost_one_pass() -> None:
+    """Each of them could begin a string that goes on to the end of the text."""
+    raw = b'{"Event": "' + b'\\"' * 1_000_000
+    assert detect_format(raw, "x.json") == "misp"
+    assert mend(raw, Refusals()) == []
+    for read in (read_stix, misp):
+        with pytest.raises(AuthorError):
+            read(raw)
+
+
 @given(
     st.recursive(st.one_of(st.text(), st.integers()), lambda inner: st.lists(inner, min_size=1, max_size=3))
 )

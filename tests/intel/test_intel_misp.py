@@ -26,7 +26,13 @@ from p2pshare.intel.misp import read_misp
 from p2pshare.intel.misp_objects import PAP_IDS
 from p2pshare.intel.misp_types import OBSERVABLE_TYPES, marking_of_tags
 from p2pshare.intel.observable import TYPES
-from p2pshare.limits import INPUT_BYTES_MAX, JSON_DEPTH_MAX, OBJECT_BYTES_MAX, REPORT_REFS_MAX
+from p2pshare.limits import (
+    INPUT_BYTES_MAX,
+    JSON_DEPTH_MAX,
+    OBJECT_BYTES_MAX,
+    OBJECTS_PER_BUNDLE_MAX,
+    REPORT_REFS_MAX,
+)
 
 NOW = 1_790_000_000
 EVENT = "5d9b516c-e5f0-4e7c-a958-5d8c0a019371"
@@ -328,6 +334,17 @@ def test_what_is_no_misp_is_told(raw: bytes, reason: str) -> None:
         read(raw)
     assert caught.value.reason == reason
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_an_event_of_more_parts_than_may_be_is_refused_whole(beyond: int) -> None:
+    raw = b'{"Event": {"Attribute": [' + b",".join([b"{}"] * (OBJECTS_PER_BUNDLE_MAX + beyond)) + b"]}}"
+    if beyond <= 0:
+        assert read(raw).refusals.counts == {"missing-property": OBJECTS_PER_BUNDLE_MAX + beyond}
+        return
+    with pytest.raises(AuthorError) as caught:
+        read(raw)
+    assert caught.value.reason == "too-many-objects"
 
 
 def test_a_part_that_is_too_large_or_says_a_thing_twice_costs_itself() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import tracemalloc
+from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -17,9 +19,11 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import ENVELOPE_OBJECTS_TARGET
 from p2pshare.service.content import Content
 from p2pshare.service.drafting import (
+    FORMAT_NAMES,
     Author,
     Draft,
     FirstCreated,
@@ -42,6 +46,7 @@ def read(
     author: Author = AUTHOR,
     now: int = NOW,
     first_created: FirstCreated = nothing_before,
+    reject: Callable[[Refusal], None] = lambda _: None,
 ) -> Draft:
     return draft_file(
         io.BufferedReader(io.BytesIO(raw)),
@@ -52,6 +57,7 @@ def read(
         now=now,
         first_created=first_created,
         progress=quiet,
+        reject=reject,
     )
 
 
@@ -106,6 +112,39 @@ def test_any_bytes_as_a_list_add_up(raw: bytes) -> None:
         check_sum(read(raw, format_name="list"))
     except AuthorError as error:
         assert error.reason == "encoding"
+
+
+SOME_INPUTS = [
+    b"evil.example\n999.1.1.1\nb.exam...\n",
+    b"ioc,n\nevil.example,1\n,\nx,,,3\n",
+    b'{"Event": {"info": "a", "date": "2026-01-01", "Attribute": [{"type": "md5", "value": "x", "to_ids": 1}, {}]}}',
+    b'{"type": "bundle", "objects": [7, {"type": "indicator"}, {"type": "x"},]}',
+    b'{"objects": [{}]}\n{oops\n',
+    b"See evil[.]example, not http://b.example/...\n",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(SOME_INPUTS),
+    st.integers(0, 200),
+    st.binary(max_size=4),
+    st.sampled_from(["auto", *FORMAT_NAMES]),
+)
+def test_damaged_input_of_any_format_adds_up_and_each_refusal_is_passed_on(
+    raw: bytes, position: int, change: bytes, format_name: str
+) -> None:
+    position %= len(raw)
+    passed_on: list[Refusal] = []
+    try:
+        draft = read(
+            raw[:position] + change + raw[position + 1 :], format_name=format_name, reject=passed_on.append
+        )
+    except (AuthorError, RefusedError) as error:
+        assert error.reason
+        return
+    check_sum(draft)
+    assert Counter(one.reason for one in passed_on) == draft.refusals.counts
 
 
 @settings(max_examples=60, deadline=None)

@@ -28,7 +28,7 @@ JSON_KEYS: dict[str, frozenset[str]] = {
     "kev": frozenset({"catalogVersion"}),
     "csaf": frozenset({"document", "product_tree"}),
 }
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)"\s*(:?)|[{}\[\]]')
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)(?:"\s*(:?))?|[{}\[\]]', re.DOTALL)
 # Behind blanks and comments, the first thing that only YARA says.
 _YARA = re.compile(
     rb"(?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+"

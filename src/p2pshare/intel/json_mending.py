@@ -14,7 +14,8 @@ import msgspec
 from p2pshare.intel.json_text import is_shallow
 from p2pshare.intel.refusals import Note, Refusals
 
-_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*+")|,(?=\s*+[\]}])', re.DOTALL)
+# A string that nothing closes is taken up to the end: tried again at each escaped quote it would cost the square.
+_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|,(?=\s*+[\]}])', re.DOTALL)
 
 
 def mend(raw: bytes, notes: Refusals) -> list[bytes]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from p2pshare.errors import AuthorError
 from p2pshare.intel import misp_objects as build
 from p2pshare.intel.authoring import named_id
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
@@ -52,7 +53,7 @@ from p2pshare.intel.misp_types import (
 )
 from p2pshare.intel.observable import InvalidValue
 from p2pshare.intel.refusals import Refusal
-from p2pshare.limits import OBJECT_BYTES_MAX, REPORT_REFS_MAX
+from p2pshare.limits import OBJECT_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX, REPORT_REFS_MAX
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _PLAIN = (
@@ -61,7 +62,8 @@ _PLAIN = (
 
 
 def read_misp(raw: bytes, source: Source) -> Reading:
-    """Reads a MISP file. Raises AuthorError when nothing in it can be read: the reasons of `misp_text`."""
+    """Reads a MISP file. Raises AuthorError when nothing in it can be read: the reasons of `misp_text`, and
+    too-many-objects."""
     gathering = _Gathering()
     for where, members in containers_of(raw, gathering.reading.notes):
         if isinstance(members, str):
@@ -79,8 +81,17 @@ class _Gathering:
     first_by_version: dict[tuple[str, str], BundleObject] = field(default_factory=dict)
 
     def refuse(self, reason: str, where: str, example: str = "") -> None:
-        self.reading.read += 1
+        self._count()
         self.reading.refusals.add_refusal(Refusal(reason, where, example))
+
+    def _count(self) -> None:
+        self.reading.read += 1
+        if self.reading.read > OBJECTS_PER_BUNDLE_MAX:
+            raise AuthorError(
+                f"more than {OBJECTS_PER_BUNDLE_MAX} attributes and objects",
+                hint="split the event",
+                reason="too-many-objects",
+            )
 
     def add(self, stix: Mapping[str, Any], where: str, *, is_added: bool = False) -> bool:
         """Whether it is held now; else it was refused, or was there already."""
@@ -91,7 +102,8 @@ class _Gathering:
         first = self.first_by_version.setdefault((found.object_id, found.modified), found)
         if first is found:
             self.reading.objects.append(found)
-            self.reading.read += not is_added
+            if not is_added:
+                self._count()
         elif not is_added:
             self.refuse(repetition(first, found), where, found.object_id)
         return True
