@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -175,3 +177,25 @@ def test_the_feed_tells_of_what_was_active_and_never_of_what_came_withdrawn(stor
     rows = store.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
     assert (rows[ONE].status, rows[ONE].reason) == ("delisted", "withdrawn")
     assert list(store.values((make.now + 1) * 1_000_000, tlp_max=Tlp.RED, pap_max=3)) == []
+
+
+@pytest.mark.parametrize("is_said_later", [False, True], ids=["at-once", "afterwards"])
+def test_what_is_withdrawn_for_another_object_is_replaced_in_every_view(
+    store, store_path, alpha, is_said_later
+):
+    """Also when what replaces it is told after the withdrawal, when no claim changes any more."""
+
+    def shown(view):
+        with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
+            return connection.execute(f"SELECT status, reason FROM {view}").fetchall()
+
+    store.add_envelopes([alpha.version(1)])
+    if is_said_later:
+        store.add_envelopes([alpha.withdrawal(2)])
+        assert shown("v1_indicators") == shown("v1_claims") == [("delisted", "withdrawn")]
+    other = "indicator--00000000-0000-4000-8000-000000000001"
+    store.add_envelopes([alpha.withdrawal(3, reason=Reason.SUPERSEDED, replaced_by=other)])
+    assert shown("v1_indicators") == shown("v1_claims") == [("replaced", "replaced")]
+    with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
+        ((op,),) = connection.execute("SELECT op FROM v1_changes").fetchall()
+    assert op == "remove"

@@ -31,7 +31,11 @@ ADD, UPDATE, REMOVE = 1, 2, 3
 
 _STATES = f"""
 SELECT c.observable, c.author, c.status = 1, c.tlp, c.pap, c.confidence, c.modified_us + c.from_after_us,
-    c.modified_us + c.until_after_us, e.created, f.received_at
+    c.modified_us + c.until_after_us, e.created, f.received_at, c.status = 1 AND EXISTS (
+        SELECT 1 FROM withdrawal w JOIN object_type y ON y.id = w.type
+        WHERE w.object_key = c.object_key AND w.author = c.author AND y.name IN ('indicator', '')
+        AND w.replaced_by IS NOT NULL
+    )
 FROM {MANY} k
 CROSS JOIN claim c ON c.observable = k.value AND +c.status < 2
 CROSS JOIN frame f ON f.id = c.frame
