@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LIMIT = 50
 _AGE = re.compile(r"(\d{1,5})([hdw])")
+_TYPE = re.compile(r"[a-z0-9-]{1,250}")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
 
 
@@ -56,6 +57,8 @@ def search(
     from p2pshare.service.searching import find
     from p2pshare.store.interface_search import Wanted
 
+    if type_ is not None and not _TYPE.fullmatch(type_):
+        raise UsageProblem("that is no type", hint="malware, indicator, report, domain, ipv4, ...")
     level = None if tlp is None else Tlp.parse(tlp)
     started = None if since is None else instant_of(since, int(time.time()))
     with open_store_for_reading(home) as store, voice.ProgressLine() as line:

@@ -12,6 +12,7 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import open_store_for_reading
+from p2pshare.errors import AuthorError
 
 ENVELOPE_FIELDS = (
     "author",
@@ -53,8 +54,15 @@ def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bo
 
 
 def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool, is_json: bool) -> None:
+    from p2pshare.intel.checks import is_id
     from p2pshare.service.searching import raw_version, show_object, versions_of
 
+    if not is_id(object_id):
+        raise AuthorError(
+            "that is no id",
+            hint="TYPE--UUID for an object, 64 hexadecimal digits for an envelope",
+            reason="bad-id",
+        )
     with open_store_for_reading(home) as store:
         if is_raw:
             version = raw_version(versions_of(store, object_id), number)

@@ -45,8 +45,10 @@ def print_json(value: Any) -> None:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is."""
-    return json.dumps(value, indent=indent, ensure_ascii=True).replace("\x7f", "\\u007f")
+    """JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is, and `<` would begin
+    a tag for whoever puts the text on a page: both can only occur inside strings."""
+    text = json.dumps(value, indent=indent, ensure_ascii=True)
+    return text.replace("\x7f", "\\u007f").replace("<", "\\u003c")
 
 
 def say(text: str) -> None:
@@ -56,13 +58,13 @@ def say(text: str) -> None:
 
 def complain(error: ShareError) -> None:
     """An error and its hint, on stderr."""
-    say(f"{_coloured('error:', '31')} {_escaped(error.message)}")
+    say(f"{_coloured('error:', '31')} {safe(error.message)}")
     if error.hint:
-        say(f"{_coloured('hint:', '36')} {_escaped(error.hint)}")
+        say(f"{_coloured('hint:', '36')} {safe(error.hint)}")
 
 
 def warn(text: str) -> None:
-    say(f"{_coloured('warning:', '33')} {_escaped(text)}")
+    say(f"{_coloured('warning:', '33')} {safe(text)}")
 
 
 def can_ask() -> bool:
@@ -149,8 +151,3 @@ def _coloured(word: str, code: str) -> str:
     if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
         return f"\x1b[{code}m{word}\x1b[0m"
     return word
-
-
-def _escaped(text: str) -> str:
-    """An error's text may quote input; line breaks of our own making stay."""
-    return "\n".join(safe(line) for line in text.split("\n"))
