@@ -188,3 +188,15 @@ def test_a_feed_that_never_ends_fills_no_more_than_its_share_of_the_want_table(d
         items = tuple(item(1 + batch * 500 + one) for one in range(500))
         talk.tell(events.Answered(questions[0].request, FeedAnswer(EPOCH, 0, batch, items)))
     assert talk.engine.sizes()["want"] <= WANT_ENTRIES_PER_PEER_MAX
+
+
+def test_what_a_partner_without_an_address_wrote_is_taken_while_nobody_else_can_be_dialled(
+    dialogue: Any,
+) -> None:
+    """Found by the simulator: scenario dial-out, seed 23."""
+    talk = listening(dialogue)
+    ask(talk, 2)
+    author = talk.peers[0]
+    talk.tell(events.EnvelopeHeld(1, item(1), author, author))
+    talk.sleep(1)
+    talk.expect_none(actions.Reply)  # its own is no news to it
