@@ -98,7 +98,7 @@ def test_mends_reach_what_they_say_and_never_join_two_who_only_dial_out(
         }
         assert mend.is_enough == reached[mend.aim]
     assert ground.neighbours == before, "the graph that was handed in is as it was"
-    if sum(has_address) > 2:  # enough who can be dialled: everything can be mended
+    if sum(has_address) > 1:  # two who can be dialled suffice: everything can be mended
         assert pieces_without(count, grown) == 1
         assert not any(pieces_without(count, grown, lost) > 1 for lost in range(count))
 
@@ -143,6 +143,14 @@ def test_in_a_small_circle_all_the_others_are_enough() -> None:
     hidden = Ground(neighbours_of(3, {(0, 1), (0, 2)}), [True, False, False], ["a", "b", "c"])
     assert lonely(hidden) == [], "two who only dial out have one partner whom they can dial"
     assert find_mends(hidden) == [], "and nothing that could be added would help"
+
+
+def test_a_chain_whose_ends_only_dial_out_is_mended_by_those_between() -> None:
+    """Each end can only be joined with a partner whose own loss splits the chain."""
+    chain = Ground(neighbours_of(4, {(0, 1), (1, 2), (2, 3)}), [False, True, True, False], list("abcd"))
+    links = [mend.between for mend in find_mends(chain)]
+    assert sorted(links) == [(0, 2), (1, 3)]
+    assert cut_nodes(blocks(neighbours_of(4, {(0, 1), (1, 2), (2, 3), *links}))) == []
 
 
 # --- lists -----------------------------------------------------------------------------------------

@@ -103,16 +103,19 @@ def _towards_one_piece(ground: Ground) -> tuple[int, int] | None:
 
 
 def _towards_no_cut(ground: Ground) -> tuple[int, int] | None:
-    """Between two blocks at the ends of the tree of blocks, half of the ends apart: all blocks between them become one."""
+    """Between two blocks at the ends of the tree of blocks, half of the ends apart: all blocks between them become one.
+
+    Where no other end may be joined, with anybody outside the block: it takes in the blocks on the way all the same.
+    """
     found = blocks(ground.neighbours)
     cuts = set(cut_nodes(found))
-    inner = [[node for node in block if node not in cuts] for block in found]
-    ends = [own for own, block in zip(inner, found, strict=True) if len(own) == len(block) - 1 and own]
-    for at, end in enumerate(ends):
-        turned = ends[at:] + ends[:at]
+    ends = [block for block in found if len(cuts.intersection(block)) == 1]
+    inner = [[node for node in block if node not in cuts] for block in ends]
+    for at, block in enumerate(ends):
+        turned = inner[at:] + inner[:at]
         half = len(ends) // 2
-        others = turned[half:] + turned[1:half]
-        link = _best_link(ground, end, [*others, *(own for own in inner if own is not end)])
+        outside = set(range(len(ground.neighbours))).difference(block)
+        link = _best_link(ground, inner[at], [*turned[half:], *turned[1:half], outside])
         if link is not None:
             return link
     return None
