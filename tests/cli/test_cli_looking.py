@@ -131,3 +131,13 @@ def test_explain_and_preview_say_who_gets_it(alpha: Home) -> None:
     assert (shown["envelopes"], len(shown["list"]), shown["by_marking"]) == (2, 2, {"TLP:GREEN": 2})
     assert "by marking    TLP:GREEN: 2" in alpha("partner", "preview", "bravo").out
     assert alpha("partner", "preview", "nobody").code == 3
+
+
+def test_unmarked_input_is_refused_with_the_sentence_that_says_how_to_mark_it(alpha: Home) -> None:
+    unmarked = {key: value for key, value in FAMILY.items() if key != "object_marking_refs"}
+    sentence = "hint: give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red\n"
+    for format_name, raw in (("stix", json.dumps(unmarked).encode()), ("list", b"new.example\n")):
+        said = alpha("publish", "-", "--format", format_name, stdin=raw)
+        assert (said.code, said.out) == (5, "")
+        assert sentence in said.err
+    assert alpha("lookup", "new.example").code == 3

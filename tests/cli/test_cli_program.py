@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from p2pshare.cli import export
 from p2pshare.cli.program import COMMANDS, home_folder, program, run_program
 from p2pshare.errors import (
     AuthorError,
@@ -23,6 +24,8 @@ from p2pshare.errors import (
 )
 
 HEAVY = ("aiohttp", "cryptography", "asyncio", "apsw", "zstandard", "msgspec")
+
+EXPORTS = (*export.FORMAT_NAMES, *export.FOLDER_FORMAT_NAMES)
 
 
 def every_command() -> list[tuple[str, ...]]:
@@ -102,9 +105,9 @@ def test_each_error_has_its_exit_code_and_is_told_on_stderr_only(
         (["publish", "--ttl"], "error: option '--ttl' requires an argument"),
         (
             ["export", "--format", "xml"],
-            "error: invalid value for '--format': 'xml' is not one of 'ndjson', 'list'",
+            f"error: invalid value for '--format': 'xml' is not one of {', '.join(map(repr, EXPORTS))}",
         ),
-        (["export"], "error: missing option '--format'. Choose from: ndjson, list"),
+        (["export"], f"error: missing option '--format'. Choose from: {', '.join(EXPORTS)}"),
     ],
 )
 def test_usage_errors_are_2_in_lower_case_with_a_hint(

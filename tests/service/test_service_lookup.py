@@ -6,7 +6,7 @@ from typing import Any
 
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.observable import detect
+from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.node import Node
 from p2pshare.service.drafting import DraftPart
@@ -25,7 +25,13 @@ def listing(world: World, *values: str) -> Node:
 
 
 def ask(node: Node, value: str, now: int = NOW) -> dict[str, Any]:
+    """The answer, whose every match must say what the effective view says of what is listed."""
     [answer] = look_up(node.store, [value], now)
+    for match in answer["matches"]:
+        listed = Observable(match["type"], match["value"])
+        row = node.store.standings([listed], now * 1_000_000, tlp_max=Tlp.RED)[listed]
+        told = (match["status"], match["reason"], match["score"], match["tlp"])
+        assert told == (row.status, row.reason, row.score, row.tlp.label)
     return answer
 
 
