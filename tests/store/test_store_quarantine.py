@@ -77,7 +77,6 @@ def test_marking_again_renews_the_reason_and_keeps_the_time(claimed, make):
 
 
 def test_what_is_claimed_again_and_quarantined_at_once_is_no_conflict(claimed, make):
-    """A trigger's OR IGNORE is overruled by the ON CONFLICT of the statement that fires it: seen to stop an intake."""
     with claimed.transaction():
         claimed.add_envelopes([make.envelope(make.indicator(BAD.value), author=make.charlie)])
         claimed.quarantine([BAD, GOOD], "warning-list", "", make.now)

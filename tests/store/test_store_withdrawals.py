@@ -199,3 +199,9 @@ def test_what_is_withdrawn_for_another_object_is_replaced_in_every_view(
     with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
         ((op,),) = connection.execute("SELECT op FROM v1_changes").fetchall()
     assert op == "remove"
+
+
+def test_two_withdrawals_with_their_object_in_one_batch_are_no_conflict(store, alpha):
+    """A trigger's OR IGNORE is overruled by the ON CONFLICT of the statement that fires it: it stopped an intake."""
+    store.add_envelopes([alpha.version(1), alpha.withdrawal(2), alpha.withdrawal(3)])
+    assert alpha.is_revoked() == [True]
