@@ -116,8 +116,16 @@ def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, n
         claims = known.claims.get(cover.observable)
         if claims:
             states = [_state_of(claim, known) for claim in claims]
-            matches.append(_tell_match(cover, claims, states, known, now))
-            told += [_tell(*pair, cover, known, now) for pair in zip(claims, states, strict=True)]
+            match = _tell_match(cover, claims, states, known, now)
+            matches.append(match)
+            if (
+                len(claims) == 1 and not match["quarantine"]
+            ):  # nearly every one: what it counts for is its claim's
+                told.append(_tell(claims[0], match["status"], match["reason"], cover, known))
+                continue
+            for claim, state in zip(claims, states, strict=True):
+                judged = judge_claim(state, steps_for(cover.observable.type), now, claim.sighted_at)
+                told.append(_tell(claim, _WORDS[judged.status], judged.reason, cover, known))
     return _answer(observable.value, observable.type, matches, told)
 
 
@@ -174,17 +182,16 @@ def _second(instant: int | None) -> str | None:
     return None if instant is None else _instant(instant * SECOND_US)
 
 
-def _tell(claim: ClaimRow, state: ClaimState, cover: Cover, known: _Known, now: int) -> dict[str, Any]:
+def _tell(claim: ClaimRow, status: str, reason: str | None, cover: Cover, known: _Known) -> dict[str, Any]:
     withdrawal = known.withdrawn.get((claim.author, claim.object_id)) if claim.is_revoked else None
-    judged = judge_claim(state, steps_for(cover.observable.type), now, claim.sighted_at)
     return {
         "author": known.names.get(claim.author) or claim.author.text,
         "author_id": _hexadecimal(claim.author),
         "object_id": claim.object_id,
         "match": cover.match,
         "listed": cover.observable.value,
-        "status": _WORDS[judged.status],
-        "reason": judged.reason,
+        "status": status,
+        "reason": reason,
         "tlp": claim.tlp.label,
         "pap": _pap_label(claim.pap),
         "confidence": claim.confidence,
