@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Home, found_pair
+from p2pshare.limits import REJECT_CHARACTERS_MAX
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_rejects_hold_every_refusal_and_add_up(alpha: Home, tmp_path: Path, kind
         counted[line["reason"]] = counted.get(line["reason"], 0) + line["count"]
     assert counted == {one["reason"]: one["count"] for one in said.json["refused"]}
     assert len(counted) > 0
-    assert "\x1b" not in path.read_text()
+    assert all((line["text"] + line["where"]).isprintable() for line in lines)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("rejects")] == ["rejects.ndjson"]
 
@@ -88,3 +89,12 @@ def test_rejects_that_cannot_be_written_publish_nothing(
     said = alpha("publish", "-", "--tlp", "green", "--rejects", name if name == "-" else str(tmp_path / name), stdin=b"new.example\n")  # fmt: skip
     assert (said.code, said.out) == (code, "")
     assert alpha("lookup", "new.example").code == 3
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_text_of_a_reject_is_clipped_at_its_limit(alpha: Home, tmp_path: Path, beyond: int) -> None:
+    path = tmp_path / "rejects.ndjson"
+    text = "x" * (REJECT_CHARACTERS_MAX + beyond)
+    alpha("publish", "-", "--format", "list", "--tlp", "green", "--rejects", str(path), stdin=text.encode())
+    kept = json.loads(path.read_text())["text"]
+    assert kept == (text if beyond <= 0 else text[: REJECT_CHARACTERS_MAX - 1] + "\u2026")

@@ -141,6 +141,16 @@ def test_a_quote_that_nothing_closes_costs_its_own_row() -> None:
     assert len(found) == 101
 
 
+@pytest.mark.parametrize("size", [LIST_LINE_BYTES_MAX - 40, LIST_LINE_BYTES_MAX])
+def test_a_quote_that_closes_beyond_the_size_of_a_row_costs_its_own_row(size: int) -> None:
+    """The line that closes it opens a row of its own when it is read again."""
+    raw = b'ip,note\n203.0.113.1,"' + b"x" * (size // 2) + b"\n192.0.2.1," + b"y" * (size // 2) + b'\n192.0.2.2,"z\nz"\n192.0.2.3,x\n'  # fmt: skip
+    found = read(raw)
+    assert found[0] == "2 unclosed-quote"
+    assert found[-1] == "6 192.0.2.3"
+    assert "4 192.0.2.2" in found
+
+
 TEXT = st.text(st.sampled_from(list('ab.,;|\t"\n\r #/:0123456789exampl\x00\u2026')), max_size=120)
 
 

@@ -158,6 +158,28 @@ def test_no_claim_stricter_than_allowed_leaves(alpha: Node, tlp_max: Tlp) -> Non
     assert sorted(tags) == sorted(level.label.lower() for level in Tlp if level <= tlp_max)
 
 
+@pytest.mark.parametrize("tlp_max", list(Tlp), ids=lambda level: level.label)
+def test_a_stricter_claim_stays_where_a_looser_one_for_the_same_value_leaves(
+    alpha: Node, tlp_max: Tlp
+) -> None:
+    for level in Tlp:
+        stix = {
+            "type": "indicator",
+            "spec_version": "2.1",
+            "id": f"indicator--{uuid(level)}",
+            "created": "2026-01-01T00:00:00.000Z",
+            "modified": "2026-01-01T00:00:00.000Z",
+            "pattern": "[domain-name:value = 'evil.example']",
+            "pattern_type": "stix",
+            "valid_from": "2027-01-01T00:00:00Z",
+            "object_marking_refs": [TLP2_IDS[level]],
+        }
+        parts = [raw_draft([stix], level)]
+        publish(alpha, parts, names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
+    ids = {one["uuid"] for event in exported(alpha, tlp_max) for one in event["Attribute"]}
+    assert ids == {uuid(level) for level in Tlp if level <= tlp_max}
+
+
 def test_what_counts_no_more_does_not_leave(alpha: Node) -> None:
     def indicator(number: int, **other: object) -> dict[str, object]:
         return {

@@ -35,6 +35,8 @@ Row = tuple[int, str]
 _OPENING = re.compile(
     r'(?:^|[,;\t|])\s?"'
 )  # a quote that opens a cell; inside an unquoted cell it is only a character
+# ... and one that ends it stands before a separator or the end; else it opens a cell of another row.
+_CLOSING = re.compile(r'(?:[^"]|"")*+"\s*(?:[,;\t|]|$)')
 PLAIN_DELIMITERS = (",", ";")  # a tab in a list begins a note
 _NO = frozenset({"0", "false", "no"})
 
@@ -176,21 +178,24 @@ def _closed(
     text: str, waiting: deque[tuple[int, bytes | None]], lines: Iterator[tuple[int, bytes | None]]
 ) -> str | None:
     """The row that begins with `text`, up to the line that closes its quote. None when none does within
-    TABLE_ROW_LINES_MAX lines: then those stay in `waiting`, so that a stray quote costs its own row only."""
+    TABLE_ROW_LINES_MAX lines: then those stay in `waiting`, so that a stray quote costs its own row only.
+
+    `waiting` is empty before: only the last line of what an earlier search left there can hold half a pair of quotes.
+    """
     pieces = [text]
     size = len(text)
-    for taken in range(1, TABLE_ROW_LINES_MAX):
-        if len(waiting) < taken:
-            following = next(lines, None)
-            if following is None:
-                return None
-            waiting.append(following)
-        raw = waiting[taken - 1][1]
+    while len(pieces) < TABLE_ROW_LINES_MAX:
+        following = next(lines, None)
+        if following is None:
+            return None
+        waiting.append(following)
+        raw = following[1]
         if raw is None or (size := size + len(raw) + 1) > LIST_LINE_BYTES_MAX:
             return None
         pieces.append(raw.decode("utf-8", "surrogateescape"))
         if pieces[-1].count('"') % 2 == 1:
-            for _ in range(taken):
-                waiting.popleft()
+            if _CLOSING.match(pieces[-1]) is None:
+                return None
+            waiting.clear()
             return "\n".join(pieces)
     return None
