@@ -47,7 +47,7 @@ def resolve(
         hint = f"did you mean '{expanded.nearest}'?" if expanded.nearest else "see `p2pshare partner list`"
         return Refuse("unknown-recipient", f"no partner or group is called '{expanded.name}'", hint)
     usable = tuple(entry for entry in expanded if entry.is_usable(now))
-    unusable = [(entry.alias, _why_unusable(entry)) for entry in expanded if not entry.is_usable(now)]
+    unusable = [(entry.alias, why_unusable(entry)) for entry in expanded if not entry.is_usable(now)]
     if names and unusable:
         alias, reason = unusable[0]
         return Refuse(
@@ -90,5 +90,6 @@ def _refuse_exit(tlp: Tlp, exit_: Exit) -> Refuse:
     )
 
 
-def _why_unusable(entry: RosterEntry) -> str:
+def why_unusable(entry: RosterEntry) -> str:
+    """The reason why nothing can be sealed for a partner that is not usable."""
     return "partner-frozen" if entry.is_frozen else "card-expired"

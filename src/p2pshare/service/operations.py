@@ -34,6 +34,7 @@ from p2pshare.service.list_keeping import (
 )
 from p2pshare.service.lookup import look_up
 from p2pshare.service.operations_assessing import list_proposals, opine, propose, sight
+from p2pshare.service.operations_withdrawing import tell_recall, withdraw_objects
 from p2pshare.service.overview import LinkState, partner_rows, status
 from p2pshare.service.partners import add_partner, describe, remove_partner
 from p2pshare.service.publishing import publish
@@ -191,6 +192,7 @@ OPERATIONS: dict[str, Operation] = {
     "proposal-list": Operation(list_proposals),
     "propose": Operation(propose, publishes=True),
     "publish": Operation(_publish, publishes=True),
+    "recall-status": Operation(tell_recall),
     "sight": Operation(sight, publishes=True),
     "status": Operation(_status),
     "warninglist-check": Operation(_check_values),
@@ -198,4 +200,5 @@ OPERATIONS: dict[str, Operation] = {
     "warninglist-import": Operation(_import_warning_list, changes_lists=True),
     "warninglist-list": Operation(_list_warning_lists),
     "warninglist-set": Operation(_set_warning_list, changes_lists=True),
+    "withdraw": Operation(withdraw_objects, publishes=True),
 }

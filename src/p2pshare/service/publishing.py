@@ -42,12 +42,13 @@ class PublishReport:
 
 
 @dataclass(frozen=True)
-class _Accepted:
-    """A part that policy let pass, read as any partner would read it."""
+class Accepted:
+    """A part that policy let pass, read as any partner would read it, and how long it is carried."""
 
     part: DraftPart
     audience: Audience
     frames: tuple[NewFrame, ...]
+    ttl_class: int
 
 
 def publish(
@@ -65,7 +66,7 @@ def publish(
     report = PublishReport()
     roster = load_roster(node)
     settings = gate_settings(node.config)
-    accepted: list[_Accepted] = []
+    accepted: list[Accepted] = []
     values: set[tuple[str, str]] = set()
     for part in parts:
         audience = resolve(part.tlp, names, roster, settings, now)
@@ -80,16 +81,18 @@ def publish(
             continue
         for reason, count in content.refused.items():
             report.refusals.add(reason, part.tlp.label, count=count)
-        screening = screen(node, frames, confirmed)
-        report.refusals.merge(screening.refusals)
+        alive, withdrawn = _without_withdrawn(node, frames)
+        screening = screen(node, alive, confirmed)
+        for refusals in (withdrawn, screening.refusals):
+            report.refusals.merge(refusals)
         report.notes.merge(screening.notes)
-        objects = content.objects - screening.refusals.total
-        if content.refused or screening.refusals:
+        objects = content.objects - withdrawn.total - screening.refusals.total
+        if content.refused or withdrawn or screening.refusals:
             part = replace(part, frames=only_what_was_read(screening.frames), objects=objects)
             frames = tuple(Content(part.frames, part.tlp))
         if objects <= part.repeats:  # nothing is left but what was added for reading
             continue
-        accepted.append(_Accepted(part, audience, frames))
+        accepted.append(Accepted(part, audience, frames, ttl_class))
         report.published += objects - part.repeats
         report.notes.merge(content.notes)
         report.markings.add(part.tlp.label)
@@ -99,8 +102,26 @@ def publish(
             values.update((claim.type, claim.value) for fact in frame.objects for claim in fact.claims)
     report.observables = len(values)
     if accepted and not is_dry_run:
-        report.envelopes = _seal_and_store(node, accepted, ttl_class, now, progress)
+        report.envelopes = seal_and_store(node, accepted, now, progress)
     return report
+
+
+def _without_withdrawn(node: Node, frames: Sequence[NewFrame]) -> tuple[tuple[NewFrame, ...], Refusals]:
+    """What counts when it arrives, and what our own withdrawal reaches: that would be no claim of ours anywhere."""
+    refusals = Refusals()
+    alive = []
+    for frame in frames:
+        ids = {fact.object_id for fact in frame.objects}
+        up_to = node.store.withdrawn_up_to(node.identity.partner_id, ids)
+        kept = []
+        for fact in frame.objects:
+            reach = up_to.get(fact.object_id)
+            if reach is not None and fact.modified_us is not None and fact.modified_us <= reach:
+                refusals.add("withdrawn", fact.object_id)
+            else:
+                kept.append(fact)
+        alive.append(NewFrame(frame.frame, kept))
+    return tuple(alive), refusals
 
 
 def _strictest(frames: Sequence[NewFrame]) -> Tlp:
@@ -111,13 +132,10 @@ def _strictest(frames: Sequence[NewFrame]) -> Tlp:
     return max((fact.tlp for frame in frames for fact in frame.objects), default=Tlp.CLEAR)
 
 
-def _seal_and_store(
-    node: Node,
-    accepted: Sequence[_Accepted],
-    ttl_class: int,
-    now: int,
-    progress: Progress,
+def seal_and_store(
+    node: Node, accepted: Sequence[Accepted], now: int, progress: Progress
 ) -> list[EnvelopeId]:
+    """An envelope for each, in our own chain, all stored in one transaction. Raises StoreError with nothing kept."""
     state = node.store.author_state(now)
     sequence, previous = state.sequence, state.previous
     recipient_ids = {entry.partner_id for one in accepted for entry in one.audience.recipients}
@@ -140,7 +158,7 @@ def _seal_and_store(
             circle=_home_circle(node),
             mode=audience.mode,
             created=now,
-            ttl_class=ttl_class,
+            ttl_class=one.ttl_class,
         )
         sealed = seal(node.identity, request)
         rows.append(_own_row(sealed.wire, one, dict(recipient_sequences), now))
@@ -157,7 +175,7 @@ def _seal_and_store(
 
 
 def _own_row(
-    wire: bytes, accepted: _Accepted, recipient_sequences: dict[PartnerId, int], now: int
+    wire: bytes, accepted: Accepted, recipient_sequences: dict[PartnerId, int], now: int
 ) -> NewEnvelope:
     """The row of an envelope of our own: opened, and waiting in the outbox for its first hop."""
     decoded = decode_envelope(wire)

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 
 import apsw
 
-from p2pshare.identifiers import PartnerId
-from p2pshare.intel.withdrawing import Reason, WithdrawalFacts
+from p2pshare.intel.withdrawing import WithdrawalFacts
 from p2pshare.store.arrays import key_tables
 from p2pshare.store.fetching import fetch
-from p2pshare.store.interface_withdrawing import Withdrawal
 from p2pshare.store.interning import Interning
 from p2pshare.store.object_keys import INDICATOR, Key, encode_object_id
 from p2pshare.store.row_changes import CURRENT, REVOKED
@@ -95,21 +93,3 @@ def apply(connection: apsw.Connection, keys: Iterable[Key]) -> None:
         for keys_table, bound in key_tables(withdrawn):
             words = {"table": table, "keys": keys_table, "of_type": of_type, "reaches": REACHES}
             connection.execute(_REVOKE.format(**words, current=CURRENT, revoked=REVOKED), (bound,))
-
-
-def of_object(connection: apsw.Connection, object_id: str) -> dict[PartnerId, Withdrawal]:
-    """The withdrawals of this id by each author that took back an object of it."""
-    prefix, key = encode_object_id(object_id)
-    rows = fetch(
-        connection,
-        """SELECT a.partner_id, w.incarnation, w.sequence, w.up_to_us, w.reason, w.replaced_by, w.received_at
-        FROM withdrawal w JOIN organisation a ON a.id = w.author JOIN object_type t ON t.id = w.type
-        WHERE w.object_key = ? AND t.name = ?""",
-        (key, prefix),
-    )
-    return {
-        PartnerId(author): Withdrawal(
-            incarnation, sequence, up_to_us, Reason(reason), replaced_by, received_at
-        )
-        for author, incarnation, sequence, up_to_us, reason, replaced_by, received_at in rows
-    }

@@ -1,0 +1,49 @@
+"""`p2pshare recall`: how far a withdrawal has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import json_option
+from p2pshare.cli.session import connect
+
+WORDS = {
+    "acknowledged": "holds the withdrawal",
+    "waiting": "waits here: not handed over yet",
+    "not-known": "carried by others; no word from this partner",
+    "expired": "expired before any word from this partner",
+    "not-addressed": "was sent the object, not the withdrawal",
+}
+
+
+@click.group()
+def recall() -> None:
+    """see who has heard that an object was withdrawn"""
+
+
+@recall.command("status")
+@click.argument("object_id", metavar="ID")
+@json_option
+@click.pass_obj
+def recall_status(home: Path, object_id: str, as_json: bool) -> None:
+    """show for each recipient of the object ID whether it holds the withdrawal, as far as that is proven"""
+    with connect(home) as session:
+        told = session.run("recall-status", {"what": object_id}, voice.no_progress)
+    if as_json:
+        voice.print_json(told)
+    else:
+        _print(told)
+
+
+def _print(told: Mapping[str, Any]) -> None:
+    replaced = f", replaced by {voice.shown(told['replaced_by'])}" if told["replaced_by"] else ""
+    voice.say(f"withdrawn {told['withdrawn_at']}: {voice.shown(told['reason'])}{replaced}")
+    if told["revived"]:
+        voice.warn("a version that was published since counts again")
+    rows = ((one["name"], one["state"], WORDS[one["state"]]) for one in told["recipients"])
+    voice.print_table(("partner", "state", "means"), rows)

@@ -1,0 +1,90 @@
+"""`p2pshare withdraw`: take back what we published; everybody it was sent to is told. Asks once, as `publish` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from p2pshare.cli import voice
+from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
+from p2pshare.cli.session import Session, connect
+from p2pshare.errors import RefusedError
+
+# intel.withdrawing.REASONS; a test compares, so that --help imports nothing
+REASONS = ("false-positive", "superseded", "mistake", "expired", "legal")
+
+
+@click.command()
+@click.argument("what", metavar="ID|VALUE")
+@click.option("--reason", type=click.Choice(REASONS), required=True, help="why; partners read it")
+@click.option(
+    "--replaced-by", metavar="ID", default="", help="the object that stands in its place; published before"
+)
+@click.option(
+    "--to", "names", metavar="NAME|GROUP", multiple=True, help="who else shall hear of it; may be given again"
+)
+@click.option("--dry-run", is_flag=True, help="show what would be taken back and who is told; nothing leaves")
+@click.option("--yes", is_flag=True, help="do not ask")
+@json_option
+@click.pass_obj
+def withdraw(
+    home: Path,
+    what: str,
+    reason: str,
+    replaced_by: str,
+    names: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """take back the object ID, or each object of ours that claims VALUE, with everybody who was sent it"""
+    arguments = {"what": what, "reason": reason, "replaced_by": replaced_by, "to": list(names)}
+    with connect(home) as session:
+        if not (dry_run or yes) and voice.can_ask():
+            _ask(_run(session, arguments, is_dry_run=True))
+        done = _run(session, arguments, is_dry_run=dry_run)
+    if as_json:
+        voice.print_json(done)
+    else:
+        _print(done, is_dry_run=dry_run)
+    if done["envelopes"] and not session.is_daemon:
+        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
+    return EXIT_PARTLY_DONE if done["objects"] and done["skipped"] else 0
+
+
+def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) -> dict[str, Any]:
+    with voice.ProgressLine() as line:
+        return session.run("withdraw", {**arguments, "dry_run": is_dry_run}, line.show)
+
+
+def _ask(preview: Mapping[str, Any]) -> None:
+    """Raises RefusedError on a no."""
+    if not preview["objects"]:
+        return
+    for object_id in preview["objects"]:
+        voice.say(f"withdraws {voice.shown(object_id)}")
+    _print_audience(preview)
+    if not voice.ask("withdraw?"):
+        raise RefusedError("nothing was withdrawn", reason="not-confirmed")
+
+
+def _print(done: Mapping[str, Any], *, is_dry_run: bool) -> None:
+    for object_id in done["already"]:
+        voice.say(f"already withdrawn: {voice.shown(object_id)}")
+    if not done["objects"]:
+        return
+    _print_audience(done)
+    for object_id in done["objects"]:
+        word = "would be withdrawn" if is_dry_run else "withdrawn"
+        voice.print_result(f"{voice.shown(object_id)}  {word}")
+
+
+def _print_audience(answer: Mapping[str, Any]) -> None:
+    markings = ", ".join(map(voice.shown, answer["markings"]))
+    recipients = ", ".join(map(voice.shown, answer["recipients"]))
+    voice.say(f"{voice.counted(len(answer['objects']), 'object')}, {markings}, for {recipients}")
+    for left_out in answer["skipped"]:
+        voice.warn(f"{left_out['name']} is not told: {left_out['reason']}")

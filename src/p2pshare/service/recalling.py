@@ -1,0 +1,72 @@
+"""Recalling: who has heard of a withdrawal, as far as it is proven.
+
+An acknowledgement is a partner's answer, over a connection that its card vouches for, that it holds the envelope. Relayed
+envelopes are acknowledged by whoever took them from us or told us that it has them, so of a recipient further away nothing
+is known, and that is what is said.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.errors import NotFoundError
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.withdrawing import withdrawal_id
+from p2pshare.store.interface import StoreReading
+from p2pshare.store.interface_withdrawing import Carrier
+
+STATES = ("acknowledged", "waiting", "not-known", "expired", "not-addressed")
+
+
+def recall_status(store: StoreReading, own: PartnerId, object_id: str) -> dict[str, Any]:
+    """`{object_id, reason, replaced_by, withdrawn_at, revived, recipients: [{name, partner_id, state, envelope_id}], counts}`.
+
+    Raises NotFoundError when we have not withdrawn such an object.
+    """
+    withdrawal = store.withdrawals(object_id).get(own)
+    if withdrawal is None:
+        raise NotFoundError(
+            "we have not withdrawn such an object", hint="`p2pshare withdraw ID --reason R` takes one back"
+        )
+    published = store.carriers(object_id)
+    said = [carrier for tlp in Tlp for carrier in store.carriers(withdrawal_id(own, object_id, tlp))]
+    last = max((one.lsn for one in published), default=0)
+    is_revived = not any(one.lsn > last for one in said)
+    latest = said if is_revived else [one for one in said if one.lsn > last]
+    recipients = {one for carrier in published + latest for one in carrier.recipients or ()}
+    names = store.author_names()
+    told = [_tell(partner, latest, names) for partner in recipients]
+    return {
+        "object_id": object_id,
+        "reason": withdrawal.reason.value,
+        "replaced_by": withdrawal.replaced_by,
+        "withdrawn_at": format_instant(withdrawal.received_at * SECOND_US),
+        "revived": is_revived,
+        "recipients": sorted(told, key=lambda one: (STATES.index(one["state"]), one["name"])),
+        "counts": dict(Counter(one["state"] for one in told)),
+    }
+
+
+def _tell(partner: PartnerId, said: Sequence[Carrier], names: Mapping[PartnerId, str]) -> dict[str, Any]:
+    addressed = [one for one in said if partner in (one.recipients or ())]
+    states = {_state_of(one, partner): one for one in addressed}
+    state = next((one for one in STATES if one in states), "not-addressed")
+    return {
+        "name": names.get(partner, partner.text),
+        "partner_id": partner.text,
+        "state": state,
+        "envelope_id": states[state].envelope_id.text if states else None,
+    }
+
+
+def _state_of(carrier: Carrier, partner: PartnerId) -> str:
+    if carrier.recipients and carrier.recipients[partner]:
+        return "acknowledged"
+    if carrier.is_expired:
+        return "expired"
+    return "waiting" if carrier.mode is Mode.DIRECT or carrier.awaits_first_hop else "not-known"
