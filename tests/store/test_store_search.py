@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.limits import INFLATED_BYTES_MAX
 from p2pshare.store.interface_search import Wanted
 
 WORDS = ("emotet", "Qak\u00dfot", "C:\\temp\\x.exe", 'say "x"', "\u0437\u043b\u043e", "a-b.c", "loader")
@@ -22,7 +24,7 @@ def malware(name: str, **more: object) -> dict[str, object]:
     return {
         "type": "malware",
         "spec_version": "2.1",
-        "id": f"malware--{abs(hash(name)) % 10**8:08d}-0000-4000-8000-000000000000",
+        "id": f"malware--{zlib.crc32(name.encode()):08x}-0000-4000-8000-000000000000",
         "created": "2026-01-01T00:00:00.000Z",
         "modified": "2026-01-01T00:00:00.000Z",
         "is_family": True,
@@ -104,3 +106,18 @@ def test_slices_of_rows_lose_nothing_at_their_edges(store, make, monkeypatch, ro
     found = list(store.search(Wanted(), lambda done, of: steps.append((done, of))))
     assert [json.loads(one.raw)["id"] for one in found] == [one["id"] for one in reversed(objects)]
     assert steps[-1] == (7, 7)
+
+
+def test_every_version_is_shown_however_much_they_are_together(store, make):
+    text = "x" * 900_000
+    versions = [
+        make.envelope(
+            malware("big", description=text, modified=f"2026-01-01T{n // 60:02d}:{n % 60:02d}:00.000Z"),
+            sequence=n + 1,
+        )
+        for n in range(80)  # more than one call may inflate elsewhere (INFLATED_BYTES_MAX)
+    ]
+    assert 80 * len(text) > INFLATED_BYTES_MAX
+    store.add_envelopes(versions)
+    found = store.object_versions(malware("big")["id"])
+    assert [one.is_current for one in found] == [False] * 79 + [True]

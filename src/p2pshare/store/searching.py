@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from heapq import merge
+from itertools import groupby
 from typing import Any
 
 import apsw
@@ -23,7 +24,6 @@ from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.object_texts import labels_of, texts_of
 from p2pshare.intel.observable import TYPES
-from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import Row, fetch
 from p2pshare.store.interface_search import EnvelopeRecord, ObjectVersion, Walked, Wanted
 from p2pshare.store.object_keys import INDICATOR, encode_object_id
@@ -191,12 +191,10 @@ def object_versions(connection: apsw.Connection, object_id: str) -> list[ObjectV
         claim_key = key if prefix == INDICATOR else object_id
         rows += fetch(connection, _CLAIM_VERSIONS.format(status=status), (claim_key,))
         rows += fetch(connection, _OBJECT_VERSIONS.format(status=status), (key, prefix))
-    contents = Contents(connection)
     found = []
-    for row in sorted(rows, key=lambda row: row[:2]):
-        raw = contents.raw(*row[:2])
-        if raw is not None:
-            found.append(_version(row, raw))
+    for frame, of_frame in groupby(sorted(rows, key=lambda row: row[:2]), key=lambda row: row[0]):
+        objects = elements_of(_inflated(connection, frame))  # no budget: every version is shown
+        found += [_version(row, bytes(objects[row[1]])) for row in of_frame if row[1] < len(objects)]
     return found
 
 
