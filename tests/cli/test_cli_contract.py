@@ -186,6 +186,17 @@ def test_export_knows_the_formats_of_the_registry() -> None:
     assert tuple(FOLDER_FORMATS) == export.FOLDER_FORMAT_NAMES
 
 
+def test_a_column_makes_a_table_of_the_input_and_is_refused_beside_another_format(alpha: Home) -> None:
+    raw = b"seen,loader,panel\n2026,l.example,https://p.example/\n"
+    both = alpha("publish", "-", "--tlp", "green", "--json", "--column", "loader", "--column", "3", stdin=raw)
+    assert (both.code, both.json["published"]) == (0, 2)
+    undecided = alpha("publish", "-", "--format", "csv", "--tlp", "green", stdin=raw)
+    assert undecided.code == 1
+    assert "column 2 (loader)" in undecided.err
+    assert "--column" in undecided.err
+    assert alpha("publish", "-", "--format", "stix", "--column", "1", stdin=raw).code == 2
+
+
 def test_publish_knows_the_formats_that_drafting_reads() -> None:
     assert publish.FORMAT_NAMES == FORMAT_NAMES
 

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
-from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, json_option, open_input
+from p2pshare.cli.options import (
+    EXIT_PARTLY_DONE,
+    STANDARD_STREAM,
+    UsageProblem,
+    json_option,
+    open_input,
+)
 from p2pshare.cli.rejects import Rejects, rejects_file
 from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
@@ -114,7 +120,9 @@ def publish(
 
     Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
     """
-    if columns and format_name == "auto":
+    if columns and format_name not in ("auto", "csv"):
+        raise UsageProblem("only a table has columns", hint="leave --column out, or read it as --format csv")
+    if columns:
         format_name = "csv"
     with rejects_file(rejects) as rejected:
         draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
