@@ -179,8 +179,27 @@ def test_maltrail_refuses_only_paths_and_sentences(shared_data: Path) -> None:
         (b"evil.example", "feed.txt", "list"),
         (b"", "", "list"),
         (b"tru", "damaged.json", "stix"),
+        (b'{"type":"bundle","Object":1,"objects":[', "", "stix"),
+        (b'{"Event":{"objects":1', "", "misp"),
+        (b'[{"Event":', "", "misp"),
+        (b'{"info":"\\"Event\\":","date":1}', "", "stix"),
+        (b"ioc,n\nevil.example,1\n", "", "csv"),
+        (b"ioc\nevil.example\n", "x.csv", "csv"),
         (b"", "x.STIX2", "stix"),
     ],
 )
 def test_formats_are_told_by_beginning_and_name(head: bytes, name: str, expected: str) -> None:
     assert detect_format(head, name) == expected
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        st.text(st.sampled_from(list('{}[]",:\\ab.\n\t #|;')), max_size=200).map(str.encode),
+    )
+)
+def test_any_beginning_is_told_or_refused_as_a_whole(head: bytes) -> None:
+    try:
+        assert detect_format(head)
+    except AuthorError as error:
+        assert error.reason == "encoding"

@@ -23,6 +23,7 @@ SIGMA_ENDINGS = (".yml", ".yaml")
 TEXT_ENDINGS = (".md", ".markdown", ".adoc", ".asciidoc")
 
 # What only the outermost keys of this format's JSON hold; JSON with none of them is taken for STIX.
+STIX_KEYS = frozenset({"objects", "spec_version"})
 JSON_KEYS: dict[str, frozenset[str]] = {
     "misp": frozenset({"Event", "response", "Attribute", "Object", "Orgc", "threat_level_id"}),
     "kev": frozenset({"catalogVersion"}),
@@ -56,14 +57,17 @@ def detect_format(head: bytes, name: str = "") -> str:
     """The format of a file called `name` that begins with `head` (a few KiB of it).
 
     JSON is what begins like it, or is named like it (so that a damaged file gets a JSON error, not a thousand
-    refused lines); its outermost keys tell which. A rule file begins with a rule, or has a Sigma rule's keys, or is named so. A table has cells. A text is named like a document, or has more
-    prose than values. Everything else is a list.
+    refused lines); its outermost keys tell which. A rule file begins with a rule, or has a Sigma rule's keys, or is
+    named so. A table has cells. A text is named like a document, or has more prose than values. Everything else is a
+    list. Raises AuthorError encoding for UTF-16 and UTF-32.
     """
     ending = name.lower()
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()
     is_list = start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]")  # `[.]` may begin a defanged value
     if start[:1] == b"{" or is_list or ending.endswith(JSON_ENDINGS):
         keys = outermost_keys(start)
+        if not STIX_KEYS.isdisjoint(keys):  # a bundle may have members of its own that others have, too
+            return "stix"
         return next((format_ for format_, known in JSON_KEYS.items() if not known.isdisjoint(keys)), "stix")
     if ending.endswith(TEXT_ENDINGS):
         return "text"
