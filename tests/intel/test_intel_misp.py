@@ -336,6 +336,13 @@ def test_what_is_no_misp_is_told(raw: bytes, reason: str) -> None:
     assert caught.value.hint
 
 
+def test_an_object_with_two_lists_of_attributes_is_refused_and_loses_none_unseen() -> None:
+    raw = event(attribute(1), Object=[{"name": "file", "TWICE": [], "Attribute": [attribute(2)]}])
+    reading = read(raw.replace(b'"TWICE"', b'"Attribute"'))
+    assert reading.refusals.counts == {"duplicate-key": 1}
+    assert only(reading, "indicator")["id"] == f"indicator--{uuid(1)}"
+
+
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_an_event_of_more_parts_than_may_be_is_refused_whole(beyond: int) -> None:
     raw = b'{"Event": {"Attribute": [' + b",".join([b"{}"] * (OBJECTS_PER_BUNDLE_MAX + beyond)) + b"]}}"

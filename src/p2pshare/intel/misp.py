@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from p2pshare.errors import AuthorError
 from p2pshare.intel import misp_objects as build
 from p2pshare.intel.authoring import named_id
@@ -36,6 +34,7 @@ from p2pshare.intel.misp_text import (
     instant_seconds,
     is_true,
     label_tags,
+    object_members,
     plain,
     seconds_of,
     tag_names,
@@ -250,7 +249,11 @@ class _EventReader:
 
     def _object(self, raw: bytes, where: str) -> list[str]:
         """The ids of an object and of what is in it."""
-        members: Members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]) if raw[:1] == b"{" else {}
+        try:
+            members = object_members(raw)
+        except AuthorError as error:
+            self._gathering.refuse(error.reason, where)
+            return []
         thing = plain(members, *_PLAIN)
         name = text_of(thing, "name")
         labels = (f'misp:name="{name}"', f'misp:meta-category="{text_of(thing, "meta-category")}"')

@@ -82,8 +82,7 @@ def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Member
         msgspec.json.decode(raw)
         yield where, "not-misp"
         return
-    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    refuse_outer_duplicates(raw, members)
+    members = object_members(raw)
     for wrapper in ("response", "Event"):
         if wrapper in members and wrappers:
             yield from _unwrap(bytes(members[wrapper]), f"{where}/{wrapper}", wrappers - 1)
@@ -92,6 +91,16 @@ def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Member
         where.endswith("/Event") or not EVENT_KEYS.isdisjoint(members) or {"info", "date"} <= set(members)
     )
     yield where, (members if is_misp else "not-misp")
+
+
+def object_members(raw: bytes) -> Members:
+    """The members of an object; none of what is no object. Raises AuthorError duplicate-key: one of two lists under
+    one name would vanish."""
+    if raw.lstrip()[:1] != b"{":
+        return {}
+    members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    refuse_outer_duplicates(raw, members)
+    return members
 
 
 def elements_of(members: Members, name: str) -> list[bytes]:
