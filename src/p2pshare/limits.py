@@ -153,8 +153,11 @@ SYNC_BYTES_MAX = (
 )  # all parts of a sync share one frame; a part's head takes 27 bytes
 SYNC_SESSIONS_MAX = 8  # comparisons at once as the one who asks: 2 MB each with 10,000 differences found
 SYNC_SESSION_SECONDS_MAX = 600  # 33 rounds on a link of 64 KiB/s take five minutes
-SYNC_ANSWERS_MAX = 4  # of all peers at once, one a peer: a step of one delays everybody by half a millisecond
+SYNC_ANSWERS_MAX = 16  # of all peers at once, one a peer: 256 KiB each, and they take turns
 SYNC_ANSWER_WORK_MAX = 8_192  # fingerprints or as much other work: 250 ms; the rest is covered by one range
+SYNC_SESSION_STEPS_MAX = (
+    30_000  # of half a millisecond that a session of ours may cost: 10,000 scattered of a million take 12,000
+)
 SYNC_STEPS_PER_MINUTE_MAX = 12_000  # of half a millisecond that one peer's questions may cost, then 429
 SYNC_QUIET_SECONDS = 30  # roots may differ for this long, while what is new is under way
 SYNC_QUIET_WAIT_SECONDS_MAX = 120  # a comparison that is due waits no longer for a link without traffic
@@ -175,6 +178,7 @@ EAGER_WAITING_PER_PEER_MAX = 16  # a longer burst is announced: 64 bodies then s
 RECONCILE_SECONDS_MAX = 900  # pause between comparisons of two stores that find nothing
 LINK_UP_JITTER_SECONDS_MAX = 5.0  # comparisons after a restart of many nodes do not fall on one moment
 COALESCE_SECONDS_MIN = 0.050  # arrivals of this long share one announcement
+ROUND_TRIP_SECONDS_MAX = 1.0  # what is believed of a peer's round trip: a satellite link has 0.7 s
 FETCH_SECONDS_MIN = 0.250  # before another announcer is asked, at least
 FETCH_BYTES_PER_SECOND_MIN = 64 * KIB  # slower than this another announcer is asked
 INTAKE_BATCH_ENVELOPES = 128  # one commit: verified in a tenth of a second, so other writers wait no longer

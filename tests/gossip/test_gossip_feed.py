@@ -80,7 +80,7 @@ def test_who_asks_after_another_life_of_our_store_is_told_of_the_gap(dialogue: A
     talk.tell(held(1))
     ask(talk, 2, since=1_000, wait=0)
     talk.sleep(1)
-    assert talk.expect(actions.Reply).message == FeedAnswer(OURS, 1, 1, ())
+    assert talk.expect(actions.Reply).message == FeedAnswer(OURS, 1_001, 1_001, ())
     ask(talk, 3, since=0, epoch=Epoch(b"o" * 16), wait=0)
     talk.sleep(1)
     assert talk.expect(actions.Reply).message == FeedAnswer(OURS, 1, 1, ())

@@ -58,21 +58,23 @@ class Answering:
         self._tickets: dict[PartnerId, int] = {}
         self._audits: dict[PartnerId, _Audit] = {}
 
-    def asked(self, link: Link, event: SyncAsked) -> None:
-        """A question of a linked peer: refused, put off, or answered after some steps of work."""
+    def asked(self, link: Link, event: SyncAsked) -> bool:
+        """A question of a linked peer: refused, put off, or (True) answered after some steps of work."""
         board, message = self._board, event.message
         reason = self._wrong(link, message)
         if reason:
             board.note(link.peer, reason)
             board.act(ReplyRefused(event.ticket, reason))
-            return
-        pause = self._pause_seconds(link)
+            return False
+        pause = self._pause_seconds(link, message)
         if pause:
             board.act(ReplyBusy(event.ticket, pause))
-            return
+            return False
         self._tickets[link.peer] = event.ticket
         steps = self._answer(link, message)
-        self._work.add(link.peer, steps, partial(self._answered, link), partial(self._failed, link))
+        answered, failed = partial(self._answered, link), partial(self._failed, link)
+        self._work.add(link.peer, steps, answered, failed, partial(self._count_step, link))
+        return True
 
     def drop(self, peer: PartnerId) -> None:
         """The link is gone, or is another one now: what it asked before is refused."""
@@ -80,13 +82,11 @@ class Answering:
         if peer in self._tickets:
             self._board.act(ReplyRefused(self._tickets.pop(peer)))
 
-    def count_step(self, peer: PartnerId) -> None:
-        """A step of work was done for this peer."""
-        link = self._board.links.get(peer)
-        if link is not None:
-            minute = int(self._board.now // MINUTE_SECONDS)
-            used = link.sync_steps[1] if link.sync_steps[0] == minute else 0
-            link.sync_steps = (minute, used + 1)
+    def _count_step(self, link: Link) -> None:
+        """A step of work was done for a question of this peer."""
+        minute = int(self._board.now // MINUTE_SECONDS)
+        used = link.sync_steps[1] if link.sync_steps[0] == minute else 0
+        link.sync_steps = (minute, used + 1)
 
     def _wrong(self, link: Link, message: Sync) -> str:
         """Why it is refused, or empty. With a clock further back than we keep expired keys, or a day ahead, the
@@ -96,18 +96,29 @@ class Answering:
         is_behind = hour < (now - EXPIRED_KEY_KEEP_SECONDS) // HOUR_SECONDS
         if is_behind or message.clock > now + CLOCK_AHEAD_SECONDS_MAX:
             return "clock-skew"
-        if not message.nonce:
+        if not message.nonce or self._is_under_way(link, message.nonce):
             return ""
+        is_too_soon = self._board.now < link.audit_answered_at + AUDIT_ANSWER_SECONDS_MIN
+        return "audit-too-soon" if is_too_soon else ""
+
+    def _is_under_way(self, link: Link, nonce: bytes) -> bool:
+        """Whether it goes on with an audit; one that was kept for long enough begins anew, if at all."""
         audit = self._audits.get(link.peer)
-        is_same = audit is not None and audit.nonce == message.nonce
         return (
-            ""
-            if is_same or self._board.now >= link.audit_answered_at + AUDIT_ANSWER_SECONDS_MIN
-            else "audit-too-soon"
+            audit is not None
+            and audit.nonce == nonce
+            and self._board.now <= audit.began_at + AUDIT_KEPT_SECONDS
         )
 
-    def _pause_seconds(self, link: Link) -> float:
+    def _pause_seconds(self, link: Link, message: Sync) -> float:
         """How long it has to wait, 0 for not at all."""
+        if message.nonce and not self._is_under_way(link, message.nonce):
+            kept = [
+                one.began_at + AUDIT_KEPT_SECONDS for peer, one in self._audits.items() if peer != link.peer
+            ]
+            kept = [until for until in kept if until > self._board.now]
+            if len(kept) >= AUDITS_ANSWERED_MAX:
+                return min(kept) - self._board.now + BUSY_SECONDS
         if link.peer in self._tickets or len(self._tickets) >= SYNC_ANSWERS_MAX:
             return BUSY_SECONDS
         minute, used = link.sync_steps

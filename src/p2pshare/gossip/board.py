@@ -99,7 +99,7 @@ class Board:
     def begin(self, link: Link, kind: Kind, ids: Iterable[EnvelopeId] = ()) -> Pending:
         """A number for a request that leaves now."""
         self._number += 1
-        pending = Pending(self._number, kind, self.now, dict.fromkeys(ids))
+        pending = Pending(self._number, kind, self.now, dict.fromkeys(ids), moved_at=self.now)
         link.pending[pending.number] = pending
         self.owners[pending.number] = link
         return pending
@@ -153,6 +153,12 @@ class Board:
             if other in self.links:
                 self.touch(self.links[other])
         self.touch(link)
+
+    def touch_asked(self, envelope_id: EnvelopeId) -> None:
+        """Looks again at the link whose peer is asked for this."""
+        want = self.want.get(envelope_id)
+        if want is not None and want.asked in self.links:
+            self.touch(self.links[want.asked])
 
     # --- timers ---
 

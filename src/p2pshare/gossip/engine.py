@@ -198,8 +198,8 @@ class Engine:
             case events.FeedAsked():
                 self._feeding.asked(link, event)
             case events.SyncAsked():
-                self._reconciliation.asked(link)
-                self._answering.asked(link, event)
+                if self._answering.asked(link, event):
+                    self._reconciliation.asked(link)
             case events.PutHeard():
                 self._fetching.put_heard(link, event.envelope_id)
 
@@ -260,7 +260,7 @@ class Engine:
             case Kind.GET:
                 self._fetching.ended(link, pending, is_answered=False)
             case Kind.COMPARE:
-                self._reconciliation.finish(link, is_whole=False)
+                self._reconciliation.declined(link, reason)
             case _:
                 pass
 
@@ -293,7 +293,7 @@ class Engine:
         board = self._board
         return Hello(
             board.epoch,
-            board.feed.last_lsn,
+            0,  # how much arrives here, also of what the link does not carry, is nobody's business
             int(board.now),
             board.card_version,
             board.index.roots(link.config.compared, int(board.now)),
@@ -355,7 +355,8 @@ class Engine:
         for peer, config in sorted(wanted.items()):
             link = board.links.get(peer)
             if link is None:
-                link = Link(config, cursor=board.feed.last_lsn, acked_lsn=board.feed.last_lsn)
+                last = board.feed.last_lsn
+                link = Link(config, cursor=last, acked_lsn=last, feed_told=(0, last), feed_before=(0, last))
             elif (link.config.compared, link.config.is_dialable) != (config.compared, config.is_dialable):
                 self._begin_anew(link)
             link.config = config
@@ -366,6 +367,7 @@ class Engine:
             links[peer] = link
             board.touch(link)
         board.links = links
+        board.want.share_between(len(links))
 
     def _begin_anew(self, link: Link) -> None:
         """The link carries something else now: whatever was under way may not be allowed any more."""
@@ -387,7 +389,6 @@ class Engine:
         """A few milliseconds of what takes long."""
         peer = self._work.step()
         if peer is not None and peer in self._board.links:
-            self._answering.count_step(peer)
             self._board.touch(self._board.links[peer])
 
     def _pump(self, link: Link) -> None:

@@ -41,11 +41,16 @@ class Feeding:
         """Its question waits for news; an earlier one of the same peer is answered, it will not be read."""
         board, message = self._board, event.message
         self._answer(link)
-        is_known = message.epoch == board.epoch and message.since <= board.feed.last_lsn
-        link.cursor = link.acked_lsn = message.since if is_known else board.feed.last_lsn
+        known = dict([link.feed_before, link.feed_told]) if message.epoch == board.epoch else {}
+        if message.since in known:
+            link.feed_told = (message.since, known[message.since])
+        else:  # another life, or older than the last lost answer: a hole that it sees
+            base = message.since if message.epoch == board.epoch else 0
+            link.feed_told = (base + 1, board.feed.last_lsn)
+        link.cursor = link.acked_lsn = link.feed_told[1]
         link.announce_at = board.now if link.cursor < board.feed.last_lsn else NEVER
-        if message.held:
-            self._spreading.acknowledged(link, message.held)
+        if held := tuple(one for one in message.held if one in link.awaited):
+            self._spreading.acknowledged(link, held)
         link.has_outbox = True
         link.asker = Asker(event.ticket, board.now + message.wait_seconds)
 
@@ -62,7 +67,8 @@ class Feeding:
         """When this link should be looked at again for the sake of the feed."""
         if link.asker is not None:
             return NEVER if link.is_outbox_read_under_way else min(link.announce_at, link.asker.until)
-        return NEVER if self._board.settings.is_dialable or link.has_pending(Kind.FEED) else link.feed_at
+        is_asking = not self._board.settings.is_dialable and link.is_open and not link.has_pending(Kind.FEED)
+        return link.feed_at if is_asking else NEVER
 
     def drop(self, link: Link) -> None:
         """The link is gone, or carries something else now."""
@@ -75,10 +81,13 @@ class Feeding:
             return
         board = self._board
         stretch = board.feed.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
-        begin, items = (link.cursor, stretch.items) if stretch.is_whole else (board.feed.last_lsn, ())
-        to_lsn = max(begin, stretch.to_lsn)
+        begin, items = link.feed_told[0], stretch.items
+        if not stretch.is_whole:
+            begin, items = begin + 1, ()
+        to_lsn = stretch.to_lsn if stretch.is_whole else board.feed.last_lsn
+        link.feed_before, link.feed_told = link.feed_told, (begin + len(items), to_lsn)
         direct = tuple(link.pushes.popleft() for _ in range(min(len(link.pushes), FEED_DIRECT_MAX)))
-        board.act(Reply(link.asker.ticket, FeedAnswer(board.epoch, begin, to_lsn, items, direct)))
+        board.act(Reply(link.asker.ticket, FeedAnswer(board.epoch, begin, begin + len(items), items, direct)))
         link.asker, link.cursor, link.announce_at = None, to_lsn, NEVER
 
     # --- the one who asks ---

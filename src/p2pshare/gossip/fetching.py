@@ -61,7 +61,7 @@ class Fetching:
 
     def due(self, link: Link) -> float:
         """When this link should be looked at again for the sake of its fetches."""
-        deadlines = [one.deadline for one in link.pending.values() if one.kind is Kind.GET]
+        deadlines = [self._late_at(link, one) for one in link.pending.values() if one.kind is Kind.GET]
         if self._board.want.waiting(link.peer) and self._board.now < self._board.no_room_until:
             deadlines.append(self._board.no_room_until)
         return min([*deadlines, *link.expected.values()], default=NEVER)
@@ -69,8 +69,9 @@ class Fetching:
     def _give_up_slow(self, link: Link) -> None:
         """Past its deadline, what another peer can be asked for is; the rest is waited for."""
         for pending in list(link.pending.values()):
-            if pending.kind is not Kind.GET or pending.deadline > self._board.now:
+            if pending.kind is not Kind.GET or self._late_at(link, pending) > self._board.now:
                 continue
+            pending.is_waited_for = True
             pending.deadline = self._board.now + 2 * self._patience_seconds(link, pending)
             for envelope_id in [one for one in pending.ids if self._has_another(one, link.peer)]:
                 del pending.ids[envelope_id]
@@ -78,6 +79,12 @@ class Fetching:
                 self._touch_announcers(envelope_id)
             if not pending.ids:
                 self._board.abandon(link, pending)
+
+    def _late_at(self, link: Link, pending: Pending) -> float:
+        """Its deadline, or earlier when another announcer has since named smaller sizes."""
+        if pending.is_waited_for:
+            return pending.deadline
+        return min(pending.deadline, pending.moved_at + self._patience_seconds(link, pending))
 
     def _has_another(self, envelope_id: EnvelopeId, peer: PartnerId) -> bool:
         want = self._board.want.get(envelope_id)
@@ -103,7 +110,7 @@ class Fetching:
         if envelope_id not in pending.ids:
             return
         del pending.ids[envelope_id]
-        pending.has_progress = True
+        pending.has_progress, pending.is_waited_for, pending.moved_at = True, False, self._board.now
         self.put_heard(link, envelope_id)
         pending.deadline = max(pending.deadline, self._board.now + self._patience_seconds(link, pending))
 

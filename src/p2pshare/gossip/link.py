@@ -18,6 +18,7 @@ from p2pshare.limits import (
     GET_IDS_MAX,
     GHOSTS_PER_LINK_MAX,
     REQUESTS_IN_FLIGHT_PER_PEER_MAX,
+    ROUND_TRIP_SECONDS_MAX,
 )
 
 NEVER = float("inf")
@@ -51,6 +52,10 @@ class Pending:
     deadline: float = NEVER
     to_lsn: int | None = None
     has_progress: bool = False
+    moved_at: float = -NEVER
+    """When a body of it came last, or when it began."""
+    is_waited_for: bool = False
+    """It is late, and nobody else can be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,11 @@ class Link:
     card_asked: int = 0
 
     # what it was told, and what it told
+    told: int = 0
+    """How many items it was told and acknowledged: the numbers on the wire, which count for this link alone."""
+    feed_told: tuple[int, int] = (0, 0)
+    feed_before: tuple[int, int] = (0, 0)
+    """Its feed: a number on the wire and our arrival it stands for; the last answer's, and the one before."""
     cursor: int = 0
     acked_lsn: int = 0
     announce_at: float = NEVER
@@ -139,6 +149,8 @@ class Link:
         return any(one.kind is kind for one in self.pending.values())
 
     def note_round_trip(self, seconds: float) -> None:
+        """Bounded: a peer that answers slowly on purpose must not slow down what others are told."""
+        seconds = min(seconds, ROUND_TRIP_SECONDS_MAX)
         if not self.round_trip_seconds:
             self.round_trip_seconds = seconds
         self.round_trip_seconds += ROUND_TRIP_WEIGHT * (seconds - self.round_trip_seconds)

@@ -41,6 +41,7 @@ from p2pshare.gossip.work import Work
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
+    AUDIT_ANSWER_SECONDS_MIN,
     AUDIT_SECONDS,
     CLOCK_AHEAD_SECONDS_MAX,
     LINK_UP_JITTER_SECONDS_MAX,
@@ -51,6 +52,7 @@ from p2pshare.limits import (
     SYNC_QUIET_SECONDS,
     SYNC_QUIET_WAIT_SECONDS_MAX,
     SYNC_SESSION_SECONDS_MAX,
+    SYNC_SESSION_STEPS_MAX,
     SYNC_SESSIONS_MAX,
 )
 
@@ -81,6 +83,7 @@ class Session:
     repairs: list[tuple[Shard, bytes]] = field(default_factory=list)
     """Keys of ours that the peer lacks, to be announced."""
     is_working: bool = False
+    steps: int = 0
     pauses: int = 0
     is_cut: bool = False
     needs: int = 0
@@ -235,6 +238,12 @@ class Reconciliation:
         else:
             self.finish(link, is_whole=not session.is_cut)
 
+    def declined(self, link: Link, reason: str) -> None:
+        """It answered no. An audit that came too soon for it is tried again in an hour."""
+        if reason == "audit-too-soon":
+            link.audit_at = self._board.now + AUDIT_ANSWER_SECONDS_MIN * (1 + self._board.random.random())
+        self.finish(link, is_whole=False)
+
     def _repair(self, link: Link, session: Session) -> None:
         """Announces what the peer lacks; pushes that earlier repairs led to go first, so that they never pile up."""
         if not link.may_send(Kind.ANNOUNCE) or link.pushes:
@@ -242,7 +251,7 @@ class Reconciliation:
         items = tuple(self._item(*one) for one in session.repairs[:ANNOUNCE_ITEMS_MAX])
         del session.repairs[:ANNOUNCE_ITEMS_MAX]
         pending = self._board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in items])
-        message = Announce(self._board.epoch, link.acked_lsn, link.acked_lsn, items)
+        message = Announce(self._board.epoch, link.told, link.told, items)
         self._board.act(SendAnnounce(pending.number, link.peer, message))
 
     def _compute(self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]) -> None:
@@ -253,7 +262,17 @@ class Reconciliation:
             self._learning(link, session, steps),
             partial(self._computed, session),
             partial(self._failed, link, session),
+            partial(self._count_step, link, session),
         )
+
+    def _count_step(self, link: Link, session: Session) -> None:
+        """A step was done for this session; one that costs too much ends, and the next one comes late."""
+        session.steps += 1
+        if session.steps > SYNC_SESSION_STEPS_MAX and self._sessions.get(link.peer) is session:
+            self._board.note(link.peer, "sync-costs-too-much")
+            session.needs = session.offered_sum = link.offered_sum = 0
+            session.is_cut = False
+            self.finish(link, is_whole=False)
 
     def _learning(
         self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]

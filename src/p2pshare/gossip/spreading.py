@@ -159,6 +159,7 @@ class Spreading:
         stretch = board.feed.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
         if not stretch.is_whole:  # too far behind: a comparison finds all of it
             link.cursor = link.acked_lsn = board.feed.last_lsn
+            link.told += 1  # a hole that it sees, too
             link.announce_at = NEVER
             self._reconciliation.soon(link)
             return
@@ -168,13 +169,18 @@ class Spreading:
             link.announced_at = board.now
             pending = board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in stretch.items])
             pending.to_lsn = stretch.to_lsn
-            message = Announce(board.epoch, link.acked_lsn, stretch.to_lsn, stretch.items)
+            message = Announce(board.epoch, link.told, link.told + len(stretch.items), stretch.items)
             board.act(SendAnnounce(pending.number, link.peer, message))
 
     def announced(self, link: Link, pending: Pending, answer: AnnounceAnswer) -> None:
         """It heard our announcement, and wants some of it pushed because it cannot dial us."""
         if pending.to_lsn is not None:
             link.acked_lsn = max(link.acked_lsn, pending.to_lsn)
+            link.told = (
+                max(link.told, answer.ack_lsn)
+                if answer.ack_lsn <= link.told + len(pending.ids)
+                else link.told
+            )
         for envelope_id in answer.want:
             if envelope_id in pending.ids and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.pushes.append(envelope_id)
@@ -242,7 +248,9 @@ class Spreading:
             board.feed.note_holder(item.envelope_id, link.peer)
             if item.envelope_id in link.pushes:
                 link.pushes.remove(item.envelope_id)
-        delivered = tuple(one.envelope_id for one in carried if one.envelope_id in board.first_hops)
+        delivered = tuple(
+            one.envelope_id for one in carried if board.first_hops.get(one.envelope_id) == shard_of(one)
+        )
         if delivered:
             self.acknowledged(link, delivered)
         return wanted
@@ -254,6 +262,7 @@ class Spreading:
         for item in wanted:
             if link.is_open:
                 board.want.add(item, link.peer)
+                board.touch_asked(item.envelope_id)  # with a smaller size it is late sooner
             elif board.want.is_free(item.envelope_id):
                 board.want.add(item, link.peer)
                 board.want.ask(item.envelope_id, link.peer)

@@ -10,12 +10,12 @@ Rules this file keeps:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from p2pshare.gossip.messages import AnnounceItem
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.limits import WANT_ENTRIES_MAX, WANT_ENTRIES_PER_PEER_MAX
+from p2pshare.limits import ANNOUNCE_ITEMS_MAX, WANT_ENTRIES_MAX, WANT_ENTRIES_PER_PEER_MAX
 
 
 class Stage(Enum):
@@ -43,10 +43,15 @@ class WantTable:
         self, entries_max: int = WANT_ENTRIES_MAX, per_peer_max: int = WANT_ENTRIES_PER_PEER_MAX
     ) -> None:
         self._entries_max = entries_max
-        self._per_peer_max = per_peer_max
+        self._per_peer_most = self._per_peer_max = per_peer_max
         self._wants: dict[EnvelopeId, Want] = {}
         self._by_peer: dict[PartnerId, dict[EnvelopeId, None]] = {}
         self._waiting: dict[PartnerId, dict[EnvelopeId, None]] = {}
+
+    def share_between(self, peers: int) -> None:
+        """Half of the table is shared out evenly, so that some peers together never take the room of another."""
+        fair = self._entries_max // max(1, 2 * peers)
+        self._per_peer_max = min(self._per_peer_most, max(ANNOUNCE_ITEMS_MAX, fair))
 
     def __len__(self) -> int:
         return len(self._wants)
@@ -80,6 +85,10 @@ class WantTable:
             want = self._wants[item.envelope_id] = Want(item)
         elif not want.announcers:
             want.item = item  # it was pushed to us before anybody announced it
+        elif 0 < item.size < want.item.size:
+            want.item = replace(
+                want.item, size=item.size
+            )  # who claims more only wants to be waited for longer
         want.announcers[peer] = None
         self._by_peer.setdefault(peer, {})[item.envelope_id] = None
         if want.stage is Stage.WANTED:

@@ -19,6 +19,7 @@ from p2pshare.identifiers import PartnerId
 class _Job:
     peer: PartnerId
     advance: Callable[[], bool]
+    count_step: Callable[[], None]
 
 
 class Work:
@@ -36,6 +37,7 @@ class Work:
         steps: Steps[Result],
         done: Callable[[Result], None],
         failed: Callable[[PeerError], None],
+        count_step: Callable[[], None],
     ) -> None:
         """Runs `steps` to its end, then calls one of the two; neither when the peer is dropped before."""
 
@@ -50,7 +52,7 @@ class Work:
                 return True
             return False
 
-        self._jobs.append(_Job(peer, advance))
+        self._jobs.append(_Job(peer, advance, count_step))
 
     def step(self) -> PartnerId | None:
         """One step of the job that waits longest; whose it was."""
@@ -59,6 +61,7 @@ class Work:
         job = self._jobs.popleft()
         if not job.advance():
             self._jobs.append(job)
+        job.count_step()
         return job.peer
 
     def drop(self, peer: PartnerId) -> None:

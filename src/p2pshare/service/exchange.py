@@ -73,6 +73,7 @@ class Exchange:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._told_lsn = 0
+        self._roster: Roster | None = None
 
     # --- the writer thread ---
 
@@ -152,7 +153,9 @@ class Exchange:
     # --- any thread ---
 
     def roster(self) -> Roster:
-        return load_roster(self._node)
+        """As it is now; what leaves is judged by the one that was read last (whoever changes it has it read again)."""
+        self._roster = load_roster(self._node)
+        return self._roster
 
     def keys(self, circles: Collection[CircleId]) -> list[KeysLoaded]:
         """What the store has seen of these circles, a shard each."""
@@ -175,13 +178,13 @@ class Exchange:
 
     def wires(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> Iterator[tuple[EnvelopeId, bytes | None]]:
         """Each id with its bytes; None both for what is not held and for what this peer may not have."""
-        roster = self.roster()
+        roster = self._roster or self.roster()
         for envelope_id in ids:
             yield envelope_id, self._wire(roster, peer, envelope_id)
 
     def wire(self, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
         """The bytes, when they are held and may leave on this link."""
-        return self._wire(self.roster(), peer, envelope_id)
+        return self._wire(self._roster or self.roster(), peer, envelope_id)
 
     def _wire(self, roster: Roster, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
         store, link = self._node.store, roster.get(peer)
