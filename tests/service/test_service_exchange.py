@@ -29,6 +29,7 @@ def test_a_relayed_envelope_leaves_on_linked_partners_only(world: World) -> None
     assert exchange.wire(bravo.identity.partner_id, envelope_id) == wire_of(alpha, envelope_id)
     assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
     remove_partner(alpha, "bravo")
+    exchange.roster()  # as the driver does at once, before it answers the command
     assert exchange.wire(bravo.identity.partner_id, envelope_id) is None
 
 
