@@ -63,6 +63,27 @@ def recalled(partner: Partner, object_id: str) -> dict[str, str]:
     return {one["name"]: one["state"] for one in told["recipients"]}
 
 
+def test_publishing_what_was_received_goes_round_once(chain: Chain, eventually: Eventually) -> None:
+    alpha, bravo, charlie = chain
+    before = {one.name: envelopes(one) for one in chain}
+    alpha.publish("round.example\n")
+    for one in (bravo, charlie):
+        one.wait_for("round.example")
+        one.publish(one.cli("export", "--format", "list", "--type", "domain").out, code=0)
+    for one in chain:
+        eventually(lambda one=one: len(claims(one, "round.example")) == 3, f"{one.name} has three claims")
+    alpha.publish("after-the-round.example\n")
+    for one in chain:
+        one.wait_for("after-the-round.example")
+        assert (
+            envelopes(one) == before[one.name] + 4
+        )  # each publication is one envelope, and nothing else moved
+
+
+def envelopes(partner: Partner) -> int:
+    return int(partner.status()["envelopes"]["held"])
+
+
 def test_a_partner_who_was_down_for_the_whole_exchange_ends_with_the_same_view(
     company: Company, eventually: Eventually
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -216,6 +217,30 @@ def test_others_may_be_told_by_name_and_the_gate_holds(world: World, three: Thre
     with pytest.raises(RefusedError) as caught:
         taken_back(alpha, SHARED, to=["charly"])
     assert (caught.value.reason, caught.value.hint) == ("unknown-recipient", "did you mean 'charlie'?")
+
+
+def test_groups_hear_of_no_red_and_who_is_named_hears_of_it_direct(three: Three) -> None:
+    alpha, bravo, charlie = three
+    send(alpha, [SHARED], to=["bravo"], tlp=Tlp.RED)
+    grouped = replace(alpha, config=replace(alpha.config, groups={"both": ("bravo", "charlie")}))
+    with pytest.raises(RefusedError) as caught:
+        taken_back(grouped, SHARED, to=["both"])
+    assert caught.value.reason == "group-not-allowed"
+    [gone] = taken_back(grouped, SHARED, to=["charlie"]).envelopes
+    recipients = {bravo.identity.partner_id, charlie.identity.partner_id}
+    assert alpha.store.direct_recipients(gone).keys() == recipients
+
+
+def test_what_went_direct_stays_direct_though_relays_may_carry_it_now(three: Three) -> None:
+    alpha, *_ = three
+    send(alpha, [SHARED], to=["bravo"], tlp=Tlp.AMBER_STRICT)
+    relaxed = replace(
+        alpha, config=replace(alpha.config, policy=replace(alpha.config.policy, relay_strict=True))
+    )
+    [gone] = taken_back(relaxed, SHARED).envelopes
+    entry = alpha.store.entry(gone)
+    assert entry is not None
+    assert entry.mode == Mode.DIRECT
 
 
 def test_an_audience_that_was_never_written_down_is_everybody_only_where_everybody_may(three: Three) -> None:
