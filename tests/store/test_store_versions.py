@@ -334,12 +334,14 @@ def text_of(raw):
 
 
 def test_a_first_copy_that_comes_late_starts_the_clock_where_it_was_sealed(store, make):
-    day = 86_400
+    day = 86_400  # the SIEM's marking is asked for: what it may see is kept judged
     indicator = make.indicator(ONE.value)
     store.add_envelopes([make.envelope(indicator, sequence=2, created=make.now)])
-    assert [row.status for row in store.indicators(make.now * 1_000_000, tlp_max=Tlp.RED)] == ["active"]
+    assert [row.status for row in store.indicators(make.now * 1_000_000, tlp_max=Tlp.AMBER_STRICT)] == [
+        "active"
+    ]
     store.add_envelopes([make.envelope(indicator, sequence=1, created=make.now - 300 * day)])
-    rows = store.indicators(make.now * 1_000_000, is_active_only=False, tlp_max=Tlp.RED)
+    rows = store.indicators(make.now * 1_000_000, is_active_only=False, tlp_max=Tlp.AMBER_STRICT)
     assert [(row.status, row.reason) for row in rows] == [("expired", "decay")]
 
 
