@@ -124,6 +124,10 @@ def test_the_command_without_a_daemon_and_its_refusals(company: Company) -> None
     assert shown.out.split()[:2] == ["bravo", "waiting"]
     assert f"false-positive, replaced by {two}" in shown.err
     alpha.cli("recall", "status", two, code=3)
+    old = alpha.cli("show", object_id, "--raw").out.encode()
+    refused = alpha.cli("publish", "-", "--format", "stix", "--yes", stdin=old, code=1)
+    assert "refused: 1 withdrawn" in refused.err
+    assert "later `modified`" in refused.err
     bravo.cli("withdraw", "one.example", *NOT_FALSE, code=3)
     told = json.loads(alpha.cli("recall", "status", object_id, "--json").out)
     assert (told["reason"], told["replaced_by"], told["revived"]) == ("false-positive", two, False)

@@ -46,6 +46,7 @@ MARKING_REASONS = frozenset(
         "distribution",
     }
 )
+WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",
     "internal-name": "--share-private",
@@ -275,8 +276,9 @@ def _exit_code(answer: Mapping[str, Any], hint: str) -> int:
     refused = {refusal["reason"] for refusal in answer["refused"]}
     options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})
     hint = hint or (f"if it shall leave all the same: {' '.join(options)}" if options else "")
+    hint = hint or (WITHDRAWN_HINT if "withdrawn" in refused else "")
     if answer["published"]:
-        if hint and options:
+        if hint and (options or "withdrawn" in refused):
             voice.say(f"hint: {hint}")
         if policy is not None:
             voice.warn(policy["message"])
