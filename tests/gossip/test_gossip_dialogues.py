@@ -369,7 +369,7 @@ def test_what_its_author_pushed_is_pushed_once_more_only_where_partners_are_many
     talk.expect_none(actions.SendPut)
 
 
-def test_what_comes_from_its_author_is_announced_after_a_round_trip(dialogue: Any) -> None:
+def test_what_comes_from_its_author_is_announced_after_half_a_round_trip(dialogue: Any) -> None:
     """The author's own pushes are under way for as long: announced sooner, it would be fetched here in vain."""
     talk = dialogue(peers=2)
     for _ in talk.peers:
@@ -377,9 +377,9 @@ def test_what_comes_from_its_author_is_announced_after_a_round_trip(dialogue: An
         talk.tell(events.Answered(hello.request, Hello(EPOCH, 0, int(talk.now), 1)), after=0.4)
     author = talk.peers[0]
     talk.tell(events.EnvelopeHeld(1, item(1), author, author))
-    talk.sleep(0.3)
+    talk.sleep(0.15)
     talk.expect_none(actions.SendAnnounce)
-    talk.sleep(0.6)
+    talk.sleep(0.5)
     talk.expect(actions.SendAnnounce)
 
 

@@ -121,7 +121,7 @@ class Spreading:
         if event.bearer != event.author:
             return max(now, link.announced_at + pause)
         trips = [one.round_trip_seconds for one in self._board.carriers(event.item.circle) if one.is_open]
-        return now + max([pause, *trips])
+        return now + max([pause, *(trip / 2 for trip in trips)])
 
     # --- towards one peer ---
 

@@ -14,6 +14,7 @@ from typing import Any
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import NotFoundError
 from p2pshare.identifiers import PartnerId
+from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import withdrawal_id
@@ -28,7 +29,7 @@ def recall_status(store: StoreReading, own: PartnerId, object_id: str) -> dict[s
 
     Raises NotFoundError when we have not withdrawn such an object.
     """
-    withdrawal = store.withdrawals(object_id).get(own)
+    withdrawal = store.withdrawals(object_id).get(own) if is_id(object_id) else None
     if withdrawal is None:
         raise NotFoundError(
             "we have not withdrawn such an object", hint="`p2pshare withdraw ID --reason R` takes one back"
