@@ -13,6 +13,7 @@ from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.store.interface_search import Wanted
 from p2pshare.store.sqlite import open_store
+from p2pshare.store.versions import TWINS_MAX
 
 ONE, OTHER = Observable("ipv4", "198.51.100.1"), Observable("ipv4", "198.51.100.2")
 LATER = "2026-02-01T00:00:00.000Z"
@@ -353,3 +354,15 @@ def test_what_can_no_longer_be_compared_is_neither_called_different_nor_moved(st
     store.add_envelopes([make.envelope(make.indicator(ONE.value, description="b"), sequence=1)])
     assert store.object_forks() == []
     assert [claim.envelope_id for claim in store.lookup([ONE])[ONE]] == [first.envelope_id]
+
+
+@pytest.mark.parametrize("contents", [TWINS_MAX - 1, TWINS_MAX, TWINS_MAX + 1, TWINS_MAX + 9])
+def test_a_fork_of_very_many_contents_that_come_last_first_stops_growing(store, make, contents):
+    told = Telling(make)
+    store.add_envelopes([told.indicator(n, f"text {n}") for n in range(contents, 0, -1)])
+    versions = store.object_versions(INDICATOR)
+    assert len(versions) == min(contents, TWINS_MAX)
+    first_kept = max(1, contents - TWINS_MAX + 1)  # all later ones came before it
+    expected = {f"text {first_kept}", f"text {first_kept + 1}"}
+    assert {text_of(one.raw) for one in versions if one.is_current} == expected
+    assert [fork.times for fork in store.object_forks()] == [contents - 1]
