@@ -6,7 +6,7 @@ import json
 import zlib
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
@@ -37,6 +37,7 @@ def ids(store, **wanted):
     return [json.loads(one.raw)["id"] for one in store.search(Wanted(**wanted), quiet)]
 
 
+@example(descriptions=[["Qak\u00dfot"]], text="QAKSSOT", is_ascii=False)
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     descriptions=st.lists(st.lists(st.sampled_from(WORDS), max_size=3), min_size=1, max_size=8),

@@ -3,7 +3,7 @@
 
 There is no index of texts (docs/decisions/0039): a search walks the rows newest first and reads the frames they stand
 in, each once. A frame that cannot hold the words asked for is passed over without being parsed: the words' longest
-run of plain ASCII letters and digits would stand in its bytes, unless some letter is escaped there (`\\u`).
+run of plain ASCII letters and digits would stand in its bytes, where these are all ASCII and nothing is escaped (`\\u`).
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ class _Frames:
     def _read(self, frame: int) -> Sequence[msgspec.Raw]:
         text = _inflated(self._connection, frame)
         lower = text.lower() if self._needles else b""
-        if b"\\u" not in lower and not all(needle in lower for needle in self._needles):
+        # A letter beyond ASCII may fold to ASCII ones (sharp s to ss), escaped or not: then the bytes do not tell.
+        is_plain = lower.isascii() and b"\\u" not in lower
+        if is_plain and not all(needle in lower for needle in self._needles):
             return ()
         return elements_of(text)
 
