@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from p2pshare.gossip.actions import Abandon, Action, Note
+from p2pshare.gossip.actions import Abandon, Acknowledge, Action, Note
 from p2pshare.gossip.feed import Feed
 from p2pshare.gossip.index import Index, created_of, key_of
 from p2pshare.gossip.link import NEVER, Kind, Link, Pending
@@ -153,6 +153,14 @@ class Board:
             if other in self.links:
                 self.touch(self.links[other])
         self.touch(link)
+
+    def acknowledged(self, link: Link, ids: Collection[EnvelopeId]) -> None:
+        """The peer holds these envelopes; those of ours are noted in the store."""
+        for envelope_id in ids:
+            self.first_hops.pop(envelope_id, None)
+            link.awaited.pop(envelope_id, None)
+        if ids:
+            self.act(Acknowledge(link.peer, tuple(ids)))
 
     def touch_asked(self, envelope_id: EnvelopeId) -> None:
         """Looks again at the link whose peer is asked for this."""

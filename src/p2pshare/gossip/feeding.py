@@ -49,8 +49,7 @@ class Feeding:
             link.feed_told = (base + 1, board.feed.last_lsn)
         link.cursor = link.acked_lsn = link.feed_told[1]
         link.announce_at = board.now if link.cursor < board.feed.last_lsn else NEVER
-        if held := tuple(one for one in message.held if one in link.awaited):
-            self._spreading.acknowledged(link, held)
+        board.acknowledged(link, [one for one in message.held if one in link.awaited])
         link.has_outbox = True
         link.asker = Asker(event.ticket, board.now + message.wait_seconds)
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from p2pshare.errors import PeerError
-from p2pshare.gossip.actions import Acknowledge, SendAnnounce, SendSync
+from p2pshare.gossip.actions import SendAnnounce, SendSync
 from p2pshare.gossip.audit import AuditView
 from p2pshare.gossip.board import Board
 from p2pshare.gossip.index import created_of, cut_of, id_of, key_of
@@ -170,7 +170,7 @@ class Reconciliation:
         mine = {one.shard: one for one in self._board.index.roots(link.config.compared, hello.clock)}
         theirs = {one.shard: one for one in hello.shards if one.shard.circle in link.config.compared}
         equal = {shard for shard, one in mine.items() if theirs.get(shard) == one}
-        self._acknowledge(link, self._delivered(link, equal))
+        self._board.acknowledged(link, self._delivered(link, equal))
         pairs = {
             shard: (_root_in(mine, shard), _root_in(theirs, shard))
             for shard in sorted(mine.keys() | theirs.keys())
@@ -361,7 +361,7 @@ class Reconciliation:
         numbers = (int.from_bytes(key[-8:], "big") for key in lacking)
         session.offered_sum = (session.offered_sum + sum(numbers)) % SUM_MODULUS
         if not found.is_cut:
-            self._acknowledge(link, [one for one in session.awaited[shard] if one not in found.have])
+            self._board.acknowledged(link, [one for one in session.awaited[shard] if one not in found.have])
 
     def _offer(self, link: Link, session: Session, shard: Shard, keys: list[bytes]) -> None:
         """What the peer lacks: announced, or pushed where it is between the two of us."""
@@ -404,13 +404,6 @@ class Reconciliation:
         self._rest(link, is_found=is_found)
         if session.is_cut:
             self.soon(link)
-
-    def _acknowledge(self, link: Link, ids: list[EnvelopeId]) -> None:
-        for envelope_id in ids:
-            self._board.first_hops.pop(envelope_id, None)
-            link.awaited.pop(envelope_id, None)
-        if ids:
-            self._board.act(Acknowledge(link.peer, tuple(ids)))
 
     # --- the other one asks ---
 

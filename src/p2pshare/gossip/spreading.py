@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from p2pshare.gossip.actions import Acknowledge, ReadOutbox, Reply, ReplyBusy, SendAnnounce, SendPut
+from p2pshare.gossip.actions import ReadOutbox, Reply, ReplyBusy, SendAnnounce, SendPut
 from p2pshare.gossip.board import Board, shard_of
 from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
 from p2pshare.gossip.feed import FeedItem
@@ -176,11 +176,7 @@ class Spreading:
         """It heard our announcement, and wants some of it pushed because it cannot dial us."""
         if pending.to_lsn is not None:
             link.acked_lsn = max(link.acked_lsn, pending.to_lsn)
-            link.told = (
-                max(link.told, answer.ack_lsn)
-                if answer.ack_lsn <= link.told + len(pending.ids)
-                else link.told
-            )
+            link.told += len(pending.ids)
         for envelope_id in answer.want:
             if envelope_id in pending.ids and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.pushes.append(envelope_id)
@@ -188,7 +184,7 @@ class Spreading:
     def pushed(self, link: Link, envelope_id: EnvelopeId, answer: PutAnswer) -> None:
         """It judged a body we pushed."""
         if answer.verdict in (PutVerdict.HELD, PutVerdict.ALREADY_HELD):
-            self.acknowledged(link, (envelope_id,))
+            self._board.acknowledged(link, (envelope_id,))
         elif answer.verdict is PutVerdict.REFUSED:
             self._board.note(link.peer, "push-refused")
             if len(link.declined) < GHOSTS_PER_LINK_MAX:
@@ -200,13 +196,6 @@ class Spreading:
             link.pushes.extendleft(pending.ids)
         elif pending.to_lsn is not None:
             link.cursor, link.announce_at = link.acked_lsn, self._board.now
-
-    def acknowledged(self, link: Link, ids: tuple[EnvelopeId, ...]) -> None:
-        """It holds these envelopes; those of ours are noted in the store."""
-        for envelope_id in ids:
-            self._board.first_hops.pop(envelope_id, None)
-            link.awaited.pop(envelope_id, None)
-        self._board.act(Acknowledge(link.peer, ids))
 
     def outbox_read(self, link: Link, event: OutboxRead) -> None:
         """What waits for the peer since earlier. It may have it: the next comparison tells, and pushes what it lacks.
@@ -252,7 +241,7 @@ class Spreading:
             one.envelope_id for one in carried if board.first_hops.get(one.envelope_id) == shard_of(one)
         )
         if delivered:
-            self.acknowledged(link, delivered)
+            board.acknowledged(link, delivered)
         return wanted
 
     def _want(self, link: Link, wanted: list[AnnounceItem]) -> tuple[EnvelopeId, ...]:
