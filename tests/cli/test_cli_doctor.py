@@ -6,10 +6,10 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
+from command_line import Said
 from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import reissue_card
@@ -17,16 +17,6 @@ from p2pshare.errors import PeerError
 from p2pshare.limits import PARTNER_LIST_BYTES_MAX
 from p2pshare.service.partners import apply_card_update
 from whole_nodes import World, befriend
-
-
-class Said(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Federation:

@@ -1,6 +1,8 @@
-"""The six routes between two real nodes over real TLS, and what a refusal looks like."""
+"""The routes between two real nodes over real TLS, and what a refusal looks like."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 
@@ -18,6 +20,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import ENVELOPE_BYTES_MAX, MIB
 from p2pshare.peering.client import Gone, PeerAddress, PeerClient
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerRefused, PeerUnreachable
+from p2pshare.peering.server import BUSY_ANSWER_SECONDS
 
 SHARD = Shard(CircleId(bytes(16)), 4)
 
@@ -153,3 +156,20 @@ async def test_nobody_listens_there(house, alpha, bravo, hello):
     with pytest.raises(PeerUnreachable) as error:
         await house.dial(alpha, bravo, 1).hello(hello)
     assert error.value.reason == "unreachable"
+
+
+async def test_being_told_to_wait_costs_who_goes_on_asking_and_not_us(
+    house, alpha, bravo, make_exchange, hello
+):
+    """429 is held back a little, whoever says it: a partner with four connections is refused a few times a second."""
+    exchange = make_exchange()
+    exchange.fault = PeerBusy(3)
+    _, port = await house.serve(bravo, exchange)
+    client = house.dial(alpha, bravo, port)
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    for _ in range(2):
+        with pytest.raises(PeerBusy) as error:
+            await client.hello(hello)
+        assert error.value.retry_after_seconds == 3
+    assert clock() - began >= 2 * BUSY_ANSWER_SECONDS
