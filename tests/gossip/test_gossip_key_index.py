@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from p2pshare.gossip.index import Index
 from p2pshare.gossip.key_index import LOAD_KEYS, SortedKeys, expiry_cut, key_of
+from p2pshare.gossip.messages import Shard
 from p2pshare.gossip.negentropy_wire import CREATED_END, fingerprint
+from p2pshare.identifiers import CircleId
 
 # Few instants and few ids, so that keys share seconds and prefixes and come twice.
 keys = st.builds(
@@ -141,3 +144,13 @@ def test_an_empty_index_answers_everything() -> None:
 )
 def test_the_cut_falls_on_full_hours_and_never_below_zero(now: int, ttl_seconds: int, cut: int) -> None:
     assert expiry_cut(now, ttl_seconds) == cut
+
+
+def test_an_index_takes_over_sorted_keys_and_adds_to_those_it_has() -> None:
+    """The same object: a million keys are not sorted in again in the event loop."""
+    shard, (first, *others) = Shard(CircleId(bytes(16)), 4), many_keys(50)
+    index, sorted_keys = Index(), SortedKeys([first])
+    index.load(shard, sorted_keys)
+    assert index[shard] is sorted_keys
+    index.load(shard, SortedKeys(others))
+    assert index[shard] is sorted_keys and list(sorted_keys) == [first, *others]

@@ -44,7 +44,7 @@ def test_a_direct_envelope_leaves_to_its_recipients_only_and_waits_until_acknowl
     assert exchange.outbox(peer, 10) == ()
     assert exchange.wire(peer, envelope_id) is not None  # it may have lost it: a restored backup
     assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
-    assert exchange.keys([MAIN]) == Exchange(charlie).keys([MAIN])  # in no shard
+    assert not any(len(one.keys) for one in exchange.keys([MAIN]))  # in no shard
 
 
 def test_a_direct_envelope_is_never_passed_on_by_its_recipient(world: World) -> None:

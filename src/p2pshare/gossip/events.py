@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2pshare.gossip.index import Key
+from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
@@ -56,10 +57,13 @@ class LinksConfigured:
 
 @dataclass(frozen=True, slots=True)
 class KeysLoaded:
-    """What the store has seen of one shard; at start, and when a link carries a new circle."""
+    """What the store has seen of one shard, ascending; at start, and when a link carries a new circle.
+
+    As `SortedKeys` a million of them are taken over at once; otherwise they are sorted in first (0.7 s a million).
+    """
 
     shard: Shard
-    keys: tuple[Key, ...]
+    keys: SortedKeys | tuple[Key, ...]
 
 
 @dataclass(frozen=True, slots=True)

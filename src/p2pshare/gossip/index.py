@@ -42,7 +42,7 @@ class Index:
         """What the store has of the shard: in strictly ascending order, else ValueError. Keys known already stay."""
         known = self._shards.get(shard)
         if known is None:
-            self._shards[shard] = SortedKeys(keys)
+            self._shards[shard] = keys if isinstance(keys, SortedKeys) else SortedKeys(keys)
             return
         for key in keys:
             known.add(key)

@@ -18,6 +18,7 @@ from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import DiskFull, PeerError
 from p2pshare.gossip.events import BodyJudged, EnvelopeHeld, FirstHopsLoaded, KeysLoaded, LinkConfig
 from p2pshare.gossip.index import key_of
+from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import TTL_SECONDS_BY_CLASS
@@ -158,10 +159,11 @@ class Exchange:
         return self._roster
 
     def keys(self, circles: Collection[CircleId]) -> list[KeysLoaded]:
-        """What the store has seen of these circles, a shard each."""
+        """What the store has seen of these circles, a shard each; sorted here, not in the loop that takes them over."""
         return [
             KeysLoaded(
-                shard, tuple(key_of(*key) for key in self._node.store.keys(shard.circle, shard.ttl_class))
+                shard,
+                SortedKeys(key_of(*key) for key in self._node.store.keys(shard.circle, shard.ttl_class)),
             )
             for shard in (
                 Shard(circle, ttl) for circle in sorted(circles) for ttl in sorted(TTL_SECONDS_BY_CLASS)
