@@ -228,7 +228,7 @@ def test_groups_hear_of_no_red_and_who_is_named_hears_of_it_direct(three: Three)
     assert caught.value.reason == "group-not-allowed"
     [gone] = taken_back(grouped, SHARED, to=["charlie"]).envelopes
     recipients = {bravo.identity.partner_id, charlie.identity.partner_id}
-    assert alpha.store.direct_recipients(gone).keys() == recipients
+    assert alpha.store.audience(gone).keys() == recipients
 
 
 def test_what_went_direct_stays_direct_though_relays_may_carry_it_now(three: Three) -> None:

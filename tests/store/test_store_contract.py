@@ -96,7 +96,7 @@ def test_outbox_and_first_hop_wait_for_an_acknowledgement(store, make):
     direct = make.envelope(
         sequence=1,
         mode=Mode.DIRECT,
-        outbox=(make.alpha, make.bravo),
+        audience=(make.alpha, make.bravo),
         recipient_sequences={make.alpha: 1},
         **own,
     )
@@ -109,7 +109,7 @@ def test_outbox_and_first_hop_wait_for_an_acknowledgement(store, make):
     store.acknowledge(direct.envelope_id, make.alpha)
     store.acknowledge(direct.envelope_id, make.alpha)
     assert store.outbox(make.alpha) == []
-    assert store.direct_recipients(direct.envelope_id) == {make.alpha: True, make.bravo: False}
+    assert store.audience(direct.envelope_id) == {make.alpha: True, make.bravo: False}
     store.acknowledge(relayed.envelope_id, make.charlie)
     assert store.first_hops() == []
     store.remove_partner(make.bravo)
@@ -274,7 +274,7 @@ def test_expiry_drops_the_wire_then_the_key_and_never_the_claims(store, make):
 def test_expired_envelopes_of_ours_stop_waiting(store, make):
     incarnation = store.author_state(make.now).incarnation
     own = {"author": make.ourselves, "bearer": None, "incarnation": incarnation, "ttl_class": 1}
-    store.add_envelopes([make.envelope(sequence=1, mode=Mode.DIRECT, outbox=(make.alpha,), **own)])
+    store.add_envelopes([make.envelope(sequence=1, mode=Mode.DIRECT, audience=(make.alpha,), **own)])
     store.add_envelopes([make.envelope(sequence=2, awaits_first_hop=True, **own)])
     store.expire(make.now + 86_400)
     assert store.outbox(make.alpha) == [] == store.first_hops()

@@ -119,7 +119,7 @@ class Exchange:
     def _held(self, entry: EnvelopeEntry, bearer: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
         if entry.mode == Mode.DIRECT:
-            recipients = self._node.store.direct_recipients(entry.envelope_id) if entry.is_own else ()
+            recipients = self._node.store.audience(entry.envelope_id) if entry.is_own else ()
             direct_to = tuple(sorted(recipients))
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, bearer, entry.is_own, direct_to)
 
@@ -199,7 +199,7 @@ class Exchange:
             circle=entry.circle,
             link=link,
             is_own=entry.is_own,
-            direct_recipients=store.direct_recipients(envelope_id).keys() if is_direct else (),
+            direct_recipients=store.audience(envelope_id).keys() if is_direct else (),
         )
         return store.wire(envelope_id) if is_allowed else None
 

@@ -145,7 +145,7 @@ def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> s
         circle=entry.circle,
         link=link,
         is_own=entry.is_own,
-        direct_recipients=store.direct_recipients(entry.envelope_id).keys() if is_direct else (),
+        direct_recipients=store.audience(entry.envelope_id).keys() if is_direct else (),
     )
 
 
@@ -153,11 +153,11 @@ def _got(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, bearer
     """`yes`: it wrote it, handed it to us or acknowledged it; `not-yet`: it is awaited; `unknown`; `no`: never from us."""
     if partner.partner_id in (entry.author, bearer):
         return "yes"
-    if entry.is_own and store.audience(entry.envelope_id).get(partner.partner_id):
+    audience = store.audience(entry.envelope_id) if entry.is_own else {}
+    if audience.get(partner.partner_id):
         return "yes"
     if entry.mode == Mode.DIRECT:
-        is_awaited = partner.partner_id in store.direct_recipients(entry.envelope_id)
-        return "not-yet" if is_awaited else "no"
+        return "not-yet" if partner.partner_id in audience else "no"
     return "unknown"
 
 

@@ -188,7 +188,6 @@ def _own_row(
         from_partner=None,
         received_at=now,
         opened=Opened(accepted.frames),
-        outbox=recipients if is_direct else (),
         awaits_first_hop=not is_direct,
         recipient_sequences=recipient_sequences,
         audience=recipients,

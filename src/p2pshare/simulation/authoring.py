@@ -98,7 +98,7 @@ def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Rand
         wire=envelope.wire,
         from_partner=None,
         received_at=now,
-        outbox=wish.direct_to,
+        audience=wish.direct_to,
         awaits_first_hop=not wish.direct_to,
     )
     store.add_envelopes([row])

@@ -33,7 +33,7 @@ class _Held:
 
     entry: EnvelopeEntry
     wire: bytes | None
-    outbox: dict[PartnerId, bool] = field(default_factory=dict)
+    audience: dict[PartnerId, bool] = field(default_factory=dict)
     awaits_first_hop: bool = False
 
 
@@ -82,7 +82,7 @@ class MemoryStore:
         self._last_lsn += 1
         is_own = core.author == self._own_id
         entry = EnvelopeEntry.of(self._last_lsn, arrival, is_own=is_own)
-        held = _Held(entry, arrival.wire, dict.fromkeys(arrival.outbox, False), arrival.awaits_first_hop)
+        held = _Held(entry, arrival.wire, dict.fromkeys(arrival.audience, False), arrival.awaits_first_hop)
         self._held[arrival.envelope_id] = held
         self._log.append(held)
         self._lsns.append(self._last_lsn)
@@ -138,21 +138,21 @@ class MemoryStore:
     # --- what is to be delivered ---
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-        if partner in self._held[envelope_id].outbox:
-            self._held[envelope_id].outbox[partner] = True
+        if partner in self._held[envelope_id].audience:
+            self._held[envelope_id].audience[partner] = True
         self._held[envelope_id].awaits_first_hop = False
 
     def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
-        return [held.entry for held in self._log if held.wire and not held.outbox.get(partner, True)]
+        return [held.entry for held in self._log if held.wire and not held.audience.get(partner, True)]
 
-    def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
-        return self._held[envelope_id].outbox
+    def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        return self._held[envelope_id].audience
 
     def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
         return sorted(
             (held.entry.ttl_class, held.entry.created, held.entry.envelope_id)
             for held in self._log
-            if held.entry.mode == Mode.DIRECT and (held.entry.author == partner or partner in held.outbox)
+            if held.entry.mode == Mode.DIRECT and (held.entry.author == partner or partner in held.audience)
         )
 
     def first_hops(self) -> list[EnvelopeEntry]:
@@ -169,7 +169,7 @@ class MemoryStore:
     def remove_partner(self, partner_id: PartnerId) -> None:
         self._partners.pop(partner_id, None)
         for held in self._log:
-            held.outbox.pop(partner_id, None)
+            held.audience.pop(partner_id, None)
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         for partner, status, reason in verdicts:

@@ -8,6 +8,7 @@ from typing import Any
 
 import apsw
 
+from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     DEFERRED_BYTES_MAX,
@@ -112,15 +113,10 @@ def _insert(
         ),
     )
     connection.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
-    for recipient in arrival.outbox:
-        connection.execute(
-            "INSERT OR IGNORE INTO outbox (recipient, lsn) VALUES (?, ?)",
-            (interning.organisation(recipient), lsn),
-        )
-    connection.executemany(
-        "INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)",
-        ((lsn, interning.organisation(recipient)) for recipient in arrival.audience),
-    )
+    recipients = [(lsn, interning.organisation(recipient)) for recipient in arrival.audience]
+    connection.executemany("INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)", recipients)
+    if core.mode == Mode.DIRECT:
+        connection.executemany("INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)", recipients)
     envelope_id = bytes(arrival.envelope_id)
     numbers = (core.incarnation, core.sequence)
     return Source(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
@@ -141,10 +137,10 @@ def _note_sequences(
 
 
 def acknowledge(connection: apsw.Connection, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-    """`partner` holds it: marked wherever it is a recipient, and the first hop is done. Repeating changes nothing."""
-    for table in ("outbox", "envelope_recipient"):
+    """`partner` holds it: out of the outbox, and the first hop is done. Repeating changes nothing."""
+    for statement in ("DELETE FROM outbox", "UPDATE envelope_recipient SET is_acknowledged = 1"):
         connection.execute(
-            f"""UPDATE {table} SET is_acknowledged = 1 WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
+            f"""{statement} WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
             AND recipient = (SELECT id FROM organisation WHERE partner_id = ?)""",
             (bytes(envelope_id), bytes(partner)),
         )

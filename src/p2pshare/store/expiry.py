@@ -28,6 +28,7 @@ def expire(connection: apsw.Connection, now: int) -> int:
         for (lsn,) in fetch(connection, "SELECT lsn FROM envelope WHERE expires <= ? AND stage < 1", (now,))
     ]
     connection.executemany("DELETE FROM wire WHERE lsn = ?", ((lsn,) for lsn in due if lsn not in evidence))
+    connection.executemany("DELETE FROM outbox WHERE lsn = ?", ((lsn,) for lsn in due))
     connection.executemany(
         "UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", ((lsn,) for lsn in due)
     )
@@ -44,7 +45,6 @@ def _drop_keys(connection: apsw.Connection, expired_at: int, evidence: frozenset
     keep = [lsn for lsn, is_opened in rows if is_opened or lsn in evidence]
     drop = [lsn for lsn, is_opened in rows if not is_opened and lsn not in evidence]
     connection.executemany("UPDATE envelope SET stage = 2 WHERE lsn = ?", ((lsn,) for lsn in keep))
-    connection.executemany("DELETE FROM outbox WHERE lsn = ?", ((lsn,) for lsn, _ in rows))
     connection.executemany("DELETE FROM envelope WHERE lsn = ?", ((lsn,) for lsn in drop))
 
 

@@ -62,14 +62,12 @@ class NewEnvelope:
     from_partner: PartnerId | None
     received_at: int
     opened: Opened | None = None
-    outbox: tuple[PartnerId, ...] = ()
-    """Recipients who must be handed this direct envelope by ourselves."""
     awaits_first_hop: bool = False
     """Our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
     """The last number used for each recipient, persisted in the same transaction as the envelope."""
     audience: tuple[PartnerId, ...] = ()
-    """Of our own envelope: for whom it was sealed, direct or relayed."""
+    """Of our own envelope: for whom it was sealed. A direct one waits in the outbox of each."""
 
 
 @dataclass(frozen=True)
@@ -265,10 +263,6 @@ class StoreReading(StandingReading, SearchReading, WithdrawalReading, Protocol):
 
         Empty for others' envelopes, and for those of an earlier version of this program.
         """
-        ...
-
-    def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
-        """For whom our direct envelope is, and whether each has acknowledged it; empty for every other."""
         ...
 
     def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:

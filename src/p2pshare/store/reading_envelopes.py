@@ -79,7 +79,7 @@ def outbox(connection: apsw.Connection, partner: PartnerId) -> list[EnvelopeEntr
     rows = fetch(
         connection,
         f"""{ENTRY} JOIN outbox x ON x.lsn = e.lsn JOIN organisation r ON r.id = x.recipient
-        WHERE r.partner_id = ? AND x.is_acknowledged = 0 AND e.stage = 0 ORDER BY e.lsn""",
+        WHERE r.partner_id = ? ORDER BY e.lsn""",
         (bytes(partner),),
     )
     return [entry_of(row) for row in rows]
@@ -95,24 +95,15 @@ def audience(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[Partn
     return {PartnerId(partner): bool(is_acknowledged) for partner, is_acknowledged in rows}
 
 
-def direct_recipients(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[PartnerId, bool]:
-    rows = fetch(
-        connection,
-        """SELECT r.partner_id, x.is_acknowledged FROM envelope e JOIN outbox x ON x.lsn = e.lsn
-        JOIN organisation r ON r.id = x.recipient WHERE e.envelope_id = ?""",
-        (bytes(envelope_id),),
-    )
-    return {PartnerId(partner): bool(is_acknowledged) for partner, is_acknowledged in rows}
-
-
 def direct_keys(connection: apsw.Connection, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
     rows = fetch(
         connection,
         """SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2
         AND e.author = (SELECT id FROM organisation WHERE partner_id = :partner)
         UNION
-        SELECT e.ttl_class, e.created, e.envelope_id FROM outbox x JOIN envelope e ON e.lsn = x.lsn
-        WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.stage < 2
+        SELECT e.ttl_class, e.created, e.envelope_id FROM envelope_recipient x
+        JOIN envelope e ON e.lsn = x.lsn
+        WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.mode = 0 AND e.stage < 2
         ORDER BY 1, 2, 3""",
         {"partner": bytes(partner)},
     )
@@ -128,8 +119,7 @@ def counts(connection: apsw.Connection) -> Counts:
     ((held, opened, pending),) = fetch(
         connection,
         """SELECT count(*), coalesce(sum(is_opened), 0), coalesce(sum(
-            awaits_first_hop = 1 OR EXISTS (
-            SELECT 1 FROM outbox x WHERE x.lsn = e.lsn AND x.is_acknowledged = 0)), 0)
+            awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0)
         FROM envelope e WHERE stage = 0""",
     )
     observables: dict[str, int] = dict(

@@ -16,7 +16,7 @@ from p2pshare.store.fetching import fetch
 from p2pshare.store.interface_withdrawing import Carrier, Withdrawal
 from p2pshare.store.known_versions import claim_key
 from p2pshare.store.object_keys import Key, decode_object_id, encode_object_id
-from p2pshare.store.reading_envelopes import audience, direct_recipients
+from p2pshare.store.reading_envelopes import audience
 
 _OWN = "(SELECT g.id FROM organisation g JOIN setting w ON w.name = 'own_id' AND w.value = g.partner_id)"
 _CARRIERS = f"""
@@ -67,7 +67,7 @@ def carriers(connection: apsw.Connection, object_id: str) -> list[Carrier]:
         connection, _CARRIERS, wanted
     ):
         envelope_id = EnvelopeId(raw_id)
-        recipients = audience(connection, envelope_id) or direct_recipients(connection, envelope_id)
+        recipients = audience(connection, envelope_id)
         found.append(
             Carrier(
                 lsn=lsn,

@@ -200,9 +200,6 @@ class SqliteStore(SqliteSearch, SqliteWithdrawing, SqliteStanding):
     def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
         return self._read(reading_envelopes.audience, envelope_id)
 
-    def direct_recipients(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
-        return self._read(reading_envelopes.direct_recipients, envelope_id)
-
     def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
         return self._read(reading_envelopes.direct_keys, partner)
 
