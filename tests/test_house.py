@@ -97,6 +97,16 @@ def test_no_module_imports_itself_through_others() -> None:
     order.prepare()  # raises CycleError, which names the circle
 
 
+def test_what_stands_around_the_readers_knows_nothing_of_them() -> None:
+    graph = grimp.build_graph("p2pshare", exclude_type_checking_imports=False, cache_dir=None)
+    readers = {module for module in graph.modules if module.startswith("p2pshare.intel.reading")}
+    room = {module for module in graph.modules if module.startswith("p2pshare.intel")} - readers
+    assert len(readers) > 10 and len(room) > 10
+    assert not {
+        (one, other) for one in room for other in graph.find_modules_directly_imported_by(one) & readers
+    }
+
+
 @pytest.fixture(scope="module")
 def copied(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("house")

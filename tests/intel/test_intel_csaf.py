@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.bundle import Reading
-from p2pshare.intel.csaf import MANDATORY, read_csaf
-from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.intel.reading.csaf import MANDATORY, read_csaf
+from p2pshare.intel.reading.formats import Source, detect_format
 from p2pshare.limits import PRODUCT_CHARACTERS_MAX, PRODUCTS_PER_STATUS_MAX
 
 NOW = 1_790_000_000

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.bundle import Reading
-from p2pshare.intel.formats import Source, detect_format
-from p2pshare.intel.kev import CATALOGUE_URL, REQUIRED, read_kev
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.intel.reading.formats import Source, detect_format
+from p2pshare.intel.reading.kev import CATALOGUE_URL, REQUIRED, read_kev
 from p2pshare.limits import INPUT_COMMAS_MAX
 
 NOW = 1_790_000_000

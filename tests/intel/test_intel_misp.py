@@ -19,13 +19,13 @@ from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.bundle import Reading, frames
 from p2pshare.intel.extraction import extract
-from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.grouping import Grouping, split_by_marking
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp, effective
-from p2pshare.intel.misp import read_misp
-from p2pshare.intel.misp_objects import PAP_IDS
-from p2pshare.intel.misp_types import OBSERVABLE_TYPES, marking_of_tags
 from p2pshare.intel.observable import TYPES
+from p2pshare.intel.reading.formats import Source, detect_format
+from p2pshare.intel.reading.misp import read_misp
+from p2pshare.intel.reading.misp_objects import PAP_IDS
+from p2pshare.intel.reading.misp_types import OBSERVABLE_TYPES, marking_of_tags
 from p2pshare.limits import (
     INPUT_BYTES_MAX,
     JSON_DEPTH_MAX,

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.observable import canonical
+from p2pshare.intel.reading.reports import TAKEN_TYPES, read_report
+from p2pshare.intel.reading.values import ListValue
 from p2pshare.intel.refusals import Refusal
-from p2pshare.intel.reports import TAKEN_TYPES, read_report
-from p2pshare.intel.values import ListValue
 from p2pshare.limits import LIST_LINE_BYTES_MAX
 
 MD5 = "d41d8cd98f00b204e9800998ecf8427e"

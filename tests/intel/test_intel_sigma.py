@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel import sigma
 from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.extraction import extract
-from p2pshare.intel.formats import Source
 from p2pshare.intel.marking import TLP2_IDS, Tlp
-from p2pshare.intel.sigma import check_condition, documents_of, read_sigma
-from p2pshare.intel.yaml_text import load_mapping
+from p2pshare.intel.reading import sigma
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.sigma import check_condition, documents_of, read_sigma
+from p2pshare.intel.reading.yaml_text import load_mapping
 from p2pshare.limits import RULE_BYTES_MAX, RULE_DEPTH_MAX, RULE_NODES_MAX
 
 NOW = 1_790_000_000  # 2026-09-21

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel.formats import detect_format
+from p2pshare.intel.reading.formats import detect_format
+from p2pshare.intel.reading.tables import read_table
+from p2pshare.intel.reading.values import ListValue
 from p2pshare.intel.refusals import Note, Refusal
-from p2pshare.intel.tables import read_table
-from p2pshare.intel.values import ListValue
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 
 

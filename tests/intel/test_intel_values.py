@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel.formats import detect_format
+from p2pshare.intel.reading.formats import detect_format
+from p2pshare.intel.reading.values import ListValue, read_list, strip_comment
 from p2pshare.intel.refusals import Refusal
-from p2pshare.intel.values import ListValue, read_list, strip_comment
 from p2pshare.limits import LIST_LINE_BYTES_MAX, MIB
 
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel import yara
 from p2pshare.intel.bundle import Reading
-from p2pshare.intel.formats import Source
 from p2pshare.intel.json_text import Fault
 from p2pshare.intel.marking import TLP2_IDS, Tlp
-from p2pshare.intel.yara import read_yara
-from p2pshare.intel.yara_text import split_rules
+from p2pshare.intel.reading import yara
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.yara import read_yara
+from p2pshare.intel.reading.yara_text import split_rules
 from p2pshare.limits import RULE_BYTES_MAX, RULE_NEEDS_MAX
 
 NOW = 1_790_000_000

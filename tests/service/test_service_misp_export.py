@@ -13,9 +13,9 @@ from p2pshare.export import misp
 from p2pshare.export.interface import Selection
 from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
-from p2pshare.intel.misp_objects import PAP_IDS
-from p2pshare.intel.misp_types import OBSERVABLE_TYPES
 from p2pshare.intel.observable import TYPES
+from p2pshare.intel.reading.misp_objects import PAP_IDS
+from p2pshare.intel.reading.misp_types import OBSERVABLE_TYPES
 from p2pshare.node import Node
 from p2pshare.service.drafting import Author, draft_file, nothing_before
 from p2pshare.service.publishing import publish

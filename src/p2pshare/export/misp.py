@@ -22,8 +22,8 @@ from p2pshare.export.interface import FolderFormat, Format, Selection
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.marking import Pap, Tlp
-from p2pshare.intel.misp_types import ADDRESS, ALSO, BESIDE, OBSERVABLE_TYPES
 from p2pshare.intel.observable import Observable
+from p2pshare.intel.reading.misp_types import ADDRESS, ALSO, BESIDE, OBSERVABLE_TYPES
 from p2pshare.policy.gate import Use, strictest_pap
 from p2pshare.store.interface import ClaimRow, StoreReading
 

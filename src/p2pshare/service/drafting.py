@@ -24,20 +24,20 @@ from p2pshare.intel.authoring import (
     vulnerability_object,
 )
 from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
-from p2pshare.intel.csaf import read_csaf
-from p2pshare.intel.formats import Source, detect_format
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
-from p2pshare.intel.kev import read_kev
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.misp import read_misp
 from p2pshare.intel.observable import Observable
+from p2pshare.intel.reading.csaf import read_csaf
+from p2pshare.intel.reading.formats import Source, detect_format
+from p2pshare.intel.reading.kev import read_kev
+from p2pshare.intel.reading.misp import read_misp
+from p2pshare.intel.reading.reports import read_report
+from p2pshare.intel.reading.sigma import read_sigma
+from p2pshare.intel.reading.tables import read_table
+from p2pshare.intel.reading.values import ListValue, read_list
+from p2pshare.intel.reading.yara import read_yara
 from p2pshare.intel.refusals import Note, Refusal, Refusals
-from p2pshare.intel.reports import read_report
-from p2pshare.intel.sigma import read_sigma
-from p2pshare.intel.tables import read_table
-from p2pshare.intel.values import ListValue, read_list
-from p2pshare.intel.yara import read_yara
 from p2pshare.limits import (
     ENVELOPE_OBJECTS_TARGET,
     ENVELOPE_PAYLOAD_BYTES_TARGET,

@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel import misp_objects as build
 from p2pshare.intel.authoring import named_id
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
-from p2pshare.intel.formats import Source
 from p2pshare.intel.json_text import Fault, parse_object
 from p2pshare.intel.marking import TLP_IDS
-from p2pshare.intel.misp_attributes import make_attribute, make_sighting
-from p2pshare.intel.misp_objects import Common, marking_refs
-from p2pshare.intel.misp_text import (
+from p2pshare.intel.observable import InvalidValue
+from p2pshare.intel.reading import misp_objects as build
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.misp_attributes import make_attribute, make_sighting
+from p2pshare.intel.reading.misp_objects import Common, marking_refs
+from p2pshare.intel.reading.misp_text import (
     Members,
     containers_of,
     elements_of,
@@ -42,7 +43,7 @@ from p2pshare.intel.misp_text import (
     things_in,
     uuid_of,
 )
-from p2pshare.intel.misp_types import (
+from p2pshare.intel.reading.misp_types import (
     EXPIRATION,
     INHERIT,
     OWN_ORGANISATION,
@@ -50,7 +51,6 @@ from p2pshare.intel.misp_types import (
     TagMarking,
     marking_of_tags,
 )
-from p2pshare.intel.observable import InvalidValue
 from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import OBJECT_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX, REPORT_REFS_MAX
 

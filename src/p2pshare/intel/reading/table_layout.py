@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from p2pshare.errors import AuthorError
 from p2pshare.intel.display import clip
 from p2pshare.intel.observable import InvalidValue, recognise
-from p2pshare.intel.values import STRONG_TYPES
+from p2pshare.intel.reading.values import STRONG_TYPES
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_ROWS = 64  # looked at before the first is read

@@ -18,10 +18,10 @@ from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
-from p2pshare.intel.formats import Source
 from p2pshare.intel.json_text import Fault, without_bom
-from p2pshare.intel.rules import Rule, indicator_of, texts_of
-from p2pshare.intel.yaml_text import load_mapping
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.rules import Rule, indicator_of, texts_of
+from p2pshare.intel.reading.yaml_text import load_mapping
 from p2pshare.limits import OBJECTS_PER_BUNDLE_MAX, RULE_BYTES_MAX
 
 _BOUNDARY = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)[^\n]*\n?", re.MULTILINE)

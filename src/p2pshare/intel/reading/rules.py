@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from p2pshare.intel.authoring import identity_id, named_id
-from p2pshare.intel.formats import Source
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.intel.reading.formats import Source
 from p2pshare.limits import LABELS_MAX
 
 _DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)", re.ASCII)

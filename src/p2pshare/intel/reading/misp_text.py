@@ -17,7 +17,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_text import is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
-from p2pshare.intel.misp_types import is_marking_tag
+from p2pshare.intel.reading.misp_types import is_marking_tag
 from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import INPUT_BYTES_MAX, INPUT_COMMAS_MAX, JSON_DEPTH_MAX
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
-from p2pshare.intel.formats import Source
 from p2pshare.intel.json_text import Fault, without_bom
-from p2pshare.intel.rules import Rule, indicator_of
-from p2pshare.intel.yara_text import YaraFile, YaraRule, split_rules
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.rules import Rule, indicator_of
+from p2pshare.intel.reading.yara_text import YaraFile, YaraRule, split_rules
 from p2pshare.limits import OBJECTS_PER_BUNDLE_MAX, RULE_BYTES_MAX, RULE_NEEDS_MAX
 
 yara_x: Any

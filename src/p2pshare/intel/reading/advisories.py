@@ -15,9 +15,9 @@ import msgspec
 from p2pshare.errors import AuthorError
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, Reading, repetition
-from p2pshare.intel.formats import Source
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault, is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
+from p2pshare.intel.reading.formats import Source
 from p2pshare.limits import INPUT_COMMAS_MAX
 
 Members = dict[str, msgspec.Raw]

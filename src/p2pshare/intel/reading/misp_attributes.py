@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from p2pshare.intel import misp_objects as build
 from p2pshare.intel.authoring import named_id
-from p2pshare.intel.misp_objects import Common
-from p2pshare.intel.misp_text import (
+from p2pshare.intel.observable import InvalidValue, Observable
+from p2pshare.intel.reading import misp_objects as build
+from p2pshare.intel.reading.misp_objects import Common
+from p2pshare.intel.reading.misp_text import (
     format_seconds,
     instant_text,
     is_true,
@@ -21,7 +22,7 @@ from p2pshare.intel.misp_text import (
     things_in,
     uuid_of,
 )
-from p2pshare.intel.misp_types import (
+from p2pshare.intel.reading.misp_types import (
     EXPIRATION,
     FALSE_POSITIVE,
     OBSERVABLE_TYPES,
@@ -30,7 +31,6 @@ from p2pshare.intel.misp_types import (
     AttributeValue,
     read_value,
 )
-from p2pshare.intel.observable import InvalidValue, Observable
 
 NOTHING = AttributeValue((), "", "")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.reading.tables import is_table
+from p2pshare.intel.reading.values import ListValue, read_list
 from p2pshare.intel.refusals import Refusal
-from p2pshare.intel.tables import is_table
-from p2pshare.intel.values import ListValue, read_list
 
 JSON_ENDINGS = (".json", ".stix", ".stix2")
 TABLE_ENDINGS = (".csv", ".tsv")

@@ -11,7 +11,10 @@ import json
 import re
 from typing import Any
 
-from p2pshare.intel.advisories import (
+from p2pshare.intel.artefacts import canonical_cve
+from p2pshare.intel.bundle import BundleObject, Reading, object_of
+from p2pshare.intel.json_text import Fault, parse_object
+from p2pshare.intel.reading.advisories import (
     elements,
     filled,
     keep,
@@ -21,12 +24,9 @@ from p2pshare.intel.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.intel.artefacts import canonical_cve
-from p2pshare.intel.bundle import BundleObject, Reading, object_of
-from p2pshare.intel.formats import Source
-from p2pshare.intel.json_text import Fault, parse_object
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.rules import instant_of, marking_refs
 from p2pshare.intel.refusals import InvalidValue
-from p2pshare.intel.rules import instant_of, marking_refs
 
 REQUIRED = (
     "cveID",

@@ -17,8 +17,7 @@ from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.observable import InvalidValue, recognise
-from p2pshare.intel.refusals import Note, Refusal
-from p2pshare.intel.table_layout import (
+from p2pshare.intel.reading.table_layout import (
     SAMPLE_ROWS,
     VALUE_COLUMNS,
     Layout,
@@ -27,7 +26,8 @@ from p2pshare.intel.table_layout import (
     header_name,
     split_row,
 )
-from p2pshare.intel.values import ListValue, read_lines, refuse_text
+from p2pshare.intel.reading.values import ListValue, read_lines, refuse_text
+from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 
 Found = ListValue | Refusal | Note

@@ -15,9 +15,9 @@ import msgspec
 
 from p2pshare.intel.authoring import PATTERN_PATHS, named_id, pattern_of
 from p2pshare.intel.marking import TLP2_IDS, Pap
-from p2pshare.intel.misp_text import format_seconds
-from p2pshare.intel.misp_types import TagMarking
 from p2pshare.intel.observable import Observable
+from p2pshare.intel.reading.misp_text import format_seconds
+from p2pshare.intel.reading.misp_types import TagMarking
 
 PAP_IDS: dict[Pap, str] = {
     Pap.CLEAR: "marking-definition--ad15a0cd-55b6-4588-a14c-a66105329b92",

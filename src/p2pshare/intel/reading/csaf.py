@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel.advisories import (
+from p2pshare.intel.artefacts import canonical_cve
+from p2pshare.intel.bundle import BundleObject, Reading, object_of
+from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
+from p2pshare.intel.json_text import Fault, parse_object, without_bom
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.reading.advisories import (
     filled,
     keep,
     lacking,
@@ -24,14 +29,9 @@ from p2pshare.intel.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.intel.artefacts import canonical_cve
-from p2pshare.intel.bundle import BundleObject, Reading, object_of
-from p2pshare.intel.formats import Source
-from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
-from p2pshare.intel.json_text import Fault, parse_object, without_bom
-from p2pshare.intel.marking import Tlp
+from p2pshare.intel.reading.formats import Source
+from p2pshare.intel.reading.rules import marking_refs
 from p2pshare.intel.refusals import InvalidValue
-from p2pshare.intel.rules import marking_refs
 from p2pshare.limits import PRODUCT_CHARACTERS_MAX, PRODUCTS_PER_STATUS_MAX
 
 # Section 3.2.1: what /document must hold. A slash leads into an object.

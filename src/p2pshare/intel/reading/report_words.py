@@ -18,7 +18,7 @@ from p2pshare.intel.artefacts import HASH_TYPE_BY_LENGTH
 from p2pshare.intel.defanging import Unmarked
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.observable import FILE_EXTENSIONS
-from p2pshare.intel.top_level_domains import TOP_LEVEL_DOMAINS
+from p2pshare.intel.reading.top_level_domains import TOP_LEVEL_DOMAINS
 
 Kind = Literal["url", "path", "host", "email", "hash", "cve"]  # path: a host with one
 

@@ -24,9 +24,9 @@ from typing import BinaryIO, NamedTuple
 
 from p2pshare.intel.defanging import Unmarked, undo_marks
 from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise
+from p2pshare.intel.reading.report_words import Word, is_likely_hash, is_plausible, words_of
+from p2pshare.intel.reading.values import ListValue, read_lines
 from p2pshare.intel.refusals import Refusal
-from p2pshare.intel.report_words import Word, is_likely_hash, is_plausible, words_of
-from p2pshare.intel.values import ListValue, read_lines
 
 TAKEN_TYPES = frozenset(
     {"ipv4", "ipv6", "ipv4-net", "ipv6-net", "domain", "url", "email", "ssdeep", "tlsh", "cve"}
