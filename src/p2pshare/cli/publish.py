@@ -24,7 +24,7 @@ from p2pshare.cli.options import (
     open_input,
 )
 from p2pshare.cli.rejects import Rejects, rejects_file
-from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading
+from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading, tell_when_it_leaves
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
 from p2pshare.limits import TTL_CLASS_BY_NAME
 
@@ -142,8 +142,7 @@ def publish(
         voice.print_json(answer)
     else:
         _print_answer(answer, is_dry_run=dry_run)
-    if answer["envelopes"] and not session.is_daemon:
-        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
+    tell_when_it_leaves(session, answer["envelopes"])
     return _exit_code(answer, draft.hint)
 
 

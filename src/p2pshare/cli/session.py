@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from p2pshare.cli import voice
 from p2pshare.daemon.control_protocol import (
     Message,
     raise_error,
@@ -111,6 +112,12 @@ def _session(home: Path, held: ExitStack) -> Session:
                 ) from None
         time.sleep(RETRY_SECONDS)
     return DaemonSession(home)
+
+
+def tell_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
+    """After something was sealed and no daemon took it along at once."""
+    if envelopes and not session.is_daemon:
+        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
-from p2pshare.cli.session import Session, connect
+from p2pshare.cli.session import Session, connect, tell_when_it_leaves
 from p2pshare.limits import SIGHTING_COUNT_MAX
 
 
@@ -57,6 +57,5 @@ def print_said(said: Mapping[str, Any], session: Session, *, as_json: bool) -> i
         voice.say(f"{voice.counted(said['objects'], 'object')} for {recipients}")
         for envelope_id in said["envelopes"]:
             voice.print_result(envelope_id)
-    if not session.is_daemon:
-        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
+    tell_when_it_leaves(session, said["envelopes"])
     return EXIT_PARTLY_DONE if said["refused"] else 0

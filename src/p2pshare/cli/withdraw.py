@@ -10,7 +10,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
-from p2pshare.cli.session import Session, connect
+from p2pshare.cli.session import Session, connect, tell_when_it_leaves
 from p2pshare.errors import RefusedError
 
 # intel.withdrawing.REASONS; a test compares, so that --help imports nothing
@@ -50,8 +50,7 @@ def withdraw(
         voice.print_json(done)
     else:
         _print(done, is_dry_run=dry_run)
-    if done["envelopes"] and not session.is_daemon:
-        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
+    tell_when_it_leaves(session, done["envelopes"])
     return EXIT_PARTLY_DONE if done["objects"] and done["skipped"] else 0
 
 
