@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.intel.decay import DAY_SECONDS, steps_for
-from p2pshare.intel.standing import GONE, US, ClaimState, Status, judge
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.standing import GONE, ClaimState, Status, judge
 
 NOW = 1_800_000_000
 STEPS = steps_for("ipv4")
@@ -14,9 +15,18 @@ STEPS = steps_for("ipv4")
 
 def claim(author=1, *, withdrawn=False, tlp=1, confidence=80, begins=0, ends=None, sealed=0, **more):
     """A claim; `begins`, `ends` and `sealed` in seconds from NOW."""
-    until_us = None if ends is None else (NOW + ends) * US
+    until_us = None if ends is None else (NOW + ends) * SECOND_US
     return ClaimState(
-        author, withdrawn, tlp, None, confidence, (NOW + begins) * US, until_us, NOW + sealed, NOW, **more
+        author,
+        withdrawn,
+        tlp,
+        None,
+        confidence,
+        (NOW + begins) * SECOND_US,
+        until_us,
+        NOW + sealed,
+        NOW,
+        **more,
     )
 
 

@@ -41,6 +41,7 @@ from p2pshare.gossip.board import Board, EngineSettings, RandomSource, shard_of
 from p2pshare.gossip.events import Event, LinkConfig
 from p2pshare.gossip.feeding import Feeding
 from p2pshare.gossip.fetching import Fetching
+from p2pshare.gossip.index import HOUR_SECONDS
 from p2pshare.gossip.link import NEVER, Kind, Link, Pending
 from p2pshare.gossip.messages import AnnounceAnswer, FeedAnswer, Hello, PutAnswer, SyncAnswer
 from p2pshare.gossip.reconciliation import Reconciliation
@@ -51,7 +52,6 @@ from p2pshare.identifiers import Epoch, PartnerId
 from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
 
 SILENCE_SECONDS = 2 * HELLO_INTERVAL_SECONDS  # a peer we cannot dial, and that missed two hellos, is away
-HOUR_SECONDS = 3_600
 
 
 class Engine:

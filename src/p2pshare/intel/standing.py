@@ -20,8 +20,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from p2pshare.intel.decay import CONFIDENCE_DEFAULT, Steps
-
-US = 1_000_000  # microseconds in a second
+from p2pshare.intel.instants import SECOND_US
 
 
 class Status(IntEnum):
@@ -117,9 +116,9 @@ _Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, in
 
 def _only(claim: ClaimState) -> _Summary:
     """The summary of one claim, which is nearly every observable's."""
-    ends = None if claim.until_us is None else claim.until_us // US
+    ends = None if claim.until_us is None else claim.until_us // SECOND_US
     received = claim.received_at
-    return claim.confidence, claim.tlp, claim.pap, received, received, claim.from_us // US, ends, 1, 1
+    return claim.confidence, claim.tlp, claim.pap, received, received, claim.from_us // SECOND_US, ends, 1, 1
 
 
 def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summary:
@@ -132,8 +131,8 @@ def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summar
         _greatest(paps),
         min(received),
         max(received),
-        min(begins) // US,
-        None if latest is None else latest // US,
+        min(begins) // SECOND_US,
+        None if latest is None else latest // SECOND_US,
         len(set(authors)),
         len(claims),
     )
@@ -156,8 +155,8 @@ def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | Non
         if claim.is_replaced:
             return _Judged(Status.REPLACED, REPLACED, 0, None)
         return _Judged(Status.DELISTED, WITHDRAWN, 0, None)
-    begins = -(-claim.from_us // US)
-    ends = None if claim.until_us is None else -(-claim.until_us // US)
+    begins = -(-claim.from_us // SECOND_US)
+    ends = None if claim.until_us is None else -(-claim.until_us // SECOND_US)
     if ends is not None and ends <= now:
         return _Judged(Status.EXPIRED, VALIDITY, 0, None)
     if begins > now:

@@ -22,9 +22,9 @@ import apsw
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.assessing import Assessment, AssessmentFacts
+from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.intel.standing import US
 from p2pshare.store.arrays import MANY, key_tables, row_ids
 from p2pshare.store.contents import Contents
 from p2pshare.store.fetching import fetch
@@ -107,7 +107,7 @@ def add(connection: apsw.Connection, arrived: Sequence[Arrived]) -> None:
             None if observable is None else observable.type,
             None if observable is None else observable.value,
             facts.count,
-            min(facts.seen_us // US, one.received_at),
+            min(facts.seen_us // SECOND_US, one.received_at),
             int(one.tlp),
             one.received_at,
             facts.kind in _COUNTED,

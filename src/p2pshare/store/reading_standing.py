@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator
 
 import apsw
 
-from p2pshare.intel.instants import format_instant
+from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.intel.standing import US, Standing, Status
+from p2pshare.intel.standing import Standing, Status
 from p2pshare.store.fetching import fetch
 from p2pshare.store.interface_standing import IndicatorRow
 from p2pshare.store.quarantine import observable_ids
@@ -94,7 +94,7 @@ def standings(
     connection: apsw.Connection, observables: Collection[Observable], now_us: int, tlp_max: Tlp
 ) -> dict[Observable, IndicatorRow]:
     ids = observable_ids(connection, observables)
-    rows = _judged_rows(connection, list(ids), now_us // US, tlp_max)
+    rows = _judged_rows(connection, list(ids), now_us // SECOND_US, tlp_max)
     return {Observable(row.type, row.value): row for row in rows}
 
 
@@ -105,7 +105,7 @@ Slice = dict[str, int | str | None]
 def _slices(connection: apsw.Connection, now_us: int, type_: str | None) -> Iterator[Slice]:
     ((last,),) = fetch(connection, "SELECT coalesce(max(id), 0) FROM observable")
     for first in range(1, last + 1, SLICE_IDS):
-        yield {"first": first, "last": first + SLICE_IDS - 1, "now": now_us // US, "type": type_}
+        yield {"first": first, "last": first + SLICE_IDS - 1, "now": now_us // SECOND_US, "type": type_}
 
 
 def _is_ready(connection: apsw.Connection, wanted: Slice, tlp_max: Tlp) -> bool:
@@ -154,8 +154,8 @@ def _row(name: str, value: str, standing: Standing) -> IndicatorRow:
         tlp=_TLPS[tlp or 0],
         first_seen=first_seen or 0,
         last_seen=last_seen or 0,
-        valid_from_us=None if valid_from is None else valid_from * US,
-        valid_until_us=None if valid_until is None else valid_until * US,
+        valid_from_us=None if valid_from is None else valid_from * SECOND_US,
+        valid_until_us=None if valid_until is None else valid_until * SECOND_US,
         authors=authors,
         claims=claims,
         status=_WORDS[Status(status)],
@@ -173,8 +173,8 @@ def _line(row: IndicatorRow) -> str:
         "active": row.is_active,
         "confidence": row.confidence,
         "tlp": row.tlp.label,
-        "first_seen": format_instant(row.first_seen * US),
-        "last_seen": format_instant(row.last_seen * US),
+        "first_seen": format_instant(row.first_seen * SECOND_US),
+        "last_seen": format_instant(row.last_seen * SECOND_US),
         "valid_from": format_instant(row.valid_from_us),
         "valid_until": format_instant(row.valid_until_us),
         "authors": row.authors,

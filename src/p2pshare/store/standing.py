@@ -21,7 +21,8 @@ from operator import itemgetter
 import apsw
 
 from p2pshare.intel.decay import CONFIDENCE_DEFAULT, steps_for
-from p2pshare.intel.standing import GONE, US, ClaimState, Standing, Status, judge
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.standing import GONE, ClaimState, Standing, Status, judge
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 from p2pshare.store.arrays import MANY, row_ids
 from p2pshare.store.fetching import Row, fetch
@@ -254,14 +255,14 @@ def _fresh_row(
         claim
     )
     sealed_at, now = sources[frame]
-    begins = -(-(modified_us + from_after_us) // US)
+    begins = -(-(modified_us + from_after_us) // SECOND_US)
     due = max(sealed_at, begins) + steps_for(name).first_seconds
     ends = None
     if until_after_us is not None:
-        ends = (modified_us + until_after_us) // US
-        due = min(due, -(-(modified_us + until_after_us) // US))
+        ends = (modified_us + until_after_us) // SECOND_US
+        due = min(due, -(-(modified_us + until_after_us) // SECOND_US))
     if status or tlp > tlp_max or begins > now or due <= now:
         return None
     score = CONFIDENCE_DEFAULT if confidence is None else confidence
-    valid_from = (modified_us + from_after_us) // US
+    valid_from = (modified_us + from_after_us) // SECOND_US
     return (row_id, seq, ADD, 0, score, confidence, tlp, pap, now, now, valid_from, ends, 1, 1, now, due)
