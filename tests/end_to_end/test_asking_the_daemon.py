@@ -33,6 +33,25 @@ def test_a_member_of_the_group_publishes_and_looks_up_without_opening_the_store(
     assert (answer["found"], answer["active"], answer["authors"]) == (True, True, ["ALPHA"])
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("recall", "status", "x\udcff"),
+        ("withdraw", "x\udcff", "--reason", "mistake"),
+        ("sight", "x\udcff"),
+        ("explain", "x", "--partner", "b\udcff"),
+        ("partner", "remove", "b\udcff"),
+        ("allow", "198.51.100.1", "--reason", "r\udcff"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_stray_byte_is_refused_like_any_mistake_also_while_a_daemon_runs(
+    chain: Chain, command: tuple[str, ...]
+) -> None:
+    said = chain[0].cli(*command, codes=(1, 2, 3, 5))
+    assert said.err.startswith("error: ") and "a bug of" not in said.err
+
+
 def test_a_link_that_does_not_work_says_why_until_it_works_again(
     chain: Chain, eventually: Eventually
 ) -> None:

@@ -25,7 +25,7 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, hold_home
-from p2pshare.errors import DaemonUnreachable, DiskFull, OperatorError
+from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX, HOME_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class DaemonSession:
         self._home = home
 
     def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        _require_text(arguments)
         with _greeted(self._home) as connection:
             try:
                 send_message(connection, {"operation": operation, "arguments": dict(arguments)})
@@ -85,6 +86,7 @@ class LocalSession:
     def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         from p2pshare.service.operations import OPERATIONS
 
+        _require_text(arguments)
         return OPERATIONS[operation].run(self._node, arguments, progress)
 
 
@@ -112,6 +114,21 @@ def _session(home: Path, held: ExitStack) -> Session:
                 ) from None
         time.sleep(RETRY_SECONDS)
     return DaemonSession(home)
+
+
+def _require_text(arguments: Mapping[str, Any]) -> None:
+    """A stray byte on the command line is no text: neither the control socket nor the store could hold it."""
+    for value in arguments.values():
+        for text in value if isinstance(value, list | tuple) else (value,):
+            try:
+                if isinstance(text, str):
+                    text.encode()
+            except UnicodeEncodeError:
+                raise AuthorError(
+                    "what was typed holds bytes that are not UTF-8",
+                    hint="write it in UTF-8",
+                    reason="not-utf8",
+                ) from None
 
 
 def tell_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
