@@ -270,9 +270,8 @@ class Reconciliation:
         session.steps += 1
         if session.steps > SYNC_SESSION_STEPS_MAX and self._sessions.get(link.peer) is session:
             self._board.note(link.peer, "sync-costs-too-much")
-            session.needs = session.offered_sum = link.offered_sum = 0
-            session.is_cut = False
-            self.finish(link, is_whole=False)
+            self.drop(link.peer)
+            self._rest(link, is_found=False)
 
     def _learning(
         self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]
