@@ -204,6 +204,7 @@ def test_following_the_feed_gives_the_active_set_after_any_history(make, history
     [
         ("withdrawn", {"revoked": True}),
         ("validity", {"valid_until": "2026-02-02T00:00:00Z"}),
+        ("pending", {"valid_from": "2027-01-30T00:00:00Z"}),
         ("marking", {"tlp": Tlp.RED}),
         ("superseded", {"pattern": "[ipv4-addr:value = '203.0.113.1']"}),
     ],
