@@ -1,4 +1,8 @@
-"""Fixtures that every room may use."""
+"""Fixtures that every room may use, and how property tests draw their examples.
+
+The suite draws the same examples each time, so that a commit is green or red and not now and then. `P2PSHARE_EXPLORE=1`
+draws new ones: that is how to hunt. No property test fails for a slow machine.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("explore" if os.environ.get("P2PSHARE_EXPLORE") else "same")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -94,7 +94,7 @@ def test_p9_a_proof_of_cards_is_portable_and_the_same_from_either_side(
     assert (proof.version, encode_proof(proof)) == (2, raw)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_p9_every_flip_cut_and_addition_of_a_proof_is_refused(
     proofs: dict[str, bytes], data: st.DataObject

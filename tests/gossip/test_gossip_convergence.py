@@ -55,7 +55,7 @@ def test_a_quiet_network_sends_no_bodies_and_few_messages(network: Any) -> None:
     assert sum(made.kinds.values()) - before <= 5 * 2 * (600 / 30) * 3
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32), data=st.data())
 def test_faults_delay_and_never_lose(network: Any, seed: int, data: st.DataObject) -> None:
     """Loss, duplication, partitions, crashes and restarts in any order; then peace, and all is everywhere."""
@@ -113,7 +113,7 @@ def reachable(made: Any, origin: Any, circle: CircleId) -> set[Any]:
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1 << 32), data=st.data())
 def test_in_any_graph_an_envelope_reaches_its_circle_and_nobody_else(
     network: Any, seed: int, data: st.DataObject

@@ -58,7 +58,7 @@ size = st.one_of(st.sampled_from([0, 1, 31, 32, 33, 1_500]), st.integers(0, 600)
 pairs = st.builds(Pair, st.sampled_from([1, 2, 50, 5_000]), st.booleans(), size, size, size)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs, st.sampled_from(FRAMES), st.sampled_from(FRAMES), st.booleans())
 def test_any_two_sets_find_exactly_their_difference(
     pair: Pair, client_frame: int, server_frame: int, lists_own_ids: bool
@@ -75,7 +75,7 @@ def test_any_two_sets_find_exactly_their_difference(
     assert dialogue.need == ids_of(server - client)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pairs, st.sampled_from(FRAMES), st.booleans())
 def test_the_responder_says_what_a_second_implementation_says(
     pair: Pair, server_frame: int, lists_own_ids: bool
@@ -89,7 +89,7 @@ def test_the_responder_says_what_a_second_implementation_says(
         assert plain.respond(message) == answer
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pairs, st.sampled_from(FRAMES))
 def test_the_audit_finds_the_same_difference(pair: Pair, frame: int) -> None:
     ours, theirs = pair.sides()
@@ -289,7 +289,6 @@ SHARED = index_of(spread(500))
 HONEST = finish(respond(SHARED, Initiator(index_of(spread(480))).begin()))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=600), st.booleans())
 def test_random_bytes_are_answered_within_the_frame_or_refused(raw: bytes, has_version: bool) -> None:
     raw = b"\x61" * has_version + raw
@@ -302,7 +301,6 @@ def test_random_bytes_are_answered_within_the_frame_or_refused(raw: bytes, has_v
             assert answer is None or len(answer) <= SYNC_FRAME_BYTES_MAX
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(HONEST) - 1), st.integers(0, 255)), min_size=1, max_size=4),
     st.data(),

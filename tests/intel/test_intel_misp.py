@@ -373,7 +373,7 @@ KEYS = ["uuid", "type", "category", "value", "to_ids", "deleted", "timestamp", "
 EVENT_KEYS = ["uuid", "info", "date", "timestamp", "distribution", "Orgc", "Tag", "Attribute", "Object", "EventReport", "ShadowAttribute", "publish_timestamp"]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.dictionaries(st.sampled_from(EVENT_KEYS), VALUE, max_size=4),
     st.lists(st.dictionaries(st.sampled_from(KEYS), VALUE, max_size=4), max_size=3),
@@ -392,7 +392,7 @@ def test_members_of_any_kind_are_read_or_refused(
         group(reading)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 10_000), st.binary(max_size=3))
 def test_damaged_bytes_are_read_or_refused(position: int, change: bytes) -> None:
     box = {"uuid": uuid(7), "name": "file", "Attribute": [attribute(8)], "ObjectReference": [{}]}

@@ -341,7 +341,7 @@ async def test_a_sync_answer_above_its_limit_is_cut_off(liar):
 # --- anything ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     raw=st.one_of(
         st.binary(max_size=200),

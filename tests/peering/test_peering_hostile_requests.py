@@ -34,7 +34,7 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(POSTS), body=st.binary(max_size=300) | values.map(msgpack.packb))
 async def test_malformed_messages_get_400_and_a_reason(
     house, alpha, bravo, open_wire, make_exchange, path, body

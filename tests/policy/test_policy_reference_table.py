@@ -303,7 +303,7 @@ def trio(world: World) -> dict[str, Node]:
 numbers = itertools.count(1_000)
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     own=st.sampled_from(list(Tlp)),
     others=st.lists(st.tuples(st.sampled_from(list(Tlp)), st.integers(1, 28)), min_size=1, max_size=4),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.identifiers import PartnerId
@@ -72,7 +72,6 @@ def test_the_longest_way_is_that_of_all_pairs_and_the_bound_never_longer(graph: 
         assert longest_way(neighbours, piece, exact_max=len(piece) - 1) <= longest
 
 
-@settings(deadline=None)
 @given(graphs(), st.data())
 def test_mends_reach_what_they_say_and_never_join_two_who_only_dial_out(
     graph: tuple[int, Links], data: st.DataObject

@@ -105,7 +105,7 @@ def test_list_merges_what_is_said_twice_and_counts_what_it_cannot_read() -> None
     check_sum(draft)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=400))
 def test_any_bytes_as_a_list_add_up(raw: bytes) -> None:
     try:
@@ -124,7 +124,7 @@ SOME_INPUTS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(SOME_INPUTS),
     st.integers(0, 200),
@@ -147,7 +147,7 @@ def test_damaged_input_of_any_format_adds_up_and_each_refusal_is_passed_on(
     assert Counter(one.reason for one in passed_on) == draft.refusals.counts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["good", "same", "bad", "text", "clear", "red", "odd"]), max_size=12))
 def test_any_mix_of_objects_adds_up(kinds: list[str]) -> None:
     made = {

@@ -172,7 +172,7 @@ class History:
         self.store.put_setting("siem_tlp_max", tlp_max)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories)
 def test_following_the_feed_gives_the_active_set_after_any_history(make, history):
     with tempfile.TemporaryDirectory() as folder:

@@ -110,7 +110,7 @@ def stix(make, content, author):
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pool=st.lists(envelopes, min_size=8, max_size=8), history=histories, reopen=st.booleans())
 def test_any_history_gives_what_the_model_says(make, pool, history, reopen):
     made = [

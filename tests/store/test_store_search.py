@@ -38,7 +38,7 @@ def ids(store, **wanted):
 
 
 @example(descriptions=[["Qak\u00dfot"]], text="QAKSSOT", is_ascii=False)
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     descriptions=st.lists(st.lists(st.sampled_from(WORDS), max_size=3), min_size=1, max_size=8),
     text=st.sampled_from([*WORDS, "EMOTET", "QAKSSOT", "temp\\x", "\u0417\u041b\u041e", "nowhere", "nam"]),
