@@ -110,6 +110,11 @@ class LimitsConfig:
     envelopes_per_second: int = 200
     """Sustained envelopes of one partner; each costs about a millisecond of verification."""
 
+    author_mib: int = 1024
+    """What one author's envelopes may take up here, in each circle, while they are carried (MiB; a thousand
+    indicators take a tenth of one). Beyond it they are refused until older ones expire. Lower may refuse a partner
+    with large lists; higher lets one partner fill more of the disk."""
+
 
 @dataclass(frozen=True)
 class ControlConfig:
@@ -174,6 +179,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.requests_per_second": (1, 10_000),
     "limits.mib_per_second": (1, 1_024),
     "limits.envelopes_per_second": (1, 10_000),
+    "limits.author_mib": (32, 1_048_576),
 }
 
 

@@ -12,7 +12,7 @@ from p2pshare.errors import ConfigError, OperatorError
 from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import MIB
 from p2pshare.policy.gate import Exit, GateSettings, strictest
-from p2pshare.store.interface import Store
+from p2pshare.store.interface import Store, StoreReading
 from p2pshare.store.sqlite import open_store
 from p2pshare.store.warning_index import WarningIndex, open_warning_index
 
@@ -23,6 +23,7 @@ WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 CONTROL_SOCKET_NAME = "run/control.sock"
 FALSE_POSITIVE_REPORTS_SETTING = "false_positive_reports"
+AUTHOR_QUOTA_SETTING = "author_quota_bytes"
 HOME_MODE = 0o750
 SIEM_TLP_MAX_SETTING = (
     "siem_tlp_max"  # the store's views read it: the gate's answer, kept where SQL can see it
@@ -66,8 +67,8 @@ def open_node(home: Path) -> Node:
 
 
 def note_config(node: Node) -> None:
-    """Puts into the store what its views must know of the configuration: our name, the gate's answer and
-    how many organisations make a false positive."""
+    """Puts into the store what its views must know of the configuration: our name, the gate's answer,
+    how many organisations make a false positive, and what is carried of one author."""
     own = node.identity.partner_id
     if (
         node.store.author_names().get(own) != node.config.name
@@ -77,10 +78,16 @@ def note_config(node: Node) -> None:
     wanted = {
         SIEM_TLP_MAX_SETTING: siem_tlp_max,
         FALSE_POSITIVE_REPORTS_SETTING: node.config.lifecycle.false_positive_reports,
+        AUTHOR_QUOTA_SETTING: node.config.limits.author_mib * MIB,
     }
     for setting, value in wanted.items():
         if node.store.setting(setting) != value:
             node.store.put_setting(setting, value)
+
+
+def author_quota_bytes(store: StoreReading) -> int:
+    """What of one author is carried here in one circle, in bytes."""
+    return int(store.setting(AUTHOR_QUOTA_SETTING) or 0)
 
 
 def gate_settings(config: Config) -> GateSettings:

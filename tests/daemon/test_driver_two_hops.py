@@ -19,8 +19,9 @@ from p2pshare.errors import DiskFull
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node import Node, close_node, open_node
+from p2pshare.node import AUTHOR_QUOTA_SETTING, Node, close_node, note_config, open_node
 from p2pshare.peering.server import PeerServer
+from p2pshare.service.exchange import Outcome
 from p2pshare.service.founding import found_home
 from p2pshare.service.partners import remove_partner
 from whole_nodes import befriend, send
@@ -127,6 +128,21 @@ async def test_two_hops_and_the_relay_reads_nothing(chain: Chain) -> None:
     assert bravo.node.store.counts().relayed == 1
     await eventually(lambda: alpha.pending() == 0, "alpha knows that it left")
     assert charlie.node.store.counts().refused == {}
+
+
+async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(chain: Chain) -> None:
+    alpha, bravo, _ = chain
+    await alpha.start()
+    await bravo.start()
+    await alpha.publish("first.example", to=["bravo"])
+    await eventually(lambda: bravo.held() == 1, "bravo holds the first")
+    await bravo.write(bravo.node.store.put_setting, AUTHOR_QUOTA_SETTING, 1)
+    await alpha.publish("second.example", to=["bravo"])
+    await eventually(lambda: "quota" in bravo.node.store.counts().refused, "bravo refuses the second")
+    await bravo.write(note_config, bravo.node)
+    assert bravo.driver is not None
+    await bravo.driver._tell_outcome(Outcome((), makes_room=True))
+    await eventually(lambda: bravo.knows("second.example"), "and has asked for it again")
 
 
 async def test_a_partner_that_was_down_is_caught_up_through_the_relay(chain: Chain) -> None:

@@ -21,6 +21,10 @@ def test_a_store_of_the_version_before_keeps_its_recipients_and_who_acknowledged
             "UPDATE outbox SET is_acknowledged = 1 WHERE recipient = (SELECT min(recipient) FROM outbox)"
         )
         old.execute("DELETE FROM envelope_recipient")
+        for name in ("envelope_carried", "envelope_dropped"):
+            old.execute(f"DROP TRIGGER {name}")
+        old.execute("DROP TABLE carried")
+        old.execute("DELETE FROM setting WHERE name = 'author_quota_bytes'")
         old.execute("PRAGMA user_version = 12")
     again = open_at()
     audience = again.audience(waiting.entry.envelope_id)

@@ -66,9 +66,7 @@ NOTES_PER_MINUTE_MAX = 20  # lines of log that one partner may cause in a minute
 T = TypeVar("T")
 
 READER_THREADS = 2
-STEP_PAUSE_SECONDS = (
-    0.001  # between two steps of what takes long, while other things happen: a third of the loop
-)
+STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 STOPPING_PAUSE_SECONDS = 5.0
 
@@ -355,6 +353,8 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
+        if outcome.makes_room:
+            self._spawn(self.reload_roster())  # ghosts are forgotten: what had no room is asked for again
 
     def _tell_failure(self, body: Body, error: StoreError) -> None:
         self._give(events.BodyUnjudged(body.bearer, body.envelope_id))

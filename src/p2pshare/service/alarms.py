@@ -7,6 +7,7 @@ author-silent   a partner who published often has stopped, though others still b
 sequence-fork   two envelopes of one place in an author's chain
 object-fork     two contents of one version of an object
 card-fork       two cards of one version: the partner is frozen
+quota           an author's envelopes have nearly filled the room they may take up here
 ==============  =====================================================================================
 
 What is only late is no alarm: each waits for the time that its limit names.
@@ -24,12 +25,15 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import (
     GAP_ALARM_SECONDS,
     GAPS_SHOWN_MAX,
+    MIB,
     NO_EXCHANGE_ALARM_SECONDS,
     RHYTHM_ENVELOPES_MAX,
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
 )
+from p2pshare.node import author_quota_bytes
+from p2pshare.policy.quota import nearly_full
 from p2pshare.store.interface import CardFork, ObjectFork, SequenceFork, StoreReading
 
 Alarm = dict[str, Any]
@@ -48,6 +52,7 @@ def alarms(store: StoreReading, own_id: PartnerId, *, is_running: bool, now: int
         *_sequence_forks(store, names, own_id),
         *_object_forks(store, names),
         *(_card_fork(fork, names) for fork in store.card_forks()),
+        *_quotas(store, names, own_id),
     ]
     order = {word: number for number, word in enumerate(dict.fromkeys(alarm["word"] for alarm in told))}
     return sorted(told, key=lambda alarm: (order[alarm["word"]], alarm["partner"]))
@@ -183,6 +188,20 @@ def _card_fork(fork: CardFork, names: Mapping[PartnerId, str]) -> Alarm:
         "{name} signed two different cards of one version: it is frozen, nothing new of it is believed",
         "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its root keys may be stolen",
     )
+
+
+def _quotas(store: StoreReading, names: Mapping[PartnerId, str], own_id: PartnerId) -> Iterator[Alarm]:
+    quota = author_quota_bytes(store)
+    for author, circle, size in nearly_full(quota, store.carried()):
+        if author != own_id:
+            yield _alarm(
+                "quota",
+                author,
+                names,
+                None,
+                f"envelopes of {{name}} take up {size // MIB} of the {quota // MIB} MiB that one author may fill here",
+                "ask {name} what it publishes; if it is right, raise limits.author_mib: beyond it they are refused",
+            ) | {"bytes": size, "circle": circle.text}
 
 
 def _and_more(forks: Sequence[object]) -> str:

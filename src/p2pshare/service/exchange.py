@@ -25,7 +25,7 @@ from p2pshare.limits import TTL_SECONDS_BY_CLASS
 from p2pshare.node import Node
 from p2pshare.policy.admission import may_leave
 from p2pshare.policy.roster import Roster
-from p2pshare.service.intake import Arrival, Status, Verdict, retry_deferred, take_in
+from p2pshare.service.intake import QUOTA, Arrival, Status, Verdict, retry_deferred, take_in
 from p2pshare.service.partners import apply_card_update, load_roster
 from p2pshare.store.interface import EnvelopeEntry
 
@@ -56,6 +56,8 @@ class Outcome:
 
     held: tuple[EnvelopeHeld, ...]
     judged: tuple[BodyJudged, ...] = ()
+    makes_room: bool = False
+    """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Exchange:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._told_lsn = 0
+        self._is_quota_refused = False
         self._roster: Roster | None = None
 
     # --- the writer thread ---
@@ -95,18 +98,20 @@ class Exchange:
         if bodies:
             arrivals = [Arrival(body.wire, body.bearer) for body in bodies]
             verdicts = take_in(self._node, arrivals, now, content_bytes_max=content_bytes_max)
+            self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
         bearers = {body.envelope_id: body.bearer for body in reversed(bodies)}
         judged = tuple(_judged(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
         return Outcome(self._news(bearers), judged)
 
     def sweep(self, now: int) -> Outcome:
         """Drops what has expired, takes in what was deferred and is due."""
-        self._node.store.expire(now)
+        makes_room = self._node.store.expire(now) > 0 and self._is_quota_refused
+        self._is_quota_refused = self._is_quota_refused and not makes_room
         try:
             retry_deferred(self._node, now)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
-        return Outcome(self._news({}))
+        return Outcome(self._news({}), makes_room=makes_room)
 
     def _news(self, bearers: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
         """What the arrival log has above `told_lsn`."""

@@ -6,6 +6,7 @@ The order of checks is trust.md's, cheap first, and each step believes only what
 2. author known, mode and circle allowed `policy.admission`
 3. id unseen                             the store (and earlier in this batch)
 4. time window                           `envelope.verification`
+   room in the author's quota            `policy.quota`
 5. both signatures                       `envelope.verify_envelope`
 6. opened, when it is addressed to us; content read object by object
 7. one transaction for the whole batch, quarantine included; only then is anything acknowledged
@@ -36,13 +37,17 @@ from p2pshare.envelope.verification import (
 )
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.node import Node
+from p2pshare.node import Node, author_quota_bytes
 from p2pshare.policy.admission import RefuseEntry, admit
+from p2pshare.policy.quota import Quota
 from p2pshare.policy.roster import Roster
 from p2pshare.service.content import Content, open_content, stated_content_bytes
 from p2pshare.service.guarding import Watch
 from p2pshare.service.partners import load_roster
 from p2pshare.store.interface import EnvelopeEntry, NewEnvelope, Opened
+
+QUOTA = "quota"
+"""The reason why an envelope is refused whose author has filled its room here; it may be let in later."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +79,16 @@ class Verdict:
     entry: EnvelopeEntry | None = None
 
 
+@dataclass(frozen=True)
+class _Round:
+    """What the checks of one batch share: our side, who may write, and how much; `now` in unix seconds."""
+
+    node: Node
+    roster: Roster
+    quota: Quota
+    now: int
+
+
 def take_in(
     node: Node, arrivals: Sequence[Arrival], now: int, *, content_bytes_max: int | None = None
 ) -> list[Verdict]:
@@ -82,15 +97,16 @@ def take_in(
     Fewer verdicts than arrivals, but at least one, when what was opened reaches `content_bytes_max` (bytes,
     inflated): the rest was not looked at and may be handed in again.
     """
-    roster = load_roster(node)
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
+        quota = Quota(author_quota_bytes(node.store), node.store.carried())
+        batch = _Round(node, load_roster(node), quota, now)
         seen = node.store.is_seen([one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)])
         checked: list[NewEnvelope | Verdict] = []
         content_bytes = 0
         for arrival, one in zip(arrivals, decoded, strict=True):
             if isinstance(one, DecodedEnvelope):
-                checked.append(_check(node, roster, arrival, one, one.envelope_id in seen, now))
+                checked.append(_check(batch, arrival, one, one.envelope_id in seen))
                 content_bytes += _content_bytes(checked[-1])
             else:
                 checked.append(one)
@@ -143,13 +159,11 @@ def _decode(arrival: Arrival) -> DecodedEnvelope | Verdict:
         return Verdict(Status.REFUSED, None, "internal-error")
 
 
-def _check(
-    node: Node, roster: Roster, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool, now: int
-) -> NewEnvelope | Verdict:
+def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> NewEnvelope | Verdict:
     """Steps 2 to 6 for one arrival."""
     envelope_id = decoded.envelope_id
     try:
-        return _check_believing_nothing(node, roster, arrival, decoded, is_seen, now)
+        return _check_believing_nothing(batch, arrival, decoded, is_seen)
     except PeerError as error:
         return Verdict(Status.REFUSED, envelope_id, error.reason)
     except OperatorError:
@@ -160,11 +174,12 @@ def _check(
 
 
 def _check_believing_nothing(
-    node: Node, roster: Roster, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool, now: int
+    batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
 ) -> NewEnvelope | Verdict:
-    core, envelope_id = decoded.core, decoded.envelope_id
+    core, envelope_id, size = decoded.core, decoded.envelope_id, len(arrival.wire)
+    node, now = batch.node, batch.now
     admission = admit(
-        mode=core.mode, circle=core.circle, author=core.author, bearer=arrival.bearer, roster=roster
+        mode=core.mode, circle=core.circle, author=core.author, bearer=arrival.bearer, roster=batch.roster
     )
     if isinstance(admission, RefuseEntry):
         return Verdict(Status.REFUSED, envelope_id, admission.reason)
@@ -173,12 +188,15 @@ def _check_believing_nothing(
     time = time_verdict(core, now)
     if time in (TimeVerdict.EXPIRED, TimeVerdict.FROM_THE_FUTURE):
         return Verdict(Status.REFUSED, envelope_id, time.value)
-    card = _author_card(node, roster, core.author)
+    if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, core.circle, size):
+        return Verdict(Status.REFUSED, envelope_id, QUOTA)
+    card = _author_card(node, batch.roster, core.author)
     if time is TimeVerdict.DEFERRED:
         verify_signatures(decoded, signing_key(core, card))
         is_kept = node.store.defer(envelope_id, arrival.wire, arrival.bearer, core.created, now)
         return Verdict(Status.DEFERRED if is_kept else Status.REFUSED, envelope_id, time.value)
     verified = verify_envelope(decoded, card, now)
+    batch.quota.add(core.author, core.circle, size)
     return NewEnvelope(
         envelope_id=envelope_id,
         core=core,

@@ -112,6 +112,8 @@ def _unlink(world: World, site: Site) -> Undo:
 def _drop_circle(world: World, site: Site) -> Undo:
     """One of its links carries one circle less for a while."""
     peer = _some_peer(world, site)
+    if peer not in site.rows:
+        return _nothing
     dropped = world.random.choice(site.rows[peer].circles or ("main",))
     return _reconfigured(
         world,

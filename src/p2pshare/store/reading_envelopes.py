@@ -131,6 +131,14 @@ def counts(connection: apsw.Connection) -> Counts:
     return Counts(held, opened, held - opened, pending, observables, refused)
 
 
+def carried(connection: apsw.Connection) -> dict[tuple[PartnerId, CircleId], int]:
+    rows = fetch(
+        connection,
+        "SELECT o.partner_id, c.circle, c.bytes FROM carried c JOIN organisation o ON o.id = c.author",
+    )
+    return {(PartnerId(author), CircleId(circle)): size for author, circle, size in rows}
+
+
 def accounts(connection: apsw.Connection) -> list[Account]:
     rows = fetch(
         connection,

@@ -215,6 +215,9 @@ class SqliteStore(SqliteSearch, SqliteWithdrawing, SqliteStanding):
     def counts(self) -> Counts:
         return self._read(reading_envelopes.counts)
 
+    def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
+        return self._read(reading_envelopes.carried)
+
     def accounts(self) -> list[Account]:
         return self._read(reading_envelopes.accounts)
 

@@ -1,0 +1,144 @@
+"""A partner that floods fills its own quota and nobody else's; what had no room is not lost for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.gossip.messages import PutVerdict
+from p2pshare.limits import MIB, QUOTA_SMALL_BYTES_MAX
+from p2pshare.node import AUTHOR_QUOTA_SETTING, Node, note_config
+from p2pshare.service.exchange import Body, Exchange
+from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.overview import status
+from whole_nodes import NOW, World, befriend, send, wire_of
+
+DAY = 86_400
+TTL_DAYS = 90
+
+
+@pytest.fixture
+def three(world: World) -> tuple[Node, Node, Node]:
+    """alpha and charlie publish, bravo receives."""
+    alpha, bravo, charlie = (world.found(name) for name in ("alpha", "bravo", "charlie"))
+    for one in (alpha, charlie):
+        befriend(one, bravo)
+        befriend(bravo, one)
+    return alpha, bravo, charlie
+
+
+def published(author: Node, count: int, *, values: int = 1, now: int = NOW, of: str = "x") -> list[bytes]:
+    return [
+        wire_of(author, one)
+        for n in range(count)
+        for one in send(
+            author, [f"{of * 40}{n * 7919 + v}.example" for v in range(values)], to=["bravo"], now=now
+        ).envelopes
+    ]
+
+
+def bear(reader: Node, bearer: Node, wires: list[bytes], now: int = NOW) -> list[tuple[Status, str]]:
+    arrivals = [Arrival(wire, bearer.identity.partner_id) for wire in wires]
+    return [(verdict.status, verdict.reason) for verdict in take_in(reader, arrivals, now)]
+
+
+def room_for(node: Node, count: int, wires: list[bytes]) -> None:
+    node.store.put_setting(AUTHOR_QUOTA_SETTING, sum(map(len, wires[:count])))
+
+
+def test_a_flood_is_refused_from_its_authors_quota_on_and_everybody_else_is_taken_in(
+    three: tuple[Node, Node, Node],
+) -> None:
+    alpha, bravo, charlie = three
+    flood = published(alpha, 6)
+    room_for(bravo, 4, flood)
+    told = bear(bravo, alpha, flood[:5]) + bear(bravo, alpha, flood[5:])  # over a batch, and from the next on
+    assert told == [(Status.HELD, "")] * 4 + [(Status.REFUSED, "quota")] * 2
+    assert bear(bravo, charlie, published(charlie, 2)) == [(Status.HELD, "")] * 2
+    account = next(one for one in bravo.store.accounts() if one.partner == alpha.identity.partner_id)
+    assert (account.came_in, account.stored, account.refused) == (6, 4, {"quota": 2})
+    assert bravo.store.counts().refused == {"quota": 2}
+
+
+def test_what_a_relay_passes_on_is_counted_against_its_author(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, charlie = three
+    flood = published(alpha, 3)
+    room_for(bravo, 2, flood)
+    assert [reason for _, reason in bear(bravo, charlie, flood)] == ["", "", "quota"]
+    assert bear(bravo, charlie, published(charlie, 1)) == [(Status.HELD, "")]
+
+
+def test_a_forgery_in_somebodys_name_takes_none_of_its_room(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, charlie = three
+    true = published(alpha, 2)
+    room_for(bravo, 2, true)
+    forged = [wire[:-1] + bytes([wire[-1] ^ 1]) for wire in true]
+    assert {reason for _, reason in bear(bravo, charlie, forged * 3)} == {"bad-signature"}
+    assert bear(bravo, alpha, true) == [(Status.HELD, "")] * 2
+
+
+def test_who_has_filled_its_quota_with_lists_can_still_say_something_small(
+    three: tuple[Node, Node, Node],
+) -> None:
+    alpha, bravo, _ = three
+    large = published(alpha, 2, values=4_000)
+    small = published(alpha, 1, of="y")
+    assert len(small[0]) <= QUOTA_SMALL_BYTES_MAX < len(large[0])
+    bravo.store.put_setting(AUTHOR_QUOTA_SETTING, sum(map(len, large)) + len(small[0]))
+    told = bear(bravo, alpha, [*large, *small])
+    assert told == [(Status.HELD, ""), (Status.REFUSED, "quota"), (Status.HELD, "")]
+
+
+def test_ones_own_envelopes_come_back_after_a_restore_whatever_they_take(
+    three: tuple[Node, Node, Node], world: World
+) -> None:
+    alpha, bravo, _ = three
+    wires = published(alpha, 2)
+    bear(bravo, alpha, wires)
+    alpha.store.put_setting(AUTHOR_QUOTA_SETTING, 1)
+    ids = [decode_envelope(wire).envelope_id for wire in wires]
+    assert bear(alpha, bravo, wires) == [(Status.ALREADY_HELD, "")] * 2
+    other = world.found("delta")
+    befriend(bravo, other)
+    befriend(other, bravo)
+    befriend(other, alpha)
+    other.store.put_setting(AUTHOR_QUOTA_SETTING, 1)
+    assert {reason for _, reason in bear(other, bravo, wires)} == {"quota"}
+    assert other.store.is_seen(ids) == set()  # remembered nowhere: it may come once there is room
+
+
+def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
+    three: tuple[Node, Node, Node],
+) -> None:
+    alpha, bravo, _ = three
+    first, second = published(alpha, 1), published(alpha, 1, now=NOW + DAY)
+    room_for(bravo, 1, second)
+    exchange, peer = Exchange(bravo), alpha.identity.partner_id
+
+    def commit(wires: list[bytes], now: int) -> list[tuple[PutVerdict, str]]:
+        bodies = [Body(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
+        return [(one.verdict, one.reason) for one in exchange.commit(bodies, now).judged]
+
+    late = NOW + TTL_DAYS * DAY
+    assert not exchange.sweep(late).makes_room  # nothing expired, nothing was refused
+    assert commit(first, NOW) == [(PutVerdict.HELD, "")]
+    assert commit(second, NOW + DAY) == [(PutVerdict.REFUSED, "quota")]
+    assert not exchange.sweep(NOW + DAY).makes_room
+    assert exchange.sweep(late).makes_room
+    assert not exchange.sweep(late).makes_room  # told once
+    assert commit(second, late) == [(PutVerdict.HELD, "")]
+
+
+def test_status_says_who_has_nearly_filled_its_room_and_what_to_do(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, _ = three
+    wires = published(alpha, 4)
+    room_for(bravo, 4, wires)
+    bear(bravo, alpha, wires[:3])
+    assert status(bravo, {}, is_running=True, now=NOW)["alarms"] == []
+    bear(bravo, alpha, wires[3:])
+    (alarm,) = status(bravo, {}, is_running=True, now=NOW)["alarms"]
+    assert (alarm["word"], alarm["partner"], alarm["bytes"]) == ("quota", "alpha", sum(map(len, wires)))
+    assert "limits.author_mib" in alarm["hint"] and "alpha" in alarm["message"]
+    note_config(bravo)  # as a reload does: the config says 1 GiB
+    assert bravo.store.setting(AUTHOR_QUOTA_SETTING) == bravo.config.limits.author_mib * MIB
+    assert status(bravo, {}, is_running=True, now=NOW)["alarms"] == []
