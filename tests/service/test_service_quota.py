@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from p2pshare.envelope.envelope import decode_envelope
@@ -27,14 +29,17 @@ def three(world: World) -> tuple[Node, Node, Node]:
     return alpha, bravo, charlie
 
 
-def published(author: Node, count: int, *, values: int = 1, now: int = NOW, of: str = "x") -> list[bytes]:
+def published(author: Node, count: int, *, values: int = 1, now: int = NOW, of: str = "") -> list[bytes]:
+    """The bytes of `count` envelopes with so many names each, which no compression makes small."""
+    names = [[name_of(of, n, v) for v in range(values)] for n in range(count)]
     return [
-        wire_of(author, one)
-        for n in range(count)
-        for one in send(
-            author, [f"{of * 40}{n * 7919 + v}.example" for v in range(values)], to=["bravo"], now=now
-        ).envelopes
+        wire_of(author, one) for some in names for one in send(author, some, to=["bravo"], now=now).envelopes
     ]
+
+
+def name_of(*what: object) -> str:
+    digest = hashlib.sha512(repr(what).encode()).hexdigest()
+    return f"{digest[:60]}.{digest[60:120]}.example"
 
 
 def bear(reader: Node, bearer: Node, wires: list[bytes], now: int = NOW) -> list[tuple[Status, str]]:
@@ -81,8 +86,8 @@ def test_who_has_filled_its_quota_with_lists_can_still_say_something_small(
     three: tuple[Node, Node, Node],
 ) -> None:
     alpha, bravo, _ = three
-    large = published(alpha, 2, values=4_000)
-    small = published(alpha, 1, of="y")
+    large = published(alpha, 2, values=1_000)
+    small = published(alpha, 1, of="small")
     assert len(small[0]) <= QUOTA_SMALL_BYTES_MAX < len(large[0])
     bravo.store.put_setting(AUTHOR_QUOTA_SETTING, sum(map(len, large)) + len(small[0]))
     told = bear(bravo, alpha, [*large, *small])
