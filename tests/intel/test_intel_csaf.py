@@ -224,6 +224,23 @@ def test_a_bad_vulnerability_costs_itself(item: object, reason: str) -> None:
     assert len(reading.objects) == 1
 
 
+def test_half_a_character_costs_the_vulnerability_it_stands_in() -> None:
+    reading = read(
+        changed("vulnerabilities", [{"cve": "CVE-2024-0009"}, {"cve": "CVE-2024-0010", "title": "\ud800"}])
+    )
+    assert reading.refusals.to_json() == [
+        {"reason": "half-surrogate", "count": 1, "examples": ["vulnerabilities[1]/title"]}
+    ]
+    assert len(reading.objects) == 1
+
+
+def test_half_a_character_in_what_all_share_costs_the_document() -> None:
+    """Above all in the label: a marking must not be lost with it."""
+    assert refused(changed("document/title", "\ud800"))[0] == "half-surrogate"
+    assert refused(changed("document/distribution/text", "\ud800"))[0] == "half-surrogate"
+    assert refused(json.dumps(changed("document/title", "\ud800")).encode()[:-5])[0] == "half-surrogate"
+
+
 def test_a_vulnerability_without_a_cve_goes_by_its_publishers_id() -> None:
     [stix] = stix_of(
         read(changed("vulnerabilities", [{"ids": [{"system_name": "Bugs", "text": "B-7"}]}])), "vulnerability"

@@ -131,7 +131,7 @@ BAD = [
       "relationship_type": "uses", "source_ref": "x", "target_ref": "y"}, "bad-id"),
     ('{"type":"tool","id":"tool--' + UUID + '","a":1,"a":2}', "duplicate-key"),
     ('{"type":"tool","id":"tool--' + UUID + '","a":NaN}', "not-a-number"),
-    ('{"type":"indicator","id":"\\ud800"}', None),
+    ('{"type":"indicator","id":"\\ud800"}', "half-surrogate"),
     (DEEP, "too-deep"),
     ("5", "not-an-object"),
     ("null", "not-an-object"),

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel import json_text
-from p2pshare.intel.json_text import Fault, is_shallow, parse_object, without_bom
+from p2pshare.intel.json_text import (
+    Fault,
+    find_half_surrogate,
+    half_surrogate_at,
+    is_shallow,
+    parse_object,
+    without_bom,
+)
 from p2pshare.limits import JSON_DEPTH_MAX, MIB
 
 TREES = st.recursive(
@@ -122,3 +129,21 @@ def test_json_test_suite(shared_data: Path) -> None:
         elif "duplicated" not in path.name:  # JSON allows duplicate keys; we do not
             assert is_accepted, path.name
     assert seen > 100
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "\\", '"', "\ud800", "\udc00", "\U0001f600", "\x00", "\\ud800"]), max_size=6
+    )
+)
+def test_half_of_a_surrogate_pair_is_found_in_text_as_in_what_it_says(characters: list[str]) -> None:
+    written = json.dumps(["".join(characters)])
+    said = json.loads(written)
+    assert (half_surrogate_at(written.encode()) >= 0) == (find_half_surrogate(said) is not None)
+
+
+def test_half_surrogates_are_looked_for_in_one_pass() -> None:
+    pair, half = b"\\ud83d\\ude00", b"\\ud83d"
+    assert half_surrogate_at(b'"' + pair * MIB + b'"') == -1
+    assert half_surrogate_at(b'"' + b"\\" * MIB + half + b'"') == MIB + 1
+    assert half_surrogate_at(b'"' + pair * MIB + half + b'"') == len(pair) * MIB + 1

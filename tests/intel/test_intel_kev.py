@@ -127,17 +127,42 @@ def test_a_catalogue_that_was_cut_is_noticed() -> None:
     assert read(catalogue(entry(), count=1252)).notes.counts == {"count-differs": 1}
 
 
+@pytest.mark.parametrize("count", ["1252", "\u00e9" * 30, "\x1b[31m" * 30, 10**30, [], {"a": 1}, None])
+def test_a_count_that_is_anything_is_told_and_costs_nothing(count: object) -> None:
+    raw = catalogue(entry(), count="COUNT").replace(
+        b'"COUNT"', json.dumps(count, ensure_ascii=False).encode()
+    )
+    reading = read(raw)
+    assert (len(reading.objects), reading.notes.counts) == (1, {"count-differs": 1})
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "place"),
+    [
+        (entry(notes="a\ud800b"), "half-surrogate", "vulnerabilities[1]/notes"),
+        (entry(score=float("nan")), "not-a-number", "vulnerabilities[1]/score"),
+        (entry(x=json.loads("[" * 70 + "]" * 70)), "too-deep", "vulnerabilities[1]"),
+    ],
+)
+def test_an_entry_that_no_parser_takes_costs_itself(bad: object, reason: str, place: str) -> None:
+    reading = read(catalogue(entry(), bad, entry(cveID="CVE-2025-0001")))
+    assert len(reading.objects) == 2
+    assert reading.refusals.to_json() == [{"reason": reason, "count": 1, "examples": [place]}]
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
         (b"", "not-json"),
         (catalogue(entry())[:-20], "not-json"),
-        (catalogue(entry(product="\ud800")), "not-json"),
+        (catalogue(entry(), title="\ud800"), "half-surrogate"),
+        (catalogue(entry(), catalogVersion=7), "wrong-type"),
+        (b'{"catalogVersion": ' + b"9" * 5_000 + b', "vulnerabilities": []}', "wrong-type"),
         (b"[]", "wrong-type"),
         (b"{}", "missing-property"),
         (b'{"catalogVersion": "1", "vulnerabilities": {}}', "wrong-type"),
         (b'{"catalogVersion": "1", "vulnerabilities": [], "vulnerabilities": []}', "duplicate-key"),
-        (b'{"catalogVersion": ' + b"[" * 100 + b"]" * 100 + b"}", "too-deep"),
+        (b"[" * 100 + b"]" * 100, "too-deep"),
         (b"\xff\xfe{}", "encoding"),
         (b'{"a": "\xff"}', "not-utf8"),
     ],

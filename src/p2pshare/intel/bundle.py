@@ -3,19 +3,20 @@
 Read are a bundle, a bare object, a JSON list of objects, and anything with an `objects` list (a TAXII page). The
 bundle itself is only a parcel: its id and properties are not kept. Steps, in this order:
 
-1. size and encoding                             whole file refused
-2. depth, before any parser                      the object refused, or the file when it is not inside one
-3. JSON of the outer text                        whole file refused, with line and column
-4. each object: size, JSON, duplicate keys, NaN  the object refused
-5. each object: what its type must have          the object refused
-6. the same id and version twice                 the later one refused: `repeated` or `duplicate-id`
+1. size and encoding                                       whole file refused
+2. depth, before any parser                                the object refused, or the file when it is not inside one
+3. JSON of the outer text                                  whole file refused, with line and column
+4. each object: size, JSON, duplicate keys, NaN, half of
+   a surrogate pair                                        the object refused
+5. each object: what its type must have                    the object refused
+6. the same id and version twice                           the later one refused: `repeated` or `duplicate-id`
 
 read = len(objects) + refusals.total, always.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,7 @@ import msgspec
 from p2pshare.errors import AuthorError
 from p2pshare.intel.checks import find_wrong
 from p2pshare.intel.json_mending import mend
-from p2pshare.intel.json_rescue import mask_faulty
+from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
 from p2pshare.intel.json_text import (
     Fault,
     is_shallow,
@@ -175,7 +176,7 @@ def _pieces_of(raw: bytes) -> Iterator[bytes | Fault]:
     try:
         elements = _elements(text)
     except msgspec.DecodeError as error:
-        if faults or (b"NaN" not in raw and b"Infinity" not in raw):
+        if faults or not has_maskable(raw):
             refuse_syntax(text, error)
         text, faults = mask_faulty(raw)
         try:
@@ -184,23 +185,13 @@ def _pieces_of(raw: bytes) -> Iterator[bytes | Fault]:
             refuse_syntax(text, second)
     if len(elements) > OBJECTS_PER_BUNDLE_MAX:
         raise _too_many()
-    return _unmask(elements, faults)
+    return unmask(map(bytes, elements), faults)
 
 
 def _too_many() -> AuthorError:
     return AuthorError(
         f"more than {OBJECTS_PER_BUNDLE_MAX} objects", hint="split the bundle", reason="too-many-objects"
     )
-
-
-def _unmask(elements: Iterable[msgspec.Raw], faults: Mapping[int, Fault]) -> Iterator[bytes | Fault]:
-    """Puts back the faults that `mask_faulty` numbered: a masked element is a string that holds its number."""
-    for raw in elements:
-        element = bytes(raw)
-        if faults and element.startswith(b'"') and element[1:-1].isdigit():
-            yield faults.get(int(element[1:-1]), Fault("not-an-object", ""))
-        else:
-            yield element
 
 
 def _elements(raw: bytes) -> list[msgspec.Raw]:

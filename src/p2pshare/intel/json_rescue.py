@@ -1,4 +1,4 @@
-"""Rescue: keeps the good objects of a text in which some nest too deep or hold NaN.
+"""Rescue: keeps the good objects of a text in which some nest too deep, hold NaN or half a character.
 
 Only reached when the ordinary way refused the text. One pass over its tokens, without recursion; each faulty
 object at the level where a bundle's objects stand is replaced by a string with a number, so that the parser can
@@ -8,46 +8,73 @@ read the rest, and the number leads back to what was wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from p2pshare.errors import AuthorError
-from p2pshare.intel.json_text import Fault, is_shallow, parse_object
+from p2pshare.intel.json_text import (
+    Fault,
+    find_half_surrogate,
+    half_surrogate_at,
+    is_shallow,
+    parse_object,
+    refuse_half_surrogate,
+)
 from p2pshare.limits import JSON_DEPTH_MAX, OBJECT_BYTES_MAX
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]|-?(?:NaN|Infinity)|[^"\[\]{}NI-]++|[NI-]', re.DOTALL)
 TOKENS_MAX = 4_000_000  # a real file of 64 MiB has fewer; a hostile one would take a minute
 
 
+def has_maskable(raw: bytes) -> bool:
+    """Whether `raw` may hold what a parser refuses and `mask_faulty` takes out, beside depth."""
+    return b"NaN" in raw or b"Infinity" in raw or half_surrogate_at(raw) >= 0
+
+
+def unmask(elements: Iterable[bytes], faults: Mapping[int, Fault]) -> Iterator[bytes | Fault]:
+    """Puts back the faults that `mask_faulty` numbered: a masked element is a string that holds its number."""
+    for element in elements:
+        if faults and element.startswith(b'"') and element[1:-1].isdigit():
+            yield faults.get(int(element[1:-1]), Fault("not-an-object", ""))
+        else:
+            yield element
+
+
 def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
-    """`raw` with each faulty object replaced by `"n"`, and n to its fault. Raises AuthorError too-deep when the
-    depth is not inside an object of a list, or the text has more than TOKENS_MAX tokens."""
+    """`raw` with each faulty object replaced by `"n"`, and n to its fault. Raises AuthorError too-deep or
+    half-surrogate when the fault is not inside an object of a list, or the text has more than TOKENS_MAX tokens."""
     if raw.count(b"[") + raw.count(b"{") > TOKENS_MAX:
         raise _too_deep()
     level = 1 if raw.lstrip()[:1] == b"[" else 2  # brackets open around an object of the list
     kept: list[bytes] = []
     faults: dict[int, Fault] = {}
     depth = deepest = start = end = tokens = 0
-    has_constant = False
+    is_faulty = False
     for match in _TOKEN.finditer(raw):
         tokens += 1
         token = match[0]
         if token in (b"[", b"{"):
             if depth == level:
-                start, deepest, has_constant = match.start(), 0, False
+                start, deepest, is_faulty = match.start(), 0, False
             depth += 1
             deepest = max(deepest, depth)
         elif token in (b"]", b"}"):
             depth -= 1
-            if depth == level and (has_constant or deepest > JSON_DEPTH_MAX):
+            if depth == level and (is_faulty or deepest > JSON_DEPTH_MAX):
                 kept += [raw[end:start], b'"%d"' % len(faults)]
                 end = match.end()
                 faults[len(faults)] = _fault(raw[start:end], deepest)
+        elif token[:1] == b'"':
+            is_faulty = is_faulty or (b"\\u" in token and half_surrogate_at(token) >= 0)
         elif token.endswith((b"NaN", b"Infinity")) and token[:1] in b"-NI":
-            has_constant = True
+            is_faulty = True
         if tokens > TOKENS_MAX:
             break
     if tokens > TOKENS_MAX or not faults:
+        half = half_surrogate_at(raw)
+        if tokens <= TOKENS_MAX and half >= 0:
+            refuse_half_surrogate(raw, half)
         raise _too_deep()
     kept.append(raw[end:])
     return b"".join(kept), faults
@@ -80,5 +107,5 @@ def _fault(piece: bytes, deepest: int) -> Fault:
         return Fault("too-deep", "")
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
-    _, fault = parse_object(piece)
-    return fault or Fault("not-a-number", "")
+    parsed, fault = parse_object(piece)
+    return fault or find_half_surrogate(parsed) or Fault("not-a-number", "")

@@ -1,4 +1,4 @@
-"""JSON text before it is believed: depth, encoding, duplicate keys, numbers that JSON does not have.
+"""JSON text before it is believed: depth, encoding, duplicate keys, numbers and characters that JSON does not have.
 
 `is_shallow` runs before any parser, without recursion and at the speed of a few passes of C code over the bytes.
 `find_fault` looks at one object (bounded by OBJECT_BYTES_MAX) and answers with a reason and a JSON pointer.
@@ -11,7 +11,7 @@ import codecs
 import json
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NoReturn
@@ -29,6 +29,12 @@ BRACKETS_MAX = (
     4_000_000  # a real file of 64 MiB has fewer than one million; more of them is an attack on time
 )
 _POSITION = re.compile(r"\(byte (\d+)\)")
+# Up to the first \uD800-\uDFFF that is not the first of a pair, or its second: RFC 8259 section 8.2.
+_WHOLE_CHARACTERS = re.compile(
+    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+",
+    re.DOTALL,
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
     (codecs.BOM_UTF32_BE, "UTF-32"),
@@ -93,13 +99,62 @@ def refuse_syntax(raw: bytes, error: msgspec.DecodeError) -> NoReturn:
     """Raises AuthorError not-json with line, column and a hint for the error the parser found in `raw`."""
     match = _POSITION.search(str(error))
     position = int(match[1]) if match else len(raw)
-    line = raw.count(b"\n", 0, position) + 1
-    column = len(raw[raw.rfind(b"\n", 0, position) + 1 : position].decode(errors="replace")) + 1
+    half = half_surrogate_at(raw)
+    if 0 <= half <= position:
+        refuse_half_surrogate(raw, half)
     is_cut = match is None and raw.strip() != b""
     hint = "the text ends too early: was it cut off?" if is_cut else "check it with a JSON tool"
     if not raw.strip():
         hint = "the text is empty"
-    raise AuthorError(f"not JSON: line {line}, column {column}", hint=hint, reason="not-json")
+    raise AuthorError(f"not JSON: {_place(raw, position)}", hint=hint, reason="not-json")
+
+
+def half_surrogate_at(raw: bytes) -> int:
+    """Where in JSON text the first escape stands that is half of a surrogate pair; -1 when there is none."""
+    match = _WHOLE_CHARACTERS.match(raw)
+    end = match.end() if match else 0
+    is_cut = (
+        len(raw) < end + 12 and b'"' not in raw[end:]
+    )  # a pair has 12 bytes; its rest is missing, not wrong
+    return end if raw.startswith(b"\\u", end) and not is_cut else -1
+
+
+def find_half_surrogate(value: Any, path: str = "") -> Fault | None:
+    """The first text in parsed JSON that no UTF-8 can hold, for half of a surrogate pair stands in it. `value` is
+    shallow, so recursion is bounded."""
+    if isinstance(value, str):
+        return Fault("half-surrogate", path) if _SURROGATE.search(value) else None
+    if isinstance(value, list):
+        members: Iterable[tuple[object, Any]] = enumerate(value)
+    else:
+        members = value.items() if isinstance(value, dict) else ()
+    for key, member in members:
+        if _SURROGATE.search(str(key)):
+            return Fault("half-surrogate", path)
+        fault = find_half_surrogate(member, _inside(path, key))
+        if fault is not None:
+            return fault
+    return None
+
+
+def refuse_half_surrogate(raw: bytes, position: int) -> NoReturn:
+    """Raises AuthorError half-surrogate with line and column."""
+    raise AuthorError(
+        f"half a character at {_place(raw, position)}: one escape of a surrogate pair without the other",
+        hint="take it out, or write the whole character",
+        reason="half-surrogate",
+    )
+
+
+def _place(raw: bytes, position: int) -> str:
+    line = raw.count(b"\n", 0, position) + 1
+    column = len(raw[raw.rfind(b"\n", 0, position) + 1 : position].decode(errors="replace")) + 1
+    return f"line {line}, column {column}"
+
+
+def _inside(path: str, key: object) -> str:
+    """The JSON pointer (RFC 6901) of a member."""
+    return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 def refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
@@ -183,7 +238,7 @@ def _walk(value: Any, path: str) -> Fault | None:
     if isinstance(value, _Pairs):
         seen: set[str] = set()
         for key, member in value:
-            place = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
+            place = _inside(path, key)
             if key in seen:
                 return Fault("duplicate-key", place)
             seen.add(key)

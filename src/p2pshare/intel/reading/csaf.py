@@ -18,7 +18,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
-from p2pshare.intel.json_text import Fault, parse_object, without_bom
+from p2pshare.intel.json_text import Fault, find_half_surrogate, parse_object, without_bom
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.reading.advisories import (
     filled,
@@ -72,9 +72,18 @@ class _Document:
 
 def read_csaf(raw: bytes, source: Source) -> Reading:
     """The vulnerabilities of a document and their remediations. Raises AuthorError, as `outermost_members` does, and
-    missing-property, wrong-type, csaf-version, bad-timestamp, unknown-marking: a document is valid or it is not."""
-    outermost_members(raw)
+    missing-property, wrong-type, csaf-version, bad-timestamp, unknown-marking: a document is valid or it is not. Only
+    half of a surrogate pair, which no checker of CSAF finds, costs no more than the vulnerability it stands in."""
+    half: AuthorError | None = None
+    try:
+        outermost_members(raw)
+    except AuthorError as error:
+        if error.reason != "half-surrogate":
+            raise
+        half = error
     content, fault = parse_object(without_bom(raw))
+    if half and (content is None or find_half_surrogate(content | {"vulnerabilities": None})):
+        raise half
     if content is None:
         raise AuthorError(
             "the JSON is ambiguous",
@@ -86,7 +95,7 @@ def read_csaf(raw: bytes, source: Source) -> Reading:
     seen: dict[str, BundleObject] = {}
     for position, item in enumerate(members_of(content, "vulnerabilities")):
         where = f"vulnerabilities[{position}]"
-        made = _vulnerability(item, document, reading)
+        made = (half and find_half_surrogate(item)) or _vulnerability(item, document, reading)
         if not keep(reading, seen, made, where) or isinstance(made, Fault):
             continue
         for number, action in enumerate(_actions(item, document)):

@@ -7,14 +7,18 @@ entry costs itself. The catalogue carries no marking: the publisher says one.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
+import msgspec
+
+from p2pshare.errors import AuthorError
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
-from p2pshare.intel.json_text import Fault, parse_object
+from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
+from p2pshare.intel.json_text import Fault, is_shallow, parse_object, without_bom
 from p2pshare.intel.reading.advisories import (
+    Members,
     elements,
     filled,
     keep,
@@ -44,23 +48,43 @@ _URL = re.compile(r"https?://[^\s;]{1,2000}")
 
 
 def read_kev(raw: bytes, source: Source) -> Reading:
-    """The entries of a catalogue. Raises AuthorError, as `outermost_members` does, and missing-property."""
-    members = outermost_members(raw)
+    """The entries of a catalogue. Raises AuthorError, as `outermost_members` does, missing-property and wrong-type."""
+    members, faults = _open(raw)
     for name in ("catalogVersion", "vulnerabilities"):
         if name not in members:
             raise lacking(f"/{name}")
-    version = str(json.loads(bytes(members["catalogVersion"])))
-    entries = elements(bytes(members["vulnerabilities"]), "/vulnerabilities")
+    try:
+        version = msgspec.json.decode(members["catalogVersion"], type=str)
+    except msgspec.ValidationError:
+        raise AuthorError(
+            "/catalogVersion is no text", hint="is it the right file?", reason="wrong-type"
+        ) from None
+    entries = list(unmask(elements(bytes(members["vulnerabilities"]), "/vulnerabilities"), faults))
     reading = Reading()
     seen: dict[str, BundleObject] = {}
     for position, entry in enumerate(entries):
-        keep(reading, seen, _read_entry(entry, version, source), f"vulnerabilities[{position}]")
+        found = entry if isinstance(entry, Fault) else _read_entry(entry, version, source)
+        keep(reading, seen, found, f"vulnerabilities[{position}]")
     count = bytes(members.get("count", b""))
     if count and count != str(len(entries)).encode():
-        reading.notes.add(
-            "count-differs", f"the catalogue says {count[:20].decode()}, it holds {len(entries)}"
-        )
+        told = count[:20].decode(errors="replace")  # cut, maybe through a character
+        reading.notes.add("count-differs", f"the catalogue says {told}, it holds {len(entries)}")
     return reading
+
+
+def _open(raw: bytes) -> tuple[Members, dict[int, Fault]]:
+    """The members, in which each entry that no parser takes is masked, and what is wrong with those."""
+    try:
+        return outermost_members(raw), {}
+    except AuthorError as error:
+        text = without_bom(raw)
+        if is_shallow(text) and not has_maskable(text):
+            raise
+        try:
+            masked, faults = mask_faulty(text)
+            return outermost_members(masked), faults
+        except AuthorError:
+            raise error from None
 
 
 def _read_entry(raw: bytes, version: str, source: Source) -> BundleObject | Fault:
