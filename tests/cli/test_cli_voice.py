@@ -119,3 +119,15 @@ def test_a_question_is_asked_on_a_real_terminal_and_only_yes_is_yes(answer: byte
     assert b"publish? [y/N]" in os.read(ours, 1000)
     os.close(ours)
     assert out.split() == [b"True", expected.encode()]
+
+
+def test_what_a_partner_did_is_told_beneath_the_partners_and_its_own_words_stay_on_their_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    row = {"alias": "bravo", "state": "open", "last_exchange": None, "url": "", "name": "Bravo"}
+    quiet = row | {"alias": "charlie", "noted": {}}
+    voice.print_partners([row | {"noted": {"bodies-withheld": 3, "x\n" + UNPRINTABLE: 1}}, quiet])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("noted of bravo: bodies-withheld 3  x\\x0a")
+    assert lines[2].isprintable()

@@ -139,8 +139,10 @@ async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(ch
     await bravo.write(bravo.node.store.put_setting, AUTHOR_QUOTA_SETTING, 1)
     await alpha.publish("second.example", to=["bravo"])
     await eventually(lambda: "quota" in bravo.node.store.counts().refused, "bravo refuses the second")
+    assert alpha.driver is not None and bravo.driver is not None
+    peer = bravo.node.identity.partner_id
+    await eventually(lambda: alpha.driver.peer_states()[peer].noted == {"push-refused": 1}, "alpha sees it")
     await bravo.write(note_config, bravo.node)
-    assert bravo.driver is not None
     await bravo.driver._tell_outcome(Outcome((), makes_room=True))
     await eventually(lambda: bravo.knows("second.example"), "and has asked for it again")
 

@@ -111,6 +111,10 @@ def print_partners(partners: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:  # "waiting: tls": why nothing is heard stands beside the state
         row["state"] = f"{row['state']}: {row['last_error']}" if row.get("last_error") else row["state"]
     print_table(columns, ([row[column] for column in columns] for row in rows))
+    for row in rows:
+        if row.get("noted"):
+            counts = "  ".join(f"{shown(reason)} {count}" for reason, count in row["noted"].items())
+            print_result(f"noted of {shown(row['alias'])}: {counts}")
 
 
 def no_progress(progress: Mapping[str, Any]) -> None:

@@ -178,17 +178,17 @@ class Driver:
                 self._give(loaded)
 
     def peer_states(self) -> dict[PartnerId, LinkState]:
-        """The state word and the backlog of each link."""
-        states: dict[PartnerId, LinkState] = {}
-        for entry in self.roster.links():
-            state = self._engine.state(entry.partner_id) if self._engine is not None else None
-            if self._engine is not None and state is not None:
-                states[entry.partner_id] = LinkState(
-                    state.value,
-                    self._engine.backlog(entry.partner_id),
-                    self._troubles.get(entry.partner_id, ""),
-                )
-        return states
+        """What is known of each link, for the overview."""
+        engine = self._engine
+        if engine is None:
+            return {}
+        return {
+            peer: LinkState(
+                state.value, engine.backlog(peer), self._troubles.get(peer, ""), engine.faults(peer)
+            )
+            for peer in (entry.partner_id for entry in self.roster.links())
+            if (state := engine.state(peer)) is not None
+        }
 
     # --- the engine ---
 

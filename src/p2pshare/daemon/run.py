@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -184,10 +184,12 @@ class Running:
             result["door"] = self._door()
         return result
 
-    def _links(self) -> dict[str, tuple[str, int, str]]:
+    def _links(self) -> dict[str, tuple[Any, ...]]:
         """What is known of each link, as `service.operations` takes it."""
         states = self._driver.peer_states()
-        return {peer.text: (link.state, link.backlog, link.last_error) for peer, link in states.items()}
+        return {
+            peer.text: tuple(getattr(link, one.name) for one in fields(link)) for peer, link in states.items()
+        }
 
     def _door(self) -> dict[str, Any]:
         """What the door saw since the start."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from p2pshare.identifiers import PartnerId
@@ -19,12 +19,16 @@ KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer on
 
 @dataclass(frozen=True)
 class LinkState:
-    """What the running daemon knows of one link: a state word, how many envelopes wait for it, and why our last
-    request there failed (empty when it did not)."""
+    """What the running daemon knows of one link: a state word, how many envelopes wait for it, why our last
+    request there failed (empty when it did not), and what it has noted of the partner since its start, by reason."""
 
     state: str
     backlog: int = 0
     last_error: str = ""
+    noted: Mapping[str, int] = field(default_factory=dict)
+
+
+NO_LINK = LinkState("")
 
 
 def partner_rows(node: Node, links: Mapping[PartnerId, LinkState], now: int) -> list[dict[str, Any]]:
@@ -37,10 +41,12 @@ def partner_rows(node: Node, links: Mapping[PartnerId, LinkState], now: int) -> 
             "state": _state_word(entry, links, now),
             "last_exchange": format_instant(_to_us(exchanges.get(entry.partner_id))),
             "circles": circles if entry.has_link else [],
-            "backlog": links[entry.partner_id].backlog if entry.partner_id in links else 0,
-            "last_error": links[entry.partner_id].last_error if entry.partner_id in links else "",
+            "backlog": link.backlog,
+            "last_error": link.last_error,
+            "noted": dict(sorted(link.noted.items())),
         }
         for entry in load_roster(node)
+        for link in (links.get(entry.partner_id, NO_LINK),)
     ]
 
 
