@@ -51,6 +51,18 @@ def test_rejects_hold_every_refusal_and_add_up(alpha: Home, tmp_path: Path, kind
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith("rejects")] == ["rejects.ndjson"]
 
 
+def test_refusals_never_replace_the_input(alpha: Home, tmp_path: Path) -> None:
+    source = tmp_path / "input.txt"
+    source.write_bytes(REFUSED_INPUTS["list"])
+    link = tmp_path / "link.txt"
+    link.symlink_to(source)
+    for name in (source, link, tmp_path / "." / "input.txt"):
+        said = alpha("publish", str(source), "--tlp", "green", "--dry-run", "--rejects", str(name))
+        assert (said.code, "would replace the input" in said.err) == (2, True)
+    assert source.read_bytes() == REFUSED_INPUTS["list"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["alpha", "bravo", "input.txt", "link.txt"]
+
+
 def test_rejects_say_where(alpha: Home, tmp_path: Path) -> None:
     path = tmp_path / "rejects.ndjson"
     for kind, where in {

@@ -125,7 +125,7 @@ def publish(
         raise UsageProblem("only a table has columns", hint="leave --column out, or read it as --format csv")
     if columns:
         format_name = "csv"
-    with rejects_file(rejects) as rejected:
+    with rejects_file(rejects, file) as rejected:
         draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
         with connect(home) as session:
             arguments = _arguments(draft, names, ttl, share_private, share_listed)

@@ -63,16 +63,20 @@ class Rejects:
 
 
 @contextmanager
-def rejects_file(name: str | None) -> Iterator[Rejects]:
+def rejects_file(name: str | None, source: str) -> Iterator[Rejects]:
     """The file for refusals, or none when `name` is None. It appears whole, also when an error ends the block.
+    `source` is the file that is read, which refusals must not replace.
 
-    Raises UsageProblem for `-`, OperatorError when the file cannot be written.
+    Raises UsageProblem for `-` and for `source`, OperatorError when the file cannot be written.
     """
     if name is None:
         yield Rejects(None)
         return
     if name == STANDARD_STREAM:
         raise UsageProblem("refusals go to a file", hint="stdout holds the result: give --rejects a name")
+    with suppress(OSError):
+        if source != STANDARD_STREAM and Path(name).samefile(source):
+            raise UsageProblem("refusals would replace the input", hint="give --rejects another name")
     unfinished = Path(f"{name}.{os.getpid()}.part")
     try:
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
