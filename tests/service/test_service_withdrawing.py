@@ -18,7 +18,7 @@ from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason
 from p2pshare.node import Node
 from p2pshare.service.intake import Arrival, Status, take_in
-from p2pshare.service.partners import remove_partner
+from p2pshare.service.partners import load_roster, remove_partner
 from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.service.recalling import recall_status
 from p2pshare.service.withdrawing import Report, Request, withdraw
@@ -356,7 +356,7 @@ def test_a_vulnerability_or_any_other_object_is_withdrawn_by_its_id(three: Three
 
 
 def states(node: Node, what: str = "") -> dict[str, str]:
-    told = recall_status(node.store, node.identity.partner_id, what or own_id(node))
+    told = recall_status(node.store, load_roster(node), what or own_id(node))
     assert sum(told["counts"].values()) == len(told["recipients"])
     return {one["name"]: one["state"] for one in told["recipients"]}
 
@@ -372,6 +372,31 @@ def test_recall_says_what_is_proven_and_nothing_more(three: Three) -> None:
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "not-known"}
     alpha.store.acknowledge(gone, charlie.identity.partner_id)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "acknowledged"}
+
+
+def test_recall_says_which_partners_no_word_can_come_from(world: World) -> None:
+    alpha, near, far = world.found("alpha"), world.found("near"), world.found("far")
+    befriend(alpha, near)
+    befriend(alpha, far, has_link=False)
+    send(alpha, [SHARED], to=["near", "far"])
+    [gone] = taken_back(alpha, SHARED).envelopes
+    alpha.store.acknowledge(gone, near.identity.partner_id)
+    told = recall_status(alpha.store, load_roster(alpha), own_id(alpha))["recipients"]
+    assert [(one["name"], one["state"], one["has_link"]) for one in told] == [
+        ("near", "acknowledged", True),
+        ("far", "not-known", False),
+    ]
+
+
+def test_recall_does_not_say_of_a_value_that_it_was_not_withdrawn(three: Three) -> None:
+    """`withdraw` takes values, `recall status` ids: asked for a value it said that nothing had been withdrawn."""
+    alpha = three[0]
+    send(alpha, [SHARED], to=["bravo"])
+    taken_back(alpha, SHARED)
+    with pytest.raises(AuthorError) as refused:
+        states(alpha, SHARED)
+    assert refused.value.reason == "bad-id"
+    assert refused.value.hint
 
 
 def test_recall_of_what_went_direct_waits_for_each(three: Three) -> None:
@@ -392,7 +417,7 @@ def test_recall_names_who_was_not_addressed_and_what_was_revived(three: Three) -
     alpha.store.acknowledge(gone, bravo.identity.partner_id)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "not-addressed"}
     send(alpha, [SHARED], to=["bravo"], now=NOW + 60)
-    told = recall_status(alpha.store, alpha.identity.partner_id, own_id(alpha))
+    told = recall_status(alpha.store, load_roster(alpha), own_id(alpha))
     assert told["revived"] is True
     taken_back(alpha, SHARED, now=NOW + 90)
     assert states(alpha) == {"bravo": "waiting", "charlie": "not-addressed"}

@@ -19,6 +19,7 @@ WORDS = {
     "expired": "expired before any word from this partner",
     "not-addressed": "was sent the object, not the withdrawal",
 }
+WITHOUT_LINK = "carried by others; without a link to this partner no word of it can come"
 
 
 @click.group()
@@ -45,5 +46,11 @@ def _print(told: Mapping[str, Any]) -> None:
     voice.say(f"withdrawn {told['withdrawn_at']}: {voice.shown(told['reason'])}{replaced}")
     if told["revived"]:
         voice.warn("a version that was published since counts again")
-    rows = ((one["name"], one["state"], WORDS[one["state"]]) for one in told["recipients"])
+    rows = ((one["name"], one["state"], means_of(one)) for one in told["recipients"])
     voice.print_table(("partner", "state", "means"), rows)
+
+
+def means_of(recipient: Mapping[str, Any]) -> str:
+    """What the state of a recipient proves, in words."""
+    is_out_of_reach = recipient["state"] == "not-known" and not recipient["has_link"]
+    return WITHOUT_LINK if is_out_of_reach else WORDS[recipient["state"]]

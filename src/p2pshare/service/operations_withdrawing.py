@@ -8,6 +8,7 @@ from typing import Any
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node import Node
 from p2pshare.service.arguments import Arguments, Progress, argument, names
+from p2pshare.service.partners import load_roster
 from p2pshare.service.recalling import recall_status
 from p2pshare.service.withdrawing import Request, withdraw
 
@@ -30,4 +31,4 @@ def withdraw_objects(node: Node, arguments: Arguments, progress: Progress) -> di
 
 
 def tell_recall(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
-    return recall_status(node.store, node.identity.partner_id, argument(arguments, "what", str))
+    return recall_status(node.store, load_roster(node), argument(arguments, "what", str))

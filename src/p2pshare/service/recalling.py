@@ -12,24 +12,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from p2pshare.envelope.envelope import Mode
-from p2pshare.errors import NotFoundError
+from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import withdrawal_id
+from p2pshare.policy.roster import Roster
 from p2pshare.store.interface import StoreReading
 from p2pshare.store.interface_withdrawing import Carrier
 
 STATES = ("acknowledged", "waiting", "not-known", "expired", "not-addressed")
 
 
-def recall_status(store: StoreReading, own: PartnerId, object_id: str) -> dict[str, Any]:
-    """`{object_id, reason, replaced_by, withdrawn_at, revived, recipients: [{name, partner_id, state, envelope_id}], counts}`.
+def recall_status(store: StoreReading, roster: Roster, object_id: str) -> dict[str, Any]:
+    """`{object_id, reason, replaced_by, withdrawn_at, revived, recipients: [{name, partner_id, state, has_link, envelope_id}],
+    counts}`.
 
-    Raises NotFoundError when we have not withdrawn such an object.
+    Raises AuthorError bad-id, NotFoundError when we have not withdrawn such an object.
     """
-    withdrawal = store.withdrawals(object_id).get(own) if is_id(object_id) else None
+    own = roster.own_id
+    if not is_id(object_id):
+        raise AuthorError(
+            "that is no object's id",
+            hint="TYPE--UUID, as `withdraw` prints it; `p2pshare lookup VALUE` shows it, too",
+            reason="bad-id",
+        )
+    withdrawal = store.withdrawals(object_id).get(own)
     if withdrawal is None:
         raise NotFoundError(
             "we have not withdrawn such an object", hint="`p2pshare withdraw ID --reason R` takes one back"
@@ -41,7 +50,7 @@ def recall_status(store: StoreReading, own: PartnerId, object_id: str) -> dict[s
     latest = said if is_revived else [one for one in said if one.lsn > last]
     recipients = {one for carrier in published + latest for one in carrier.recipients or ()}
     names = store.author_names()
-    told = [_tell(partner, latest, names) for partner in recipients]
+    told = [_tell(partner, latest, names, roster) for partner in recipients]
     return {
         "object_id": object_id,
         "reason": withdrawal.reason.value,
@@ -53,7 +62,10 @@ def recall_status(store: StoreReading, own: PartnerId, object_id: str) -> dict[s
     }
 
 
-def _tell(partner: PartnerId, said: Sequence[Carrier], names: Mapping[PartnerId, str]) -> dict[str, Any]:
+def _tell(
+    partner: PartnerId, said: Sequence[Carrier], names: Mapping[PartnerId, str], roster: Roster
+) -> dict[str, Any]:
+    entry = roster.get(partner)
     addressed = [one for one in said if partner in (one.recipients or ())]
     states = {_state_of(one, partner): one for one in addressed}
     state = next((one for one in STATES if one in states), "not-addressed")
@@ -61,6 +73,7 @@ def _tell(partner: PartnerId, said: Sequence[Carrier], names: Mapping[PartnerId,
         "name": names.get(partner, partner.text),
         "partner_id": partner.text,
         "state": state,
+        "has_link": entry is not None and entry.has_link,
         "envelope_id": states[state].envelope_id.text if states else None,
     }
 
