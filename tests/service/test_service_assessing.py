@@ -164,6 +164,14 @@ def test_our_own_object_needs_names(trio: tuple[Node, Node, Node]) -> None:
     ]
 
 
+def test_a_name_that_nobody_has_is_not_told_as_the_author_s_fault(trio: tuple[Node, Node, Node]) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        sight(trio[1], names=["chalie"])
+    assert refusal.value.reason == "unknown-recipient"
+    assert "chalie" in refusal.value.message
+    assert "author" not in refusal.value.message
+
+
 def test_each_author_of_a_value_hears_of_its_own_claim(trio: tuple[Node, Node, Node]) -> None:
     _, bravo, charlie = trio
     hand_over(charlie, send(charlie, [VALUE], to=["bravo"]).envelopes, bravo)

@@ -23,6 +23,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.limits import PROPOSALS_LISTED_MAX, TTL_CLASS_BY_NAME
 from p2pshare.node import Node
+from p2pshare.policy.audience import Refuse
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.publishing import publish
 from p2pshare.store.interface import StoreReading
@@ -39,6 +40,8 @@ class Said:
     envelopes: list[EnvelopeId] = field(default_factory=list)
     recipients: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+    refuse: Refuse | None = None
+    """Why policy refused those whom the person named."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -96,6 +99,8 @@ def say(node: Node, what: str, write: Write, *, names: Sequence[str], ttl: str, 
         for audience, addressed in audiences.items():
             _publish(node, said, addressed, write, audience, ttl=ttl, now=now)
     if not said.objects:
+        if names and said.refuse is not None:
+            raise RefusedError(said.refuse.message, hint=said.refuse.hint, reason=said.refuse.reason)
         reason = next(iter(said.refused.values()))
         raise RefusedError(
             _MESSAGES.get(reason, f"nobody may hear of it: {reason}"),
@@ -154,6 +159,7 @@ def _publish(
     said.objects += report.published
     said.envelopes += report.envelopes
     said.recipients |= report.recipients
+    said.refuse = said.refuse or report.refuse
     reason = report.refuse.reason if report.refuse is not None else next(iter(report.refusals.counts), "")
     if reason:
         known = node.store.author_names()
