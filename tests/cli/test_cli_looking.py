@@ -56,7 +56,7 @@ def test_search_has_its_promised_keys_and_exit_codes(alpha: Home) -> None:
     assert (found["id"], found["title"], found["author"]) == (FAMILY["id"], "Emotet", "alpha")
     assert "Emotet" in alpha("search", "--type", "malware", "--since", "1h").out
     for narrowed in (["--tlp", "red"], ["--label", "x"], ["--text", "nowhere"], ["--since", "2999-01-01"]):
-        assert alpha("search", *narrowed) == (3, "", "")
+        assert alpha("search", *narrowed) == (3, "", "nothing held here fits\n")
     limited = alpha("search", "--limit", "1")
     assert (len(limited.out.splitlines()), "--limit" in limited.err) == (1, True)
     assert alpha("search", "--author", "nobody").code == 3
@@ -72,10 +72,38 @@ def test_show_has_every_version_and_raw_is_what_was_sealed(alpha: Home) -> None:
     assert shown["versions"][0]["object"] == FAMILY
     assert alpha("show", FAMILY["id"], "--raw").out == json.dumps(newer)
     assert json.loads(alpha("show", FAMILY["id"], "--raw", "--version", "1").out) == FAMILY
-    assert alpha("show", FAMILY["id"], "--raw", "--version", "3").code == 2
+    assert alpha("show", FAMILY["id"], "--raw", "--json").code == 2
     text = alpha("show", FAMILY["id"]).out
     assert "version 2  TLP:GREEN  current  by alpha" in text and '"x_odd": {' in text
     assert alpha("show", "malware--00000000-0000-4000-8000-00000000000f").code == 3
+
+
+def test_a_version_that_is_not_held_is_not_found(alpha: Home) -> None:
+    """It was shown as nothing at all, with exit code 0."""
+    for more in ([], ["--json"], ["--raw"]):
+        said = alpha("show", FAMILY["id"], "--version", "3", *more)
+        assert (said.code, said.out) == (3, ""), more
+
+
+def test_words_that_a_list_would_ignore_are_refused(alpha: Home) -> None:
+    for ignored in (["allow", "--list", "evil.example"], ["allow", "--list", "--remove"]):
+        assert alpha(*ignored).code == 2
+    for ignored in (["propose", "--list", FAMILY["id"]], ["propose", "--list", "--note", "x"]):
+        assert alpha(*ignored).code == 2
+
+
+def test_no_answer_is_in_a_programming_language(alpha: Home) -> None:
+    envelope = alpha("search", "--json", "--limit", "1").json[0]["envelope_id"]
+    for arguments in (["show", envelope], ["partner", "preview", "bravo"]):
+        said = alpha(*arguments).out
+        assert not {"True", "False", "None", "[]", "{}"} & set(said.split()), said
+        assert all(len(line.split()) > 1 for line in said.splitlines()), said
+
+
+def test_what_is_no_value_is_told_with_a_way_out(alpha: Home) -> None:
+    for arguments in (["allow", "*.example"], ["sight", "x y"], ["withdraw", "<x>", "--reason", "mistake"]):
+        said = alpha(*arguments)
+        assert said.code == 1 and "hint: " in said.err, said
 
 
 def test_a_fork_is_told_and_raw_asks_which(alpha: Home) -> None:

@@ -22,6 +22,8 @@ from p2pshare.cli.warninglist import evaluating, print_evaluated
 def allow(home: Path, value: str | None, reason: str, remove: bool, is_listing: bool, as_json: bool) -> None:
     """call VALUE harmless here: an address, a network, a domain (*.example.org with all below it), a hash ..."""
     if is_listing:
+        if value is not None or reason or remove:
+            raise UsageProblem("--list shows the whole list", hint="leave the rest out")
         _list(home, as_json)
         return
     if value is None:

@@ -33,6 +33,8 @@ def propose(
 ) -> int:
     """suggest to its author how the object ID (or VALUE) should change"""
     if is_listing:
+        if object_id is not None or confidence is not None or valid_until or labels or note:
+            raise UsageProblem("--list shows all proposals", hint="leave the rest out")
         _list(home, as_json)
         return 0
     if object_id is None:

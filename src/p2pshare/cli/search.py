@@ -72,6 +72,8 @@ def search(
     else:
         for one in found:
             _print_found(one)
+        if not found:
+            voice.say("nothing held here fits")
         if len(found) == limit:
             voice.say(f"the newest {limit}; --limit N shows more")
     return 0 if found else NotFoundError.exit_code

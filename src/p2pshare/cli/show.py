@@ -12,7 +12,7 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import open_store_for_reading
-from p2pshare.errors import AuthorError
+from p2pshare.errors import AuthorError, NotFoundError
 
 ENVELOPE_FIELDS = (
     "author",
@@ -40,6 +40,8 @@ def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bo
     """show an object (TYPE--UUID) with every version held, or an envelope; exit code 3 when it is not here"""
     from p2pshare.identifiers import EnvelopeId
 
+    if raw and as_json:
+        raise UsageProblem("--raw writes the object's own bytes", hint="give --raw or --json")
     try:
         envelope_id = EnvelopeId.parse(identifier)
     except ValueError:
@@ -64,8 +66,14 @@ def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool
             reason="bad-id",
         )
     with open_store_for_reading(home) as store:
+        versions = versions_of(store, object_id)
+        if number is not None and number > len(versions):
+            raise NotFoundError(
+                f"no version {number} is held here",
+                hint=f"`p2pshare show {voice.shown(object_id)}` shows those that are",
+            )
         if is_raw:
-            version = raw_version(versions_of(store, object_id), number)
+            version = raw_version(versions, number)
             if version is None:
                 raise UsageProblem(
                     "which version?",

@@ -25,7 +25,9 @@ CLEAR_LINE = "\r\x1b[K"
 
 
 def shown(text: object) -> str:
-    """`text` made harmless for a terminal; absent is a dash."""
+    """`text` made harmless for a terminal; absent is a dash, true and false are yes and no."""
+    if isinstance(text, bool):
+        return "yes" if text else "no"
     return "-" if text is None or text == "" else safe(str(text))
 
 
@@ -82,7 +84,7 @@ def ask(question: str) -> bool:
 def print_fields(fields: Mapping[str, Any]) -> None:
     """One `name  value` a line; a list's values on one line."""
     for name, value in fields.items():
-        text = ", ".join(map(shown, value)) if isinstance(value, (list, tuple)) else shown(value)
+        text = (", ".join(map(shown, value)) or "none") if isinstance(value, (list, tuple)) else shown(value)
         print_result(f"{name.replace('_', ' '):<13} {text}")
 
 

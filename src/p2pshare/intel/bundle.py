@@ -218,7 +218,7 @@ def _elements(raw: bytes) -> list[msgspec.Raw]:
 
 def _not_stix(members: Mapping[str, object]) -> AuthorError:
     is_misp = "Event" in members or "response" in members
-    hint = "it looks like MISP: --format misp" if is_misp else "a STIX bundle or a MISP event is expected"
+    hint = "it looks like MISP: --format misp" if is_misp else "STIX, MISP, KEV or CSAF 2.0 is expected"
     return AuthorError("the JSON is not STIX", hint=hint, reason="not-stix")
 
 

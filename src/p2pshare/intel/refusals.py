@@ -23,6 +23,7 @@ class InvalidValue(AuthorError):
     reason = "bad-value"
 
     def __init__(self, reason: str, hint: str = "") -> None:
+        hint = hint or "write one value: an address, a network, a domain, a URL, a hash ..."
         super().__init__(f"no canonical value: {reason}", hint=hint, reason=reason)
 
 
@@ -70,9 +71,7 @@ class Refusals:
 
     def add_refusal(self, refusal: Refusal | Note) -> None:
         """Counts one refusal, or note, with its place as part of the example."""
-        self._add(
-            refusal, f"{refusal.where}: {refusal.example}" if refusal.example else refusal.where, count=1
-        )
+        self._add(refusal, ": ".join(one for one in (refusal.where, refusal.example) if one), count=1)
 
     def merge(self, other: Refusals) -> None:
         """Adds what `other` counted."""
