@@ -76,17 +76,29 @@ def raw_draft(objects: list[object], tlp: Tlp = Tlp.GREEN) -> DraftPart:
     return DraftPart(tlp, (compress_frame(json.dumps(objects).encode()),), len(objects))
 
 
-def seal_unchecked(node: Node, part: DraftPart, other: Node, now: int = NOW) -> bytes:
-    """The wire of an envelope for `other` with whatever `part` holds, as an author who checks nothing would seal it."""
+def seal_unchecked(
+    node: Node,
+    part: DraftPart,
+    other: Node,
+    now: int = NOW,
+    *,
+    mode: Mode = Mode.RELAY,
+    circle: str = "main",
+    ahead: int = 1,
+) -> bytes:
+    """The wire of an envelope for `other` with whatever `part` holds, as an author who checks nothing would seal it.
+
+    Its place is `ahead` of the author's chain, which it does not move.
+    """
     state = node.store.author_state(now)
     request = SealRequest(
         payload=encode_payload(PayloadHeader("stix", now, part.tlp.label, part.objects), part.frames),
         recipients=(Recipient(other.identity.card, 1),),
         incarnation=state.incarnation,
-        sequence=state.sequence + 1,
+        sequence=state.sequence + ahead,
         previous=state.previous,
-        circle=CircleId.of("main"),
-        mode=Mode.RELAY,
+        circle=CircleId.of(circle),
+        mode=mode,
         created=now,
         ttl_class=4,
     )

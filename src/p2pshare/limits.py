@@ -131,6 +131,7 @@ REASON_BYTES_MAX = 64  # a reason code on the wire
 ANNOUNCE_ITEMS_MAX = 512
 QUOTA_RESERVE_PARTS = 16  # one of so many parts of an author's quota is kept for small envelopes ...
 QUOTA_SMALL_BYTES_MAX = 64 * KIB  # ... of this size: a withdrawal gets in when lists have filled the rest
+QUOTA_RETRY_SECONDS = 3_600  # at least between two times that refused envelopes are asked for again
 QUOTA_ALARM_PERCENT = 80  # of the quota: time to ask the author, or for room, before anything is refused
 GET_IDS_MAX = 64
 SHARDS_PER_LINK_MAX = 256  # circles times ttl classes in one hello: 42 circles are more than a person can run

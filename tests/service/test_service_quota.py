@@ -6,14 +6,14 @@ import hashlib
 
 import pytest
 
-from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.gossip.messages import PutVerdict
-from p2pshare.limits import MIB, QUOTA_SMALL_BYTES_MAX
+from p2pshare.limits import MIB, QUOTA_RETRY_SECONDS, QUOTA_SMALL_BYTES_MAX
 from p2pshare.node import AUTHOR_QUOTA_SETTING, STORE_NAME, Node, close_node, note_config
 from p2pshare.service.exchange import Body, Exchange
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.overview import status
-from whole_nodes import NOW, World, befriend, send, wire_of
+from whole_nodes import NOW, World, befriend, draft, seal_unchecked, send, wire_of
 
 DAY = 86_400
 TTL_DAYS = 90
@@ -71,6 +71,20 @@ def test_what_a_relay_passes_on_is_counted_against_its_author(three: tuple[Node,
     room_for(bravo, 2, flood)
     assert [reason for _, reason in bear(bravo, charlie, flood)] == ["", "", "quota"]
     assert bear(bravo, charlie, published(charlie, 1)) == [(Status.HELD, "")]
+
+
+def test_who_names_another_circle_in_each_direct_envelope_gets_no_more_room(
+    three: tuple[Node, Node, Node],
+) -> None:
+    alpha, bravo, _ = three
+    flood = [
+        seal_unchecked(
+            alpha, draft(alpha, [name_of(n)]), bravo, mode=Mode.DIRECT, circle=f"c{n}", ahead=n + 1
+        )
+        for n in range(4)
+    ]
+    room_for(bravo, 2, flood)
+    assert [reason for _, reason in bear(bravo, alpha, flood)] == ["", "", "quota", "quota"]
 
 
 def test_a_forgery_in_somebodys_name_takes_none_of_its_room(three: tuple[Node, Node, Node]) -> None:
@@ -138,6 +152,30 @@ def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
     assert exchange.sweep(late).makes_room
     assert not exchange.sweep(late).makes_room  # told once
     assert commit(second, late) == [(PutVerdict.HELD, "")]
+
+
+@pytest.mark.parametrize("early", [1, 0])
+def test_a_flood_that_expires_bit_by_bit_is_not_downloaded_again_with_each_sweep(
+    three: tuple[Node, Node, Node], early: int
+) -> None:
+    alpha, bravo, _ = three
+    wires = [
+        wire_of(alpha, send(alpha, [name_of(n)], to=["bravo"], now=NOW + n * 60, ttl_class=1).envelopes[0])
+        for n in range(3)
+    ]
+    exchange, peer = Exchange(bravo), alpha.identity.partner_id
+
+    def commit(wire: bytes, now: int) -> None:
+        exchange.commit([Body(peer, decode_envelope(wire).envelope_id, wire)], now)
+
+    room_for(bravo, 1, wires)
+    commit(wires[0], NOW)
+    commit(wires[1], NOW + 60)  # refused
+    assert exchange.sweep(NOW + DAY).makes_room
+    commit(wires[1], NOW + DAY)
+    commit(wires[2], NOW + DAY)  # refused
+    assert not exchange.sweep(NOW + DAY + 60).makes_room  # the second expires
+    assert exchange.sweep(NOW + DAY + QUOTA_RETRY_SECONDS - early).makes_room == (not early)
 
 
 def test_status_says_who_has_nearly_filled_its_room_and_what_to_do(three: tuple[Node, Node, Node]) -> None:

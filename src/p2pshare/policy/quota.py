@@ -1,7 +1,8 @@
 """Quota: how much of one author is carried here in one circle, so that no partner can fill another's disk.
 
 Counted are the bytes of its envelopes until they expire, against who wrote them and not who passed them on. The last part
-is kept for small envelopes: whoever has filled its quota with lists can still withdraw them.
+is kept for small envelopes: whoever has filled its quota with lists can still withdraw them. Direct envelopes are counted
+together: no link says which circle they may name, so an author could name another in each.
 """
 
 from __future__ import annotations
@@ -9,8 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import QUOTA_ALARM_PERCENT, QUOTA_RESERVE_PARTS, QUOTA_SMALL_BYTES_MAX
+
+DIRECT = CircleId(bytes(16))
+"""Stands for the circle of all direct envelopes."""
+
+
+def counted_under(mode: Mode, circle: CircleId) -> CircleId:
+    """The circle whose quota an envelope takes from."""
+    return circle if mode is Mode.RELAY else DIRECT
 
 
 class Quota:

@@ -21,7 +21,7 @@ from p2pshare.gossip.index import key_of
 from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
-from p2pshare.limits import TTL_SECONDS_BY_CLASS
+from p2pshare.limits import QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
 from p2pshare.node import Node
 from p2pshare.policy.admission import may_leave
 from p2pshare.policy.roster import Roster
@@ -77,6 +77,8 @@ class Exchange:
         self._node = node
         self._told_lsn = 0
         self._is_quota_refused = False
+        self._has_expired = False
+        self._room_told_at = 0
         self._roster: Roster | None = None
 
     # --- the writer thread ---
@@ -105,13 +107,20 @@ class Exchange:
 
     def sweep(self, now: int) -> Outcome:
         """Drops what has expired, takes in what was deferred and is due."""
-        makes_room = self._node.store.expire(now) > 0 and self._is_quota_refused
-        self._is_quota_refused = self._is_quota_refused and not makes_room
+        makes_room = self._makes_room(self._node.store.expire(now), now)
         try:
             retry_deferred(self._node, now)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
         return Outcome(self._news({}), makes_room=makes_room)
+
+    def _makes_room(self, expired: int, now: int) -> bool:
+        """Not with each sweep: a flood whose parts expire one by one would be downloaded again and again."""
+        self._has_expired = self._is_quota_refused and (self._has_expired or expired > 0)
+        if not self._has_expired or now - self._room_told_at < QUOTA_RETRY_SECONDS:
+            return False
+        self._is_quota_refused, self._has_expired, self._room_told_at = False, False, now
+        return True
 
     def _news(self, bearers: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
         """What the arrival log has above `told_lsn`."""

@@ -39,7 +39,7 @@ from p2pshare.errors import OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.node import Node, author_quota_bytes
 from p2pshare.policy.admission import RefuseEntry, admit
-from p2pshare.policy.quota import Quota
+from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.policy.roster import Roster
 from p2pshare.service.content import Content, open_content, stated_content_bytes
 from p2pshare.service.guarding import Watch
@@ -177,7 +177,7 @@ def _check_believing_nothing(
     batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
 ) -> NewEnvelope | Verdict:
     core, envelope_id, size = decoded.core, decoded.envelope_id, len(arrival.wire)
-    node, now = batch.node, batch.now
+    node, now, shelf = batch.node, batch.now, counted_under(core.mode, core.circle)
     admission = admit(
         mode=core.mode, circle=core.circle, author=core.author, bearer=arrival.bearer, roster=batch.roster
     )
@@ -188,7 +188,7 @@ def _check_believing_nothing(
     time = time_verdict(core, now)
     if time in (TimeVerdict.EXPIRED, TimeVerdict.FROM_THE_FUTURE):
         return Verdict(Status.REFUSED, envelope_id, time.value)
-    if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, core.circle, size):
+    if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, shelf, size):
         return Verdict(Status.REFUSED, envelope_id, QUOTA)
     card = _author_card(node, batch.roster, core.author)
     if time is TimeVerdict.DEFERRED:
@@ -196,7 +196,7 @@ def _check_believing_nothing(
         is_kept = node.store.defer(envelope_id, arrival.wire, arrival.bearer, core.created, now)
         return Verdict(Status.DEFERRED if is_kept else Status.REFUSED, envelope_id, time.value)
     verified = verify_envelope(decoded, card, now)
-    batch.quota.add(core.author, core.circle, size)
+    batch.quota.add(core.author, shelf, size)
     return NewEnvelope(
         envelope_id=envelope_id,
         core=core,

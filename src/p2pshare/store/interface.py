@@ -283,7 +283,10 @@ class StoreReading(StandingReading, SearchReading, WithdrawalReading, Protocol):
         ...
 
     def carried(self) -> Mapping[tuple[PartnerId, CircleId], int]:
-        """Bytes of the unexpired envelopes of each author in each circle; those without any may be left out."""
+        """Bytes of the unexpired envelopes of each author in each circle; those without any may be left out.
+
+        Direct ones stand together under the circle of sixteen zero bytes.
+        """
         ...
 
     def counts(self) -> Counts: ...
