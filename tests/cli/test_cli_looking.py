@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from command_line import Home, found_pair
+from p2pshare.cli.lookup import seen_as
 from p2pshare.cli.options import UsageProblem
 from p2pshare.cli.search import instant_of
 
@@ -45,7 +46,9 @@ def test_lookup_says_how_what_is_listed_covers_the_value(alpha: Home) -> None:
     assert "  by its network 198.51.100.0/24: active" in lines
     [answer] = alpha("lookup", "198.51.100.9", "--json").json
     assert {"status", "reason", "matches", "score"} <= set(answer)
-    assert {"match", "type", "value", "status", "reason", "quarantine"} <= set(answer["matches"][0])
+    assert {"match", "type", "value", "status", "reason", "quarantine", "sightings"} <= set(
+        answer["matches"][0]
+    )
     assert {"match", "listed", "status", "reason", "pap"} <= set(answer["claims"][0])
 
 
@@ -90,6 +93,16 @@ def test_words_that_a_list_would_ignore_are_refused(alpha: Home) -> None:
         assert alpha(*ignored).code == 2
     for ignored in (["propose", "--list", FAMILY["id"]], ["propose", "--list", "--note", "x"]):
         assert alpha(*ignored).code == 2
+
+
+def test_what_somebody_saw_is_told_in_words() -> None:
+    nothing = {"count": 0, "last_seen": None, "not_seen_at": None, "false_positive": False, "trusted": True}
+    assert seen_as(nothing | {"count": 1, "last_seen": "T"}) == "seen 1 time, last T"
+    assert (
+        seen_as(nothing | {"not_seen_at": "T", "trusted": False})
+        == "looked for in vain T; no partner: not counted"
+    )
+    assert seen_as(nothing | {"false_positive": True}) == "calls it harmless"
 
 
 def test_no_answer_is_in_a_programming_language(alpha: Home) -> None:

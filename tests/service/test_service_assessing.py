@@ -13,12 +13,14 @@ from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.assessing import Proposal, false_positive_object, proposal_object, sighting_object
 from p2pshare.intel.authoring import indicator_id
+from p2pshare.intel.instants import format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node import Node, note_config
 from p2pshare.service.assessing import Said, proposals, say
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.lifecycle import settle_all
+from p2pshare.service.lookup import look_up
 from p2pshare.service.partners import remove_partner
 from whole_nodes import NOW, World, befriend, send
 
@@ -162,6 +164,31 @@ def test_our_own_object_needs_names(trio: tuple[Node, Node, Node]) -> None:
     assert [one.reporter for one in bravo.store.sightings([detect(VALUE)])[detect(VALUE)]] == [
         alpha.identity.partner_id
     ]
+
+
+def test_an_author_who_looks_a_value_up_reads_what_others_saw(trio: tuple[Node, Node, Node]) -> None:
+    """Who was told 'harmless' had to ask the store by SQL to find out."""
+    alpha, bravo, charlie = trio
+    hand_over(
+        bravo, sight(bravo, count=3).envelopes + sight(bravo, count=0, now=NOW + 1).envelopes, alpha, NOW + 1
+    )
+    hand_over(charlie, call_false(charlie).envelopes, alpha)
+    [answer] = look_up(alpha.store, [VALUE], NOW + 1)
+    told = {one["by"]: one for one in answer["matches"][0]["sightings"]}
+    assert told["bravo"] == {
+        "by": "bravo",
+        "count": 3,
+        "last_seen": format_instant(NOW * 1_000_000),
+        "not_seen_at": format_instant((NOW + 1) * 1_000_000),
+        "false_positive": False,
+        "trusted": True,
+    }
+    assert (told["charlie"]["false_positive"], told["charlie"]["count"]) == (True, 0)
+    [nobody] = look_up(bravo.store, ["203.0.113.200"], NOW)
+    assert nobody["matches"] == []
+    remove_partner(alpha, "charlie")
+    [answer] = look_up(alpha.store, [VALUE], NOW + 1)
+    assert [one["trusted"] for one in answer["matches"][0]["sightings"]].count(False) == 1
 
 
 def test_a_name_that_nobody_has_is_not_told_as_the_author_s_fault(trio: tuple[Node, Node, Node]) -> None:

@@ -72,6 +72,8 @@ def _print_answer(answer: Mapping[str, Any]) -> None:
             voice.print_result(f"  by its {match['match']} {listed}: {state_of(match)}")
         for one in match["quarantine"]:
             voice.print_result(f"  quarantined since {one['since']}: {voice.shown(one['reason'])}")
+        for one in match["sightings"]:
+            voice.print_result(f"  {voice.shown(one['by'])}: {seen_as(one)}")
     for claim in answer["claims"]:
         voice.print_result("  " + "  ".join(map(voice.shown, _words_of(claim))))
 
@@ -84,6 +86,18 @@ def state_of(standing: Mapping[str, Any]) -> str:
     word = STATES.get(standing["status"], "delisted")
     reason = standing["reason"]
     return f"{word} ({voice.shown(reason)})" if reason and reason != word else word
+
+
+def seen_as(seen: Mapping[str, Any]) -> str:
+    """What one organisation says of it: `seen 3 times, last 2026-11-24T06:00:00Z`, `calls it harmless`."""
+    words = ["calls it harmless"] if seen["false_positive"] else []
+    if seen["count"]:
+        words.append(f"seen {voice.counted(seen['count'], 'time')}, last {seen['last_seen']}")
+    if seen["not_seen_at"]:
+        words.append(f"looked for in vain {seen['not_seen_at']}")
+    if not seen["trusted"]:
+        words.append("no partner: not counted")
+    return "; ".join(words)
 
 
 def _words_of(claim: Mapping[str, Any]) -> Iterable[str]:

@@ -21,7 +21,7 @@ from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.standing import ClaimState, Status, judge, judge_claim
 from p2pshare.store.interface import ClaimRow, StoreReading
-from p2pshare.store.interface_standing import Quarantine
+from p2pshare.store.interface_standing import Quarantine, SightingRow
 from p2pshare.store.interface_withdrawing import Withdrawal
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
@@ -35,11 +35,12 @@ _hexadecimal = lru_cache(maxsize=1_024)(bytes.hex)
 
 @dataclass(frozen=True)
 class _Known:
-    """What the store knows of a batch: claims and quarantine by listed observable, what was taken back by (author,
-    object), and the authors' names."""
+    """What the store knows of a batch: claims, quarantine and what organisations say they saw by listed observable, what
+    was taken back by (author, object), and the authors' names."""
 
     claims: Mapping[Observable, Sequence[ClaimRow]]
     quarantined: Mapping[Observable, Sequence[Quarantine]]
+    seen: Mapping[Observable, Sequence[SightingRow]]
     withdrawn: Mapping[tuple[PartnerId, str], Withdrawal]
     names: Mapping[PartnerId, str]
 
@@ -58,7 +59,8 @@ def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[dict[s
         covers = [[] if isinstance(one, str) else covers_of(one, lengths) for one in recognised]
         claims = store.lookup({cover.observable for wanted in covers for cover in wanted})
         quarantined = store.quarantined([one for one, of_one in claims.items() if of_one[0].is_quarantined])
-        known = _Known(claims, quarantined, _withdrawn(store, claims.values()), names)
+        seen = store.sightings(claims.keys())
+        known = _Known(claims, quarantined, seen, _withdrawn(store, claims.values()), names)
         for text, one, wanted in zip(batch, recognised, covers, strict=True):
             if isinstance(one, str):
                 answers.append(_answer(text, None, [], [], one))
@@ -155,6 +157,19 @@ def _tell_match(
             {"source": one.source, "reason": one.reason, "since": _second(one.noted_at)}
             for one in quarantined
         ],
+        "sightings": [_tell_seen(one, known) for one in known.seen.get(cover.observable, ())],
+    }
+
+
+def _tell_seen(seen: SightingRow, known: _Known) -> dict[str, Any]:
+    """What one organisation says of it; only the words of those who are `trusted` count."""
+    return {
+        "by": known.names.get(seen.reporter) or seen.reporter.text,
+        "count": seen.count,
+        "last_seen": _second(seen.last_seen),
+        "not_seen_at": _second(seen.not_seen_at),
+        "false_positive": seen.is_false_positive,
+        "trusted": seen.is_trusted,
     }
 
 
