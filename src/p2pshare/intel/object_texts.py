@@ -5,12 +5,15 @@ Identifiers, types, references and instants are no text: everything named `indic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+
+from p2pshare.intel.assessing import EXTENSION, PROPOSAL
+from p2pshare.intel.withdrawing import WITHDRAWAL
 
 _NO_TEXT = frozenset({"id", "type", "spec_version", "created", "modified", "valid_from", "valid_until"})
 _NO_TEXT_ENDINGS = ("_ref", "_refs")
-_TITLES = ("name", "value", "pattern", "abstract", "content", "description", "opinion", "relationship_type")
+_TITLES = ("name", "value", "pattern", "abstract", "content", "description", "relationship_type")
 
 
 def texts_of(value: Any) -> Iterator[str]:
@@ -27,8 +30,61 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def title_of(stix: Mapping[str, Any]) -> str:
-    """What to call an object in one line: its name, else what it says; empty for one without words."""
+    """What to call an object in one line: its name, else what it says; empty for one without words.
+
+    What is about another object says which, by the value that is meant where it tells one (`intel.assessing`).
+    """
+    said = _SAID.get(str(stix.get("type")))
+    if said is not None:
+        return f"{said(stix)}: {_about(stix)}"
     return next((text for key in _TITLES if isinstance(text := stix.get(key), str) and text.strip()), "")
+
+
+def _about(stix: Mapping[str, Any]) -> str:
+    references = stix.get("object_refs")
+    candidates = [
+        _extension_of(stix).get("observable_value"),
+        stix.get("sighting_of_ref"),
+        stix.get("object_ref"),
+        *(references if isinstance(references, list) else ()),
+    ]
+    return next((one for one in candidates if isinstance(one, str) and one), "-")
+
+
+def _extension_of(stix: Mapping[str, Any]) -> Mapping[str, Any]:
+    extensions = stix.get("extensions")
+    ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
+    return ours if isinstance(ours, dict) else {}
+
+
+def _word(stix: Mapping[str, Any], name: str) -> str:
+    word = stix.get(name)
+    return word if isinstance(word, str) else "-"
+
+
+def _sighted(stix: Mapping[str, Any]) -> str:
+    count = stix.get("count", 1)
+    if count == 0:
+        return "looked for and not seen"
+    return f"seen {count} times" if isinstance(count, int) and count > 1 else "seen"
+
+
+def _opinion(stix: Mapping[str, Any]) -> str:
+    return "harmless" if _extension_of(stix).get("false_positive") is True else _word(stix, "opinion")
+
+
+def _proposed(stix: Mapping[str, Any]) -> str:
+    proposed = stix.get("proposed")
+    return f"proposes {', '.join(proposed) if isinstance(proposed, dict) else 'nothing'}"
+
+
+# Types that are about another object, and what each says of it.
+_SAID: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "sighting": _sighted,
+    "opinion": _opinion,
+    PROPOSAL: _proposed,
+    WITHDRAWAL: lambda stix: f"taken back, {_word(stix, 'reason')}",
+}
 
 
 def labels_of(stix: Mapping[str, Any]) -> list[str]:
