@@ -314,6 +314,13 @@ def test_the_bytes_of_a_sample_do_not_travel() -> None:
     assert reading.notes.counts == {"data-dropped": 1}
 
 
+def test_an_event_in_which_nothing_is_to_be_detected_says_so() -> None:
+    """396 attributes became 397 objects with 0 observables, and nobody was told why."""
+    reading = read(event(attribute(1, to_ids=False), attribute(2, to_ids=True), attribute(3, to_ids=False)))
+    assert reading.notes.counts == {"not-for-detection": 2}
+    assert reading.notes.to_json()[0]["examples"][0].startswith("/Event/Attribute/0 ")
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

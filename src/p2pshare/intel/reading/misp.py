@@ -235,6 +235,8 @@ class _EventReader:
             return None
         for one in made.things:
             self._gathering.add(one, where, is_added=True)
+        if made.things and not is_true(thing, "to_ids"):
+            self._gathering.reading.notes.add("not-for-detection", f"{where} {value}")
         for note in filter(None, (made.note, "data-dropped" if thing.get("data") else "")):
             self._gathering.reading.notes.add(note, f"{where} {value}")
         self._sightings(thing, made.stix["id"], common, where)
