@@ -328,7 +328,9 @@ def test_publishing_what_our_own_withdrawal_reaches_is_refused_and_the_rest_leav
     assert (report.refusals.counts, report.published) == ({"withdrawn": 1}, 1)
     assert all(own_id(alpha).encode() not in raw for raw in alpha.store.envelope_objects(report.envelopes[0]))
     fresh = draft(alpha, [SHARED], now=NOW + 60)
-    assert publish(alpha, [fresh], now=NOW + 60, **options).published == 1
+    report = publish(alpha, [fresh], now=NOW + 60, **options)
+    assert (report.published, report.notes.counts) == (1, {"withdrawn-before": 1})
+    assert report.notes.to_json()[0]["examples"] == [SHARED]
     assert view(alpha) == {("alpha", False)}
 
 

@@ -81,8 +81,9 @@ def publish(
             continue
         for reason, count in content.refused.items():
             report.refusals.add(reason, part.tlp.label, count=count)
-        alive, withdrawn = _without_withdrawn(node, frames)
+        alive, withdrawn, revived = _without_withdrawn(node, frames)
         screening = screen(node, alive, confirmed)
+        report.notes.merge(revived)
         for refusals in (withdrawn, screening.refusals):
             report.refusals.merge(refusals)
         report.notes.merge(screening.notes)
@@ -106,9 +107,12 @@ def publish(
     return report
 
 
-def _without_withdrawn(node: Node, frames: Sequence[NewFrame]) -> tuple[tuple[NewFrame, ...], Refusals]:
-    """What counts when it arrives, and what our own withdrawal reaches: that would be no claim of ours anywhere."""
-    refusals = Refusals()
+def _without_withdrawn(
+    node: Node, frames: Sequence[NewFrame]
+) -> tuple[tuple[NewFrame, ...], Refusals, Refusals]:
+    """What counts when it arrives; what our own withdrawal reaches, which would be no claim of ours anywhere; and, as
+    notes, what we had withdrawn and counts again: a list that is published daily must not do that unsaid."""
+    refusals, notes = Refusals(), Refusals()
     alive = []
     for frame in frames:
         ids = {fact.object_id for fact in frame.objects}
@@ -118,10 +122,12 @@ def _without_withdrawn(node: Node, frames: Sequence[NewFrame]) -> tuple[tuple[Ne
             reach = up_to.get(fact.object_id)
             if reach is not None and fact.modified_us is not None and fact.modified_us <= reach:
                 refusals.add("withdrawn", fact.object_id)
-            else:
-                kept.append(fact)
+                continue
+            if reach is not None:
+                notes.add("withdrawn-before", fact.claims[0].value if fact.claims else fact.object_id)
+            kept.append(fact)
         alive.append(NewFrame(frame.frame, kept))
-    return tuple(alive), refusals
+    return tuple(alive), refusals, notes
 
 
 def _strictest(frames: Sequence[NewFrame]) -> Tlp:
