@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.end_to_end
 Eventually = Callable[[Callable[[], Any], str], Any]
 
 
-def test_a_member_of_the_group_publishes_and_looks_up_without_opening_the_store(
+def test_a_member_of_the_group_publishes_looks_up_searches_and_shows_without_opening_the_store(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def not_permitted(*_: object) -> None:
@@ -26,11 +27,19 @@ def test_a_member_of_the_group_publishes_and_looks_up_without_opening_the_store(
 
     alpha, _, charlie = chain
     monkeypatch.setattr("p2pshare.cli.publish.open_store_for_reading", not_permitted)
-    monkeypatch.setattr("p2pshare.cli.lookup.open_store_for_reading", not_permitted)
+    monkeypatch.setattr("p2pshare.cli.session.open_store_for_reading", not_permitted)
     alpha.publish("by-a-member.example\n")
     charlie.wait_for("by-a-member.example")
     [answer] = alpha.cli_json("lookup", "by-a-member[.]example", "--json")
     assert (answer["found"], answer["active"], answer["authors"]) == (True, True, ["ALPHA"])
+    [found] = alpha.cli_json("search", "--type", "domain", "--text", "by-a-member", "--since", "1h", "--json")
+    [version] = alpha.cli_json("show", found["id"], "--json")["versions"]
+    assert version["object"]["pattern"] == "[domain-name:value = 'by-a-member.example']"
+    assert json.loads(alpha.cli("show", found["id"], "--raw").out) == version["object"]
+    assert alpha.cli_json("show", found["envelope_id"], "--json")["circle"] == "main"
+    assert alpha.cli("search", "--text", "nowhere", codes=(3,)).out == ""
+    assert alpha.cli("search", "--author", "nobody", codes=(3,)).out == ""
+    assert alpha.cli("show", found["id"], "--version", "2", codes=(3,)).out == ""
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
-from p2pshare.cli.session import connect, is_running, open_store_for_reading
-from p2pshare.errors import NotFoundError, StoreError
+from p2pshare.cli.session import read_or_ask
+from p2pshare.errors import NotFoundError
 from p2pshare.limits import INPUT_BYTES_MAX
+
+if TYPE_CHECKING:
+    from p2pshare.store.interface import StoreReading
 
 
 @click.command()
@@ -32,19 +35,14 @@ def lookup(home: Path, values: tuple[str, ...], as_json: bool) -> int:
 
 
 def _answers(home: Path, values: list[str]) -> list[dict[str, Any]]:
-    """From the store; from the daemon for members of its group, who may not open the store's file."""
     from p2pshare.service.lookup import look_up
 
-    try:
-        with open_store_for_reading(home) as store:
-            return look_up(store, values, int(time.time()))
-    except StoreError:
-        if not is_running(home):
-            raise
-    with connect(home) as session:
-        answers: list[dict[str, Any]] = session.run("lookup", {"values": values}, voice.no_progress)[
-            "answers"
-        ]
+    def read(store: StoreReading) -> dict[str, Any]:
+        return {"answers": look_up(store, values, int(time.time()))}
+
+    answers: list[dict[str, Any]] = read_or_ask(home, "lookup", {"values": values}, read, voice.no_progress)[
+        "answers"
+    ]
     return answers
 
 

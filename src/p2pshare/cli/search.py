@@ -6,18 +6,14 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import UsageProblem, json_option
-from p2pshare.cli.session import open_store_for_reading
+from p2pshare.cli.session import read_or_ask
 from p2pshare.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from p2pshare.identifiers import PartnerId
-    from p2pshare.store.interface import StoreReading
 
 LIMIT = 50
 _AGE = re.compile(r"(\d{1,5})([hdw])")
@@ -53,20 +49,23 @@ def search(
     as_json: bool,
 ) -> int:
     """find current objects held here, newest first; exit code 3 when there are none"""
-    from p2pshare.intel.marking import Tlp
-    from p2pshare.service.searching import find
-    from p2pshare.store.interface_search import Wanted
+    from p2pshare.service.operations_looking import search_in
 
     if type_ is not None and not _TYPE.fullmatch(type_):
         raise UsageProblem("that is no type", hint="malware, indicator, report, domain, ipv4, ...")
-    level = None if tlp is None else Tlp.parse(tlp)
-    started = None if since is None else instant_of(since, int(time.time()))
-    with open_store_for_reading(home) as store, voice.ProgressLine() as line:
-        by = None if author is None else _author_of(store, author)
-        wanted = Wanted(type_, by, level, started, label, text)
-        found = find(
-            store, wanted, limit, lambda done, of: line.show({"what": "searched", "done": done, "of": of})
-        )
+    arguments = {
+        "type": type_ or "",
+        "author": author or "",
+        "tlp": tlp or "",
+        "since": 0 if since is None else instant_of(since, int(time.time())),
+        "label": label,
+        "text": text,
+        "limit": limit,
+    }
+    with voice.ProgressLine() as line:
+        found = read_or_ask(
+            home, "search", arguments, lambda store: search_in(store, arguments, line.show), line.show
+        )["found"]
     if as_json:
         voice.print_json(found)
     else:
@@ -92,14 +91,6 @@ def instant_of(text: str, now: int) -> int:
         raise UsageProblem(
             "--since is no time", hint="2026-11-24, 2026-11-24T06:00:00Z, or an age: 12h, 7d, 4w"
         ) from None
-
-
-def _author_of(store: StoreReading, name: str) -> PartnerId:
-    """The author of that alias or id, present or past. Raises NotFoundError."""
-    for partner_id, alias in store.author_names().items():
-        if name in (alias, partner_id.text):
-            return partner_id
-    raise NotFoundError("no author of that name is known here", hint="see `p2pshare partner list`")
 
 
 def _print_found(found: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from p2pshare.daemon.control_protocol import (
     socket_path,
 )
 from p2pshare.daemon.home_lock import HomeBusy, hold_home
-from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError
+from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, StoreError
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX, HOME_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -148,6 +148,25 @@ def open_store_for_reading(home: Path) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def read_or_ask(
+    home: Path,
+    operation: str,
+    arguments: Mapping[str, Any],
+    read: Callable[[Store], dict[str, Any]],
+    progress: Progress,
+) -> dict[str, Any]:
+    """What `read` tells from the store; from the daemon, by `operation`, for members of its group, who may not open the
+    store's file. Raises StoreError when neither can be asked."""
+    try:
+        with open_store_for_reading(home) as store:
+            return read(store)
+    except StoreError:
+        if not is_running(home):
+            raise
+    with connect(home) as session:
+        return session.run(operation, arguments, progress)
 
 
 def is_running(home: Path) -> bool:

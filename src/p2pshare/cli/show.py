@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.options import UsageProblem, json_option
-from p2pshare.cli.session import open_store_for_reading
-from p2pshare.errors import AuthorError, NotFoundError
+from p2pshare.cli.session import read_or_ask
+
+if TYPE_CHECKING:
+    from p2pshare.store.interface import StoreReading
 
 ENVELOPE_FIELDS = (
     "author",
@@ -56,34 +58,23 @@ def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bo
 
 
 def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool, is_json: bool) -> None:
-    from p2pshare.intel.checks import is_id
-    from p2pshare.service.searching import raw_version, show_object, versions_of
+    from p2pshare.service.operations_looking import raw_object_in, show_object_in
 
-    if not is_id(object_id):
-        raise AuthorError(
-            "that is no id",
-            hint="TYPE--UUID for an object, 64 hexadecimal digits for an envelope",
-            reason="bad-id",
+    asked = {"id": object_id, "number": number or 0}
+    if is_raw:
+        told = read_or_ask(
+            home, "show-raw", asked, lambda store: raw_object_in(store, asked), voice.no_progress
         )
-    with open_store_for_reading(home) as store:
-        versions = versions_of(store, object_id)
-        if number is not None and number > len(versions):
-            raise NotFoundError(
-                f"no version {number} is held here",
-                hint=f"`p2pshare show {voice.shown(object_id)}` shows those that are",
+        if told["raw"] is None:
+            raise UsageProblem(
+                "which version?",
+                hint=f"`p2pshare show {voice.shown(object_id)}` numbers them; give one with --version",
             )
-        if is_raw:
-            version = raw_version(versions, number)
-            if version is None:
-                raise UsageProblem(
-                    "which version?",
-                    hint=f"`p2pshare show {voice.shown(object_id)}` numbers them; give one with --version",
-                )
-            sys.stdout.buffer.write(version.raw)
-            return
-        shown = show_object(store, object_id)
-    if number is not None:
-        shown["versions"] = [one for one in shown["versions"] if one["number"] == number]
+        sys.stdout.buffer.write(told["raw"])
+        return
+    shown = read_or_ask(
+        home, "show-object", asked, lambda store: show_object_in(store, asked), voice.no_progress
+    )
     if is_json:
         voice.print_json(shown)
         return
@@ -113,12 +104,13 @@ def _print_version(object_id: str, version: Mapping[str, Any]) -> None:
 
 def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
     from p2pshare.config import CONFIG_NAME, load_config
-    from p2pshare.identifiers import EnvelopeId
-    from p2pshare.service.searching import show_envelope
+    from p2pshare.service.operations_looking import show_envelope_in
 
-    circles = load_config(home / CONFIG_NAME).gossip.circles
-    with open_store_for_reading(home) as store:
-        shown = show_envelope(store, EnvelopeId.parse(text), circles)
+    def read(store: StoreReading) -> dict[str, Any]:
+        return show_envelope_in(store, load_config(home / CONFIG_NAME).gossip.circles, asked)
+
+    asked = {"id": text}
+    shown = read_or_ask(home, "show-envelope", asked, read, voice.no_progress)
     if is_json:
         voice.print_json(shown)
         return

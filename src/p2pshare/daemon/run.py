@@ -166,12 +166,15 @@ class Running:
         await self._account()
 
     async def _perform(self, name: str, arguments: Message, report: Report) -> Message:
-        """One operation for the command line, in the writer thread; then whoever must look again is told."""
+        """One operation for the command line, in the writer thread unless it only reads; then whoever must look again is
+        told."""
         operation = OPERATIONS.get(name)
         if operation is None:
             raise OperatorError(
                 f"this daemon does not know '{name}'", hint="command and daemon are of different versions"
             )
+        if operation.only_reads:
+            return await asyncio.to_thread(operation.run, self._node, arguments, report)
         await self._account()
         result = await self._writer(operation.run, self._node, arguments | {"links": self._links()}, report)
         if operation.changes_roster:

@@ -34,6 +34,12 @@ from p2pshare.service.list_keeping import (
 )
 from p2pshare.service.lookup import look_up
 from p2pshare.service.operations_assessing import list_proposals, opine, propose, sight
+from p2pshare.service.operations_looking import (
+    raw_held_object,
+    search,
+    show_held_envelope,
+    show_held_object,
+)
 from p2pshare.service.operations_withdrawing import tell_recall, withdraw_objects
 from p2pshare.service.overview import LinkState, partner_rows, status
 from p2pshare.service.partners import add_partner, describe, remove_partner
@@ -48,6 +54,8 @@ class Operation:
     changes_roster: bool = False
     changes_lists: bool = False
     publishes: bool = False
+    only_reads: bool = False
+    """Takes its time over the store and changes nothing: the daemon's writer need not wait for it."""
 
 
 def _publish(node: Node, arguments: Arguments, progress: Progress) -> dict[str, Any]:
@@ -193,6 +201,10 @@ OPERATIONS: dict[str, Operation] = {
     "propose": Operation(propose, publishes=True),
     "publish": Operation(_publish, publishes=True),
     "recall-status": Operation(tell_recall),
+    "search": Operation(search, only_reads=True),
+    "show-envelope": Operation(show_held_envelope, only_reads=True),
+    "show-object": Operation(show_held_object, only_reads=True),
+    "show-raw": Operation(raw_held_object, only_reads=True),
     "sight": Operation(sight, publishes=True),
     "status": Operation(_status),
     "warninglist-check": Operation(_check_values),
