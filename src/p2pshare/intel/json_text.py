@@ -24,6 +24,7 @@ from p2pshare.limits import JSON_DEPTH_MAX, MIB
 _ALL_BUT_STRUCTURE = bytes(sorted(set(range(256)) - set(b'"[]{}')))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
 _ESCAPE = re.compile(rb"\\.", re.DOTALL)
+_ORDINARY_DEPTH = 8  # STIX nests no deeper, but for a few extensions
 _CHUNK_BYTES = MIB
 BRACKETS_MAX = (
     4_000_000  # a real file of 64 MiB has fewer than one million; more of them is an attack on time
@@ -71,7 +72,7 @@ def without_bom(raw: bytes) -> bytes:
 def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
     """Whether arrays and objects in `raw` nest at most `depth_max` deep (and are not too many). For text that is not JSON the answer
     holds up to the place where a parser stops."""
-    backslashes = raw.count(b"\\")
+    backslashes = raw.count(b"\\") if b"\\" in raw else 0  # to find none is much cheaper than to count none
     if backslashes * 16 > len(raw):  # hostile density: replacing costs the same however many there are
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     elif backslashes:
@@ -81,7 +82,22 @@ def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
     structure = raw.translate(_STEPS, _ALL_BUT_STRUCTURE).replace(b'""', b"")
     if b'"' in structure:
         structure = _outside_strings(structure)
-    return len(structure) <= BRACKETS_MAX and max(accumulate(array("b", structure)), default=0) <= depth_max
+    if len(structure) > BRACKETS_MAX:
+        return False
+    return (
+        _collapses(structure, min(depth_max, _ORDINARY_DEPTH))
+        or max(accumulate(array("b", structure)), default=0) <= depth_max
+    )
+
+
+def _collapses(structure: bytes, depth: int) -> bool:
+    """Whether the brackets all close within `depth`: each pass removes the innermost pairs, and so one level. Four
+    times as fast as counting; a few passes, for hostile text makes each of them cost the whole of it."""
+    for _ in range(depth):
+        if not structure:
+            break
+        structure = structure.replace(b"\x01\xff", b"")
+    return not structure
 
 
 def _outside_strings(structure: bytes) -> bytes:
