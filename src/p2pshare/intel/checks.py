@@ -26,6 +26,10 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
+is_indicator_id = re.compile("indicator" + _UUID).fullmatch
+"""The same as `is_id_of` for the type that nearly every object has."""
+
+
 def is_id_of(id_: str, type_: str) -> bool:
     """Whether `id_` is an id of an object of `type_`."""
     return id_.startswith(type_) and _ID_TAIL.fullmatch(id_, len(type_)) is not None

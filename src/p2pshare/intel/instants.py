@@ -20,6 +20,7 @@ _MINUTES_US = {
     for hour in range(24)
     for minute in range(60)
 }
+_MILLISECONDS_US = {"Z": 0} | {f".{millisecond:03d}Z": millisecond * 1_000 for millisecond in range(1_000)}
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,30}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -27,16 +28,18 @@ _RFC3339 = re.compile(
 
 def parse_instant(text: str) -> int:
     """Microseconds since the epoch. Raises ValueError for anything but an RFC 3339 instant."""
-    # Fast path: a day is looked up once, its minutes and seconds stand in tables, only a fraction is left to read.
-    second_us, minute_us = _SECONDS_US.get(text[17:19]), _MINUTES_US.get(text[11:17])
-    if second_us is None or minute_us is None or text[-1] != "Z":
+    # Fast path: a day is looked up once, its minutes, seconds and milliseconds stand in tables.
+    try:
+        whole_us = _day_us(text[:11]) + _MINUTES_US[text[11:17]] + _SECONDS_US[text[17:19]]
+    except KeyError:
         return _to_us(_parse_slowly(text))
-    if len(text) == 20:
-        return _day_us(text[:11]) + minute_us + second_us
-    fraction = text[20:-1]
-    if text[19] != "." or len(fraction) not in (3, 6) or not (fraction.isascii() and fraction.isdigit()):
-        return _to_us(_parse_slowly(text))
-    return _day_us(text[:11]) + minute_us + second_us + int(fraction) * (1_000 if len(fraction) == 3 else 1)
+    part_us = _MILLISECONDS_US.get(text[19:])
+    if part_us is None:
+        fraction = text[20:-1]
+        if len(text) != 27 or text[19] + text[26] != ".Z" or not (fraction.isascii() and fraction.isdigit()):
+            return _to_us(_parse_slowly(text))
+        part_us = int(fraction)
+    return whole_us + part_us
 
 
 @lru_cache(maxsize=4_096)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from p2pshare.intel import artefacts
-from p2pshare.intel.addresses import canonical_address, is_ipv4
+from p2pshare.intel.addresses import canonical_address, is_ipv4, is_plain_ipv6
 from p2pshare.intel.defanging import refang as refang
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.names import (
@@ -86,6 +86,7 @@ TYPES = frozenset(CANONICAL)
 # Fast paths: whether a text is canonical already, so that nothing needs to be done. Tests hold them to CANONICAL.
 PLAIN: dict[str, Callable[[str], bool]] = {
     "ipv4": is_ipv4,
+    "ipv6": is_plain_ipv6,
     "domain": is_plain_domain,
     "url": is_plain_url,
     "md5": lambda text: artefacts.is_hash(text, 32),

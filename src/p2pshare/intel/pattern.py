@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import re
 
-from p2pshare.intel.observable import InvalidValue, Observable, canonical_pair
-from p2pshare.limits import PATTERN_OBSERVABLES_MAX
+from p2pshare.intel.observable import PLAIN, InvalidValue, Observable, canonical_pair
+from p2pshare.limits import PATTERN_OBSERVABLES_MAX, VALUE_BYTES_MAX
 
 # The standard's names (STIX 2.1 section 10.7) and the spellings met in the wild.
 HASH_KEYS = {
@@ -63,6 +63,7 @@ NUMBERS = frozenset({"asn"})  # compared with a number, not with a string
 _FAST_PATHS = {
     f"[{path}{sign}": type_ for path, type_ in PATHS.items() for sign in (" = ", "=") if type_ not in NUMBERS
 }
+_PLAIN_PATHS = {path: (type_, PLAIN[type_]) for path, type_ in _FAST_PATHS.items() if type_ in PLAIN}
 SUBSET_TYPES = frozenset({"ipv4", "ipv6", ENDPOINT})
 
 _TOKEN = re.compile(
@@ -92,6 +93,20 @@ def observables_of(pattern: str) -> tuple[Observable, ...]:
         except InvalidValue:
             continue
     return tuple(found)
+
+
+def plain_pair(pattern: str) -> tuple[str, str] | None:
+    """(type, canonical value) of `[path = 'value']` whose value is canonical as it stands, as nearly every pattern is:
+    the fast path over `comparisons_of` and `canonical_comparison`. None says nothing."""
+    # As in `comparisons_of`; no plain value holds a backslash, so there is no escape to look for.
+    if pattern[-2:] != "']":
+        return None
+    path, _, text = pattern[:-2].rpartition("'")
+    known = _PLAIN_PATHS.get(path)
+    if known is None:
+        return None
+    type_, is_plain = known
+    return (type_, text) if is_plain(text) and len(text) <= VALUE_BYTES_MAX else None
 
 
 def canonical_comparison(type_: str, text: str) -> tuple[str, str]:
