@@ -66,9 +66,11 @@ class Steps:
 
     def at(self, elapsed_seconds: int) -> tuple[int, int | None]:
         """(percent of the base, the elapsed seconds of the next change); (0, None) when it is over."""
+        if elapsed_seconds < self.seconds[1]:  # as long as a claim is new, which it is at intake
+            return self.percents[0], self.seconds[1]
         if elapsed_seconds >= self.over_seconds:
             return 0, None
-        place = bisect_right(self.seconds, max(elapsed_seconds, 0)) - 1
+        place = bisect_right(self.seconds, elapsed_seconds) - 1
         after = self.seconds[place + 1] if place + 1 < len(self.seconds) else self.over_seconds
         return self.percents[place], after
 

@@ -14,9 +14,8 @@ Instants are whole unix seconds, for what is judged at one second holds until th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
-from operator import attrgetter
 from typing import NamedTuple
 
 from p2pshare.intel.decay import CONFIDENCE_DEFAULT, Steps
@@ -96,20 +95,24 @@ def judge(
     if not claims:
         return GONE
     judged = [judge_claim(claim, steps, now, sighted_at) for claim in claims]
-    word = judged[0] if len(judged) == 1 else min(judged, key=_status_of)
+    word, due, score = judged[0], judged[0].due, judged[0].score
     if len(claims) == 1:
-        summary, due, score = _only(claims[0]), word.due, word.score
+        summary = _only(claims[0])
     else:
+        for one in judged:
+            if one.status < word.status:
+                word = one
+            if one.score > score:
+                score = one.score
+            if one.due is not None and (due is None or one.due < due):
+                due = one.due
         live = [claim for claim, one in zip(claims, judged, strict=True) if one.status == _ACTIVE]
         summary = _sum_up(claims, live)
-        due = _least([one.due for one in judged])
-        score = max([one.score for one in judged])
     if quarantined is not None:
         return Standing(Status.DELISTED, quarantined, 0, *summary, due)
     return Standing(word.status, word.reason, score, *summary, due)
 
 
-_status_of = attrgetter("status")
 _Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, int]
 """The columns of a Standing from `confidence` to `claims`."""
 
@@ -122,49 +125,61 @@ def _only(claim: ClaimState) -> _Summary:
 
 
 def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summary:
-    authors, _, tlps, paps, _, _, _, _, received, _ = zip(*claims, strict=True)
-    _, _, _, _, confidences, begins, ends, _, _, _ = zip(*(live or claims), strict=True)
-    latest = None if live and None in ends else _greatest(ends)  # a live claim without end has no end
-    return (
-        _greatest(confidences),
-        max(tlps),
-        _greatest(paps),
-        min(received),
-        max(received),
-        min(begins) // SECOND_US,
-        None if latest is None else latest // SECOND_US,
-        len(set(authors)),
-        len(claims),
-    )
+    """In plain loops: values that several partners claim are judged at intake, and there are two claims, seldom more."""
+    _, _, tlp, pap, _, _, _, _, first, _ = claims[0]
+    authors, last = set(), first
+    for author, _, own_tlp, own_pap, _, _, _, _, received, _ in claims:
+        authors.add(author)
+        if own_tlp > tlp:
+            tlp = own_tlp
+        if own_pap is not None and (pap is None or own_pap > pap):
+            pap = own_pap
+        if received < first:
+            first = received
+        if received > last:
+            last = received
+    confidence, begins, ends = _life(live or claims, is_live=bool(live))
+    return confidence, tlp, pap, first, last, begins, ends, len(authors), len(claims)
 
 
-def _greatest(values: Iterable[int | None]) -> int | None:
-    """Of those that are stated."""
-    stated = [value for value in values if value is not None]
-    return max(stated) if stated else None
-
-
-def _least(values: Iterable[int | None]) -> int | None:
-    stated = [value for value in values if value is not None]
-    return min(stated) if stated else None
+def _life(claims: Sequence[ClaimState], *, is_live: bool) -> tuple[int | None, int, int | None]:
+    """The highest confidence, and the seconds from the first beginning to the last end, None for no end."""
+    _, _, _, _, confidence, begins, ends, _, _, _ = claims[0]
+    is_endless = False
+    for _, _, _, _, own_confidence, from_us, until_us, _, _, _ in claims:
+        if own_confidence is not None and (confidence is None or own_confidence > confidence):
+            confidence = own_confidence
+        if from_us < begins:
+            begins = from_us
+        if until_us is None:
+            is_endless = is_live  # of what is over, only an end that is stated tells anything
+        elif ends is None or until_us > ends:
+            ends = until_us
+    return confidence, begins // SECOND_US, None if ends is None or is_endless else ends // SECOND_US
 
 
 def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | None) -> _Judged:
     """What one claim counts for at `now`."""
-    if claim.is_withdrawn:
-        if claim.is_replaced:
+    _, is_withdrawn, _, _, confidence, from_us, until_us, start, _, is_replaced = claim
+    if is_withdrawn:
+        if is_replaced:
             return _Judged(Status.REPLACED, REPLACED, 0, None)
         return _Judged(Status.DELISTED, WITHDRAWN, 0, None)
-    begins = -(-claim.from_us // SECOND_US)
-    ends = None if claim.until_us is None else -(-claim.until_us // SECOND_US)
+    begins = -(-from_us // SECOND_US)
+    ends = None if until_us is None else -(-until_us // SECOND_US)
     if ends is not None and ends <= now:
         return _Judged(Status.EXPIRED, VALIDITY, 0, None)
     if begins > now:
         return _Judged(Status.PENDING, None, 0, begins)
-    start = max(claim.sealed_at, begins, sighted_at or 0)
+    if begins > start:
+        start = begins
+    if sighted_at is not None and sighted_at > start:
+        start = sighted_at
     percent, after = steps.at(now - start)
     if after is None:
         return _Judged(Status.EXPIRED, DECAY, 0, None)
-    due = start + after if ends is None else min(ends, start + after)
-    base = CONFIDENCE_DEFAULT if claim.confidence is None else claim.confidence
+    due = start + after
+    if ends is not None and ends < due:
+        due = ends
+    base = CONFIDENCE_DEFAULT if confidence is None else confidence
     return _Judged(_ACTIVE, None, -(-base * percent // 100), due)

@@ -200,12 +200,12 @@ def states(
     """The claims no stricter than `tlp_max` of each observable, and those observables that have a stricter one."""
     claims: dict[int, list[ClaimState]] = defaultdict(list)
     hidden: set[int] = set()
-    for row_id, *state in fetch(connection, _STATES, (row_ids(ids),)):
-        claim = ClaimState(*state)
+    for row in fetch(connection, _STATES, (row_ids(ids),)):
+        claim = ClaimState._make(row[1:])
         if claim.tlp <= tlp_max:
-            claims[row_id].append(claim)
+            claims[row[0]].append(claim)
         else:
-            hidden.add(row_id)
+            hidden.add(row[0])
     return claims, hidden
 
 
@@ -230,39 +230,42 @@ def add_fresh(
             marked.add(observable)
         else:
             single[observable] = claim
+    ages_seconds = {name: steps_for(name).first_seconds for name in set(types)}
     rows: list[Row] = []
     for row_id, name in enumerate(types, start=first):
-        alone = None if row_id in marked else single.get(row_id)
-        row = _fresh_row(row_id, seq + 1, alone, name, sources, tlp_max)
-        if row is not None:
+        claim = () if row_id in marked else single.get(row_id, ())
+        row = _fresh_row(row_id, seq + 1, claim, ages_seconds[name], sources, tlp_max) if claim else None
+        if row is None:
+            marked.add(row_id)
+            row = (row_id, None, None, *_UNJUDGED)
+        else:
             seq += 1
-        rows.append(
-            row
-            or (row_id, None, None, Status.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
-        )
+        rows.append(row)
     connection.executemany(_INSERT, rows)
     put_setting(connection, "last_change", seq)
-    mark(connection, [row[0] for row in rows if row[1] is None] + [one for one in marked if one < first])
+    mark(connection, sorted(marked))
+
+
+_UNJUDGED = (Status.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
 
 
 def _fresh_row(
-    row_id: int, seq: int, claim: Row | None, name: str, sources: dict[int, tuple[int, int]], tlp_max: int
+    row_id: int, seq: int, claim: Row, age_seconds: int, sources: dict[int, tuple[int, int]], tlp_max: int
 ) -> Row | None:
-    """What `judge` would say of one claim in the first step of its life; None for any other."""
-    if claim is None:
-        return None
-    (_, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap) = (
-        claim
-    )
+    """What `judge` would say of one claim in the first step of its life, of `age_seconds`; None for any other."""
+    _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap = claim
     sealed_at, now = sources[frame]
-    begins = -(-(modified_us + from_after_us) // SECOND_US)
-    due = max(sealed_at, begins) + steps_for(name).first_seconds
+    from_us = modified_us + from_after_us
+    begins = -(-from_us // SECOND_US)
+    due = (begins if begins > sealed_at else sealed_at) + age_seconds
     ends = None
     if until_after_us is not None:
-        ends = (modified_us + until_after_us) // SECOND_US
-        due = min(due, -(-(modified_us + until_after_us) // SECOND_US))
+        until_us = modified_us + until_after_us
+        ends, over = until_us // SECOND_US, -(-until_us // SECOND_US)
+        if over < due:
+            due = over
     if status or tlp > tlp_max or begins > now or due <= now:
         return None
     score = CONFIDENCE_DEFAULT if confidence is None else confidence
-    valid_from = (modified_us + from_after_us) // SECOND_US
-    return (row_id, seq, ADD, 0, score, confidence, tlp, pap, now, now, valid_from, ends, 1, 1, now, due)
+    valid_from = from_us // SECOND_US
+    return row_id, seq, ADD, 0, score, confidence, tlp, pap, now, now, valid_from, ends, 1, 1, now, due
