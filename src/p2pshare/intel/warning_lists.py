@@ -361,7 +361,8 @@ def _host_of_url(url: str) -> tuple[str, str]:
 def with_parents(host: str) -> list[str]:
     """A domain and those above it, down to two labels."""
     names = [host]
-    while host.count(".") > 1:
-        host = host.partition(".")[2]
-        names.append(host)
+    parent = host.partition(".")[2]
+    while "." in parent:
+        names.append(parent)
+        parent = parent.partition(".")[2]
     return names

@@ -29,7 +29,8 @@ from p2pshare.limits import GUARD_STEP_OBSERVABLES
 from p2pshare.node import Node
 from p2pshare.policy.privacy import Finding, PrivacyRules, find_in_object, find_in_value, has_marks
 from p2pshare.store.interface import NewFrame
-from p2pshare.store.warning_index import Hit, Pair, WarningIndex
+from p2pshare.store.warning_found import Pair
+from p2pshare.store.warning_index import Hit, WarningIndex
 
 STATE_SETTING = "guard_state"  # see _State
 ALL = -1  # the cursor behind the last row
@@ -50,17 +51,11 @@ class Watch:
         index = self._node.warning_index
         if index is not None:
             pairs = [(claim.type, claim.value) for one in objects for claim in one.claims]
-            self._blocked |= _blocking(index.hits(pairs))
+            self._blocked |= index.hits(pairs, is_blocking_only=True)
 
     def settle(self, now: int) -> None:
         """Inside the transaction that stored them."""
         _quarantine(self._node, self._blocked, now)
-
-
-def _blocking(hits: Mapping[Pair, list[Hit]]) -> dict[Pair, list[Hit]]:
-    """Only hits that block, and only what has one."""
-    blocking = {pair: [hit for hit in some if hit.action is Action.BLOCK] for pair, some in hits.items()}
-    return {pair: some for pair, some in blocking.items() if some}
 
 
 def _quarantine(node: Node, blocked: Mapping[Pair, list[Hit]], now: int) -> int:
@@ -139,7 +134,8 @@ def _evaluate(
     node: Node, index: WarningIndex, observables: Sequence[Observable], now: int
 ) -> tuple[int, int]:
     """(marks made, marks taken away) among these."""
-    blocked = _blocking(index.hits([(one.type, one.value) for one in observables]))
+    pairs = [(one.type, one.value) for one in observables]
+    blocked = index.hits(pairs, is_blocking_only=True)
     wanted = {
         source: {Observable(*pair) for pair, hits in blocked.items() if source in _by_source(hits)}
         for source in (WARNING_LIST, ALLOW_LIST)

@@ -5,7 +5,8 @@ A file of its own (`warninglists.sqlite`) beside the store. Rules:
 
 1. A list is replaced whole, in one transaction; what a person set (action, enabled) stays.
 2. Names are found in the file: one query for as many values as are asked at once. Networks (a few words of memory
-   each) and patterns (few) are held in memory from their first use to the next change.
+   each) and patterns (few) are held in memory from their first use to the next change; those of lists that block once
+   more, for what comes in is held against them alone.
 3. `changes` grows with every change after which other observables may be blocked.
 4. One connection, one lock: any thread may ask; the daemon's writer thread does.
 """
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,14 +36,14 @@ from p2pshare.intel.warning_lists import (
     compile_allowed,
     key_of,
     parts,
-    with_parents,
 )
-from p2pshare.intel.warning_patterns import PatternSet, texts
+from p2pshare.intel.warning_patterns import PatternSet
 from p2pshare.limits import ALLOW_ENTRIES_MAX, MIB
 from p2pshare.store.arrays import MANY, ONE, key_tables
 from p2pshare.store.connection import open_writer, require_free_space, translated
 from p2pshare.store.fetching import Row, fetch
 from p2pshare.store.schema import WARNING_INDEX, migrate
+from p2pshare.store.warning_found import Found, Pair, keys_of
 
 CACHE_BYTES = 16 * MIB  # a hundred thousand names take 6 MiB
 
@@ -51,9 +53,6 @@ _NAMED = {
     table: f"SELECT e.value, e.list, e.covers_below FROM {table} k CROSS JOIN name_entry e ON e.value = k.value"
     for table in (ONE, MANY)
 }
-
-Pair = tuple[str, str]
-"""Type and value of a canonical observable."""
 
 
 class Hit(NamedTuple):
@@ -69,9 +68,10 @@ class Hit(NamedTuple):
 
 
 class _Remembered(NamedTuple):
-    """What is held in memory of all lists: networks, the patterns of enabled lists, and whether any names a URL
-    (hardly any does, and then the long texts of URLs need not be looked for)."""
+    """What is held in memory for one kind of question: the lists that it asks with their types, their networks and patterns, and
+    whether any list names a URL (hardly any does, and then the long texts of URLs need not be looked for)."""
 
+    asked: Mapping[int, frozenset[str]]
     spans: SpanIndex
     patterns: PatternSet | None
     has_urls: bool
@@ -126,7 +126,7 @@ class WarningIndex:
         self._free_space_bytes_min = free_space_bytes_min
         self._lock = threading.RLock()
         self._lists: dict[int, ListRow] | None = None
-        self._memory: _Remembered | None = None
+        self._memory: dict[bool, _Remembered] = {}
         self._allow_reasons: dict[str, str] | None = None
 
     def close(self) -> None:
@@ -142,7 +142,8 @@ class WarningIndex:
                 with translated(self._connection), self._connection:
                     yield
             finally:
-                self._lists = self._memory = self._allow_reasons = None
+                self._lists = self._allow_reasons = None
+                self._memory = {}
 
     # --- lists ---
 
@@ -299,56 +300,46 @@ class WarningIndex:
 
     # --- the question ---
 
-    def hits(self, pairs: Iterable[Pair]) -> dict[Pair, list[Hit]]:
-        """The lists that each of `pairs` (canonical) is on, one hit a list; absent keys are on none."""
+    def hits(self, pairs: Iterable[Pair], *, is_blocking_only: bool = False) -> dict[Pair, list[Hit]]:
+        """The lists that each of `pairs` (canonical) is on, one hit a list; absent keys are on none. With
+        `is_blocking_only` no other list is asked: most lists inform, and intake has no use for those."""
         with self._lock, translated(self._connection):
-            spans, patterns, has_urls = self._remembered()
-            found: dict[Pair, dict[int, str]] = {}  # pair -> list -> the entry of it
-            by_key: dict[str, list[tuple[Pair, Pair]]] = {}
-            for pair in dict.fromkeys(pairs):
+            memory = self._remembered(is_blocking_only)
+            found = Found(memory.asked)
+            wanted, keys = dict.fromkeys(pairs), set[str]()
+            for pair in wanted:
                 for part in parts(*pair):
                     if part[0] in SPAN_TYPES:
-                        for owner, span in spans.overlapping(span_of(*part)).items():
-                            self._note(pair, part, owner, span.text, found)
-                    elif part[0] != "url" or has_urls:
-                        for key in _keys(part):
-                            by_key.setdefault(key, []).append((pair, part))
-                    if patterns is not None:
-                        self._find_patterns(pair, part, patterns, found)
-            self._find_names(by_key, found)
-            return {pair: self._hits(entries) for pair, entries in found.items() if entries}
+                        for owner, span in memory.spans.overlapping(span_of(*part)).items():
+                            found.note(pair, part, owner, span)
+                    elif part[0] != "url" or memory.has_urls:
+                        keys.update(keys_of(part))
+                    if memory.patterns is not None:
+                        found.note_patterns(pair, part, memory.patterns)
+            self._find_names(wanted, keys, found)
+            return {pair: self._hits(entries) for pair, entries in found.entries.items()}
 
-    def _find_patterns(
-        self, pair: Pair, part: Pair, patterns: PatternSet, found: dict[Pair, dict[int, str]]
-    ) -> None:
-        for text in texts(part[1]):
-            for pattern, owner in patterns.matching(text):
-                self._note(pair, part, owner, pattern, found)
-
-    def _find_names(
-        self, by_key: dict[str, list[tuple[Pair, Pair]]], found: dict[Pair, dict[int, str]]
-    ) -> None:
-        """In one query for all keys; `by_key` tells which part of which pair would be on an entry of that name."""
-        for table, bound in key_tables(by_key):
+    def _find_names(self, wanted: Iterable[Pair], keys: Collection[str], found: Found) -> None:
+        """In one query for all keys. Few of them are on a list: only then is it worked out whose they are."""
+        named: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+        for table, bound in key_tables(keys):
             for key, owner, covers_below in fetch(self._connection, _NAMED[table], (bound,)):
-                for pair, part in by_key[key]:
-                    is_itself = part[0] != "domain" or part[1] == key
-                    if covers_below or is_itself:
-                        self._note(pair, part, owner, f"*.{key}" if covers_below else key, found)
+                if owner in found.asked:
+                    named[key].append((owner, covers_below))
+        for pair in wanted if named else ():
+            for part in parts(*pair):
+                for key in keys_of(part):
+                    for owner, covers_below in named.get(key, ()):
+                        if covers_below or part[0] != "domain" or part[1] == key:
+                            found.note(pair, part, owner, f"*.{key}" if covers_below else key)
 
-    def _note(
-        self, pair: Pair, part: Pair, owner: int, entry: str, found: dict[Pair, dict[int, str]]
-    ) -> None:
-        """The first entry of a list that is asked and about such things."""
-        row = self._all()[owner]
-        if row.is_enabled and part[0] in row.types:
-            found.setdefault(pair, {}).setdefault(owner, entry)
-
-    def _hits(self, entries: dict[int, str]) -> list[Hit]:
+    def _hits(self, entries: Mapping[int, Span | str]) -> list[Hit]:
         """In the order in which the lists came."""
         hits = []
-        for owner, entry in sorted(entries.items()):
-            row = self._all()[owner]
+        for owner in sorted(entries):
+            row, entry = self._all()[owner], entries[owner]
+            if isinstance(entry, Span):
+                entry = entry.text
             is_own = row.origin == ALLOW
             words = self._reasons().get(entry) if is_own else None
             hits.append(Hit(row.name, row.action, is_own, entry, words or row.name))
@@ -369,31 +360,31 @@ class WarningIndex:
             self._lists = {row[0]: _list_row(row) for row in rows}
         return self._lists
 
-    def _remembered(self) -> _Remembered:
-        if self._memory is None:
-            lists, read = self._all(), self._connection
+    def _remembered(self, is_blocking_only: bool) -> _Remembered:
+        if is_blocking_only not in self._memory:
+            read = self._connection
+            asked = {
+                number: row.types
+                for number, row in self._all().items()
+                if row.is_enabled and (row.action is Action.BLOCK or not is_blocking_only)
+            }
             spans = SpanIndex(
                 (_unpacked(first, last), number)
                 for number, first, last in fetch(read, "SELECT list, first, last FROM span_entry")
+                if number in asked
             )
             patterns = [
                 (pattern, number)
                 for pattern, number in fetch(
                     read, "SELECT pattern, list FROM pattern_entry ORDER BY list, pattern"
                 )
-                if lists[number].is_enabled
+                if number in asked
             ]
             has_urls = bool(fetch(read, "SELECT 1 FROM name_entry WHERE value LIKE '%://%' LIMIT 1"))
-            self._memory = _Remembered(spans, PatternSet(patterns) if patterns else None, has_urls)
-        return self._memory
-
-
-def _keys(part: Pair) -> Iterable[str]:
-    """Under which keys an entry about `part` may stand; addresses are found as spans."""
-    type_, value = part
-    if type_ == "domain":
-        return with_parents(value)
-    return () if type_ in SPAN_TYPES else (key_of(value),)
+            self._memory[is_blocking_only] = _Remembered(
+                asked, spans, PatternSet(patterns) if patterns else None, has_urls
+            )
+        return self._memory[is_blocking_only]
 
 
 def _list_row(row: Row) -> ListRow:

@@ -1,0 +1,39 @@
+"""What one question to the index of warning lists has found, until it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from p2pshare.intel.spans import SPAN_TYPES, Span
+from p2pshare.intel.warning_lists import key_of, with_parents
+from p2pshare.intel.warning_patterns import PatternSet, texts
+
+Pair = tuple[str, str]
+"""Type and value of a canonical observable."""
+
+
+class Found:
+    """Pair -> list -> the first entry of that list which says something about the pair; a network as its span, for few are
+    ever told. `asked` are the lists that count, by number, and the types they are about."""
+
+    def __init__(self, asked: Mapping[int, frozenset[str]]) -> None:
+        self.asked = asked
+        self.entries: dict[Pair, dict[int, Span | str]] = {}
+
+    def note(self, pair: Pair, part: Pair, owner: int, entry: Span | str) -> None:
+        """`part` of `pair` is on the list `owner`: it counts if that is asked, and about such things."""
+        if part[0] in self.asked.get(owner, ()):
+            self.entries.setdefault(pair, {}).setdefault(owner, entry)
+
+    def note_patterns(self, pair: Pair, part: Pair, patterns: PatternSet) -> None:
+        for text in texts(part[1]):
+            for pattern, owner in patterns.matching(text):
+                self.note(pair, part, owner, pattern)
+
+
+def keys_of(part: Pair) -> Iterable[str]:
+    """Under which keys an entry about `part` may stand; addresses are found as spans."""
+    type_, value = part
+    if type_ == "domain":
+        return with_parents(value)
+    return () if type_ in SPAN_TYPES else (key_of(value),)
