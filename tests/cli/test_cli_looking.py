@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from command_line import Home, found_pair
+from p2pshare.cli.explain import has_and_reads
 from p2pshare.cli.lookup import seen_as
 from p2pshare.cli.options import UsageProblem
 from p2pshare.cli.search import instant_of
@@ -172,6 +173,13 @@ def test_explain_and_preview_say_who_gets_it(alpha: Home) -> None:
     assert (shown["envelopes"], len(shown["list"]), shown["by_marking"]) == (2, 2, {"TLP:GREEN": 2})
     assert "by marking    TLP:GREEN: 2" in alpha("partner", "preview", "bravo").out
     assert alpha("partner", "preview", "nobody").code == 3
+
+
+def test_who_never_gets_it_is_not_said_to_carry_it() -> None:
+    """`never gets it from here; carries it unread` was said of a direct envelope for somebody else."""
+    assert has_and_reads({"got": "no", "can_read": "no"}) == "never gets it from here, and could not read it"
+    assert has_and_reads({"got": "yes", "can_read": "no"}) == "has it; carries it unread"
+    assert has_and_reads({"got": "no", "can_read": "unknown"}).startswith("never gets it from here; only")
 
 
 def test_unmarked_input_is_refused_with_the_sentence_that_says_how_to_mark_it(alpha: Home) -> None:

@@ -50,4 +50,11 @@ def _print_envelope(envelope: Mapping[str, Any], partner: str) -> None:
     voice.print_result("  ".join(map(voice.shown, head)))
     verdict = "goes to" if envelope["leaves"] else "does not go to"
     voice.print_result(f"  {verdict} {partner} ({envelope['rule']}): {envelope['because']}")
-    voice.print_result(f"  {partner} {GOT[envelope['got']]}; {READS[envelope['can_read']]}")
+    voice.print_result(f"  {partner} {has_and_reads(envelope)}")
+
+
+def has_and_reads(envelope: Mapping[str, Any]) -> str:
+    """Whether the partner has it and can read it, in words."""
+    if envelope["got"] == "no" and envelope["can_read"] == "no":
+        return f"{GOT['no']}, and could not read it"
+    return f"{GOT[envelope['got']]}; {READS[envelope['can_read']]}"

@@ -32,7 +32,7 @@ RULES = {
     "author": "wrote it",
     "direct-recipient": "it was sealed for this partner, and its author hands it over",
     "circle-on-link": "relayed envelopes of this circle go to every partner whose link carries it",
-    "no-link": "there is no link to this partner; relays may reach it",
+    "no-link": "there is no link to this partner; what is relayed may come to it through others",
     "circle-not-on-link": "the link to this partner does not carry the envelope's circle",
     "not-a-recipient": "a direct envelope goes to those it was sealed for only, and this partner is none of them",
     "direct-from-another": "another author sealed it straight for us, and such an envelope is never handed on",
