@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.daemon.home_lock import HomeBusy, hold_home
+from p2pshare.daemon.home_lock import HomeBusy, hold_home, wait_for_home
 from p2pshare.errors import ConfigError, OperatorError
 
 HOLD = "import sys,pathlib,time\nfrom p2pshare.daemon.home_lock import hold_home\nwith hold_home(pathlib.Path(sys.argv[1])):\n print('held', flush=True)\n time.sleep(60)"
@@ -27,6 +27,27 @@ def test_second_process_is_refused_and_told_who_holds_it_until_that_one_is_kille
         holder.wait()
     with hold_home(tmp_path):
         assert (tmp_path / "lock").read_text() == str(os.getpid())
+
+
+def test_a_daemon_that_starts_while_a_command_works_waits_for_it(tmp_path: Path) -> None:
+    """It ended with an error, and the home had no daemon any more."""
+    asked = []
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        def is_hopeless() -> bool:
+            asked.append(holder.kill())
+            return False
+
+        with wait_for_home(tmp_path, is_hopeless=is_hopeless):
+            assert (tmp_path / "lock").read_text() == str(os.getpid())
+    assert asked
+
+
+def test_nobody_waits_for_a_daemon_to_end(tmp_path: Path) -> None:
+    with hold_home(tmp_path), pytest.raises(HomeBusy), wait_for_home(tmp_path, is_hopeless=lambda: True):
+        raise AssertionError("two hold one home")
 
 
 def test_the_lock_is_free_again_after_the_block_and_after_an_error(tmp_path: Path) -> None:

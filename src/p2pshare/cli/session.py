@@ -24,15 +24,13 @@ from p2pshare.daemon.control_protocol import (
     short_name,
     socket_path,
 )
-from p2pshare.daemon.home_lock import HomeBusy, hold_home
+from p2pshare.daemon.home_lock import RETRY_SECONDS, HomeBusy, hold_home
 from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, StoreError
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX, HOME_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from p2pshare.node import Node
     from p2pshare.store.interface import Store
-
-RETRY_SECONDS = 0.05
 
 Progress = Callable[[Mapping[str, Any]], None]
 """Called with {what, done, of}; `of` is 0 where the end is not known."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from p2pshare.errors import ConfigError, OperatorError
+from p2pshare.limits import HOME_WAIT_SECONDS
 
 LOCK_NAME = "lock"
+RETRY_SECONDS = 0.05
 
 
 class HomeBusy(OperatorError):
@@ -48,6 +51,23 @@ def hold_home(home: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def wait_for_home(home: Path, *, is_hopeless: Callable[[], bool]) -> Iterator[None]:
+    """As `hold_home`, and waits HOME_WAIT_SECONDS for a command that has it. Raises HomeBusy, at once while
+    `is_hopeless`: who has it will not end."""
+    deadline = time.monotonic() + HOME_WAIT_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(hold_home(home))
+                break
+            except HomeBusy:
+                if time.monotonic() > deadline or is_hopeless():
+                    raise
+            time.sleep(RETRY_SECONDS)
+        yield
 
 
 def _holder(lock: int) -> str:

@@ -18,19 +18,21 @@ import grp
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
 from p2pshare.daemon.control import ControlServer, Permitted, Report
-from p2pshare.daemon.control_protocol import Message, socket_path
+from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
-from p2pshare.daemon.home_lock import hold_home
+from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.errors import ConfigError, OperatorError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
@@ -54,8 +56,17 @@ NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 def run_daemon(home: Path, log_level: str) -> None:
     """Runs until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use."""
     _log_to_stderr(log_level)
-    with hold_home(require_home(home)):
+    with wait_for_home(require_home(home), is_hopeless=partial(_is_answered, home)):
         asyncio.run(_run(home))
+
+
+def _is_answered(home: Path) -> bool:
+    """Whether a daemon listens: a command ends soon, a daemon does not."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, suppress(OSError):
+        with short_name(socket_path(home)) as name:
+            connection.connect(name)
+        return True
+    return False
 
 
 def _log_to_stderr(level: str) -> None:
