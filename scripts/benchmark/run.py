@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import apsw
+import beside_peers
 import growth
 import ingest
 import loop_lag
@@ -24,6 +25,7 @@ from material import Partners
 from measuring import Report
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+PEER_ROUNDS = 3
 
 
 def main() -> int:
@@ -34,15 +36,26 @@ def main() -> int:
     parser.add_argument(
         "--largest", type=int, default=1_000_000, help="end of the growth curve (with --full)"
     )
+    size.add_argument("--peers", action="store_true", help="other programs on the same objects, nothing else")
+    parser.add_argument(
+        "--objects", type=int, default=20_000, help="at most so many for one peer, 100 or more (with --peers)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     arguments = parser.parse_args()
+    if arguments.objects < 100:
+        parser.error("--objects: a peer is handed 100 or more")
     report, start = Report(), time.perf_counter()
     environment = _environment()
     print("  ".join(f"{name} {value}" for name, value in environment.items()))
     print(f"  {'':<52} {'min':>9} {'median':>9} {'max':>9}")
     with tempfile.TemporaryDirectory(dir=REPOSITORY, prefix=".bench-") as name:  # the disk, not a tmpfs
-        _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
-    print("gates (must):")
+        is_well = True
+        if arguments.peers:
+            is_well = _beside_peers(report, Path(name), arguments.objects)
+        else:
+            _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
+    if report.gates:
+        print("gates (must):")
     for gate in report.gates:
         print(gate.line())
     print(f"{time.perf_counter() - start:.0f} s, load now {os.getloadavg()[0]:.1f}")
@@ -50,7 +63,7 @@ def main() -> int:
         arguments.json.write_text(
             json.dumps({"environment": environment, **report.to_json()}, indent=1) + "\n"
         )
-    return 0
+    return 0 if is_well else 1
 
 
 def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
@@ -67,6 +80,12 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     )
     if is_full:
         growth.measure(report, partners, now=now, largest=largest)
+
+
+def _beside_peers(report: Report, folder: Path, objects_max: int) -> bool:
+    return beside_peers.measure(
+        report, folder, now=int(time.time()), rounds=PEER_ROUNDS, objects_max=objects_max
+    )
 
 
 def _environment() -> dict[str, str]:
