@@ -175,6 +175,29 @@ def test_explain_and_preview_say_who_gets_it(alpha: Home) -> None:
     assert alpha("partner", "preview", "nobody").code == 3
 
 
+def test_unmarked_input_is_refused_by_policy_also_when_a_definition_is_left_over(alpha: Home) -> None:
+    """ATT&CK's own statement beside 803 objects without a level made exit code 1 of it."""
+    unmarked = {key: value for key, value in FAMILY.items() if key != "object_marking_refs"}
+    statement = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": "marking-definition--00000000-0000-4000-8000-000000000009",
+        "created": "2026-01-01T00:00:00.000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "Copyright"},
+    }
+    bundle = {"type": "bundle", "objects": [unmarked, statement]}
+    assert alpha("publish", "-", stdin=json.dumps(bundle).encode()).code == 5
+
+
+def test_lines_that_were_taken_for_prose_are_not_passed_over_unsaid(alpha: Home) -> None:
+    """A list with a blank in each line is read as a report without values: 'the input holds no objects', exit code 0."""
+    said = alpha("publish", "-", "--tlp", "green", stdin=b"evil one example\n" * 30)
+    assert (said.code, said.out) == (0, "")
+    assert "read as a report" in said.err and "--format list" in said.err
+    assert "report" not in alpha("publish", "-", "--tlp", "green", stdin=b"# empty\n").err
+
+
 def test_who_never_gets_it_is_not_said_to_carry_it() -> None:
     """`never gets it from here; carries it unread` was said of a direct envelope for somebody else."""
     assert has_and_reads({"got": "no", "can_read": "no"}) == "never gets it from here, and could not read it"

@@ -46,6 +46,9 @@ MARKING_REASONS = frozenset(
         "distribution",
     }
 )
+NOTHING_IN = {  # what a file was taken for, where that alone may be why nothing was found
+    "text": "read as a report, the input holds no values; `--format list` reads each line as one"
+}
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",
@@ -143,7 +146,7 @@ def publish(
     else:
         _print_answer(answer, is_dry_run=dry_run)
     tell_when_it_leaves(session, answer["envelopes"])
-    return _exit_code(answer, draft.hint)
+    return _exit_code(answer, draft)
 
 
 def _arguments(
@@ -269,12 +272,12 @@ def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
         voice.print_result(envelope_id)
 
 
-def _exit_code(answer: Mapping[str, Any], hint: str) -> int:
+def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
     """0, or 6 when something was refused beside what was published. Raises what refused everything."""
     policy = answer["refusal"]
     refused = {refusal["reason"] for refusal in answer["refused"]}
     options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})
-    hint = hint or (f"if it shall leave all the same: {' '.join(options)}" if options else "")
+    hint = draft.hint or (f"if it shall leave all the same: {' '.join(options)}" if options else "")
     hint = hint or (WITHDRAWN_HINT if "withdrawn" in refused else "")
     if answer["published"]:
         if hint and (options or "withdrawn" in refused):
@@ -285,11 +288,13 @@ def _exit_code(answer: Mapping[str, Any], hint: str) -> int:
     if policy is not None:
         raise RefusedError(policy["message"], hint=policy["hint"], reason=policy["reason"])
     if refused:
+        # a definition that nothing names is left over when what named it was refused: no reason of its own
+        deciding = refused - {"not-referenced"} or refused
         kind: type[ShareError] = (
-            RefusedError if refused <= MARKING_REASONS | CONFIRMATIONS.keys() else AuthorError
+            RefusedError if deciding <= MARKING_REASONS | CONFIRMATIONS.keys() else AuthorError
         )
         raise kind(
             "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
         )
-    voice.say("nothing to publish: the input holds no objects")
+    voice.say(f"nothing to publish: {NOTHING_IN.get(draft.format, 'the input holds no objects')}")
     return 0
