@@ -21,7 +21,16 @@ from anchors import naive
 from ingest import NAIVE_OBJECTS, take_all_in
 from material import SEED, Partners, discard, two_authors
 from measuring import Report, cpu_seconds
-from peers.table import PEERS, Found, Peer, clean_environment, find, how_to_install
+from peers.table import (
+    PEERS,
+    VENV_VARIABLE,
+    Found,
+    Peer,
+    clean_environment,
+    find,
+    how_to_install,
+    interpreter,
+)
 
 from p2pshare.intel.display import clip
 from p2pshare.intel.observable import canonical
@@ -87,6 +96,10 @@ def measure(report: Report, folder: Path, *, now: int, rounds: int, objects_max:
     """Whether every peer that was found did what it was asked to."""
     environment = clean_environment()
     present = {peer: find(peer, environment, sys.executable) for peer in PEERS}
+    if environment.get(VENV_VARIABLE) and not interpreter(environment):
+        print(
+            f"  {VENV_VARIABLE}: no bin/python in the folder that it names; name it from the root, as in /opt/peers"
+        )
     for peer, found in present.items():
         if not found:
             print(f"  skipped: {peer.name} not installed ({how_to_install(peer)})")

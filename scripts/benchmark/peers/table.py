@@ -97,7 +97,7 @@ class Found:
 def interpreter(environment: Mapping[str, str]) -> str | None:
     """What runs the peers in Python, or None."""
     if venv := environment.get(VENV_VARIABLE):
-        path = Path(venv, "bin", "python")
+        path = Path(venv, "bin", "python").absolute()  # its program runs in another folder
         return str(path) if path.exists() else None
     return shutil.which("python3", path=environment.get("PATH"))
 
