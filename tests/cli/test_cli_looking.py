@@ -198,6 +198,17 @@ def test_lines_that_were_taken_for_prose_are_not_passed_over_unsaid(alpha: Home)
     assert "report" not in alpha("publish", "-", "--tlp", "green", stdin=b"# empty\n").err
 
 
+def test_show_says_why_an_object_was_taken_back_and_what_replaces_it(alpha: Home) -> None:
+    """`lookup` told it for values; for a malware or a rule nothing did."""
+    assert alpha("show", FAMILY["id"], "--json").json["versions"][0]["withdrawal"] is None
+    [value] = alpha("lookup", "evil.example", "--json").json[0]["claims"]
+    reason = ["--reason", "superseded", "--replaced-by", value["object_id"], "--yes"]
+    assert alpha("withdraw", FAMILY["id"], *reason).code == 0
+    assert f"taken back: superseded  replaced by {value['object_id']}" in alpha("show", FAMILY["id"]).out
+    [version] = alpha("show", FAMILY["id"], "--json").json["versions"]
+    assert version["withdrawal"] == {"reason": "superseded", "replaced_by": value["object_id"]}
+
+
 def test_who_never_gets_it_is_not_said_to_carry_it() -> None:
     """`never gets it from here; carries it unread` was said of a direct envelope for somebody else."""
     assert has_and_reads({"got": "no", "can_read": "no"}) == "never gets it from here, and could not read it"

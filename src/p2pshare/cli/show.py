@@ -90,6 +90,10 @@ def _print_version(object_id: str, version: Mapping[str, Any]) -> None:
     words = [f"version {version['number']}", version["tlp"], *([version["pap"]] if version["pap"] else [])]
     words.append("current" if version["is_current"] else "replaced")
     words += ["withdrawn"] if version["is_revoked"] else []
+    if version["withdrawal"]:
+        words.append(f"taken back: {version['withdrawal']['reason']}")
+        replaced_by = version["withdrawal"]["replaced_by"]
+        words += [f"replaced by {replaced_by}"] if replaced_by else []
     words += ["forked"] if version["is_fork"] else []
     words += [
         f"by {version['author']}",

@@ -17,6 +17,7 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.object_texts import labels_of, title_of
 from p2pshare.store.interface import StoreReading
 from p2pshare.store.interface_search import ObjectVersion, Walked, Wanted
+from p2pshare.store.interface_withdrawing import Withdrawal
 
 TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
 
@@ -64,6 +65,7 @@ def show_object(store: StoreReading, object_id: str) -> dict[str, Any]:
     """
     versions = versions_of(store, object_id)
     names = store.author_names()
+    withdrawn = store.withdrawals(object_id)
     contents: dict[tuple[PartnerId, int | None], int] = {}
     for one in versions:
         contents[one.author, one.modified_us] = contents.get((one.author, one.modified_us), 0) + 1
@@ -74,6 +76,7 @@ def show_object(store: StoreReading, object_id: str) -> dict[str, Any]:
             | _tell_version(one, names)
             | {
                 "is_fork": one.modified_us is not None and contents[one.author, one.modified_us] > 1,
+                "withdrawal": _tell_withdrawal(withdrawn.get(one.author)) if one.is_revoked else None,
                 "object": _parsed(one.raw),
             }
             for number, one in enumerate(versions, start=1)
@@ -89,6 +92,13 @@ def show_object(store: StoreReading, object_id: str) -> dict[str, Any]:
             if fork.object_id == object_id
         ],
     }
+
+
+def _tell_withdrawal(withdrawal: Withdrawal | None) -> dict[str, str | None] | None:
+    """Why a version was taken back; `revoked` in an object itself says no reason."""
+    if withdrawal is None:
+        return None
+    return {"reason": withdrawal.reason.value, "replaced_by": withdrawal.replaced_by}
 
 
 def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:
