@@ -36,11 +36,11 @@ def misp(raw: bytes) -> Reading:
     return read_misp(raw, Source("-", PartnerId(bytes(32)), 1_790_000_000))
 
 
+ATTRIBUTE = b'{"type": "domain", "value": "a.example", "to_ids": true}'
+
+
 def event(number: int) -> bytes:
-    return (
-        b'{"Event": {"info": "%d", "date": "2026-01-01", "Attribute": [{"type": "domain", "value": "a.example"}]}}'
-        % number
-    )
+    return b'{"Event": {"info": "%d", "date": "2026-01-01", "Attribute": [%b]}}' % (number, ATTRIBUTE)
 
 
 def test_a_trailing_comma_at_line_37374_costs_nothing_and_is_told() -> None:

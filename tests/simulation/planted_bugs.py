@@ -85,9 +85,9 @@ def seen_before_verified(patch: Patch) -> None:
     """A forged copy makes an id known."""
     real, seen = intake._check, set()
 
-    def check(node: Any, roster: Any, arrival: Any, decoded: Any, is_seen: bool, now: int) -> Any:
-        mark = (id(node.store), decoded.envelope_id)
-        verdict = real(node, roster, arrival, decoded, is_seen or mark in seen, now)
+    def check(batch: Any, arrival: Any, decoded: Any, is_seen: bool) -> Any:
+        mark = (id(batch.node.store), decoded.envelope_id)
+        verdict = real(batch, arrival, decoded, is_seen or mark in seen)
         if getattr(verdict, "reason", "") == "bad-signature":
             seen.add(mark)
         return verdict
