@@ -32,3 +32,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("skipped: ../shared/data not present")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what tests recorded as "told at the end": the benchmark's figures."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "told at the end":
+                terminalreporter.section(report.nodeid)
+                terminalreporter.write(str(text))
