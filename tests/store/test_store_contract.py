@@ -295,7 +295,7 @@ def test_several_calls_are_one_transaction(store, make):
     assert len(store.lookup([ADDRESS])[ADDRESS]) == 1
 
 
-def test_a_part_that_fails_is_undone_alone_and_never_half(store, make):
+def test_a_part_that_fails_undoes_all_and_nothing_is_committed_after_it(store, make):
     def broken_frames():
         yield make.frame([make.indicator("198.51.100.1")])
         raise ValueError("the second frame cannot be inflated")
@@ -303,13 +303,20 @@ def test_a_part_that_fails_is_undone_alone_and_never_half(store, make):
     whole = make.envelope(make.indicator(), sequence=1)
     broken = make.envelope(sequence=2)
     object.__setattr__(broken.opened, "frames", broken_frames())
-    with store.transaction():
+    with pytest.raises(StoreError) as undone, store.transaction():
         store.add_envelopes([whole])
         with pytest.raises(ValueError, match="second frame"):
             store.add_envelopes([broken])
-    assert store.counts().held == 1
-    assert store.lookup([Observable("ipv4", "198.51.100.1")]) == {}
-    assert store.wire(broken.envelope_id) is None
+        with pytest.raises(StoreError) as refused:  # alone it would be committed, though the whole was not
+            store.add_envelopes([make.envelope(make.indicator("198.51.100.2"), sequence=3)])
+        assert refused.value.reason == "store-undone"
+    assert undone.value.reason == "store-undone"
+    assert store.counts().held == 0
+    assert (
+        store.lookup([ADDRESS, Observable("ipv4", "198.51.100.1"), Observable("ipv4", "198.51.100.2")]) == {}
+    )
+    (stored,) = store.add_envelopes([whole])
+    assert stored.is_new
 
 
 def test_other_threads_see_whole_transactions_only(store, make):
