@@ -76,6 +76,7 @@ def values(count: int, seed: int) -> list[tuple[str, str]]:
 
 _PATTERNS = {
     "ipv4": "[ipv4-addr:value = '{}']",
+    "ipv4-net": "[ipv4-addr:value = '{}']",
     "ipv6": "[ipv6-addr:value = '{}']",
     "domain": "[domain-name:value = '{}']",
     "url": "[url:value = '{}']",

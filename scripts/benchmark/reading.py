@@ -12,14 +12,17 @@ from pathlib import Path
 
 import apsw
 from ingest import check, take_all_in
-from material import SEED, Partners, discard, two_authors
+from material import SEED, Partners, discard, indicator, two_authors
 from measuring import Report, percentile
 
+from p2pshare.intel.coverage import covers_of
 from p2pshare.intel.marking import Pap, Tlp
-from p2pshare.intel.observable import Observable
+from p2pshare.intel.observable import Observable, detect
 from p2pshare.node import Node
+from p2pshare.service.lookup import look_up
 from p2pshare.store.sqlite import SqliteStore
 
+COVERS = 1_000
 ROW_TABLES = ("observable", "observable_value", "claim", "claim_%", "label_set", "object", "object_%")
 
 
@@ -35,8 +38,9 @@ def measure(report: Report, partners: Partners, *, now: int, rounds: int, per_au
         flush=True,
     )
     _lookups(report, node, rounds)
+    _covering_lookups(report, partners, node, now)
     _exports(report, node, now, rounds)
-    _bytes(report, node, 2 * per_author)
+    _bytes(report, node, 2 * per_author + COVERS)
     discard(node)
 
 
@@ -65,6 +69,36 @@ def _lookups(report: Report, node: Node, rounds: int) -> None:
     report.add("exact look-up, 10,000 values at once", "ms", [figure * 1e3 for figure in batches])
     report.gate("exact look-up p50 (us)", percentile(micro, 0.5), 50, is_at_least=False)
     report.gate("exact look-up p99 (us)", percentile(micro, 0.99), 1_000, is_at_least=False)
+
+
+def _covering_lookups(report: Report, partners: Partners, node: Node, now: int) -> None:
+    """Addresses in a listed network and hosts below a listed domain, one by one: found, and told as `p2pshare lookup` does."""
+    random_ = random.Random(SEED)
+    networks = [f"100.{64 + n // 256}.{n % 256}.0/{random_.choice([24, 25, 28])}" for n in range(COVERS)]
+    objects = [indicator("ipv4-net", network, random_) for network in networks]
+    take_all_in(node, partners.sealed(0, objects, 10_000), now)
+    with closing(sqlite3.connect(f"file:{_path(node)}?mode=ro", uri=True)) as connection:
+        sql = "SELECT value FROM v1_indicators WHERE type = 'domain' LIMIT ?"
+        domains = [value for (value,) in connection.execute(sql, (COVERS,))]
+    asked = {
+        "address in a network": [network.partition("/")[0] for network in networks],
+        "host below a domain": [f"www.{n}.{domain}" for n, domain in enumerate(domains)],
+    }
+    lengths = node.store.network_lengths()
+    for what, texts in asked.items():
+        found, told = [], []
+        for text in texts:
+            start = time.perf_counter()
+            covers = covers_of(detect(text), lengths)
+            claims = node.store.lookup([cover.observable for cover in covers])
+            found.append((time.perf_counter() - start) * 1e6)
+            start = time.perf_counter()
+            (answer,) = look_up(node.store, [text], now)
+            told.append((time.perf_counter() - start) * 1e6)
+            assert claims and answer["found"], text
+        report.add(f"look-up, {what}, p50", "us", [percentile(found, 0.5)])
+        report.add(f"... {what}: judged and told, p50", "us", [percentile(told, 0.5)])
+        report.gate(f"look-up, {what}, p50 (us)", percentile(found, 0.5), 200, is_at_least=False)
 
 
 def _exports(report: Report, node: Node, now: int, rounds: int) -> None:

@@ -31,7 +31,7 @@ PEER_ROUNDS = 3
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="measure this checkout")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="under a minute (the default)")
+    size.add_argument("--quick", action="store_true", help="about a minute (the default)")
     size.add_argument("--full", action="store_true", help="more rounds, larger stores, the growth curve")
     parser.add_argument(
         "--largest", type=int, default=1_000_000, help="end of the growth curve (with --full)"
@@ -73,7 +73,7 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     ingest.measure(report, partners, folder, now=now, rounds=rounds)
     reading.measure(report, partners, now=now, rounds=rounds, per_author=200_000 if is_full else 30_000)
     reading.peak_memory(report, folder / "child")
-    loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 30_000)
+    loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 20_000)
     spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
     under_attack.measure(
         report, folder, keys=1_000_000 if is_full else 200_000, hellos=600 if is_full else 150

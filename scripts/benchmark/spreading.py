@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from p2pshare.node import Node, close_node, open_node
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.founding import found_home
+from p2pshare.service.intake import Arrival, take_in
 from p2pshare.service.partners import add_partner
 from p2pshare.service.publishing import publish
 
@@ -107,9 +109,41 @@ async def _lag(stop: asyncio.Event, lags: list[float]) -> None:
         lags.append(max(0.0, time.perf_counter() - start - 0.001))
 
 
-async def _measure(report: Report, folder: Path, publications: int, bundles: int) -> None:
-    import random
+async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
+    """A partner that starts with nothing, over TLS; and the same envelopes handed to another one in its process."""
+    random_ = random.Random(4)
+    alpha, bravo, charlie = (Whole(folder, name) for name in ("holder", "late", "in-process"))
+    for other in (bravo, charlie):
+        await alpha.trust(other)
+        await other.trust(alpha)
+    await alpha.start()
+    for number in range(bundles):
+        chosen = values(10_000, 2_000 + number)
+        await alpha.publish([indicator(type_, value, random_) for type_, value in chosen])
+    wires = [alpha.node.store.wire(one.envelope_id) for one in alpha.node.store.entries(0, bundles)]
+    start = time.perf_counter()
+    await bravo.start()
+    while bravo.node.store.counts().held < bundles:
+        assert time.perf_counter() - start < bundles * PATIENCE_SECONDS, "the partner never got it"
+        await asyncio.sleep(0.005)
+    over_tls = time.perf_counter() - start
+    arrivals = [Arrival(wire, alpha.node.identity.partner_id) for wire in wires if wire is not None]
+    start = time.perf_counter()
+    for arrival in arrivals:
+        await charlie.write(take_in, charlie.node, [arrival], int(time.time()))
+    in_process = time.perf_counter() - start
+    assert charlie.node.store.counts().held == bundles
+    for whole in (alpha, bravo):
+        await whole.end()
+    await charlie.write(close_node, charlie.node)
+    report.add(
+        "a partner that starts with nothing, over TLS, wall", "indicators / s", [bundles * 10_000 / over_tls]
+    )
+    report.add("the same handed over in its process, wall", "indicators / s", [bundles * 10_000 / in_process])
+    report.gate("over mutual TLS / in process, wall", in_process / over_tls, 0.7)
 
+
+async def _measure(report: Report, folder: Path, publications: int, bundles: int) -> None:
     random_ = random.Random(3)
     alpha, bravo = Whole(folder, "publisher"), Whole(folder, "partner")
     await alpha.trust(bravo)
@@ -135,6 +169,7 @@ async def _measure(report: Report, folder: Path, publications: int, bundles: int
     await watcher
     await alpha.end()
     await bravo.end()
+    await _catch_up(report, folder, max(2, bundles))
     report.add("one indicator: publish -> visible at a partner, p50", "ms", [percentile(latencies, 0.5)])
     report.add("one indicator: publish -> visible at a partner, p99", "ms", [percentile(latencies, 0.99)])
     report.add(
