@@ -15,6 +15,7 @@ import pytest
 
 from p2pshare.cli import session
 from p2pshare.cli.session import DaemonSession, connect, is_running
+from p2pshare.daemon import home_lock
 from p2pshare.daemon.control import ControlServer, Permitted, Report
 from p2pshare.daemon.control_protocol import Message, encode_frame, socket_path
 from p2pshare.daemon.home_lock import hold_home
@@ -99,7 +100,7 @@ def test_no_socket_and_a_stale_socket_mean_that_nothing_runs(tmp_path: Path) -> 
 def test_a_locked_home_where_nothing_answers_is_reported_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "HOME_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(home_lock, "HOME_WAIT_SECONDS", 0.2)
     (tmp_path / "config.toml").touch()
     with hold_home(tmp_path), pytest.raises(DaemonUnreachable) as error, connect(tmp_path):
         pass

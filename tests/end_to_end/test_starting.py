@@ -138,7 +138,7 @@ def test_a_hung_daemon_is_not_reachable_and_says_so(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alpha = company.found("alpha")
-    monkeypatch.setattr("p2pshare.cli.session.HOME_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("p2pshare.daemon.home_lock.HOME_WAIT_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as listener, open(alpha.home / "lock", "w") as lock:
         import fcntl
 

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,9 +25,9 @@ from p2pshare.daemon.control_protocol import (
     short_name,
     socket_path,
 )
-from p2pshare.daemon.home_lock import RETRY_SECONDS, HomeBusy, hold_home
+from p2pshare.daemon.home_lock import HomeBusy, wait_for_home
 from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorError, StoreError
-from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX, HOME_WAIT_SECONDS
+from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
     from p2pshare.node import Node
@@ -99,19 +100,18 @@ def connect(home: Path) -> Iterator[Session]:
 
 
 def _session(home: Path, held: ExitStack) -> Session:
-    """Asks for the daemon, then for the lock, until one of them answers: a daemon may just be starting."""
-    deadline = time.monotonic() + HOME_WAIT_SECONDS
-    while not is_running(home):
-        try:
-            return LocalSession(held.enter_context(_own_node(home)))
-        except HomeBusy as error:
-            if time.monotonic() > deadline:
-                raise DaemonUnreachable(
-                    f"{error.message}, but no daemon answers at {socket_path(home)}",
-                    hint="wait for the other command, or look at the daemon's log",
-                ) from None
-        time.sleep(RETRY_SECONDS)
-    return DaemonSession(home)
+    """The daemon's, or our own; a daemon may just be starting, and another command ends soon."""
+    if is_running(home):
+        return DaemonSession(home)
+    try:
+        return LocalSession(held.enter_context(_own_node(home)))
+    except HomeBusy as error:
+        if is_running(home):
+            return DaemonSession(home)
+        raise DaemonUnreachable(
+            f"{error.message}, but no daemon answers at {socket_path(home)}",
+            hint="wait for the other command, or look at the daemon's log",
+        ) from None
 
 
 def _require_text(arguments: Mapping[str, Any]) -> None:
@@ -181,7 +181,7 @@ def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.node import close_node, open_node, require_home
     from p2pshare.service.lifecycle import settle_all
 
-    with hold_home(require_home(home)):
+    with wait_for_home(require_home(home), is_hopeless=partial(is_running, home)):
         node = open_node(home)
         try:
             with suppress(DiskFull):  # a full disk must not keep anybody from looking
