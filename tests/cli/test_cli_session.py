@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,17 @@ def test_a_locked_home_where_nothing_answers_is_reported_after_a_while(
         pass
     assert "no daemon answers" in error.value.message
     assert error.value.exit_code == 4
+
+
+def test_a_daemon_that_is_just_starting_is_waited_for_and_asked(tmp_path: Path) -> None:
+    """It has the home's lock first, and answers on its socket a moment later."""
+    (tmp_path / "config.toml").touch()
+    with hold_home(tmp_path), ExitStack() as later:
+        start = threading.Timer(0.2, lambda: later.enter_context(daemon(tmp_path)))
+        start.start()
+        with connect(tmp_path) as found:
+            assert found.is_daemon
+        start.join()
 
 
 def test_a_home_that_is_none_is_named(tmp_path: Path) -> None:
