@@ -13,7 +13,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node import Node, close_node, open_node
+from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.founding import found_home
 from p2pshare.service.partners import add_partner
@@ -90,7 +90,7 @@ def seal_unchecked(
 
     Its place is `ahead` of the author's chain, which it does not move.
     """
-    state = node.store.author_state(now)
+    state = node.store.log.author_state(now)
     request = SealRequest(
         payload=encode_payload(PayloadHeader("stix", now, part.tlp.label, part.objects), part.frames),
         recipients=(Recipient(other.identity.card, 1),),
@@ -131,6 +131,6 @@ def send(
 
 
 def wire_of(node: Node, envelope_id: EnvelopeId) -> bytes:
-    wire = node.store.wire(envelope_id)
+    wire = node.store.log.wire(envelope_id)
     assert wire is not None
     return wire

@@ -11,8 +11,7 @@ from pathlib import Path
 import stix2
 from stix2patterns.v21.pattern import Pattern
 
-from p2pshare.node import Node
-from p2pshare.store.sqlite import SqliteStore
+from p2pshare.node.node import Node
 
 Statement = tuple[str, tuple[object, ...]]
 
@@ -21,8 +20,7 @@ class Recording:
     """The statements that one ingest ran, with their values; `replay` runs them again on a fresh store."""
 
     def __init__(self, node: Node) -> None:
-        assert isinstance(node.store, SqliteStore)
-        self._writer = node.store._writer
+        self._writer = node.store.database._writer
         self._statements: list[Statement] = []
 
     def __enter__(self) -> Recording:
@@ -44,8 +42,7 @@ class Recording:
 
 def replay(node: Node, batches: Sequence[tuple[str, list[tuple[object, ...]]]]) -> None:
     """The SQL replay ceiling: ready tuples, same statements, same transactions, same settings."""
-    assert isinstance(node.store, SqliteStore)
-    writer = node.store._writer
+    writer = node.store.database._writer
     for statement, rows in batches:
         if statement.lstrip().startswith("INSERT") and len(rows) > 1:
             writer.executemany(statement, rows)

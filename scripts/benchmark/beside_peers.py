@@ -206,7 +206,7 @@ def _run_ours(task: Task, partners: Partners, now: int) -> None:
     node = partners.fresh_receiver()
     take_all_in(node, task.sealed_stored, now)
     task.ours.append(len(task.objects) / cpu_seconds(lambda: take_all_in(node, task.sealed, now)))
-    assert sum(node.store.counts().observables.values()) == task.values
+    assert sum(node.store.knowledge.observable_counts().values()) == task.values
     if task.peer.paths:
         asked = [
             (canonical("ipv6" if ":" in value else "ipv4", value), is_known)
@@ -215,7 +215,7 @@ def _run_ours(task: Task, partners: Partners, now: int) -> None:
 
         def ask() -> None:
             for observable, is_known in asked:
-                assert bool(node.store.lookup([observable])) is is_known
+                assert bool(node.store.knowledge.lookup([observable])) is is_known
 
         task.our_lookups.append(len(asked) / cpu_seconds(ask))
     discard(node)

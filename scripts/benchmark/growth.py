@@ -49,7 +49,7 @@ def _take(
     arrivals = partners.sealed(0, objects, STEP)
     before, start = _written(), time.process_time()
     take_in(node, arrivals, now)  # type: ignore[arg-type]
-    node.store.checkpoint()  # type: ignore[attr-defined]
+    node.store.database.checkpoint()  # type: ignore[attr-defined]
     return time.process_time() - start, _written() - before
 
 

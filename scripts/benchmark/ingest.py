@@ -12,7 +12,7 @@ from material import Partners, discard, expected, two_authors
 from measuring import Report, cpu_seconds
 
 from p2pshare.limits import INTAKE_BATCH_ENVELOPES
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status, take_in
 
 ENVELOPES_OF_ONE = 400  # objects measured where each has an envelope of its own
@@ -29,9 +29,9 @@ def take_all_in(node: Node, arrivals: Sequence[Arrival], now: int) -> None:
 def check(node: Node, authors: Sequence[Sequence[dict[str, object]]]) -> None:
     """The store says what a plain dictionary says."""
     wanted = expected(authors)
-    found = node.store.lookup(list(wanted))
+    found = node.store.knowledge.lookup(list(wanted))
     assert {one: len(claims) for one, claims in found.items()} == wanted
-    assert sum(node.store.counts().observables.values()) == len(wanted)
+    assert sum(node.store.knowledge.observable_counts().values()) == len(wanted)
 
 
 def measure(report: Report, partners: Partners, folder: Path, *, now: int, rounds: int) -> None:

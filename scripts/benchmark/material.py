@@ -21,11 +21,11 @@ from p2pshare.identifiers import CircleId
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import Observable, canonical
 from p2pshare.limits import FRAME_OBJECTS_MAX
-from p2pshare.node import Node, open_node
+from p2pshare.node.node import Node, open_node
+from p2pshare.node.store import Store, open_store
 from p2pshare.service.founding import found_home
 from p2pshare.service.intake import Arrival
 from p2pshare.service.partners import add_partner
-from p2pshare.store.sqlite import SqliteStore, open_store
 
 SEED = 20_261_124
 REPEATED = 0.3
@@ -174,9 +174,9 @@ class Partners:
         """The receiver with an empty store that knows its partners."""
         self._stores += 1
         store = open_store(self._folder / f"receiver-{self._stores}.sqlite")
-        store.put_own(self.receiver.identity.partner_id, "charlie")
-        for row in self.receiver.store.partners():
-            store.put_partner(row)
+        store.partners.put_own(self.receiver.identity.partner_id, "charlie")
+        for row in self.receiver.store.partners.all():
+            store.partners.put(row)
         return replace(self.receiver, store=store)
 
     def sealed(self, author: int, objects: Sequence[dict[str, object]], per_envelope: int) -> list[Arrival]:
@@ -204,8 +204,8 @@ class Partners:
 
 def discard(node: Node) -> None:
     """Closes and removes a receiver's store."""
-    assert isinstance(node.store, SqliteStore)
-    path = Path(node.store._path)
+    assert isinstance(node.store, Store)
+    path = Path(node.store.database.path)
     node.store.close()
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)

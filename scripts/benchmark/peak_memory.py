@@ -38,7 +38,7 @@ def main(folder: Path) -> None:
     base = _resident("VmRSS")
     for path in paths:
         take_in(partners.receiver, [Arrival(path.read_bytes(), bearer)], now)
-    assert partners.receiver.store.counts().held == len(paths) + 1
+    assert partners.receiver.store.log.counts().held == len(paths) + 1
     print((_resident("VmHWM") - base) / 1024)
 
 

@@ -18,9 +18,8 @@ from measuring import Report, percentile
 from p2pshare.intel.coverage import covers_of
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.lookup import look_up
-from p2pshare.store.sqlite import SqliteStore
 
 COVERS = 1_000
 ROW_TABLES = ("observable", "observable_value", "claim", "claim_%", "label_set", "object", "object_%")
@@ -32,11 +31,8 @@ def measure(report: Report, partners: Partners, *, now: int, rounds: int, per_au
     for number, objects in enumerate(authors):
         take_all_in(node, partners.sealed(number, objects, 10_000), now)
     check(node, authors)
-    held = node.store.counts()
-    print(
-        f"  -- a store with {2 * per_author} claims on {sum(held.observables.values())} observables",
-        flush=True,
-    )
+    observables = sum(node.store.knowledge.observable_counts().values())
+    print(f"  -- a store with {2 * per_author} claims on {observables} observables", flush=True)
     _lookups(report, node, rounds)
     _covering_lookups(report, partners, node, now)
     _exports(report, node, now, rounds)
@@ -57,10 +53,10 @@ def _lookups(report: Report, node: Node, rounds: int) -> None:
     for _ in range(rounds):
         for one in asked[:2_000]:
             start = time.perf_counter()
-            node.store.lookup([one])
+            node.store.knowledge.lookup([one])
             singles.append(time.perf_counter() - start)
         start = time.perf_counter()
-        found = node.store.lookup(asked)
+        found = node.store.knowledge.lookup(asked)
         batches.append(time.perf_counter() - start)
         assert len(found) == len(set(asked) & set(known))
     micro = [figure * 1e6 for figure in singles]
@@ -84,13 +80,13 @@ def _covering_lookups(report: Report, partners: Partners, node: Node, now: int) 
         "address in a network": [network.partition("/")[0] for network in networks],
         "host below a domain": [f"www.{n}.{domain}" for n, domain in enumerate(domains)],
     }
-    lengths = node.store.network_lengths()
+    lengths = node.store.knowledge.network_lengths()
     for what, texts in asked.items():
         found, told = [], []
         for text in texts:
             start = time.perf_counter()
             covers = covers_of(detect(text), lengths)
-            claims = node.store.lookup([cover.observable for cover in covers])
+            claims = node.store.knowledge.lookup([cover.observable for cover in covers])
             found.append((time.perf_counter() - start) * 1e6)
             start = time.perf_counter()
             (answer,) = look_up(node.store, [text], now)
@@ -110,11 +106,14 @@ def _exports(report: Report, node: Node, now: int, rounds: int) -> None:
             rows = len(connection.execute("SELECT id, type, value FROM observable").fetchall())
             rates["scan"].append(rows / (time.perf_counter() - start))
         start = time.perf_counter()
-        listed = sum(1 for _ in node.store.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.GREEN))
+        listed = sum(
+            1 for _ in node.store.knowledge.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.GREEN)
+        )
         rates["list"].append(listed / (time.perf_counter() - start))
         start = time.perf_counter()
         lines = sum(
-            piece.count("\n") for piece in node.store.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)
+            piece.count("\n")
+            for piece in node.store.knowledge.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)
         )
         rates["ndjson"].append(lines / (time.perf_counter() - start))
         with closing(sqlite3.connect(f"file:{_path(node)}?mode=ro", uri=True)) as connection:
@@ -131,7 +130,7 @@ def _exports(report: Report, node: Node, now: int, rounds: int) -> None:
 
 
 def _bytes(report: Report, node: Node, claims: int) -> None:
-    node.store.checkpoint()
+    node.store.database.checkpoint()
     with closing(apsw.Connection(str(_path(node)), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         sizes = dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
     rows = sum(
@@ -150,8 +149,7 @@ def _bytes(report: Report, node: Node, claims: int) -> None:
 
 
 def _path(node: Node) -> Path:
-    assert isinstance(node.store, SqliteStore)
-    return node.store._path
+    return node.store.database.path
 
 
 def peak_memory(report: Report, folder: Path) -> None:

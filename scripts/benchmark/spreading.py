@@ -20,7 +20,7 @@ from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.node import Node, close_node, open_node
+from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.founding import found_home
@@ -96,7 +96,7 @@ class Whole:
 
 async def _until_visible(node: Node, observable: Observable) -> None:
     deadline = time.perf_counter() + PATIENCE_SECONDS
-    while observable not in node.store.lookup([observable]):
+    while observable not in node.store.knowledge.lookup([observable]):
         assert time.perf_counter() < deadline, "the partner never got it"
         await asyncio.sleep(0.001)
 
@@ -120,10 +120,10 @@ async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
     for number in range(bundles):
         chosen = values(10_000, 2_000 + number)
         await alpha.publish([indicator(type_, value, random_) for type_, value in chosen])
-    wires = [alpha.node.store.wire(one.envelope_id) for one in alpha.node.store.entries(0, bundles)]
+    wires = [alpha.node.store.log.wire(one.envelope_id) for one in alpha.node.store.log.entries(0, bundles)]
     start = time.perf_counter()
     await bravo.start()
-    while bravo.node.store.counts().held < bundles:
+    while bravo.node.store.log.counts().held < bundles:
         assert time.perf_counter() - start < bundles * PATIENCE_SECONDS, "the partner never got it"
         await asyncio.sleep(0.005)
     over_tls = time.perf_counter() - start
@@ -132,7 +132,7 @@ async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
     for arrival in arrivals:
         await charlie.write(take_in, charlie.node, [arrival], int(time.time()))
     in_process = time.perf_counter() - start
-    assert charlie.node.store.counts().held == bundles
+    assert charlie.node.store.log.counts().held == bundles
     for whole in (alpha, bravo):
         await whole.end()
     await charlie.write(close_node, charlie.node)

@@ -26,7 +26,7 @@ from p2pshare.gossip.negentropy_wire import Bound, MessageWriter, Mode
 from p2pshare.identifiers import CircleId, Epoch
 from p2pshare.keyfile import read_identity
 from p2pshare.limits import SYNC_FRAME_BYTES_MAX
-from p2pshare.node import CARD_FILE_NAME, KEY_FILE_NAME
+from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.tls import TlsGate
 

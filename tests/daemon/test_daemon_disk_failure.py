@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from p2pshare.daemon.run import Writer
+from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull
-from p2pshare.store.connection import StoreFailed
 
 
 def fail() -> None:

@@ -19,7 +19,7 @@ from p2pshare.errors import DiskFull
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node import AUTHOR_QUOTA_SETTING, Node, close_node, note_config, open_node
+from p2pshare.node.node import Node, close_node, note_config, open_node
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.exchange import Outcome
 from p2pshare.service.founding import found_home
@@ -81,13 +81,13 @@ class Partner:
         return list(report.envelopes)
 
     def held(self) -> int:
-        return self.node.store.counts().held
+        return self.node.store.log.counts().held
 
     def knows(self, value: str) -> bool:
-        return bool(self.node.store.lookup([detect(value)]))
+        return bool(self.node.store.knowledge.lookup([detect(value)]))
 
     def pending(self) -> int:
-        return self.node.store.counts().pending
+        return self.node.store.log.counts().pending
 
 
 async def eventually(happened: Callable[[], Any], what: str) -> None:
@@ -125,9 +125,9 @@ async def test_two_hops_and_the_relay_reads_nothing(chain: Chain) -> None:
     await eventually(lambda: charlie.knows("for-charlie.example"), "charlie reads it")
     assert bravo.held() == 1
     assert not bravo.knows("for-charlie.example")
-    assert bravo.node.store.counts().relayed == 1
+    assert bravo.node.store.log.counts().relayed == 1
     await eventually(lambda: alpha.pending() == 0, "alpha knows that it left")
-    assert charlie.node.store.counts().refused == {}
+    assert charlie.node.store.partners.refusals() == {}
 
 
 async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(chain: Chain) -> None:
@@ -136,9 +136,9 @@ async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(ch
     await bravo.start()
     await alpha.publish("first.example", to=["bravo"])
     await eventually(lambda: bravo.held() == 1, "bravo holds the first")
-    await bravo.write(bravo.node.store.put_setting, AUTHOR_QUOTA_SETTING, 1)
+    await bravo.write(bravo.node.store.log.set_quota, 1)
     await alpha.publish("second.example", to=["bravo"])
-    await eventually(lambda: "quota" in bravo.node.store.counts().refused, "bravo refuses the second")
+    await eventually(lambda: "quota" in bravo.node.store.partners.refusals(), "bravo refuses the second")
     assert alpha.driver is not None and bravo.driver is not None
     peer = bravo.node.identity.partner_id
     await eventually(lambda: alpha.driver.peer_states()[peer].noted == {"push-refused": 1}, "alpha sees it")
@@ -225,14 +225,14 @@ async def test_a_full_disk_acknowledges_nothing_and_catches_up_later(
     monkeypatch.setattr("p2pshare.daemon.driver.DISK_FULL_PAUSE_SECONDS", 0.5)
     await alpha.start()
     await bravo.start()
-    add, is_full = bravo.node.store.add_envelopes, True
+    add, is_full = bravo.node.store.log.add, True
 
     def add_unless_full(arrivals: Any) -> Any:
         if is_full and arrivals:
             raise DiskFull("no room")
         return add(arrivals)
 
-    monkeypatch.setattr(bravo.node.store, "add_envelopes", add_unless_full)
+    monkeypatch.setattr(bravo.node.store.log, "add", add_unless_full)
     await alpha.publish("no-room-yet.example", to=["bravo"])
     await asyncio.sleep(0.5)
     assert (bravo.held(), alpha.pending()) == (0, 1)
@@ -247,7 +247,9 @@ async def test_many_small_envelopes_share_requests_and_each_is_stored_once(chain
     for number in range(150):
         await alpha.publish(f"burst-{number}.example", to=["charlie", "bravo"])
     await eventually(lambda: charlie.held() == 150, "charlie has all")
-    account = {one.partner: one for one in bravo.node.store.accounts()}[alpha.node.identity.partner_id]
+    account = {one.partner: one for one in bravo.node.store.partners.accounts()}[
+        alpha.node.identity.partner_id
+    ]
     assert account.stored == 150
     assert account.came_in == account.stored + account.already_held
     await eventually(lambda: alpha.pending() == 0, "alpha knows that all left")
@@ -284,4 +286,4 @@ async def test_times_of_exchanges_are_written_down(chain: Chain) -> None:
     await alpha.publish("spoken.example", to=["bravo"])
     await eventually(lambda: bravo.held() == 1, "bravo has it")
     await alpha.stop()
-    assert alpha.node.store.last_exchanges()[bravo.node.identity.partner_id] >= time.time() - 60
+    assert alpha.node.store.partners.last_exchanges()[bravo.node.identity.partner_id] >= time.time() - 60

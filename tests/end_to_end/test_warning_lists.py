@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2pshare.intel.warning_lists import Action, parse_warning_list
-from p2pshare.store.warning_index import open_warning_index
+from p2pshare.warninglists.warning_index import open_warning_index
 
 if TYPE_CHECKING:
     from conftest import Company, Partner

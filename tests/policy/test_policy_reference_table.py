@@ -25,7 +25,7 @@ from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.grouping import split_by_marking
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node import Node, gate_settings
+from p2pshare.node.node import Node, gate_settings
 from p2pshare.policy.gate import Exit, strictest
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
@@ -138,10 +138,10 @@ def test_sending_agrees_with_the_table_and_nobody_else_can_read(four: tuple[bool
                 assert report.refuse is not None and report.refuse.hint, where
                 continue
             [envelope_id] = report.envelopes
-            entry = alpha.store.entry(envelope_id)
+            entry = alpha.store.log.entry(envelope_id)
             assert entry is not None
             assert Mode(entry.mode).name.lower() == cell, where
-            wire = alpha.store.wire(envelope_id)
+            wire = alpha.store.log.wire(envelope_id)
             assert wire is not None and value.encode() not in wire
             for name in ("bravo", "charlie", "delta"):
                 peer = nodes[name]
@@ -150,7 +150,7 @@ def test_sending_agrees_with_the_table_and_nobody_else_can_read(four: tuple[bool
                 assert (handed is not None) is may_carry, f"{where}: handed to {name}"
                 # Even whoever got hold of the bytes reads them only as a recipient.
                 take_in(peer, [Arrival(wire, alpha.identity.partner_id)], NOW)
-                can_read = detect(value) in peer.store.lookup([detect(value)])
+                can_read = detect(value) in peer.store.knowledge.lookup([detect(value)])
                 assert can_read is (name in READERS[audience]), f"{where}: {name}"
 
 
@@ -196,7 +196,7 @@ def shown_in(node: Node) -> Iterator[tuple[str, bool, str]]:
                 yield view, False, json.dumps(reader.execute(f"SELECT * FROM {view}").fetchall())
     selection = Selection(NOW * 1_000_000, strictest(Exit.SIEM, gate_settings(node.config)))
     for name, format_ in FORMATS.items():
-        yield name, name == "list", b"".join(format_.render(node.store, selection)).decode()
+        yield name, name == "list", b"".join(format_.render(node.store.knowledge, selection)).decode()
 
 
 @pytest.mark.parametrize("siem_red", [False, True])
@@ -231,7 +231,7 @@ def test_what_is_not_understood_is_carried_untouched(world: World) -> None:
     part = DraftPart(Tlp.GREEN, (compress_frame(raw),), 1)
     wire = seal_unchecked(alpha, part, bravo)
     take_in(bravo, [Arrival(wire, alpha.identity.partner_id)], NOW)
-    [version] = bravo.store.object_versions(acs["id"])
+    [version] = bravo.store.knowledge.object_versions(acs["id"])
     assert (version.raw, version.tlp) == (json.dumps(acs).encode(), Tlp.RED)
 
 
@@ -325,9 +325,9 @@ def test_nobody_but_the_author_loosens_a_marking(
         wire = seal_unchecked(who, raw_draft([version], Tlp.CLEAR), alpha)
         take_in(alpha, [Arrival(wire, who.identity.partner_id)], NOW)
     observable = detect(f"marked-{number}.example")
-    by_author = {claim.author: claim.tlp for claim in alpha.store.lookup([observable])[observable]}
+    by_author = {claim.author: claim.tlp for claim in alpha.store.knowledge.lookup([observable])[observable]}
     assert by_author[author.identity.partner_id] is own
-    effective = alpha.store.standings([observable], NOW * 1_000_000, tlp_max=Tlp.RED)[observable]
+    effective = alpha.store.knowledge.standings([observable], NOW * 1_000_000, tlp_max=Tlp.RED)[observable]
     assert effective.tlp >= own
 
 

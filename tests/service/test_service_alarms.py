@@ -21,7 +21,7 @@ from p2pshare.limits import (
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
 )
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.alarms import alarms, rhythm_breaks_at
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.overview import status
@@ -128,7 +128,7 @@ def test_a_partner_who_is_not_heard_for_an_hour_is_an_alarm(pair: tuple[Node, No
     now = NOW + NO_EXCHANGE_ALARM_SECONDS + late
     told = of(bravo, "no-exchange", now)
     assert len(told) == (late >= 0)
-    bravo.store.touch_partner(bravo.store.partners()[0].partner_id, NOW + 60)
+    bravo.store.partners.touch(bravo.store.partners.all()[0].partner_id, NOW + 60)
     assert of(bravo, "no-exchange", now) == []
     (alarm,) = of(bravo, "no-exchange", now + 60 + 1)
     assert (alarm["partner"], alarm["since"]) == ("alpha", "2027-01-15T08:01:00Z")
@@ -187,7 +187,7 @@ def test_an_equivocation_is_an_alarm_whose_proof_a_stranger_believes(pair: tuple
     assert sorted(alarm["envelopes"]) == report.facts["signed"]
     by_id = proof_about(bravo.store, bravo.identity.card.raw, alpha.identity.partner_id.text, ("envelope",))
     assert by_id == raw
-    bravo.store.expire(NOW + 200 * 86_400)
+    bravo.store.log.expire(NOW + 200 * 86_400)
     remove_partner(bravo, "alpha")
     assert proof_about(bravo.store, bravo.identity.card.raw, "alpha") == raw, (
         "expired, and no partner any more"

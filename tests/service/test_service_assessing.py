@@ -16,7 +16,7 @@ from p2pshare.intel.authoring import indicator_id
 from p2pshare.intel.instants import format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node import Node, note_config
+from p2pshare.node.node import Node, note_config
 from p2pshare.service.assessing import Said, proposals, say
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.lifecycle import settle_all
@@ -29,7 +29,7 @@ VALUE = "198.51.100.7"
 
 
 def hand_over(node: Node, ids: Sequence[EnvelopeId], to: Node, now: int = NOW) -> list[Status]:
-    wires = [node.store.wire(one) for one in ids]
+    wires = [node.store.log.wire(one) for one in ids]
     arrivals = [Arrival(wire, node.identity.partner_id) for wire in wires if wire is not None]
     return [verdict.status for verdict in take_in(to, arrivals, now)]
 
@@ -55,7 +55,7 @@ def call_false(node: Node, what: str = VALUE, *, now: int = NOW) -> Said:
 
 def status_at(node: Node, value: str = VALUE, now: int = NOW) -> tuple[str, str | None]:
     observable = detect(value)
-    row = node.store.standings([observable], now * 1_000_000, tlp_max=Tlp.RED)[observable]
+    row = node.store.knowledge.standings([observable], now * 1_000_000, tlp_max=Tlp.RED)[observable]
     return row.status, row.reason
 
 
@@ -135,8 +135,8 @@ def test_a_stricter_object_is_spoken_of_to_its_author_alone(trio: tuple[Node, No
     said = sight(bravo, secret)
     assert said.recipients == {"alpha"}
     hand_over(bravo, said.envelopes, charlie)
-    assert charlie.store.sightings([detect(secret)]) == {}
-    assert charlie.store.counts().opened == 1
+    assert charlie.store.knowledge.sightings([detect(secret)]) == {}
+    assert charlie.store.log.counts().opened == 1
 
 
 def test_a_sighting_is_never_marked_looser_than_its_object(trio: tuple[Node, Node, Node]) -> None:
@@ -145,7 +145,7 @@ def test_a_sighting_is_never_marked_looser_than_its_object(trio: tuple[Node, Nod
         value = f"203.0.113.{int(tlp)}"
         hand_over(alpha, send(alpha, [value], to=["bravo"], tlp=tlp).envelopes, bravo)
         sight(bravo, value)
-        (seen,) = bravo.store.sightings([detect(value)])[detect(value)]
+        (seen,) = bravo.store.knowledge.sightings([detect(value)])[detect(value)]
         assert seen.tlp == level
 
 
@@ -161,7 +161,7 @@ def test_our_own_object_needs_names(trio: tuple[Node, Node, Node]) -> None:
     assert refusal.value.reason == "own-object"
     said = sight(alpha, names=["bravo"])
     assert hand_over(alpha, said.envelopes, bravo) == [Status.HELD]
-    assert [one.reporter for one in bravo.store.sightings([detect(VALUE)])[detect(VALUE)]] == [
+    assert [one.reporter for one in bravo.store.knowledge.sightings([detect(VALUE)])[detect(VALUE)]] == [
         alpha.identity.partner_id
     ]
 
@@ -204,7 +204,7 @@ def test_each_author_of_a_value_hears_of_its_own_claim(trio: tuple[Node, Node, N
     hand_over(charlie, send(charlie, [VALUE], to=["bravo"]).envelopes, bravo)
     said = sight(bravo)
     assert (said.objects, said.recipients) == (2, {"alpha", "charlie"})
-    assert bravo.store.sightings([detect(VALUE)])[detect(VALUE)][0].reports == 2
+    assert bravo.store.knowledge.sightings([detect(VALUE)])[detect(VALUE)][0].reports == 2
 
 
 def test_a_sighting_that_overtakes_its_object_applies_when_the_object_comes(
@@ -224,9 +224,9 @@ def test_a_sighting_that_overtakes_its_object_applies_when_the_object_comes(
     hand_over(alpha, more, bravo)
     later = sight(bravo, "203.0.113.5", names=["again"])
     hand_over(bravo, later.envelopes, again)
-    assert again.store.sightings([detect("203.0.113.5")]) == {}
+    assert again.store.knowledge.sightings([detect("203.0.113.5")]) == {}
     hand_over(alpha, more, again)
-    assert len(again.store.sightings([detect("203.0.113.5")])[detect("203.0.113.5")]) == 1
+    assert len(again.store.knowledge.sightings([detect("203.0.113.5")])[detect("203.0.113.5")]) == 1
     assert said.objects == 1
 
 
@@ -250,5 +250,5 @@ def test_a_proposal_reaches_the_author_and_changes_nothing_by_itself(trio: tuple
     assert (listed["by"], listed["object_id"], listed["proposed"]) == ("bravo", object_id, proposal.to_json())
     assert proposals(bravo) == []
     assert status_at(alpha) == ("active", None)
-    (row,) = alpha.store.assessments(object_id, 10)
+    (row,) = alpha.store.knowledge.assessments(object_id, 10)
     assert json.loads(row.raw)["type"] == "p2pshare-proposal"

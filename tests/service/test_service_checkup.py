@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from p2pshare.limits import MIB
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service import checkup
 from p2pshare.service.checkup import Finding, examine_node
 from p2pshare.service.intake import Arrival, take_in
@@ -141,7 +141,7 @@ def test_a_clock_that_went_back_fails_and_a_partner_from_the_future_warns(world:
     bravo = world.found("bravo")
     befriend(alpha, bravo)
     bravo_id = bravo.identity.partner_id
-    alpha.store.touch_partner(bravo_id, NOW)
+    alpha.store.partners.touch(bravo_id, NOW)
     now_at = {NOW - 600: None, NOW - 601: "fail", NOW: None}
     assert {now: levels(alpha, now).get("clock") for now in now_at} == now_at
     wire = seal_unchecked(bravo, raw_draft([]), alpha, now=NOW + 3_600)

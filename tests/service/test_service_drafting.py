@@ -264,10 +264,10 @@ def test_published_again_is_a_new_version_of_the_same_object(world: World) -> No
         seen = published_before(alpha.store, author.partner_id)
         draft = read(b"evil.example\n198.51.100.7\n", author=author, now=now, first_created=seen)
         publish(alpha, draft.parts, names=[], ttl_class=4, is_dry_run=False, now=now, progress=quiet)
-    claims = alpha.store.lookup(observables(draft))
+    claims = alpha.store.knowledge.lookup(observables(draft))
     assert [len(found) for found in claims.values()] == [1, 1]
     for (claim,) in claims.values():
-        versions = [json.loads(one.raw) for one in alpha.store.object_versions(claim.object_id)]
+        versions = [json.loads(one.raw) for one in alpha.store.knowledge.object_versions(claim.object_id)]
         assert len(versions) == 2
         assert len({one["created"] for one in versions}) == 1
         assert len({one["modified"] for one in versions}) == 2

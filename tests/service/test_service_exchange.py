@@ -5,7 +5,7 @@ from __future__ import annotations
 from p2pshare.gossip.messages import PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.exchange import Body, Exchange, links_of
 from p2pshare.service.partners import remove_partner
 from whole_nodes import NOW, World, befriend, send, wire_of

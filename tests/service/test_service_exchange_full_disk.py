@@ -25,11 +25,11 @@ def test_what_a_partner_acknowledges_is_noted_below_the_floor_of_free_space(
     alpha, bravo = world.found("alpha"), world.found("bravo")
     befriend(alpha, bravo)
     (envelope_id,) = send(alpha, ["203.0.113.7"], to=["bravo"]).envelopes
-    waiting = (len(alpha.store.first_hops()), len(alpha.store.outbox(bravo.identity.partner_id)))
+    waiting = (len(alpha.store.log.first_hops()), len(alpha.store.log.outbox(bravo.identity.partner_id)))
     assert sum(waiting) == 1
-    monkeypatch.setattr(alpha.store, "_free_space_bytes_min", 1 << 60)
+    monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 60)
     with pytest.raises(DiskFull):
         send(alpha, ["203.0.113.8"], to=["bravo"])
     Exchange(alpha).acknowledge(bravo.identity.partner_id, [envelope_id])
-    assert alpha.store.first_hops() == []
-    assert alpha.store.outbox(bravo.identity.partner_id) == []
+    assert alpha.store.log.first_hops() == []
+    assert alpha.store.log.outbox(bravo.identity.partner_id) == []

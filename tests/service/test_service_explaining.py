@@ -10,7 +10,7 @@ from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import NotFoundError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.marking import Tlp
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.exchange import Exchange
 from p2pshare.service.explaining import RULES, explain, preview
 from p2pshare.service.intake import Arrival, take_in
@@ -32,7 +32,7 @@ def nodes(world: World) -> dict[str, Node]:
     send(found["bravo"], ["straight.example"], to=["alpha"], tlp=Tlp.RED)
     send(found["bravo"], ["sealed.example"], to=["charlie"], tlp=Tlp.AMBER)
     bravo = found["bravo"]
-    wires = [bravo.store.wire(entry.envelope_id) for entry in bravo.store.entries(0, 10)]
+    wires = [bravo.store.log.wire(entry.envelope_id) for entry in bravo.store.log.entries(0, 10)]
     arrivals = [Arrival(wire, bravo.identity.partner_id) for wire in wires if wire is not None]
     assert len(take_in(found["alpha"], arrivals, NOW)) == 3
     return found
@@ -48,7 +48,7 @@ def test_each_envelope_and_partner_has_the_answer_of_the_exchange(nodes: dict[st
     exchange = Exchange(alpha)
     for name in ("bravo", "charlie", "delta"):
         peer = nodes[name].identity.partner_id
-        for entry in alpha.store.entries(0, 100):
+        for entry in alpha.store.log.entries(0, 100):
             [told] = explain(alpha, entry.envelope_id.text, name, NOW)["envelopes"]
             if entry.author != peer:
                 assert told["leaves"] is (exchange.wire(peer, entry.envelope_id) is not None)
@@ -62,8 +62,8 @@ def test_own_content_is_told_with_its_rule_and_its_readers(nodes: dict[str, Node
     assert about(alpha, "amber.example", "charlie") == ("circle-on-link", "unknown", "no")
     assert about(alpha, "red.example", "bravo") == ("direct-recipient", "not-yet", "yes")
     assert about(alpha, "red.example", "charlie") == ("not-a-recipient", "no", "no")
-    red = next(entry for entry in alpha.store.entries(0, 9) if entry.mode == Mode.DIRECT and entry.is_own)
-    alpha.store.acknowledge(red.envelope_id, nodes["bravo"].identity.partner_id)
+    red = next(entry for entry in alpha.store.log.entries(0, 9) if entry.mode == Mode.DIRECT and entry.is_own)
+    alpha.store.log.acknowledge(red.envelope_id, nodes["bravo"].identity.partner_id)
     assert about(alpha, "red.example", "bravo") == ("direct-recipient", "yes", "yes")
 
 
@@ -71,11 +71,11 @@ def test_a_relayed_envelope_that_its_recipient_acknowledged_has_arrived(nodes: d
     alpha, bravo = nodes["alpha"], nodes["bravo"].identity.partner_id
     [told] = explain(alpha, "amber.example", "bravo", NOW)["envelopes"]
     envelope_id = EnvelopeId.parse(told["envelope_id"])
-    assert alpha.store.audience(envelope_id) == {bravo: False}
-    alpha.store.acknowledge(envelope_id, bravo)
+    assert alpha.store.log.audience(envelope_id) == {bravo: False}
+    alpha.store.log.acknowledge(envelope_id, bravo)
     assert about(alpha, "amber.example", "bravo") == ("circle-on-link", "yes", "yes")
-    alpha.store.remove_partner(bravo)
-    assert alpha.store.audience(envelope_id) == {bravo: True}
+    alpha.store.partners.remove(bravo)
+    assert alpha.store.log.audience(envelope_id) == {bravo: True}
 
 
 def test_what_another_sealed_is_carried_or_not_and_its_readers_are_unknown(nodes: dict[str, Node]) -> None:
@@ -97,7 +97,7 @@ def test_addressing_says_what_publishing_would_say(nodes: dict[str, Node]) -> No
 
 def test_what_has_expired_no_longer_goes_and_what_is_unknown_is_not_found(nodes: dict[str, Node]) -> None:
     alpha = nodes["alpha"]
-    alpha.store.expire(NOW + 100 * 86_400)
+    alpha.store.log.expire(NOW + 100 * 86_400)
     assert about(alpha, "green.example", "bravo")[0] == "expired"
     for asked, partner in (("nowhere.example", "bravo"), ("no value", "bravo"), ("green.example", "nobody")):
         with pytest.raises(NotFoundError):
@@ -106,7 +106,7 @@ def test_what_has_expired_no_longer_goes_and_what_is_unknown_is_not_found(nodes:
 
 def handed(node: Node, peer: Node) -> set[str]:
     """What the exchange hands a peer, of everything that is held."""
-    entries = [one for one in node.store.entries(0, 100) if one.author != peer.identity.partner_id]
+    entries = [one for one in node.store.log.entries(0, 100) if one.author != peer.identity.partner_id]
     ids = [one.envelope_id for one in entries]
     wires = Exchange(node).wires(peer.identity.partner_id, ids)
     return {envelope_id.text for envelope_id, wire in wires if wire is not None}

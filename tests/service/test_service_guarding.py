@@ -16,7 +16,7 @@ from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
 from p2pshare.limits import ALLOW_REASON_CHARACTERS_MAX
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service import guarding
 from p2pshare.service.assessing import Said, say
 from p2pshare.service.drafting import DraftPart
@@ -24,7 +24,7 @@ from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Step, evalua
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.list_keeping import allow, index_of
 from p2pshare.service.publishing import PublishReport, publish
-from p2pshare.store.warning_index import WarningIndex
+from p2pshare.warninglists.warning_index import WarningIndex
 from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, seal_unchecked, send, wire_of
 
 GOOD = "evil.example"
@@ -57,12 +57,16 @@ def finish(node: Node) -> list[Step]:
 def active(node: Node) -> set[str]:
     """What an export of active values holds."""
     return {
-        value for _, value in node.store.values(NOW * 1_000_000 + 1, tlp_max=Tlp.AMBER, pap_max=Pap.GREEN)
+        value
+        for _, value in node.store.knowledge.values(NOW * 1_000_000 + 1, tlp_max=Tlp.AMBER, pap_max=Pap.GREEN)
     }
 
 
 def marks(node: Node, text: str) -> list[tuple[str, str]]:
-    return [(one.source, one.reason) for one in node.store.quarantined([detect(text)]).get(detect(text), [])]
+    return [
+        (one.source, one.reason)
+        for one in node.store.knowledge.quarantined([detect(text)]).get(detect(text), [])
+    ]
 
 
 def hand_over(alpha: Node, bravo: Node, values: list[str]) -> None:
@@ -100,7 +104,7 @@ def test_what_a_partner_claims_about_a_public_resolver_is_kept_and_never_active(
     assert active(bravo) == {GOOD}
     assert marks(bravo, "8.8.8.8") == [("warning-list", "public resolvers")]
     assert marks(bravo, "0.0.0.0/1")
-    assert len(bravo.store.lookup([detect("8.8.8.8")])[detect("8.8.8.8")]) == 1
+    assert len(bravo.store.knowledge.lookup([detect("8.8.8.8")])[detect("8.8.8.8")]) == 1
 
 
 def test_a_list_that_informs_quarantines_nothing(pair: tuple[Node, Node]) -> None:
@@ -156,14 +160,14 @@ def test_a_mark_that_is_still_right_keeps_its_time(pair: tuple[Node, Node]) -> N
     block(bravo, "other.example", name="another")
     while not evaluate_again(bravo, NOW + 60).is_finished:
         pass
-    [mark] = bravo.store.quarantined([detect(GOOD)])[detect(GOOD)]
+    [mark] = bravo.store.knowledge.quarantined([detect(GOOD)])[detect(GOOD)]
     assert (mark.noted_at, evaluate_again(bravo, NOW).released) == (NOW, 0)
 
 
 def test_marks_of_other_sources_stay(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     hand_over(alpha, bravo, [GOOD])
-    bravo.store.quarantine([detect(GOOD)], "false-positive", "three partners say so", NOW)
+    bravo.store.knowledge.quarantine([detect(GOOD)], "false-positive", "three partners say so", NOW)
     block(bravo, GOOD)
     finish(bravo)
     index(bravo).set_list("ours", action=Action.INFORM, is_enabled=None)
@@ -229,7 +233,7 @@ def test_a_refused_object_is_not_in_the_envelope(pair: tuple[Node, Node]) -> Non
     alpha, bravo = pair
     report = published(alpha, draft(alpha, [GOOD, "10.0.0.1"]))
     take_in(bravo, [Arrival(wire_of(alpha, report.envelopes[0]), alpha.identity.partner_id)], NOW)
-    assert set(bravo.store.lookup([detect(GOOD), detect("10.0.0.1")])) == {detect(GOOD)}
+    assert set(bravo.store.knowledge.lookup([detect(GOOD), detect("10.0.0.1")])) == {detect(GOOD)}
 
 
 def test_what_was_confirmed_leaves_is_noted_and_is_quarantined_here(pair: tuple[Node, Node]) -> None:
@@ -376,7 +380,7 @@ def test_a_pattern_of_many_values_is_refused_when_one_of_them_is_blocked(pair: t
     assert published(alpha, raw_draft([stix]), dry=True).refusals.counts == {"warning-list": 1}
     wire = seal_unchecked(alpha, raw_draft([stix]), bravo)
     take_in(bravo, [Arrival(wire, alpha.identity.partner_id)], NOW)
-    assert bravo.store.quarantined([Observable("ipv4", "8.8.8.8"), detect(GOOD)]).keys() == {
+    assert bravo.store.knowledge.quarantined([Observable("ipv4", "8.8.8.8"), detect(GOOD)]).keys() == {
         Observable("ipv4", "8.8.8.8")
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
+from p2pshare.database import interned
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.card_format import CardBody, sign_card
 from p2pshare.envelope.keys import reissue_card
@@ -18,17 +19,17 @@ from p2pshare.errors import DiskFull, PeerError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.knowledge import knowledge
+from p2pshare.knowledge.chunk import Chunk
 from p2pshare.limits import FRAME_CLAIMS_MAX, INFLATED_BYTES_MAX, MIB, PATTERN_OBSERVABLES_MAX
-from p2pshare.node import Node
-from p2pshare.service import content, partners
+from p2pshare.node.node import Node
+from p2pshare.service import content, partners, storing
 from p2pshare.service.content import Content
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
 from p2pshare.service.intake import Arrival, Status, retry_deferred, take_in
 from p2pshare.service.partners import add_partner, apply_card_update, load_roster
 from p2pshare.service.publishing import publish
-from p2pshare.store import ingest, interning
-from p2pshare.store.chunk import Chunk
 from whole_nodes import NOW, World, befriend, quiet, raw_draft, send, wire_of
 
 
@@ -93,7 +94,7 @@ def test_a_commit_ends_early_where_content_grows_large(world: World) -> None:
     arrivals = [Arrival(wire_of(bravo, one), bravo.identity.partner_id) for one in ids]
     first = take_in(alpha, arrivals, NOW, content_bytes_max=1)
     assert [one.envelope_id for one in first] == ids[:1], "one at least"
-    (rest, account) = take_in(alpha, arrivals[1:], NOW), alpha.store.accounts()[0]
+    (rest, account) = take_in(alpha, arrivals[1:], NOW), alpha.store.partners.accounts()[0]
     assert [one.status for one in rest] == [Status.HELD] * 3
     assert (account.came_in, account.stored) == (4, 4)
 
@@ -112,7 +113,7 @@ def test_a_part_labelled_looser_than_what_is_in_it_does_not_leave(world: World) 
         )
         assert (report.published, report.envelopes) == (0, [])
         assert report.refusals.counts == {"stricter-than-part": 2}
-    assert alpha.store.counts().held == 0
+    assert alpha.store.log.counts().held == 0
 
 
 # --- memory ----------------------------------------------------------------------------------------
@@ -135,8 +136,8 @@ def test_a_chunk_is_measured_in_claims_too(world: World, monkeypatch: pytest.Mon
             chunks.append(len(self._frames))
             super().store()
 
-    monkeypatch.setattr(ingest, "Chunk", Noted)
-    monkeypatch.setattr(ingest, "STORE_CHUNK_OBJECTS", 30)
+    monkeypatch.setattr(knowledge, "Chunk", Noted)
+    monkeypatch.setattr(storing, "STORE_CHUNK_OBJECTS", 30)
     alpha, bravo = linked(world, "alpha", "bravo")
     frames = tuple(raw_draft([pattern_of(20)]).frames[0] for _ in range(4))
     envelope = send_frames(alpha, frames)
@@ -155,13 +156,13 @@ def send_frames(node: Node, frames: tuple[bytes, ...]) -> EnvelopeId:
 def test_an_author_who_makes_every_type_its_own_does_not_fill_our_memory(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interning, "REMEMBERED_MAX", 4)
+    monkeypatch.setattr(interned, "REMEMBERED_MAX", 4)
     (node,) = linked(world, "alpha")
     with node.store.transaction():
-        remembered = node.store._interning  # type: ignore[attr-defined] # the store's memory is the point
-        first = [remembered.object_type(f"x-{number}") for number in range(11)]
-        assert len(remembered._types["object_type"]) <= 4
-        assert [remembered.object_type(f"x-{number}") for number in range(11)] == first
+        types = node.store.database.interned(interned.Interned[str], "object_type", "name")
+        first = [types.id_of(f"x-{number}") for number in range(11)]
+        assert len(types._ids) <= 4
+        assert [types.id_of(f"x-{number}") for number in range(11)] == first
         assert len(set(first)) == 11
 
 
@@ -173,8 +174,8 @@ def test_one_partner_cannot_fill_the_room_for_deferred_envelopes(world: World) -
     store = alpha.store
     with store.transaction():
         for number in range(4):
-            kept = store.defer(
-                EnvelopeId(bytes([number]) * 32), bytes(6 * MIB), bravo.identity.partner_id, NOW + 3600, NOW
+            kept = store.log.defer(
+                EnvelopeId(bytes([number]) * 32), bytes(6 * MIB), bravo.identity.partner_id, NOW + 3600
             )
             assert kept == (number < 2)
     early = send(charlie, ["198.51.100.7"], to=["alpha"], now=NOW + 900).envelopes[0]
@@ -190,12 +191,12 @@ def test_a_full_disk_when_deferred_envelopes_come_due_loses_none(
     early = send(bravo, ["198.51.100.7"], to=["alpha"], now=NOW + 900).envelopes[0]
     arrival = Arrival(wire_of(bravo, early), bravo.identity.partner_id)
     assert take_in(alpha, [arrival], NOW)[0].status is Status.DEFERRED
-    monkeypatch.setattr(alpha.store, "_free_space_bytes_min", 1 << 62)
+    monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 62)
     with pytest.raises(DiskFull):
         retry_deferred(alpha, NOW + 901)
     exchange = Exchange(alpha)
     assert exchange.sweep(NOW + 901).held == (), "it waits on, and the sweep does not fail"
-    monkeypatch.setattr(alpha.store, "_free_space_bytes_min", 0)
+    monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 0)
     assert [one.item.envelope_id for one in exchange.sweep(NOW + 902).held] == [early]
 
 

@@ -11,7 +11,7 @@ from p2pshare.envelope.payload import decode_payload, inflate_frame
 from p2pshare.envelope.sealing import open_envelope
 from p2pshare.envelope.verification import verify_envelope
 from p2pshare.intel.marking import Tlp
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status, Verdict, retry_deferred, take_in
 from p2pshare.service.lookup import look_up
 from p2pshare.service.partners import remove_partner
@@ -39,7 +39,7 @@ def found(node: Node, value: str, now: int = NOW) -> bool:
 
 def check_accounts(node: Node) -> None:
     """P22: what came in = stored + already held + deferred + refused by reason."""
-    for account in node.store.accounts():
+    for account in node.store.partners.accounts():
         told = account.stored + account.already_held + account.deferred + sum(account.refused.values())
         assert account.came_in == told, account
 
@@ -65,7 +65,7 @@ def test_replayed_envelope_is_held_once_in_one_batch_and_over_a_restart(
     assert [one.status for one in bear(bravo, [wire, wire], alpha)] == [Status.HELD, Status.ALREADY_HELD]
     bravo = world.reopen("bravo")
     assert [one.status for one in bear(bravo, [wire], alpha)] == [Status.ALREADY_HELD]
-    assert bravo.store.counts().held == 1
+    assert bravo.store.log.counts().held == 1
     assert len(look_up(bravo.store, ["198.51.100.7"], NOW)[0]["claims"]) == 1
     check_accounts(bravo)
 
@@ -108,8 +108,8 @@ def test_bad_bytes_beside_good_ones_cost_only_themselves(pair: tuple[Node, Node]
         True,
     ]
     assert all(one.reason for one in verdicts if one.status is Status.REFUSED)
-    assert bravo.store.counts().held == 3
-    assert sum(bravo.store.counts().refused.values()) == 6
+    assert bravo.store.log.counts().held == 3
+    assert sum(bravo.store.partners.refusals().values()) == 6
     check_accounts(bravo)
 
 
@@ -123,8 +123,9 @@ def test_relay_holds_what_it_cannot_read(world: World) -> None:
     befriend(charlie, alpha, has_link=False)
     wire = wire_of(alpha, send(alpha, ["evil.example"], to=["charlie"], tlp=Tlp.AMBER).envelopes[0])
     assert bear(bravo, [wire], alpha)[0].status is Status.HELD
-    counts = bravo.store.counts()
-    assert (counts.held, counts.opened, counts.relayed, counts.observables) == (1, 0, 1, {})
+    counts = bravo.store.log.counts()
+    assert (counts.held, counts.opened, counts.relayed) == (1, 0, 1)
+    assert bravo.store.knowledge.observable_counts() == {}
     assert not found(bravo, "evil.example")
     assert bear(charlie, [wire], bravo)[0].status is Status.HELD
     assert found(charlie, "evil.example")
@@ -202,7 +203,7 @@ def test_bad_objects_are_refused_and_good_ones_beside_them_kept(pair: tuple[Node
     part = raw_draft(objects)
     assert bear(bravo, [seal_unchecked(alpha, part, bravo)], alpha)[0].status is Status.HELD
     assert found(bravo, "good.example")
-    assert sum(bravo.store.counts().refused.values()) == len(objects) - 1
+    assert sum(bravo.store.partners.refusals().values()) == len(objects) - 1
 
 
 def test_objects_that_nobody_could_read_are_not_sealed(pair: tuple[Node, Node]) -> None:
@@ -215,7 +216,7 @@ def test_objects_that_nobody_could_read_are_not_sealed(pair: tuple[Node, Node]) 
     wire = wire_of(alpha, report.envelopes[0])
     assert bear(bravo, [wire], alpha)[0].status is Status.HELD
     assert found(bravo, "good.example") and found(bravo, "fine.example")
-    assert bravo.store.counts().refused == {}
+    assert bravo.store.partners.refusals() == {}
     opened = open_envelope(
         bravo.identity, verify_envelope(decode_envelope(wire), alpha.identity.card, NOW), alpha.identity.card
     )
@@ -276,7 +277,7 @@ def test_restored_backup_never_reuses_a_sequence_number(world: World, pair: tupl
     """P8 for the own store: after a restore the feed goes on in a larger incarnation, without a fork."""
     alpha, bravo = pair
     first = send(alpha, ["a.example"], to=["bravo"])
-    alpha.store.checkpoint()
+    alpha.store.database.checkpoint()
     backup = (alpha.home / "store.sqlite").read_bytes()
     second = send(alpha, ["b.example"], to=["bravo"])
     wires = [wire_of(alpha, one) for one in first.envelopes + second.envelopes]
@@ -288,13 +289,13 @@ def test_restored_backup_never_reuses_a_sequence_number(world: World, pair: tupl
     third = send(alpha, ["c.example"], to=["bravo"], now=NOW + 60)
     wires.append(wire_of(alpha, third.envelopes[0]))
     assert [one.status for one in bear(bravo, wires, alpha, now=NOW + 60)] == [Status.HELD] * 3
-    assert bravo.store.sequence_forks() == []
+    assert bravo.store.log.sequence_forks() == []
 
 
 def test_equivocation_is_kept_as_evidence(world: World, pair: tuple[Node, Node]) -> None:
     """P9: two envelopes of one (author, incarnation, sequence) are both held, and told."""
     alpha, bravo = pair
-    alpha.store.checkpoint()
+    alpha.store.database.checkpoint()
     backup = (alpha.home / "store.sqlite").read_bytes()
     one = wire_of(alpha, send(alpha, ["a.example"], to=["bravo"], now=NOW).envelopes[0])
     alpha.store.close()
@@ -304,11 +305,11 @@ def test_equivocation_is_kept_as_evidence(world: World, pair: tuple[Node, Node])
     alpha = world.open("alpha")
     other = wire_of(alpha, send(alpha, ["b.example"], to=["bravo"], now=NOW).envelopes[0])
     assert [verdict.status for verdict in bear(bravo, [one, other], alpha)] == [Status.HELD, Status.HELD]
-    forks = bravo.store.sequence_forks()
+    forks = bravo.store.log.sequence_forks()
     assert len(forks) == 1
     assert forks[0].author == alpha.identity.partner_id
-    assert bravo.store.wire(forks[0].first) in (one, other)
-    assert bravo.store.wire(forks[0].second) in (one, other)
+    assert bravo.store.log.wire(forks[0].first) in (one, other)
+    assert bravo.store.log.wire(forks[0].second) in (one, other)
 
 
 def test_an_omitted_envelope_is_noticed_with_the_right_number(pair: tuple[Node, Node]) -> None:
@@ -316,6 +317,6 @@ def test_an_omitted_envelope_is_noticed_with_the_right_number(pair: tuple[Node, 
     alpha, bravo = pair
     wires = [wire_of(alpha, send(alpha, [f"198.51.100.{n}"], to=["bravo"]).envelopes[0]) for n in range(1, 7)]
     bear(bravo, [wires[0], wires[3], wires[5]], alpha)
-    assert bravo.store.sequence_gaps(alpha.identity.partner_id) == [(2, 3), (5, 5)]
+    assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == [(2, 3), (5, 5)]
     bear(bravo, [wires[1], wires[2], wires[4]], alpha)
-    assert bravo.store.sequence_gaps(alpha.identity.partner_id) == []
+    assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == []

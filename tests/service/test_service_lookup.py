@@ -8,7 +8,7 @@ from p2pshare.envelope.payload import compress_frame
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.lookup import look_up
 from p2pshare.service.publishing import publish
@@ -29,7 +29,7 @@ def ask(node: Node, value: str, now: int = NOW) -> dict[str, Any]:
     [answer] = look_up(node.store, [value], now)
     for match in answer["matches"]:
         listed = Observable(match["type"], match["value"])
-        row = node.store.standings([listed], now * 1_000_000, tlp_max=Tlp.RED)[listed]
+        row = node.store.knowledge.standings([listed], now * 1_000_000, tlp_max=Tlp.RED)[listed]
         told = (match["status"], match["reason"], match["score"], match["tlp"])
         assert told == (row.status, row.reason, row.score, row.tlp.label)
     return answer
@@ -64,7 +64,7 @@ def test_each_kind_of_match_is_named_with_what_is_listed(world: World) -> None:
 
 def test_a_closer_match_that_does_not_count_leaves_the_wider_one_active(world: World) -> None:
     node = listing(world, "192.0.2.0/24", "192.0.2.7")
-    node.store.quarantine([detect("192.0.2.7")], "warning-list", "list 'resolvers' names it", NOW)
+    node.store.knowledge.quarantine([detect("192.0.2.7")], "warning-list", "list 'resolvers' names it", NOW)
     answer = ask(node, "192.0.2.7")
     assert [(one["status"], one["reason"]) for one in answer["matches"]] == [
         ("delisted", "warning-list"),
@@ -78,19 +78,19 @@ def test_why_something_does_not_count_is_said(world: World) -> None:
     node = listing(world, "evil.example")
     early = ask(node, "evil.example", NOW - DAY)
     assert (early["active"], early["status"], early["reason"]) == (False, "pending", None)
-    node.store.quarantine([detect("evil.example")], "allow-list", "ours", NOW)
+    node.store.knowledge.quarantine([detect("evil.example")], "allow-list", "ours", NOW)
     listed = ask(node, "www.evil.example")
     assert (listed["found"], listed["status"], listed["reason"]) == (True, "delisted", "allow-list")
-    node.store.release([detect("evil.example")], "allow-list")
+    node.store.knowledge.release([detect("evil.example")], "allow-list")
     assert ask(node, "evil.example")["status"] == "active"
 
 
 def test_only_networks_have_lengths_and_a_new_one_is_noted(world: World) -> None:
     node = listing(world, "192.0.2.0/24", "2001:db8::/32", "http://evil.example/a/24")
-    lengths = node.store.network_lengths()
+    lengths = node.store.knowledge.network_lengths()
     assert lengths == {"ipv4-net": (24,), "ipv6-net": (32,)}
     send(node, ["198.51.0.0/16"], to=["bravo"], tlp=Tlp.CLEAR)
-    assert node.store.network_lengths()["ipv4-net"] == (24, 16)
+    assert node.store.knowledge.network_lengths()["ipv4-net"] == (24, 16)
 
 
 def test_thousands_of_values_keep_their_order(world: World) -> None:
@@ -105,7 +105,7 @@ def test_what_its_author_took_back_is_told_with_the_reason_and_what_replaces_it(
     node = listing(world, "evil.example")
     [claim] = ask(node, "evil.example")["claims"]
     own, successor = node.identity.partner_id, "indicator--00000000-0000-4000-8000-000000000001"
-    state = node.store.author_state(NOW)
+    state = node.store.log.author_state(NOW)
     facts = WithdrawalFacts(
         target=claim["object_id"],
         incarnation=state.incarnation,

@@ -16,7 +16,7 @@ from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import TYPES
 from p2pshare.intel.reading.misp_objects import PAP_IDS
 from p2pshare.intel.reading.misp_types import OBSERVABLE_TYPES
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.drafting import Author, draft_file, nothing_before
 from p2pshare.service.publishing import publish
 from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft
@@ -29,7 +29,9 @@ def uuid(number: int) -> str:
 
 
 def exported(node: Node, tlp_max: Tlp = Tlp.AMBER_STRICT, type_: str | None = None) -> list[dict[str, Any]]:
-    pieces = FORMATS["misp"].render(node.store, Selection((NOW + 1) * US, tlp_max, type_))
+    pieces = FORMATS["misp"].render(
+        node.store.knowledge, Selection((NOW + 1) * US, tlp_max, type_, node.store.partners.names())
+    )
     found = json.loads(b"".join(pieces))["response"]
     return [one["Event"] for one in found]
 
@@ -101,7 +103,11 @@ def test_ids_and_bytes_are_the_same_each_time_and_whatever_is_selected(alpha: No
 def test_what_goes_out_comes_in_again_as_the_same_objects(alpha: Node, world: World) -> None:
     """Ours as MISP events, read by bravo: the ids of indicators are ours, the values the same."""
     publish(alpha, [draft(alpha, ["evil.example", "203.0.113.9", "http://evil.example/a", "cd" * 32])], names=[], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)  # fmt: skip
-    raw = b"".join(misp.render(alpha.store, Selection((NOW + 1) * US, Tlp.GREEN)))
+    raw = b"".join(
+        misp.render(
+            alpha.store.knowledge, Selection((NOW + 1) * US, Tlp.GREEN, names=alpha.store.partners.names())
+        )
+    )
     bravo = world.open("bravo")
     befriend(bravo, alpha)
     drafted = draft_file(io.BufferedReader(io.BytesIO(raw)), name="x.json", format_name="misp", tlp=None, author=Author(bravo.identity.partner_id, "bravo"), now=NOW, first_created=nothing_before, progress=quiet)  # fmt: skip
@@ -132,7 +138,11 @@ def test_pymisp_loads_it(alpha: Node) -> None:
 def test_pymisp_makes_the_same_feed_of_it(alpha: Node) -> None:
     pymisp = pytest.importorskip("pymisp", reason="skipped: pymisp not installed")
     shared(alpha, json.dumps(EVENT).encode(), None)
-    files = dict(FOLDER_FORMATS["misp-feed"].render(alpha.store, Selection((NOW + 1) * US, Tlp.AMBER)))
+    files = dict(
+        FOLDER_FORMATS["misp-feed"].render(
+            alpha.store.knowledge, Selection((NOW + 1) * US, Tlp.AMBER, names=alpha.store.partners.names())
+        )
+    )
     assert list(files)[-1] == "manifest.json"
     manifest = json.loads(files["manifest.json"])
     hashes = files["hashes.csv"].decode().splitlines()

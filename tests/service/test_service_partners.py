@@ -9,7 +9,7 @@ import pytest
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, ShareError
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.overview import KEYS_WARNING_DAYS, status
 from p2pshare.service.partners import (
     add_partner,
@@ -112,7 +112,7 @@ def test_newer_card_applies_older_is_refused_and_a_fork_freezes(alpha: Node, bra
     assert caught.value.reason == "card-fork"
     entry = load_roster(alpha).get(partner_id)
     assert entry is not None and entry.is_frozen and entry.card.name == "Bravo two"
-    assert len(alpha.store.card_forks()) == 1
+    assert len(alpha.store.partners.card_forks()) == 1
 
 
 def test_card_of_another_partner_does_not_update(world: World, alpha: Node, bravo: Node) -> None:

@@ -9,7 +9,7 @@ import pytest
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.limits import MIB, QUOTA_RETRY_SECONDS, QUOTA_SMALL_BYTES_MAX
-from p2pshare.node import AUTHOR_QUOTA_SETTING, STORE_NAME, Node, close_node, note_config
+from p2pshare.node.node import STORE_NAME, Node, close_node, note_config
 from p2pshare.service.exchange import Body, Exchange
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.overview import status
@@ -48,7 +48,7 @@ def bear(reader: Node, bearer: Node, wires: list[bytes], now: int = NOW) -> list
 
 
 def room_for(node: Node, count: int, wires: list[bytes]) -> None:
-    node.store.put_setting(AUTHOR_QUOTA_SETTING, sum(map(len, wires[:count])))
+    node.store.log.set_quota(sum(map(len, wires[:count])))
 
 
 def test_a_flood_is_refused_from_its_authors_quota_on_and_everybody_else_is_taken_in(
@@ -60,9 +60,9 @@ def test_a_flood_is_refused_from_its_authors_quota_on_and_everybody_else_is_take
     told = bear(bravo, alpha, flood[:5]) + bear(bravo, alpha, flood[5:])  # over a batch, and from the next on
     assert told == [(Status.HELD, "")] * 4 + [(Status.REFUSED, "quota")] * 2
     assert bear(bravo, charlie, published(charlie, 2)) == [(Status.HELD, "")] * 2
-    account = next(one for one in bravo.store.accounts() if one.partner == alpha.identity.partner_id)
+    account = next(one for one in bravo.store.partners.accounts() if one.partner == alpha.identity.partner_id)
     assert (account.came_in, account.stored, account.refused) == (6, 4, {"quota": 2})
-    assert bravo.store.counts().refused == {"quota": 2}
+    assert bravo.store.partners.refusals() == {"quota": 2}
 
 
 def test_what_a_relay_passes_on_is_counted_against_its_author(three: tuple[Node, Node, Node]) -> None:
@@ -103,7 +103,7 @@ def test_who_has_filled_its_quota_with_lists_can_still_say_something_small(
     large = published(alpha, 2, values=1_000)
     small = published(alpha, 1, of="small")
     assert len(small[0]) <= QUOTA_SMALL_BYTES_MAX < len(large[0])
-    bravo.store.put_setting(AUTHOR_QUOTA_SETTING, sum(map(len, large)) + len(small[0]))
+    bravo.store.log.set_quota(sum(map(len, large)) + len(small[0]))
     told = bear(bravo, alpha, [*large, *small])
     assert told == [(Status.HELD, ""), (Status.REFUSED, "quota"), (Status.HELD, "")]
 
@@ -120,16 +120,16 @@ def test_ones_own_envelopes_come_back_after_a_restore_whatever_they_take(
     close_node(alpha)
     (alpha.home / STORE_NAME).write_bytes(yesterday)
     alpha = world.open("alpha")
-    alpha.store.put_setting(AUTHOR_QUOTA_SETTING, 1)
+    alpha.store.log.set_quota(1)
     assert bear(alpha, bravo, wires) == [(Status.HELD, "")] * 2
 
 
 def test_what_had_no_room_is_remembered_nowhere(three: tuple[Node, Node, Node]) -> None:
     alpha, bravo, _ = three
     wires = published(alpha, 2)
-    bravo.store.put_setting(AUTHOR_QUOTA_SETTING, 1)
+    bravo.store.log.set_quota(1)
     assert {reason for _, reason in bear(bravo, alpha, wires)} == {"quota"}
-    assert bravo.store.is_seen([decode_envelope(wire).envelope_id for wire in wires]) == set()
+    assert bravo.store.log.is_seen([decode_envelope(wire).envelope_id for wire in wires]) == set()
 
 
 def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
@@ -189,5 +189,5 @@ def test_status_says_who_has_nearly_filled_its_room_and_what_to_do(three: tuple[
     assert (alarm["word"], alarm["partner"], alarm["bytes"]) == ("quota", "alpha", sum(map(len, wires)))
     assert "limits.author_mib" in alarm["hint"] and "alpha" in alarm["message"]
     note_config(bravo)  # as a reload does: the config says 1 GiB
-    assert bravo.store.setting(AUTHOR_QUOTA_SETTING) == bravo.config.limits.author_mib * MIB
+    assert bravo.store.log.quota_bytes() == bravo.config.limits.author_mib * MIB
     assert status(bravo, {}, is_running=True, now=NOW)["alarms"] == []

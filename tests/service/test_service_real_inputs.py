@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from p2pshare.intel.marking import Tlp
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.drafting import Author, Draft, draft_file, nothing_before
 from p2pshare.service.guarding import Confirmed
 from p2pshare.service.publishing import publish
@@ -54,7 +54,7 @@ def share(node: Node, path: Path, *, now: int = NOW, format_name: str = "auto") 
 
 
 def stored(node: Node) -> set[tuple[str, str]]:
-    return {(one.type, one.value) for _, one in node.store.observables_after(0, 1_000_000)}
+    return {(one.type, one.value) for _, one in node.store.knowledge.observables_after(0, 1_000_000)}
 
 
 def plainly(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -139,10 +139,10 @@ def test_misp_events_and_their_subsets_again(alpha: Node, shared_data: Path, tmp
 
 def claims(node: Node) -> dict[tuple[str, str], list[str]]:
     """The objects that claim each observable."""
-    observables = [one for _, one in node.store.observables_after(0, 1_000_000)]
+    observables = [one for _, one in node.store.knowledge.observables_after(0, 1_000_000)]
     return {
         (one.type, one.value): sorted(claim.object_id for claim in found)
-        for one, found in node.store.lookup(observables).items()
+        for one, found in node.store.knowledge.lookup(observables).items()
     }
 
 

@@ -16,7 +16,7 @@ from p2pshare.intel.authoring import indicator_id
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.partners import load_roster, remove_partner
 from p2pshare.service.publishing import PublishReport, publish
@@ -51,9 +51,9 @@ def hand_over(author: Node, reader: Node, *envelopes: EnvelopeId) -> list[Status
 
 def view(node: Node, value: str = SHARED) -> set[tuple[str, bool]]:
     """Who claims `value` here, and whether it was taken back."""
-    names = node.store.author_names()
+    names = node.store.partners.names()
     observable = detect(value)
-    claims = node.store.lookup([observable]).get(observable, ())
+    claims = node.store.knowledge.lookup([observable]).get(observable, ())
     return {(names[claim.author], claim.is_revoked) for claim in claims}
 
 
@@ -71,17 +71,21 @@ def test_two_authors_of_one_address_and_each_withdrawal_removes_its_own(three: T
     hand_over(alpha, charlie, one)
     hand_over(bravo, charlie, other)
     assert view(charlie) == {("alpha", False), ("bravo", False)}
-    [row] = charlie.store.indicators((NOW + 30) * 1_000_000, tlp_max=Tlp.RED)
+    [row] = charlie.store.knowledge.indicators((NOW + 30) * 1_000_000, tlp_max=Tlp.RED)
     assert (row.is_active, row.claims) == (True, 2)
     [gone] = taken_back(alpha, SHARED).envelopes
     hand_over(alpha, charlie, gone)
     assert view(charlie) == {("alpha", True), ("bravo", False)}
-    row = charlie.store.standings([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[detect(SHARED)]
+    row = charlie.store.knowledge.standings([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[
+        detect(SHARED)
+    ]
     assert (row.is_active, row.authors) == (True, 2)
     [too] = taken_back(bravo, SHARED).envelopes
     hand_over(bravo, charlie, too)
     assert view(charlie) == {("alpha", True), ("bravo", True)}
-    row = charlie.store.standings([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[detect(SHARED)]
+    row = charlie.store.knowledge.standings([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[
+        detect(SHARED)
+    ]
     assert (row.is_active, row.status) == (False, "delisted")
 
 
@@ -113,7 +117,7 @@ def test_a_withdrawal_before_its_target_wins_and_a_late_relay_resurrects_nothing
     for _ in range(2):
         take_in(charlie, [Arrival(late, bravo.identity.partner_id)], NOW + 30)
     assert view(charlie) == {("alpha", True)}
-    assert list(charlie.store.values((NOW + 40) * 1_000_000, tlp_max=Tlp.RED, pap_max=3)) == []
+    assert list(charlie.store.knowledge.values((NOW + 40) * 1_000_000, tlp_max=Tlp.RED, pap_max=3)) == []
 
 
 def test_publishing_what_was_received_makes_our_own_claim_and_no_loop(three: Three) -> None:
@@ -140,8 +144,8 @@ def test_publishing_what_was_received_makes_our_own_claim_and_no_loop(three: Thr
 
 
 def recipients(node: Node, report: Report | PublishReport) -> list[set[str]]:
-    names = node.store.author_names()
-    return [{names[one] for one in node.store.audience(envelope)} for envelope in report.envelopes]
+    names = node.store.partners.names()
+    return [{names[one] for one in node.store.log.audience(envelope)} for envelope in report.envelopes]
 
 
 def test_everybody_who_was_sent_any_version_is_told_and_nobody_else(world: World, three: Three) -> None:
@@ -160,7 +164,7 @@ def test_the_same_version_sent_once_more_to_another_counts_too(three: Three) -> 
     part = draft(alpha, [SHARED])
     for name in ("bravo", "charlie"):
         publish(alpha, [part], names=[name], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
-    assert len(alpha.store.object_versions(own_id(alpha))) == 1
+    assert len(alpha.store.knowledge.object_versions(own_id(alpha))) == 1
     assert recipients(alpha, taken_back(alpha, SHARED)) == [{"bravo", "charlie"}]
 
 
@@ -169,7 +173,7 @@ def test_each_hears_of_it_as_strictly_as_of_the_object_and_direct_where_it_was(t
     [red] = send(alpha, [SHARED], to=["bravo"], tlp=Tlp.RED).envelopes
     [green] = send(alpha, [SHARED], to=["charlie"], tlp=Tlp.GREEN, now=NOW + 1).envelopes
     report = taken_back(alpha, SHARED)
-    entries = [alpha.store.entry(one) for one in report.envelopes]
+    entries = [alpha.store.log.entry(one) for one in report.envelopes]
     assert [one.mode for one in entries if one] == [Mode.RELAY, Mode.DIRECT]
     assert recipients(alpha, report) == [{"charlie"}, {"bravo"}]
     assert report.markings == {Tlp.GREEN, Tlp.RED}
@@ -179,10 +183,12 @@ def test_each_hears_of_it_as_strictly_as_of_the_object_and_direct_where_it_was(t
         assert view(reader) == {("alpha", True)}
         [said] = [
             one
-            for version in reader.store.envelope_objects(report.envelopes[1 if reader is bravo else 0])
+            for version in reader.store.knowledge.envelope_objects(
+                report.envelopes[1 if reader is bravo else 0]
+            )
             if (one := json.loads(version))["type"] == WITHDRAWAL
         ]
-        [kept] = reader.store.object_versions(said["id"])
+        [kept] = reader.store.knowledge.object_versions(said["id"])
         assert kept.tlp is tlp
 
 
@@ -191,7 +197,7 @@ def test_it_is_carried_as_long_as_the_longest_version(three: Three) -> None:
     send(alpha, [SHARED], to=["bravo"], ttl_class=6)
     send(alpha, [SHARED], to=["bravo"], ttl_class=1, now=NOW + 5)
     [envelope] = taken_back(alpha, SHARED).envelopes
-    entry, longest = alpha.store.entry(envelope), NOW + 730 * 86_400
+    entry, longest = alpha.store.log.entry(envelope), NOW + 730 * 86_400
     assert entry is not None
     assert entry.expires >= longest
 
@@ -228,7 +234,7 @@ def test_groups_hear_of_no_red_and_who_is_named_hears_of_it_direct(three: Three)
     assert caught.value.reason == "group-not-allowed"
     [gone] = taken_back(grouped, SHARED, to=["charlie"]).envelopes
     recipients = {bravo.identity.partner_id, charlie.identity.partner_id}
-    assert alpha.store.audience(gone).keys() == recipients
+    assert alpha.store.log.audience(gone).keys() == recipients
 
 
 def test_what_went_direct_stays_direct_though_relays_may_carry_it_now(three: Three) -> None:
@@ -238,7 +244,7 @@ def test_what_went_direct_stays_direct_though_relays_may_carry_it_now(three: Thr
         alpha, config=replace(alpha.config, policy=replace(alpha.config.policy, relay_strict=True))
     )
     [gone] = taken_back(relaxed, SHARED).envelopes
-    entry = alpha.store.entry(gone)
+    entry = alpha.store.log.entry(gone)
     assert entry is not None
     assert entry.mode == Mode.DIRECT
 
@@ -247,7 +253,7 @@ def test_an_audience_that_was_never_written_down_is_everybody_only_where_everybo
     alpha, *_ = three
     send(alpha, [SHARED], to=["bravo"])
     send(alpha, [OTHER], to=["bravo"], tlp=Tlp.AMBER)
-    with alpha.store.transaction(), alpha.store._writing() as writer:
+    with alpha.store.database.transaction() as writer:
         writer.execute("DELETE FROM envelope_recipient")  # as an earlier version left it
     assert taken_back(alpha, SHARED, dry=True).recipients == {"bravo", "charlie"}
     with pytest.raises(RefusedError) as caught:
@@ -288,10 +294,10 @@ def test_withdrawing_twice_says_so_and_sends_nothing(three: Three) -> None:
     alpha, *_ = three
     send(alpha, [SHARED], to=["bravo"])
     taken_back(alpha, SHARED)
-    sequence = alpha.store.author_state(NOW).sequence
+    sequence = alpha.store.log.author_state(NOW).sequence
     report = taken_back(alpha, SHARED, now=NOW + 50)
     assert (report.objects, report.already, report.envelopes) == ([], [own_id(alpha)], [])
-    assert alpha.store.author_state(NOW).sequence == sequence
+    assert alpha.store.log.author_state(NOW).sequence == sequence
 
 
 def test_a_dry_run_leaves_everything_as_it_is(three: Three) -> None:
@@ -313,7 +319,7 @@ def test_what_replaces_it_must_be_another_object_that_is_known(three: Three) -> 
         with pytest.raises(error):
             taken_back(alpha, SHARED, replaced_by=wrong)
     taken_back(alpha, SHARED, replaced_by=own_id(alpha, OTHER))
-    assert alpha.store.withdrawals(own_id(alpha))[alpha.identity.partner_id].replaced_by == own_id(
+    assert alpha.store.knowledge.withdrawals(own_id(alpha))[alpha.identity.partner_id].replaced_by == own_id(
         alpha, OTHER
     )
 
@@ -326,7 +332,10 @@ def test_publishing_what_our_own_withdrawal_reaches_is_refused_and_the_rest_leav
     options = {"names": ["bravo"], "ttl_class": 4, "is_dry_run": False, "progress": quiet}
     report = publish(alpha, [part], now=NOW + 50, **options)
     assert (report.refusals.counts, report.published) == ({"withdrawn": 1}, 1)
-    assert all(own_id(alpha).encode() not in raw for raw in alpha.store.envelope_objects(report.envelopes[0]))
+    assert all(
+        own_id(alpha).encode() not in raw
+        for raw in alpha.store.knowledge.envelope_objects(report.envelopes[0])
+    )
     fresh = draft(alpha, [SHARED], now=NOW + 60)
     report = publish(alpha, [fresh], now=NOW + 60, **options)
     assert (report.published, report.notes.counts) == (1, {"withdrawn-before": 1})
@@ -351,7 +360,7 @@ def test_a_vulnerability_or_any_other_object_is_withdrawn_by_its_id(three: Three
     [envelope] = publish(alpha, [part], now=NOW, **options).envelopes
     [gone] = taken_back(alpha, malware["id"]).envelopes
     hand_over(alpha, bravo, gone, envelope)
-    assert [one.is_revoked for one in bravo.store.object_versions(malware["id"])] == [True]
+    assert [one.is_revoked for one in bravo.store.knowledge.object_versions(malware["id"])] == [True]
 
 
 # --- recall ---
@@ -370,9 +379,9 @@ def test_recall_says_what_is_proven_and_nothing_more(three: Three) -> None:
         states(alpha)
     [gone] = taken_back(alpha, SHARED).envelopes
     assert states(alpha) == {"bravo": "waiting", "charlie": "waiting"}
-    alpha.store.acknowledge(gone, bravo.identity.partner_id)
+    alpha.store.log.acknowledge(gone, bravo.identity.partner_id)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "not-known"}
-    alpha.store.acknowledge(gone, charlie.identity.partner_id)
+    alpha.store.log.acknowledge(gone, charlie.identity.partner_id)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "acknowledged"}
 
 
@@ -382,7 +391,7 @@ def test_recall_says_which_partners_no_word_can_come_from(world: World) -> None:
     befriend(alpha, far, has_link=False)
     send(alpha, [SHARED], to=["near", "far"])
     [gone] = taken_back(alpha, SHARED).envelopes
-    alpha.store.acknowledge(gone, near.identity.partner_id)
+    alpha.store.log.acknowledge(gone, near.identity.partner_id)
     told = recall_status(alpha.store, load_roster(alpha), own_id(alpha))["recipients"]
     assert [(one["name"], one["state"], one["has_link"]) for one in told] == [
         ("near", "acknowledged", True),
@@ -405,9 +414,9 @@ def test_recall_of_what_went_direct_waits_for_each(three: Three) -> None:
     alpha, bravo, _ = three
     send(alpha, [SHARED], to=["bravo", "charlie"], tlp=Tlp.RED)
     [gone] = taken_back(alpha, SHARED).envelopes
-    alpha.store.acknowledge(gone, bravo.identity.partner_id)
+    alpha.store.log.acknowledge(gone, bravo.identity.partner_id)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "waiting"}
-    alpha.store.expire(NOW + 800 * 86_400)
+    alpha.store.log.expire(NOW + 800 * 86_400)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "expired"}
 
 
@@ -416,7 +425,7 @@ def test_recall_names_who_was_not_addressed_and_what_was_revived(three: Three) -
     send(alpha, [SHARED], to=["bravo", "charlie"])
     remove_partner(alpha, "charlie")
     [gone] = taken_back(alpha, SHARED).envelopes
-    alpha.store.acknowledge(gone, bravo.identity.partner_id)
+    alpha.store.log.acknowledge(gone, bravo.identity.partner_id)
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "not-addressed"}
     send(alpha, [SHARED], to=["bravo"], now=NOW + 60)
     told = recall_status(alpha.store, load_roster(alpha), own_id(alpha))

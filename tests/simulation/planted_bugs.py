@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.gossip import engine, events, feed, fetching, link, reconciliation, want, work
 from p2pshare.gossip.messages import PutVerdict
+from p2pshare.log import sequences
+from p2pshare.partners.partners import Partners
 from p2pshare.policy.admission import Admit
 from p2pshare.service import exchange, intake
-from p2pshare.store import sequences, sqlite
 
 Patch = pytest.MonkeyPatch
 
@@ -148,8 +150,9 @@ def expiry_by_arrival(patch: Patch) -> None:
 
     def check(*arguments: Any) -> Any:
         row = real(*arguments)
-        if isinstance(row, intake.NewEnvelope):
-            row = replace(row, core=replace(row.core, created=row.received_at))
+        if isinstance(row, intake.Arriving):
+            core = replace(row.core, created=row.received_at)
+            row = replace(row, envelope=SealedEnvelope(row.envelope_id, core, row.wire))
         return row
 
     patch.setattr(intake, "_check_believing_nothing", check)
@@ -234,12 +237,12 @@ def anything_is_admitted(patch: Patch) -> None:
 
 def refusals_uncounted(patch: Patch) -> None:
     """What is refused leaves no trace in the accounts."""
-    real = sqlite.SqliteStore.add_accounting
+    real = Partners.add_accounting
 
     def add_accounting(self: Any, verdicts: Iterable[tuple[Any, str, str]]) -> None:
         real(self, [one for one in verdicts if one[1] != "refused"])
 
-    patch.setattr(sqlite.SqliteStore, "add_accounting", add_accounting)
+    patch.setattr(Partners, "add_accounting", add_accounting)
 
 
 def first_hop_never_noted(patch: Patch) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ import pytest
 
 from p2pshare.envelope.envelope import Core, Mode
 from p2pshare.envelope.payload import compress_frame
+from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
-from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
-from p2pshare.store.sqlite import SqliteStore, open_store
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.node.store import Store, StoreReading, open_store, reading_store
+from p2pshare.service.storing import Arriving, Opened
 
 NOW = 1_800_000_000
 US = 1_000_000
@@ -75,24 +78,23 @@ class Material:
         salt: str = "",
         floor: Tlp = Tlp.CLEAR,
         **more: Any,
-    ) -> NewEnvelope:
+    ) -> Arriving:
         core = Core(
             1, author, KeyId(bytes(16)), incarnation, sequence, bytes(32), MAIN, mode, created, ttl_class,
             bytes(16), bytes(32), 1, 256,
         )  # fmt: skip
         seed = repr((author, incarnation, sequence, created, mode, salt, objects))
-        return NewEnvelope(
-            EnvelopeId(hashlib.sha256(seed.encode()).digest()),
-            core,
-            b"wire of " + seed.encode(),
+        envelope_id = EnvelopeId(hashlib.sha256(seed.encode()).digest())
+        return Arriving(
+            SealedEnvelope(envelope_id, core, b"wire of " + seed.encode()),
             bearer,
             received_at,
-            Opened((cls.frame(objects, floor),), recipient_sequence) if opened else None,
+            opened=Opened((cls.frame(objects, floor),), recipient_sequence) if opened else None,
             **more,
         )
 
     @classmethod
-    def envelope_of(cls, frame_json: bytes, **more: Any) -> NewEnvelope:
+    def envelope_of(cls, frame_json: bytes, **more: Any) -> Arriving:
         """An envelope with one frame of exactly these bytes."""
         extraction = extract(frame_json, floor=Tlp.CLEAR)
         frame = NewFrame(compress_frame(frame_json), extraction.objects)
@@ -110,11 +112,11 @@ def store_path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def open_at(store_path: Path) -> Iterator[Callable[..., SqliteStore]]:
+def open_at(store_path: Path) -> Iterator[Callable[..., Store]]:
     """Opens the test's store (again); whatever is left open is closed at the end."""
-    opened: list[SqliteStore] = []
+    opened: list[Store] = []
 
-    def open_it(**options: Any) -> SqliteStore:
+    def open_it(**options: Any) -> Store:
         store = open_store(store_path, **({"free_space_bytes_min": 0} | options))
         opened.append(store)
         return store
@@ -125,7 +127,14 @@ def open_at(store_path: Path) -> Iterator[Callable[..., SqliteStore]]:
 
 
 @pytest.fixture
-def store(open_at: Callable[..., SqliteStore]) -> SqliteStore:
+def open_reading(store_path: Path) -> Iterator[Callable[[], StoreReading]]:
+    """Opens the test's store read-only."""
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(reading_store(store_path))
+
+
+@pytest.fixture
+def store(open_at: Callable[..., Store]) -> Store:
     store = open_at()
-    store.put_own(OURSELVES, "Ourselves")
+    store.partners.put_own(OURSELVES, "Ourselves")
     return store

@@ -20,7 +20,9 @@ from p2pshare.intel.assessing import (
 )
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store.interface import PartnerRow
+from p2pshare.partners.interface import PartnerRow
+from p2pshare.service.partners import drop_partner, freeze_partner, put_partner
+from p2pshare.service.storing import store_envelopes
 
 DAY = 86_400
 VALUE = Observable("ipv4", "198.51.100.7")
@@ -34,7 +36,7 @@ class Village:
         self.store, self.make, self.now = store, make, make.now
         self._sequence = 0
         for name, partner in (("alpha", make.alpha), ("bravo", make.bravo), ("charlie", make.charlie)):
-            store.put_partner(PartnerRow(partner, name, b"card", 1, True, (), False, make.now))
+            put_partner(store, PartnerRow(partner, name, b"card", 1, True, (), False, make.now))
         self.indicator = make.indicator(VALUE.value)
         self.target = Target(self.indicator["id"], make.alpha)
 
@@ -48,7 +50,7 @@ class Village:
             created=self.now,
             received_at=self.now,
         )
-        self.store.add_envelopes([envelope])
+        store_envelopes(self.store, [envelope])
 
     def sight(self, by, *, count=1, target=None, at=None, tlp=Tlp.AMBER):
         now = self.now if at is None else at
@@ -61,11 +63,11 @@ class Village:
         self.publish(false_positive_object(target or self.target, reporter=by, now=now, tlp=Tlp.AMBER), by=by)
 
     def row(self, observable=VALUE):
-        found = self.store.standings([observable], self.now * 1_000_000, tlp_max=Tlp.RED)
+        found = self.store.knowledge.standings([observable], self.now * 1_000_000, tlp_max=Tlp.RED)
         return found.get(observable)
 
     def view(self, sql):
-        with closing(sqlite3.connect(f"file:{self.store._path}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{self.store.database.path}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql)]
 
@@ -92,7 +94,7 @@ def test_looked_and_not_seen_keeps_nothing_alive(village, make):
     village.publish(village.indicator)
     village.now += 20 * DAY
     village.sight(make.bravo, count=0)
-    (seen,) = village.store.sightings([VALUE])[VALUE]
+    (seen,) = village.store.knowledge.sightings([VALUE])[VALUE]
     assert (seen.count, seen.last_seen, seen.not_seen_at) == (0, None, village.now)
     village.now += 12 * DAY
     assert village.row().reason == "decay"
@@ -101,7 +103,7 @@ def test_looked_and_not_seen_keeps_nothing_alive(village, make):
 def test_a_sighting_from_the_future_counts_from_when_it_came(village, make):
     village.publish(village.indicator)
     village.sight(make.bravo, at=village.now + 4_000 * DAY)
-    (seen,) = village.store.sightings([VALUE])[VALUE]
+    (seen,) = village.store.knowledge.sightings([VALUE])[VALUE]
     assert seen.last_seen == village.now
     village.now += 32 * DAY
     assert village.row().reason == "decay"
@@ -121,7 +123,7 @@ def test_a_thousand_reports_of_one_partner_are_one(village, make):
     ]
     village.publish(*reports, by=make.bravo)
     assert village.row().is_active
-    (seen,) = village.store.sightings([VALUE])[VALUE]
+    (seen,) = village.store.knowledge.sightings([VALUE])[VALUE]
     assert (seen.reports, seen.is_false_positive) == (1_000, True)
     assert len(village.view("SELECT * FROM v1_sightings")) == 1
 
@@ -132,11 +134,11 @@ def test_k_organisations_quarantine_and_one_fewer_does_not(village, make):
     assert village.row().is_active
     village.call_false(make.charlie)
     assert (village.row().status, village.row().reason) == ("delisted", "false-positive")
-    (mark,) = village.store.quarantined([VALUE])[VALUE]
+    (mark,) = village.store.knowledge.quarantined([VALUE])[VALUE]
     assert (mark.source, mark.reason) == ("false-positive", "2 organisations")
-    village.store.put_setting("false_positive_reports", 3)
+    village.store.knowledge.set_false_positive_reports(3)
     assert village.row().is_active
-    village.store.put_setting("false_positive_reports", 2)
+    village.store.knowledge.set_false_positive_reports(2)
     assert not village.row().is_active
 
 
@@ -157,8 +159,8 @@ def test_a_stranger_is_kept_but_never_counts(village, make):
         village.call_false(stranger, salt=1)
     village.now += 32 * DAY
     assert village.row().reason == "decay"
-    assert not village.store.quarantined([VALUE])
-    assert not any(one.is_trusted for one in village.store.sightings([VALUE])[VALUE])
+    assert not village.store.knowledge.quarantined([VALUE])
+    assert not any(one.is_trusted for one in village.store.knowledge.sightings([VALUE])[VALUE])
 
 
 @pytest.mark.parametrize("leaves", ["removed", "frozen"])
@@ -168,9 +170,9 @@ def test_who_leaves_the_roster_stops_counting(village, make, leaves):
         village.call_false(partner)
     assert not village.row().is_active
     if leaves == "removed":
-        village.store.remove_partner(make.bravo)
+        drop_partner(village.store, make.bravo)
     else:
-        village.store.freeze_partner(make.bravo, evidence=(b"1", b"2"), now=village.now)
+        freeze_partner(village.store, make.bravo, evidence=(b"1", b"2"), now=village.now)
     assert village.row().is_active
 
 
@@ -188,11 +190,11 @@ def test_an_assessment_that_comes_first_waits_and_applies(village, make):
     for partner in (make.bravo, make.charlie):
         village.call_false(partner)
     village.sight(make.bravo, target=Target(make.indicator("203.0.113.1")["id"], make.alpha))
-    assert village.store.sightings([VALUE]) == {}
+    assert village.store.knowledge.sightings([VALUE]) == {}
     village.publish(village.indicator)
     assert village.row().reason == "false-positive"
     village.publish(make.indicator("203.0.113.1"))
-    assert len(village.store.sightings([Observable("ipv4", "203.0.113.1")])) == 1
+    assert len(village.store.knowledge.sightings([Observable("ipv4", "203.0.113.1")])) == 1
 
 
 def test_another_partners_object_of_the_same_id_is_not_meant(village, make):
@@ -214,11 +216,11 @@ def test_an_assessment_that_names_no_author_needs_an_id_of_one_author(village, m
 
     village.publish(village.indicator)
     village.publish(plain(village.now), by=make.bravo)
-    assert village.store.sightings([VALUE])[VALUE][0].reports == 1
+    assert village.store.knowledge.sightings([VALUE])[VALUE][0].reports == 1
     village.publish(make.indicator(OTHER.value) | {"id": village.indicator["id"]}, by=make.charlie)
     village.publish(plain(village.now + 1), by=make.bravo)
-    assert village.store.sightings([VALUE, OTHER])[VALUE][0].reports == 1
-    assert OTHER not in village.store.sightings([VALUE, OTHER])
+    assert village.store.knowledge.sightings([VALUE, OTHER])[VALUE][0].reports == 1
+    assert OTHER not in village.store.knowledge.sightings([VALUE, OTHER])
 
 
 def test_only_the_value_that_is_meant_is_called_false(village, make):
@@ -240,7 +242,7 @@ def test_another_version_of_an_assessment_says_nothing_new(village, make):
     village.publish(said, by=make.bravo)
     for version in ({"count": 100}, {"count": 1_000, "modified": "2029-01-01T00:00:00Z"}):
         village.publish(said | version, by=make.bravo)
-    (seen,) = village.store.sightings([VALUE])[VALUE]
+    (seen,) = village.store.knowledge.sightings([VALUE])[VALUE]
     assert (seen.reports, seen.count) == (1, 1)
 
 
@@ -265,9 +267,9 @@ def test_opinions_and_proposals_are_found_by_their_object(village, make):
         village.target, reporter=make.bravo, opinion="disagree", text="why", now=village.now, tlp=Tlp.AMBER
     )
     village.publish(proposal, opinion, by=make.bravo)
-    found = village.store.assessments(village.target.object_id, 10)
+    found = village.store.knowledge.assessments(village.target.object_id, 10)
     assert {one.kind for one in found} == {Assessment.PROPOSAL, Assessment.OPINION}
-    (ours,) = village.store.proposals_to(make.alpha, 10)
+    (ours,) = village.store.knowledge.proposals_to(make.alpha, 10)
     assert json.loads(ours.raw)["proposed"] == {"confidence": 10, "note": "seen in tests"}
     assert ours.target == village.target.object_id
-    assert village.store.proposals_to(make.bravo, 10) == []
+    assert village.store.knowledge.proposals_to(make.bravo, 10) == []

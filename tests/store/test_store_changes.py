@@ -16,8 +16,11 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.assessing import Target, false_positive_object, sighting_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store.interface import PartnerRow
-from p2pshare.store.sqlite import open_store
+from p2pshare.knowledge.state_table import SIEM_TLP_MAX
+from p2pshare.node.store import open_store
+from p2pshare.partners.interface import PartnerRow
+from p2pshare.service.partners import put_partner
+from p2pshare.service.storing import store_envelopes
 
 DAY = 86_400
 VALUES = [f"198.51.100.{n}" for n in range(3)]
@@ -118,7 +121,7 @@ class History:
         self.store = open_store(path, free_space_bytes_min=0)
         self.now, self._make, self._count = make.now, make, 0
         for name, partner in (("alpha", make.alpha), ("bravo", make.bravo), ("charlie", make.charlie)):
-            self.store.put_partner(PartnerRow(partner, name, b"card", 1, True, (), False, make.now))
+            put_partner(self.store, PartnerRow(partner, name, b"card", 1, True, (), False, make.now))
 
     def perform(self, step):
         getattr(self, f"_{step[0]}")(*step[1:])
@@ -128,12 +131,13 @@ class History:
         modified = f"2026-01-01T00:{self._count:02}:00Z"
         indicator = self._make.indicator(value, name=name, modified=modified, **more)
         author = self._make.alpha if author[:1] == b"a" else self._make.bravo
-        self.store.add_envelopes(
+        store_envelopes(
+            self.store,
             [
                 self._make.envelope(
                     indicator, author=author, sequence=self._count, created=self.now, received_at=self.now
                 )
-            ]
+            ],
         )
 
     def _sight(self, reporter, name, what):
@@ -145,7 +149,8 @@ class History:
         else:
             count = int(what == "seen")
             said = sighting_object(target, reporter=reporter, count=count, now=self.now, tlp=Tlp.AMBER)
-        self.store.add_envelopes(
+        store_envelopes(
+            self.store,
             [
                 self._make.envelope(
                     json.loads(said),
@@ -154,22 +159,22 @@ class History:
                     created=self.now,
                     received_at=self.now,
                 )
-            ]
+            ],
         )
 
     def _quarantine(self, value, source):
-        self.store.quarantine([Observable("ipv4", value)], source, "", self.now)
+        self.store.knowledge.quarantine([Observable("ipv4", value)], source, "", self.now)
 
     def _release(self, value, source):
-        self.store.release([Observable("ipv4", value)], source)
+        self.store.knowledge.release([Observable("ipv4", value)], source)
 
     def _wait(self, seconds, limit):
         self.now += seconds
-        while self.store.settle(self.now, limit):
+        while self.store.knowledge.settle(self.now, limit):
             pass
 
     def _siem(self, tlp_max):
-        self.store.put_setting("siem_tlp_max", tlp_max)
+        self.store.knowledge.set_siem_tlp_max(Tlp(tlp_max))
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -183,10 +188,10 @@ def test_following_the_feed_gives_the_active_set_after_any_history(make, history
             happening.perform(step)
             steady.follow(path)
             wanted = active(path)
-            tlp_max = happening.store.setting("siem_tlp_max")
+            tlp_max = happening.store.database.setting(SIEM_TLP_MAX)
             assert steady.active == wanted
             assert follower(path).active == wanted
-            exported = happening.store.indicators(happening.now * 1_000_000, tlp_max=Tlp(tlp_max))
+            exported = happening.store.knowledge.indicators(happening.now * 1_000_000, tlp_max=Tlp(tlp_max))
             assert {row.value for row in exported} == {value for _, value in wanted}
             statuses = rows(
                 path, "SELECT value, max(status = 'active') AS active FROM v1_claims GROUP BY value"
@@ -212,35 +217,35 @@ def test_following_the_feed_gives_the_active_set_after_any_history(make, history
 def test_a_removal_tells_its_reason_and_what_was_never_there_is_not_removed(
     store, store_path, make, reason, more
 ):
-    store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[0]))])
     newer = make.indicator(VALUES[0], **({"modified": "2026-02-01T00:00:00Z"} | more))
-    store.add_envelopes([make.envelope(newer, sequence=2)])
+    store_envelopes(store, [make.envelope(newer, sequence=2)])
     (row,) = rows(store_path, "SELECT op, reason FROM v1_changes WHERE value = ?", VALUES[0])
     assert row == {"op": "remove", "reason": reason}
     never = make.indicator(VALUES[1], name="never", **more)
-    store.add_envelopes([make.envelope(never, sequence=3)])
+    store_envelopes(store, [make.envelope(never, sequence=3)])
     assert rows(store_path, "SELECT op FROM v1_changes WHERE value = ?", VALUES[1]) == []
 
 
 def test_what_is_quarantined_as_it_comes_is_in_no_feed(store, store_path, make):
     """Warning lists are asked in the transaction that stores: no consumer may hear of what it never was to see."""
     with store.transaction():
-        store.add_envelopes([make.envelope(make.indicator(VALUES[0]), make.indicator(VALUES[1]))])
-        store.quarantine([Observable("ipv4", VALUES[0])], "warning-list", "", make.now)
+        store_envelopes(store, [make.envelope(make.indicator(VALUES[0]), make.indicator(VALUES[1]))])
+        store.knowledge.quarantine([Observable("ipv4", VALUES[0])], "warning-list", "", make.now)
     assert [(row["op"], row["value"]) for row in rows(store_path, "SELECT * FROM v1_changes")] == [
         ("add", VALUES[1])
     ]
-    store.release([Observable("ipv4", VALUES[0])], "warning-list")
+    store.knowledge.release([Observable("ipv4", VALUES[0])], "warning-list")
     assert {value for _, value in follower(store_path).active} == set(VALUES[:2])
 
 
 def test_time_alone_ends_a_claim_and_the_feed_says_so_once(store, store_path, make):
-    store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[0]))])
     consumer = follower(store_path)
-    assert store.settle(make.now + 1, 100) == 0
+    assert store.knowledge.settle(make.now + 1, 100) == 0
     assert follower(store_path).cursor == consumer.cursor
-    assert store.settle(make.now + 32 * DAY, 100) == 1
-    assert store.settle(make.now + 32 * DAY, 100) == 0
+    assert store.knowledge.settle(make.now + 32 * DAY, 100) == 1
+    assert store.knowledge.settle(make.now + 32 * DAY, 100) == 0
     (row,) = rows(store_path, "SELECT op, reason, score, at FROM v1_changes")
     assert (row["op"], row["reason"], row["score"]) == ("remove", "decay", 0)
     consumer.follow(store_path)
@@ -252,21 +257,21 @@ def test_time_alone_ends_a_claim_and_the_feed_says_so_once(store, store_path, ma
 
 def test_a_clock_that_was_ahead_is_forgiven(store, store_path, make):
     """A machine that woke in another decade, and was set right again, does not keep its store expired."""
-    store.add_envelopes([make.envelope(make.indicator(value)) for value in VALUES[:1]])
-    store.settle(make.now + 4_000 * DAY, 100)
+    store_envelopes(store, [make.envelope(make.indicator(value)) for value in VALUES[:1]])
+    store.knowledge.settle(make.now + 4_000 * DAY, 100)
     assert active(store_path) == {}
-    store.settle(make.now + 60, 100)
+    store.knowledge.settle(make.now + 60, 100)
     assert {value for _, value in active(store_path)} == {VALUES[0]}
 
 
 def test_a_number_of_the_feed_is_never_used_twice(store, store_path, make, open_at):
-    store.add_envelopes([make.envelope(make.indicator(VALUES[0]))])
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[0]))])
     first = follower(store_path).cursor
-    store.quarantine([Observable("ipv4", VALUES[0])], "allow-list", "", make.now)
+    store.knowledge.quarantine([Observable("ipv4", VALUES[0])], "allow-list", "", make.now)
     removed = follower(store_path).cursor
     store.close()
     again = open_at()
-    again.release([Observable("ipv4", VALUES[0])], "allow-list")
+    again.knowledge.release([Observable("ipv4", VALUES[0])], "allow-list")
     assert first < removed < follower(store_path).cursor
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull
 from p2pshare.intel.observable import Observable
-from p2pshare.store.connection import StoreFailed
-from p2pshare.store.sqlite import SqliteStore, open_store
+from p2pshare.node.store import Store, open_store
+from p2pshare.service.storing import store_envelopes
 
 
 def _big(make, sequence, objects=400):
@@ -26,23 +27,23 @@ def _big(make, sequence, objects=400):
     )
 
 
-def _assert_whole(store: SqliteStore, stored, missing) -> None:
+def _assert_whole(store: Store, stored, missing) -> None:
     """Each of `stored` is there with all of its claims, nothing of `missing` is."""
     for envelope in stored:
         values = [
             Observable(c.type, c.value) for f in envelope.opened.frames for o in f.objects for c in o.claims
         ]
-        assert store.wire(envelope.envelope_id) == envelope.wire
-        assert set(store.lookup(values)) == set(values)
+        assert store.log.wire(envelope.envelope_id) == envelope.wire
+        assert set(store.knowledge.lookup(values)) == set(values)
     for envelope in missing:
         values = [
             Observable(c.type, c.value) for f in envelope.opened.frames for o in f.objects for c in o.claims
         ]
-        assert store.entry(envelope.envelope_id) is None
-        assert store.lookup(values) == {}
+        assert store.log.entry(envelope.envelope_id) is None
+        assert store.knowledge.lookup(values) == {}
     held = len(stored)
-    assert (store.counts().held, store.last_lsn()) == (held, held)
-    checked = apsw.Connection(str(store._path), flags=apsw.SQLITE_OPEN_READONLY)
+    assert (store.log.counts().held, store.log.last_lsn()) == (held, held)
+    checked = apsw.Connection(str(store.database.path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         assert checked.pragma("integrity_check") == "ok"
         (orphans,) = checked.execute("SELECT count(*) FROM claim WHERE frame NOT IN (SELECT id FROM frame)")
@@ -56,30 +57,30 @@ def _assert_whole(store: SqliteStore, stored, missing) -> None:
 
 def test_below_the_floor_nothing_begins_but_what_frees_space(open_at, make):
     envelope = make.envelope(make.indicator(), ttl_class=1)
-    open_at().add_envelopes([envelope])
+    store_envelopes(open_at(), [envelope])
     store = open_at(free_space_bytes_min=1 << 62)
     with pytest.raises(DiskFull) as refusal:
-        store.add_envelopes([make.envelope(sequence=2)])
+        store_envelopes(store, [make.envelope(sequence=2)])
     assert refusal.value.reason == "disk-full"
     assert "store.free_space_mib_min" in refusal.value.hint
-    assert store.expire(make.now + 90_000) == 1
+    assert store.log.expire(make.now + 90_000) == 1
 
 
 @pytest.mark.parametrize("room_pages", [1, 3, 10, 40])
 def test_a_file_that_may_not_grow_keeps_nothing_half(open_at, make, room_pages):
     store = open_at()
-    store.add_envelopes([_big(make, 1)])
-    pages = store._writer.pragma("page_count")
-    store._writer.pragma("max_page_count", pages + room_pages)
+    store_envelopes(store, [_big(make, 1)])
+    pages = store.database._writer.pragma("page_count")
+    store.database._writer.pragma("max_page_count", pages + room_pages)
     with pytest.raises(DiskFull):
-        store.add_envelopes([_big(make, 2)])
+        store_envelopes(store, [_big(make, 2)])
     with pytest.raises(DiskFull), store.transaction():
-        store.add_accounting([(make.alpha, "held", "")])
-        store.add_envelopes([_big(make, 2)])
-    assert store.accounts() == []
+        store.partners.add_accounting([(make.alpha, "held", "")])
+        store_envelopes(store, [_big(make, 2)])
+    assert store.partners.accounts() == []
     _assert_whole(store, [_big(make, 1)], [_big(make, 2)])
-    store._writer.pragma("max_page_count", 1 << 30)
-    store.add_envelopes([_big(make, 2)])
+    store.database._writer.pragma("max_page_count", 1 << 30)
+    store_envelopes(store, [_big(make, 2)])
     _assert_whole(store, [_big(make, 1), _big(make, 2)], [])
 
 
@@ -87,7 +88,8 @@ LIMITED = """
 import importlib.util, resource, sys
 from pathlib import Path
 from p2pshare.errors import DiskFull
-from p2pshare.store.sqlite import open_store
+from p2pshare.node.store import open_store
+from p2pshare.service.storing import store_envelopes
 
 spec = importlib.util.spec_from_file_location("material", sys.argv[2])
 module = importlib.util.module_from_spec(spec)
@@ -99,17 +101,17 @@ def big(sequence):
     return make.envelope(*(make.indicator(value, description="x" * 200) for value in values), sequence=sequence)
 
 store = open_store(Path(sys.argv[1]), free_space_bytes_min=0, cache_bytes=64 * 1024)
-store.add_envelopes([big(1)])
+store_envelopes(store, [big(1)])
 log = Path(sys.argv[1] + "-wal").stat().st_size
 resource.setrlimit(resource.RLIMIT_FSIZE, (log + int(sys.argv[3]), -1))
 for _ in range(2):
     try:
-        store.add_envelopes([big(2)])
+        store_envelopes(store, [big(2)])
     except DiskFull:
-        print("full", store.counts().held, flush=True)
+        print("full", store.log.counts().held, flush=True)
 resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
-store.add_envelopes([big(2)])
-print("stored", store.counts().held, flush=True)
+store_envelopes(store, [big(2)])
+print("stored", store.log.counts().held, flush=True)
 store.close()
 """
 
@@ -172,17 +174,17 @@ def failing_disk():
 def test_a_failed_sync_or_write_is_fatal_and_never_retried(open_at, make, failing_disk, fault, monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
     store = open_at(vfs="failing-disk")
-    store.add_envelopes([_big(make, 1)])
+    store_envelopes(store, [_big(make, 1)])
     failing_disk.failing = fault
     with pytest.raises(StoreFailed):
-        store.add_envelopes([_big(make, 2)])
+        store_envelopes(store, [_big(make, 2)])
     failing_disk.failing = ""
     with pytest.raises(StoreFailed):  # the disk is well again, but what is on it is unknown
-        store.add_envelopes([_big(make, 3)])
+        store_envelopes(store, [_big(make, 3)])
     store.close()
     again = open_at()
-    assert again.wire(_big(make, 1).envelope_id) is not None
-    assert again.entry(_big(make, 3).envelope_id) is None
+    assert again.log.wire(_big(make, 1).envelope_id) is not None
+    assert again.log.entry(_big(make, 3).envelope_id) is None
 
 
 # --- SIGKILL -----------------------------------------------------------------------------------------
@@ -191,10 +193,10 @@ WRITER = (
     LIMITED[: LIMITED.index("store = open_store")]
     + """
 store = open_store(Path(sys.argv[1]), free_space_bytes_min=0)
-first = store.last_lsn() + 1
+first = store.log.last_lsn() + 1
 for sequence in range(first, first + 10_000):
     value = f"10.250.{sequence >> 8}.{sequence & 255}"
-    stored = store.add_envelopes([make.envelope(make.indicator(value), sequence=sequence)])
+    stored = store_envelopes(store, [make.envelope(make.indicator(value), sequence=sequence)])
     sys.stdout.write(f"{sequence} {stored[0].entry.lsn}\\n")
     sys.stdout.flush()
 """
@@ -224,10 +226,10 @@ def test_what_was_answered_survives_sigkill(store_path, make):
             for sequence, lsn in acknowledged.items():
                 value = f"10.250.{sequence >> 8}.{sequence & 255}"
                 envelope = make.envelope(make.indicator(value), sequence=sequence)
-                assert store.entry(envelope.envelope_id).lsn == lsn
-                assert store.wire(envelope.envelope_id) == envelope.wire
-                assert len(store.lookup([Observable("ipv4", value)])) == 1
-            assert len(acknowledged) <= store.last_lsn()
+                assert store.log.entry(envelope.envelope_id).lsn == lsn
+                assert store.log.wire(envelope.envelope_id) == envelope.wire
+                assert len(store.knowledge.lookup([Observable("ipv4", value)])) == 1
+            assert len(acknowledged) <= store.log.last_lsn()
         finally:
             store.close()
     assert len(acknowledged) > 10

@@ -12,7 +12,8 @@ import pytest
 
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store import reading_standing
+from p2pshare.knowledge import state_queries
+from p2pshare.service.storing import store_envelopes
 
 US = 1_000_000
 
@@ -38,12 +39,12 @@ def mixed(store, make):
             for n in range(20)
         ]
         author = random_.choice([make.alpha, make.bravo, make.charlie])
-        store.add_envelopes([make.envelope(*indicators, sequence=sequence, author=author)])
+        store_envelopes(store, [make.envelope(*indicators, sequence=sequence, author=author)])
     return store
 
 
 def _view(store, make):
-    with closing(sqlite3.connect(f"file:{store._path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{store.database.path}?mode=ro", uri=True)) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute("SELECT * FROM v1_indicators")]
 
@@ -51,29 +52,29 @@ def _view(store, make):
 @pytest.mark.parametrize("is_ready", [True, False], ids=["as-judged", "judged-anew"])
 def test_export_and_view_say_the_same(mixed, make, monkeypatch, is_ready):
     """At the time of the latest judgement, and at another at which the same holds."""
-    monkeypatch.setattr(reading_standing, "SLICE_IDS", 7)
+    monkeypatch.setattr(state_queries, "SLICE_IDS", 7)
     now_us = (make.now if is_ready else int(time.time())) * US
     viewed = _view(mixed, make)
-    lines = "".join(mixed.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
+    lines = "".join(mixed.knowledge.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
     exported = [json.loads(line) for line in lines]
     assert exported == [row | {"active": True} for row in viewed if row["active"]]
     assert len(exported) > 10
-    rows = list(mixed.indicators(now_us, is_active_only=False, tlp_max=Tlp.AMBER_STRICT))
+    rows = list(mixed.knowledge.indicators(now_us, is_active_only=False, tlp_max=Tlp.AMBER_STRICT))
     assert [(row.value, int(row.is_active), row.tlp.label, row.confidence, row.claims) for row in rows] == [
         (row["value"], row["active"], row["tlp"], row["confidence"], row["claims"]) for row in viewed
     ]
-    values = list(mixed.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.RED))
+    values = list(mixed.knowledge.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.RED))
     assert values == [(row["type"], row["value"]) for row in viewed if row["active"]]
 
 
 @pytest.mark.parametrize("tlp_max", list(Tlp), ids=lambda level: level.label)
 def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
     now_us = make.now * US
-    everything = mixed.lookup([Observable("ipv4", f"198.51.100.{n}") for n in range(60)])
+    everything = mixed.knowledge.lookup([Observable("ipv4", f"198.51.100.{n}") for n in range(60)])
     allowed = {
         one.value: [claim for claim in claims if claim.tlp <= tlp_max] for one, claims in everything.items()
     }
-    rows = list(mixed.indicators(now_us, is_active_only=False, tlp_max=tlp_max))
+    rows = list(mixed.knowledge.indicators(now_us, is_active_only=False, tlp_max=tlp_max))
     assert {row.value: row.claims for row in rows} == {
         value: len(one) for value, one in allowed.items() if one
     }
@@ -83,14 +84,16 @@ def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
 def test_an_export_judges_by_its_own_time_what_was_judged_at_another(store, make):
     """No daemon has run for weeks; or the export's clock is behind the daemon's."""
     begins = make.indicator("198.51.100.2", valid_from="2027-01-10T00:00:00Z", tlp=Tlp.CLEAR)
-    store.add_envelopes([make.envelope(make.indicator("198.51.100.1"), begins)])
+    store_envelopes(store, [make.envelope(make.indicator("198.51.100.1"), begins)])
 
     def values(days):
         now_us = (make.now + days * 86_400) * US
-        rows = [row.value for row in store.indicators(now_us, tlp_max=Tlp.AMBER_STRICT)]
-        lines = "".join(store.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
+        rows = [row.value for row in store.knowledge.indicators(now_us, tlp_max=Tlp.AMBER_STRICT)]
+        lines = "".join(store.knowledge.indicator_lines(now_us, tlp_max=Tlp.AMBER_STRICT)).splitlines()
         assert [json.loads(line)["value"] for line in lines] == rows
-        assert [value for _, value in store.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.RED)] == rows
+        assert [
+            value for _, value in store.knowledge.values(now_us, tlp_max=Tlp.AMBER_STRICT, pap_max=Pap.RED)
+        ] == rows
         return rows
 
     assert values(0) == ["198.51.100.1", "198.51.100.2"]
@@ -99,32 +102,35 @@ def test_an_export_judges_by_its_own_time_what_was_judged_at_another(store, make
 
 
 def test_a_type_that_is_not_there_is_an_empty_export(mixed):
-    assert list(mixed.values(0, type="sha256", tlp_max=Tlp.RED, pap_max=Pap.RED)) == []
-    assert list(mixed.indicator_lines(0, type="sha256", tlp_max=Tlp.RED)) == []
-    assert list(mixed.indicators(0, type="sha256", tlp_max=Tlp.RED)) == []
+    assert list(mixed.knowledge.values(0, type="sha256", tlp_max=Tlp.RED, pap_max=Pap.RED)) == []
+    assert list(mixed.knowledge.indicator_lines(0, type="sha256", tlp_max=Tlp.RED)) == []
+    assert list(mixed.knowledge.indicators(0, type="sha256", tlp_max=Tlp.RED)) == []
 
 
 def test_values_of_one_text_and_two_types_are_two_things(store, make):
     same = "d41d8cd98f00b204e9800998ecf8427e"
-    store.add_envelopes(
+    store_envelopes(
+        store,
         [
             make.envelope(
                 make.indicator(name="md5", pattern=f"[file:hashes.MD5 = '{same}']"),
                 make.indicator(name="mutex", pattern=f"[mutex:name = '{same}']"),
             )
-        ]
+        ],
     )
-    found = store.lookup([Observable("md5", same), Observable("mutex", same), Observable("sha1", same)])
+    found = store.knowledge.lookup(
+        [Observable("md5", same), Observable("mutex", same), Observable("sha1", same)]
+    )
     assert {one.type: len(claims) for one, claims in found.items()} == {"md5": 1, "mutex": 1}
-    assert store.counts().observables == {"md5": 1, "mutex": 1}
+    assert store.knowledge.observable_counts() == {"md5": 1, "mutex": 1}
 
 
 def test_ten_thousand_values_are_looked_up_at_once(store, make):
-    store.add_envelopes(
-        [make.envelope(*(make.indicator(f"198.51.{n >> 8}.{n & 255}") for n in range(1_000)))]
+    store_envelopes(
+        store, [make.envelope(*(make.indicator(f"198.51.{n >> 8}.{n & 255}") for n in range(1_000)))]
     )
     asked = [Observable("ipv4", f"198.51.{n >> 8}.{n & 255}") for n in range(10_000)]
-    found = store.lookup(asked)
+    found = store.knowledge.lookup(asked)
     assert set(found) == set(asked[:1_000])
 
 
@@ -140,8 +146,8 @@ def test_hostile_text_stays_text(store, make):
     frame = make.frame(objects)
     values = [claim.value for fact in frame.objects for claim in fact.claims]
     assert len(values) == len(names)
-    store.add_envelopes([make.envelope(*objects)])
+    store_envelopes(store, [make.envelope(*objects)])
     asked = [Observable("mutex", value) for value in values]
-    assert set(store.lookup([*asked, Observable("mutex", "with\0nul"), Observable("mutex", "")])) == set(
-        asked
-    )
+    assert set(
+        store.knowledge.lookup([*asked, Observable("mutex", "with\0nul"), Observable("mutex", "")])
+    ) == set(asked)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from p2pshare.intel.decay import DAY_SECONDS, steps_for
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.standing import ClaimState, Standing, Status, judge
-from p2pshare.store.standing import ADD, _fresh_row
+from p2pshare.knowledge.state_table import ADD, _fresh_row
 
 NOW = 1_800_000_000
 SPANS_US = st.builds(

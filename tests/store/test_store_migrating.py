@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from p2pshare.database.schema import APPLICATION_ID, migrations
 from p2pshare.intel.marking import Tlp
-from p2pshare.store.schema import APPLICATION_ID, migrations
-from p2pshare.store.sqlite import SqliteStore
+from p2pshare.node.store import Store
 
 
 def make_old_store(path: Path, before: str, rows: str) -> None:
@@ -27,7 +27,7 @@ def make_old_store(path: Path, before: str, rows: str) -> None:
 
 
 def test_networks_stored_before_their_lengths_were_noted_are_found(
-    store_path: Path, open_at: Callable[..., SqliteStore]
+    store_path: Path, open_at: Callable[..., Store]
 ) -> None:
     make_old_store(
         store_path,
@@ -36,11 +36,11 @@ def test_networks_stored_before_their_lengths_were_noted_are_found(
         INSERT INTO observable VALUES (1, 1, '2001:db8::/32'), (2, 2, 'http://evil.example/24'),
         (3, 3, '192.0.2.0/24'), (4, 3, '10.0.0.0/8');""",
     )
-    assert open_at().network_lengths() == {"ipv4-net": (24, 8), "ipv6-net": (32,)}
+    assert open_at().knowledge.network_lengths() == {"ipv4-net": (24, 8), "ipv6-net": (32,)}
 
 
 def test_what_was_claimed_before_there_were_standings_is_judged_when_a_time_is_told(
-    store_path: Path, open_at: Callable[..., SqliteStore]
+    store_path: Path, open_at: Callable[..., Store]
 ) -> None:
     make_old_store(
         store_path,
@@ -55,8 +55,8 @@ def test_what_was_claimed_before_there_were_standings_is_judged_when_a_time_is_t
             (2, 2, 1, zeroblob(16), 1, 0, 0, 1, 80, NULL, 1700000000000000, 0, 5000000);""",
     )
     store = open_at()
-    assert list(store.indicators(1_800_000_000_000_000, is_active_only=False, tlp_max=Tlp.RED))
-    store.settle(1_800_000_001, 10)
+    assert list(store.knowledge.indicators(1_800_000_000_000_000, is_active_only=False, tlp_max=Tlp.RED))
+    store.knowledge.settle(1_800_000_001, 10)
     with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
         rows = connection.execute("SELECT value, status, reason FROM v1_indicators ORDER BY value").fetchall()
         changes = connection.execute("SELECT seq, op, value FROM v1_changes").fetchall()

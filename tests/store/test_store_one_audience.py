@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 
 from p2pshare.envelope.envelope import Mode
+from p2pshare.service.storing import store_envelopes
 
 
 def test_a_store_of_the_version_before_keeps_its_recipients_and_who_acknowledged(store_path, open_at, make):
     store = open_at()
-    state = store.author_state(make.now)
+    state = store.log.author_state(make.now)
     own = {"author": make.ourselves, "bearer": None, "incarnation": state.incarnation}
     to = (make.alpha, make.bravo)
-    [waiting] = store.add_envelopes([make.envelope(sequence=1, mode=Mode.DIRECT, audience=to, **own)])
+    [waiting] = store_envelopes(store, [make.envelope(sequence=1, mode=Mode.DIRECT, audience=to, **own)])
     store.close()
     with sqlite3.connect(store_path) as old:  # as 0012 left it: two tables, and one of them marked
         old.execute("DROP INDEX envelope_recipient_by")
@@ -27,6 +28,6 @@ def test_a_store_of_the_version_before_keeps_its_recipients_and_who_acknowledged
         old.execute("DELETE FROM setting WHERE name = 'author_quota_bytes'")
         old.execute("PRAGMA user_version = 12")
     again = open_at()
-    audience = again.audience(waiting.entry.envelope_id)
+    audience = again.log.audience(waiting.entry.envelope_id)
     assert set(audience) == set(to) and sorted(audience.values()) == [False, True]
-    assert [len(again.outbox(one)) for one in to] == [not audience[one] for one in to]
+    assert [len(again.log.outbox(one)) for one in to] == [not audience[one] for one in to]

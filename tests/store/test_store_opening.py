@@ -9,10 +9,11 @@ from contextlib import closing
 import apsw
 import pytest
 
+from p2pshare.database import connection as connections
+from p2pshare.database.connection import open_reader, open_writer, refuse_network_file_system
+from p2pshare.database.schema import APPLICATION_ID, migrations
 from p2pshare.errors import StoreError
-from p2pshare.store import connection as connections
-from p2pshare.store.connection import open_reader, open_writer, refuse_network_file_system
-from p2pshare.store.schema import APPLICATION_ID, migrations
+from p2pshare.service.storing import store_envelopes
 
 SAFE = {
     "journal_mode": "wal",
@@ -61,25 +62,25 @@ def test_a_file_that_others_may_read_or_write_is_refused(store, store_path, open
     assert "chmod 600" in refusal.value.hint
 
 
-def test_a_newer_schema_is_refused_and_left_alone(store, store_path, open_at):
+def test_a_newer_schema_is_refused_and_left_alone(store, store_path, open_at, open_reading):
     store.close()
     with closing(sqlite3.connect(store_path)) as connection:
         connection.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
     before = store_path.read_bytes()
-    for read_only in (False, True):
+    for opening in (open_at, open_reading):
         with pytest.raises(StoreError) as refusal:
-            open_at(read_only=read_only)
+            opening()
         assert refusal.value.reason == "schema-newer"
         assert "newer version" in refusal.value.hint
     assert store_path.read_bytes() == before
 
 
-def test_a_reader_refuses_an_older_schema(store, store_path, open_at):
+def test_a_reader_refuses_an_older_schema(store, store_path, open_reading):
     store.close()
     with closing(sqlite3.connect(store_path)) as connection:
         connection.execute("PRAGMA user_version = 0")
     with pytest.raises(StoreError) as refusal:
-        open_at(read_only=True)
+        open_reading()
     assert refusal.value.reason == "schema-older"
 
 
@@ -103,9 +104,9 @@ def test_a_file_that_is_no_database_is_refused(store_path, open_at):
     assert str(store_path) in refusal.value.message
 
 
-def test_a_store_that_is_not_there_is_not_made_by_a_reader(store_path, open_at):
+def test_a_store_that_is_not_there_is_not_made_by_a_reader(store_path, open_reading):
     with pytest.raises(StoreError):
-        open_at(read_only=True)
+        open_reading()
     assert not store_path.exists()
 
 
@@ -165,7 +166,7 @@ def test_a_second_writer_is_told_so(store, store_path, open_at, make, monkeypatc
     monkeypatch.setattr(connections, "_READ_PRAGMAS", connections._READ_PRAGMAS.replace("5000", "20"))
     other = open_at()
     with store.transaction(), pytest.raises(StoreError) as refusal:
-        other.add_envelopes([make.envelope(opened=False)])
+        store_envelopes(other, [make.envelope(opened=False)])
     assert refusal.value.reason == "store-busy"
-    other.add_envelopes([make.envelope(opened=False)])
-    assert store.counts().held == 1
+    store_envelopes(other, [make.envelope(opened=False)])
+    assert store.log.counts().held == 1

@@ -11,6 +11,7 @@ from p2pshare.export.interface import Selection
 from p2pshare.export.registry import FORMATS
 from p2pshare.intel.marking import PAP_EXTENSION, PAP_IDS, TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import detect
+from p2pshare.service.storing import store_envelopes
 
 US = 1_000_000
 IDS = {level: id_ for id_, level in PAP_IDS.items()}
@@ -30,31 +31,31 @@ def read(path, sql):
 
 def exported(store, make, name):
     selection = Selection(make.now * US, Tlp.AMBER_STRICT)
-    return b"".join(FORMATS[name].render(store, selection)).decode()
+    return b"".join(FORMATS[name].render(store.knowledge, selection)).decode()
 
 
 @pytest.mark.parametrize("pap", [None, *Pap])
 def test_what_may_not_be_acted_upon_is_in_no_block_list_and_is_there_for_detection(
     store, store_path, make, pap
 ):
-    store.add_envelopes([make.envelope(marked(make, *([] if pap is None else [IDS[pap]])))])
+    store_envelopes(store, [make.envelope(marked(make, *([] if pap is None else [IDS[pap]])))])
     label = None if pap is None else f"PAP:{pap.name}"
     assert read(store_path, "SELECT pap FROM v1_claims") == [(label,)]
     assert read(store_path, "SELECT pap FROM v1_indicators") == [(label,)]
-    assert [claim.pap for claim in store.lookup([detect(VALUE)])[detect(VALUE)]] == [pap]
+    assert [claim.pap for claim in store.knowledge.lookup([detect(VALUE)])[detect(VALUE)]] == [pap]
     is_listed = pap in (None, Pap.CLEAR, Pap.GREEN)
     assert exported(store, make, "list") == (f"{VALUE}\n" if is_listed else "")
     assert VALUE in exported(store, make, "ndjson")
     for tlp_max in (Tlp.AMBER_STRICT, Tlp.RED):  # ready in the table, and judged for another marking
-        values = list(store.values(make.now * US, tlp_max=tlp_max, pap_max=Pap.GREEN))
+        values = list(store.knowledge.values(make.now * US, tlp_max=tlp_max, pap_max=Pap.GREEN))
         assert bool(values) is is_listed
 
 
 def test_the_strictest_claim_decides_about_use_also_when_it_comes_later(store, make):
-    store.add_envelopes([make.envelope(marked(make, IDS[Pap.GREEN]))])
+    store_envelopes(store, [make.envelope(marked(make, IDS[Pap.GREEN]))])
     assert exported(store, make, "list") == f"{VALUE}\n"
     other = marked(make, IDS[Pap.AMBER], name="another author's")
-    store.add_envelopes([make.envelope(other, author=make.bravo)])
+    store_envelopes(store, [make.envelope(other, author=make.bravo)])
     assert exported(store, make, "list") == ""
 
 
@@ -72,27 +73,9 @@ def test_granular_own_and_unknown_markings_count(store, make):
     }
     strictest = marked(make, IDS[Pap.GREEN], IDS[Pap.RED], value="192.0.2.1")
     own = marked(make, UNKNOWN, value="192.0.2.2")
-    store.add_envelopes([make.envelope(definition, granular, strictest, own)])
+    store_envelopes(store, [make.envelope(definition, granular, strictest, own)])
     assert exported(store, make, "list") == ""
     not_understood = marked(make, UNKNOWN, value="192.0.2.3")
-    store.add_envelopes([make.envelope(not_understood, sequence=2)])
-    [claim] = store.lookup([detect("192.0.2.3")])[detect("192.0.2.3")]
+    store_envelopes(store, [make.envelope(not_understood, sequence=2)])
+    [claim] = store.knowledge.lookup([detect("192.0.2.3")])[detect("192.0.2.3")]
     assert (claim.tlp, claim.pap) == (Tlp.RED, Pap.RED)
-
-
-def test_claims_stored_before_pap_was_looked_at_have_theirs_after_the_next_opening(store_path, open_at, make):
-    store = open_at()
-    store.add_envelopes(
-        [make.envelope(marked(make, IDS[Pap.RED]), marked(make, value="192.0.2.1", name="free"))]
-    )
-    with closing(sqlite3.connect(store_path)) as connection:  # as the migration leaves an older store
-        connection.execute("UPDATE claim SET pap = NULL")
-        connection.execute("DELETE FROM unsettled")
-        connection.execute("UPDATE standing SET pap = NULL")
-        connection.execute("UPDATE setting SET value = 2 WHERE name = 'pap_unread'")
-        connection.commit()
-    assert len(exported(store, make, "list").split()) == 2
-    store.close()
-    again = open_at()
-    assert exported(again, make, "list") == "192.0.2.1\n"
-    assert again.setting("pap_unread") == 0

@@ -14,7 +14,8 @@ from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
-from p2pshare.store.sqlite import open_store
+from p2pshare.node.store import open_store
+from p2pshare.service.storing import store_envelopes
 
 VALUES = [f"198.51.100.{n}" for n in range(4)]
 MODIFIED = [f"2026-01-0{n}T00:00:00Z" for n in range(1, 4)]
@@ -126,17 +127,17 @@ def test_any_history_gives_what_the_model_says(make, pool, history, reopen):
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "store.sqlite", free_space_bytes_min=0)
         for batch in history:
-            store.add_envelopes([made[n] for n in batch])
+            store_envelopes(store, [made[n] for n in batch])
             for n in batch:
                 author, incarnation, sequence, contents = pool[n]
                 model.add(made[n].envelope_id, author, (incarnation, sequence), contents)
             if reopen:
                 store.close()
                 store = open_store(Path(folder) / "store.sqlite", free_space_bytes_min=0)
-        found = store.lookup([Observable("ipv4", value) for value in VALUES])
+        found = store.knowledge.lookup([Observable("ipv4", value) for value in VALUES])
         for value in VALUES:
             rows = found.get(Observable("ipv4", value), [])
             actual = sorted((bytes(row.author), row.confidence, row.tlp, row.is_revoked) for row in rows)
             assert actual == model.claims(value)
-        assert store.counts().held == len(model.envelopes)
+        assert store.log.counts().held == len(model.envelopes)
         store.close()

@@ -9,21 +9,22 @@ import pytest
 
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.service.storing import store_envelopes
 
 BAD, GOOD, UNKNOWN = (Observable("ipv4", f"198.51.100.{n}") for n in (7, 8, 9))
 
 
 def viewed(store):
-    with closing(sqlite3.connect(f"file:{store._path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{store.database.path}?mode=ro", uri=True)) as connection:
         rows = connection.execute("SELECT value, active, status, reason FROM v1_indicators ORDER BY value")
         return {value: tuple(more) for value, *more in rows}
 
 
 def exported(store, make):
     now_us = make.now * 1_000_000
-    lines = "".join(store.indicator_lines(now_us, tlp_max=Tlp.RED))
-    values = [value for _, value in store.values(now_us, tlp_max=Tlp.RED, pap_max=Pap.RED)]
-    rows = [row.value for row in store.indicators(now_us, tlp_max=Tlp.RED)]
+    lines = "".join(store.knowledge.indicator_lines(now_us, tlp_max=Tlp.RED))
+    values = [value for _, value in store.knowledge.values(now_us, tlp_max=Tlp.RED, pap_max=Pap.RED)]
+    rows = [row.value for row in store.knowledge.indicators(now_us, tlp_max=Tlp.RED)]
     assert values == rows
     assert all((value in lines) == (value in values) for value in (BAD.value, GOOD.value))
     return set(values)
@@ -33,52 +34,54 @@ def exported(store, make):
 def claimed(store, make):
     for n, author in enumerate([make.alpha, make.bravo], start=1):
         objects = [make.indicator(one.value) for one in (BAD, GOOD)]
-        store.add_envelopes([make.envelope(*objects, author=author, sequence=n)])
+        store_envelopes(store, [make.envelope(*objects, author=author, sequence=n)])
     return store
 
 
 def test_what_is_quarantined_is_inactive_in_every_exit(claimed, make):
     assert exported(claimed, make) == {BAD.value, GOOD.value}
-    assert claimed.quarantine([BAD], "warning-list", "public resolvers", make.now) == 1
+    assert claimed.knowledge.quarantine([BAD], "warning-list", "public resolvers", make.now) == 1
     assert viewed(claimed) == {
         BAD.value: (0, "delisted", "warning-list"),
         GOOD.value: (1, "active", None),
     }
     assert exported(claimed, make) == {GOOD.value}
-    assert [row.is_active for row in claimed.indicators(0, is_active_only=False, tlp_max=Tlp.RED)] == [
+    assert [
+        row.is_active for row in claimed.knowledge.indicators(0, is_active_only=False, tlp_max=Tlp.RED)
+    ] == [
         False,
         False,
     ]
 
 
 def test_a_claim_that_comes_later_does_not_lift_it(claimed, make):
-    claimed.quarantine([BAD], "allow-list", "ours", make.now)
+    claimed.knowledge.quarantine([BAD], "allow-list", "ours", make.now)
     newer = make.indicator(BAD.value, modified="2026-03-01T00:00:00Z", confidence=100)
-    claimed.add_envelopes([make.envelope(newer, sequence=3), make.envelope(newer, author=make.charlie)])
+    store_envelopes(claimed, [make.envelope(newer, sequence=3), make.envelope(newer, author=make.charlie)])
     assert viewed(claimed)[BAD.value] == (0, "delisted", "allow-list")
 
 
 def test_it_counts_again_when_the_last_mark_goes(claimed, make):
     for source in ("warning-list", "false-positive"):
-        claimed.quarantine([BAD], source, "", make.now)
-    assert claimed.release([BAD, GOOD, UNKNOWN], "warning-list") == 1
+        claimed.knowledge.quarantine([BAD], source, "", make.now)
+    assert claimed.knowledge.release([BAD, GOOD, UNKNOWN], "warning-list") == 1
     assert viewed(claimed)[BAD.value] == (0, "delisted", "false-positive")
-    assert claimed.release([BAD], "warning-list") == 0
-    assert claimed.release([BAD], "false-positive") == 1
+    assert claimed.knowledge.release([BAD], "warning-list") == 0
+    assert claimed.knowledge.release([BAD], "false-positive") == 1
     assert viewed(claimed)[BAD.value] == (1, "active", None)
-    assert claimed.quarantined([BAD, GOOD]) == {}
+    assert claimed.knowledge.quarantined([BAD, GOOD]) == {}
 
 
 def test_marking_again_renews_the_reason_and_keeps_the_time(claimed, make):
-    assert claimed.quarantine([BAD, GOOD, UNKNOWN], "warning-list", "one list", make.now) == 2
-    assert claimed.quarantine([BAD], "warning-list", "two lists", make.now + 9) == 0
-    (row,) = claimed.quarantined([BAD, UNKNOWN])[BAD]
+    assert claimed.knowledge.quarantine([BAD, GOOD, UNKNOWN], "warning-list", "one list", make.now) == 2
+    assert claimed.knowledge.quarantine([BAD], "warning-list", "two lists", make.now + 9) == 0
+    (row,) = claimed.knowledge.quarantined([BAD, UNKNOWN])[BAD]
     assert (row.source, row.reason, row.noted_at) == ("warning-list", "two lists", make.now)
 
 
 def test_what_is_claimed_again_and_quarantined_at_once_is_no_conflict(claimed, make):
     with claimed.transaction():
-        claimed.add_envelopes([make.envelope(make.indicator(BAD.value), author=make.charlie)])
-        claimed.quarantine([BAD, GOOD], "warning-list", "", make.now)
-        claimed.quarantine([BAD], "allow-list", "", make.now)
+        store_envelopes(claimed, [make.envelope(make.indicator(BAD.value), author=make.charlie)])
+        claimed.knowledge.quarantine([BAD, GOOD], "warning-list", "", make.now)
+        claimed.knowledge.quarantine([BAD], "allow-list", "", make.now)
     assert viewed(claimed)[BAD.value] == (0, "delisted", "allow-list")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.service.storing import store_envelopes
 
 ALTERED = 70  # as many as ATT&CK itself has with one `modified` and other content, over its releases
 
@@ -29,7 +30,7 @@ def forked(*files: list[dict]) -> dict[tuple[str, str], int]:
 
 def rows(store) -> int:
     """Versions of objects that make no claims: ATT&CK has no indicators."""
-    with closing(sqlite3.connect(f"file:{store._path}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{store.database.path}?mode=ro", uri=True)) as connection:
         return connection.execute("SELECT count(*) FROM object").fetchone()[0]
 
 
@@ -40,12 +41,12 @@ def attack(shared_data: Path) -> list[dict]:
 
 def test_re_receipt_of_attack_adds_nothing(store, make, attack):
     texts = [make.envelope(*attack, sequence=1), make.envelope(*reversed(attack), sequence=2)]
-    store.add_envelopes(texts[:1])
+    store_envelopes(store, texts[:1])
     assert rows(store) == len({stix["id"] for stix in attack}) == len(attack)
-    store.add_envelopes(texts[1:])
-    store.add_envelopes(texts)
+    store_envelopes(store, texts[1:])
+    store_envelopes(store, texts)
     assert rows(store) == len(attack)
-    assert store.object_forks() == []
+    assert store.knowledge.object_forks() == []
 
 
 def test_seventy_objects_of_one_modified_and_other_content_are_seventy_forks(store, make, attack):
@@ -58,19 +59,19 @@ def test_seventy_objects_of_one_modified_and_other_content_are_seventy_forks(sto
     altered = [one | {"x_mitre_version": "9.9"} | marked for one in chosen]
     expected = forked(attack, altered)
     assert len(expected) == ALTERED
-    store.add_envelopes([make.envelope(*altered, sequence=2)])  # the later one arrives first
-    store.add_envelopes([make.envelope(*attack, sequence=1)])
-    forks = store.object_forks()
+    store_envelopes(store, [make.envelope(*altered, sequence=2)])  # the later one arrives first
+    store_envelopes(store, [make.envelope(*attack, sequence=1)])
+    forks = store.knowledge.object_forks()
     assert {fork.object_id for fork in forks} == {object_id for object_id, _ in expected}
     assert [fork.times for fork in forks] == [1] * ALTERED
     assert rows(store) == len(attack) + ALTERED
     for object_id, _ in list(expected)[::10]:
-        versions = store.object_versions(object_id)
+        versions = store.knowledge.object_versions(object_id)
         assert [one.is_current for one in versions] == [True, True]
         assert {one.tlp for one in versions} == {Tlp.AMBER}  # the stricter marking holds for both
         assert len({one.raw for one in versions}) == 2
-    store.add_envelopes([make.envelope(*attack, sequence=3), make.envelope(*altered, sequence=4)])
-    assert store.object_forks() == forks
+    store_envelopes(store, [make.envelope(*attack, sequence=3), make.envelope(*altered, sequence=4)])
+    assert store.knowledge.object_forks() == forks
     assert rows(store) == len(attack) + ALTERED
 
 
@@ -82,6 +83,8 @@ def test_the_fork_among_the_reports_of_unit_42(store, make, shared_data):
     }
     expected = forked(*files.values())
     for sequence, objects in enumerate(files.values(), start=1):
-        store.add_envelopes([make.envelope(*objects, sequence=sequence)])
-    assert {fork.object_id for fork in store.object_forks()} == {object_id for object_id, _ in expected}
+        store_envelopes(store, [make.envelope(*objects, sequence=sequence)])
+    assert {fork.object_id for fork in store.knowledge.object_forks()} == {
+        object_id for object_id, _ in expected
+    }
     assert len(expected) == 1

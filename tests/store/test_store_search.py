@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.knowledge.interface import Wanted
 from p2pshare.limits import INFLATED_BYTES_MAX
-from p2pshare.store.interface_search import Wanted
+from p2pshare.service.storing import store_envelopes
 
 WORDS = ("emotet", "Qak\u00dfot", "C:\\temp\\x.exe", 'say "x"', "\u0437\u043b\u043e", "a-b.c", "loader")
 
@@ -34,7 +35,7 @@ def malware(name: str, **more: object) -> dict[str, object]:
 
 
 def ids(store, **wanted):
-    return [json.loads(one.raw)["id"] for one in store.search(Wanted(**wanted), quiet)]
+    return [json.loads(one.raw)["id"] for one in store.knowledge.search(Wanted(**wanted), quiet)]
 
 
 @example(descriptions=[["Qak\u00dfot"]], text="QAKSSOT", is_ascii=False)
@@ -53,7 +54,7 @@ def test_it_finds_what_a_plain_look_finds(open_at, make, store_path, description
     ]
     for n, one in enumerate(objects):
         raw = json.dumps([one], ensure_ascii=is_ascii).encode()
-        store.add_envelopes([make.envelope_of(raw, sequence=n + 1)])
+        store_envelopes(store, [make.envelope_of(raw, sequence=n + 1)])
     found = ids(store, text=text)
     assert found == [
         one["id"] for one in reversed(objects) if text.casefold() in one["description"].casefold()
@@ -65,8 +66,8 @@ def test_every_filter_narrows_and_types_are_of_objects_or_of_values(store, make)
     one = make.indicator("198.51.100.1", labels=["Botnet"], name="first")
     two = make.indicator("198.51.100.2", name="second", tlp=Tlp.AMBER)
     opaque = make.indicator(name="third", pattern="title: x", pattern_type="sigma")
-    store.add_envelopes([make.envelope(one, malware("emotet"), received_at=make.now)])
-    store.add_envelopes([make.envelope(two, opaque, author=make.bravo, received_at=make.now + 60)])
+    store_envelopes(store, [make.envelope(one, malware("emotet"), received_at=make.now)])
+    store_envelopes(store, [make.envelope(two, opaque, author=make.bravo, received_at=make.now + 60)])
     everything = [opaque["id"], two["id"], malware("emotet")["id"], one["id"]]
     assert ids(store) == everything
     assert ids(store, type="malware") == [everything[2]]
@@ -83,16 +84,17 @@ def test_every_filter_narrows_and_types_are_of_objects_or_of_values(store, make)
 
 def test_an_indicator_of_many_values_is_found_once_and_only_in_its_current_version(store, make):
     many = " OR ".join(f"ipv4-addr:value = '198.51.100.{n}'" for n in range(20))
-    store.add_envelopes([make.envelope(make.indicator(name="x", pattern=f"[{many}]", description="old"))])
+    store_envelopes(store, [make.envelope(make.indicator(name="x", pattern=f"[{many}]", description="old"))])
     assert len(ids(store, text="old")) == 1
     newer = make.indicator(name="x", modified="2026-02-01T00:00:00.000Z", description="new")
-    store.add_envelopes([make.envelope(newer, sequence=2)])
+    store_envelopes(store, [make.envelope(newer, sequence=2)])
     assert (ids(store, text="old"), len(ids(store, text="new"))) == ([], 1)
 
 
 def test_identifiers_and_references_are_no_text(store, make):
-    store.add_envelopes(
-        [make.envelope(make.indicator(created_by_ref=f"identity--{'1' * 8}-1111-4111-8111-{'1' * 12}"))]
+    store_envelopes(
+        store,
+        [make.envelope(make.indicator(created_by_ref=f"identity--{'1' * 8}-1111-4111-8111-{'1' * 12}"))],
     )
     for text in ("identity--", "indicator--", "marking-definition", "2026-01-01"):
         assert ids(store, text=text) == []
@@ -100,11 +102,11 @@ def test_identifiers_and_references_are_no_text(store, make):
 
 @pytest.mark.parametrize("rows", [1, 3])
 def test_slices_of_rows_lose_nothing_at_their_edges(store, make, monkeypatch, rows):
-    monkeypatch.setattr("p2pshare.store.searching.SLICE_ROWS", rows)
+    monkeypatch.setattr("p2pshare.knowledge.searching.SLICE_ROWS", rows)
     objects = [make.indicator(f"198.51.100.{n}") for n in range(7)]
-    store.add_envelopes([make.envelope(*objects)])
+    store_envelopes(store, [make.envelope(*objects)])
     steps: list[tuple[int, int]] = []
-    found = list(store.search(Wanted(), lambda done, of: steps.append((done, of))))
+    found = list(store.knowledge.search(Wanted(), lambda done, of: steps.append((done, of))))
     assert [json.loads(one.raw)["id"] for one in found] == [one["id"] for one in reversed(objects)]
     assert steps[-1] == (7, 7)
 
@@ -119,6 +121,6 @@ def test_every_version_is_shown_however_much_they_are_together(store, make):
         for n in range(80)  # more than one call may inflate elsewhere (INFLATED_BYTES_MAX)
     ]
     assert 80 * len(text) > INFLATED_BYTES_MAX
-    store.add_envelopes(versions)
-    found = store.object_versions(malware("big")["id"])
+    store_envelopes(store, versions)
+    found = store.knowledge.object_versions(malware("big")["id"])
     assert [one.is_current for one in found] == [False] * 79 + [True]

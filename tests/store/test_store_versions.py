@@ -11,9 +11,10 @@ import pytest
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
-from p2pshare.store.interface_search import Wanted
-from p2pshare.store.sqlite import open_store
-from p2pshare.store.versions import TWINS_MAX
+from p2pshare.knowledge.interface import Wanted
+from p2pshare.knowledge.versions import TWINS_MAX
+from p2pshare.node.store import open_store
+from p2pshare.service.storing import store_envelopes
 
 ONE, OTHER = Observable("ipv4", "198.51.100.1"), Observable("ipv4", "198.51.100.2")
 LATER = "2026-02-01T00:00:00.000Z"
@@ -21,14 +22,14 @@ EARLIER = "2025-06-01T00:00:00.000Z"
 
 
 def _current(store, *observables):
-    found = store.lookup(observables)
+    found = store.knowledge.lookup(observables)
     return {one.value: [claim.confidence for claim in found.get(one, ())] for one in observables}
 
 
 def test_a_newer_version_replaces_the_older_one(store, make):
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x", confidence=10))])
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="x", confidence=10))])
     newer = make.indicator(OTHER.value, name="x", confidence=20, modified=LATER)
-    store.add_envelopes([make.envelope(newer, sequence=2)])
+    store_envelopes(store, [make.envelope(newer, sequence=2)])
     assert _current(store, ONE, OTHER) == {ONE.value: [], OTHER.value: [20]}
 
 
@@ -53,9 +54,9 @@ def test_the_order_of_arrival_does_not_matter(store, make, order, batched):
     ]
     arrivals = [envelopes[n] for n in order]
     for batch in [arrivals] if batched else [[one] for one in arrivals]:
-        store.add_envelopes(batch)
+        store_envelopes(store, batch)
     assert _current(store, ONE) == {ONE.value: [3]}
-    versions = store.object_versions(make.indicator(name="x")["id"])
+    versions = store.knowledge.object_versions(make.indicator(name="x")["id"])
     assert len(versions) == 4
     assert [one.is_current for one in versions].count(True) == 1
 
@@ -63,15 +64,15 @@ def test_the_order_of_arrival_does_not_matter(store, make, order, batched):
 def test_within_one_envelope_modified_decides_whatever_the_place(store, make):
     newer = make.indicator(ONE.value, name="x", confidence=2, modified=LATER)
     older = make.indicator(ONE.value, name="x", confidence=1)
-    store.add_envelopes([make.envelope(newer, older)])
+    store_envelopes(store, [make.envelope(newer, older)])
     assert _current(store, ONE) == {ONE.value: [2]}
 
 
 def test_another_author_cannot_replace_or_withdraw(store, make):
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x", confidence=10))])
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="x", confidence=10))])
     forged = make.indicator(ONE.value, name="x", confidence=99, modified=LATER, revoked=True)
-    store.add_envelopes([make.envelope(forged, author=make.bravo, sequence=9)])
-    claims = store.lookup([ONE])[ONE]
+    store_envelopes(store, [make.envelope(forged, author=make.bravo, sequence=9)])
+    claims = store.knowledge.lookup([ONE])[ONE]
     assert [(claim.author, claim.confidence, claim.is_revoked) for claim in claims] == [
         (make.alpha, 10, False),
         (make.bravo, 99, True),
@@ -80,23 +81,23 @@ def test_another_author_cannot_replace_or_withdraw(store, make):
 
 def test_the_same_version_again_adds_nothing(store, make):
     indicator = make.indicator(ONE.value)
-    store.add_envelopes([make.envelope(indicator)])
+    store_envelopes(store, [make.envelope(indicator)])
     respelled = dict(reversed(indicator.items()))
     for sequence, again in enumerate([indicator, respelled], start=2):
-        store.add_envelopes([make.envelope(again, sequence=sequence)])
-    assert len(store.lookup([ONE])[ONE]) == 1
-    assert len(store.object_versions(indicator["id"])) == 1
-    assert store.object_forks() == []
+        store_envelopes(store, [make.envelope(again, sequence=sequence)])
+    assert len(store.knowledge.lookup([ONE])[ONE]) == 1
+    assert len(store.knowledge.object_versions(indicator["id"])) == 1
+    assert store.knowledge.object_forks() == []
 
 
 def test_an_old_version_sent_again_does_not_come_back(store, make):
     old = make.indicator(ONE.value, name="x", confidence=1)
     new = make.indicator(ONE.value, name="x", confidence=2, modified=LATER)
-    store.add_envelopes([make.envelope(old)])
-    store.add_envelopes([make.envelope(new, sequence=2)])
-    store.add_envelopes([make.envelope(old, sequence=3)])
+    store_envelopes(store, [make.envelope(old)])
+    store_envelopes(store, [make.envelope(new, sequence=2)])
+    store_envelopes(store, [make.envelope(old, sequence=3)])
     assert _current(store, ONE) == {ONE.value: [2]}
-    assert len(store.object_versions(old["id"])) == 2
+    assert len(store.knowledge.object_versions(old["id"])) == 2
 
 
 @pytest.mark.parametrize("batched", [False, True], ids=["apart", "one-batch"])
@@ -107,24 +108,24 @@ def test_other_content_under_the_same_modified_is_a_fork(store, make, batched):
     ]
     envelopes = [make.envelope(one, sequence=n) for n, one in enumerate(contents, start=1)]
     for batch in [envelopes] if batched else [[one] for one in envelopes]:
-        store.add_envelopes(batch)
-    claims = store.lookup([ONE])[ONE]
+        store_envelopes(store, batch)
+    claims = store.knowledge.lookup([ONE])[ONE]
     assert [claim.tlp for claim in claims] == [
         Tlp.AMBER,
         Tlp.AMBER,
     ]  # two are proof; the strictest holds for both
-    (fork,) = store.object_forks()
+    (fork,) = store.knowledge.object_forks()
     assert (fork.author, fork.object_id, fork.times) == (make.alpha, contents[0]["id"], 2)
     assert (fork.first, fork.second) == (envelopes[0].envelope_id, envelopes[1].envelope_id)
 
 
 def test_a_fork_ends_with_a_newer_version(store, make):
     for n, text in enumerate("ab", start=1):
-        store.add_envelopes(
-            [make.envelope(make.indicator(ONE.value, name="x", description=text), sequence=n)]
+        store_envelopes(
+            store, [make.envelope(make.indicator(ONE.value, name="x", description=text), sequence=n)]
         )
     newer = make.indicator(ONE.value, name="x", modified=LATER, confidence=7)
-    store.add_envelopes([make.envelope(newer, sequence=3)])
+    store_envelopes(store, [make.envelope(newer, sequence=3)])
     assert _current(store, ONE) == {ONE.value: [7]}
 
 
@@ -133,26 +134,26 @@ def test_a_marking_tightens_and_never_loosens(store, make):
     for sequence, (floor, expected) in enumerate(
         [(Tlp.CLEAR, Tlp.GREEN), (Tlp.RED, Tlp.RED), (Tlp.CLEAR, Tlp.RED)], start=1
     ):
-        store.add_envelopes([make.envelope(indicator, sequence=sequence, floor=floor)])
-        (claim,) = store.lookup([ONE])[ONE]
+        store_envelopes(store, [make.envelope(indicator, sequence=sequence, floor=floor)])
+        (claim,) = store.knowledge.lookup([ONE])[ONE]
         assert claim.tlp is expected
-    assert store.object_forks() == []
+    assert store.knowledge.object_forks() == []
 
 
 def test_an_author_may_loosen_by_a_newer_version(store, make):
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x", tlp=Tlp.RED))])
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="x", tlp=Tlp.RED))])
     newer = make.indicator(ONE.value, name="x", tlp=Tlp.CLEAR, modified=LATER)
-    store.add_envelopes([make.envelope(newer, sequence=2)])
-    assert store.lookup([ONE])[ONE][0].tlp is Tlp.CLEAR
+    store_envelopes(store, [make.envelope(newer, sequence=2)])
+    assert store.knowledge.lookup([ONE])[ONE][0].tlp is Tlp.CLEAR
 
 
 def test_a_withdrawal_takes_only_its_authors_claim(store, make):
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"))])
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="y"), author=make.bravo)])
-    store.add_envelopes(
-        [make.envelope(make.indicator(ONE.value, name="x", modified=LATER, revoked=True), sequence=2)]
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="x"))])
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="y"), author=make.bravo)])
+    store_envelopes(
+        store, [make.envelope(make.indicator(ONE.value, name="x", modified=LATER, revoked=True), sequence=2)]
     )
-    assert [(one.author, one.is_revoked) for one in store.lookup([ONE])[ONE]] == [
+    assert [(one.author, one.is_revoked) for one in store.knowledge.lookup([ONE])[ONE]] == [
         (make.bravo, False),
         (make.alpha, True),
     ]
@@ -160,33 +161,33 @@ def test_a_withdrawal_takes_only_its_authors_claim(store, make):
 
 def test_an_older_version_that_comes_late_does_not_undo_a_withdrawal(store, make):
     withdrawal = make.indicator(ONE.value, name="x", modified=LATER, revoked=True)
-    store.add_envelopes([make.envelope(withdrawal, sequence=2)])
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"), sequence=1)])
-    assert [one.is_revoked for one in store.lookup([ONE])[ONE]] == [True]
+    store_envelopes(store, [make.envelope(withdrawal, sequence=2)])
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="x"), sequence=1)])
+    assert [one.is_revoked for one in store.knowledge.lookup([ONE])[ONE]] == [True]
 
 
 def test_a_pattern_may_become_opaque_and_readable_again(store, make):
     opaque = {"pattern": "[ipv4-addr:value = '198.51.100.1' AND network-traffic:dst_port = 443]"}
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, name="x"))])
-    store.add_envelopes([make.envelope(make.indicator(name="x", modified=LATER, **opaque), sequence=2)])
-    assert store.lookup([ONE]) == {}
-    (row,) = store.search(Wanted(text="DST_port"), lambda done, of: None)
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, name="x"))])
+    store_envelopes(store, [make.envelope(make.indicator(name="x", modified=LATER, **opaque), sequence=2)])
+    assert store.knowledge.lookup([ONE]) == {}
+    (row,) = store.knowledge.search(Wanted(text="DST_port"), lambda done, of: None)
     assert (row.author, json.loads(row.raw)["pattern"]) == (make.alpha, opaque["pattern"])
-    assert list(store.search(Wanted(text="nowhere"), lambda done, of: None)) == []
+    assert list(store.knowledge.search(Wanted(text="nowhere"), lambda done, of: None)) == []
     last = make.indicator(OTHER.value, name="x", modified="2026-03-01T00:00:00Z")
-    store.add_envelopes([make.envelope(last, sequence=3)])
-    assert list(store.search(Wanted(text="dst_port"), lambda done, of: None)) == []
-    assert len(store.lookup([OTHER])[OTHER]) == 1
+    store_envelopes(store, [make.envelope(last, sequence=3)])
+    assert list(store.knowledge.search(Wanted(text="dst_port"), lambda done, of: None)) == []
+    assert len(store.knowledge.lookup([OTHER])[OTHER]) == 1
 
 
 def test_a_pattern_of_many_observables_gives_a_claim_each(store, make):
     pattern = {"pattern": f"[ipv4-addr:value = '{ONE.value}' OR ipv4-addr:value = '{OTHER.value}']"}
-    store.add_envelopes([make.envelope(make.indicator(name="x", confidence=5, **pattern))])
+    store_envelopes(store, [make.envelope(make.indicator(name="x", confidence=5, **pattern))])
     assert _current(store, ONE, OTHER) == {ONE.value: [5], OTHER.value: [5]}
     newer = make.indicator(OTHER.value, name="x", confidence=6, modified=LATER)
-    store.add_envelopes([make.envelope(newer, sequence=2)])
+    store_envelopes(store, [make.envelope(newer, sequence=2)])
     assert _current(store, ONE, OTHER) == {ONE.value: [], OTHER.value: [6]}
-    assert len(store.object_versions(newer["id"])) == 2
+    assert len(store.knowledge.object_versions(newer["id"])) == 2
 
 
 def test_other_objects_are_kept_with_their_versions(store, make):
@@ -204,8 +205,8 @@ def test_other_objects_are_kept_with_their_versions(store, make):
     for n, (name, modified) in enumerate(
         [("a", EARLIER), ("b", LATER), ("b", LATER), ("c", EARLIER)], start=1
     ):
-        store.add_envelopes([make.envelope(malware(name, modified), sequence=n)])
-    versions = store.object_versions("malware--0b6a1e1c-7c5a-4a4a-9d0d-4f7b1c3a2e11")
+        store_envelopes(store, [make.envelope(malware(name, modified), sequence=n)])
+    versions = store.knowledge.object_versions("malware--0b6a1e1c-7c5a-4a4a-9d0d-4f7b1c3a2e11")
     assert [
         (b'"%s"' % name.encode() in one.raw, one.is_current)
         for name, one in zip("abc", versions, strict=True)
@@ -214,8 +215,8 @@ def test_other_objects_are_kept_with_their_versions(store, make):
         (True, True),
         (True, False),
     ]
-    assert store.object_versions("malware--00000000-0000-4000-8000-000000000000") == []
-    assert len(store.object_forks()) == 1  # "c" says it is the version "a" was
+    assert store.knowledge.object_versions("malware--00000000-0000-4000-8000-000000000000") == []
+    assert len(store.knowledge.object_forks()) == 1  # "c" says it is the version "a" was
 
 
 def test_objects_without_modified_have_no_forks(store, make):
@@ -223,20 +224,20 @@ def test_objects_without_modified_have_no_forks(store, make):
         return {"type": "ipv4-addr", "spec_version": "2.1", "id": "ipv4-addr--ff26c055-6336-5bc5-b98d-13d6226742dd", "value": "198.51.100.3"} | more  # fmt: skip
 
     for n, one in enumerate([address(), address(defanged=True), address(defanged=True)], start=1):
-        store.add_envelopes([make.envelope(one, sequence=n)])
-    versions = store.object_versions(address()["id"])
+        store_envelopes(store, [make.envelope(one, sequence=n)])
+    versions = store.knowledge.object_versions(address()["id"])
     assert [one.is_current for one in versions] == [False, True]
-    assert store.object_forks() == []
+    assert store.knowledge.object_forks() == []
     assert (
-        store.lookup([Observable("ipv4", "198.51.100.3")]) == {}
+        store.knowledge.lookup([Observable("ipv4", "198.51.100.3")]) == {}
     )  # a thing seen is no statement that it is bad
 
 
 def test_an_object_is_shown_byte_for_byte(store, make):
     indicator = make.indicator(ONE.value, x_custom={"b": [1, 2.50], "a": "ü\u200b"})
     envelope = make.envelope(indicator)
-    store.add_envelopes([envelope])
-    (version,) = store.object_versions(indicator["id"])
+    store_envelopes(store, [envelope])
+    (version,) = store.knowledge.object_versions(indicator["id"])
     assert version.raw == json.dumps(indicator).encode()
     assert version.envelope_id == envelope.envelope_id
 
@@ -321,8 +322,8 @@ def test_what_holds_depends_on_what_was_told_and_not_on_when_it_came(tmp_path, m
     for number, order in enumerate(itertools.permutations(told)):
         store = open_store(tmp_path / f"{number}.sqlite", free_space_bytes_min=0)
         for batch in [list(order)] if batched else [[one] for one in order]:
-            store.add_envelopes(batch)
-        current = [one for one in store.object_versions(target) if one.is_current]
+            store_envelopes(store, batch)
+        current = [one for one in store.knowledge.object_versions(target) if one.is_current]
         store.close()
         found = sorted((text_of(one.raw), one.is_revoked) for one in current)
         expected = expected or found  # of two in one place either may hold, but it is the same one
@@ -337,32 +338,32 @@ def text_of(raw):
 def test_a_first_copy_that_comes_late_starts_the_clock_where_it_was_sealed(store, make):
     day = 86_400  # the SIEM's marking is asked for: what it may see is kept judged
     indicator = make.indicator(ONE.value)
-    store.add_envelopes([make.envelope(indicator, sequence=2, created=make.now)])
-    assert [row.status for row in store.indicators(make.now * 1_000_000, tlp_max=Tlp.AMBER_STRICT)] == [
-        "active"
-    ]
-    store.add_envelopes([make.envelope(indicator, sequence=1, created=make.now - 300 * day)])
-    rows = store.indicators(make.now * 1_000_000, is_active_only=False, tlp_max=Tlp.AMBER_STRICT)
+    store_envelopes(store, [make.envelope(indicator, sequence=2, created=make.now)])
+    assert [
+        row.status for row in store.knowledge.indicators(make.now * 1_000_000, tlp_max=Tlp.AMBER_STRICT)
+    ] == ["active"]
+    store_envelopes(store, [make.envelope(indicator, sequence=1, created=make.now - 300 * day)])
+    rows = store.knowledge.indicators(make.now * 1_000_000, is_active_only=False, tlp_max=Tlp.AMBER_STRICT)
     assert [(row.status, row.reason) for row in rows] == [("expired", "decay")]
 
 
 def test_what_can_no_longer_be_compared_is_neither_called_different_nor_moved(store, make):
     first = make.envelope(make.indicator(ONE.value, description="a"), sequence=2)
-    store.add_envelopes([first])
-    with store._writing() as writer:
+    store_envelopes(store, [first])
+    with store.database.transaction() as writer:
         writer.execute("UPDATE frame SET bytes = ?", (b"",))
-    store.add_envelopes([make.envelope(make.indicator(ONE.value, description="b"), sequence=1)])
-    assert store.object_forks() == []
-    assert [claim.envelope_id for claim in store.lookup([ONE])[ONE]] == [first.envelope_id]
+    store_envelopes(store, [make.envelope(make.indicator(ONE.value, description="b"), sequence=1)])
+    assert store.knowledge.object_forks() == []
+    assert [claim.envelope_id for claim in store.knowledge.lookup([ONE])[ONE]] == [first.envelope_id]
 
 
 @pytest.mark.parametrize("contents", [TWINS_MAX - 1, TWINS_MAX, TWINS_MAX + 1, TWINS_MAX + 9])
 def test_a_fork_of_very_many_contents_that_come_last_first_stops_growing(store, make, contents):
     told = Telling(make)
-    store.add_envelopes([told.indicator(n, f"text {n}") for n in range(contents, 0, -1)])
-    versions = store.object_versions(INDICATOR)
+    store_envelopes(store, [told.indicator(n, f"text {n}") for n in range(contents, 0, -1)])
+    versions = store.knowledge.object_versions(INDICATOR)
     assert len(versions) == min(contents, TWINS_MAX)
     first_kept = max(1, contents - TWINS_MAX + 1)  # all later ones came before it
     expected = {f"text {first_kept}", f"text {first_kept + 1}"}
     assert {text_of(one.raw) for one in versions if one.is_current} == expected
-    assert [fork.times for fork in store.object_forks()] == [contents - 1]
+    assert [fork.times for fork in store.knowledge.object_forks()] == [contents - 1]

@@ -14,7 +14,8 @@ import pytest
 
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.store.interface import PartnerRow
+from p2pshare.partners.interface import PartnerRow
+from p2pshare.service.storing import store_envelopes
 
 VALUE = "198.51.100.7"
 FUTURE, PAST = "2999-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
@@ -54,10 +55,10 @@ def test_another_process_reads_what_was_just_committed(store, store_path, make):
 
         question = "SELECT value, active, claims FROM v1_indicators"
         assert ask(question) == "[]"
-        store.add_envelopes([make.envelope(make.indicator(VALUE))])
+        store_envelopes(store, [make.envelope(make.indicator(VALUE))])
         assert ask(question) == f"[('{VALUE}', 1, 1)]"
         with store.transaction():
-            store.add_envelopes([make.envelope(make.indicator("198.51.100.8"), sequence=2)])
+            store_envelopes(store, [make.envelope(make.indicator("198.51.100.8"), sequence=2)])
             assert ask(question) == f"[('{VALUE}', 1, 1)]"
         assert ask("SELECT count(*) FROM v1_claims") == "[(2,)]"
         reader.stdin.close()
@@ -72,10 +73,10 @@ def test_columns_are_those_that_are_promised(read, store, make, repository):
 
 
 def test_a_claim_tells_who_what_and_until_when(store, read, make):
-    store.put_partner(PartnerRow(make.alpha, "alpha", b"card", 1, True, (), False, make.now))
+    store.partners.put(PartnerRow(make.alpha, "alpha", b"card", 1, True, (), False, make.now))
     indicator = make.indicator(VALUE, confidence=80, labels=["c2", "bot,net"], valid_until=FUTURE)
     envelope = make.envelope(indicator)
-    store.add_envelopes([envelope])
+    store_envelopes(store, [envelope])
     assert read("SELECT * FROM v1_claims") == [
         {
             "type": "ipv4",
@@ -108,7 +109,9 @@ def test_the_effective_row_follows_its_rules(store, read, make):
     for n, claim in enumerate(claims, start=1):
         author = make.bravo if n == 3 else make.alpha
         indicator = make.indicator(VALUE, name=f"claim {n}", **claim)
-        store.add_envelopes([make.envelope(indicator, sequence=n, author=author, received_at=make.now + n)])
+        store_envelopes(
+            store, [make.envelope(indicator, sequence=n, author=author, received_at=make.now + n)]
+        )
     (row,) = read("SELECT * FROM v1_indicators WHERE value = ? AND type = 'ipv4'", VALUE)
     assert (row["active"], row["confidence"], row["tlp"]) == (1, 60, "TLP:AMBER")
     assert (row["valid_from"], row["valid_until"]) == ("2026-01-01T00:00:00Z", FUTURE)
@@ -118,7 +121,7 @@ def test_the_effective_row_follows_its_rules(store, read, make):
 
 def test_a_claim_without_end_makes_the_row_endless(store, read, make):
     for n, more in enumerate([{"valid_until": FUTURE}, {}], start=1):
-        store.add_envelopes([make.envelope(make.indicator(VALUE, name=str(n), **more), sequence=n)])
+        store_envelopes(store, [make.envelope(make.indicator(VALUE, name=str(n), **more), sequence=n)])
     assert read("SELECT active, valid_until FROM v1_indicators") == [{"active": 1, "valid_until": None}]
 
 
@@ -132,7 +135,7 @@ def test_a_claim_without_end_makes_the_row_endless(store, read, make):
     ids=["withdrawn", "expired", "not-begun"],
 )
 def test_what_does_not_count_now_is_there_but_not_active(store, read, make, more, status, reason):
-    store.add_envelopes([make.envelope(make.indicator(VALUE, **more))])
+    store_envelopes(store, [make.envelope(make.indicator(VALUE, **more))])
     row = {"value": VALUE, "active": 0, "status": status, "reason": reason}
     assert read("SELECT value, active, status, reason FROM v1_indicators") == [row]
     assert read("SELECT status, reason FROM v1_claims") == [{"status": status, "reason": reason}]
@@ -142,7 +145,7 @@ def test_the_claim_that_lasts_longest_gives_the_status(store, read, make):
     claims = [({"revoked": True}, "delisted"), ({"valid_until": PAST}, "expired")]
     claims += [({"valid_from": FUTURE}, "pending"), ({}, "active")]
     for n, (more, status) in enumerate(claims, start=1):
-        store.add_envelopes([make.envelope(make.indicator(VALUE, name=str(n), **more), sequence=n)])
+        store_envelopes(store, [make.envelope(make.indicator(VALUE, name=str(n), **more), sequence=n)])
         assert read("SELECT status FROM v1_indicators") == [{"status": status}]
 
 
@@ -150,31 +153,31 @@ def test_red_is_in_no_view_and_moves_no_column_until_it_is_asked_for(store, read
     green = make.indicator(VALUE, name="green", confidence=10, valid_until=FUTURE)
     red = make.indicator(VALUE, name="red", confidence=99, tlp=Tlp.RED)
     alone = make.indicator("198.51.100.99", tlp=Tlp.RED)
-    store.add_envelopes([make.envelope(green)])
+    store_envelopes(store, [make.envelope(green)])
     before = (read("SELECT * FROM v1_indicators"), read("SELECT * FROM v1_claims"))
-    store.add_envelopes([make.envelope(red, alone, author=make.bravo, received_at=make.now + 9)])
+    store_envelopes(store, [make.envelope(red, alone, author=make.bravo, received_at=make.now + 9)])
     assert (read("SELECT * FROM v1_indicators"), read("SELECT * FROM v1_claims")) == before
-    assert [claim.tlp for claim in store.lookup([Observable("ipv4", VALUE)]).popitem()[1]] == [
+    assert [claim.tlp for claim in store.knowledge.lookup([Observable("ipv4", VALUE)]).popitem()[1]] == [
         Tlp.GREEN,
         Tlp.RED,
     ]
-    store.put_setting("siem_tlp_max", 4)
+    store.knowledge.set_siem_tlp_max(Tlp(4))
     assert len(read("SELECT * FROM v1_indicators")) == 2
     (row,) = read("SELECT * FROM v1_indicators WHERE value = ?", VALUE)
     assert (row["tlp"], row["confidence"], row["claims"]) == ("TLP:RED", 99, 2)
 
 
 def test_without_the_setting_nothing_is_shown(store, read, make, open_at):
-    store.add_envelopes([make.envelope(make.indicator(VALUE))])
-    with closing(apsw.Connection(str(store._path))) as other:
+    store_envelopes(store, [make.envelope(make.indicator(VALUE))])
+    with closing(apsw.Connection(str(store.database.path))) as other:
         other.execute("DELETE FROM setting WHERE name = 'siem_tlp_max'")
     assert read("SELECT * FROM v1_claims") == read("SELECT * FROM v1_indicators") == []
 
 
 def test_a_superseded_version_is_in_no_view(store, read, make):
-    store.add_envelopes([make.envelope(make.indicator(VALUE, name="x", confidence=1))])
+    store_envelopes(store, [make.envelope(make.indicator(VALUE, name="x", confidence=1))])
     newer = make.indicator("198.51.100.8", name="x", confidence=2, modified="2026-02-01T00:00:00Z")
-    store.add_envelopes([make.envelope(newer, sequence=2)])
+    store_envelopes(store, [make.envelope(newer, sequence=2)])
     assert read("SELECT value, confidence FROM v1_claims") == [{"value": "198.51.100.8", "confidence": 2}]
     assert read("SELECT value FROM v1_indicators") == [{"value": "198.51.100.8"}]
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.intel.warning_lists import Action, Kind, allowed_of, compile_list
-from p2pshare.store.warning_index import WarningIndex, open_warning_index
+from p2pshare.warninglists.warning_index import WarningIndex, open_warning_index
 
 KINDS = [
     (Kind.STRING, ["evil.example", "www.good.example", "192.0.2.7", "d41d8cd98f00b204e9800998ecf8427e"]),

@@ -18,8 +18,8 @@ from p2pshare.intel.builtin_lists import builtin_lists
 from p2pshare.intel.observable import InvalidValue, canonical_pair, detect
 from p2pshare.intel.warning_lists import ALLOW_LIST_NAME, Action, allowed_of, parse_warning_list
 from p2pshare.limits import ALLOW_ENTRIES_MAX
-from p2pshare.store import warning_index
-from p2pshare.store.warning_index import WarningIndex, open_warning_index
+from p2pshare.warninglists import warning_index
+from p2pshare.warninglists.warning_index import WarningIndex, open_warning_index
 
 NOW = 1_800_000_000
 

@@ -13,6 +13,8 @@ from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
+from p2pshare.knowledge.state_table import LAST_CHANGE
+from p2pshare.service.storing import store_envelopes
 
 ONE = Observable("ipv4", "198.51.100.1")
 FIRST, LATER, LAST = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z"
@@ -44,7 +46,11 @@ class Author:
         return self.make.envelope(stix, author=self.author, sequence=sequence, incarnation=incarnation)
 
     def is_revoked(self):
-        return [one.is_revoked for one in self.store.lookup([ONE]).get(ONE, ()) if one.author == self.author]
+        return [
+            one.is_revoked
+            for one in self.store.knowledge.lookup([ONE]).get(ONE, ())
+            if one.author == self.author
+        ]
 
 
 @pytest.fixture
@@ -59,17 +65,17 @@ def test_it_takes_its_authors_claim_and_no_others_whatever_arrives_first(store, 
     envelopes = [alpha.version(1), bravo.version(1), alpha.withdrawal(2)]
     arrivals = [envelopes[n] for n in order]
     for batch in [arrivals] if batched else [[one] for one in arrivals]:
-        store.add_envelopes(batch)
+        store_envelopes(store, batch)
     assert (alpha.is_revoked(), bravo.is_revoked()) == ([True], [False])
-    rows = store.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
+    rows = store.knowledge.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
     assert (rows[ONE].is_active, rows[ONE].claims) == (True, 2)
 
 
 def test_a_partner_cannot_withdraw_anothers_object(store, make, alpha):
     bravo = Author(store, make, make.bravo)
-    store.add_envelopes([alpha.version(1), bravo.withdrawal(1, LAST, reach=(9, 9))])
+    store_envelopes(store, [alpha.version(1), bravo.withdrawal(1, LAST, reach=(9, 9))])
     assert alpha.is_revoked() == [False]
-    assert set(store.withdrawals(alpha.object_id)) == {make.bravo}
+    assert set(store.knowledge.withdrawals(alpha.object_id)) == {make.bravo}
 
 
 @pytest.mark.parametrize(
@@ -84,8 +90,8 @@ def test_a_partner_cannot_withdraw_anothers_object(store, make, alpha):
     ids=str,
 )
 def test_nothing_old_resurrects_it(store, alpha, late):
-    store.add_envelopes([alpha.version(1), alpha.withdrawal(3)])
-    store.add_envelopes([alpha.version(**late, confidence=77)])
+    store_envelopes(store, [alpha.version(1), alpha.withdrawal(3)])
+    store_envelopes(store, [alpha.version(**late, confidence=77)])
     assert set(alpha.is_revoked()) == {True}
 
 
@@ -93,14 +99,14 @@ def test_nothing_old_resurrects_it(store, alpha, late):
 def test_a_newer_version_revives_in_any_order(store, alpha, order):
     envelopes = [alpha.version(1), alpha.withdrawal(2), alpha.version(3, LATER)]
     for n in order:
-        store.add_envelopes([envelopes[n]])
+        store_envelopes(store, [envelopes[n]])
     assert alpha.is_revoked() == [False]
-    assert store.withdrawals(alpha.object_id)
+    assert store.knowledge.withdrawals(alpha.object_id)
 
 
 def test_an_old_withdrawal_published_again_does_not_kill_what_came_after(store, make, alpha):
-    store.add_envelopes([alpha.version(1), alpha.withdrawal(2), alpha.version(3, LATER)])
-    store.add_envelopes([alpha.withdrawal(4, reach=(1, 1))])
+    store_envelopes(store, [alpha.version(1), alpha.withdrawal(2), alpha.version(3, LATER)])
+    store_envelopes(store, [alpha.withdrawal(4, reach=(1, 1))])
     assert alpha.is_revoked() == [False]
 
 
@@ -112,12 +118,12 @@ def test_several_reach_as_far_as_the_furthest_and_the_latest_gives_the_reason(st
         alpha.withdrawal(4, FIRST, reach=(1, 3), reason=Reason.SUPERSEDED, replaced_by=alpha.object_id),
     ]
     for n in order:
-        store.add_envelopes([envelopes[n]])
-    row = store.withdrawals(alpha.object_id)[make.alpha]
+        store_envelopes(store, [envelopes[n]])
+    row = store.knowledge.withdrawals(alpha.object_id)[make.alpha]
     assert (row.incarnation, row.sequence, row.up_to_us) == (2, 1, parse_instant(LAST))
     assert (row.reason, row.replaced_by) == (Reason.LEGAL, None)
-    store.add_envelopes(envelopes)
-    assert store.withdrawals(alpha.object_id)[make.alpha] == row
+    store_envelopes(store, envelopes)
+    assert store.knowledge.withdrawals(alpha.object_id)[make.alpha] == row
 
 
 def test_objects_without_claims_are_withdrawn_too_and_types_are_told_apart(store, make, alpha):
@@ -132,22 +138,24 @@ def test_objects_without_claims_are_withdrawn_too_and_types_are_told_apart(store
         "name": "x",
         "is_family": False,
     }
-    store.add_envelopes(
-        [alpha.version(1, **opaque), alpha.sealed(malware, 2), alpha.withdrawal(3, target=twin)]
+    store_envelopes(
+        store, [alpha.version(1, **opaque), alpha.sealed(malware, 2), alpha.withdrawal(3, target=twin)]
     )
-    revoked = {one: [v.is_revoked for v in store.object_versions(one)] for one in (alpha.object_id, twin)}
+    revoked = {
+        one: [v.is_revoked for v in store.knowledge.object_versions(one)] for one in (alpha.object_id, twin)
+    }
     assert revoked == {alpha.object_id: [False], twin: [True]}
-    store.add_envelopes([alpha.version(4, LATER), alpha.withdrawal(5, LATER, target=twin)])
+    store_envelopes(store, [alpha.version(4, LATER), alpha.withdrawal(5, LATER, target=twin)])
     assert alpha.is_revoked() == [False]
-    store.add_envelopes([alpha.withdrawal(6, LATER)])
+    store_envelopes(store, [alpha.withdrawal(6, LATER)])
     assert alpha.is_revoked() == [True]
 
 
 def test_an_id_that_is_kept_as_text_is_withdrawn_like_any_other(store, make, alpha):
     odd = alpha.object_id.upper().replace("INDICATOR", "indicator")
     stix = make.indicator(ONE.value, id=odd)
-    store.add_envelopes([alpha.withdrawal(2, target=odd)])
-    store.add_envelopes([alpha.sealed(stix, 1)])
+    store_envelopes(store, [alpha.withdrawal(2, target=odd)])
+    store_envelopes(store, [alpha.sealed(stix, 1)])
     assert alpha.is_revoked() == [True]
 
 
@@ -158,25 +166,25 @@ def test_a_thing_without_modified_is_withdrawn_by_its_place(store, make, alpha):
         "id": "ipv4-addr--ff26c055-6336-5bc5-b98d-13d6226742dd",
         "value": "198.51.100.3",
     }
-    store.add_envelopes([alpha.withdrawal(2, None, target=address["id"]), alpha.sealed(address, 1)])
-    assert [one.is_revoked for one in store.object_versions(address["id"])] == [True]
+    store_envelopes(store, [alpha.withdrawal(2, None, target=address["id"]), alpha.sealed(address, 1)])
+    assert [one.is_revoked for one in store.knowledge.object_versions(address["id"])] == [True]
 
 
 def test_it_stays_after_its_envelope_has_expired_and_after_a_restart(store, open_at, make, alpha):
-    store.add_envelopes([alpha.withdrawal(2)])
-    store.expire(make.now + 4_000 * 86_400)
+    store_envelopes(store, [alpha.withdrawal(2)])
+    store.log.expire(make.now + 4_000 * 86_400)
     store.close()
     alpha.store = open_at()
-    alpha.store.add_envelopes([alpha.version(1)])
+    store_envelopes(alpha.store, [alpha.version(1)])
     assert alpha.is_revoked() == [True]
 
 
 def test_the_feed_tells_of_what_was_active_and_never_of_what_came_withdrawn(store, make, alpha):
-    store.add_envelopes([alpha.withdrawal(2), alpha.version(1)])
-    assert store.setting("last_change") is not None
-    rows = store.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
+    store_envelopes(store, [alpha.withdrawal(2), alpha.version(1)])
+    assert store.database.setting(LAST_CHANGE) is not None
+    rows = store.knowledge.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
     assert (rows[ONE].status, rows[ONE].reason) == ("delisted", "withdrawn")
-    assert list(store.values((make.now + 1) * 1_000_000, tlp_max=Tlp.RED, pap_max=3)) == []
+    assert list(store.knowledge.values((make.now + 1) * 1_000_000, tlp_max=Tlp.RED, pap_max=3)) == []
 
 
 @pytest.mark.parametrize("is_said_later", [False, True], ids=["at-once", "afterwards"])
@@ -189,12 +197,12 @@ def test_what_is_withdrawn_for_another_object_is_replaced_in_every_view(
         with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
             return connection.execute(f"SELECT status, reason FROM {view}").fetchall()
 
-    store.add_envelopes([alpha.version(1)])
+    store_envelopes(store, [alpha.version(1)])
     if is_said_later:
-        store.add_envelopes([alpha.withdrawal(2)])
+        store_envelopes(store, [alpha.withdrawal(2)])
         assert shown("v1_indicators") == shown("v1_claims") == [("delisted", "withdrawn")]
     other = "indicator--00000000-0000-4000-8000-000000000001"
-    store.add_envelopes([alpha.withdrawal(3, reason=Reason.SUPERSEDED, replaced_by=other)])
+    store_envelopes(store, [alpha.withdrawal(3, reason=Reason.SUPERSEDED, replaced_by=other)])
     assert shown("v1_indicators") == shown("v1_claims") == [("replaced", "replaced")]
     with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
         ((op,),) = connection.execute("SELECT op FROM v1_changes").fetchall()
@@ -203,5 +211,5 @@ def test_what_is_withdrawn_for_another_object_is_replaced_in_every_view(
 
 def test_two_withdrawals_with_their_object_in_one_batch_are_no_conflict(store, alpha):
     """A trigger's OR IGNORE is overruled by the ON CONFLICT of the statement that fires it: it stopped an intake."""
-    store.add_envelopes([alpha.version(1), alpha.withdrawal(2), alpha.withdrawal(3)])
+    store_envelopes(store, [alpha.version(1), alpha.withdrawal(2), alpha.withdrawal(3)])
     assert alpha.is_revoked() == [True]

@@ -28,7 +28,7 @@ def card() -> None:
 @click.pass_obj
 def export_card(home: Path, file: str) -> None:
     """write your own card to FILE, or to stdout for -"""
-    from p2pshare.node import CARD_FILE_NAME, require_home
+    from p2pshare.node.node import CARD_FILE_NAME, require_home
 
     raw = (require_home(home) / CARD_FILE_NAME).read_bytes()
     if file == STANDARD_STREAM:
@@ -55,7 +55,7 @@ def show_card(home: Path, file: str | None, as_json: bool) -> None:
 
 def read_card(home: Path, file: str | None) -> Card:
     """The card in `file`, else our own, with signatures and expiry checked. Raises PeerError, AuthorError."""
-    from p2pshare.node import CARD_FILE_NAME, require_home
+    from p2pshare.node.node import CARD_FILE_NAME, require_home
 
     name = file if file is not None else str(require_home(home) / CARD_FILE_NAME)
     return believe_card(read_input(name, CARD_CHAIN_BYTES_MAX), name)

@@ -52,7 +52,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
         return 0
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import is_running
-    from p2pshare.node import require_home
+    from p2pshare.node.node import require_home
     from p2pshare.service.checkup import FAIL, examine_node
 
     home: Path = context.obj
@@ -106,7 +106,7 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
 def write_proof(home: Path, name: str, file: str, kind: str | None) -> None:
     """write the proof that PARTNER signed two different things under one number, for `p2pshare verify`"""
     from p2pshare.cli.session import open_store_for_reading
-    from p2pshare.node import CARD_FILE_NAME
+    from p2pshare.node.node import CARD_FILE_NAME
     from p2pshare.service.proofs import KINDS, proof_about
 
     with open_store_for_reading(home) as store:
@@ -137,7 +137,7 @@ def read_own_list(home: Path) -> PartnerList:
     from p2pshare.cli.session import open_store_for_reading
     from p2pshare.config import CONFIG_NAME, load_config
     from p2pshare.envelope.card import believe_chain
-    from p2pshare.node import CARD_FILE_NAME
+    from p2pshare.node.node import CARD_FILE_NAME
     from p2pshare.service.partner_lists import own_list
 
     with open_store_for_reading(home) as store:

@@ -34,7 +34,7 @@ def export_envelope(home: Path, envelope_id: str, file: str) -> None:
             reason="bad-argument",
         ) from None
     with open_store_for_reading(home) as store:
-        wire = store.wire(wanted)
+        wire = store.log.wire(wanted)
     if wire is None:
         raise NotFoundError(
             f"no envelope {wanted.short} is held here", hint="it never came, or it has expired"

@@ -45,18 +45,19 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
     from p2pshare.config import CONFIG_NAME, load_config
     from p2pshare.export.interface import Selection
     from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
-    from p2pshare.node import gate_settings
+    from p2pshare.node.node import gate_settings
     from p2pshare.policy.gate import Exit, strictest
 
     _check_type(type_)
     settings = gate_settings(load_config(home / CONFIG_NAME))
-    selection = Selection(time.time_ns() // 1000, strictest(Exit.SIEM, settings), type_)
     with open_store_for_reading(home) as store:
+        now_us, tlp_max = time.time_ns() // 1000, strictest(Exit.SIEM, settings)
+        selection = Selection(now_us, tlp_max, type_, store.partners.names())
         if format_name in FOLDER_FORMATS:
-            _write_folder(FOLDER_FORMATS[format_name].render(store, selection), output)
+            _write_folder(FOLDER_FORMATS[format_name].render(store.knowledge, selection), output)
         else:
             with _destination(output) as stream:
-                for piece in FORMATS[format_name].render(store, selection):
+                for piece in FORMATS[format_name].render(store.knowledge, selection):
                     stream.write(piece)
     if output != STANDARD_STREAM:
         voice.say(f"written to {voice.shown(output)}")

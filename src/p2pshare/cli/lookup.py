@@ -16,7 +16,7 @@ from p2pshare.errors import NotFoundError
 from p2pshare.limits import INPUT_BYTES_MAX
 
 if TYPE_CHECKING:
-    from p2pshare.store.interface import StoreReading
+    from p2pshare.node.store import StoreReading
 
 
 @click.command()

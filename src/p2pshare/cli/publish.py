@@ -172,7 +172,7 @@ def _read_draft(
     """The file, read and cut into parts. Raises AuthorError, RefusedError."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
-    from p2pshare.node import CARD_FILE_NAME, require_home
+    from p2pshare.node.node import CARD_FILE_NAME, require_home
     from p2pshare.service.drafting import Author, draft_file
 
     level = Tlp.parse(tlp) if tlp is not None else None

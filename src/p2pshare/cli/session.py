@@ -30,8 +30,8 @@ from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorEr
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
-    from p2pshare.node import Node
-    from p2pshare.store.interface import Store
+    from p2pshare.node.node import Node
+    from p2pshare.node.store import StoreReading
 
 Progress = Callable[[Mapping[str, Any]], None]
 """Called with {what, done, of}; `of` is 0 where the end is not known."""
@@ -136,23 +136,20 @@ def tell_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
 
 
 @contextmanager
-def open_store_for_reading(home: Path) -> Iterator[Store]:
+def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
     """The store of `home`, read-only: beside a running daemon or without one, and without any key."""
-    from p2pshare.node import STORE_NAME, require_home
-    from p2pshare.store.sqlite import open_store
+    from p2pshare.node.node import STORE_NAME, require_home
+    from p2pshare.node.store import reading_store
 
-    store = open_store(require_home(home) / STORE_NAME, read_only=True)
-    try:
+    with reading_store(require_home(home) / STORE_NAME) as store:
         yield store
-    finally:
-        store.close()
 
 
 def read_or_ask(
     home: Path,
     operation: str,
     arguments: Mapping[str, Any],
-    read: Callable[[Store], dict[str, Any]],
+    read: Callable[[StoreReading], dict[str, Any]],
     progress: Progress,
 ) -> dict[str, Any]:
     """What `read` tells from the store; from the daemon, by `operation`, for members of its group, who may not open the
@@ -178,7 +175,7 @@ def is_running(home: Path) -> bool:
 
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
-    from p2pshare.node import close_node, open_node, require_home
+    from p2pshare.node.node import close_node, open_node, require_home
     from p2pshare.service.lifecycle import settle_all
 
     with wait_for_home(require_home(home), is_hopeless=partial(is_running, home)):

@@ -14,7 +14,7 @@ from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import read_or_ask
 
 if TYPE_CHECKING:
-    from p2pshare.store.interface import StoreReading
+    from p2pshare.node.store import StoreReading
 
 ENVELOPE_FIELDS = (
     "author",

@@ -69,12 +69,12 @@ def _card_finder(home: Path) -> Callable[[PartnerId], Card | None]:
         from p2pshare.cli.session import open_store_for_reading
         from p2pshare.config import CONFIG_NAME
         from p2pshare.envelope.card import believe_chain
-        from p2pshare.node import CARD_FILE_NAME
+        from p2pshare.node.node import CARD_FILE_NAME
 
         if not (home / CONFIG_NAME).exists():
             return None
         with open_store_for_reading(home) as store:
-            held = [row.card for row in store.partners() if row.partner_id == partner_id]
+            held = [row.card for row in store.partners.all() if row.partner_id == partner_id]
         cards = map(believe_chain, [*held, (home / CARD_FILE_NAME).read_bytes()])
         return next((card for card in cards if card.partner_id == partner_id), None)
 

@@ -51,7 +51,7 @@ from p2pshare.limits import (
     EXCHANGES_NOTED_SECONDS,
     SWEEP_SECONDS,
 )
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.peering.client import Gone
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits

@@ -34,15 +34,15 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, OperatorError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
-from p2pshare.node import Node, close_node, note_config, open_node, require_home
+from p2pshare.node.node import Node, close_node, note_config, open_node, require_home
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.guarding import evaluate_again
 from p2pshare.service.lifecycle import settle
 from p2pshare.service.operations import OPERATIONS
-from p2pshare.store.connection import StoreFailed
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +246,7 @@ class Running:
             await asyncio.sleep(TIDY_SECONDS)
             await self._account()
             try:
-                await self._writer(self._node.store.checkpoint)
+                await self._writer(self._node.store.database.checkpoint)
             except ShareError as error:
                 log.error("the store was not tidied: %s", error.reason)
 
@@ -279,14 +279,14 @@ class Running:
         """What the door refused goes to the long accounts, partner by partner."""
         for (partner_id, reason), count in self._server.tally.take_refused().items():
             try:
-                await self._writer(self._node.store.count_refusals, partner_id, {reason: count})
+                await self._writer(self._node.store.partners.count_refusals, partner_id, {reason: count})
             except ShareError as error:
                 log.error("%d refusals (%s) could not be noted: %s", count, reason, error.reason)
 
     async def _ping(self, period: float) -> None:
         """Tied to a store round trip: a writer that hangs is a daemon that hangs."""
         while True:
-            await self._writer(self._node.store.last_lsn)
+            await self._writer(self._node.store.log.last_lsn)
             notify("WATCHDOG=1")
             await asyncio.sleep(period)
 

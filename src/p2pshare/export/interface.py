@@ -1,12 +1,13 @@
-"""What every format is: a name and a function from the store to pieces of bytes."""
+"""What every format is: a name and a function from what is known to pieces of bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
+from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
-from p2pshare.store.interface import StoreReading
+from p2pshare.knowledge.knowledge import KnowledgeReading
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Selection:
     now_us: int
     tlp_max: Tlp
     type: str | None = None
+    names: Mapping[PartnerId, str] = field(default_factory=dict)
+    """Of authors, for formats that tell who claims what."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Format:
 
     name: str
     explanation: str
-    render: Callable[[StoreReading, Selection], Iterator[bytes]]
+    render: Callable[[KnowledgeReading, Selection], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
@@ -33,4 +36,4 @@ class FolderFormat:
 
     name: str
     explanation: str
-    render: Callable[[StoreReading, Selection], Iterator[tuple[str, bytes]]]
+    render: Callable[[KnowledgeReading, Selection], Iterator[tuple[str, bytes]]]

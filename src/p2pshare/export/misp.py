@@ -24,8 +24,9 @@ from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.reading.misp_types import ADDRESS, ALSO, BESIDE, OBSERVABLE_TYPES
+from p2pshare.knowledge.interface import ClaimRow
+from p2pshare.knowledge.knowledge import KnowledgeReading
 from p2pshare.policy.gate import Use, strictest_pap
-from p2pshare.store.interface import ClaimRow, StoreReading
 
 CLAIMS_PER_LOOKUP = 1_024
 
@@ -79,20 +80,20 @@ class _Event:
         return named_id(f"misp-event:{self.author.text}:{self.tlp.name}")
 
 
-def render(store: StoreReading, selection: Selection) -> Iterator[bytes]:
+def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]:
     """`{"response": [{"Event": ...}, ...]}`, an event a piece."""
     yield b'{"response":['
-    for position, event in enumerate(_events(store, selection)):
+    for position, event in enumerate(_events(knowledge, selection)):
         yield (b"," if position else b"") + msgspec.json.encode({"Event": _event(event)})
     yield b"]}\n"
 
 
-def render_feed(store: StoreReading, selection: Selection) -> Iterator[tuple[str, bytes]]:
+def render_feed(knowledge: KnowledgeReading, selection: Selection) -> Iterator[tuple[str, bytes]]:
     """The files of a MISP feed, by name: an event each, then the hashes of all values, and the manifest last, so
     that who follows it never misses a file."""
     manifest: dict[str, Any] = {}
     hashes: list[str] = []
-    for one in _events(store, selection):
+    for one in _events(knowledge, selection):
         event = _event(one)
         yield f"{one.uuid}.json", msgspec.json.encode({"Event": event})
         told = ("Orgc", "Tag", "info", "date", "analysis", "threat_level_id", "timestamp")
@@ -104,18 +105,18 @@ def render_feed(store: StoreReading, selection: Selection) -> Iterator[tuple[str
     yield "manifest.json", msgspec.json.encode(manifest)
 
 
-def _events(store: StoreReading, selection: Selection) -> list[_Event]:
+def _events(knowledge: KnowledgeReading, selection: Selection) -> list[_Event]:
     """The events in order of author and marking, the attributes in order of arrival."""
-    names = store.author_names()
+    names = selection.names
     found: dict[tuple[PartnerId, Tlp], _Event] = {}
-    values = store.values(
+    values = knowledge.values(
         selection.now_us,
         type=selection.type,
         tlp_max=selection.tlp_max,
         pap_max=strictest_pap(Use.DETECT),
     )
     while batch := [Observable(*pair) for pair in islice(values, CLAIMS_PER_LOOKUP)]:
-        claims = store.lookup(batch)
+        claims = knowledge.lookup(batch)
         for observable in batch:
             for claim in claims.get(observable, ()):
                 if _is_active(claim, selection):

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from itertools import islice
 
 from p2pshare.export.interface import Format, Selection
+from p2pshare.knowledge.knowledge import KnowledgeReading
 from p2pshare.policy.gate import Use, strictest_pap
-from p2pshare.store.interface import StoreReading
 
 LINES_PER_PIECE = 4_096  # some 100 KiB a write: larger ones only take memory
 
 
-def render(store: StoreReading, selection: Selection) -> Iterator[bytes]:
+def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]:
     """The list in pieces of whole lines."""
-    values = store.values(
+    values = knowledge.values(
         selection.now_us,
         type=selection.type,
         tlp_max=selection.tlp_max,

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.knowledge.interface import ObjectFork
 from p2pshare.limits import (
     GAP_ALARM_SECONDS,
     GAPS_SHOWN_MAX,
@@ -32,9 +33,10 @@ from p2pshare.limits import (
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
 )
-from p2pshare.node import author_quota_bytes
+from p2pshare.log.interface import SequenceFork
+from p2pshare.node.store import StoreReading
+from p2pshare.partners.interface import CardFork
 from p2pshare.policy.quota import nearly_full
-from p2pshare.store.interface import CardFork, ObjectFork, SequenceFork, StoreReading
 
 Alarm = dict[str, Any]
 """{word, partner, partner_id, since, message, hint} and what the word adds."""
@@ -44,14 +46,14 @@ Fork = TypeVar("Fork", SequenceFork, ObjectFork)
 
 def alarms(store: StoreReading, own_id: PartnerId, *, is_running: bool, now: int) -> list[Alarm]:
     """Every alarm, grouped by word, then in the order of names."""
-    names = store.author_names() | {row.partner_id: row.alias for row in store.partners()}
+    names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
     told = [
         *_gaps(store, names, now),
         *_no_exchange(store, is_running, now),
         *_silent_authors(store, names, now),
         *_sequence_forks(store, names, own_id),
         *_object_forks(store, names),
-        *(_card_fork(fork, names) for fork in store.card_forks()),
+        *(_card_fork(fork, names) for fork in store.partners.card_forks()),
         *_quotas(store, names, own_id),
     ]
     order = {word: number for number, word in enumerate(dict.fromkeys(alarm["word"] for alarm in told))}
@@ -91,10 +93,10 @@ def _alarm(
 
 
 def _gaps(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iterator[Alarm]:
-    for total in store.gap_totals():
+    for total in store.log.gap_totals():
         if now - total.noted_at < GAP_ALARM_SECONDS:
             continue
-        ranges = store.sequence_gaps(total.author, GAPS_SHOWN_MAX)
+        ranges = store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
         shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)
         more = "" if sum(last - first + 1 for first, last in ranges) == total.numbers else ", ..."
         yield _alarm(
@@ -108,8 +110,8 @@ def _gaps(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iter
 
 
 def _no_exchange(store: StoreReading, is_running: bool, now: int) -> Iterator[Alarm]:
-    heard = store.last_exchanges()
-    for row in store.partners():
+    heard = store.partners.last_exchanges()
+    for row in store.partners.all():
         since = max(heard.get(row.partner_id, 0), row.added_at)
         if not row.has_link or now - since < NO_EXCHANGE_ALARM_SECONDS:
             continue
@@ -128,7 +130,9 @@ def _no_exchange(store: StoreReading, is_running: bool, now: int) -> Iterator[Al
 
 
 def _silent_authors(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iterator[Alarm]:
-    for author, created in store.newest_created(RHYTHM_ENVELOPES_MAX).items():
+    for author, created in store.log.newest_created(
+        [row.partner_id for row in store.partners.all()], RHYTHM_ENVELOPES_MAX
+    ).items():
         breaks_at = rhythm_breaks_at(created)
         if breaks_at is not None and now > breaks_at:
             yield _alarm(
@@ -151,7 +155,7 @@ def _of_each_author(forks: Sequence[Fork]) -> dict[PartnerId, list[Fork]]:
 def _sequence_forks(
     store: StoreReading, names: Mapping[PartnerId, str], own_id: PartnerId
 ) -> Iterator[Alarm]:
-    for author, forks in _of_each_author(store.sequence_forks()).items():
+    for author, forks in _of_each_author(store.log.sequence_forks()).items():
         first = forks[0]
         hint = "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its keys may be stolen, or used twice"
         if author == own_id:
@@ -168,7 +172,7 @@ def _sequence_forks(
 
 
 def _object_forks(store: StoreReading, names: Mapping[PartnerId, str]) -> Iterator[Alarm]:
-    for author, forks in _of_each_author(store.object_forks()).items():
+    for author, forks in _of_each_author(store.knowledge.object_forks()).items():
         yield _alarm(
             "object-fork",
             author,
@@ -191,8 +195,8 @@ def _card_fork(fork: CardFork, names: Mapping[PartnerId, str]) -> Alarm:
 
 
 def _quotas(store: StoreReading, names: Mapping[PartnerId, str], own_id: PartnerId) -> Iterator[Alarm]:
-    quota = author_quota_bytes(store)
-    for author, circle, size in nearly_full(quota, store.carried()):
+    quota = store.log.quota_bytes()
+    for author, circle, size in nearly_full(quota, store.log.carried()):
         if author != own_id:
             yield _alarm(
                 "quota",

@@ -22,11 +22,11 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.limits import PROPOSALS_LISTED_MAX, TTL_CLASS_BY_NAME
-from p2pshare.node import Node
+from p2pshare.node.node import Node
+from p2pshare.node.store import StoreReading
 from p2pshare.policy.audience import Refuse
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.publishing import publish
-from p2pshare.store.interface import StoreReading
 
 Write = Callable[[Target, Tlp], bytes]
 """Makes the assessment of a target under a marking."""
@@ -61,13 +61,13 @@ def find_targets(store: StoreReading, what: str) -> dict[Target, Tlp]:
     """
     found: dict[Target, Tlp] = {}
     if is_id(what):
-        for version in store.object_versions(what):
+        for version in store.knowledge.object_versions(what):
             if version.is_current:
                 target = Target(what, version.author)
                 found[target] = max(found.get(target, version.tlp), version.tlp)
     else:
         observable = detect(what)
-        for claim in store.lookup([observable]).get(observable, ()):
+        for claim in store.knowledge.lookup([observable]).get(observable, ()):
             if not claim.is_revoked:
                 target = Target(claim.object_id, claim.author, observable)
                 found[target] = max(found.get(target, claim.tlp), claim.tlp)
@@ -86,7 +86,7 @@ def say(node: Node, what: str, write: Write, *, names: Sequence[str], ttl: str, 
     """
     targets = find_targets(node.store, what)
     own = node.identity.partner_id
-    known = node.store.author_names()
+    known = node.store.partners.names()
     audiences: dict[tuple[str, ...], dict[Target, Tlp]] = defaultdict(dict)
     said = Said()
     for target, tlp in targets.items():
@@ -162,15 +162,15 @@ def _publish(
     said.refuse = said.refuse or report.refuse
     reason = report.refuse.reason if report.refuse is not None else next(iter(report.refusals.counts), "")
     if reason:
-        known = node.store.author_names()
+        known = node.store.partners.names()
         said.refused.update((known.get(target.author, target.author.text), reason) for target in targets)
 
 
 def proposals(node: Node) -> list[dict[str, Any]]:
     """What others propose about our objects, newest first; their words as they wrote them."""
-    names = node.store.author_names()
+    names = node.store.partners.names()
     listed = []
-    for row in node.store.proposals_to(node.identity.partner_id, PROPOSALS_LISTED_MAX):
+    for row in node.store.knowledge.proposals_to(node.identity.partner_id, PROPOSALS_LISTED_MAX):
         proposed = json.loads(row.raw).get("proposed")
         listed.append(
             {

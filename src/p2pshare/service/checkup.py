@@ -13,17 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from p2pshare.config import CONFIG_NAME, load_config
+from p2pshare.database.integrity import quick_check
 from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.errors import KeyFileError, PeerError, ShareError, StoreError
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, MIB
-from p2pshare.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
+from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
+from p2pshare.node.store import StoreReading, reading_store
 from p2pshare.service.alarms import alarms
 from p2pshare.service.overview import DAY_SECONDS, KEYS_WARNING_DAYS
-from p2pshare.store.integrity import quick_check
-from p2pshare.store.interface import StoreReading
-from p2pshare.store.sqlite import open_store
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SPACE_WARNING_FACTOR = 4  # times the floor: time to make room before nothing new is taken
@@ -160,19 +159,15 @@ def _store(home: Path) -> Iterator[Finding]:
             f"the store is damaged: {'; '.join(faults)}",
             hint="restore it from a backup; partners send again what is missing",
         )
-    store = open_store(home / STORE_NAME, read_only=True)  # and its schema is one that we know
-    try:
-        yield Finding("store", OK, f"the file is whole; {store.counts().held} envelopes")
-    finally:
-        store.close()
+    with reading_store(home / STORE_NAME) as store:  # and its schema is one that we know
+        yield Finding("store", OK, f"the file is whole; {store.log.counts().held} envelopes")
 
 
 def _clock(home: Path, now: int) -> Iterator[Finding]:
     """Against what is in our own store and on our card, and against what partners sent."""
     begins = _own_card(home).not_before
-    store = open_store(home / STORE_NAME, read_only=True)
-    try:
-        latest = max([begins, *store.last_exchanges().values()])
+    with reading_store(home / STORE_NAME) as store:
+        latest = max([begins, *store.partners.last_exchanges().values()])
         if latest > now + FUTURE_DEFER_SECONDS:
             told = f"this clock is behind: it was already {format_instant(latest * SECOND_US)} here"
             yield Finding("clock", FAIL, told, "set the clock, and keep it by NTP")
@@ -183,15 +178,13 @@ def _clock(home: Path, now: int) -> Iterator[Finding]:
             yield Finding("clock", WARN, told, "compare clocks: theirs was ahead once, or this one behind")
         else:
             yield Finding("clock", OK, "no partner sent anything from the future")
-    finally:
-        store.close()
 
 
 def _partners_ahead(store: StoreReading) -> list[str]:
-    names = store.author_names()
+    names = store.partners.names()
     return sorted(
         names.get(account.partner) or account.partner.short
-        for account in store.accounts()
+        for account in store.partners.accounts()
         if account.deferred or account.refused.get("from-the-future")
     )
 
@@ -211,11 +204,8 @@ def _daemon(*, is_running: bool) -> Iterator[Finding]:
 
 def _alarms(home: Path, is_running: bool, now: int) -> Iterator[Finding]:
     own_id = _own_card(home).partner_id
-    store = open_store(home / STORE_NAME, read_only=True)
-    try:
+    with reading_store(home / STORE_NAME) as store:
         told = alarms(store, own_id, is_running=is_running, now=now)
-    finally:
-        store.close()
     for alarm in told:
         level = FAIL if alarm["word"] in SEVERE else WARN
         yield Finding("alarm", level, f"{alarm['word']}: {alarm['message']}", alarm["hint"])

@@ -18,8 +18,8 @@ from p2pshare.intel.extraction import ObjectFacts, extract
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
+from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import ENVELOPE_CLAIMS_MAX, INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
-from p2pshare.store.interface import NewFrame
 
 PAYLOAD_STIX = "stix"
 

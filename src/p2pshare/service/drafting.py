@@ -45,7 +45,7 @@ from p2pshare.limits import (
     INFLATED_BYTES_MAX,
     INPUT_BYTES_MAX,
 )
-from p2pshare.store.interface import StoreReading
+from p2pshare.node.store import StoreReading
 
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
@@ -141,7 +141,7 @@ def published_before(store: StoreReading, author: PartnerId) -> FirstCreated:
     (STIX 2.1 section 3.2: `created` never changes), so the current claim tells it."""
 
     def first_created(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
-        found = store.lookup(by_id.values())
+        found = store.knowledge.lookup(by_id.values())
         return {
             object_id: claim.valid_from_us // SECOND_US
             for object_id, observable in by_id.items()

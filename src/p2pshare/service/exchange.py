@@ -22,12 +22,12 @@ from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
-from p2pshare.node import Node
+from p2pshare.log.interface import EnvelopeEntry
+from p2pshare.node.node import Node
 from p2pshare.policy.admission import may_leave
 from p2pshare.policy.roster import Roster
 from p2pshare.service.intake import QUOTA, Arrival, Status, Verdict, retry_deferred, take_in
 from p2pshare.service.partners import apply_card_update, load_roster
-from p2pshare.store.interface import EnvelopeEntry
 
 logger = logging.getLogger(__name__)
 
@@ -86,9 +86,9 @@ class Exchange:
     def begin(self) -> Beginning:
         """A new life: a new epoch (docs/decisions/0004), and everything up to now counts as told."""
         store = self._node.store
-        epoch = store.new_epoch()
-        self._told_lsn = store.last_lsn()
-        first_hops = FirstHopsLoaded(tuple(map(_item, store.first_hops())))
+        epoch = store.log.new_epoch()
+        self._told_lsn = store.log.last_lsn()
+        first_hops = FirstHopsLoaded(tuple(map(_item, store.log.first_hops())))
         return Beginning(epoch, self._told_lsn, self._node.identity.card.version, first_hops)
 
     def commit(self, bodies: Sequence[Body], now: int, *, content_bytes_max: int | None = None) -> Outcome:
@@ -107,7 +107,7 @@ class Exchange:
 
     def sweep(self, now: int) -> Outcome:
         """Drops what has expired, takes in what was deferred and is due."""
-        makes_room = self._makes_room(self._node.store.expire(now), now)
+        makes_room = self._makes_room(self._node.store.log.expire(now), now)
         try:
             retry_deferred(self._node, now)
         except DiskFull:
@@ -125,7 +125,7 @@ class Exchange:
     def _news(self, bearers: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
         """What the arrival log has above `told_lsn`."""
         news: list[EnvelopeHeld] = []
-        while entries := self._node.store.entries(self._told_lsn, ENTRIES_AT_ONCE):
+        while entries := self._node.store.log.entries(self._told_lsn, ENTRIES_AT_ONCE):
             self._told_lsn = entries[-1].lsn
             news += [self._held(entry, bearers.get(entry.envelope_id)) for entry in entries]
         return tuple(news)
@@ -133,7 +133,7 @@ class Exchange:
     def _held(self, entry: EnvelopeEntry, bearer: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
         if entry.mode == Mode.DIRECT:
-            recipients = self._node.store.audience(entry.envelope_id) if entry.is_own else ()
+            recipients = self._node.store.log.audience(entry.envelope_id) if entry.is_own else ()
             direct_to = tuple(sorted(recipients))
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, bearer, entry.is_own, direct_to)
 
@@ -143,15 +143,15 @@ class Exchange:
             frees_space=True
         ):  # lost on a full disk, it would be missed until a restart
             for envelope_id in ids:
-                entry = self._node.store.entry(envelope_id)
+                entry = self._node.store.log.entry(envelope_id)
                 if entry is not None and entry.is_own:
-                    self._node.store.acknowledge(envelope_id, peer)
+                    self._node.store.log.acknowledge(envelope_id, peer)
 
     def note_exchanges(self, instants: Mapping[PartnerId, int]) -> None:
         """When partners last answered us or spoke to us (unix seconds)."""
         with self._node.store.transaction():
             for peer, at in sorted(instants.items()):
-                self._node.store.touch_partner(peer, at)
+                self._node.store.partners.touch(peer, at)
 
     def apply_card(self, peer: PartnerId, raw: bytes, now: int) -> bool:
         """The peer's own newer card; True when the roster changed. Raises PeerError with its reason."""
@@ -163,7 +163,7 @@ class Exchange:
 
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Direct envelopes that wait for the peer, oldest first. In the writer thread: after what was acknowledged."""
-        return tuple(_item(entry) for entry in self._node.store.outbox(peer)[:limit])
+        return tuple(_item(entry) for entry in self._node.store.log.outbox(peer)[:limit])
 
     # --- any thread ---
 
@@ -177,7 +177,7 @@ class Exchange:
         return [
             KeysLoaded(
                 shard,
-                SortedKeys(key_of(*key) for key in self._node.store.keys(shard.circle, shard.ttl_class)),
+                SortedKeys(key_of(*key) for key in self._node.store.log.keys(shard.circle, shard.ttl_class)),
             )
             for shard in (
                 Shard(circle, ttl) for circle in sorted(circles) for ttl in sorted(TTL_SECONDS_BY_CLASS)
@@ -188,7 +188,7 @@ class Exchange:
         """The direct envelopes between the peer and us, a shard each."""
         circle = CircleId.of_pair(self._node.identity.partner_id, peer)
         by_class: dict[int, list[bytes]] = {}
-        for ttl_class, created, envelope_id in self._node.store.direct_keys(peer):
+        for ttl_class, created, envelope_id in self._node.store.log.direct_keys(peer):
             by_class.setdefault(ttl_class, []).append(key_of(created, envelope_id))
         return [KeysLoaded(Shard(circle, ttl_class), tuple(keys)) for ttl_class, keys in by_class.items()]
 
@@ -204,7 +204,7 @@ class Exchange:
 
     def _wire(self, roster: Roster, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
         store, link = self._node.store, roster.get(peer)
-        entry = store.entry(envelope_id)
+        entry = store.log.entry(envelope_id)
         if entry is None or link is None:
             return None
         is_direct = entry.mode == Mode.DIRECT
@@ -213,9 +213,9 @@ class Exchange:
             circle=entry.circle,
             link=link,
             is_own=entry.is_own,
-            direct_recipients=store.audience(envelope_id).keys() if is_direct else (),
+            direct_recipients=store.log.audience(envelope_id).keys() if is_direct else (),
         )
-        return store.wire(envelope_id) if is_allowed else None
+        return store.log.wire(envelope_id) if is_allowed else None
 
 
 def links_of(roster: Roster) -> tuple[LinkConfig, ...]:

@@ -19,12 +19,13 @@ from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node import Node, gate_settings
+from p2pshare.log.interface import EnvelopeEntry
+from p2pshare.node.node import Node, gate_settings
+from p2pshare.node.store import StoreReading
 from p2pshare.policy.admission import why_kept
 from p2pshare.policy.audience import Refuse, resolve
 from p2pshare.policy.roster import RosterEntry
 from p2pshare.service.partners import find_partner, load_roster
-from p2pshare.store.interface import EnvelopeEntry, StoreReading
 
 ENTRIES_AT_ONCE = 1_000
 
@@ -59,11 +60,11 @@ def explain(node: Node, asked: str, partner: str, now: int) -> dict[str, Any]:
         raise NotFoundError(
             "nothing of that is held here", hint="`p2pshare search --text WORDS` finds objects"
         )
-    names = node.store.author_names()
+    names = node.store.partners.names()
     told = [
         _explain_envelope(node.store, stored, entry, names, _circle_names(node)) | _told_of(content)
         for envelope_id, content in found.items()
-        if (stored := node.store.entry(envelope_id)) is not None
+        if (stored := node.store.log.entry(envelope_id)) is not None
     ]
     levels = [content.tlp for content in found.values() if content.objects]
     return {
@@ -86,13 +87,13 @@ def _envelopes_about(store: StoreReading, asked: str) -> dict[EnvelopeId, _Conte
     except ValueError:
         pass
     if is_id(asked):
-        pairs = [(one.envelope_id, asked, one.tlp) for one in store.object_versions(asked)]
+        pairs = [(one.envelope_id, asked, one.tlp) for one in store.knowledge.object_versions(asked)]
     else:
         try:
             observable = detect(asked)
         except AuthorError:
             return {}
-        claims = store.lookup([observable]).get(observable, [])
+        claims = store.knowledge.lookup([observable]).get(observable, [])
         pairs = [(claim.envelope_id, claim.object_id, claim.tlp) for claim in claims]
     return {envelope_id: _gathered(envelope_id, pairs) for envelope_id, _, _ in pairs}
 
@@ -109,7 +110,7 @@ def _explain_envelope(
     names: Mapping[PartnerId, str],
     circles: Mapping[CircleId, str],
 ) -> dict[str, Any]:
-    record = store.envelope_record(entry.envelope_id)
+    record = store.log.record(entry.envelope_id)
     rule = _rule(store, entry, partner, is_carried=record is not None and record.is_carried)
     return {
         "envelope_id": entry.envelope_id.text,
@@ -145,7 +146,7 @@ def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> s
         circle=entry.circle,
         link=link,
         is_own=entry.is_own,
-        direct_recipients=store.audience(entry.envelope_id).keys() if is_direct else (),
+        direct_recipients=store.log.audience(entry.envelope_id).keys() if is_direct else (),
     )
 
 
@@ -153,7 +154,7 @@ def _got(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, bearer
     """`yes`: it wrote it, handed it to us or acknowledged it; `not-yet`: it is awaited; `unknown`; `no`: never from us."""
     if partner.partner_id in (entry.author, bearer):
         return "yes"
-    audience = store.audience(entry.envelope_id) if entry.is_own else {}
+    audience = store.log.audience(entry.envelope_id) if entry.is_own else {}
     if audience.get(partner.partner_id):
         return "yes"
     if entry.mode == Mode.DIRECT:
@@ -165,7 +166,7 @@ def _can_read(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry) -
     """`yes`, `no`, or `unknown`: the rows of an envelope do not tell for whom they are, by design."""
     if entry.author == partner.partner_id:
         return "yes"
-    audience = store.audience(entry.envelope_id) if entry.is_own else {}
+    audience = store.log.audience(entry.envelope_id) if entry.is_own else {}
     if not audience:
         return "unknown"
     return "yes" if partner.partner_id in audience else "no"
@@ -199,8 +200,8 @@ def preview(node: Node, partner: str, *, with_list: bool) -> dict[str, Any]:
     counts: dict[str, Counter[str]] = {
         name: Counter() for name in ("by_circle", "by_mode", "by_marking", "kept")
     }
-    circles, names = _circle_names(node), node.store.author_names()
-    markings = node.store.envelope_markings()
+    circles, names = _circle_names(node), node.store.partners.names()
+    markings = node.store.knowledge.envelope_markings()
     leaving: list[dict[str, Any]] = []
     total = size = own = 0
     for stored in _held(node.store):
@@ -233,6 +234,6 @@ def preview(node: Node, partner: str, *, with_list: bool) -> dict[str, Any]:
 def _held(store: StoreReading) -> Iterator[EnvelopeEntry]:
     """Every envelope whose bytes are still carried, in order of arrival."""
     after = 0
-    while entries := store.entries(after, ENTRIES_AT_ONCE):
+    while entries := store.log.entries(after, ENTRIES_AT_ONCE):
         yield from entries
         after = entries[-1].lsn

@@ -10,8 +10,8 @@ from p2pshare.config import CONFIG_NAME, parse_config, render_config
 from p2pshare.envelope.keys import Identity, Secret, create_identity
 from p2pshare.errors import OperatorError
 from p2pshare.keyfile import write_card_file, write_key_file
-from p2pshare.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
-from p2pshare.store.sqlite import open_store
+from p2pshare.node.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
+from p2pshare.node.store import open_store
 
 
 def found_home(

@@ -19,20 +19,22 @@ from typing import NamedTuple
 import msgspec
 
 from p2pshare.config import PrivacyConfig
+from p2pshare.database.settings import Setting
 from p2pshare.envelope.payload import inflate_frame
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Refusals
 from p2pshare.intel.warning_lists import Action
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.knowledge.knowledge import Knowledge
 from p2pshare.limits import GUARD_STEP_OBSERVABLES
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.policy.privacy import Finding, PrivacyRules, find_in_object, find_in_value, has_marks
-from p2pshare.store.interface import NewFrame
-from p2pshare.store.warning_found import Pair
-from p2pshare.store.warning_index import Hit, WarningIndex
+from p2pshare.warninglists.warning_found import Pair
+from p2pshare.warninglists.warning_index import Hit, WarningIndex
 
-STATE_SETTING = "guard_state"  # see _State
+GUARD_STATE = Setting("guard_state", str)  # see _State
 ALL = -1  # the cursor behind the last row
 WARNING_LIST, ALLOW_LIST = "warning-list", "allow-list"  # sources of quarantine that are ours
 
@@ -43,29 +45,29 @@ WARNING_LIST, ALLOW_LIST = "warning-list", "allow-list"  # sources of quarantine
 class Watch:
     """Looks at objects while they are stored, and quarantines afterwards what lists block. For one transaction."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, knowledge: Knowledge, index: WarningIndex | None) -> None:
+        self._knowledge = knowledge
+        self._index = index
         self._blocked: dict[Pair, list[Hit]] = {}
 
     def look(self, objects: Sequence[ObjectFacts]) -> None:
-        index = self._node.warning_index
-        if index is not None:
+        if self._index is not None:
             pairs = [(claim.type, claim.value) for one in objects for claim in one.claims]
-            self._blocked |= index.hits(pairs, is_blocking_only=True)
+            self._blocked |= self._index.hits(pairs, is_blocking_only=True)
 
     def settle(self, now: int) -> None:
         """Inside the transaction that stored them."""
-        _quarantine(self._node, self._blocked, now)
+        _quarantine(self._knowledge, self._blocked, now)
 
 
-def _quarantine(node: Node, blocked: Mapping[Pair, list[Hit]], now: int) -> int:
+def _quarantine(knowledge: Knowledge, blocked: Mapping[Pair, list[Hit]], now: int) -> int:
     """Each observable under each source that blocks it; how many marks are new."""
     by_reason: dict[tuple[str, str], list[Observable]] = defaultdict(list)
     for pair, hits in blocked.items():
         for source, names in _by_source(hits).items():
             by_reason[source, names].append(Observable(*pair))
     return sum(
-        node.store.quarantine(observables, source, reason, now)
+        knowledge.quarantine(observables, source, reason, now)
         for (source, reason), observables in by_reason.items()
     )
 
@@ -114,20 +116,20 @@ def evaluate_again(node: Node, now: int) -> Step:
         state = state._replace(changes=changes, cursor=0)
     if state.cursor == ALL:
         return Step(0, 0, True, state.quarantined, state.released)
-    last = node.store.last_observable()
+    last = node.store.knowledge.last_observable()
     with node.store.transaction():
-        rows = node.store.observables_after(state.cursor, GUARD_STEP_OBSERVABLES)
+        rows = node.store.knowledge.observables_after(state.cursor, GUARD_STEP_OBSERVABLES)
         made, taken = _evaluate(node, index, [observable for _, observable in rows], now)
         is_finished = len(rows) < GUARD_STEP_OBSERVABLES
         cursor = ALL if is_finished else rows[-1][0]
         state = _State(changes, cursor, state.quarantined + made, state.released + taken)
-        node.store.put_setting(STATE_SETTING, json.dumps(state))
+        node.store.database.put_setting(GUARD_STATE, json.dumps(state))
     return Step(last if is_finished else cursor, last, is_finished, state.quarantined, state.released)
 
 
 def _state(node: Node) -> _State:
-    text = node.store.setting(STATE_SETTING)
-    return _State(*json.loads(text)) if isinstance(text, str) else _State()
+    text = node.store.database.setting(GUARD_STATE)
+    return _State() if text is None else _State(*json.loads(text))
 
 
 def _evaluate(
@@ -140,9 +142,9 @@ def _evaluate(
         source: {Observable(*pair) for pair, hits in blocked.items() if source in _by_source(hits)}
         for source in (WARNING_LIST, ALLOW_LIST)
     }
-    held = node.store.quarantined(observables).keys()
-    released = sum(node.store.release(held - keep, source) for source, keep in wanted.items())
-    return _quarantine(node, blocked, now), released
+    held = node.store.knowledge.quarantined(observables).keys()
+    released = sum(node.store.knowledge.release(held - keep, source) for source, keep in wanted.items())
+    return _quarantine(node.store.knowledge, blocked, now), released
 
 
 # --- leaving ---

@@ -37,14 +37,14 @@ from p2pshare.envelope.verification import (
 )
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.node import Node, author_quota_bytes
+from p2pshare.log.interface import EnvelopeEntry
+from p2pshare.node.node import Node
 from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.policy.roster import Roster
 from p2pshare.service.content import Content, open_content, stated_content_bytes
-from p2pshare.service.guarding import Watch
 from p2pshare.service.partners import load_roster
-from p2pshare.store.interface import EnvelopeEntry, NewEnvelope, Opened
+from p2pshare.service.storing import Arriving, Opened, store_envelopes
 
 QUOTA = "quota"
 """The reason why an envelope is refused whose author has filled its room here; it may be let in later."""
@@ -99,10 +99,12 @@ def take_in(
     """
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
-        quota = Quota(author_quota_bytes(node.store), node.store.carried())
+        quota = Quota(node.store.log.quota_bytes(), node.store.log.carried())
         batch = _Round(node, load_roster(node), quota, now)
-        seen = node.store.is_seen([one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)])
-        checked: list[NewEnvelope | Verdict] = []
+        seen = node.store.log.is_seen(
+            [one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)]
+        )
+        checked: list[Arriving | Verdict] = []
         content_bytes = 0
         for arrival, one in zip(arrivals, decoded, strict=True):
             if isinstance(one, DecodedEnvelope):
@@ -112,32 +114,27 @@ def take_in(
                 checked.append(one)
             if content_bytes_max is not None and content_bytes >= content_bytes_max:
                 break
-        verdicts = _store(node, checked, now)
-        node.store.add_accounting(
+        verdicts = _store(node, checked)
+        node.store.partners.add_accounting(
             (arrival.bearer, verdict.status.value, verdict.reason)
             for arrival, verdict in zip(arrivals, verdicts, strict=False)
         )
     return verdicts
 
 
-def _content_bytes(one: NewEnvelope | Verdict) -> int:
+def _content_bytes(one: Arriving | Verdict) -> int:
     """What reading an envelope that passed will inflate, in bytes; nothing when it is not for us."""
-    content = one.opened.frames if isinstance(one, NewEnvelope) and one.opened else None
+    content = one.opened.frames if isinstance(one, Arriving) and one.opened else None
     return stated_content_bytes(content.frames) if isinstance(content, Content) else 0
 
 
-def _store(node: Node, checked: Sequence[NewEnvelope | Verdict], now: int) -> list[Verdict]:
-    """Stores what passed the checks, and quarantines in it what warning lists block; verdicts in order."""
-    passed = [one for one in checked if isinstance(one, NewEnvelope)]
-    watch = Watch(node)
-    for envelope in passed:
-        if envelope.opened is not None and isinstance(envelope.opened.frames, Content):
-            envelope.opened.frames.watch = watch.look
-    stored = iter(node.store.add_envelopes(passed))
-    watch.settle(now)
+def _store(node: Node, checked: Sequence[Arriving | Verdict]) -> list[Verdict]:
+    """Stores what passed the checks; verdicts in order."""
+    passed = [one for one in checked if isinstance(one, Arriving)]
+    stored = iter(store_envelopes(node.store, passed, index=node.warning_index))
     verdicts = []
     for one in checked:
-        if isinstance(one, NewEnvelope):
+        if isinstance(one, Arriving):
             outcome = next(stored)
             status = Status.HELD if outcome.is_new else Status.ALREADY_HELD
             one = Verdict(status, one.envelope_id, entry=outcome.entry)
@@ -145,7 +142,7 @@ def _store(node: Node, checked: Sequence[NewEnvelope | Verdict], now: int) -> li
     for envelope in passed:
         content = envelope.opened.frames if envelope.opened else None
         if isinstance(content, Content) and content.refused:
-            node.store.count_refusals(envelope.core.author, content.refused)
+            node.store.partners.count_refusals(envelope.core.author, content.refused)
     return verdicts
 
 
@@ -159,7 +156,7 @@ def _decode(arrival: Arrival) -> DecodedEnvelope | Verdict:
         return Verdict(Status.REFUSED, None, "internal-error")
 
 
-def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> NewEnvelope | Verdict:
+def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> Arriving | Verdict:
     """Steps 2 to 6 for one arrival."""
     envelope_id = decoded.envelope_id
     try:
@@ -175,7 +172,7 @@ def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: b
 
 def _check_believing_nothing(
     batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
-) -> NewEnvelope | Verdict:
+) -> Arriving | Verdict:
     core, envelope_id, size = decoded.core, decoded.envelope_id, len(arrival.wire)
     node, now, shelf = batch.node, batch.now, counted_under(core.mode, core.circle)
     admission = admit(
@@ -193,14 +190,12 @@ def _check_believing_nothing(
     card = _author_card(node, batch.roster, core.author)
     if time is TimeVerdict.DEFERRED:
         verify_signatures(decoded, signing_key(core, card))
-        is_kept = node.store.defer(envelope_id, arrival.wire, arrival.bearer, core.created, now)
+        is_kept = node.store.log.defer(envelope_id, arrival.wire, arrival.bearer, core.created)
         return Verdict(Status.DEFERRED if is_kept else Status.REFUSED, envelope_id, time.value)
     verified = verify_envelope(decoded, card, now)
     batch.quota.add(core.author, shelf, size)
-    return NewEnvelope(
-        envelope_id=envelope_id,
-        core=core,
-        wire=arrival.wire,
+    return Arriving(
+        verified,
         from_partner=arrival.bearer,
         received_at=now,
         opened=_open(node, verified),
@@ -222,12 +217,12 @@ def _open(node: Node, verified: VerifiedEnvelope) -> Opened | None:
         return Opened(open_content(opened.payload), recipient_sequence=opened.recipient_sequence)
     except PeerError as error:
         logger.warning("content of %s by %s: %s", verified.envelope_id.short, author.short, error.reason)
-        node.store.count_refusals(author, {f"content-{error.reason}": 1})
+        node.store.partners.count_refusals(author, {f"content-{error.reason}": 1})
         return None
 
 
 def retry_deferred(node: Node, now: int) -> list[Verdict]:
     """Takes in what was deferred and whose time has come. Raises StoreError (disk full) with all of it still kept."""
     with node.store.transaction():  # one with the storing: what was taken out and not stored would be lost
-        due = node.store.pop_deferred(now)
+        due = node.store.log.pop_deferred(now)
         return take_in(node, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []

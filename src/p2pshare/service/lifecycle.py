@@ -7,12 +7,12 @@ once, each batch one transaction of the store, so that whoever else writes waits
 from __future__ import annotations
 
 from p2pshare.limits import SETTLE_OBSERVABLES
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 
 
 def settle(node: Node, now: int) -> bool:
     """Judges one batch of what is due at `now` (unix seconds); whether there may be more. Raises StoreError."""
-    return node.store.settle(now, SETTLE_OBSERVABLES) == SETTLE_OBSERVABLES
+    return node.store.knowledge.settle(now, SETTLE_OBSERVABLES) == SETTLE_OBSERVABLES
 
 
 def settle_all(node: Node, now: int) -> None:

@@ -15,8 +15,8 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
 from p2pshare.limits import ALLOW_REASON_CHARACTERS_MAX
-from p2pshare.node import Node
-from p2pshare.store.warning_index import AllowedRow, ListRow, WarningIndex
+from p2pshare.node.node import Node
+from p2pshare.warninglists.warning_index import AllowedRow, ListRow, WarningIndex
 
 
 def index_of(node: Node) -> WarningIndex:

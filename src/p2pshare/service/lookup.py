@@ -20,9 +20,8 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.standing import ClaimState, Status, judge, judge_claim
-from p2pshare.store.interface import ClaimRow, StoreReading
-from p2pshare.store.interface_standing import Quarantine, SightingRow
-from p2pshare.store.interface_withdrawing import Withdrawal
+from p2pshare.knowledge.interface import ClaimRow, Quarantine, SightingRow, Withdrawal
+from p2pshare.node.store import StoreReading
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
 
@@ -50,16 +49,18 @@ def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[dict[s
 
     `now` in unix seconds. A text that is nothing we know has type None, and the `reason` why.
     """
-    names = store.author_names()
-    lengths = store.network_lengths()
+    names = store.partners.names()
+    lengths = store.knowledge.network_lengths()
     answers: list[dict[str, Any]] = []
     for start in range(0, len(values), LOOKUP_BATCH_VALUES):
         batch = values[start : start + LOOKUP_BATCH_VALUES]
         recognised = [_recognise(text) for text in batch]
         covers = [[] if isinstance(one, str) else covers_of(one, lengths) for one in recognised]
-        claims = store.lookup({cover.observable for wanted in covers for cover in wanted})
-        quarantined = store.quarantined([one for one, of_one in claims.items() if of_one[0].is_quarantined])
-        seen = store.sightings(claims.keys())
+        claims = store.knowledge.lookup({cover.observable for wanted in covers for cover in wanted})
+        quarantined = store.knowledge.quarantined(
+            [one for one, of_one in claims.items() if of_one[0].is_quarantined]
+        )
+        seen = store.knowledge.sightings(claims.keys())
         known = _Known(claims, quarantined, seen, _withdrawn(store, claims.values()), names)
         for text, one, wanted in zip(batch, recognised, covers, strict=True):
             if isinstance(one, str):
@@ -77,7 +78,7 @@ def _withdrawn(
     return {
         (author, object_id): withdrawal
         for object_id in revoked
-        for author, withdrawal in store.withdrawals(object_id).items()
+        for author, withdrawal in store.knowledge.withdrawals(object_id).items()
     }
 
 

@@ -17,7 +17,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import TTL_CLASS_BY_NAME
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.arguments import Arguments, Progress, argument, names
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.explaining import explain, preview

@@ -17,7 +17,7 @@ from p2pshare.intel.assessing import (
 )
 from p2pshare.intel.instants import parse_instant
 from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.arguments import Arguments, Progress, argument, names
 from p2pshare.service.assessing import proposals, say
 

@@ -10,11 +10,11 @@ from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.checks import is_id
 from p2pshare.intel.marking import Tlp
-from p2pshare.node import Node
+from p2pshare.knowledge.interface import Wanted
+from p2pshare.node.node import Node
+from p2pshare.node.store import StoreReading
 from p2pshare.service.arguments import Arguments, Progress, argument
 from p2pshare.service.searching import find, raw_version, show_envelope, show_object, versions_of
-from p2pshare.store.interface import StoreReading
-from p2pshare.store.interface_search import Wanted
 
 
 def search_in(store: StoreReading, arguments: Arguments, progress: Progress) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def search_in(store: StoreReading, arguments: Arguments, progress: Progress) -> 
 
 def _author_of(store: StoreReading, name: str) -> PartnerId:
     """The author of that alias or id, present or past. Raises NotFoundError."""
-    for partner_id, alias in store.author_names().items():
+    for partner_id, alias in store.partners.names().items():
         if name in (alias, partner_id.text):
             return partner_id
     raise NotFoundError("no author of that name is known here", hint="see `p2pshare partner list`")

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from p2pshare.intel.withdrawing import Reason
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.arguments import Arguments, Progress, argument, names
 from p2pshare.service.partners import load_roster
 from p2pshare.service.recalling import recall_status

@@ -8,7 +8,7 @@ from typing import Any
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.policy.roster import RosterEntry
 from p2pshare.service.alarms import alarms
 from p2pshare.service.partners import describe, load_roster
@@ -33,7 +33,7 @@ NO_LINK = LinkState("")
 
 def partner_rows(node: Node, links: Mapping[PartnerId, LinkState], now: int) -> list[dict[str, Any]]:
     """The partners, in alias order, with the state of their links (`stopped` while no daemon runs)."""
-    exchanges = node.store.last_exchanges()
+    exchanges = node.store.partners.last_exchanges()
     circles = list(node.config.gossip.circles)
     return [
         describe(entry)
@@ -66,7 +66,8 @@ def _to_us(seconds: int | None) -> int | None:
 
 def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool, now: int) -> dict[str, Any]:
     """The JSON of `p2pshare status`."""
-    counts = node.store.counts()
+    store = node.store
+    counts = store.log.counts()
     card = node.identity.card
     keys_expire = min(card.expires, card.sign_keys[0].expires)
     return {
@@ -80,9 +81,9 @@ def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool
             "relayed": counts.relayed,
             "pending": counts.pending,
         },
-        "observables": dict(sorted(counts.observables.items())),
-        "refused": dict(sorted(counts.refused.items())),
-        "forks": node.store.fork_count(),
+        "observables": dict(sorted(store.knowledge.observable_counts().items())),
+        "refused": dict(sorted(store.partners.refusals().items())),
+        "forks": store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),
         "keys_expire": format_instant(_to_us(keys_expire)),
         "warnings": _warnings(keys_expire, now),
         "alarms": alarms(node.store, node.identity.partner_id, is_running=is_running, now=now),

@@ -23,8 +23,8 @@ from p2pshare.limits import (
     PARTNER_LISTS_MAX,
     TOPOLOGY_LINKS_MAX,
 )
+from p2pshare.node.store import StoreReading
 from p2pshare.policy.topology import ListedPartner, PartnerList
-from p2pshare.store.interface import StoreReading
 
 FORMAT = "p2pshare-partner-list"
 VERSION = 1
@@ -39,7 +39,7 @@ def own_list(store: StoreReading, config: Config, card: Card, now: int) -> Partn
     """The list of this node, from its own store."""
     partners = [
         ListedPartner(row.partner_id, believe_chain(row.card).name, row.has_link, tuple(sorted(row.circles)))
-        for row in store.partners()
+        for row in store.partners.all()
     ]
     return PartnerList(
         owner=card.partner_id,

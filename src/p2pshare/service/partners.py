@@ -23,9 +23,10 @@ from p2pshare.envelope.card import (
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
-from p2pshare.node import Node
+from p2pshare.node.node import Node
+from p2pshare.node.store import Store
+from p2pshare.partners.interface import PartnerRow
 from p2pshare.policy.roster import Roster, RosterEntry
-from p2pshare.store.interface import PartnerRow
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def _stored_card(partner_id: PartnerId, raw: bytes) -> Card:
 
 def load_roster(node: Node) -> Roster:
     """The roster as the store has it now; cheap enough for every batch (cards are cached by their bytes)."""
-    return Roster.of(node.identity.partner_id, map(_entry_of, node.store.partners()), node.config.groups)
+    return Roster.of(node.identity.partner_id, map(_entry_of, node.store.partners.all()), node.config.groups)
 
 
 def _entry_of(row: PartnerRow) -> RosterEntry:
@@ -108,15 +109,37 @@ def add_partner(
         is_frozen=known.is_frozen if known else False,
         added_at=now,
     )
-    node.store.put_partner(row)
+    put_partner(node.store, row)
     return AddedPartner(
         _entry_of(row), safety_number(node.identity.partner_id, card.partner_id), known is None
     )
 
 
+def put_partner(store: Store, row: PartnerRow) -> None:
+    """Adds or replaces a partner, whose word counts from now on."""
+    with store.transaction():
+        store.partners.put(row)
+        store.knowledge.recount_reports()
+
+
+def drop_partner(store: Store, partner_id: PartnerId) -> None:
+    """The partner and its outbox go, and its word counts no more; what it wrote stays."""
+    with store.transaction(frees_space=True):
+        store.partners.remove(partner_id)
+        store.log.drop_outbox(partner_id)
+        store.knowledge.recount_reports()
+
+
+def freeze_partner(store: Store, partner_id: PartnerId, *, evidence: tuple[bytes, bytes], now: int) -> None:
+    """Two cards of one version were seen: keeps both, and the partner's word counts no more."""
+    with store.transaction():
+        store.partners.freeze(partner_id, evidence=evidence, now=now)
+        store.knowledge.recount_reports()
+
+
 def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
     """The newest card ever accepted of this partner, present or past."""
-    versions = node.store.card_versions(partner_id)
+    versions = node.store.partners.card_versions(partner_id)
     return _stored_card(partner_id, versions[-1][1]) if versions else None
 
 
@@ -140,7 +163,7 @@ def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
 def remove_partner(node: Node, name: str) -> RosterEntry:
     """Stops trusting a partner: its link, its outbox and its card go; what it wrote stays. Raises NotFoundError."""
     entry = find_partner(node, name)
-    node.store.remove_partner(entry.partner_id)
+    drop_partner(node.store, entry.partner_id)
     return entry
 
 
@@ -158,14 +181,14 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
     Two cards of one version freeze the partner and both are kept as evidence. Raises PeerError with the reason
     otherwise; new roots raise `card-roots-changed` and wait for a person.
     """
-    row = next((row for row in node.store.partners() if row.partner_id == partner_id), None)
+    row = next((row for row in node.store.partners.all() if row.partner_id == partner_id), None)
     if row is None:
         raise PeerError("a card from a stranger", reason="author-unknown")
     current = _stored_card(row.partner_id, row.card)
     try:
         card = accept_update(current, raw, now)
     except CardFork as fork:
-        node.store.freeze_partner(partner_id, evidence=(fork.proof.known, fork.proof.other), now=now)
+        freeze_partner(node.store, partner_id, evidence=(fork.proof.known, fork.proof.other), now=now)
         raise
     if card.body_digest == current.body_digest:
         return False
@@ -176,7 +199,7 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
             reason="card-roots-changed",
         )
     _check_certificates(node, card)
-    node.store.update_card(partner_id, card.raw, card.version)
+    node.store.partners.update_card(partner_id, card.raw, card.version)
     return True
 
 

@@ -8,7 +8,8 @@ from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import Proof, card_fork, encode_proof, envelope_fork, verify_proof
 from p2pshare.errors import NotFoundError, PeerError
 from p2pshare.identifiers import PartnerId
-from p2pshare.store.interface import SequenceFork, StoreReading
+from p2pshare.log.interface import SequenceFork
+from p2pshare.node.store import StoreReading
 
 KINDS = ("card", "envelope")
 
@@ -36,8 +37,8 @@ def proof_about(store: StoreReading, own_card: bytes, name: str, kinds: Sequence
 
 
 def _partner_called(store: StoreReading, name: str) -> PartnerId:
-    present = {row.partner_id: row.alias for row in store.partners()}
-    for names in (present, store.author_names()):  # who has the name now comes before who had it once
+    present = {row.partner_id: row.alias for row in store.partners.all()}
+    for names in (present, store.partners.names()):  # who has the name now comes before who had it once
         for partner_id, known in names.items():
             if name in (known, partner_id.text):
                 return partner_id
@@ -45,15 +46,15 @@ def _partner_called(store: StoreReading, name: str) -> PartnerId:
 
 
 def _card_proofs(store: StoreReading, partner_id: PartnerId, own_card: bytes) -> Iterator[Proof]:
-    for fork in store.card_forks():
+    for fork in store.partners.card_forks():
         if fork.partner_id == partner_id:
             yield card_fork(fork.first, fork.second)
 
 
 def _envelope_proofs(store: StoreReading, author: PartnerId, own_card: bytes) -> Iterator[Proof]:
     """With each card of the author, the newest first: an older one still names a key that has gone since."""
-    cards = [raw for _, raw in reversed(store.card_versions(author))] or [own_card]
-    for fork in store.sequence_forks():
+    cards = [raw for _, raw in reversed(store.partners.card_versions(author))] or [own_card]
+    for fork in store.log.sequence_forks():
         wires = _wires(store, fork) if fork.author == author else None
         if wires is not None:
             for card in cards:
@@ -62,5 +63,5 @@ def _envelope_proofs(store: StoreReading, author: PartnerId, own_card: bytes) ->
 
 def _wires(store: StoreReading, fork: SequenceFork) -> tuple[bytes, bytes] | None:
     """Both envelopes, None when one is kept no more (limits.FORK_EVIDENCE_PER_AUTHOR_MAX)."""
-    first, second = store.evidence(fork.first), store.evidence(fork.second)
+    first, second = store.log.evidence(fork.first), store.log.evidence(fork.second)
     return None if first is None or second is None else (first, second)

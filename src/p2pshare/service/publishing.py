@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from p2pshare.envelope.envelope import Mode, decode_envelope
+from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import PayloadHeader, encode_payload
-from p2pshare.envelope.sealing import Recipient, SealRequest, seal
+from p2pshare.envelope.sealing import Recipient, SealedEnvelope, SealRequest, seal
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
-from p2pshare.node import Node, gate_settings
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.node.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.service.content import PAYLOAD_STIX, Content, only_what_was_read
 from p2pshare.service.drafting import DraftPart, Progress
-from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Watch, screen
+from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, screen
 from p2pshare.service.partners import load_roster
-from p2pshare.store.interface import NewEnvelope, NewFrame, Opened
+from p2pshare.service.storing import Arriving, Opened, store_envelopes
 
 
 @dataclass
@@ -116,7 +117,7 @@ def _without_withdrawn(
     alive = []
     for frame in frames:
         ids = {fact.object_id for fact in frame.objects}
-        up_to = node.store.withdrawn_up_to(node.identity.partner_id, ids)
+        up_to = node.store.knowledge.withdrawn_up_to(node.identity.partner_id, ids)
         kept = []
         for fact in frame.objects:
             reach = up_to.get(fact.object_id)
@@ -142,11 +143,11 @@ def seal_and_store(
     node: Node, accepted: Sequence[Accepted], now: int, progress: Progress
 ) -> list[EnvelopeId]:
     """An envelope for each, in our own chain, all stored in one transaction. Raises StoreError with nothing kept."""
-    state = node.store.author_state(now)
+    state = node.store.log.author_state(now)
     sequence, previous = state.sequence, state.previous
     recipient_ids = {entry.partner_id for one in accepted for entry in one.audience.recipients}
-    recipient_sequences = node.store.recipient_sequences(sorted(recipient_ids))
-    rows: list[NewEnvelope] = []
+    recipient_sequences = node.store.log.recipient_sequences(sorted(recipient_ids))
+    rows: list[Arriving] = []
     for done, one in enumerate(accepted, start=1):
         part, audience = one.part, one.audience
         sequence += 1
@@ -167,30 +168,23 @@ def seal_and_store(
             ttl_class=one.ttl_class,
         )
         sealed = seal(node.identity, request)
-        rows.append(_own_row(sealed.wire, one, dict(recipient_sequences), now))
+        rows.append(_own_row(sealed, one, dict(recipient_sequences), now))
         previous = sealed.envelope_id
         progress("sealed", done, len(accepted))
-    watch = Watch(node)
-    for one in accepted:
-        for frame in one.frames:
-            watch.look(frame.objects)
-    with node.store.transaction():
-        node.store.add_envelopes(rows)
-        watch.settle(now)  # what was shared all the same is no less listed here
+    store_envelopes(
+        node.store, rows, index=node.warning_index
+    )  # what was shared all the same is no less listed here
     return [row.envelope_id for row in rows]
 
 
 def _own_row(
-    wire: bytes, accepted: Accepted, recipient_sequences: dict[PartnerId, int], now: int
-) -> NewEnvelope:
+    sealed: SealedEnvelope, accepted: Accepted, recipient_sequences: dict[PartnerId, int], now: int
+) -> Arriving:
     """The row of an envelope of our own: opened, and waiting in the outbox for its first hop."""
-    decoded = decode_envelope(wire)
     is_direct = accepted.audience.mode is Mode.DIRECT
     recipients = tuple(entry.partner_id for entry in accepted.audience.recipients)
-    return NewEnvelope(
-        envelope_id=decoded.envelope_id,
-        core=decoded.core,
-        wire=wire,
+    return Arriving(
+        sealed,
         from_partner=None,
         received_at=now,
         opened=Opened(accepted.frames),

@@ -18,9 +18,9 @@ from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import withdrawal_id
+from p2pshare.knowledge.interface import Carrier
+from p2pshare.node.store import StoreReading
 from p2pshare.policy.roster import Roster
-from p2pshare.store.interface import StoreReading
-from p2pshare.store.interface_withdrawing import Carrier
 
 STATES = ("acknowledged", "waiting", "not-known", "expired", "not-addressed")
 
@@ -38,18 +38,20 @@ def recall_status(store: StoreReading, roster: Roster, object_id: str) -> dict[s
             hint="TYPE--UUID, as `withdraw` prints it; `p2pshare lookup VALUE` shows it, too",
             reason="bad-id",
         )
-    withdrawal = store.withdrawals(object_id).get(own)
+    withdrawal = store.knowledge.withdrawals(object_id).get(own)
     if withdrawal is None:
         raise NotFoundError(
             "we have not withdrawn such an object", hint="`p2pshare withdraw ID --reason R` takes one back"
         )
-    published = store.carriers(object_id)
-    said = [carrier for tlp in Tlp for carrier in store.carriers(withdrawal_id(own, object_id, tlp))]
+    published = store.knowledge.carriers(object_id)
+    said = [
+        carrier for tlp in Tlp for carrier in store.knowledge.carriers(withdrawal_id(own, object_id, tlp))
+    ]
     last = max((one.lsn for one in published), default=0)
     is_revived = not any(one.lsn > last for one in said)
     latest = said if is_revived else [one for one in said if one.lsn > last]
     recipients = {one for carrier in published + latest for one in carrier.recipients or ()}
-    names = store.author_names()
+    names = store.partners.names()
     told = [_tell(partner, latest, names, roster) for partner in recipients]
     return {
         "object_id": object_id,

@@ -15,17 +15,16 @@ from p2pshare.errors import NotFoundError
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.object_texts import labels_of, title_of
-from p2pshare.store.interface import StoreReading
-from p2pshare.store.interface_search import ObjectVersion, Walked, Wanted
-from p2pshare.store.interface_withdrawing import Withdrawal
+from p2pshare.knowledge.interface import ObjectVersion, Walked, Wanted, Withdrawal
+from p2pshare.node.store import StoreReading
 
 TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
 
 
 def find(store: StoreReading, wanted: Wanted, limit: int, walked: Walked) -> list[dict[str, Any]]:
     """At most `limit` objects, newest arrival first: `{id, type, title, labels, author, tlp, modified, ...}`."""
-    names = store.author_names()
-    return [_tell_found(version, names) for version in islice(store.search(wanted, walked), limit)]
+    names = store.partners.names()
+    return [_tell_found(version, names) for version in islice(store.knowledge.search(wanted, walked), limit)]
 
 
 def _tell_found(version: ObjectVersion, names: Mapping[PartnerId, str]) -> dict[str, Any]:
@@ -64,8 +63,8 @@ def show_object(store: StoreReading, object_id: str) -> dict[str, Any]:
     Raises NotFoundError.
     """
     versions = versions_of(store, object_id)
-    names = store.author_names()
-    withdrawn = store.withdrawals(object_id)
+    names = store.partners.names()
+    withdrawn = store.knowledge.withdrawals(object_id)
     contents: dict[tuple[PartnerId, int | None], int] = {}
     for one in versions:
         contents[one.author, one.modified_us] = contents.get((one.author, one.modified_us), 0) + 1
@@ -88,7 +87,7 @@ def show_object(store: StoreReading, object_id: str) -> dict[str, Any]:
                 "envelopes": [fork.first.text, fork.second.text],
                 "times": fork.times,
             }
-            for fork in store.object_forks()
+            for fork in store.knowledge.object_forks()
             if fork.object_id == object_id
         ],
     }
@@ -103,7 +102,7 @@ def _tell_withdrawal(withdrawal: Withdrawal | None) -> dict[str, str | None] | N
 
 def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:
     """In order of arrival. Raises NotFoundError."""
-    versions = store.object_versions(object_id)
+    versions = store.knowledge.object_versions(object_id)
     if not versions:
         raise NotFoundError(
             "no object of that id is held here",
@@ -127,12 +126,12 @@ def show_envelope(
 
     Objects are told only of envelopes that were opened here. Raises NotFoundError.
     """
-    entry, record = store.entry(envelope_id), store.envelope_record(envelope_id)
+    entry, record = store.log.entry(envelope_id), store.log.record(envelope_id)
     if entry is None or record is None:
         raise NotFoundError(
             f"no envelope {envelope_id.short} is held here", hint="it never came, or it has expired"
         )
-    names = store.author_names()
+    names = store.partners.names()
     bearer = record.from_partner
     return {
         "envelope_id": envelope_id.text,
@@ -147,7 +146,7 @@ def show_envelope(
         "received_at": format_instant(record.received_at * SECOND_US),
         "opened": record.is_opened,
         "carried": record.is_carried,
-        "objects": [_tell_content(raw) for raw in store.envelope_objects(envelope_id)],
+        "objects": [_tell_content(raw) for raw in store.knowledge.envelope_objects(envelope_id)],
     }
 
 

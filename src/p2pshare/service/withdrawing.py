@@ -25,8 +25,10 @@ from p2pshare.intel.checks import is_id
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason, WithdrawalFacts, withdrawal_object
+from p2pshare.knowledge.interface import Carrier
 from p2pshare.limits import FRAME_OBJECTS_MAX, SLOTS_MAX
-from p2pshare.node import Node, gate_settings
+from p2pshare.node.node import Node, gate_settings
+from p2pshare.node.store import StoreReading
 from p2pshare.policy.audience import Audience, why_unusable
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
 from p2pshare.policy.roster import Roster, RosterEntry, UnknownName
@@ -34,8 +36,6 @@ from p2pshare.service.content import Content
 from p2pshare.service.drafting import DraftPart, Progress
 from p2pshare.service.partners import load_roster
 from p2pshare.service.publishing import Accepted, seal_and_store
-from p2pshare.store.interface import StoreReading
-from p2pshare.store.interface_withdrawing import Carrier
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def withdraw(node: Node, request: Request, *, is_dry_run: bool, now: int, progre
     report.objects += targets
     parcels = list(_parcels(ways))
     report.markings.update(parcel.way.tlp for parcel in parcels)
-    known = node.store.author_names()
+    known = node.store.partners.names()
     report.recipients.update(known[partner] for parcel in parcels for partner in parcel.recipients)
     if parcels and not is_dry_run:
         facts = _facts(node, request, targets, now)
@@ -113,7 +113,7 @@ def withdraw(node: Node, request: Request, *, is_dry_run: bool, now: int, progre
 
 def _facts(node: Node, request: Request, targets: Sequence[str], now: int) -> dict[str, WithdrawalFacts]:
     """Up to everything we have sealed, and to the latest `modified` of ours."""
-    state, own = node.store.author_state(now), node.identity.partner_id
+    state, own = node.store.log.author_state(now), node.identity.partner_id
     reach = (state.incarnation, state.sequence)
     why = (request.reason, request.replaced_by)
     return {
@@ -131,10 +131,14 @@ def _targets(store: StoreReading, own: PartnerId, what: str, report: Report) -> 
                 hint="say otherwise with `p2pshare sight` or `p2pshare opinion`; a new version revives what was withdrawn",
                 reason="not-withdrawable",
             )
-        found = [(one.author, what, one.is_revoked) for one in store.object_versions(what) if one.is_current]
+        found = [
+            (one.author, what, one.is_revoked)
+            for one in store.knowledge.object_versions(what)
+            if one.is_current
+        ]
     else:
         observable = detect(what)
-        claims = store.lookup([observable]).get(observable, ())
+        claims = store.knowledge.lookup([observable]).get(observable, ())
         found = [(claim.author, claim.object_id, claim.is_revoked) for claim in claims]
     if not found:
         raise NotFoundError("nothing is known of this", hint="`p2pshare search` finds objects and their ids")
@@ -159,12 +163,12 @@ def _check_replacement(store: StoreReading, replaced_by: str | None, targets: Se
         raise AuthorError(
             "what replaces it is another object's id", hint="TYPE--UUID, as `show` prints it", reason="bad-id"
         )
-    if not store.object_versions(replaced_by):
+    if not store.knowledge.object_versions(replaced_by):
         raise NotFoundError("what should replace it is not held here", hint="publish it first")
 
 
 def _last_modified(store: StoreReading, own: PartnerId, target: str) -> int | None:
-    instants = [one.modified_us for one in store.object_versions(target) if one.author == own]
+    instants = [one.modified_us for one in store.knowledge.object_versions(target) if one.author == own]
     return max((instant for instant in instants if instant is not None), default=None)
 
 
@@ -175,7 +179,7 @@ def _ways(
     node: Node, roster: Roster, target: str, names: Sequence[str], now: int, report: Report
 ) -> dict[PartnerId, _Way]:
     """How each who was sent `target` is told (rules 2 to 4); who cannot be goes into the report, with the reason."""
-    carriers = node.store.carriers(target)
+    carriers = node.store.knowledge.carriers(target)
     settings = gate_settings(node.config)
     ttl_class = max(one.ttl_class for one in carriers)
     sent: dict[PartnerId, list[Carrier]] = defaultdict(list)
@@ -190,7 +194,7 @@ def _ways(
             report.skipped[f"envelope {carrier.envelope_id.short}"] = "audience-unknown"
     for entry in _named(roster, names, max(one.tlp for one in carriers), settings):
         sent.setdefault(entry.partner_id, carriers)
-    known = node.store.author_names()
+    known = node.store.partners.names()
     ways: dict[PartnerId, _Way] = {}
     for partner, received in sent.items():
         tlp = max(one.tlp for one in received)

@@ -27,8 +27,10 @@ from p2pshare.envelope.envelope import (
 )
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import padded_size
+from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.identifiers import CircleId, PartnerId
-from p2pshare.store.interface import NewEnvelope, Store
+from p2pshare.log.interface import NewEnvelope
+from p2pshare.node.store import Store
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def write_envelope(
 
 def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Random) -> DecodedEnvelope:
     """Into our own store, on our own chain, in one transaction, as `service.publishing` does it. Raises StoreError."""
-    state = store.author_state(now)
+    state = store.log.author_state(now)
     envelope = write_envelope(
         identity,
         wish,
@@ -93,13 +95,11 @@ def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Rand
         random=random,
     )
     row = NewEnvelope(
-        envelope_id=envelope.envelope_id,
-        core=envelope.core,
-        wire=envelope.wire,
+        SealedEnvelope(envelope.envelope_id, envelope.core, envelope.wire),
         from_partner=None,
         received_at=now,
         audience=wish.direct_to,
         awaits_first_hop=not wish.direct_to,
     )
-    store.add_envelopes([row])
+    store.log.add([row])
     return envelope

@@ -8,29 +8,18 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from p2pshare.envelope.keys import Identity
 from p2pshare.limits import MIB
-from p2pshare.store.connection import open_writer
-from p2pshare.store.interface import PartnerRow
-from p2pshare.store.schema import migrate
-from p2pshare.store.sqlite import SqliteStore
+from p2pshare.node.store import Store, open_store
+from p2pshare.partners.interface import PartnerRow
 
 STORE_NAME = "store.sqlite"
 LOG_NAME = "store.sqlite-wal"
 CACHE_BYTES = 2 * MIB
 NO_ROOM_BYTES = 1 << 60
 TORN_FRAME = b"\xa5" * 2_100  # half a frame of the log: its checksum cannot hold
-
-
-class SimulatedStore(SqliteStore):
-    """The product's store; only how much room there is can be decided."""
-
-    def set_room(self, *, has_room: bool) -> None:
-        """Without room every write raises DiskFull, as below the floor of free space."""
-        self._free_space_bytes_min = 0 if has_room else NO_ROOM_BYTES
 
 
 class Disk:
@@ -48,8 +37,12 @@ class Disk:
     def _place(self) -> Path:
         return self._folder / str(self._generation)
 
-    def open(self) -> SimulatedStore:
+    def open(self) -> Store:
         return _open(self._place / STORE_NAME)
+
+    def set_room(self, store: Store, *, has_room: bool) -> None:
+        """Without room every write raises DiskFull, as below the floor of free space."""
+        store.database.free_space_bytes_min = 0 if has_room else NO_ROOM_BYTES
 
     def snapshot(self) -> str:
         """What a backup would have: the files as they are now. Its name."""
@@ -58,7 +51,7 @@ class Disk:
         _copy(self._place, self._folder / name)
         return name
 
-    def crash(self, store: SimulatedStore) -> None:
+    def crash(self, store: Store) -> None:
         """The machine stops in the middle of a write; the next `open` finds what had been committed."""
         before = self._place
         self._generation += 1
@@ -89,21 +82,15 @@ class Foundry:
         path = self._folder / f"{self.found.cache_info().misses}.sqlite"
         store = _open(path)
         with store.transaction():
-            store.put_own(identity.partner_id, identity.card.name)
-            add_partners(store, partners)
+            store.partners.put_own(identity.partner_id, identity.card.name)
+            for row in partners:
+                store.partners.put(row)
         store.close()
         return path
 
 
-def add_partners(store: SqliteStore, partners: Sequence[PartnerRow]) -> None:
-    for row in partners:
-        store.put_partner(row)
-
-
-def _open(path: Path) -> SimulatedStore:
-    writer = open_writer(path, cache_bytes=CACHE_BYTES)
-    migrate(writer)
-    return SimulatedStore(path, writer, 0)
+def _open(path: Path) -> Store:
+    return open_store(path, free_space_bytes_min=0, cache_bytes=CACHE_BYTES)
 
 
 def _copy(origin: Path, target: Path) -> None:

@@ -24,7 +24,7 @@ from p2pshare.limits import (
     INTAKE_BATCH_ENVELOPES,
     RESPONSE_BYTES_MAX,
 )
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
 from p2pshare.simulation.agenda import Agenda
 from p2pshare.simulation.scenario import Scenario

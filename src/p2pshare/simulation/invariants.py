@@ -23,8 +23,8 @@ from p2pshare.limits import (
     PUSHES_WAITING_PER_PEER_MAX,
     WANT_ENTRIES_MAX,
 )
+from p2pshare.log.interface import EnvelopeEntry
 from p2pshare.simulation.world import ALL, World
-from p2pshare.store.interface import EnvelopeEntry
 
 SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
 REQUESTS_PER_MINUTE_MAX = 0.6  # a link at rest: a hello in five minutes, by one or by both
@@ -59,8 +59,8 @@ def only_verified_is_held(world: World) -> list[str]:
     found = list(world.witness.complaints.get("only_verified_is_held", []))
     cards = {site.partner_id: site.identity.card for site in world.sites}
     for site in world.honest:
-        for entry in site.store.entries(0, ALL):
-            if not _is_genuine(site.store.wire(entry.envelope_id), entry, cards):
+        for entry in site.store.log.entries(0, ALL):
+            if not _is_genuine(site.store.log.wire(entry.envelope_id), entry, cards):
                 found.append(f"{site.name} holds {entry.envelope_id.short}, which nobody signed like that")
     return found
 
@@ -90,7 +90,7 @@ def only_due_is_held(world: World) -> list[str]:
     found = []
     for site in world.honest:
         circles = frozenset[bytes]().union(*world.circles_ever[site.partner_id])
-        for entry in site.store.entries(0, ALL):
+        for entry in site.store.log.entries(0, ALL):
             known = world.witness.published.get(entry.envelope_id)
             direct_to = known.direct_to if known is not None else ()
             is_ours = entry.is_own or site.partner_id in direct_to
@@ -116,7 +116,7 @@ def nothing_resurrects(world: World) -> list[str]:
     """What has expired is taken from nobody and handed to nobody."""
     found = list(world.witness.complaints.get("nothing_resurrects", []))
     for site in world.honest:
-        for entry in site.store.entries(0, ALL):
+        for entry in site.store.log.entries(0, ALL):
             begins = max(entry.expires, site.started_at)
             if begins + 2 * world.scenario.sweep_seconds < world.agenda.now:
                 found.append(f"{site.name} still carries {entry.envelope_id.short}")
@@ -127,7 +127,7 @@ def acknowledged_is_durable(world: World) -> list[str]:
     """Who was told that a push is held can rely on it, through every crash."""
     found = list(world.witness.complaints.get("acknowledged_is_durable", []))
     for (holder, envelope_id), author in sorted(world.witness.acks.items()):
-        if not world.by_id[holder].store.is_seen([envelope_id]):
+        if not world.by_id[holder].store.log.is_seen([envelope_id]):
             known = world.witness.published[envelope_id].envelope.core
             if known.expires > world.agenda.now:
                 found.append(
@@ -140,12 +140,12 @@ def deliveries_are_noted(world: World) -> list[str]:
     """Once all is everywhere, nobody waits for a partner's word any more."""
     found = []
     for site in world.honest:
-        waiting = [entry.envelope_id for entry in site.store.first_hops()]
+        waiting = [entry.envelope_id for entry in site.store.log.first_hops()]
         if waiting and any(world.can_talk(site, other) for other in world.honest if other is not site):
             found.append(f"{site.name} still waits for a first hop of {len(waiting)}")
         for peer in site.rows:
             other = world.by_id[peer]
-            if other.is_honest and world.can_talk(site, other) and site.store.outbox(peer):
+            if other.is_honest and world.can_talk(site, other) and site.store.log.outbox(peer):
                 found.append(f"{site.name} still has an outbox for {other.name}")
     return found
 
@@ -168,7 +168,7 @@ def no_honest_author_forks(world: World) -> list[str]:
     return [
         f"{site.name} has proof against {fork.author.short}"
         for site in world.honest
-        for fork in site.store.sequence_forks()
+        for fork in site.store.log.sequence_forks()
         if fork.author in world.witness.honest
     ]
 
@@ -209,7 +209,7 @@ def all_is_accounted_for(world: World) -> list[str]:
         waiting = site.driver.waiting if site.driver is not None else 0
         if account.came != account.accounted + waiting:
             found.append(f"{site.name}: {account.came} bodies came, {account.accounted} are accounted for")
-        rows = site.store.accounts()
+        rows = site.store.partners.accounts()
         for row in rows:
             judged = row.stored + row.already_held + row.deferred + sum(row.refused.values())
             if row.came_in != judged:

@@ -33,7 +33,7 @@ from p2pshare.gossip.negentropy_wire import (
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX
-from p2pshare.node import Node
+from p2pshare.node.node import Node
 from p2pshare.simulation.agenda import START_SECONDS
 from p2pshare.simulation.authoring import Wish, write_envelope
 from p2pshare.simulation.driver import Stage, VirtualDriver

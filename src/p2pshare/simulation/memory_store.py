@@ -16,16 +16,10 @@ from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import NO_PREVIOUS, Mode
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
-from p2pshare.store.interface import (
-    Account,
-    AuthorState,
-    EnvelopeEntry,
-    NewEnvelope,
-    PartnerRow,
-    SequenceFork,
-    Stored,
-)
+from p2pshare.log.interface import AuthorState, EnvelopeEntry, NewEnvelope, SequenceFork, Source, Stored
+from p2pshare.partners.interface import Account, PartnerRow
 
 
 @dataclass
@@ -38,12 +32,11 @@ class _Held:
     awaits_first_hop: bool = False
 
 
-class MemoryStore:
-    """See `store.interface.Store` for what each method promises."""
+class MemoryLog:
+    """See `EnvelopeLog` for what each method promises."""
 
-    def __init__(self, own_id: PartnerId, partners: Iterable[PartnerRow]) -> None:
+    def __init__(self, own_id: PartnerId) -> None:
         self._own_id = own_id
-        self._partners = {row.partner_id: row for row in partners}
         self._held: dict[EnvelopeId, _Held] = {}
         self._log: list[_Held] = []
         self._lsns: list[int] = []
@@ -51,17 +44,6 @@ class MemoryStore:
         self._chain = AuthorState(1, 0, NO_PREVIOUS)
         self._epochs = 0
         self._deferred: dict[EnvelopeId, tuple[int, bytes, PartnerId | None]] = {}
-        self._accounts: dict[PartnerId, Counter[tuple[str, str]]] = {}
-
-    @contextmanager
-    def transaction(self, *, frees_space: bool = False) -> Iterator[None]:
-        yield
-
-    def set_room(self, *, has_room: bool) -> None:
-        """There is always room."""
-
-    def close(self) -> None:
-        """It stays for the next life."""
 
     def new_epoch(self) -> Epoch:
         self._epochs += 1
@@ -72,13 +54,13 @@ class MemoryStore:
 
     # --- envelopes ---
 
-    def add_envelopes(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:
+    def add(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:
         return [self._add(one) for one in arrivals]
 
     def _add(self, arrival: NewEnvelope) -> Stored:
         known = self._held.get(arrival.envelope_id)
         if known is not None:
-            return Stored(False, known.entry)
+            return Stored(known.entry, None)
         core = arrival.core
         self._last_lsn += 1
         is_own = core.author == self._own_id
@@ -89,7 +71,14 @@ class MemoryStore:
         self._lsns.append(self._last_lsn)
         if arrival.from_partner is None:
             self._chain = AuthorState(core.incarnation, core.sequence, arrival.envelope_id)
-        return Stored(True, entry)
+        numbers = (core.incarnation, core.sequence)
+        source = Source(
+            entry.lsn, 0, *numbers, arrival.envelope_id, core.created, arrival.received_at, is_own
+        )
+        return Stored(entry, source)
+
+    def mark_opened(self, opened: Iterable[tuple[Source, int | None]]) -> None:
+        """Content is not read here."""
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
         return {one for one in ids if one in self._held}
@@ -127,16 +116,14 @@ class MemoryStore:
         return len(due)
 
     def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
-        """Not counted here, see `setting`."""
+        """Not counted here, see `quota_bytes`."""
         return {}
 
-    def setting(self, name: str) -> int:
-        """The quota of an author, the only one that is asked for: room for everything."""
+    def quota_bytes(self) -> int:
+        """Room for everything."""
         return sys.maxsize
 
-    def defer(
-        self, envelope_id: EnvelopeId, wire: bytes, bearer: PartnerId | None, created: int, now: int
-    ) -> bool:
+    def defer(self, envelope_id: EnvelopeId, wire: bytes, bearer: PartnerId | None, created: int) -> bool:
         self._deferred[envelope_id] = (created, wire, bearer)
         return True
 
@@ -167,18 +154,29 @@ class MemoryStore:
     def first_hops(self) -> list[EnvelopeEntry]:
         return [held.entry for held in self._log if held.awaits_first_hop]
 
-    # --- partners and accounts ---
+    def drop_outbox(self, partner: PartnerId) -> None:
+        for held in self._log:
+            held.audience.pop(partner, None)
 
-    def partners(self) -> list[PartnerRow]:
+    def sequence_forks(self) -> list[SequenceFork]:
+        return []
+
+
+class MemoryPartners:
+    """See `Partners` for what each method promises."""
+
+    def __init__(self, partners: Iterable[PartnerRow]) -> None:
+        self._partners = {row.partner_id: row for row in partners}
+        self._accounts: dict[PartnerId, Counter[tuple[str, str]]] = {}
+
+    def all(self) -> list[PartnerRow]:
         return sorted(self._partners.values(), key=lambda row: row.alias)
 
-    def put_partner(self, row: PartnerRow) -> None:
+    def put(self, row: PartnerRow) -> None:
         self._partners[row.partner_id] = row
 
-    def remove_partner(self, partner_id: PartnerId) -> None:
+    def remove(self, partner_id: PartnerId) -> None:
         self._partners.pop(partner_id, None)
-        for held in self._log:
-            held.audience.pop(partner_id, None)
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         for partner, status, reason in verdicts:
@@ -201,8 +199,31 @@ class MemoryStore:
             for partner, counts in sorted(self._accounts.items())
         ]
 
-    def sequence_forks(self) -> list[SequenceFork]:
-        return []
+
+class MemoryKnowledge:
+    """Knows nothing: content is not read here."""
+
+    def add(self, frames: Sequence[tuple[Source, NewFrame]]) -> None:
+        """Forgets it."""
+
+    def recount_reports(self) -> None:
+        """Nobody reported anything."""
+
+
+class MemoryStore:
+    """See `Store`."""
+
+    def __init__(self, own_id: PartnerId, partners: Iterable[PartnerRow]) -> None:
+        self.log = MemoryLog(own_id)
+        self.partners = MemoryPartners(partners)
+        self.knowledge = MemoryKnowledge()
+
+    @contextmanager
+    def transaction(self, *, frees_space: bool = False) -> Iterator[None]:
+        yield
+
+    def close(self) -> None:
+        """It stays for the next life."""
 
 
 class MemoryDisk:
@@ -213,6 +234,9 @@ class MemoryDisk:
 
     def open(self) -> MemoryStore:
         return self._store
+
+    def set_room(self, store: MemoryStore, *, has_room: bool) -> None:
+        """There is always room."""
 
     def crash(self, store: MemoryStore) -> None:
         """Nothing that was stored is lost."""

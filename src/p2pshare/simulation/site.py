@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
 
 from p2pshare.envelope.keys import Identity
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.node import Node
-from p2pshare.simulation.disks import Disk, SimulatedStore
+from p2pshare.node.node import Node
+from p2pshare.node.store import Store
+from p2pshare.partners.interface import PartnerRow
+from p2pshare.simulation.disks import Disk
 from p2pshare.simulation.driver import VirtualDriver
 from p2pshare.simulation.memory_store import MemoryDisk
-from p2pshare.store.interface import PartnerRow
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Site:
         return not self.lie
 
     @property
-    def store(self) -> SimulatedStore:
+    def store(self) -> Store:
         """The store of this life; a `MemoryStore` in its place answers the same questions."""
         assert self.node is not None
-        return cast(SimulatedStore, self.node.store)
+        return self.node.store

@@ -16,7 +16,7 @@ from p2pshare.gossip.messages import Announce, FeedAnswer, Hello, PutVerdict, Sy
 from p2pshare.gossip.negentropy_wire import EMPTY_FINGERPRINT, read_ranges, split_ids
 from p2pshare.gossip.negentropy_wire import Mode as RangeMode
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
-from p2pshare.store.interface import Store
+from p2pshare.node.store import Store
 
 COMPLAINTS_MAX = 50
 
@@ -149,7 +149,7 @@ class Witness:
         self._unheld_leave(origin, ids, store, now)
 
     def _unheld_leave(self, origin: PartnerId, ids: Collection[EnvelopeId], store: Store, now: float) -> None:
-        unheld = set(ids) - store.is_seen(ids)
+        unheld = set(ids) - store.log.is_seen(ids)
         for envelope_id in sorted(unheld):
             known = self.published.get(envelope_id)
             if known is not None and known.envelope.core.expires <= now:
@@ -214,7 +214,7 @@ class Witness:
         known = self.published.get(envelope_id)
         if known is not None and known.envelope.core.expires <= now:
             self.complain("nothing_resurrects", f"{partner.short} stores {envelope_id.short} after its time")
-        if store.entry(envelope_id) is None:
+        if store.log.entry(envelope_id) is None:
             self.complain(
                 "only_held_is_told",
                 f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
@@ -224,7 +224,7 @@ class Witness:
         """`partner` said to `author` what became of its push."""
         if partner not in self.honest or judged.verdict is not PutVerdict.HELD:
             return
-        if store.entry(judged.envelope_id) is None:
+        if store.log.entry(judged.envelope_id) is None:
             self.complain(
                 "acknowledged_is_durable", f"{partner.short} acknowledges {judged.envelope_id.short} first"
             )

@@ -15,7 +15,10 @@ from p2pshare.envelope.keys import Identity
 from p2pshare.errors import StoreError
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import EAGER_BYTES_MAX
-from p2pshare.node import Node
+from p2pshare.node.node import Node
+from p2pshare.node.store import Store
+from p2pshare.partners.interface import PartnerRow
+from p2pshare.service.partners import drop_partner, put_partner
 from p2pshare.simulation.agenda import START_SECONDS, Agenda
 from p2pshare.simulation.authoring import Wish, publish
 from p2pshare.simulation.disks import Disk, Foundry
@@ -29,7 +32,6 @@ from p2pshare.simulation.topology import edges_of, links_in
 from p2pshare.simulation.trace import Trace
 from p2pshare.simulation.wires import Wires
 from p2pshare.simulation.witness import Published, Witness
-from p2pshare.store.interface import PartnerRow, Store
 
 MAIN = "main"
 RETRY_SECONDS = 5.0
@@ -180,8 +182,8 @@ class World:
         disk = cast(Disk, site.disk)
         disk.restore(name)
         store = disk.open()
-        site.held_when_down = {entry.envelope_id for entry in store.entries(0, ALL)}
-        self.witness.ever_held[site.partner_id] = store.is_seen(list(self.witness.published))
+        site.held_when_down = {entry.envelope_id for entry in store.log.entries(0, ALL)}
+        self.witness.ever_held[site.partner_id] = store.log.is_seen(list(self.witness.published))
         store.close()
         for row in site.rows.values():
             self.configure(site, row.partner_id, row)
@@ -198,13 +200,13 @@ class World:
     def tell_room(self, site: Site) -> None:
         """Whether there is room on its disk."""
         if site.node is not None:
-            site.store.set_room(has_room=not site.fulls)
+            cast(Disk, site.disk).set_room(site.store, has_room=not site.fulls)
 
     def held_by(self, site: Site) -> set[EnvelopeId]:
         """What its store holds now, or held when it went down, and has not expired."""
         if site.node is None:
             return site.held_when_down
-        return {entry.envelope_id for entry in site.store.entries(0, ALL)}
+        return {entry.envelope_id for entry in site.store.log.entries(0, ALL)}
 
     # --- configuration ---
 
@@ -223,7 +225,7 @@ class World:
 
     def _note_links(self, site: Site) -> None:
         """From the store: a change waits until there is a store to write it to."""
-        links = links_in(site.store.partners())
+        links = links_in(site.store.partners.all())
         self.witness.links[site.partner_id] = links
         self.circles_ever.setdefault(site.partner_id, set()).update(links.values())
 
@@ -234,9 +236,9 @@ class World:
         row = site.rows.get(partner)
         try:
             if row is None:
-                site.store.remove_partner(partner)
+                drop_partner(site.store, partner)
             else:
-                site.store.put_partner(row)
+                put_partner(site.store, row)
         except StoreError:
             self.agenda.after(RETRY_SECONDS, lambda: self._write_row(site, partner))
             return

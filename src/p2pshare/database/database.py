@@ -1,0 +1,253 @@
+"""One SQLite file: one writing connection, a read-only one for each thread that asks, and the rules of every transaction.
+
+1. Whoever writes holds `_lock`; the daemon has one writing thread, so nobody waits there. A transaction
+   belongs to the thread that began it, and only that thread sees what it has not committed.
+2. A writing call returns after its transaction is durable, or raises with nothing of it kept. Inside
+   `transaction()` several calls share one; then the end of the outermost block is that moment.
+3. Readers see whole transactions only, from any thread, while the writer writes.
+4. Below the free-space floor nothing begins, except what frees space.
+5. After a failed disk operation every later write is refused: what is on disk is unknown until the next start.
+6. Collection of cycles is off while rows are made: they are millions of tuples without a cycle in them.
+
+The rooms whose tables lie in the file stand above: each is handed the `Database` and speaks SQL to it. What a room
+must do in every transaction, whoever began it, it does as a `Participant`.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import apsw
+
+from p2pshare.database.connection import (
+    StoreFailed,
+    open_reader,
+    open_writer,
+    require_free_space,
+    translated,
+    translation,
+)
+from p2pshare.database.fetching import Row, fetch
+from p2pshare.database.interned import Interned
+from p2pshare.database.schema import migrate, require_current
+from p2pshare.database.settings import Setting, get_setting, put_setting
+from p2pshare.errors import StoreError
+from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
+
+T = TypeVar("T")
+V = TypeVar("V", str, int, bytes)
+IdTable = TypeVar("IdTable", bound=Interned[Any])
+
+
+class Participant(Protocol):
+    """What a room does in every transaction."""
+
+    def begun(self, writer: apsw.Connection) -> None:
+        """Is called first."""
+        ...
+
+    def committing(self, writer: apsw.Connection) -> None:
+        """Is called last, before the commit; an error here undoes the transaction."""
+        ...
+
+
+class Database:
+    """The connections of one file; `writer` is None when it is only read."""
+
+    def __init__(self, path: Path, writer: apsw.Connection | None, free_space_bytes_min: int) -> None:
+        self.path = path
+        self.free_space_bytes_min = free_space_bytes_min
+        self._writer = writer
+        self._lock = threading.RLock()
+        self._writing_thread = 0
+        self._has_failed = False
+        self._readers: list[apsw.Connection] = []
+        self._local = threading.local()
+        self._participants: list[Participant] = []
+        self._interned: list[Interned[Any]] = []
+        if writer is None:
+            with translated(path=path):
+                require_current(self.connection())
+        else:
+            self._organisations = self.interned(Interned[bytes], "organisation", "partner_id")
+
+    @property
+    def is_read_only(self) -> bool:
+        return self._writer is None
+
+    def join(self, participant: Participant) -> None:
+        """From now on `participant` takes part in every transaction."""
+        self._participants.append(participant)
+
+    def interned(self, kind: type[IdTable], table: str, column: str) -> IdTable:
+        """Returns what looks up, or makes, the ids of a table's rows, and forgets with each rollback."""
+        assert self._writer is not None, "ids are made by who writes"
+        made = kind(self._writer, table, column)
+        self._interned.append(made)
+        return made
+
+    def organisation(self, partner_id: bytes) -> int:
+        """Returns the row id of a partner, made when it is new here. Inside a transaction only."""
+        return self._organisations.id_of(partner_id)
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[apsw.Connection]:
+        """The writing connection inside a transaction; the outermost block commits or undoes.
+
+        `frees_space`: it holds nothing but acknowledgements, removals and expiry, and may begin on a full disk.
+        Raises `DiskFull` (nothing kept, try again when there is room) and StoreError (read-only, damaged, or a disk
+        that failed to write or sync).
+        """
+        return self._transaction(frees_space=frees_space)
+
+    @contextmanager
+    def _transaction(self, *, frees_space: bool) -> Iterator[apsw.Connection]:
+        if self._writer is None:
+            raise StoreError("the store was opened for reading only", reason="store-read-only")
+        with self._lock:
+            if self._has_failed:
+                raise StoreFailed("the disk failed earlier; the store takes no more writes until a restart")
+            if self._writing_thread:
+                with translated(self._writer):
+                    yield from self._part_of_transaction(self._writer)
+                return
+            if not frees_space:
+                require_free_space(self.path, self.free_space_bytes_min)
+            try:
+                with translated(self._writer):
+                    yield from self._one_transaction(self._writer)
+            except StoreFailed:
+                self._has_failed = True
+                raise
+
+    def _one_transaction(self, writer: apsw.Connection) -> Iterator[apsw.Connection]:
+        writer.execute("BEGIN IMMEDIATE")
+        self._writing_thread = threading.get_ident()
+        was_collecting = gc.isenabled()
+        gc.disable()
+        try:
+            for participant in self._participants:
+                participant.begun(writer)
+            yield writer
+            if writer.in_transaction:
+                for participant in self._participants:
+                    participant.committing(writer)
+            if not writer.in_transaction:
+                raise _undone()
+            writer.execute("COMMIT")
+        except BaseException:
+            self._undo(writer)
+            raise
+        finally:
+            self._writing_thread = 0
+            if was_collecting:
+                gc.enable()
+
+    def _part_of_transaction(self, writer: apsw.Connection) -> Iterator[apsw.Connection]:
+        """A call inside `transaction()`: when it fails all is undone, so that no half of it can be committed. A savepoint would
+        undo it alone, and keep a copy of each page that changes in memory: 90 MiB where 100,000 claims come to a million.
+        """
+        if not writer.in_transaction:
+            raise _undone()
+        try:
+            yield writer
+        except BaseException:
+            self._undo(writer)
+            raise
+
+    def _undo(self, writer: apsw.Connection) -> None:
+        for interned in self._interned:
+            interned.forget()
+        if writer.in_transaction:  # some errors (a full disk) have undone everything already
+            writer.execute("ROLLBACK")
+
+    def checkpoint(self) -> None:
+        """Moves the log into the file; for idle moments. Never waits for readers."""
+        with self._lock, translated(self._writer):
+            if self._writer is not None and not self._has_failed and not self._writing_thread:
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def close(self) -> None:
+        """Closes every connection, of every thread."""
+        with self._lock:
+            for connection in self._readers:
+                connection.close(True)
+            self._readers.clear()
+            if self._writer is not None:
+                self._writer.close(True)
+
+    # --- reading, from any thread -------------------------------------------------------------------
+
+    def connection(self) -> apsw.Connection:
+        """This thread's connection: the writing one inside its own transaction, else its read-only one."""
+        if self._writer is not None and self._writing_thread == threading.get_ident():
+            return self._writer
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = open_reader(self.path)
+            self._local.connection = connection
+            self._readers.append(connection)
+        return connection
+
+    def read(self, question: Callable[..., T], *arguments: Any) -> T:
+        """Returns what `question` answers, asked with this thread's connection and `arguments`. Raises StoreError."""
+        try:
+            return question(self.connection(), *arguments)
+        except apsw.Error as error:  # what `translated` does, without its cost for each look-up
+            ours = translation(error)
+            if ours is None:
+                raise
+            raise ours from error
+
+    def fetch(self, statement: str, bindings: Any = ()) -> list[Row]:
+        """Returns all rows of one query. Raises StoreError."""
+        return self.read(fetch, statement, bindings)
+
+    def walk(self, question: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
+        """Yields the answer to a question that is too long to hold. Raises StoreError."""
+        with translated():
+            yield from question(self.connection(), *arguments)
+
+    # --- settings -----------------------------------------------------------------------------------
+
+    def setting(self, setting: Setting[V]) -> V | None:
+        """Returns the value of a setting, None where it was never put. Raises StoreError."""
+        return self.read(get_setting, setting)
+
+    def put_setting(self, setting: Setting[V], value: V) -> None:
+        with self.transaction() as writer:
+            put_setting(writer, setting, value)
+
+
+def open_database(
+    path: Path,
+    *,
+    read_only: bool = False,
+    free_space_bytes_min: int = FREE_SPACE_BYTES_MIN,
+    cache_bytes: int = STORE_CACHE_BYTES,
+    vfs: str | None = None,
+) -> Database:
+    """Opens (and, unless `read_only`, creates) the file at `path`.
+
+    Raises StoreError: network file system, permissions, another schema, damaged file, another program's file.
+    """
+    if read_only:
+        return Database(path, None, 0)
+    writer = open_writer(path, cache_bytes=cache_bytes, vfs=vfs)
+    try:
+        with translated(writer):
+            migrate(writer)
+        return Database(path, writer, free_space_bytes_min)
+    except BaseException:
+        writer.close()
+        raise
+
+
+def _undone() -> StoreError:
+    return StoreError("a part of the transaction failed and undid it", reason="store-undone")

@@ -1,0 +1,195 @@
+"""What is known of objects and observables, and what it is asked with. See `knowledge` for the rules.
+
+Seconds are unix seconds; names that end in `_us` are microseconds since the epoch, None where absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.intel.assessing import Assessment
+from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.intel.marking import Pap, Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.intel.withdrawing import Reason
+
+QUARANTINE_SOURCES = ("allow-list", "false-positive", "warning-list")
+
+Walked = Callable[[int, int], None]
+"""Called with (rows walked, rows there are) while a search goes on."""
+
+
+@dataclass(frozen=True)
+class NewFrame:
+    """One zstd frame of STIX objects as it was sealed, and what was read from it.
+
+    `objects[n].position` is the place of the object in the frame's JSON array.
+    """
+
+    frame: bytes
+    objects: Sequence[ObjectFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """One author's current statement about one observable, with the envelope that brought it."""
+
+    author: PartnerId
+    object_id: str
+    tlp: Tlp
+    confidence: int | None
+    labels: tuple[str, ...]
+    valid_from_us: int | None
+    valid_until_us: int | None
+    is_revoked: bool
+    envelope_id: EnvelopeId
+    received_at: int
+    pap: Pap | None
+    sealed_at: int
+    sighted_at: int | None
+    """When the observable was last seen by anybody, unix seconds."""
+    is_quarantined: bool
+    """Whether the observable is: `quarantined` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Why an observable may not be acted upon here: one of QUARANTINE_SOURCES, and its words for it."""
+
+    source: str
+    reason: str
+    noted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorRow:
+    """The effective view of one observable over the claims that may be shown; see docs/siem.md for each rule."""
+
+    type: str
+    value: str
+    is_active: bool
+    confidence: int | None
+    tlp: Tlp
+    first_seen: int
+    last_seen: int
+    valid_from_us: int | None
+    valid_until_us: int | None
+    authors: int
+    claims: int
+    status: str
+    """active, pending, expired, replaced or delisted; `reason` says why it is not active."""
+    reason: str | None
+    score: int
+    pap: Pap | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentRow:
+    """What one partner says about an object; `author` and `observable` as far as it says whose and which."""
+
+    kind: Assessment
+    reporter: PartnerId
+    object_id: str
+    target: str
+    author: PartnerId | None
+    observable: Observable | None
+    count: int
+    seen_at: int
+    tlp: Tlp
+    received_at: int
+    raw: bytes
+    """Its JSON, byte for byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class SightingRow:
+    """What one organisation says about one observable, summed up; `is_false_positive` is its latest word."""
+
+    reporter: PartnerId
+    reports: int
+    count: int
+    first_seen: int | None
+    last_seen: int | None
+    not_seen_at: int | None
+    is_false_positive: bool
+    tlp: Tlp
+    is_trusted: bool
+    """A partner of the roster that is not frozen, or we ourselves: only their words count."""
+
+
+@dataclass(frozen=True)
+class ObjectFork:
+    """Two contents of one version of an object by one author. Both are kept; the stricter marking holds."""
+
+    author: PartnerId
+    object_id: str
+    modified_us: int | None
+    first: EnvelopeId
+    second: EnvelopeId
+    times: int
+    """How many differing contents came after the first; only the first two have claims."""
+    noted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """How far an author took an object back: up to a place in its chain, and up to a `modified`; and why."""
+
+    incarnation: int
+    sequence: int
+    up_to_us: int | None
+    reason: Reason
+    replaced_by: str | None
+    received_at: int
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """An envelope of ours that held a version of an object: how it went, under which marking of the object, and to whom.
+
+    `recipients`: whether each has acknowledged it; None when that was not written down, which earlier versions of this
+    program did not.
+    """
+
+    lsn: int
+    envelope_id: EnvelopeId
+    mode: Mode
+    ttl_class: int
+    tlp: Tlp
+    is_expired: bool
+    awaits_first_hop: bool
+    recipients: Mapping[PartnerId, bool] | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to search for; None and empty: anything. `type` is that of an object or of an observable it claims."""
+
+    type: str | None = None
+    author: PartnerId | None = None
+    tlp: Tlp | None = None
+    since: int | None = None
+    """Received here at or after this instant, unix seconds."""
+    label: str = ""
+    """One of the object's labels, whatever the case."""
+    text: str = ""
+    """Stands in a text of the object, whatever the case."""
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of a STIX object as one author sent it; `raw` is its JSON, byte for byte."""
+
+    author: PartnerId
+    envelope_id: EnvelopeId
+    modified_us: int | None
+    tlp: Tlp
+    pap: Pap | None
+    """Of claims; objects that claim nothing have none here."""
+    is_current: bool
+    is_revoked: bool
+    received_at: int
+    raw: bytes

@@ -1,0 +1,247 @@
+"""Knowledge: what authors claim about observables, what of it counts here now, and every object as it was sealed.
+
+Rules:
+
+1. Repeating a write changes nothing: an observable has one row, a version of an object one set of claims.
+2. Versions of an object are ordered by their author's (incarnation, sequence), never by arrival or by clocks (`versions`).
+   Only that author's later version replaces them; another author's object of the same id is another object.
+3. Whatever changes what an observable counts for marks it, and the end of that transaction judges all that is marked
+   (`state_table`): nobody outside ever reads a claim that its standing does not know of.
+4. What authors took back (`withdrawals`), what organisations say about it (`assessments`) and what may not be acted upon
+   here (`quarantine`) are facts beside the claims; nothing is deleted.
+
+Content is stored under the `Source` that the log gave its envelope. Errors: see `database.Database`. Every reading method
+may be called from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import apsw
+
+from p2pshare.database.database import Database
+from p2pshare.database.settings import get_setting, put_setting
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.intel.marking import Pap, Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.knowledge import (
+    assessments,
+    claims,
+    quarantine,
+    searching,
+    state_queries,
+    state_table,
+    withdrawals,
+)
+from p2pshare.knowledge.assessments import FALSE_POSITIVE_REPORTS
+from p2pshare.knowledge.chunk import Chunk
+from p2pshare.knowledge.interface import (
+    AssessmentRow,
+    Carrier,
+    ClaimRow,
+    IndicatorRow,
+    NewFrame,
+    ObjectFork,
+    ObjectVersion,
+    Quarantine,
+    SightingRow,
+    Walked,
+    Wanted,
+    Withdrawal,
+)
+from p2pshare.knowledge.state_table import SIEM_TLP_MAX
+from p2pshare.knowledge.vocabulary import Vocabulary
+from p2pshare.log.interface import Source
+
+
+class KnowledgeReading:
+    """What any thread may ask."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._read = database.read
+        self._walk = database.walk
+
+    # --- values -------------------------------------------------------------------------------------
+
+    def lookup(self, observables: Collection[Observable]) -> dict[Observable, list[ClaimRow]]:
+        """Returns the current claims of each observable that is known here, any marking; absent keys are unknown."""
+        return self._read(claims.lookup, observables)
+
+    def network_lengths(self) -> dict[str, tuple[int, ...]]:
+        """Returns the prefix lengths that occur among known networks, by type (`ipv4-net`, `ipv6-net`), longest first."""
+        return self._read(claims.network_lengths)
+
+    def observable_counts(self) -> dict[str, int]:
+        """Returns how many observables are known of each type that has any."""
+        return self._read(claims.observable_counts)
+
+    def observables_after(self, after: int, limit: int) -> list[tuple[int, Observable]]:
+        """Returns at most `limit` observables, with their row's number, above `after`, in order: for a walk over all."""
+        return self._read(claims.observables_after, after, limit)
+
+    def last_observable(self) -> int:
+        """Returns the highest number of a row, 0 at first."""
+        return self._read(claims.last_observable)
+
+    # --- what counts now ----------------------------------------------------------------------------
+
+    def indicators(
+        self, now_us: int, *, type: str | None = None, is_active_only: bool = True, tlp_max: Tlp
+    ) -> Iterator[IndicatorRow]:
+        """Yields the effective view for an export, over claims no stricter than `tlp_max`, in order of arrival."""
+        return self._walk(state_queries.indicators, now_us, type, is_active_only, tlp_max)
+
+    def values(
+        self, now_us: int, *, type: str | None = None, tlp_max: Tlp, pap_max: Pap
+    ) -> Iterator[tuple[str, str]]:
+        """Yields (type, value) of each active observable that no claim keeps from such use, in order of arrival: what a
+        plain list holds. Without any PAP there is no limit."""
+        return self._walk(state_queries.values, now_us, type, tlp_max, pap_max)
+
+    def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
+        """Yields active rows of `indicators` as NDJSON: strings of whole lines, each line one JSON object.
+
+        The keys are the columns of the view v1_indicators.
+        """
+        return self._walk(state_queries.indicator_lines, now_us, type, tlp_max)
+
+    def standings(
+        self, observables: Collection[Observable], now_us: int, *, tlp_max: Tlp
+    ) -> dict[Observable, IndicatorRow]:
+        """Returns the effective row at `now_us` of each that has a claim no stricter than `tlp_max`, active or not."""
+        return self._read(state_queries.standings, observables, now_us, tlp_max)
+
+    def quarantined(self, observables: Collection[Observable]) -> dict[Observable, list[Quarantine]]:
+        """Returns the rows of each quarantined one among these, in order of source; absent keys are not quarantined."""
+        return self._read(quarantine.quarantined, observables)
+
+    # --- what partners say, and what authors took back ----------------------------------------------
+
+    def sightings(self, observables: Collection[Observable]) -> dict[Observable, list[SightingRow]]:
+        """Returns one row for each organisation that said something about it; absent keys: nobody did."""
+        return self._read(assessments.sightings, observables)
+
+    def assessments(self, object_id: str, limit: int) -> list[AssessmentRow]:
+        """Returns the newest `limit` that are about an object of this id, whoever's it is, newest first."""
+        return self._read(assessments.of_object, object_id, limit)
+
+    def proposals_to(self, author: PartnerId, limit: int) -> list[AssessmentRow]:
+        """Returns the newest `limit` proposals to change an object of `author`, newest first."""
+        return self._read(assessments.proposals_to, author, limit)
+
+    def withdrawals(self, object_id: str) -> Mapping[PartnerId, Withdrawal]:
+        """Returns by author who took back its own object of this id, however little of the object is held."""
+        return self._read(withdrawals.of_object, object_id)
+
+    def withdrawn_up_to(self, author: PartnerId, object_ids: Collection[str]) -> Mapping[str, int]:
+        """Returns those of `author`'s objects that it took back up to some `modified`, in microseconds."""
+        return self._read(withdrawals.withdrawn_up_to, author, object_ids)
+
+    def carriers(self, object_id: str) -> list[Carrier]:
+        """Returns every envelope of ours that held a version of our object of this id, oldest first."""
+        return self._read(withdrawals.carriers, object_id)
+
+    # --- objects ------------------------------------------------------------------------------------
+
+    def search(self, wanted: Wanted, walked: Walked) -> Iterator[ObjectVersion]:
+        """Yields current versions that fit, newest arrival first. Reads what was sealed; there is no index of texts."""
+        return self._walk(searching.search, wanted, walked)
+
+    def object_versions(self, object_id: str) -> list[ObjectVersion]:
+        """Returns every version held of an object, of every author, in order of arrival; [] when unknown."""
+        return self._read(searching.object_versions, object_id)
+
+    def object_forks(self) -> list[ObjectFork]:
+        """Returns every version of which an author sent differing contents, in the order in which they were noted."""
+        return self._read(searching.object_forks)
+
+    def fork_count(self) -> int:
+        return self._read(searching.fork_count)
+
+    def envelope_markings(self) -> dict[EnvelopeId, Tlp]:
+        """Returns the strictest marking in each envelope that was opened here and gave at least one object."""
+        return self._read(searching.envelope_markings)
+
+    def envelope_objects(self, envelope_id: EnvelopeId) -> Iterator[bytes]:
+        """Yields the JSON of each object in an envelope that was opened here, in its order."""
+        return self._walk(searching.envelope_objects, envelope_id)
+
+
+class Knowledge(KnowledgeReading):
+    """Knowledge with its one writer. Each method is a transaction, or a part of the one that is under way."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._told_at = 0
+        self._told_before = 0
+        if self._read(state_table.unnoted_types):
+            # a few bytes, and a full disk must not keep anybody from looking
+            with database.transaction(frees_space=True) as writer:
+                state_table.note_types(writer)
+        self._vocabulary = Vocabulary(database)
+        database.join(self)
+
+    def begun(self, writer: apsw.Connection) -> None:
+        """See `database.Participant`."""
+        self._told_at = 0
+        self._told_before = state_table.last_change(writer)
+
+    def committing(self, writer: apsw.Connection) -> None:
+        """Judges what was marked, at the latest time that any call of the transaction was given."""
+        now = self._told_at or state_table.settled_at(writer)
+        if now:
+            state_table.settle(writer, now, self._told_before)
+
+    def add(self, frames: Sequence[tuple[Source, NewFrame]]) -> None:
+        """Stores frames of envelopes that the log holds, and what was read from them. Memory grows with `frames`: hand a
+        large publication over in parts (limits.STORE_CHUNK_OBJECTS)."""
+        with self._database.transaction() as writer:
+            self._told_at = max([self._told_at, *(source.received_at for source, _ in frames)])
+            Chunk(writer, self._vocabulary, frames).store()
+
+    def settle(self, now: int, limit: int) -> int:
+        """Judges at most `limit` of the observables that time alone has changed by `now`; returns how many.
+
+        Standing, score, end and feed row change together. Repeated until it answers 0, nothing is left that is due.
+        """
+        with self._database.transaction() as writer:
+            self._told_at = max(self._told_at, now)
+            return state_table.judge_due(writer, now, limit)
+
+    def quarantine(self, observables: Collection[Observable], source: str, reason: str, now: int) -> int:
+        """Marks each that is held here; returns how many `source` had not marked before. Unknown ones are passed over.
+
+        Marking again renews the reason and keeps the time.
+        """
+        with self._database.transaction() as writer:
+            self._told_at = max(self._told_at, now)
+            return quarantine.quarantine(writer, observables, source, reason, now)
+
+    def release(self, observables: Collection[Observable], source: str) -> int:
+        """Takes the marks of `source` away; returns how many there were. Other sources' marks stay."""
+        with self._database.transaction() as writer:
+            return quarantine.release(writer, observables, source)
+
+    def set_siem_tlp_max(self, level: Tlp) -> None:
+        """The strictest marking that the SIEM sees from now on; what that shows or hides is judged anew."""
+        if self._database.setting(SIEM_TLP_MAX) == level:
+            return
+        with self._database.transaction() as writer:
+            before = get_setting(writer, SIEM_TLP_MAX)
+            state_table.mark_stricter(writer, min(-1 if before is None else before, int(level)))
+            put_setting(writer, SIEM_TLP_MAX, int(level))
+
+    def set_false_positive_reports(self, needed: int) -> None:
+        """How many organisations make a false positive from now on (0: none do); all are counted anew."""
+        if self._database.setting(FALSE_POSITIVE_REPORTS) == needed:
+            return
+        with self._database.transaction() as writer:
+            put_setting(writer, FALSE_POSITIVE_REPORTS, needed)
+            assessments.recount_all(writer)
+
+    def recount_reports(self) -> None:
+        """Counts anew who calls what a false positive: whoever changed the roster calls this in the same transaction."""
+        with self._database.transaction(frees_space=True) as writer:
+            assessments.recount_all(writer)

@@ -1,0 +1,280 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""Standings: the row that says what an observable counts for now, and its place in the change feed.
+
+Rules (`intel.standing` judges; this file only keeps what it says):
+
+1. Whatever changes a claim, a quarantine or a sighting marks the observable (table `unsettled`); the end of that
+   transaction judges all that is marked. So nobody outside ever reads a claim that its standing does not know of.
+2. Time is given, never asked for: what one transaction says is the time of all its judgements. The sweep judges
+   what time alone has changed, in batches of its own transactions.
+3. The feed keeps the newest change of each observable: one row, whose `seq` is given anew with each change and never
+   twice. Taking the rows above some `seq` in order, and putting or removing each, gives the active set.
+4. An observable that never was active is in no feed: what nobody was told of needs no removal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
+
+import apsw
+
+from p2pshare.database.arrays import MANY, row_ids
+from p2pshare.database.fetching import Row, fetch
+from p2pshare.database.settings import Setting, get_setting, put_setting
+from p2pshare.intel.decay import CONFIDENCE_DEFAULT, steps_for
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.standing import GONE, ClaimState, Standing, Status, judge
+from p2pshare.limits import STORE_CHUNK_OBJECTS
+
+ADD, UPDATE, REMOVE = 1, 2, 3
+SIEM_TLP_MAX = Setting("siem_tlp_max", int)
+"""The strictest marking that the SIEM's views show: the gate's answer, kept where SQL can see it."""
+SETTLED_AT = Setting("settled_at", int)
+LAST_CHANGE = Setting("last_change", int)
+
+_STATES = f"""
+SELECT c.observable, c.author, c.status = 1, c.tlp, c.pap, c.confidence, c.modified_us + c.from_after_us,
+    c.modified_us + c.until_after_us, e.created, f.received_at, c.status = 1 AND EXISTS (
+        SELECT 1 FROM withdrawal w JOIN object_type y ON y.id = w.type
+        WHERE w.object_key = c.object_key AND w.author = c.author AND y.name IN ('indicator', '')
+        AND w.replaced_by IS NOT NULL
+    )
+FROM {MANY} k
+CROSS JOIN claim c ON c.observable = k.value AND +c.status < 2
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
+"""
+_BEFORE = f"""
+SELECT t.name, o.value, s.sighted_at, (SELECT min(q.source) FROM quarantine q WHERE q.observable = s.observable),
+    s.observable, s.seq, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
+    s.valid_from, s.valid_until, s.authors, s.claims
+FROM {MANY} k
+CROSS JOIN standing s ON s.observable = k.value
+CROSS JOIN observable o ON o.id = s.observable
+CROSS JOIN observable_type t ON t.id = o.type
+ORDER BY s.observable
+"""
+_CHANGE = """
+UPDATE standing SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
+    valid_from = ?, valid_until = ?, authors = ?, claims = ?, due = ?, at = ?
+WHERE observable = ?
+"""
+_TELL = "UPDATE standing SET seq = ?, op = ? WHERE observable = ?"
+_INSERT = "INSERT INTO standing VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_MARK = f"INSERT OR IGNORE INTO unsettled SELECT value FROM {MANY}"
+
+_told = itemgetter(
+    *map(
+        Standing._fields.index, ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors")
+    )
+)
+"""What the feed tells of a Standing, besides whether it is active and why not."""
+
+
+def unnoted_types(connection: apsw.Connection) -> list[str]:
+    """Types of which the views do not know, or know otherwise, how long claims about them last."""
+    rows = fetch(connection, "SELECT name, ages_seconds FROM observable_type")
+    return [name for name, seconds in rows if seconds != steps_for(name).over_seconds]
+
+
+def note_types(connection: apsw.Connection) -> None:
+    for name in unnoted_types(connection):
+        note_type(connection, name)
+
+
+def note_type(connection: apsw.Connection, name: str) -> None:
+    """Writes down how long claims about a type last, where the views can see it."""
+    connection.execute(
+        "UPDATE observable_type SET ages_seconds = ? WHERE name = ?",
+        (steps_for(name).over_seconds, name),
+    )
+
+
+def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
+    """These are to be judged again at the end of the transaction."""
+    if observables:
+        connection.execute(_MARK, (row_ids(observables),))
+
+
+def mark_stricter(connection: apsw.Connection, tlp: int) -> None:
+    """Marks what has a claim stricter than `tlp`: whether those are shown has changed."""
+    connection.execute(
+        "INSERT OR IGNORE INTO unsettled SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
+    )
+
+
+def mark_ahead(connection: apsw.Connection, now: int) -> None:
+    """After a clock was set back: marks what was judged at a time that has not come yet."""
+    connection.execute("INSERT OR IGNORE INTO unsettled SELECT observable FROM standing WHERE at > ?", (now,))
+
+
+def settle(connection: apsw.Connection, now: int, told_before: int) -> None:
+    """Judges everything that is marked, at the end of the caller's transaction; `told_before` is the `last_change`
+    from before it began."""
+    while marked := fetch(connection, "SELECT observable FROM unsettled LIMIT ?", (STORE_CHUNK_OBJECTS,)):
+        ids = [row_id for (row_id,) in marked]
+        _judge(connection, ids, now, told_before)
+        connection.execute("DELETE FROM unsettled WHERE observable BETWEEN ? AND ?", (ids[0], ids[-1]))
+    if now != get_setting(connection, SETTLED_AT):
+        put_setting(connection, SETTLED_AT, now)
+
+
+def judge_due(connection: apsw.Connection, now: int, limit: int) -> int:
+    """Judges at most `limit` of what is due at `now`; how many."""
+    if now < settled_at(connection):
+        mark_ahead(connection, now)
+    due = fetch(
+        connection, "SELECT observable FROM standing WHERE due <= ? ORDER BY due LIMIT ?", (now, limit)
+    )
+    if due:
+        _judge(connection, [row_id for (row_id,) in due], now, last_change(connection))
+    return len(due)
+
+
+def _judge(connection: apsw.Connection, ids: Sequence[int], now: int, told_before: int) -> None:
+    tlp_max = siem_tlp_max(connection)
+    claims, hidden = states(connection, ids, tlp_max)
+    seq = last_change(connection)
+    changes: list[Row] = []
+    told: list[Row] = []
+    for name, _, sighted_at, quarantined, row_id, told_at, at, due, *before in fetch(
+        connection, _BEFORE, (row_ids(ids),)
+    ):
+        old = tuple(before)
+        new = judge(
+            claims.get(row_id, ()), steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined
+        )
+        if new.status == Status.GONE:
+            new = GONE._replace(reason="marking" if row_id in hidden else "superseded")
+        op = _op(old, new)
+        if op == REMOVE and told_at > told_before:  # stored and quarantined at once: nobody ever saw it
+            told.append((None, None, row_id))
+        elif op:
+            seq += 1
+            told.append((seq, op, row_id))
+        if old != tuple(new)[:-1]:
+            changes.append((*new, now, row_id))
+        elif due != new.due:
+            changes.append((*new, at, row_id))
+    connection.executemany(_CHANGE, changes)
+    connection.executemany(_TELL, told)
+    put_setting(connection, LAST_CHANGE, seq)
+
+
+def _op(old: tuple[object, ...], new: Standing) -> int:
+    """What the feed says of a change; 0 for nothing."""
+    was_active, is_active = old[0] == Status.ACTIVE, new.status == Status.ACTIVE
+    if is_active and not was_active:
+        return ADD
+    if was_active and not is_active:
+        return REMOVE
+    return UPDATE if is_active and _told(old) != _told(new) else 0
+
+
+def judged(
+    connection: apsw.Connection, ids: Sequence[int], now: int, tlp_max: int
+) -> Iterator[tuple[str, str, Standing]]:
+    """(type, value, standing) of each at any `now` over the claims no stricter than `tlp_max`, in order of ids; those
+    without such a claim are left out."""
+    claims, _ = states(connection, ids, tlp_max)
+    for name, value, sighted_at, quarantined, row_id, *_ in fetch(connection, _BEFORE, (row_ids(ids),)):
+        if row_id in claims:
+            yield (
+                name,
+                value,
+                judge(claims[row_id], steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined),
+            )
+
+
+def siem_tlp_max(connection: apsw.Connection) -> int:
+    """The strictest marking the SIEM may see; -1, nothing, when the setting is not there."""
+    value = get_setting(connection, SIEM_TLP_MAX)
+    return value if value is not None else -1
+
+
+def last_change(connection: apsw.Connection) -> int:
+    return get_setting(connection, LAST_CHANGE) or 0
+
+
+def settled_at(connection: apsw.Connection) -> int:
+    """The latest time at which anything was judged, 0 at first."""
+    return get_setting(connection, SETTLED_AT) or 0
+
+
+def states(
+    connection: apsw.Connection, ids: Collection[int], tlp_max: int
+) -> tuple[dict[int, list[ClaimState]], set[int]]:
+    """The claims no stricter than `tlp_max` of each observable, and those observables that have a stricter one."""
+    claims: dict[int, list[ClaimState]] = defaultdict(list)
+    hidden: set[int] = set()
+    for row in fetch(connection, _STATES, (row_ids(ids),)):
+        claim = ClaimState._make(row[1:])
+        if claim.tlp <= tlp_max:
+            claims[row[0]].append(claim)
+        else:
+            hidden.add(row[0])
+    return claims, hidden
+
+
+def add_fresh(
+    connection: apsw.Connection,
+    types: Sequence[str],
+    first: int,
+    claims: Iterable[Row],
+    sources: dict[int, tuple[int, int]],
+) -> None:
+    """Rows for observables that are new in this chunk: ids from `first` on, of these `types`.
+
+    `claims` are the chunk's new rows of the table `claim`, `sources` (sealed at, received at) of each frame. The
+    ordinary new observable, with one claim that holds now, is judged right here; any other is marked.
+    """
+    tlp_max, seq = siem_tlp_max(connection), last_change(connection)
+    single: dict[int, Row] = {}
+    marked: set[int] = set()
+    for claim in claims:
+        observable = claim[1]
+        if observable < first or observable in single:
+            marked.add(observable)
+        else:
+            single[observable] = claim
+    ages_seconds = {name: steps_for(name).first_seconds for name in set(types)}
+    rows: list[Row] = []
+    for row_id, name in enumerate(types, start=first):
+        claim = () if row_id in marked else single.get(row_id, ())
+        row = _fresh_row(row_id, seq + 1, claim, ages_seconds[name], sources, tlp_max) if claim else None
+        if row is None:
+            marked.add(row_id)
+            row = (row_id, None, None, *_UNJUDGED)
+        else:
+            seq += 1
+        rows.append(row)
+    connection.executemany(_INSERT, rows)
+    put_setting(connection, LAST_CHANGE, seq)
+    mark(connection, sorted(marked))
+
+
+_UNJUDGED = (Status.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
+
+
+def _fresh_row(
+    row_id: int, seq: int, claim: Row, age_seconds: int, sources: dict[int, tuple[int, int]], tlp_max: int
+) -> Row | None:
+    """What `judge` would say of one claim in the first step of its life, of `age_seconds`; None for any other."""
+    _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap = claim
+    sealed_at, now = sources[frame]
+    from_us = modified_us + from_after_us
+    begins = -(-from_us // SECOND_US)
+    due = (begins if begins > sealed_at else sealed_at) + age_seconds
+    ends = None
+    if until_after_us is not None:
+        until_us = modified_us + until_after_us
+        ends, over = until_us // SECOND_US, -(-until_us // SECOND_US)
+        if over < due:
+            due = over
+    if status or tlp > tlp_max or begins > now or due <= now:
+        return None
+    score = CONFIDENCE_DEFAULT if confidence is None else confidence
+    valid_from = from_us // SECOND_US
+    return row_id, seq, ADD, 0, score, confidence, tlp, pap, now, now, valid_from, ends, 1, 1, now, due

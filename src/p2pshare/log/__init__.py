@@ -1,0 +1,1 @@
+"""Envelopes as received, in order of arrival: what is carried for whom, who has acknowledged it, whose numbers are missing."""

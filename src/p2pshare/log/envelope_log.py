@@ -1,0 +1,474 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""The envelope log: envelopes as received, in order of arrival, and what gossip needs to know of them.
+
+Rules:
+
+1. Repeating a write changes nothing: an envelope is stored once. What changed is what the answer says.
+2. The log knows nothing of content. Who opened an envelope says so (`mark_opened`) and keeps what it read elsewhere,
+   under the `Source` that `add` answered with.
+3. Only what was verified here, or sealed by us, gets in; the types say which.
+4. Our own chain never forks here (`sequences`).
+
+Errors: see `database.Database`. Every reading method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apsw
+
+from p2pshare.database.database import Database
+from p2pshare.database.fetching import Row, fetch
+from p2pshare.database.settings import OWN_ID, Setting, get_setting, put_setting
+from p2pshare.envelope.envelope import Mode
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import (
+    DEFERRED_BYTES_MAX,
+    DEFERRED_BYTES_PER_PARTNER_MAX,
+    DEFERRED_ENTRIES_PER_PARTNER_MAX,
+    FUTURE_DEFER_SECONDS,
+)
+from p2pshare.log import expiry, sequences
+from p2pshare.log.interface import (
+    AUTHOR_QUOTA_BYTES,
+    AuthorState,
+    EnvelopeCounts,
+    EnvelopeEntry,
+    EnvelopeRecord,
+    GapTotal,
+    NewEnvelope,
+    SequenceFork,
+    Source,
+    Stored,
+)
+
+LAST_LSN = Setting("last_lsn", int)
+EPOCH = Setting("epoch", bytes)
+KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
+_KEY_BYTES_OF_TIME = 8
+
+_ENTRY = """
+SELECT e.lsn, e.envelope_id, a.partner_id, e.circle, e.mode, e.created, e.ttl_class, e.expires, e.size,
+    coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.from_partner IS NULL
+FROM envelope e JOIN organisation a ON a.id = e.author
+"""
+"""What an EnvelopeEntry is made of; a WHERE clause follows."""
+
+
+class EnvelopeReading:
+    """What any thread may ask of the log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._fetch = database.fetch
+
+    # --- envelopes, in order of arrival -------------------------------------------------------------
+
+    def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
+        """Returns those of `ids` that are held, or were and have not been expired for an hour."""
+        if not ids:
+            return set()
+        array = apsw.carray(tuple(bytes(one) for one in ids))
+        rows = self._fetch(
+            "SELECT e.envelope_id FROM carray(?) k CROSS JOIN envelope e ON e.envelope_id = k.value", (array,)
+        )
+        return {EnvelopeId(found) for (found,) in rows}
+
+    def wire(self, envelope_id: EnvelopeId) -> bytes | None:
+        """Returns the envelope as received, None when it is not held or has expired."""
+        rows = self._fetch(
+            """SELECT w.bytes FROM envelope e JOIN wire w ON w.lsn = e.lsn
+            WHERE e.envelope_id = ? AND e.stage = 0""",
+            (bytes(envelope_id),),
+        )
+        return rows[0][0] if rows else None
+
+    def evidence(self, envelope_id: EnvelopeId) -> bytes | None:
+        """Returns the envelope as received, also past its expiry where it is kept as proof of a fork."""
+        rows = self._fetch(
+            "SELECT w.bytes FROM envelope e JOIN wire w ON w.lsn = e.lsn WHERE e.envelope_id = ?",
+            (bytes(envelope_id),),
+        )
+        return rows[0][0] if rows else None
+
+    def entry(self, envelope_id: EnvelopeId) -> EnvelopeEntry | None:
+        """Returns the entry of an envelope that has a row, whatever its stage."""
+        return self._database.read(_find_entry, envelope_id)
+
+    def entries(self, after_lsn: int, limit: int) -> list[EnvelopeEntry]:
+        """Returns unexpired envelopes in order of arrival, after `after_lsn`."""
+        rows = self._fetch(
+            f"{_ENTRY} WHERE e.lsn > ? AND e.stage = 0 ORDER BY e.lsn LIMIT ?", (after_lsn, limit)
+        )
+        return [_entry_of(row) for row in rows]
+
+    def last_lsn(self) -> int:
+        """Returns the highest lsn ever given, 0 at first."""
+        return self._database.setting(LAST_LSN) or 0
+
+    def record(self, envelope_id: EnvelopeId) -> EnvelopeRecord | None:
+        """Returns how an envelope is held, None when it has no row."""
+        rows = self._fetch(
+            """SELECT p.partner_id, e.received_at, e.is_opened, e.stage = 0 FROM envelope e
+            LEFT JOIN organisation p ON p.id = e.from_partner WHERE e.envelope_id = ?""",
+            (bytes(envelope_id),),
+        )
+        if not rows:
+            return None
+        [(bearer, received_at, is_opened, is_carried)] = rows
+        return EnvelopeRecord(
+            None if bearer is None else PartnerId(bearer), received_at, bool(is_opened), bool(is_carried)
+        )
+
+    def counts(self) -> EnvelopeCounts:
+        """Returns how many unexpired envelopes there are."""
+        (row,) = self._fetch(
+            """SELECT count(*), coalesce(sum(is_opened), 0), coalesce(sum(
+                awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0)
+            FROM envelope e WHERE stage = 0"""
+        )
+        return EnvelopeCounts(*row)
+
+    # --- what gossip compares -----------------------------------------------------------------------
+
+    def epoch(self) -> Epoch:
+        """Returns the epoch of this store (docs/decisions/0004)."""
+        epoch = self._database.setting(EPOCH)
+        assert epoch is not None  # the first opening for writing puts it
+        return Epoch(epoch)
+
+    def keys(self, circle: CircleId, ttl_class: int) -> Iterator[tuple[int, EnvelopeId]]:
+        """Yields (created, id) in ascending order: relayed envelopes seen and not expired for an hour."""
+        after = b""
+        while page := self.keys_after(circle, ttl_class, after, KEYS_PAGE):
+            for key in page:
+                yield int.from_bytes(key[:_KEY_BYTES_OF_TIME], "big"), EnvelopeId(key[_KEY_BYTES_OF_TIME:])
+            after = page[-1]
+
+    def keys_after(self, circle: CircleId, ttl_class: int, after: bytes, limit: int) -> list[bytes]:
+        """Returns at most `limit` keys (created as 8 bytes big endian, then the id) above the key `after`."""
+        created = int.from_bytes(after[:_KEY_BYTES_OF_TIME], "big") if after else -1
+        rows = self._fetch(
+            """SELECT created, envelope_id FROM envelope
+            WHERE circle = ? AND ttl_class = ? AND (created, envelope_id) > (?, ?) AND mode = 1 AND stage < 2
+            ORDER BY created, envelope_id LIMIT ?""",
+            (bytes(circle), ttl_class, created, after[_KEY_BYTES_OF_TIME:], limit),
+        )
+        return [created.to_bytes(_KEY_BYTES_OF_TIME, "big") + envelope_id for created, envelope_id in rows]
+
+    def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
+        """Returns (ttl class, created, id), ascending, of the direct envelopes between `partner` and us, in both
+        directions: seen and not expired for an hour."""
+        rows = self._fetch(
+            """SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2
+            AND e.author = (SELECT id FROM organisation WHERE partner_id = :partner)
+            UNION
+            SELECT e.ttl_class, e.created, e.envelope_id FROM envelope_recipient x
+            JOIN envelope e ON e.lsn = x.lsn
+            WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.mode = 0 AND e.stage < 2
+            ORDER BY 1, 2, 3""",
+            {"partner": bytes(partner)},
+        )
+        return [(ttl_class, created, EnvelopeId(envelope_id)) for ttl_class, created, envelope_id in rows]
+
+    # --- what is to be delivered --------------------------------------------------------------------
+
+    def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
+        """Returns our direct envelopes that `partner` has not acknowledged, oldest first."""
+        rows = self._fetch(
+            f"""{_ENTRY} JOIN outbox x ON x.lsn = e.lsn JOIN organisation r ON r.id = x.recipient
+            WHERE r.partner_id = ? ORDER BY e.lsn""",
+            (bytes(partner),),
+        )
+        return [_entry_of(row) for row in rows]
+
+    def first_hops(self) -> list[EnvelopeEntry]:
+        """Returns our relayed envelopes that no partner has acknowledged, oldest first."""
+        return [
+            _entry_of(row) for row in self._fetch(f"{_ENTRY} WHERE e.awaits_first_hop = 1 ORDER BY e.lsn")
+        ]
+
+    def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
+        """Returns for whom our own envelope was sealed, partners of the past too, and whether each has acknowledged it.
+
+        Empty for others' envelopes.
+        """
+        return self._database.read(audience, envelope_id)
+
+    # --- authors and their numbers ------------------------------------------------------------------
+
+    def quota_bytes(self) -> int:
+        """Returns what of one author is carried here in one circle, in bytes."""
+        return self._database.setting(AUTHOR_QUOTA_BYTES) or 0
+
+    def carried(self) -> Mapping[tuple[PartnerId, CircleId], int]:
+        """Returns the bytes of the unexpired envelopes of each author in each circle; those without any may be left out.
+
+        Direct ones stand together under the circle of sixteen zero bytes.
+        """
+        rows = self._fetch(
+            "SELECT o.partner_id, c.circle, c.bytes FROM carried c JOIN organisation o ON o.id = c.author"
+        )
+        return {(PartnerId(author), CircleId(circle)): size for author, circle, size in rows}
+
+    def newest_created(self, authors: Iterable[PartnerId], limit: int) -> dict[PartnerId, list[int]]:
+        """Returns when each of `authors` created its last `limit` envelopes that are known here, the newest first."""
+        statement = """SELECT created FROM envelope
+            WHERE author = (SELECT id FROM organisation WHERE partner_id = ?)
+            ORDER BY incarnation DESC, sequence DESC LIMIT ?"""
+        return {
+            author: [created for (created,) in self._fetch(statement, (bytes(author), limit))]
+            for author in authors
+        }
+
+    def recipient_sequences(self, partners: Collection[PartnerId]) -> dict[PartnerId, int]:
+        """Returns the last number used for each recipient, 0 at first."""
+        rows = self._fetch(
+            "SELECT o.partner_id, s.last FROM recipient_sequence s JOIN organisation o ON o.id = s.recipient"
+        )
+        known = {PartnerId(partner): last for partner, last in rows}
+        return {partner: known.get(partner, 0) for partner in partners}
+
+    def sequence_gaps(self, author: PartnerId, limit: int = 1_000) -> list[Row]:
+        """Returns the lowest ranges (first, last) of numbers `author` used for us that never arrived."""
+        return self._fetch(
+            """SELECT g.first, g.last FROM sequence_gap g JOIN organisation o ON o.id = g.author
+            WHERE o.partner_id = ? ORDER BY g.first LIMIT ?""",
+            (bytes(author), limit),
+        )
+
+    def gap_totals(self) -> list[GapTotal]:
+        """Returns one for each author with such numbers, in the order of their ids.
+
+        The sum fits: gaps do not overlap, and none goes beyond 63 bits.
+        """
+        rows = self._fetch(
+            """SELECT o.partner_id, sum(g.last - g.first + 1), min(g.noted_at)
+            FROM sequence_gap g JOIN organisation o ON o.id = g.author GROUP BY o.id ORDER BY o.partner_id"""
+        )
+        return [GapTotal(PartnerId(author), numbers, noted_at) for author, numbers, noted_at in rows]
+
+    def sequence_forks(self) -> list[SequenceFork]:
+        """Returns every pair of envelopes that share a number, in the order in which they were noted."""
+        rows = self._fetch(
+            """SELECT o.partner_id, f.incarnation, f.sequence, f.first, f.second, f.noted_at
+            FROM sequence_fork f JOIN organisation o ON o.id = f.author ORDER BY f.noted_at, f.second"""
+        )
+        return [
+            SequenceFork(
+                PartnerId(author), incarnation, sequence, EnvelopeId(first), EnvelopeId(second), noted_at
+            )
+            for author, incarnation, sequence, first, second, noted_at in rows
+        ]
+
+    def fork_count(self) -> int:
+        ((count,),) = self._fetch("SELECT count(*) FROM sequence_fork")
+        return int(count)
+
+
+class EnvelopeLog(EnvelopeReading):
+    """The log with its one writer. Each method is a transaction, or a part of the one that is under way."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._has_begun = False
+        if database.setting(EPOCH) is None:
+            self.new_epoch()
+
+    def add(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:
+        """Stores each with its arrival number, outbox and sequences; answers in order.
+
+        An id that occurs twice, here or in the log, is stored once. Our own envelopes must continue our chain: a
+        sequence that was used raises StoreError `own-sequence-used`, for it would be an equivocation of ours.
+        """
+        with self._database.transaction() as writer:
+            own_id = get_setting(writer, OWN_ID)
+            lsn = get_setting(writer, LAST_LSN) or 0
+            answers: list[Stored] = []
+            for arrival in arrivals:
+                held = _find_entry(writer, arrival.envelope_id)
+                if held is not None:
+                    answers.append(Stored(held, None))
+                    continue
+                lsn += 1
+                is_own = arrival.from_partner is None or arrival.core.author == own_id
+                source = self._insert(writer, lsn, arrival, is_own=is_own)
+                answers.append(Stored(EnvelopeEntry.of(lsn, arrival, is_own=is_own), source))
+            put_setting(writer, LAST_LSN, lsn)
+        return answers
+
+    def _insert(self, writer: apsw.Connection, lsn: int, arrival: NewEnvelope, *, is_own: bool) -> Source:
+        core, organisation = arrival.core, self._database.organisation
+        author = organisation(core.author)
+        bearer = None if arrival.from_partner is None else organisation(arrival.from_partner)
+        envelope_id = bytes(arrival.envelope_id)
+        writer.execute(
+            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0)",
+            (
+                lsn,
+                envelope_id,
+                author,
+                core.incarnation,
+                core.sequence,
+                core.previous,
+                bytes(core.circle),
+                int(core.mode),
+                core.created,
+                core.ttl_class,
+                core.expires,
+                len(arrival.wire),
+                bearer,
+                arrival.received_at,
+                arrival.awaits_first_hop,
+            ),
+        )
+        writer.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
+        if arrival.audience:
+            recipients = [(lsn, organisation(recipient)) for recipient in arrival.audience]
+            writer.executemany("INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)", recipients)
+            if core.mode == Mode.DIRECT:
+                writer.executemany("INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)", recipients)
+        if arrival.from_partner is None:
+            sequences.extend_own_chain(writer, core, arrival.envelope_id)
+            for recipient, last in arrival.recipient_sequences.items():
+                sequences.put_recipient_sequence(writer, organisation(recipient), last)
+        numbers = (core.incarnation, core.sequence)
+        source = Source(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
+        sequences.note_fork(writer, source)
+        return source
+
+    def mark_opened(self, opened: Iterable[tuple[Source, int | None]]) -> None:
+        """These could be read here; with the number each author gave to what it sealed for us (None: our own)."""
+        with self._database.transaction() as writer:
+            sources = list(opened)
+            writer.executemany(
+                "UPDATE envelope SET is_opened = 1 WHERE lsn = ?", ((one.lsn,) for one, _ in sources)
+            )
+            for source, number in sources:
+                if number is not None:
+                    sequences.note_received(writer, source.author, number, source.received_at)
+
+    def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
+        """`partner` has it: it waits in the outbox no more, and the first hop is done. Repeating changes nothing."""
+        with self._database.transaction(frees_space=True) as writer:
+            for statement in ("DELETE FROM outbox", "UPDATE envelope_recipient SET is_acknowledged = 1"):
+                writer.execute(
+                    f"""{statement} WHERE lsn = (SELECT lsn FROM envelope WHERE envelope_id = ?)
+                    AND recipient = (SELECT id FROM organisation WHERE partner_id = ?)""",
+                    (bytes(envelope_id), bytes(partner)),
+                )
+            writer.execute(
+                "UPDATE envelope SET awaits_first_hop = 0 WHERE envelope_id = ? AND awaits_first_hop = 1",
+                (bytes(envelope_id),),
+            )
+
+    def drop_outbox(self, partner: PartnerId) -> None:
+        """Nothing waits for `partner` any more."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute(
+                "DELETE FROM outbox WHERE recipient = (SELECT id FROM organisation WHERE partner_id = ?)",
+                (bytes(partner),),
+            )
+
+    def defer(self, envelope_id: EnvelopeId, wire: bytes, bearer: PartnerId | None, created: int) -> bool:
+        """Keeps an envelope of the near future aside; False when its bearer, or everybody, has filled the room."""
+        with self._database.transaction() as writer:
+            bearer_id = None if bearer is None else self._database.organisation(bearer)
+            ((is_known, entries, own_bytes, held_bytes),) = fetch(
+                writer,
+                """SELECT
+                    EXISTS (SELECT 1 FROM deferred WHERE envelope_id = ?1),
+                    (SELECT count(*) FROM deferred WHERE bearer IS ?2),
+                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred WHERE bearer IS ?2),
+                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred)""",
+                (bytes(envelope_id), bearer_id),
+            )
+            if is_known:
+                return True
+            if (
+                entries >= DEFERRED_ENTRIES_PER_PARTNER_MAX
+                or own_bytes + len(wire) > DEFERRED_BYTES_PER_PARTNER_MAX
+                or held_bytes + len(wire) > DEFERRED_BYTES_MAX
+            ):
+                return False
+            row = (bytes(envelope_id), bearer_id, created, wire)
+            writer.execute("INSERT INTO deferred VALUES (?, ?, ?, ?)", row)
+            return True
+
+    def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
+        """Returns (wire, bearer) of what is due at `now`, taken out, oldest first."""
+        with self._database.transaction(frees_space=True) as writer:
+            due = (now + FUTURE_DEFER_SECONDS,)
+            rows = fetch(
+                writer,
+                """SELECT d.wire, b.partner_id FROM deferred d LEFT JOIN organisation b ON b.id = d.bearer
+                WHERE d.created <= ? ORDER BY d.created, d.envelope_id""",
+                due,
+            )
+            writer.execute("DELETE FROM deferred WHERE created <= ?", due)
+        return [(wire, None if bearer is None else PartnerId(bearer)) for wire, bearer in rows]
+
+    def expire(self, now: int) -> int:
+        """Drops what has expired at `now`; returns how many envelopes lost their wire. See docs/store.md, "Expiry"."""
+        with self._database.transaction(frees_space=True) as writer:
+            return expiry.expire(writer, now)
+
+    def author_state(self, now: int) -> AuthorState:
+        """Returns where our chain stands. The first call after opening begins (and persists) a larger incarnation."""
+        if not self._has_begun:
+            self.begin_incarnation(now)
+        return self._database.read(sequences.own_chain)
+
+    def begin_incarnation(self, now: int) -> int:
+        """Returns a new incarnation, max(last + 1, now), durable when this returns."""
+        with self._database.transaction() as writer:
+            incarnation = sequences.begin_incarnation(writer, now)
+        self._has_begun = True
+        return incarnation
+
+    def new_epoch(self) -> Epoch:
+        """Returns a new epoch, durable when this returns."""
+        epoch = Epoch(secrets.token_bytes(16))
+        self._database.put_setting(EPOCH, bytes(epoch))
+        return epoch
+
+    def set_quota(self, author_bytes: int) -> None:
+        """What of one author is carried here in one circle from now on, in bytes."""
+        if self._database.setting(AUTHOR_QUOTA_BYTES) != author_bytes:
+            self._database.put_setting(AUTHOR_QUOTA_BYTES, author_bytes)
+
+
+def audience(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[PartnerId, bool]:
+    """See `EnvelopeReading.audience`."""
+    rows = fetch(
+        connection,
+        """SELECT r.partner_id, x.is_acknowledged FROM envelope e JOIN envelope_recipient x ON x.lsn = e.lsn
+        JOIN organisation r ON r.id = x.recipient WHERE e.envelope_id = ?""",
+        (bytes(envelope_id),),
+    )
+    return {PartnerId(partner): bool(is_acknowledged) for partner, is_acknowledged in rows}
+
+
+def _find_entry(connection: apsw.Connection, envelope_id: EnvelopeId) -> EnvelopeEntry | None:
+    rows = fetch(connection, f"{_ENTRY} WHERE e.envelope_id = ?", (bytes(envelope_id),))
+    return _entry_of(rows[0]) if rows else None
+
+
+def _entry_of(row: tuple[Any, ...]) -> EnvelopeEntry:
+    """From a row of _ENTRY."""
+    lsn, envelope_id, author, circle, mode, created, ttl_class, expires, size, is_own = row
+    return EnvelopeEntry(
+        lsn,
+        EnvelopeId(envelope_id),
+        PartnerId(author),
+        CircleId(circle),
+        mode,
+        created,
+        ttl_class,
+        expires,
+        size,
+        bool(is_own),
+    )

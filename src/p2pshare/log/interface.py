@@ -1,0 +1,161 @@
+"""What the log keeps of envelopes, and what it says of them. See `envelope_log` for its rules.
+
+Seconds are unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from p2pshare.database.settings import Setting
+from p2pshare.envelope.envelope import Core
+from p2pshare.envelope.sealing import SealedEnvelope
+from p2pshare.envelope.verification import VerifiedEnvelope
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+
+AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
+"""What of one author is carried here in one circle, in bytes: the configuration's, kept where every reader finds it."""
+
+
+@dataclass(frozen=True)
+class NewEnvelope:
+    """An envelope to be stored: one that was verified here, or one that we sealed."""
+
+    envelope: VerifiedEnvelope | SealedEnvelope
+    from_partner: PartnerId | None
+    """Who handed it over, None for our own."""
+    received_at: int
+    awaits_first_hop: bool = False
+    """Our own relayed envelope that no partner has acknowledged yet."""
+    recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
+    """The last number used for each recipient, persisted in the same transaction as the envelope."""
+    audience: tuple[PartnerId, ...] = ()
+    """Of our own envelope: for whom it was sealed. A direct one waits in the outbox of each."""
+
+    @property
+    def envelope_id(self) -> EnvelopeId:
+        return self.envelope.envelope_id
+
+    @property
+    def core(self) -> Core:
+        return self.envelope.core
+
+    @property
+    def wire(self) -> bytes:
+        return self.envelope.wire
+
+
+@dataclass(frozen=True)
+class EnvelopeEntry:
+    """What gossip may know of an envelope. `lsn` is its place in the arrival log, never used twice."""
+
+    lsn: int
+    envelope_id: EnvelopeId
+    author: PartnerId
+    circle: CircleId
+    mode: int
+    created: int
+    ttl_class: int
+    expires: int
+    size: int
+    is_own: bool
+
+    @classmethod
+    def of(cls, lsn: int, arrival: NewEnvelope, *, is_own: bool) -> EnvelopeEntry:
+        """The entry of an envelope that is stored under `lsn`."""
+        core = arrival.core
+        return cls(
+            lsn,
+            arrival.envelope_id,
+            core.author,
+            core.circle,
+            int(core.mode),
+            core.created,
+            core.ttl_class,
+            core.expires,
+            len(arrival.wire),
+            is_own,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stored envelope as far as its content cares: its arrival number, the row of its author, its place in the
+    author's order. Content is stored under it."""
+
+    lsn: int
+    author: int
+    incarnation: int
+    sequence: int
+    envelope_id: bytes
+    created: int
+    received_at: int
+    is_own: bool
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of one arrival. `entry` is that of the envelope now held; `source` is None when it was held already."""
+
+    entry: EnvelopeEntry
+    source: Source | None
+
+    @property
+    def is_new(self) -> bool:
+        return self.source is not None
+
+
+@dataclass(frozen=True)
+class AuthorState:
+    """Where our own chain stands: the next envelope has `sequence` + 1 and links to `previous` (32 bytes)."""
+
+    incarnation: int
+    sequence: int
+    previous: bytes
+
+
+@dataclass(frozen=True)
+class EnvelopeRecord:
+    """An envelope as it is held, besides its entry: who handed it over (None: ours), whether we could read it, and
+    whether its bytes are still here to be sent."""
+
+    from_partner: PartnerId | None
+    received_at: int
+    is_opened: bool
+    is_carried: bool
+
+
+@dataclass(frozen=True)
+class EnvelopeCounts:
+    """What is held: all envelopes, those readable here, and our own that wait for a partner."""
+
+    held: int
+    opened: int
+    pending: int
+
+    @property
+    def relayed(self) -> int:
+        """Those only carried."""
+        return self.held - self.opened
+
+
+@dataclass(frozen=True)
+class GapTotal:
+    """How many numbers that `author` used for us never came, and when the first of them was missed (0: not noted)."""
+
+    author: PartnerId
+    numbers: int
+    noted_at: int
+
+
+@dataclass(frozen=True)
+class SequenceFork:
+    """Two envelopes of one author with one (incarnation, sequence): its proof of equivocation. Both are held."""
+
+    author: PartnerId
+    incarnation: int
+    sequence: int
+    first: EnvelopeId
+    second: EnvelopeId
+    noted_at: int

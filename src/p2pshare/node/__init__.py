@@ -1,0 +1,1 @@
+"""One partner's node: its parts, put together."""

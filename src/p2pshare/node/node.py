@@ -1,0 +1,96 @@
+"""The parts of one partner's node, put together. Services and drivers are handed a Node; it has no behaviour."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from p2pshare.config import CONFIG_NAME, Config, load_config
+from p2pshare.envelope.keys import Identity
+from p2pshare.errors import ConfigError, OperatorError
+from p2pshare.keyfile import find_passphrase, read_identity
+from p2pshare.limits import MIB
+from p2pshare.node.store import Store, open_store
+from p2pshare.policy.gate import Exit, GateSettings, strictest
+from p2pshare.warninglists.warning_index import WarningIndex, open_warning_index
+
+KEY_FILE_NAME = "identity.p2pkey"
+CARD_FILE_NAME = "card.p2pcard"
+STORE_NAME = "store.sqlite"
+WARNING_INDEX_NAME = "warninglists.sqlite"
+LOCK_NAME = "lock"
+CONTROL_SOCKET_NAME = "run/control.sock"
+HOME_MODE = 0o750
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a service needs: where, how configured, who we are, what we hold."""
+
+    home: Path
+    config: Config
+    identity: Identity
+    store: Store
+    warning_index: WarningIndex | None = None
+    """None in the simulator, whose envelopes hold nothing that a list could know."""
+
+
+def open_node(home: Path) -> Node:
+    """Opens the node in `home` for writing; whoever calls holds the home lock.
+
+    A key file with a passphrase takes it from where `keyfile.find_passphrase` looks. Raises ConfigError, KeyFileError, StoreError, each with its hint.
+    """
+    config = load_config(home / CONFIG_NAME)
+    identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, find_passphrase(os.environ))
+    store = open_store(
+        home / STORE_NAME,
+        free_space_bytes_min=config.free_space_bytes_min,
+        cache_bytes=config.store.cache_mib * MIB,
+    )
+    try:
+        warning_index = open_warning_index(
+            home / WARNING_INDEX_NAME, free_space_bytes_min=config.free_space_bytes_min
+        )
+    except BaseException:
+        store.close()
+        raise
+    node = Node(home, config, identity, store, warning_index)
+    note_config(node)
+    return node
+
+
+def note_config(node: Node) -> None:
+    """Puts into the store what its views must know of the configuration: our name, the gate's answer,
+    how many organisations make a false positive, and what is carried of one author."""
+    own = node.identity.partner_id
+    # nothing is written where nothing changed: a full disk must not keep anybody from looking
+    if node.store.partners.names().get(own) != node.config.name:
+        node.store.partners.put_own(own, node.config.name)
+    node.store.knowledge.set_siem_tlp_max(strictest(Exit.SIEM, gate_settings(node.config)))
+    node.store.knowledge.set_false_positive_reports(node.config.lifecycle.false_positive_reports)
+    node.store.log.set_quota(node.config.limits.author_mib * MIB)
+
+
+def gate_settings(config: Config) -> GateSettings:
+    """The operator's opt-ins, as the gate wants them."""
+    return GateSettings(siem_red=config.policy.siem_red, relay_strict=config.policy.relay_strict)
+
+
+def close_node(node: Node) -> None:
+    """Checkpoints and closes the store and the index of warning lists."""
+    if node.warning_index is not None:
+        node.warning_index.close()
+    node.store.close()
+
+
+def require_home(home: Path) -> Path:
+    """`home` if p2pshare was initialised there. Raises OperatorError, ConfigError when only the config is missing."""
+    if not (home / CONFIG_NAME).is_file() and (home / KEY_FILE_NAME).exists():
+        raise ConfigError(
+            f"no configuration at {home / CONFIG_NAME}",
+            hint="restore it from a backup, or write it anew: config/example.toml explains every field",
+        )
+    if not (home / CONFIG_NAME).is_file():
+        raise OperatorError(f"no p2pshare home at {home}", hint="run `p2pshare init` first, or give --home")
+    return home

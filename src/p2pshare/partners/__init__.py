@@ -1,0 +1,1 @@
+"""The partners of this node: their cards, their accounts, and when each was heard last."""

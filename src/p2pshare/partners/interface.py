@@ -1,0 +1,44 @@
+"""What is kept of partners. Seconds are unix seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from p2pshare.identifiers import PartnerId
+
+
+@dataclass(frozen=True)
+class PartnerRow:
+    """A partner whose card we accepted; `circles` are the names its link carries."""
+
+    partner_id: PartnerId
+    alias: str
+    card: bytes
+    card_version: int
+    has_link: bool
+    circles: tuple[str, ...]
+    is_frozen: bool
+    added_at: int
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one partner handed over. `came_in == stored + already_held + deferred + sum(refused)`, always."""
+
+    partner: PartnerId
+    came_in: int
+    stored: int
+    already_held: int
+    deferred: int
+    refused: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class CardFork:
+    """Two cards of one version of one partner."""
+
+    partner_id: PartnerId
+    first: bytes
+    second: bytes
+    noted_at: int

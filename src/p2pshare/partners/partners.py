@@ -1,0 +1,219 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
+"""Partners: whose cards were accepted, every version of each, what each handed over, and when it was heard last.
+
+Whoever goes leaves its cards and accounts: a chain of cards cannot start over. Errors: see `database.Database`. Every
+reading method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import apsw
+
+from p2pshare.database.database import Database
+from p2pshare.database.fetching import Row
+from p2pshare.database.settings import OWN_ID, put_setting
+from p2pshare.identifiers import PartnerId
+from p2pshare.partners.interface import Account, CardFork, PartnerRow
+
+OURSELVES = 0  # the account of what came from nobody else
+_COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
+
+
+class PartnersReading:
+    """What any thread may ask."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._fetch = database.fetch
+
+    def all(self) -> list[PartnerRow]:
+        """Returns the partners of now, in alias order."""
+        rows = self._fetch(
+            """SELECT o.partner_id, p.alias, p.card, p.card_version, p.has_link, p.circles, p.is_frozen, p.added_at
+            FROM partner p JOIN organisation o ON o.id = p.organisation ORDER BY p.alias"""
+        )
+        return [
+            PartnerRow(
+                PartnerId(partner_id),
+                alias,
+                card,
+                version,
+                bool(has_link),
+                tuple(circles.split("\n")) if circles else (),
+                bool(is_frozen),
+                added_at,
+            )
+            for partner_id, alias, card, version, has_link, circles, is_frozen, added_at in rows
+        ]
+
+    def card_versions(self, partner_id: PartnerId) -> list[Row]:
+        """Returns (version, card bytes) of each card that was ever accepted, oldest first."""
+        return self._fetch(
+            """SELECT c.version, c.raw FROM card c JOIN organisation o ON o.id = c.organisation
+            WHERE o.partner_id = ? ORDER BY c.version""",
+            (bytes(partner_id),),
+        )
+
+    def names(self) -> dict[PartnerId, str]:
+        """Returns the alias of each partner, present or past, and our own name."""
+        rows = self._fetch("SELECT partner_id, name FROM organisation WHERE name IS NOT NULL")
+        return {PartnerId(partner): name for partner, name in rows}
+
+    def last_exchanges(self) -> dict[PartnerId, int]:
+        """Returns when each partner last answered us or spoke to us."""
+        rows = self._fetch(
+            "SELECT o.partner_id, x.at FROM last_exchange x JOIN organisation o ON o.id = x.organisation"
+        )
+        return {PartnerId(partner): at for partner, at in rows}
+
+    def accounts(self) -> list[Account]:
+        """Returns the account of each partner that ever handed something over, in the order of their ids."""
+        rows = self._fetch(
+            """SELECT o.partner_id, a.came_in, a.stored, a.already_held, a.deferred, a.organisation
+            FROM account a JOIN organisation o ON o.id = a.organisation ORDER BY o.partner_id"""
+        )
+        refusals = "SELECT reason, count FROM refusal WHERE organisation = ? AND scope = 'envelope'"
+        return [
+            Account(
+                PartnerId(partner),
+                came_in,
+                stored,
+                already_held,
+                deferred,
+                dict(self._fetch(refusals, (organisation,))),
+            )
+            for partner, came_in, stored, already_held, deferred, organisation in rows
+        ]
+
+    def refusals(self) -> dict[str, int]:
+        """Returns how often each reason refused something, an envelope or an object in one, of anybody."""
+        return dict(self._fetch("SELECT reason, sum(count) FROM refusal GROUP BY reason"))
+
+    def card_forks(self) -> list[CardFork]:
+        """Returns every pair of cards of one version, in the order in which they were noted."""
+        rows = self._fetch(
+            """SELECT o.partner_id, f.first, f.second, f.noted_at
+            FROM card_fork f JOIN organisation o ON o.id = f.organisation ORDER BY f.id"""
+        )
+        return [CardFork(PartnerId(partner), first, second, at) for partner, first, second, at in rows]
+
+    def fork_count(self) -> int:
+        ((count,),) = self._fetch("SELECT count(*) FROM card_fork")
+        return int(count)
+
+
+class Partners(PartnersReading):
+    """Partners with their one writer. Each method is a transaction, or a part of the one that is under way."""
+
+    def put_own(self, partner_id: PartnerId, name: str) -> None:
+        """Who we are: decides which envelopes are our own, and the author name of our claims."""
+        with self._database.transaction() as writer:
+            put_setting(writer, OWN_ID, bytes(partner_id))
+            _name(writer, self._database.organisation(partner_id), name)
+
+    def put(self, row: PartnerRow) -> None:
+        """Adds or replaces a partner; its card joins the versions that were accepted."""
+        with self._database.transaction() as writer:
+            organisation = self._database.organisation(row.partner_id)
+            writer.execute(
+                "INSERT OR REPLACE INTO partner VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    organisation,
+                    row.alias,
+                    row.card,
+                    row.card_version,
+                    row.has_link,
+                    "\n".join(row.circles),
+                    row.is_frozen,
+                    row.added_at,
+                ),
+            )
+            _name(writer, organisation, row.alias)
+            _keep_card(writer, organisation, row.card_version, row.card)
+
+    def remove(self, partner_id: PartnerId) -> None:
+        """The partner goes; what it authored, its cards and its accounts stay."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute(
+                "DELETE FROM partner WHERE organisation = (SELECT id FROM organisation WHERE partner_id = ?)",
+                (bytes(partner_id),),
+            )
+
+    def update_card(self, partner_id: PartnerId, raw: bytes, version: int) -> None:
+        with self._database.transaction() as writer:
+            organisation = self._database.organisation(partner_id)
+            writer.execute(
+                "UPDATE partner SET card = ?, card_version = ? WHERE organisation = ?",
+                (raw, version, organisation),
+            )
+            _keep_card(writer, organisation, version, raw)
+
+    def freeze(self, partner_id: PartnerId, *, evidence: tuple[bytes, bytes], now: int) -> None:
+        """Two cards of one version were seen: keeps the first such proof (one is enough) and marks the partner frozen."""
+        with self._database.transaction() as writer:
+            organisation = self._database.organisation(partner_id)
+            writer.execute("UPDATE partner SET is_frozen = 1 WHERE organisation = ?", (organisation,))
+            writer.execute(
+                """INSERT INTO card_fork (organisation, first, second, noted_at) SELECT ?1, ?2, ?3, ?4
+                WHERE NOT EXISTS (SELECT 1 FROM card_fork WHERE organisation = ?1)""",
+                (organisation, *evidence, now),
+            )
+
+    def touch(self, partner_id: PartnerId, last_exchange: int) -> None:
+        """Notes an exchange; the latest time wins."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "INSERT INTO last_exchange VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                (self._database.organisation(partner_id), last_exchange),
+            )
+
+    def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
+        """(partner, "held"|"already-held"|"deferred"|"refused", reason) of each thing handed over: counts once as come
+        in and once as what became of it."""
+        with self._database.transaction() as writer:
+            for (partner, status, reason), times in Counter(verdicts).items():
+                organisation = self._account(writer, partner)
+                writer.execute(
+                    "UPDATE account SET came_in = came_in + ? WHERE organisation = ?", (times, organisation)
+                )
+                column = _COLUMN_BY_STATUS.get(status)
+                if column is None:
+                    _count_refusal(writer, organisation, "envelope", reason, times)
+                else:
+                    writer.execute(
+                        f"UPDATE account SET {column} = {column} + ? WHERE organisation = ?",
+                        (times, organisation),
+                    )
+
+    def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
+        """Refusals of something smaller than an envelope (an object in it), by reason."""
+        with self._database.transaction() as writer:
+            organisation = self._account(writer, partner)
+            for reason, times in reasons.items():
+                _count_refusal(writer, organisation, "object", reason, times)
+
+    def _account(self, writer: apsw.Connection, partner: PartnerId | None) -> int:
+        organisation = OURSELVES if partner is None else self._database.organisation(partner)
+        writer.execute("INSERT OR IGNORE INTO account (organisation) VALUES (?)", (organisation,))
+        return organisation
+
+
+def _name(writer: apsw.Connection, organisation: int, name: str) -> None:
+    writer.execute("UPDATE organisation SET name = ? WHERE id = ?", (name, organisation))
+
+
+def _keep_card(writer: apsw.Connection, organisation: int, version: int, raw: bytes) -> None:
+    writer.execute(
+        "INSERT OR IGNORE INTO card (organisation, version, raw) VALUES (?, ?, ?)",
+        (organisation, version, raw),
+    )
+
+
+def _count_refusal(writer: apsw.Connection, organisation: int, scope: str, reason: str, times: int) -> None:
+    writer.execute(
+        "INSERT INTO refusal VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        (organisation, scope, reason, times),
+    )
