@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import against
 import apsw
 import beside_peers
 import growth
@@ -37,6 +38,13 @@ def main() -> int:
         "--largest", type=int, default=1_000_000, help="end of the growth curve (with --full)"
     )
     size.add_argument("--peers", action="store_true", help="other programs on the same objects, nothing else")
+    size.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="another checkout, set up: both in turn, and what became slower",
+    )
+    parser.add_argument("--rounds", type=int, default=against.ROUNDS_MIN, help="with --against (9)")
     parser.add_argument(
         "--objects", type=int, default=20_000, help="at most so many for one peer, 100 or more (with --peers)"
     )
@@ -47,6 +55,8 @@ def main() -> int:
     report, start = Report(), time.perf_counter()
     environment = _environment()
     print("  ".join(f"{name} {value}" for name, value in environment.items()))
+    if arguments.against is not None:
+        return 0 if against.measure(arguments.against.resolve(), arguments.rounds) else 1
     print(f"  {'':<52} {'min':>9} {'median':>9} {'max':>9}")
     with tempfile.TemporaryDirectory(dir=REPOSITORY, prefix=".bench-") as name:  # the disk, not a tmpfs
         is_well = True
