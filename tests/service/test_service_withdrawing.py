@@ -254,7 +254,7 @@ def test_an_audience_that_was_never_written_down_is_everybody_only_where_everybo
     send(alpha, [SHARED], to=["bravo"])
     send(alpha, [OTHER], to=["bravo"], tlp=Tlp.AMBER)
     with alpha.store.database.transaction() as writer:
-        writer.execute("DELETE FROM envelope_recipient")  # as an earlier version left it
+        writer.execute("DELETE FROM envelope_recipient")  # as where it came home from a partner
     assert taken_back(alpha, SHARED, dry=True).recipients == {"bravo", "charlie"}
     with pytest.raises(RefusedError) as caught:
         taken_back(alpha, OTHER)

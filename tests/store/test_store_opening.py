@@ -11,7 +11,7 @@ import pytest
 
 from p2pshare.database import connection as connections
 from p2pshare.database.connection import open_reader, open_writer, refuse_network_file_system
-from p2pshare.database.schema import APPLICATION_ID, migrations
+from p2pshare.database.schema import STORE
 from p2pshare.errors import StoreError
 from p2pshare.service.storing import store_envelopes
 
@@ -65,7 +65,7 @@ def test_a_file_that_others_may_read_or_write_is_refused(store, store_path, open
 def test_a_newer_schema_is_refused_and_left_alone(store, store_path, open_at, open_reading):
     store.close()
     with closing(sqlite3.connect(store_path)) as connection:
-        connection.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+        connection.execute(f"PRAGMA user_version = {STORE.number + 1}")
     before = store_path.read_bytes()
     for opening in (open_at, open_reading):
         with pytest.raises(StoreError) as refusal:
@@ -73,15 +73,6 @@ def test_a_newer_schema_is_refused_and_left_alone(store, store_path, open_at, op
         assert refusal.value.reason == "schema-newer"
         assert "newer version" in refusal.value.hint
     assert store_path.read_bytes() == before
-
-
-def test_a_reader_refuses_an_older_schema(store, store_path, open_reading):
-    store.close()
-    with closing(sqlite3.connect(store_path)) as connection:
-        connection.execute("PRAGMA user_version = 0")
-    with pytest.raises(StoreError) as refusal:
-        open_reading()
-    assert refusal.value.reason == "schema-older"
 
 
 def test_the_file_of_another_program_is_refused_and_left_alone(store_path, open_at):
@@ -108,15 +99,6 @@ def test_a_store_that_is_not_there_is_not_made_by_a_reader(store_path, open_read
     with pytest.raises(StoreError):
         open_reading()
     assert not store_path.exists()
-
-
-def test_migrations_are_applied_once_and_mark_the_file(store, store_path, open_at):
-    store.close()
-    open_at().close()
-    with closing(sqlite3.connect(store_path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (len(migrations()),)
-        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Connections to the store's file: opened only where SQLite is safe, with every setting read back.
 
 The file must be ours (application id), local (WAL needs shared memory, which network file systems do not have),
-private (0600), and no newer than this program. Every error of SQLite becomes one of ours here:
+private (0600), and of the schema that this program knows. Every error of SQLite becomes one of ours here:
 
 ==================================  ==========================================================
 full disk, quota, size limit        `DiskFull`: nothing kept, the store stays usable

@@ -34,7 +34,7 @@ from p2pshare.database.connection import (
 )
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.interned import Interned
-from p2pshare.database.schema import migrate, require_current
+from p2pshare.database.schema import create_or_check, require_current
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.errors import StoreError
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
@@ -235,14 +235,14 @@ def open_database(
 ) -> Database:
     """Opens (and, unless `read_only`, creates) the file at `path`.
 
-    Raises StoreError: network file system, permissions, another schema, damaged file, another program's file.
+    Raises StoreError: network file system, permissions, older or newer schema, damaged file, another program's file.
     """
     if read_only:
         return Database(path, None, 0)
     writer = open_writer(path, cache_bytes=cache_bytes, vfs=vfs)
     try:
         with translated(writer):
-            migrate(writer)
+            create_or_check(writer)
         return Database(path, writer, free_space_bytes_min)
     except BaseException:
         writer.close()

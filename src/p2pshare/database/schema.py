@@ -1,85 +1,155 @@
-"""The schemas: numbered SQL files, applied in order, each in one transaction. The store's are in `migrations/`.
+"""The schemas of our files: the tables as they are now, one folder of SQL for each room that owns some.
 
-`user_version` of the file is the number of the last one applied, `application_id` says that the file is ours.
-A migration is never edited after a release, only followed by another.
+1. `user_version` is the schema's number, `application_id` tells one kind of file from another. A file of another number
+   is refused, in either direction: there are no migrations while nothing is released (docs/decisions/0050).
+2. A new file gets all its tables, both marks and its views in one transaction; what a crash leaves of that is an empty
+   file, which the next opening fills.
+3. The views (`views.sql` of a room) have no number: the writer makes them anew where they differ from this program's.
+   Readers take what is there.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
+from itertools import chain
 
 import apsw
 
+from p2pshare.database.connection import translated
 from p2pshare.database.fetching import fetch
-from p2pshare.errors import StoreError
+from p2pshare.errors import DiskFull, StoreError
 
 APPLICATION_ID = int.from_bytes(b"p2ps", "big")
+VIEWS_NAME = "views.sql"
 
 
 @dataclass(frozen=True)
 class Schema:
-    """One kind of file: the folder of its migrations, and the id that tells it from other kinds."""
+    """One kind of file: the rooms whose tables are in it, each after those it refers to, and the marks of the file."""
 
-    package: str
+    rooms: tuple[str, ...]
     application_id: int
+    number: int
+    """Raised with every change of a table, index, trigger or first row. Not with a view."""
+    older_hint: str
+    """How to go on with a file of an older schema."""
 
 
-STORE = Schema("p2pshare.database", APPLICATION_ID)
-WARNING_INDEX = Schema("p2pshare.warninglists", int.from_bytes(b"p2pw", "big"))
+STORE = Schema(
+    ("database", "log", "partners", "knowledge"),
+    APPLICATION_ID,
+    16,
+    "move store.sqlite (with store.sqlite-wal and -shm) away, start, and add your partners again: what is relayed comes "
+    "home from them; publish your own sources again",
+)
+WARNING_INDEX = Schema(
+    ("warninglists",),
+    int.from_bytes(b"p2pw", "big"),
+    1,
+    "move warninglists.sqlite (with warninglists.sqlite-wal and -shm) away and start; then import your warning lists and "
+    "enter your allow list again",
+)
 
-_NAME = re.compile(r"(\d{4})_[a-z_]+\.sql")
 
-
-def migrations(schema: Schema = STORE) -> list[str]:
-    """The SQL of each migration; number n is at n - 1."""
-    folder = resources.files(schema.package) / "migrations"
-    names = sorted(entry.name for entry in folder.iterdir() if _NAME.fullmatch(entry.name))
-    if [int(name[:4]) for name in names] != list(range(1, len(names) + 1)):
-        raise StoreError("the program's own migrations are not numbered 1, 2, 3 ...", reason="installation")
-    return [(folder / name).read_text("utf-8") for name in names]
-
-
-def migrate(connection: apsw.Connection, schema: Schema = STORE) -> None:
-    """Brings the file up to date. Raises StoreError when it is another program's or a newer version's."""
-    steps = migrations(schema)
-    version = _checked_version(connection, len(steps), schema)
-    for number, step in enumerate(steps[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if connection.pragma("user_version") < number:  # another process may have been faster
-                connection.execute(step)
-                connection.pragma("user_version", number)
-                connection.pragma("application_id", schema.application_id)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+def create_or_check(connection: apsw.Connection, schema: Schema = STORE) -> None:
+    """Fill an empty file, refuse one of another kind or number, and bring the views up to date. A disk too full for new
+    views leaves the old ones to the next opening. Raises StoreError, DiskFull.
+    """
+    if _is_empty(connection, schema):
+        with _transaction(connection):
+            if _is_empty(connection, schema):  # another process may have been faster
+                _create(connection, schema)
+    if views(connection) != _wanted_views(schema):
+        with suppress(DiskFull), translated(connection), _transaction(connection):
+            _replace_views(connection, schema)
 
 
 def require_current(connection: apsw.Connection) -> None:
-    """For readers, who cannot migrate. Raises StoreError."""
-    latest = len(migrations())
-    if _checked_version(connection, latest, STORE) < latest:
+    """Refuse what a reader, who cannot create, cannot read either. Raises StoreError."""
+    if _is_empty(connection, STORE):
         raise StoreError(
-            "the store has the schema of an older version",
-            hint="run `p2pshare run` (or any command that writes) once to bring it up to date",
-            reason="schema-older",
+            "the store is empty: it was not made to the end",
+            hint="run `p2pshare run` (or any command that writes) once",
+            reason="store-empty",
         )
 
 
-def _checked_version(connection: apsw.Connection, latest: int, schema: Schema) -> int:
-    version = int(connection.pragma("user_version"))
+def views(connection: apsw.Connection) -> dict[str, str]:
+    """Returns the SQL of each view in the file, by name."""
+    return dict(fetch(connection, "SELECT name, sql FROM sqlite_schema WHERE type = 'view'"))
+
+
+def _is_empty(connection: apsw.Connection, schema: Schema) -> bool:
+    """Returns whether nothing was ever made in the file. Raises StoreError when it holds anything but this schema."""
+    number = int(connection.pragma("user_version"))
     application = connection.pragma("application_id")
-    is_empty = not fetch(connection, "SELECT 1 FROM sqlite_schema LIMIT 1")
-    if application != schema.application_id and not (is_empty and version == 0 and application == 0):
+    if number == application == 0 and not fetch(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
+        return True
+    if application != schema.application_id:
         raise StoreError("the file is not a p2pshare store", reason="not-a-store")
-    if version > latest:
+    if number > schema.number:
         raise StoreError(
-            f"the store has schema {version}, and this version of p2pshare knows up to {latest}",
+            f"{connection.filename} has schema {number}, and this version of p2pshare knows up to {schema.number}",
             hint="use the newer version that wrote it; an older one would damage it",
             reason="schema-newer",
         )
-    return version
+    if number < schema.number:
+        raise StoreError(
+            f"{connection.filename} has schema {number}, and this version of p2pshare reads {schema.number} only",
+            hint=schema.older_hint,
+            reason="schema-older",
+        )
+    return False
+
+
+def _create(connection: apsw.Connection, schema: Schema) -> None:
+    for text in chain(_texts(schema), _texts(schema, of_views=True)):
+        connection.execute(text)
+    connection.pragma("user_version", schema.number)
+    connection.pragma("application_id", schema.application_id)
+
+
+def _replace_views(connection: apsw.Connection, schema: Schema) -> None:
+    for name in views(connection):
+        quoted = name.replace('"', '""')
+        connection.execute(f'DROP VIEW "{quoted}"')
+    for text in _texts(schema, of_views=True):
+        connection.execute(text)
+
+
+@contextmanager
+def _transaction(connection: apsw.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has undone everything already
+            connection.execute("ROLLBACK")
+        raise
+
+
+@cache
+def _wanted_views(schema: Schema) -> dict[str, str]:
+    """Returns what `views` finds in a file of this program: SQLite writes it down, and asks for no tables until a view is
+    read."""
+    scratch = apsw.Connection(":memory:")
+    try:
+        for text in _texts(schema, of_views=True):
+            scratch.execute(text)
+        return views(scratch)
+    finally:
+        scratch.close()
+
+
+def _texts(schema: Schema, *, of_views: bool = False) -> Iterator[str]:
+    """Yield the SQL of the schema's rooms, file by file; either the tables or the views."""
+    for room in schema.rooms:
+        folder = resources.files("p2pshare") / room / "schema"
+        for file in sorted(folder.iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".sql") and (file.name == VIEWS_NAME) is of_views:
+                yield file.read_text("utf-8")

@@ -150,8 +150,8 @@ class Withdrawal:
 class Carrier:
     """An envelope of ours that held a version of an object: how it went, under which marking of the object, and to whom.
 
-    `recipients`: whether each has acknowledged it; None when that was not written down, which earlier versions of this
-    program did not.
+    `recipients`: whether each has acknowledged it; None when that is not written down here: an envelope of ours that came
+    home from a partner.
     """
 
     lsn: int

@@ -42,15 +42,22 @@ SELECT t.name, o.value, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap,
 """
 _VALUES = f"SELECT t.name, o.value {_OF_SLICE} AND s.status = 0 AND coalesce(s.pap, 0) <= :pap_max"
 _TEXT = "replace(datetime({}, 'unixepoch'), ' ', 'T') || 'Z'"  # ten times faster than strftime with a format
+
+
+def _labels(column: str, levels: type[Tlp] | type[Pap]) -> str:
+    """Returns the SQL that writes a column's level out. A join with the table of labels takes a tenth longer over all rows."""
+    words = " ".join(f"WHEN {int(level)} THEN '{level.label}'" for level in levels)
+    return f"CASE {column} {words} END"
+
+
 _LINES = f"""
 SELECT json_object(
     'type', t.name, 'value', o.value, 'active', json('true'), 'confidence', s.confidence,
-    'tlp', CASE s.tlp WHEN 0 THEN 'TLP:CLEAR' WHEN 1 THEN 'TLP:GREEN' WHEN 2 THEN 'TLP:AMBER'
-        WHEN 3 THEN 'TLP:AMBER+STRICT' ELSE 'TLP:RED' END,
+    'tlp', {_labels("s.tlp", Tlp)},
     'first_seen', {_TEXT.format("s.first_seen")}, 'last_seen', {_TEXT.format("s.last_seen")},
     'valid_from', {_TEXT.format("s.valid_from")}, 'valid_until', {_TEXT.format("s.valid_until")},
     'authors', s.authors, 'claims', s.claims, 'status', 'active', 'reason', NULL, 'score', s.score,
-    'pap', CASE s.pap WHEN 0 THEN 'PAP:CLEAR' WHEN 1 THEN 'PAP:GREEN' WHEN 2 THEN 'PAP:AMBER' WHEN 3 THEN 'PAP:RED' END
+    'pap', {_labels("s.pap", Pap)}
 ) {_OF_SLICE} AND s.status = 0
 """
 

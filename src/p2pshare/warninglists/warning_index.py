@@ -27,7 +27,7 @@ import apsw
 from p2pshare.database.arrays import MANY, ONE, key_tables
 from p2pshare.database.connection import open_writer, require_free_space, translated
 from p2pshare.database.fetching import Row, fetch
-from p2pshare.database.schema import WARNING_INDEX, migrate
+from p2pshare.database.schema import WARNING_INDEX, create_or_check
 from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.intel.builtin_lists import BUILTIN_VERSION, builtin_lists
 from p2pshare.intel.spans import ADDRESS_BITS, SPAN_TYPES, Span, SpanIndex, span_of
@@ -104,11 +104,11 @@ class AllowedRow:
 
 
 def open_warning_index(path: Path, *, free_space_bytes_min: int = 0) -> WarningIndex:
-    """Opens, makes and migrates the index at `path`, and brings the built-in lists up to date. Raises StoreError."""
+    """Opens or makes the index at `path`, and brings the built-in lists up to date. Raises StoreError."""
     connection = open_writer(path, cache_bytes=CACHE_BYTES)
     try:
         with translated(connection):
-            migrate(connection, WARNING_INDEX)
+            create_or_check(connection, WARNING_INDEX)
         index = WarningIndex(path, connection, free_space_bytes_min)
         index.take_builtin_lists()
     except BaseException:

@@ -1,4 +1,5 @@
--- What authors took back, and who our own envelopes were for (docs/store.md, "Withdrawal").
+-- What authors took back, and which of our envelopes repeated an object (docs/store.md, "Withdrawal"). For whom our
+-- envelopes were is the log's (recipients.sql there).
 
 -- One row for each object of one author: how far its withdrawals reach together, and the reason of the furthest.
 -- object_key and type (object_type.id) are those of the table `object`; a claim's type is "indicator", or "" for an id
@@ -17,14 +18,20 @@ CREATE TABLE withdrawal (
     PRIMARY KEY (object_key, type, author)
 ) WITHOUT ROWID;
 
--- For whom each envelope of ours was sealed, and who has said that it holds it. Not there for envelopes that were
--- published by an earlier version of this program.
-CREATE TABLE envelope_recipient (
-    lsn INTEGER NOT NULL,
-    recipient INTEGER NOT NULL,
-    is_acknowledged INTEGER NOT NULL,
-    PRIMARY KEY (lsn, recipient)
-) WITHOUT ROWID;
+-- A claim that its author has withdrawn in favour of another object is replaced (docs/siem.md, "Status"). What replaces
+-- it may be said after the withdrawal itself, when no claim changes any more.
+CREATE TRIGGER withdrawal_added AFTER INSERT ON withdrawal BEGIN
+    INSERT INTO unsettled
+    SELECT DISTINCT c.observable FROM claim c
+    WHERE c.object_key = new.object_key AND c.author = new.author AND c.status < 2
+    AND NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = c.observable);
+END;
+CREATE TRIGGER withdrawal_changed AFTER UPDATE ON withdrawal BEGIN
+    INSERT INTO unsettled
+    SELECT DISTINCT c.observable FROM claim c
+    WHERE c.object_key = new.object_key AND c.author = new.author AND c.status < 2
+    AND NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = c.observable);
+END;
 
 -- Envelopes of ours that carried an object without giving it a row: the same version, sent once more, or a content too
 -- many of a fork. Its recipients must hear of a withdrawal like all others.

@@ -1,0 +1,93 @@
+-- What envelopes said: frames, objects, and one claim for each observable of an indicator. A frame refers to its envelope
+-- in the log; nothing in the log refers here.
+--
+-- The two tables that take a row for each indicator have no foreign keys: their parents are written in the same
+-- transaction by the same code and never deleted, and the check costs a look-up a row.
+
+-- zstd frames of STIX objects as they were sealed; an object is found by (frame, position). received_at is the
+-- envelope's, here so that the views need not look there for each claim.
+CREATE TABLE frame (
+    id INTEGER PRIMARY KEY,
+    envelope INTEGER NOT NULL REFERENCES envelope (lsn),
+    received_at INTEGER NOT NULL,
+    bytes BLOB NOT NULL
+);
+CREATE INDEX frame_envelope ON frame (envelope);
+
+-- One row a canonical value: the dedup key.
+CREATE TABLE observable (
+    id INTEGER PRIMARY KEY,
+    type INTEGER NOT NULL,
+    value TEXT NOT NULL
+);
+CREATE UNIQUE INDEX observable_value ON observable (value, type);
+
+-- The prefix lengths that occur among networks, of each family (docs/store.md, "Networks"): looking up an address asks
+-- for the networks around it by value, one for each length here. Lengths only come: observables are never deleted.
+CREATE TABLE network_length (
+    type INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (type, length)
+) WITHOUT ROWID;
+
+-- Claims up to this id are read once more for their PAP when the store is opened for writing; 0: none.
+
+-- One author's statement about one observable, from one version of one indicator object.
+-- object_key: the 16 bytes of "indicator--UUID", else the id as text.
+-- status: 0 current, 1 current and revoked by its author, 2 superseded by a later version.
+-- from_after_us and until_after_us count from modified_us: most claims begin when they are written, and SQLite
+-- keeps a 0 in no bytes and half a year in six, where an instant takes eight.
+-- pap: what may be done with it (docs/intelligence.md, "Markings"), 0 CLEAR to 3 RED; NULL: none is stated.
+CREATE TABLE claim (
+    id INTEGER PRIMARY KEY,
+    observable INTEGER NOT NULL,
+    author INTEGER NOT NULL,
+    object_key BLOB NOT NULL,
+    frame INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    tlp INTEGER NOT NULL,
+    confidence INTEGER,
+    label_set INTEGER,
+    modified_us INTEGER NOT NULL,
+    from_after_us INTEGER NOT NULL,
+    until_after_us INTEGER,
+    pap INTEGER
+);
+CREATE INDEX claim_observable ON claim (observable);
+-- Two partial indexes, so that an object with very many versions costs no more to replace than one with two.
+CREATE INDEX claim_current ON claim (object_key, author) WHERE status < 2;
+CREATE INDEX claim_superseded ON claim (object_key, author, modified_us) WHERE status = 2;
+
+-- Whatever changes what a claim says marks its observable (standings.sql, "unsettled").
+CREATE TRIGGER claim_changed AFTER UPDATE OF status, tlp, pap ON claim
+WHEN NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = new.observable) BEGIN
+    INSERT INTO unsettled VALUES (new.observable);
+END;
+
+-- Versions of objects that give no claims: everything that is not an indicator, and opaque patterns.
+-- object_key: the 16 bytes of "TYPE--UUID" where TYPE is the object's type, else the id as text.
+CREATE TABLE object (
+    id INTEGER PRIMARY KEY,
+    type INTEGER NOT NULL,
+    author INTEGER NOT NULL,
+    object_key BLOB NOT NULL,
+    frame INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    tlp INTEGER NOT NULL,
+    modified_us INTEGER
+);
+CREATE INDEX object_current ON object (object_key, author) WHERE status < 2;
+CREATE INDEX object_superseded ON object (object_key, author, modified_us) WHERE status = 2;
+
+CREATE TABLE object_fork (
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    object_id TEXT NOT NULL,
+    modified_us INTEGER NOT NULL,
+    first_frame INTEGER NOT NULL,
+    second_frame INTEGER NOT NULL,
+    times INTEGER NOT NULL,
+    noted_at INTEGER NOT NULL,
+    PRIMARY KEY (author, object_id, modified_us)
+) WITHOUT ROWID;

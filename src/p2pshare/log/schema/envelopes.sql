@@ -1,0 +1,62 @@
+-- The arrival log: envelopes as they were received, how much of them is carried, and what waits for its time.
+
+-- last_lsn: the highest lsn ever given. author_quota_bytes: what one author may fill in one circle (limits.author_mib).
+INSERT INTO setting VALUES ('last_lsn', 0), ('author_quota_bytes', 1073741824);
+
+-- One row an envelope; `lsn` is its place in the arrival log and is never used again (setting last_lsn).
+-- stage: 0 carried, 1 expired (wire dropped, key still listed for an hour), 2 content only.
+CREATE TABLE envelope (
+    lsn INTEGER PRIMARY KEY,
+    envelope_id BLOB NOT NULL UNIQUE,
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    incarnation INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    previous BLOB NOT NULL,
+    circle BLOB NOT NULL,
+    mode INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    ttl_class INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    from_partner INTEGER REFERENCES organisation (id),
+    received_at INTEGER NOT NULL,
+    is_opened INTEGER NOT NULL,
+    awaits_first_hop INTEGER NOT NULL,
+    stage INTEGER NOT NULL DEFAULT 0
+);
+-- What reconciliation compares: the shard's keys in order. Direct envelopes (mode 0) are in no shard.
+CREATE INDEX envelope_key ON envelope (circle, ttl_class, created, envelope_id) WHERE mode = 1 AND stage < 2;
+CREATE INDEX envelope_chain ON envelope (author, incarnation, sequence);
+CREATE INDEX envelope_expires ON envelope (expires) WHERE stage < 2;
+CREATE INDEX envelope_first_hop ON envelope (lsn) WHERE awaits_first_hop = 1;
+
+CREATE TABLE wire (
+    lsn INTEGER PRIMARY KEY REFERENCES envelope (lsn),
+    bytes BLOB NOT NULL
+);
+
+-- How much of each author is carried here in each circle: what its quota is compared with (limits.author_mib).
+-- Direct envelopes are counted together, under the circle of sixteen zero bytes: the one they name says nothing.
+CREATE TABLE carried (
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    circle BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (author, circle)
+) WITHOUT ROWID;
+
+CREATE TRIGGER envelope_carried AFTER INSERT ON envelope WHEN new.stage = 0 BEGIN
+    INSERT INTO carried VALUES (new.author, iif(new.mode = 1, new.circle, zeroblob(16)), new.size)
+    ON CONFLICT (author, circle) DO UPDATE SET bytes = bytes + new.size;
+END;
+CREATE TRIGGER envelope_dropped AFTER UPDATE OF stage ON envelope WHEN old.stage = 0 AND new.stage > 0 BEGIN
+    UPDATE carried SET bytes = bytes - old.size
+    WHERE author = old.author AND circle = iif(old.mode = 1, old.circle, zeroblob(16));
+END;
+
+-- Envelopes of the near future.
+CREATE TABLE deferred (
+    envelope_id BLOB PRIMARY KEY,
+    bearer INTEGER REFERENCES organisation (id),
+    created INTEGER NOT NULL,
+    wire BLOB NOT NULL
+);

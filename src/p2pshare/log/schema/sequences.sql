@@ -1,0 +1,40 @@
+-- Numbers that prove something: where our own chain stands, and what the numbers of other authors say.
+
+-- Our own chain: one row.
+CREATE TABLE own_chain (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    incarnation INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    previous BLOB NOT NULL
+);
+INSERT INTO own_chain VALUES (1, 0, 0, zeroblob(32));
+
+-- The last number used inside the wraps for each recipient.
+CREATE TABLE recipient_sequence (
+    recipient INTEGER PRIMARY KEY REFERENCES organisation (id),
+    last INTEGER NOT NULL
+);
+
+-- The highest number an author used for us, and the ranges below it that never came, with the time since when each is
+-- known to be missing.
+CREATE TABLE sequence_seen (
+    author INTEGER PRIMARY KEY REFERENCES organisation (id),
+    highest INTEGER NOT NULL
+);
+CREATE TABLE sequence_gap (
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    noted_at INTEGER NOT NULL,
+    PRIMARY KEY (author, first)
+) WITHOUT ROWID;
+
+CREATE TABLE sequence_fork (
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    incarnation INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    first BLOB NOT NULL,
+    second BLOB NOT NULL,
+    noted_at INTEGER NOT NULL,
+    PRIMARY KEY (author, incarnation, sequence, second)
+) WITHOUT ROWID;

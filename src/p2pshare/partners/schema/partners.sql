@@ -1,0 +1,49 @@
+-- Partners, every card of theirs that was accepted, and what each handed over.
+
+CREATE TABLE partner (
+    organisation INTEGER PRIMARY KEY REFERENCES organisation (id),
+    alias TEXT NOT NULL UNIQUE,
+    card BLOB NOT NULL,
+    card_version INTEGER NOT NULL,
+    has_link INTEGER NOT NULL,
+    circles TEXT NOT NULL,
+    is_frozen INTEGER NOT NULL,
+    added_at INTEGER NOT NULL
+);
+
+CREATE TABLE last_exchange (
+    organisation INTEGER PRIMARY KEY REFERENCES organisation (id),
+    at INTEGER NOT NULL
+);
+
+CREATE TABLE card (
+    id INTEGER PRIMARY KEY,
+    organisation INTEGER NOT NULL REFERENCES organisation (id),
+    version INTEGER NOT NULL,
+    raw BLOB NOT NULL,
+    UNIQUE (organisation, version)
+);
+
+CREATE TABLE card_fork (
+    id INTEGER PRIMARY KEY,
+    organisation INTEGER NOT NULL REFERENCES organisation (id),
+    first BLOB NOT NULL,
+    second BLOB NOT NULL,
+    noted_at INTEGER NOT NULL
+);
+
+-- What each partner handed over: came_in = stored + already_held + deferred + refused (scope 'envelope').
+CREATE TABLE account (
+    organisation INTEGER PRIMARY KEY,
+    came_in INTEGER NOT NULL DEFAULT 0,
+    stored INTEGER NOT NULL DEFAULT 0,
+    already_held INTEGER NOT NULL DEFAULT 0,
+    deferred INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE refusal (
+    organisation INTEGER NOT NULL,
+    scope TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (organisation, scope, reason)
+) WITHOUT ROWID;
