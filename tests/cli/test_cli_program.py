@@ -11,7 +11,8 @@ import click
 import pytest
 
 from p2pshare.cli import export
-from p2pshare.cli.program import COMMANDS, home_folder, program, run_program
+from p2pshare.cli.command import HOME_OPTION, home_folder
+from p2pshare.cli.program import COMMANDS, program, run_program
 from p2pshare.errors import (
     AuthorError,
     ConfigError,
@@ -40,7 +41,25 @@ def every_command() -> list[tuple[str, ...]]:
     return paths
 
 
-@pytest.mark.parametrize("path", every_command(), ids=lambda path: " ".join(path) or "program")
+def command_at(path: tuple[str, ...]) -> click.Command:
+    command: click.Command = program
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    return command
+
+
+GROUPS = [path for path in every_command() if isinstance(command_at(path), click.Group)]
+BARE_GROUPS = [path for path in GROUPS if path != ("doctor",)]  # which examines this node
+
+
+def named(path: tuple[str, ...]) -> str:
+    return " ".join(path) or "program"
+
+
+@pytest.mark.parametrize("path", every_command(), ids=named)
 def test_help_is_there_for_every_command_and_loads_nothing_heavy(path: tuple[str, ...]) -> None:
     code = (
         "import sys; from p2pshare.cli.program import run_program\n"
@@ -148,3 +167,95 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
 def test_version_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_program(["--version"]) == 0
     assert capsys.readouterr().out.split() == ["p2pshare", "0.1.0"]
+
+
+# --- groups ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [[], ["--home", "/nowhere"]], ids=["alone", "with a home"])
+@pytest.mark.parametrize("path", BARE_GROUPS, ids=named)
+def test_a_group_without_more_shows_its_help_and_is_no_error(
+    path: tuple[str, ...], more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_program([*path, "--help"]) == 0
+    shown = capsys.readouterr()
+    assert run_program([*path, *more]) == 0
+    assert capsys.readouterr() == shown
+    assert (shown.out.startswith("Usage: p2pshare"), shown.err) == (True, "")
+
+
+def test_every_group_is_seen_here() -> None:
+    assert {path[0] for path in BARE_GROUPS if path} == {
+        "card",
+        "partner",
+        "warninglist",
+        "envelope",
+        "config",
+        "recall",
+    }
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "300"])
+@pytest.mark.parametrize("path", GROUPS, ids=named)
+def test_the_help_of_a_group_is_never_cut(
+    path: tuple[str, ...], columns: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run_program([*path, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    group = command_at(path)
+    assert isinstance(group, click.Group)
+    for name in group.list_commands(click.Context(group)):
+        whole = COMMANDS[name][1] if not path else (command_at((*path, name)).help or "").partition("\n\n")[0]
+        assert f" {name} {' '.join(whole.split())}" in shown
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+# --- the home ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", every_command(), ids=named)
+def test_the_home_is_understood_after_every_command(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = command_at(path)
+    assert command.get_params(click.Context(command)).count(HOME_OPTION) == 1
+    assert run_program([*path, "--home", "/nowhere", "--help"]) == 0
+    assert capsys.readouterr().out.count("--home DIR") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--home", "HERE", "partner", "list"],
+        ["partner", "--home", "HERE", "list"],
+        ["partner", "list", "--home", "HERE"],
+        ["partner", "list", "--home=HERE"],
+        ["--home", "THERE", "partner", "list", "--home", "HERE"],
+        ["--home", "THERE", "partner", "--home", "HERE", "list"],
+        ["partner", "--home", "THERE", "list", "--home", "HERE"],
+        ["partner", "list", "--home", "THERE", "--home", "HERE"],
+        ["--home", "HERE", "partner", "list", "--home", ""],
+    ],
+    ids=" ".join,
+)
+def test_the_last_home_wins_wherever_it_stands(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P2PSHARE_HOME", str(tmp_path / "VARIABLE"))
+    assert (
+        run_program([word.replace("HERE", str(tmp_path / "here")).replace("T/", "/") for word in arguments])
+        == 1
+    )
+    assert capsys.readouterr().err.startswith(f"error: no p2pshare home at {tmp_path / 'here'}\n")
+
+
+def test_a_home_that_is_a_value_is_no_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P2PSHARE_HOME", str(tmp_path / "variable"))
+    for arguments in (["lookup", "--", "--home", "x"], ["opinion", "x", "agree", "--note", "--home"]):
+        assert run_program(arguments) == 1
+        assert capsys.readouterr().err.startswith(f"error: no p2pshare home at {tmp_path / 'variable'}\n")
+    assert run_program(["status", "--home"]) == 2
+    assert capsys.readouterr().err.startswith("error: option '--home' requires an argument\n")

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import connect
 from p2pshare.cli.warninglist import evaluating, print_evaluated
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("value", required=False)
 @click.option("--reason", metavar="TEXT", default="", help="why it is harmless; stays on this machine")
 @click.option("--remove", is_flag=True, help="take VALUE off the list: claims about it count again")

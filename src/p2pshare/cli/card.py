@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
 from p2pshare.errors import PeerError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from p2pshare.envelope.card import Card
 
 
-@click.group()
+@click.group(cls=Group)
 def card() -> None:
     """show and export cards"""
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import json_option
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """check the config file"""
 

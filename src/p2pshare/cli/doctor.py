@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import (
     EXIT_PARTLY_DONE,
     STANDARD_STREAM,
@@ -40,7 +41,7 @@ LACKS = {
 }
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @json_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> int:

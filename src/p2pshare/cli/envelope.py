@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import STANDARD_STREAM, write_output
 from p2pshare.cli.session import open_store_for_reading
 from p2pshare.errors import AuthorError, NotFoundError
 
 
-@click.group()
+@click.group(cls=Group)
 def envelope() -> None:
     """export envelopes as they were received"""
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import connect
 
@@ -21,7 +22,7 @@ GOT = {
 READS = {"yes": "can read it", "no": "carries it unread", "unknown": "only its author knows who can read it"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("asked", metavar="ID|VALUE")
 @click.option("--partner", metavar="NAME", required=True, help="the partner's alias or id")
 @json_option

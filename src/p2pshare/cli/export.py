@@ -14,6 +14,7 @@ from typing import BinaryIO
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, unwritable
 from p2pshare.cli.session import open_store_for_reading
 
@@ -23,7 +24,7 @@ FOLDER_FORMAT_NAMES = ("misp-feed",)
 FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--format",
     "format_name",

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--name", required=True, help="your organisation's name, as partners see it")
 @click.option("--url", default="", metavar="https://HOST:PORT", help="where partners reach this node")
 @click.option("--dial-only", is_flag=True, help="nobody can reach this node: it dials its partners")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
 from p2pshare.cli.session import read_or_ask
 from p2pshare.errors import NotFoundError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from p2pshare.node.store import StoreReading
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("values", nargs=-1, required=True, metavar="VALUE ...|-")
 @json_option
 @click.pass_obj

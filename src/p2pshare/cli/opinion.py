@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import connect
 from p2pshare.cli.sight import print_said, to_option
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("object_id", metavar="ID")
 @click.argument("word", metavar="agree|disagree", type=click.Choice(["agree", "disagree"]))
 @click.option("--note", metavar="TEXT", default="", help="why; the author reads it")

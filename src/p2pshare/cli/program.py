@@ -18,6 +18,7 @@ import click
 
 from p2pshare import __version__
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import UsageProblem
 from p2pshare.errors import ShareError
 
@@ -49,7 +50,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported when they are called, not when they are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -70,21 +71,9 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.option("--home", metavar="DIR", help="home folder; else P2PSHARE_HOME, else the user's data folder")
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@click.pass_context
-def program(context: click.Context, home: str | None) -> None:
+def program() -> None:
     """share threat intelligence with partners, signed and encrypted, without a central server"""
-    context.obj = home_folder(home)
-
-
-def home_folder(option: str | None) -> Path:
-    """`--home`, else P2PSHARE_HOME, else p2pshare in the user's data folder (XDG base directories)."""
-    chosen = option or os.environ.get("P2PSHARE_HOME", "")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    data = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(data) if data.startswith("/") else Path.home() / ".local" / "share") / "p2pshare"
 
 
 def run_program(arguments: Sequence[str]) -> int:

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import connect
 from p2pshare.cli.sight import print_said
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("object_id", metavar="ID", required=False)
 @click.option("--confidence", type=click.IntRange(0, 100), help="the confidence it should have")
 @click.option("--valid-until", metavar="INSTANT", default="", help="when it should end: 2027-01-31T00:00:00Z")

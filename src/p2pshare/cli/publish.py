@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import (
     EXIT_PARTLY_DONE,
     STANDARD_STREAM,
@@ -61,7 +62,7 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file")
 @click.option(
     "--format",

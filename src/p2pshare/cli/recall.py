@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import connect
 
@@ -22,7 +23,7 @@ WORDS = {
 WITHOUT_LINK = "carried by others; without a link to this partner no word of it can come"
 
 
-@click.group()
+@click.group(cls=Group)
 def recall() -> None:
     """see who has heard that an object was withdrawn"""
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from p2pshare.cli.command import Command
 
-@click.command()
+
+@click.command(cls=Command)
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),

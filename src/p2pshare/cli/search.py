@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import read_or_ask
 from p2pshare.errors import NotFoundError
@@ -21,7 +22,7 @@ _TYPE = re.compile(r"[a-z0-9-]{1,250}")
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--type", "type_", metavar="T", help="an object type, or that of a claimed value: malware, domain"
 )

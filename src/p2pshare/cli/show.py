@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import read_or_ask
 
@@ -30,7 +31,7 @@ ENVELOPE_FIELDS = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("identifier", metavar="ID")
 @click.option("--raw", is_flag=True, help="write the object's bytes as its author sealed them, nothing else")
 @click.option(

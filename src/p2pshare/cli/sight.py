@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
 from p2pshare.cli.session import Session, connect, tell_when_it_leaves
 from p2pshare.limits import SIGHTING_COUNT_MAX
@@ -21,7 +22,7 @@ def to_option(function: Any) -> Any:
     )(function)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("what", metavar="VALUE|ID")
 @click.option(
     "--count",

@@ -9,11 +9,12 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import connect
 
 
-@click.command()
+@click.command(cls=Command)
 @json_option
 @click.pass_obj
 def status(home: Path, as_json: bool) -> None:

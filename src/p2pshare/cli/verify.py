@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option, read_input
 from p2pshare.limits import ENVELOPE_BYTES_MAX
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 EXIT_BAD = 1
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("file")
 @json_option
 @click.pass_obj

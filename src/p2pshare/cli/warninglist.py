@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Group
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.session import Session, connect
 from p2pshare.errors import AuthorError, NotFoundError
@@ -23,7 +24,7 @@ LIST_FILE_NAME = "list.json"  # how MISP's repository calls each, in a folder of
 ACTIONS = click.Choice(["block", "inform"])
 
 
-@click.group()
+@click.group(cls=Group)
 def warninglist() -> None:
     """import, list, check and set warning lists"""
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from p2pshare.cli import voice
+from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
 from p2pshare.cli.session import Session, connect, tell_when_it_leaves
 from p2pshare.errors import RefusedError
@@ -17,7 +18,7 @@ from p2pshare.errors import RefusedError
 REASONS = ("false-positive", "superseded", "mistake", "expired", "legal")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("what", metavar="ID|VALUE")
 @click.option("--reason", type=click.Choice(REASONS), required=True, help="why; partners read it")
 @click.option(
