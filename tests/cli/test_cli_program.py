@@ -24,6 +24,7 @@ from p2pshare.errors import (
     ShareError,
 )
 
+ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
 HEAVY = ("aiohttp", "cryptography", "asyncio", "apsw", "zstandard", "msgspec")
 
 EXPORTS = (*export.FORMAT_NAMES, *export.FOLDER_FORMAT_NAMES)
@@ -162,6 +163,48 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_result_that_cannot_be_written_is_told_once_and_nothing_comes_after(
+    tmp_path: Path, unbuffered: str
+) -> None:
+    home = str(tmp_path / "home")
+    assert run_program(["init", "--home", home, "--name", "x", "--dial-only"]) == 0
+    for arguments in (["status"], ["card", "show"], ["status", "--help"]):
+        command = [sys.executable, "-m", "p2pshare", *arguments, "--home", home]
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                command,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered},
+                check=False,
+            )
+        assert done.returncode == 1
+        [error, *hint] = done.stderr.splitlines()
+        if "--help" in arguments:
+            assert (error, hint) == ("error: no space left on device", [])
+        else:
+            assert error == "error: cannot write stdout: no space left on device"
+            assert hint == ["hint: make room, or choose another place"]
+
+
+def test_talk_that_cannot_be_written_changes_no_exit_code() -> None:
+    command = [sys.executable, "-m", "p2pshare", "nonsense"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, env=ENVIRONMENT, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_standard_streams_are_no_bug(closed: str) -> None:
+    for arguments, code in (("--help", 0), ("nonsense", 2)):
+        command = f"{sys.executable} -m p2pshare {arguments} {closed}"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == code
+        assert "a bug" not in done.stderr
 
 
 def test_version_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:

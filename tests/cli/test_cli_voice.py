@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 
@@ -19,6 +20,28 @@ from p2pshare.errors import ShareError
 UNPRINTABLE = "\x1b[2J\u202e\u200b\x07\u2028"
 
 
+IN_ORDER = """
+import sys
+from p2pshare.cli import voice
+from p2pshare.cli.output import write_output
+from p2pshare.errors import ShareError
+voice.print_result('1')
+voice.say('2')
+voice.print_json(3)
+voice.warn('4')
+voice.print_fields({'five': 5})
+voice.print_counts('six', [{'count': 6, 'reason': 'x'}])
+voice.print_result('7')
+write_output('-', b'8\\n')
+voice.print_result('9')
+write_output('/dev/stderr', b'10\\n')
+voice.print_table(('n',), [(11,)])
+write_output('/dev/stdout', b'12\\n')
+voice.print_result('13')
+voice.complain(ShareError('14'))
+"""
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -27,6 +50,19 @@ class Terminal(io.StringIO):
 def test_an_error_is_one_line_and_its_hint_another(capsys: pytest.CaptureFixture[str]) -> None:
     voice.complain(ShareError("cannot read x: no such file", hint="give a file"))
     assert capsys.readouterr() == ("", "error: cannot read x: no such file\nhint: give a file\n")
+
+
+def test_what_is_said_on_both_streams_comes_out_of_one_pipe_in_its_order() -> None:
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ORDER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        check=True,
+    )
+    numbers = [int(number) for number in re.findall(rb"\d+", done.stdout)]
+    assert numbers == list(range(1, 15))
 
 
 def test_an_error_that_quotes_hostile_input_cannot_move_the_cursor(

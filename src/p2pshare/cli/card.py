@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
+from p2pshare.cli.output import write_output
 from p2pshare.errors import PeerError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
@@ -31,14 +31,11 @@ def export_card(home: Path, file: str) -> None:
     """write your own card to FILE, or to stdout for -"""
     from p2pshare.node.node import CARD_FILE_NAME, require_home
 
-    raw = (require_home(home) / CARD_FILE_NAME).read_bytes()
-    if file == STANDARD_STREAM:
-        sys.stdout.buffer.write(raw)
-        return
-    Path(file).write_bytes(raw)
-    voice.say(
-        f"card written to {voice.shown(file)}; send it to a partner, and tell the fingerprint by another way"
-    )
+    write_output(file, (require_home(home) / CARD_FILE_NAME).read_bytes())
+    if file != STANDARD_STREAM:
+        voice.say(
+            f"card written to {voice.shown(file)}; send it to a partner, and tell the fingerprint by another way"
+        )
 
 
 @card.command("show")

@@ -11,14 +11,8 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
-from p2pshare.cli.options import (
-    EXIT_PARTLY_DONE,
-    STANDARD_STREAM,
-    UsageProblem,
-    json_option,
-    read_input,
-    write_output,
-)
+from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
+from p2pshare.cli.output import write_output
 from p2pshare.errors import AuthorError
 from p2pshare.limits import PARTNER_LIST_BYTES_MAX
 

@@ -8,7 +8,8 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
-from p2pshare.cli.options import STANDARD_STREAM, write_output
+from p2pshare.cli.options import STANDARD_STREAM
+from p2pshare.cli.output import write_output
 from p2pshare.cli.session import open_store_for_reading
 from p2pshare.errors import AuthorError, NotFoundError
 

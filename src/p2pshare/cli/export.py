@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, unwritable
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
+from p2pshare.cli.output import open_output
 from p2pshare.cli.session import open_store_for_reading
 
 # export.registry.FORMATS and FOLDER_FORMATS; a test compares, so that --help imports nothing
@@ -57,7 +55,7 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
         if format_name in FOLDER_FORMATS:
             _write_folder(FOLDER_FORMATS[format_name].render(store.knowledge, selection), output)
         else:
-            with _destination(output) as stream:
+            with open_output(output) as stream:
                 for piece in FORMATS[format_name].render(store.knowledge, selection):
                     stream.write(piece)
     if output != STANDARD_STREAM:
@@ -71,16 +69,16 @@ def _write_folder(files: Iterable[tuple[str, bytes]], folder: str) -> None:
         raise UsageProblem("this format is a folder", hint="give -o FOLDER")
     written = set()
     try:
-        Path(folder).mkdir(exist_ok=True)
+        Path(os.path.realpath(folder)).mkdir(exist_ok=True)
         for name, content in files:
-            with _destination(str(Path(folder) / name)) as stream:
+            with open_output(str(Path(folder) / name)) as stream:
                 stream.write(content)
             written.add(name)
         for path in Path(folder).iterdir():
             if path.name not in written and FEED_FILE.fullmatch(path.name):
                 path.unlink()
     except OSError as error:
-        raise unwritable(folder, error) from None
+        raise voice.unwritable(folder, error) from None
 
 
 def _check_type(type_: str | None) -> None:
@@ -89,23 +87,3 @@ def _check_type(type_: str | None) -> None:
 
     if type_ is not None and type_ not in TYPES:
         raise UsageProblem(f"there is no type '{type_}'", hint=f"one of {', '.join(sorted(TYPES))}")
-
-
-@contextmanager
-def _destination(output: str) -> Iterator[BinaryIO]:
-    """stdout, or a file that appears whole or not at all: a reader never meets half a block list."""
-    if output == STANDARD_STREAM:
-        yield sys.stdout.buffer
-        return
-    unfinished = Path(f"{output}.{os.getpid()}.part")
-    try:
-        with unfinished.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(output)
-    except OSError as error:
-        raise unwritable(output, error) from None
-    finally:
-        with suppress(FileNotFoundError):
-            unfinished.unlink()

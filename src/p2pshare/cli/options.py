@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from p2pshare.errors import AuthorError, OperatorError, ShareError
+from p2pshare.errors import AuthorError, ShareError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,25 +49,3 @@ def open_input(name: str) -> BufferedReader:
         raise AuthorError(
             f"cannot read {name}: {(error.strerror or 'unknown').lower()}", hint="give a file, or - for stdin"
         ) from None
-
-
-def write_output(name: str, raw: bytes) -> None:
-    """`raw` to a file, or to stdout for `-`. Raises OperatorError."""
-    if name == STANDARD_STREAM:
-        sys.stdout.buffer.write(raw)
-        return
-    try:
-        Path(name).write_bytes(raw)
-    except OSError as error:
-        raise OperatorError(
-            f"cannot write {name}: {(error.strerror or 'unknown').lower()}", hint="choose another file"
-        ) from None
-
-
-def unwritable(name: str, error: OSError) -> OperatorError:
-    """What to tell when a file that was asked for cannot be written."""
-    return OperatorError(
-        f"cannot write {name}: {(error.strerror or 'unknown').lower()}",
-        hint="check that its folder exists, may be written and has space",
-        reason="output",
-    )

@@ -9,7 +9,8 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.card import believe_card, read_card
 from p2pshare.cli.command import Group
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input, write_output
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input
+from p2pshare.cli.output import write_output
 from p2pshare.cli.session import connect
 from p2pshare.errors import RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX

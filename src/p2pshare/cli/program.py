@@ -78,9 +78,10 @@ def program() -> None:
 
 def run_program(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code. Every error is translated here, once."""
+    voice.open_closed_streams()
     try:
         code = _call(arguments)
-        sys.stdout.flush()
+        voice.flush_results()
         return code
     except ShareError as error:
         voice.complain(error)
@@ -92,8 +93,7 @@ def run_program(arguments: Sequence[str]) -> int:
         voice.say("error: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # `p2pshare export | head`: quietly, as click does; and Python's own last flush has nowhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        voice.discard(sys.stdout)  # `p2pshare export | head`: quietly, as click does
         return ShareError.exit_code
     except Exception as error:  # the last door: what arrives here is not the person's fault
         if os.environ.get("P2PSHARE_TRACEBACK"):

@@ -2,19 +2,22 @@
 
 `{reason, where, text, count}`: `where` is the place as the reader tells it, `text` what stood there, safe to print and
 clipped. The counts add up to those of the answer. The file holds text that was not shared, so it is its owner's alone
-(0600), and it appears whole.
+(0600), and it appears whole; what was there before it keeps its mode (`open_output`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, unwritable
+from p2pshare.cli import voice
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
+from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.errors import ShareError
 
 if TYPE_CHECKING:
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 class Rejects:
     """Takes refusals; writes them where a file was asked for."""
 
-    def __init__(self, stream: IO[str] | None) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO | None, name: str = "") -> None:
+        self._stream, self._name = stream, name
 
     def add(self, refusal: Refusal) -> None:
         """One refusal of a reader."""
@@ -57,9 +60,9 @@ class Rejects:
                 "count": count,
             }
             try:
-                self._stream.write(json.dumps(line) + "\n")
+                self._stream.write(json.dumps(line).encode() + b"\n")
             except OSError as error:
-                raise unwritable(self._stream.name, error) from None
+                raise voice.unwritable(self._name, error) from None
 
 
 @contextmanager
@@ -74,28 +77,23 @@ def rejects_file(name: str | None, source: str) -> Iterator[Rejects]:
         return
     if name == STANDARD_STREAM:
         raise UsageProblem("refusals go to a file", hint="stdout holds the result: give --rejects a name")
+    if _is_same_file(name, source):
+        raise UsageProblem("refusals would replace the input", hint="give --rejects another name")
+    ended: ShareError | OSError | None = None
+    with open_output(name, mode=OWN_MODE) as stream:
+        try:
+            yield Rejects(stream, name)
+        except (ShareError, OSError) as error:
+            ended = error  # no fault of this file: the refusals that led to it are kept
+    if ended is not None:
+        raise ended
+
+
+def _is_same_file(name: str, source: str) -> bool:
+    """Whether both are one file, through links or as stdin; a terminal may well be both."""
     with suppress(OSError):
-        if source != STANDARD_STREAM and Path(name).samefile(source):
-            raise UsageProblem("refusals would replace the input", hint="give --rejects another name")
-    unfinished = Path(f"{name}.{os.getpid()}.part")
-    try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise unwritable(name, error) from None
-    stream = os.fdopen(descriptor, "w", encoding="utf-8")
-    try:
-        yield Rejects(stream)
-    except ShareError:
-        _finish(stream, unfinished, name)
-        raise
-    _finish(stream, unfinished, name)
-
-
-def _finish(stream: IO[str], unfinished: Path, name: str) -> None:
-    try:
-        stream.close()
-        unfinished.replace(name)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise unwritable(name, error) from None
+        if source != STANDARD_STREAM:
+            return os.path.samefile(name, source)
+        read = os.fstat(sys.stdin.fileno())
+        return stat.S_ISREG(read.st_mode) and os.path.samestat(read, os.stat(name))
+    return False

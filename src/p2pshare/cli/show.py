@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
-from p2pshare.cli.options import UsageProblem, json_option
+from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option
+from p2pshare.cli.output import write_output
 from p2pshare.cli.session import read_or_ask
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool
                 "which version?",
                 hint=f"`p2pshare show {voice.shown(object_id)}` numbers them; give one with --version",
             )
-        sys.stdout.buffer.write(told["raw"])
+        write_output(STANDARD_STREAM, told["raw"])
         return
     shown = read_or_ask(
         home, "show-object", asked, lambda store: show_object_in(store, asked), voice.no_progress

@@ -6,22 +6,34 @@ Rules:
 3. Colour and moving lines only on a terminal, and not where NO_COLOR is set (no-color.org).
 4. Nothing is asked without a terminal on both stdin and stderr; the command then needs `--yes`.
 5. Text that others wrote (values, names, ids) is escaped before it is shown: `shown`. JSON escapes by itself.
+6. Both streams may lead to one pipe: each is flushed before the other is written, so that the order holds.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO
 
-from p2pshare.errors import ShareError
+from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
 
 REDRAW_SECONDS = 0.1
 CLEAR_LINE = "\r\x1b[K"
+UNWRITABLE_HINTS = {
+    errno.EACCES: "write as a user who may, or choose another file",
+    errno.EBADF: "this descriptor is not open for writing",
+    errno.EISDIR: "give a file in it, or - for stdout",
+    errno.ELOOP: "its symbolic links lead round in a circle: give the file itself",
+    errno.ENOSPC: "make room, or choose another place",
+    errno.ENXIO: "give a file, or a FIFO whose reader was started",
+    errno.EPERM: "write as a user who may, or choose another file",
+}
 
 
 def shown(text: object) -> str:
@@ -38,12 +50,38 @@ def counted(number: int, noun: str) -> str:
 
 def print_result(text: str) -> None:
     """One line of the result, on stdout. `text` is already `shown` where others wrote it."""
-    sys.stdout.write(text + "\n")
+    with _writing_stdout():
+        sys.stdout.write(text + "\n")
 
 
 def print_json(value: Any) -> None:
     """The result as JSON, on stdout: indented for a person, one line for a pipe."""
-    sys.stdout.write(json_text(value, indent=2 if sys.stdout.isatty() else None) + "\n")
+    print_result(json_text(value, indent=2 if sys.stdout.isatty() else None))
+
+
+@contextmanager
+def result_bytes() -> Iterator[BinaryIO]:
+    """stdout for bytes, behind all that was printed. Raises OperatorError."""
+    flush_results()
+    with _writing_stdout():
+        yield sys.stdout.buffer
+    flush_results()
+
+
+def flush_results() -> None:
+    """Writes out what was printed. Raises OperatorError; BrokenPipeError when the reader has gone away."""
+    with _writing_stdout():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritable("stdout", error) from None
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -54,12 +92,20 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def say(text: str) -> None:
-    """A line of talk, on stderr."""
-    sys.stderr.write(text + "\n")
+    """A line of talk, on stderr, behind all results before it. Talk that cannot be written fails no command."""
+    flush_results()
+    try:
+        sys.stderr.write(text + "\n")
+    except OSError:
+        discard(sys.stderr)
 
 
 def complain(error: ShareError) -> None:
-    """An error and its hint, on stderr."""
+    """An error and its hint, on stderr, the last that is written there."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard(sys.stdout)
     say(f"{_coloured('error:', '31')} {safe(error.message)}")
     if error.hint:
         say(f"{_coloured('hint:', '36')} {safe(error.hint)}")
@@ -69,6 +115,32 @@ def warn(text: str) -> None:
     say(f"{_coloured('warning:', '33')} {safe(text)}")
 
 
+def unwritable(name: str, error: OSError) -> OperatorError:
+    """What to tell when `name`, which was asked for, cannot be written."""
+    return OperatorError(
+        f"cannot write {name}: {(error.strerror or 'unknown').lower()}",
+        hint=UNWRITABLE_HINTS.get(
+            error.errno or 0, "check that its folder exists, may be written and has space"
+        ),
+        reason="output",
+    )
+
+
+def discard(stream: IO[str]) -> None:
+    """Leads `stream`, which cannot be written, nowhere: Python's own last flush would fail once more, aloud."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Leads standard streams that were closed (`>&-`) nowhere: Python has None for them, and the next file opened
+    would get their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  open until the process ends
+
+
 def can_ask() -> bool:
     """Whether a person sits in front of this process (rule 4)."""
     return sys.stdin.isatty() and sys.stderr.isatty()
@@ -76,6 +148,7 @@ def can_ask() -> bool:
 
 def ask(question: str) -> bool:
     """Asks on stderr; only `y` and `yes` are yes. The caller has looked at `can_ask`."""
+    flush_results()
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
