@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -12,7 +15,7 @@ import pytest
 
 from p2pshare.cli import export
 from p2pshare.cli.command import HOME_OPTION, home_folder
-from p2pshare.cli.program import COMMANDS, program, run_program
+from p2pshare.cli.program import COMMANDS, asks_for_json, program, run_program
 from p2pshare.errors import (
     AuthorError,
     ConfigError,
@@ -115,6 +118,15 @@ def test_each_error_has_its_exit_code_and_is_told_on_stderr_only(
     assert said.err.startswith("error: ")
     assert "Traceback" not in said.err
     assert "evil.example" not in said.err
+    assert run_program(["status", "--json"]) == code
+    out, err = capsys.readouterr()
+    told = json.loads(err)["error"]
+    assert (out, err.count("\n"), list(told)) == ("", 1, ["message", "hint", "reason", "exit_code"])
+    assert (told["exit_code"], told["reason"]) == (code, getattr(error, "reason", told["reason"]))
+    assert said.err.splitlines() == [
+        f"error: {told['message']}",
+        *([f"hint: {told['hint']}"] if told["hint"] else []),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -166,13 +178,14 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=" ".join)
 def test_a_result_that_cannot_be_written_is_told_once_and_nothing_comes_after(
-    tmp_path: Path, unbuffered: str
+    tmp_path: Path, more: list[str], unbuffered: str
 ) -> None:
     home = str(tmp_path / "home")
     assert run_program(["init", "--home", home, "--name", "x", "--dial-only"]) == 0
     for arguments in (["status"], ["card", "show"], ["status", "--help"]):
-        command = [sys.executable, "-m", "p2pshare", *arguments, "--home", home]
+        command = [sys.executable, "-m", "p2pshare", *arguments, "--home", home, *more]
         with open("/dev/full", "wb") as full:
             done = subprocess.run(
                 command,
@@ -184,15 +197,19 @@ def test_a_result_that_cannot_be_written_is_told_once_and_nothing_comes_after(
             )
         assert done.returncode == 1
         [error, *hint] = done.stderr.splitlines()
-        if "--help" in arguments:
+        if more:
+            assert "no space left on device" in json.loads(error)["error"]["message"]
+            assert hint == []
+        elif "--help" in arguments:
             assert (error, hint) == ("error: no space left on device", [])
         else:
             assert error == "error: cannot write stdout: no space left on device"
             assert hint == ["hint: make room, or choose another place"]
 
 
-def test_talk_that_cannot_be_written_changes_no_exit_code() -> None:
-    command = [sys.executable, "-m", "p2pshare", "nonsense"]
+@pytest.mark.parametrize("is_json", [False, True])
+def test_talk_that_cannot_be_written_changes_no_exit_code(is_json: bool) -> None:
+    command = [sys.executable, "-m", "p2pshare", "nonsense", *(["--json"] if is_json else [])]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, env=ENVIRONMENT, check=False)
     assert (done.returncode, done.stdout) == (2, b"")
@@ -302,3 +319,89 @@ def test_a_home_that_is_a_value_is_no_option(
         assert capsys.readouterr().err.startswith(f"error: no p2pshare home at {tmp_path / 'variable'}\n")
     assert run_program(["status", "--home"]) == 2
     assert capsys.readouterr().err.startswith("error: option '--home' requires an argument\n")
+
+
+# --- errors as JSON ----------------------------------------------------------------------------------
+
+
+def last_error(err: str) -> dict[str, object]:
+    """The error, as a program reads it: the last line of stderr."""
+    error: dict[str, object] = json.loads(err.splitlines()[-1])["error"]
+    assert list(error) == ["message", "hint", "reason", "exit_code"]
+    assert err.isascii()
+    assert not {"\x7f", "<"} & set(err)
+    return error
+
+
+@pytest.mark.parametrize("path", every_command(), ids=named)
+def test_an_unknown_option_is_told_as_json_wherever_json_stands(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arguments in (["--json", "--nonsense"], ["--nonsense", "--json"], ["--nonsense=1", "x", "--json"]):
+        assert run_program([*path, *arguments]) == 2
+        out, err = capsys.readouterr()
+        error = last_error(err)
+        assert (out, err.count("\n"), error["reason"], error["exit_code"]) == ("", 1, "usage", 2)
+        assert str(error["message"]).startswith("no such option")
+        assert f"`{' '.join(('p2pshare', *path))} --help`" in str(error["hint"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense", "--json"], "no such command 'nonsense'"),
+        (["--json", "nonsense"], "no such option"),
+        (["lookup", "--json"], "missing argument 'VALUE ...|-'"),
+        (["publish", "--json", "--ttl"], "option '--ttl' requires an argument"),
+        (
+            ["search", "--json", "--limit", "x"],
+            "invalid value for '--limit': 'x' is not a valid integer range",
+        ),
+        (["show", "x", "--json", "--raw"], "--raw writes the object's own bytes"),
+        (["partner", "nonsense", "--json"], "no such command 'nonsense'"),
+        (["\x7f<b>\udcffb\u00fc\u202e", "--json"], "no such command '\\x7f<b>\\udcffb\u00fc\\u202e'"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_usage_errors_are_json_and_escaped(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_program(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, str(last_error(err)["message"])[: len(message)]) == ("", message)
+
+
+def test_json_behind_two_dashes_is_a_value() -> None:
+    assert asks_for_json(["lookup", "x", "--json"])
+    assert asks_for_json(["lookup", "--json", "--", "x"])
+    assert not asks_for_json(["lookup", "--", "--json"])
+    assert not asks_for_json(["lookup", "--jsonx", "json"])
+
+
+def test_an_interrupted_command_ends_with_json_after_its_talk(tmp_path: Path) -> None:
+    home = str(tmp_path / "home")
+    assert run_program(["init", "--home", home, "--name", "x", "--dial-only"]) == 0
+    command = [sys.executable, "-m", "p2pshare", "lookup", "--home", home, "--json", "-"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    ) as waiting:
+        assert waiting.stdin is not None
+        deadline = time.monotonic() + 30
+        while (
+            "pipe_read" not in Path(f"/proc/{waiting.pid}/wchan").read_text() and time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        waiting.send_signal(signal.SIGINT)
+        out, err = waiting.communicate(timeout=30)
+    assert (waiting.returncode, out) == (130, "")
+    assert last_error(err) == {
+        "message": "interrupted",
+        "hint": "",
+        "reason": "interrupted",
+        "exit_code": 130,
+    }

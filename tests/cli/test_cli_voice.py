@@ -65,6 +65,21 @@ def test_what_is_said_on_both_streams_comes_out_of_one_pipe_in_its_order() -> No
     assert numbers == list(range(1, 15))
 
 
+def test_an_error_as_json_is_one_line_with_the_words_of_a_person_on_a_terminal_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    voice.complain(ShareError(f"<b>\x7f\u00fc{UNPRINTABLE}", hint="\udcff", reason="x"), as_json=True)
+    line = terminal.getvalue()
+    assert (line.count("\n"), line.isascii(), {"<", "\x7f", "\x1b"} & set(line)) == (1, True, set())
+    message = f"<b>\\x7f\u00fc{voice.shown(UNPRINTABLE)}"
+    assert json.loads(line) == {
+        "error": {"message": message, "hint": "\\udcff", "reason": "x", "exit_code": 1}
+    }
+
+
 def test_an_error_that_quotes_hostile_input_cannot_move_the_cursor(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

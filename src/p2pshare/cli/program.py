@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,14 @@ from p2pshare.cli.options import UsageProblem
 from p2pshare.errors import ShareError
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+class Interrupted(ShareError):
+    """Ended by the person, with Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
+    reason = "interrupted"
+
 
 COMMANDS = {
     "init": ("p2pshare.cli.init:init", "make a home folder: keys, config file and card"),
@@ -79,27 +88,32 @@ def program() -> None:
 def run_program(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code. Every error is translated here, once."""
     voice.open_closed_streams()
+    problem: ShareError
     try:
         code = _call(arguments)
         voice.flush_results()
         return code
     except ShareError as error:
-        voice.complain(error)
-        return error.exit_code
+        problem = error
     except click.UsageError as error:
-        voice.complain(problem := _usage_problem(error))
-        return problem.exit_code
+        problem = _usage_problem(error)
     except (KeyboardInterrupt, click.Abort):
-        voice.say("error: interrupted")
-        return EXIT_INTERRUPTED
+        problem = Interrupted("interrupted")
     except BrokenPipeError:
         voice.discard(sys.stdout)  # `p2pshare export | head`: quietly, as click does
         return ShareError.exit_code
     except Exception as error:  # the last door: what arrives here is not the person's fault
         if os.environ.get("P2PSHARE_TRACEBACK"):
             raise
-        voice.complain(_last_word(error))
-        return ShareError.exit_code
+        problem = _last_word(error)
+    voice.complain(problem, as_json=asks_for_json(arguments))
+    return problem.exit_code
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether `--json` stands before any `--`. By its word alone: errors are JSON also where the rest cannot be parsed
+    or the command has no such option."""
+    return "--json" in takewhile(lambda word: word != "--", arguments)
 
 
 def _call(arguments: Sequence[str]) -> int:

@@ -100,12 +100,16 @@ def say(text: str) -> None:
         discard(sys.stderr)
 
 
-def complain(error: ShareError) -> None:
-    """An error and its hint, on stderr, the last that is written there."""
+def complain(error: ShareError, *, as_json: bool = False) -> None:
+    """An error and its hint, on stderr, the last that is written there; as JSON it is one line."""
     try:
         sys.stdout.flush()
     except OSError:
         discard(sys.stdout)
+    if as_json:
+        told = {"message": safe(error.message), "hint": safe(error.hint)}
+        say(json_text({"error": told | {"reason": error.reason, "exit_code": error.exit_code}}))
+        return
     say(f"{_coloured('error:', '31')} {safe(error.message)}")
     if error.hint:
         say(f"{_coloured('hint:', '36')} {safe(error.hint)}")
