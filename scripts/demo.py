@@ -32,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
     if own_file is not None and not own_file.is_file():
         print(f"error: no file at {own_file}\nhint: scripts/demo [FILE]", file=sys.stderr)
         return 2
+    # commands write to the same pipe: each line must be out before the next command speaks
+    sys.stdout.reconfigure(line_buffering=True)
     daemons: list[subprocess.Popen[bytes]] = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -123,7 +125,7 @@ def wait_for_charlie() -> None:
         line = "envelopes: " + "  ".join(f"{name} {count} of {wanted}" for name, count in held.items())
         if line not in told[-1:]:
             told.append(line)
-            print(line, flush=True)
+            print(line)
         return min(held.values()) >= wanted
 
     wait_until(all_there, "charlie has everything")
@@ -204,9 +206,7 @@ def run(name: str, *arguments: str, expect: int = 0, quiet: bool = False) -> Non
     """Runs a command as it is shown; ends the demo when it answers with another exit code than expected."""
     command = [*program(name), *arguments]
     if not quiet:
-        print(
-            "$ p2pshare --home", shown(HOMES / name), shlex.join(shown(one) for one in arguments), flush=True
-        )
+        print("$ p2pshare --home", shown(HOMES / name), shlex.join(shown(one) for one in arguments))
     # 6 is "partly done": your own file may hold values that are refused, and says so
     output = subprocess.DEVNULL if quiet else None
     code = subprocess.run(command, check=False, stderr=output).returncode
@@ -233,7 +233,7 @@ def shown(path: Path | str) -> str:
 
 
 def title(text: str) -> None:
-    print(f"\n# {text}", flush=True)
+    print(f"\n# {text}")
 
 
 def free_ports(count: int) -> list[int]:
