@@ -143,3 +143,37 @@ def test_demo_data_is_what_its_generator_writes(repository: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_man_page_and_completions_are_what_the_commands_say(repository: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(repository / "scripts" / "make_man.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_man_page_is_good_roff_and_shows_every_command_and_option(repository: Path) -> None:
+    if shutil.which("mandoc") is None:
+        pytest.skip("skipped: mandoc not installed")
+    page = str(repository / "docs" / "p2pshare.1")
+    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)
+    # it has no date, which would be another at each writing
+    assert [line for line in lint.stdout.splitlines() if "missing date" not in line] == []
+    text = subprocess.run(["mandoc", "-T", "ascii", page], capture_output=True, text=True, check=True).stdout
+    shown = " ".join(re.sub(r".\x08", "", text).split())
+    for name, command in commands().items():
+        assert f"p2pshare {name} [OPTIONS]" in shown, name
+        for option in (one for one in command.params if isinstance(one, click.Option)):
+            assert re.search(rf" {option.opts[0]}[ ,]", shown), f"{name} {option.opts[0]}"
+            assert " ".join((option.help or "").split()) in shown, f"{name} {option.opts[0]}"
+
+
+def test_man_page_has_every_variable_that_the_program_reads(repository: Path) -> None:
+    sources = "".join(path.read_text() for path in (repository / "src").rglob("*.py"))
+    read = set(re.findall(r"\bP2PSHARE_[A-Z_]+|\bNO_COLOR\b", sources))
+    page = (repository / "docs" / "p2pshare.1").read_text()
+    assert read <= set(re.findall(r"^\.B ([A-Z0-9_]+)$", page, re.MULTILINE))
+    assert len(read) > 2
