@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.envelope.envelope import Mode
@@ -33,6 +33,9 @@ steps = st.lists(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@example(
+    steps=[("come", 0, 1, 1, Mode.RELAY, False), ("come", 0, 1, 2, Mode.RELAY, False), ("wait", DAY)]
+).via("scripts/nightly")
 @given(steps=steps)
 def test_the_sum_is_what_the_unexpired_envelopes_take(make, steps):
     with tempfile.TemporaryDirectory() as folder:
@@ -52,6 +55,7 @@ def test_the_sum_is_what_the_unexpired_envelopes_take(make, steps):
                     ttl_class=ttl_class,
                     mode=mode,
                     opened=is_opened,
+                    salt=str(ttl_class),  # an id is of the whole content: two classes are two envelopes
                 )
                 store_envelopes(store, [one])
                 circle = make.main if mode is Mode.RELAY else CircleId(bytes(16))
