@@ -24,6 +24,7 @@ from p2pshare.simulation.scenario import Scenario, load_scenarios
 from p2pshare.simulation.world import World, memory_folder
 
 SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
+KEPT = "ONCE_FAILED of tests/simulation/test_simulation_slice.py: every run of the tests plays it"
 EXAMPLES_SHOWN = 3
 FAILURES_SHOWN = 20
 FIGURE_SEEDS = 20
@@ -151,7 +152,8 @@ def _tell_failures(outcome: Outcome) -> None:
     for name, found in outcome.failures.items():
         print(f"FAILED {name}: {len(found)}", *found[:EXAMPLES_SHOWN], sep="\n  ")
     if outcome.failures:
-        print(f"again: {outcome.command}", flush=True)
+        print(f"again: {outcome.command}")
+        print(f"keep:  ({outcome.scenario!r}, {outcome.seed}) in {KEPT}", flush=True)
 
 
 if __name__ == "__main__":
