@@ -177,3 +177,12 @@ def test_man_page_has_every_variable_that_the_program_reads(repository: Path) ->
     page = (repository / "docs" / "p2pshare.1").read_text()
     assert read <= set(re.findall(r"^\.B ([A-Z0-9_]+)$", page, re.MULTILINE))
     assert len(read) > 2
+
+
+def test_a_shell_completes_every_file_that_a_command_takes() -> None:
+    for name, command in commands().items():
+        context = click.Context(command)
+        for parameter in command.params:
+            shown = parameter.make_metavar(context)
+            offered = {item.type for item in parameter.shell_complete(context, "ioc")}
+            assert ("file" in offered) == bool(re.search(r"\b(FILE|DIR)\b", shown)), f"{name} {shown}"

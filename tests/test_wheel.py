@@ -196,9 +196,12 @@ def test_man_finds_the_page_by_the_commands_place(bare: Path) -> None:
         (["p2pshare", "partner", "pre"], ["preview"]),
         (["p2pshare", "publish", "--form"], ["--format"]),
         (["p2pshare", "publish", "--format", "ya"], ["yara"]),
+        (["p2pshare", "publish", "ioc"], ["compopt", "-o", "default"]),
+        (["p2pshare", "export", "-o", "ioc"], ["compopt", "-o", "default"]),
+        (["p2pshare", "verify", "no UTF-8 \udcff"], ["compopt", "-o", "default"]),
     ],
 )
-def test_bash_completes_commands_options_and_choices(
+def test_bash_completes_commands_options_choices_and_files(
     bare: Path, words: list[str], offered: list[str]
 ) -> None:
     if shutil.which("bash") is None:

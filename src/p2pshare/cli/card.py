@@ -10,6 +10,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
 from p2pshare.cli.output import write_output
 from p2pshare.errors import PeerError
@@ -25,7 +26,7 @@ def card() -> None:
 
 
 @card.command("export")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.pass_obj
 def export_card(home: Path, file: str) -> None:
     """write your own card to FILE, or to stdout for -"""
@@ -39,7 +40,7 @@ def export_card(home: Path, file: str) -> None:
 
 
 @card.command("show")
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=complete_file)
 @json_option
 @click.pass_obj
 def show_card(home: Path, file: str | None, as_json: bool) -> None:

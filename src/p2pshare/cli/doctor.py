@@ -11,6 +11,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import write_output
 from p2pshare.errors import AuthorError
@@ -63,7 +64,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
 
 
 @doctor.command("topology")
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="FILE...", nargs=-1, shell_complete=complete_file)
 @click.option("--without-own", is_flag=True, help="leave this node's own list out")
 @json_option
 @click.pass_obj
@@ -93,7 +94,7 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
 
 @doctor.command("proof")
 @click.argument("name", metavar="PARTNER")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option(
     "--kind", type=click.Choice(["card", "envelope"]), help="of which fork; else whichever there is"
 )

@@ -8,6 +8,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import open_store_for_reading
@@ -21,7 +22,7 @@ def envelope() -> None:
 
 @envelope.command("export")
 @click.argument("envelope_id", metavar="ID")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.pass_obj
 def export_envelope(home: Path, envelope_id: str, file: str) -> None:
     """write the envelope ID to FILE, or to stdout for -; still sealed, and `p2pshare verify FILE` checks it"""

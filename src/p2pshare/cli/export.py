@@ -12,6 +12,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
 from p2pshare.cli.output import open_output
 from p2pshare.cli.session import open_store_for_reading
@@ -35,6 +36,7 @@ FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
     "-o",
     "--output",
     metavar="FILE",
+    shell_complete=complete_file,
     default=STANDARD_STREAM,
     help="write FILE at once when complete, not stdout; a folder for misp-feed",
 )

@@ -8,6 +8,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option
 
 
@@ -21,6 +22,7 @@ from p2pshare.cli.options import UsageProblem, json_option
 @click.option(
     "--passphrase-file",
     metavar="FILE",
+    shell_complete=complete_file,
     help="encrypt the key file with the first line of FILE; later commands find it through"
     " P2PSHARE_PASSPHRASE_FILE or as the systemd credential 'passphrase'",
 )

@@ -9,6 +9,7 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.card import believe_card, read_card
 from p2pshare.cli.command import Group
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import connect
@@ -22,7 +23,7 @@ def partner() -> None:
 
 
 @partner.command("add")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option("--fingerprint", metavar="FP", help="the partner's fingerprint, as they told it to you")
 @click.option(
     "--alias", metavar="NAME", default="", help="your name for the partner; else made from the card"
@@ -82,7 +83,7 @@ def list_partners(home: Path, as_json: bool) -> None:
 
 
 @partner.command("export")
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.pass_obj
 def export_partners(home: Path, file: str) -> None:
     """write whom we are linked with, and for which circles, to FILE or - : for `doctor topology`"""

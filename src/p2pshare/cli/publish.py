@@ -17,6 +17,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import (
     EXIT_PARTLY_DONE,
     STANDARD_STREAM,
@@ -63,7 +64,7 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 
 
 @click.command(cls=Command)
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @click.option(
     "--format",
     "format_name",
@@ -96,7 +97,12 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--ttl", type=click.Choice(list(TTL_CLASS_BY_NAME)), help="how long partners carry it; else the config's"
 )
-@click.option("--rejects", metavar="FILE", help="write every refusal there, a line of JSON each")
+@click.option(
+    "--rejects",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="write every refusal there, a line of JSON each",
+)
 @click.option("--dry-run", is_flag=True, help="show what would be published and to whom; nothing leaves")
 @click.option("--share-private", is_flag=True, help="share what tells of your own network and people, too")
 @click.option(

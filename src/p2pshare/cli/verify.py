@@ -10,6 +10,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option, read_input
 from p2pshare.limits import ENVELOPE_BYTES_MAX
 
@@ -22,7 +23,7 @@ EXIT_BAD = 1
 
 
 @click.command(cls=Command)
-@click.argument("file")
+@click.argument("file", shell_complete=complete_file)
 @json_option
 @click.pass_obj
 def verify(home: Path, file: str, as_json: bool) -> int:

@@ -15,6 +15,7 @@ import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
+from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.session import Session, connect
 from p2pshare.errors import AuthorError, NotFoundError
@@ -30,7 +31,7 @@ def warninglist() -> None:
 
 
 @warninglist.command("import")
-@click.argument("sources", nargs=-1, required=True, metavar="DIR|FILE ...")
+@click.argument("sources", nargs=-1, required=True, metavar="DIR|FILE ...", shell_complete=complete_file)
 @click.option("--action", type=ACTIONS, help="what the lists do; else as before, and inform for a new one")
 @json_option
 @click.pass_obj
