@@ -7,9 +7,9 @@ from pathlib import Path
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
-from p2pshare.envelope.payload import PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
-from p2pshare.identifiers import CircleId, EnvelopeId
+from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
@@ -76,6 +76,12 @@ def raw_draft(objects: list[object], tlp: Tlp = Tlp.GREEN) -> DraftPart:
     return DraftPart(tlp, (compress_frame(json.dumps(objects).encode()),), len(objects))
 
 
+def stix_header(part: DraftPart, now: int = NOW) -> PayloadHeader:
+    """What an honest author says of `part` as a publication of its own."""
+    publication = PublicationId(bytes(PublicationId.length))
+    return PayloadHeader("stix", now, part.tlp.label, part.objects, publication, ALONE)
+
+
 def seal_unchecked(
     node: Node,
     part: DraftPart,
@@ -85,22 +91,26 @@ def seal_unchecked(
     mode: Mode = Mode.RELAY,
     circle: str = "main",
     ahead: int = 1,
+    header: PayloadHeader | None = None,
+    ttl_class: int = 4,
+    recipient_sequence: int = 1,
 ) -> bytes:
     """The wire of an envelope for `other` with whatever `part` holds, as an author who checks nothing would seal it.
 
     Its place is `ahead` of the author's chain, which it does not move.
     """
     state = node.store.log.author_state(now)
+    header = header or stix_header(part, now)
     request = SealRequest(
-        payload=encode_payload(PayloadHeader("stix", now, part.tlp.label, part.objects), part.frames),
-        recipients=(Recipient(other.identity.card, 1),),
+        payload=encode_payload(header, part.frames),
+        recipients=(Recipient(other.identity.card, recipient_sequence),),
         incarnation=state.incarnation,
         sequence=state.sequence + ahead,
         previous=state.previous,
         circle=CircleId.of(circle),
         mode=mode,
         created=now,
-        ttl_class=4,
+        ttl_class=ttl_class,
     )
     return seal(node.identity, request).wire
 

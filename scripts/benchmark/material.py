@@ -15,9 +15,9 @@ from pathlib import Path
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
-from p2pshare.envelope.payload import PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
-from p2pshare.identifiers import CircleId
+from p2pshare.identifiers import CircleId, PublicationId
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import Observable, canonical
 from p2pshare.limits import FRAME_OBJECTS_MAX
@@ -28,6 +28,9 @@ from p2pshare.service.intake import Arrival
 from p2pshare.service.partners import add_partner
 
 SEED = 20_261_124
+PUBLICATION = PublicationId(
+    bytes(PublicationId.length)
+)  # of each envelope: nothing that is measured looks at it
 REPEATED = 0.3
 WORDS = [
     "login",
@@ -186,7 +189,7 @@ class Partners:
         for start in range(0, len(objects), per_envelope):
             part = objects[start : start + per_envelope]
             self._sequences[author] += 1
-            header = PayloadHeader("stix", self._now, Tlp.GREEN.label, len(part))
+            header = PayloadHeader("stix", self._now, Tlp.GREEN.label, len(part), PUBLICATION, ALONE)
             request = SealRequest(
                 payload=encode_payload(header, frames_of(part)),
                 recipients=(Recipient(self.receiver.identity.card, self._sequences[author]),),

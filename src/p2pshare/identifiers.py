@@ -78,6 +78,12 @@ class CircleId(FixedBytes):
         return cls(hashlib.sha384(DOMAIN_PAIR + b"".join(sorted((one, other)))).digest()[:16])
 
 
+class PublicationId(FixedBytes):
+    """What one act of publishing sealed, over its envelopes; random, and unique only together with its author."""
+
+    length = 16
+
+
 class Epoch(FixedBytes):
     """One life of a store; new at each start, so that no cursor outlives a restore."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from pathlib import Path
 
@@ -44,6 +46,9 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "| zstd window | 8 MiB |": limits.ZSTD_WINDOW_BYTES_MAX == 8 << 20,
         "| frames | 4,096 |": limits.PAYLOAD_FRAMES_MAX == 4096,
         "| objects in a frame | 1,024 |": limits.FRAME_OBJECTS_MAX == 1024,
+        "| objects in an envelope | 200,000 |": limits.OBJECTS_PER_BUNDLE_MAX == 200_000,
+        "| envelopes in a publication | 65,535 |": limits.PUBLICATION_PARTS_MAX == 65_535,
+        "1 <= number <= of <= 65,535": limits.PUBLICATION_PARTS_MAX == 65_535,
         "| rows marked for one recipient | 4 |": limits.OWN_ROWS_MAX == 4,
         "1: 1 day, 2: 7, 3: 30, 4: 90, 5: 365, 6: 730 days": {
             number: days * 86_400 for number, days in enumerate((1, 7, 30, 90, 365, 730), 1)
@@ -65,3 +70,10 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
     }
     assert [words for words in stated if words not in specification] == []
     assert [words for words, holds in stated.items() if not holds] == []
+
+
+def test_the_payload_that_the_page_writes_out_is_a_vector(repository: Path, specification: str) -> None:
+    vectors = json.loads((repository / "tests" / "vectors" / "payload.json").read_text(encoding="ascii"))
+    (golden,) = [case for case in vectors["golden"] if case["name"] == "no frame"]
+    written = re.findall(r"^92 86 [0-9a-f\s]+$", specification, re.MULTILINE)
+    assert [bytes.fromhex(text) for text in written] == [base64.b64decode(golden["payload"])]

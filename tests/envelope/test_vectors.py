@@ -27,11 +27,12 @@ from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
 from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
-from p2pshare.envelope.payload import PayloadHeader, decode_payload, inflate_frame, padded_size
+from p2pshare.envelope.payload import Part, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
 from p2pshare.errors import PeerError
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import PartnerId, PublicationId
+from plain_payload import plain_payload
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
 
@@ -190,15 +191,27 @@ def test_golden_padding() -> None:
 @by_name(PAYLOADS["golden"])
 def test_golden_payloads(case: dict[str, Any]) -> None:
     header, frames = decode_payload(bytes_of(case["payload"]))
-    assert header == PayloadHeader(case["type"], case["created"], case["marking"], case["objects"])
+    publication, part = PublicationId.parse(case["publication"]), Part(*case["part"])
+    assert header == PayloadHeader(
+        case["type"], case["created"], case["marking"], case["objects"], publication, part
+    )
+    plain = plain_payload(bytes_of(case["payload"]))
+    assert plain is not None
+    assert plain[:4] == (case["type"], case["created"], case["marking"], case["objects"])
+    assert (plain.publication.hex(), list(plain.part)) == (case["publication"], case["part"])
+    assert plain.frames == frames
     assert [inflate_frame(frame).decode() for frame in frames] == case["frames"]
 
 
 @by_name(PAYLOADS["negative"])
-def test_negative_frames(case: dict[str, Any]) -> None:
+def test_negative_payloads_and_frames(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
-        inflate_frame(bytes_of(case["frame"]))
+        if "payload" in case:
+            decode_payload(bytes_of(case["payload"]))
+        else:
+            inflate_frame(bytes_of(case["frame"]))
     assert caught.value.reason == case["reason"]
+    assert plain_payload(bytes_of(case.get("payload", ""))) is None
 
 
 def test_golden_derivations() -> None:

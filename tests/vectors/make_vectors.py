@@ -31,9 +31,19 @@ from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.envelope import decode_envelope, encode_core
 from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
 from p2pshare.envelope.keys import reissue_card
-from p2pshare.envelope.payload import PayloadHeader, compress_frame, encode_payload, pad, padded_size
+from p2pshare.envelope.payload import (
+    ALONE,
+    Part,
+    PayloadHeader,
+    compress_frame,
+    encode_payload,
+    pad,
+    padded_size,
+)
+from p2pshare.identifiers import PublicationId
 
 FOLDER = Path(__file__).resolve().parent
+PUBLICATION = PublicationId(bytes(range(16)))
 Json = dict[str, Any]
 
 
@@ -71,7 +81,7 @@ def envelope_vectors() -> Json:
     alpha, bravo, charlie, mallory = (
         named_identity(name) for name in ("alpha", "bravo", "charlie", "mallory")
     )
-    header = PayloadHeader("stix", NOW, "TLP:GREEN", 1)
+    header = PayloadHeader("stix", NOW, "TLP:GREEN", 1, PUBLICATION, ALONE)
     payload = encode_payload(header, [compress_frame(b'[{"type":"indicator"}]')])
     one = sealing.seal(alpha, request([bravo.card], payload))
     three = sealing.seal(
@@ -488,8 +498,27 @@ def _in_order(*files: bytes) -> list[bytes]:
 def payload_vectors() -> Json:
     frame = compress_frame(b'[{"type":"indicator"}]')
     hidden = zstandard.ZstdCompressor(write_content_size=False).compress(b"[]")
-    header = PayloadHeader("stix", NOW, "TLP:AMBER+STRICT", 1)
+    header = PayloadHeader("stix", NOW, "TLP:AMBER+STRICT", 1, PUBLICATION, Part(2, 300))
     skippable = bytes.fromhex("502a4d18 04000000 736b6970")
+    fields = {0: "stix", 1: NOW, 2: "TLP:GREEN", 3: 0, 4: bytes(16), 5: [1, 1]}
+
+    def golden(name: str, header: PayloadHeader, frames: list[bytes], texts: list[str]) -> Json:
+        return {
+            "name": name,
+            "payload": text_of(encode_payload(header, frames)),
+            "type": header.type,
+            "created": header.created,
+            "marking": header.marking,
+            "objects": header.objects,
+            "publication": header.publication.text,
+            "part": [header.part.number, header.part.of],
+            "frames": texts,
+        }
+
+    def refused(name: str, payload: bytes | object, reason: str = "malformed") -> Json:
+        raw = payload if isinstance(payload, bytes) else pack(payload)
+        return {"name": name, "payload": text_of(raw), "reason": reason}
+
     return {
         "about": "docs/envelope.md, payload and padding.",
         "padded_size": [
@@ -497,15 +526,14 @@ def payload_vectors() -> Json:
             for size in (0, 1, 255, 256, 257, 300, 513, 1000, 65_537, 10**6, 2**24 - 1)
         ],
         "golden": [
-            {
-                "name": "one frame",
-                "payload": text_of(encode_payload(header, [frame])),
-                "type": header.type,
-                "created": header.created,
-                "marking": header.marking,
-                "objects": header.objects,
-                "frames": ['[{"type":"indicator"}]'],
-            },
+            golden("one frame, the second of 300", header, [frame], ['[{"type":"indicator"}]']),
+            golden("no frame", PayloadHeader("stix", NOW, "TLP:GREEN", 1, PUBLICATION, ALONE), [], []),
+            golden(
+                "the last place, of a type that comes later",
+                PayloadHeader("later", NOW, "", 0, PublicationId(bytes(16)), Part(65_535, 65_535)),
+                [],
+                [],
+            ),
         ],
         "negative": [
             {"name": "no size declared", "frame": text_of(hidden), "reason": "bad-frame"},
@@ -519,8 +547,32 @@ def payload_vectors() -> Json:
             {"name": "cut", "frame": text_of(frame[:-1]), "reason": "bad-frame"},
             {"name": "a skippable frame", "frame": text_of(skippable), "reason": "bad-frame"},
             {"name": "not zstd", "frame": text_of(b"[]"), "reason": "bad-frame"},
+            refused("four entries", [{0: "stix", 1: NOW, 2: "TLP:GREEN", 3: 0}, []]),
+            refused("no part", [{0: "stix", 1: NOW, 2: "TLP:GREEN", 3: 0, 4: bytes(16)}, []]),
+            refused("a seventh entry", [fields | {6: 0}, []]),
+            refused("a publication of 15 bytes", [fields | {4: bytes(15)}, []]),
+            refused("a publication that is a text", [fields | {4: "x" * 16}, []]),
+            refused("part 0 of 1", [fields | {5: [0, 1]}, []]),
+            refused("part 2 of 1", [fields | {5: [2, 1]}, []]),
+            refused("part 1 of 65,536", [fields | {5: [1, 65_536]}, []]),
+            refused("a part of three numbers", [fields | {5: [1, 1, 1]}, []]),
+            refused("a part that is a map", [fields | {5: {0: 1, 1: 1}}, []]),
+            refused(
+                "a place in a longer form",
+                pack([fields, []]).replace(b"\x05\x92\x01\x01", b"\x05\x92\x01\xcc\x01"),
+                "not-canonical",
+            ),
+            refused("part before publication", _fields_swapped(pack([fields, []]))),
+            refused("an empty frame", [fields, [b""]]),
+            refused("a byte more", pack([fields, []]) + b"\x00"),
         ],
     }
+
+
+def _fields_swapped(payload: bytes) -> bytes:
+    """Entry 5 before entry 4; the payload ends with both and no frame."""
+    four, five = payload[-24:-5], payload[-5:-1]
+    return payload[:-24] + five + four + payload[-1:]
 
 
 def derivation_vectors() -> Json:

@@ -1,12 +1,12 @@
-"""What an envelope carries: a small header and zstd frames of JSON (docs/envelope.md, "Payload").
+"""What an envelope carries: a small header and frames (docs/envelope.md, "Payload").
 
 ::
 
-    payload = [ {0 type, 1 created, 2 marking, 3 objects}, [frame (bin), ...] ]
+    payload = [ {0 type, 1 created, 2 marking, 3 objects, 4 publication, 5 [number, of]}, [frame (bin), ...] ]
 
-Each frame is one independent zstd frame (RFC 8878) of a JSON array of at most 1,024 STIX objects. Frames are
-inflated one by one against a budget, so that a whole payload is never in memory at once. Padding is laid
-around the payload here too, because both sides must agree on every byte of it.
+The map has one form, whatever the type; what a frame is depends on the type. Those of most types, STIX among them,
+are each one independent zstd frame (RFC 8878), inflated one by one against a budget, so that a whole payload is
+never in memory at once. Padding is laid around the payload here too, because both sides must agree on every byte of it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from dataclasses import dataclass
 import zstandard
 
 from p2pshare.envelope.encoding import Reader, pack, refusal
+from p2pshare.identifiers import PublicationId
 from p2pshare.limits import (
     ENVELOPE_BYTES_MAX,
     INFLATED_BYTES_MAX,
     PADDING_FLOOR_BYTES,
     PAYLOAD_FRAMES_MAX,
+    PUBLICATION_PARTS_MAX,
     ZSTD_WINDOW_BYTES_MAX,
 )
 
@@ -32,25 +34,52 @@ _LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The place of an envelope among those of its publication, from 1. Raises ValueError for what is no place."""
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.of <= PUBLICATION_PARTS_MAX:
+            raise ValueError(f"no part of a publication: {self.number} of {self.of}")
+
+
+ALONE = Part(1, 1)
+"""The place of a publication that fits one envelope."""
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadHeader:
-    """`type` is "stix"; `marking` the most restrictive TLP inside, as text; `objects` how many the frames hold."""
+    """`type` is the kind of the payload, as "stix"; `marking` the most restrictive TLP inside, as text; `objects` how
+    many the frames hold."""
 
     type: str
     created: int
     marking: str
     objects: int
+    publication: PublicationId
+    part: Part
 
 
 def encode_payload(header: PayloadHeader, frames: Sequence[bytes]) -> bytes:
-    """The payload of already compressed frames."""
-    return pack([{0: header.type, 1: header.created, 2: header.marking, 3: header.objects}, list(frames)])
+    """The payload of frames that are already in the form of their type."""
+    fields = {
+        0: header.type,
+        1: header.created,
+        2: header.marking,
+        3: header.objects,
+        4: header.publication,
+        5: [header.part.number, header.part.of],
+    }
+    return pack([fields, list(frames)])
 
 
 def decode_payload(raw: bytes) -> tuple[PayloadHeader, tuple[bytes, ...]]:
-    """The header and the frames, still compressed. Raises PeerError."""
+    """The header and the frames as they are. Raises PeerError `malformed`, `not-canonical`."""
     reader = Reader(raw)
     reader.array(2, 2)
-    reader.map(4)
+    reader.map(6)
     reader.key(0)
     kind = reader.text(1, HEADER_TEXT_BYTES_MAX)
     reader.key(1)
@@ -59,11 +88,18 @@ def decode_payload(raw: bytes) -> tuple[PayloadHeader, tuple[bytes, ...]]:
     marking = reader.text(0, HEADER_TEXT_BYTES_MAX)
     reader.key(3)
     objects = reader.integer()
+    reader.key(4)
+    publication = PublicationId(reader.blob(PublicationId.length, PublicationId.length))
+    reader.key(5)
+    reader.array(2, 2)
+    number, of = reader.integer(PUBLICATION_PARTS_MAX), reader.integer(PUBLICATION_PARTS_MAX)
+    if not 1 <= number <= of:
+        raise refusal("malformed", "a payload is no part of its publication")
     frames = tuple(reader.blob(1, ENVELOPE_BYTES_MAX) for _ in range(reader.array(0, PAYLOAD_FRAMES_MAX)))
     reader.end()
     if not (kind + marking).isascii() or not (kind + marking).isprintable():
         raise refusal("malformed", "a payload's type or marking is not plain ASCII")
-    return PayloadHeader(kind, created, marking, objects), frames
+    return PayloadHeader(kind, created, marking, objects, publication, Part(number, of)), frames
 
 
 def compress_frame(json_array: bytes) -> bytes:

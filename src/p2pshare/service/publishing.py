@@ -6,16 +6,19 @@ in one transaction: after `publish` said yes a crash loses nothing, and before i
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from p2pshare.envelope.envelope import Mode
-from p2pshare.envelope.payload import PayloadHeader, encode_payload
+from p2pshare.envelope.payload import Part, PayloadHeader, encode_payload
 from p2pshare.envelope.sealing import Recipient, SealedEnvelope, SealRequest, seal
-from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.errors import AuthorError
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.knowledge.interface import NewFrame
+from p2pshare.limits import PUBLICATION_PARTS_MAX
 from p2pshare.node.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.service.content import PAYLOAD_STIX, Content, only_what_was_read
@@ -142,7 +145,17 @@ def _strictest(frames: Sequence[NewFrame]) -> Tlp:
 def seal_and_store(
     node: Node, accepted: Sequence[Accepted], now: int, progress: Progress
 ) -> list[EnvelopeId]:
-    """An envelope for each, in our own chain, all stored in one transaction. Raises StoreError with nothing kept."""
+    """An envelope for each, in our own chain, one publication, all stored in one transaction.
+
+    Raises AuthorError (`oversized`) and StoreError with nothing kept.
+    """
+    if len(accepted) > PUBLICATION_PARTS_MAX:
+        raise AuthorError(
+            f"{len(accepted)} envelopes are more than one publication may have ({PUBLICATION_PARTS_MAX})",
+            hint="split the publication",
+            reason="oversized",
+        )
+    publication = PublicationId(secrets.token_bytes(PublicationId.length))
     state = node.store.log.author_state(now)
     sequence, previous = state.sequence, state.previous
     recipient_ids = {entry.partner_id for one in accepted for entry in one.audience.recipients}
@@ -153,7 +166,14 @@ def seal_and_store(
         sequence += 1
         for entry in audience.recipients:
             recipient_sequences[entry.partner_id] = recipient_sequences.get(entry.partner_id, 0) + 1
-        header = PayloadHeader(type=PAYLOAD_STIX, created=now, marking=part.tlp.label, objects=part.objects)
+        header = PayloadHeader(
+            type=PAYLOAD_STIX,
+            created=now,
+            marking=part.tlp.label,
+            objects=part.objects,
+            publication=publication,
+            part=Part(done, len(accepted)),
+        )
         request = SealRequest(
             payload=encode_payload(header, part.frames),
             recipients=tuple(
