@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from p2pshare.envelope.card import fingerprint
@@ -14,10 +15,13 @@ from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node, close_node, open_node
+from p2pshare.service import intake
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.founding import found_home
+from p2pshare.service.intake import Arrival, Verdict
 from p2pshare.service.partners import add_partner
 from p2pshare.service.publishing import PublishReport, publish
+from p2pshare.service.stix_reader import READERS
 
 NOW = 1_800_000_000
 
@@ -113,6 +117,13 @@ def seal_unchecked(
         ttl_class=ttl_class,
     )
     return seal(node.identity, request).wire
+
+
+def take_in(
+    node: Node, arrivals: Sequence[Arrival], now: int, *, content_bytes_max: int | None = None
+) -> list[Verdict]:
+    """Intake with the readers that the daemon hands it."""
+    return intake.take_in(node, READERS, arrivals, now, content_bytes_max=content_bytes_max)
 
 
 def quiet(what: str, done: int, of: int) -> None:

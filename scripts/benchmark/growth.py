@@ -10,6 +10,7 @@ from material import REPEATED, Partners, discard, indicator, values
 from measuring import Report
 
 from p2pshare.service.intake import take_in
+from p2pshare.service.stix_reader import READERS
 
 STEP = 10_000
 
@@ -48,7 +49,7 @@ def _take(
     objects = [indicator(type_, value, random_) for type_, value in chosen]
     arrivals = partners.sealed(0, objects, STEP)
     before, start = _written(), time.process_time()
-    take_in(node, arrivals, now)  # type: ignore[arg-type]
+    take_in(node, READERS, arrivals, now)  # type: ignore[arg-type]
     node.store.database.checkpoint()  # type: ignore[attr-defined]
     return time.process_time() - start, _written() - before
 

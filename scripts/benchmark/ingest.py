@@ -14,6 +14,7 @@ from measuring import Report, cpu_seconds
 from p2pshare.limits import INTAKE_BATCH_ENVELOPES
 from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.stix_reader import READERS
 
 ENVELOPES_OF_ONE = 400  # objects measured where each has an envelope of its own
 NAIVE_OBJECTS = 200
@@ -22,7 +23,7 @@ NAIVE_OBJECTS = 200
 def take_all_in(node: Node, arrivals: Sequence[Arrival], now: int) -> None:
     """As the daemon's queue would: what waits shares a transaction."""
     for start in range(0, len(arrivals), INTAKE_BATCH_ENVELOPES):
-        verdicts = take_in(node, arrivals[start : start + INTAKE_BATCH_ENVELOPES], now)
+        verdicts = take_in(node, READERS, arrivals[start : start + INTAKE_BATCH_ENVELOPES], now)
         assert all(verdict.status is Status.HELD for verdict in verdicts), verdicts
 
 

@@ -12,6 +12,7 @@ from material import Partners, discard, indicator, values
 from measuring import Report, percentile
 
 from p2pshare.service.intake import Arrival, take_in
+from p2pshare.service.stix_reader import READERS
 
 
 def measure(report: Report, partners: Partners, *, now: int, objects: int) -> None:
@@ -43,7 +44,7 @@ async def _watch(
 
     async def take_in_one_by_one() -> None:
         for arrival in arrivals:
-            await loop.run_in_executor(pool, take_in, node, [arrival], now)
+            await loop.run_in_executor(pool, take_in, node, READERS, [arrival], now)
 
     work = asyncio.create_task(take_in_one_by_one())
     lags: list[float] = []

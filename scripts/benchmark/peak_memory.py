@@ -14,6 +14,7 @@ from pathlib import Path
 from material import Partners, indicator, values
 
 from p2pshare.service.intake import Arrival, take_in
+from p2pshare.service.stix_reader import READERS
 
 OBJECTS = 100_000
 
@@ -33,11 +34,11 @@ def main(folder: Path) -> None:
     (small,) = partners.sealed(0, objects[:10], 10)
     bearer = small.bearer
     del objects, arrival
-    take_in(partners.receiver, [small], now)
+    take_in(partners.receiver, READERS, [small], now)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     base = _resident("VmRSS")
     for path in paths:
-        take_in(partners.receiver, [Arrival(path.read_bytes(), bearer)], now)
+        take_in(partners.receiver, READERS, [Arrival(path.read_bytes(), bearer)], now)
     assert partners.receiver.store.log.counts().held == len(paths) + 1
     print((_resident("VmHWM") - base) / 1024)
 

@@ -27,6 +27,7 @@ from p2pshare.service.founding import found_home
 from p2pshare.service.intake import Arrival, take_in
 from p2pshare.service.partners import add_partner
 from p2pshare.service.publishing import publish
+from p2pshare.service.stix_reader import READERS
 
 PATIENCE_SECONDS = 20
 
@@ -60,7 +61,7 @@ class Whole:
         )
 
     async def start(self) -> None:
-        self.driver = Driver(self.node, self.write, seed=1)
+        self.driver = Driver(self.node, self.write, READERS, seed=1)
         self._server = PeerServer(self.driver, self.driver.gate)
         await self.driver.start()
         await self._server.start("127.0.0.1", self.port)
@@ -130,7 +131,7 @@ async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
     arrivals = [Arrival(wire, alpha.node.identity.partner_id) for wire in wires if wire is not None]
     start = time.perf_counter()
     for arrival in arrivals:
-        await charlie.write(take_in, charlie.node, [arrival], int(time.time()))
+        await charlie.write(take_in, charlie.node, READERS, [arrival], int(time.time()))
     in_process = time.perf_counter() - start
     assert charlie.node.store.log.counts().held == bundles
     for whole in (alpha, bravo):

@@ -24,6 +24,7 @@ from p2pshare.peering.server import PeerServer
 from p2pshare.service.exchange import Outcome
 from p2pshare.service.founding import found_home
 from p2pshare.service.partners import remove_partner
+from p2pshare.service.stix_reader import READERS
 from whole_nodes import befriend, send
 
 PATIENCE_SECONDS = 20.0
@@ -57,7 +58,7 @@ class Partner:
         )
 
     async def start(self) -> None:
-        self.driver = Driver(self.node, self.write, seed=1)
+        self.driver = Driver(self.node, self.write, READERS, seed=1)
         self.server = PeerServer(self.driver, self.driver.gate)
         await self.driver.start()
         await self.server.start("127.0.0.1", self.port)

@@ -27,11 +27,12 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node, gate_settings
 from p2pshare.policy.gate import Exit, strictest
+from p2pshare.service import stix_reader
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
-from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet, raw_draft, seal_unchecked, send
+from whole_nodes import NOW, World, befriend, quiet, raw_draft, seal_unchecked, send, take_in
 
 # Marking definitions by their published ids, written out here on purpose.
 IDS = {
@@ -127,7 +128,7 @@ def four(request: pytest.FixtureRequest, world: World) -> tuple[bool, dict[str, 
 def test_sending_agrees_with_the_table_and_nobody_else_can_read(four: tuple[bool, dict[str, Node]]) -> None:
     is_strict, nodes = four
     alpha = nodes["alpha"]
-    exchange = Exchange(alpha)
+    exchange = Exchange(alpha, stix_reader.READERS)
     for marking, cells in rows(SENDING).items():
         for (audience, to), cell in zip(AUDIENCES.items(), cells[is_strict], strict=True):
             value = f"{marking.lower().replace('+', '-')}-{audience}.example"

@@ -23,11 +23,11 @@ from p2pshare.limits import (
 )
 from p2pshare.node.node import Node
 from p2pshare.service.alarms import alarms, rhythm_breaks_at
-from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.overview import status
 from p2pshare.service.partners import apply_card_update, remove_partner
 from p2pshare.service.proofs import proof_about
-from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, send, wire_of
+from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, send, take_in, wire_of
 
 HOUR = 3_600
 

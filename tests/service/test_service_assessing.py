@@ -18,11 +18,11 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node, note_config
 from p2pshare.service.assessing import Said, proposals, say
-from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.lifecycle import settle_all
 from p2pshare.service.lookup import look_up
 from p2pshare.service.partners import remove_partner
-from whole_nodes import NOW, World, befriend, send
+from whole_nodes import NOW, World, befriend, send, take_in
 
 DAY = 86_400
 VALUE = "198.51.100.7"

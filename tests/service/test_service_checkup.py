@@ -12,9 +12,9 @@ from p2pshare.limits import MIB
 from p2pshare.node.node import Node
 from p2pshare.service import checkup
 from p2pshare.service.checkup import Finding, examine_node
-from p2pshare.service.intake import Arrival, take_in
+from p2pshare.service.intake import Arrival
 from p2pshare.service.overview import KEYS_WARNING_DAYS
-from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked
+from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, take_in
 
 CHECKS = ["config", "permissions", "keys", "card", "disk", "store", "clock", "daemon", "tls", "alarm"]
 

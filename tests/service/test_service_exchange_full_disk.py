@@ -9,6 +9,7 @@ import pytest
 
 from p2pshare.errors import DiskFull
 from p2pshare.service.exchange import Exchange
+from p2pshare.service.stix_reader import READERS
 from whole_nodes import World, befriend, send
 
 
@@ -30,6 +31,6 @@ def test_what_a_partner_acknowledges_is_noted_below_the_floor_of_free_space(
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 60)
     with pytest.raises(DiskFull):
         send(alpha, ["203.0.113.8"], to=["bravo"])
-    Exchange(alpha).acknowledge(bravo.identity.partner_id, [envelope_id])
+    Exchange(alpha, READERS).acknowledge(bravo.identity.partner_id, [envelope_id])
     assert alpha.store.log.first_hops() == []
     assert alpha.store.log.outbox(bravo.identity.partner_id) == []

@@ -13,8 +13,9 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.service.exchange import Exchange
 from p2pshare.service.explaining import RULES, explain, preview
-from p2pshare.service.intake import Arrival, take_in
-from whole_nodes import NOW, World, befriend, send
+from p2pshare.service.intake import Arrival
+from p2pshare.service.stix_reader import READERS
+from whole_nodes import NOW, World, befriend, send, take_in
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def about(node: Node, value: str, partner: str) -> tuple[str, str, str]:
 
 def test_each_envelope_and_partner_has_the_answer_of_the_exchange(nodes: dict[str, Node]) -> None:
     alpha = nodes["alpha"]
-    exchange = Exchange(alpha)
+    exchange = Exchange(alpha, READERS)
     for name in ("bravo", "charlie", "delta"):
         peer = nodes[name].identity.partner_id
         for entry in alpha.store.log.entries(0, 100):
@@ -108,7 +109,7 @@ def handed(node: Node, peer: Node) -> set[str]:
     """What the exchange hands a peer, of everything that is held."""
     entries = [one for one in node.store.log.entries(0, 100) if one.author != peer.identity.partner_id]
     ids = [one.envelope_id for one in entries]
-    wires = Exchange(node).wires(peer.identity.partner_id, ids)
+    wires = Exchange(node, READERS).wires(peer.identity.partner_id, ids)
     return {envelope_id.text for envelope_id, wire in wires if wire is not None}
 
 

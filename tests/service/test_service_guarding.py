@@ -21,11 +21,11 @@ from p2pshare.service import guarding
 from p2pshare.service.assessing import Said, say
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Step, evaluate_again
-from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.list_keeping import allow, index_of
 from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.warninglists.warning_index import WarningIndex
-from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, seal_unchecked, send, wire_of
+from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, seal_unchecked, send, take_in, wire_of
 
 GOOD = "evil.example"
 

@@ -27,10 +27,11 @@ from p2pshare.service import content, partners, storing
 from p2pshare.service.content import Content
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
-from p2pshare.service.intake import Arrival, Status, retry_deferred, take_in
+from p2pshare.service.intake import Arrival, Status, retry_deferred
 from p2pshare.service.partners import add_partner, apply_card_update, load_roster
 from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet, raw_draft, send, wire_of
+from p2pshare.service.stix_reader import READERS
+from whole_nodes import NOW, World, befriend, quiet, raw_draft, send, take_in, wire_of
 
 
 def pattern_of(values: int) -> dict[str, Any]:
@@ -141,10 +142,11 @@ def test_a_chunk_is_measured_in_claims_too(world: World, monkeypatch: pytest.Mon
     alpha, bravo = linked(world, "alpha", "bravo")
     frames = tuple(raw_draft([pattern_of(20)]).frames[0] for _ in range(4))
     envelope = send_frames(alpha, frames)
+    assert chunks == [2, 2], "what we publish"
     chunks.clear()
     arrival = Arrival(wire_of(alpha, envelope), alpha.identity.partner_id)
     assert take_in(bravo, [arrival], NOW)[0].status is Status.HELD
-    assert chunks == [2, 2]
+    assert chunks == [2, 2], "what we take in"
 
 
 def send_frames(node: Node, frames: tuple[bytes, ...]) -> EnvelopeId:
@@ -193,8 +195,8 @@ def test_a_full_disk_when_deferred_envelopes_come_due_loses_none(
     assert take_in(alpha, [arrival], NOW)[0].status is Status.DEFERRED
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 62)
     with pytest.raises(DiskFull):
-        retry_deferred(alpha, NOW + 901)
-    exchange = Exchange(alpha)
+        retry_deferred(alpha, READERS, NOW + 901)
+    exchange = Exchange(alpha, READERS)
     assert exchange.sweep(NOW + 901).held == (), "it waits on, and the sweep does not fail"
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 0)
     assert [one.item.envelope_id for one in exchange.sweep(NOW + 902).held] == [early]

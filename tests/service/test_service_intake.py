@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -12,11 +13,23 @@ from p2pshare.envelope.sealing import open_envelope
 from p2pshare.envelope.verification import verify_envelope
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
-from p2pshare.service.intake import Arrival, Status, Verdict, retry_deferred, take_in
+from p2pshare.service.intake import Arrival, Status, Verdict, retry_deferred
 from p2pshare.service.lookup import look_up
 from p2pshare.service.partners import remove_partner
 from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet, raw_draft, seal_unchecked, send, wire_of
+from p2pshare.service.stix_reader import READERS
+from whole_nodes import (
+    NOW,
+    World,
+    befriend,
+    quiet,
+    raw_draft,
+    seal_unchecked,
+    send,
+    stix_header,
+    take_in,
+    wire_of,
+)
 
 DAY = 86_400
 
@@ -165,8 +178,8 @@ def test_future_is_deferred_and_taken_in_when_due(pair: tuple[Node, Node]) -> No
     verdict = bear(bravo, [wire], alpha, now=NOW)[0]
     assert verdict.status is Status.DEFERRED
     assert not found(bravo, "evil.example", NOW)
-    assert retry_deferred(bravo, NOW + 60) == []
-    assert [one.status for one in retry_deferred(bravo, NOW + 2 * 3600)] == [Status.HELD]
+    assert retry_deferred(bravo, READERS, NOW + 60) == []
+    assert [one.status for one in retry_deferred(bravo, READERS, NOW + 2 * 3600)] == [Status.HELD]
     assert found(bravo, "evil.example", NOW + 2 * 3600)
     check_accounts(bravo)
 
@@ -320,3 +333,15 @@ def test_an_omitted_envelope_is_noticed_with_the_right_number(pair: tuple[Node, 
     assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == [(2, 3), (5, 5)]
     bear(bravo, [wires[1], wires[2], wires[4]], alpha)
     assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == []
+
+
+def test_what_cannot_be_read_is_no_gap_in_what_its_author_sealed_for_us(pair: tuple[Node, Node]) -> None:
+    """Its number was signed and has come: nobody withholds anything."""
+    alpha, bravo = pair
+    part = raw_draft([])
+    unreadable = replace(stix_header(part), marking="\x1b")
+    first = seal_unchecked(alpha, part, bravo, header=unreadable, recipient_sequence=1)
+    third = seal_unchecked(alpha, part, bravo, ahead=2, recipient_sequence=3)
+    assert [one.status for one in bear(bravo, [first, third], alpha)] == [Status.HELD] * 2
+    assert bravo.store.partners.refusals() == {"content-malformed": 1}
+    assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == [(2, 2)]

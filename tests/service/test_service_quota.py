@@ -11,9 +11,10 @@ from p2pshare.gossip.messages import PutVerdict
 from p2pshare.limits import MIB, QUOTA_RETRY_SECONDS, QUOTA_SMALL_BYTES_MAX
 from p2pshare.node.node import STORE_NAME, Node, close_node, note_config
 from p2pshare.service.exchange import Body, Exchange
-from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.overview import status
-from whole_nodes import NOW, World, befriend, draft, seal_unchecked, send, wire_of
+from p2pshare.service.stix_reader import READERS
+from whole_nodes import NOW, World, befriend, draft, seal_unchecked, send, take_in, wire_of
 
 DAY = 86_400
 TTL_DAYS = 90
@@ -138,7 +139,7 @@ def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
     alpha, bravo, _ = three
     first, second = published(alpha, 1), published(alpha, 1, now=NOW + DAY)
     room_for(bravo, 1, second)
-    exchange, peer = Exchange(bravo), alpha.identity.partner_id
+    exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
 
     def commit(wires: list[bytes], now: int) -> list[tuple[PutVerdict, str]]:
         bodies = [Body(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
@@ -163,7 +164,7 @@ def test_a_flood_that_expires_bit_by_bit_is_not_downloaded_again_with_each_sweep
         wire_of(alpha, send(alpha, [name_of(n)], to=["bravo"], now=NOW + n * 60, ttl_class=1).envelopes[0])
         for n in range(3)
     ]
-    exchange, peer = Exchange(bravo), alpha.identity.partner_id
+    exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
 
     def commit(wire: bytes, now: int) -> None:
         exchange.commit([Body(peer, decode_envelope(wire).envelope_id, wire)], now)

@@ -17,12 +17,12 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason
 from p2pshare.node.node import Node
-from p2pshare.service.intake import Arrival, Status, take_in
+from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.partners import load_roster, remove_partner
 from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.service.recalling import recall_status
 from p2pshare.service.withdrawing import Report, Request, withdraw
-from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, send, wire_of
+from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, send, take_in, wire_of
 
 SHARED, OTHER = "203.0.113.9", "evil.example"
 Three = tuple[Node, Node, Node]

@@ -150,9 +150,11 @@ def expiry_by_arrival(patch: Patch) -> None:
 
     def check(*arguments: Any) -> Any:
         row = real(*arguments)
-        if isinstance(row, intake.Arriving):
-            core = replace(row.core, created=row.received_at)
-            row = replace(row, envelope=SealedEnvelope(row.envelope_id, core, row.wire))
+        if isinstance(row, intake._Passed):
+            envelope = row.envelope
+            core = replace(envelope.core, created=envelope.received_at)
+            sealed = SealedEnvelope(envelope.envelope_id, core, envelope.wire)
+            row = replace(row, envelope=replace(envelope, envelope=sealed))
         return row
 
     patch.setattr(intake, "_check_believing_nothing", check)

@@ -21,7 +21,7 @@ from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.node.store import Store, StoreReading, open_store, reading_store
-from p2pshare.service.storing import Arriving, Opened
+from p2pshare.service.storing import ReadEnvelope
 
 NOW = 1_800_000_000
 US = 1_000_000
@@ -78,27 +78,28 @@ class Material:
         salt: str = "",
         floor: Tlp = Tlp.CLEAR,
         **more: Any,
-    ) -> Arriving:
+    ) -> ReadEnvelope:
         core = Core(
             1, author, KeyId(bytes(16)), incarnation, sequence, bytes(32), MAIN, mode, created, ttl_class,
             bytes(16), bytes(32), 1, 256,
         )  # fmt: skip
         seed = repr((author, incarnation, sequence, created, mode, salt, objects))
         envelope_id = EnvelopeId(hashlib.sha256(seed.encode()).digest())
-        return Arriving(
+        return ReadEnvelope(
             SealedEnvelope(envelope_id, core, b"wire of " + seed.encode()),
             bearer,
             received_at,
-            opened=Opened((cls.frame(objects, floor),), recipient_sequence) if opened else None,
+            recipient_sequence=recipient_sequence,
+            frames=(cls.frame(objects, floor),) if opened else None,
             **more,
         )
 
     @classmethod
-    def envelope_of(cls, frame_json: bytes, **more: Any) -> Arriving:
+    def envelope_of(cls, frame_json: bytes, **more: Any) -> ReadEnvelope:
         """An envelope with one frame of exactly these bytes."""
         extraction = extract(frame_json, floor=Tlp.CLEAR)
         frame = NewFrame(compress_frame(frame_json), extraction.objects)
-        return replace(cls.envelope(salt=frame_json.decode(), **more), opened=Opened((frame,)))
+        return replace(cls.envelope(salt=frame_json.decode(), **more), frames=(frame,))
 
 
 @pytest.fixture(scope="session")

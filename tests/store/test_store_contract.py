@@ -303,7 +303,7 @@ def test_a_part_that_fails_undoes_all_and_nothing_is_committed_after_it(store, m
 
     whole = make.envelope(make.indicator(), sequence=1)
     broken = make.envelope(sequence=2)
-    object.__setattr__(broken.opened, "frames", broken_frames())
+    object.__setattr__(broken, "frames", broken_frames())
     with pytest.raises(StoreError) as undone, store.transaction():
         store_envelopes(store, [whole])
         with pytest.raises(ValueError, match="second frame"):

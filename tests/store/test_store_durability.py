@@ -30,15 +30,11 @@ def _big(make, sequence, objects=400):
 def _assert_whole(store: Store, stored, missing) -> None:
     """Each of `stored` is there with all of its claims, nothing of `missing` is."""
     for envelope in stored:
-        values = [
-            Observable(c.type, c.value) for f in envelope.opened.frames for o in f.objects for c in o.claims
-        ]
+        values = [Observable(c.type, c.value) for f in envelope.frames for o in f.objects for c in o.claims]
         assert store.log.wire(envelope.envelope_id) == envelope.wire
         assert set(store.knowledge.lookup(values)) == set(values)
     for envelope in missing:
-        values = [
-            Observable(c.type, c.value) for f in envelope.opened.frames for o in f.objects for c in o.claims
-        ]
+        values = [Observable(c.type, c.value) for f in envelope.frames for o in f.objects for c in o.claims]
         assert store.log.entry(envelope.envelope_id) is None
         assert store.knowledge.lookup(values) == {}
     held = len(stored)

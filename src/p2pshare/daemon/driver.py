@@ -59,6 +59,7 @@ from p2pshare.peering.tls import TlsGate
 from p2pshare.policy.roster import Roster
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
 from p2pshare.service.overview import LinkState
+from p2pshare.service.payload_kinds import Readers
 
 log = logging.getLogger(__name__)
 
@@ -74,16 +75,16 @@ STOPPING_PAUSE_SECONDS = 5.0
 class Driver:
     """One daemon's life of gossip; what `peering.server` asks, it answers (`peering.interface.PeerExchange`).
 
-    `writer` runs functions in the writer thread. `start` once, then the methods in any order, `stop` once;
-    all from one event loop.
+    `writer` runs functions in the writer thread; `readers` read each kind of payload there. `start` once, then the
+    methods in any order, `stop` once; all from one event loop.
     """
 
-    def __init__(self, node: Node, writer: Writer, *, seed: int | None = None) -> None:
+    def __init__(self, node: Node, writer: Writer, readers: Readers, *, seed: int | None = None) -> None:
         self.gate = TlsGate(node.identity.operational.tls)
         self.roster = Roster(node.identity.partner_id)
         self._node = node
         self._writer = writer
-        self._exchange = Exchange(node)
+        self._exchange = Exchange(node, readers)
         # Nobody must foresee the keys of audits.
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
         self._now = Clock()

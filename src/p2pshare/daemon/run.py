@@ -43,6 +43,7 @@ from p2pshare.peering.server import PeerServer
 from p2pshare.service.guarding import evaluate_again
 from p2pshare.service.lifecycle import settle
 from p2pshare.service.operations import OPERATIONS
+from p2pshare.service.stix_reader import READERS
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Running:
     def __init__(self, node: Node, writer: Writer) -> None:
         self._node = node
         self._writer = writer
-        self._driver = Driver(node, writer)
+        self._driver = Driver(node, writer, READERS)
         self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
         self._lists_changed = asyncio.Event()
 

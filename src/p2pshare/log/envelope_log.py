@@ -337,19 +337,17 @@ class EnvelopeLog(EnvelopeReading):
                 sequences.put_recipient_sequence(writer, organisation(recipient), last)
         numbers = (core.incarnation, core.sequence)
         source = Source(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
+        if arrival.recipient_sequence is not None:
+            sequences.note_received(writer, author, arrival.recipient_sequence, arrival.received_at)
         sequences.note_fork(writer, source)
         return source
 
-    def mark_opened(self, opened: Iterable[tuple[Source, int | None]]) -> None:
-        """These could be read here; with the number each author gave to what it sealed for us (None: our own)."""
+    def mark_opened(self, sources: Iterable[Source]) -> None:
+        """The content of these can be read here."""
         with self._database.transaction() as writer:
-            sources = list(opened)
             writer.executemany(
-                "UPDATE envelope SET is_opened = 1 WHERE lsn = ?", ((one.lsn,) for one, _ in sources)
+                "UPDATE envelope SET is_opened = 1 WHERE lsn = ?", ((one.lsn,) for one in sources)
             )
-            for source, number in sources:
-                if number is not None:
-                    sequences.note_received(writer, source.author, number, source.received_at)
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
         """`partner` has it: it waits in the outbox no more, and the first hop is done. Repeating changes nothing."""

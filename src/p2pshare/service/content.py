@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from p2pshare.envelope.payload import compress_frame, decode_payload, inflate_frame, stated_bytes
-from p2pshare.errors import PeerError, ShareError
-from p2pshare.intel.extraction import ObjectFacts, extract
+from p2pshare.envelope.payload import compress_frame, inflate_frame, stated_bytes
+from p2pshare.errors import ShareError
+from p2pshare.intel.extraction import extract
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.knowledge.interface import NewFrame
-from p2pshare.limits import ENVELOPE_CLAIMS_MAX, INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
-
-PAYLOAD_STIX = "stix"
+from p2pshare.limits import ENVELOPE_CLAIMS_MAX
+from p2pshare.service.payload_kinds import STIX
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +36,10 @@ class Content:
     """What was wrong inside objects that were kept."""
     objects: int = 0
     claims: int = 0
-    watch: Callable[[Sequence[ObjectFacts]], None] | None = None
-    """Hears of the objects of each frame before they are stored."""
 
     def __iter__(self) -> Iterator[NewFrame]:
         """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
-        budget_bytes = INFLATED_BYTES_MAX
+        budget_bytes = STIX.inflated_bytes_max
         definitions: dict[str, Meaning] = {}
         for frame in self.frames:
             try:
@@ -62,15 +58,13 @@ class Content:
             self.refused.update(extraction.refusals.counts)
             self.notes.merge(extraction.notes)
             self.objects += len(extraction.objects)
-            if self.objects > OBJECTS_PER_BUNDLE_MAX:
+            if self.objects > STIX.objects_max:
                 self.refused["content-too-many-objects"] += 1
                 return
             self.claims += sum(len(one.claims) for one in extraction.objects)
             if self.claims > ENVELOPE_CLAIMS_MAX:
                 self.refused["content-too-many-claims"] += 1
                 return
-            if self.watch is not None:
-                self.watch(extraction.objects)
             yield NewFrame(frame, extraction.objects)
 
 
@@ -83,25 +77,3 @@ def only_what_was_read(frames: Iterable[NewFrame]) -> tuple[bytes, ...]:
         if kept:
             rewritten.append(compress_frame(b"[" + b",".join(kept) + b"]"))
     return tuple(rewritten)
-
-
-def open_content(payload: bytes) -> Content:
-    """The content of an opened payload. Raises PeerError: malformed, or of an unknown type."""
-    header, frames = decode_payload(payload)
-    if header.type != PAYLOAD_STIX:
-        raise PeerError("unknown payload type", reason="payload-type-unknown")
-    return Content(frames, _floor(header.marking))
-
-
-def stated_content_bytes(frames: Iterable[bytes]) -> int:
-    """How many bytes the frames say they inflate to; those that cannot be read count nothing."""
-    total = 0
-    for frame in frames:
-        with suppress(PeerError):
-            total += stated_bytes(frame)
-    return total
-
-
-def _floor(marking: str) -> Tlp:
-    """The header's marking; one we do not know counts as the strictest."""
-    return Tlp.from_label(marking) or Tlp.RED

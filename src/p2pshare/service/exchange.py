@@ -28,6 +28,7 @@ from p2pshare.policy.admission import may_leave
 from p2pshare.policy.roster import Roster
 from p2pshare.service.intake import QUOTA, Arrival, Status, Verdict, retry_deferred, take_in
 from p2pshare.service.partners import apply_card_update, load_roster
+from p2pshare.service.payload_kinds import Readers
 
 logger = logging.getLogger(__name__)
 
@@ -71,10 +72,11 @@ class Beginning:
 
 
 class Exchange:
-    """One per daemon's life. Raises what the store raises (StoreError, DiskFull) with nothing of the call kept."""
+    """One per daemon's life. `readers`: who reads each kind of payload here. Raises what the store raises (StoreError, DiskFull) with nothing of the call kept."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, readers: Readers) -> None:
         self._node = node
+        self._readers = readers
         self._told_lsn = 0
         self._is_quota_refused = False
         self._has_expired = False
@@ -99,7 +101,7 @@ class Exchange:
         verdicts: list[Verdict] = []
         if bodies:
             arrivals = [Arrival(body.wire, body.bearer) for body in bodies]
-            verdicts = take_in(self._node, arrivals, now, content_bytes_max=content_bytes_max)
+            verdicts = take_in(self._node, self._readers, arrivals, now, content_bytes_max=content_bytes_max)
             self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
         bearers = {body.envelope_id: body.bearer for body in reversed(bodies)}
         judged = tuple(_judged(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
@@ -109,7 +111,7 @@ class Exchange:
         """Drops what has expired, takes in what was deferred and is due."""
         makes_room = self._makes_room(self._node.store.log.expire(now), now)
         try:
-            retry_deferred(self._node, now)
+            retry_deferred(self._node, self._readers, now)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
         return Outcome(self._news({}), makes_room=makes_room)

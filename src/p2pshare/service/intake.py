@@ -8,18 +8,20 @@ The order of checks is trust.md's, cheap first, and each step believes only what
 4. time window                           `envelope.verification`
    room in the author's quota            `policy.quota`
 5. both signatures                       `envelope.verify_envelope`
-6. opened, when it is addressed to us; content read object by object
-7. one transaction for the whole batch, quarantine included; only then is anything acknowledged
+6. opened, when it is addressed to us; payload within the limits of its kind   `payload_kinds.receive`
+7. into the log; then the payload goes to the reader of its kind       `payload_kinds`
+8. one transaction for the whole batch, what was read included; only then is anything acknowledged
 
 An id is never remembered before step 5: a forged copy must not suppress the true one. Content that cannot be
 read after step 5 is counted against its author, while the envelope itself stays held and is relayed: other
 recipients, or a later version of this program, may read it. A fault of ours on one envelope (a bug) refuses
-that envelope and spares the batch. Runs in the writer thread.
+that envelope, or leaves its content aside, and spares the batch. Runs in the writer thread.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -37,14 +39,13 @@ from p2pshare.envelope.verification import (
 )
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.log.interface import EnvelopeEntry
+from p2pshare.log.interface import EnvelopeEntry, NewEnvelope, Source
 from p2pshare.node.node import Node
 from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.policy.roster import Roster
-from p2pshare.service.content import Content, open_content, stated_content_bytes
 from p2pshare.service.partners import load_roster
-from p2pshare.service.storing import Arriving, Opened, store_envelopes
+from p2pshare.service.payload_kinds import PayloadReader, Readers, ReceivedPayload, receive
 
 QUOTA = "quota"
 """The reason why an envelope is refused whose author has filled its room here; it may be let in later."""
@@ -81,16 +82,30 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Round:
-    """What the checks of one batch share: our side, who may write, and how much; `now` in unix seconds."""
+    """What the checks of one batch share: our side, who reads, who may write, and how much; `now` in unix seconds."""
 
     node: Node
+    readers: Readers
     roster: Roster
     quota: Quota
     now: int
 
 
+@dataclass(frozen=True)
+class _Passed:
+    """An arrival that passed every check, and what is to be read of it: None when it is not for us or was left aside."""
+
+    envelope: NewEnvelope
+    payload: ReceivedPayload | None
+
+
 def take_in(
-    node: Node, arrivals: Sequence[Arrival], now: int, *, content_bytes_max: int | None = None
+    node: Node,
+    readers: Readers,
+    arrivals: Sequence[Arrival],
+    now: int,
+    *,
+    content_bytes_max: int | None = None,
 ) -> list[Verdict]:
     """Verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept.
 
@@ -100,21 +115,23 @@ def take_in(
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
         quota = Quota(node.store.log.quota_bytes(), node.store.log.carried())
-        batch = _Round(node, load_roster(node), quota, now)
+        batch = _Round(node, readers, load_roster(node), quota, now)
         seen = node.store.log.is_seen(
             [one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)]
         )
-        checked: list[Arriving | Verdict] = []
+        checked: list[_Passed | Verdict] = []
         content_bytes = 0
         for arrival, one in zip(arrivals, decoded, strict=True):
             if isinstance(one, DecodedEnvelope):
-                checked.append(_check(batch, arrival, one, one.envelope_id in seen))
-                content_bytes += _content_bytes(checked[-1])
+                outcome = _check(batch, arrival, one, one.envelope_id in seen)
+                checked.append(outcome)
+                if isinstance(outcome, _Passed) and outcome.payload is not None:
+                    content_bytes += outcome.payload.stated_bytes
             else:
                 checked.append(one)
             if content_bytes_max is not None and content_bytes >= content_bytes_max:
                 break
-        verdicts = _store(node, checked)
+        verdicts = _store(batch, checked)
         node.store.partners.add_accounting(
             (arrival.bearer, verdict.status.value, verdict.reason)
             for arrival, verdict in zip(arrivals, verdicts, strict=False)
@@ -122,28 +139,65 @@ def take_in(
     return verdicts
 
 
-def _content_bytes(one: Arriving | Verdict) -> int:
-    """What reading an envelope that passed will inflate, in bytes; nothing when it is not for us."""
-    content = one.opened.frames if isinstance(one, Arriving) and one.opened else None
-    return stated_content_bytes(content.frames) if isinstance(content, Content) else 0
-
-
-def _store(node: Node, checked: Sequence[Arriving | Verdict]) -> list[Verdict]:
-    """Stores what passed the checks; verdicts in order."""
-    passed = [one for one in checked if isinstance(one, Arriving)]
-    stored = iter(store_envelopes(node.store, passed, index=node.warning_index))
+def _store(batch: _Round, checked: Sequence[_Passed | Verdict]) -> list[Verdict]:
+    """Store what passed the checks and have it read; returns verdicts in order."""
+    passed = [one for one in checked if isinstance(one, _Passed)]
+    stored = batch.node.store.log.add([one.envelope for one in passed])
+    _read(
+        batch,
+        [
+            (outcome.source, one.payload)
+            for one, outcome in zip(passed, stored, strict=True)
+            if outcome.source is not None and one.payload is not None
+        ],
+    )
+    outcomes = iter(stored)
     verdicts = []
     for one in checked:
-        if isinstance(one, Arriving):
-            outcome = next(stored)
+        if isinstance(one, _Passed):
+            outcome = next(outcomes)
             status = Status.HELD if outcome.is_new else Status.ALREADY_HELD
-            one = Verdict(status, one.envelope_id, entry=outcome.entry)
+            one = Verdict(status, one.envelope.envelope_id, entry=outcome.entry)
         verdicts.append(one)
-    for envelope in passed:
-        content = envelope.opened.frames if envelope.opened else None
-        if isinstance(content, Content) and content.refused:
-            node.store.partners.count_refusals(envelope.core.author, content.refused)
     return verdicts
+
+
+def _read(batch: _Round, payloads: Sequence[tuple[Source, ReceivedPayload]]) -> None:
+    """Hand each payload to the reader of its kind, in the transaction that stored its envelope; count what is refused in it
+    against its author."""
+    batch.node.store.log.mark_opened(source for source, _ in payloads)
+    made: dict[str, PayloadReader] = {}
+    for source, payload in payloads:
+        name = payload.kind.name
+        if name not in made:
+            made[name] = batch.readers[name](batch.node)
+        refused = _read_one(made[name], source, payload)
+        if refused:
+            batch.node.store.partners.count_refusals(payload.author, refused)
+    for reader in made.values():
+        reader.settle(batch.now)
+
+
+def _read_one(reader: PayloadReader, source: Source, payload: ReceivedPayload) -> Counter[str]:
+    """Returns what was refused of it, by reason."""
+    refused: Counter[str] = Counter()
+    try:
+        for _ in reader.read(source, payload, refused):
+            pass  # all in one transaction
+    except PeerError as error:
+        refused[_left_aside(payload.envelope_id, payload.author, error)] += 1
+    except OperatorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see _decode
+        logger.error("content of %s was not read: %s", payload.envelope_id.short, type(error).__name__)
+        refused["internal-error"] += 1
+    return refused
+
+
+def _left_aside(envelope_id: EnvelopeId, author: PartnerId, error: PeerError) -> str:
+    """Log that content is not read; returns the reason it is counted under."""
+    logger.warning("content of %s by %s: %s", envelope_id.short, author.short, error.reason)
+    return f"content-{error.reason}"
 
 
 def _decode(arrival: Arrival) -> DecodedEnvelope | Verdict:
@@ -156,7 +210,7 @@ def _decode(arrival: Arrival) -> DecodedEnvelope | Verdict:
         return Verdict(Status.REFUSED, None, "internal-error")
 
 
-def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> Arriving | Verdict:
+def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> _Passed | Verdict:
     """Steps 2 to 6 for one arrival."""
     envelope_id = decoded.envelope_id
     try:
@@ -172,7 +226,7 @@ def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: b
 
 def _check_believing_nothing(
     batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
-) -> Arriving | Verdict:
+) -> _Passed | Verdict:
     core, envelope_id, size = decoded.core, decoded.envelope_id, len(arrival.wire)
     node, now, shelf = batch.node, batch.now, counted_under(core.mode, core.circle)
     admission = admit(
@@ -194,12 +248,14 @@ def _check_believing_nothing(
         return Verdict(Status.DEFERRED if is_kept else Status.REFUSED, envelope_id, time.value)
     verified = verify_envelope(decoded, card, now)
     batch.quota.add(core.author, shelf, size)
-    return Arriving(
+    recipient_sequence, payload = _open(batch, verified)
+    envelope = NewEnvelope(
         verified,
         from_partner=arrival.bearer,
         received_at=now,
-        opened=_open(node, verified),
+        recipient_sequence=recipient_sequence,
     )
+    return _Passed(envelope, payload)
 
 
 def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:
@@ -207,22 +263,24 @@ def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:
     return entry.card if entry is not None else node.identity.card
 
 
-def _open(node: Node, verified: VerifiedEnvelope) -> Opened | None:
-    """The readable content, or None when it is not for us or its author made it unreadable (counted)."""
-    author = verified.core.author
+def _open(batch: _Round, verified: VerifiedEnvelope) -> tuple[int | None, ReceivedPayload | None]:
+    """Returns the author's number for us and the payload. Both are None when the envelope is not for us or cannot be opened;
+    the payload alone when it is left aside: its number has come all the same, nobody withheld it."""
+    author, recipient_sequence = verified.core.author, None
     try:
-        opened = open_envelope(node.identity, verified, verified.author_card)
+        opened = open_envelope(batch.node.identity, verified, verified.author_card)
         if opened is None:
-            return None
-        return Opened(open_content(opened.payload), recipient_sequence=opened.recipient_sequence)
+            return None, None
+        recipient_sequence = opened.recipient_sequence
+        return recipient_sequence, receive(verified, opened.payload, batch.readers, batch.now)
     except PeerError as error:
-        logger.warning("content of %s by %s: %s", verified.envelope_id.short, author.short, error.reason)
-        node.store.partners.count_refusals(author, {f"content-{error.reason}": 1})
-        return None
+        reason = _left_aside(verified.envelope_id, author, error)
+        batch.node.store.partners.count_refusals(author, {reason: 1})
+        return recipient_sequence, None
 
 
-def retry_deferred(node: Node, now: int) -> list[Verdict]:
+def retry_deferred(node: Node, readers: Readers, now: int) -> list[Verdict]:
     """Takes in what was deferred and whose time has come. Raises StoreError (disk full) with all of it still kept."""
     with node.store.transaction():  # one with the storing: what was taken out and not stored would be lost
         due = node.store.log.pop_deferred(now)
-        return take_in(node, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []
+        return take_in(node, readers, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []

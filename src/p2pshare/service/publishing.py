@@ -21,11 +21,12 @@ from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import PUBLICATION_PARTS_MAX
 from p2pshare.node.node import Node, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
-from p2pshare.service.content import PAYLOAD_STIX, Content, only_what_was_read
+from p2pshare.service.content import Content, only_what_was_read
 from p2pshare.service.drafting import DraftPart, Progress
 from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, screen
 from p2pshare.service.partners import load_roster
-from p2pshare.service.storing import Arriving, Opened, store_envelopes
+from p2pshare.service.payload_kinds import STIX
+from p2pshare.service.storing import ReadEnvelope, store_envelopes
 
 
 @dataclass
@@ -160,14 +161,14 @@ def seal_and_store(
     sequence, previous = state.sequence, state.previous
     recipient_ids = {entry.partner_id for one in accepted for entry in one.audience.recipients}
     recipient_sequences = node.store.log.recipient_sequences(sorted(recipient_ids))
-    rows: list[Arriving] = []
+    rows: list[ReadEnvelope] = []
     for done, one in enumerate(accepted, start=1):
         part, audience = one.part, one.audience
         sequence += 1
         for entry in audience.recipients:
             recipient_sequences[entry.partner_id] = recipient_sequences.get(entry.partner_id, 0) + 1
         header = PayloadHeader(
-            type=PAYLOAD_STIX,
+            type=STIX.name,
             created=now,
             marking=part.tlp.label,
             objects=part.objects,
@@ -199,15 +200,15 @@ def seal_and_store(
 
 def _own_row(
     sealed: SealedEnvelope, accepted: Accepted, recipient_sequences: dict[PartnerId, int], now: int
-) -> Arriving:
+) -> ReadEnvelope:
     """The row of an envelope of our own: opened, and waiting in the outbox for its first hop."""
     is_direct = accepted.audience.mode is Mode.DIRECT
     recipients = tuple(entry.partner_id for entry in accepted.audience.recipients)
-    return Arriving(
+    return ReadEnvelope(
         sealed,
         from_partner=None,
         received_at=now,
-        opened=Opened(accepted.frames),
+        frames=accepted.frames,
         awaits_first_hop=not is_direct,
         recipient_sequences=recipient_sequences,
         audience=recipients,

@@ -1,4 +1,4 @@
-"""Storing: envelopes into the log, what could be read of them into knowledge, and quarantine over both.
+"""Storing: envelopes into the log, what was read of them into knowledge, and quarantine over both.
 
 The log comes first and knows nothing of content; what is read afterwards is stored under the `Source` that it answered
 with. Today the three are one transaction: nobody sees an envelope without its claims.
@@ -6,7 +6,7 @@ with. Today the three are one transaction: nobody sees an envelope without its c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from p2pshare.knowledge.interface import NewFrame
@@ -18,58 +18,64 @@ from p2pshare.service.guarding import Watch
 from p2pshare.warninglists.warning_index import WarningIndex
 
 
+class ContentWriter:
+    """Stores frames of several envelopes together, a chunk at a time: rows that are sorted together cost less, and no more
+    than a chunk of them is held at once, however large an envelope is. What a list in `index` blocks is quarantined.
+    """
+
+    def __init__(self, knowledge: Knowledge, index: WarningIndex | None) -> None:
+        self._knowledge = knowledge
+        self._index = index
+        self._watch = Watch(knowledge, index)
+        self._pending: list[tuple[Source, NewFrame]] = []
+        self._rows = 0
+
+    def add(self, source: Source, frame: NewFrame) -> None:
+        """Takes a frame; perhaps it is written at once. Raises StoreError."""
+        self._watch.look(frame.objects)
+        self._pending.append((source, frame))
+        self._rows += sum(
+            len(one.claims) or 1 for one in frame.objects
+        )  # one pattern may name a thousand values
+        if self._rows >= STORE_CHUNK_OBJECTS:
+            self._write()
+
+    def settle(self, now: int) -> None:
+        """Writes the rest, and what is quarantined: the end of a transaction. Raises StoreError."""
+        self._write()
+        self._watch.settle(now)
+        self._watch = Watch(self._knowledge, self._index)
+
+    def _write(self) -> None:
+        if self._pending:
+            self._knowledge.add(self._pending)
+        self._pending, self._rows = [], 0
+
+
 @dataclass(frozen=True)
-class Opened:
-    """The readable content of an envelope. `frames` is walked once, inside the transaction; it may be lazy."""
+class ReadEnvelope(NewEnvelope):
+    """An envelope to be stored together with what was read of it; None where nothing is to be read here."""
 
-    frames: Iterable[NewFrame]
-    recipient_sequence: int | None = None
-    """The author's number for the envelopes sealed for us (1, 2, ...); None for our own envelopes."""
-
-
-@dataclass(frozen=True)
-class Arriving(NewEnvelope):
-    """An envelope to be stored, with what could be read of it."""
-
-    opened: Opened | None = None
+    frames: Sequence[NewFrame] | None = None
 
 
 def store_envelopes(
-    store: Store, arrivals: Sequence[Arriving], *, index: WarningIndex | None = None
+    store: Store, arrivals: Sequence[ReadEnvelope], *, index: WarningIndex | None = None
 ) -> list[Stored]:
-    """Stores what is new of `arrivals` with its content, and quarantines what a list in `index` blocks, all in one
-    transaction; answers in order. Raises what `EnvelopeLog.add` raises, with nothing kept."""
-    watch = Watch(store.knowledge, index)
+    """Stores what is new of `arrivals` with its content, all in one transaction; answers in order. Raises what
+    `EnvelopeLog.add` raises, with nothing kept."""
     with store.transaction():
         stored = store.log.add(arrivals)
         opened = [
-            (answer.source, arrival.opened)
+            (answer.source, arrival.frames)
             for answer, arrival in zip(stored, arrivals, strict=True)
-            if answer.source is not None and arrival.opened is not None
+            if answer.source is not None and arrival.frames is not None
         ]
         if opened:
-            store.log.mark_opened((source, content.recipient_sequence) for source, content in opened)
-            frames = ((source, frame) for source, content in opened for frame in content.frames)
-            _store_content(store.knowledge, _looked_at(frames, watch))
-            watch.settle(max(arrival.received_at for arrival in arrivals))
+            store.log.mark_opened(source for source, _ in opened)
+            content = ContentWriter(store.knowledge, index)
+            for source, frames in opened:
+                for frame in frames:
+                    content.add(source, frame)
+            content.settle(max(arrival.received_at for arrival in arrivals))
     return stored
-
-
-def _looked_at(frames: Iterable[tuple[Source, NewFrame]], watch: Watch) -> Iterator[tuple[Source, NewFrame]]:
-    for source, frame in frames:
-        watch.look(frame.objects)
-        yield source, frame
-
-
-def _store_content(knowledge: Knowledge, frames: Iterable[tuple[Source, NewFrame]]) -> None:
-    """Hands frames over in parts: no more than a chunk of rows is held at once, however large an envelope is."""
-    pending: list[tuple[Source, NewFrame]] = []
-    rows = 0
-    for source, frame in frames:
-        pending.append((source, frame))
-        rows += sum(len(one.claims) or 1 for one in frame.objects)  # one pattern may name a thousand values
-        if rows >= STORE_CHUNK_OBJECTS:
-            knowledge.add(pending)
-            pending, rows = [], 0
-    if pending:
-        knowledge.add(pending)

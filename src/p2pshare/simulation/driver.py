@@ -26,6 +26,7 @@ from p2pshare.limits import (
 )
 from p2pshare.node.node import Node
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.service.stix_reader import READERS
 from p2pshare.simulation.agenda import Agenda
 from p2pshare.simulation.scenario import Scenario
 from p2pshare.simulation.trace import Trace
@@ -82,7 +83,7 @@ class VirtualDriver:
         self.is_alive = True
         self.stage = stage
         self._skew_seconds = skew_seconds
-        self._exchange = Exchange(node)
+        self._exchange = Exchange(node, READERS)
         self._tickets = itertools.count()
         self._replies: dict[int, Callable[[actions.Action], None]] = {}
         self._is_step_planned = False

@@ -1,0 +1,152 @@
+"""Payload kinds: what an envelope may hold, within which limits, and the contract of those who read it.
+
+A kind is one row of `PAYLOAD_KINDS`, the same for every partner (docs/envelope.md, "Types"), and one reader. Readers are
+handed to intake by whoever puts a node together (`Readers`), so a reader may stand in a room above this one. What has
+no row, or no reader here, is unknown: left aside and counted, while its envelope is held and relayed.
+
+A reader can rely on this, and keeps its part:
+
+1. A payload comes from an envelope that passed every check, is in the log and was sealed for us. Author, id, circle
+   and times are believed; header and frames are the author's words, within the limits of the kind: `receive` has
+   compared all that they state, before anything was inflated. Frames come as they were sealed.
+   Reading never decides whether an envelope is held: that was decided.
+2. `read` is a generator, a step a frame, walked inside a transaction for one payload after the other, in the order of
+   arrival. It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says.
+3. `settle(now)` ends each transaction in which it was walked, and writes what was gathered. That may be between two steps
+   of a payload: the walk then goes on in a later transaction. After one that was undone a new reader begins anew.
+   Intake walks all payloads of a batch in the transaction that stores their envelopes, with a reader made for it.
+4. What is wrong inside is counted in `refused`, by reason, and what is good beside it is kept. A PeerError ends the
+   payload and is counted as `content-REASON`. Both are counted against the author, never against who passed it on. What
+   earlier steps wrote stays, so a reader checks before it writes.
+5. An OperatorError (a full disk, a store that failed) undoes the transaction, and what else is in it. Any other exception
+   in a step is a bug of ours: it costs this payload alone, as `internal-error`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from p2pshare.envelope.payload import PayloadHeader, decode_payload, stated_bytes
+from p2pshare.envelope.verification import VerifiedEnvelope
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.limits import (
+    INFLATED_BYTES_MAX,
+    OBJECTS_PER_BUNDLE_MAX,
+    PAYLOAD_FRAMES_MAX,
+    TTL_SECONDS_BY_CLASS,
+)
+from p2pshare.log.interface import Source
+from p2pshare.node.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadKind:
+    """A kind and its limits, each for one envelope; `name` is the payload's `type`."""
+
+    name: str
+    frames_max: int
+    inflated_bytes_max: int
+    """Of all frames together."""
+    objects_max: int
+    ttl_classes: frozenset[int]
+    """How long an envelope that holds it may be carried (`limits.TTL_SECONDS_BY_CLASS`)."""
+
+
+STIX = PayloadKind(
+    name="stix",
+    frames_max=PAYLOAD_FRAMES_MAX,
+    inflated_bytes_max=INFLATED_BYTES_MAX,
+    objects_max=OBJECTS_PER_BUNDLE_MAX,
+    ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+)
+
+PAYLOAD_KINDS: Mapping[str, PayloadKind] = {kind.name: kind for kind in (STIX,)}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPayload:
+    """An opened payload, as its reader gets it. Times are unix seconds."""
+
+    kind: PayloadKind
+    envelope_id: EnvelopeId
+    author: PartnerId
+    circle: CircleId
+    created: int
+    """When the author sealed it, by the signed core."""
+    received_at: int
+    header: PayloadHeader
+    frames: tuple[bytes, ...]
+    """As they were sealed: zstd frames are still compressed."""
+    stated_bytes: int
+    """To how many bytes the frames say they inflate, together."""
+
+
+class PayloadReader(Protocol):
+    """Reads the payloads of one kind: see the contract above."""
+
+    def read(self, source: Source, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
+        """Read on, a frame a step, and count in `refused` what is left out; what is read is stored under `source`, the
+        log's name for the envelope. Raises PeerError."""
+        ...
+
+    def settle(self, now: int) -> None:
+        """Write what was gathered: the end of a transaction, at `now` (unix seconds). Raises StoreError."""
+        ...
+
+
+Readers = Mapping[str, Callable[[Node], PayloadReader]]
+"""Name of a kind -> how its reader is made here."""
+
+
+def receive(
+    envelope: VerifiedEnvelope, payload: bytes, readers: Readers, received_at: int
+) -> ReceivedPayload:
+    """Returns the payload that was opened in `envelope`, for the reader of its kind; nothing is inflated.
+
+    Raises PeerError: `malformed` or `not-canonical`; `payload-type-unknown` when there is no row or no reader for it;
+    `ttl-class-not-allowed`, `too-many-frames`, `too-many-objects`, `inflated-too-large` when it states more than its
+    kind may.
+    """
+    header, frames = decode_payload(payload)
+    kind = PAYLOAD_KINDS.get(header.type)
+    if kind is None or kind.name not in readers:
+        raise PeerError("a payload is of a kind that is not known here", reason="payload-type-unknown")
+    stated = _stated_bytes(frames)
+    _check(kind, envelope.core.ttl_class, len(frames), header.objects, stated)
+    core = envelope.core
+    return ReceivedPayload(
+        kind,
+        envelope.envelope_id,
+        core.author,
+        core.circle,
+        core.created,
+        received_at,
+        header,
+        frames,
+        stated,
+    )
+
+
+def _check(kind: PayloadKind, ttl_class: int, frames: int, objects: int, stated: int) -> None:
+    if ttl_class not in kind.ttl_classes:
+        raise PeerError("a payload of this kind is not carried that long", reason="ttl-class-not-allowed")
+    if frames > kind.frames_max:
+        raise PeerError("a payload has more frames than its kind may", reason="too-many-frames")
+    if objects > kind.objects_max:
+        raise PeerError("a payload has more objects than its kind may", reason="too-many-objects")
+    if stated > kind.inflated_bytes_max:
+        raise PeerError("a payload inflates to more than its kind may", reason="inflated-too-large")
+
+
+def _stated_bytes(frames: Sequence[bytes]) -> int:
+    """Returns how many bytes the frames say they inflate to; those that say nothing, or cannot be read, count nothing."""
+    total = 0
+    for frame in frames:
+        with suppress(PeerError):
+            total += stated_bytes(frame)
+    return total

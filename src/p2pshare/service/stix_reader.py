@@ -1,0 +1,31 @@
+"""The reader of STIX payloads (`payload_kinds` has the contract): objects into the store, what lists block into quarantine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from p2pshare.intel.marking import Tlp
+from p2pshare.log.interface import Source
+from p2pshare.node.node import Node
+from p2pshare.service.content import Content
+from p2pshare.service.payload_kinds import STIX, Readers, ReceivedPayload
+from p2pshare.service.storing import ContentWriter
+
+
+class StixReader:
+    """Reads the frames of several payloads into one writer."""
+
+    def __init__(self, node: Node) -> None:
+        self._content = ContentWriter(node.store.knowledge, node.warning_index)
+        self.settle = self._content.settle
+
+    def read(self, source: Source, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
+        floor = Tlp.from_label(payload.header.marking) or Tlp.RED  # one that we do not know is the strictest
+        for frame in Content(payload.frames, floor, refused):
+            self._content.add(source, frame)
+            yield
+
+
+READERS: Readers = {STIX.name: StixReader}
+"""The kinds that this room reads."""
