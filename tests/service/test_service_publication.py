@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from p2pshare.envelope.envelope import decode_envelope
@@ -74,4 +76,13 @@ def test_more_parts_than_a_publication_may_have_seal_nothing(
     with pytest.raises(AuthorError) as caught:
         publish_parts(pair[0], 3)
     assert caught.value.reason == "oversized"
-    assert pair[0].store.log.counts().held == 2
+    assert pair[0].store.counts().held == 2
+
+
+def test_a_header_says_how_many_objects_there_are_and_not_what_a_part_claims(
+    pair: tuple[Node, Node],
+) -> None:
+    """Parts come over the control socket; beyond the limit of its kind no partner reads the envelope at all."""
+    part = replace(draft(pair[0], ["evil.example", "other.example"]), objects=10**9)
+    report = publish(pair[0], [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
+    assert header_of(*pair, report.envelopes[0]).objects == 2

@@ -171,7 +171,7 @@ def seal_and_store(
             type=STIX.name,
             created=now,
             marking=part.tlp.label,
-            objects=part.objects,
+            objects=sum(len(frame.objects) for frame in one.frames),
             publication=publication,
             part=Part(done, len(accepted)),
         )
