@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from p2pshare.limits import (
     RHYTHM_SECONDS_MIN,
 )
 from p2pshare.node.node import Node
-from p2pshare.service.alarms import alarms, rhythm_breaks_at
+from p2pshare.service import alarms as service_alarms
+from p2pshare.service.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
+from p2pshare.service.checkup import WARN, examine_node
 from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.overview import status
 from p2pshare.service.partners import apply_card_update, remove_partner
@@ -246,3 +250,45 @@ def test_nothing_to_prove_and_nobody_of_that_name(pair: tuple[Node, Node]) -> No
         with pytest.raises(NotFoundError):
             proof_about(bravo.store, bravo.identity.card.raw, name)
     assert alarms(bravo.store, bravo.identity.partner_id, is_running=True, now=NOW) == []
+
+
+# --- a room above ----------------------------------------------------------------------------------
+
+
+def test_a_room_above_adds_alarms_of_its_own_to_status_and_doctor(pair: tuple[Node, Node]) -> None:
+    alpha, bravo = pair
+    bear(bravo, alpha, *(seal_unchecked(alpha, raw_draft([]), bravo) for _ in range(2)))
+
+    def taken_over(seen: Situation) -> Iterator[Alarm]:
+        for partner_id in sorted(seen.names):
+            if partner_id != seen.own_id and seen.is_running and seen.now == NOW:
+                yield {
+                    "word": "taken-over",
+                    "partner": seen.names[partner_id],
+                    "partner_id": partner_id.text,
+                    "since": None,
+                    "message": "a space has another lead",
+                    "hint": "call its members",
+                }
+
+    functions = (*ALARMS, taken_over)
+    told = status(bravo, {}, is_running=True, now=NOW, alarm_functions=functions)["alarms"]
+    assert [(one["word"], one["partner"]) for one in told] == [
+        ("sequence-fork", "alpha"),
+        ("taken-over", "alpha"),
+    ]
+    bravo.store.database.checkpoint()
+    findings = examine_node(bravo.home, is_running=True, now=NOW, alarm_functions=functions)
+    found = [(one.level, one.message) for one in findings if one.check == "alarm"]
+    assert found[1:] == [(WARN, "taken-over: a space has another lead")]
+    assert [one["word"] for one in of(bravo, "taken-over")] == []
+
+
+def test_the_page_explains_each_word(repository: Path) -> None:
+    """A monitor looks for these words, and a person looks them up."""
+    page = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page[page.index("## Alarms") : page.index("## What is noted")]
+    code = Path(service_alarms.__file__).read_text(encoding="utf-8")
+    words = re.findall(r'_alarm\(\s*"([a-z-]+)"', code)
+    assert len(words) == len(ALARMS), "one function for each word"
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(words)

@@ -10,13 +10,15 @@ card-fork       two cards of one version: the partner is frozen
 quota           an author's envelopes have nearly filled the room they may take up here
 ==============  =====================================================================================
 
-What is only late is no alarm: each waits for the time that its limit names.
+What is only late is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
+`ALARMS` lists them; a room above this one adds its functions, and who asks hands in the whole list.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from p2pshare.identifiers import PartnerId
@@ -35,7 +37,6 @@ from p2pshare.limits import (
 )
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
-from p2pshare.partners.interface import CardFork
 from p2pshare.policy.quota import nearly_full
 
 Alarm = dict[str, Any]
@@ -44,20 +45,19 @@ Alarm = dict[str, Any]
 Fork = TypeVar("Fork", SequenceFork, ObjectFork)
 
 
-def alarms(store: StoreReading, own_id: PartnerId, *, is_running: bool, now: int) -> list[Alarm]:
-    """Every alarm, grouped by word, then in the order of names."""
-    names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
-    told = [
-        *_gaps(store, names, now),
-        *_no_exchange(store, is_running, now),
-        *_silent_authors(store, names, now),
-        *_sequence_forks(store, names, own_id),
-        *_object_forks(store, names),
-        *(_card_fork(fork, names) for fork in store.partners.card_forks()),
-        *_quotas(store, names, own_id),
-    ]
-    order = {word: number for number, word in enumerate(dict.fromkeys(alarm["word"] for alarm in told))}
-    return sorted(told, key=lambda alarm: (order[alarm["word"]], alarm["partner"]))
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a function of alarms looks at. `names` are those of partners, present or past; `now` is unix seconds."""
+
+    store: StoreReading
+    own_id: PartnerId
+    names: Mapping[PartnerId, str]
+    is_running: bool
+    """Whether a daemon runs here."""
+    now: int
+
+
+AlarmFunction = Callable[[Situation], Iterator[Alarm]]
 
 
 def rhythm_breaks_at(created: Sequence[int]) -> int | None:
@@ -92,28 +92,28 @@ def _alarm(
     }
 
 
-def _gaps(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iterator[Alarm]:
-    for total in store.log.gap_totals():
-        if now - total.noted_at < GAP_ALARM_SECONDS:
+def _gaps(seen: Situation) -> Iterator[Alarm]:
+    for total in seen.store.log.gap_totals():
+        if seen.now - total.noted_at < GAP_ALARM_SECONDS:
             continue
-        ranges = store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
+        ranges = seen.store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
         shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)
         more = "" if sum(last - first + 1 for first, last in ranges) == total.numbers else ", ..."
         yield _alarm(
             "sequence-gap",
             total.author,
-            names,
+            seen.names,
             total.noted_at,
             f"{total.numbers} of the envelopes that {{name}} sealed for us never came: number {shown}{more}",
             "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
         ) | {"missing": total.numbers, "ranges": [list(one) for one in ranges]}
 
 
-def _no_exchange(store: StoreReading, is_running: bool, now: int) -> Iterator[Alarm]:
-    heard = store.partners.last_exchanges()
-    for row in store.partners.all():
+def _no_exchange(seen: Situation) -> Iterator[Alarm]:
+    heard = seen.store.partners.last_exchanges()
+    for row in seen.store.partners.all():
         since = max(heard.get(row.partner_id, 0), row.added_at)
-        if not row.has_link or now - since < NO_EXCHANGE_ALARM_SECONDS:
+        if not row.has_link or seen.now - since < NO_EXCHANGE_ALARM_SECONDS:
             continue
         has_met = row.partner_id in heard
         yield _alarm(
@@ -124,21 +124,21 @@ def _no_exchange(store: StoreReading, is_running: bool, now: int) -> Iterator[Al
             f"no exchange with {{name}} since {format_instant(since * SECOND_US)}"
             + ("" if has_met else ", when it was added"),
             "ask {name} whether its daemon runs and has added you; `p2pshare status` shows what our side sees"
-            if is_running
+            if seen.is_running
             else "no daemon runs here: start it with `p2pshare run`",
         )
 
 
-def _silent_authors(store: StoreReading, names: Mapping[PartnerId, str], now: int) -> Iterator[Alarm]:
-    for author, created in store.log.newest_created(
-        [row.partner_id for row in store.partners.all()], RHYTHM_ENVELOPES_MAX
+def _silent_authors(seen: Situation) -> Iterator[Alarm]:
+    for author, created in seen.store.log.newest_created(
+        [row.partner_id for row in seen.store.partners.all()], RHYTHM_ENVELOPES_MAX
     ).items():
         breaks_at = rhythm_breaks_at(created)
-        if breaks_at is not None and now > breaks_at:
+        if breaks_at is not None and seen.now > breaks_at:
             yield _alarm(
                 "author-silent",
                 author,
-                names,
+                seen.names,
                 max(created),
                 f"nothing new by {{name}} since {format_instant(max(created) * SECOND_US)}, longer than usual",
                 "ask {name} whether it still publishes; if it does, somebody keeps it from you",
@@ -152,18 +152,16 @@ def _of_each_author(forks: Sequence[Fork]) -> dict[PartnerId, list[Fork]]:
     return by_author
 
 
-def _sequence_forks(
-    store: StoreReading, names: Mapping[PartnerId, str], own_id: PartnerId
-) -> Iterator[Alarm]:
-    for author, forks in _of_each_author(store.log.sequence_forks()).items():
+def _sequence_forks(seen: Situation) -> Iterator[Alarm]:
+    for author, forks in _of_each_author(seen.store.log.sequence_forks()).items():
         first = forks[0]
         hint = "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its keys may be stolen, or used twice"
-        if author == own_id:
+        if author == seen.own_id:
             hint = "somebody else publishes with this node's keys: stop any copy of it; else they are stolen"
         yield _alarm(
             "sequence-fork",
             author,
-            names,
+            seen.names,
             first.noted_at,
             f"{{name}} signed two different envelopes under incarnation {first.incarnation},"
             f" sequence {first.sequence}{_and_more(forks)}",
@@ -171,37 +169,38 @@ def _sequence_forks(
         ) | {"count": len(forks), "envelopes": [first.first.text, first.second.text]}
 
 
-def _object_forks(store: StoreReading, names: Mapping[PartnerId, str]) -> Iterator[Alarm]:
-    for author, forks in _of_each_author(store.knowledge.object_forks()).items():
+def _object_forks(seen: Situation) -> Iterator[Alarm]:
+    for author, forks in _of_each_author(seen.store.knowledge.object_forks()).items():
         yield _alarm(
             "object-fork",
             author,
-            names,
+            seen.names,
             forks[0].noted_at,
             f"{{name}} sent two contents of one version of {clip(forks[0].object_id)}{_and_more(forks)}",
             "both are kept and the stricter marking holds; tell {name} to raise 'modified' when it changes an object",
         ) | {"count": len(forks), "objects": [clip(fork.object_id) for fork in forks[:GAPS_SHOWN_MAX]]}
 
 
-def _card_fork(fork: CardFork, names: Mapping[PartnerId, str]) -> Alarm:
-    return _alarm(
-        "card-fork",
-        fork.partner_id,
-        names,
-        fork.noted_at,
-        "{name} signed two different cards of one version: it is frozen, nothing new of it is believed",
-        "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its root keys may be stolen",
-    )
+def _card_forks(seen: Situation) -> Iterator[Alarm]:
+    for fork in seen.store.partners.card_forks():
+        yield _alarm(
+            "card-fork",
+            fork.partner_id,
+            seen.names,
+            fork.noted_at,
+            "{name} signed two different cards of one version: it is frozen, nothing new of it is believed",
+            "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its root keys may be stolen",
+        )
 
 
-def _quotas(store: StoreReading, names: Mapping[PartnerId, str], own_id: PartnerId) -> Iterator[Alarm]:
-    quota = store.log.quota_bytes()
-    for author, circle, size in nearly_full(quota, store.log.carried()):
-        if author != own_id:
+def _quotas(seen: Situation) -> Iterator[Alarm]:
+    quota = seen.store.log.quota_bytes()
+    for author, circle, size in nearly_full(quota, seen.store.log.carried()):
+        if author != seen.own_id:
             yield _alarm(
                 "quota",
                 author,
-                names,
+                seen.names,
                 None,
                 f"envelopes of {{name}} take up {size // MIB} of the {quota // MIB} MiB that one author may fill here",
                 "ask {name} what it publishes; if it is right, raise limits.author_mib: beyond it they are refused",
@@ -210,3 +209,31 @@ def _quotas(store: StoreReading, names: Mapping[PartnerId, str], own_id: Partner
 
 def _and_more(forks: Sequence[object]) -> str:
     return f", and {len(forks) - 1} more" if len(forks) > 1 else ""
+
+
+ALARMS: tuple[AlarmFunction, ...] = (
+    _gaps,
+    _no_exchange,
+    _silent_authors,
+    _sequence_forks,
+    _object_forks,
+    _card_forks,
+    _quotas,
+)
+"""Those of this room, in the order in which they are told."""
+
+
+def alarms(
+    store: StoreReading,
+    own_id: PartnerId,
+    *,
+    is_running: bool,
+    now: int,
+    functions: Sequence[AlarmFunction] = ALARMS,
+) -> list[Alarm]:
+    """Returns every alarm of `functions`, grouped by word in their order, then in the order of names."""
+    names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
+    seen = Situation(store, own_id, names, is_running, now)
+    told = [alarm for function in functions for alarm in function(seen)]
+    order = {word: number for number, word in enumerate(dict.fromkeys(alarm["word"] for alarm in told))}
+    return sorted(told, key=lambda alarm: (order[alarm["word"]], alarm["partner"]))

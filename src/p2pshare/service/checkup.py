@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, MIB
 from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import StoreReading, reading_store
-from p2pshare.service.alarms import alarms
+from p2pshare.service.alarms import ALARMS, AlarmFunction, alarms
 from p2pshare.service.overview import DAY_SECONDS, KEYS_WARNING_DAYS
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -40,8 +40,10 @@ class Finding:
     hint: str = ""
 
 
-def examine_node(home: Path, *, is_running: bool, now: int) -> list[Finding]:
-    """All findings about the node in `home`, in a fixed order of checks."""
+def examine_node(
+    home: Path, *, is_running: bool, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS
+) -> list[Finding]:
+    """All findings about the node in `home`, in a fixed order of checks; alarms as in `overview.status`."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),
@@ -51,7 +53,7 @@ def examine_node(home: Path, *, is_running: bool, now: int) -> list[Finding]:
         ("store", lambda: _store(home)),
         ("clock", lambda: _clock(home, now)),
         ("daemon", lambda: _daemon(is_running=is_running)),
-        ("alarm", lambda: _alarms(home, is_running, now)),
+        ("alarm", lambda: _alarms(home, is_running, now, alarm_functions)),
     ]
     return [finding for check, look in looks for finding in _guarded(check, look)]
 
@@ -202,10 +204,10 @@ def _daemon(*, is_running: bool) -> Iterator[Finding]:
     yield Finding("tls", OK, f"key exchange {told} (OpenSSL {version})")
 
 
-def _alarms(home: Path, is_running: bool, now: int) -> Iterator[Finding]:
+def _alarms(home: Path, is_running: bool, now: int, functions: Sequence[AlarmFunction]) -> Iterator[Finding]:
     own_id = _own_card(home).partner_id
     with reading_store(home / STORE_NAME) as store:
-        told = alarms(store, own_id, is_running=is_running, now=now)
+        told = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
     for alarm in told:
         level = FAIL if alarm["word"] in SEVERE else WARN
         yield Finding("alarm", level, f"{alarm['word']}: {alarm['message']}", alarm["hint"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Node
 from p2pshare.policy.roster import RosterEntry
-from p2pshare.service.alarms import alarms
+from p2pshare.service.alarms import ALARMS, AlarmFunction, alarms
 from p2pshare.service.partners import describe, load_roster
 
 DAY_SECONDS = 86_400
@@ -64,8 +64,15 @@ def _to_us(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * 1_000_000
 
 
-def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool, now: int) -> dict[str, Any]:
-    """The JSON of `p2pshare status`."""
+def status(
+    node: Node,
+    links: Mapping[PartnerId, LinkState],
+    *,
+    is_running: bool,
+    now: int,
+    alarm_functions: Sequence[AlarmFunction] = ALARMS,
+) -> dict[str, Any]:
+    """The JSON of `p2pshare status`; `alarm_functions` are those of this room and of rooms above it."""
     store = node.store
     counts = store.log.counts()
     card = node.identity.card
@@ -86,7 +93,13 @@ def status(node: Node, links: Mapping[PartnerId, LinkState], *, is_running: bool
         "forks": store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),
         "keys_expire": format_instant(_to_us(keys_expire)),
         "warnings": _warnings(keys_expire, now),
-        "alarms": alarms(node.store, node.identity.partner_id, is_running=is_running, now=now),
+        "alarms": alarms(
+            node.store,
+            node.identity.partner_id,
+            is_running=is_running,
+            now=now,
+            functions=alarm_functions,
+        ),
     }
 
 
