@@ -76,7 +76,7 @@ def test_more_parts_than_a_publication_may_have_seal_nothing(
     with pytest.raises(AuthorError) as caught:
         publish_parts(pair[0], 3)
     assert caught.value.reason == "oversized"
-    assert pair[0].store.counts().held == 2
+    assert pair[0].store.log.counts().held == 2
 
 
 def test_a_header_says_how_many_objects_there_are_and_not_what_a_part_claims(
