@@ -37,7 +37,8 @@ def test_rules_are_recognised(head: bytes, name: str, expected: str) -> None:
 def test_published_rules_are_recognised_without_their_names(shared_data: Path) -> None:
     found = Counter(
         (path.suffix, detect_format(path.read_bytes()[:HEAD_BYTES]))
-        for path in (shared_data / "rules").rglob("*.y*")
+        for kind in ("sigma", "yara")
+        for path in (shared_data / "rules" / kind).rglob("*.y*")
         if path.is_file()
     )
     assert found == {(".yml", "sigma"): 189, (".yar", "yara"): 70}
