@@ -134,6 +134,26 @@ def test_a_quoted_cell_may_span_lines_up_to_the_limit(lines: int, expected: list
     assert found[-1].endswith("192.0.2.2")
 
 
+@pytest.mark.parametrize(
+    ("line", "is_closed"),
+    [
+        ('b"', True),
+        ('b" \t', True),
+        ('""b"","""', True),
+        ('b"c', False),
+        ('b"c,"d"', False),
+        ('b"" "c', False),
+        ('"""c', False),
+        ('""' * 20_000 + '"', True),
+        ('""' * 20_000 + '"c', False),
+    ],
+)
+def test_only_a_lone_quote_before_a_separator_or_the_end_closes_a_cell(line: str, is_closed: bool) -> None:
+    found = read(f'ip,note\n192.0.2.1,"a\n{line}\n192.0.2.2,x\n'.encode())
+    assert found[0] == ("2 192.0.2.1" if is_closed else "2 unclosed-quote")
+    assert found[-1] == "4 192.0.2.2"
+
+
 def test_a_quote_that_nothing_closes_costs_its_own_row() -> None:
     rows = b"".join(b"192.0.2.%d,x\n" % number for number in range(100))
     found = read(b'ip,note\n203.0.113.1,"open\n' + rows)

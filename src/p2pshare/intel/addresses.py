@@ -16,7 +16,7 @@ OCTETS = frozenset(str(number) for number in range(256))
 ADDRESS_CHARACTERS_MAX = 64  # the longest IPv6 network has 43 characters; keeps the slow path short
 MAPPED_PREFIX_BITS = 96  # ::ffff:0:0/96
 _GROUP = "[1-9a-f][0-9a-f]{0,3}+"
-_IPV6_SHAPE = re.compile(rf"{_GROUP}(?::{_GROUP})*+::{_GROUP}(?::{_GROUP})*+")
+_IPV6_SHAPE = re.compile(rf"{_GROUP}(?::{_GROUP}){{0,4}}::{_GROUP}(?::{_GROUP}){{0,4}}")
 
 
 def is_ipv4(text: str) -> bool:

@@ -8,14 +8,15 @@ line that is none costs itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
-from p2pshare.intel.json_text import is_shallow
+from p2pshare.intel.json_text import is_shallow, string_end
 from p2pshare.intel.refusals import Note, Refusals
 
-# A string that nothing closes is taken up to the end: tried again at each escaped quote it would cost the square.
-_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|,(?=\s*+[\]}])', re.DOTALL)
+# A string of few escapes is a token; of any other only the quote is (`string_end` finds the rest).
+_TOKEN = re.compile(rb'"(?:[^"\\]*+(?:\\.[^"\\]*+){0,100}")?|,(?=\s*+[\]}])', re.DOTALL)
 
 
 def mend(raw: bytes, notes: Refusals) -> list[bytes]:
@@ -24,24 +25,31 @@ def mend(raw: bytes, notes: Refusals) -> list[bytes]:
     if lines:
         notes.add_refusal(Note("json-lines", f"{len(lines)} lines"))
         return lines
-    places: list[int] = []
+    mended = bytearray()
+    line = count = end = 0
+    for place in _trailing_commas(raw):
+        line = line or raw.count(b"\n", 0, place) + 1
+        count += 1
+        mended += raw[end:place]
+        end = place + 1
+    if not count:
+        return []
+    notes.add("trailing-comma", f"line {line}", count=count)
+    return [bytes(mended + raw[end:])]
 
-    def without(match: re.Match[bytes]) -> bytes:
-        if match[1] is not None:
-            return match[1]
-        before = match.start() - 1
-        while raw[before : before + 1].isspace():
-            before -= 1
-        if raw[before : before + 1] in (b"", b"[", b"{", b",", b":"):
-            return b","  # nothing stands before it that it could end
-        places.append(match.start())
-        return b""
 
-    mended = _COMMA.sub(without, raw)
-    for place in places[:1]:
-        line = raw.count(b"\n", 0, place) + 1
-        notes.add("trailing-comma", f"line {line}", count=len(places))
-    return [mended] if places else []
+def _trailing_commas(raw: bytes) -> Iterator[int]:
+    position = 0
+    while (match := _TOKEN.search(raw, position)) is not None:
+        position = match.end()
+        if match[0] == b'"':
+            position = string_end(raw, position)
+        elif match[0] == b",":
+            before = match.start() - 1
+            while raw[before : before + 1].isspace():
+                before -= 1
+            if raw[before : before + 1] not in (b"", b"[", b"{", b",", b":"):  # else it could end nothing
+                yield match.start()
 
 
 def _lines_of_objects(raw: bytes) -> list[bytes]:

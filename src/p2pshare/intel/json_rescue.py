@@ -20,10 +20,14 @@ from p2pshare.intel.json_text import (
     is_shallow,
     parse_object,
     refuse_half_surrogate,
+    string_end,
 )
 from p2pshare.limits import JSON_DEPTH_MAX, OBJECT_BYTES_MAX
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]|-?(?:NaN|Infinity)|[^"\[\]{}NI-]++|[NI-]', re.DOTALL)
+# A string of few escapes is a token; of any other only the quote is (`string_end` finds the rest).
+_TOKEN = re.compile(
+    rb'"(?:[^"\\]*+(?:\\.[^"\\]*+){0,100}")?|[\[{]|[\]}]|-?(?:NaN|Infinity)|[^"\[\]{}NI-]++|[NI-]', re.DOTALL
+)
 TOKENS_MAX = 4_000_000  # a real file of 64 MiB has fewer; a hostile one would take a minute
 
 
@@ -49,11 +53,12 @@ def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
     level = 1 if raw.lstrip()[:1] == b"[" else 2  # brackets open around an object of the list
     kept: list[bytes] = []
     faults: dict[int, Fault] = {}
-    depth = deepest = start = end = tokens = 0
+    depth = deepest = start = end = tokens = position = 0
     is_faulty = False
-    for match in _TOKEN.finditer(raw):
+    while (match := _TOKEN.match(raw, position)) is not None:
         tokens += 1
         token = match[0]
+        position = match.end()
         if token in (b"[", b"{"):
             if depth == level:
                 start, deepest, is_faulty = match.start(), 0, False
@@ -63,9 +68,12 @@ def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
             depth -= 1
             if depth == level and (is_faulty or deepest > JSON_DEPTH_MAX):
                 kept += [raw[end:start], b'"%d"' % len(faults)]
-                end = match.end()
+                end = position
                 faults[len(faults)] = _fault(raw[start:end], deepest)
         elif token[:1] == b'"':
+            if token == b'"':
+                position = string_end(raw, position)
+                token = raw[match.start() : position]
             is_faulty = is_faulty or (b"\\u" in token and half_surrogate_at(token) >= 0)
         elif token.endswith((b"NaN", b"Infinity")) and token[:1] in b"-NI":
             is_faulty = True

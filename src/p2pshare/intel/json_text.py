@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from p2pshare.errors import AuthorError
+from p2pshare.intel.runs import run_end
 from p2pshare.limits import JSON_DEPTH_MAX, MIB
 
 _ALL_BUT_STRUCTURE = bytes(sorted(set(range(256)) - set(b'"[]{}')))
@@ -32,9 +33,10 @@ BRACKETS_MAX = (
 _POSITION = re.compile(r"\(byte (\d+)\)")
 # Up to the first \uD800-\uDFFF that is not the first of a pair, or its second: RFC 8259 section 8.2.
 _WHOLE_CHARACTERS = re.compile(
-    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+",
+    rb"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}){1,1000}",
     re.DOTALL,
 )
+_STRING_PIECES = re.compile(rb'(?:[^"\\]++|\\.){1,1000}', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_ENCODINGS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),
@@ -127,12 +129,20 @@ def refuse_syntax(raw: bytes, error: msgspec.DecodeError) -> NoReturn:
 
 def half_surrogate_at(raw: bytes) -> int:
     """Where in JSON text the first escape stands that is half of a surrogate pair; -1 when there is none."""
-    match = _WHOLE_CHARACTERS.match(raw)
-    end = match.end() if match else 0
+    end = run_end(_WHOLE_CHARACTERS, raw, 0)
     is_cut = (
         len(raw) < end + 12 and b'"' not in raw[end:]
     )  # a pair has 12 bytes; its rest is missing, not wrong
     return end if raw.startswith(b"\\u", end) and not is_cut else -1
+
+
+def string_end(raw: bytes, start: int) -> int:
+    """Returns the position behind the JSON string whose first character stands at `start`: behind its closing quote.
+
+    A string that nothing closes goes on to the end of `raw`: tried again at each escaped quote it would cost the square.
+    """
+    end = run_end(_STRING_PIECES, raw, start)
+    return end + 1 if raw.startswith(b'"', end) else end
 
 
 def find_half_surrogate(value: Any, path: str = "") -> Fault | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 
 from p2pshare.intel.observable import PLAIN, InvalidValue, Observable, canonical_pair
+from p2pshare.intel.runs import run_end
 from p2pshare.limits import PATTERN_OBSERVABLES_MAX, VALUE_BYTES_MAX
 
 # The standard's names (STIX 2.1 section 10.7) and the spellings met in the wild.
@@ -68,8 +69,8 @@ SUBSET_TYPES = frozenset({"ipv4", "ipv6", ENDPOINT})
 
 _TOKEN = re.compile(
     r"""[ \t\r\n\f\v]*+(?:
-      (?P<path>[a-zA-Z_][\w-]*+:(?:[a-zA-Z_]\w*+|'[^'\\]*+')(?:\.(?:[a-zA-Z_]\w*+|'[^'\\]*+')|\[(?:\*|0|[1-9]\d{0,8})\])*+)
-    | (?P<string>'(?:[^'\\]|\\['\\])*+')
+      (?P<path>[a-zA-Z_][\w-]*+:(?:[a-zA-Z_]\w*+|'[^'\\]*+'))
+    | (?P<string>'(?:[^'\\]*+(?:\\['\\][^'\\]*+){0,100}')?)
     | (?P<number>[+-]?(?:0|[1-9]\d{0,19})(?![\w.]))
     | (?P<sign>==?|[\[\](),])
     | (?P<word>IN|OR|ISSUBSET|true|false)(?![\w:-])
@@ -77,6 +78,9 @@ _TOKEN = re.compile(
     )""",
     re.ASCII | re.VERBOSE,
 )
+# How a path goes on, and a string of more escapes, of which only the quote is a token.
+_STEPS = re.compile(r"(?:\.(?:[a-zA-Z_]\w*+|'[^'\\]*+')|\[(?:\*|0|[1-9]\d{0,8})\]){1,1000}", re.ASCII)
+_CHARACTERS = re.compile(r"(?:[^'\\]++|\\['\\]){1,1000}")
 
 
 class _Opaque(Exception):
@@ -206,3 +210,15 @@ class _Reader:
         self._kind = match.lastgroup
         self._text = match[self._kind]
         self._position = match.end()
+        if self._kind == "path" and self._pattern.startswith((".", "["), self._position):
+            self._go_on(_STEPS, "")
+        elif self._text == "'":
+            self._go_on(_CHARACTERS, "'")
+
+    def _go_on(self, pieces: re.Pattern[str], ending: str) -> None:
+        start = self._position
+        end = run_end(pieces, self._pattern, start)
+        if not self._pattern.startswith(ending, end):
+            raise _Opaque
+        self._position = end + len(ending)
+        self._text += self._pattern[start : self._position]

@@ -29,10 +29,10 @@ JSON_KEYS: dict[str, frozenset[str]] = {
     "kev": frozenset({"catalogVersion"}),
     "csaf": frozenset({"document", "product_tree"}),
 }
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*+)(?:"\s*(:?))?|[{}\[\]]', re.DOTALL)
+_TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*)(?:"\s*(:?))?|[{}\[\]]', re.DOTALL)
 # Behind blanks and comments, the first thing that only YARA says.
 _YARA = re.compile(
-    rb"(?:\s|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+"
+    rb"(?:\s++|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)*"
     rb'(?:(?:import|include)\s+"|(?:(?:private|global)\s+){0,2}rule\s+\w+\s*[:{])'
 )
 _SIGMA_TITLE = re.compile(rb"^title:", re.MULTILINE)

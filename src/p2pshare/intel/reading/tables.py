@@ -36,7 +36,7 @@ _OPENING = re.compile(
     r'(?:^|[,;\t|])\s?"'
 )  # a quote that opens a cell; inside an unquoted cell it is only a character
 # ... and one that ends it stands before a separator or the end; else it opens a cell of another row.
-_CLOSING = re.compile(r'(?:[^"]|"")*+"\s*(?:[,;\t|]|$)')
+_CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*"\s*(?:[,;\t|]|$)')
 PLAIN_DELIMITERS = (",", ";")  # a tab in a list begins a note
 _NO = frozenset({"0", "false", "no"})
 

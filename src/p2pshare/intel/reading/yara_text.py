@@ -1,8 +1,8 @@
 """YARA source cut into rules, without a compiler and without running anything.
 
 Only what is needed to know where a rule ends is understood: comments, texts, regular expressions, braces. What a
-rule needs of its file (imports, rules it names, global rules) is found by the words in it. Linear: the pattern
-below never goes back over what it has read (possessive quantifiers), and every match ends behind its beginning.
+rule needs of its file (imports, rules it names, global rules) is found by the words in it. Linear: no pattern
+below goes back over what it has read, and every token ends behind its beginning.
 YARA documentation, "Writing YARA rules".
 """
 
@@ -13,18 +13,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from p2pshare.intel.runs import run_end
+
 _TOKEN = re.compile(
     r"""
-    (?P<comment> //[^\n]*+ | /\*(?:[^*]|\*(?!/))*+(?P<closed>\*/)? )
-  | "(?P<text> (?:[^"\\\n]|\\[^\n])*+ )(?P<ended>"?)
-  | (?P<regex> /(?:[^/\\\n]|\\[^\n])++/? )
+    (?P<comment> //[^\n]*+ | /\* )
+  | (?P<text> " )
+  | (?P<regex> /(?=[^/\\\n]|\\[^\n]) )
   | (?P<pattern> [$\#@!]\w++\*? )
-  | (?P<word> [A-Za-z_]\w*+(?:\.\w++)*+\*? )
+  | (?P<word> [A-Za-z_]\w*+ )
   | (?P<number> -?\d[\w.]*+ )
   | (?P<sign> [{}:=] )
     """,
     re.VERBOSE | re.ASCII,
 )
+# How a token goes on, and the sign that ends it (a word needs none).
+_REST = {
+    "text": (re.compile(r'(?:[^"\\\n]++|\\[^\n]){1,1000}'), '"'),
+    "regex": (re.compile(r"(?:[^/\\\n]++|\\[^\n]){1,1000}"), "/"),
+    "word": (re.compile(r"(?:\.\w++){1,1000}", re.ASCII), "*"),
+}
 _ESCAPE = re.compile(r'\\(?:x([0-9A-Fa-f]{2})|([nrt"\\]))')
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 MODIFIERS = frozenset({"private", "global"})
@@ -99,15 +107,26 @@ def split_rules(text: str) -> YaraFile:
 
 def _tokens(text: str) -> Iterator[Token]:
     """All but comments. An open comment, text or regular expression is a token `open`."""
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup or ""
-        if kind == "comment" and (match["closed"] or match[0].startswith("//")):
-            continue
-        if kind == "ended":
-            kind = "text" if match["ended"] else "open"
-        elif kind == "comment" or (kind == "regex" and not match[0].endswith("/")):
-            kind = "open"
-        yield Token(kind, match["text"] if kind == "text" else match[0], match.start(), match.end())
+    end = 0
+    while (match := _TOKEN.search(text, end)) is not None:
+        start = match.start()
+        end, is_whole = _end_of(match, text)
+        kind = (match.lastgroup or "") if is_whole else "open"
+        if kind != "comment":
+            yield Token(kind, text[start + 1 : end - 1] if kind == "text" else text[start:end], start, end)
+
+
+def _end_of(match: re.Match[str], text: str) -> tuple[int, bool]:
+    """Where the token ends that begins with `match`, and whether it ends as it must."""
+    if match[0] == "/*":
+        closing = text.find("*/", match.end())
+        return (closing + 2, True) if closing >= 0 else (len(text), False)
+    if match.lastgroup not in _REST:
+        return match.end(), True
+    pieces, sign = _REST[match.lastgroup]
+    end = run_end(pieces, text, match.end())
+    is_ended = text.startswith(sign, end)
+    return end + is_ended, is_ended or match.lastgroup == "word"
 
 
 def _read_rule(tokens: Iterator[Token], begin: int, start: int) -> YaraRule | None:
