@@ -134,7 +134,7 @@ class Network:
     def start(self, *nodes: Node) -> None:
         for node in nodes or self.nodes.values():
             node.lives += 1
-            last = max((record.lsn for record in node.store.knowledge.values()), default=0)
+            last = max((record.lsn for record in node.store.values()), default=0)
             node.engine = Engine(
                 epoch=Epoch(hashlib.sha256(node.peer + bytes([node.lives])).digest()[:16]),
                 last_lsn=last,
@@ -143,7 +143,7 @@ class Network:
                 settings=self.settings,
             )
             shards: dict[Shard, list[bytes]] = {}
-            for record in node.store.knowledge.values():
+            for record in node.store.values():
                 for circle in self._compared_under(node, record):
                     shards.setdefault(Shard(circle, record.item.ttl_class), []).append(
                         key_of(record.item.created, record.item.envelope_id)
