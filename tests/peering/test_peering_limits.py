@@ -284,7 +284,7 @@ async def test_reconnecting_does_not_refill_the_buckets(house, alpha, bravo, hel
 
 
 async def test_too_many_envelopes_or_bytes_get_429(house, alpha, bravo, id_of):
-    _, port = await house.serve(bravo, limits=DoorLimits(envelopes_per_second=1))
+    _, port = await house.serve(bravo, limits=DoorLimits(items_per_second=1))
     client = house.dial(alpha, bravo, port)
     for wire in (b"1", b"2"):
         assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.HELD

@@ -10,9 +10,9 @@ import socket
 import pytest
 
 from p2pshare.errors import OperatorError
+from p2pshare.http_server.listener import address_group
 from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.interface import DoorLimits
-from p2pshare.peering.listener import address_group
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_without_file_descriptors_the_loop_pauses_and_goes_on(house, alpha
         return await accept(sock)
 
     monkeypatch.setattr(loop, "sock_accept", failing)
-    monkeypatch.setattr("p2pshare.peering.listener.OUT_OF_FILES_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("p2pshare.http_server.listener.OUT_OF_FILES_PAUSE_SECONDS", 0.01)
     server, port = await house.serve(bravo)
     assert await house.dial(alpha, bravo, port).hello(hello)
     assert server.tally.handshakes_refused == {"not-accepted": 2}

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import OperatorError, PeerError, StoreError
 from p2pshare.gossip.messages import body_head
+from p2pshare.http_server.bodies import BufferBudget, pieces_of
+from p2pshare.http_server.rates import Pace, TokenBucket
+from p2pshare.http_server.refusals import INTERNAL, RequestRefused
+from p2pshare.http_server.server import require_safe_http
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import ENVELOPE_BYTES_MAX, MIB, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, SEND_PIECE_BYTES
-from p2pshare.peering.bodies import BufferBudget, EnvelopeSplitter, encode_envelopes, pieces_of
-from p2pshare.peering.faults import INTERNAL, RequestRefused, answer_to, decode_reason, encode_refusal
-from p2pshare.peering.rates import Pace, TokenBucket
-from p2pshare.peering.server import require_safe_http
+from p2pshare.peering.bodies import EnvelopeSplitter, encode_envelopes
+from p2pshare.peering.faults import answer_to, decode_reason, encode_refusal
 
 ids = st.binary(min_size=32, max_size=32).map(EnvelopeId)
 

@@ -16,11 +16,11 @@ from p2pshare.gossip.messages import (
     Sync,
     SyncPart,
 )
+from p2pshare.http_server.server import BUSY_ANSWER_SECONDS
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import ENVELOPE_BYTES_MAX, MIB
 from p2pshare.peering.client import Gone, PeerAddress, PeerClient
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerRefused, PeerUnreachable
-from p2pshare.peering.server import BUSY_ANSWER_SECONDS
 
 SHARD = Shard(CircleId(bytes(16)), 4)
 

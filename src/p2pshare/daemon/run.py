@@ -296,7 +296,7 @@ def _door_limits(config: Config) -> DoorLimits:
     return DoorLimits(
         requests_per_second=config.limits.requests_per_second,
         bytes_per_second=config.limits.mib_per_second * MIB,
-        envelopes_per_second=config.limits.envelopes_per_second,
+        items_per_second=config.limits.envelopes_per_second,
     )
 
 

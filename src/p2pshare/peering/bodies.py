@@ -1,4 +1,4 @@
-"""Bodies, bounded in size, time and memory on both sides.
+"""Envelopes as a stream of bytes, and answers of a length that nobody told.
 
 The answer to `POST /v1/get` is a sequence of envelopes, each a head (`gossip.messages.body_head`: id and
 length) and as many bytes. Length 0 means *gone*: not held, or not for you. The sequence may end before every
@@ -7,34 +7,16 @@ id was answered: ask again for the rest.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from aiohttp import StreamReader
 
 from p2pshare.errors import PeerError
 from p2pshare.gossip.messages import BODY_HEAD_BYTES, body_head, decode_body_head
+from p2pshare.http_server.bodies import pieces_of, read_piece
+from p2pshare.http_server.rates import Pace
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.limits import REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, SEND_PIECE_BYTES
-from p2pshare.peering.faults import Refusal, RequestRefused
-from p2pshare.peering.rates import Pace
-
-TRY_AGAIN_SECONDS = 1
-
-
-class BodyCutOff(Exception):
-    """A body ended or stalled before it was whole."""
-
-
-async def read_exactly(content: StreamReader, length: int, pace: Pace) -> bytes:
-    """The `length` bytes of a body that declared them. Raises BodyCutOff."""
-    body = bytearray()
-    while len(body) < length:
-        piece = await read_piece(content, pace)
-        if not piece:
-            raise BodyCutOff
-        body += piece
-    return bytes(body)
+from p2pshare.limits import RESPONSE_BYTES_MAX
 
 
 async def read_at_most(content: StreamReader, bytes_max: int, pace: Pace) -> bytes:
@@ -45,27 +27,6 @@ async def read_at_most(content: StreamReader, bytes_max: int, pace: Pace) -> byt
         if len(body) > bytes_max:
             raise PeerError("an answer is too large", reason="oversized")
     return bytes(body)
-
-
-async def read_piece(content: StreamReader, pace: Pace) -> bytes:
-    """What has come in of a body; empty at its end. Raises BodyCutOff at the pace's deadline."""
-    try:
-        async with asyncio.timeout_at(pace.deadline):
-            piece = await content.readany()
-    except TimeoutError:
-        raise BodyCutOff from None
-    pace.moved(len(piece))
-    return piece
-
-
-def pieces_of(body: bytes) -> Iterator[bytes]:
-    """`body` in pieces of at most SEND_PIECE_BYTES: larger writes stall the event loop under TLS."""
-    if len(body) <= SEND_PIECE_BYTES:
-        yield body
-        return
-    view = memoryview(body)
-    for start in range(0, len(body), SEND_PIECE_BYTES):
-        yield bytes(view[start : start + SEND_PIECE_BYTES])
 
 
 async def encode_envelopes(
@@ -113,48 +74,3 @@ class EnvelopeSplitter:
         taken = bytes(self._buffer[:count])
         del self._buffer[:count]
         return taken
-
-
-class BufferBudget:
-    """Memory for request bodies that are being read or worked on. Those within REQUEST_BYTES_MAX are free:
-    the cap on connections bounds them."""
-
-    def __init__(self, bytes_max: int, per_owner: int) -> None:
-        self._free = bytes_max
-        self._per_owner = per_owner
-        self._owners: dict[bytes, int] = {}
-
-    def reserve(self, owner: bytes, count: int) -> BufferReservation:
-        """Room for `count` bytes of `owner`. Raises RequestRefused (429)."""
-        if count <= REQUEST_BYTES_MAX:
-            return BufferReservation(None, owner, 0)
-        if count > self._free or self._owners.get(owner, 0) >= self._per_owner:
-            raise RequestRefused(Refusal(429, "no-room", TRY_AGAIN_SECONDS))
-        self._free -= count
-        self._owners[owner] = self._owners.get(owner, 0) + 1
-        return BufferReservation(self, owner, count)
-
-    def give_back(self, owner: bytes, count: int) -> None:
-        """The end of a reservation."""
-        self._free += count
-        self._owners[owner] -= 1
-        if not self._owners[owner]:
-            del self._owners[owner]
-
-
-class BufferReservation:
-    """Held with `with`; room is given back at its end."""
-
-    __slots__ = ("_budget", "_count", "_owner")
-
-    def __init__(self, budget: BufferBudget | None, owner: bytes, count: int) -> None:
-        self._budget = budget
-        self._owner = owner
-        self._count = count
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        if self._budget is not None:
-            self._budget.give_back(self._owner, self._count)

@@ -45,6 +45,9 @@ from p2pshare.gossip.messages import (
     encode_hello,
     encode_sync,
 )
+from p2pshare.http_server.bodies import BodyCutOff, pieces_of, read_piece
+from p2pshare.http_server.rates import Pace
+from p2pshare.http_server.tls import peer_pin, pin_of
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
     CARD_CHAIN_BYTES_MAX,
@@ -58,10 +61,9 @@ from p2pshare.limits import (
     RESPONSE_BYTES_MAX,
     SYNC_BYTES_MAX,
 )
-from p2pshare.peering.bodies import BodyCutOff, EnvelopeSplitter, pieces_of, read_at_most, read_piece
+from p2pshare.peering.bodies import EnvelopeSplitter, read_at_most
 from p2pshare.peering.faults import PeerUnreachable, answered_fault
 from p2pshare.peering.interface import DialLimits
-from p2pshare.peering.rates import Pace
 from p2pshare.peering.routes import (
     ANNOUNCE_PATH,
     CARD_PATH,
@@ -71,7 +73,7 @@ from p2pshare.peering.routes import (
     HELLO_PATH,
     SYNC_PATH,
 )
-from p2pshare.peering.tls import TlsGate, peer_pin, pin_of
+from p2pshare.peering.tls import TlsGate
 
 REFUSAL_BYTES_MAX = 256
 GET_ANSWER_BYTES_MAX = max(RESPONSE_BYTES_MAX, BODY_HEAD_BYTES + ENVELOPE_BYTES_MAX)

@@ -7,11 +7,11 @@ learns neither our versions nor whether something is held but not for it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import msgpack
 
-from p2pshare.errors import DiskFull, NotFoundError, PeerError, RefusedError, ShareError
+from p2pshare.errors import NotFoundError, PeerError, RefusedError
+from p2pshare.http_server.refusals import BAD_REQUEST, Refusal, refusal_of
 from p2pshare.limits import REASON_BYTES_MAX, RETRY_AFTER_SECONDS_MAX
 
 REASON_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -48,50 +48,21 @@ class PeerRefused(PeerError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """What goes back instead of an answer."""
-
-    status: int
-    reason: str
-    retry_after_seconds: float | None = None
-
-
-class RequestRefused(ShareError):
-    """The door itself says no, before anybody behind it is asked."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__("a request was refused", reason=refusal.reason)
-        self.refusal = refusal
-
-
-BAD_REQUEST = 400
 NOT_HELD = Refusal(404, "not-held")  # the same for what is not there and for what is not for this peer
-DISK_FULL = Refusal(507, "disk-full", 60)
-INTERNAL = Refusal(500, "internal")
-STOPPING = Refusal(503, "stopping", 5)
-NO_SUCH_ROUTE = Refusal(404, "no-such-route")
-TOO_SLOW = Refusal(503, "deadline", 5)
 STATUS_OF_REASON = {"clock-skew": 409}
 
 
 def answer_to(error: Exception) -> Refusal:
-    """What a peer is told about `error`; anything that nobody raised on purpose is `INTERNAL`."""
+    """Returns what a peer is told about `error`."""
     match error:
-        case RequestRefused():
-            return error.refusal
-        case TimeoutError():
-            return TOO_SLOW
         case PeerBusy():
             return Refusal(429, error.reason, error.retry_after_seconds)
-        case DiskFull():
-            return DISK_FULL
         case NotFoundError() | RefusedError():
             return NOT_HELD
         case PeerError():
             return Refusal(STATUS_OF_REASON.get(error.reason, BAD_REQUEST), error.reason)
         case _:
-            return INTERNAL
+            return refusal_of(error)
 
 
 def encode_refusal(refusal: Refusal) -> bytes:

@@ -18,13 +18,14 @@ from p2pshare.gossip.messages import (
     Sync,
     SyncAnswer,
 )
+from p2pshare.http_server.interface import ServerLimits
 from p2pshare.identifiers import EnvelopeId, PartnerId
 
 
 class PeerExchange(Protocol):
     """What the server asks for on behalf of `peer`, whose certificate it has just checked.
 
-    Each call may raise a `ShareError`; `refusals.answer_to` says which status each becomes. A call is
+    Each call may raise a `ShareError`; `faults.answer_to` says which status each becomes. A call is
     cancelled when it takes longer than `DoorLimits.request_seconds` or its peer hangs up. All calls are
     idempotent: a partner may repeat them.
     """
@@ -53,25 +54,17 @@ class PeerExchange(Protocol):
         """Our card, or the chain of all its versions, as file bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class DoorLimits:
-    """The server's limits; the defaults are the protocol's, tests and the configuration narrow them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorLimits(ServerLimits):
+    """The limits of the door to partners; the defaults are the protocol's, tests and the configuration narrow them."""
 
-    handshake_seconds: float = limits.TLS_HANDSHAKE_SECONDS
-    handshakes: int = limits.TLS_HANDSHAKES_MAX
-    handshakes_per_address: int = limits.TLS_HANDSHAKES_PER_ADDRESS_MAX
-    connections_per_partner: int = limits.CONNECTIONS_PER_PARTNER_MAX
-    keepalive_seconds: float = limits.KEEPALIVE_SECONDS
-    header_seconds: float = limits.HEADER_SECONDS_MAX
-    request_seconds: float = limits.REQUEST_SECONDS_MAX
-    grace_seconds: float = limits.BODY_GRACE_SECONDS
-    linger_seconds: float = limits.LINGER_SECONDS
-    stop_seconds: float = limits.STOP_SECONDS_MAX
-    bytes_per_second_min: float = limits.BODY_RATE_BYTES_PER_SECOND_MIN
-    buffered_bytes: int = limits.BUFFERED_BODIES_BYTES_MAX
+    connections_per_caller: int = limits.CONNECTIONS_PER_PARTNER_MAX
     requests_per_second: float = 50
     bytes_per_second: float = 32 * limits.MIB
-    envelopes_per_second: float = 200
+    items_per_second: float = 200
+    """Of envelopes that one partner pushes."""
+    body_bytes_max: int = limits.ENVELOPE_REQUEST_BYTES_MAX
+    large_bodies_per_caller: int = limits.LARGE_BODIES_PER_PARTNER_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 The rules of this file:
 
-1. TLS 1.3 and nothing else; both sides show a certificate; no tickets (a ticket outlives a removed pin).
+1. TLS 1.3 and nothing else; both sides show a certificate; no tickets (a ticket outlives a removed pin): `http_server.tls`.
 2. A partner's exact certificates are the only trust anchors. The anchor must be CA:FALSE: with CA:TRUE its
    owner could mint a second identity that passes the handshake.
 3. The handshake is not the last word: `partner_of` compares the exact DER bytes, when a connection is made
@@ -10,35 +10,20 @@ The rules of this file:
 4. A certificate belongs to one partner. A second partner who puts it on its own card is refused, or its
    owner's requests would count as the other's.
 5. A client context trusts the certificates of one partner, so that nobody else is ever shown ours.
-6. The private key goes into OpenSSL through an anonymous memory file, never through the disk.
+6. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import os
 import ssl
 from collections.abc import Sequence
 
 from p2pshare.envelope.certificate import check_certificate
-from p2pshare.envelope.keys import Secret, TlsKey
+from p2pshare.envelope.keys import TlsKey
 from p2pshare.errors import PeerError
+from p2pshare.http_server.tls import Pin, hardened_context, load_own_key, pin_of
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_TLS_CERTIFICATES_MAX
-
-Pin = bytes  # SHA-256 of a certificate's DER bytes
-
-
-def pin_of(certificate: bytes) -> Pin:
-    """The pin of a certificate (DER)."""
-    return hashlib.sha256(certificate).digest()
-
-
-def peer_pin(ssl_object: ssl.SSLObject | None) -> Pin | None:
-    """The pin of the certificate that the other end of a finished handshake showed; None without one."""
-    certificate = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
-    return pin_of(certificate) if certificate else None
 
 
 class TlsGate:
@@ -103,7 +88,7 @@ class TlsGate:
 
     def _own_context(self, protocol: int) -> ssl.SSLContext:
         context = _strict_context(protocol)
-        _load_own_key(context, self._key)
+        load_own_key(context, self._key.certificate, self._key.secret().reveal())
         return context
 
 
@@ -121,34 +106,9 @@ def check_anchor(certificate: bytes) -> None:
 
 
 def _strict_context(protocol: int) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
+    context = hardened_context(protocol)
     context.check_hostname = False  # the pin says who it is; a name would say less
     context.verify_mode = ssl.CERT_REQUIRED
     # Partial chain: a leaf (CA:FALSE) may itself be the anchor. Strict: RFC 5280 to the letter.
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
-    if protocol == ssl.PROTOCOL_TLS_SERVER:
-        context.num_tickets = 0
     return context
-
-
-def _load_own_key(context: ssl.SSLContext, key: TlsKey) -> None:
-    """`ssl` reads keys from files only, so it gets one that exists in memory and has no name."""
-    memory_file = os.memfd_create("tls", os.MFD_CLOEXEC)
-    try:
-        pem = _private_pem(key.secret()) + ssl.DER_cert_to_PEM_cert(key.certificate).encode()
-        with os.fdopen(memory_file, "wb", closefd=False) as stream:
-            stream.write(pem)
-        context.load_cert_chain(f"/proc/self/fd/{memory_file}")
-    finally:
-        os.close(memory_file)
-
-
-def _private_pem(secret: Secret) -> bytes:
-    """PEM (RFC 7468 section 10) of a PKCS #8 DER key."""
-    return (
-        b"-----BEGIN PRIVATE KEY-----\n"
-        + base64.encodebytes(secret.reveal())
-        + b"-----END PRIVATE KEY-----\n"
-    )

@@ -1,11 +1,11 @@
-"""One admitted connection: aiohttp's protocol, entered only by a pinned certificate.
+"""One admitted connection: aiohttp's protocol, entered only by whom the service knows.
 
 Three things that aiohttp does not do by itself stand here. A connection whose certificate is nobody's never
 reaches the parser (`connection_made`). The head of a request must arrive within `header_seconds` of its first
-byte. And no error of aiohttp writes text to a peer or a traceback to a log.
+byte. And no error of aiohttp writes text to a caller or a traceback to a log.
 
-This file and `_dialling_connector` in `client.py` are the only ones that lean on aiohttp's insides; the tests
-in `tests/peering` fail when they change.
+This file and `_dialling_connector` in `peering/client.py` are the only ones that lean on aiohttp's insides; the
+tests in `tests/peering` fail when they change.
 """
 
 from __future__ import annotations
@@ -13,84 +13,83 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Generic
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from p2pshare.identifiers import PartnerId
+from p2pshare.http_server.interface import Caller, ServerLimits, Service
+from p2pshare.http_server.refusals import BAD_REQUEST, Refusal
+from p2pshare.http_server.tally import Tally
+from p2pshare.http_server.tls import Pin, peer_pin
 from p2pshare.limits import HEADER_FIELDS_MAX, HEADER_LINE_BYTES_MAX
-from p2pshare.peering.faults import BAD_REQUEST, Refusal, encode_refusal
-from p2pshare.peering.interface import DoorLimits
-from p2pshare.peering.tally import Tally
-from p2pshare.peering.tls import Pin, TlsGate, peer_pin
 
-logger = logging.getLogger("p2pshare.peering")
+logger = logging.getLogger(__name__)
 
 SERVER_NAME = "p2pshare"  # in place of the versions of aiohttp and Python
-MESSAGE_TYPE = "application/msgpack"
 
 
-class Connections(web.Server):
+class Connections(web.Server, Generic[Caller]):
     """The admitted connections of one server, and the factory of new ones."""
 
     def __init__(
         self,
         answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
-        gate: TlsGate,
-        limits: DoorLimits,
-        tally: Tally,
+        service: Service[Caller],
+        limits: ServerLimits,
+        tally: Tally[Caller],
     ) -> None:
-        # A peer that asks and hangs up, again and again, must not pile up work beyond its connections' cap.
+        # A caller that asks and hangs up, again and again, must not pile up work beyond its connections' cap.
         super().__init__(answer, handler_cancellation=True)
-        self.gate = gate
+        self.service = service
         self.limits = limits
         self.tally = tally
-        self._of_partner: dict[PartnerId, set[Connection]] = {}
+        self._of_caller: dict[Caller, set[Connection[Caller]]] = {}
 
-    def __call__(self) -> Connection:
+    def __call__(self) -> Connection[Caller]:
         return Connection(self)
 
-    def enter(self, connection: Connection) -> bool:
+    def enter(self, connection: Connection[Caller]) -> bool:
         """Whether this connection, whose handshake is done, may speak HTTP."""
-        partner_id = self.gate.partner_of(connection.pin)
-        if partner_id is None:
+        caller = self.service.caller_of(connection.pin)
+        if caller is None:
             self.tally.refuse_handshake("not-pinned")
             return False
-        live = self._of_partner.setdefault(partner_id, set())
-        if len(live) >= self.limits.connections_per_partner:
-            self.tally.refuse(partner_id, "too-many-connections")
+        live = self._of_caller.setdefault(caller, set())
+        if len(live) >= self.limits.connections_per_caller:
+            self.tally.refuse(caller, "too-many-connections")
             return False
         live.add(connection)
-        connection.partner_id = partner_id
+        connection.caller = caller
         self.tally.connections_admitted += 1
         return True
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: Connection[Caller]) -> None:
         """The connection has ended."""
-        live = self._of_partner.get(connection.partner_id) if connection.partner_id else None
-        if live is not None:
-            live.discard(connection)
-            if not live:
-                self._of_partner.pop(connection.partner_id or PartnerId(bytes(32)), None)
+        caller = connection.caller
+        if caller is None or caller not in self._of_caller:
+            return
+        self._of_caller[caller].discard(connection)
+        if not self._of_caller[caller]:
+            del self._of_caller[caller]
 
-    def abort(self, partner_id: PartnerId) -> None:
-        """Cuts every connection of the partner, whatever it is doing."""
-        for connection in list(self._of_partner.get(partner_id, ())):
+    def abort(self, caller: Caller) -> None:
+        """Cuts every connection of the caller, whatever it is doing."""
+        for connection in list(self._of_caller.get(caller, ())):
             connection.abort()
 
     def abort_all(self) -> None:
         """Cuts everything."""
-        for partner_id in list(self._of_partner):
-            self.abort(partner_id)
+        for caller in list(self._of_caller):
+            self.abort(caller)
 
 
-class Connection(RequestHandler):
+class Connection(RequestHandler, Generic[Caller]):
     """One TCP connection after its handshake."""
 
-    __slots__ = ("_connections", "_head_timer", "_is_admitted", "partner_id", "pin")
+    __slots__ = ("_connections", "_head_timer", "_is_admitted", "caller", "pin")
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections[Caller]) -> None:
         super().__init__(
             connections,
             loop=asyncio.get_running_loop(),
@@ -107,7 +106,7 @@ class Connection(RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_admitted = False
         self.pin: Pin | None = None
-        self.partner_id: PartnerId | None = None
+        self.caller: Caller | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.pin = peer_pin(transport.get_extra_info("ssl_object"))
@@ -150,25 +149,26 @@ class Connection(RequestHandler):
         """aiohttp's own refusals (a head it cannot parse, a bug of ours): no text, and the connection ends."""
         reason = "malformed-http" if status == BAD_REQUEST else "internal"
         if not isinstance(exc, ConnectionError):  # that one is our own cut, already counted
-            self._connections.tally.refuse(self.partner_id, reason)
+            self._connections.tally.refuse(self.caller, reason)
+        service = self._connections.service
         response = web.Response(
             status=status,
-            body=encode_refusal(Refusal(status, reason)),
-            content_type=MESSAGE_TYPE,
+            body=service.encode_refusal(Refusal(status, reason)),
+            content_type=service.content_type,
             headers={"Server": SERVER_NAME},
         )
         response.force_close()
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """A traceback may quote what a peer sent; its last line's place is enough to find the bug."""
+        """A traceback may quote what a caller sent; its last line's place is enough to find the bug."""
         logger.error("internal error: %s", place_of(kw.get("exc_info")))
 
     def _head_too_slow(self) -> None:
         self._head_timer = None
         if self._request_in_progress:
             return  # the bytes were the first of a body whose request was just about to be handled
-        self._connections.tally.refuse(self.partner_id, "slow-head")
+        self._connections.tally.refuse(self.caller, "slow-head")
         self.abort()
 
     def _stop_head_timer(self) -> None:

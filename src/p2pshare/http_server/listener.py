@@ -17,11 +17,12 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from p2pshare.errors import OperatorError
+from p2pshare.http_server.interface import ServerLimits
+from p2pshare.http_server.tally import Tally
 from p2pshare.limits import TLS_SHUTDOWN_SECONDS
-from p2pshare.peering.interface import DoorLimits
-from p2pshare.peering.tally import Tally
 
 BACKLOG = 256  # the kernel's queue of connections not yet accepted
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -70,8 +71,8 @@ class Listener:
         self,
         context: ssl.SSLContext,
         make_protocol: Callable[[], asyncio.Protocol],
-        limits: DoorLimits,
-        tally: Tally,
+        limits: ServerLimits,
+        tally: Tally[Any],
     ) -> None:
         self._context = context
         self._make_protocol = make_protocol

@@ -1,13 +1,12 @@
-"""How fast one partner may ask: token buckets, and the slowest rate at which bytes must move.
+"""How fast one caller may ask: token buckets, and the slowest rate at which bytes must move.
 
-Beyond a bucket the partner is told when to come back (429); it is not punished. Buckets belong to the
-partner, not to a connection, so reconnecting gains nothing. `now` is the event loop's clock in seconds.
+Beyond a bucket the caller is told when to come back (429); it is not punished. Buckets belong to the
+caller, not to a connection, so reconnecting gains nothing. `now` is the event loop's clock in seconds.
 """
 
 from __future__ import annotations
 
-from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX
-from p2pshare.peering.interface import DoorLimits
+from p2pshare.http_server.interface import ServerLimits
 
 BURST_SECONDS = 2.0  # a bucket holds what accrues in this time
 
@@ -34,25 +33,25 @@ class TokenBucket:
         self._level -= amount
 
 
-class PartnerRates:
-    """One partner's buckets: requests, bytes in, envelopes in, bytes out."""
+class CallerRates:
+    """One caller's buckets: requests, bytes in, items in, bytes out."""
 
-    def __init__(self, limits: DoorLimits, now: float) -> None:
+    def __init__(self, limits: ServerLimits, now: float) -> None:
         def bucket(per_second: float, burst_min: float) -> TokenBucket:
             return TokenBucket(per_second, max(burst_min, per_second * BURST_SECONDS), now)
 
         self._requests = bucket(limits.requests_per_second, 1)
-        self._bytes_in = bucket(limits.bytes_per_second, ENVELOPE_REQUEST_BYTES_MAX)
-        self._envelopes = bucket(limits.envelopes_per_second, 1)
-        self._bytes_out = bucket(limits.bytes_per_second, ENVELOPE_REQUEST_BYTES_MAX)
+        self._bytes_in = bucket(limits.bytes_per_second, limits.body_bytes_max)
+        self._items = bucket(limits.items_per_second, 1)
+        self._bytes_out = bucket(limits.bytes_per_second, limits.body_bytes_max)
 
     def admit_request(self, now: float) -> float:
         """0.0 and a token taken, or the seconds to wait and none taken."""
         return _take_all({self._requests: 1, self._bytes_out: 0}, now)
 
-    def admit_body(self, body_bytes: int, envelopes: int, now: float) -> float:
+    def admit_body(self, body_bytes: int, items: int, now: float) -> float:
         """The same for a request's body."""
-        return _take_all({self._bytes_in: body_bytes, self._envelopes: envelopes}, now)
+        return _take_all({self._bytes_in: body_bytes, self._items: items}, now)
 
     def count_sent(self, body_bytes: int) -> None:
         """What an answer weighs is known only afterwards: it becomes debt of the next request."""
@@ -86,5 +85,5 @@ class Pace:
         self._deadline += count / self._bytes_per_second
 
     def excuse(self, seconds: float) -> None:
-        """`seconds` went by that were not the peer's fault."""
+        """`seconds` went by that were not the caller's fault."""
         self._deadline += seconds

@@ -1,0 +1,81 @@
+"""What stands behind a server, and how fast and how much may pass it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from p2pshare import limits
+from p2pshare.http_server.refusals import Refusal
+from p2pshare.http_server.tls import Pin
+
+Caller = TypeVar("Caller", bound=Hashable)
+"""Who calls, as the service knows them: rates, connections and refusals are counted for each."""
+
+Stream = AsyncGenerator[bytes, None]
+Body = bytes | Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Caller]):
+    """One request of an admitted caller; `raw` is its whole body."""
+
+    caller: Caller
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[Caller]):
+    """How large a request's body may be, what answers it, and for how many items it counts beside its bytes."""
+
+    request_bytes_max: int
+    answer: Callable[[Call[Caller]], Awaitable[Body]]
+    items: int = 0
+
+
+class Service(Protocol[Caller]):
+    """What is served, and to whom. An answer may raise anything: `refusal_of` says what goes back instead.
+
+    An answer is cancelled when it takes longer than `ServerLimits.request_seconds` or its caller hangs up.
+    """
+
+    content_type: str
+    """Of answers that are bytes, and of refusals."""
+
+    def caller_of(self, pin: Pin | None) -> Caller | None:
+        """Returns whose certificate this is, None for nobody's: asked at each connection and at each request."""
+
+    def route_of(self, method: str, path: str) -> Route[Caller]:
+        """Returns the route of a request line. Raises RequestRefused (404)."""
+
+    def refusal_of(self, error: Exception) -> Refusal:
+        """Returns what is told about `error`, and nothing of what it says beyond a reason code."""
+
+    def encode_refusal(self, refusal: Refusal) -> bytes:
+        """Returns the body of a refusal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """One server's limits. What depends on who calls and what is served has no default."""
+
+    connections_per_caller: int
+    requests_per_second: float
+    bytes_per_second: float
+    items_per_second: float
+    """Of one caller; a token bucket each, and one for each direction of bytes."""
+    body_bytes_max: int
+    """Of the largest request that any route takes: it must fit into a bucket."""
+    large_bodies_per_caller: int
+    handshake_seconds: float = limits.TLS_HANDSHAKE_SECONDS
+    handshakes: int = limits.TLS_HANDSHAKES_MAX
+    handshakes_per_address: int = limits.TLS_HANDSHAKES_PER_ADDRESS_MAX
+    keepalive_seconds: float = limits.KEEPALIVE_SECONDS
+    header_seconds: float = limits.HEADER_SECONDS_MAX
+    request_seconds: float = limits.REQUEST_SECONDS_MAX
+    grace_seconds: float = limits.BODY_GRACE_SECONDS
+    linger_seconds: float = limits.LINGER_SECONDS
+    stop_seconds: float = limits.STOP_SECONDS_MAX
+    bytes_per_second_min: float = limits.BODY_RATE_BYTES_PER_SECOND_MIN
+    buffered_bytes: int = limits.BUFFERED_BODIES_BYTES_MAX

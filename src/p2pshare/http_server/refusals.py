@@ -1,0 +1,48 @@
+"""What goes back instead of an answer, and which error of ours becomes which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2pshare.errors import DiskFull, ShareError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What goes back instead of an answer."""
+
+    status: int
+    reason: str
+    retry_after_seconds: float | None = None
+
+
+class RequestRefused(ShareError):
+    """The server itself says no, before the service behind it is asked."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__("a request was refused", reason=refusal.reason)
+        self.refusal = refusal
+
+
+BAD_REQUEST = 400
+DISK_FULL = Refusal(507, "disk-full", 60)
+INTERNAL = Refusal(500, "internal")
+STOPPING = Refusal(503, "stopping", 5)
+NO_SUCH_ROUTE = Refusal(404, "no-such-route")
+TOO_SLOW = Refusal(503, "deadline", 5)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Returns what is told about `error`, whatever is served; `INTERNAL` for all that was not raised on purpose.
+
+    A service asks this last, after its own errors.
+    """
+    match error:
+        case RequestRefused():
+            return error.refusal
+        case TimeoutError():
+            return TOO_SLOW
+        case DiskFull():
+            return DISK_FULL
+        case _:
+            return INTERNAL

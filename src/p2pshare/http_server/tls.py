@@ -1,0 +1,51 @@
+"""The part of TLS that does not depend on who calls: the version, no tickets, a key that touches no disk, pins."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import ssl
+
+Pin = bytes  # SHA-256 of a certificate's DER bytes
+
+
+def pin_of(certificate: bytes) -> Pin:
+    """Returns the pin of a certificate (DER)."""
+    return hashlib.sha256(certificate).digest()
+
+
+def peer_pin(ssl_object: ssl.SSLObject | None) -> Pin | None:
+    """Returns the pin of the certificate that the other end of a finished handshake showed; None without one."""
+    certificate = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
+    return pin_of(certificate) if certificate else None
+
+
+def hardened_context(protocol: int) -> ssl.SSLContext:
+    """Returns a context of TLS 1.3 and nothing else, without compression or tickets; whom to believe is not said yet."""
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0
+    return context
+
+
+def load_own_key(context: ssl.SSLContext, certificate: bytes, private_key: bytes) -> None:
+    """Loads a certificate and its PKCS #8 key (DER) into `context`, past the disk.
+
+    `ssl` reads keys from files only, so it gets one that exists in memory and has no name.
+    """
+    memory_file = os.memfd_create("tls", os.MFD_CLOEXEC)
+    try:
+        pem = _private_pem(private_key) + ssl.DER_cert_to_PEM_cert(certificate).encode()
+        with os.fdopen(memory_file, "wb", closefd=False) as stream:
+            stream.write(pem)
+        context.load_cert_chain(f"/proc/self/fd/{memory_file}")
+    finally:
+        os.close(memory_file)
+
+
+def _private_pem(private_key: bytes) -> bytes:
+    """PEM (RFC 7468 section 10) of a PKCS #8 DER key."""
+    return b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(private_key) + b"-----END PRIVATE KEY-----\n"
