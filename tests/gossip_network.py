@@ -28,6 +28,7 @@ from p2pshare.gossip.messages import (
     Shard,
     SyncAnswer,
 )
+from p2pshare.gossip.protocol import question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 
 MAIN = CircleId.of("main")
@@ -298,18 +299,6 @@ class Network:
     ) -> None:
         ticket = next(self._numbers)
         match action:
-            case actions.SendHello():
-                self._expect(ticket, action, back, other.links.get(node.peer), node)
-                self.give(other, events.HelloHeard(node.peer, ticket, action.message))
-            case actions.SendAnnounce():
-                self._expect(ticket, action, back, other.links.get(node.peer), node)
-                self.give(other, events.AnnounceHeard(node.peer, ticket, action.message))
-            case actions.SendSync():
-                self._expect(ticket, action, back, other.links.get(node.peer), node)
-                self.give(other, events.SyncAsked(node.peer, ticket, action.message))
-            case actions.SendFeed():
-                self._expect(ticket, action, back, other.links.get(node.peer), node)
-                self.give(other, events.FeedAsked(node.peer, ticket, action.message))
             case actions.SendPut():
                 record = node.store[action.envelope_id]
                 self._receive(
@@ -320,6 +309,9 @@ class Network:
                 self._serve(other, node, action, back)
             case actions.FetchCard():
                 back(events.Answered(action.request))
+            case _:
+                self._expect(ticket, action, back, other.links.get(node.peer), node)
+                self.give(other, question_of(action).heard(node.peer, ticket, action.message))
 
     def _expect(
         self,

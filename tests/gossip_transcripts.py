@@ -11,16 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gossip_network import START, Network, Node, item_of
-from p2pshare.gossip import actions, events, messages
+from p2pshare.gossip import actions, events
 from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.messages import GetBodies
-
-QUESTIONS: dict[type[Any], tuple[str, Callable[[Any], bytes], Callable[[Any], bytes]]] = {
-    actions.SendHello: ("POST /v1/hello", messages.encode_hello, messages.encode_hello),
-    actions.SendAnnounce: ("POST /v1/announce", messages.encode_announce, messages.encode_announce_answer),
-    actions.SendFeed: ("POST /v1/feed", messages.encode_feed, messages.encode_feed_answer),
-    actions.SendSync: ("POST /v1/sync", messages.encode_sync, messages.encode_sync_answer),
-}
+from p2pshare.gossip.protocol import VERB_OF
 
 
 class Recorder(Network):
@@ -47,28 +41,24 @@ class Recorder(Network):
         return "abcdef"[list(self.nodes).index(node.peer)]
 
     def _question(self, action: actions.Request) -> dict[str, str]:
+        verb = VERB_OF[type(action)]
         match action:
             case actions.SendPut():
-                return {"verb": f"PUT /v1/envelopes/{action.envelope_id.text}"}
-            case actions.SendGet():
-                return {
-                    "verb": "POST /v1/get",
-                    "request": messages.encode_get_bodies(GetBodies(action.ids)).hex(),
-                }
+                return {"verb": f"{verb.method} {verb.path_of(action.envelope_id)}"}
             case actions.FetchCard():
-                return {"verb": "GET /v1/card"}
+                return {"verb": f"{verb.method} {verb.path}"}
+            case actions.SendGet():
+                raw = verb.request.encode(GetBodies(action.ids))
             case _:
-                verb, encode, _ = QUESTIONS[type(action)]
-                return {"verb": verb, "request": encode(action.message).hex()}
+                raw = verb.request.encode(action.message)
+        return {"verb": f"{verb.method} {verb.path}", "request": raw.hex()}
 
     def _told(self, action: actions.Request, event: events.Event) -> dict[str, str]:
         match event:
             case events.Answered(message=None) | events.BodyGone():
                 return {}
-            case events.Answered() if isinstance(action, actions.SendPut):
-                return {"answer": messages.encode_put_answer(event.message).hex()}
             case events.Answered():
-                return {"answer": QUESTIONS[type(action)][2](event.message).hex()}
+                return {"answer": VERB_OF[type(action)].answer.encode(event.message).hex()}
             case _:
                 return {"ended": type(event).__name__}
 

@@ -23,6 +23,7 @@ from p2pshare.gossip import events
 from p2pshare.gossip.key_index import SortedKeys, key_of
 from p2pshare.gossip.messages import Hello, Shard, Sync, SyncPart
 from p2pshare.gossip.negentropy_wire import Bound, MessageWriter, Mode
+from p2pshare.gossip.protocol import HELLO, SYNC
 from p2pshare.identifiers import CircleId, Epoch
 from p2pshare.keyfile import read_identity
 from p2pshare.limits import SYNC_FRAME_BYTES_MAX
@@ -106,7 +107,7 @@ async def _hellos(client: PeerClient, count: int) -> list[float]:
     seconds = []
     for _ in range(count):
         began = time.perf_counter()
-        await client.hello(Hello(Epoch(bytes(16)), 0, int(time.time()), 1))
+        await client.ask(HELLO, Hello(Epoch(bytes(16)), 0, int(time.time()), 1))
         seconds.append(time.perf_counter() - began)
         await asyncio.sleep(HELLO_SECONDS)
     return seconds
@@ -125,4 +126,4 @@ async def _ask_for_ever(home: Path, address: PeerAddress, question: bytes) -> No
 async def _ask(client: PeerClient, question: bytes) -> None:
     while True:
         with contextlib.suppress(ShareError):
-            await client.sync(Sync(int(time.time()), b"", (SyncPart(MAIN, question),)))
+            await client.ask(SYNC, Sync(int(time.time()), b"", (SyncPart(MAIN, question),)))

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -26,13 +27,13 @@ from p2pshare.gossip.messages import (
     Feed,
     FeedAnswer,
     Hello,
-    HelloAnswer,
     PutAnswer,
     PutVerdict,
     Sync,
     SyncAnswer,
     SyncPart,
 )
+from p2pshare.gossip.protocol import Question
 from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.interface import DialLimits, DoorLimits
@@ -59,14 +60,20 @@ class MemoryExchange:
         if self.fault is not None:
             raise self.fault
 
-    async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer:
-        await self._called("hello", peer)
-        return Hello(message.epoch, message.lsn + 1, message.clock, message.card_version)
-
-    async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer:
-        await self._called("announce", peer)
-        want = tuple(item.envelope_id for item in message.items if item.envelope_id not in self.held)
-        return AnnounceAnswer(message.to_lsn, want)
+    async def ask(self, peer: PartnerId, question: Question[Any, Any], message: Any) -> Any:
+        await self._called(question.name, peer)
+        match message:
+            case Hello():
+                return Hello(message.epoch, message.lsn + 1, message.clock, message.card_version)
+            case Announce():
+                want = tuple(item.envelope_id for item in message.items if item.envelope_id not in self.held)
+                return AnnounceAnswer(message.to_lsn, want)
+            case Feed():
+                return FeedAnswer(message.epoch, message.since, message.since, ())
+            case Sync():
+                if message.parts[0].shard.ttl_class == 6:
+                    raise NotFoundError("no such circle on this link")
+                return SyncAnswer(tuple(SyncPart(one.shard, one.message[::-1]) for one in message.parts))
 
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         await self._called("put", peer)
@@ -83,16 +90,6 @@ class MemoryExchange:
         await self._called("get", peer)
         for envelope_id in ids:
             yield envelope_id, None if envelope_id in self.hidden else self.held.get(envelope_id)
-
-    async def feed(self, peer: PartnerId, message: Feed) -> FeedAnswer:
-        await self._called("feed", peer)
-        return FeedAnswer(message.epoch, message.since, message.since, ())
-
-    async def sync(self, peer: PartnerId, message: Sync) -> SyncAnswer:
-        await self._called("sync", peer)
-        if message.parts[0].shard.ttl_class == 6:
-            raise NotFoundError("no such circle on this link")
-        return SyncAnswer(tuple(SyncPart(one.shard, one.message[::-1]) for one in message.parts))
 
     async def card(self, peer: PartnerId) -> bytes:
         await self._called("card", peer)

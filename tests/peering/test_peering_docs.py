@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 
-from p2pshare.peering.routes import CARD_PATH, ENVELOPES_PATH, ROUTES
+from p2pshare.gossip.protocol import CARD, FEED, GET, PUT, SYNC, VERBS
+from p2pshare.limits import KIB, MIB
 
 
 async def test_the_documented_program_speaks_with_a_real_node(house, alpha, bravo, repository, tmp_path):
@@ -35,5 +36,17 @@ async def test_the_documented_program_speaks_with_a_real_node(house, alpha, brav
 def test_the_documented_routes_are_the_routes(repository):
     page = (repository / "docs" / "transport.md").read_text()
     documented = set(re.findall(r"^\| `(GET|POST|PUT) (/v1/[^`]+)`", page, re.MULTILINE))
-    assert documented == {*ROUTES, ("PUT", ENVELOPES_PATH + "{id}")}
-    assert ("GET", CARD_PATH) in documented
+    assert documented == {(verb.method, verb.path) for verb in VERBS}
+    assert len(documented) == len(VERBS) == 7
+
+
+def test_the_documented_sizes_are_those_of_the_table(repository):
+    page = " ".join((repository / "docs" / "transport.md").read_text().split())
+    for told in (
+        f"At most {PUT.request_bytes_max // MIB} MiB for `PUT`, {SYNC.request_bytes_max // KIB} KiB for `sync`, 64 KiB",
+        f"at most 64 KiB, of `sync` {SYNC.answer_bytes_max // KIB} KiB, the card at most {CARD.answer_bytes_max // MIB} MiB",
+        f"FeedAnswer, after up to {FEED.wait_seconds} s",
+    ):
+        assert told in page
+    others = {one.request_bytes_max for one in VERBS if one not in (PUT, SYNC, CARD)}
+    assert others | {one.answer_bytes_max for one in VERBS if one not in (GET, SYNC, CARD)} == {64 * KIB}

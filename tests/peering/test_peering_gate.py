@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 from p2pshare.errors import PeerError
+from p2pshare.gossip.protocol import HELLO
 from p2pshare.peering import tls
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.faults import PeerUnreachable
@@ -232,7 +233,7 @@ async def test_our_certificate_is_sent_to_the_right_server_and_never_to_an_impos
     url = f"https://localhost:{listening.getsockname()[1]}"
     client = PeerClient(alpha.gate, PeerAddress(bravo.partner_id, url, (bravo.certificate,)))
     with pytest.raises(PeerUnreachable) as error:
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     count = await counting
     await client.close()
     listening.close()
@@ -253,7 +254,7 @@ async def test_a_minted_server_is_cut_by_the_clients_exact_check(
     minted.trusts(alpha)
     server, port = await house.serve(minted)
     with pytest.raises(PeerUnreachable):
-        await house.dial(alpha, bravo, port).hello(hello)
+        await house.dial(alpha, bravo, port).ask(HELLO, hello)
     assert server.requests_seen == 0
 
 
@@ -263,7 +264,7 @@ async def test_a_client_context_trusts_one_partner_only(house, alpha, bravo, mak
     alpha.trusts(charlie)
     _, port = await house.serve(charlie)
     with pytest.raises(PeerUnreachable) as error:
-        await house.dial(alpha, bravo, port).hello(hello)
+        await house.dial(alpha, bravo, port).ask(HELLO, hello)
     alpha.gate.remove(charlie.partner_id)
     assert error.value.reason == "tls"
 
@@ -273,7 +274,7 @@ async def test_a_partner_that_does_not_know_us_says_so_as_a_tls_failure(
 ):
     _, port = await house.serve(bravo)
     with pytest.raises(PeerUnreachable):
-        await house.dial(make_party("stranger"), bravo, port).hello(hello)
+        await house.dial(make_party("stranger"), bravo, port).ask(HELLO, hello)
 
 
 # --- P12, and adding without a restart --------------------------------------------------------------
@@ -284,9 +285,9 @@ async def test_a_partner_added_is_let_in_without_a_restart(house, bravo, make_pa
     _, port = await house.serve(bravo)
     newcomer = make_party("newcomer")
     with pytest.raises(PeerUnreachable):
-        await house.dial(newcomer, bravo, port, host=host).hello(hello)
+        await house.dial(newcomer, bravo, port, host=host).ask(HELLO, hello)
     bravo.trusts(newcomer)
-    assert await house.dial(newcomer, bravo, port, host=host).hello(hello)
+    assert await house.dial(newcomer, bravo, port, host=host).ask(HELLO, hello)
 
 
 async def test_a_removed_partner_is_out_at_its_next_request_on_a_live_connection(
@@ -310,7 +311,7 @@ async def test_dropping_a_partner_cuts_what_it_is_doing_and_keeps_it_out(
 ):
     server, port = await house.serve(bravo, make_exchange(delay_seconds=30))
     client = house.dial(alpha, bravo, port)
-    asking = asyncio.create_task(client.hello(hello))
+    asking = asyncio.create_task(client.ask(HELLO, hello))
     async with asyncio.timeout(5):
         while not server.requests_seen:
             await asyncio.sleep(0.005)
@@ -318,7 +319,7 @@ async def test_dropping_a_partner_cuts_what_it_is_doing_and_keeps_it_out(
     with pytest.raises(PeerUnreachable):
         await asking
     with pytest.raises(PeerUnreachable):
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     assert server.requests_seen == 1
     assert server.tally.handshakes_refused == {"unknown-certificate": 1}
 
@@ -381,7 +382,7 @@ async def test_an_unreadable_certificate_is_refused_and_the_others_still_get_in(
         bravo.gate.add(charlie.partner_id, [spoil(charlie.certificate)])
     assert error.value.reason == "bad-certificate"
     _, port = await house.serve(bravo)
-    assert await house.dial(alpha, bravo, port).hello(hello)
+    assert await house.dial(alpha, bravo, port).ask(HELLO, hello)
 
 
 async def test_both_certificates_of_a_rotating_partner_are_let_in_and_the_old_one_goes(
@@ -392,11 +393,11 @@ async def test_both_certificates_of_a_rotating_partner_are_let_in_and_the_old_on
     bravo.gate.add(old.partner_id, [old.certificate, new.certificate])
     _, port = await house.serve(bravo)
     for party in (old, new):
-        assert await house.dial(party, bravo, port).hello(hello)
+        assert await house.dial(party, bravo, port).ask(HELLO, hello)
     bravo.gate.add(old.partner_id, [new.certificate])
-    assert await house.dial(new, bravo, port).hello(hello)
+    assert await house.dial(new, bravo, port).ask(HELLO, hello)
     with pytest.raises(PeerUnreachable):
-        await house.dial(old, bravo, port).hello(hello)
+        await house.dial(old, bravo, port).ask(HELLO, hello)
 
 
 async def test_a_client_dials_a_rotating_partner_under_either_certificate(house, alpha, make_party, hello):
@@ -406,7 +407,7 @@ async def test_a_client_dials_a_rotating_partner_under_either_certificate(house,
         _, port = await house.serve(party)
         address = PeerAddress(old.partner_id, f"https://127.0.0.1:{port}", (old.certificate, new.certificate))
         client = PeerClient(alpha.gate, address)
-        assert await client.hello(hello)
+        assert await client.ask(HELLO, hello)
         await client.close()
 
 
@@ -432,5 +433,5 @@ async def test_hundreds_of_partners_share_one_door(house, bravo, make_party, hel
         bravo.trusts(party)
     server, port = await house.serve(bravo)
     for party in parties[::13]:
-        assert await house.dial(party, bravo, port).hello(hello)
+        assert await house.dial(party, bravo, port).ask(HELLO, hello)
     assert server.handshakes_refused == 0

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import PeerError
 from p2pshare.gossip.messages import Shard, Sync, SyncPart, body_head, encode_hello
+from p2pshare.gossip.protocol import HELLO, SYNC
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import ENVELOPE_BYTES_MAX, KIB, MIB, SYNC_BYTES_MAX
 from p2pshare.peering.client import Gone
@@ -118,7 +119,7 @@ async def test_endless_oversized_slow_and_broken_answers(liar, hello, script, ki
     client, sent = await liar(script)
     async with asyncio.timeout(3):
         with pytest.raises(kind) as error:
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
     assert error.value.reason == reason
     assert (
         sent[0] < 12 * MIB
@@ -130,7 +131,7 @@ async def test_broken_chunks_end_the_answer(liar, hello, chunks):
     client, _ = await liar(once(CHUNKED + chunks))
     async with asyncio.timeout(3):
         with pytest.raises(PeerError) as error:
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
     assert error.value.reason in {"cut-off", "malformed-http"}  # whether the head came alone or not
 
 
@@ -138,7 +139,7 @@ async def test_a_flood_of_interim_answers_ends_the_connection(liar, hello):
     client, sent = await liar(for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100))
     async with asyncio.timeout(3):
         with pytest.raises(PeerError):
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
     assert sent[0] < 12 * MIB
 
 
@@ -158,7 +159,7 @@ async def test_only_200_is_an_answer_and_redirects_are_not_followed(liar, hello,
     client, _ = await liar(once(answer(b"", head)))
     async with asyncio.timeout(3):
         with pytest.raises(kind):
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ async def test_a_pause_that_is_asked_for_is_bounded(liar, hello, retry_after, se
         head += b"Retry-After: " + retry_after.encode() + b"\r\n"
     client, _ = await liar(once(answer(b"", head)))
     with pytest.raises(PeerBusy) as busy:
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     assert busy.value.retry_after_seconds == seconds
 
 
@@ -191,14 +192,14 @@ async def test_a_pause_that_is_asked_for_is_bounded(liar, hello, retry_after, se
 async def test_a_reason_is_a_code_or_nothing(liar, hello, body, reason):
     client, _ = await liar(once(answer(body, b"HTTP/1.1 400 No\r\n")))
     with pytest.raises(PeerRefused) as refused:
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     assert refused.value.reason == reason
 
 
 async def test_an_endless_refusal_is_not_read_on(liar, hello):
     client, sent = await liar(for_ever(b"HTTP/1.1 400 No\r\n\r\n", bytes(64 * KIB)))
     with pytest.raises(PeerError) as error:
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     assert error.value.reason == "oversized"
     assert sent[0] < 12 * MIB
 
@@ -213,7 +214,7 @@ async def test_cookies_are_not_kept(liar, hello):
 
     client, _ = await liar(script, host="localhost")  # no jar keeps cookies of bare addresses
     for _ in range(2):
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     assert len(heads) == 2
     assert not any(b"cookie" in head.lower() for head in heads)
 
@@ -235,7 +236,7 @@ async def test_answers_nobody_asked_for_end_an_idle_connection_and_are_not_kept(
     tracemalloc.start()
     try:
         with contextlib.suppress(PeerError):
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
         async with asyncio.timeout(3):
             await ended.wait()
         assert tracemalloc.get_traced_memory()[1] < 24 * MIB
@@ -334,7 +335,7 @@ async def test_leaving_an_answer_half_read_frees_the_connection(liar, id_of, hel
 async def test_a_sync_answer_above_its_limit_is_cut_off(liar):
     client, _ = await liar(once(answer(bytes(SYNC_BYTES_MAX + 1)), keep=True))
     with pytest.raises(PeerError) as error:
-        await client.sync(Sync(1, b"", (SyncPart(Shard(CircleId(bytes(16)), 1), b"m"),)))
+        await client.ask(SYNC, Sync(1, b"", (SyncPart(Shard(CircleId(bytes(16)), 1), b"m"),)))
     assert error.value.reason == "oversized"
 
 
@@ -356,7 +357,7 @@ async def test_whatever_is_answered_becomes_one_of_our_errors(liar, hello, raw):
     client, _ = await liar(once(raw))
     async with asyncio.timeout(3):
         with pytest.raises(PeerError):
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
         with contextlib.suppress(PeerError):
             async for _ in client.get([EnvelopeId(bytes(32))]):
                 pass

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.gossip.messages import GetBodies, encode_get_bodies, encode_hello
+from p2pshare.gossip.protocol import HELLO
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import KIB
 from p2pshare.peering.faults import REASON_PATTERN, decode_reason
@@ -144,7 +145,7 @@ async def test_broken_http_is_refused_without_a_word_of_text(
     assert not exchange.calls
     assert sum(server.tally.refused.values()) >= 1
     assert "Traceback" not in caplog.text
-    assert await house.dial(alpha, bravo, port).hello(hello)
+    assert await house.dial(alpha, bravo, port).ask(HELLO, hello)
 
 
 async def test_a_head_request_keeps_the_connection_in_step(house, alpha, bravo, open_wire, hello):

@@ -9,6 +9,7 @@ import ssl
 import pytest
 
 from p2pshare.gossip.messages import PutVerdict, encode_hello
+from p2pshare.gossip.protocol import HELLO
 from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX, KIB, MIB, REQUEST_BYTES_MAX, SYNC_BYTES_MAX
 from p2pshare.peering.faults import PeerBusy, PeerUnreachable, decode_reason
 from p2pshare.peering.interface import DialLimits, DoorLimits
@@ -159,7 +160,7 @@ async def test_a_body_that_is_slow_but_fast_enough_is_read(house, alpha, bravo, 
 async def test_a_handler_over_its_deadline_is_cancelled(house, alpha, bravo, make_exchange, hello):
     server, port = await house.serve(bravo, make_exchange(delay_seconds=30), limits=QUICK)
     with pytest.raises(PeerUnreachable) as error:
-        await house.dial(alpha, bravo, port).hello(hello)
+        await house.dial(alpha, bravo, port).ask(HELLO, hello)
     assert error.value.reason == "deadline"
     assert server.tally.take_refused() == {(alpha.partner_id, "deadline"): 1}
 
@@ -234,7 +235,7 @@ async def test_a_fifth_connection_of_a_partner_is_refused_and_another_partners_f
     fifth = await open_wire(alpha, bravo, port)
     assert await fifth.closed()
     assert server.tally.take_refused() == {(alpha.partner_id, "too-many-connections"): 1}
-    assert await house.dial(charlie, bravo, port).hello(hello)
+    assert await house.dial(charlie, bravo, port).ask(HELLO, hello)
 
     await wires[0].close()
     async with asyncio.timeout(5):
@@ -251,7 +252,7 @@ async def test_a_fifth_connection_of_a_partner_is_refused_and_another_partners_f
 async def test_our_client_keeps_to_four_connections(house, alpha, bravo, make_exchange, hello):
     server, port = await house.serve(bravo, make_exchange(delay_seconds=0.02))
     client = house.dial(alpha, bravo, port)
-    await asyncio.gather(*(client.hello(hello) for _ in range(20)))
+    await asyncio.gather(*(client.ask(HELLO, hello) for _ in range(20)))
     assert server.tally.connections_admitted == 4
     assert not server.tally.refused
 
@@ -267,20 +268,20 @@ async def test_too_many_requests_get_429_with_a_pause_and_other_partners_do_not(
     server, port = await house.serve(bravo, limits=DoorLimits(requests_per_second=2))
     client = house.dial(alpha, bravo, port)
     for _ in range(4):
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     with pytest.raises(PeerBusy) as busy:
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
     assert busy.value.retry_after_seconds == 1
     assert busy.value.reason == "too-many-requests"
     assert server.tally.take_refused() == {(alpha.partner_id, "too-many-requests"): 1}
-    assert await house.dial(charlie, bravo, port).hello(hello)
+    assert await house.dial(charlie, bravo, port).ask(HELLO, hello)
 
 
 async def test_reconnecting_does_not_refill_the_buckets(house, alpha, bravo, hello):
     _, port = await house.serve(bravo, limits=DoorLimits(requests_per_second=0.5))
-    await house.dial(alpha, bravo, port).hello(hello)
+    await house.dial(alpha, bravo, port).ask(HELLO, hello)
     with pytest.raises(PeerBusy):
-        await house.dial(alpha, bravo, port).hello(hello)
+        await house.dial(alpha, bravo, port).ask(HELLO, hello)
 
 
 async def test_too_many_envelopes_or_bytes_get_429(house, alpha, bravo, id_of):
@@ -309,7 +310,7 @@ async def test_answers_count_against_the_next_request(house, alpha, bravo, make_
     for _ in range(2):
         assert [one async for one in client.get([id_of(big)])]
     with pytest.raises(PeerBusy):
-        await client.hello(hello)
+        await client.ask(HELLO, hello)
 
 
 async def test_one_large_body_of_a_partner_at_a_time_and_the_others_find_room(
@@ -328,7 +329,7 @@ async def test_one_large_body_of_a_partner_at_a_time_and_the_others_find_room(
     with pytest.raises(PeerBusy) as busy:
         await client.put(id_of(wire), wire)
     assert busy.value.reason == "no-room"
-    assert await client.hello(hello)  # small requests need no room
+    assert await client.ask(HELLO, hello)  # small requests need no room
     other = house.dial(charlie, bravo, port)
     assert (await other.put(id_of(wire), wire)).verdict is PutVerdict.HELD
     with pytest.raises(PeerBusy):
@@ -373,7 +374,7 @@ async def test_stopping_does_not_wait_for_a_stuck_request(house, alpha, bravo, m
     exchange = make_exchange(delay_seconds=30)
     server, port = await house.serve(bravo, exchange, limits=DoorLimits(stop_seconds=0.1))
     asking = asyncio.create_task(
-        house.dial(alpha, bravo, port, limits=DialLimits(answer_seconds=5)).hello(hello)
+        house.dial(alpha, bravo, port, limits=DialLimits(answer_seconds=5)).ask(HELLO, hello)
     )
     async with asyncio.timeout(5):
         while not exchange.calls:

@@ -10,6 +10,7 @@ import socket
 import pytest
 
 from p2pshare.errors import OperatorError
+from p2pshare.gossip.protocol import HELLO
 from p2pshare.http_server.listener import address_group
 from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.interface import DoorLimits
@@ -49,7 +50,7 @@ async def hello_gets_through(client, hello) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                await client.hello(hello)
+                await client.ask(HELLO, hello)
                 return
             except PeerUnreachable:
                 await asyncio.sleep(0.01)
@@ -79,10 +80,10 @@ async def test_a_thousand_silent_connections_from_many_addresses_keep_a_partner_
 async def test_a_flood_while_a_partner_is_being_served(house, alpha, bravo, hello, flood):
     server, port = await house.serve(bravo)
     client = house.dial(alpha, bravo, port)
-    await client.hello(hello)
+    await client.ask(HELLO, hello)
     for _ in range(10):
         flood(port, 50)
-        assert await client.hello(hello)
+        assert await client.ask(HELLO, hello)
     assert server.tally.connections_admitted == 1
 
 
@@ -124,7 +125,7 @@ async def test_without_file_descriptors_the_loop_pauses_and_goes_on(house, alpha
     monkeypatch.setattr(loop, "sock_accept", failing)
     monkeypatch.setattr("p2pshare.http_server.listener.OUT_OF_FILES_PAUSE_SECONDS", 0.01)
     server, port = await house.serve(bravo)
-    assert await house.dial(alpha, bravo, port).hello(hello)
+    assert await house.dial(alpha, bravo, port).ask(HELLO, hello)
     assert server.tally.handshakes_refused == {"not-accepted": 2}
 
 
@@ -177,8 +178,8 @@ async def test_both_families_may_listen_on_one_port(house, alpha, bravo, hello):
     server, port = await house.serve(bravo, host="0.0.0.0")
     other = house.build(bravo)
     assert await other.start("::", port) == port
-    assert await house.dial(alpha, bravo, port, host="127.0.0.1").hello(hello)
-    assert await house.dial(alpha, bravo, port, host="[::1]").hello(hello)
+    assert await house.dial(alpha, bravo, port, host="127.0.0.1").ask(HELLO, hello)
+    assert await house.dial(alpha, bravo, port, host="[::1]").ask(HELLO, hello)
     assert (server.requests_seen, other.requests_seen) == (1, 1)
 
 

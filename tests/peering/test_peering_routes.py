@@ -16,6 +16,7 @@ from p2pshare.gossip.messages import (
     Sync,
     SyncPart,
 )
+from p2pshare.gossip.protocol import ANNOUNCE, FEED, HELLO, SYNC
 from p2pshare.http_server.server import BUSY_ANSWER_SECONDS
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import ENVELOPE_BYTES_MAX, MIB
@@ -38,13 +39,15 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
     wire = b"an envelope"
     item = AnnounceItem(id_of(wire), 1, 4, CircleId(bytes(16)), len(wire))
 
-    assert (await client.hello(hello)).lsn == hello.lsn + 1
-    assert (await client.announce(Announce(Epoch(bytes(16)), 0, 3, (item,)))).want == (id_of(wire),)
+    assert (await client.ask(HELLO, hello)).lsn == hello.lsn + 1
+    assert (await client.ask(ANNOUNCE, Announce(Epoch(bytes(16)), 0, 3, (item,)))).want == (id_of(wire),)
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.HELD
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.ALREADY_HELD
     assert await collect(client.get([id_of(wire)])) == [(id_of(wire), wire)]
-    assert (await client.feed(Feed(Epoch(bytes(16)), 5, 0))).to_lsn == 5
-    assert (await client.sync(Sync(1, b"", (SyncPart(SHARD, b"ab"),)))).parts == (SyncPart(SHARD, b"ba"),)
+    assert (await client.ask(FEED, Feed(Epoch(bytes(16)), 5, 0))).to_lsn == 5
+    assert (await client.ask(SYNC, Sync(1, b"", (SyncPart(SHARD, b"ab"),)))).parts == (
+        SyncPart(SHARD, b"ba"),
+    )
     assert await client.card() == b"card" * 100_000
     assert {peer for _, peer in exchange.calls} == {alpha.partner_id}
     assert server.requests_seen == 8
@@ -101,7 +104,7 @@ async def test_a_fault_behind_the_door_becomes_a_status_and_a_reason_code(
     client = house.dial(alpha, bravo, port)
     with pytest.raises(PeerRefused) as refused:
         if verb == "hello":
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
         else:
             await collect(client.get([EnvelopeId(bytes(32))]))
     assert (refused.value.status, refused.value.reason) == (status, reason)
@@ -119,7 +122,7 @@ async def test_a_full_disk_answers_507_and_the_client_says_so(house, alpha, brav
 async def test_a_busy_exchange_answers_429_with_its_pause(house, alpha, bravo, make_exchange, hello):
     _, port = await house.serve(bravo, make_exchange(fault=PeerBusy(12)))
     with pytest.raises(PeerBusy) as busy:
-        await house.dial(alpha, bravo, port).hello(hello)
+        await house.dial(alpha, bravo, port).ask(HELLO, hello)
     assert busy.value.retry_after_seconds == 12
 
 
@@ -128,7 +131,7 @@ async def test_names_and_both_address_families_work(house, alpha, bravo, hello, 
     _, port = await house.serve(bravo, host=host.strip("[]"))
     if host == "localhost":
         _, port = await house.serve(bravo)
-    assert await house.dial(alpha, bravo, port, host=host).hello(hello)
+    assert await house.dial(alpha, bravo, port, host=host).ask(HELLO, hello)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,7 @@ async def test_only_plain_https_addresses_are_dialled(alpha, bravo, url):
 
 async def test_nobody_listens_there(house, alpha, bravo, hello):
     with pytest.raises(PeerUnreachable) as error:
-        await house.dial(alpha, bravo, 1).hello(hello)
+        await house.dial(alpha, bravo, 1).ask(HELLO, hello)
     assert error.value.reason == "unreachable"
 
 
@@ -170,6 +173,6 @@ async def test_being_told_to_wait_costs_who_goes_on_asking_and_not_us(
     began = clock()
     for _ in range(2):
         with pytest.raises(PeerBusy) as error:
-            await client.hello(hello)
+            await client.ask(HELLO, hello)
         assert error.value.retry_after_seconds == 3
     assert clock() - began >= 2 * BUSY_ANSWER_SECONDS

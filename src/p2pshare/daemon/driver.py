@@ -33,18 +33,8 @@ from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
 from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
-from p2pshare.gossip.messages import (
-    Announce,
-    AnnounceAnswer,
-    AnnounceItem,
-    Feed,
-    FeedAnswer,
-    Hello,
-    HelloAnswer,
-    PutAnswer,
-    Sync,
-    SyncAnswer,
-)
+from p2pshare.gossip.messages import AnnounceItem, EngineAnswer, PutAnswer
+from p2pshare.gossip.protocol import Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     DISK_FULL_PAUSE_SECONDS,
@@ -65,6 +55,8 @@ log = logging.getLogger(__name__)
 
 NOTES_PER_MINUTE_MAX = 20  # lines of log that one partner may cause in a minute
 T = TypeVar("T")
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 READER_THREADS = 2
 STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
@@ -307,19 +299,9 @@ class Driver:
         self._note_trouble(action.peer, "")
         return events.Answered(number, message)
 
-    async def _ask(
-        self, action: actions.Request
-    ) -> Hello | AnnounceAnswer | FeedAnswer | PutAnswer | SyncAnswer | None:
+    async def _ask(self, action: actions.Request) -> EngineAnswer | PutAnswer | None:
         client = self._lines.client(action.peer)
         match action:
-            case actions.SendHello():
-                return await client.hello(action.message)
-            case actions.SendAnnounce():
-                return await client.announce(action.message)
-            case actions.SendFeed():
-                return await client.feed(action.message)
-            case actions.SendSync():
-                return await client.sync(action.message)
             case actions.SendPut():
                 wire = await self._read(self._exchange.wire, action.peer, action.envelope_id)
                 return None if wire is None else await client.put(action.envelope_id, wire)
@@ -330,6 +312,9 @@ class Driver:
                 if await self._writer(self._exchange.apply_card, action.peer, raw, int(time.time())):
                     log.info("partner %s has a newer card", action.peer.short)
                     await self.reload_roster()
+            case _:
+                answer: EngineAnswer = await client.ask(question_of(action), action.message)
+                return answer
         return None
 
     async def _fetch(self, action: actions.SendGet) -> None:
@@ -362,22 +347,19 @@ class Driver:
 
     # --- a peer asks (peering.interface.PeerExchange) ---
 
-    async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer:
-        return cast(
-            Hello, await self._question(peer, lambda ticket: events.HelloHeard(peer, ticket, message))
-        )
-
-    async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer:
-        answer = await self._question(peer, lambda ticket: events.AnnounceHeard(peer, ticket, message))
-        return cast(AnnounceAnswer, answer)
-
-    async def feed(self, peer: PartnerId, message: Feed) -> FeedAnswer:
-        answer = await self._question(peer, lambda ticket: events.FeedAsked(peer, ticket, message))
-        return cast(FeedAnswer, answer)
-
-    async def sync(self, peer: PartnerId, message: Sync) -> SyncAnswer:
-        answer = await self._question(peer, lambda ticket: events.SyncAsked(peer, ticket, message))
-        return cast(SyncAnswer, answer)
+    async def ask(self, peer: PartnerId, question: Question[Q, A], message: Q) -> A:
+        """The engine's reply to a question."""
+        if self._engine is None or self._is_stopping:
+            raise PeerBusy(STOPPING_PAUSE_SECONDS)
+        self._note_exchange(peer)
+        ticket = next(self._tickets)
+        waiting: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._replies[ticket] = waiting
+        try:
+            self._give(question.heard(peer, ticket, message))
+            return await waiting
+        finally:
+            self._replies.pop(ticket, None)
 
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """Answers after COMMIT; DiskFull becomes 507 at the door."""
@@ -400,19 +382,6 @@ class Driver:
         self._note_exchange(peer)
         self._give(events.Heard(peer))
         return self._node.identity.card.raw
-
-    async def _question(self, peer: PartnerId, event_of: Callable[[int], events.Event]) -> Any:
-        """The engine's reply to an inbound question."""
-        if self._engine is None or self._is_stopping:
-            raise PeerBusy(STOPPING_PAUSE_SECONDS)
-        self._note_exchange(peer)
-        ticket = next(self._tickets)
-        waiting = self._replies[ticket] = asyncio.get_running_loop().create_future()
-        try:
-            self._give(event_of(ticket))
-            return await waiting
-        finally:
-            self._replies.pop(ticket, None)
 
     # --- from time to time ---
 

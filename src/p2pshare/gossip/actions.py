@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2pshare.gossip.messages import Announce, AnnounceAnswer, Feed, FeedAnswer, Hello, Sync, SyncAnswer
+from p2pshare.gossip.messages import Announce, EngineAnswer, Feed, Hello, Sync
 from p2pshare.identifiers import EnvelopeId, PartnerId
 
 
@@ -75,7 +75,10 @@ class FetchCard:
     peer: PartnerId
 
 
-Request = SendHello | SendAnnounce | SendFeed | SendGet | SendPut | SendSync | FetchCard
+Question = SendHello | SendAnnounce | SendFeed | SendSync
+"""What carries a message for the peer's engine."""
+
+Request = Question | SendGet | SendPut | FetchCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class Reply:
     """The answer to an inbound question."""
 
     ticket: int
-    message: Hello | AnnounceAnswer | FeedAnswer | SyncAnswer
+    message: EngineAnswer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from p2pshare.gossip.actions import Abandon, Acknowledge, Action, Note
 from p2pshare.gossip.feed import Feed
 from p2pshare.gossip.index import Index, created_of, key_of
-from p2pshare.gossip.link import NEVER, Kind, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, Shard
+from p2pshare.gossip.protocol import AnyVerb
 from p2pshare.gossip.states import Cause
 from p2pshare.gossip.want import WantTable
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
@@ -96,10 +97,10 @@ class Board:
 
     # --- requests ---
 
-    def begin(self, link: Link, kind: Kind, ids: Iterable[EnvelopeId] = ()) -> Pending:
+    def begin(self, link: Link, verb: AnyVerb, ids: Iterable[EnvelopeId] = ()) -> Pending:
         """A number for a request that leaves now."""
         self._number += 1
-        pending = Pending(self._number, kind, self.now, dict.fromkeys(ids), moved_at=self.now)
+        pending = Pending(self._number, verb, self.now, dict.fromkeys(ids), moved_at=self.now)
         link.pending[pending.number] = pending
         self.owners[pending.number] = link
         return pending

@@ -28,13 +28,13 @@ Rules that hold in every state:
 4. Every table is bounded (limits.py). A peer that is away costs a number, not a queue.
 5. A peer's silence or slowness is no fault; only what can be proved counts against it.
 
-The parts: `states` (one peer's states), `spreading` (push, announce, outbox), `want` and `fetching` (bodies),
-`reconciliation` (comparing stores), `board` (what they share).
+The parts: `protocol` (the verbs), `states` (one peer's states), `spreading` (push, announce, outbox), `want` and
+`fetching` (bodies), `reconciliation` (comparing stores), `board` (what they share).
 """
 
 from __future__ import annotations
 
-from p2pshare.gossip import events
+from p2pshare.gossip import events, protocol
 from p2pshare.gossip.actions import Action, FetchCard, Reply, ReplyRefused, SendHello
 from p2pshare.gossip.answering import Answering
 from p2pshare.gossip.board import Board, EngineSettings, RandomSource, shard_of
@@ -42,7 +42,7 @@ from p2pshare.gossip.events import Event, LinkConfig
 from p2pshare.gossip.feeding import Feeding
 from p2pshare.gossip.fetching import Fetching
 from p2pshare.gossip.index import HOUR_SECONDS
-from p2pshare.gossip.link import NEVER, Kind, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceAnswer, FeedAnswer, Hello, PutAnswer, SyncAnswer
 from p2pshare.gossip.reconciliation import Reconciliation
 from p2pshare.gossip.spreading import Spreading
@@ -151,36 +151,19 @@ class Engine:
                 self._board.index.load(event.shard, event.keys)
             case events.FirstHopsLoaded():
                 self._board.first_hops |= {item.envelope_id: shard_of(item) for item in event.items}
-            case (
-                events.OutboxRead()
-                | events.Heard()
-                | events.HelloHeard()
-                | events.AnnounceHeard()
-                | events.FeedAsked()
-                | events.SyncAsked()
-                | events.PutHeard()
-            ):
-                self._peer_spoke(event)
             case events.BodyArrived() | events.BodyGone():
                 self._body(event)
             case events.Answered() | events.Declined() | events.Failed() | events.Busy():
                 self._ended(event)
+            case _:
+                self._peer_spoke(event)
 
     def _peer_spoke(
-        self,
-        event: events.OutboxRead
-        | events.Heard
-        | events.HelloHeard
-        | events.AnnounceHeard
-        | events.FeedAsked
-        | events.SyncAsked
-        | events.PutHeard,
+        self, event: events.OutboxRead | events.Heard | events.QuestionHeard | events.PutHeard
     ) -> None:
         link = self._board.links.get(event.peer)
         if link is None:
-            if isinstance(
-                event, events.HelloHeard | events.AnnounceHeard | events.FeedAsked | events.SyncAsked
-            ):
+            if isinstance(event, events.QuestionHeard):
                 self._board.act(ReplyRefused(event.ticket))
             return
         self._board.touch(link)
@@ -232,19 +215,19 @@ class Engine:
                 self._busy(link, pending, event.retry_after_seconds)
 
     def _answered(self, link: Link, pending: Pending, event: events.Answered) -> None:
-        match pending.kind, event.message:
-            case Kind.HELLO, Hello() as hello:
+        match pending.verb, event.message:
+            case protocol.HELLO, Hello() as hello:
                 link.note_round_trip(self._board.now - pending.began_at)
                 self._hello_answered(link, hello)
-            case Kind.ANNOUNCE, AnnounceAnswer() as answer:
+            case protocol.ANNOUNCE, AnnounceAnswer() as answer:
                 self._spreading.announced(link, pending, answer)
-            case Kind.PUT, PutAnswer() as answer:
+            case protocol.PUT, PutAnswer() as answer:
                 self._spreading.pushed(link, next(iter(pending.ids)), answer)
-            case Kind.FEED, FeedAnswer() as answer:
+            case protocol.FEED, FeedAnswer() as answer:
                 self._feeding.answered(link, pending, answer)
-            case Kind.COMPARE, SyncAnswer() as answer:
+            case protocol.SYNC, SyncAnswer() as answer:
                 self._reconciliation.answered(link, answer)
-            case Kind.GET, None:
+            case protocol.GET, None:
                 self._fetching.ended(link, pending, is_answered=True)
             case _:  # a push that could not leave, a card that was fetched
                 pass
@@ -252,14 +235,14 @@ class Engine:
     def _declined(self, link: Link, pending: Pending, reason: str) -> None:
         """It lives, and said no to this one thing; a hello that is refused leaves nothing to talk about."""
         self._board.note(link.peer, reason)
-        match pending.kind:
-            case Kind.HELLO:
+        match pending.verb:
+            case protocol.HELLO:
                 self._board.fall(link, is_failure=True)
-            case Kind.FEED:
+            case protocol.FEED:
                 link.feed_at = self._board.now + HELLO_INTERVAL_SECONDS
-            case Kind.GET:
+            case protocol.GET:
                 self._fetching.ended(link, pending, is_answered=False)
-            case Kind.COMPARE:
+            case protocol.SYNC:
                 self._reconciliation.declined(link, reason)
             case _:
                 pass
@@ -273,16 +256,16 @@ class Engine:
             return
         link.move(Cause.BUSY)
         link.resume_at = self._board.now + seconds
-        match pending.kind:
-            case Kind.GET:
+        match pending.verb:
+            case protocol.GET:
                 self._fetching.give_back(pending, link, is_over=False)
-            case Kind.HELLO:
+            case protocol.HELLO:
                 link.hello_at = self._board.now
-            case Kind.ANNOUNCE if pending.to_lsn is None:  # a repair: the next comparison offers it again
+            case protocol.ANNOUNCE if pending.to_lsn is None:  # a repair: the next comparison offers it again
                 self._reconciliation.finish(link, is_whole=False)
-            case Kind.COMPARE:
+            case protocol.SYNC:
                 self._reconciliation.put_off(link)
-            case Kind.FEED:
+            case protocol.FEED:
                 pass
             case _:
                 self._spreading.put_back(link, pending)
@@ -305,7 +288,7 @@ class Engine:
             self._spreading.read_outbox(link)  # what waits for it is known when its roots come
         link.tried_at = self._board.now
         link.hello_at = self._board.now + HELLO_INTERVAL_SECONDS
-        pending = self._board.begin(link, Kind.HELLO)
+        pending = self._board.begin(link, protocol.HELLO)
         self._board.act(SendHello(pending.number, link.peer, self._own_hello(link)))
 
     def _hello_answered(self, link: Link, hello: Hello) -> None:
@@ -320,7 +303,7 @@ class Engine:
             link.card_asked = (
                 hello.card_version
             )  # once: whether it is accepted is for the partners service to say
-            pending = self._board.begin(link, Kind.CARD)
+            pending = self._board.begin(link, protocol.CARD)
             self._board.act(FetchCard(pending.number, link.peer))
 
     def _hello_heard(self, link: Link, event: events.HelloHeard) -> None:
@@ -406,7 +389,7 @@ class Engine:
         self._fetching.expire_expected(link)
         if link.is_open:
             is_hello_due = link.hello_at <= now or self._reconciliation.is_due(link)
-            if is_hello_due and link.may_send(Kind.HELLO):
+            if is_hello_due and link.may_send(protocol.HELLO):
                 self._greet(link)
             self._spreading.pump(link)
             self._reconciliation.pump(link)
@@ -426,9 +409,9 @@ class Engine:
                 return min(link.resume_at, expected)
             case State.CONNECTED if link.config.is_dialable:
                 instants = [self._fetching.due(link), self._feeding.due(link)]
-                if not link.has_pending(Kind.HELLO):
+                if not link.has_pending(protocol.HELLO):
                     instants += [link.hello_at, self._reconciliation.due(link)]
-                if not link.has_pending(Kind.ANNOUNCE):
+                if not link.has_pending(protocol.ANNOUNCE):
                     instants.append(link.announce_at)
                 return min(at for at in [*instants, NEVER] if at > now)
             case State.CONNECTED:

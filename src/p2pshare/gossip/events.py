@@ -11,16 +11,14 @@ from p2pshare.gossip.index import Key
 from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import (
     Announce,
-    AnnounceAnswer,
     AnnounceItem,
+    EngineAnswer,
     Feed,
-    FeedAnswer,
     Hello,
     PutAnswer,
     PutVerdict,
     Shard,
     Sync,
-    SyncAnswer,
 )
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
@@ -163,6 +161,9 @@ class SyncAsked:
     message: Sync
 
 
+QuestionHeard = HelloHeard | AnnounceHeard | FeedAsked | SyncAsked
+
+
 @dataclass(frozen=True, slots=True)
 class PutHeard:
     """A body was pushed to us and goes to intake."""
@@ -195,7 +196,7 @@ class Answered:
     """The answer came whole."""
 
     request: int
-    message: Hello | AnnounceAnswer | FeedAnswer | PutAnswer | SyncAnswer | None = None
+    message: EngineAnswer | PutAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +242,7 @@ Event = (
     | BodyUnjudged
     | OutboxRead
     | Heard
-    | HelloHeard
-    | AnnounceHeard
-    | FeedAsked
-    | SyncAsked
+    | QuestionHeard
     | PutHeard
     | BodyArrived
     | BodyGone

@@ -10,8 +10,9 @@ from __future__ import annotations
 from p2pshare.gossip.actions import Reply, ReplyRefused, SendFeed
 from p2pshare.gossip.board import Board
 from p2pshare.gossip.events import BodyJudged, FeedAsked
-from p2pshare.gossip.link import NEVER, Asker, Kind, Link, Pending
+from p2pshare.gossip.link import NEVER, Asker, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, Feed, FeedAnswer, PutVerdict
+from p2pshare.gossip.protocol import FEED
 from p2pshare.gossip.reconciliation import Reconciliation
 from p2pshare.gossip.spreading import Spreading
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
@@ -66,7 +67,7 @@ class Feeding:
         """When this link should be looked at again for the sake of the feed."""
         if link.asker is not None:
             return NEVER if link.is_outbox_read_under_way else min(link.announce_at, link.asker.until)
-        is_asking = not self._board.settings.is_dialable and link.is_open and not link.has_pending(Kind.FEED)
+        is_asking = not self._board.settings.is_dialable and link.is_open and not link.has_pending(FEED)
         return link.feed_at if is_asking else NEVER
 
     def drop(self, link: Link) -> None:
@@ -94,10 +95,10 @@ class Feeding:
     def ask(self, link: Link) -> None:
         """Asks an open link for its feed, again and again, when nobody can dial us."""
         board = self._board
-        if board.settings.is_dialable or board.now < link.feed_at or not link.may_send(Kind.FEED):
+        if board.settings.is_dialable or board.now < link.feed_at or not link.may_send(FEED):
             return
         held = tuple(link.direct_held)[:ANNOUNCE_ITEMS_MAX]
-        pending = board.begin(link, Kind.FEED, held)
+        pending = board.begin(link, FEED, held)
         pending.to_lsn = link.heard_lsn if link.heard_epoch is not None else 0
         message = Feed(link.heard_epoch or NO_EPOCH, pending.to_lsn, FEED_WAIT_SECONDS_MAX, held)
         board.act(SendFeed(pending.number, link.peer, message))

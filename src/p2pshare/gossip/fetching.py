@@ -11,8 +11,9 @@ from p2pshare.gossip.actions import SendGet
 from p2pshare.gossip.board import Board, shard_of
 from p2pshare.gossip.events import BodyJudged
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.link import NEVER, Kind, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict
+from p2pshare.gossip.protocol import GET
 from p2pshare.gossip.want import Stage
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -44,11 +45,11 @@ class Fetching:
         if board.now < board.no_room_until:
             return
         self._give_up_slow(link)
-        while board.want.waiting(link.peer) and link.may_send(Kind.GET):
+        while board.want.waiting(link.peer) and link.may_send(GET):
             items = board.want.take(link.peer, link.batch, RESPONSE_BYTES_MAX, ALONE_BYTES)
             items.sort(key=lambda item: (item.size, item.envelope_id))
             ids = tuple(item.envelope_id for item in items)
-            pending = board.begin(link, Kind.GET, ids)
+            pending = board.begin(link, GET, ids)
             pending.deadline = board.now + self._patience_seconds(link, pending)
             board.act(SendGet(pending.number, link.peer, ids))
 
@@ -61,7 +62,7 @@ class Fetching:
 
     def due(self, link: Link) -> float:
         """When this link should be looked at again for the sake of its fetches."""
-        deadlines = [self._late_at(link, one) for one in link.pending.values() if one.kind is Kind.GET]
+        deadlines = [self._late_at(link, one) for one in link.pending.values() if one.verb is GET]
         if self._board.want.waiting(link.peer) and self._board.now < self._board.no_room_until:
             deadlines.append(self._board.no_room_until)
         return min([*deadlines, *link.expected.values()], default=NEVER)
@@ -69,7 +70,7 @@ class Fetching:
     def _give_up_slow(self, link: Link) -> None:
         """Past its deadline, what another peer can be asked for is; the rest is waited for."""
         for pending in list(link.pending.values()):
-            if pending.kind is not Kind.GET or self._late_at(link, pending) > self._board.now:
+            if pending.verb is not GET or self._late_at(link, pending) > self._board.now:
                 continue
             pending.is_waited_for = True
             pending.deadline = self._board.now + 2 * self._patience_seconds(link, pending)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum
 
 from p2pshare.gossip.events import LinkConfig
 from p2pshare.gossip.messages import AnnounceItem, Shard
+from p2pshare.gossip.protocol import AnyVerb
 from p2pshare.gossip.states import TRANSITIONS, Cause, State
 from p2pshare.identifiers import EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import (
@@ -25,28 +25,12 @@ NEVER = float("inf")
 ROUND_TRIP_WEIGHT = 0.125  # RFC 6298 section 2
 
 
-class Kind(Enum):
-    """Kinds of requests; the value is how many of a kind may be in flight to one peer."""
-
-    HELLO = ("hello", 1)
-    CARD = ("card", 1)
-    ANNOUNCE = ("announce", 1)
-    COMPARE = ("compare", 1)
-    FEED = ("feed", 1)
-    PUT = ("put", 3)
-    GET = ("get", 2)
-
-    @property
-    def in_flight_max(self) -> int:
-        return self.value[1]
-
-
 @dataclass(slots=True)
 class Pending:
     """A request of ours that has not ended. `ids` are bodies still awaited or under way."""
 
     number: int
-    kind: Kind
+    verb: AnyVerb
     began_at: float
     ids: dict[EnvelopeId, None] = field(default_factory=dict)
     deadline: float = NEVER
@@ -140,13 +124,13 @@ class Link:
     def move(self, cause: Cause) -> None:
         self.state = TRANSITIONS[self.state, cause]
 
-    def may_send(self, kind: Kind) -> bool:
-        """Whether one more request of this kind fits."""
-        of_kind = sum(one.kind is kind for one in self.pending.values())
-        return of_kind < kind.in_flight_max and len(self.pending) < REQUESTS_IN_FLIGHT_PER_PEER_MAX
+    def may_send(self, verb: AnyVerb) -> bool:
+        """Whether one more request of this verb fits."""
+        of_verb = sum(one.verb is verb for one in self.pending.values())
+        return of_verb < verb.in_flight_max and len(self.pending) < REQUESTS_IN_FLIGHT_PER_PEER_MAX
 
-    def has_pending(self, kind: Kind) -> bool:
-        return any(one.kind is kind for one in self.pending.values())
+    def has_pending(self, verb: AnyVerb) -> bool:
+        return any(one.verb is verb for one in self.pending.values())
 
     def note_round_trip(self, seconds: float) -> None:
         """Bounded: a peer that answers slowly on purpose must not slow down what others are told."""

@@ -189,6 +189,10 @@ class SyncAnswer:
     parts: tuple[SyncPart, ...]
 
 
+EngineAnswer = Hello | AnnounceAnswer | FeedAnswer | SyncAnswer
+"""What one engine answers another."""
+
+
 # --- writing ---------------------------------------------------------------------------------------
 
 

@@ -24,7 +24,7 @@ from p2pshare.gossip.actions import SendAnnounce, SendSync
 from p2pshare.gossip.audit import AuditView
 from p2pshare.gossip.board import Board
 from p2pshare.gossip.index import created_of, cut_of, id_of, key_of
-from p2pshare.gossip.link import NEVER, Kind, Link
+from p2pshare.gossip.link import NEVER, Link
 from p2pshare.gossip.messages import (
     NONCE_BYTES,
     Announce,
@@ -37,6 +37,7 @@ from p2pshare.gossip.messages import (
     SyncPart,
 )
 from p2pshare.gossip.negentropy import Initiator, KeySource, Steps
+from p2pshare.gossip.protocol import ANNOUNCE, GET, PUT, SYNC
 from p2pshare.gossip.work import Work
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -183,7 +184,7 @@ class Reconciliation:
 
     def _is_quiet(self, link: Link) -> bool:
         """Nothing is under way on the link that the next comparison would find."""
-        is_busy = any(link.has_pending(kind) for kind in (Kind.ANNOUNCE, Kind.PUT, Kind.GET))
+        is_busy = any(link.has_pending(verb) for verb in (ANNOUNCE, PUT, GET))
         return not (is_busy or link.pushes or link.expected or self._board.want.count(link.peer))
 
     def _rest(self, link: Link, *, is_found: bool) -> None:
@@ -221,7 +222,7 @@ class Reconciliation:
     def pump(self, link: Link) -> None:
         """The next step of a session, one at a time."""
         board, session = self._board, self._sessions.get(link.peer)
-        if session is None or session.is_working or link.has_pending(Kind.COMPARE):
+        if session is None or session.is_working or link.has_pending(SYNC):
             return
         if board.now >= session.began_at + SYNC_SESSION_SECONDS_MAX:
             board.note(link.peer, "sync-takes-too-long")
@@ -229,8 +230,8 @@ class Reconciliation:
         elif session.repairs:
             self._repair(link, session)
         elif session.messages:
-            if link.may_send(Kind.COMPARE):
-                pending = board.begin(link, Kind.COMPARE)
+            if link.may_send(SYNC):
+                pending = board.begin(link, SYNC)
                 parts = tuple(SyncPart(shard, raw) for shard, raw in sorted(session.messages.items()))
                 board.act(SendSync(pending.number, link.peer, Sync(session.clock, session.nonce, parts)))
         elif session.shards and not session.is_cut:
@@ -246,11 +247,11 @@ class Reconciliation:
 
     def _repair(self, link: Link, session: Session) -> None:
         """Announces what the peer lacks; pushes that earlier repairs led to go first, so that they never pile up."""
-        if not link.may_send(Kind.ANNOUNCE) or link.pushes:
+        if not link.may_send(ANNOUNCE) or link.pushes:
             return
         items = tuple(self._item(*one) for one in session.repairs[:ANNOUNCE_ITEMS_MAX])
         del session.repairs[:ANNOUNCE_ITEMS_MAX]
-        pending = self._board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in items])
+        pending = self._board.begin(link, ANNOUNCE, [item.envelope_id for item in items])
         message = Announce(self._board.epoch, link.told, link.told, items)
         self._board.act(SendAnnounce(pending.number, link.peer, message))
 
@@ -409,7 +410,7 @@ class Reconciliation:
     def asked(self, link: Link) -> None:
         """It compares for both of us: ours is put off. Of two sessions at once the one of the lower epoch goes on."""
         if link.peer in self._sessions and link.epoch is not None and link.epoch < self._board.epoch:
-            for pending in [one for one in link.pending.values() if one.kind is Kind.COMPARE]:
+            for pending in [one for one in link.pending.values() if one.verb is SYNC]:
                 self._board.abandon(link, pending)
             self.drop(link.peer)
         if link.is_open and link.peer not in self._sessions:

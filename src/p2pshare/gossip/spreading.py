@@ -18,8 +18,9 @@ from p2pshare.gossip.board import Board, shard_of
 from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
 from p2pshare.gossip.feed import FeedItem
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.link import NEVER, Kind, Link, Pending
+from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict, Shard
+from p2pshare.gossip.protocol import ANNOUNCE, PUT
 from p2pshare.gossip.reconciliation import Reconciliation
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
@@ -138,13 +139,13 @@ class Spreading:
     def pump(self, link: Link) -> None:
         """Sends what is due to an open link."""
         board = self._board
-        if not link.has_pending(Kind.PUT):
+        if not link.has_pending(PUT):
             self.read_outbox(link)
-        while link.pushes and link.may_send(Kind.PUT):
+        while link.pushes and link.may_send(PUT):
             envelope_id = link.pushes.popleft()
-            pending = board.begin(link, Kind.PUT, [envelope_id])
+            pending = board.begin(link, PUT, [envelope_id])
             board.act(SendPut(pending.number, link.peer, envelope_id))
-        if link.announce_at <= board.now and link.may_send(Kind.ANNOUNCE):
+        if link.announce_at <= board.now and link.may_send(ANNOUNCE):
             self._announce(link)
 
     def read_outbox(self, link: Link) -> None:
@@ -167,7 +168,7 @@ class Spreading:
         link.announce_at = board.now if stretch.to_lsn < board.feed.last_lsn else NEVER
         if stretch.items:
             link.announced_at = board.now
-            pending = board.begin(link, Kind.ANNOUNCE, [item.envelope_id for item in stretch.items])
+            pending = board.begin(link, ANNOUNCE, [item.envelope_id for item in stretch.items])
             pending.to_lsn = stretch.to_lsn
             message = Announce(board.epoch, link.told, link.told + len(stretch.items), stretch.items)
             board.act(SendAnnounce(pending.number, link.peer, message))
@@ -192,7 +193,7 @@ class Spreading:
 
     def put_back(self, link: Link, pending: Pending) -> None:
         """It asked for a pause: the same again afterwards."""
-        if pending.kind is Kind.PUT:
+        if pending.verb is PUT:
             link.pushes.extendleft(pending.ids)
         elif pending.to_lsn is not None:
             link.cursor, link.announce_at = link.acked_lsn, self._board.now

@@ -12,7 +12,7 @@ import functools
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -22,61 +22,28 @@ from yarl import URL
 
 from p2pshare.config import url_address
 from p2pshare.errors import ConfigError, PeerError
-from p2pshare.gossip.messages import (
-    BODY_HEAD_BYTES,
-    Announce,
-    AnnounceAnswer,
-    Feed,
-    FeedAnswer,
-    GetBodies,
-    Hello,
-    HelloAnswer,
-    PutAnswer,
-    Sync,
-    SyncAnswer,
-    decode_announce_answer,
-    decode_feed_answer,
-    decode_hello,
-    decode_put_answer,
-    decode_sync_answer,
-    encode_announce,
-    encode_feed,
-    encode_get_bodies,
-    encode_hello,
-    encode_sync,
-)
+from p2pshare.gossip.messages import GetBodies, PutAnswer
+from p2pshare.gossip.protocol import CARD, GET, PUT, Question
 from p2pshare.http_server.bodies import BodyCutOff, pieces_of, read_piece
 from p2pshare.http_server.rates import Pace
 from p2pshare.http_server.tls import peer_pin, pin_of
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
-    CARD_CHAIN_BYTES_MAX,
     CLIENT_IDLE_SECONDS,
     CONNECTIONS_PER_PARTNER_MAX,
-    ENVELOPE_BYTES_MAX,
     HEADER_FIELDS_MAX,
     HEADER_LINE_BYTES_MAX,
     KIB,
-    REQUEST_BYTES_MAX,
-    RESPONSE_BYTES_MAX,
-    SYNC_BYTES_MAX,
 )
 from p2pshare.peering.bodies import EnvelopeSplitter, read_at_most
 from p2pshare.peering.faults import PeerUnreachable, answered_fault
 from p2pshare.peering.interface import DialLimits
-from p2pshare.peering.routes import (
-    ANNOUNCE_PATH,
-    CARD_PATH,
-    ENVELOPES_PATH,
-    FEED_PATH,
-    GET_PATH,
-    HELLO_PATH,
-    SYNC_PATH,
-)
 from p2pshare.peering.tls import TlsGate
 
+Q = TypeVar("Q")
+A = TypeVar("A")
+
 REFUSAL_BYTES_MAX = 256
-GET_ANSWER_BYTES_MAX = max(RESPONSE_BYTES_MAX, BODY_HEAD_BYTES + ENVELOPE_BYTES_MAX)
 UNASKED_ANSWERS_MAX = 4  # answers nobody waits for: beyond it the connection is cut
 READ_BUFFER_BYTES = 64 * KIB
 
@@ -128,27 +95,21 @@ class PeerClient:
         """Ends every connection."""
         await self._session.close()
 
-    async def hello(self, message: Hello) -> HelloAnswer:
-        return decode_hello(await self._call("POST", HELLO_PATH, encode_hello(message)))
-
-    async def announce(self, message: Announce) -> AnnounceAnswer:
-        return decode_announce_answer(await self._call("POST", ANNOUNCE_PATH, encode_announce(message)))
-
-    async def feed(self, message: Feed) -> FeedAnswer:
-        """May take `message.wait_seconds`."""
-        return decode_feed_answer(await self._call("POST", FEED_PATH, encode_feed(message)))
+    async def ask(self, question: Question[Q, A], message: Q) -> A:
+        """Returns the answer of the partner's engine; it may take `question.wait_seconds`."""
+        raw = question.request.encode(message)
+        return question.answer.decode(
+            await self._call(question.method, question.path, raw, question.answer_bytes_max)
+        )
 
     async def put(self, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """HELD only after the partner's COMMIT. PeerFull, a kind of PeerUnreachable, when its disk is full."""
-        return decode_put_answer(await self._call("PUT", ENVELOPES_PATH + envelope_id.text, wire))
-
-    async def sync(self, message: Sync) -> SyncAnswer:
-        raw = await self._call("POST", SYNC_PATH, encode_sync(message), SYNC_BYTES_MAX)
-        return decode_sync_answer(raw)
+        raw = await self._call(PUT.method, PUT.path_of(envelope_id), wire, PUT.answer_bytes_max)
+        return PUT.answer.decode(raw)
 
     async def card(self) -> bytes:
         """The partner's card file, or the chain of its versions: not yet believed."""
-        return await self._call("GET", CARD_PATH, b"", CARD_CHAIN_BYTES_MAX)
+        return await self._call(CARD.method, CARD.path, b"", CARD.answer_bytes_max)
 
     async def get(self, ids: Sequence[EnvelopeId]) -> AsyncIterator[tuple[EnvelopeId, bytes] | Gone]:
         """Yields each asked envelope as soon as it is whole: (id, wire, not yet believed) or Gone.
@@ -158,10 +119,10 @@ class PeerClient:
         missing = set(ids)
         splitter = EnvelopeSplitter()
         came_in = 0
-        async with self._request("POST", GET_PATH, encode_get_bodies(GetBodies(tuple(ids)))) as answer:
+        async with self._request(GET.method, GET.path, GET.request.encode(GetBodies(tuple(ids)))) as answer:
             while piece := await answer.next_piece():
                 came_in += len(piece)
-                if came_in > GET_ANSWER_BYTES_MAX:
+                if came_in > GET.answer_bytes_max:
                     raise PeerError("an answer is too large", reason="oversized")
                 for envelope_id, wire in splitter.feed(piece):
                     if envelope_id not in missing:
@@ -171,9 +132,7 @@ class PeerClient:
             if not splitter.is_between_envelopes:
                 raise PeerUnreachable("an answer broke off", reason="cut-off")
 
-    async def _call(
-        self, method: str, path: str, body: bytes, answer_bytes_max: int = REQUEST_BYTES_MAX
-    ) -> bytes:
+    async def _call(self, method: str, path: str, body: bytes, answer_bytes_max: int) -> bytes:
         async with self._request(method, path, body) as answer:
             return await answer.read(answer_bytes_max)
 

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from p2pshare import limits
-from p2pshare.gossip.messages import (
-    Announce,
-    AnnounceAnswer,
-    Feed,
-    FeedAnswer,
-    Hello,
-    HelloAnswer,
-    PutAnswer,
-    Sync,
-    SyncAnswer,
-)
+from p2pshare.gossip.messages import PutAnswer
+from p2pshare.gossip.protocol import Question
 from p2pshare.http_server.interface import ServerLimits
 from p2pshare.identifiers import EnvelopeId, PartnerId
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 
 class PeerExchange(Protocol):
@@ -30,12 +24,8 @@ class PeerExchange(Protocol):
     idempotent: a partner may repeat them.
     """
 
-    async def hello(self, peer: PartnerId, message: Hello) -> HelloAnswer: ...
-
-    async def announce(self, peer: PartnerId, message: Announce) -> AnnounceAnswer: ...
-
-    async def feed(self, peer: PartnerId, message: Feed) -> FeedAnswer:
-        """Answers when there is news, at the latest after `message.wait_seconds`."""
+    async def ask(self, peer: PartnerId, question: Question[Q, A], message: Q) -> A:
+        """Returns what the engine answers, for some questions after up to `question.wait_seconds`."""
 
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
         """Answers only after COMMIT."""
@@ -47,8 +37,6 @@ class PeerExchange(Protocol):
 
         The server stops asking when a response is full (`RESPONSE_BYTES_MAX`), so yield lazily.
         """
-
-    async def sync(self, peer: PartnerId, message: Sync) -> SyncAnswer: ...
 
     async def card(self, peer: PartnerId) -> bytes:
         """Our card, or the chain of all its versions, as file bytes."""

@@ -1,87 +1,56 @@
-"""The seven routes: bytes in, one call of `PeerExchange`, bytes out. Anything else is 404."""
+"""The routes: the verbs of `gossip.protocol`, each bytes in, one call of `PeerExchange`, bytes out. Anything else is 404."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
-from p2pshare.gossip.messages import (
-    decode_announce,
-    decode_feed,
-    decode_get_bodies,
-    decode_hello,
-    decode_sync,
-    encode_announce_answer,
-    encode_feed_answer,
-    encode_hello,
-    encode_put_answer,
-    encode_sync_answer,
-)
+from p2pshare.gossip.protocol import CARD, GET, ID_IN_PATH, PUT, VERBS, AnyVerb, Question
 from p2pshare.http_server.interface import Body, Call, Route
 from p2pshare.http_server.refusals import NO_SUCH_ROUTE, RequestRefused
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.limits import ENVELOPE_REQUEST_BYTES_MAX, REQUEST_BYTES_MAX, SYNC_BYTES_MAX
 from p2pshare.peering.bodies import encode_envelopes
 from p2pshare.peering.interface import PeerExchange
-
-HELLO_PATH = "/v1/hello"
-ANNOUNCE_PATH = "/v1/announce"
-FEED_PATH = "/v1/feed"
-GET_PATH = "/v1/get"
-SYNC_PATH = "/v1/sync"
-CARD_PATH = "/v1/card"
-ENVELOPES_PATH = "/v1/envelopes/"
-ENVELOPE_PATTERN = re.compile(re.escape(ENVELOPES_PATH) + "([0-9a-f]{64})")
 
 Answer = Callable[[PeerExchange, Call[PartnerId]], Awaitable[Body]]
 
 
-async def _hello(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
-    return encode_hello(await exchange.hello(call.caller, decode_hello(call.raw)))
+async def _ask(question: Question[Any, Any], exchange: PeerExchange, call: Call[PartnerId]) -> Body:
+    answer = await exchange.ask(call.caller, question, question.request.decode(call.raw))
+    return question.answer.encode(answer)
 
 
-async def _announce(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
-    return encode_announce_answer(await exchange.announce(call.caller, decode_announce(call.raw)))
-
-
-async def _feed(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
-    return encode_feed_answer(await exchange.feed(call.caller, decode_feed(call.raw)))
+async def _put(envelope_id: EnvelopeId, exchange: PeerExchange, call: Call[PartnerId]) -> Body:
+    return PUT.answer.encode(await exchange.put(call.caller, envelope_id, call.raw))
 
 
 async def _get(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
-    return encode_envelopes(exchange.get(call.caller, decode_get_bodies(call.raw).ids))
-
-
-async def _sync(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
-    return encode_sync_answer(await exchange.sync(call.caller, decode_sync(call.raw)))
+    return encode_envelopes(exchange.get(call.caller, GET.request.decode(call.raw).ids))
 
 
 async def _card(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
     return await exchange.card(call.caller)
 
 
-async def _put(envelope_id: EnvelopeId, exchange: PeerExchange, call: Call[PartnerId]) -> Body:
-    return encode_put_answer(await exchange.put(call.caller, envelope_id, call.raw))
-
-
-ROUTES: dict[tuple[str, str], tuple[int, Answer]] = {
-    ("POST", HELLO_PATH): (REQUEST_BYTES_MAX, _hello),
-    ("POST", ANNOUNCE_PATH): (REQUEST_BYTES_MAX, _announce),
-    ("POST", FEED_PATH): (REQUEST_BYTES_MAX, _feed),
-    ("POST", GET_PATH): (REQUEST_BYTES_MAX, _get),
-    ("POST", SYNC_PATH): (SYNC_BYTES_MAX, _sync),
-    ("GET", CARD_PATH): (0, _card),
+ROUTES: dict[tuple[str, str], tuple[AnyVerb, Answer]] = {
+    (GET.method, GET.path): (GET, _get),
+    (CARD.method, CARD.path): (CARD, _card),
+    **{(verb.method, verb.path): (verb, partial(_ask, verb)) for verb in VERBS if isinstance(verb, Question)},
 }
-"""How large a request body may be, and what answers it."""
+PUT_PATH = re.compile(re.escape(PUT.path).replace(re.escape(ID_IN_PATH), "([0-9a-f]{64})"))
 
 
 def route_of(exchange: PeerExchange, method: str, path: str) -> Route[PartnerId]:
     """Returns the route of a request line. Raises RequestRefused (404)."""
-    if (method, path) in ROUTES:
-        bytes_max, answer = ROUTES[method, path]
-        return Route(bytes_max, partial(answer, exchange))
-    match = ENVELOPE_PATTERN.fullmatch(path) if method == "PUT" else None
-    if match is None:
+    verb, answer = _row_of(method, path)
+    return Route(verb.request_bytes_max, partial(answer, exchange), verb.envelopes)
+
+
+def _row_of(method: str, path: str) -> tuple[AnyVerb, Answer]:
+    if method == PUT.method and (match := PUT_PATH.fullmatch(path)) is not None:
+        return PUT, partial(_put, EnvelopeId.parse(match[1]))
+    if (method, path) not in ROUTES:
         raise RequestRefused(NO_SUCH_ROUTE)
-    return Route(ENVELOPE_REQUEST_BYTES_MAX, partial(_put, EnvelopeId.parse(match[1]), exchange), items=1)
+    return ROUTES[method, path]

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
-from p2pshare.gossip.messages import PutAnswer, decode_get_bodies
+from p2pshare.gossip.messages import GetBodies, PutAnswer
+from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import (
     DISK_FULL_PAUSE_SECONDS,
@@ -28,19 +30,9 @@ from p2pshare.node.node import Node
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
 from p2pshare.service.stix_reader import READERS
 from p2pshare.simulation.agenda import Agenda
+from p2pshare.simulation.answers import Answer, Status, end_of
 from p2pshare.simulation.scenario import Scenario
 from p2pshare.simulation.trace import Trace
-from p2pshare.simulation.verbs import (
-    QUESTIONS,
-    VERBS,
-    Answer,
-    Message,
-    Status,
-    Verb,
-    encode_answer,
-    encode_get,
-    end_of,
-)
 from p2pshare.simulation.wires import Call, Heard, Wires
 from p2pshare.simulation.witness import Witness
 
@@ -234,7 +226,7 @@ class VirtualDriver:
     # --- our requests ---
 
     def _ask(self, action: actions.Request) -> None:
-        verb, number = VERBS[type(action)], action.request
+        verb, number = VERB_OF[type(action)], action.request
         raw = self._request(action)
         if raw is None:
             self._later(READ_SECONDS, lambda: self._give(events.Answered(number)))
@@ -252,13 +244,13 @@ class VirtualDriver:
                 witness.body_leaves(self.partner_id, action.peer, action.envelope_id)
                 return action.envelope_id + self.pushed(wire)
             case actions.SendGet():
-                return encode_get(action.ids)
+                return GET.request.encode(GetBodies(action.ids))
             case actions.FetchCard():
                 return b""
         witness.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
-        return QUESTIONS[VERBS[type(action)]].encode(action.message)
+        return question_of(action).request.encode(action.message)
 
-    def dial(self, number: int, peer: PartnerId, verb: Verb, raw: bytes) -> None:
+    def dial(self, number: int, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
         """Sends a request of the engine; its end becomes an event."""
 
         def end(answer: Answer) -> None:
@@ -341,27 +333,25 @@ class VirtualDriver:
 
     # --- a peer asks ---
 
-    def asked(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
+    def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None:
         """A request arrived; `reply` is called once, at once or later, unless this life ends before."""
         if not self.is_alive:
             return
         try:
-            match verb:
-                case Verb.PUT:
-                    self._put_asked(peer, raw, reply)
-                case Verb.GET:
-                    self._get_asked(peer, raw, reply)
-                case Verb.CARD:
-                    self._give(events.Heard(peer))
-                    reply(Answer(Status.ANSWERED, self.node.identity.card.raw))
-                case _:
-                    self._question(peer, verb, raw, reply)
+            if isinstance(verb, Question):
+                self._question(peer, verb, raw, reply)
+            elif verb is PUT:
+                self._put_asked(peer, raw, reply)
+            elif verb is GET:
+                self._get_asked(peer, raw, reply)
+            else:
+                self._give(events.Heard(peer))
+                reply(Answer(Status.ANSWERED, self.node.identity.card.raw))
         except PeerError as error:
             reply(Answer(Status.REFUSED, reason=error.reason))
 
-    def _question(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
-        question = QUESTIONS[verb]
-        message = question.decode(raw)
+    def _question(self, peer: PartnerId, question: Question[Any, Any], raw: bytes, reply: Heard) -> None:
+        message = question.request.decode(raw)
         ticket = next(self._tickets)
 
         def told(action: actions.Action) -> None:
@@ -370,16 +360,17 @@ class VirtualDriver:
                     self.stage.witness.message_leaves(
                         self.partner_id, peer, said.message, self.node.store, self.now
                     )
-                    reply(Answer(Status.ANSWERED, self.answered(verb, encode_answer(said.message))))
+                    sent = self.answered(question, question.answer.encode(said.message))
+                    reply(Answer(Status.ANSWERED, sent))
                 case actions.ReplyBusy() as busy:
                     reply(Answer(Status.BUSY, seconds=busy.retry_after_seconds))
                 case actions.ReplyRefused() as refused:
                     reply(Answer(Status.REFUSED, reason=refused.reason or "not-held"))
 
         self._replies[ticket] = told
-        self._give(question.event(peer, ticket, message))
+        self._give(question.heard(peer, ticket, message))
 
-    def answered(self, verb: Verb, raw: bytes) -> bytes:
+    def answered(self, verb: AnyVerb, raw: bytes) -> bytes:
         """What of an answer of ours goes out."""
         return raw
 
@@ -392,9 +383,9 @@ class VirtualDriver:
             elif isinstance(verdict, StoreError):
                 reply(Answer(Status.REFUSED, reason=verdict.reason))
             else:
-                message: Message = PutAnswer(verdict.verdict, verdict.reason)
+                message = PutAnswer(verdict.verdict, verdict.reason)
                 self.stage.witness.push_answered(self.partner_id, peer, verdict, self.node.store)
-                reply(Answer(Status.ANSWERED, encode_answer(message)))
+                reply(Answer(Status.ANSWERED, PUT.answer.encode(message)))
 
         self._give(events.PutHeard(peer, envelope_id))
         self._take_in(Body(peer, envelope_id, raw[EnvelopeId.length :]), done)
@@ -403,7 +394,7 @@ class VirtualDriver:
         self._give(events.Heard(peer))
         bodies: list[tuple[EnvelopeId, bytes | None]] = []
         total = 0
-        for envelope_id, wire in self._exchange.wires(peer, decode_get_bodies(raw).ids):
+        for envelope_id, wire in self._exchange.wires(peer, GET.request.decode(raw).ids):
             if total > 0 and total + len(wire or b"") > RESPONSE_BYTES_MAX:
                 break
             total += len(wire or b"")

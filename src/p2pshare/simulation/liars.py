@@ -13,14 +13,11 @@ from types import MappingProxyType
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
+    GetBodies,
     Shard,
     Sync,
     SyncAnswer,
     SyncPart,
-    decode_sync_answer,
-    encode_announce,
-    encode_sync,
-    encode_sync_answer,
 )
 from p2pshare.gossip.negentropy_wire import (
     CREATED_BYTES,
@@ -31,13 +28,14 @@ from p2pshare.gossip.negentropy_wire import (
     MessageWriter,
     Mode,
 )
+from p2pshare.gossip.protocol import ANNOUNCE, GET, HELLO, PUT, SYNC, AnyVerb
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX
 from p2pshare.node.node import Node
 from p2pshare.simulation.agenda import START_SECONDS
+from p2pshare.simulation.answers import Answer, Status
 from p2pshare.simulation.authoring import Wish, write_envelope
 from p2pshare.simulation.driver import Stage, VirtualDriver
-from p2pshare.simulation.verbs import Answer, Status, Verb, encode_get
 from p2pshare.simulation.wires import Call, Heard
 from p2pshare.simulation.witness import Published
 
@@ -60,10 +58,10 @@ class Lie:
     def pushed(self, wire: bytes, random: Random) -> bytes:
         return wire
 
-    def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
+    def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
         return raw
 
-    def is_silent(self, verb: Verb, random: Random) -> bool:
+    def is_silent(self, verb: AnyVerb, random: Random) -> bool:
         """Whether a request gets no answer at all."""
         return False
 
@@ -89,11 +87,11 @@ class LyingDriver(VirtualDriver):
         is_calm = self.stage.agenda.now > START_SECONDS + self.stage.scenario.seconds
         self._later(self.lie.period_seconds * (CALM_PERIODS if is_calm else 1), self._act)
 
-    def tell(self, peer: PartnerId, verb: Verb, raw: bytes) -> None:
+    def tell(self, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
         """A request of the liar's own; what is answered does not matter to it."""
         self.stage.wires.ask(Call(self, peer, verb, raw, lambda answer: None))
 
-    def asked(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None:
+    def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None:
         if isinstance(self.lie, AlwaysBusy):
             reply(Answer(Status.BUSY, seconds=300.0))
         elif not self.lie.is_silent(verb, self.chance):
@@ -102,7 +100,7 @@ class LyingDriver(VirtualDriver):
     def pushed(self, wire: bytes) -> bytes:
         return self.lie.pushed(wire, self.chance)
 
-    def answered(self, verb: Verb, raw: bytes) -> bytes:
+    def answered(self, verb: AnyVerb, raw: bytes) -> bytes:
         return self.lie.answered(verb, raw, self.chance)
 
     def served(self, bodies: Bodies) -> tuple[tuple[EnvelopeId, bytes | None], ...]:
@@ -136,8 +134,8 @@ class WithheldBodies(Lie):
     def served(self, bodies: Bodies, random: Random) -> Bodies:
         return [(one, None) for one, _ in bodies if random.random() < 0.7]
 
-    def is_silent(self, verb: Verb, random: Random) -> bool:
-        return verb is Verb.GET and random.random() < 0.5
+    def is_silent(self, verb: AnyVerb, random: Random) -> bool:
+        return verb is GET and random.random() < 0.5
 
 
 class BogusAnnouncements(Lie):
@@ -157,17 +155,17 @@ class BogusAnnouncements(Lie):
             items.append(AnnounceItem(envelope_id, now - random.randrange(DAY_SECONDS), 3, MAIN, 1))
         lsn = random.randrange(1 << 40)
         message = Announce(Epoch(random.randbytes(16)), lsn, lsn + 1, tuple(items))
-        liar.tell(random.choice(liar.peers), Verb.ANNOUNCE, encode_announce(message))
+        liar.tell(random.choice(liar.peers), ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
 class EndlessSync(Lie):
     """Whoever compares with it finds ever more ids."""
 
-    def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
-        if verb is not Verb.SYNC:
+    def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
+        if verb is not SYNC:
             return raw
-        parts = decode_sync_answer(raw).parts
-        return encode_sync_answer(
+        parts = SYNC.answer.decode(raw).parts
+        return SYNC.answer.encode(
             SyncAnswer(tuple(SyncPart(one.shard, _inventions(random)) for one in parts))
         )
 
@@ -189,7 +187,7 @@ def ask_for_all(circle: CircleId, clock: int) -> bytes:
     """A question for every id of a shard."""
     writer = MessageWriter()
     writer.add(END, Mode.IDS)
-    return encode_sync(Sync(clock, b"", (SyncPart(Shard(circle, 4), bytes(writer.raw)),)))
+    return SYNC.request.encode(Sync(clock, b"", (SyncPart(Shard(circle, 4), bytes(writer.raw)),)))
 
 
 class Replay(Lie):
@@ -214,7 +212,7 @@ class Replay(Lie):
         self._push(liar, peer, old.envelope_id, old.wire)
 
     def _push(self, liar: LyingDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> None:
-        liar.tell(peer, Verb.PUT, envelope_id + wire)
+        liar.tell(peer, PUT, envelope_id + wire)
 
 
 class Equivocation(Lie):
@@ -235,7 +233,7 @@ class Equivocation(Lie):
                 random=random,
             )
             liar.stage.witness.published[one.envelope_id] = Published(one)
-            liar.tell(peer, Verb.PUT, one.envelope_id + one.wire)
+            liar.tell(peer, PUT, one.envelope_id + one.wire)
 
 
 class Flood(Lie):
@@ -247,8 +245,8 @@ class Flood(Lie):
         random, peer = liar.chance, liar.chance.choice(liar.peers)
         for _ in range(5):
             ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(FLOOD_IDS))
-            liar.tell(peer, Verb.GET, encode_get(ids))
-            liar.tell(peer, Verb.SYNC, ask_for_all(MAIN, int(liar.now)))
+            liar.tell(peer, GET, GET.request.encode(GetBodies(ids)))
+            liar.tell(peer, SYNC, ask_for_all(MAIN, int(liar.now)))
 
 
 class Curious(Lie):
@@ -257,9 +255,11 @@ class Curious(Lie):
     def act(self, liar: LyingDriver) -> None:
         random, peer = liar.chance, liar.chance.choice(liar.peers)
         ids = sorted(liar.stage.witness.published)
-        liar.tell(peer, Verb.GET, encode_get(tuple(random.sample(ids, k=min(GET_IDS_MAX, len(ids))))))
+        liar.tell(
+            peer, GET, GET.request.encode(GetBodies(tuple(random.sample(ids, k=min(GET_IDS_MAX, len(ids))))))
+        )
         for circle in sorted({one.envelope.core.circle for one in liar.stage.witness.published.values()}):
-            liar.tell(peer, Verb.SYNC, ask_for_all(circle, int(liar.now)))
+            liar.tell(peer, SYNC, ask_for_all(circle, int(liar.now)))
 
 
 class Smuggler(Lie):
@@ -273,18 +273,18 @@ class Smuggler(Lie):
             if entry.direct_to or entry.envelope.core.circle != MAIN
         )
         for envelope_id in random.sample(foreign, k=min(3, len(foreign))):
-            liar.tell(peer, Verb.PUT, envelope_id + witness.published[envelope_id].envelope.wire)
+            liar.tell(peer, PUT, envelope_id + witness.published[envelope_id].envelope.wire)
         items = tuple(
             replace(_item(witness.published[one]), circle=MAIN) for one in foreign[:ANNOUNCE_ITEMS_MAX]
         )
         message = Announce(Epoch(bytes(16)), 0, 0, items)
-        liar.tell(peer, Verb.ANNOUNCE, encode_announce(message))
+        liar.tell(peer, ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
 class Garbled(Lie):
     """Its messages have wrong bytes, and some are only that."""
 
-    def answered(self, verb: Verb, raw: bytes, random: Random) -> bytes:
+    def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
         if not raw or random.random() < 0.5:
             return raw
         place = random.randrange(len(raw))
@@ -292,7 +292,8 @@ class Garbled(Lie):
 
     def act(self, liar: LyingDriver) -> None:
         random = liar.chance
-        verb = random.choice([Verb.HELLO, Verb.ANNOUNCE, Verb.SYNC, Verb.GET, Verb.PUT])
+        verbs: list[AnyVerb] = [HELLO, ANNOUNCE, SYNC, GET, PUT]
+        verb = random.choice(verbs)
         raw = random.randbytes(32 + random.randrange(2_000))
         liar.tell(random.choice(liar.peers), verb, raw)
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
+from p2pshare.gossip.protocol import CARD, PUT, AnyVerb
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.limits import FEED_WAIT_SECONDS_MAX
 from p2pshare.simulation.agenda import Agenda
+from p2pshare.simulation.answers import Answer, Status
 from p2pshare.simulation.scenario import Span, Weather
 from p2pshare.simulation.trace import Trace
-from p2pshare.simulation.verbs import Answer, Status, Verb
 
 SILENCE_SECONDS = 10.0  # what a request may take without a byte; the real one is more patient
 REFUSED_SECONDS = 0.05
@@ -42,7 +42,7 @@ class End(Protocol):
         """Whether this certificate gets through the door."""
         ...
 
-    def asked(self, peer: PartnerId, verb: Verb, raw: bytes, reply: Heard) -> None: ...
+    def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None: ...
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class Call:
 
     origin: End
     peer: PartnerId
-    verb: Verb
+    verb: AnyVerb
     raw: bytes
     end: Heard
     body: Callable[[EnvelopeId, bytes | None], None] | None = None
@@ -63,7 +63,7 @@ class Call:
 class Tally:
     """What went between honest partners; bytes of messages and bodies, without HTTP and TLS around them."""
 
-    requests: Counter[Verb] = field(default_factory=Counter)
+    requests: Counter[AnyVerb] = field(default_factory=Counter)
     bytes: int = 0
 
 
@@ -97,7 +97,7 @@ class Wires:
         if self._is_counted(call):
             self.tally.requests[call.verb] += 1
             self.tally.bytes += len(call.raw)
-        self._note(call.origin, call.peer, f"-> {call.verb}", call.verb, call.raw)
+        self._note(call.origin, call.peer, f"-> {call.verb.name}", call.verb, call.raw)
         self._watch(call)
         pair = (call.origin.partner_id, call.peer)
         if self._random.random() < self.weather.loss:
@@ -171,13 +171,13 @@ class Wires:
         if call.is_over or not call.origin.is_alive:
             return
         call.is_over = True
-        what = f"<- {call.verb} {answer.status.value} {answer.reason}"
+        what = f"<- {call.verb.name} {answer.status.value} {answer.reason}"
         self._note(call.origin, call.peer, what, call.verb, answer.raw)
         call.end(answer)
 
     def _watch(self, call: Call) -> None:
-        """Silence ends a request; a feed is silent while there is no news."""
-        patience = SILENCE_SECONDS + (FEED_WAIT_SECONDS_MAX if call.verb is Verb.FEED else 0)
+        """Silence ends a request; some are silent while there is no news."""
+        patience = SILENCE_SECONDS + call.verb.wait_seconds
 
         def look() -> None:
             if call.is_over or not call.origin.is_alive:
@@ -208,6 +208,6 @@ class Wires:
     def _is_slow(self, pair: tuple[PartnerId, PartnerId]) -> bool:
         return self.slow[pair] > 0 or self.slow[pair[::-1]] > 0
 
-    def _note(self, origin: End, peer: PartnerId, what: str, verb: Verb, raw: bytes) -> None:
-        shown = b"" if verb in (Verb.PUT, Verb.CARD) else raw  # signatures and cards are left to chance
+    def _note(self, origin: End, peer: PartnerId, what: str, verb: AnyVerb, raw: bytes) -> None:
+        shown = b"" if verb in (PUT, CARD) else raw  # signatures and cards are left to chance
         self._trace.note(f"{origin.name} {what} {peer.short} {len(shown)}", shown)

@@ -1,0 +1,202 @@
+"""The verbs: what one partner can ask of another, one row each (docs/gossip.md, "Verbs"; docs/transport.md, "HTTP").
+
+All who carry a verb read its row: routes and client in `peering`, the daemon's driver, the simulator. A verb that the
+engine answers is a `Question`. To add one: its message in `messages`, an action, an event, a row here, and what the
+engine does about it; nothing outside this room changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from p2pshare.gossip import actions, events
+from p2pshare.gossip.messages import (
+    BODY_HEAD_BYTES,
+    Announce,
+    AnnounceAnswer,
+    Feed,
+    FeedAnswer,
+    GetBodies,
+    Hello,
+    HelloAnswer,
+    PutAnswer,
+    Sync,
+    SyncAnswer,
+    decode_announce,
+    decode_announce_answer,
+    decode_feed,
+    decode_feed_answer,
+    decode_get_bodies,
+    decode_hello,
+    decode_put_answer,
+    decode_sync,
+    decode_sync_answer,
+    encode_announce,
+    encode_announce_answer,
+    encode_feed,
+    encode_feed_answer,
+    encode_get_bodies,
+    encode_hello,
+    encode_put_answer,
+    encode_sync,
+    encode_sync_answer,
+)
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import (
+    CARD_CHAIN_BYTES_MAX,
+    ENVELOPE_BYTES_MAX,
+    ENVELOPE_REQUEST_BYTES_MAX,
+    FEED_WAIT_SECONDS_MAX,
+    REQUEST_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
+    SYNC_BYTES_MAX,
+)
+
+M = TypeVar("M")
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+ID_IN_PATH = "{id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[M]):
+    """The one form of a message in bytes; `decode` raises PeerError."""
+
+    encode: Callable[[M], bytes]
+    decode: Callable[[bytes], M]
+
+
+RAW: Codec[bytes] = Codec(bytes, bytes)
+"""Bytes that are no message: an envelope, a card, nothing; for `get`, a stream of heads and envelopes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Verb(Generic[Q, A]):
+    """One row. `action` asks it, `event` tells the engine that a peer asked; `answer` is what comes at status 200."""
+
+    name: str
+    method: str
+    path: str
+    """`{id}` in it stands for the 64 hexadecimal digits of an envelope's id."""
+    request: Codec[Q]
+    answer: Codec[A]
+    action: type[actions.Request]
+    event: type[Any]
+    request_bytes_max: int = REQUEST_BYTES_MAX
+    answer_bytes_max: int = REQUEST_BYTES_MAX
+    in_flight_max: int = 1
+    """Requests of this verb to one peer at once."""
+    envelopes: int = 0
+    """How many a request hands over: they have a rate of their own."""
+    wait_seconds: float = 0.0
+    """How long an answer may be held back until there is something to say."""
+
+    def path_of(self, envelope_id: EnvelopeId) -> str:
+        """Returns the path of a request that is about one envelope."""
+        return self.path.replace(ID_IN_PATH, envelope_id.text)
+
+
+AnyVerb = Verb[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Question(Verb[Q, A]):
+    """A verb that the engine answers: a message in, a message out."""
+
+    def heard(self, peer: PartnerId, ticket: int, message: Q) -> events.Event:
+        """Returns the event of a peer's question; the engine's reply has its `ticket`."""
+        event: events.Event = self.event(peer, ticket, message)
+        return event
+
+
+HELLO: Question[Hello, HelloAnswer] = Question(
+    name="hello",
+    method="POST",
+    path="/v1/hello",
+    request=Codec(encode_hello, decode_hello),
+    answer=Codec(encode_hello, decode_hello),
+    action=actions.SendHello,
+    event=events.HelloHeard,
+)
+ANNOUNCE: Question[Announce, AnnounceAnswer] = Question(
+    name="announce",
+    method="POST",
+    path="/v1/announce",
+    request=Codec(encode_announce, decode_announce),
+    answer=Codec(encode_announce_answer, decode_announce_answer),
+    action=actions.SendAnnounce,
+    event=events.AnnounceHeard,
+)
+FEED: Question[Feed, FeedAnswer] = Question(
+    name="feed",
+    method="POST",
+    path="/v1/feed",
+    request=Codec(encode_feed, decode_feed),
+    answer=Codec(encode_feed_answer, decode_feed_answer),
+    action=actions.SendFeed,
+    event=events.FeedAsked,
+    wait_seconds=FEED_WAIT_SECONDS_MAX,
+)
+SYNC: Question[Sync, SyncAnswer] = Question(
+    name="sync",
+    method="POST",
+    path="/v1/sync",
+    request=Codec(encode_sync, decode_sync),
+    answer=Codec(encode_sync_answer, decode_sync_answer),
+    action=actions.SendSync,
+    event=events.SyncAsked,
+    request_bytes_max=SYNC_BYTES_MAX,
+    answer_bytes_max=SYNC_BYTES_MAX,
+)
+
+# What the driver answers alone, from the store; the engine hears of it.
+GET: Verb[GetBodies, bytes] = Verb(
+    name="get",
+    method="POST",
+    path="/v1/get",
+    request=Codec(encode_get_bodies, decode_get_bodies),
+    answer=RAW,
+    action=actions.SendGet,
+    event=events.Heard,
+    answer_bytes_max=max(RESPONSE_BYTES_MAX, BODY_HEAD_BYTES + ENVELOPE_BYTES_MAX),
+    in_flight_max=2,
+)
+PUT: Verb[bytes, PutAnswer] = Verb(
+    name="put",
+    method="PUT",
+    path=f"/v1/envelopes/{ID_IN_PATH}",
+    request=RAW,
+    answer=Codec(encode_put_answer, decode_put_answer),
+    action=actions.SendPut,
+    event=events.PutHeard,
+    request_bytes_max=ENVELOPE_REQUEST_BYTES_MAX,
+    in_flight_max=3,
+    envelopes=1,
+)
+CARD: Verb[bytes, bytes] = Verb(
+    name="card",
+    method="GET",
+    path="/v1/card",
+    request=RAW,
+    answer=RAW,
+    action=actions.FetchCard,
+    event=events.Heard,
+    request_bytes_max=0,
+    answer_bytes_max=CARD_CHAIN_BYTES_MAX,
+)
+
+VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, FEED, SYNC, CARD)
+
+VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType({verb.action: verb for verb in VERBS})
+"""By the action that asks it."""
+
+
+def question_of(action: actions.Question) -> Question[Any, Any]:
+    """Returns the row of an action that carries a message for the peer's engine."""
+    question = VERB_OF[type(action)]
+    assert isinstance(question, Question)
+    return question
