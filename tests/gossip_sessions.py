@@ -41,7 +41,7 @@ def loaded(dialogue: Any, *numbers: int, **more: Any) -> Any:
 def greet(talk: Any, shards: tuple[ShardRoot, ...], *, clock: int = 0) -> None:
     """The next hello is answered."""
     hello = talk.expect(actions.SendHello)
-    talk.tell(events.Answered(hello.request, Hello(EPOCH, 1, clock or int(talk.now), 1, shards)))
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, clock or int(talk.now), 1, shards)))
 
 
 def begin(talk: Any, shards: tuple[ShardRoot, ...] = DIFFERENT) -> actions.SendSync:

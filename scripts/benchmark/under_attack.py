@@ -107,7 +107,7 @@ async def _hellos(client: PeerClient, count: int) -> list[float]:
     seconds = []
     for _ in range(count):
         began = time.perf_counter()
-        await client.ask(HELLO, Hello(Epoch(bytes(16)), 0, int(time.time()), 1))
+        await client.ask(HELLO, Hello(Epoch(bytes(16)), int(time.time()), 1))
         seconds.append(time.perf_counter() - began)
         await asyncio.sleep(HELLO_SECONDS)
     return seconds

@@ -78,7 +78,7 @@ class Dialogue:
         """Every peer answers our hello."""
         for _ in self.peers:
             hello = self.expect(actions.SendHello)
-            answer = Hello(THEIR_EPOCH, 0, int(self.now), card_version, shards)
+            answer = Hello(THEIR_EPOCH, int(self.now), card_version, shards)
             self.tell(events.Answered(hello.request, answer), after=0.01)
 
 

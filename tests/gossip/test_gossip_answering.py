@@ -45,7 +45,7 @@ def test_keys_are_told_for_carried_circles_only_and_absent_looks_like_forbidden(
     for ticket, shard in enumerate((other, Shard(CircleId.of("nothing"), 4))):
         ask(talk, ticket, ASK_FOR_ALL, shard=shard)
         assert talk.expect(actions.Reply).message == SyncAnswer((SyncPart(shard, ASK_FOR_ALL),))
-    talk.tell(events.HelloHeard(talk.peers[0], 9, Hello(EPOCH, 0, NOW, 1)))
+    talk.tell(events.HelloHeard(talk.peers[0], 9, Hello(EPOCH, NOW, 1)))
     assert talk.expect(actions.Reply).message.shards == ()
 
 
@@ -131,7 +131,7 @@ def test_of_two_sessions_at_once_that_of_the_lower_epoch_goes_on(
 ) -> None:
     talk = loaded(dialogue, 1, epoch=Epoch(bytes(15) + b"\x02"))
     begin(talk)
-    talk.tell(events.HelloHeard(talk.peers[0], 5, Hello(Epoch(theirs), 1, NOW, 1)))
+    talk.tell(events.HelloHeard(talk.peers[0], 5, Hello(Epoch(theirs), NOW, 1)))
     ask(talk, 7, ASK_FOR_ALL, clock=int(talk.now))
     assert talk.engine.sizes()["sessions"] == goes_on
     talk.expect(actions.Reply)

@@ -68,7 +68,7 @@ def test_the_roots_of_a_hello_we_hear_prove_delivery_too_and_put_off_our_own(dia
     talk.open()
     talk.sleep(5)
     greet(talk, ())
-    talk.tell(events.HelloHeard(talk.peers[0], 9, Hello(EPOCH, 0, int(talk.now), 1, roots(keys_of(1)))))
+    talk.tell(events.HelloHeard(talk.peers[0], 9, Hello(EPOCH, int(talk.now), 1, roots(keys_of(1)))))
     assert talk.expect(actions.Acknowledge).ids == (item(1).envelope_id,)
 
 

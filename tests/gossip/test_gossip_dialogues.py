@@ -294,7 +294,7 @@ def test_a_peer_that_cannot_be_dialled_is_never_asked_and_gets_its_answers(dialo
     talk.tell(held(1))
     talk.sleep(600)
     assert talk.waiting == []
-    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, 0, NOW, 1)))
+    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, NOW, 1)))
     assert talk.engine.state(peer) is State.CONNECTED
     assert talk.expect(actions.Reply).message.shards[0].count == 1
     talk.tell(announce(peer, item(2), ticket=2))
@@ -310,10 +310,10 @@ def test_a_newer_card_is_fetched_once_for_each_version(dialogue: Any) -> None:
     card = talk.expect(actions.FetchCard)
     talk.tell(events.Declined(card.request, "card-roots-changed"))
     talk.sleep(2)
-    talk.tell(events.Answered(talk.expect(actions.SendHello).request, Hello(EPOCH, 0, NOW, 3, DIFFERENT)))
+    talk.tell(events.Answered(talk.expect(actions.SendHello).request, Hello(EPOCH, NOW, 3, DIFFERENT)))
     talk.expect_none(actions.FetchCard)
     talk.sleep(400)
-    talk.tell(events.Answered(talk.expect(actions.SendHello).request, Hello(EPOCH, 0, NOW, 4)))
+    talk.tell(events.Answered(talk.expect(actions.SendHello).request, Hello(EPOCH, NOW, 4)))
     talk.expect(actions.FetchCard)
 
 
@@ -374,7 +374,7 @@ def test_what_comes_from_its_author_is_announced_after_half_a_round_trip(dialogu
     talk = dialogue(peers=2)
     for _ in talk.peers:
         hello = talk.expect(actions.SendHello)
-        talk.tell(events.Answered(hello.request, Hello(EPOCH, 0, int(talk.now), 1)), after=0.4)
+        talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 1)), after=0.4)
     author = talk.peers[0]
     talk.tell(events.EnvelopeHeld(1, item(1), author, author))
     talk.sleep(0.15)

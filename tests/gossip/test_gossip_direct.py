@@ -58,7 +58,7 @@ def root(talk: Any, *keys: bytes) -> tuple[ShardRoot, ...]:
 
 def greet(talk: Any, shards: tuple[ShardRoot, ...]) -> None:
     hello = talk.expect(actions.SendHello)
-    talk.tell(events.Answered(hello.request, Hello(EPOCH, 1, int(talk.now), 1, shards)), after=0.01)
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 1, shards)), after=0.01)
 
 
 def push(talk: Any, verdict: PutVerdict) -> None:
@@ -131,7 +131,7 @@ def test_a_pair_is_compared_with_nobody_else(dialogue: Any) -> None:
     greet(talk, ())
     publish(talk, 0)
     for ticket, number in ((1, 0), (2, 1)):
-        talk.tell(events.HelloHeard(talk.peers[number], ticket, Hello(EPOCH, 0, int(talk.now), 1)))
+        talk.tell(events.HelloHeard(talk.peers[number], ticket, Hello(EPOCH, int(talk.now), 1)))
         shards = talk.expect(actions.Reply).message.shards
         assert [one.shard.circle for one in shards] == ([pair_of(talk)] if number == 0 else [])
 
@@ -141,7 +141,7 @@ def test_who_cannot_be_dialled_is_told_of_its_direct_envelopes_by_the_feed_and_s
 ) -> None:
     talk = talk_of_pairs(dialogue, is_dialable=False)
     (peer,) = talk.peers
-    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, 0, NOW, 1)))
+    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, NOW, 1)))
     talk.expect(actions.Reply)
     talk.tell(events.FeedAsked(peer, 2, Feed(EPOCH, 0, 30)))
     talk.tell(events.OutboxRead(peer, ()))

@@ -17,7 +17,7 @@ OURS = Epoch(bytes(16))
 def listening(dialogue: Any) -> Any:
     """A partner whose peer can only dial out, and has said hello."""
     talk = dialogue(is_dialable=False)
-    talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, 0, NOW, 1)))
+    talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, NOW, 1)))
     talk.expect(actions.Reply)
     return talk
 

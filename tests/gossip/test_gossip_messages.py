@@ -64,7 +64,7 @@ reasons = st.from_regex(r"[a-z0-9-]{0,64}", fullmatch=True)
 
 KINDS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     "hello": (
-        st.builds(Hello, epochs, numbers, numbers, numbers, roots),
+        st.builds(Hello, epochs, numbers, numbers, roots),
         messages.encode_hello,
         messages.decode_hello,
     ),
@@ -255,7 +255,7 @@ AT_THE_LIMIT: dict[str, tuple[int, Callable[[int], bytes], Callable[[bytes], Any
     ),
     "hello": (
         SHARDS_PER_LINK_MAX,
-        lambda n: messages.encode_hello(Hello(EPOCH, 0, 0, 0, some_roots(n))),
+        lambda n: messages.encode_hello(Hello(EPOCH, 0, 0, some_roots(n))),
         messages.decode_hello,
     ),
     "size": (
@@ -326,7 +326,7 @@ def test_a_sync_has_a_limit_of_its_own_at_it_and_above() -> None:
 
 def test_shards_out_of_order_and_announcements_that_run_backwards_are_refused() -> None:
     with pytest.raises(PeerError):
-        messages.decode_hello(messages.encode_hello(Hello(EPOCH, 0, 0, 0, some_roots(3)[::-1])))
+        messages.decode_hello(messages.encode_hello(Hello(EPOCH, 0, 0, some_roots(3)[::-1])))
     with pytest.raises(PeerError):
         messages.decode_announce(messages.encode_announce(Announce(EPOCH, 2, 1, ())))
 

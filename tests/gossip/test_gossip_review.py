@@ -27,9 +27,9 @@ def test_a_partner_that_answers_hellos_slowly_delays_nobody_elses_news(dialogue:
     talk = dialogue(peers=3)
     slow, author, honest = talk.peers
     for hello in [one for one in talk.waiting if isinstance(one, actions.SendHello) and one.peer != slow]:
-        talk.tell(events.Answered(hello.request, Hello(EPOCH, 0, int(talk.now), 1)))
+        talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 1)))
     (hello,) = [one for one in talk.waiting if isinstance(one, actions.SendHello) and one.peer == slow]
-    talk.tell(events.Answered(hello.request, Hello(EPOCH, 0, int(talk.now), 1)), after=69)
+    talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 1)), after=69)
     talk.tell(events.EnvelopeHeld(1, item(1), author, author))
     talk.sleep(ROUND_TRIP_SECONDS_MAX + 0.1)
     assert honest in {one.peer for one in talk.waiting if isinstance(one, actions.SendAnnounce)}
@@ -53,16 +53,15 @@ def test_how_much_arrives_in_other_circles_and_directly_is_told_to_nobody(dialog
     talk.open()
     (peer,) = talk.peers
 
-    def numbers() -> tuple[int, ...]:
-        talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, 0, int(talk.now), 1)))
-        hello = talk.expect(actions.Reply).message
-        return hello.lsn, len(hello.shards)
+    def told_in_a_hello() -> Hello:
+        talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, int(talk.now), 1)))
+        return talk.expect(actions.Reply).message
 
-    before = numbers()
+    before = told_in_a_hello()
     other = item(1, circle=CircleId.of("other"))
     for lsn in range(1, 50):
         talk.tell(events.EnvelopeHeld(lsn, other, US))
-    assert numbers() == before
+    assert told_in_a_hello() == before
     talk.tell(events.EnvelopeHeld(50, item(2), US, US))
     talk.sleep(1)
     told = talk.expect(actions.SendAnnounce).message
@@ -111,7 +110,7 @@ def test_two_partners_that_audit_for_ever_leave_room_for_the_audits_of_others(di
 
 def test_two_that_cannot_be_dialled_do_not_keep_the_engine_awake(dialogue: Any) -> None:
     talk = dialogue(is_dialable=False, settings=EngineSettings(is_dialable=False))
-    talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, 0, NOW, 1)))
+    talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, NOW, 1)))
     wakeup = talk.engine.next_wakeup()
     assert wakeup is None or wakeup > talk.now
 
@@ -137,7 +136,7 @@ def test_who_says_it_holds_what_it_was_never_offered_is_not_believed(dialogue: A
     (peer,) = talk.peers
     other = item(1, circle=CircleId.of("other"))
     talk.tell(events.FirstHopsLoaded((other,)))
-    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, 0, NOW, 1)))
+    talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, NOW, 1)))
     ids = (other.envelope_id, *(item(number).envelope_id for number in range(2, 100)))
     talk.tell(events.FeedAsked(peer, 2, Feed(Epoch(bytes(16)), 0, 0, ids)))
     talk.expect_none(actions.Acknowledge)

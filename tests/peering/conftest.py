@@ -40,7 +40,7 @@ from p2pshare.peering.interface import DialLimits, DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.peering.tls import TlsGate
 
-HELLO = Hello(Epoch(bytes(16)), 7, 1_700_000_000, 1)
+HELLO = Hello(Epoch(bytes(16)), 1_700_000_000, 7)
 
 
 @dataclass
@@ -64,7 +64,7 @@ class MemoryExchange:
         await self._called(question.name, peer)
         match message:
             case Hello():
-                return Hello(message.epoch, message.lsn + 1, message.clock, message.card_version)
+                return Hello(message.epoch, message.clock, message.card_version + 1)
             case Announce():
                 want = tuple(item.envelope_id for item in message.items if item.envelope_id not in self.held)
                 return AnnounceAnswer(message.to_lsn, want)

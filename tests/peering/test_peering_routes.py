@@ -39,7 +39,7 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
     wire = b"an envelope"
     item = AnnounceItem(id_of(wire), 1, 4, CircleId(bytes(16)), len(wire))
 
-    assert (await client.ask(HELLO, hello)).lsn == hello.lsn + 1
+    assert (await client.ask(HELLO, hello)).card_version == hello.card_version + 1
     assert (await client.ask(ANNOUNCE, Announce(Epoch(bytes(16)), 0, 3, (item,)))).want == (id_of(wire),)
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.HELD
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.ALREADY_HELD

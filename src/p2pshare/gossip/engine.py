@@ -276,7 +276,6 @@ class Engine:
         board = self._board
         return Hello(
             board.epoch,
-            0,  # how much arrives here, also of what the link does not carry, is nobody's business
             int(board.now),
             board.card_version,
             board.index.roots(link.config.compared, int(board.now)),

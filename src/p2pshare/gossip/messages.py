@@ -64,13 +64,12 @@ class ShardRoot:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who speaks: the life of its store, its last arrival, its clock (unix seconds), its card's version.
+    """Who speaks: the life of its store, its clock (unix seconds), its card's version.
 
     `shards` are those the link carries and that are not empty, in ascending order.
     """
 
     epoch: Epoch
-    lsn: int
     clock: int
     card_version: int
     shards: tuple[ShardRoot, ...] = ()
@@ -202,7 +201,7 @@ def _pack(value: Any) -> bytes:
 
 def encode_hello(message: Hello) -> bytes:
     shards = [[one.shard.circle, one.shard.ttl_class, one.count, one.root] for one in message.shards]
-    return _pack([PROTOCOL_VERSION, message.epoch, message.lsn, message.clock, message.card_version, shards])
+    return _pack([PROTOCOL_VERSION, message.epoch, message.clock, message.card_version, shards])
 
 
 def encode_announce(message: Announce) -> bytes:
@@ -260,11 +259,11 @@ def decode_hello(raw: bytes) -> Hello:
     fields = _unpack(raw)
     if fields and fields[0] != PROTOCOL_VERSION:
         raise PeerError("a hello of a protocol version we do not speak", reason="unknown-version")
-    _, epoch, lsn, clock, card_version, shards = _exactly(fields, 6)
+    _, epoch, clock, card_version, shards = _exactly(fields, 5)
     roots = tuple(_shard_root(one) for one in _list(shards, SHARDS_PER_LINK_MAX))
     if any(left.shard >= right.shard for left, right in pairwise(roots)):
         raise _malformed("shards are not in ascending order")
-    return Hello(_epoch(epoch), _integer(lsn), _integer(clock), _integer(card_version), roots)
+    return Hello(_epoch(epoch), _integer(clock), _integer(card_version), roots)
 
 
 def decode_announce(raw: bytes) -> Announce:
