@@ -26,10 +26,10 @@ def announce(
     peer: PartnerId,
     *items: AnnounceItem,
     ticket: int = 1,
-    lsns: tuple[int, int] = (0, 1),
+    counts: tuple[int, int] = (0, 1),
     epoch: Epoch = EPOCH,
 ) -> events.AnnounceHeard:
-    return events.AnnounceHeard(peer, ticket, Announce(epoch, *lsns, items))
+    return events.AnnounceHeard(peer, ticket, Announce(epoch, *counts, items))
 
 
 def held(

@@ -40,10 +40,10 @@ def test_a_gap_in_the_announcements_and_a_new_epoch_lead_to_a_comparison(dialogu
     peer = talk.peers[0]
     talk.sleep(20)
     talk.waiting.clear()
-    talk.tell(announce(peer, item(1), lsns=(3, 4)))
+    talk.tell(announce(peer, item(1), counts=(3, 4)))
     talk.sleep(1)
     talk.expect_none(actions.SendHello)  # the first word is no gap
-    talk.tell(announce(peer, item(2), lsns=(7, 8)))
+    talk.tell(announce(peer, item(2), counts=(7, 8)))
     talk.sleep(1)
     for fetch in [one for one in talk.waiting if isinstance(one, actions.SendGet)]:
         for envelope_id in fetch.ids:
@@ -77,10 +77,10 @@ def test_roots_that_differ_while_bodies_are_under_way_wait_for_them(dialogue: An
     talk = dialogue()
     talk.open()
     talk.sleep(20)
-    talk.tell(announce(talk.peers[0], item(1), lsns=(0, 1)))
+    talk.tell(announce(talk.peers[0], item(1), counts=(0, 1)))
     fetch = talk.expect(actions.SendGet)
     talk.waiting.clear()
-    talk.tell(announce(talk.peers[0], lsns=(7, 8)))  # a gap: a comparison is due
+    talk.tell(announce(talk.peers[0], counts=(7, 8)))  # a gap: a comparison is due
     talk.sleep(1)
     greet(talk, DIFFERENT)
     talk.expect_none(actions.SendSync)
@@ -95,8 +95,8 @@ def test_traffic_that_never_ends_puts_a_comparison_off_but_not_for_ever(dialogue
     talk = dialogue()
     talk.open()
     talk.sleep(20)
-    talk.tell(announce(talk.peers[0], item(1), lsns=(0, 1)))  # fetched, and never answered
-    talk.tell(announce(talk.peers[0], lsns=(7, 8)))
+    talk.tell(announce(talk.peers[0], item(1), counts=(0, 1)))  # fetched, and never answered
+    talk.tell(announce(talk.peers[0], counts=(7, 8)))
     for _ in range(60):
         talk.sleep(5)
         if any(isinstance(one, actions.SendHello) for one in talk.waiting):
@@ -113,7 +113,7 @@ def test_a_session_wants_what_we_lack_and_announces_what_they_lack(dialogue: Any
     assert talk.expect(actions.SendGet).ids == (item(3).envelope_id,)
     repair = talk.expect(actions.SendAnnounce).message
     assert [(one.envelope_id, one.created) for one in repair.items] == [(item(1).envelope_id, NOW)]
-    assert repair.from_lsn == repair.to_lsn
+    assert repair.from_count == repair.to_count
 
 
 def test_a_session_proves_delivery_of_our_own_and_of_no_other(dialogue: Any) -> None:

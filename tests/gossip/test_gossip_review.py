@@ -65,7 +65,7 @@ def test_how_much_arrives_in_other_circles_and_directly_is_told_to_nobody(dialog
     talk.tell(events.EnvelopeHeld(50, item(2), US, US))
     talk.sleep(1)
     told = talk.expect(actions.SendAnnounce).message
-    assert (told.from_lsn, told.to_lsn) == (0, 1)
+    assert (told.from_count, told.to_count) == (0, 1)
 
 
 def test_a_session_whose_answers_cost_too_much_is_ended_and_noted(dialogue: Any) -> None:

@@ -67,7 +67,7 @@ class MemoryExchange:
                 return Hello(message.epoch, message.clock, message.card_version + 1)
             case Announce():
                 want = tuple(item.envelope_id for item in message.items if item.envelope_id not in self.held)
-                return AnnounceAnswer(message.to_lsn, want)
+                return AnnounceAnswer(message.to_count, want)
             case Feed():
                 return FeedAnswer(message.epoch, message.since, message.since, ())
             case Sync():

@@ -44,7 +44,7 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.HELD
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.ALREADY_HELD
     assert await collect(client.get([id_of(wire)])) == [(id_of(wire), wire)]
-    assert (await client.ask(FEED, Feed(Epoch(bytes(16)), 5, 0))).to_lsn == 5
+    assert (await client.ask(FEED, Feed(Epoch(bytes(16)), 5, 0))).to_count == 5
     assert (await client.ask(SYNC, Sync(1, b"", (SyncPart(SHARD, b"ab"),)))).parts == (
         SyncPart(SHARD, b"ba"),
     )

@@ -9,7 +9,7 @@ No clock, no network, no store: a driver performs the actions and tells how they
 source and the same events the actions are the same, byte for byte. How a pair of nodes speaks::
 
     A                                          B
-    hello {epoch, lsn, clock, roots}    --->                   link up; so B greets A as well
+    hello {epoch, clock, roots}         --->                   link up; so B greets A as well
                                         <---   hello
     PUT body                            --->   intake, COMMIT  A wrote it: nobody else can have it
                                         <---   held            delivered: A notes it in its store

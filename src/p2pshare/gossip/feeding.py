@@ -99,8 +99,8 @@ class Feeding:
             return
         held = tuple(link.direct_held)[:ANNOUNCE_ITEMS_MAX]
         pending = board.begin(link, FEED, held)
-        pending.to_lsn = link.heard_lsn if link.heard_epoch is not None else 0
-        message = Feed(link.heard_epoch or NO_EPOCH, pending.to_lsn, FEED_WAIT_SECONDS_MAX, held)
+        pending.since = link.heard_count if link.heard_epoch is not None else 0
+        message = Feed(link.heard_epoch or NO_EPOCH, pending.since, FEED_WAIT_SECONDS_MAX, held)
         board.act(SendFeed(pending.number, link.peer, message))
 
     def answered(self, link: Link, pending: Pending, answer: FeedAnswer) -> None:
@@ -115,10 +115,10 @@ class Feeding:
             return
         for item in wanted:
             board.want.add(item, link.peer)
-        is_gap = answer.epoch != link.heard_epoch or answer.from_lsn > (pending.to_lsn or 0)
+        is_gap = answer.epoch != link.heard_epoch or answer.from_count > pending.since
         if is_gap and link.heard_epoch is not None:
             self._reconciliation.soon(link)
-        link.heard_epoch, link.heard_lsn = answer.epoch, answer.to_lsn
+        link.heard_epoch, link.heard_count = answer.epoch, answer.to_count
         is_long = board.now - pending.began_at >= FEED_PAUSE_SECONDS
         link.feed_at = board.now if is_news or is_long else board.now + FEED_PAUSE_SECONDS
 

@@ -35,6 +35,9 @@ class Pending:
     ids: dict[EnvelopeId, None] = field(default_factory=dict)
     deadline: float = NEVER
     to_lsn: int | None = None
+    """Of an announcement: up to which arrival of ours it tells; None for a repair."""
+    since: int = 0
+    """Of a feed: the count it asked from."""
     has_progress: bool = False
     moved_at: float = -NEVER
     """When a body of it came last, or when it began."""
@@ -71,17 +74,17 @@ class Link:
 
     # what it was told, and what it told
     told: int = 0
-    """How many items it was told and acknowledged: the numbers on the wire, which count for this link alone."""
+    """How many items it was told and acknowledged: the count on the wire, for this link alone."""
     feed_told: tuple[int, int] = (0, 0)
     feed_before: tuple[int, int] = (0, 0)
-    """Its feed: a number on the wire and our arrival it stands for; the last answer's, and the one before."""
+    """Its feed: a count on the wire and our arrival it stands for; the last answer's, and the one before."""
     cursor: int = 0
     acked_lsn: int = 0
     announce_at: float = NEVER
     announced_at: float = -NEVER
     epoch: Epoch | None = None
     heard_epoch: Epoch | None = None
-    heard_lsn: int = 0
+    heard_count: int = 0
     pushes: deque[EnvelopeId] = field(default_factory=deque)
     expected: dict[EnvelopeId, float] = field(default_factory=dict)
     has_outbox: bool = True

@@ -91,14 +91,14 @@ class AnnounceItem:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """What arrived at the announcer after `from_lsn` up to and with `to_lsn`, as far as the link carries it.
+    """What arrived at the announcer since it had told `from_count` items; with these it has told `to_count`.
 
-    Equal numbers mean a repair: items that a comparison found missing, in no order.
+    Both count what the link carries, in the life `epoch`. Equal numbers mean a repair: items that a comparison found missing, in no order.
     """
 
     epoch: Epoch
-    from_lsn: int
-    to_lsn: int
+    from_count: int
+    to_count: int
     items: tuple[AnnounceItem, ...]
 
 
@@ -106,13 +106,14 @@ class Announce:
 class AnnounceAnswer:
     """`want` are ids the announcer shall PUT, because its bodies cannot be fetched by dialling it."""
 
-    ack_lsn: int
+    ack_count: int
     want: tuple[EnvelopeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A peer that nobody can dial asks for what arrived after `since`, in the life `epoch` of our store.
+    """A peer that nobody can dial asks for what arrived after the `since` items that it was told, in the life `epoch`
+    of our store.
 
     The answer may take `wait_seconds` when there is nothing to say. `held` are direct envelopes that it has now.
     """
@@ -127,12 +128,12 @@ class Feed:
 class FeedAnswer:
     """As an `Announce`, and `direct`: our envelopes for the asker alone, to be fetched like the others.
 
-    A `from_lsn` above what was asked for means that the stretch between is too old to be told: compare.
+    A `from_count` above what was asked for means that the stretch between is too old to be told: compare.
     """
 
     epoch: Epoch
-    from_lsn: int
-    to_lsn: int
+    from_count: int
+    to_count: int
     items: tuple[AnnounceItem, ...]
     direct: tuple[EnvelopeId, ...] = ()
 
@@ -206,7 +207,7 @@ def encode_hello(message: Hello) -> bytes:
 
 def encode_announce(message: Announce) -> bytes:
     items = [_packed_item(one) for one in message.items]
-    return _pack([message.epoch, message.from_lsn, message.to_lsn, items])
+    return _pack([message.epoch, message.from_count, message.to_count, items])
 
 
 def encode_feed(message: Feed) -> bytes:
@@ -215,7 +216,7 @@ def encode_feed(message: Feed) -> bytes:
 
 def encode_feed_answer(message: FeedAnswer) -> bytes:
     items = [_packed_item(one) for one in message.items]
-    return _pack([message.epoch, message.from_lsn, message.to_lsn, items, list(message.direct)])
+    return _pack([message.epoch, message.from_count, message.to_count, items, list(message.direct)])
 
 
 def _packed_item(item: AnnounceItem) -> list[Any]:
@@ -223,7 +224,7 @@ def _packed_item(item: AnnounceItem) -> list[Any]:
 
 
 def encode_announce_answer(message: AnnounceAnswer) -> bytes:
-    return _pack([message.ack_lsn, list(message.want)])
+    return _pack([message.ack_count, list(message.want)])
 
 
 def encode_get_bodies(message: GetBodies) -> bytes:
@@ -267,8 +268,8 @@ def decode_hello(raw: bytes) -> Hello:
 
 
 def decode_announce(raw: bytes) -> Announce:
-    epoch, from_lsn, to_lsn, items = _exactly(_unpack(raw), 4)
-    return Announce(_epoch(epoch), *_stretch(from_lsn, to_lsn), _announce_items(items))
+    epoch, from_count, to_count, items = _exactly(_unpack(raw), 4)
+    return Announce(_epoch(epoch), *_stretch(from_count, to_count), _announce_items(items))
 
 
 def decode_feed(raw: bytes) -> Feed:
@@ -278,15 +279,15 @@ def decode_feed(raw: bytes) -> Feed:
 
 
 def decode_feed_answer(raw: bytes) -> FeedAnswer:
-    epoch, from_lsn, to_lsn, items, direct = _exactly(_unpack(raw), 5)
+    epoch, from_count, to_count, items, direct = _exactly(_unpack(raw), 5)
     return FeedAnswer(
-        _epoch(epoch), *_stretch(from_lsn, to_lsn), _announce_items(items), _ids(direct, FEED_DIRECT_MAX)
+        _epoch(epoch), *_stretch(from_count, to_count), _announce_items(items), _ids(direct, FEED_DIRECT_MAX)
     )
 
 
 def decode_announce_answer(raw: bytes) -> AnnounceAnswer:
-    ack_lsn, want = _exactly(_unpack(raw), 2)
-    return AnnounceAnswer(_integer(ack_lsn), _ids(want, ANNOUNCE_ITEMS_MAX))
+    ack_count, want = _exactly(_unpack(raw), 2)
+    return AnnounceAnswer(_integer(ack_count), _ids(want, ANNOUNCE_ITEMS_MAX))
 
 
 def decode_get_bodies(raw: bytes) -> GetBodies:
@@ -399,8 +400,8 @@ def _epoch(value: Any) -> Epoch:
     return Epoch(_blob(value, Epoch.length))
 
 
-def _stretch(from_lsn: Any, to_lsn: Any) -> tuple[int, int]:
-    first, last = _integer(from_lsn), _integer(to_lsn)
+def _stretch(from_count: Any, to_count: Any) -> tuple[int, int]:
+    first, last = _integer(from_count), _integer(to_count)
     if first > last:
         raise _malformed("an announcement runs backwards")
     return first, last

@@ -223,7 +223,7 @@ class Spreading:
             return
         want = self._want(link, wanted)
         self._follow(link, message)
-        self._board.act(Reply(event.ticket, AnnounceAnswer(message.to_lsn, want)))
+        self._board.act(Reply(event.ticket, AnnounceAnswer(message.to_count, want)))
 
     def items_heard(self, link: Link, items: tuple[AnnounceItem, ...]) -> list[AnnounceItem] | None:
         """What of a peer's items we want; None when there is no room to want it. What it has it need not be told."""
@@ -263,10 +263,10 @@ class Spreading:
 
     def _follow(self, link: Link, message: Announce) -> None:
         """Its cursor is a hint: a hole in it, or another life of its store, is a reason to compare."""
-        if message.from_lsn == message.to_lsn:
+        if message.from_count == message.to_count:
             return
         if link.heard_epoch is not None:
-            is_gap = message.epoch != link.heard_epoch or message.from_lsn > link.heard_lsn
+            is_gap = message.epoch != link.heard_epoch or message.from_count > link.heard_count
             if is_gap:
                 self._reconciliation.soon(link)
-        link.heard_epoch, link.heard_lsn = message.epoch, message.to_lsn
+        link.heard_epoch, link.heard_count = message.epoch, message.to_count

@@ -153,8 +153,8 @@ class BogusAnnouncements(Lie):
             sorted(liar.stage.witness.published), k=min(8, len(liar.stage.witness.published))
         ):
             items.append(AnnounceItem(envelope_id, now - random.randrange(DAY_SECONDS), 3, MAIN, 1))
-        lsn = random.randrange(1 << 40)
-        message = Announce(Epoch(random.randbytes(16)), lsn, lsn + 1, tuple(items))
+        count = random.randrange(1 << 40)
+        message = Announce(Epoch(random.randbytes(16)), count, count + 1, tuple(items))
         liar.tell(random.choice(liar.peers), ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
