@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-import pytest
-
-from p2pshare.daemon import intake_queue
 from p2pshare.daemon.intake_queue import IntakeQueue
 from p2pshare.errors import StoreError
 from p2pshare.gossip.events import BodyJudged
+from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import INTAKE_BATCH_ENVELOPES, INTAKE_WAITING_BYTES_PER_PARTNER_MAX, MIB
@@ -45,7 +43,7 @@ async def nothing_to_do(outcome: Outcome) -> None:
     """Nobody is told."""
 
 
-def queue_of(exchange: OneAtATime) -> IntakeQueue:
+def queue_of(exchange: OneAtATime, limits: IntakeLimits = INTAKE_LIMITS) -> IntakeQueue:
     def no_failure(body: Body, error: StoreError) -> None:
         raise AssertionError(error)
 
@@ -55,6 +53,7 @@ def queue_of(exchange: OneAtATime) -> IntakeQueue:
         now=lambda: 0.0,
         tell=nothing_to_do,
         tell_failure=no_failure,
+        limits=limits,
     )
 
 
@@ -119,10 +118,9 @@ def test_only_the_partner_that_filled_its_share_waits_for_room() -> None:
     run(work())
 
 
-def test_all_partners_together_wait_when_all_room_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_partners_together_wait_when_all_room_is_taken() -> None:
     async def work() -> None:
-        monkeypatch.setattr(intake_queue, "INTAKE_WAITING_BYTES_MAX", 2 * MIB)
-        queue = queue_of(OneAtATime(each=INTAKE_BATCH_ENVELOPES))
+        queue = queue_of(OneAtATime(each=INTAKE_BATCH_ENVELOPES), IntakeLimits(waiting_bytes=2 * MIB))
         queue.put(body(MALLORY, 1, 2 * MIB))
         other = asyncio.create_task(queue.room(HONEST))
         await asyncio.sleep(0)

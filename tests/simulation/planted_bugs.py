@@ -5,6 +5,7 @@ A bug is a function that patches; the product has no switch for it. With each st
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -14,8 +15,9 @@ import pytest
 
 from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.gossip import engine, events, feed, fetching, link, reconciliation, want, work
+from p2pshare.gossip import engine, events, feed, fetching, intake_schedule, link, reconciliation, want, work
 from p2pshare.gossip.messages import PutVerdict
+from p2pshare.identifiers import PartnerId
 from p2pshare.log import sequences
 from p2pshare.partners.partners import Partners
 from p2pshare.policy.admission import Admit
@@ -260,6 +262,51 @@ def equal_roots_compared_all_the_same(patch: Patch) -> None:
 
     patch.setattr(reconciliation.Reconciliation, "_rest", rest)
 
+
+def first_come_first_served(patch: Patch) -> None:
+    """Whoever hands over more is served more."""
+    in_one_row = PartnerId(bytes(32))
+
+    def put(self: Any, bearer: PartnerId, size: int, item: Any) -> None:
+        one = intake_schedule.WaitingBody(bearer, size, item)
+        self._waiting.setdefault(in_one_row, deque()).append(one)
+        self._bytes[bearer] += size
+
+    def put_back(self: Any, left: Any) -> None:
+        for one in reversed(left):
+            self._waiting.setdefault(in_one_row, deque()).appendleft(one)
+            self._bytes[one.bearer] += one.size
+
+    patch.setattr(intake_schedule.IntakeSchedule, "put", put)
+    patch.setattr(intake_schedule.IntakeSchedule, "put_back", put_back)
+
+
+def room_without_bounds(patch: Patch) -> None:
+    """Bodies are read as fast as they come, however many wait."""
+    patch.setattr(intake_schedule.IntakeSchedule, "has_room", lambda self, bearer: True)
+
+
+def what_had_no_room_is_lost(patch: Patch) -> None:
+    """What a commit did not judge is thought to be done."""
+    patch.setattr(intake_schedule.IntakeSchedule, "put_back", lambda self, left: None)
+
+
+def what_had_no_room_goes_last(patch: Patch) -> None:
+    """What a commit did not judge stands in line again, behind what came meanwhile."""
+
+    def put_back(self: Any, left: Any) -> None:
+        for one in left:
+            self.put(one.bearer, one.size, one.item)
+
+    patch.setattr(intake_schedule.IntakeSchedule, "put_back", put_back)
+
+
+SCHEDULE_BUGS: tuple[Callable[[Patch], None], ...] = (
+    first_come_first_served,
+    room_without_bounds,
+    what_had_no_room_is_lost,
+    what_had_no_room_goes_last,
+)
 
 BUGS: Mapping[str, PlantedBug] = MappingProxyType(
     {

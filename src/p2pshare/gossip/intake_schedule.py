@@ -1,0 +1,114 @@
+"""The schedule of intake: whose body is judged next, and from whom another one may be read.
+
+Bodies wait while a commit is under way, and what waited shares the next one, so that its cost is shared and nobody
+waits for a commit to fill up. Both drivers keep this schedule; it holds no clock, and knows of a body its size alone.
+
+1. Partners take turns, one body each, and each one's bodies keep their order. So a body that has k of its own partner
+   before it waits for at most k + 1 of any other's, and for those of the commit under way: a flood waits behind itself.
+2. A batch ends at so many bodies or bytes. What a commit had no room for is put back: it is next, in its order, before
+   whatever came meanwhile; who was judged waits for its turn.
+3. What waits is bounded, of one partner and of all, beyond it reading pauses. A body is read whole before it is known,
+   so each bound may be passed by one body, and by what a commit puts back.
+4. What is put is taken exactly once, unless it was put back.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import (
+    INTAKE_BATCH_BYTES,
+    INTAKE_BATCH_ENVELOPES,
+    INTAKE_WAITING_BYTES_MAX,
+    INTAKE_WAITING_BYTES_PER_PARTNER_MAX,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """Of a batch, and of what waits; the simulator has smaller ones, so that few bodies fill them."""
+
+    batch_bodies: int = INTAKE_BATCH_ENVELOPES
+    batch_bytes: int = INTAKE_BATCH_BYTES
+    waiting_bytes: int = INTAKE_WAITING_BYTES_MAX
+    waiting_bytes_per_partner: int = INTAKE_WAITING_BYTES_PER_PARTNER_MAX
+
+
+INTAKE_LIMITS = IntakeLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingBody(Generic[T]):
+    """One body that `bearer` handed over, `size` in bytes; `item` is the driver's."""
+
+    bearer: PartnerId
+    size: int
+    item: T
+
+
+class IntakeSchedule(Generic[T]):
+    """Put, take, and put back what was not judged."""
+
+    def __init__(self, limits: IntakeLimits = INTAKE_LIMITS) -> None:
+        self._limits = limits
+        self._waiting: dict[PartnerId, deque[WaitingBody[T]]] = {}
+        """Whose turn it is stands first; no deque is empty."""
+        self._bytes: Counter[PartnerId] = Counter()
+
+    def __len__(self) -> int:
+        """Returns how many bodies wait."""
+        return sum(map(len, self._waiting.values()))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits, of all partners."""
+        return self._bytes.total()
+
+    def waiting_bytes_of(self, bearer: PartnerId) -> int:
+        """Returns the bytes that wait of one partner."""
+        return self._bytes[bearer]
+
+    def has_room(self, bearer: PartnerId) -> bool:
+        """Returns whether one more body of `bearer` may be read."""
+        return (
+            self._bytes[bearer] < self._limits.waiting_bytes_per_partner
+            and self._bytes.total() < self._limits.waiting_bytes
+        )
+
+    def put(self, bearer: PartnerId, size: int, item: T) -> None:
+        """Adds a body that came whole, behind the others of its partner."""
+        self._waiting.setdefault(bearer, deque()).append(WaitingBody(bearer, size, item))
+        self._bytes[bearer] += size
+
+    def take(self) -> list[WaitingBody[T]]:
+        """Returns the next batch: partners in turn, each one's bodies in order; empty when nothing waits."""
+        batch: list[WaitingBody[T]] = []
+        total = 0
+        while self._waiting and len(batch) < self._limits.batch_bodies and total < self._limits.batch_bytes:
+            bearer = next(iter(self._waiting))
+            own = self._waiting.pop(bearer)
+            batch.append(own.popleft())
+            total += batch[-1].size
+            self._count_out(batch[-1])
+            if own:
+                self._waiting[bearer] = own  # at the end: the others' turn
+        return batch
+
+    def put_back(self, left: Sequence[WaitingBody[T]]) -> None:
+        """Puts back the rest of a batch, in its order, that the commit had no room for."""
+        turns = dict.fromkeys([*(one.bearer for one in left), *self._waiting])
+        for one in reversed(left):
+            self._waiting.setdefault(one.bearer, deque()).appendleft(one)
+            self._bytes[one.bearer] += one.size
+        self._waiting = {bearer: self._waiting[bearer] for bearer in turns}
+
+    def _count_out(self, one: WaitingBody[T]) -> None:
+        self._bytes[one.bearer] -= one.size
+        if not self._bytes[one.bearer]:
+            del self._bytes[one.bearer]
