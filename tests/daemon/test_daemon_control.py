@@ -242,6 +242,21 @@ async def test_a_refusal_and_a_bug_are_answered_and_neither_ends_the_server(
     assert "evil.example" not in caplog.text.replace('raise ValueError("evil.example', "")
 
 
+@pytest.mark.parametrize("unsendable", ["\ud800", 2**70, b"x" * 5_000], ids=["surrogate", "number", "long"])
+async def test_an_answer_that_cannot_be_sent_is_told_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unsendable: object
+) -> None:
+    """The connection was cut without a word: the asker had to guess whether the operation was done."""
+    monkeypatch.setattr("p2pshare.daemon.control_protocol.CONTROL_FRAME_BYTES_MAX", 4_096)
+
+    async def perform(operation: str, arguments: Message, report: Report) -> Message:
+        return {"object": unsendable}
+
+    async with serving(tmp_path, perform) as path:
+        answer = await ask(path, {"operation": "show-object"})
+        assert answer["error"]["reason"] in ("control-malformed", "control-oversized")
+
+
 async def test_more_connections_than_the_limit_are_told_to_try_again(tmp_path: Path) -> None:
     async with serving(tmp_path) as path:
         idle: list[Any] = [

@@ -86,6 +86,13 @@ def test_own_oversized_message_is_refused_before_sending(monkeypatch: pytest.Mon
     assert refusal.value.reason == "control-oversized"
 
 
+@pytest.mark.parametrize("value", ["\udcff", 2**64, -(2**63) - 1], ids=["surrogate", "large", "small"])
+def test_what_msgpack_cannot_hold_is_refused_before_sending(value: object) -> None:
+    with pytest.raises(OperatorError) as refusal:
+        encode_frame({"result": {"object": [value]}})
+    assert refusal.value.reason == "control-malformed"
+
+
 def test_messages_pass_a_real_socket_pair_in_order_and_its_end_is_told() -> None:
     left, right = socket.socketpair()
     big = {"arguments": {"frames": [b"x" * 3_000_000]}}

@@ -183,10 +183,11 @@ class ControlServer:
                 header = await reader.readexactly(HEADER.size)
                 message = decode_frame(await reader.readexactly(frame_length(header)))
             self._working.add(task)
-            answer = await self._perform_alive(message, writer)
+            answer = encode_frame(await self._perform_alive(message, writer))
         except ShareError as error:
-            answer = error_message(error)
-        await _send(writer, answer)
+            answer = encode_frame(error_message(error))
+        writer.write(answer)
+        await writer.drain()
 
     async def _perform_alive(self, message: Message, writer: asyncio.StreamWriter) -> Message:
         """Performs the request; sends progress as it comes and a sign of life while there is none."""

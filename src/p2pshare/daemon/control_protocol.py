@@ -54,8 +54,16 @@ def short_name(path: Path) -> Iterator[str]:
 
 
 def encode_frame(message: Mapping[str, Any]) -> bytes:
-    """Raises OperatorError when the frame would be over CONTROL_FRAME_BYTES_MAX."""
-    raw: bytes = msgpack.packb(message, use_bin_type=True)
+    """Raises OperatorError when the frame would be over CONTROL_FRAME_BYTES_MAX, or msgpack has no form for something in
+    it: half a surrogate pair, a number of more than 64 bits."""
+    try:
+        raw: bytes = msgpack.packb(message, use_bin_type=True)
+    except (ValueError, OverflowError) as error:
+        raise OperatorError(
+            f"a message cannot pass the control socket ({type(error).__name__})",
+            hint="ask without a daemon, as the daemon's user",
+            reason="control-malformed",
+        ) from None
     if len(raw) > CONTROL_FRAME_BYTES_MAX:
         raise OperatorError(
             f"a message of {len(raw)} bytes is too large for the control socket",
