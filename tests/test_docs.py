@@ -12,11 +12,13 @@ from pathlib import Path
 
 import click
 import pytest
+from msgspec import NODEFAULT, inspect
 
 from p2pshare import errors
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem
 from p2pshare.cli.program import EXIT_INTERRUPTED, program
 from p2pshare.config import field_explanations, parse_config
+from p2pshare.operations.table import OPERATIONS
 
 SHELL_COMMENT = re.compile(r"\s+#.*$")
 
@@ -57,6 +59,20 @@ def test_docs_cli_shows_every_option_of_a_command_and_no_other(name: str, reposi
         for option in parameter.opts[:1]
     }
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", headings(repository)[name])) == options
+
+
+def test_docs_cli_has_every_operation_with_its_fields_and_no_other(repository: Path) -> None:
+    """The table of the control socket: `?` is a field that may be left out."""
+    text = (repository / "docs" / "cli.md").read_text().partition("## The control socket")[2]
+    told = re.findall(r"^\| `([a-z-]+)` \| (yes )?\| ?(.*?) \|$", text, re.MULTILINE)
+    assert [name for name, _, _ in told] == list(OPERATIONS)
+    for name, reads, fields in told:
+        operation = OPERATIONS[name]
+        info = inspect.type_info(operation.request)
+        assert isinstance(info, inspect.StructType)
+        optional = {one.encode_name: one.default is not NODEFAULT for one in info.fields}
+        assert bool(reads) == operation.reads_only, name
+        assert fields == ", ".join(f"{one}{'?' * optional[one]}" for one in optional), name
 
 
 def test_docs_cli_has_every_exit_code(repository: Path) -> None:

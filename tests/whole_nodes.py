@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from p2pshare.envelope.card import fingerprint
@@ -14,7 +15,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.node.node import Node, close_node, open_node
+from p2pshare.node.node import Door, Live, Node, close_node, open_node
 from p2pshare.service import intake
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.founding import found_home
@@ -64,6 +65,11 @@ def befriend(node: Node, other: Node, *, has_link: bool = True, now: int = NOW) 
         has_link=has_link,
         now=now,
     )
+
+
+def seen_by_daemon(node: Node) -> Node:
+    """The node as its running daemon knows it, which has no links and met nobody."""
+    return replace(node, live=Live({}, Door(0, {})))
 
 
 def draft(node: Node, values: list[str], tlp: Tlp = Tlp.GREEN, now: int = NOW) -> DraftPart:

@@ -91,7 +91,7 @@ def _covering_lookups(report: Report, partners: Partners, node: Node, now: int) 
             start = time.perf_counter()
             (answer,) = look_up(node.store, [text], now)
             told.append((time.perf_counter() - start) * 1e6)
-            assert claims and answer["found"], text
+            assert claims and answer.found, text
         report.add(f"look-up, {what}, p50", "us", [percentile(found, 0.5)])
         report.add(f"... {what}: judged and told, p50", "us", [percentile(told, 0.5)])
         report.gate(f"look-up, {what}, p50 (us)", percentile(found, 0.5), 200, is_at_least=False)

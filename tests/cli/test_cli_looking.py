@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from command_line import Home, found_pair
 from p2pshare.cli.explain import has_and_reads
 from p2pshare.cli.lookup import seen_as
 from p2pshare.cli.options import UsageProblem
 from p2pshare.cli.search import instant_of
+from p2pshare.service.lookup import SeenBy
 
 GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 FAMILY: dict[str, Any] = {
@@ -97,13 +99,13 @@ def test_words_that_a_list_would_ignore_are_refused(alpha: Home) -> None:
 
 
 def test_what_somebody_saw_is_told_in_words() -> None:
-    nothing = {"count": 0, "last_seen": None, "not_seen_at": None, "false_positive": False, "trusted": True}
-    assert seen_as(nothing | {"count": 1, "last_seen": "T"}) == "seen 1 time, last T"
+    nothing = SeenBy("x", 0, None, None, False, True)
+    assert seen_as(replace(nothing, count=1, last_seen="T")) == "seen 1 time, last T"
     assert (
-        seen_as(nothing | {"not_seen_at": "T", "trusted": False})
+        seen_as(replace(nothing, not_seen_at="T", trusted=False))
         == "looked for in vain T; no partner: not counted"
     )
-    assert seen_as(nothing | {"false_positive": True}) == "calls it harmless"
+    assert seen_as(replace(nothing, false_positive=True)) == "calls it harmless"
 
 
 def test_no_answer_is_in_a_programming_language(alpha: Home) -> None:
@@ -211,9 +213,9 @@ def test_show_says_why_an_object_was_taken_back_and_what_replaces_it(alpha: Home
 
 def test_who_never_gets_it_is_not_said_to_carry_it() -> None:
     """`never gets it from here; carries it unread` was said of a direct envelope for somebody else."""
-    assert has_and_reads({"got": "no", "can_read": "no"}) == "never gets it from here, and could not read it"
-    assert has_and_reads({"got": "yes", "can_read": "no"}) == "has it; carries it unread"
-    assert has_and_reads({"got": "no", "can_read": "unknown"}).startswith("never gets it from here; only")
+    assert has_and_reads("no", "no") == "never gets it from here, and could not read it"
+    assert has_and_reads("yes", "no") == "has it; carries it unread"
+    assert has_and_reads("no", "unknown").startswith("never gets it from here; only")
 
 
 def test_unmarked_input_is_refused_with_the_sentence_that_says_how_to_mark_it(alpha: Home) -> None:
@@ -224,3 +226,10 @@ def test_unmarked_input_is_refused_with_the_sentence_that_says_how_to_mark_it(al
         assert (said.code, said.out) == (5, "")
         assert sentence in said.err
     assert alpha("lookup", "new.example").code == 3
+
+
+def test_a_note_beyond_its_limit_is_refused_also_where_no_daemon_looks(alpha: Home) -> None:
+    said = alpha("opinion", FAMILY["id"], "agree", "--to", "bravo", "--note", "w" * 4_001)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("error: opinion: note: expected text of at most 4000 characters\nhint: ")
+    assert alpha("opinion", FAMILY["id"], "agree", "--to", "bravo", "--note", "w" * 4_000).code == 0

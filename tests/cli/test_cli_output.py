@@ -625,7 +625,8 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-                is_text = name == "replace" and len(node.args) == 2  # str.replace; that of a path has one
+                # str.replace, and dataclasses.replace with its fields by name; that of a path has one
+                is_text = name == "replace" and (len(node.args) == 2 or node.keywords)
                 opens = name == "open" and any(
                     isinstance(one, ast.Constant) and set(str(one.value)) & set("wax+") for one in node.args
                 )

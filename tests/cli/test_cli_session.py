@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,31 @@ from p2pshare.daemon import home_lock
 from p2pshare.daemon.control import ControlServer, Permitted, Report
 from p2pshare.daemon.control_protocol import Message, encode_frame, socket_path
 from p2pshare.daemon.home_lock import hold_home
-from p2pshare.errors import ConfigError, DaemonUnreachable, NotFoundError, OperatorError, ShareError
+from p2pshare.errors import (
+    AuthorError,
+    ConfigError,
+    DaemonUnreachable,
+    NotFoundError,
+    OperatorError,
+    ShareError,
+)
+from p2pshare.operations.assessing import Opine
+from p2pshare.operations.interface import Request
+from p2pshare.operations.looking import RawObject, ShowRaw, ShowStatus
+from p2pshare.operations.partners import RemovePartner
+from p2pshare.operations.warninglists import EvaluateAgain
+from p2pshare.operations.withdrawing import ShowRecall
 
 
-async def answering(operation: str, arguments: Message, report: Report) -> Message:
-    if operation == "missing":
+async def answering(request: Message, report: Report) -> Message:
+    """Answers as `show-raw` does, with what was asked."""
+    if request["operation"] == "partner-remove":
         raise NotFoundError("nobody is called that", hint="see the list")
-    report({"what": "sealed", "done": 1, "of": 2})
+    if request["operation"] == "status":
+        return {"partner_id": 7}
+    report("sealed", 1, 2)
     await asyncio.sleep(0.02)
-    return {"operation": operation, "arguments": arguments}
+    return {"raw": repr(request).encode()}
 
 
 @contextmanager
@@ -68,20 +84,38 @@ def impostor(home: Path, speak: Callable[[socket.socket], object]) -> Iterator[N
 
 
 def test_a_running_daemon_does_the_work_and_tells_its_progress(tmp_path: Path) -> None:
-    told: list[Mapping[str, Any]] = []
+    told: list[tuple[str, int, int]] = []
     with daemon(tmp_path), connect(tmp_path) as found:
         assert found.is_daemon
-        assert found.run("status", {"raw": b"\x00"}, told.append) == {
-            "operation": "status",
-            "arguments": {"raw": b"\x00"},
-        }
-    assert told == [{"what": "sealed", "done": 1, "of": 2}]
+        answer = found.run(ShowRaw("x", 2), lambda *progress: told.append(progress))
+    assert answer == RawObject(repr({"operation": "show-raw", "id": "x", "number": 2}).encode())
+    assert told == [("sealed", 1, 2)]
 
 
 def test_the_daemons_error_is_raised_here_with_its_exit_code(tmp_path: Path) -> None:
     with daemon(tmp_path), connect(tmp_path) as found, pytest.raises(ShareError) as error:
-        found.run("missing", {}, lambda _: None)
+        found.run(RemovePartner("x"))
     assert (error.value.exit_code, error.value.hint) == (3, "see the list")
+
+
+def test_an_answer_of_another_version_is_refused_and_not_shown(tmp_path: Path) -> None:
+    with daemon(tmp_path), connect(tmp_path) as found, pytest.raises(OperatorError) as error:
+        found.run(ShowStatus())
+    assert error.value.reason == "control-malformed"
+    assert error.value.message == "answer to status: partner_id: expected text, got a number"
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [(Opine("x", "agree", "w" * 5_000), "bad-argument"), (ShowRecall("x\udcff"), "not-utf8")],
+    ids=["bound", "surrogate"],
+)
+def test_what_the_daemon_would_refuse_is_not_even_sent(
+    tmp_path: Path, request_: Request[Any], reason: str
+) -> None:
+    with pytest.raises(AuthorError) as error:
+        DaemonSession(tmp_path).run(request_)  # there is no socket: sending would say so
+    assert error.value.reason == reason
 
 
 def test_no_socket_and_a_stale_socket_mean_that_nothing_runs(tmp_path: Path) -> None:
@@ -154,5 +188,5 @@ def test_a_daemon_killed_in_the_middle_is_told_as_unknown_outcome(tmp_path: Path
         connection.recv(65_536)
 
     with impostor(tmp_path, greet_and_die), pytest.raises(DaemonUnreachable) as error:
-        DaemonSession(tmp_path).run("publish", {}, lambda _: None)
-    assert "stopped answering during 'publish'" in error.value.message
+        DaemonSession(tmp_path).run(EvaluateAgain())
+    assert "stopped answering during 'warninglist-evaluate'" in error.value.message

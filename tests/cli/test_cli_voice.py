@@ -13,9 +13,11 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from p2pshare.cli import voice
 from p2pshare.errors import ShareError
+from p2pshare.service.overview import PartnerStatus
 
 UNPRINTABLE = "\x1b[2J\u202e\u200b\x07\u2028"
 
@@ -134,14 +136,14 @@ def test_progress_moves_on_a_terminal_and_cleans_up_after_itself(monkeypatch: py
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = Terminal()
     with voice.ProgressLine(terminal) as line:
-        line.show({"what": "sealed", "done": 1, "of": 2})
+        line.show("sealed", 1, 2)
     assert terminal.getvalue() == "\r\x1b[Ksealed 1 of 2\r\x1b[K"
 
 
 def test_progress_is_silent_in_a_pipe() -> None:
     pipe = io.StringIO()
     with voice.ProgressLine(pipe) as line:
-        line.show({"what": "sealed", "done": 1, "of": 2})
+        line.show("sealed", 1, 2)
     assert pipe.getvalue() == ""
 
 
@@ -175,9 +177,23 @@ def test_a_question_is_asked_on_a_real_terminal_and_only_yes_is_yes(answer: byte
 def test_what_a_partner_did_is_told_beneath_the_partners_and_its_own_words_stay_on_their_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    row = {"alias": "bravo", "state": "open", "last_exchange": None, "url": "", "name": "Bravo"}
-    quiet = row | {"alias": "charlie", "noted": {}}
-    voice.print_partners([row | {"noted": {"bodies-withheld": 3, "x\n" + UNPRINTABLE: 1}}, quiet])
+    row = PartnerStatus(
+        alias="bravo",
+        partner_id="",
+        name="Bravo",
+        url="",
+        fingerprint="",
+        card_version=1,
+        card_expires=None,
+        has_link=True,
+        state="open",
+        last_exchange=None,
+        circles=[],
+        backlog=0,
+        last_error="",
+        noted={"bodies-withheld": 3, "x\n" + UNPRINTABLE: 1},
+    )
+    voice.print_partners([row, replace(row, alias="charlie", noted={})])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert lines[2].startswith("noted of bravo: bodies-withheld 3  x\\x0a")

@@ -13,6 +13,6 @@ def test_the_reasons_and_states_of_the_commands_are_those_of_the_program() -> No
 
 
 def test_a_partner_behind_relays_is_not_shown_as_one_that_stays_silent() -> None:
-    assert recall.means_of({"state": "not-known", "has_link": False}) == recall.WITHOUT_LINK
-    assert recall.means_of({"state": "not-known", "has_link": True}) == recall.WORDS["not-known"]
-    assert recall.means_of({"state": "acknowledged", "has_link": False}) == recall.WORDS["acknowledged"]
+    assert recall.means_of("not-known", has_link=False) == recall.WITHOUT_LINK
+    assert recall.means_of("not-known", has_link=True) == recall.WORDS["not-known"]
+    assert recall.means_of("acknowledged", has_link=False) == recall.WORDS["acknowledged"]

@@ -22,14 +22,14 @@ from p2pshare.limits import CONTROL_CONNECTIONS_MAX, CONTROL_FRAME_BYTES_MAX
 OWNER = Permitted(os.getuid())
 
 
-async def echo(operation: str, arguments: Message, report: Report) -> Message:
-    return {"operation": operation, "arguments": arguments}
+async def echo(request: Message, report: Report) -> Message:
+    return request
 
 
 @asynccontextmanager
 async def serving(
     folder: Path,
-    perform: Callable[[str, Message, Report], Awaitable[Message]] = echo,
+    perform: Callable[[Message, Report], Awaitable[Message]] = echo,
     permitted: Permitted = OWNER,
 ) -> AsyncIterator[Path]:
     path = folder / "run" / "control.sock"
@@ -86,8 +86,8 @@ async def test_socket_is_0660_in_a_0750_folder_and_gone_after_stop(tmp_path: Pat
 
 async def test_an_operation_is_answered_with_its_result(tmp_path: Path) -> None:
     async with serving(tmp_path) as path:
-        assert await ask(path, {"operation": "status", "arguments": {"a": b"\x00"}}) == {
-            "result": {"operation": "status", "arguments": {"a": b"\x00"}}
+        assert await ask(path, {"operation": "status", "a": b"\x00"}) == {
+            "result": {"operation": "status", "a": b"\x00"}
         }
 
 
@@ -156,10 +156,10 @@ async def test_another_user_is_known_by_the_kernel_and_not_by_what_it_says(
         (struct.pack(">I", CONTROL_FRAME_BYTES_MAX + 1), "control-oversized"),
         (struct.pack(">I", 3) + b"\xc1\xc1\xc1", "control-malformed"),
         (encode_frame({"operation": 7}), "control-malformed"),
-        (encode_frame({"operation": "status", "arguments": [1]}), "control-malformed"),
+        (encode_frame({"arguments": {}}), "control-malformed"),
         (encode_frame({}), "control-malformed"),
     ],
-    ids=["oversized", "not-msgpack", "operation-number", "arguments-list", "nothing"],
+    ids=["oversized", "not-msgpack", "operation-number", "no-operation", "nothing"],
 )
 async def test_a_bad_request_is_refused_and_the_next_one_served(
     tmp_path: Path, raw: bytes, reason: str
@@ -173,14 +173,14 @@ async def test_a_bad_request_is_refused_and_the_next_one_served(
 
 
 async def test_progress_comes_before_the_result_from_any_thread(tmp_path: Path) -> None:
-    async def slow(operation: str, arguments: Message, report: Report) -> Message:
-        await asyncio.to_thread(report, {"what": "sealed", "done": 1, "of": 2})
+    async def slow(request: Message, report: Report) -> Message:
+        await asyncio.to_thread(report, "sealed", 1, 2)
         await asyncio.sleep(0.05)
         return {}
 
     async with serving(tmp_path, slow) as path, calling(path) as caller:
         await caller.hear()
-        await caller.say({"operation": "publish", "arguments": {}})
+        await caller.say({"operation": "publish"})
         assert await caller.hear() == {"progress": {"what": "sealed", "done": 1, "of": 2}}
         assert await caller.hear_end() == {"result": {}}
 
@@ -188,7 +188,7 @@ async def test_progress_comes_before_the_result_from_any_thread(tmp_path: Path) 
 async def test_a_long_operation_shows_that_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2pshare.daemon.control.CONTROL_LIFE_SIGN_SECONDS", 0.01)
 
-    async def slow(operation: str, arguments: Message, report: Report) -> Message:
+    async def slow(request: Message, report: Report) -> Message:
         await asyncio.sleep(0.1)
         return {}
 
@@ -202,10 +202,10 @@ async def test_a_long_operation_shows_that_it_lives(tmp_path: Path, monkeypatch:
 async def test_an_operation_runs_to_its_end_when_its_asker_is_gone(tmp_path: Path) -> None:
     began, may_end, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def slow(operation: str, arguments: Message, report: Report) -> Message:
+    async def slow(request: Message, report: Report) -> Message:
         began.set()
         await may_end.wait()
-        report({"what": "sealed", "done": 1, "of": 1})
+        report("sealed", 1, 1)
         await asyncio.sleep(0.02)
         ended.set()
         return {}
@@ -223,8 +223,8 @@ async def test_an_operation_runs_to_its_end_when_its_asker_is_gone(tmp_path: Pat
 async def test_a_refusal_and_a_bug_are_answered_and_neither_ends_the_server(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def perform(operation: str, arguments: Message, report: Report) -> Message:
-        if operation == "refuse":
+    async def perform(request: Message, report: Report) -> Message:
+        if request["operation"] == "refuse":
             raise RefusedError("policy said no", hint="ask another way", reason="audience-empty")
         raise ValueError("evil.example was in the parser")
 
@@ -249,7 +249,7 @@ async def test_an_answer_that_cannot_be_sent_is_told_as_such(
     """The connection was cut without a word: the asker had to guess whether the operation was done."""
     monkeypatch.setattr("p2pshare.daemon.control_protocol.CONTROL_FRAME_BYTES_MAX", 4_096)
 
-    async def perform(operation: str, arguments: Message, report: Report) -> Message:
+    async def perform(request: Message, report: Report) -> Message:
         return {"object": unsendable}
 
     async with serving(tmp_path, perform) as path:
@@ -281,7 +281,7 @@ async def test_a_request_that_never_ends_is_cut_off(tmp_path: Path, monkeypatch:
 async def test_stop_drops_who_has_not_asked_and_waits_for_what_began(tmp_path: Path) -> None:
     began, may_end = asyncio.Event(), asyncio.Event()
 
-    async def slow(operation: str, arguments: Message, report: Report) -> Message:
+    async def slow(request: Message, report: Report) -> Message:
         began.set()
         await may_end.wait()
         return {"done": True}

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from every_operation import every_malformed, told_node
+from p2pshare.daemon.control_protocol import receive_message, send_message, short_name, socket_path
 from p2pshare.errors import StoreError
+from p2pshare.operations.table import OPERATIONS
+from whole_nodes import World
 
 if TYPE_CHECKING:
     from conftest import Partner
@@ -40,6 +46,37 @@ def test_a_member_of_the_group_publishes_looks_up_searches_and_shows_without_ope
     assert alpha.cli("search", "--text", "nowhere", codes=(3,)).out == ""
     assert alpha.cli("search", "--author", "nobody", codes=(3,)).out == ""
     assert alpha.cli("show", found["id"], "--version", "2", codes=(3,)).out == ""
+
+
+def said_to(home: Path, message: dict[str, Any]) -> dict[str, Any]:
+    """What the daemon of `home` answers to a message on its real control socket."""
+    with socket.socket(socket.AF_UNIX) as connection, short_name(socket_path(home)) as name:
+        connection.connect(name)
+        assert "greeting" in receive_message(connection)
+        send_message(connection, message)
+        while "progress" in (answer := receive_message(connection)):
+            pass
+        return answer
+
+
+def test_a_surplus_field_a_missing_one_and_another_type_are_refused_for_every_operation(
+    chain: Chain, tmp_path: Path
+) -> None:
+    """Nothing of it is done: the daemon answers as before."""
+    home = chain[0].home
+    before = chain[0].cli("search", "--json", "--limit", "1000", codes=(0, 3)).out
+    world = World(tmp_path)
+    refused = set()
+    for field, fields in every_malformed(told_node(world), world.found("newcomer")):
+        error = said_to(home, fields)["error"]
+        assert (error["reason"], error["exit_code"]) == ("bad-argument", 1), fields
+        assert error["message"].startswith(f"{fields['operation']}: ") and field in error["message"], error
+        refused.add(fields["operation"])
+    world.close()
+    assert refused == set(OPERATIONS)
+    unknown = said_to(home, {"operation": "make-coffee"})["error"]
+    assert (unknown["reason"], unknown["hint"][:27]) == ("unknown-operation", "command and daemon are of d")
+    assert chain[0].cli("search", "--json", "--limit", "1000", codes=(0, 3)).out == before
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,17 @@ from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.overview import status
 from p2pshare.service.partners import apply_card_update, remove_partner
 from p2pshare.service.proofs import proof_about
-from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, send, take_in, wire_of
+from whole_nodes import (
+    NOW,
+    World,
+    befriend,
+    raw_draft,
+    seal_unchecked,
+    seen_by_daemon,
+    send,
+    take_in,
+    wire_of,
+)
 
 HOUR = 3_600
 
@@ -47,9 +57,9 @@ def pair(tmp_path: Path) -> Any:
 
 
 def of(node: Node, word: str, now: int = NOW, *, is_running: bool = True) -> list[dict[str, Any]]:
-    told = status(node, {}, is_running=is_running, now=now)["alarms"]
-    assert all(alarm["hint"] and alarm["message"] and "{" not in alarm["hint"] for alarm in told)
-    return [alarm for alarm in told if alarm["word"] == word]
+    told = status(seen_by_daemon(node) if is_running else node, now).alarms
+    assert all(alarm.hint and alarm.message and "{" not in alarm.hint for alarm in told)
+    return [alarm for alarm in told if alarm.word == word]
 
 
 def bear(reader: Node, author: Node, *wires: bytes, now: int = NOW) -> None:
@@ -67,7 +77,7 @@ def published(author: Node, count: int, now: int = NOW, pause: int = 0) -> list[
 def test_a_healthy_pair_has_no_alarm(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     bear(bravo, alpha, *published(alpha, 3))
-    assert status(bravo, {}, is_running=True, now=NOW)["alarms"] == []
+    assert status(seen_by_daemon(bravo), NOW).alarms == []
 
 
 @pytest.mark.parametrize("late", [-1, 0, 1])
@@ -79,9 +89,9 @@ def test_numbers_that_never_came_are_named_once_they_are_late(pair: tuple[Node, 
     assert len(told) == (late >= 0)
     if told:
         (alarm,) = told
-        assert (alarm["partner"], alarm["missing"], alarm["ranges"]) == ("alpha", 4, [[2, 3], [5, 6]])
-        assert alarm["since"] == "2027-01-15T08:00:00Z"
-        assert alarm["message"].startswith(
+        assert (alarm.partner, alarm.missing, alarm.ranges) == ("alpha", 4, [(2, 3), (5, 6)])
+        assert alarm.since == "2027-01-15T08:00:00Z"
+        assert alarm.message.startswith(
             "4 of the envelopes that alpha sealed for us never came: number 2 to 3, 5 "
         )
 
@@ -94,7 +104,7 @@ def test_a_gap_keeps_its_time_while_it_is_filled_and_ends_with_the_last_number(
     bear(bravo, alpha, wires[0], wires[4])
     bear(bravo, alpha, wires[2], now=NOW + HOUR)
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
-    assert (alarm["since"], alarm["ranges"]) == ("2027-01-15T08:00:00Z", [[2, 2], [4, 4]])
+    assert (alarm.since, alarm.ranges) == ("2027-01-15T08:00:00Z", [(2, 2), (4, 4)])
     bear(bravo, alpha, wires[1], wires[3], now=NOW + HOUR)
     assert of(bravo, "sequence-gap", NOW + 2 * HOUR) == []
 
@@ -106,7 +116,7 @@ def test_a_gap_of_an_earlier_version_has_no_time_and_is_told(pair: tuple[Node, N
         database.execute("UPDATE sequence_gap SET noted_at = 0")
     database.close()
     (alarm,) = of(bravo, "sequence-gap")
-    assert (alarm["since"], alarm["ranges"]) == (None, [[1, 1]])
+    assert (alarm.since, alarm.ranges) == (None, [(1, 1)])
 
 
 @pytest.mark.parametrize("gaps", [GAPS_SHOWN_MAX - 1, GAPS_SHOWN_MAX, GAPS_SHOWN_MAX + 1])
@@ -114,16 +124,16 @@ def test_gaps_at_the_limit_of_a_line(pair: tuple[Node, Node], gaps: int) -> None
     alpha, bravo = pair
     bear(bravo, alpha, *published(alpha, 2 * gaps)[1::2])
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
-    assert alarm["missing"] == gaps
-    assert alarm["message"].endswith(", ...") == (gaps > GAPS_SHOWN_MAX)
+    assert alarm.missing == gaps
+    assert alarm.message.endswith(", ...") == (gaps > GAPS_SHOWN_MAX)
 
 
 def test_more_gaps_than_a_line_holds_are_counted_and_cut(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     bear(bravo, alpha, *published(alpha, 14)[1::2])
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
-    assert (alarm["missing"], len(alarm["ranges"])) == (7, 5)
-    assert alarm["message"].endswith("number 1, 3, 5, 7, 9, ...")
+    assert (alarm.missing, len(alarm.ranges)) == (7, 5)
+    assert alarm.message.endswith("number 1, 3, 5, 7, 9, ...")
 
 
 @pytest.mark.parametrize("late", [-1, 0, 1])
@@ -135,10 +145,10 @@ def test_a_partner_who_is_not_heard_for_an_hour_is_an_alarm(pair: tuple[Node, No
     bravo.store.partners.touch(bravo.store.partners.all()[0].partner_id, NOW + 60)
     assert of(bravo, "no-exchange", now) == []
     (alarm,) = of(bravo, "no-exchange", now + 60 + 1)
-    assert (alarm["partner"], alarm["since"]) == ("alpha", "2027-01-15T08:01:00Z")
-    assert alarm["message"] == "no exchange with alpha since 2027-01-15T08:01:00Z"
+    assert (alarm.partner, alarm.since) == ("alpha", "2027-01-15T08:01:00Z")
+    assert alarm.message == "no exchange with alpha since 2027-01-15T08:01:00Z"
     (stopped,) = of(bravo, "no-exchange", now + 60 + 1, is_running=False)
-    assert "p2pshare run" in stopped["hint"]
+    assert "p2pshare run" in stopped.hint
 
 
 def test_a_partner_without_a_link_need_not_be_heard(pair: tuple[Node, Node]) -> None:
@@ -172,7 +182,7 @@ def test_an_author_who_stops_is_an_alarm_although_others_are_heard(pair: tuple[N
     bear(bravo, alpha, *wires, now=last)
     assert of(bravo, "author-silent", last + RHYTHM_SECONDS_MIN) == []
     (alarm,) = of(bravo, "author-silent", last + RHYTHM_SECONDS_MIN + 1)
-    assert (alarm["partner"], alarm["since"]) == ("alpha", "2027-01-15T17:00:00Z")
+    assert (alarm.partner, alarm.since) == ("alpha", "2027-01-15T17:00:00Z")
 
 
 # --- forks and their proofs ------------------------------------------------------------------------
@@ -183,12 +193,12 @@ def test_an_equivocation_is_an_alarm_whose_proof_a_stranger_believes(pair: tuple
     twins = [seal_unchecked(alpha, raw_draft([]), bravo), seal_unchecked(alpha, raw_draft([]), bravo)]
     bear(bravo, alpha, *twins)
     (alarm,) = of(bravo, "sequence-fork")
-    assert (alarm["partner"], alarm["count"], len(alarm["envelopes"])) == ("alpha", 1, 2)
+    assert (alarm.partner, alarm.count, len(alarm.envelopes)) == ("alpha", 1, 2)
     raw = proof_about(bravo.store, bravo.identity.card.raw, "alpha")
     report = inspect(raw, NOW)
     assert report.is_complete
     assert report.facts["partner_id"] == alpha.identity.partner_id.text
-    assert sorted(alarm["envelopes"]) == report.facts["signed"]
+    assert sorted(alarm.envelopes) == report.facts["signed"]
     by_id = proof_about(bravo.store, bravo.identity.card.raw, alpha.identity.partner_id.text, ("envelope",))
     assert by_id == raw
     bravo.store.log.expire(NOW + 200 * 86_400)
@@ -205,7 +215,7 @@ def test_a_card_fork_is_an_alarm_whose_proof_a_stranger_believes(pair: tuple[Nod
     with pytest.raises(PeerError):
         apply_card_update(bravo, alpha.identity.partner_id, other, NOW)
     (alarm,) = of(bravo, "card-fork")
-    assert alarm["partner"] == "alpha"
+    assert alarm.partner == "alpha"
     report = inspect(proof_about(bravo.store, bravo.identity.card.raw, "alpha"), NOW)
     assert report.is_complete
     assert report.facts["claims"] == "two different cards of version 2"
@@ -226,7 +236,7 @@ def test_two_contents_of_one_version_are_an_alarm_and_no_proof(pair: tuple[Node,
         wire = seal_unchecked(alpha, part, bravo, now=NOW + sequence)
         take_in(bravo, [Arrival(wire, alpha.identity.partner_id)], NOW + sequence)
     (alarm,) = of(bravo, "object-fork", NOW + 2)
-    assert (alarm["partner"], alarm["objects"]) == ("alpha", [identity["id"]])
+    assert (alarm.partner, alarm.objects) == ("alpha", [identity["id"]])
     with pytest.raises(NotFoundError):
         proof_about(bravo.store, bravo.identity.card.raw, "alpha", ("card",))
 
@@ -238,8 +248,8 @@ def test_our_own_number_used_twice_says_that_our_keys_are(pair: tuple[Node, Node
     verdicts = take_in(alpha, [Arrival(twin, bravo.identity.partner_id)], NOW)
     assert [verdict.status for verdict in verdicts] == [Status.HELD]
     (alarm,) = of(alpha, "sequence-fork")
-    assert alarm["partner"] == "alpha"
-    assert "this node's keys" in alarm["hint"]
+    assert alarm.partner == "alpha"
+    assert "this node's keys" in alarm.hint
     proof = decode_proof(proof_about(alpha.store, alpha.identity.card.raw, "alpha"))
     assert proof.first.core.author == alpha.identity.partner_id
 
@@ -262,18 +272,18 @@ def test_a_room_above_adds_alarms_of_its_own_to_status_and_doctor(pair: tuple[No
     def taken_over(seen: Situation) -> Iterator[Alarm]:
         for partner_id in sorted(seen.names):
             if partner_id != seen.own_id and seen.is_running and seen.now == NOW:
-                yield {
-                    "word": "taken-over",
-                    "partner": seen.names[partner_id],
-                    "partner_id": partner_id.text,
-                    "since": None,
-                    "message": "a space has another lead",
-                    "hint": "call its members",
-                }
+                yield Alarm(
+                    word="taken-over",
+                    partner=seen.names[partner_id],
+                    partner_id=partner_id.text,
+                    since=None,
+                    message="a space has another lead",
+                    hint="call its members",
+                )
 
     functions = (*ALARMS, taken_over)
-    told = status(bravo, {}, is_running=True, now=NOW, alarm_functions=functions)["alarms"]
-    assert [(one["word"], one["partner"]) for one in told] == [
+    told = status(seen_by_daemon(bravo), NOW, alarm_functions=functions).alarms
+    assert [(one.word, one.partner) for one in told] == [
         ("sequence-fork", "alpha"),
         ("taken-over", "alpha"),
     ]
@@ -281,7 +291,7 @@ def test_a_room_above_adds_alarms_of_its_own_to_status_and_doctor(pair: tuple[No
     findings = examine_node(bravo.home, is_running=True, now=NOW, alarm_functions=functions)
     found = [(one.level, one.message) for one in findings if one.check == "alarm"]
     assert found[1:] == [(WARN, "taken-over: a space has another lead")]
-    assert [one["word"] for one in of(bravo, "taken-over")] == []
+    assert [one.word for one in of(bravo, "taken-over")] == []
 
 
 def test_the_page_explains_each_word(repository: Path) -> None:

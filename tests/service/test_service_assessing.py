@@ -20,7 +20,7 @@ from p2pshare.node.node import Node, note_config
 from p2pshare.service.assessing import Said, proposals, say
 from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.lifecycle import settle_all
-from p2pshare.service.lookup import look_up
+from p2pshare.service.lookup import SeenBy, look_up
 from p2pshare.service.partners import remove_partner
 from whole_nodes import NOW, World, befriend, send, take_in
 
@@ -174,21 +174,21 @@ def test_an_author_who_looks_a_value_up_reads_what_others_saw(trio: tuple[Node, 
     )
     hand_over(charlie, call_false(charlie).envelopes, alpha)
     [answer] = look_up(alpha.store, [VALUE], NOW + 1)
-    told = {one["by"]: one for one in answer["matches"][0]["sightings"]}
-    assert told["bravo"] == {
-        "by": "bravo",
-        "count": 3,
-        "last_seen": format_instant(NOW * 1_000_000),
-        "not_seen_at": format_instant((NOW + 1) * 1_000_000),
-        "false_positive": False,
-        "trusted": True,
-    }
-    assert (told["charlie"]["false_positive"], told["charlie"]["count"]) == (True, 0)
+    told = {one.by: one for one in answer.matches[0].sightings}
+    assert told["bravo"] == SeenBy(
+        by="bravo",
+        count=3,
+        last_seen=format_instant(NOW * 1_000_000),
+        not_seen_at=format_instant((NOW + 1) * 1_000_000),
+        false_positive=False,
+        trusted=True,
+    )
+    assert (told["charlie"].false_positive, told["charlie"].count) == (True, 0)
     [nobody] = look_up(bravo.store, ["203.0.113.200"], NOW)
-    assert nobody["matches"] == []
+    assert nobody.matches == []
     remove_partner(alpha, "charlie")
     [answer] = look_up(alpha.store, [VALUE], NOW + 1)
-    assert [one["trusted"] for one in answer["matches"][0]["sightings"]].count(False) == 1
+    assert [one.trusted for one in answer.matches[0].sightings].count(False) == 1
 
 
 def test_a_name_that_nobody_has_is_not_told_as_the_author_s_fault(trio: tuple[Node, Node, Node]) -> None:
@@ -247,7 +247,7 @@ def test_a_proposal_reaches_the_author_and_changes_nothing_by_itself(trio: tuple
     assert said.recipients == {"alpha"}
     hand_over(bravo, said.envelopes, alpha)
     (listed,) = proposals(alpha)
-    assert (listed["by"], listed["object_id"], listed["proposed"]) == ("bravo", object_id, proposal.to_json())
+    assert (listed.by, listed.object_id, listed.proposed) == ("bravo", object_id, proposal.to_json())
     assert proposals(bravo) == []
     assert status_at(alpha) == ("active", None)
     (row,) = alpha.store.knowledge.assessments(object_id, 10)

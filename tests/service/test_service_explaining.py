@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from p2pshare.envelope.envelope import Mode
@@ -12,7 +10,7 @@ from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.service.exchange import Exchange
-from p2pshare.service.explaining import RULES, explain, preview
+from p2pshare.service.explaining import RULES, Preview, explain, preview
 from p2pshare.service.intake import Arrival
 from p2pshare.service.stix_reader import READERS
 from whole_nodes import NOW, World, befriend, send, take_in
@@ -40,8 +38,8 @@ def nodes(world: World) -> dict[str, Node]:
 
 
 def about(node: Node, value: str, partner: str) -> tuple[str, str, str]:
-    [told] = explain(node, value, partner, NOW)["envelopes"]
-    return told["rule"], told["got"], told["can_read"]
+    [told] = explain(node, value, partner, NOW).envelopes
+    return told.rule, told.got, told.can_read
 
 
 def test_each_envelope_and_partner_has_the_answer_of_the_exchange(nodes: dict[str, Node]) -> None:
@@ -50,10 +48,10 @@ def test_each_envelope_and_partner_has_the_answer_of_the_exchange(nodes: dict[st
     for name in ("bravo", "charlie", "delta"):
         peer = nodes[name].identity.partner_id
         for entry in alpha.store.log.entries(0, 100):
-            [told] = explain(alpha, entry.envelope_id.text, name, NOW)["envelopes"]
+            [told] = explain(alpha, entry.envelope_id.text, name, NOW).envelopes
             if entry.author != peer:
-                assert told["leaves"] is (exchange.wire(peer, entry.envelope_id) is not None)
-            assert told["because"] == RULES[told["rule"]]
+                assert told.leaves is (exchange.wire(peer, entry.envelope_id) is not None)
+            assert told.because == RULES[told.rule]
 
 
 def test_own_content_is_told_with_its_rule_and_its_readers(nodes: dict[str, Node]) -> None:
@@ -70,8 +68,8 @@ def test_own_content_is_told_with_its_rule_and_its_readers(nodes: dict[str, Node
 
 def test_a_relayed_envelope_that_its_recipient_acknowledged_has_arrived(nodes: dict[str, Node]) -> None:
     alpha, bravo = nodes["alpha"], nodes["bravo"].identity.partner_id
-    [told] = explain(alpha, "amber.example", "bravo", NOW)["envelopes"]
-    envelope_id = EnvelopeId.parse(told["envelope_id"])
+    [told] = explain(alpha, "amber.example", "bravo", NOW).envelopes
+    envelope_id = EnvelopeId.parse(told.envelope_id)
     assert alpha.store.log.audience(envelope_id) == {bravo: False}
     alpha.store.log.acknowledge(envelope_id, bravo)
     assert about(alpha, "amber.example", "bravo") == ("circle-on-link", "yes", "yes")
@@ -88,12 +86,12 @@ def test_what_another_sealed_is_carried_or_not_and_its_readers_are_unknown(nodes
 
 def test_addressing_says_what_publishing_would_say(nodes: dict[str, Node]) -> None:
     alpha = nodes["alpha"]
-    allowed = explain(alpha, "red.example", "bravo", NOW)["addressing"]
-    assert (allowed["allowed"], allowed["tlp"]) == (True, "TLP:RED")
-    refused = explain(alpha, "red.example", "delta", NOW)["addressing"]
-    assert (refused["allowed"], refused["reason"]) == (False, "no-direct-link")
+    allowed = explain(alpha, "red.example", "bravo", NOW).addressing
+    assert (allowed.allowed, allowed.tlp) == (True, "TLP:RED")
+    refused = explain(alpha, "red.example", "delta", NOW).addressing
+    assert (refused.allowed, refused.reason) == (False, "no-direct-link")
     late = nodes["bravo"].identity.card.expires
-    assert explain(alpha, "green.example", "bravo", late)["addressing"]["reason"] == "card-expired"
+    assert explain(alpha, "green.example", "bravo", late).addressing.reason == "card-expired"
 
 
 def test_what_has_expired_no_longer_goes_and_what_is_unknown_is_not_found(nodes: dict[str, Node]) -> None:
@@ -113,25 +111,25 @@ def handed(node: Node, peer: Node) -> set[str]:
     return {envelope_id.text for envelope_id, wire in wires if wire is not None}
 
 
-def listed(told: dict[str, Any]) -> set[str]:
-    return {one["envelope_id"] for one in told["list"]}
+def listed(told: Preview) -> set[str]:
+    return {one.envelope_id for one in told.leaving}
 
 
 def test_a_preview_is_what_the_partner_is_handed_when_its_link_is_enabled(nodes: dict[str, Node]) -> None:
     alpha, delta = nodes["alpha"], nodes["delta"]
     before = preview(alpha, "delta", with_list=True)
-    assert (before["has_link"], handed(alpha, delta)) == (False, set())
+    assert (before.has_link, handed(alpha, delta)) == (False, set())
     befriend(alpha, delta)
     assert handed(alpha, delta) == listed(before) != set()
     for name in ("bravo", "charlie"):
         told = preview(alpha, name, with_list=True)
         assert listed(told) == handed(alpha, nodes[name])
-        assert len(told["list"]) == told["envelopes"] == sum(told["by_mode"].values())
+        assert len(told.leaving) == told.envelopes == sum(told.by_mode.values())
 
 
 def test_a_preview_counts_by_marking_circle_and_mode_and_why_the_rest_stays(nodes: dict[str, Node]) -> None:
     told = preview(nodes["alpha"], "charlie", with_list=False)
-    assert told["by_marking"] == {"TLP:AMBER": 2, "TLP:GREEN": 1, "unread": 1}
-    assert (told["by_circle"], told["by_mode"]) == ({"main": 4}, {"relay": 4})
-    assert told["kept"] == {"direct-from-another": 1, "not-a-recipient": 1}
-    assert (told["own"], told["list"]) == (2, [])
+    assert told.by_marking == {"TLP:AMBER": 2, "TLP:GREEN": 1, "unread": 1}
+    assert (told.by_circle, told.by_mode) == ({"main": 4}, {"relay": 4})
+    assert told.kept == {"direct-from-another": 1, "not-a-recipient": 1}
+    assert (told.own, told.leaving) == (2, [])

@@ -17,12 +17,12 @@ from p2pshare.intel.observable import Observable, detect
 from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
 from p2pshare.limits import ALLOW_REASON_CHARACTERS_MAX
 from p2pshare.node.node import Node
+from p2pshare.operations.warninglists import Allow
 from p2pshare.service import guarding
 from p2pshare.service.assessing import Said, say
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Step, evaluate_again
 from p2pshare.service.intake import Arrival, Status
-from p2pshare.service.list_keeping import allow, index_of
 from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.warninglists.warning_index import WarningIndex
 from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, seal_unchecked, send, take_in, wire_of
@@ -39,7 +39,8 @@ def pair(world: World) -> tuple[Node, Node]:
 
 
 def index(node: Node) -> WarningIndex:
-    return index_of(node)
+    assert node.warning_index is not None
+    return node.warning_index
 
 
 def block(node: Node, *entries: str, name: str = "ours", action: Action = Action.BLOCK) -> None:
@@ -392,12 +393,12 @@ def test_the_words_beside_an_allowed_value_end_at_their_limit_and_harm_no_termin
     alpha, _ = pair
     words = "w" * (ALLOW_REASON_CHARACTERS_MAX + over)
     if over < 1:
-        assert allow(index(alpha), GOOD, words, NOW)["reason"] == words
+        assert Allow(GOOD, words).run(alpha, NOW, quiet).reason == words
     else:
         with pytest.raises(AuthorError):
-            allow(index(alpha), GOOD, words, NOW)
+            Allow(GOOD, words).run(alpha, NOW, quiet)
     with pytest.raises(AuthorError):
-        allow(index(alpha), GOOD, "a\x1b[2Jb", NOW)
+        Allow(GOOD, "a\x1b[2Jb").run(alpha, NOW, quiet)
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1])

@@ -47,7 +47,7 @@ def bear(node: Node, wires: list[bytes], bearer: Node, now: int = NOW) -> list[V
 
 
 def found(node: Node, value: str, now: int = NOW) -> bool:
-    return bool(look_up(node.store, [value], now)[0]["found"])
+    return bool(look_up(node.store, [value], now)[0].found)
 
 
 def check_accounts(node: Node) -> None:
@@ -65,8 +65,8 @@ def test_published_at_alpha_is_found_at_bravo_and_at_alpha(pair: tuple[Node, Nod
     assert [one.status for one in verdicts] == [Status.HELD]
     for node in pair:
         answers = look_up(node.store, ["198[.]51.100.7", "EVIL.example"], NOW)
-        assert [answer["found"] and answer["active"] for answer in answers] == [True, True]
-        assert [answer["authors"] for answer in answers] == [["alpha"], ["alpha"]]
+        assert [answer.found and answer.active for answer in answers] == [True, True]
+        assert [answer.authors for answer in answers] == [["alpha"], ["alpha"]]
 
 
 def test_replayed_envelope_is_held_once_in_one_batch_and_over_a_restart(
@@ -79,7 +79,7 @@ def test_replayed_envelope_is_held_once_in_one_batch_and_over_a_restart(
     bravo = world.reopen("bravo")
     assert [one.status for one in bear(bravo, [wire], alpha)] == [Status.ALREADY_HELD]
     assert bravo.store.log.counts().held == 1
-    assert len(look_up(bravo.store, ["198.51.100.7"], NOW)[0]["claims"]) == 1
+    assert len(look_up(bravo.store, ["198.51.100.7"], NOW)[0].claims) == 1
     check_accounts(bravo)
 
 
@@ -283,7 +283,7 @@ def test_author_lies_about_its_own_marking_only_towards_stricter(pair: tuple[Nod
     part = raw_draft([thing], Tlp.AMBER)
     report = publish(alpha, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
     bear(bravo, [wire_of(alpha, report.envelopes[0])], alpha)
-    assert look_up(bravo.store, ["loose.example"], NOW)[0]["claims"][0]["tlp"] == "TLP:AMBER"
+    assert look_up(bravo.store, ["loose.example"], NOW)[0].claims[0].tlp == "TLP:AMBER"
 
 
 def test_restored_backup_never_reuses_a_sequence_number(world: World, pair: tuple[Node, Node]) -> None:

@@ -23,7 +23,7 @@ from whole_nodes import NOW, World, befriend
 
 def add(node: Node, raw: bytes, confirmed: str, alias: str = "", now: int = NOW) -> str:
     added = add_partner(node, raw, confirmed_fingerprint=confirmed, alias=alias, has_link=True, now=now)
-    return added.entry.alias
+    return added.alias
 
 
 @pytest.fixture
@@ -140,9 +140,9 @@ def test_removed_partner_may_be_added_again_but_not_with_an_older_card(alpha: No
 
 def test_status_warns_before_the_keys_end_and_not_long_before(alpha: Node) -> None:
     end = alpha.identity.card.sign_keys[0].expires
-    early = status(alpha, {}, is_running=False, now=end - (KEYS_WARNING_DAYS + 1) * 86_400)
-    late = status(alpha, {}, is_running=False, now=end - KEYS_WARNING_DAYS * 86_400 + 1)
-    over = status(alpha, {}, is_running=False, now=end + 5 * 86_400)
-    assert early["warnings"] == []
-    assert f"end in {KEYS_WARNING_DAYS - 1} days" in late["warnings"][0]
-    assert "end in 0 days" in over["warnings"][0]
+    early = status(alpha, now=end - (KEYS_WARNING_DAYS + 1) * 86_400)
+    late = status(alpha, now=end - KEYS_WARNING_DAYS * 86_400 + 1)
+    over = status(alpha, now=end + 5 * 86_400)
+    assert early.warnings == []
+    assert f"end in {KEYS_WARNING_DAYS - 1} days" in late.warnings[0]
+    assert "end in 0 days" in over.warnings[0]

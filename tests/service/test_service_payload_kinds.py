@@ -26,7 +26,7 @@ from p2pshare.service import intake, payload_kinds
 from p2pshare.service.exchange import Body, Exchange
 from p2pshare.service.intake import Arrival, Status, retry_deferred
 from p2pshare.service.lookup import look_up
-from p2pshare.service.overview import status
+from p2pshare.service.overview import EnvelopeCounts, status
 from p2pshare.service.payload_kinds import PAYLOAD_KINDS, STIX, PayloadKind, Readers, ReceivedPayload
 from p2pshare.service.searching import show_envelope
 from p2pshare.service.stix_reader import READERS, StixReader
@@ -101,7 +101,7 @@ def head(word: str) -> Setting[int]:
 
 
 def found(node: Node, value: str) -> bool:
-    return bool(look_up(node.store, [value], NOW)[0]["found"])
+    return bool(look_up(node.store, [value], NOW)[0].found)
 
 
 # --- left aside ------------------------------------------------------------------------------------
@@ -115,11 +115,11 @@ def test_a_kind_of_the_future_is_held_and_handed_on_and_shown_as_nothing_that_wa
     wire = sealed(alpha, bravo, header, b"no zstd, no JSON")
     envelope_id = decode_envelope(wire).envelope_id
     assert hand_over(bravo, alpha, wire) == [Status.HELD]
-    told = status(bravo, {}, is_running=True, now=NOW)
-    assert told["envelopes"] == {"held": 1, "opened": 0, "relayed": 1, "pending": 0}
-    assert told["refused"] == {"content-payload-type-unknown": 1}
+    told = status(bravo, NOW)
+    assert told.envelopes == EnvelopeCounts(held=1, opened=0, relayed=1, pending=0)
+    assert told.refused == {"content-payload-type-unknown": 1}
     shown = show_envelope(bravo.store, envelope_id)
-    assert (shown["opened"], shown["objects"]) == (False, [])
+    assert (shown.opened, shown.objects) == (False, [])
     exchange = Exchange(bravo, READERS)
     assert exchange.wire(charlie.identity.partner_id, envelope_id) == wire
 

@@ -17,7 +17,7 @@ from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node
 from p2pshare.service import publishing
 from p2pshare.service.publishing import publish
-from p2pshare.service.withdrawing import Request, withdraw
+from p2pshare.service.withdrawing import WithdrawalRequest, withdraw
 from whole_nodes import NOW, World, befriend, draft, quiet, send, wire_of
 
 
@@ -60,7 +60,7 @@ def test_what_fits_one_envelope_is_a_publication_of_its_own(pair: tuple[Node, No
 def test_a_withdrawal_is_a_publication_too(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     (sent,) = send(alpha, ["evil.example"], to=["bravo"]).envelopes
-    asked = Request("evil.example", Reason.MISTAKE)
+    asked = WithdrawalRequest("evil.example", Reason.MISTAKE)
     (told,) = withdraw(alpha, asked, is_dry_run=False, now=NOW + 10, progress=quiet).envelopes
     header = header_of(alpha, bravo, told, NOW + 10)
     assert header.part == Part(1, 1)

@@ -14,7 +14,7 @@ from p2pshare.service.exchange import Body, Exchange
 from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.overview import status
 from p2pshare.service.stix_reader import READERS
-from whole_nodes import NOW, World, befriend, draft, seal_unchecked, send, take_in, wire_of
+from whole_nodes import NOW, World, befriend, draft, seal_unchecked, seen_by_daemon, send, take_in, wire_of
 
 DAY = 86_400
 TTL_DAYS = 90
@@ -184,11 +184,11 @@ def test_status_says_who_has_nearly_filled_its_room_and_what_to_do(three: tuple[
     wires = published(alpha, 4)
     room_for(bravo, 4, wires)
     bear(bravo, alpha, wires[:3])
-    assert status(bravo, {}, is_running=True, now=NOW)["alarms"] == []
+    assert status(seen_by_daemon(bravo), NOW).alarms == []
     bear(bravo, alpha, wires[3:])
-    (alarm,) = status(bravo, {}, is_running=True, now=NOW)["alarms"]
-    assert (alarm["word"], alarm["partner"], alarm["bytes"]) == ("quota", "alpha", sum(map(len, wires)))
-    assert "limits.author_mib" in alarm["hint"] and "alpha" in alarm["message"]
+    (alarm,) = status(seen_by_daemon(bravo), NOW).alarms
+    assert (alarm.word, alarm.partner, alarm.bytes) == ("quota", "alpha", sum(map(len, wires)))
+    assert "limits.author_mib" in alarm.hint and "alpha" in alarm.message
     note_config(bravo)  # as a reload does: the config says 1 GiB
     assert bravo.store.log.quota_bytes() == bravo.config.limits.author_mib * MIB
-    assert status(bravo, {}, is_running=True, now=NOW)["alarms"] == []
+    assert status(seen_by_daemon(bravo), NOW).alarms == []

@@ -21,7 +21,7 @@ from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.partners import load_roster, remove_partner
 from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.service.recalling import recall_status
-from p2pshare.service.withdrawing import Report, Request, withdraw
+from p2pshare.service.withdrawing import Report, WithdrawalRequest, withdraw
 from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, send, take_in, wire_of
 
 SHARED, OTHER = "203.0.113.9", "evil.example"
@@ -39,7 +39,7 @@ def three(world: World) -> Three:
 def taken_back(
     node: Node, what: str, *, now: int = NOW + 10, dry: bool = False, to: Sequence[str] = (), **more: object
 ) -> Report:
-    request = Request(what, Reason.FALSE_POSITIVE, names=to, **more)
+    request = WithdrawalRequest(what, Reason.FALSE_POSITIVE, names=to, **more)
     return withdraw(node, request, is_dry_run=dry, now=now, progress=quiet)
 
 
@@ -368,8 +368,8 @@ def test_a_vulnerability_or_any_other_object_is_withdrawn_by_its_id(three: Three
 
 def states(node: Node, what: str = "") -> dict[str, str]:
     told = recall_status(node.store, load_roster(node), what or own_id(node))
-    assert sum(told["counts"].values()) == len(told["recipients"])
-    return {one["name"]: one["state"] for one in told["recipients"]}
+    assert sum(told.counts.values()) == len(told.recipients)
+    return {one.name: one.state for one in told.recipients}
 
 
 def test_recall_says_what_is_proven_and_nothing_more(three: Three) -> None:
@@ -392,8 +392,8 @@ def test_recall_says_which_partners_no_word_can_come_from(world: World) -> None:
     send(alpha, [SHARED], to=["near", "far"])
     [gone] = taken_back(alpha, SHARED).envelopes
     alpha.store.log.acknowledge(gone, near.identity.partner_id)
-    told = recall_status(alpha.store, load_roster(alpha), own_id(alpha))["recipients"]
-    assert [(one["name"], one["state"], one["has_link"]) for one in told] == [
+    told = recall_status(alpha.store, load_roster(alpha), own_id(alpha)).recipients
+    assert [(one.name, one.state, one.has_link) for one in told] == [
         ("near", "acknowledged", True),
         ("far", "not-known", False),
     ]
@@ -429,6 +429,6 @@ def test_recall_names_who_was_not_addressed_and_what_was_revived(three: Three) -
     assert states(alpha) == {"bravo": "acknowledged", "charlie": "not-addressed"}
     send(alpha, [SHARED], to=["bravo"], now=NOW + 60)
     told = recall_status(alpha.store, load_roster(alpha), own_id(alpha))
-    assert told["revived"] is True
+    assert told.revived is True
     taken_back(alpha, SHARED, now=NOW + 90)
     assert states(alpha) == {"bravo": "waiting", "charlie": "not-addressed"}

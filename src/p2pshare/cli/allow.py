@@ -9,7 +9,7 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
-from p2pshare.cli.session import connect
+from p2pshare.cli.session import ask, connect
 from p2pshare.cli.warninglist import evaluating, print_evaluated
 
 
@@ -29,24 +29,26 @@ def allow(home: Path, value: str | None, reason: str, remove: bool, is_listing: 
         return
     if value is None:
         raise UsageProblem("allow needs a VALUE, or --list", hint="`p2pshare allow --help` shows both")
+    from msgspec.structs import asdict
+
+    from p2pshare.operations.warninglists import Allow, Disallow
+
     with connect(home) as session, evaluating(session) as evaluated:
-        if remove:
-            done = session.run("allow-remove", {"value": value}, voice.no_progress)
-        else:
-            done = session.run("allow-add", {"value": value, "reason": reason}, voice.no_progress)
+        done = session.run(Disallow(value)) if remove else session.run(Allow(value, reason))
     if as_json:
-        voice.print_json(done | evaluated)
+        voice.print_json(asdict(done) | evaluated)
         return
     state = "no longer allowed" if remove else "allowed"
-    voice.print_result(f"{voice.shown(done['value'])}  {done['type']}  {state}")
+    voice.print_result(f"{voice.shown(done.value)}  {done.type}  {state}")
     print_evaluated(evaluated)
 
 
 def _list(home: Path, as_json: bool) -> None:
-    with connect(home) as session:
-        allowed = session.run("allow-list", {}, voice.no_progress)["allowed"]
+    from p2pshare.operations.warninglists import ListAllowed
+
+    allowed = ask(home, ListAllowed()).each
     if as_json:
         voice.print_json(allowed)
         return
-    columns = ("value", "type", "added_at", "reason")
-    voice.print_table(columns, ([one[column] for column in columns] for one in allowed))
+    rows = ((one.value, one.type, one.added_at, one.reason) for one in allowed)
+    voice.print_table(("value", "type", "added_at", "reason"), rows)

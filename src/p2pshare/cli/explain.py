@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
-from p2pshare.cli.session import connect
+from p2pshare.cli.session import ask
+
+if TYPE_CHECKING:
+    from p2pshare.service.explaining import ExplainedEnvelope
 
 GOT = {
     "yes": "has it",
@@ -29,33 +31,33 @@ READS = {"yes": "can read it", "no": "carries it unread", "unknown": "only its a
 @click.pass_obj
 def explain(home: Path, asked: str, partner: str, as_json: bool) -> None:
     """say for each envelope with ID or VALUE whether the partner gets it, got it and can read it, and why"""
-    with connect(home) as session:
-        answer = session.run("explain", {"asked": asked, "partner": partner}, voice.no_progress)
+    from p2pshare.operations.looking import Explain
+
+    answer = ask(home, Explain(asked, partner))
     if as_json:
         voice.print_json(answer)
         return
-    for envelope in answer["envelopes"]:
-        _print_envelope(envelope, voice.shown(answer["partner"]))
-    addressing = answer["addressing"]
+    name = voice.shown(answer.partner)
+    for envelope in answer.envelopes:
+        _print_envelope(envelope, name)
+    addressing = answer.addressing
     if addressing is not None:
-        word = "could" if addressing["allowed"] else "could not"
-        voice.print_result(
-            f"{addressing['tlp']} {word} be addressed to {voice.shown(answer['partner'])} now: "
-            f"{voice.shown(addressing['because'])}"
-        )
+        word = "could" if addressing.allowed else "could not"
+        because = voice.shown(addressing.because)
+        voice.print_result(f"{addressing.tlp} {word} be addressed to {name} now: {because}")
 
 
-def _print_envelope(envelope: Mapping[str, Any], partner: str) -> None:
-    about = [envelope["tlp"]] if envelope["tlp"] else []
-    head = (envelope["envelope_id"], f"by {envelope['author']}", envelope["mode"], envelope["circle"], *about)
+def _print_envelope(envelope: ExplainedEnvelope, partner: str) -> None:
+    about = [envelope.tlp] if envelope.tlp else []
+    head = (envelope.envelope_id, f"by {envelope.author}", envelope.mode, envelope.circle, *about)
     voice.print_result("  ".join(map(voice.shown, head)))
-    verdict = "goes to" if envelope["leaves"] else "does not go to"
-    voice.print_result(f"  {verdict} {partner} ({envelope['rule']}): {envelope['because']}")
-    voice.print_result(f"  {partner} {has_and_reads(envelope)}")
+    verdict = "goes to" if envelope.leaves else "does not go to"
+    voice.print_result(f"  {verdict} {partner} ({envelope.rule}): {envelope.because}")
+    voice.print_result(f"  {partner} {has_and_reads(envelope.got, envelope.can_read)}")
 
 
-def has_and_reads(envelope: Mapping[str, Any]) -> str:
+def has_and_reads(got: str, can_read: str) -> str:
     """Whether the partner has it and can read it, in words."""
-    if envelope["got"] == "no" and envelope["can_read"] == "no":
+    if got == "no" and can_read == "no":
         return f"{GOT['no']}, and could not read it"
-    return f"{GOT[envelope['got']]}; {READS[envelope['can_read']]}"
+    return f"{GOT[got]}; {READS[can_read]}"

@@ -12,7 +12,7 @@ from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import write_output
-from p2pshare.cli.session import connect
+from p2pshare.cli.session import ask
 from p2pshare.errors import RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
@@ -35,17 +35,17 @@ def add_partner(
     home: Path, file: str, fingerprint: str | None, alias: str, no_link: bool, as_json: bool
 ) -> None:
     """trust the card in FILE"""
+    from p2pshare.operations.partners import AddPartner
+
     raw = read_input(file, CARD_CHAIN_BYTES_MAX)
     believe_card(raw, file)
     confirmed = fingerprint if fingerprint is not None else _confirm(home, file)
-    arguments = {"card": raw, "fingerprint": confirmed, "alias": alias, "has_link": not no_link}
-    with connect(home) as session:
-        added = session.run("partner-add", arguments, voice.no_progress)
+    added = ask(home, AddPartner(raw, confirmed, alias, has_link=not no_link))
     if as_json:
         voice.print_json(added)
         return
-    voice.print_result(f"{voice.shown(added['alias'])}  {added['partner_id']}  {voice.shown(added['name'])}")
-    voice.say(f"safety number, the same on both sides: {added['safety_number']}")
+    voice.print_result(f"{voice.shown(added.alias)}  {added.partner_id}  {voice.shown(added.name)}")
+    voice.say(f"safety number, the same on both sides: {added.safety_number}")
 
 
 def _confirm(home: Path, file: str) -> str:
@@ -71,8 +71,9 @@ def _confirm(home: Path, file: str) -> str:
 @click.pass_obj
 def list_partners(home: Path, as_json: bool) -> None:
     """list the partners and the state of their links"""
-    with connect(home) as session:
-        partners = session.run("partner-list", {}, voice.no_progress)["partners"]
+    from p2pshare.operations.partners import ListPartners
+
+    partners = ask(home, ListPartners()).each
     if as_json:
         voice.print_json(partners)
         return
@@ -106,12 +107,13 @@ def export_partners(home: Path, file: str) -> None:
 @click.pass_obj
 def remove_partner(home: Path, name: str, as_json: bool) -> None:
     """stop trusting a partner, called by alias or id; its connections end at once"""
-    with connect(home) as session:
-        removed = session.run("partner-remove", {"name": name}, voice.no_progress)
+    from p2pshare.operations.partners import RemovePartner
+
+    removed = ask(home, RemovePartner(name))
     if as_json:
         voice.print_json(removed)
         return
-    voice.say(f"removed {voice.shown(removed['alias'])}; what it wrote stays in the store")
+    voice.say(f"removed {voice.shown(removed.alias)}; what it wrote stays in the store")
 
 
 @partner.command("preview")
@@ -120,14 +122,17 @@ def remove_partner(home: Path, name: str, as_json: bool) -> None:
 @click.pass_obj
 def preview_partner(home: Path, name: str, as_json: bool) -> None:
     """what a partner would be handed over a link with the circles it has: counts, and with --json the list"""
-    with connect(home) as session:
-        told = session.run("partner-preview", {"name": name, "with_list": as_json}, voice.no_progress)
+    from p2pshare.operations.crossing import fields_of
+    from p2pshare.operations.partners import PreviewPartner
+
+    told = ask(home, PreviewPartner(name, with_list=as_json))
     if as_json:
         voice.print_json(told)
         return
-    shown = {name: told[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
+    fields = fields_of(told)
+    shown = {name: fields[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
     counted = {
-        name: [f"{key}: {count}" for key, count in told[name].items()]
+        name: [f"{key}: {count}" for key, count in fields[name].items()]
         for name in ("by_marking", "by_circle", "by_mode", "kept")
     }
     voice.print_fields(shown | counted)

@@ -9,7 +9,7 @@ import click
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
-from p2pshare.cli.session import connect
+from p2pshare.cli.session import ask, connect
 from p2pshare.cli.sight import print_said
 
 
@@ -40,28 +40,21 @@ def propose(
         return 0
     if object_id is None:
         raise UsageProblem("propose needs an ID, or --list", hint="`p2pshare propose --help` shows both")
-    arguments = {
-        "what": object_id,
-        "confidence": -1 if confidence is None else confidence,
-        "valid_until": valid_until,
-        "labels": list(labels),
-        "note": note,
-    }
+    from p2pshare.operations.assessing import Propose
+
     with connect(home) as session:
-        said = session.run("propose", arguments, voice.no_progress)
+        said = session.run(Propose(object_id, confidence, valid_until or None, labels, note))
     return print_said(said, session, as_json=as_json)
 
 
 def _list(home: Path, as_json: bool) -> None:
-    with connect(home) as session:
-        listed = session.run("proposal-list", {}, voice.no_progress)["proposals"]
+    from p2pshare.operations.assessing import ListProposals
+
+    listed = ask(home, ListProposals()).each
     if as_json:
         voice.print_json(listed)
         return
-    rows = (
-        (one["received_at"], one["by"], one["value"] or one["object_id"], _words_of(one["proposed"]))
-        for one in listed
-    )
+    rows = ((one.received_at, one.by, one.value or one.object_id, _words_of(one.proposed)) for one in listed)
     voice.print_table(("received_at", "by", "about", "proposed"), rows)
 
 

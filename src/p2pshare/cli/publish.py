@@ -33,6 +33,7 @@ from p2pshare.limits import TTL_CLASS_BY_NAME
 if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
     from p2pshare.intel.observable import Observable
+    from p2pshare.operations.publishing import Publish
     from p2pshare.service.drafting import Draft, FirstCreated
 
 # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
@@ -138,10 +139,10 @@ def publish(
     with rejects_file(rejects, file) as rejected:
         draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
         with connect(home) as session:
-            arguments = _arguments(draft, names, ttl, share_private, share_listed)
+            request = _request(draft, names, ttl, share_private, share_listed)
             if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
-                _ask(_run(session, arguments, is_dry_run=True), draft.values)
-            done = _run(session, arguments, is_dry_run=dry_run)
+                _ask(_run(session, request, is_dry_run=True), draft.values)
+            done = _run(session, request, is_dry_run=dry_run)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
@@ -156,15 +157,19 @@ def publish(
     return _exit_code(answer, draft)
 
 
-def _arguments(
+def _request(
     draft: Draft, names: tuple[str, ...], ttl: str | None, share_private: bool, share_listed: bool
-) -> dict[str, Any]:
+) -> Publish:
     """What the daemon is told."""
-    from p2pshare.service.operations import pack_part
+    from p2pshare.operations.publishing import Part, Publish
 
-    parts = [pack_part(part) for part in draft.parts]
-    confirmed = {"share_private": share_private, "share_listed": share_listed}
-    return {"parts": parts, "to": list(names), "ttl": ttl or ""} | confirmed
+    return Publish(
+        parts=tuple(Part(one.tlp, one.frames, one.objects, one.repeats) for one in draft.parts),
+        to=names,
+        ttl_class=None if ttl is None else TTL_CLASS_BY_NAME[ttl],
+        share_private=share_private,
+        share_listed=share_listed,
+    )
 
 
 def _read_draft(
@@ -199,7 +204,7 @@ def _read_draft(
             author=Author(own.partner_id, own.name),
             now=int(time.time()),
             first_created=first_created,
-            progress=lambda what, done, of: line.show({"what": what, "done": done, "of": of}),
+            progress=line.show,
             takes_undefanged=takes_undefanged,
             reject=rejected.add,
         )
@@ -222,9 +227,14 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
         yield published_before(store, own)
 
 
-def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) -> dict[str, Any]:
+def _run(session: Session, request: Publish, *, is_dry_run: bool) -> dict[str, Any]:
+    """The answer as a map: what the reader of the file counted is told together with it."""
+    from msgspec.structs import replace
+
+    from p2pshare.operations.crossing import fields_of
+
     with voice.ProgressLine() as line:
-        return session.run("publish", {**arguments, "dry_run": is_dry_run}, line.show)
+        return fields_of(session.run(replace(request, dry_run=is_dry_run), line.show))
 
 
 def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
 from p2pshare.cli.options import json_option
-from p2pshare.cli.session import connect
+from p2pshare.cli.session import ask
+
+if TYPE_CHECKING:
+    from p2pshare.service.recalling import RecallStatus
 
 WORDS = {
     "acknowledged": "holds the withdrawal",
@@ -34,24 +36,24 @@ def recall() -> None:
 @click.pass_obj
 def recall_status(home: Path, object_id: str, as_json: bool) -> None:
     """show for each recipient of the object ID whether it holds the withdrawal, as far as that is proven"""
-    with connect(home) as session:
-        told = session.run("recall-status", {"what": object_id}, voice.no_progress)
+    from p2pshare.operations.withdrawing import ShowRecall
+
+    told = ask(home, ShowRecall(object_id))
     if as_json:
         voice.print_json(told)
     else:
         _print(told)
 
 
-def _print(told: Mapping[str, Any]) -> None:
-    replaced = f", replaced by {voice.shown(told['replaced_by'])}" if told["replaced_by"] else ""
-    voice.say(f"withdrawn {told['withdrawn_at']}: {voice.shown(told['reason'])}{replaced}")
-    if told["revived"]:
+def _print(told: RecallStatus) -> None:
+    replaced = f", replaced by {voice.shown(told.replaced_by)}" if told.replaced_by else ""
+    voice.say(f"withdrawn {told.withdrawn_at}: {voice.shown(told.reason)}{replaced}")
+    if told.revived:
         voice.warn("a version that was published since counts again")
-    rows = ((one["name"], one["state"], means_of(one)) for one in told["recipients"])
+    rows = ((one.name, one.state, means_of(one.state, has_link=one.has_link)) for one in told.recipients)
     voice.print_table(("partner", "state", "means"), rows)
 
 
-def means_of(recipient: Mapping[str, Any]) -> str:
+def means_of(state: str, *, has_link: bool) -> str:
     """What the state of a recipient proves, in words."""
-    is_out_of_reach = recipient["state"] == "not-known" and not recipient["has_link"]
-    return WITHOUT_LINK if is_out_of_reach else WORDS[recipient["state"]]
+    return WITHOUT_LINK if state == "not-known" and not has_link else WORDS[state]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +14,9 @@ from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import read_or_ask
 from p2pshare.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from p2pshare.service.searching import FoundObject
 
 LIMIT = 50
 _AGE = re.compile(r"(\d{1,5})([hdw])")
@@ -50,23 +52,16 @@ def search(
     as_json: bool,
 ) -> int:
     """find current objects held here, newest first; exit code 3 when there are none"""
-    from p2pshare.service.operations_looking import search_in
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.operations.looking import Search
 
     if type_ is not None and not _TYPE.fullmatch(type_):
         raise UsageProblem("that is no type", hint="malware, indicator, report, domain, ipv4, ...")
-    arguments = {
-        "type": type_ or "",
-        "author": author or "",
-        "tlp": tlp or "",
-        "since": 0 if since is None else instant_of(since, int(time.time())),
-        "label": label,
-        "text": text,
-        "limit": limit,
-    }
+    level = Tlp.parse(tlp) if tlp else None
+    begin = None if since is None else instant_of(since, int(time.time()))
     with voice.ProgressLine() as line:
-        found = read_or_ask(
-            home, "search", arguments, lambda store: search_in(store, arguments, line.show), line.show
-        )["found"]
+        query = Search(limit, type_, author or None, level, begin, label, text)
+        found = read_or_ask(home, query, line.show).each
     if as_json:
         voice.print_json(found)
     else:
@@ -94,9 +89,9 @@ def instant_of(text: str, now: int) -> int:
         ) from None
 
 
-def _print_found(found: Mapping[str, Any]) -> None:
-    kind = found["pattern_type"] if found["pattern_type"] not in (None, "stix") else None
-    parts = [found["id"], kind or found["type"], found["tlp"], found["author"]]
-    parts += ["withdrawn"] if found["is_revoked"] else []
-    parts += [found["received_at"], found["title"]]
+def _print_found(found: FoundObject) -> None:
+    kind = found.pattern_type if found.pattern_type not in (None, "stix") else None
+    parts = [found.id, kind or found.type, found.tlp, found.author]
+    parts += ["withdrawn"] if found.is_revoked else []
+    parts += [found.received_at, found.title]
     voice.print_result("  ".join(map(voice.shown, parts)))

@@ -1,6 +1,6 @@
 """Where a command's operations run: in the daemon that holds the home folder, or in this process.
 
-The same functions (`service/operations.py`) run in both places, so a command does not care. `connect`
+The same requests (`operations/table.py`) run in both places, so a command does not care. `connect`
 decides: a daemon that answers on the control socket is asked; otherwise this process takes the home's lock,
 opens the node and works itself. A stale socket file answers nothing and fools nobody; a home that is locked
 while nothing answers is waited for, then reported.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -32,17 +32,15 @@ from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 if TYPE_CHECKING:
     from p2pshare.node.node import Node
     from p2pshare.node.store import StoreReading
-
-Progress = Callable[[Mapping[str, Any]], None]
-"""Called with {what, done, of}; `of` is 0 where the end is not known."""
+    from p2pshare.operations.interface import A, Progress, Query, Request
 
 
 class Session(Protocol):
-    """Runs operations of `service/operations.py` by name. Raises ShareError."""
+    """Answers requests. Raises ShareError."""
 
     is_daemon: bool
 
-    def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]: ...
+    def run(self, request: Request[A], progress: Progress = ...) -> A: ...
 
 
 class DaemonSession:
@@ -53,23 +51,24 @@ class DaemonSession:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-        _require_text(arguments)
+    def run(self, request: Request[A], progress: Progress = voice.no_progress) -> A:
+        from p2pshare.operations.crossing import checked, fields_of, read_answer, read_progress
+
+        fields = fields_of(checked(request))
+        _require_text(fields)
         with _greeted(self._home) as connection:
             try:
-                send_message(connection, {"operation": operation, "arguments": dict(arguments)})
-                while True:
-                    message = receive_message(connection)
-                    if message.get("progress"):
-                        progress(message["progress"])
-                    elif "error" in message:
+                send_message(connection, fields)
+                while "result" not in (message := receive_message(connection)):
+                    if "error" in message:
                         raise_error(message["error"])
-                    elif type(message.get("result")) is dict:
-                        result: dict[str, Any] = message["result"]
-                        return result
+                    if message.get("progress"):
+                        told = read_progress(message["progress"])
+                        progress(told.what, told.done, told.of)
+                return read_answer(request, message["result"])
             except (OSError, EOFError) as error:
                 raise DaemonUnreachable(
-                    f"the daemon stopped answering during '{operation}' ({type(error).__name__})",
+                    f"the daemon stopped answering during '{fields['operation']}' ({type(error).__name__})",
                     hint="see its log; `p2pshare status` shows whether the operation was done",
                 ) from None
 
@@ -82,11 +81,11 @@ class LocalSession:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def run(self, operation: str, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-        from p2pshare.service.operations import OPERATIONS
+    def run(self, request: Request[A], progress: Progress = voice.no_progress) -> A:
+        from p2pshare.operations.crossing import checked, fields_of
 
-        _require_text(arguments)
-        return OPERATIONS[operation].run(self._node, arguments, progress)
+        _require_text(fields_of(request))
+        return checked(request).run(self._node, int(time.time()), progress)
 
 
 @contextmanager
@@ -114,9 +113,9 @@ def _session(home: Path, held: ExitStack) -> Session:
         ) from None
 
 
-def _require_text(arguments: Mapping[str, Any]) -> None:
+def _require_text(fields: Mapping[str, Any]) -> None:
     """A stray byte on the command line is no text: neither the control socket nor the store could hold it."""
-    for value in arguments.values():
+    for value in fields.values():
         for text in value if isinstance(value, list | tuple) else (value,):
             try:
                 if isinstance(text, str):
@@ -145,23 +144,25 @@ def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
         yield store
 
 
-def read_or_ask(
-    home: Path,
-    operation: str,
-    arguments: Mapping[str, Any],
-    read: Callable[[StoreReading], dict[str, Any]],
-    progress: Progress,
-) -> dict[str, Any]:
-    """What `read` tells from the store; from the daemon, by `operation`, for members of its group, who may not open the
+def ask(home: Path, request: Request[A], progress: Progress = voice.no_progress) -> A:
+    """The answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
+    with connect(home) as session:
+        return session.run(request, progress)
+
+
+def read_or_ask(home: Path, query: Query[A], progress: Progress = voice.no_progress) -> A:
+    """The answer from the store itself, without lock or key; the daemon's for members of its group, who may not open the
     store's file. Raises StoreError when neither can be asked."""
+    from p2pshare.node.node import NodeBeside
+    from p2pshare.operations.crossing import checked
+
     try:
         with open_store_for_reading(home) as store:
-            return read(store)
+            return checked(query).run(NodeBeside(home, store), int(time.time()), progress)
     except StoreError:
         if not is_running(home):
             raise
-    with connect(home) as session:
-        return session.run(operation, arguments, progress)
+    return ask(home, query, progress)
 
 
 def is_running(home: Path) -> bool:

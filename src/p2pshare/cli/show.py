@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
+from p2pshare.cli.lookup import why_withdrawn
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import read_or_ask
 
 if TYPE_CHECKING:
-    from p2pshare.node.store import StoreReading
+    from p2pshare.service.searching import HeldVersion
 
 ENVELOPE_FIELDS = (
     "author",
@@ -59,66 +59,51 @@ def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bo
 
 
 def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool, is_json: bool) -> None:
-    from p2pshare.service.operations_looking import raw_object_in, show_object_in
+    from p2pshare.operations.looking import ShowObject, ShowRaw
 
-    asked = {"id": object_id, "number": number or 0}
     if is_raw:
-        told = read_or_ask(
-            home, "show-raw", asked, lambda store: raw_object_in(store, asked), voice.no_progress
-        )
-        if told["raw"] is None:
+        raw = read_or_ask(home, ShowRaw(object_id, number)).raw
+        if raw is None:
             raise UsageProblem(
                 "which version?",
                 hint=f"`p2pshare show {voice.shown(object_id)}` numbers them; give one with --version",
             )
-        write_output(STANDARD_STREAM, told["raw"])
+        write_output(STANDARD_STREAM, raw)
         return
-    shown = read_or_ask(
-        home, "show-object", asked, lambda store: show_object_in(store, asked), voice.no_progress
-    )
+    shown = read_or_ask(home, ShowObject(object_id, number))
     if is_json:
         voice.print_json(shown)
         return
-    for version in shown["versions"]:
-        _print_version(shown["id"], version)
-    for fork in shown["forks"]:
+    for version in shown.versions:
+        _print_version(shown.id, version)
+    for fork in shown.forks:
         voice.warn(
-            f"fork: {voice.shown(fork['author'])} wrote {fork['times'] + 1} different contents as the version of {fork['modified']}"
+            f"fork: {voice.shown(fork.author)} wrote {fork.times + 1} different contents as the version of {fork.modified}"
         )
 
 
-def _print_version(object_id: str, version: Mapping[str, Any]) -> None:
-    words = [f"version {version['number']}", version["tlp"], *([version["pap"]] if version["pap"] else [])]
-    words.append("current" if version["is_current"] else "replaced")
-    words += ["withdrawn"] if version["is_revoked"] else []
-    if version["withdrawal"]:
-        words.append(f"taken back: {version['withdrawal']['reason']}")
-        replaced_by = version["withdrawal"]["replaced_by"]
-        words += [f"replaced by {replaced_by}"] if replaced_by else []
-    words += ["forked"] if version["is_fork"] else []
-    words += [
-        f"by {version['author']}",
-        f"modified {version['modified']}",
-        f"received {version['received_at']}",
-    ]
+def _print_version(object_id: str, version: HeldVersion) -> None:
+    words = [f"version {version.number}", version.tlp, *([version.pap] if version.pap else [])]
+    words.append("current" if version.is_current else "replaced")
+    words += ["withdrawn"] if version.is_revoked else []
+    words += why_withdrawn(version.withdrawal) if version.withdrawal else []
+    words += ["forked"] if version.is_fork else []
+    words += [f"by {version.author}", f"modified {version.modified}", f"received {version.received_at}"]
     voice.print_result(f"{voice.shown(object_id)}  " + "  ".join(map(voice.shown, words)))
-    voice.print_result(f"  in envelope {version['envelope_id']}")
-    for line in voice.json_text(version["object"], indent=2).split("\n"):
+    voice.print_result(f"  in envelope {version.envelope_id}")
+    for line in voice.json_text(version.object, indent=2).split("\n"):
         voice.print_result(f"  {line}")
 
 
 def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
-    from p2pshare.config import CONFIG_NAME, load_config
-    from p2pshare.service.operations_looking import show_envelope_in
+    from p2pshare.operations.crossing import fields_of
+    from p2pshare.operations.looking import ShowEnvelope
 
-    def read(store: StoreReading) -> dict[str, Any]:
-        return show_envelope_in(store, load_config(home / CONFIG_NAME).gossip.circles, asked)
-
-    asked = {"id": text}
-    shown = read_or_ask(home, "show-envelope", asked, read, voice.no_progress)
+    shown = read_or_ask(home, ShowEnvelope(text))
     if is_json:
         voice.print_json(shown)
         return
-    voice.print_fields({"envelope": shown["envelope_id"]} | {name: shown[name] for name in ENVELOPE_FIELDS})
-    for one in shown["objects"]:
-        voice.print_result("  " + "  ".join(map(voice.shown, (one["id"], one["modified"], one["title"]))))
+    fields = fields_of(shown)
+    voice.print_fields({"envelope": shown.envelope_id} | {name: fields[name] for name in ENVELOPE_FIELDS})
+    for one in shown.objects:
+        voice.print_result("  " + "  ".join(map(voice.shown, (one.id, one.modified, one.title))))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +12,9 @@ from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
 from p2pshare.cli.session import Session, connect, tell_when_it_leaves
 from p2pshare.limits import SIGHTING_COUNT_MAX
+
+if TYPE_CHECKING:
+    from p2pshare.operations.assessing import Assessed
 
 
 def to_option(function: Any) -> Any:
@@ -39,24 +41,25 @@ def sight(
     home: Path, what: str, count: int, false_positive: bool, names: tuple[str, ...], as_json: bool
 ) -> int:
     """tell the author that VALUE, or what the object ID names, was seen here or is a false positive"""
+    from p2pshare.operations.assessing import Sight
+
     if false_positive and count != 1:
         raise UsageProblem("a false positive has no count", hint="give --count or --false-positive")
-    arguments = {"what": what, "count": count, "false_positive": false_positive, "to": list(names)}
     with connect(home) as session:
-        said = session.run("sight", arguments, voice.no_progress)
+        said = session.run(Sight(what, count, false_positive, names))
     return print_said(said, session, as_json=as_json)
 
 
-def print_said(said: Mapping[str, Any], session: Session, *, as_json: bool) -> int:
+def print_said(said: Assessed, session: Session, *, as_json: bool) -> int:
     """Who heard of it and who did not; the exit code."""
     if as_json:
         voice.print_json(said)
     else:
-        for one in said["refused"]:
-            voice.warn(f"{voice.shown(one['author'])} is not told: {one['reason']}")
-        recipients = ", ".join(map(voice.shown, said["recipients"]))
-        voice.say(f"{voice.counted(said['objects'], 'object')} for {recipients}")
-        for envelope_id in said["envelopes"]:
+        for one in said.refused:
+            voice.warn(f"{voice.shown(one.author)} is not told: {one.reason}")
+        recipients = ", ".join(map(voice.shown, said.recipients))
+        voice.say(f"{voice.counted(said.objects, 'object')} for {recipients}")
+        for envelope_id in said.envelopes:
             voice.print_result(envelope_id)
-    tell_when_it_leaves(session, said["envelopes"])
-    return EXIT_PARTLY_DONE if said["refused"] else 0
+    tell_when_it_leaves(session, said.envelopes)
+    return EXIT_PARTLY_DONE if said.refused else 0

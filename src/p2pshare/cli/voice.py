@@ -18,10 +18,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
+
+if TYPE_CHECKING:
+    from p2pshare.service.overview import PartnerStatus
 
 REDRAW_SECONDS = 0.1
 CLEAR_LINE = "\r\x1b[K"
@@ -87,8 +90,15 @@ def _writing_stdout() -> Iterator[None]:
 def json_text(value: Any, indent: int | None = None) -> str:
     """JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is, and `<` would begin
     a tag for whoever puts the text on a page: both can only occur inside strings."""
-    text = json.dumps(value, indent=indent, ensure_ascii=True)
+    text = json.dumps(value, indent=indent, ensure_ascii=True, default=_fields_of)
     return text.replace("\x7f", "\\u007f").replace("<", "\\u003c")
+
+
+def _fields_of(answer: Any) -> Any:
+    """An answer of an operation as JSON has it."""
+    from msgspec import to_builtins
+
+    return to_builtins(answer)
 
 
 def say(text: str) -> None:
@@ -183,20 +193,20 @@ def print_counts(what: str, counted_by_reason: Iterable[Mapping[str, Any]]) -> N
         say(f"{what}: {one['count']} {shown(one['reason'])}{tail}")
 
 
-def print_partners(partners: Iterable[Mapping[str, Any]]) -> None:
+def print_partners(partners: Sequence[PartnerStatus]) -> None:
     """The table of partners that `status` and `partner list` share."""
-    columns = ("alias", "state", "last_exchange", "url", "name")
-    rows = [dict(partner) for partner in partners]
-    for row in rows:  # "waiting: tls": why nothing is heard stands beside the state
-        row["state"] = f"{row['state']}: {row['last_error']}" if row.get("last_error") else row["state"]
-    print_table(columns, ([row[column] for column in columns] for row in rows))
-    for row in rows:
-        if row.get("noted"):
-            counts = "  ".join(f"{shown(reason)} {count}" for reason, count in row["noted"].items())
-            print_result(f"noted of {shown(row['alias'])}: {counts}")
+    rows = []
+    for one in partners:  # "waiting: tls": why nothing is heard stands beside the state
+        state = f"{one.state}: {one.last_error}" if one.last_error else one.state
+        rows.append((one.alias, state, one.last_exchange, one.url, one.name))
+    print_table(("alias", "state", "last_exchange", "url", "name"), rows)
+    for one in partners:
+        if one.noted:
+            counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
+            print_result(f"noted of {shown(one.alias)}: {counts}")
 
 
-def no_progress(progress: Mapping[str, Any]) -> None:
+def no_progress(what: str, done: int, of: int) -> None:
     """For work that is over before a line could be read."""
 
 
@@ -216,12 +226,12 @@ class ProgressLine:
             self._stream.write(CLEAR_LINE)
             self._stream.flush()
 
-    def show(self, progress: Mapping[str, Any]) -> None:
-        """Redraws the line from {what, done, of}, at most every REDRAW_SECONDS."""
+    def show(self, what: str, done: int, of: int) -> None:
+        """Redraws the line, at most every REDRAW_SECONDS; `of` is 0 where the end is not known."""
         now = time.monotonic()
         if self._moving and now - self._drawn_at >= REDRAW_SECONDS:
-            share = f" of {progress['of']}" if progress.get("of") else ""
-            self._stream.write(f"{CLEAR_LINE}{safe(str(progress['what']))} {progress['done']}{share}")
+            share = f" of {of}" if of else ""
+            self._stream.write(f"{CLEAR_LINE}{safe(what)} {done}{share}")
             self._stream.flush()
             self._drawn_at = now
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
-from p2pshare.cli.session import Session, connect
+from p2pshare.cli.lookup import typed_values
+from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option, read_input
+from p2pshare.cli.session import Session, ask, connect
 from p2pshare.errors import AuthorError, NotFoundError
-from p2pshare.limits import INPUT_BYTES_MAX, WARNING_LIST_BYTES_MAX
+from p2pshare.limits import WARNING_LIST_BYTES_MAX
+
+if TYPE_CHECKING:
+    from p2pshare.operations.warninglists import CheckedValue, ImportedList
 
 LIST_FILE_NAME = "list.json"  # how MISP's repository calls each, in a folder of its own
 ACTIONS = click.Choice(["block", "inform"])
@@ -37,14 +41,18 @@ def warninglist() -> None:
 @click.pass_obj
 def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_json: bool) -> int:
     """take MISP warning lists in: FILE, or each list.json below DIR; a list replaces the one of its name"""
+    from p2pshare.intel.warning_lists import Action
+    from p2pshare.operations.warninglists import ImportList
+
     files = [file for source in sources for file in _files(source)]
-    imported: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
+    imported: list[ImportedList] = []
+    failed: list[dict[str, str]] = []
+    wanted = None if action is None else Action(action)
     with connect(home) as session, evaluating(session) as evaluated:
         for file in files:
-            arguments = {"raw": read_input(str(file), WARNING_LIST_BYTES_MAX), "action": action or ""}
+            raw = read_input(str(file), WARNING_LIST_BYTES_MAX)
             try:
-                imported.append(session.run("warninglist-import", arguments, voice.no_progress))
+                imported.append(session.run(ImportList(raw, wanted)))
             except AuthorError as error:
                 failed.append({"file": str(file), "reason": error.reason})
                 voice.warn(f"{file}: {error.message}")
@@ -54,7 +62,7 @@ def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_js
         _print_imported(imported, evaluated)
     if failed and not imported:
         raise AuthorError("no list was imported", hint="the reasons are above")
-    return EXIT_PARTLY_DONE if failed or any(one["refused"] for one in imported) else 0
+    return EXIT_PARTLY_DONE if failed or any(one.refused for one in imported) else 0
 
 
 def _files(source: str) -> list[Path]:
@@ -72,27 +80,31 @@ def _files(source: str) -> list[Path]:
 def evaluating(session: Session) -> Iterator[dict[str, int]]:
     """Around a change of lists: afterwards what is stored is evaluated, step by step, and the dictionary tells how
     many were {quarantined, released}. A daemon does the same meanwhile; its steps count as well."""
-    before = session.run("warninglist-evaluate", {}, voice.no_progress)
+    from p2pshare.operations.warninglists import EvaluateAgain
+
+    before = session.run(EvaluateAgain())
     evaluated: dict[str, int] = {}
     yield evaluated
     with voice.ProgressLine() as line:
-        while not (step := session.run("warninglist-evaluate", {}, voice.no_progress))["is_finished"]:
-            line.show({"what": "evaluated", "done": step["done"], "of": step["of"]})
-    evaluated.update((name, step[name] - before[name]) for name in ("quarantined", "released"))
+        while not (step := session.run(EvaluateAgain())).is_finished:
+            line.show("evaluated", step.done, step.of)
+    evaluated["quarantined"] = step.quarantined - before.quarantined
+    evaluated["released"] = step.released - before.released
 
 
 def print_evaluated(evaluated: Mapping[str, int]) -> None:
     voice.say(f"in the store: {evaluated['quarantined']} quarantined, {evaluated['released']} released")
 
 
-def _print_imported(imported: Iterable[Mapping[str, Any]], evaluated: Mapping[str, int]) -> None:
+def _print_imported(imported: Iterable[ImportedList], evaluated: Mapping[str, int]) -> None:
+    from msgspec.structs import asdict
+
     for one in imported:
-        voice.print_counts(f"{voice.shown(one['name'])}: refused", one["refused"])
-        voice.print_counts(f"{voice.shown(one['name'])}: note", one["notes"])
-        entries = f"{one['entries']} {'entry' if one['entries'] == 1 else 'entries'}"
-        voice.print_result(
-            f"{voice.shown(one['name'])}  version {one['version']}  {entries}  {one['action']}"
-        )
+        name = voice.shown(one.name)
+        voice.print_counts(f"{name}: refused", map(asdict, one.refused))
+        voice.print_counts(f"{name}: note", map(asdict, one.notes))
+        entries = f"{one.entries} {'entry' if one.entries == 1 else 'entries'}"
+        voice.print_result(f"{name}  version {one.version}  {entries}  {one.action}")
     print_evaluated(evaluated)
 
 
@@ -101,14 +113,14 @@ def _print_imported(imported: Iterable[Mapping[str, Any]], evaluated: Mapping[st
 @click.pass_obj
 def list_lists(home: Path, as_json: bool) -> None:
     """list the lists: what each does, how many entries it has, where it comes from"""
-    with connect(home) as session:
-        lists = session.run("warninglist-list", {}, voice.no_progress)["lists"]
+    from p2pshare.operations.warninglists import ListLists
+
+    lists = ask(home, ListLists()).each
     if as_json:
         voice.print_json(lists)
         return
-    columns = ("name", "version", "entries", "action", "enabled", "origin")
-    rows = [one | {"enabled": "yes" if one["enabled"] else "no"} for one in lists]
-    voice.print_table(columns, ([one[column] for column in columns] for one in rows))
+    rows = ((one.name, one.version, one.entries, one.action, one.enabled, one.origin) for one in lists)
+    voice.print_table(("name", "version", "entries", "action", "enabled", "origin"), rows)
 
 
 @warninglist.command("check")
@@ -117,32 +129,25 @@ def list_lists(home: Path, as_json: bool) -> None:
 @click.pass_obj
 def check(home: Path, values: tuple[str, ...], as_json: bool) -> int:
     """tell which lists know a value, defanged or not; - reads stdin; exit code 3 when none does"""
-    wanted = [text for value in values for text in _wanted(value)]
-    with connect(home) as session:
-        answers = session.run("warninglist-check", {"values": wanted}, voice.no_progress)["answers"]
+    from p2pshare.operations.warninglists import CheckValues
+
+    answers = ask(home, CheckValues(tuple(typed_values(values)))).each
     if as_json:
         voice.print_json(answers)
     else:
         for answer in answers:
             _print_answer(answer)
-    return 0 if any(answer["on"] for answer in answers) else NotFoundError.exit_code
+    return 0 if any(answer.on for answer in answers) else NotFoundError.exit_code
 
 
-def _wanted(value: str) -> list[str]:
-    if value != STANDARD_STREAM:
-        return [value]
-    lines = read_input(STANDARD_STREAM, INPUT_BYTES_MAX).decode("utf-8", "replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]
-
-
-def _print_answer(answer: Mapping[str, Any]) -> None:
-    value = voice.shown(answer["value"])
-    if not answer["on"]:
-        known = "on no list" if answer["type"] else "no address, domain, hash or other known type"
+def _print_answer(answer: CheckedValue) -> None:
+    value = voice.shown(answer.value)
+    if not answer.on:
+        known = "on no list" if answer.type else "no address, domain, hash or other known type"
         voice.say(f"{value}: {known}")
-    for hit in answer["on"]:
-        listed = f"{voice.shown(hit['list'])}: {voice.shown(hit['entry'])}"
-        voice.print_result(f"{value}  {answer['type']}  {hit['action']}  {listed}")
+    for hit in answer.on:
+        listed = f"{voice.shown(hit.list)}: {voice.shown(hit.entry)}"
+        voice.print_result(f"{value}  {answer.type}  {hit.action}  {listed}")
 
 
 @warninglist.command("set")
@@ -155,12 +160,18 @@ def set_list(home: Path, name: str, action: str | None, enabled: str | None, as_
     """say what the list called NAME does; what is stored is evaluated again"""
     if action is None and enabled is None:
         raise UsageProblem("nothing to set", hint="give --action or --enabled")
-    arguments = {"name": name, "action": action or "", "enabled": enabled or ""}
+    from msgspec.structs import asdict
+
+    from p2pshare.intel.warning_lists import Action
+    from p2pshare.operations.warninglists import SetList
+
+    does = None if action is None else Action(action)
+    wanted = SetList(name, does, None if enabled is None else enabled == "yes")
     with connect(home) as session, evaluating(session) as evaluated:
-        changed = session.run("warninglist-set", arguments, voice.no_progress)
+        changed = session.run(wanted)
     if as_json:
-        voice.print_json(changed | evaluated)
+        voice.print_json(asdict(changed) | evaluated)
         return
-    state = changed["action"] if changed["enabled"] else "not asked"
-    voice.print_result(f"{voice.shown(changed['name'])}  {state}")
+    state = changed.action if changed.enabled else "not asked"
+    voice.print_result(f"{voice.shown(changed.name)}  {state}")
     print_evaluated(evaluated)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from p2pshare.cli import voice
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
-from p2pshare.cli.session import Session, connect, tell_when_it_leaves
+from p2pshare.cli.session import connect, tell_when_it_leaves
 from p2pshare.errors import RefusedError
+
+if TYPE_CHECKING:
+    from p2pshare.operations.withdrawing import Withdrawn
 
 # intel.withdrawing.REASONS; a test compares, so that --help imports nothing
 REASONS = ("false-positive", "superseded", "mistake", "expired", "legal")
@@ -42,49 +44,49 @@ def withdraw(
     as_json: bool,
 ) -> int:
     """take back the object ID, or each object of ours that claims VALUE, with everybody who was sent it"""
-    arguments = {"what": what, "reason": reason, "replaced_by": replaced_by, "to": list(names)}
+    from msgspec.structs import replace
+
+    from p2pshare.operations.withdrawing import Withdraw
+
+    request = Withdraw(what, reason, replaced_by or None, names, dry_run)
     with connect(home) as session:
         if not (dry_run or yes) and voice.can_ask():
-            _ask(_run(session, arguments, is_dry_run=True))
-        done = _run(session, arguments, is_dry_run=dry_run)
+            _ask(session.run(replace(request, dry_run=True)))
+        with voice.ProgressLine() as line:
+            done = session.run(request, line.show)
     if as_json:
         voice.print_json(done)
     else:
         _print(done, is_dry_run=dry_run)
-    tell_when_it_leaves(session, done["envelopes"])
-    return EXIT_PARTLY_DONE if done["objects"] and done["skipped"] else 0
+    tell_when_it_leaves(session, done.envelopes)
+    return EXIT_PARTLY_DONE if done.objects and done.skipped else 0
 
 
-def _run(session: Session, arguments: Mapping[str, Any], *, is_dry_run: bool) -> dict[str, Any]:
-    with voice.ProgressLine() as line:
-        return session.run("withdraw", {**arguments, "dry_run": is_dry_run}, line.show)
-
-
-def _ask(preview: Mapping[str, Any]) -> None:
+def _ask(preview: Withdrawn) -> None:
     """Raises RefusedError on a no."""
-    if not preview["objects"]:
+    if not preview.objects:
         return
-    for object_id in preview["objects"]:
+    for object_id in preview.objects:
         voice.say(f"withdraws {voice.shown(object_id)}")
     _print_audience(preview)
     if not voice.ask("withdraw?"):
         raise RefusedError("nothing was withdrawn", reason="not-confirmed")
 
 
-def _print(done: Mapping[str, Any], *, is_dry_run: bool) -> None:
-    for object_id in done["already"]:
+def _print(done: Withdrawn, *, is_dry_run: bool) -> None:
+    for object_id in done.already:
         voice.say(f"already withdrawn: {voice.shown(object_id)}")
-    if not done["objects"]:
+    if not done.objects:
         return
     _print_audience(done)
-    for object_id in done["objects"]:
+    for object_id in done.objects:
         word = "would be withdrawn" if is_dry_run else "withdrawn"
         voice.print_result(f"{voice.shown(object_id)}  {word}")
 
 
-def _print_audience(answer: Mapping[str, Any]) -> None:
-    markings = ", ".join(map(voice.shown, answer["markings"]))
-    recipients = ", ".join(map(voice.shown, answer["recipients"]))
-    voice.say(f"{voice.counted(len(answer['objects']), 'object')}, {markings}, for {recipients}")
-    for left_out in answer["skipped"]:
-        voice.warn(f"{left_out['name']} is not told: {left_out['reason']}")
+def _print_audience(answer: Withdrawn) -> None:
+    markings = ", ".join(map(voice.shown, answer.markings))
+    recipients = ", ".join(map(voice.shown, answer.recipients))
+    voice.say(f"{voice.counted(len(answer.objects), 'object')}, {markings}, for {recipients}")
+    for left_out in answer.skipped:
+        voice.warn(f"{left_out.name} is not told: {left_out.reason}")

@@ -49,11 +49,11 @@ SOCKET_MODE = 0o660
 SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; the socket module has no name for it
 GROUPS_BYTES_MAX = 1024  # what socket.getsockopt takes at most: 256 groups
 
-Report = Callable[[Mapping[str, Any]], None]
-"""Takes progress, {what, done, of}; may be called from any thread."""
+Report = Callable[[str, int, int], None]
+"""Takes progress: (what, done, of); may be called from any thread."""
 
-Perform = Callable[[str, Message, Report], Awaitable[Message]]
-"""(operation, arguments, report) -> result. Raises ShareError."""
+Perform = Callable[[Message, Report], Awaitable[Message]]
+"""(request, report) -> result; both as they cross the socket. Raises ShareError."""
 
 
 @dataclass(frozen=True)
@@ -191,16 +191,16 @@ class ControlServer:
 
     async def _perform_alive(self, message: Message, writer: asyncio.StreamWriter) -> Message:
         """Performs the request; sends progress as it comes and a sign of life while there is none."""
-        operation, arguments = message.get("operation"), message.get("arguments", {})
-        if type(operation) is not str or type(arguments) is not dict:
+        operation = message.get("operation")
+        if type(operation) is not str:
             raise OperatorError("not a request of the control socket", reason="control-malformed")
         loop = asyncio.get_running_loop()
         reports: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
 
-        def report(progress: Mapping[str, Any]) -> None:
-            loop.call_soon_threadsafe(reports.put_nowait, progress)
+        def report(what: str, done: int, of: int) -> None:
+            loop.call_soon_threadsafe(reports.put_nowait, {"what": what, "done": done, "of": of})
 
-        work = asyncio.ensure_future(self._perform(operation, arguments, report))
+        work = asyncio.ensure_future(self._perform(message, report))
         while not work.done():
             next_report = asyncio.ensure_future(reports.get())
             await asyncio.wait(

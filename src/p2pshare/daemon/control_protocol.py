@@ -3,9 +3,13 @@
 One request a connection, so that neither side keeps state::
 
     daemon   {greeting: {protocol, version, pid}}
-    CLI      {operation, arguments}
-    daemon   {progress: {what, done, of}} any number; an empty one is a sign of life
+    CLI      {operation, and the fields of its request}
+    daemon   {progress: {what, done, of}} any number; an empty one is a sign of life, `of` 0 where the end is not known
     daemon   {result: {...}}              or {error: {reason, message, hint, exit_code}}
+
+`operation` is a name in `operations/table.py`, whose request and answer types say what fields there are; bytes are msgpack's
+bin, a TLP level is its number, and a field that has a default may be left out. A field too many or too few, of another type
+or beyond its bounds is refused (`bad-argument`), never guessed at.
 
 A frame is a 4-byte big-endian length and that many bytes of msgpack. Nothing heavy is imported here: the
 command line reads this file on its way to every answer.

@@ -41,14 +41,13 @@ from p2pshare.limits import (
     EXCHANGES_NOTED_SECONDS,
     SWEEP_SECONDS,
 )
-from p2pshare.node.node import Node
+from p2pshare.node.node import LinkState, Node
 from p2pshare.peering.client import Gone
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
 from p2pshare.policy.roster import Roster
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
-from p2pshare.service.overview import LinkState
 from p2pshare.service.payload_kinds import Readers
 
 log = logging.getLogger(__name__)

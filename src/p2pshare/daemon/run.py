@@ -23,10 +23,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
 from p2pshare.daemon.control import ControlServer, Permitted, Report
@@ -35,14 +37,15 @@ from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, OperatorError, ShareError
+from p2pshare.errors import ConfigError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
-from p2pshare.node.node import Node, close_node, note_config, open_node, require_home
+from p2pshare.node.node import Door, Live, Node, close_node, note_config, open_node, require_home
+from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.service.guarding import evaluate_again
 from p2pshare.service.lifecycle import settle
-from p2pshare.service.operations import OPERATIONS
 from p2pshare.service.stix_reader import READERS
 
 log = logging.getLogger(__name__)
@@ -177,41 +180,31 @@ class Running:
                 task.cancel()
         await self._account()
 
-    async def _perform(self, name: str, arguments: Message, report: Report) -> Message:
+    async def _perform(self, message: Message, report: Report) -> Message:
         """One operation for the command line, in the writer thread unless it only reads; then whoever must look again is
         told."""
-        operation = OPERATIONS.get(name)
-        if operation is None:
-            raise OperatorError(
-                f"this daemon does not know '{name}'", hint="command and daemon are of different versions"
-            )
-        if operation.only_reads:
-            return await asyncio.to_thread(operation.run, self._node, arguments, report)
-        await self._account()
-        result = await self._writer(operation.run, self._node, arguments | {"links": self._links()}, report)
+        request = read_request(message)
+        operation = OPERATIONS[name_of(request)]
+        if operation.tells_refusals or not operation.reads_only:
+            await self._account()
+        node = replace(self._node, live=self._live())
+
+        def run() -> Struct:  # the clock of the moment in which it begins
+            answer: Struct = request.run(node, int(time.time()), report)
+            return answer
+
+        answer = await (asyncio.to_thread(run) if operation.reads_only else self._writer(run))
         if operation.changes_roster:
             await self._follow_roster()
         if operation.changes_lists:
             self._lists_changed.set()
         if operation.publishes:
             self._driver.wake()
-        if name == "status":
-            result["door"] = self._door()
-        return result
+        return fields_of(answer)
 
-    def _links(self) -> dict[str, tuple[Any, ...]]:
-        """What is known of each link, as `service.operations` takes it."""
-        states = self._driver.peer_states()
-        return {
-            peer.text: tuple(getattr(link, one.name) for one in fields(link)) for peer, link in states.items()
-        }
-
-    def _door(self) -> dict[str, Any]:
-        """What the door saw since the start."""
-        return {
-            "requests_seen": self._server.requests_seen,
-            "handshakes_refused": dict(sorted(self._server.tally.handshakes_refused.items())),
-        }
+    def _live(self) -> Live:
+        refused = dict(sorted(self._server.tally.handshakes_refused.items()))
+        return Live(self._driver.peer_states(), Door(self._server.requests_seen, refused))
 
     async def _follow_roster(self) -> None:
         """Who was removed is unpinned first; then the connections it still has are cut."""

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
+from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.envelope.keys import Identity
 from p2pshare.errors import ConfigError, OperatorError
+from p2pshare.identifiers import PartnerId
 from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import MIB
-from p2pshare.node.store import Store, open_store
+from p2pshare.node.store import Store, StoreReading, open_store
 from p2pshare.policy.gate import Exit, GateSettings, strictest
-from p2pshare.warninglists.warning_index import WarningIndex, open_warning_index
+from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, open_warning_index
 
 KEY_FILE_NAME = "identity.p2pkey"
 CARD_FILE_NAME = "card.p2pcard"
@@ -22,6 +29,47 @@ WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 CONTROL_SOCKET_NAME = "run/control.sock"
 HOME_MODE = 0o750
+
+
+@dataclass(frozen=True)
+class LinkState:
+    """What the running daemon knows of one link: a state word, how many envelopes wait for it, why our last
+    request there failed (empty when it did not), and what it has noted of the partner since its start, by reason."""
+
+    state: str
+    backlog: int = 0
+    last_error: str = ""
+    noted: Mapping[str, int] = field(default_factory=dict)
+
+
+class Door(Struct, frozen=True, forbid_unknown_fields=True):
+    """Counts of the door since the daemon's start; refused handshakes by reason."""
+
+    requests_seen: int
+    handshakes_refused: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Live:
+    """The part of a node that only its running daemon knows."""
+
+    links: Mapping[PartnerId, LinkState]
+    door: Door
+
+
+class NodeReading(Protocol):
+    """A node for queries: all that is held and configured, and our public card. No key, and nothing that writes."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def card(self) -> Card: ...
+    @property
+    def store(self) -> StoreReading: ...
+    @property
+    def warning_index(self) -> WarningReading | None: ...
+    @property
+    def live(self) -> Live | None: ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +82,34 @@ class Node:
     store: Store
     warning_index: WarningIndex | None = None
     """None in the simulator, whose envelopes hold nothing that a list could know."""
+    live: Live | None = None
+    """None where no daemon runs."""
+
+    @property
+    def card(self) -> Card:
+        return self.identity.card
+
+
+class NodeBeside:
+    """A node read beside the process that writes it: a store that was opened read-only, no key, no warning lists.
+
+    Config and card are read when they are asked for, since most queries need neither. Raises ConfigError, PeerError.
+    """
+
+    warning_index: WarningReading | None = None
+    live: Live | None = None
+
+    def __init__(self, home: Path, store: StoreReading) -> None:
+        self._home = home
+        self.store = store
+
+    @cached_property
+    def config(self) -> Config:
+        return load_config(self._home / CONFIG_NAME)
+
+    @cached_property
+    def card(self) -> Card:
+        return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
 
 
 def open_node(home: Path) -> Node:

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from msgspec import UNSET, Struct, UnsetType
+
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
@@ -39,8 +41,24 @@ from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.quota import nearly_full
 
-Alarm = dict[str, Any]
-"""{word, partner, partner_id, since, message, hint} and what the word adds."""
+
+class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
+    """`since` None where that is not known; what follows `hint` is set for the words that tell it."""
+
+    word: str
+    partner: str
+    partner_id: str
+    since: str | None
+    message: str
+    hint: str
+    missing: int | UnsetType = UNSET
+    ranges: list[tuple[int, int]] | UnsetType = UNSET
+    count: int | UnsetType = UNSET
+    envelopes: list[str] | UnsetType = UNSET
+    objects: list[str] | UnsetType = UNSET
+    bytes: int | UnsetType = UNSET
+    circle: str | UnsetType = UNSET
+
 
 Fork = TypeVar("Fork", SequenceFork, ObjectFork)
 
@@ -79,17 +97,19 @@ def _alarm(
     since: int | None,
     message: str,
     hint: str,
+    **more: Any,
 ) -> Alarm:
-    """`{name}` in message and hint is the partner; `since` 0 or None when that is not known."""
+    """`{name}` in message and hint is the partner; `since` 0 or None when that is not known; `more` is what the word adds."""
     name = names.get(partner_id) or partner_id.short
-    return {
-        "word": word,
-        "partner": name,
-        "partner_id": partner_id.text,
-        "since": format_instant(since * SECOND_US) if since else None,
-        "message": message.replace("{name}", name),
-        "hint": hint.replace("{name}", name),
-    }
+    return Alarm(
+        word=word,
+        partner=name,
+        partner_id=partner_id.text,
+        since=format_instant(since * SECOND_US) if since else None,
+        message=message.replace("{name}", name),
+        hint=hint.replace("{name}", name),
+        **more,
+    )
 
 
 def _gaps(seen: Situation) -> Iterator[Alarm]:
@@ -106,7 +126,9 @@ def _gaps(seen: Situation) -> Iterator[Alarm]:
             total.noted_at,
             f"{total.numbers} of the envelopes that {{name}} sealed for us never came: number {shown}{more}",
             "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
-        ) | {"missing": total.numbers, "ranges": [list(one) for one in ranges]}
+            missing=total.numbers,
+            ranges=ranges,
+        )
 
 
 def _no_exchange(seen: Situation) -> Iterator[Alarm]:
@@ -166,7 +188,9 @@ def _sequence_forks(seen: Situation) -> Iterator[Alarm]:
             f"{{name}} signed two different envelopes under incarnation {first.incarnation},"
             f" sequence {first.sequence}{_and_more(forks)}",
             hint,
-        ) | {"count": len(forks), "envelopes": [first.first.text, first.second.text]}
+            count=len(forks),
+            envelopes=[first.first.text, first.second.text],
+        )
 
 
 def _object_forks(seen: Situation) -> Iterator[Alarm]:
@@ -178,7 +202,9 @@ def _object_forks(seen: Situation) -> Iterator[Alarm]:
             forks[0].noted_at,
             f"{{name}} sent two contents of one version of {clip(forks[0].object_id)}{_and_more(forks)}",
             "both are kept and the stricter marking holds; tell {name} to raise 'modified' when it changes an object",
-        ) | {"count": len(forks), "objects": [clip(fork.object_id) for fork in forks[:GAPS_SHOWN_MAX]]}
+            count=len(forks),
+            objects=[clip(fork.object_id) for fork in forks[:GAPS_SHOWN_MAX]],
+        )
 
 
 def _card_forks(seen: Situation) -> Iterator[Alarm]:
@@ -204,7 +230,9 @@ def _quotas(seen: Situation) -> Iterator[Alarm]:
                 None,
                 f"envelopes of {{name}} take up {size // MIB} of the {quota // MIB} MiB that one author may fill here",
                 "ask {name} what it publishes; if it is right, raise limits.author_mib: beyond it they are refused",
-            ) | {"bytes": size, "circle": circle.text}
+                bytes=size,
+                circle=circle.text,
+            )
 
 
 def _and_more(forks: Sequence[object]) -> str:
@@ -235,5 +263,5 @@ def alarms(
     names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
     seen = Situation(store, own_id, names, is_running, now)
     told = [alarm for function in functions for alarm in function(seen)]
-    order = {word: number for number, word in enumerate(dict.fromkeys(alarm["word"] for alarm in told))}
-    return sorted(told, key=lambda alarm: (order[alarm["word"]], alarm["partner"]))
+    order = {word: number for number, word in enumerate(dict.fromkeys(alarm.word for alarm in told))}
+    return sorted(told, key=lambda alarm: (order[alarm.word], alarm.partner))

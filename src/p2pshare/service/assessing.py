@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import NotFoundError, RefusedError
 from p2pshare.identifiers import EnvelopeId, PartnerId
@@ -22,7 +24,7 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.limits import PROPOSALS_LISTED_MAX, TTL_CLASS_BY_NAME
-from p2pshare.node.node import Node
+from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.audience import Refuse
 from p2pshare.service.drafting import DraftPart
@@ -42,16 +44,6 @@ class Said:
     refused: dict[str, str] = field(default_factory=dict)
     refuse: Refuse | None = None
     """Why policy refused those whom the person named."""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "objects": self.objects,
-            "envelopes": [one.text for one in self.envelopes],
-            "recipients": sorted(self.recipients),
-            "refused": [
-                {"author": author, "reason": reason} for author, reason in sorted(self.refused.items())
-            ],
-        }
 
 
 def find_targets(store: StoreReading, what: str) -> dict[Target, Tlp]:
@@ -166,20 +158,31 @@ def _publish(
         said.refused.update((known.get(target.author, target.author.text), reason) for target in targets)
 
 
-def proposals(node: Node) -> list[dict[str, Any]]:
-    """What others propose about our objects, newest first; their words as they wrote them."""
+class ReceivedProposal(Struct, frozen=True, forbid_unknown_fields=True):
+    """A change that somebody proposes to an object of ours; `proposed` as they wrote it."""
+
+    proposal: str
+    object_id: str
+    value: str | None
+    by: str
+    proposed: dict[str, Any]
+    received_at: str | None
+
+
+def proposals(node: NodeReading) -> list[ReceivedProposal]:
+    """Returns what is proposed about our objects, newest first."""
     names = node.store.partners.names()
     listed = []
-    for row in node.store.knowledge.proposals_to(node.identity.partner_id, PROPOSALS_LISTED_MAX):
+    for row in node.store.knowledge.proposals_to(node.card.partner_id, PROPOSALS_LISTED_MAX):
         proposed = json.loads(row.raw).get("proposed")
         listed.append(
-            {
-                "proposal": row.object_id,
-                "object_id": row.target,
-                "value": None if row.observable is None else row.observable.value,
-                "by": names.get(row.reporter, row.reporter.text),
-                "proposed": proposed if isinstance(proposed, dict) else {},
-                "received_at": format_instant(row.received_at * SECOND_US),
-            }
+            ReceivedProposal(
+                proposal=row.object_id,
+                object_id=row.target,
+                value=None if row.observable is None else row.observable.value,
+                by=names.get(row.reporter, row.reporter.text),
+                proposed=proposed if isinstance(proposed, dict) else {},
+                received_at=format_instant(row.received_at * SECOND_US),
+            )
         )
     return listed

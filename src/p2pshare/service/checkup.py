@@ -209,7 +209,7 @@ def _alarms(home: Path, is_running: bool, now: int, functions: Sequence[AlarmFun
     with reading_store(home / STORE_NAME) as store:
         told = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
     for alarm in told:
-        level = FAIL if alarm["word"] in SEVERE else WARN
-        yield Finding("alarm", level, f"{alarm['word']}: {alarm['message']}", alarm["hint"])
+        level = FAIL if alarm.word in SEVERE else WARN
+        yield Finding("alarm", level, f"{alarm.word}: {alarm.message}", alarm.hint)
     if not told:
         yield Finding("alarm", OK, "none")

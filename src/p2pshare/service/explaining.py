@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType, field, structs
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import AuthorError, NotFoundError
@@ -20,7 +21,7 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.log.interface import EnvelopeEntry
-from p2pshare.node.node import Node, gate_settings
+from p2pshare.node.node import NodeReading, gate_settings
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.admission import why_kept
 from p2pshare.policy.audience import Refuse, resolve
@@ -41,6 +42,59 @@ RULES = {
 }
 
 
+class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
+    """An envelope: does it leave for the partner, by which `rule` (a key of RULES), is it there, is it readable."""
+
+    envelope_id: str
+    author: str
+    mode: str
+    circle: str
+    created: str | None
+    leaves: bool
+    rule: str
+    because: str
+    got: str
+    can_read: str
+    tlp: str | None = None
+    objects: tuple[str, ...] | UnsetType = UNSET
+    """Its objects that were asked about; a preview does not say."""
+
+
+class Addressing(Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer of publishing if content of this marking were addressed to the partner by name."""
+
+    tlp: str
+    allowed: bool
+    reason: str | None
+    because: str
+
+
+class Explanation(Struct, frozen=True, forbid_unknown_fields=True):
+    """Every envelope that brought the thing asked for; `addressing` None where no content of it could be read."""
+
+    asked: str
+    partner: str
+    partner_id: str
+    envelopes: list[ExplainedEnvelope]
+    addressing: Addressing | None
+
+
+class Preview(Struct, frozen=True, forbid_unknown_fields=True):
+    """The envelopes that a partner would be handed: counts by circle, mode and marking; of those that stay, by reason."""
+
+    partner: str
+    has_link: bool
+    circles: list[str]
+    envelopes: int
+    bytes: int
+    own: int
+    by_circle: dict[str, int]
+    by_mode: dict[str, int]
+    by_marking: dict[str, int]
+    kept: dict[str, int]
+    leaving: list[ExplainedEnvelope] = field(name="list")
+
+
 @dataclass(frozen=True)
 class _Content:
     """What is asked about, as far as one envelope brought it: object ids and the strictest marking."""
@@ -49,11 +103,8 @@ class _Content:
     tlp: Tlp
 
 
-def explain(node: Node, asked: str, partner: str, now: int) -> dict[str, Any]:
-    """`{asked, partner, envelopes: [{envelope_id, author, leaves, rule, got, can_read, objects, ...}], addressing}`.
-
-    `asked` is the id of an object or of an envelope, or a value. Raises NotFoundError.
-    """
+def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanation:
+    """`asked` is the id of an object or of an envelope, or a value. Raises NotFoundError."""
     entry = find_partner(node, partner)
     found = _envelopes_about(node.store, asked)
     if not found:
@@ -62,22 +113,17 @@ def explain(node: Node, asked: str, partner: str, now: int) -> dict[str, Any]:
         )
     names = node.store.partners.names()
     told = [
-        _explain_envelope(node.store, stored, entry, names, _circle_names(node)) | _told_of(content)
+        structs.replace(
+            _explain_envelope(node.store, stored, entry, names, _circle_names(node)),
+            tlp=content.tlp.label if content.objects else None,
+            objects=content.objects,
+        )
         for envelope_id, content in found.items()
         if (stored := node.store.log.entry(envelope_id)) is not None
     ]
     levels = [content.tlp for content in found.values() if content.objects]
-    return {
-        "asked": asked,
-        "partner": entry.alias,
-        "partner_id": entry.partner_id.text,
-        "envelopes": told,
-        "addressing": None if not levels else _addressing(node, max(levels), entry, now),
-    }
-
-
-def _told_of(content: _Content) -> dict[str, Any]:
-    return {"tlp": content.tlp.label if content.objects else None, "objects": list(content.objects)}
+    addressing = None if not levels else _addressing(node, max(levels), entry, now)
+    return Explanation(asked, entry.alias, entry.partner_id.text, told, addressing)
 
 
 def _envelopes_about(store: StoreReading, asked: str) -> dict[EnvelopeId, _Content]:
@@ -109,21 +155,21 @@ def _explain_envelope(
     partner: RosterEntry,
     names: Mapping[PartnerId, str],
     circles: Mapping[CircleId, str],
-) -> dict[str, Any]:
+) -> ExplainedEnvelope:
     record = store.log.record(entry.envelope_id)
     rule = _rule(store, entry, partner, is_carried=record is not None and record.is_carried)
-    return {
-        "envelope_id": entry.envelope_id.text,
-        "author": names.get(entry.author, entry.author.text),
-        "mode": Mode(entry.mode).name.lower(),
-        "circle": circles.get(entry.circle, entry.circle.text),
-        "created": format_instant(entry.created * SECOND_US),
-        "leaves": rule in ("direct-recipient", "circle-on-link"),
-        "rule": rule,
-        "because": RULES[rule],
-        "got": _got(store, entry, partner, record.from_partner if record else None),
-        "can_read": _can_read(store, entry, partner),
-    }
+    return ExplainedEnvelope(
+        envelope_id=entry.envelope_id.text,
+        author=names.get(entry.author, entry.author.text),
+        mode=Mode(entry.mode).name.lower(),
+        circle=circles.get(entry.circle, entry.circle.text),
+        created=format_instant(entry.created * SECOND_US),
+        leaves=rule in ("direct-recipient", "circle-on-link"),
+        rule=rule,
+        because=RULES[rule],
+        got=_got(store, entry, partner, record.from_partner if record else None),
+        can_read=_can_read(store, entry, partner),
+    )
 
 
 def _rule(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, *, is_carried: bool) -> str:
@@ -172,28 +218,22 @@ def _can_read(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry) -
     return "yes" if partner.partner_id in audience else "no"
 
 
-def _addressing(node: Node, tlp: Tlp, partner: RosterEntry, now: int) -> dict[str, Any]:
-    """What publishing would say if content of this marking were addressed to the partner by name."""
+def _addressing(node: NodeReading, tlp: Tlp, partner: RosterEntry, now: int) -> Addressing:
     roster = load_roster(node)
     answer = resolve(tlp, [partner.alias], roster, gate_settings(node.config), now)
     if isinstance(answer, Refuse):
-        return {"tlp": tlp.label, "allowed": False, "reason": answer.reason, "because": answer.message}
-    return {
-        "tlp": tlp.label,
-        "allowed": True,
-        "reason": None,
-        "because": f"by name, {answer.mode.name.lower()}",
-    }
+        return Addressing(tlp.label, False, answer.reason, answer.message)
+    return Addressing(tlp.label, True, None, f"by name, {answer.mode.name.lower()}")
 
 
-def _circle_names(node: Node) -> dict[CircleId, str]:
+def _circle_names(node: NodeReading) -> dict[CircleId, str]:
     return {CircleId.of(name): name for name in node.config.gossip.circles}
 
 
-def preview(node: Node, partner: str, *, with_list: bool) -> dict[str, Any]:
+def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
     """What the partner would be handed if its link were enabled with the circles it has, by the rules of the exchange.
 
-    `{partner, has_link, circles, envelopes, bytes, own, by_circle, by_mode, by_marking, kept, list}`. Raises NotFoundError.
+    Raises NotFoundError.
     """
     entry = find_partner(node, partner)
     linked = replace(entry, has_link=True)
@@ -202,7 +242,7 @@ def preview(node: Node, partner: str, *, with_list: bool) -> dict[str, Any]:
     }
     circles, names = _circle_names(node), node.store.partners.names()
     markings = node.store.knowledge.envelope_markings()
-    leaving: list[dict[str, Any]] = []
+    leaving: list[ExplainedEnvelope] = []
     total = size = own = 0
     for stored in _held(node.store):
         if stored.author == entry.partner_id:
@@ -218,17 +258,18 @@ def preview(node: Node, partner: str, *, with_list: bool) -> dict[str, Any]:
         counts["by_mode"][Mode(stored.mode).name.lower()] += 1
         counts["by_marking"][marking or "unread"] += 1
         if with_list:
-            leaving.append(_explain_envelope(node.store, stored, linked, names, circles) | {"tlp": marking})
-    return {
-        "partner": entry.alias,
-        "has_link": entry.has_link,
-        "circles": sorted(circles.get(one, one.text) for one in entry.circles),
-        "envelopes": total,
-        "bytes": size,
-        "own": own,
+            told = _explain_envelope(node.store, stored, linked, names, circles)
+            leaving.append(structs.replace(told, tlp=marking))
+    return Preview(
+        partner=entry.alias,
+        has_link=entry.has_link,
+        circles=sorted(circles.get(one, one.text) for one in entry.circles),
+        envelopes=total,
+        bytes=size,
+        own=own,
         **{name: dict(sorted(counted.items())) for name, counted in counts.items()},
-        "list": leaving,
-    }
+        leaving=leaving,
+    )
 
 
 def _held(store: StoreReading) -> Iterator[EnvelopeEntry]:

@@ -86,8 +86,7 @@ def _by_source(hits: Iterable[Hit]) -> dict[str, str]:
 # --- staying: what is stored, under lists that changed ---
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far the evaluation is: rows `done` of about `of`; the marks made and released by all evaluations ever."""
 
     done: int

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct, structs
 
 from p2pshare.config import ALIAS_PATTERN
 from p2pshare.envelope.card import (
@@ -23,17 +24,28 @@ from p2pshare.envelope.card import (
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
-from p2pshare.node.node import Node
+from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import Store
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.policy.roster import Roster, RosterEntry
 
 
-@dataclass(frozen=True)
-class AddedPartner:
-    """What `partner add` tells the person who added it."""
+class PartnerSummary(Struct, frozen=True, forbid_unknown_fields=True):
+    """One partner, without the state of its link."""
 
-    entry: RosterEntry
+    alias: str
+    partner_id: str
+    name: str
+    url: str
+    fingerprint: str
+    card_version: int
+    card_expires: str | None
+    has_link: bool
+
+
+class AddedPartner(PartnerSummary, frozen=True):
+    """A partner that was just added, for the person who did."""
+
     safety_number: str
     is_new: bool
 
@@ -50,9 +62,9 @@ def _stored_card(partner_id: PartnerId, raw: bytes) -> Card:
     return known[1]
 
 
-def load_roster(node: Node) -> Roster:
+def load_roster(node: NodeReading) -> Roster:
     """The roster as the store has it now; cheap enough for every batch (cards are cached by their bytes)."""
-    return Roster.of(node.identity.partner_id, map(_entry_of, node.store.partners.all()), node.config.groups)
+    return Roster.of(node.card.partner_id, map(_entry_of, node.store.partners.all()), node.config.groups)
 
 
 def _entry_of(row: PartnerRow) -> RosterEntry:
@@ -111,7 +123,9 @@ def add_partner(
     )
     put_partner(node.store, row)
     return AddedPartner(
-        _entry_of(row), safety_number(node.identity.partner_id, card.partner_id), known is None
+        **structs.asdict(describe(_entry_of(row))),
+        safety_number=safety_number(node.identity.partner_id, card.partner_id),
+        is_new=known is None,
     )
 
 
@@ -167,7 +181,7 @@ def remove_partner(node: Node, name: str) -> RosterEntry:
     return entry
 
 
-def find_partner(node: Node, name: str) -> RosterEntry:
+def find_partner(node: NodeReading, name: str) -> RosterEntry:
     """The partner with this alias or id. Raises NotFoundError with the nearest known name."""
     entry = load_roster(node).by_name(name)
     if entry is None:
@@ -217,15 +231,14 @@ def _check_certificates(node: Node, card: Card) -> None:
         )
 
 
-def describe(entry: RosterEntry) -> dict[str, object]:
-    """The JSON of one partner without its live state."""
-    return {
-        "alias": entry.alias,
-        "partner_id": entry.partner_id.text,
-        "name": entry.card.name,
-        "url": entry.card.urls[0] if entry.card.urls else "",
-        "fingerprint": fingerprint(entry.partner_id),
-        "card_version": entry.card.version,
-        "card_expires": format_instant(entry.card.expires * SECOND_US),
-        "has_link": entry.has_link,
-    }
+def describe(entry: RosterEntry) -> PartnerSummary:
+    return PartnerSummary(
+        alias=entry.alias,
+        partner_id=entry.partner_id.text,
+        name=entry.card.name,
+        url=entry.card.urls[0] if entry.card.urls else "",
+        fingerprint=fingerprint(entry.partner_id),
+        card_version=entry.card.version,
+        card_expires=format_instant(entry.card.expires * SECOND_US),
+        has_link=entry.has_link,
+    )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from msgspec import Struct
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import AuthorError, NotFoundError
@@ -25,12 +26,30 @@ from p2pshare.policy.roster import Roster
 STATES = ("acknowledged", "waiting", "not-known", "expired", "not-addressed")
 
 
-def recall_status(store: StoreReading, roster: Roster, object_id: str) -> dict[str, Any]:
-    """`{object_id, reason, replaced_by, withdrawn_at, revived, recipients: [{name, partner_id, state, has_link, envelope_id}],
-    counts}`.
+class RecallRecipient(Struct, frozen=True, forbid_unknown_fields=True):
+    """A partner who was sent the object; `state` (one of STATES) says what is proven of the withdrawal."""
 
-    Raises AuthorError bad-id, NotFoundError when we have not withdrawn such an object.
-    """
+    name: str
+    partner_id: str
+    state: str
+    has_link: bool
+    envelope_id: str | None
+
+
+class RecallStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """A withdrawal and those who were to hear of it; `revived`: a version that was published since counts again."""
+
+    object_id: str
+    reason: str
+    replaced_by: str | None
+    withdrawn_at: str | None
+    revived: bool
+    recipients: list[RecallRecipient]
+    counts: dict[str, int]
+
+
+def recall_status(store: StoreReading, roster: Roster, object_id: str) -> RecallStatus:
+    """Raises AuthorError bad-id, NotFoundError when we have not withdrawn such an object."""
     own = roster.own_id
     if not is_id(object_id):
         raise AuthorError(
@@ -53,31 +72,31 @@ def recall_status(store: StoreReading, roster: Roster, object_id: str) -> dict[s
     recipients = {one for carrier in published + latest for one in carrier.recipients or ()}
     names = store.partners.names()
     told = [_tell(partner, latest, names, roster) for partner in recipients]
-    return {
-        "object_id": object_id,
-        "reason": withdrawal.reason.value,
-        "replaced_by": withdrawal.replaced_by,
-        "withdrawn_at": format_instant(withdrawal.received_at * SECOND_US),
-        "revived": is_revived,
-        "recipients": sorted(told, key=lambda one: (STATES.index(one["state"]), one["name"])),
-        "counts": dict(Counter(one["state"] for one in told)),
-    }
+    return RecallStatus(
+        object_id=object_id,
+        reason=withdrawal.reason.value,
+        replaced_by=withdrawal.replaced_by,
+        withdrawn_at=format_instant(withdrawal.received_at * SECOND_US),
+        revived=is_revived,
+        recipients=sorted(told, key=lambda one: (STATES.index(one.state), one.name)),
+        counts=dict(Counter(one.state for one in told)),
+    )
 
 
 def _tell(
     partner: PartnerId, said: Sequence[Carrier], names: Mapping[PartnerId, str], roster: Roster
-) -> dict[str, Any]:
+) -> RecallRecipient:
     entry = roster.get(partner)
     addressed = [one for one in said if partner in (one.recipients or ())]
     states = {_state_of(one, partner): one for one in addressed}
     state = next((one for one in STATES if one in states), "not-addressed")
-    return {
-        "name": names.get(partner, partner.text),
-        "partner_id": partner.text,
-        "state": state,
-        "has_link": entry is not None and entry.has_link,
-        "envelope_id": states[state].envelope_id.text if states else None,
-    }
+    return RecallRecipient(
+        name=names.get(partner, partner.text),
+        partner_id=partner.text,
+        state=state,
+        has_link=entry is not None and entry.has_link,
+        envelope_id=states[state].envelope_id.text if states else None,
+    )
 
 
 def _state_of(carrier: Carrier, partner: PartnerId) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import compress_frame
@@ -44,7 +44,7 @@ IMMUTABLE_TYPES = frozenset({*ASSESSMENT_TYPES, WITHDRAWAL})
 
 
 @dataclass(frozen=True)
-class Request:
+class WithdrawalRequest:
     """What a person asks for. `names` are partners and groups who shall hear of it besides the earlier audience."""
 
     what: str
@@ -64,16 +64,6 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     markings: set[Tlp] = field(default_factory=set)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "objects": sorted(self.objects),
-            "already": sorted(self.already),
-            "envelopes": [one.text for one in self.envelopes],
-            "recipients": sorted(self.recipients),
-            "skipped": [{"name": name, "reason": reason} for name, reason in sorted(self.skipped.items())],
-            "markings": [tlp.label for tlp in sorted(self.markings)],
-        }
-
 
 @dataclass(frozen=True, order=True)
 class _Way:
@@ -84,7 +74,9 @@ class _Way:
     ttl_class: int
 
 
-def withdraw(node: Node, request: Request, *, is_dry_run: bool, now: int, progress: Progress) -> Report:
+def withdraw(
+    node: Node, request: WithdrawalRequest, *, is_dry_run: bool, now: int, progress: Progress
+) -> Report:
     """Takes back an object, or each of ours that claims a value. Raises NotFoundError, RefusedError and AuthorError
     when there is nothing to take back, StoreError with nothing kept."""
     report = Report()
@@ -111,7 +103,9 @@ def withdraw(node: Node, request: Request, *, is_dry_run: bool, now: int, progre
     return report
 
 
-def _facts(node: Node, request: Request, targets: Sequence[str], now: int) -> dict[str, WithdrawalFacts]:
+def _facts(
+    node: Node, request: WithdrawalRequest, targets: Sequence[str], now: int
+) -> dict[str, WithdrawalFacts]:
     """Up to everything we have sealed, and to the latest `modified` of ours."""
     state, own = node.store.log.author_state(now), node.identity.partner_id
     reach = (state.incarnation, state.sequence)

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import apsw
 
@@ -101,6 +101,14 @@ class AllowedRow:
     allowed: Allowed
     reason: str
     added_at: int
+
+
+class WarningReading(Protocol):
+    """The questions that any thread may ask an index, each as WarningIndex promises it."""
+
+    def lists(self) -> list[ListRow]: ...
+    def allowed(self) -> list[AllowedRow]: ...
+    def hits(self, pairs: Iterable[Pair], *, is_blocking_only: bool = False) -> dict[Pair, list[Hit]]: ...
 
 
 def open_warning_index(path: Path, *, free_space_bytes_min: int = 0) -> WarningIndex:

@@ -1,0 +1,67 @@
+"""The two things that every operation is: a request with typed fields, which knows how it is done, and a typed answer.
+
+The daemon, or a command that works by itself, hands in the node and the clock. The bounds of fields stand in their types;
+a constructor does not look at them, `crossing.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from p2pshare.intel.refusals import Refusals
+from p2pshare.node.node import Node, NodeReading
+
+A = TypeVar("A", bound=Struct)
+T = TypeVar("T")
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of); `of` is 0 where the end is not known."""
+
+
+class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True, tag_field="operation"):
+    """Asks for an `A`. Its tag is the name of the operation. Runs where the store's writer is, unless it is a Query."""
+
+    def run(self, node: Node, now: int, progress: Progress) -> A:
+        """`now` in unix seconds. Raises ShareError, with nothing changed."""
+        raise NotImplementedError
+
+
+class Query(Request[A], Generic[A], frozen=True):
+    """Only reads: is handed nothing that writes, so any thread may run it, or a command beside the daemon."""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> A:
+        raise NotImplementedError
+
+
+class Several(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """An answer that is a list, in an order that its operation promises."""
+
+    each: list[T]
+
+
+class Counted(Struct, frozen=True, forbid_unknown_fields=True):
+    """The number of things refused or noted for one reason, and a few examples."""
+
+    reason: str
+    count: int
+    examples: list[str]
+
+
+class LeftOut(Struct, frozen=True, forbid_unknown_fields=True):
+    """A partner who is not told, and why."""
+
+    name: str
+    reason: str
+
+
+def counted(refusals: Refusals) -> list[Counted]:
+    """Returns the counts, the most frequent reason first."""
+    return [Counted(**one) for one in refusals.to_json()]
+
+
+def left_out(reasons: dict[str, str]) -> list[LeftOut]:
+    """Returns them in the order of names; `reasons` is by name."""
+    return [LeftOut(name, reason) for name, reason in sorted(reasons.items())]

@@ -1,0 +1,54 @@
+"""`partner add`, `remove`, `list` and `preview`: whose cards are trusted, and what goes to them."""
+
+from __future__ import annotations
+
+from p2pshare.node.node import Node, NodeReading
+from p2pshare.operations.interface import Progress, Query, Request, Several
+from p2pshare.service.explaining import Preview, preview
+from p2pshare.service.overview import PartnerStatus, partner_rows
+from p2pshare.service.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
+
+
+class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):
+    """Trust a card, whose fingerprint a person confirmed. Without an `alias` one is made from the card."""
+
+    card: bytes
+    fingerprint: str
+    alias: str = ""
+    has_link: bool = True
+
+    def run(self, node: Node, now: int, progress: Progress) -> AddedPartner:
+        return add_partner(
+            node,
+            self.card,
+            confirmed_fingerprint=self.fingerprint,
+            alias=self.alias,
+            has_link=self.has_link,
+            now=now,
+        )
+
+
+class RemovePartner(Request[PartnerSummary], frozen=True, tag="partner-remove"):
+    """Stop trusting a partner, called by alias or id."""
+
+    name: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> PartnerSummary:
+        return describe(remove_partner(node, self.name))
+
+
+class ListPartners(Query[Several[PartnerStatus]], frozen=True, tag="partner-list"):
+    """List the partners with the state of their links, in alias order."""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> Several[PartnerStatus]:
+        return Several(partner_rows(node, now))
+
+
+class PreviewPartner(Query[Preview], frozen=True, tag="partner-preview"):
+    """Count the envelopes that the partner would be handed over a link; with `with_list` also name each."""
+
+    name: str
+    with_list: bool = False
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> Preview:
+        return preview(node, self.name, with_list=self.with_list)

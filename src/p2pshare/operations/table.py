@@ -1,0 +1,75 @@
+"""All operations by name. A new one is a class in its concept's file and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+
+from p2pshare.errors import OperatorError
+from p2pshare.intel.display import clip
+from p2pshare.operations import assessing, looking, partners, publishing, warninglists, withdrawing
+from p2pshare.operations.crossing import DIFFERENT_VERSIONS, answer_of, read
+from p2pshare.operations.interface import Query, Request
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation, and what the daemon has to look at again after it."""
+
+    request: type[Request[Any]]
+    changes_roster: bool = False
+    changes_lists: bool = False
+    publishes: bool = False
+    tells_refusals: bool = False
+    """The refusals of the door until now have to be in the store before it reads."""
+
+    @property
+    def reads_only(self) -> bool:
+        return issubclass(self.request, Query)
+
+    @property
+    def answer(self) -> type[Struct]:
+        return answer_of(self.request)
+
+
+OPERATIONS: dict[str, Operation] = {
+    "allow-add": Operation(warninglists.Allow, changes_lists=True),
+    "allow-list": Operation(warninglists.ListAllowed),
+    "allow-remove": Operation(warninglists.Disallow, changes_lists=True),
+    "explain": Operation(looking.Explain),
+    "lookup": Operation(looking.LookUp),
+    "opinion": Operation(assessing.Opine, publishes=True),
+    "partner-add": Operation(partners.AddPartner, changes_roster=True),
+    "partner-list": Operation(partners.ListPartners),
+    "partner-preview": Operation(partners.PreviewPartner),
+    "partner-remove": Operation(partners.RemovePartner, changes_roster=True),
+    "proposal-list": Operation(assessing.ListProposals),
+    "propose": Operation(assessing.Propose, publishes=True),
+    "publish": Operation(publishing.Publish, publishes=True),
+    "recall-status": Operation(withdrawing.ShowRecall),
+    "search": Operation(looking.Search),
+    "show-envelope": Operation(looking.ShowEnvelope),
+    "show-object": Operation(looking.ShowObject),
+    "show-raw": Operation(looking.ShowRaw),
+    "sight": Operation(assessing.Sight, publishes=True),
+    "status": Operation(looking.ShowStatus, tells_refusals=True),
+    "warninglist-check": Operation(warninglists.CheckValues),
+    "warninglist-evaluate": Operation(warninglists.EvaluateAgain),
+    "warninglist-import": Operation(warninglists.ImportList, changes_lists=True),
+    "warninglist-list": Operation(warninglists.ListLists),
+    "warninglist-set": Operation(warninglists.SetList, changes_lists=True),
+    "withdraw": Operation(withdrawing.Withdraw, publishes=True),
+}
+
+
+def read_request(fields: Mapping[str, Any]) -> Request[Any]:
+    """Returns the request in a message of the control socket. Raises OperatorError unknown-operation, bad-argument."""
+    name = fields.get("operation")
+    if type(name) is not str or name not in OPERATIONS:
+        raise OperatorError(
+            f"there is no operation '{clip(str(name))}'", hint=DIFFERENT_VERSIONS, reason="unknown-operation"
+        )
+    return read(fields, OPERATIONS[name].request, name, "bad-argument")

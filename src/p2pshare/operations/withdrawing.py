@@ -1,0 +1,55 @@
+"""`withdraw` and `recall status`: what we published is taken back, and who has heard of it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from p2pshare.intel.withdrawing import Reason
+from p2pshare.node.node import Node, NodeReading
+from p2pshare.operations.interface import LeftOut, Progress, Query, Request, left_out
+from p2pshare.service.partners import load_roster
+from p2pshare.service.recalling import RecallStatus, recall_status
+from p2pshare.service.withdrawing import WithdrawalRequest, withdraw
+
+
+class Withdrawn(Struct, frozen=True, forbid_unknown_fields=True):
+    """The objects that were taken back, and those who are told or not; `already`: objects that are withdrawn as they stand."""
+
+    objects: list[str]
+    already: list[str]
+    envelopes: list[str]
+    recipients: list[str]
+    skipped: list[LeftOut]
+    markings: list[str]
+
+
+class Withdraw(Request[Withdrawn], frozen=True, tag="withdraw"):
+    """Take back the object of that id, or each of ours that claims the value. `to`: who hears of it besides the
+    earlier audience."""
+
+    what: str
+    reason: str
+    replaced_by: str | None = None
+    to: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    def run(self, node: Node, now: int, progress: Progress) -> Withdrawn:
+        request = WithdrawalRequest(self.what, Reason.parse(self.reason), self.replaced_by, self.to)
+        report = withdraw(node, request, is_dry_run=self.dry_run, now=now, progress=progress)
+        return Withdrawn(
+            objects=sorted(report.objects),
+            already=sorted(report.already),
+            envelopes=[one.text for one in report.envelopes],
+            recipients=sorted(report.recipients),
+            skipped=left_out(report.skipped),
+            markings=[tlp.label for tlp in sorted(report.markings)],
+        )
+
+
+class ShowRecall(Query[RecallStatus], frozen=True, tag="recall-status"):
+    """Show who has heard that the object of that id was withdrawn."""
+
+    what: str
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> RecallStatus:
+        return recall_status(node.store, load_roster(node), self.what)

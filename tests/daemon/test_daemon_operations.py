@@ -1,0 +1,94 @@
+"""Operations inside the daemon: what only reads waits for nobody, and what only the daemon knows is told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from every_operation import requests, told_node
+from p2pshare.daemon.run import Running, Writer
+from p2pshare.operations.crossing import fields_of, read_answer
+from p2pshare.operations.interface import Query, Request
+from p2pshare.operations.table import OPERATIONS
+from p2pshare.operations.warninglists import EvaluateAgain
+from whole_nodes import World, quiet
+
+Ask = Callable[[Request[Any]], Any]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    one = World(tmp_path)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def busy() -> Iterator[threading.Event]:
+    """The writer works until this is set."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+async def asked(world: World, busy: threading.Event) -> AsyncIterator[tuple[Ask, dict[str, Request[Any]]]]:
+    """A daemon without a network, whose writer is busy; and a request for each operation."""
+    node = told_node(world)
+    samples = requests(node, world.found("newcomer"))
+    with ThreadPoolExecutor(1) as pool:
+        running = Running(node, Writer(pool, asyncio.Event()))
+        pool.submit(busy.wait)
+
+        async def ask(request: Request[Any]) -> Any:
+            async with asyncio.timeout(5):
+                fields = await running._perform(fields_of(request), quiet)
+            return read_answer(request, fields)
+
+        yield ask, samples
+        busy.set()
+
+
+async def test_no_query_waits_for_the_writer(asked: tuple[Ask, dict[str, Request[Any]]]) -> None:
+    ask, samples = asked
+    samples.pop("recall-status")  # nothing was withdrawn
+    queries = [request for request in samples.values() if isinstance(request, Query)]
+    assert len(queries) == sum(operation.reads_only for operation in OPERATIONS.values()) - 1
+    for query in queries:
+        await ask(query)
+
+
+async def test_what_may_write_waits_for_its_turn(
+    asked: tuple[Ask, dict[str, Request[Any]]], busy: threading.Event
+) -> None:
+    ask, _ = asked
+    waiting = asyncio.ensure_future(ask(EvaluateAgain()))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    busy.set()
+    assert (await waiting).is_finished
+
+
+async def test_status_tells_what_only_the_daemon_knows(asked: tuple[Ask, dict[str, Request[Any]]]) -> None:
+    ask, samples = asked
+    status = await ask(samples["status"])
+    assert status.running
+    assert (status.door.requests_seen, status.door.handshakes_refused) == (0, {})
+
+
+async def test_status_tells_what_the_door_refused_a_moment_ago(world: World, busy: threading.Event) -> None:
+    """It is noted in the store first; else a person sees the refusals of a minute ago."""
+    busy.set()
+    node = told_node(world)
+    [bravo] = node.store.partners.all()
+    with ThreadPoolExecutor(1) as pool:
+        running = Running(node, Writer(pool, asyncio.Event()))
+        running._server.tally.refuse(bravo.partner_id, "rate")
+        told = await running._perform({"operation": "status"}, quiet)
+    assert told["refused"] == {"rate": 1}
