@@ -335,6 +335,10 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(refusals_uncounted, "liar-corrupt-bodies", ("all_is_accounted_for",)),
             PlantedBug(first_hop_never_noted, "quiet", ("deliveries_are_noted",)),
             PlantedBug(equal_roots_compared_all_the_same, "quiet", ("quiet_is_quiet",)),
+            PlantedBug(first_come_first_served, "liar-body-flood", ("turns_are_kept",)),
+            PlantedBug(room_without_bounds, "liar-body-flood", ("room_is_kept",)),
+            PlantedBug(what_had_no_room_is_lost, "quiet", ("all_is_accounted_for",)),
+            PlantedBug(what_had_no_room_goes_last, "slow-disks", ("turns_are_kept",)),
         )
     }
 )

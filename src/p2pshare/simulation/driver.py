@@ -7,8 +7,7 @@ not committed, requests, timers, the engine. Only what the store committed is th
 from __future__ import annotations
 
 import itertools
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,20 +16,17 @@ from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
+from p2pshare.gossip.intake_schedule import IntakeSchedule, WaitingBody
 from p2pshare.gossip.messages import GetBodies, PutAnswer
 from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
-from p2pshare.limits import (
-    DISK_FULL_PAUSE_SECONDS,
-    INTAKE_BATCH_BYTES,
-    INTAKE_BATCH_ENVELOPES,
-    RESPONSE_BYTES_MAX,
-)
+from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
 from p2pshare.service.stix_reader import READERS
 from p2pshare.simulation.agenda import Agenda
 from p2pshare.simulation.answers import Answer, Status, end_of
+from p2pshare.simulation.reading import Reading, Stream
 from p2pshare.simulation.scenario import Scenario
 from p2pshare.simulation.trace import Trace
 from p2pshare.simulation.wires import Call, Heard, Wires
@@ -80,7 +76,8 @@ class VirtualDriver:
         self._replies: dict[int, Callable[[actions.Action], None]] = {}
         self._is_step_planned = False
         self._calls: dict[int, Call] = {}
-        self._queue: deque[Waiting] = deque()
+        self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(stage.scenario.intake.limits)
+        self._reading = Reading(self._schedule.has_room)
         self._is_committing = False
         self._is_news_due = False
         self._is_sweep_due = False
@@ -148,7 +145,7 @@ class VirtualDriver:
     @property
     def waiting(self) -> int:
         """Bodies that wait for intake."""
-        return len(self._queue)
+        return len(self._schedule)
 
     # --- the engine ---
 
@@ -264,7 +261,20 @@ class VirtualDriver:
             self._give(events.BodyArrived(number, envelope_id))
             self._take_in(Body(peer, envelope_id, wire), lambda verdict: None)
 
-        call = Call(self, peer, verb, raw, end, body)
+        stream = Stream(peer)
+
+        def come(is_body: bool, read: Callable[[], None]) -> None:
+            """Unless the engine abandons the request before it is read."""
+            self._reading.add(stream, is_body, lambda: read() if number in self._calls else None)
+
+        call = Call(
+            self,
+            peer,
+            verb,
+            raw,
+            lambda answer: come(False, lambda: end(answer)),
+            lambda envelope_id, wire: come(wire is not None, lambda: body(envelope_id, wire)),
+        )
         self._calls[number] = call
         self.stage.wires.ask(call)
 
@@ -275,8 +285,8 @@ class VirtualDriver:
     # --- intake ---
 
     def _take_in(self, body: Body, done: Callable[[events.BodyJudged | StoreError], None]) -> None:
-        self.stage.witness.body_came(self.partner_id)
-        self._queue.append(Waiting(body, done))
+        self.stage.witness.body_came(self.partner_id, body.bearer, body.envelope_id, len(body.wire))
+        self._schedule.put(body.bearer, len(body.wire), Waiting(body, done))
         self._plan_commit()
 
     def _plan_commit(self) -> None:
@@ -293,31 +303,30 @@ class VirtualDriver:
         """One turn of `daemon.intake_queue`."""
         self._is_committing = False
         is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
-        batch = self._batch()
+        batch = self._schedule.take()
+        has_room_for = self.stage.scenario.intake.judged.count(self.stage.random)
         try:
             if is_sweep:
                 self._tell(self._exchange.sweep(int(self.now)))
-            outcome = self._exchange.commit([one.body for one in batch], int(self.now))
+            outcome = self._exchange.commit([one.item.body for one in batch[:has_room_for]], int(self.now))
         except StoreError as error:
-            self.stage.trace.note(f"{self.name} nothing-stored {len(batch)}")
-            for one in batch:
-                self.stage.witness.body_unjudged(self.partner_id)
-                self._give(events.BodyUnjudged(one.body.bearer, one.body.envelope_id))
-                one.done(error)
+            self._fail(batch, error)
         else:
             self._tell(outcome)
-            for one, judged in zip(batch, outcome.judged, strict=True):
-                one.done(judged)
-        if self._queue or self._is_news_due or self._is_sweep_due:
+            for one, judged in zip(batch, outcome.judged, strict=False):
+                one.item.done(judged)
+            self._schedule.put_back(batch[len(outcome.judged) :])
+        self._reading.go_on()
+        if len(self._schedule) or self._is_news_due or self._is_sweep_due:
             self._plan_commit()
 
-    def _batch(self) -> list[Waiting]:
-        batch: list[Waiting] = []
-        total = 0
-        while self._queue and len(batch) < INTAKE_BATCH_ENVELOPES and total < INTAKE_BATCH_BYTES:
-            batch.append(self._queue.popleft())
-            total += len(batch[-1].body.wire)
-        return batch
+    def _fail(self, batch: Sequence[WaitingBody[Waiting]], error: StoreError) -> None:
+        self.stage.trace.note(f"{self.name} nothing-stored {len(batch)}")
+        for one in batch:
+            body = one.item.body
+            self.stage.witness.body_unjudged(self.partner_id, body.bearer, body.envelope_id)
+            self._give(events.BodyUnjudged(body.bearer, body.envelope_id))
+            one.item.done(error)
 
     def _tell(self, outcome: Outcome) -> None:
         for held in outcome.held:
@@ -387,8 +396,11 @@ class VirtualDriver:
                 self.stage.witness.push_answered(self.partner_id, peer, verdict, self.node.store)
                 reply(Answer(Status.ANSWERED, PUT.answer.encode(message)))
 
-        self._give(events.PutHeard(peer, envelope_id))
-        self._take_in(Body(peer, envelope_id, raw[EnvelopeId.length :]), done)
+        def read() -> None:
+            self._give(events.PutHeard(peer, envelope_id))
+            self._take_in(Body(peer, envelope_id, raw[EnvelopeId.length :]), done)
+
+        self._reading.add(Stream(peer), True, read)
 
     def _get_asked(self, peer: PartnerId, raw: bytes, reply: Heard) -> None:
         self._give(events.Heard(peer))

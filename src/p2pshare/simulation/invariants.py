@@ -201,6 +201,26 @@ def tables_are_bounded(world: World) -> list[str]:
     ]
 
 
+def turns_are_kept(world: World) -> list[str]:
+    """Bodies of one partner are judged in order, and before one that has k of its own before it at most k + 1 of another."""
+    return world.witness.complaints.get("turns_are_kept", [])
+
+
+def room_is_kept(world: World) -> list[str]:
+    """No body is read for which intake has no room: what waits, of one partner and of all, is bounded."""
+    found = []
+    limits = world.scenario.intake
+    for site in world.honest:
+        line = world.witness.lines.get(site.partner_id)
+        if line is None:
+            continue
+        if line.most_of_one >= limits.waiting_bytes_per_partner:
+            found.append(f"{site.name} reads on while {line.most_of_one} bytes of one partner wait")
+        if line.most_of_all >= limits.waiting_bytes:
+            found.append(f"{site.name} reads on while {line.most_of_all} bytes wait")
+    return found
+
+
 def all_is_accounted_for(world: World) -> list[str]:
     """in = stored + held + deferred + refused (+ not judged for want of room), for the driver and for the store."""
     found = []
@@ -239,6 +259,8 @@ INVARIANTS: Mapping[str, Callable[[World], list[str]]] = MappingProxyType(
             quiet_is_quiet,
             bodies_are_not_wasted,
             tables_are_bounded,
+            turns_are_kept,
+            room_is_kept,
             all_is_accounted_for,
         )
     }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from random import Random
 from types import MappingProxyType
 
+from p2pshare.envelope.envelope import DecodedEnvelope
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
@@ -42,6 +43,7 @@ from p2pshare.simulation.witness import Published
 MAIN = CircleId.of("main")
 DAY_SECONDS = 86_400
 FLOOD_IDS = 16
+FLOOD_BODIES = 24  # of 6 kB each: twice what may wait of one partner
 INVENTED_IDS = 500
 CALM_PERIODS = 8  # when the faults are over a liar goes on, more rarely
 Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
@@ -84,8 +86,12 @@ class LyingDriver(VirtualDriver):
 
     def _act(self) -> None:
         self.lie.act(self)
-        is_calm = self.stage.agenda.now > START_SECONDS + self.stage.scenario.seconds
-        self._later(self.lie.period_seconds * (CALM_PERIODS if is_calm else 1), self._act)
+        self._later(self.lie.period_seconds * (CALM_PERIODS if self.is_calm else 1), self._act)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the faults are over."""
+        return self.stage.agenda.now > START_SECONDS + self.stage.scenario.seconds
 
     def tell(self, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
         """A request of the liar's own; what is answered does not matter to it."""
@@ -199,20 +205,38 @@ class Replay(Lie):
         if known:
             wire = witness.published[random.choice(known)].envelope.wire
             self._push(liar, peer, witness.published[random.choice(known)].envelope.envelope_id, wire)
-        old = write_envelope(
-            liar.node.identity,
-            Wish(MAIN, 300, ttl_class=1),
-            incarnation=1,
-            sequence=1 + random.randrange(1 << 20),
-            previous=bytes(32),
-            created=int(liar.now) - 3 * DAY_SECONDS,
-            random=random,
-        )
-        witness.published[old.envelope_id] = Published(old)
+        old = _expired_envelope(liar)
         self._push(liar, peer, old.envelope_id, old.wire)
 
     def _push(self, liar: LyingDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> None:
         liar.tell(peer, PUT, envelope_id + wire)
+
+
+class BodyFlood(Lie):
+    """Pushes more expired bodies at once than intake has room for: to everybody, and in peace to one of them."""
+
+    period_seconds = 1.0
+
+    def act(self, liar: LyingDriver) -> None:
+        old = _expired_envelope(liar)
+        for peer in [liar.chance.choice(liar.peers)] if liar.is_calm else liar.peers:
+            for _ in range(FLOOD_BODIES):
+                liar.tell(peer, PUT, old.envelope_id + old.wire)
+
+
+def _expired_envelope(liar: LyingDriver) -> DecodedEnvelope:
+    """Returns one that the liar really signed, for days ago."""
+    old = write_envelope(
+        liar.node.identity,
+        Wish(MAIN, 300, ttl_class=1),
+        incarnation=1,
+        sequence=1 + liar.chance.randrange(1 << 20),
+        previous=bytes(32),
+        created=int(liar.now) - 3 * DAY_SECONDS,
+        random=liar.chance,
+    )
+    liar.stage.witness.published[old.envelope_id] = Published(old)
+    return old
 
 
 class Equivocation(Lie):
@@ -220,7 +244,7 @@ class Equivocation(Lie):
 
     def act(self, liar: LyingDriver) -> None:
         random, number = liar.chance, 1 + liar.chance.randrange(1 << 20)
-        if liar.stage.agenda.now > START_SECONDS + liar.stage.scenario.seconds:
+        if liar.is_calm:
             return
         for peer in random.sample(liar.peers, k=min(2, len(liar.peers))):
             one = write_envelope(
@@ -319,6 +343,7 @@ LIES: Mapping[str, type[Lie]] = MappingProxyType(
         "replay": Replay,
         "equivocation": Equivocation,
         "flood": Flood,
+        "body-flood": BodyFlood,
         "curious": Curious,
         "smuggler": Smuggler,
         "garbled": Garbled,

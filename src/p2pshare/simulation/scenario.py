@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar, get_type_hints
 
 from p2pshare.errors import ConfigError
+from p2pshare.gossip.intake_schedule import IntakeLimits
 
 T = TypeVar("T")
 
@@ -62,6 +63,25 @@ class Weather:
     duplication: float = 0.0
     """Chance that a request is heard twice."""
     bytes_per_second: float = 4_000_000.0
+
+
+@dataclass(frozen=True)
+class IntakeRule:
+    """What intake takes at once and what may wait for it: small, so that few bodies fill it."""
+
+    judged: Span = Span(1, 8)
+    """How many bodies one commit has room for: the product's ends early where their content grows large."""
+    batch_bodies: int = 8
+    batch_bytes: int = 65_536
+    waiting_bytes: int = 262_144
+    waiting_bytes_per_partner: int = 65_536
+
+    @property
+    def limits(self) -> IntakeLimits:
+        """As the schedule takes them."""
+        return IntakeLimits(
+            self.batch_bodies, self.batch_bytes, self.waiting_bytes, self.waiting_bytes_per_partner
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +137,7 @@ class Scenario:
     """Bodies that may travel for each one stored, over the whole run (a few more are always excused)."""
     traffic: Traffic = field(default_factory=Traffic)
     weather: Weather = field(default_factory=Weather)
+    intake: IntakeRule = field(default_factory=IntakeRule)
     circles: tuple[CircleRule, ...] = ()
     faults: tuple[Fault, ...] = ()
     liars: tuple[LiarRule, ...] = ()
@@ -130,7 +151,9 @@ class Scenario:
 _LISTS: Mapping[str, type[Any]] = MappingProxyType(
     {"circles": CircleRule, "faults": Fault, "liars": LiarRule}
 )
-_TABLES: Mapping[str, type[Any]] = MappingProxyType({"traffic": Traffic, "weather": Weather})
+_TABLES: Mapping[str, type[Any]] = MappingProxyType(
+    {"traffic": Traffic, "weather": Weather, "intake": IntakeRule}
+)
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -6,7 +6,7 @@ from that alone, never from what policy or the engine answered.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -48,6 +48,47 @@ class Account:
         return self.unjudged + self.lost + self.verdicts.total()
 
 
+@dataclass
+class Line:
+    """Bodies that wait for the intake of one partner, by who handed them over; what a schedule should make of them."""
+
+    waiting: dict[PartnerId, deque[Came]] = field(default_factory=dict)
+    gone: Counter[PartnerId] = field(default_factory=Counter)
+    """Judged, or given up for want of room on the disk."""
+    most_of_one: int = 0
+    most_of_all: int = 0
+    """Bytes that waited already when another body was read, of its own partner and of all."""
+
+    def enter(self, bearer: PartnerId, envelope_id: EnvelopeId, size: int) -> None:
+        """A body was read and waits from here on."""
+        sizes = {peer: sum(one.size for one in bodies) for peer, bodies in self.waiting.items()}
+        self.most_of_one = max(self.most_of_one, sizes.get(bearer, 0))
+        self.most_of_all = max(self.most_of_all, sum(sizes.values()))
+        own = self.waiting.setdefault(bearer, deque())
+        own.append(Came(envelope_id, size, len(own), self.gone.copy()))
+
+    def leave(self, bearer: PartnerId, envelope_id: EnvelopeId) -> str:
+        """Returns what was wrong with a body's turn, empty when nothing was."""
+        came = self.waiting[bearer].popleft() if self.waiting.get(bearer) else None
+        before = {} if came is None else self.gone - came.gone
+        self.gone[bearer] += 1
+        if came is None or came.envelope_id != envelope_id:
+            return f"{envelope_id.short} is not the next one of {bearer.short}"
+        if any(count > came.own_before + 1 for peer, count in before.items() if peer != bearer):
+            return f"{envelope_id.short}, with {came.own_before} before it, waited for {max(before.values())} of another"
+        return ""
+
+
+@dataclass(frozen=True)
+class Came:
+    """One body in line: how many of its own partner stood before it, and what was gone when it came."""
+
+    envelope_id: EnvelopeId
+    size: int
+    own_before: int
+    gone: Counter[PartnerId]
+
+
 class Witness:
     """Of one world. `complaints` is what it saw, by the name of the invariant."""
 
@@ -57,6 +98,7 @@ class Witness:
         """What each partner's links may carry now, by its own configuration."""
         self.published: dict[EnvelopeId, Published] = {}
         self.accounts: dict[PartnerId, Account] = {}
+        self.lines: dict[PartnerId, Line] = {}
         self.complaints: dict[str, list[str]] = {}
         self.ever_held: dict[PartnerId, set[EnvelopeId]] = {}
         self.acks: dict[tuple[PartnerId, EnvelopeId], PartnerId] = {}
@@ -185,22 +227,32 @@ class Witness:
 
     # --- what comes ---
 
-    def body_came(self, partner: PartnerId) -> None:
+    def body_came(self, partner: PartnerId, bearer: PartnerId, envelope_id: EnvelopeId, size: int) -> None:
         self.account(partner).came += 1
+        self.lines.setdefault(partner, Line()).enter(bearer, envelope_id, size)
+
+    def _leaves_line(self, partner: PartnerId, bearer: PartnerId, envelope_id: EnvelopeId) -> None:
+        wrong = self.lines[partner].leave(bearer, envelope_id)
+        if wrong and partner in self.honest:
+            self.complain("turns_are_kept", f"at {partner.short} {wrong}")
 
     def body_judged(self, partner: PartnerId, judged: BodyJudged) -> None:
         self.account(partner).verdicts[judged.verdict] += 1
+        self._leaves_line(partner, judged.peer, judged.envelope_id)
         if {partner, judged.peer} <= self.honest:
             self.stored_from_honest += judged.verdict is PutVerdict.HELD
             self.spare_from_honest += judged.verdict is PutVerdict.ALREADY_HELD
 
-    def body_unjudged(self, partner: PartnerId) -> None:
+    def body_unjudged(self, partner: PartnerId, bearer: PartnerId, envelope_id: EnvelopeId) -> None:
         self.account(partner).unjudged += 1
+        self._leaves_line(partner, bearer, envelope_id)
 
     def bodies_lost(self, partner: PartnerId) -> None:
         """A life ended: what waited for intake is gone."""
         account = self.account(partner)
         account.lost += account.came - account.accounted
+        if partner in self.lines:
+            self.lines[partner].waiting.clear()
 
     def held(self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float) -> None:
         """The engine is told that the store holds it; `now` by the partner's own clock."""
