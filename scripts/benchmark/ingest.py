@@ -11,7 +11,7 @@ from anchors import Recording, naive, replay
 from material import Partners, discard, expected, two_authors
 from measuring import Report, cpu_seconds
 
-from p2pshare.limits import INTAKE_BATCH_ENVELOPES
+from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
 from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status, take_in
 from p2pshare.service.stix_reader import READERS
@@ -22,8 +22,8 @@ NAIVE_OBJECTS = 200
 
 def take_all_in(node: Node, arrivals: Sequence[Arrival], now: int) -> None:
     """As the daemon's queue would: what waits shares a transaction."""
-    for start in range(0, len(arrivals), INTAKE_BATCH_ENVELOPES):
-        verdicts = take_in(node, READERS, arrivals[start : start + INTAKE_BATCH_ENVELOPES], now)
+    for start in range(0, len(arrivals), INTAKE_LIMITS.batch_bodies):
+        verdicts = take_in(node, READERS, arrivals[start : start + INTAKE_LIMITS.batch_bodies], now)
         assert all(verdict.status is Status.HELD for verdict in verdicts), verdicts
 
 

@@ -12,7 +12,7 @@ from p2pshare.gossip.events import BodyJudged
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.limits import INTAKE_BATCH_ENVELOPES, INTAKE_WAITING_BYTES_PER_PARTNER_MAX, MIB
+from p2pshare.limits import MIB
 from p2pshare.service.exchange import Body, Outcome
 
 MALLORY, HONEST = PartnerId(b"m" * 32), PartnerId(b"h" * 32)
@@ -71,7 +71,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_a_flood_of_one_partner_does_not_stand_before_another() -> None:
     async def work() -> None:
-        exchange = OneAtATime(each=INTAKE_BATCH_ENVELOPES)
+        exchange = OneAtATime(each=INTAKE_LIMITS.batch_bodies)
         queue = queue_of(exchange)
         flood = [queue.put(body(MALLORY, number)) for number in range(1000)]
         late = queue.put(body(HONEST, 5000))
@@ -104,8 +104,8 @@ def test_what_a_commit_had_no_room_for_keeps_its_order_and_gets_its_verdict() ->
 
 def test_only_the_partner_that_filled_its_share_waits_for_room() -> None:
     async def work() -> None:
-        queue = queue_of(OneAtATime(each=INTAKE_BATCH_ENVELOPES))
-        for number in range(INTAKE_WAITING_BYTES_PER_PARTNER_MAX // MIB):
+        queue = queue_of(OneAtATime(each=INTAKE_LIMITS.batch_bodies))
+        for number in range(INTAKE_LIMITS.waiting_bytes_per_partner // MIB):
             await queue.room(MALLORY)
             queue.put(body(MALLORY, number, MIB))
         full = asyncio.create_task(queue.room(MALLORY))
@@ -120,7 +120,7 @@ def test_only_the_partner_that_filled_its_share_waits_for_room() -> None:
 
 def test_all_partners_together_wait_when_all_room_is_taken() -> None:
     async def work() -> None:
-        queue = queue_of(OneAtATime(each=INTAKE_BATCH_ENVELOPES), IntakeLimits(waiting_bytes=2 * MIB))
+        queue = queue_of(OneAtATime(each=INTAKE_LIMITS.batch_bodies), IntakeLimits(waiting_bytes=2 * MIB))
         queue.put(body(MALLORY, 1, 2 * MIB))
         other = asyncio.create_task(queue.room(HONEST))
         await asyncio.sleep(0)

@@ -290,6 +290,12 @@ def test_a_hello_of_another_version_is_told_apart() -> None:
     assert caught.value.reason == "unknown-version"
 
 
+def test_a_hello_with_the_field_that_was_reserved_is_refused() -> None:
+    with pytest.raises(PeerError) as caught:
+        messages.decode_hello(msgpack.packb([1, EPOCH, 0, 1_700_000_000, 1, []]))
+    assert caught.value.reason == "malformed"
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_sync_without_parts_or_with_parts_out_of_order_is_refused(count: int) -> None:
     parts = some_parts(count)[::-1]

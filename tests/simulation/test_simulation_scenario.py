@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare.errors import ConfigError
+from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
 from p2pshare.simulation.faults import FAULTS
 from p2pshare.simulation.liars import LIES
 from p2pshare.simulation.scenario import Scenario, Span, load_scenario
@@ -42,3 +43,9 @@ def test_every_fault_and_every_lie_is_played_somewhere(scenarios: dict[str, Scen
     small = [scenario for scenario in scenarios.values() if not scenario.is_large]
     assert {fault.kind for scenario in small for fault in scenario.faults} == set(FAULTS)
     assert {rule.lie for scenario in small for rule in scenario.liars} == set(LIES)
+
+
+def test_what_is_measured_is_measured_with_the_products_own_bounds(scenarios: dict[str, Scenario]) -> None:
+    """And what is played in campaigns with smaller ones, which a few bodies fill."""
+    for scenario in scenarios.values():
+        assert (scenario.intake.limits == INTAKE_LIMITS) == scenario.is_large, scenario.name

@@ -20,12 +20,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from p2pshare.identifiers import PartnerId
-from p2pshare.limits import (
-    INTAKE_BATCH_BYTES,
-    INTAKE_BATCH_ENVELOPES,
-    INTAKE_WAITING_BYTES_MAX,
-    INTAKE_WAITING_BYTES_PER_PARTNER_MAX,
-)
+from p2pshare.limits import MIB
 
 T = TypeVar("T")
 
@@ -34,10 +29,10 @@ T = TypeVar("T")
 class IntakeLimits:
     """Of a batch, and of what waits; the simulator has smaller ones, so that few bodies fill them."""
 
-    batch_bodies: int = INTAKE_BATCH_ENVELOPES
-    batch_bytes: int = INTAKE_BATCH_BYTES
-    waiting_bytes: int = INTAKE_WAITING_BYTES_MAX
-    waiting_bytes_per_partner: int = INTAKE_WAITING_BYTES_PER_PARTNER_MAX
+    batch_bodies: int = 128  # one commit: verified in a tenth of a second, so other writers wait no longer
+    batch_bytes: int = 8 * MIB
+    waiting_bytes: int = 64 * MIB  # bodies that came and were not judged; beyond it reading pauses
+    waiting_bytes_per_partner: int = 16 * MIB  # beyond it reading from that partner alone pauses
 
 
 INTAKE_LIMITS = IntakeLimits()

@@ -78,6 +78,7 @@ class VirtualDriver:
         self._calls: dict[int, Call] = {}
         self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(stage.scenario.intake.limits)
         self._reading = Reading(self._schedule.has_room)
+        self._commit_random = Random(f"{seed} commits")  # noqa: S311 chance that can be repeated
         self._is_committing = False
         self._is_news_due = False
         self._is_sweep_due = False
@@ -304,7 +305,7 @@ class VirtualDriver:
         self._is_committing = False
         is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
         batch = self._schedule.take()
-        has_room_for = self.stage.scenario.intake.judged.count(self.stage.random)
+        has_room_for = self.stage.scenario.intake.judged.count(self._commit_random)
         try:
             if is_sweep:
                 self._tell(self._exchange.sweep(int(self.now)))
