@@ -6,14 +6,16 @@ import ipaddress
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from p2pshare.intel import extraction, json_text
+from p2pshare.intel import bundle, extraction, json_text
 from p2pshare.intel.addresses import canonical_address, is_plain_ipv6
+from p2pshare.intel.bundle import BundleObject, check_object
 from p2pshare.intel.extraction import Extraction, ObjectFacts, extract
-from p2pshare.intel.json_text import is_shallow
+from p2pshare.intel.json_text import Fault, is_shallow, parse_object, says_nothing_twice
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.pattern import PATHS, canonical_comparison, comparisons_of, plain_pair
 from p2pshare.limits import VALUE_BYTES_MAX
@@ -210,3 +212,145 @@ def test_collapsing_brackets_finds_the_same_depth_as_counting(text: str, depth_m
         fast = is_shallow(raw, depth_max)
         patch.setattr(json_text, "_ORDINARY_DEPTH", 0)
         assert fast == is_shallow(raw, depth_max)
+
+
+# --- a file's object, checked fully ---
+
+UNLIKE: list[dict[str, Any]] = [
+    {"confidence": 85.0},
+    {"confidence": True},
+    {"confidence": None},
+    {"revoked": 1},
+    {"revoked": "true"},
+    {"labels": "a"},
+    {"labels": [1]},
+    {"indicator_types": {}},
+    {"extensions": []},
+    {"extensions": {"a": {"b": [1, 2.50, None, "\u00e9", 10**18, 10**25]}}},
+    {"spec_version": 2.1},
+    {"spec_version": None},
+    {"object_marking_refs": ["x"]},
+    {"object_marking_refs": None},
+    {"granular_markings": []},
+    {"granular_markings": [{"lang": "en"}]},
+    {"granular_markings": [{"marking_ref": TLP2_IDS[Tlp.RED]}]},
+    {"granular_markings": {}},
+    {"created_by_ref": ""},
+    {"created_by_ref": "\x00"},
+    {"valid_until": ""},
+    {"valid_until": 5},
+    {"pattern": ""},
+    {"pattern": 7},
+    {"pattern_type": ""},
+    {"type": "Indicator"},
+    {"id": f"indicator--{UUID}\n"},
+    {"x_custom": "\ud800"},
+    {"x_custom": '\u2028 \x7f / \\ "'},
+    {"x_custom": 1e999},
+    {"x_custom": -0.0},
+    {"x_custom": [[[]]], "description": 'a, b: "c" : {}'},
+    {"definition": {}, "name": None},
+    *({name: instant} for name in ("created", "modified", "valid_from", "valid_until") for instant in ("now", "2023-02-30T12:14:36Z")),
+    *({"modified": "1970-01-01T00:00:00Z", name: "now"} for name in ("created", "valid_from")),
+    *({"created": instant, "modified": instant, "valid_from": instant} for instant in ("now", "2023-07-28T12:14:36+02:00")),
+]  # fmt: skip
+WRONG = st.sampled_from(UNLIKE)
+STRICT = ORDINARY | {"pattern_type": "stix", "spec_version": "2.1"}
+WRITTEN = st.sampled_from(
+    [
+        {"separators": (",", ":")},
+        {},
+        {"indent": 2},
+        {"separators": (" ,", " : ")},
+        {"ensure_ascii": False, "separators": (",", ":")},
+    ]
+)
+CHECKED = st.builds(
+    lambda one, wrong, dropped: {
+        key: value for key, value in (STRICT | one | wrong).items() if key not in dropped
+    },
+    st.just({}) | NEAR | OBJECTS,
+    st.just({}) | WRONG,
+    st.just(set()) | st.sets(st.sampled_from([*STRICT]), max_size=1),
+)
+
+
+def checked_slowly(raw: bytes) -> BundleObject | Fault:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "_check_plainly", lambda *_: None)
+        return check_object(raw)
+
+
+@pytest.mark.parametrize("unlike", UNLIKE, ids=str)
+def test_an_object_that_is_unlike_others_in_one_thing_is_taken_or_refused_all_the_same(
+    unlike: dict[str, Any],
+) -> None:
+    raw = json.dumps(STRICT | unlike, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+    assert check_object(raw) == checked_slowly(raw)
+
+
+@given(CHECKED, WRITTEN)
+@example(STRICT, {})
+def test_an_object_is_taken_or_refused_the_fast_way_as_the_slow_one(
+    stix: dict[str, Any], written: dict[str, Any]
+) -> None:
+    raw = json.dumps(stix, **written).encode("utf-8", "surrogatepass")
+    assert check_object(raw) == checked_slowly(raw)
+
+
+@given(CHECKED, WRITTEN, st.sampled_from(['"a":1,', '"a" :1 ,', '"\\u0061":2,', '"a":"\\u00e9",']))
+def test_a_key_that_stands_twice_is_seen_inside_of_an_object_however_it_is_written(
+    stix: dict[str, Any], written: dict[str, Any], again: str
+) -> None:
+    text = json.dumps(stix | {"x_custom": {"a": 1, "b": [{"c": "d"}]}}, **written)
+    place = text.index("{", text.rindex('"x_custom"')) + 1
+    raw = (text[:place] + again + text[place:]).encode("utf-8", "surrogatepass")
+    found = check_object(raw)
+    assert isinstance(found, Fault)
+    assert found == checked_slowly(raw)
+
+
+@given(CHECKED, WRITTEN, st.sampled_from([*STRICT, "x_custom"]))
+def test_a_key_that_stands_twice_is_seen_outside(
+    stix: dict[str, Any], written: dict[str, Any], again: str
+) -> None:
+    text = json.dumps(stix | {"x_custom": 1}, **written)
+    raw = ("{" + json.dumps({again: stix.get(again)})[1:-1] + "," + text[1:]).encode("utf-8", "surrogatepass")
+    found = check_object(raw)
+    assert isinstance(found, Fault) or again not in stix
+    assert found == checked_slowly(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b'{"a":1,"b":[{"c":"d"}]}', True),
+        (b' { "a" : 1 ,\n "b" : [ { "c" : "d" } ] } ', True),
+        (b'{"a":1,"a":1}', False),
+        (b'{"b":[{"c":"d","c":"d"}]}', False),
+        (b'{"a": 1, "\\u0061": 2}', False),
+        (b'{"a": "\\u00e9", "a": "\\u00e9"}', False),
+        (b'{"a":1,"a":1e6}', False),  # as long as what is written anew
+    ],
+)
+def test_what_is_written_anew_as_it_stood_says_nothing_twice(raw: bytes, expected: bool) -> None:
+    assert says_nothing_twice(raw, msgspec.json.decode(raw)) is expected
+    assert (parse_object(raw)[1] is None) is expected
+
+
+@pytest.mark.parametrize("written", [{"separators": (",", ":")}, {}, {"indent": 4}])
+def test_an_ordinary_object_is_checked_the_fast_way(written: dict[str, Any]) -> None:
+    more = {
+        "labels": ["c2"],
+        "confidence": 85,
+        "object_marking_refs": [TLP2_IDS[Tlp.GREEN]],
+        "x_custom": [1, {"a": None}],
+    }
+    raw = json.dumps(STRICT | more, **written).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "parse_object", None)  # the slow way begins with it
+        found = check_object(raw)
+    assert isinstance(found, BundleObject)
+    assert (found.raw, found.marking_refs) == (raw, (TLP2_IDS[Tlp.GREEN],))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from p2pshare.intel.bundle import BundleObject
-from p2pshare.intel.marking import MarkingProblem, Meaning, Tlp, effective, meaning_of
+from p2pshare.intel.marking import Marking, MarkingProblem, Meaning, Tlp, effective, meaning_of
 from p2pshare.intel.refusals import Refusals, every_refusal
 
 DEFINITION = "marking-definition"
@@ -86,12 +86,16 @@ def _sort(objects: list[BundleObject], default: Tlp | None, refusals: Refusals) 
         one.object_id: meaning_of(one.definition) for one in objects if one.definition is not None
     }
     result = _Sorted()
+    markings: dict[tuple[tuple[str, ...], tuple[str, ...]], Marking | MarkingProblem] = {}
     for one in objects:
         if one.type == DEFINITION:
             result.companions[one.object_id] = one
             result.waiting.append(one)
             continue
-        found = effective(one.marking_refs, one.granular_refs, definitions)
+        refs = (one.marking_refs, one.granular_refs)
+        found = markings.get(refs)
+        if found is None:
+            found = markings[refs] = effective(*refs, definitions)
         is_unmarked = isinstance(found, MarkingProblem) and found.reason == "no-marking"
         if is_unmarked and default is None and one.type == IDENTITY and not one.granular_refs:
             result.companions[one.object_id] = one

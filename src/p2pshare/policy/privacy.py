@@ -224,4 +224,6 @@ def _is_own_mail(domain: str, rules: PrivacyRules) -> bool:
 
 def _is_below(domain: str, suffixes: frozenset[str]) -> bool:
     """Whether the domain is one of `suffixes` or below one, which may have a single label."""
+    if not suffixes:
+        return False
     return domain.rpartition(".")[2] in suffixes or not suffixes.isdisjoint(with_parents(domain))
