@@ -16,7 +16,7 @@ from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import Explain, LookUp, Search, ShowEnvelope, ShowObject, ShowRaw, ShowStatus
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
-from p2pshare.operations.publishing import Part, Publish
+from p2pshare.operations.publishing import Discard, Part, Prepare, Seal
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
     Allow,
@@ -61,7 +61,11 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     [claim] = look_up(node.store, [OWN], NOW)[0].claims
     part = draft(node, ["new.example"])
     card = newcomer.identity.card
+    prepare = Prepare((Part(part.tlp, part.frames, part.objects, part.repeats),), ("bravo",))
     every: list[Request[Any]] = [
+        Seal(
+            prepare.run(node, NOW, quiet).token
+        ),  # before the lists change, for then it would seal something else
         LookUp((OWN, THEIRS, "no value", "www." + OWN)),
         Search(50, "indicator", "alpha", Tlp.GREEN, 1, text="own"),
         ShowObject(claim.object_id, 1),
@@ -84,7 +88,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         ListAllowed(),
         Disallow("*.example.org"),
         EvaluateAgain(),
-        Publish((Part(part.tlp, part.frames, part.objects, part.repeats),), ("bravo",)),
+        prepare,
+        Discard("0" * 32),
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
         RemovePartner("newcomer"),

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
-from p2pshare.envelope.sealing import Recipient, SealRequest, seal
+from p2pshare.envelope.sealing import Recipient, SealRequest
+from p2pshare.envelope.sealing import seal as seal_envelope
 from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Door, Live, Node, close_node, open_node
 from p2pshare.service import intake
-from p2pshare.service.drafting import DraftPart
+from p2pshare.service.drafting import DraftPart, Progress
 from p2pshare.service.founding import found_home
+from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed
 from p2pshare.service.intake import Arrival, Verdict
 from p2pshare.service.partners import add_partner
-from p2pshare.service.publishing import PublishReport, publish
+from p2pshare.service.publishing import PublishReport, prepare, seal
+from p2pshare.service.spool import drop, spooling, taken
 from p2pshare.service.stix_reader import READERS
 
 NOW = 1_800_000_000
@@ -122,7 +125,7 @@ def seal_unchecked(
         created=now,
         ttl_class=ttl_class,
     )
-    return seal(node.identity, request).wire
+    return seal_envelope(node.identity, request).wire
 
 
 def take_in(
@@ -136,6 +139,44 @@ def quiet(what: str, done: int, of: int) -> None:
     """Progress that nobody watches."""
 
 
+@dataclass
+class Published(PublishReport):
+    """What was published, or would be, and the envelopes; none on a dry run."""
+
+    envelopes: list[EnvelopeId] = field(default_factory=list)
+
+
+def publish(
+    node: Node,
+    parts: Sequence[DraftPart],
+    *,
+    names: Sequence[str],
+    ttl_class: int,
+    is_dry_run: bool,
+    now: int,
+    progress: Progress,
+    confirmed: Confirmed = NOTHING_CONFIRMED,
+) -> Published:
+    """Prepares, and seals what came back out of the spool, as the operations do."""
+    with spooling(node, now) as waiting:
+        prepared = prepare(
+            node,
+            parts,
+            names=names,
+            ttl_class=ttl_class,
+            confirmed=confirmed,
+            now=now,
+            progress=progress,
+            keep=waiting.keep,
+        )
+        waiting.end_with(prepared.terms, now)
+    if is_dry_run:
+        drop(node.home, waiting.token)
+        return Published(**vars(prepared.report))
+    with taken(node.home, waiting.token, now) as (terms, kept):
+        return Published(**vars(prepared.report), envelopes=seal(node, terms, kept, now, progress))
+
+
 def send(
     node: Node,
     values: list[str],
@@ -144,7 +185,7 @@ def send(
     tlp: Tlp = Tlp.GREEN,
     now: int = NOW,
     ttl_class: int = 4,
-) -> PublishReport:
+) -> Published:
     """Publishes indicators for `values`."""
     return publish(
         node,

@@ -26,10 +26,14 @@ from p2pshare.service.drafting import DraftPart
 from p2pshare.service.founding import found_home
 from p2pshare.service.intake import Arrival, take_in
 from p2pshare.service.partners import add_partner
-from p2pshare.service.publishing import publish
+from p2pshare.service.publishing import PreparedPart, prepare, seal
 from p2pshare.service.stix_reader import READERS
 
 PATIENCE_SECONDS = 20
+
+
+def quiet(what: str, done: int, of: int) -> None:
+    """Progress that nobody watches."""
 
 
 class Whole:
@@ -82,16 +86,10 @@ class Whole:
             for start in range(0, len(objects), 1_000)
         )
         part = DraftPart(Tlp.GREEN, frames, len(objects))
-        await self.write(
-            publish,
-            self.node,
-            [part],
-            names=[],
-            ttl_class=4,
-            is_dry_run=False,
-            now=int(time.time()),
-            progress=lambda what, done, of: None,
-        )
+        kept: list[PreparedPart] = []
+        how = {"names": [], "ttl_class": 4, "now": int(time.time()), "progress": quiet}
+        prepared = await self.write(prepare, self.node, [part], keep=kept.append, **how)
+        await self.write(seal, self.node, prepared.terms, kept, how["now"], quiet)
         self.driver.wake()
 
 

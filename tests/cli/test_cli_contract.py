@@ -12,6 +12,7 @@ from command_line import Home, Said
 from p2pshare.cli import export, publish
 from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
 from p2pshare.service.drafting import FORMAT_NAMES
+from p2pshare.service.spool import NOT_PREPARED
 
 AMBER_AND_GREEN = {
     "type": "bundle",
@@ -199,6 +200,7 @@ def test_a_column_makes_a_table_of_the_input_and_is_refused_beside_another_forma
 
 def test_publish_knows_the_formats_that_drafting_reads() -> None:
     assert publish.FORMAT_NAMES == FORMAT_NAMES
+    assert publish.NOT_PREPARED == NOT_PREPARED
 
 
 def test_verify_tells_good_bad_and_what_it_cannot_check(alpha: Home, tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ async def test_progress_comes_before_the_result_from_any_thread(tmp_path: Path) 
 
     async with serving(tmp_path, slow) as path, calling(path) as caller:
         await caller.hear()
-        await caller.say({"operation": "publish"})
+        await caller.say({"operation": "prepare"})
         assert await caller.hear() == {"progress": {"what": "sealed", "done": 1, "of": 2}}
         assert await caller.hear_end() == {"result": {}}
 
@@ -194,7 +194,7 @@ async def test_a_long_operation_shows_that_it_lives(tmp_path: Path, monkeypatch:
 
     async with serving(tmp_path, slow) as path, calling(path) as caller:
         await caller.hear()
-        await caller.say({"operation": "publish"})
+        await caller.say({"operation": "prepare"})
         assert await caller.hear() == {"progress": {}}
         assert await caller.hear_end() == {"result": {}}
 
@@ -213,7 +213,7 @@ async def test_an_operation_runs_to_its_end_when_its_asker_is_gone(tmp_path: Pat
     async with serving(tmp_path, slow) as path:
         async with calling(path) as caller:
             await caller.hear()
-            await caller.say({"operation": "publish"})
+            await caller.say({"operation": "prepare"})
             await began.wait()
         may_end.set()
         async with asyncio.timeout(5):
@@ -292,7 +292,7 @@ async def test_stop_drops_who_has_not_asked_and_waits_for_what_began(tmp_path: P
     async with calling(path) as idle, calling(path) as busy:
         await idle.hear()
         await busy.hear()
-        await busy.say({"operation": "publish"})
+        await busy.say({"operation": "prepare"})
         await began.wait()
         stopping = asyncio.create_task(server.stop())
         assert await idle.reader.read() == b""

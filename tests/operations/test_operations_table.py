@@ -24,7 +24,7 @@ from p2pshare.operations.assessing import Opine, Propose, Sight
 from p2pshare.operations.crossing import checked, fields_of, name_of, read_answer, read_progress
 from p2pshare.operations.interface import Query, Request
 from p2pshare.operations.looking import LookUp, Search, ShowEnvelope, ShowObject
-from p2pshare.operations.publishing import Part, Publish
+from p2pshare.operations.publishing import Part, Prepare, Seal
 from p2pshare.operations.table import OPERATIONS, read_request
 from whole_nodes import NOW, World, quiet, raw_draft
 
@@ -197,7 +197,7 @@ def test_a_field_that_is_named_to_harm_a_terminal_is_escaped_and_clipped() -> No
         ),
         (Search(0), "search: limit: expected a number >= 1"),
         (ShowObject("x", 0), "show-object: number: expected a number >= 1"),
-        (Publish((), ttl_class=7), "publish: ttl_class: expected a number <= 6"),
+        (Prepare((), ttl_class=7), "prepare: ttl_class: expected a number <= 6"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Struct) else "",
 )
@@ -212,10 +212,10 @@ def test_a_bound_is_kept_on_either_side_of_the_socket(request_: Request[Any], me
 
 def test_more_repeats_than_objects_are_refused() -> None:
     part = {"tlp": 1, "frames": [], "objects": 1, "repeats": 2}
-    with pytest.raises(OperatorError, match=r"publish: parts\[0\]: more repeats than objects"):
-        read_request({"operation": "publish", "parts": [part]})
-    with pytest.raises(OperatorError, match=r"publish: parts\[0\]: contains unknown field `more`"):
-        read_request({"operation": "publish", "parts": [part | {"repeats": 0, "more": 1}]})
+    with pytest.raises(OperatorError, match=r"prepare: parts\[0\]: more repeats than objects"):
+        read_request({"operation": "prepare", "parts": [part]})
+    with pytest.raises(OperatorError, match=r"prepare: parts\[0\]: contains unknown field `more`"):
+        read_request({"operation": "prepare", "parts": [part | {"repeats": 0, "more": 1}]})
 
 
 def test_at_its_bounds_a_request_is_good() -> None:
@@ -225,7 +225,7 @@ def test_at_its_bounds_a_request_is_good() -> None:
         Propose("x", 100),
         Opine("x", "agree", "w" * ASSESSMENT_TEXT_CHARACTERS_MAX),
         Search(1),
-        Publish((), ttl_class=1),
+        Prepare((), ttl_class=1),
     ):
         assert checked(request) == request
 
@@ -260,8 +260,9 @@ def test_what_an_author_wrote_in_place_of_a_text_does_not_spoil_the_answer(alpha
         "object_marking_refs": ["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"],
     }
     part = raw_draft([odd])
-    done = Publish((Part(part.tlp, part.frames, 1, 0),), ("bravo",)).run(alpha, NOW, quiet)
+    done = Prepare((Part(part.tlp, part.frames, 1, 0),), ("bravo",)).run(alpha, NOW, quiet)
     assert done.published == 1, done
+    Seal(done.token).run(alpha, NOW, quiet)
     query = Search(10, "x-odd")
     [found] = read_answer(query, fields_of(query.run(alpha, NOW, quiet))).each
     assert (found.id, found.pattern_type, found.labels) == (odd["id"], None, ["kept"])

@@ -31,8 +31,7 @@ from p2pshare.service import stix_reader
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
 from p2pshare.service.intake import Arrival, Status
-from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet, raw_draft, seal_unchecked, send, take_in
+from whole_nodes import NOW, World, befriend, publish, quiet, raw_draft, seal_unchecked, send, take_in
 
 # Marking definitions by their published ids, written out here on purpose.
 IDS = {

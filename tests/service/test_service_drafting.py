@@ -31,8 +31,7 @@ from p2pshare.service.drafting import (
     nothing_before,
     published_before,
 )
-from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet
+from whole_nodes import NOW, World, befriend, publish, quiet
 
 AUTHOR = Author(PartnerId(bytes(32)), "alpha")
 

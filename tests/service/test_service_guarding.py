@@ -23,9 +23,21 @@ from p2pshare.service.assessing import Said, say
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import NOTHING_CONFIRMED, Confirmed, Step, evaluate_again
 from p2pshare.service.intake import Arrival, Status
-from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.warninglists.warning_index import WarningIndex
-from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, seal_unchecked, send, take_in, wire_of
+from whole_nodes import (
+    NOW,
+    Published,
+    World,
+    befriend,
+    draft,
+    publish,
+    quiet,
+    raw_draft,
+    seal_unchecked,
+    send,
+    take_in,
+    wire_of,
+)
 
 GOOD = "evil.example"
 
@@ -79,7 +91,7 @@ def hand_over(alpha: Node, bravo: Node, values: list[str]) -> None:
 
 def published(
     node: Node, part: DraftPart, confirmed: Confirmed = NOTHING_CONFIRMED, *, dry: bool = False
-) -> PublishReport:
+) -> Published:
     report = publish(
         node,
         [part],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -29,9 +30,19 @@ from p2pshare.service.drafting import DraftPart
 from p2pshare.service.exchange import Exchange
 from p2pshare.service.intake import Arrival, Status, retry_deferred
 from p2pshare.service.partners import add_partner, apply_card_update, load_roster
-from p2pshare.service.publishing import publish
 from p2pshare.service.stix_reader import READERS
-from whole_nodes import NOW, World, befriend, quiet, raw_draft, send, take_in, wire_of
+from whole_nodes import (
+    NOW,
+    World,
+    befriend,
+    publish,
+    quiet,
+    raw_draft,
+    seal_unchecked,
+    send,
+    take_in,
+    wire_of,
+)
 
 
 def pattern_of(values: int) -> dict[str, Any]:
@@ -153,6 +164,23 @@ def send_frames(node: Node, frames: tuple[bytes, ...]) -> EnvelopeId:
     part = DraftPart(Tlp.GREEN, frames, len(frames))
     report = publish(node, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
     return report.envelopes[0]
+
+
+def test_what_frames_inflate_to_is_not_held_until_there_is_enough_to_be_written(world: World) -> None:
+    """Frames of blanks hold no object, so they never fill a chunk: an envelope of a few KB would take 256 MiB."""
+    alpha, bravo = linked(world, "alpha", "bravo")
+    size, count = 4 * MIB, 12
+    part = DraftPart(Tlp.GREEN, (compress_frame(b"[" + b" " * size + b"]"),) * count, 0)
+    arrival = Arrival(seal_unchecked(alpha, part, bravo), alpha.identity.partner_id)
+    tracemalloc.start()
+    try:
+        [verdict] = take_in(bravo, [arrival], NOW)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert verdict.status is Status.HELD
+    assert not bravo.store.partners.refusals()
+    assert peak < size * count / 2
 
 
 def test_an_author_who_makes_every_type_its_own_does_not_fill_our_memory(

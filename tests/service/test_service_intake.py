@@ -16,12 +16,12 @@ from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status, Verdict, retry_deferred
 from p2pshare.service.lookup import look_up
 from p2pshare.service.partners import remove_partner
-from p2pshare.service.publishing import publish
 from p2pshare.service.stix_reader import READERS
 from whole_nodes import (
     NOW,
     World,
     befriend,
+    publish,
     quiet,
     raw_draft,
     seal_unchecked,

@@ -9,8 +9,7 @@ from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_objec
 from p2pshare.node.node import Node
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.lookup import LookedUp, WithdrawalReason, look_up
-from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet, send
+from whole_nodes import NOW, World, befriend, publish, quiet, send
 
 DAY = 86_400
 

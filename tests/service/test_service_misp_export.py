@@ -18,8 +18,7 @@ from p2pshare.intel.reading.misp_objects import PAP_IDS
 from p2pshare.intel.reading.misp_types import OBSERVABLE_TYPES
 from p2pshare.node.node import Node
 from p2pshare.service.drafting import Author, draft_file, nothing_before
-from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft
+from whole_nodes import NOW, World, befriend, draft, publish, quiet, raw_draft
 
 US = 1_000_000
 

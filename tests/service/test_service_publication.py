@@ -16,9 +16,8 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node
 from p2pshare.service import publishing
-from p2pshare.service.publishing import publish
 from p2pshare.service.withdrawing import WithdrawalRequest, withdraw
-from whole_nodes import NOW, World, befriend, draft, quiet, send, wire_of
+from whole_nodes import NOW, World, befriend, draft, publish, quiet, send, wire_of
 
 
 @pytest.fixture

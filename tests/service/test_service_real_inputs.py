@@ -19,8 +19,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.service.drafting import Author, Draft, draft_file, nothing_before
 from p2pshare.service.guarding import Confirmed
-from p2pshare.service.publishing import publish
-from whole_nodes import NOW, World, befriend, quiet
+from whole_nodes import NOW, World, befriend, publish, quiet
 
 HASHES = {32: "md5", 40: "sha1", 64: "sha256"}
 

@@ -19,10 +19,21 @@ from p2pshare.intel.withdrawing import WITHDRAWAL, Reason
 from p2pshare.node.node import Node
 from p2pshare.service.intake import Arrival, Status
 from p2pshare.service.partners import load_roster, remove_partner
-from p2pshare.service.publishing import PublishReport, publish
 from p2pshare.service.recalling import recall_status
 from p2pshare.service.withdrawing import Report, WithdrawalRequest, withdraw
-from whole_nodes import NOW, World, befriend, draft, quiet, raw_draft, send, take_in, wire_of
+from whole_nodes import (
+    NOW,
+    Published,
+    World,
+    befriend,
+    draft,
+    publish,
+    quiet,
+    raw_draft,
+    send,
+    take_in,
+    wire_of,
+)
 
 SHARED, OTHER = "203.0.113.9", "evil.example"
 Three = tuple[Node, Node, Node]
@@ -143,7 +154,7 @@ def test_publishing_what_was_received_makes_our_own_claim_and_no_loop(three: Thr
 # --- who is told, and how ---
 
 
-def recipients(node: Node, report: Report | PublishReport) -> list[set[str]]:
+def recipients(node: Node, report: Report | Published) -> list[set[str]]:
     names = node.store.partners.names()
     return [{names[one] for one in node.store.log.audience(envelope)} for envelope in report.envelopes]
 

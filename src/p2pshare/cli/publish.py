@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,8 @@ from p2pshare.limits import TTL_CLASS_BY_NAME
 if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
     from p2pshare.intel.observable import Observable
-    from p2pshare.operations.publishing import Publish
+    from p2pshare.operations.interface import A, Request
+    from p2pshare.operations.publishing import Prepare
     from p2pshare.service.drafting import Draft, FirstCreated
 
 # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
@@ -52,6 +53,7 @@ MARKING_REASONS = frozenset(
 NOTHING_IN = {  # what a file was taken for, where that alone may be why nothing was found
     "text": "read as a report, the input holds no values; `--format list` reads each line as one"
 }
+NOT_PREPARED = "not-prepared"  # service.spool.NOT_PREPARED: what waited is gone; a test compares
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",
@@ -139,10 +141,9 @@ def publish(
     with rejects_file(rejects, file) as rejected:
         draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
         with connect(home) as session:
-            request = _request(draft, names, ttl, share_private, share_listed)
-            if not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask():
-                _ask(_run(session, request, is_dry_run=True), draft.values)
-            done = _run(session, request, is_dry_run=dry_run)
+            request = _request(draft, names, ttl, share_private, share_listed, dry_run)
+            asks = not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask()
+            done = _prepare_and_seal(session, request, draft.values if asks else None)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
@@ -158,17 +159,23 @@ def publish(
 
 
 def _request(
-    draft: Draft, names: tuple[str, ...], ttl: str | None, share_private: bool, share_listed: bool
-) -> Publish:
+    draft: Draft,
+    names: tuple[str, ...],
+    ttl: str | None,
+    share_private: bool,
+    share_listed: bool,
+    is_dry_run: bool,
+) -> Prepare:
     """What the daemon is told."""
-    from p2pshare.operations.publishing import Part, Publish
+    from p2pshare.operations.publishing import Part, Prepare
 
-    return Publish(
+    return Prepare(
         parts=tuple(Part(one.tlp, one.frames, one.objects, one.repeats) for one in draft.parts),
         to=names,
         ttl_class=None if ttl is None else TTL_CLASS_BY_NAME[ttl],
         share_private=share_private,
         share_listed=share_listed,
+        dry_run=is_dry_run,
     )
 
 
@@ -227,14 +234,48 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
         yield published_before(store, own)
 
 
-def _run(session: Session, request: Publish, *, is_dry_run: bool) -> dict[str, Any]:
-    """The answer as a map: what the reader of the file counted is told together with it."""
-    from msgspec.structs import replace
+def _prepare_and_seal(
+    session: Session, request: Prepare, asked_about: Sequence[Observable] | None
+) -> dict[str, Any]:
+    """What was published, or would be, as a map: what the reader of the file counted is told together with it.
 
+    Asks once, unless `asked_about` is None; a person who takes longer than a publication waits is asked again only if
+    something else would leave by then.
+    """
     from p2pshare.operations.crossing import fields_of
+    from p2pshare.operations.publishing import Seal
 
+    shown: dict[str, Any] | None = None
+    while True:
+        done = fields_of(_run(session, request))
+        token = done.pop("token")
+        is_asked = token and asked_about is not None and done != shown
+        if is_asked:
+            shown = done
+            _ask_or_discard(session, token, done, asked_about or ())
+        try:
+            return done | (fields_of(_run(session, Seal(token))) if token else {})
+        except ShareError as error:
+            if error.reason != NOT_PREPARED or not is_asked:
+                raise
+
+
+def _run(session: Session, request: Request[A]) -> A:
     with voice.ProgressLine() as line:
-        return fields_of(session.run(replace(request, dry_run=is_dry_run), line.show))
+        return session.run(request, line.show)
+
+
+def _ask_or_discard(
+    session: Session, token: str, preview: Mapping[str, Any], values: Sequence[Observable]
+) -> None:
+    from p2pshare.operations.publishing import Discard
+
+    try:
+        _ask(preview, values)
+    except (RefusedError, KeyboardInterrupt):
+        with suppress(ShareError):  # it is gone within a minute anyway
+            _run(session, Discard(token))
+        raise
 
 
 def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
@@ -242,8 +283,6 @@ def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
 
     Raises RefusedError on a no.
     """
-    if not preview["published"]:
-        return  # nothing would leave: the answer says why
     voice.print_counts("refused", preview["refused"])
     for one in values[:VALUES_SHOWN_MAX]:
         voice.say(f"found {one.type} {voice.shown(one.value)}")

@@ -177,16 +177,20 @@ def is_running(home: Path) -> bool:
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.node.node import close_node, open_node, require_home
+    from p2pshare.service import spool
     from p2pshare.service.lifecycle import settle_all
 
-    with wait_for_home(require_home(home), is_hopeless=partial(is_running, home)):
+    with (
+        wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),
+        ExitStack() as life,
+    ):
         node = open_node(home)
-        try:
-            with suppress(DiskFull):  # a full disk must not keep anybody from looking
-                settle_all(node, int(time.time()))
-            yield node
-        finally:
-            close_node(node)
+        life.callback(close_node, node)
+        life.callback(spool.empty, home)
+        spool.empty(home)  # what a crash left
+        with suppress(DiskFull):  # a full disk must not keep anybody from looking
+            settle_all(node, int(time.time()))
+        yield node
 
 
 @contextmanager

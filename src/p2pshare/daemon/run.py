@@ -44,6 +44,7 @@ from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
+from p2pshare.service import spool
 from p2pshare.service.guarding import evaluate_again
 from p2pshare.service.lifecycle import settle
 from p2pshare.service.stix_reader import READERS
@@ -54,6 +55,7 @@ T = TypeVar("T")
 
 LOG_FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 TIDY_SECONDS = 60.0  # how often refusals are accounted for and the log is moved into the store
+SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
@@ -86,6 +88,8 @@ async def _run(home: Path) -> None:
         writer = Writer(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
         node = await writer(open_node, home)
         life.push_async_callback(writer, close_node, node)
+        await writer(spool.empty, home)  # what a crash left
+        life.push_async_callback(writer, spool.empty, home)
         running = Running(node, writer)
         await running.start(life)
         _settle_memory()
@@ -170,6 +174,7 @@ class Running:
                     self._tidy(),
                     self._settle(),
                     self._follow_lists(),
+                    self._sweep_spool(),
                 )
             ]
             period = watchdog_seconds()
@@ -268,6 +273,15 @@ class Running:
                     log.error("the store is not evaluated under the new warning lists: %s", error.reason)
                     await asyncio.sleep(TIDY_SECONDS)
             await self._lists_changed.wait()
+
+    async def _sweep_spool(self) -> None:
+        """Publications that were prepared and never sealed: their askers are gone, or still think."""
+        while True:
+            await asyncio.sleep(SPOOL_SWEEP_SECONDS)
+            try:
+                await self._writer(spool.sweep, self._node.home, int(time.time()))
+            except ShareError as error:
+                log.error("what was prepared and never sealed was not removed: %s", error.message)
 
     async def _account(self) -> None:
         """What the door refused goes to the long accounts, partner by partner."""

@@ -40,7 +40,7 @@ from p2pshare.limits import (
 )
 
 
-class ClaimFacts(msgspec.Struct, frozen=True, gc=False):
+class ClaimFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One author's statement about one observable. Instants in microseconds since 1970, None where absent."""
 
     type: str
@@ -54,7 +54,7 @@ class ClaimFacts(msgspec.Struct, frozen=True, gc=False):
     pap: Pap | None = None
 
 
-class ObjectFacts(msgspec.Struct, frozen=True, gc=False):
+class ObjectFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One object of a frame; `position` is its index there. `modified_us` is None for types without versions."""
 
     position: int

@@ -1,7 +1,9 @@
-"""`publish`: parts that a command read and cut are addressed, screened, sealed and stored (docs/decisions/0003)."""
+"""Publishing: parts that a command read and cut are addressed and screened, shown, and then sealed and stored
+(docs/decisions/0003, 0052)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -12,7 +14,9 @@ from p2pshare.node.node import Node
 from p2pshare.operations.interface import Counted, LeftOut, Progress, Request, counted, left_out
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import Confirmed
-from p2pshare.service.publishing import publish
+from p2pshare.service.publishing import Prepared as PreparedParts
+from p2pshare.service.publishing import PreparedPart, PublishReport, prepare, seal
+from p2pshare.service.spool import drop, spooling, taken
 
 TtlClass = Annotated[int, Meta(ge=min(TTL_CLASS_BY_NAME.values()), le=max(TTL_CLASS_BY_NAME.values()))]
 
@@ -38,8 +42,9 @@ class PolicyRefusal(Struct, frozen=True, forbid_unknown_fields=True):
     hint: str
 
 
-class Published(Struct, frozen=True, forbid_unknown_fields=True):
-    """Counts of what was published and refused, and those who get it. `envelopes` is empty on a dry run."""
+class Prepared(Struct, frozen=True, forbid_unknown_fields=True):
+    """Counts of what would be published and refused, and those who would get it. `token` names what waits to be sealed;
+    empty where there is nothing to seal. `envelopes` is empty until then."""
 
     published: int
     observables: int
@@ -50,10 +55,12 @@ class Published(Struct, frozen=True, forbid_unknown_fields=True):
     skipped: list[LeftOut]
     markings: list[str]
     refusal: PolicyRefusal | None
+    token: str
 
 
-class Publish(Request[Published], frozen=True, tag="publish"):
-    """Publish to the partners and groups in `to`, else to all whom policy lets. `ttl_class` None: the config's."""
+class Prepare(Request[Prepared], frozen=True, tag="prepare"):
+    """Say what would be published to the partners and groups in `to`, else to all whom policy lets, and keep it for a
+    minute, unless it is a dry run. `ttl_class` None: the config's."""
 
     parts: tuple[Part, ...]
     to: tuple[str, ...] = ()
@@ -62,26 +69,73 @@ class Publish(Request[Published], frozen=True, tag="publish"):
     share_private: bool = False
     share_listed: bool = False
 
-    def run(self, node: Node, now: int, progress: Progress) -> Published:
-        report = publish(
+    def run(self, node: Node, now: int, progress: Progress) -> Prepared:
+        if self.dry_run:
+            return _told(self._prepared(node, now, progress, lambda part: None).report, "")
+        with spooling(node, now) as waiting:
+            prepared = self._prepared(node, now, progress, waiting.keep)
+            waiting.end_with(prepared.terms, now)
+        if prepared.terms.envelopes:
+            return _told(prepared.report, waiting.token)
+        drop(node.home, waiting.token)
+        return _told(prepared.report, "")
+
+    def _prepared(
+        self, node: Node, now: int, progress: Progress, keep: Callable[[PreparedPart], None]
+    ) -> PreparedParts:
+        return prepare(
             node,
-            [DraftPart(part.tlp, part.frames, part.objects, part.repeats) for part in self.parts],
+            (DraftPart(part.tlp, part.frames, part.objects, part.repeats) for part in self.parts),
             names=self.to,
             ttl_class=self.ttl_class or TTL_CLASS_BY_NAME[node.config.ttl],
-            is_dry_run=self.dry_run,
             confirmed=Confirmed(private=self.share_private, listed=self.share_listed),
             now=now,
             progress=progress,
+            keep=keep,
         )
-        refuse = report.refuse
-        return Published(
-            published=report.published,
-            observables=report.observables,
-            refused=counted(report.refusals),
-            notes=counted(report.notes),
-            envelopes=[envelope_id.text for envelope_id in report.envelopes],
-            recipients=sorted(report.recipients),
-            skipped=left_out(report.skipped),
-            markings=sorted(report.markings),
-            refusal=None if refuse is None else PolicyRefusal(refuse.reason, refuse.message, refuse.hint),
-        )
+
+
+class Sealed(Struct, frozen=True, forbid_unknown_fields=True):
+    """The ids of the envelopes, one for each part, in order."""
+
+    envelopes: list[str]
+
+
+class Seal(Request[Sealed], frozen=True, tag="seal"):
+    """Seal and store what waits under `token`, once."""
+
+    token: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> Sealed:
+        with taken(node.home, self.token, now) as (terms, parts):
+            return Sealed([one.text for one in seal(node, terms, parts, now, progress)])
+
+
+class Discarded(Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing waits any more."""
+
+
+class Discard(Request[Discarded], frozen=True, tag="discard"):
+    """Forget what waits under `token`; nothing to do where nothing does."""
+
+    token: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> Discarded:
+        drop(node.home, self.token)
+        return Discarded()
+
+
+def _told(report: PublishReport, token: str) -> Prepared:
+    refuse = report.refuse
+    return Prepared(
+        published=report.published,
+        observables=report.observables,
+        refused=counted(report.refusals),
+        notes=counted(report.notes),
+        envelopes=[],
+        recipients=sorted(report.recipients),
+        skipped=left_out(report.skipped),
+        markings=sorted(report.markings),
+        refusal=None if refuse is None else PolicyRefusal(refuse.reason, refuse.message, refuse.hint),
+        token=token,
+    )

@@ -28,7 +28,7 @@ from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.audience import Refuse
 from p2pshare.service.drafting import DraftPart
-from p2pshare.service.publishing import publish
+from p2pshare.service.publishing import PreparedPart, prepare, seal
 
 Write = Callable[[Target, Tlp], bytes]
 """Makes the assessment of a target under a marking."""
@@ -87,6 +87,7 @@ def say(node: Node, what: str, write: Write, *, names: Sequence[str], ttl: str, 
             said.refused[known.get(target.author, target.author.text)] = reason
         else:
             audiences[tuple(names) or (target.author.text,)][target] = tlp
+    node.store.log.author_state(now)  # a new incarnation is durable even where the rest is undone
     with node.store.transaction():
         for audience, addressed in audiences.items():
             _publish(node, said, addressed, write, audience, ttl=ttl, now=now)
@@ -139,23 +140,29 @@ def _publish(
         DraftPart(level, (compress_frame(b"[" + b",".join(objects) + b"]"),), len(objects))
         for level, objects in sorted(by_marking.items())
     ]
-    report = publish(
+    kept: list[PreparedPart] = []
+    prepared = prepare(
         node,
         parts,
         names=names,
         ttl_class=TTL_CLASS_BY_NAME[ttl],
-        is_dry_run=False,
         now=now,
-        progress=lambda what, done, of: None,
+        progress=_unseen,
+        keep=kept.append,
     )
+    report = prepared.report
+    said.envelopes += seal(node, prepared.terms, kept, now, _unseen)
     said.objects += report.published
-    said.envelopes += report.envelopes
     said.recipients |= report.recipients
     said.refuse = said.refuse or report.refuse
     reason = report.refuse.reason if report.refuse is not None else next(iter(report.refusals.counts), "")
     if reason:
         known = node.store.partners.names()
         said.refused.update((known.get(target.author, target.author.text), reason) for target in targets)
+
+
+def _unseen(what: str, done: int, of: int) -> None:
+    """Progress of what takes no time."""
 
 
 class ReceivedProposal(Struct, frozen=True, forbid_unknown_fields=True):

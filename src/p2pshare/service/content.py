@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from p2pshare.envelope.payload import compress_frame, inflate_frame, stated_bytes
 from p2pshare.errors import ShareError
-from p2pshare.intel.extraction import extract
+from p2pshare.intel.extraction import ObjectFacts, extract
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
@@ -22,6 +24,16 @@ from p2pshare.limits import ENVELOPE_CLAIMS_MAX
 from p2pshare.service.payload_kinds import STIX
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReadFrame(NewFrame):
+    """A frame that was read, with the JSON array that it inflated to: whoever looks at the objects' bytes need not
+    inflate it again."""
+
+    text: bytes = field(repr=False)
+    is_whole: bool
+    """Whether every object in it was read."""
 
 
 @dataclass
@@ -37,7 +49,7 @@ class Content:
     objects: int = 0
     claims: int = 0
 
-    def __iter__(self) -> Iterator[NewFrame]:
+    def __iter__(self) -> Iterator[ReadFrame]:
         """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
         budget_bytes = STIX.inflated_bytes_max
         definitions: dict[str, Meaning] = {}
@@ -65,15 +77,14 @@ class Content:
             if self.claims > ENVELOPE_CLAIMS_MAX:
                 self.refused["content-too-many-claims"] += 1
                 return
-            yield NewFrame(frame, extraction.objects)
+            yield ReadFrame(frame, extraction.objects, text, not extraction.refusals)
 
 
-def only_what_was_read(frames: Iterable[NewFrame]) -> tuple[bytes, ...]:
-    """The frames anew, with the objects that were read and nothing else: what nobody judged must not be sealed."""
-    rewritten = []
-    for frame in frames:
-        elements = elements_of(inflate_frame(frame.frame))
-        kept = [bytes(elements[fact.position]) for fact in frame.objects]
-        if kept:
-            rewritten.append(compress_frame(b"[" + b",".join(kept) + b"]"))
-    return tuple(rewritten)
+def only(frame: ReadFrame, kept: Sequence[ObjectFacts]) -> NewFrame:
+    """`frame` with those of its objects that are `kept` and nothing else: what nobody judged must not be sealed."""
+    if frame.is_whole and len(kept) == len(frame.objects):
+        return NewFrame(frame.frame, frame.objects)
+    elements = elements_of(frame.text)
+    array = b"[" + b",".join(bytes(elements[fact.position]) for fact in kept) + b"]"
+    moved = [msgspec.structs.replace(fact, position=place) for place, fact in enumerate(kept)]
+    return NewFrame(compress_frame(array), moved)

@@ -13,24 +13,23 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
 
 from p2pshare.config import PrivacyConfig
 from p2pshare.database.settings import Setting
-from p2pshare.envelope.payload import inflate_frame
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Refusals
 from p2pshare.intel.warning_lists import Action
-from p2pshare.knowledge.interface import NewFrame
 from p2pshare.knowledge.knowledge import Knowledge
 from p2pshare.limits import GUARD_STEP_OBSERVABLES
 from p2pshare.node.node import Node
 from p2pshare.policy.privacy import Finding, PrivacyRules, find_in_object, find_in_value, has_marks
+from p2pshare.service.content import ReadFrame
 from p2pshare.warninglists.warning_found import Pair
 from p2pshare.warninglists.warning_index import Hit, WarningIndex
 
@@ -57,19 +56,29 @@ class Watch:
 
     def settle(self, now: int) -> None:
         """Inside the transaction that stored them."""
-        _quarantine(self._knowledge, self._blocked, now)
+        put_marks(self._knowledge, _marks_of(self._blocked), now)
 
 
-def _quarantine(knowledge: Knowledge, blocked: Mapping[Pair, list[Hit]], now: int) -> int:
-    """Each observable under each source that blocks it; how many marks are new."""
+class Mark(NamedTuple):
+    """Quarantine to be noted: which of our sources says so, in which words, about which observables."""
+
+    source: str
+    reason: str
+    observables: list[Observable]
+
+
+def put_marks(knowledge: Knowledge, marks: Iterable[Mark], now: int) -> int:
+    """Quarantines what `marks` are about, as far as it is held; how many marks are new."""
+    return sum(knowledge.quarantine(mark.observables, mark.source, mark.reason, now) for mark in marks)
+
+
+def _marks_of(blocked: Mapping[Pair, Sequence[Hit]]) -> list[Mark]:
+    """Each observable under each source that blocks it."""
     by_reason: dict[tuple[str, str], list[Observable]] = defaultdict(list)
     for pair, hits in blocked.items():
-        for source, names in _by_source(hits).items():
-            by_reason[source, names].append(Observable(*pair))
-    return sum(
-        knowledge.quarantine(observables, source, reason, now)
-        for (source, reason), observables in by_reason.items()
-    )
+        for source, words in _by_source(hits).items():
+            by_reason[source, words].append(Observable(*pair))
+    return [Mark(source, reason, observables) for (source, reason), observables in by_reason.items()]
 
 
 def _by_source(hits: Iterable[Hit]) -> dict[str, str]:
@@ -143,7 +152,7 @@ def _evaluate(
     }
     held = node.store.knowledge.quarantined(observables).keys()
     released = sum(node.store.knowledge.release(held - keep, source) for source, keep in wanted.items())
-    return _quarantine(node.store.knowledge, blocked, now), released
+    return put_marks(node.store.knowledge, _marks_of(blocked), now), released
 
 
 # --- leaving ---
@@ -160,79 +169,74 @@ class Confirmed:
 NOTHING_CONFIRMED = Confirmed()
 
 
-@dataclass
-class Screening:
-    """What of some frames may leave: the frames with the objects that may, and what was refused or noted."""
-
-    frames: tuple[NewFrame, ...]
-    refusals: Refusals = field(default_factory=Refusals)
-    notes: Refusals = field(default_factory=Refusals)
-
-
 def privacy_rules(config: PrivacyConfig) -> PrivacyRules:
     """What the configuration calls ours."""
     return PrivacyRules(frozenset(config.internal_domains), frozenset(config.mail_domains))
 
 
-def screen(node: Node, frames: Iterable[NewFrame], confirmed: Confirmed) -> Screening:
-    """Refuses, object by object, what must not leave unconfirmed; what is confirmed is noted."""
-    rules = privacy_rules(node.config.privacy)
-    screening = Screening(())
-    kept = []
-    for frame in frames:
-        hits = _hits_of(node, frame.objects)
-        findings = _findings(frame, rules)
-        objects = [
-            one
-            for one in frame.objects
-            if not _is_refused(one, findings.get(one.position), hits, confirmed, screening)
-        ]
-        if objects:
-            kept.append(NewFrame(frame.frame, objects) if len(objects) < len(frame.objects) else frame)
-    screening.frames = tuple(kept)
-    return screening
+class Screening:
+    """Decides, frame after frame of what was read, object by object, what may leave: what must not leave unconfirmed is
+    refused, what was confirmed is noted."""
 
+    def __init__(self, node: Node, confirmed: Confirmed) -> None:
+        self.refusals, self.notes = Refusals(), Refusals()
+        self._index = node.warning_index
+        self._rules = privacy_rules(node.config.privacy)
+        self._confirmed = confirmed
+        self._blocked: dict[Pair, list[Hit]] = {}
 
-def _hits_of(node: Node, objects: Sequence[ObjectFacts]) -> dict[Pair, list[Hit]]:
-    """What is said to be no indicator any more may always be said: a revoked claim is asked about no list."""
-    if node.warning_index is None:
-        return {}
-    return node.warning_index.hits(
-        (claim.type, claim.value) for one in objects for claim in one.claims if not claim.revoked
-    )
+    @property
+    def marks(self) -> list[Mark]:
+        """Of what may leave though a list blocks it: it is no less listed here."""
+        return _marks_of(self._blocked)
 
+    def passing(self, frame: ReadFrame, objects: Sequence[ObjectFacts]) -> Sequence[ObjectFacts]:
+        """Those of `objects`, which are of `frame`, that may leave."""
+        hits = self._hits_of(objects)
+        findings = _findings(frame.text, objects, self._rules)
+        if not hits and not findings:
+            return objects
+        passing = [one for one in objects if not self._is_refused(one, findings.get(one.position), hits)]
+        for one in passing if hits else ():
+            for pair in ((claim.type, claim.value) for claim in one.claims):
+                if blocking := [hit for hit in hits.get(pair, ()) if hit.action is Action.BLOCK]:
+                    self._blocked[pair] = blocking
+        return passing
 
-def _is_refused(
-    one: ObjectFacts,
-    finding: Finding | None,
-    hits: Mapping[Pair, list[Hit]],
-    confirmed: Confirmed,
-    screening: Screening,
-) -> bool:
-    """Counts what was found about one object; the first reason that is not confirmed refuses it."""
-    if finding is not None:
-        if not confirmed.private:
-            screening.refusals.add(*finding)
-            return True
-        screening.notes.add(*finding)
-    for claim in one.claims:
-        for hit in hits.get((claim.type, claim.value), ()):
-            example = f"{claim.value} ({hit.list_name})"
-            reason = ALLOW_LIST if hit.is_own else WARNING_LIST
-            if hit.action is Action.BLOCK and not confirmed.listed:
-                screening.refusals.add(reason, example)
+    def _hits_of(self, objects: Sequence[ObjectFacts]) -> dict[Pair, list[Hit]]:
+        if self._index is None:
+            return {}
+        return self._index.hits((claim.type, claim.value) for one in objects for claim in one.claims)
+
+    def _is_refused(
+        self, one: ObjectFacts, finding: Finding | None, hits: Mapping[Pair, Sequence[Hit]]
+    ) -> bool:
+        """Counts what was found about one object; the first reason that is not confirmed refuses it."""
+        if finding is not None:
+            if not self._confirmed.private:
+                self.refusals.add(*finding)
                 return True
-            screening.notes.add(reason, example)
-    return False
+            self.notes.add(*finding)
+        for claim in one.claims:
+            if claim.revoked:  # what is said to be no indicator any more may always be said
+                continue
+            for hit in hits.get((claim.type, claim.value), ()):
+                example = f"{claim.value} ({hit.list_name})"
+                reason = ALLOW_LIST if hit.is_own else WARNING_LIST
+                if hit.action is Action.BLOCK and not self._confirmed.listed:
+                    self.refusals.add(reason, example)
+                    return True
+                self.notes.add(reason, example)
+        return False
 
 
-def _findings(frame: NewFrame, rules: PrivacyRules) -> dict[int, Finding]:
-    """Position -> what the privacy lint found there. Only what may hold something is decoded once more."""
+def _findings(text: bytes, objects: Sequence[ObjectFacts], rules: PrivacyRules) -> dict[int, Finding]:
+    """Position -> what the privacy lint found there, in a frame's JSON array `text`. Only what may hold something is
+    decoded once more."""
     findings: dict[int, Finding] = {}
-    text = inflate_frame(frame.frame)
     has_any = has_marks(text, rules)
-    raws = elements_of(text) if has_any or not all(one.claims for one in frame.objects) else []
-    for one in frame.objects:
+    raws = elements_of(text) if has_any or not all(one.claims for one in objects) else []
+    for one in objects:
         found = _find_in_claims(one, rules)
         if found is None and raws and (not one.claims or has_marks(bytes(raws[one.position]), rules)):
             about = one.assessment.observable if one.assessment is not None else None
@@ -244,11 +248,8 @@ def _findings(frame: NewFrame, rules: PrivacyRules) -> dict[int, Finding]:
 
 
 def _find_in_claims(one: ObjectFacts, rules: PrivacyRules) -> Finding | None:
-    return next(
-        (
-            found
-            for claim in one.claims
-            if (found := find_in_value(claim.type, claim.value, rules)) is not None
-        ),
-        None,
-    )
+    for claim in one.claims:
+        found = find_in_value(claim.type, claim.value, rules)
+        if found is not None:
+            return found
+    return None

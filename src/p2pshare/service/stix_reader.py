@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from p2pshare.intel.marking import Tlp
+from p2pshare.knowledge.interface import NewFrame
 from p2pshare.log.interface import Source
 from p2pshare.node.node import Node
 from p2pshare.service.content import Content
@@ -23,7 +24,7 @@ class StixReader:
     def read(self, source: Source, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
         floor = Tlp.from_label(payload.header.marking) or Tlp.RED  # one that we do not know is the strictest
         for frame in Content(payload.frames, floor, refused):
-            self._content.add(source, frame)
+            self._content.add(source, NewFrame(frame.frame, frame.objects))  # what it inflated to is not held
             yield
 
 

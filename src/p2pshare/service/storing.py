@@ -59,11 +59,11 @@ class ReadEnvelope(NewEnvelope):
     frames: Sequence[NewFrame] | None = None
 
 
-def store_envelopes(
-    store: Store, arrivals: Sequence[ReadEnvelope], *, index: WarningIndex | None = None
-) -> list[Stored]:
-    """Stores what is new of `arrivals` with its content, all in one transaction; answers in order. Raises what
-    `EnvelopeLog.add` raises, with nothing kept."""
+def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stored]:
+    """Stores what is new of `arrivals` with its content, all in one transaction; answers in order. No list is asked.
+
+    Raises what `EnvelopeLog.add` raises, with nothing kept.
+    """
     with store.transaction():
         stored = store.log.add(arrivals)
         opened = [
@@ -73,7 +73,7 @@ def store_envelopes(
         ]
         if opened:
             store.log.mark_opened(source for source, _ in opened)
-            content = ContentWriter(store.knowledge, index)
+            content = ContentWriter(store.knowledge, None)
             for source, frames in opened:
                 for frame in frames:
                     content.add(source, frame)

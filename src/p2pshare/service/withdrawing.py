@@ -25,7 +25,7 @@ from p2pshare.intel.checks import is_id
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason, WithdrawalFacts, withdrawal_object
-from p2pshare.knowledge.interface import Carrier
+from p2pshare.knowledge.interface import Carrier, NewFrame
 from p2pshare.limits import FRAME_OBJECTS_MAX, SLOTS_MAX
 from p2pshare.node.node import Node, gate_settings
 from p2pshare.node.store import StoreReading
@@ -33,9 +33,9 @@ from p2pshare.policy.audience import Audience, why_unusable
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
 from p2pshare.policy.roster import Roster, RosterEntry, UnknownName
 from p2pshare.service.content import Content
-from p2pshare.service.drafting import DraftPart, Progress
+from p2pshare.service.drafting import Progress
 from p2pshare.service.partners import load_roster
-from p2pshare.service.publishing import Accepted, seal_and_store
+from p2pshare.service.publishing import Addressed, PreparedPart, seal_addressed
 
 T = TypeVar("T")
 
@@ -98,8 +98,8 @@ def withdraw(
     report.recipients.update(known[partner] for parcel in parcels for partner in parcel.recipients)
     if parcels and not is_dry_run:
         facts = _facts(node, request, targets, now)
-        accepted = [_accept(parcel, roster, facts, own, now) for parcel in parcels]
-        report.envelopes = seal_and_store(node, accepted, now, progress)
+        addressed = (_address(parcel, roster, facts, own, now) for parcel in parcels)
+        report.envelopes = seal_addressed(node, addressed, len(parcels), now, progress)
     return report
 
 
@@ -263,12 +263,13 @@ def _cut(things: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
         yield tuple(things[start : start + size])
 
 
-def _accept(
+def _address(
     parcel: _Parcel, roster: Roster, facts: Mapping[str, WithdrawalFacts], own: PartnerId, now: int
-) -> Accepted:
+) -> Addressed:
     way = parcel.way
     objects = [withdrawal_object(facts[one], author=own, now=now, tlp=way.tlp) for one in parcel.targets]
-    part = DraftPart(way.tlp, (compress_frame(b"[" + b",".join(objects) + b"]"),), len(objects))
+    frame = compress_frame(b"[" + b",".join(objects) + b"]")
+    frames = [NewFrame(one.frame, one.objects) for one in Content([frame], way.tlp)]
     entries = tuple(entry for entry in roster if entry.partner_id in parcel.recipients)
     mode = Mode.DIRECT if way.is_direct else Mode.RELAY
-    return Accepted(part, Audience(entries, mode), tuple(Content(part.frames, part.tlp)), way.ttl_class)
+    return Addressed(PreparedPart(way.tlp, frames), Audience(entries, mode), way.ttl_class)
