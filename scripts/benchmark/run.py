@@ -19,6 +19,7 @@ import beside_peers
 import growth
 import ingest
 import loop_lag
+import publishing
 import reading
 import spreading
 import under_attack
@@ -83,6 +84,14 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     ingest.measure(report, partners, folder, now=now, rounds=rounds)
     reading.measure(report, partners, now=now, rounds=rounds, per_author=200_000 if is_full else 30_000)
     reading.peak_memory(report, folder / "child")
+    publishing.measure(
+        report,
+        partners,
+        folder,
+        now=now,
+        rounds=5 if is_full else 2,
+        objects=100_000 if is_full else 20_000,
+    )
     loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 20_000)
     spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
     under_attack.measure(

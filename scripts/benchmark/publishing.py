@@ -1,0 +1,111 @@
+"""Publishing a STIX bundle by the command line: CPU of the command and of the daemon together, from the file to COMMIT.
+
+Beside it, in the same rounds, what a partner needs to take the same objects in, and what Python needs to read the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from material import SEED, Partners, discard, indicator, values
+from measuring import Report, cpu_seconds
+
+from p2pshare.cli.session import is_running
+from p2pshare.envelope.card import fingerprint
+from p2pshare.node.node import close_node, open_node
+from p2pshare.service.founding import found_home
+from p2pshare.service.intake import take_in
+from p2pshare.service.partners import add_partner
+from p2pshare.service.stix_reader import READERS
+
+PATIENCE_SECONDS = 60
+BESIDE = ("description", "kill_chain_phases", "external_references")
+"""Left out of each object: 100,000 of them would be larger than one file may be."""
+
+
+def measure(report: Report, partners: Partners, folder: Path, *, now: int, rounds: int, objects: int) -> None:
+    random_ = random.Random(SEED)
+    made = [indicator(type_, value, random_) for type_, value in values(objects, SEED)]
+    for one in made:
+        for name in BESIDE:
+            del one[name]
+    file = folder / "bundle.json"
+    bundle = {"type": "bundle", "id": f"bundle--{uuid.UUID(int=1, version=4)}", "objects": made}
+    file.write_text(json.dumps(bundle, separators=(",", ":")))
+    rows: dict[str, list[float]] = {"alone": [], "daemon": [], "taken in": [], "read": []}
+    for number in range(rounds):
+        home = _home(folder / f"publishing-{number}", now)
+        rows["alone"].append(_publish(home, file, objects))
+        home = _home(folder / f"publishing-{number}-daemon", now)
+        with _daemon(home) as pid:
+            before = _cpu_of(pid)
+            rows["daemon"].append(_publish(home, file, objects) + _cpu_of(pid) - before)
+        node, arrivals = partners.fresh_receiver(), partners.sealed(0, made, 10_000)
+        rows["taken in"].append(cpu_seconds(lambda: [take_in(node, READERS, [one], now) for one in arrivals]))  # noqa: B023
+        discard(node)
+        rows["read"].append(cpu_seconds(lambda: json.loads(file.read_bytes())))
+    for what, name in (
+        ("alone", "publish, without a daemon, CPU"),
+        ("daemon", "publish, command and daemon, CPU"),
+        ("taken in", "anchor: the same taken in from a partner, CPU"),
+        ("read", "anchor: the file read by Python's json, CPU"),
+    ):
+        report.add(name, "us an object", [seconds / objects * 1e6 for seconds in rows[what]])
+
+
+def _home(folder: Path, now: int) -> Path:
+    """A home that trusts one partner."""
+    for name in ("author", "partner"):
+        found_home(folder / name, name=name, url="", listen="", passphrase=None, now=now)
+    author, partner = open_node(folder / "author"), open_node(folder / "partner")
+    card = partner.identity.card
+    told = fingerprint(card.partner_id)
+    add_partner(author, card.raw, confirmed_fingerprint=told, alias="", has_link=True, now=now)
+    close_node(author)
+    close_node(partner)
+    return folder / "author"
+
+
+def _publish(home: Path, file: Path, objects: int) -> float:
+    """CPU seconds of the command, its start included."""
+    before = os.times()
+    done = subprocess.run(
+        [*_program(home), "publish", str(file), "--format", "stix", "--yes", "--json"],
+        capture_output=True,
+        check=True,
+    )
+    after = os.times()
+    assert json.loads(done.stdout)["published"] == objects
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@contextmanager
+def _daemon(home: Path) -> Iterator[int]:
+    with subprocess.Popen([*_program(home), "run"], stderr=subprocess.DEVNULL) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while not is_running(home):
+                assert time.monotonic() < deadline and process.poll() is None, "the daemon did not start"
+                time.sleep(0.05)
+            yield process.pid
+        finally:
+            process.terminate()
+
+
+def _program(home: Path) -> list[str]:
+    return [sys.executable, "-m", "p2pshare", "--home", str(home)]
+
+
+def _cpu_of(pid: int) -> float:
+    """CPU seconds of a process so far, by proc_pid_stat(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
