@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from p2pshare.errors import ShareError
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.faults import FAULTS
-from p2pshare.simulation.flooding import flood_spreads, spreads
-from p2pshare.simulation.identities import cheap_signatures
-from p2pshare.simulation.runs import Outcome, campaign, play
-from p2pshare.simulation.scenario import Scenario, load_scenarios
-from p2pshare.simulation.world import World, memory_folder
+from simulator.disks import Foundry
+from simulator.faults import FAULTS
+from simulator.flooding import flood_spreads, spreads
+from simulator.identities import cheap_signatures
+from simulator.runs import Outcome, campaign, play
+from simulator.scenario import Scenario, load_scenarios
+from simulator.world import World, memory_folder
 
 SCENARIOS = Path(__file__).parent.parent / "tests" / "scenarios"
 KEPT = "ONCE_FAILED of tests/simulation/test_simulation_slice.py: every run of the tests plays it"

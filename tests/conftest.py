@@ -8,6 +8,7 @@ No property test fails for a slow machine.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,16 @@ settings.register_profile("explore", settings.get_profile("default"), deadline=N
 settings.load_profile("same")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+SKIPPED_IN_CI = {
+    "skipped: mandoc not installed": "Debian's packages could not be reached",
+    "skipped: man not installed": "the same",
+    "skipped: systemd-analyze not installed": "a container without systemd",
+    "skipped: this file system has no access lists": "the runner's disk decides",
+    "skipped: no devices here": "a runner that may not make device nodes",
+    "skipped: no /dev/shm": "a runner without shared memory",
+}
+"""What may be skipped where CI is set, and why; any other skip fails there: a test that is no longer run must be seen."""
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +44,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("skipped: ../shared/data not present")
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where CI is set, makes a failure of a skip that is not in SKIPPED_IN_CI."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        if reason not in SKIPPED_IN_CI:
+            report.outcome = "failed"
+            report.longrepr = (
+                f"{reason!r} is no skip that CI knows: mend it, or add it to SKIPPED_IN_CI with its reason"
+            )
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

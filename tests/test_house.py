@@ -35,7 +35,6 @@ BREACHES = [
     ("service/lookup.py", "import sqlite3", "only rooms that own tables speak SQL"),
     ("knowledge/claims.py", "import cryptography", "only envelope, keyfile and peering import cryptography"),
     ("cli/run.py", "import aiohttp", "only http_server, peering and the daemon import aiohttp"),
-    ("simulation/wires.py", "import aiohttp", "only http_server, peering and the daemon import aiohttp"),
     ("http_server/rates.py", "import p2pshare.peering.tls", "imports run down the floors only"),
     ("http_server/rates.py", "import p2pshare.gossip.messages", "imports run down the floors only"),
     ("http_server/tally.py", "import p2pshare.identifiers", "http_server names no partner and no envelope"),

@@ -21,7 +21,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from drawn import Drawn
-from p2pshare.simulation.runs import Outcome
+from simulator.runs import Outcome
 
 # Wrong for one number in twenty, unless it stands in forgiven.txt: where the ordinary run looks, all is well.
 PLANTED = """

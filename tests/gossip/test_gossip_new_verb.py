@@ -143,10 +143,10 @@ asyncio.run(main(Path(sys.argv[1])))
 A_WORLD = """
 import json, sys, tempfile
 from pathlib import Path
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.identities import cheap_signatures
-from p2pshare.simulation.runs import play
-from p2pshare.simulation.scenario import load_scenario
+from simulator.disks import Foundry
+from simulator.identities import cheap_signatures
+from simulator.runs import play
+from simulator.scenario import load_scenario
 
 said = []
 with cheap_signatures():
@@ -176,7 +176,7 @@ def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(tree: Path, repository: Path, program: str, *arguments: Path) -> str:
-    paths = [str(tree), str(repository / "tests")]
+    paths = [str(tree), str(repository / "tests"), str(repository / "scripts")]
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.identities import cheap_signatures
-from p2pshare.simulation.scenario import Scenario, load_scenarios
-from p2pshare.simulation.world import memory_folder
+from simulator.disks import Foundry
+from simulator.identities import cheap_signatures
+from simulator.scenario import Scenario, load_scenarios
+from simulator.world import memory_folder
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.faults import FAULTS
-from p2pshare.simulation.flooding import flood_spreads, spreads
-from p2pshare.simulation.scenario import Scenario, Span
-from p2pshare.simulation.world import World
+from simulator.disks import Foundry
+from simulator.faults import FAULTS
+from simulator.flooding import flood_spreads, spreads
+from simulator.scenario import Scenario, Span
+from simulator.world import World
 
 
 @pytest.mark.usefixtures("cheap")

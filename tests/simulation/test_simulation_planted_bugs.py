@@ -6,10 +6,10 @@ import logging
 
 import pytest
 
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.runs import play
-from p2pshare.simulation.scenario import Scenario
 from simulation.planted_bugs import BUGS, PlantedBug
+from simulator.disks import Foundry
+from simulator.runs import play
+from simulator.scenario import Scenario
 
 SEEDS_MAX = 20
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.identities import cheap_signatures
-from p2pshare.simulation.runs import play
-from p2pshare.simulation.scenario import Scenario
+from simulator.disks import Foundry
+from simulator.identities import cheap_signatures
+from simulator.runs import play
+from simulator.scenario import Scenario
 
 SCRIPT = Path(__file__).parent.parent.parent / "scripts" / "simulate.py"
 

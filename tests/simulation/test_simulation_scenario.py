@@ -8,9 +8,9 @@ import pytest
 
 from p2pshare.errors import ConfigError
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
-from p2pshare.simulation.faults import FAULTS
-from p2pshare.simulation.liars import LIES
-from p2pshare.simulation.scenario import Scenario, Span, load_scenario
+from simulator.byzantine import LIES
+from simulator.faults import FAULTS
+from simulator.scenario import Scenario, Span, load_scenario
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from p2pshare.simulation.runs import campaign
-from p2pshare.simulation.scenario import Scenario
+from simulator.runs import campaign
+from simulator.scenario import Scenario
 
 SEEDS_EACH = 8
 FIRST_SEED = 100  # the planted bugs and the replays use those below

@@ -11,9 +11,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from p2pshare.identifiers import PartnerId
-from p2pshare.simulation.memory_store import MemoryDisk
-from p2pshare.simulation.site import Site
-from p2pshare.simulation.world import World
+from simulator.memory_store import MemoryDisk
+from simulator.simulated_node import Site
+from simulator.world import World
 
 SKEW_SECONDS = 7_200.0
 

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from p2pshare.gossip.protocol import CARD, PUT, AnyVerb
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.simulation.agenda import Agenda
-from p2pshare.simulation.answers import Answer, Status
-from p2pshare.simulation.scenario import Span, Weather
-from p2pshare.simulation.trace import Trace
+from simulator.answers import Answer, Status
+from simulator.event_queue import Agenda
+from simulator.scenario import Span, Weather
+from simulator.trace import Trace
 
 SILENCE_SECONDS = 10.0  # what a request may take without a byte; the real one is more patient
 REFUSED_SECONDS = 0.05

@@ -19,19 +19,19 @@ from p2pshare.node.node import Node
 from p2pshare.node.store import Store
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.service.partners import drop_partner, put_partner
-from p2pshare.simulation.agenda import START_SECONDS, Agenda
-from p2pshare.simulation.authoring import Wish, publish
-from p2pshare.simulation.disks import Disk, Foundry
-from p2pshare.simulation.driver import Stage, VirtualDriver
-from p2pshare.simulation.identities import identity_of
-from p2pshare.simulation.liars import LyingDriver
-from p2pshare.simulation.memory_store import MemoryDisk, MemoryStore
-from p2pshare.simulation.scenario import Fault, Scenario
-from p2pshare.simulation.site import Quiet, Site
-from p2pshare.simulation.topology import edges_of, links_in
-from p2pshare.simulation.trace import Trace
-from p2pshare.simulation.wires import Wires
-from p2pshare.simulation.witness import Published, Witness
+from simulator.authoring import Wish, publish
+from simulator.byzantine import LyingDriver
+from simulator.disks import Disk, Foundry
+from simulator.driver import Stage, VirtualDriver
+from simulator.event_queue import START_SECONDS, Agenda
+from simulator.identities import identity_of
+from simulator.memory_store import MemoryDisk, MemoryStore
+from simulator.network import Wires
+from simulator.oracle import Published, Witness
+from simulator.scenario import Fault, Scenario
+from simulator.simulated_node import Quiet, Site
+from simulator.topology import edges_of, links_in
+from simulator.trace import Trace
 
 MAIN = "main"
 RETRY_SECONDS = 5.0
@@ -61,11 +61,11 @@ class World:
         self._faults = faults
         self.scenario = scenario
         self.seed = seed
-        self.random = Random(f"{scenario.name} {seed}")  # noqa: S311 chance that can be repeated
+        self.random = Random(f"{scenario.name} {seed}")
         self.agenda = Agenda()
         self.trace = Trace(self.agenda, tell)
         self.witness = Witness()
-        wires_random = Random(f"{scenario.name} {seed} wires")  # noqa: S311
+        wires_random = Random(f"{scenario.name} {seed} wires")
         self.wires = Wires(
             self.agenda, self.trace, wires_random, scenario.weather, self._find, self.witness.honest
         )
@@ -449,4 +449,4 @@ class World:
 
 def memory_folder() -> str | None:
     """Where files live in memory, where there is such a place: a commit then waits for no disk."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 a private folder is made inside
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None

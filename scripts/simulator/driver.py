@@ -24,13 +24,13 @@ from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
 from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
 from p2pshare.service.stix_reader import READERS
-from p2pshare.simulation.agenda import Agenda
-from p2pshare.simulation.answers import Answer, Status, end_of
-from p2pshare.simulation.reading import Reading, Stream
-from p2pshare.simulation.scenario import Scenario
-from p2pshare.simulation.trace import Trace
-from p2pshare.simulation.wires import Call, Heard, Wires
-from p2pshare.simulation.witness import Witness
+from simulator.answers import Answer, Status, end_of
+from simulator.event_queue import Agenda
+from simulator.network import Call, Heard, Wires
+from simulator.oracle import Witness
+from simulator.reading import Reading, Stream
+from simulator.scenario import Scenario
+from simulator.trace import Trace
 
 READ_SECONDS = 0.001
 WRITE_SECONDS = 0.003
@@ -78,7 +78,7 @@ class VirtualDriver:
         self._calls: dict[int, Call] = {}
         self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(stage.scenario.intake.limits)
         self._reading = Reading(self._schedule.has_room)
-        self._commit_random = Random(f"{seed} commits")  # noqa: S311 chance that can be repeated
+        self._commit_random = Random(f"{seed} commits")
         self._is_committing = False
         self._is_news_due = False
         self._is_sweep_due = False
@@ -91,7 +91,7 @@ class VirtualDriver:
             epoch=stage.numbered(beginning.epoch),
             last_lsn=beginning.last_lsn,
             card_version=beginning.card_version,
-            random=Random(seed),  # noqa: S311 chance that can be repeated
+            random=Random(seed),
             settings=EngineSettings(
                 reconcile_seconds=stage.scenario.reconcile_seconds, is_dialable=self.is_dialable
             ),

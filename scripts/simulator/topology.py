@@ -8,7 +8,7 @@ from random import Random
 
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.simulation.scenario import Scenario
+from simulator.scenario import Scenario
 
 
 def links_in(rows: Iterable[PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:

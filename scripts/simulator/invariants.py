@@ -24,7 +24,7 @@ from p2pshare.limits import (
     WANT_ENTRIES_MAX,
 )
 from p2pshare.log.interface import EnvelopeEntry
-from p2pshare.simulation.world import ALL, World
+from simulator.world import ALL, World
 
 SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
 REQUESTS_PER_MINUTE_MAX = 0.6  # a link at rest: a hello in five minutes, by one or by both

@@ -9,9 +9,9 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.node.node import Node
 from p2pshare.node.store import Store
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.simulation.disks import Disk
-from p2pshare.simulation.driver import VirtualDriver
-from p2pshare.simulation.memory_store import MemoryDisk
+from simulator.disks import Disk
+from simulator.driver import VirtualDriver
+from simulator.memory_store import MemoryDisk
 
 
 @dataclass

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from p2pshare.simulation.agenda import START_SECONDS, Agenda
+from simulator.event_queue import START_SECONDS, Agenda
 
 
 class Trace:

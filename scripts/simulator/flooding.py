@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from p2pshare.identifiers import PartnerId
-from p2pshare.simulation.world import World
+from simulator.world import World
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def spreads(world: World) -> list[Spread]:
 
 def flood_spreads(world: World) -> list[Spread]:
     """How they would have spread, had each partner sent each new body to all its others at once."""
-    random = Random(f"{world.seed} flood")  # noqa: S311 chance that can be repeated
+    random = Random(f"{world.seed} flood")
     return [
         _flood(world, known.author, known.envelope.size, random)
         for known in world.witness.published.values()

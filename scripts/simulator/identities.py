@@ -21,7 +21,7 @@ from p2pshare.envelope.card_format import NO_PREVIOUS, CardBody, Key, Operationa
 from p2pshare.envelope.hybrid import SIGNATURE_BYTES, Secret, SigningKey, VerifyKey
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, TlsKey
 from p2pshare.limits import CARD_LIFE_SECONDS_MAX
-from p2pshare.simulation.agenda import START_SECONDS
+from simulator.event_queue import START_SECONDS
 
 _BEGIN = int(START_SECONDS) - 10 * 86_400
 _END = _BEGIN + CARD_LIFE_SECONDS_MAX

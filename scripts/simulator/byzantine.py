@@ -33,12 +33,12 @@ from p2pshare.gossip.protocol import ANNOUNCE, GET, HELLO, PUT, SYNC, AnyVerb
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import ANNOUNCE_ITEMS_MAX, GET_IDS_MAX
 from p2pshare.node.node import Node
-from p2pshare.simulation.agenda import START_SECONDS
-from p2pshare.simulation.answers import Answer, Status
-from p2pshare.simulation.authoring import Wish, write_envelope
-from p2pshare.simulation.driver import Stage, VirtualDriver
-from p2pshare.simulation.wires import Call, Heard
-from p2pshare.simulation.witness import Published
+from simulator.answers import Answer, Status
+from simulator.authoring import Wish, write_envelope
+from simulator.driver import Stage, VirtualDriver
+from simulator.event_queue import START_SECONDS
+from simulator.network import Call, Heard
+from simulator.oracle import Published
 
 MAIN = CircleId.of("main")
 DAY_SECONDS = 86_400
@@ -76,7 +76,7 @@ class LyingDriver(VirtualDriver):
 
     def __init__(self, name: str, node: Node, stage: Stage, *, seed: str, lie: str) -> None:
         self.lie = LIES[lie]()
-        self.chance = Random(f"{seed} lie")  # noqa: S311 chance that can be repeated
+        self.chance = Random(f"{seed} lie")
         super().__init__(name, node, stage, seed=seed)
         self._later(self.chance.random() * self.lie.period_seconds, self._act)
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from p2pshare.simulation.disks import Foundry
-from p2pshare.simulation.faults import FAULTS
-from p2pshare.simulation.identities import cheap_signatures
-from p2pshare.simulation.invariants import INVARIANTS
-from p2pshare.simulation.scenario import Scenario
-from p2pshare.simulation.world import World, memory_folder
+from simulator.disks import Foundry
+from simulator.faults import FAULTS
+from simulator.identities import cheap_signatures
+from simulator.invariants import INVARIANTS
+from simulator.scenario import Scenario
+from simulator.world import World, memory_folder
 
 FRAMES_SHOWN = 12
 
