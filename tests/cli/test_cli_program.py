@@ -389,6 +389,9 @@ def test_an_interrupted_command_ends_with_json_after_its_talk(tmp_path: Path) ->
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a shell's background job ignores it
     ) as waiting:
         assert waiting.stdin is not None
         deadline = time.monotonic() + 30
