@@ -159,6 +159,16 @@ def test_a_restored_backup_begins_above_what_partners_give_back(store, make):
     assert store.log.author_state(make.now).incarnation == ahead + 1
 
 
+def test_an_incarnation_whose_beginning_was_undone_is_begun_again(store, make):
+    """Or the next envelope would take a number of the life before, which a restored store may have used."""
+    before = store.log.author_state(make.now).incarnation
+    store.log._incarnation = None  # as after a start
+    with pytest.raises(ZeroDivisionError), store.transaction():
+        assert store.log.author_state(make.now + 1).incarnation > before
+        raise ZeroDivisionError
+    assert store.log.author_state(make.now + 2).incarnation > before
+
+
 def test_partners_come_and_go_and_their_cards_and_names_stay(store, make):
     store.partners.put(_partner(make, make.bravo, "bravo"))
     store.partners.put(_partner(make, make.alpha, "alpha", has_link=False, circles=()))

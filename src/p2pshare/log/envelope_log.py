@@ -274,7 +274,7 @@ class EnvelopeLog(EnvelopeReading):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._has_begun = False
+        self._incarnation: int | None = None
         if database.setting(EPOCH) is None:
             self.new_epoch()
 
@@ -416,16 +416,17 @@ class EnvelopeLog(EnvelopeReading):
 
     def author_state(self, now: int) -> AuthorState:
         """Returns where our chain stands. The first call after opening begins (and persists) a larger incarnation."""
-        if not self._has_begun:
+        chain = self._database.read(sequences.own_chain)
+        if chain.incarnation != self._incarnation:  # not begun yet, or what began it was undone
             self.begin_incarnation(now)
-        return self._database.read(sequences.own_chain)
+            chain = self._database.read(sequences.own_chain)
+        return chain
 
     def begin_incarnation(self, now: int) -> int:
         """Returns a new incarnation, max(last + 1, now), durable when this returns."""
         with self._database.transaction() as writer:
-            incarnation = sequences.begin_incarnation(writer, now)
-        self._has_begun = True
-        return incarnation
+            self._incarnation = sequences.begin_incarnation(writer, now)
+            return self._incarnation
 
     def new_epoch(self) -> Epoch:
         """Returns a new epoch, durable when this returns."""
