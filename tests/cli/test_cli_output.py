@@ -350,7 +350,9 @@ def test_what_stands_in_shared_memory_is_written_where_it_stands() -> None:
         pytest.skip("skipped: no /dev/shm")
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         target = Path(folder, "file")
-        write_output(str(target), OLD)
+        with open_output(str(target), mode=0o600) as stream:
+            stream.write(OLD)
+        assert stat.S_IMODE(target.stat().st_mode) == 0o600, "what was not shared is its owner's alone"
         before = target.stat().st_ino
         write_output(str(target), b"new")
         assert (target.read_bytes(), target.stat().st_ino) == (b"new", before)

@@ -408,3 +408,24 @@ def test_an_interrupted_command_ends_with_json_after_its_talk(tmp_path: Path) ->
         "reason": "interrupted",
         "exit_code": 130,
     }
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_command_whose_terminal_is_closed_ends_in_its_order(tmp_path: Path, number: signal.Signals) -> None:
+    """Or what waits to be sealed would stay on the disk, readable."""
+    program = (
+        "import sys, time; from p2pshare.cli import program;"
+        "program._call = lambda arguments: (print('ready', flush=True), time.sleep(60));"
+        "\ntry: sys.exit(program.run_program([]))\nfinally: print('closed', flush=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "ready\n"
+        command.send_signal(number)
+        assert command.stdout.read() == "closed\n"
+    assert command.returncode == 128 + number

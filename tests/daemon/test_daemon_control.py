@@ -302,3 +302,25 @@ async def test_stop_drops_who_has_not_asked_and_waits_for_what_began(tmp_path: P
         async with asyncio.timeout(5):
             await stopping
     assert not path.exists()
+
+
+async def test_an_asker_who_does_not_read_its_answer_keeps_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pshare.daemon.control.CONTROL_SILENCE_SECONDS_MAX", 0.2)
+
+    async def much(request: Message, report: Report) -> Message:
+        return {"much": bytes(8 << 20)}
+
+    path = tmp_path / "run" / "control.sock"
+    server = ControlServer(path, OWNER, much)
+    await server.start()
+    async with calling(path) as deaf:
+        deaf.reader._transport.pause_reading()  # type: ignore[attr-defined] # a command that was suspended
+        await deaf.say({"operation": "status"})
+        async with asyncio.timeout(10):
+            while not server._connections:
+                await asyncio.sleep(0.02)
+            while server._connections:
+                await asyncio.sleep(0.02)
+    await server.stop()

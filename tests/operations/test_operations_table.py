@@ -16,7 +16,10 @@ from msgspec import Struct
 from every_operation import OWN, every_malformed, requests, told_node
 from p2pshare.cli import voice
 from p2pshare.daemon.control_protocol import HEADER, decode_frame, encode_frame
+from p2pshare.envelope.card import fingerprint
+from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, OperatorError, StoreError
+from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
 from p2pshare.node.node import STORE_NAME, Node, NodeBeside, NodeReading
 from p2pshare.node.store import reading_store
@@ -24,9 +27,10 @@ from p2pshare.operations.assessing import Opine, Propose, Sight
 from p2pshare.operations.crossing import checked, fields_of, name_of, read_answer, read_progress
 from p2pshare.operations.interface import Query, Request
 from p2pshare.operations.looking import LookUp, Search, ShowEnvelope, ShowObject
+from p2pshare.operations.partners import AddPartner, RemovePartner
 from p2pshare.operations.publishing import Part, Prepare, Seal
 from p2pshare.operations.table import OPERATIONS, read_request
-from whole_nodes import NOW, World, quiet, raw_draft
+from whole_nodes import NOW, World, draft, quiet, raw_draft
 
 
 @pytest.fixture
@@ -285,3 +289,24 @@ def test_the_command_line_builds_no_request_by_hand(repository: Path) -> None:
                 given = [*node.args, *(keyword.value for keyword in node.keywords)]
                 assert not any(isinstance(one, ast.Dict | ast.Constant) for one in given), path.name
     assert asked >= len(OPERATIONS)
+
+
+def test_two_previews_that_read_alike_are_told_apart_by_what_they_rest_on(world: World, alpha: Node) -> None:
+    """A partner was replaced by another one under its alias while a person was asked: that is to be asked again."""
+    part = draft(alpha, ["who.example"])
+    asked = Prepare((Part(part.tlp, part.frames, 1, 0),), ("bravo",), dry_run=True)
+    shown = asked.run(alpha, NOW, quiet)
+    RemovePartner("bravo").run(alpha, NOW, quiet)
+    card = world.found("mallory").identity.card
+    AddPartner(card.raw, fingerprint(card.partner_id), "bravo").run(alpha, NOW, quiet)
+    now_shown = asked.run(alpha, NOW, quiet)
+    assert now_shown.basis != shown.basis
+    assert fields_of(now_shown) | {"basis": ""} == fields_of(shown) | {"basis": ""}
+
+
+def test_a_small_request_that_inflates_to_more_than_is_read_at_once_costs_nothing(alpha: Node) -> None:
+    frame = compress_frame(b"[" + b" " * (64 << 20) + b"]")
+    parts = (Part(Tlp.GREEN, (frame,), 1, 0),) * 17
+    with pytest.raises(AuthorError) as caught:
+        Prepare(parts, dry_run=True).run(alpha, NOW, quiet)
+    assert caught.value.reason == "oversized"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -423,3 +424,18 @@ def test_whatever_is_left_out_what_is_stored_is_what_a_partner_reads(
         assert_read_alike(alpha, bravo, report)
     finally:
         world.close()
+
+
+def test_an_object_leaves_though_what_it_was_put_with_may_not(three: tuple[Node, Node, Node]) -> None:
+    """Two parts each hold the identity that wrote their objects; it was withdrawn, and the second part was lost with it."""
+    alpha, *_ = three
+    team = {"type": "identity", "spec_version": "2.1", "id": f"identity--{uuid.UUID(int=7, version=4)}", "name": "Team",
+            "created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z"}  # fmt: skip
+    publish_green(alpha, [team])
+    withdraw(
+        alpha, WithdrawalRequest(team["id"], Reason.MISTAKE), is_dry_run=False, now=NOW + 1, progress=quiet
+    )
+    part = replace(raw_draft([team, indicator(1, "left-behind.example")]), repeats=1)
+    made, kept = prepared(alpha, part)
+    assert (made.report.published, len(kept)) == (1, 1)
+    assert made.report.refusals.counts == {"withdrawn": 1}

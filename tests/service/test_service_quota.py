@@ -192,3 +192,14 @@ def test_status_says_who_has_nearly_filled_its_room_and_what_to_do(three: tuple[
     note_config(bravo)  # as a reload does: the config says 1 GiB
     assert bravo.store.log.quota_bytes() == bravo.config.limits.author_mib * MIB
     assert status(seen_by_daemon(bravo), NOW).alarms == []
+
+
+def test_a_second_copy_in_one_batch_is_charged_to_nobody(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, _ = three
+    first, second = published(alpha, 2)
+    bravo.store.log.set_quota(len(first) * 5 // 2)
+    assert bear(bravo, alpha, [first, first, second]) == [
+        (Status.HELD, ""),
+        (Status.ALREADY_HELD, ""),
+        (Status.HELD, ""),
+    ]

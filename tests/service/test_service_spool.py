@@ -238,7 +238,7 @@ def some_file(home: Path) -> bytes:
     """Two parts and no terms: what stands behind them is theirs to damage."""
     path = home / "file"
     number = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    one = Spooling(path, number, MIB)
+    one = Spooling(path, number, MIB, 0)
     for _ in range(2):
         one.keep(PART)
     os.close(number)
@@ -371,3 +371,25 @@ def test_a_pattern_of_a_thousand_values_does_not_repeat_its_labels_a_thousand_ti
     assert len(spool._pack(part)) < 64 * 1_024
     assert spool._unpack(spool._pack(part)) == part
     assert len(msgspec.msgpack.encode(fact)) > 16_000_000
+
+
+def test_what_somebody_else_put_there_is_neither_swept_nor_in_the_way(alpha: Node) -> None:
+    token = waiting(alpha)
+    folder = alpha.home / "spool"
+    (folder / "precious").write_text("an operator's")
+    (folder / "folder").mkdir()
+    sweep(alpha.home, NOW + PREPARED_SECONDS_MAX + 1)
+    assert not (folder / token).exists()
+    waiting(alpha)
+    empty(alpha.home)
+    assert sorted(one.name for one in files(alpha)) == ["folder", "precious"]
+
+
+def test_a_publication_that_would_go_below_the_floor_of_free_space_is_not_kept(
+    alpha: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(spool, "require_free_space", lambda path, least: asked.append(least))
+    waiting(alpha)
+    floor = alpha.config.free_space_bytes_min
+    assert asked[0] == floor and all(one > floor for one in asked[1:]) and len(asked) > 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -167,6 +168,19 @@ def test_an_incarnation_whose_beginning_was_undone_is_begun_again(store, make):
         assert store.log.author_state(make.now + 1).incarnation > before
         raise ZeroDivisionError
     assert store.log.author_state(make.now + 2).incarnation > before
+
+
+def test_who_goes_on_after_a_part_has_failed_writes_nothing(store, make):
+    """The connection has no transaction any more: each statement would commit itself."""
+    store.partners.touch(make.alpha, 1)
+    with pytest.raises(StoreError), store.transaction() as writer:
+        with suppress(OverflowError):
+            store.partners.touch(make.alpha, 10**30)
+        assert store.database.is_undone
+        writer.execute("UPDATE last_exchange SET at = 77")
+    assert store.partners.last_exchanges() == {make.alpha: 1}
+    store.partners.touch(make.alpha, 2)
+    assert store.partners.last_exchanges() == {make.alpha: 2}
 
 
 def test_partners_come_and_go_and_their_cards_and_names_stay(store, make):

@@ -46,7 +46,7 @@ def open_output(name: str, *, mode: int = PUBLIC_MODE) -> Iterator[BinaryIO]:
     try:
         target, there = _followed(name)
         if _is_stream(target, there):
-            opened: AbstractContextManager[BinaryIO] = _opened_stream(target, there)
+            opened: AbstractContextManager[BinaryIO] = _opened_stream(target, there, mode)
         else:
             opened = _whole_file(target, there, mode)
         with opened as stream:
@@ -101,16 +101,18 @@ def _is_stream(target: Path, there: os.stat_result | None) -> bool:
     return there is not None and not stat.S_ISREG(there.st_mode)
 
 
-def _opened_stream(target: Path, there: os.stat_result | None) -> BinaryIO:
+def _opened_stream(target: Path, there: os.stat_result | None, mode: int) -> BinaryIO:
     descriptor = DESCRIPTOR.fullmatch(str(target))
     if descriptor and int(descriptor[1]) == os.getpid():
         return os.fdopen(_handed_over(int(descriptor[2])), "wb")
     flags = os.O_WRONLY | os.O_TRUNC | os.O_NOCTTY | os.O_CLOEXEC
+    if descriptor:  # another process's, the shell's say: what it has written before stays
+        flags = (flags & ~os.O_TRUNC) | os.O_APPEND
     if there is not None and stat.S_ISFIFO(there.st_mode):
         return os.fdopen(_opened_fifo(target, flags), "wb")
     if there is None and target.is_relative_to(DEVICES) and target.parent != DEVICES:
         flags |= os.O_CREAT | os.O_EXCL  # /dev/shm/x; a mistyped device must not become a file
-    return os.fdopen(os.open(target, flags, PUBLIC_MODE), "wb")
+    return os.fdopen(os.open(target, flags, mode), "wb")
 
 
 def _handed_over(descriptor: int) -> int:

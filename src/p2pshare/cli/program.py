@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from itertools import takewhile
@@ -88,6 +90,10 @@ def program() -> None:
 def run_program(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code. Every error is translated here, once."""
     voice.open_closed_streams()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores one
+                signal.signal(number, _end)
     problem: ShareError
     try:
         code = _call(arguments)
@@ -108,6 +114,11 @@ def run_program(arguments: Sequence[str]) -> int:
         problem = _last_word(error)
     voice.complain(problem, as_json=asks_for_json(arguments))
     return problem.exit_code
+
+
+def _end(number: int, _: object) -> None:
+    """Lets everything open be closed: what waits to be sealed must not stay on the disk."""
+    raise SystemExit(128 + number)
 
 
 def asks_for_json(arguments: Sequence[str]) -> bool:

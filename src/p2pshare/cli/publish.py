@@ -245,13 +245,13 @@ def _prepare_and_seal(
     from p2pshare.operations.crossing import fields_of
     from p2pshare.operations.publishing import Seal
 
-    shown: dict[str, Any] | None = None
+    shown: tuple[str, dict[str, Any]] | None = None
     while True:
         done = fields_of(_run(session, request))
-        token = done.pop("token")
-        is_asked = token and asked_about is not None and done != shown
+        token, basis = done.pop("token"), done.pop("basis")
+        is_asked = token and asked_about is not None and (basis, done) != shown
         if is_asked:
-            shown = done
+            shown = basis, done
             _ask_or_discard(session, token, done, asked_about or ())
         try:
             return done | (fields_of(_run(session, Seal(token))) if token else {})

@@ -39,6 +39,7 @@ from p2pshare.limits import (
     CONTROL_CONNECTIONS_MAX,
     CONTROL_LIFE_SIGN_SECONDS,
     CONTROL_REQUEST_SECONDS_MAX,
+    CONTROL_SILENCE_SECONDS_MAX,
     CONTROL_STOP_SECONDS_MAX,
 )
 
@@ -187,7 +188,7 @@ class ControlServer:
         except ShareError as error:
             answer = encode_frame(error_message(error))
         writer.write(answer)
-        await writer.drain()
+        await _drained(writer)
 
     async def _perform_alive(self, message: Message, writer: asyncio.StreamWriter) -> Message:
         """Performs the request; sends progress as it comes and a sign of life while there is none."""
@@ -234,4 +235,14 @@ def _result_of(work: asyncio.Future[Message], operation: str) -> Message:
 
 async def _send(writer: asyncio.StreamWriter, message: Message) -> None:
     writer.write(encode_frame(message))
-    await writer.drain()
+    await _drained(writer)
+
+
+async def _drained(writer: asyncio.StreamWriter) -> None:
+    """An asker who does not read is cut off: it must not keep a place for ever. Raises ConnectionError."""
+    try:
+        async with asyncio.timeout(CONTROL_SILENCE_SECONDS_MAX):
+            await writer.drain()
+    except TimeoutError:
+        writer.transport.abort()
+        raise ConnectionAbortedError from None

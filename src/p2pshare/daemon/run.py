@@ -119,7 +119,7 @@ def _settle_memory() -> None:
 class Writer:
     """Runs functions in the one thread that owns the store's writing side, in the order they were asked for.
 
-    A disk that failed to write or sync is never asked again (trust.md, "Store and keys at rest"): `failure` keeps
+    A disk that failed to write or sync is never asked again (docs/store.md, "Writing"): `failure` keeps
     the error, `stop` is set, and the daemon ends; its next start reads what is really there.
     """
 

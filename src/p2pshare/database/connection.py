@@ -97,7 +97,9 @@ def open_writer(path: Path, *, cache_bytes: int, vfs: str | None = None) -> apsw
 def open_reader(path: Path) -> apsw.Connection:
     """A read-only connection beside the writer. Raises StoreError."""
     if not path.is_file():
-        raise StoreError(f"there is no store at {path}", hint="`p2pshare init` makes one")
+        raise StoreError(
+            f"there is no store at {path}", hint="`p2pshare run` (or any command that writes) makes one"
+        )
     with translated(path=path):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         _run(connection, _READ_PRAGMAS + "PRAGMA query_only = ON")

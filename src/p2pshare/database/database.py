@@ -66,6 +66,7 @@ class Database:
         self._lock = threading.RLock()
         self._writing_thread = 0
         self._has_failed = False
+        self._is_undone = False
         self._readers: list[apsw.Connection] = []
         self._local = threading.local()
         self._participants: list[Participant] = []
@@ -77,8 +78,9 @@ class Database:
             self._organisations = self.interned(Interned[bytes], "organisation", "partner_id")
 
     @property
-    def is_read_only(self) -> bool:
-        return self._writer is None
+    def is_undone(self) -> bool:
+        """Whether a part that failed has undone the transaction that is still under way."""
+        return self._is_undone
 
     def join(self, participant: Participant) -> None:
         """From now on `participant` takes part in every transaction."""
@@ -146,6 +148,9 @@ class Database:
             raise
         finally:
             self._writing_thread = 0
+            if self._is_undone:
+                self._is_undone = False
+                writer.pragma("query_only", False)
             if was_collecting:
                 gc.enable()
 
@@ -159,6 +164,9 @@ class Database:
             yield writer
         except BaseException:
             self._undo(writer)
+            # Whoever goes on all the same has a connection without a transaction: each statement would commit itself.
+            self._is_undone = True
+            writer.pragma("query_only", True)
             raise
 
     def _undo(self, writer: apsw.Connection) -> None:

@@ -27,8 +27,8 @@ class NewEnvelope:
     """Who handed it over, None for our own."""
     received_at: int
     recipient_sequence: int | None = None
-    """The author's number for the envelopes sealed for us (1, 2, ...), whether or not we can read what is in it; None for
-    our own envelopes, and for those of others."""
+    """The author's number for the envelopes sealed for us (1, 2, ...), whether or not we can read its payload; None for our own
+    envelopes, for those of others, and where not even the body opens."""
     awaits_first_hop: bool = False
     """Our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)

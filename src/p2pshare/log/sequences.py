@@ -1,6 +1,6 @@
 """Numbers that prove something: our own chain, the numbers sealed for each recipient, other authors' gaps and forks.
 
-Rules (docs/trust.md, "Replay, rollback, forks"):
+Rules (docs/envelope.md, "Order of checks"; docs/store.md):
 
 1. Our incarnation is larger at each start than any this store, or a copy of us that partners heard, ever had.
 2. Our (incarnation, sequence) only grows. Using one twice would be an equivocation, so it raises.

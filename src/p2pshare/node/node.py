@@ -27,7 +27,6 @@ CARD_FILE_NAME = "card.p2pcard"
 STORE_NAME = "store.sqlite"
 WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
-CONTROL_SOCKET_NAME = "run/control.sock"
 HOME_MODE = 0o750
 
 

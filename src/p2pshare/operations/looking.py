@@ -28,7 +28,7 @@ from p2pshare.service.searching import (
     versions_of,
 )
 
-Number = Annotated[int, Meta(ge=1)]
+Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]  # what the store can compare
 
 
 class LookUp(Query[Several[LookedUp]], frozen=True, tag="lookup"):
@@ -47,7 +47,7 @@ class Search(Query[Several[FoundObject]], frozen=True, tag="search"):
     type: str | None = None
     author: str | None = None
     tlp: Tlp | None = None
-    since: int | None = None
+    since: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     label: str = ""
     text: str = ""
 

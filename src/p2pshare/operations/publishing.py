@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, msgpack
 
+from p2pshare.envelope.payload import stated_bytes
+from p2pshare.errors import AuthorError, PeerError
 from p2pshare.intel.marking import Tlp
-from p2pshare.limits import TTL_CLASS_BY_NAME
+from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 from p2pshare.node.node import Node
 from p2pshare.operations.interface import Counted, LeftOut, Progress, Request, counted, left_out
 from p2pshare.service.drafting import DraftPart
 from p2pshare.service.guarding import Confirmed
 from p2pshare.service.publishing import Prepared as PreparedParts
-from p2pshare.service.publishing import PreparedPart, PublishReport, prepare, seal
+from p2pshare.service.publishing import PreparedPart, prepare, seal
 from p2pshare.service.spool import drop, spooling, taken
+
+INFLATED_BYTES_AT_ONCE = 1024 * MIB
+"""What the frames of one publication may inflate to: a million values take 600 MiB, and the writer reads 28 MiB a second."""
 
 TtlClass = Annotated[int, Meta(ge=min(TTL_CLASS_BY_NAME.values()), le=max(TTL_CLASS_BY_NAME.values()))]
 
@@ -44,7 +50,8 @@ class PolicyRefusal(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Prepared(Struct, frozen=True, forbid_unknown_fields=True):
     """Counts of what would be published and refused, and those who would get it. `token` names what waits to be sealed;
-    empty where there is nothing to seal. `envelopes` is empty until then."""
+    empty where there is nothing to seal. `envelopes` is empty until then. `basis` is a digest of what all of it rests on:
+    two that read alike are the same only where it is."""
 
     published: int
     observables: int
@@ -56,6 +63,7 @@ class Prepared(Struct, frozen=True, forbid_unknown_fields=True):
     markings: list[str]
     refusal: PolicyRefusal | None
     token: str
+    basis: str
 
 
 class Prepare(Request[Prepared], frozen=True, tag="prepare"):
@@ -70,15 +78,24 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
     share_listed: bool = False
 
     def run(self, node: Node, now: int, progress: Progress) -> Prepared:
+        if (
+            sum(map(_stated, (frame for part in self.parts for frame in part.frames)))
+            > INFLATED_BYTES_AT_ONCE
+        ):
+            raise AuthorError(
+                f"a publication of more than {INFLATED_BYTES_AT_ONCE // MIB} MiB is not read at once",
+                hint="split the publication",
+                reason="oversized",
+            )
         if self.dry_run:
-            return _told(self._prepared(node, now, progress, lambda part: None).report, "")
+            return _told(self._prepared(node, now, progress, lambda part: None), "")
         with spooling(node, now) as waiting:
             prepared = self._prepared(node, now, progress, waiting.keep)
             waiting.end_with(prepared.terms, now)
         if prepared.terms.envelopes:
-            return _told(prepared.report, waiting.token)
+            return _told(prepared, waiting.token)
         drop(node.home, waiting.token)
-        return _told(prepared.report, "")
+        return _told(prepared, "")
 
     def _prepared(
         self, node: Node, now: int, progress: Progress, keep: Callable[[PreparedPart], None]
@@ -125,8 +142,16 @@ class Discard(Request[Discarded], frozen=True, tag="discard"):
         return Discarded()
 
 
-def _told(report: PublishReport, token: str) -> Prepared:
-    refuse = report.refuse
+def _stated(frame: bytes) -> int:
+    """Returns to how many bytes a frame says it inflates; of one that says nothing, 0: the reader refuses it."""
+    try:
+        return stated_bytes(frame)
+    except PeerError:
+        return 0
+
+
+def _told(made: PreparedParts, token: str) -> Prepared:
+    report, refuse = made.report, made.report.refuse
     return Prepared(
         published=report.published,
         observables=report.observables,
@@ -138,4 +163,5 @@ def _told(report: PublishReport, token: str) -> Prepared:
         markings=sorted(report.markings),
         refusal=None if refuse is None else PolicyRefusal(refuse.reason, refuse.message, refuse.hint),
         token=token,
+        basis=sha256(msgpack.encode(made.terms.basis)).hexdigest(),
     )

@@ -1,6 +1,6 @@
 """Intake: bytes that a partner handed over become an envelope we hold, or a refusal with its reason.
 
-The order of checks is trust.md's, cheap first, and each step believes only what the earlier ones proved:
+The order of checks is that of docs/envelope.md, cheap first, and each step believes only what the earlier ones proved:
 
 1. size and shape, canonical core       `envelope.decode_envelope`
 2. author known, mode and circle allowed `policy.admission`
@@ -125,8 +125,9 @@ def take_in(
             if isinstance(one, DecodedEnvelope):
                 outcome = _check(batch, arrival, one, one.envelope_id in seen)
                 checked.append(outcome)
-                if isinstance(outcome, _Passed) and outcome.payload is not None:
-                    content_bytes += outcome.payload.stated_bytes
+                if isinstance(outcome, _Passed):
+                    seen.add(one.envelope_id)  # verified: a second copy in this batch is held already
+                    content_bytes += 0 if outcome.payload is None else outcome.payload.stated_bytes
             else:
                 checked.append(one)
             if content_bytes_max is not None and content_bytes >= content_bytes_max:
@@ -171,14 +172,14 @@ def _read(batch: _Round, payloads: Sequence[tuple[Source, ReceivedPayload]]) -> 
         name = payload.kind.name
         if name not in made:
             made[name] = batch.readers[name](batch.node)
-        refused = _read_one(made[name], source, payload)
+        refused = _read_one(batch, made[name], source, payload)
         if refused:
             batch.node.store.partners.count_refusals(payload.author, refused)
     for reader in made.values():
         reader.settle(batch.now)
 
 
-def _read_one(reader: PayloadReader, source: Source, payload: ReceivedPayload) -> Counter[str]:
+def _read_one(batch: _Round, reader: PayloadReader, source: Source, payload: ReceivedPayload) -> Counter[str]:
     """Returns what was refused of it, by reason."""
     refused: Counter[str] = Counter()
     try:
@@ -188,7 +189,11 @@ def _read_one(reader: PayloadReader, source: Source, payload: ReceivedPayload) -
         refused[_left_aside(payload.envelope_id, payload.author, error)] += 1
     except OperatorError:
         raise
-    except Exception as error:  # noqa: BLE001 - see _decode
+    except Exception as error:
+        if (
+            batch.node.store.database.is_undone
+        ):  # it came out of a write: nothing of the batch is left to spare
+            raise
         logger.error("content of %s was not read: %s", payload.envelope_id.short, type(error).__name__)
         refused["internal-error"] += 1
     return refused

@@ -19,7 +19,8 @@ A reader can rely on this, and keeps its part:
    payload and is counted as `content-REASON`. Both are counted against the author, never against who passed it on. What
    earlier steps wrote stays, so a reader checks before it writes.
 5. An OperatorError (a full disk, a store that failed) undoes the transaction, and what else is in it. Any other exception
-   in a step is a bug of ours: it costs this payload alone, as `internal-error`.
+   in a step is a bug of ours: it costs this payload alone, as `internal-error`, unless it came out
+   of a write or of `settle`: a part that failed undoes the transaction, and the whole batch with it.
 """
 
 from __future__ import annotations

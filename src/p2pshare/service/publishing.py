@@ -30,7 +30,7 @@ from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
 from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
 from p2pshare.intel.extraction import ObjectFacts
-from p2pshare.intel.grouping import DEFINITION
+from p2pshare.intel.grouping import DEFINITION, IDENTITY
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.knowledge.interface import NewFrame
@@ -149,7 +149,7 @@ def prepare(
         keep(prepared)
         envelopes += 1
         audiences[part.tlp] = audience
-        report.published += prepared.objects - part.repeats
+        report.published += _published(prepared, part)
         for frame in prepared.frames:
             values.update(hash((claim.type, claim.value)) for fact in frame.objects for claim in fact.claims)
     report.observables = len(values)
@@ -192,13 +192,21 @@ def _prepare_part(
     for notes in (revived, screening.notes):
         report.notes.merge(notes)
     prepared = PreparedPart(part.tlp, frames, screening.marks, reached)
-    if prepared.objects <= part.repeats:  # nothing is left but what was added for reading
+    if not _published(prepared, part):  # nothing is left but what was added for reading
         return None
     if any(_is_stricter(frame, part.tlp) for frame in frames):
         report.refusals.add("stricter-than-part", part.tlp.label, count=prepared.objects - part.repeats)
         return None
     report.notes.merge(content.notes)
     return prepared
+
+
+def _published(prepared: PreparedPart, part: DraftPart) -> int:
+    """Objects of it but for companions that stand elsewhere too; those of them that were refused are no longer there."""
+    companions = sum(
+        fact.type in (DEFINITION, IDENTITY) for frame in prepared.frames for fact in frame.objects
+    )
+    return prepared.objects - min(part.repeats, companions)
 
 
 def _is_stricter(frame: NewFrame, tlp: Tlp) -> bool:

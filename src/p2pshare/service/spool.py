@@ -118,11 +118,12 @@ _decode_terms = msgspec.msgpack.Decoder(Terms).decode
 class Spooling:
     """A publication on its way into the file at `path`, part after part."""
 
-    def __init__(self, path: Path, file: int, bytes_max: int) -> None:
+    def __init__(self, path: Path, file: int, bytes_max: int, free_space_bytes_min: int) -> None:
         self.token = path.name
         self._path = path
         self._file = file
         self._bytes_max = bytes_max
+        self._free_space_bytes_min = free_space_bytes_min
         self._size = 0
         self._began_at = os.fstat(file).st_mtime
 
@@ -146,6 +147,7 @@ class Spooling:
         self._size += len(raw)
         if self._size > self._bytes_max:
             raise _full(f"at most {SPOOL_BYTES_MAX // MIB} MiB wait at once")
+        require_free_space(self._path, self._free_space_bytes_min + len(raw))
         rest = memoryview(raw)
         with _writing(self._path):
             while rest:
@@ -162,14 +164,14 @@ def spooling(node: Node, now: int) -> Iterator[Spooling]:
     with _writing(path):
         folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         folder.chmod(FOLDER_MODE)
-        sizes = [one.stat().st_size for one in folder.iterdir()]
+        sizes = [one.stat().st_size for one in _waiting(node.home)]
         if len(sizes) >= PREPARED_MAX:
             raise _full(f"{PREPARED_MAX} publications wait already")
         require_free_space(path, node.config.free_space_bytes_min)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         file = os.open(path, flags, FILE_MODE)
     try:
-        yield Spooling(path, file, SPOOL_BYTES_MAX - sum(sizes))
+        yield Spooling(path, file, SPOOL_BYTES_MAX - sum(sizes), node.config.free_space_bytes_min)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -241,7 +243,7 @@ def empty(home: Path) -> None:
 
 def _waiting(home: Path) -> list[Path]:
     folder = home / FOLDER_NAME
-    return list(folder.iterdir()) if folder.is_dir() else []
+    return [one for one in folder.iterdir() if _TOKEN.fullmatch(one.name)] if folder.is_dir() else []
 
 
 def _is_over(waiting_since: float, now: int) -> bool:

@@ -30,8 +30,6 @@ CREATE TABLE network_length (
     PRIMARY KEY (type, length)
 ) WITHOUT ROWID;
 
--- Claims up to this id are read once more for their PAP when the store is opened for writing; 0: none.
-
 -- One author's statement about one observable, from one version of one indicator object.
 -- object_key: the 16 bytes of "indicator--UUID", else the id as text.
 -- status: 0 current, 1 current and revoked by its author, 2 superseded by a later version.
