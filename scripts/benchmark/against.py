@@ -40,8 +40,8 @@ report, now = Report(), int(time.time())
 with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name:
     folder = Path(name)
     partners = Partners(folder, now)
-    ingest.measure(report, partners, folder, now=now, rounds=1)
-    reading.measure(report, partners, now=now, rounds=1, per_author=10_000)
+    ingest.measure(report, partners, folder, now=now, rounds=3)
+    reading.measure(report, partners, now=now, rounds=3, per_author=10_000)
 print(json.dumps({one.name: [one.unit, one.median] for one in report.series}))
 """
 
