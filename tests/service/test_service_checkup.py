@@ -134,7 +134,7 @@ def test_a_damaged_store_fails_and_is_not_believed(world: World, alpha: Node) ->
     assert "backup" in found["store"].hint
     store.unlink()
     assert levels(alpha)["store"] == "fail"
-    assert "init" in findings(alpha)["store"].hint
+    assert "p2pshare run" in findings(alpha)["store"].hint
 
 
 def test_a_clock_that_went_back_fails_and_a_partner_from_the_future_warns(world: World, alpha: Node) -> None:

@@ -202,7 +202,10 @@ def _prepare_part(
 
 
 def _published(prepared: PreparedPart, part: DraftPart) -> int:
-    """Objects of it but for companions that stand elsewhere too; those of them that were refused are no longer there."""
+    """Returns how many objects of it are no repeats. Where some were refused, those may be repeats themselves: what is no
+    companion (a definition, an identity) then counts, so that nothing is taken for a repeat and lost."""
+    if prepared.objects == part.objects:
+        return prepared.objects - part.repeats
     companions = sum(
         fact.type in (DEFINITION, IDENTITY) for frame in prepared.frames for fact in frame.objects
     )
