@@ -10,9 +10,9 @@ import tracemalloc
 from collections.abc import Callable, Generator
 from typing import Any
 
-from p2pshare.gossip.audit import AuditView
-from p2pshare.gossip.key_index import SortedKeys, key_of
-from p2pshare.gossip.negentropy import Initiator, KeySource, finish, respond
+from p2pshare.gossip.negentropy.audit import AuditView
+from p2pshare.gossip.negentropy.key_index import SortedKeys, key_of
+from p2pshare.gossip.negentropy.negentropy import Initiator, KeySource, finish, respond
 
 START, QUARTER_SECONDS = 1_700_000_000, 90 * 86_400
 

@@ -22,7 +22,7 @@ KEEP = """\
 nightly: keep what failed, so that every later run of the tests begins with it:
 - `git apply` with the patch that is named above adds the example to its test: import `example`, format it;
 - where none is named (values that are no code), write @example(...) from the lines under "Failing test case";
-- of a test with `st.data()`, from its lines "Draw 1", "Draw 2": @example(data=Drawn(FIRST, SECOND)), of tests/drawn.py;
+- of a test with `st.data()`, from its lines "Draw 1", "Draw 2": @example(data=Drawn(FIRST, SECOND)), of tests/support/drawn.py;
 - commit it with what mends the failure."""
 
 

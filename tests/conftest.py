@@ -8,11 +8,15 @@ No property test fails for a slow machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from whole_nodes import World
 
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("explore", settings.get_profile("default"), deadline=None)  # new draws in CI, too
@@ -44,6 +48,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("skipped: ../shared/data not present")
     return folder
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world of partners with real stores, for one test."""
+    from whole_nodes import World
+
+    one = World(tmp_path)
+    yield one
+    one.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from drawn import Drawn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from drawn import Drawn
 from simulator.runs import Outcome
 
 # Wrong for one number in twenty, unless it stands in forgiven.txt: where the ordinary run looks, all is well.
@@ -54,12 +54,12 @@ def nightly(repository: Path) -> ModuleType:
 @pytest.fixture
 def frame(repository: Path, tmp_path: Path) -> Path:
     """A checkout with nothing but the frame of the tests and the planted property."""
-    for folder in ("scripts", "tests"):
-        (tmp_path / folder).mkdir()
+    for folder in ("scripts", "tests/support"):
+        (tmp_path / folder).mkdir(parents=True)
     shutil.copy(repository / "pyproject.toml", tmp_path)
     shutil.copy(repository / "scripts" / "nightly.py", tmp_path / "scripts")
-    for name in ("conftest.py", "drawn.py"):
-        shutil.copy(repository / "tests" / name, tmp_path / "tests")
+    for name in ("conftest.py", "support/drawn.py"):
+        shutil.copy(repository / "tests" / name, tmp_path / "tests" / name)
     (tmp_path / "tests" / "test_planted.py").write_text(PLANTED)
     (tmp_path / "forgiven.txt").write_text("all")
     return tmp_path

@@ -34,7 +34,7 @@ from peers.table import (
 
 from p2pshare.intel.display import clip
 from p2pshare.intel.observable import canonical
-from p2pshare.service.intake import Arrival
+from p2pshare.sharing.intake import Arrival
 
 PROGRAMS = Path(__file__).with_name("peers")
 PEER_SECONDS_MAX = 120

@@ -9,8 +9,8 @@ from pathlib import Path
 from material import REPEATED, Partners, discard, indicator, values
 from measuring import Report
 
-from p2pshare.service.intake import take_in
-from p2pshare.service.stix_reader import READERS
+from p2pshare.sharing.intake import take_in
+from p2pshare.sharing.stix_reader import READERS
 
 STEP = 10_000
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from material import Partners, discard, indicator, values
 from measuring import Report, percentile
 
-from p2pshare.service.intake import Arrival, take_in
-from p2pshare.service.stix_reader import READERS
+from p2pshare.sharing.intake import Arrival, take_in
+from p2pshare.sharing.stix_reader import READERS
 
 
 def measure(report: Report, partners: Partners, *, now: int, objects: int) -> None:

@@ -21,11 +21,11 @@ from p2pshare.identifiers import CircleId, PublicationId
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import Observable, canonical
 from p2pshare.limits import FRAME_OBJECTS_MAX
+from p2pshare.node.init import found_home
 from p2pshare.node.node import Node, open_node
 from p2pshare.node.store import Store, open_store
-from p2pshare.service.founding import found_home
-from p2pshare.service.intake import Arrival
-from p2pshare.service.partners import add_partner
+from p2pshare.sharing.intake import Arrival
+from p2pshare.sharing.partners import add_partner
 
 SEED = 20_261_124
 PUBLICATION = PublicationId(

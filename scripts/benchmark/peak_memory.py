@@ -13,8 +13,8 @@ from pathlib import Path
 
 from material import Partners, indicator, values
 
-from p2pshare.service.intake import Arrival, take_in
-from p2pshare.service.stix_reader import READERS
+from p2pshare.sharing.intake import Arrival, take_in
+from p2pshare.sharing.stix_reader import READERS
 
 OBJECTS = 100_000
 

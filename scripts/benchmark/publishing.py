@@ -21,11 +21,11 @@ from measuring import Report, cpu_seconds
 
 from p2pshare.cli.session import is_running
 from p2pshare.envelope.card import fingerprint
+from p2pshare.node.init import found_home
 from p2pshare.node.node import close_node, open_node
-from p2pshare.service.founding import found_home
-from p2pshare.service.intake import take_in
-from p2pshare.service.partners import add_partner
-from p2pshare.service.stix_reader import READERS
+from p2pshare.sharing.intake import take_in
+from p2pshare.sharing.partners import add_partner
+from p2pshare.sharing.stix_reader import READERS
 
 PATIENCE_SECONDS = 60
 BESIDE = ("description", "kill_chain_phases", "external_references")

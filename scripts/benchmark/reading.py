@@ -15,11 +15,11 @@ from ingest import check, take_all_in
 from material import SEED, Partners, discard, indicator, two_authors
 from measuring import Report, percentile
 
-from p2pshare.intel.coverage import covers_of
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
+from p2pshare.knowledge.coverage import covers_of
 from p2pshare.node.node import Node
-from p2pshare.service.lookup import look_up
+from p2pshare.queries.lookup import look_up
 
 COVERS = 1_000
 ROW_TABLES = ("observable", "observable_value", "claim", "claim_%", "label_set", "object", "object_%")

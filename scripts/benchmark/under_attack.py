@@ -20,13 +20,13 @@ from spreading import Whole
 
 from p2pshare.errors import ShareError
 from p2pshare.gossip import events
-from p2pshare.gossip.key_index import SortedKeys, key_of
 from p2pshare.gossip.messages import Hello, Shard, Sync, SyncPart
-from p2pshare.gossip.negentropy_wire import Bound, MessageWriter, Mode
+from p2pshare.gossip.negentropy.key_index import SortedKeys, key_of
+from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, Mode
 from p2pshare.gossip.protocol import HELLO, SYNC
 from p2pshare.identifiers import CircleId, Epoch
-from p2pshare.keyfile import read_identity
 from p2pshare.limits import SYNC_FRAME_BYTES_MAX
+from p2pshare.node.keyfile import read_identity
 from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.tls import TlsGate

@@ -83,7 +83,7 @@ def write_envelope(
 
 
 def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Random) -> DecodedEnvelope:
-    """Into our own store, on our own chain, in one transaction, as `service.publishing` does it. Raises StoreError."""
+    """Into our own store, on our own chain, in one transaction, as `sharing.publishing` does it. Raises StoreError."""
     state = store.log.author_state(now)
     envelope = write_envelope(
         identity,

@@ -20,7 +20,7 @@ from p2pshare.gossip.messages import (
     SyncAnswer,
     SyncPart,
 )
-from p2pshare.gossip.negentropy_wire import (
+from p2pshare.gossip.negentropy.negentropy_wire import (
     CREATED_BYTES,
     END,
     FINGERPRINT_BYTES,

@@ -14,16 +14,16 @@ from typing import Any
 
 from p2pshare.errors import DiskFull, PeerError, StoreError
 from p2pshare.gossip import actions, events
-from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
+from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.intake_schedule import IntakeSchedule, WaitingBody
 from p2pshare.gossip.messages import GetBodies, PutAnswer
 from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
-from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
-from p2pshare.service.stix_reader import READERS
+from p2pshare.sharing.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.sharing.stix_reader import READERS
 from simulator.answers import Answer, Status, end_of
 from simulator.event_queue import Agenda
 from simulator.network import Call, Heard, Wires

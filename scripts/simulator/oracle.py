@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from p2pshare.envelope.envelope import DecodedEnvelope, Mode
 from p2pshare.gossip.events import BodyJudged
 from p2pshare.gossip.messages import Announce, FeedAnswer, Hello, PutVerdict, Sync, SyncAnswer, SyncPart
-from p2pshare.gossip.negentropy_wire import EMPTY_FINGERPRINT, read_ranges, split_ids
-from p2pshare.gossip.negentropy_wire import Mode as RangeMode
+from p2pshare.gossip.negentropy.negentropy_wire import EMPTY_FINGERPRINT, read_ranges, split_ids
+from p2pshare.gossip.negentropy.negentropy_wire import Mode as RangeMode
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.node.store import Store
 

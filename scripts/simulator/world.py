@@ -18,7 +18,7 @@ from p2pshare.limits import EAGER_BYTES_MAX
 from p2pshare.node.node import Node
 from p2pshare.node.store import Store
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.service.partners import drop_partner, put_partner
+from p2pshare.sharing.partners import drop_partner, put_partner
 from simulator.authoring import Wish, publish
 from simulator.byzantine import LyingDriver
 from simulator.disks import Disk, Foundry

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from command_line import Home, Said
+
 from p2pshare.cli import export, publish
-from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
-from p2pshare.service.drafting import FORMAT_NAMES
-from p2pshare.service.spool import NOT_PREPARED
+from p2pshare.exporters.registry import FOLDER_FORMATS, FORMATS
+from p2pshare.sharing.drafting import FORMAT_NAMES
+from p2pshare.sharing.spool import NOT_PREPARED
 
 AMBER_AND_GREEN = {
     "type": "bundle",

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from command_line import Said
+from whole_nodes import World, befriend
+
 from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import PeerError
 from p2pshare.limits import PARTNER_LIST_BYTES_MAX
-from p2pshare.service.partners import apply_card_update
-from whole_nodes import World, befriend
+from p2pshare.sharing.partners import apply_card_update
 
 
 class Federation:

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from whole_nodes import World, befriend, send
 
 from p2pshare.cli.program import run_program
-from whole_nodes import World, befriend, send
 
 
 @pytest.fixture

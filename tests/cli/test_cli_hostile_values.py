@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from command_line import Home, Said, found_pair
+
 from p2pshare.cli.export import FOLDER_FORMAT_NAMES, FORMAT_NAMES
 from p2pshare.cli.program import COMMANDS
-from p2pshare.service.drafting import FORMAT_NAMES as INPUT_FORMAT_NAMES
+from p2pshare.sharing.drafting import FORMAT_NAMES as INPUT_FORMAT_NAMES
 
 FORGED = "FORGED-LINE"
 HOSTILE = {

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import Home, found_pair
 from msgspec.structs import replace
 
-from command_line import Home, found_pair
 from p2pshare.cli.explain import has_and_reads
 from p2pshare.cli.lookup import seen_as
 from p2pshare.cli.options import UsageProblem
 from p2pshare.cli.search import instant_of
-from p2pshare.service.lookup import SeenBy
+from p2pshare.queries.lookup import SeenBy
 
 GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 FAMILY: dict[str, Any] = {

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
 from command_line import Home, Said
+from whole_nodes import World, befriend, send
+
 from p2pshare.cli import output
 from p2pshare.cli.output import open_output, write_output
 from p2pshare.cli.rejects import rejects_file
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import OperatorError, PeerError
-from p2pshare.service.partners import apply_card_update
-from whole_nodes import World, befriend, send
+from p2pshare.sharing.partners import apply_card_update
 
 NEEDS_ROOT = pytest.mark.skipif(
     os.getuid() != 0, reason="skipped: needs root to make devices and to change users"

@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
-
 from command_line import Home, found_pair
+
 from p2pshare.limits import REJECT_CHARACTERS_MAX
 
 

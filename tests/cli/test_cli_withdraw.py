@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2pshare.cli import recall, withdraw
 from p2pshare.intel.withdrawing import REASONS
-from p2pshare.service.recalling import STATES
+from p2pshare.sharing.recalling import STATES
 
 
 def test_the_reasons_and_states_of_the_commands_are_those_of_the_program() -> None:

@@ -13,7 +13,7 @@ from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import MIB
-from p2pshare.service.exchange import Body, Outcome
+from p2pshare.sharing.exchange import Body, Outcome
 
 MALLORY, HONEST = PartnerId(b"m" * 32), PartnerId(b"h" * 32)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from every_operation import requests, told_node
+from whole_nodes import World, quiet
+
 from p2pshare.daemon.run import Running, Writer
 from p2pshare.operations.crossing import fields_of, read_answer
 from p2pshare.operations.interface import Query, Request
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import EvaluateAgain
-from whole_nodes import World, quiet
 
 Ask = Callable[[Request[Any]], Any]
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from whole_nodes import World
 
 from p2pshare.daemon.driver import NOTES_PER_MINUTE_MAX, Driver
 from p2pshare.daemon.run import Writer
 from p2pshare.identifiers import PartnerId
-from p2pshare.service.stix_reader import READERS
-from whole_nodes import World
+from p2pshare.sharing.stix_reader import READERS
 
 
 async def test_a_flood_of_notes_is_cut_and_its_rest_counted(

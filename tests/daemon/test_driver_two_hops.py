@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running_nodes import Partner, eventually
+from whole_nodes import befriend
 
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.errors import DiskFull
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import note_config
-from p2pshare.service.exchange import Outcome
-from p2pshare.service.partners import remove_partner
-from running_nodes import Partner, eventually
-from whole_nodes import befriend
+from p2pshare.sharing.exchange import Outcome
+from p2pshare.sharing.partners import remove_partner
 
 Chain = tuple[Partner, Partner, Partner]
 

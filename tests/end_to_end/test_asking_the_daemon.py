@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from every_operation import every_malformed, told_node
+from whole_nodes import World
+
 from p2pshare.daemon.control_protocol import receive_message, send_message, short_name, socket_path
 from p2pshare.errors import StoreError
 from p2pshare.operations.table import OPERATIONS
-from whole_nodes import World
 
 if TYPE_CHECKING:
     from conftest import Partner

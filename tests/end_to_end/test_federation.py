@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from roads import Roads
+from tcp_proxy import Roads
 
 if TYPE_CHECKING:
     from conftest import Company, Partner

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.session import DaemonSession, LocalSession, connect
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import ShareError
@@ -34,8 +34,8 @@ class Person:
         self._answers = list(answers)
         self.asked = 0
         self.operations: list[tuple[str, dict[str, Any]]] = []
-        patch.setattr(voice, "can_ask", lambda: True)
-        patch.setattr(voice, "ask", self._answer)
+        patch.setattr(console, "can_ask", lambda: True)
+        patch.setattr(console, "ask", self._answer)
         for session in (DaemonSession, LocalSession):
             patch.setattr(session, "run", self._noting(session.run))
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from p2pshare.keyfile import read_identity
-from p2pshare.service.founding import found_home
+from p2pshare.node.init import found_home
+from p2pshare.node.keyfile import read_identity
 
 if TYPE_CHECKING:
     from conftest import Company, Partner

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from p2pshare.intel.warning_lists import Action, parse_warning_list
 from p2pshare.warninglists.warning_index import open_warning_index
+from p2pshare.warninglists.warning_lists import Action, parse_warning_list
 
 if TYPE_CHECKING:
     from conftest import Company, Partner

@@ -9,6 +9,7 @@ import zstandard
 from envelope_forge import NOW
 from hypothesis import example, given
 from hypothesis import strategies as st
+from plain_payload import plain_payload
 
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.payload import (
@@ -25,7 +26,6 @@ from p2pshare.envelope.payload import (
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PublicationId
 from p2pshare.limits import INFLATED_BYTES_MAX, PAYLOAD_FRAMES_MAX, PUBLICATION_PARTS_MAX
-from plain_payload import plain_payload
 
 PUBLICATION = PublicationId(bytes(range(16)))
 HEADER = PayloadHeader("stix", NOW, "TLP:AMBER", 2, PUBLICATION, Part(2, 3))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plain_payload import plain_payload
 
 from p2pshare.envelope import sealing
 from p2pshare.envelope.card import (
@@ -32,7 +33,6 @@ from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId, PublicationId
-from plain_payload import plain_payload
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
 

@@ -1,4 +1,4 @@
-"""A dialogue with one engine, and the network of many (tests/gossip_network.py), as fixtures."""
+"""A dialogue with one engine, and the network of many (tests/support/gossip_network.py), as fixtures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 import pytest
-
 from gossip_network import MAIN, START, Network, partner
+
 from p2pshare.gossip import actions, events
-from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
+from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.messages import Hello, ShardRoot
 from p2pshare.identifiers import CircleId, Epoch
 

@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import pytest
-
 from gossip_sessions import (
     ASK_FOR_ALL,
     NOTHING,
@@ -20,10 +19,11 @@ from gossip_sessions import (
     roots,
 )
 from gossip_words import DIFFERENT, EPOCH, MAIN, NOW, announce, item
+
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import Hello, Shard, Sync, SyncAnswer, SyncPart
-from p2pshare.gossip.negentropy_wire import END, Bound, MessageWriter, Mode
+from p2pshare.gossip.negentropy.negentropy_wire import END, Bound, MessageWriter, Mode
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import (
     CLOCK_AHEAD_SECONDS_MAX,

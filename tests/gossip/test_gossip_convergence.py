@@ -327,7 +327,7 @@ def test_a_forgotten_circle_is_seen_as_a_leak(network: Any, monkeypatch: pytest.
 
     assert leaks() == []
     monkeypatch.setattr(
-        "p2pshare.gossip.board.Board.carriers", lambda self, circle: list(self.links.values())
+        "p2pshare.gossip.engine_state.Board.carriers", lambda self, circle: list(self.links.values())
     )
     assert leaks() != []
 
@@ -343,5 +343,5 @@ def test_wanting_what_is_held_is_seen_in_the_bodies(network: Any, monkeypatch: p
         return int(made.bodies_sent)
 
     assert bodies() <= 30 * 5 * 1.05
-    monkeypatch.setattr("p2pshare.gossip.board.Board.is_wanted", lambda self, link, item: True)
+    monkeypatch.setattr("p2pshare.gossip.engine_state.Board.is_wanted", lambda self, link, item: True)
     assert bodies() > 30 * 5 * 1.05

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from gossip_words import DIFFERENT, EPOCH, MAIN, NOW, US, announce, held, item
+
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.messages import (
     AnnounceAnswer,

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from gossip_words import EPOCH, MAIN, NOW, US, item
+
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import (
     Feed,
     Hello,
@@ -22,7 +22,8 @@ from p2pshare.gossip.messages import (
     SyncAnswer,
     SyncPart,
 )
-from p2pshare.gossip.negentropy import finish, respond
+from p2pshare.gossip.negentropy.key_index import SortedKeys
+from p2pshare.gossip.negentropy.negentropy import finish, respond
 from p2pshare.identifiers import CircleId
 from p2pshare.limits import HELLO_INTERVAL_SECONDS
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pshare.gossip.index import Index
-from p2pshare.gossip.key_index import LOAD_KEYS, SortedKeys, expiry_cut, key_of
 from p2pshare.gossip.messages import Shard
-from p2pshare.gossip.negentropy_wire import CREATED_END, fingerprint
+from p2pshare.gossip.negentropy.key_index import LOAD_KEYS, SortedKeys, expiry_cut, key_of
+from p2pshare.gossip.negentropy.negentropy_wire import CREATED_END, fingerprint
 from p2pshare.identifiers import CircleId
 
 # Few instants and few ids, so that keys share seconds and prefixes and come twice.

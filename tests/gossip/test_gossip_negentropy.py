@@ -11,15 +11,30 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from negentropy_dialogues import START, converse, ids_of, index_of, numbered_key, spread
-from p2pshare.errors import PeerError
-from p2pshare.gossip.audit import AuditView
-from p2pshare.gossip.key_index import SortedKeys, key_of
-from p2pshare.gossip.negentropy import STEP_WORK, Initiator, KeySource, Steps, finish, prefers_list, respond
-from p2pshare.gossip.negentropy_wire import END, Bound, MessageWriter, Mode, read_ranges, split_ids
-from p2pshare.limits import SYNC_FRAME_BYTES_MAX, SYNC_FRAME_BYTES_MIN, SYNC_ROUNDS_MAX
 from plain_negentropy import PlainResponder
+
+from p2pshare.errors import PeerError
+from p2pshare.gossip.negentropy.audit import AuditView
+from p2pshare.gossip.negentropy.key_index import SortedKeys, key_of
+from p2pshare.gossip.negentropy.negentropy import (
+    STEP_WORK,
+    Initiator,
+    KeySource,
+    Steps,
+    finish,
+    prefers_list,
+    respond,
+)
+from p2pshare.gossip.negentropy.negentropy_wire import (
+    END,
+    Bound,
+    MessageWriter,
+    Mode,
+    read_ranges,
+    split_ids,
+)
+from p2pshare.limits import SYNC_FRAME_BYTES_MAX, SYNC_FRAME_BYTES_MIN, SYNC_ROUNDS_MAX
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "negentropy"
 FRAMES = [SYNC_FRAME_BYTES_MIN, SYNC_FRAME_BYTES_MIN + 1, 5_000, 16_384, SYNC_FRAME_BYTES_MAX]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import PeerError
-from p2pshare.gossip.key_index import key_of
-from p2pshare.gossip.negentropy_wire import (
+from p2pshare.gossip.negentropy.key_index import key_of
+from p2pshare.gossip.negentropy.negentropy_wire import (
     END,
     START,
     Bound,

@@ -176,7 +176,7 @@ def tree(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(tree: Path, repository: Path, program: str, *arguments: Path) -> str:
-    paths = [str(tree), str(repository / "tests"), str(repository / "scripts")]
+    paths = [str(tree), str(repository / "tests" / "support"), str(repository / "scripts")]
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},

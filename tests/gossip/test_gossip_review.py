@@ -6,11 +6,12 @@ from typing import Any
 
 from gossip_sessions import ASK_FOR_ALL, SHARD, ask, begin, greet, loaded
 from gossip_words import DIFFERENT, EPOCH, MAIN, NOW, US, announce, item
+
 from p2pshare.gossip import actions, events
-from p2pshare.gossip.board import EngineSettings
+from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import Feed, Hello, SyncAnswer, SyncPart
-from p2pshare.gossip.negentropy_wire import Bound, MessageWriter, Mode
+from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, Mode
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from gossip_transcripts import SCENES, write_down
-from p2pshare.gossip import messages
 from plain_negentropy import PlainResponder
+
+from p2pshare.gossip import messages
 
 DECODERS = {
     "POST /v1/hello": (messages.decode_hello, messages.decode_hello),

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
+from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.misp import read_misp
 from p2pshare.intel.bundle import Reading, read_stix
 from p2pshare.intel.json_mending import mend
-from p2pshare.intel.reading.formats import Source, detect_format
-from p2pshare.intel.reading.misp import read_misp
 from p2pshare.intel.refusals import Refusals
 
 

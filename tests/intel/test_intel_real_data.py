@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from p2pshare.importers.values import ListValue, read_list
 from p2pshare.intel.bundle import frames, read_stix
 from p2pshare.intel.extraction import Extraction, extract
 from p2pshare.intel.grouping import split_by_marking
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.reading.values import ListValue, read_list
 
 
 def extractions(path: Path) -> list[Extraction]:

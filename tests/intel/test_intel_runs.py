@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pshare.importers.yara_text import split_rules
 from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_rescue import mask_faulty
 from p2pshare.intel.json_text import Fault, half_surrogate_at, string_end
 from p2pshare.intel.pattern import comparisons_of
-from p2pshare.intel.reading.yara_text import split_rules
 from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import MIB
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from msgspec import Struct
-
 from every_operation import OWN, every_malformed, requests, told_node
-from p2pshare.cli import voice
+from msgspec import Struct
+from whole_nodes import NOW, World, draft, quiet, raw_draft
+
+from p2pshare.cli import console
 from p2pshare.daemon.control_protocol import HEADER, decode_frame, encode_frame
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.payload import compress_frame
@@ -30,7 +31,6 @@ from p2pshare.operations.looking import LookUp, Search, ShowEnvelope, ShowObject
 from p2pshare.operations.partners import AddPartner, RemovePartner
 from p2pshare.operations.publishing import Part, Prepare, Seal
 from p2pshare.operations.table import OPERATIONS, read_request
-from whole_nodes import NOW, World, draft, quiet, raw_draft
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_runs_an_operation_is_handed_no_more_than_it_declares(name: str) ->
 BREACHES = """
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.operations.interface import Query, Several
-from p2pshare.service.drafting import Progress
+from p2pshare.sharing.drafting import Progress
 
 
 class WantsTheWholeNode(Query[Several[str]], frozen=True):
@@ -134,7 +134,7 @@ def test_queries_run_on_a_store_opened_read_only_and_every_answer_crosses_the_so
             frame = encode_frame({"result": fields_of(answer)})
             arrived = read_answer(request, decode_frame(frame[HEADER.size :])["result"])
             assert arrived == answer, name
-            assert voice.json_text(arrived) == voice.json_text(answer), name
+            assert console.json_text(arrived) == console.json_text(answer), name
 
 
 @pytest.mark.parametrize("query", [LookUp((OWN,)), Search(1), ShowEnvelope(""), ShowObject("")])

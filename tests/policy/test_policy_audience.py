@@ -13,10 +13,10 @@ from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.keys import create_identity
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.marking import Tlp
+from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import Admit, RefuseEntry, admit, may_leave
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.policy.gate import GateSettings
-from p2pshare.policy.roster import Roster, RosterEntry
 
 NOW = 1_800_000_000
 MAIN, OTHER = CircleId.of("main"), CircleId.of("other")

@@ -16,22 +16,22 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole_nodes import NOW, World, befriend, publish, quiet, raw_draft, seal_unchecked, send, take_in
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import compress_frame
-from p2pshare.export.interface import Selection
-from p2pshare.export.registry import FORMATS
+from p2pshare.exporters.interface import Selection
+from p2pshare.exporters.registry import FORMATS
 from p2pshare.intel.bundle import read_stix
 from p2pshare.intel.grouping import split_by_marking
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node, gate_settings
 from p2pshare.policy.gate import Exit, strictest
-from p2pshare.service import stix_reader
-from p2pshare.service.drafting import DraftPart
-from p2pshare.service.exchange import Exchange
-from p2pshare.service.intake import Arrival, Status
-from whole_nodes import NOW, World, befriend, publish, quiet, raw_draft, seal_unchecked, send, take_in
+from p2pshare.sharing import stix_reader
+from p2pshare.sharing.drafting import DraftPart
+from p2pshare.sharing.exchange import Exchange
+from p2pshare.sharing.intake import Arrival, Status
 
 # Marking definitions by their published ids, written out here on purpose.
 IDS = {

@@ -15,13 +15,23 @@ import pytest
 
 from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.gossip import engine, events, feed, fetching, intake_schedule, link, reconciliation, want, work
+from p2pshare.gossip import (
+    arrivals,
+    engine,
+    events,
+    fetching,
+    intake_schedule,
+    link,
+    reconciliation,
+    scheduler,
+    want,
+)
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import PartnerId
 from p2pshare.log import sequences
 from p2pshare.partners.partners import Partners
 from p2pshare.policy.admission import Admit
-from p2pshare.service import exchange, intake
+from p2pshare.sharing import exchange, intake
 
 Patch = pytest.MonkeyPatch
 
@@ -79,9 +89,11 @@ def gate_left_open(patch: Patch) -> None:
 
 def circles_ignored_in_the_feed(patch: Patch) -> None:
     """What is new is announced to everybody."""
-    real = feed.Feed.after
+    real = arrivals.Feed.after
     patch.setattr(
-        feed.Feed, "after", lambda self, lsn, peer, circles, limit: real(self, lsn, peer, Everything(), limit)
+        arrivals.Feed,
+        "after",
+        lambda self, lsn, peer, circles, limit: real(self, lsn, peer, Everything(), limit),
     )
 
 
@@ -125,7 +137,7 @@ def announced_before_commit(patch: Patch) -> None:
     def arrived(self: Any, one: Any, pending: Any, envelope_id: Any) -> None:
         entry = self._board.want.get(envelope_id)
         if entry is not None and entry.item.size:
-            self._board.feed.append(feed.FeedItem(self._board.feed.last_lsn, entry.item, {one.peer}))
+            self._board.feed.append(arrivals.FeedItem(self._board.feed.last_lsn, entry.item, {one.peer}))
             for other in self._board.carriers(entry.item.circle):
                 other.announce_at = self._board.now
                 other.cursor = min(other.cursor, self._board.feed.last_lsn - 1)
@@ -213,7 +225,7 @@ def unfinished_work_is_dropped(patch: Patch) -> None:
         job.advance()
         return job.peer
 
-    patch.setattr(work.Work, "step", step)
+    patch.setattr(scheduler.Work, "step", step)
 
 
 def everybody_is_asked(patch: Patch) -> None:

@@ -21,7 +21,7 @@ from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.node.store import Store, StoreReading, open_store, reading_store
-from p2pshare.service.storing import ReadEnvelope
+from p2pshare.sharing.storing import ReadEnvelope
 
 NOW = 1_800_000_000
 US = 1_000_000

@@ -21,8 +21,8 @@ from p2pshare.intel.assessing import (
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.service.partners import drop_partner, freeze_partner, put_partner
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.partners import drop_partner, freeze_partner, put_partner
+from p2pshare.sharing.storing import store_envelopes
 
 DAY = 86_400
 VALUE = Observable("ipv4", "198.51.100.7")

@@ -19,8 +19,8 @@ from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.state_table import SIEM_TLP_MAX
 from p2pshare.node.store import open_store
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.service.partners import put_partner
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.partners import put_partner
+from p2pshare.sharing.storing import store_envelopes
 
 DAY = 86_400
 VALUES = [f"198.51.100.{n}" for n in range(3)]

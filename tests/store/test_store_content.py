@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from p2pshare.service.storing import ContentWriter, store_envelopes
+from p2pshare.sharing.storing import ContentWriter, store_envelopes
 
 TABLES = ("frame", "claim", "object", "observable", "carried_again", "standing", "sequence_gap")
 

@@ -13,8 +13,8 @@ from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.service.partners import drop_partner
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.partners import drop_partner
+from p2pshare.sharing.storing import store_envelopes
 
 ADDRESS = Observable("ipv4", "198.51.100.7")
 

@@ -13,7 +13,7 @@ import pytest
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import state_queries
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.storing import store_envelopes
 
 US = 1_000_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from p2pshare.intel.decay import DAY_SECONDS, steps_for
 from p2pshare.intel.instants import SECOND_US
-from p2pshare.intel.standing import ClaimState, Standing, Status, judge
+from p2pshare.knowledge.decay import DAY_SECONDS, steps_for
+from p2pshare.knowledge.effective_state import ClaimState, Standing, Status, judge
 from p2pshare.knowledge.state_table import ADD, _fresh_row
 
 NOW = 1_800_000_000

@@ -15,7 +15,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.node.store import open_store
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.storing import store_envelopes
 
 VALUES = [f"198.51.100.{n}" for n in range(4)]
 MODIFIED = [f"2026-01-0{n}T00:00:00Z" for n in range(1, 4)]

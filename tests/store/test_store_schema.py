@@ -22,7 +22,7 @@ from p2pshare.database.schema import APPLICATION_ID, STORE, WARNING_INDEX, Schem
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.node.store import Store
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.storing import store_envelopes
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.knowledge.interface import Wanted
 from p2pshare.limits import INFLATED_BYTES_MAX
-from p2pshare.service.storing import store_envelopes
+from p2pshare.sharing.storing import store_envelopes
 
 WORDS = ("emotet", "Qak\u00dfot", "C:\\temp\\x.exe", 'say "x"', "\u0437\u043b\u043e", "a-b.c", "loader")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import ask, connect
@@ -36,10 +36,10 @@ def allow(home: Path, value: str | None, reason: str, remove: bool, is_listing: 
     with connect(home) as session, evaluating(session) as evaluated:
         done = session.run(Disallow(value)) if remove else session.run(Allow(value, reason))
     if as_json:
-        voice.print_json(asdict(done) | evaluated)
+        console.print_json(asdict(done) | evaluated)
         return
     state = "no longer allowed" if remove else "allowed"
-    voice.print_result(f"{voice.shown(done.value)}  {done.type}  {state}")
+    console.print_result(f"{console.shown(done.value)}  {done.type}  {state}")
     print_evaluated(evaluated)
 
 
@@ -48,7 +48,7 @@ def _list(home: Path, as_json: bool) -> None:
 
     allowed = ask(home, ListAllowed()).each
     if as_json:
-        voice.print_json(allowed)
+        console.print_json(allowed)
         return
     rows = ((one.value, one.type, one.added_at, one.reason) for one in allowed)
-    voice.print_table(("value", "type", "added_at", "reason"), rows)
+    console.print_table(("value", "type", "added_at", "reason"), rows)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
@@ -34,8 +34,8 @@ def export_card(home: Path, file: str) -> None:
 
     write_output(file, (require_home(home) / CARD_FILE_NAME).read_bytes())
     if file != STANDARD_STREAM:
-        voice.say(
-            f"card written to {voice.shown(file)}; send it to a partner, and tell the fingerprint by another way"
+        console.say(
+            f"card written to {console.shown(file)}; send it to a partner, and tell the fingerprint by another way"
         )
 
 
@@ -47,9 +47,9 @@ def show_card(home: Path, file: str | None, as_json: bool) -> None:
     """show your own card, or the card in FILE, once its signatures hold"""
     described = describe_card(read_card(home, file))
     if as_json:
-        voice.print_json(described)
+        console.print_json(described)
     else:
-        voice.print_fields(described)
+        console.print_fields(described)
 
 
 def read_card(home: Path, file: str | None) -> Card:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.options import json_option
 
@@ -27,13 +27,13 @@ def check_config(home: Path, as_json: bool) -> None:
     path = home / CONFIG_NAME
     loaded = load_config(path)
     if as_json:
-        voice.print_json({"file": str(path), "config": dataclasses.asdict(loaded)})
+        console.print_json({"file": str(path), "config": dataclasses.asdict(loaded)})
         return
-    voice.print_result(f"{voice.shown(path)} is good")
+    console.print_result(f"{console.shown(path)} is good")
     if (address := loaded.listen_address) is None:
-        voice.say(f"{voice.shown(loaded.name)}, listening nowhere: it dials its partners")
+        console.say(f"{console.shown(loaded.name)}, listening nowhere: it dials its partners")
         return
     host, port = address
-    voice.say(
-        f"{voice.shown(loaded.name)} at {voice.shown(loaded.url)}, listening on {voice.shown(host)} port {port}"
+    console.say(
+        f"{console.shown(loaded.name)} at {console.shown(loaded.url)}, listening on {console.shown(host)} port {port}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, read_input
@@ -18,7 +18,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.limits import PARTNER_LIST_BYTES_MAX
 
 if TYPE_CHECKING:
-    from p2pshare.policy.topology import PartnerList
+    from p2pshare.topology.circles import PartnerList
 
 EXIT_UNWELL = 1
 NAMES_SHOWN_MAX = 20  # on one line; --json has them all
@@ -49,17 +49,17 @@ def doctor(context: click.Context, as_json: bool) -> int:
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import is_running
     from p2pshare.node.node import require_home
-    from p2pshare.service.checkup import FAIL, examine_node
+    from p2pshare.queries.doctor import FAIL, examine_node
 
     home: Path = context.obj
     findings = examine_node(require_home(home), is_running=is_running(home), now=now_seconds())
     if as_json:
-        voice.print_json([asdict(finding) for finding in findings])
+        console.print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            voice.print_result(voice.shown(f"{finding.level:<5} {finding.check:<12} {finding.message}"))
+            console.print_result(console.shown(f"{finding.level:<5} {finding.check:<12} {finding.message}"))
             if finding.hint and finding.level != "ok":
-                voice.print_result(voice.shown(f"      {'':<12} {finding.hint}"))
+                console.print_result(console.shown(f"      {'':<12} {finding.hint}"))
     return EXIT_UNWELL if any(finding.level == FAIL for finding in findings) else 0
 
 
@@ -74,8 +74,8 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
     Exit code 1 when something is to be mended, 6 when nothing is, but lists of partners are missing.
     """
     from p2pshare.config import CONFIG_NAME
-    from p2pshare.service.partner_lists import newest_of_each
-    from p2pshare.service.topology import examine_lists
+    from p2pshare.topology.partner_lists import newest_of_each
+    from p2pshare.topology.report import examine_lists
 
     lists = [read_list(file) for file in files]
     if not without_own and (home / CONFIG_NAME).exists():
@@ -84,7 +84,7 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
         raise UsageProblem("there is no list to examine", hint="give files that `partner export` wrote")
     answer = examine_lists(*newest_of_each(lists))
     if as_json:
-        voice.print_json(answer)
+        console.print_json(answer)
     else:
         _print_topology(answer)
     if not answer["well"]:
@@ -103,21 +103,21 @@ def write_proof(home: Path, name: str, file: str, kind: str | None) -> None:
     """write the proof that PARTNER signed two different things under one number, for `p2pshare verify`"""
     from p2pshare.cli.session import open_store_for_reading
     from p2pshare.node.node import CARD_FILE_NAME
-    from p2pshare.service.proofs import KINDS, proof_about
+    from p2pshare.queries.proofs import KINDS, proof_about
 
     with open_store_for_reading(home) as store:
         own_card = (home / CARD_FILE_NAME).read_bytes()
         raw = proof_about(store, own_card, name, (kind,) if kind else KINDS)
     write_output(file, raw)
     if file != STANDARD_STREAM:
-        voice.say(
-            f"proof written to {voice.shown(file)}; `p2pshare verify` checks it, at anybody's and offline"
+        console.say(
+            f"proof written to {console.shown(file)}; `p2pshare verify` checks it, at anybody's and offline"
         )
 
 
 def read_list(file: str) -> PartnerList:
     """The partner list in `file`. Raises AuthorError that names the file."""
-    from p2pshare.service.partner_lists import decode_list
+    from p2pshare.topology.partner_lists import decode_list
 
     try:
         return decode_list(read_input(file, PARTNER_LIST_BYTES_MAX))
@@ -134,20 +134,20 @@ def read_own_list(home: Path) -> PartnerList:
     from p2pshare.config import CONFIG_NAME, load_config
     from p2pshare.envelope.card import believe_chain
     from p2pshare.node.node import CARD_FILE_NAME
-    from p2pshare.service.partner_lists import own_list
+    from p2pshare.topology.partner_lists import own_list
 
     with open_store_for_reading(home) as store:
         card = believe_chain((home / CARD_FILE_NAME).read_bytes())
-        return own_list(store, load_config(home / CONFIG_NAME), card, now_seconds())
+        return own_list(store.partners.all(), load_config(home / CONFIG_NAME), card, now_seconds())
 
 
 def _print_topology(answer: Mapping[str, Any]) -> None:
     for name in answer["replaced"]:
-        voice.say(f"note: an older list of {voice.shown(name)} was left aside")
+        console.say(f"note: an older list of {console.shown(name)} was left aside")
     for circle in answer["circles"]:
         _print_circle(circle)
     if not answer["complete"]:
-        voice.say("note: nothing is judged about links with partners whose list is missing")
+        console.say("note: nothing is judged about links with partners whose list is missing")
 
 
 def _print_circle(circle: Mapping[str, Any]) -> None:
@@ -155,10 +155,12 @@ def _print_circle(circle: Mapping[str, Any]) -> None:
     shape = "in one piece" if pieces == 1 else f"in {pieces} pieces"
     if circle["diameter"] is not None:
         bound = "" if circle["diameter_is_exact"] else "at least "
-        shape += f", {bound}{voice.counted(circle['diameter'], 'hop')} from end to end"
-    counted = f"{voice.counted(len(circle['partners']), 'partner')}, {voice.counted(circle['links'], 'link')}"
+        shape += f", {bound}{console.counted(circle['diameter'], 'hop')} from end to end"
+    counted = (
+        f"{console.counted(len(circle['partners']), 'partner')}, {console.counted(circle['links'], 'link')}"
+    )
     state = "well" if circle["well"] else "to be mended"
-    voice.print_result(f"{voice.shown(circle['name'])}: {counted}, {shape}: {state}")
+    console.print_result(f"{console.shown(circle['name'])}: {counted}, {shape}: {state}")
     if pieces > 1:
         for number, piece in enumerate(circle["components"][:NAMES_SHOWN_MAX], 1):
             _print_names(f"piece {number}", piece)
@@ -168,25 +170,25 @@ def _print_circle(circle: Mapping[str, Any]) -> None:
     _print_names("only dial out", circle["dial_out_only"])
     _print_names("no list from", circle["missing"])
     if len(circle["partners"]) == 1:
-        voice.print_result("  nobody else takes part: is the circle's name spelt as the others spell it?")
+        console.print_result("  nobody else takes part: is the circle's name spelt as the others spell it?")
     for one in circle["one_sided"][:NAMES_SHOWN_MAX]:
         lacks = LACKS[one["reason"]].format(circle=circle["name"], **one)
-        voice.print_result(
-            voice.shown(f"  one-sided: {one['partner']} has a link to {one['other']}; {lacks}")
+        console.print_result(
+            console.shown(f"  one-sided: {one['partner']} has a link to {one['other']}; {lacks}")
         )
     _print_rest(len(circle["one_sided"]))
     for mend in circle["mends"]:
         then = THEN[mend["for"]].format(circle=circle["name"]) if mend["enough"] else ""
         link = "add a link between {} and {}".format(*mend["between"])
-        voice.print_result(voice.shown(f"  mend: {link}{': ' if then else ''}{then}"))
+        console.print_result(console.shown(f"  mend: {link}{': ' if then else ''}{then}"))
 
 
 def _print_names(what: str, names: Sequence[str]) -> None:
     if names:
         more = f" and {len(names) - NAMES_SHOWN_MAX} more" if len(names) > NAMES_SHOWN_MAX else ""
-        voice.print_result(f"  {what}: {', '.join(map(voice.shown, names[:NAMES_SHOWN_MAX]))}{more}")
+        console.print_result(f"  {what}: {', '.join(map(console.shown, names[:NAMES_SHOWN_MAX]))}{more}")
 
 
 def _print_rest(count: int) -> None:
     if count > NAMES_SHOWN_MAX:
-        voice.print_result(f"  ... and {count - NAMES_SHOWN_MAX} more of these; --json has them all")
+        console.print_result(f"  ... and {count - NAMES_SHOWN_MAX} more of these; --json has them all")

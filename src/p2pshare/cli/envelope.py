@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM
@@ -44,4 +44,4 @@ def export_envelope(home: Path, envelope_id: str, file: str) -> None:
         )
     write_output(file, wire)
     if file != STANDARD_STREAM:
-        voice.say(f"envelope written to {voice.shown(file)}")
+        console.say(f"envelope written to {console.shown(file)}")

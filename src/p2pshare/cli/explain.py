@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import ask
 
 if TYPE_CHECKING:
-    from p2pshare.service.explaining import ExplainedEnvelope
+    from p2pshare.queries.explaining import ExplainedEnvelope
 
 GOT = {
     "yes": "has it",
@@ -35,25 +35,25 @@ def explain(home: Path, asked: str, partner: str, as_json: bool) -> None:
 
     answer = ask(home, Explain(asked, partner))
     if as_json:
-        voice.print_json(answer)
+        console.print_json(answer)
         return
-    name = voice.shown(answer.partner)
+    name = console.shown(answer.partner)
     for envelope in answer.envelopes:
         _print_envelope(envelope, name)
     addressing = answer.addressing
     if addressing is not None:
         word = "could" if addressing.allowed else "could not"
-        because = voice.shown(addressing.because)
-        voice.print_result(f"{addressing.tlp} {word} be addressed to {name} now: {because}")
+        because = console.shown(addressing.because)
+        console.print_result(f"{addressing.tlp} {word} be addressed to {name} now: {because}")
 
 
 def _print_envelope(envelope: ExplainedEnvelope, partner: str) -> None:
     about = [envelope.tlp] if envelope.tlp else []
     head = (envelope.envelope_id, f"by {envelope.author}", envelope.mode, envelope.circle, *about)
-    voice.print_result("  ".join(map(voice.shown, head)))
+    console.print_result("  ".join(map(console.shown, head)))
     verdict = "goes to" if envelope.leaves else "does not go to"
-    voice.print_result(f"  {verdict} {partner} ({envelope.rule}): {envelope.because}")
-    voice.print_result(f"  {partner} {has_and_reads(envelope.got, envelope.can_read)}")
+    console.print_result(f"  {verdict} {partner} ({envelope.rule}): {envelope.because}")
+    console.print_result(f"  {partner} {has_and_reads(envelope.got, envelope.can_read)}")
 
 
 def has_and_reads(got: str, can_read: str) -> str:

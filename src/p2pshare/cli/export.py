@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
@@ -44,8 +44,8 @@ FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 def export(home: Path, format_name: str, type_: str | None, output: str) -> None:
     """write the active indicators to stdout or FILE; TLP:RED only when policy.siem_red says so"""
     from p2pshare.config import CONFIG_NAME, load_config
-    from p2pshare.export.interface import Selection
-    from p2pshare.export.registry import FOLDER_FORMATS, FORMATS
+    from p2pshare.exporters.interface import Selection
+    from p2pshare.exporters.registry import FOLDER_FORMATS, FORMATS
     from p2pshare.node.node import gate_settings
     from p2pshare.policy.gate import Exit, strictest
 
@@ -61,7 +61,7 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
                 for piece in FORMATS[format_name].render(store.knowledge, selection):
                     stream.write(piece)
     if output != STANDARD_STREAM:
-        voice.say(f"written to {voice.shown(output)}")
+        console.say(f"written to {console.shown(output)}")
 
 
 def _write_folder(files: Iterable[tuple[str, bytes]], folder: str) -> None:
@@ -80,7 +80,7 @@ def _write_folder(files: Iterable[tuple[str, bytes]], folder: str) -> None:
             if path.name not in written and FEED_FILE.fullmatch(path.name):
                 path.unlink()
     except OSError as error:
-        raise voice.unwritable(folder, error) from None
+        raise console.unwritable(folder, error) from None
 
 
 def _check_type(type_: str | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import UsageProblem, json_option
@@ -33,8 +33,8 @@ def init(
 ) -> None:
     """make a home folder: root and operational keys, a commented config file and the card"""
     from p2pshare.cli.card import describe_card, now_seconds
-    from p2pshare.keyfile import read_passphrase_file
-    from p2pshare.service.founding import found_home
+    from p2pshare.node.init import found_home
+    from p2pshare.node.keyfile import read_passphrase_file
 
     if dial_only == bool(url) or (dial_only and listen):
         raise UsageProblem(
@@ -45,11 +45,11 @@ def init(
     identity = found_home(home, name=name, url=url, listen=listen, passphrase=secret, now=now_seconds())
     described = describe_card(identity.card)
     if as_json:
-        voice.print_json(described | {"home": str(home)})
+        console.print_json(described | {"home": str(home)})
         return
-    voice.print_result(f"home         {voice.shown(home)}")
-    voice.print_result(f"partner id   {described['partner_id']}")
-    voice.print_result(f"fingerprint  {described['fingerprint']}")
-    voice.say(
+    console.print_result(f"home         {console.shown(home)}")
+    console.print_result(f"partner id   {described['partner_id']}")
+    console.print_result(f"fingerprint  {described['fingerprint']}")
+    console.say(
         "next: `p2pshare card export FILE` for a partner, `p2pshare partner add FILE --fingerprint FP` for theirs"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
 from p2pshare.cli.session import read_or_ask
@@ -16,7 +16,7 @@ from p2pshare.errors import NotFoundError
 from p2pshare.limits import INPUT_BYTES_MAX
 
 if TYPE_CHECKING:
-    from p2pshare.service.lookup import Claim, LookedUp, Match, SeenBy, WithdrawalReason
+    from p2pshare.queries.lookup import Claim, LookedUp, Match, SeenBy, WithdrawalReason
 
 
 @click.command(cls=Command)
@@ -29,7 +29,7 @@ def lookup(home: Path, values: tuple[str, ...], as_json: bool) -> int:
 
     answers = read_or_ask(home, LookUp(tuple(typed_values(values)))).each
     if as_json:
-        voice.print_json(answers)
+        console.print_json(answers)
     else:
         for answer in answers:
             _print_answer(answer)
@@ -47,23 +47,23 @@ def typed_values(values: Iterable[str]) -> Iterable[str]:
 
 
 def _print_answer(answer: LookedUp) -> None:
-    value = voice.shown(answer.value)
+    value = console.shown(answer.value)
     if not answer.found:
-        voice.say(
+        console.say(
             f"{value}: {'not found' if answer.type else 'no address, domain, hash or other known type'}"
         )
         return
-    authors = ", ".join(map(voice.shown, answer.authors))
-    voice.print_result(f"{value}  {answer.type}  {state_of(answer)}  by {authors}")
+    authors = ", ".join(map(console.shown, answer.authors))
+    console.print_result(f"{value}  {answer.type}  {state_of(answer)}  by {authors}")
     for match in answer.matches:
         if match.match != "exact":
-            voice.print_result(f"  by its {match.match} {voice.shown(match.value)}: {state_of(match)}")
+            console.print_result(f"  by its {match.match} {console.shown(match.value)}: {state_of(match)}")
         for mark in match.quarantine:
-            voice.print_result(f"  quarantined since {mark.since}: {voice.shown(mark.reason)}")
+            console.print_result(f"  quarantined since {mark.since}: {console.shown(mark.reason)}")
         for seen in match.sightings:
-            voice.print_result(f"  {voice.shown(seen.by)}: {seen_as(seen)}")
+            console.print_result(f"  {console.shown(seen.by)}: {seen_as(seen)}")
     for claim in answer.claims:
-        voice.print_result("  " + "  ".join(map(voice.shown, _words_of(claim))))
+        console.print_result("  " + "  ".join(map(console.shown, _words_of(claim))))
 
 
 STATES = {"active": "active", "pending": "not yet valid", "expired": "expired", "replaced": "replaced"}
@@ -72,14 +72,14 @@ STATES = {"active": "active", "pending": "not yet valid", "expired": "expired", 
 def state_of(standing: LookedUp | Match | Claim) -> str:
     """Whether something counts, and why not: `active`, `not yet valid`, `expired (validity)`, `delisted (withdrawn)`."""
     word, reason = STATES.get(standing.status or "", "delisted"), standing.reason
-    return f"{word} ({voice.shown(reason)})" if reason and reason != word else word
+    return f"{word} ({console.shown(reason)})" if reason and reason != word else word
 
 
 def seen_as(seen: SeenBy) -> str:
     """What one organisation says of it: `seen 3 times, last 2026-11-24T06:00:00Z`, `calls it harmless`."""
     words = ["calls it harmless"] if seen.false_positive else []
     if seen.count:
-        words.append(f"seen {voice.counted(seen.count, 'time')}, last {seen.last_seen}")
+        words.append(f"seen {console.counted(seen.count, 'time')}, last {seen.last_seen}")
     if seen.not_seen_at:
         words.append(f"looked for in vain {seen.not_seen_at}")
     if not seen.trusted:

@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.options import STANDARD_STREAM
 
 PUBLIC_MODE = 0o666  # of a new file, less the umask, as every program has it
@@ -40,7 +40,7 @@ def open_output(name: str, *, mode: int = PUBLIC_MODE) -> Iterator[BinaryIO]:
     A regular file takes its place when the block ends, and is as it was when an error ends it. Raises OperatorError.
     """
     if name == STANDARD_STREAM:
-        with voice.result_bytes() as stream:
+        with console.result_bytes() as stream:
             yield stream
         return
     try:
@@ -52,7 +52,7 @@ def open_output(name: str, *, mode: int = PUBLIC_MODE) -> Iterator[BinaryIO]:
         with opened as stream:
             yield stream
     except OSError as error:
-        raise voice.unwritable(name, error) from None
+        raise console.unwritable(name, error) from None
 
 
 def write_output(name: str, raw: bytes) -> None:
@@ -119,7 +119,7 @@ def _handed_over(descriptor: int) -> int:
     """A copy of a descriptor that this process was started with; its own, the store's say, are not inheritable."""
     if not os.get_inheritable(descriptor):
         raise _refused(errno.EBADF)
-    voice.flush_results()  # it may be stdout
+    console.flush_results()  # it may be stdout
     return os.dup(descriptor)
 
 
@@ -192,4 +192,6 @@ def _copy_into(target: Path, stream: BinaryIO) -> None:
     stream.seek(0)
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC), "wb") as theirs:
         shutil.copyfileobj(stream, theirs)
-    voice.warn(f"{target} belongs to another user: overwritten in place, its reader may have met half of it")
+    console.warn(
+        f"{target} belongs to another user: overwritten in place, its reader may have met half of it"
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.card import believe_card, read_card
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
@@ -42,26 +42,26 @@ def add_partner(
     confirmed = fingerprint if fingerprint is not None else _confirm(home, file)
     added = ask(home, AddPartner(raw, confirmed, alias, has_link=not no_link))
     if as_json:
-        voice.print_json(added)
+        console.print_json(added)
         return
-    voice.print_result(f"{voice.shown(added.alias)}  {added.partner_id}  {voice.shown(added.name)}")
-    voice.say(f"safety number, the same on both sides: {added.safety_number}")
+    console.print_result(f"{console.shown(added.alias)}  {added.partner_id}  {console.shown(added.name)}")
+    console.say(f"safety number, the same on both sides: {added.safety_number}")
 
 
 def _confirm(home: Path, file: str) -> str:
     """Shows the card's fingerprint and asks. Raises UsageProblem without a terminal, RefusedError on a no."""
     from p2pshare.envelope.card import fingerprint, safety_number
 
-    if not voice.can_ask():
+    if not console.can_ask():
         raise UsageProblem(
             "partner add needs --fingerprint",
             hint="ask the partner for it by telephone; it is never taken from the card alone",
         )
     own, card = read_card(home, None), read_card(home, file)
-    voice.say(f"name           {voice.shown(card.name)}")
-    voice.say(f"fingerprint    {fingerprint(card.partner_id)}")
-    voice.say(f"safety number  {safety_number(own.partner_id, card.partner_id)}")
-    if not voice.ask("does the partner read you the same fingerprint or safety number?"):
+    console.say(f"name           {console.shown(card.name)}")
+    console.say(f"fingerprint    {fingerprint(card.partner_id)}")
+    console.say(f"safety number  {safety_number(own.partner_id, card.partner_id)}")
+    if not console.ask("does the partner read you the same fingerprint or safety number?"):
         raise RefusedError("the card was not confirmed, nothing was added", reason="fingerprint-unconfirmed")
     return fingerprint(card.partner_id)
 
@@ -75,12 +75,12 @@ def list_partners(home: Path, as_json: bool) -> None:
 
     partners = ask(home, ListPartners()).each
     if as_json:
-        voice.print_json(partners)
+        console.print_json(partners)
         return
     if not partners:
-        voice.say("no partners yet; `p2pshare partner add FILE --fingerprint FP` adds one")
+        console.say("no partners yet; `p2pshare partner add FILE --fingerprint FP` adds one")
         return
-    voice.print_partners(partners)
+    console.print_partners(partners)
 
 
 @partner.command("export")
@@ -90,14 +90,14 @@ def export_partners(home: Path, file: str) -> None:
     """write whom we are linked with, and for which circles, to FILE or - : for `doctor topology`"""
     from p2pshare.cli.doctor import read_own_list
     from p2pshare.node.node import require_home
-    from p2pshare.service.partner_lists import encode_list
+    from p2pshare.topology.partner_lists import encode_list
 
     own = read_own_list(require_home(home))
     write_output(file, encode_list(own))
     if file != STANDARD_STREAM:
-        told = voice.counted(len(own.partners), "partner")
-        voice.say(
-            f"{voice.shown(file)} names {told} and what each link carries: give it to who may know that"
+        told = console.counted(len(own.partners), "partner")
+        console.say(
+            f"{console.shown(file)} names {told} and what each link carries: give it to who may know that"
         )
 
 
@@ -111,9 +111,9 @@ def remove_partner(home: Path, name: str, as_json: bool) -> None:
 
     removed = ask(home, RemovePartner(name))
     if as_json:
-        voice.print_json(removed)
+        console.print_json(removed)
         return
-    voice.say(f"removed {voice.shown(removed.alias)}; what it wrote stays in the store")
+    console.say(f"removed {console.shown(removed.alias)}; what it wrote stays in the store")
 
 
 @partner.command("preview")
@@ -127,7 +127,7 @@ def preview_partner(home: Path, name: str, as_json: bool) -> None:
 
     told = ask(home, PreviewPartner(name, with_list=as_json))
     if as_json:
-        voice.print_json(told)
+        console.print_json(told)
         return
     fields = fields_of(told)
     shown = {name: fields[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
@@ -135,4 +135,4 @@ def preview_partner(home: Path, name: str, as_json: bool) -> None:
         name: [f"{key}: {count}" for key, count in fields[name].items()]
         for name in ("by_marking", "by_circle", "by_mode", "kept")
     }
-    voice.print_fields(shown | counted)
+    console.print_fields(shown | counted)

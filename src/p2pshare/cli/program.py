@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from p2pshare import __version__
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.options import UsageProblem
 from p2pshare.errors import ShareError
@@ -89,7 +89,7 @@ def program() -> None:
 
 def run_program(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit code. Every error is translated here, once."""
-    voice.open_closed_streams()
+    console.open_closed_streams()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGHUP, signal.SIGTERM):
             if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores one
@@ -97,7 +97,7 @@ def run_program(arguments: Sequence[str]) -> int:
     problem: ShareError
     try:
         code = _call(arguments)
-        voice.flush_results()
+        console.flush_results()
         return code
     except ShareError as error:
         problem = error
@@ -106,13 +106,13 @@ def run_program(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         problem = Interrupted("interrupted")
     except BrokenPipeError:
-        voice.discard(sys.stdout)  # `p2pshare export | head`: quietly, as click does
+        console.discard(sys.stdout)  # `p2pshare export | head`: quietly, as click does
         return ShareError.exit_code
     except Exception as error:  # the last door: what arrives here is not the person's fault
         if os.environ.get("P2PSHARE_TRACEBACK"):
             raise
         problem = _last_word(error)
-    voice.complain(problem, as_json=asks_for_json(arguments))
+    console.complain(problem, as_json=asks_for_json(arguments))
     return problem.exit_code
 
 

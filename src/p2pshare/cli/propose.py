@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import ask, connect
@@ -52,10 +52,10 @@ def _list(home: Path, as_json: bool) -> None:
 
     listed = ask(home, ListProposals()).each
     if as_json:
-        voice.print_json(listed)
+        console.print_json(listed)
         return
     rows = ((one.received_at, one.by, one.value or one.object_id, _words_of(one.proposed)) for one in listed)
-    voice.print_table(("received_at", "by", "about", "proposed"), rows)
+    console.print_table(("received_at", "by", "about", "proposed"), rows)
 
 
 def _words_of(proposed: dict[str, object]) -> str:

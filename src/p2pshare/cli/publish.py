@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from p2pshare.intel.observable import Observable
     from p2pshare.operations.interface import A, Request
     from p2pshare.operations.publishing import Prepare
-    from p2pshare.service.drafting import Draft, FirstCreated
+    from p2pshare.sharing.drafting import Draft, FirstCreated
 
 # service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
 FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "kev", "csaf", "csv", "list", "text")
@@ -142,7 +142,7 @@ def publish(
         draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
         with connect(home) as session:
             request = _request(draft, names, ttl, share_private, share_listed, dry_run)
-            asks = not (dry_run or yes) and file != STANDARD_STREAM and voice.can_ask()
+            asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
             done = _prepare_and_seal(session, request, draft.values if asks else None)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
@@ -151,7 +151,7 @@ def publish(
     if draft.format == "text":
         answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
     if as_json:
-        voice.print_json(answer)
+        console.print_json(answer)
     else:
         _print_answer(answer, is_dry_run=dry_run)
     tell_when_it_leaves(session, answer["envelopes"])
@@ -192,14 +192,14 @@ def _read_draft(
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
     from p2pshare.node.node import CARD_FILE_NAME, require_home
-    from p2pshare.service.drafting import Author, draft_file
+    from p2pshare.sharing.drafting import Author, draft_file
 
     level = Tlp.parse(tlp) if tlp is not None else None
     own = believe_chain((require_home(home) / CARD_FILE_NAME).read_bytes())
     with (
         _earlier_publications(home, own.partner_id) as first_created,
         open_input(file) as stream,
-        voice.ProgressLine() as line,
+        console.ProgressLine() as line,
         rejected.what_ends_it(),
     ):
         return draft_file(
@@ -221,7 +221,7 @@ def _read_draft(
 def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
     """What we published before, as the store tells it. Members of the daemon's group may not open the store's file:
     for them each value counts as new, which costs its first `created` and nothing else."""
-    from p2pshare.service.drafting import nothing_before, published_before
+    from p2pshare.sharing.drafting import nothing_before, published_before
 
     with ExitStack() as open_files:
         try:
@@ -261,7 +261,7 @@ def _prepare_and_seal(
 
 
 def _run(session: Session, request: Request[A]) -> A:
-    with voice.ProgressLine() as line:
+    with console.ProgressLine() as line:
         return session.run(request, line.show)
 
 
@@ -283,24 +283,24 @@ def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
 
     Raises RefusedError on a no.
     """
-    voice.print_counts("refused", preview["refused"])
+    console.print_counts("refused", preview["refused"])
     for one in values[:VALUES_SHOWN_MAX]:
-        voice.say(f"found {one.type} {voice.shown(one.value)}")
+        console.say(f"found {one.type} {console.shown(one.value)}")
     if len(values) > VALUES_SHOWN_MAX:
-        voice.say(f"and {len(values) - VALUES_SHOWN_MAX} more, which --dry-run shows")
+        console.say(f"and {len(values) - VALUES_SHOWN_MAX} more, which --dry-run shows")
     _print_audience(preview)
-    if not voice.ask("publish?"):
+    if not console.ask("publish?"):
         raise RefusedError("nothing was published", reason="not-confirmed")
 
 
 def _print_audience(answer: Mapping[str, Any]) -> None:
-    markings = ", ".join(map(voice.shown, answer["markings"]))
-    recipients = ", ".join(map(voice.shown, answer["recipients"]))
-    objects = voice.counted(answer["published"], "object")
-    observables = voice.counted(answer["observables"], "observable")
-    voice.say(f"{objects} with {observables}, {markings}, for {recipients}")
+    markings = ", ".join(map(console.shown, answer["markings"]))
+    recipients = ", ".join(map(console.shown, answer["recipients"]))
+    objects = console.counted(answer["published"], "object")
+    observables = console.counted(answer["observables"], "observable")
+    console.say(f"{objects} with {observables}, {markings}, for {recipients}")
     for left_out in answer["skipped"]:
-        voice.warn(f"{left_out['name']} is left out: {left_out['reason']}")
+        console.warn(f"{left_out['name']} is left out: {left_out['reason']}")
 
 
 def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -316,16 +316,16 @@ def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
-    voice.print_counts("refused", answer["refused"])
-    voice.print_counts("note", answer["notes"])
+    console.print_counts("refused", answer["refused"])
+    console.print_counts("note", answer["notes"])
     if answer["published"]:
         _print_audience(answer)
     if is_dry_run:
         for one in answer.get("values", ()):
-            voice.print_result(f"{one['type']} {voice.shown(one['value'])}")
-        voice.say("dry run: nothing was published")
+            console.print_result(f"{one['type']} {console.shown(one['value'])}")
+        console.say("dry run: nothing was published")
     for envelope_id in answer["envelopes"]:
-        voice.print_result(envelope_id)
+        console.print_result(envelope_id)
 
 
 def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
@@ -337,9 +337,9 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
     hint = hint or (WITHDRAWN_HINT if "withdrawn" in refused else "")
     if answer["published"]:
         if hint and (options or "withdrawn" in refused):
-            voice.say(f"hint: {hint}")
+            console.say(f"hint: {hint}")
         if policy is not None:
-            voice.warn(policy["message"])
+            console.warn(policy["message"])
         return EXIT_PARTLY_DONE if refused else 0
     if policy is not None:
         raise RefusedError(policy["message"], hint=policy["hint"], reason=policy["reason"])
@@ -352,5 +352,5 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
         raise kind(
             "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
         )
-    voice.say(f"nothing to publish: {NOTHING_IN.get(draft.format, 'the input holds no objects')}")
+    console.say(f"nothing to publish: {NOTHING_IN.get(draft.format, 'the input holds no objects')}")
     return 0

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import ask
 
 if TYPE_CHECKING:
-    from p2pshare.service.recalling import RecallStatus
+    from p2pshare.sharing.recalling import RecallStatus
 
 WORDS = {
     "acknowledged": "holds the withdrawal",
@@ -40,18 +40,18 @@ def recall_status(home: Path, object_id: str, as_json: bool) -> None:
 
     told = ask(home, ShowRecall(object_id))
     if as_json:
-        voice.print_json(told)
+        console.print_json(told)
     else:
         _print(told)
 
 
 def _print(told: RecallStatus) -> None:
-    replaced = f", replaced by {voice.shown(told.replaced_by)}" if told.replaced_by else ""
-    voice.say(f"withdrawn {told.withdrawn_at}: {voice.shown(told.reason)}{replaced}")
+    replaced = f", replaced by {console.shown(told.replaced_by)}" if told.replaced_by else ""
+    console.say(f"withdrawn {told.withdrawn_at}: {console.shown(told.reason)}{replaced}")
     if told.revived:
-        voice.warn("a version that was published since counts again")
+        console.warn("a version that was published since counts again")
     rows = ((one.name, one.state, means_of(one.state, has_link=one.has_link)) for one in told.recipients)
-    voice.print_table(("partner", "state", "means"), rows)
+    console.print_table(("partner", "state", "means"), rows)
 
 
 def means_of(state: str, *, has_link: bool) -> str:

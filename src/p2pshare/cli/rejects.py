@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.errors import ShareError
@@ -62,7 +62,7 @@ class Rejects:
             try:
                 self._stream.write(json.dumps(line).encode() + b"\n")
             except OSError as error:
-                raise voice.unwritable(self._name, error) from None
+                raise console.unwritable(self._name, error) from None
 
 
 @contextmanager

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import UsageProblem, json_option
 from p2pshare.cli.session import read_or_ask
 from p2pshare.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from p2pshare.service.searching import FoundObject
+    from p2pshare.queries.searching import FoundObject
 
 LIMIT = 50
 _AGE = re.compile(r"(\d{1,5})([hdw])")
@@ -59,18 +59,18 @@ def search(
         raise UsageProblem("that is no type", hint="malware, indicator, report, domain, ipv4, ...")
     level = Tlp.parse(tlp) if tlp else None
     begin = None if since is None else instant_of(since, int(time.time()))
-    with voice.ProgressLine() as line:
+    with console.ProgressLine() as line:
         query = Search(limit, type_, author or None, level, begin, label, text)
         found = read_or_ask(home, query, line.show).each
     if as_json:
-        voice.print_json(found)
+        console.print_json(found)
     else:
         for one in found:
             _print_found(one)
         if not found:
-            voice.say("nothing held here fits")
+            console.say("nothing held here fits")
         if len(found) == limit:
-            voice.say(f"the newest {limit}; --limit N shows more")
+            console.say(f"the newest {limit}; --limit N shows more")
     return 0 if found else NotFoundError.exit_code
 
 
@@ -94,4 +94,4 @@ def _print_found(found: FoundObject) -> None:
     parts = [found.id, kind or found.type, found.tlp, found.author]
     parts += ["withdrawn"] if found.is_revoked else []
     parts += [found.received_at, found.title]
-    voice.print_result("  ".join(map(voice.shown, parts)))
+    console.print_result("  ".join(map(console.shown, parts)))

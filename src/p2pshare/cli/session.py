@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.daemon.control_protocol import (
     Message,
     raise_error,
@@ -51,7 +51,7 @@ class DaemonSession:
     def __init__(self, home: Path) -> None:
         self._home = home
 
-    def run(self, request: Request[A], progress: Progress = voice.no_progress) -> A:
+    def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of, read_answer, read_progress
 
         fields = fields_of(checked(request))
@@ -81,7 +81,7 @@ class LocalSession:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def run(self, request: Request[A], progress: Progress = voice.no_progress) -> A:
+    def run(self, request: Request[A], progress: Progress = console.no_progress) -> A:
         from p2pshare.operations.crossing import checked, fields_of
 
         _require_text(fields_of(request))
@@ -131,7 +131,7 @@ def _require_text(fields: Mapping[str, Any]) -> None:
 def tell_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
     """After something was sealed and no daemon took it along at once."""
     if envelopes and not session.is_daemon:
-        voice.say("no daemon is running: it leaves when `p2pshare run` starts")
+        console.say("no daemon is running: it leaves when `p2pshare run` starts")
 
 
 @contextmanager
@@ -144,13 +144,13 @@ def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
         yield store
 
 
-def ask(home: Path, request: Request[A], progress: Progress = voice.no_progress) -> A:
+def ask(home: Path, request: Request[A], progress: Progress = console.no_progress) -> A:
     """The answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
     with connect(home) as session:
         return session.run(request, progress)
 
 
-def read_or_ask(home: Path, query: Query[A], progress: Progress = voice.no_progress) -> A:
+def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_progress) -> A:
     """The answer from the store itself, without lock or key; the daemon's for members of its group, who may not open the
     store's file. Raises StoreError when neither can be asked."""
     from p2pshare.node.node import NodeBeside
@@ -177,8 +177,8 @@ def is_running(home: Path) -> bool:
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.node.node import close_node, open_node, require_home
-    from p2pshare.service import spool
-    from p2pshare.service.lifecycle import settle_all
+    from p2pshare.queries.refresh import settle_all
+    from p2pshare.sharing import spool
 
     with (
         wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),

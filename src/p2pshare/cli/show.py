@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.lookup import why_withdrawn
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option
@@ -15,7 +15,7 @@ from p2pshare.cli.output import write_output
 from p2pshare.cli.session import read_or_ask
 
 if TYPE_CHECKING:
-    from p2pshare.service.searching import HeldVersion
+    from p2pshare.queries.searching import HeldVersion
 
 ENVELOPE_FIELDS = (
     "author",
@@ -66,19 +66,19 @@ def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool
         if raw is None:
             raise UsageProblem(
                 "which version?",
-                hint=f"`p2pshare show {voice.shown(object_id)}` numbers them; give one with --version",
+                hint=f"`p2pshare show {console.shown(object_id)}` numbers them; give one with --version",
             )
         write_output(STANDARD_STREAM, raw)
         return
     shown = read_or_ask(home, ShowObject(object_id, number))
     if is_json:
-        voice.print_json(shown)
+        console.print_json(shown)
         return
     for version in shown.versions:
         _print_version(shown.id, version)
     for fork in shown.forks:
-        voice.warn(
-            f"fork: {voice.shown(fork.author)} wrote {fork.times + 1} different contents as the version of {fork.modified}"
+        console.warn(
+            f"fork: {console.shown(fork.author)} wrote {fork.times + 1} different contents as the version of {fork.modified}"
         )
 
 
@@ -89,10 +89,10 @@ def _print_version(object_id: str, version: HeldVersion) -> None:
     words += why_withdrawn(version.withdrawal) if version.withdrawal else []
     words += ["forked"] if version.is_fork else []
     words += [f"by {version.author}", f"modified {version.modified}", f"received {version.received_at}"]
-    voice.print_result(f"{voice.shown(object_id)}  " + "  ".join(map(voice.shown, words)))
-    voice.print_result(f"  in envelope {version.envelope_id}")
-    for line in voice.json_text(version.object, indent=2).split("\n"):
-        voice.print_result(f"  {line}")
+    console.print_result(f"{console.shown(object_id)}  " + "  ".join(map(console.shown, words)))
+    console.print_result(f"  in envelope {version.envelope_id}")
+    for line in console.json_text(version.object, indent=2).split("\n"):
+        console.print_result(f"  {line}")
 
 
 def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
@@ -101,9 +101,9 @@ def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
 
     shown = read_or_ask(home, ShowEnvelope(text))
     if is_json:
-        voice.print_json(shown)
+        console.print_json(shown)
         return
     fields = fields_of(shown)
-    voice.print_fields({"envelope": shown.envelope_id} | {name: fields[name] for name in ENVELOPE_FIELDS})
+    console.print_fields({"envelope": shown.envelope_id} | {name: fields[name] for name in ENVELOPE_FIELDS})
     for one in shown.objects:
-        voice.print_result("  " + "  ".join(map(voice.shown, (one.id, one.modified, one.title))))
+        console.print_result("  " + "  ".join(map(console.shown, (one.id, one.modified, one.title))))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
 from p2pshare.cli.session import Session, connect, tell_when_it_leaves
@@ -53,13 +53,13 @@ def sight(
 def print_said(said: Assessed, session: Session, *, as_json: bool) -> int:
     """Who heard of it and who did not; the exit code."""
     if as_json:
-        voice.print_json(said)
+        console.print_json(said)
     else:
         for one in said.refused:
-            voice.warn(f"{voice.shown(one.author)} is not told: {one.reason}")
-        recipients = ", ".join(map(voice.shown, said.recipients))
-        voice.say(f"{voice.counted(said.objects, 'object')} for {recipients}")
+            console.warn(f"{console.shown(one.author)} is not told: {one.reason}")
+        recipients = ", ".join(map(console.shown, said.recipients))
+        console.say(f"{console.counted(said.objects, 'object')} for {recipients}")
         for envelope_id in said.envelopes:
-            voice.print_result(envelope_id)
+            console.print_result(envelope_id)
     tell_when_it_leaves(session, said.envelopes)
     return EXIT_PARTLY_DONE if said.refused else 0

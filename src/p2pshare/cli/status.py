@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import ask
 
 if TYPE_CHECKING:
-    from p2pshare.service.overview import NodeStatus
+    from p2pshare.queries.status import NodeStatus
 
 
 @click.command(cls=Command)
@@ -26,30 +26,30 @@ def status(home: Path, as_json: bool) -> None:
 
     answer = ask(home, ShowStatus())
     if as_json:
-        voice.print_json(answer)
+        console.print_json(answer)
     else:
         _print_status(answer)
 
 
 def _print_status(answer: NodeStatus) -> None:
     running = "running" if answer.running else "not running"
-    voice.print_result(f"{voice.shown(answer.name)}  {answer.partner_id}  daemon {running}")
+    console.print_result(f"{console.shown(answer.name)}  {answer.partner_id}  daemon {running}")
     held = answer.envelopes
-    voice.print_result(
+    console.print_result(
         f"envelopes    held {held.held}  opened {held.opened}  relayed {held.relayed}  pending {held.pending}"
     )
-    voice.print_result(f"observables  {_counts(answer.observables)}")
-    voice.print_result(f"refused      {_counts(answer.refused)}")
+    console.print_result(f"observables  {_counts(answer.observables)}")
+    console.print_result(f"refused      {_counts(answer.refused)}")
     if answer.partners:
-        voice.print_partners(answer.partners)
+        console.print_partners(answer.partners)
     else:
-        voice.print_result("partners     none")
+        console.print_result("partners     none")
     for alarm in answer.alarms:
-        voice.print_result(voice.shown(f"alarm {alarm.word}: {alarm.message}"))
-        voice.print_result(voice.shown(f"  {alarm.hint}"))
+        console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
+        console.print_result(console.shown(f"  {alarm.hint}"))
     for warning in answer.warnings:
-        voice.say(f"warning: {voice.shown(warning)}")
+        console.say(f"warning: {console.shown(warning)}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return "  ".join(f"{voice.shown(name)} {count}" for name, count in sorted(counts.items())) or "none"
+    return "  ".join(f"{console.shown(name)} {count}" for name, count in sorted(counts.items())) or "none"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option, read_input
@@ -37,17 +37,19 @@ def verify(home: Path, file: str, as_json: bool) -> int:
     report = inspect(read_input(file, ENVELOPE_BYTES_MAX), now_seconds(), _card_finder(home))
     described = _describe(report)
     if as_json:
-        voice.print_json(described)
+        console.print_json(described)
     else:
-        voice.print_fields({"kind": report.kind, "identifier": report.identifier} | report.facts)
+        console.print_fields({"kind": report.kind, "identifier": report.identifier} | report.facts)
         for check in report.checks:
-            voice.print_result(
+            console.print_result(
                 f"check {check.number:<7} {check.name}: {check.verdict.value} {check.reason}".rstrip()
             )
-        voice.say(f"{described['verdict']}: {voice.shown(file)}")
+        console.say(f"{described['verdict']}: {console.shown(file)}")
         if report.kind == "proof" and report.is_complete:
-            voice.say(f"proven: whoever has the keys of {report.identifier} signed {report.facts['claims']}")
-            voice.say("hint: the name is what the card says of itself; compare the fingerprint")
+            console.say(
+                f"proven: whoever has the keys of {report.identifier} signed {report.facts['claims']}"
+            )
+            console.say("hint: the name is what the card says of itself; compare the fingerprint")
     return {"good": 0, "bad": EXIT_BAD, "incomplete": EXIT_PARTLY_DONE}[described["verdict"]]
 
 

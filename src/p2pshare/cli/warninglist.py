@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.lookup import typed_values
@@ -41,8 +41,8 @@ def warninglist() -> None:
 @click.pass_obj
 def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_json: bool) -> int:
     """take MISP warning lists in: FILE, or each list.json below DIR; a list replaces the one of its name"""
-    from p2pshare.intel.warning_lists import Action
     from p2pshare.operations.warninglists import ImportList
+    from p2pshare.warninglists.warning_lists import Action
 
     files = [file for source in sources for file in _files(source)]
     imported: list[ImportedList] = []
@@ -55,9 +55,9 @@ def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_js
                 imported.append(session.run(ImportList(raw, wanted)))
             except AuthorError as error:
                 failed.append({"file": str(file), "reason": error.reason})
-                voice.warn(f"{file}: {error.message}")
+                console.warn(f"{file}: {error.message}")
     if as_json:
-        voice.print_json({"lists": imported, "failed": failed} | evaluated)
+        console.print_json({"lists": imported, "failed": failed} | evaluated)
     else:
         _print_imported(imported, evaluated)
     if failed and not imported:
@@ -85,7 +85,7 @@ def evaluating(session: Session) -> Iterator[dict[str, int]]:
     before = session.run(EvaluateAgain())
     evaluated: dict[str, int] = {}
     yield evaluated
-    with voice.ProgressLine() as line:
+    with console.ProgressLine() as line:
         while not (step := session.run(EvaluateAgain())).is_finished:
             line.show("evaluated", step.done, step.of)
     evaluated["quarantined"] = step.quarantined - before.quarantined
@@ -93,18 +93,18 @@ def evaluating(session: Session) -> Iterator[dict[str, int]]:
 
 
 def print_evaluated(evaluated: Mapping[str, int]) -> None:
-    voice.say(f"in the store: {evaluated['quarantined']} quarantined, {evaluated['released']} released")
+    console.say(f"in the store: {evaluated['quarantined']} quarantined, {evaluated['released']} released")
 
 
 def _print_imported(imported: Iterable[ImportedList], evaluated: Mapping[str, int]) -> None:
     from msgspec.structs import asdict
 
     for one in imported:
-        name = voice.shown(one.name)
-        voice.print_counts(f"{name}: refused", map(asdict, one.refused))
-        voice.print_counts(f"{name}: note", map(asdict, one.notes))
+        name = console.shown(one.name)
+        console.print_counts(f"{name}: refused", map(asdict, one.refused))
+        console.print_counts(f"{name}: note", map(asdict, one.notes))
         entries = f"{one.entries} {'entry' if one.entries == 1 else 'entries'}"
-        voice.print_result(f"{name}  version {one.version}  {entries}  {one.action}")
+        console.print_result(f"{name}  version {one.version}  {entries}  {one.action}")
     print_evaluated(evaluated)
 
 
@@ -117,10 +117,10 @@ def list_lists(home: Path, as_json: bool) -> None:
 
     lists = ask(home, ListLists()).each
     if as_json:
-        voice.print_json(lists)
+        console.print_json(lists)
         return
     rows = ((one.name, one.version, one.entries, one.action, one.enabled, one.origin) for one in lists)
-    voice.print_table(("name", "version", "entries", "action", "enabled", "origin"), rows)
+    console.print_table(("name", "version", "entries", "action", "enabled", "origin"), rows)
 
 
 @warninglist.command("check")
@@ -133,7 +133,7 @@ def check(home: Path, values: tuple[str, ...], as_json: bool) -> int:
 
     answers = ask(home, CheckValues(tuple(typed_values(values)))).each
     if as_json:
-        voice.print_json(answers)
+        console.print_json(answers)
     else:
         for answer in answers:
             _print_answer(answer)
@@ -141,13 +141,13 @@ def check(home: Path, values: tuple[str, ...], as_json: bool) -> int:
 
 
 def _print_answer(answer: CheckedValue) -> None:
-    value = voice.shown(answer.value)
+    value = console.shown(answer.value)
     if not answer.on:
         known = "on no list" if answer.type else "no address, domain, hash or other known type"
-        voice.say(f"{value}: {known}")
+        console.say(f"{value}: {known}")
     for hit in answer.on:
-        listed = f"{voice.shown(hit.list)}: {voice.shown(hit.entry)}"
-        voice.print_result(f"{value}  {answer.type}  {hit.action}  {listed}")
+        listed = f"{console.shown(hit.list)}: {console.shown(hit.entry)}"
+        console.print_result(f"{value}  {answer.type}  {hit.action}  {listed}")
 
 
 @warninglist.command("set")
@@ -162,16 +162,16 @@ def set_list(home: Path, name: str, action: str | None, enabled: str | None, as_
         raise UsageProblem("nothing to set", hint="give --action or --enabled")
     from msgspec.structs import asdict
 
-    from p2pshare.intel.warning_lists import Action
     from p2pshare.operations.warninglists import SetList
+    from p2pshare.warninglists.warning_lists import Action
 
     does = None if action is None else Action(action)
     wanted = SetList(name, does, None if enabled is None else enabled == "yes")
     with connect(home) as session, evaluating(session) as evaluated:
         changed = session.run(wanted)
     if as_json:
-        voice.print_json(asdict(changed) | evaluated)
+        console.print_json(asdict(changed) | evaluated)
         return
     state = changed.action if changed.enabled else "not asked"
-    voice.print_result(f"{voice.shown(changed.name)}  {state}")
+    console.print_result(f"{console.shown(changed.name)}  {state}")
     print_evaluated(evaluated)

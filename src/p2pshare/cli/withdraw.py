@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from p2pshare.cli import voice
+from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
 from p2pshare.cli.session import connect, tell_when_it_leaves
@@ -50,12 +50,12 @@ def withdraw(
 
     request = Withdraw(what, reason, replaced_by or None, names, dry_run)
     with connect(home) as session:
-        if not (dry_run or yes) and voice.can_ask():
+        if not (dry_run or yes) and console.can_ask():
             _ask(session.run(replace(request, dry_run=True)))
-        with voice.ProgressLine() as line:
+        with console.ProgressLine() as line:
             done = session.run(request, line.show)
     if as_json:
-        voice.print_json(done)
+        console.print_json(done)
     else:
         _print(done, is_dry_run=dry_run)
     tell_when_it_leaves(session, done.envelopes)
@@ -67,26 +67,26 @@ def _ask(preview: Withdrawn) -> None:
     if not preview.objects:
         return
     for object_id in preview.objects:
-        voice.say(f"withdraws {voice.shown(object_id)}")
+        console.say(f"withdraws {console.shown(object_id)}")
     _print_audience(preview)
-    if not voice.ask("withdraw?"):
+    if not console.ask("withdraw?"):
         raise RefusedError("nothing was withdrawn", reason="not-confirmed")
 
 
 def _print(done: Withdrawn, *, is_dry_run: bool) -> None:
     for object_id in done.already:
-        voice.say(f"already withdrawn: {voice.shown(object_id)}")
+        console.say(f"already withdrawn: {console.shown(object_id)}")
     if not done.objects:
         return
     _print_audience(done)
     for object_id in done.objects:
         word = "would be withdrawn" if is_dry_run else "withdrawn"
-        voice.print_result(f"{voice.shown(object_id)}  {word}")
+        console.print_result(f"{console.shown(object_id)}  {word}")
 
 
 def _print_audience(answer: Withdrawn) -> None:
-    markings = ", ".join(map(voice.shown, answer.markings))
-    recipients = ", ".join(map(voice.shown, answer.recipients))
-    voice.say(f"{voice.counted(len(answer.objects), 'object')}, {markings}, for {recipients}")
+    markings = ", ".join(map(console.shown, answer.markings))
+    recipients = ", ".join(map(console.shown, answer.recipients))
+    console.say(f"{console.counted(len(answer.objects), 'object')}, {markings}, for {recipients}")
     for left_out in answer.skipped:
-        voice.warn(f"{left_out.name} is not told: {left_out.reason}")
+        console.warn(f"{left_out.name} is not told: {left_out.reason}")

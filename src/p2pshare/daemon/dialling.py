@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
+from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
-from p2pshare.policy.roster import Roster, RosterEntry
 
 log = logging.getLogger(__name__)
 

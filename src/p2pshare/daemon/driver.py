@@ -31,8 +31,8 @@ from p2pshare.daemon.intake_queue import IntakeQueue, Writer
 from p2pshare.errors import NotFoundError, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
-from p2pshare.gossip.board import EngineSettings
 from p2pshare.gossip.engine import Engine
+from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.messages import AnnounceItem, EngineAnswer, PutAnswer
 from p2pshare.gossip.protocol import Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
@@ -42,13 +42,13 @@ from p2pshare.limits import (
     SWEEP_SECONDS,
 )
 from p2pshare.node.node import LinkState, Node
+from p2pshare.partners.roster import Roster
 from p2pshare.peering.client import Gone
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
-from p2pshare.policy.roster import Roster
-from p2pshare.service.exchange import Body, Exchange, Outcome, links_of
-from p2pshare.service.payload_kinds import Readers
+from p2pshare.sharing.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.sharing.payload_kinds import Readers
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from p2pshare.gossip.events import BodyJudged
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits, IntakeSchedule, WaitingBody
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import INTAKE_BATCH_CONTENT_BYTES
-from p2pshare.service.exchange import Body, Exchange, Outcome
+from p2pshare.sharing.exchange import Body, Exchange, Outcome
 
 log = logging.getLogger(__name__)
 

@@ -44,10 +44,10 @@ from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
-from p2pshare.service import spool
-from p2pshare.service.guarding import evaluate_again
-from p2pshare.service.lifecycle import settle
-from p2pshare.service.stix_reader import READERS
+from p2pshare.queries.refresh import settle
+from p2pshare.sharing import spool
+from p2pshare.sharing.quarantining import evaluate_again
+from p2pshare.sharing.stix_reader import READERS
 
 log = logging.getLogger(__name__)
 

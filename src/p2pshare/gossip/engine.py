@@ -36,18 +36,18 @@ from __future__ import annotations
 
 from p2pshare.gossip import events, protocol
 from p2pshare.gossip.actions import Action, FetchCard, Reply, ReplyRefused, SendHello
-from p2pshare.gossip.answering import Answering
-from p2pshare.gossip.board import Board, EngineSettings, RandomSource, shard_of
+from p2pshare.gossip.engine_state import Board, EngineSettings, RandomSource, shard_of
 from p2pshare.gossip.events import Event, LinkConfig
-from p2pshare.gossip.feeding import Feeding
 from p2pshare.gossip.fetching import Fetching
 from p2pshare.gossip.index import HOUR_SECONDS
 from p2pshare.gossip.link import NEVER, Link, Pending
+from p2pshare.gossip.long_poll import Feeding
 from p2pshare.gossip.messages import AnnounceAnswer, FeedAnswer, Hello, PutAnswer, SyncAnswer
+from p2pshare.gossip.push import Spreading
 from p2pshare.gossip.reconciliation import Reconciliation
-from p2pshare.gossip.spreading import Spreading
+from p2pshare.gossip.responder import Answering
+from p2pshare.gossip.scheduler import Work
 from p2pshare.gossip.states import Cause, State
-from p2pshare.gossip.work import Work
 from p2pshare.identifiers import Epoch, PartnerId
 from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2pshare.gossip.index import Key
-from p2pshare.gossip.key_index import SortedKeys
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
@@ -20,6 +19,7 @@ from p2pshare.gossip.messages import (
     Shard,
     Sync,
 )
+from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
 

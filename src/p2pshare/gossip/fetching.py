@@ -8,7 +8,7 @@ Only what the peer can be shown to have done (`PROVABLE_FAULTS`) counts against 
 from __future__ import annotations
 
 from p2pshare.gossip.actions import SendGet
-from p2pshare.gossip.board import Board, shard_of
+from p2pshare.gossip.engine_state import Board, shard_of
 from p2pshare.gossip.events import BodyJudged
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.link import NEVER, Link, Pending

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from p2pshare.gossip.key_index import HOUR_SECONDS, SortedKeys, expiry_cut, key_of
 from p2pshare.gossip.messages import Shard, ShardRoot
+from p2pshare.gossip.negentropy.key_index import HOUR_SECONDS, SortedKeys, expiry_cut, key_of
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, TTL_SECONDS_BY_CLASS
 

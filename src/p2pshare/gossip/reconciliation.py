@@ -21,8 +21,7 @@ from functools import partial
 
 from p2pshare.errors import PeerError
 from p2pshare.gossip.actions import SendAnnounce, SendSync
-from p2pshare.gossip.audit import AuditView
-from p2pshare.gossip.board import Board
+from p2pshare.gossip.engine_state import Board
 from p2pshare.gossip.index import created_of, cut_of, id_of, key_of
 from p2pshare.gossip.link import NEVER, Link
 from p2pshare.gossip.messages import (
@@ -36,9 +35,10 @@ from p2pshare.gossip.messages import (
     SyncAnswer,
     SyncPart,
 )
-from p2pshare.gossip.negentropy import Initiator, KeySource, Steps
+from p2pshare.gossip.negentropy.audit import AuditView
+from p2pshare.gossip.negentropy.negentropy import Initiator, KeySource, Steps
 from p2pshare.gossip.protocol import ANNOUNCE, GET, PUT, SYNC
-from p2pshare.gossip.work import Work
+from p2pshare.gossip.scheduler import Work
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,

@@ -13,8 +13,37 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import NamedTuple
 
+from p2pshare.intel.observable import canonical_pair
+
 SPAN_TYPES = frozenset({"ipv4", "ipv4-net", "ipv6", "ipv6-net"})
 ADDRESS_BITS = {4: 32, 6: 128}
+
+# IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), and multicast (RFC 5771, RFC 4291 section 2.7).
+# Not here: 64:ff9b::/96 and ::ffff:0:0/96, whose addresses are IPv4 addresses in other clothes.
+SPECIAL_PURPOSE = (
+    "0.0.0.0/8",  # this network, RFC 791
+    "10.0.0.0/8",  # private use, RFC 1918
+    "100.64.0.0/10",  # shared address space of providers, RFC 6598
+    "127.0.0.0/8",  # loopback, RFC 1122
+    "169.254.0.0/16",  # link local, RFC 3927
+    "172.16.0.0/12",  # private use, RFC 1918
+    "192.0.0.0/24",  # protocol assignments, RFC 6890
+    "192.88.99.0/24",  # 6to4 relay anycast, RFC 7526
+    "192.168.0.0/16",  # private use, RFC 1918
+    "224.0.0.0/4",  # multicast, RFC 5771
+    "240.0.0.0/4",  # reserved, RFC 1112; holds the broadcast address
+    "::/128",  # unspecified, RFC 4291
+    "::1/128",  # loopback, RFC 4291
+    "64:ff9b:1::/48",  # local translation, RFC 8215
+    "100::/64",  # discard only, RFC 6666
+    "2001::/23",  # protocol assignments, RFC 2928; holds Teredo
+    "2002::/16",  # 6to4, RFC 3056
+    "5f00::/16",  # segment routing, RFC 9602
+    "fc00::/7",  # unique local, RFC 4193
+    "fe80::/10",  # link local, RFC 4291
+    "fec0::/10",  # site local, deprecated by RFC 3879
+    "ff00::/8",  # multicast, RFC 4291
+)
 
 
 class Span(NamedTuple):
@@ -100,3 +129,38 @@ class _Family:
 
     def _span(self, row: int) -> Span:
         return Span(self._family, self._firsts[row], self._lasts[row])
+
+
+# --- the parts of an observable that are compared ---
+
+
+def parts(type_: str, value: str) -> tuple[tuple[str, str], ...]:
+    """The canonical (type, value) pairs that a canonical observable is compared as: itself, and its host."""
+    if type_ == "url":
+        return (type_, value), _host_of_url(value)
+    if type_ == "email":
+        return (type_, value), ("domain", value.rpartition("@")[2])
+    return ((type_, value),)
+
+
+def _host_of_url(url: str) -> tuple[str, str]:
+    """The host of a canonical URL (WHATWG URL, section 4.5): behind user and password, before the port."""
+    host = url.split("/", 3)[2]
+    if "?" in host or "#" in host:  # a URL without a path, of a scheme that browsers do not know
+        host = host.partition("#")[0].partition("?")[0]
+    if "@" in host:
+        host = host.rpartition("@")[2]
+    if host.startswith("["):
+        return canonical_pair("ipv6", host[1:].partition("]")[0])
+    host = host.partition(":")[0]
+    return ("ipv4" if host[-1:].isdigit() and host.rpartition(".")[2].isdigit() else "domain"), host
+
+
+def with_parents(host: str) -> list[str]:
+    """A domain and those above it, down to two labels."""
+    names = [host]
+    parent = host.partition(".")[2]
+    while "." in parent:
+        names.append(parent)
+        parent = parent.partition(".")[2]
+    return names

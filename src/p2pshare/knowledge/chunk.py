@@ -18,11 +18,11 @@ import apsw
 from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
 from p2pshare.intel.assessing import AssessmentFacts
-from p2pshare.intel.coverage import NETWORK_TYPES
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.withdrawing import WithdrawalFacts
 from p2pshare.knowledge import assessments, withdrawals
 from p2pshare.knowledge.contents import Contents
+from p2pshare.knowledge.coverage import NETWORK_TYPES
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.knowledge.known_versions import KnownVersions, StoredFrame, claim_key, order_of
 from p2pshare.knowledge.object_keys import Key, encode_object_id

@@ -16,8 +16,8 @@ from p2pshare.database.fetching import fetch
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.intel.standing import Standing, Status
 from p2pshare.knowledge.claims import observable_ids
+from p2pshare.knowledge.effective_state import Standing, Status
 from p2pshare.knowledge.interface import IndicatorRow
 from p2pshare.knowledge.state_table import judged, siem_tlp_max
 

@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
 """Standings: the row that says what an observable counts for now, and its place in the change feed.
 
-Rules (`intel.standing` judges; this file only keeps what it says):
+Rules (`knowledge.effective_state` judges; this file only keeps what it says):
 
 1. Whatever changes a claim, a quarantine or a sighting marks the observable (table `unsettled`); the end of that
    transaction judges all that is marked. So nobody outside ever reads a claim that its standing does not know of.
@@ -23,9 +23,9 @@ import apsw
 from p2pshare.database.arrays import MANY, row_ids
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import Setting, get_setting, put_setting
-from p2pshare.intel.decay import CONFIDENCE_DEFAULT, steps_for
 from p2pshare.intel.instants import SECOND_US
-from p2pshare.intel.standing import GONE, ClaimState, Standing, Status, judge
+from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, steps_for
+from p2pshare.knowledge.effective_state import GONE, ClaimState, Standing, Status, judge
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 
 ADD, UPDATE, REMOVE = 1, 2, 3

@@ -16,8 +16,8 @@ from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.envelope.keys import Identity
 from p2pshare.errors import ConfigError, OperatorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.keyfile import find_passphrase, read_identity
 from p2pshare.limits import MIB
+from p2pshare.node.keyfile import find_passphrase, read_identity
 from p2pshare.node.store import Store, StoreReading, open_store
 from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, open_warning_index

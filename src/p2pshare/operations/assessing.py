@@ -20,7 +20,7 @@ from p2pshare.intel.instants import parse_instant
 from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.operations.interface import Progress, Query, Request, Several
-from p2pshare.service.assessing import ReceivedProposal, proposals, say
+from p2pshare.sharing.assessing import ReceivedProposal, proposals, say
 
 Words = Annotated[str, Meta(max_length=ASSESSMENT_TEXT_CHARACTERS_MAX)]
 

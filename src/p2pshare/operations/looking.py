@@ -14,10 +14,9 @@ from p2pshare.knowledge.interface import Wanted
 from p2pshare.node.node import NodeReading
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Progress, Query, Several
-from p2pshare.service.explaining import Explanation, explain
-from p2pshare.service.lookup import LookedUp, look_up
-from p2pshare.service.overview import NodeStatus, status
-from p2pshare.service.searching import (
+from p2pshare.queries.explaining import Explanation, explain
+from p2pshare.queries.lookup import LookedUp, look_up
+from p2pshare.queries.searching import (
     FoundObject,
     HeldEnvelope,
     HeldObject,
@@ -27,6 +26,7 @@ from p2pshare.service.searching import (
     show_object,
     versions_of,
 )
+from p2pshare.queries.status import NodeStatus, status
 
 Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]  # what the store can compare
 

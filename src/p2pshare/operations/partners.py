@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.operations.interface import Progress, Query, Request, Several
-from p2pshare.service.explaining import Preview, preview
-from p2pshare.service.overview import PartnerStatus, partner_rows
-from p2pshare.service.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
+from p2pshare.queries.explaining import Preview, preview
+from p2pshare.queries.status import PartnerStatus, partner_rows
+from p2pshare.sharing.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner
 
 
 class AddPartner(Request[AddedPartner], frozen=True, tag="partner-add"):

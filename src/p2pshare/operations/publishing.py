@@ -15,11 +15,11 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 from p2pshare.node.node import Node
 from p2pshare.operations.interface import Counted, LeftOut, Progress, Request, counted, left_out
-from p2pshare.service.drafting import DraftPart
-from p2pshare.service.guarding import Confirmed
-from p2pshare.service.publishing import Prepared as PreparedParts
-from p2pshare.service.publishing import PreparedPart, prepare, seal
-from p2pshare.service.spool import drop, spooling, taken
+from p2pshare.sharing.drafting import DraftPart
+from p2pshare.sharing.publishing import Prepared as PreparedParts
+from p2pshare.sharing.publishing import PreparedPart, prepare, seal
+from p2pshare.sharing.screening import Confirmed
+from p2pshare.sharing.spool import drop, spooling, taken
 
 INFLATED_BYTES_AT_ONCE = 1024 * MIB
 """What the frames of one publication may inflate to: a million values take 600 MiB, and the writer reads 28 MiB a second."""
@@ -28,7 +28,7 @@ TtlClass = Annotated[int, Meta(ge=min(TTL_CLASS_BY_NAME.values()), le=max(TTL_CL
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True):
-    """A `service.drafting.DraftPart` on its way to the sealer. Raises ValueError when more is repeated than is there."""
+    """A `sharing.drafting.DraftPart` on its way to the sealer. Raises ValueError when more is repeated than is there."""
 
     tlp: Tlp
     frames: tuple[bytes, ...]

@@ -14,13 +14,13 @@ from p2pshare.errors import AuthorError, OperatorError
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.observable import Observable
-from p2pshare.intel.warning_lists import Action, allowed_of, parse_warning_list
 from p2pshare.limits import ALLOW_REASON_CHARACTERS_MAX
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.operations.interface import Counted, Progress, Query, Request, Several, counted
-from p2pshare.service.guarding import Step, evaluate_again
-from p2pshare.service.lookup import value_or_reason
+from p2pshare.queries.lookup import value_or_reason
+from p2pshare.sharing.quarantining import Step, evaluate_again
 from p2pshare.warninglists.warning_index import AllowedRow, ListRow
+from p2pshare.warninglists.warning_lists import Action, allowed_of, parse_warning_list
 
 Index = TypeVar("Index")
 

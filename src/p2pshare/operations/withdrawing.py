@@ -7,9 +7,9 @@ from msgspec import Struct
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.operations.interface import LeftOut, Progress, Query, Request, left_out
-from p2pshare.service.partners import load_roster
-from p2pshare.service.recalling import RecallStatus, recall_status
-from p2pshare.service.withdrawing import WithdrawalRequest, withdraw
+from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.recalling import RecallStatus, recall_status
+from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
 
 
 class Withdrawn(Struct, frozen=True, forbid_unknown_fields=True):

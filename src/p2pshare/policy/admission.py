@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import CircleId, PartnerId
-from p2pshare.policy.roster import Roster, RosterEntry
+from p2pshare.partners.roster import Roster, RosterEntry
 
 
 @dataclass(frozen=True)

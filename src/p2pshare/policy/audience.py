@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from p2pshare.envelope.envelope import Mode
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import SLOTS_MAX
+from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
-from p2pshare.policy.roster import Roster, RosterEntry, UnknownName
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from p2pshare.intel.addresses import canonical_address
-from p2pshare.intel.builtin_lists import SPECIAL_PURPOSE
 from p2pshare.intel.observable import canonical_pair
 from p2pshare.intel.refusals import InvalidValue
-from p2pshare.intel.spans import SPAN_TYPES, Span, SpanIndex, span_of
-from p2pshare.intel.warning_lists import parts, with_parents
+from p2pshare.intel.spans import SPAN_TYPES, SPECIAL_PURPOSE, Span, SpanIndex, parts, span_of, with_parents
 
 EXEMPT_TYPES = frozenset({"identity", "marking-definition"})
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from p2pshare.intel.spans import SPAN_TYPES, Span
-from p2pshare.intel.warning_lists import key_of, with_parents
-from p2pshare.intel.warning_patterns import PatternSet, texts
+from p2pshare.intel.spans import SPAN_TYPES, Span, with_parents
+from p2pshare.warninglists.warning_lists import key_of
+from p2pshare.warninglists.warning_patterns import PatternSet, texts
 
 Pair = tuple[str, str]
 """Type and value of a canonical observable."""

@@ -29,9 +29,11 @@ from p2pshare.database.connection import open_writer, require_free_space, transl
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.schema import WARNING_INDEX, create_or_check
 from p2pshare.errors import AuthorError, NotFoundError
-from p2pshare.intel.builtin_lists import BUILTIN_VERSION, builtin_lists
-from p2pshare.intel.spans import ADDRESS_BITS, SPAN_TYPES, Span, SpanIndex, span_of
-from p2pshare.intel.warning_lists import (
+from p2pshare.intel.spans import ADDRESS_BITS, SPAN_TYPES, Span, SpanIndex, parts, span_of
+from p2pshare.limits import ALLOW_ENTRIES_MAX, MIB
+from p2pshare.warninglists.builtin_lists import BUILTIN_VERSION, builtin_lists
+from p2pshare.warninglists.warning_found import Found, Pair, keys_of
+from p2pshare.warninglists.warning_lists import (
     ALLOW_LIST_NAME,
     Action,
     Allowed,
@@ -39,11 +41,8 @@ from p2pshare.intel.warning_lists import (
     WarningList,
     compile_allowed,
     key_of,
-    parts,
 )
-from p2pshare.intel.warning_patterns import PatternSet
-from p2pshare.limits import ALLOW_ENTRIES_MAX, MIB
-from p2pshare.warninglists.warning_found import Found, Pair, keys_of
+from p2pshare.warninglists.warning_patterns import PatternSet
 
 CACHE_BYTES = 16 * MIB  # a hundred thousand names take 6 MiB
 

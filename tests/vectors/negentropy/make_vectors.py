@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent))
+sys.path.insert(0, str(HERE.parent.parent / "support"))
 
 from negentropy_dialogues import START, converse, index_of, numbered_key, spread  # noqa: E402
 

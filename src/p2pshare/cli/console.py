@@ -1,0 +1,246 @@
+"""The command line's one voice. Every word that a person reads passes through here.
+
+Rules:
+1. Results go to stdout, everything else to stderr: a pipe gets data only.
+2. No capitals, no full stop: `error: what, where`, and beneath it `hint: how to mend it`.
+3. Colour and moving lines only on a terminal, and not where NO_COLOR is set (no-color.org).
+4. Nothing is asked without a terminal on both stdin and stderr; the command then needs `--yes`.
+5. Text that others wrote (values, names, ids) is escaped before it is shown: `shown`. JSON escapes by itself.
+6. Both streams may lead to one pipe: each is flushed before the other is written, so that the order holds.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+from p2pshare.errors import OperatorError, ShareError
+from p2pshare.intel.display import safe
+
+if TYPE_CHECKING:
+    from p2pshare.queries.status import PartnerStatus
+
+REDRAW_SECONDS = 0.1
+CLEAR_LINE = "\r\x1b[K"
+UNWRITABLE_HINTS = {
+    errno.EACCES: "write as a user who may, or choose another file",
+    errno.EBADF: "this descriptor is not open for writing",
+    errno.EISDIR: "give a file in it, or - for stdout",
+    errno.ELOOP: "its symbolic links lead round in a circle: give the file itself",
+    errno.ENOSPC: "make room, or choose another place",
+    errno.ENXIO: "give a file, or a FIFO whose reader was started",
+    errno.EPERM: "write as a user who may, or choose another file",
+}
+
+
+def shown(text: object) -> str:
+    """`text` made harmless for a terminal; absent is a dash, true and false are yes and no."""
+    if isinstance(text, bool):
+        return "yes" if text else "no"
+    return "-" if text is None or text == "" else safe(str(text))
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def print_result(text: str) -> None:
+    """One line of the result, on stdout. `text` is already `shown` where others wrote it."""
+    with _writing_stdout():
+        sys.stdout.write(text + "\n")
+
+
+def print_json(value: Any) -> None:
+    """The result as JSON, on stdout: indented for a person, one line for a pipe."""
+    print_result(json_text(value, indent=2 if sys.stdout.isatty() else None))
+
+
+@contextmanager
+def result_bytes() -> Iterator[BinaryIO]:
+    """stdout for bytes, behind all that was printed. Raises OperatorError."""
+    flush_results()
+    with _writing_stdout():
+        yield sys.stdout.buffer
+    flush_results()
+
+
+def flush_results() -> None:
+    """Writes out what was printed. Raises OperatorError; BrokenPipeError when the reader has gone away."""
+    with _writing_stdout():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritable("stdout", error) from None
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is, and `<` would begin
+    a tag for whoever puts the text on a page: both can only occur inside strings."""
+    text = json.dumps(value, indent=indent, ensure_ascii=True, default=_fields_of)
+    return text.replace("\x7f", "\\u007f").replace("<", "\\u003c")
+
+
+def _fields_of(answer: Any) -> Any:
+    """An answer of an operation as JSON has it."""
+    from msgspec import to_builtins
+
+    return to_builtins(answer)
+
+
+def say(text: str) -> None:
+    """A line of talk, on stderr, behind all results before it. Talk that cannot be written fails no command."""
+    flush_results()
+    try:
+        sys.stderr.write(text + "\n")
+    except OSError:
+        discard(sys.stderr)
+
+
+def complain(error: ShareError, *, as_json: bool = False) -> None:
+    """An error and its hint, on stderr, the last that is written there; as JSON it is one line."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard(sys.stdout)
+    if as_json:
+        told = {"message": safe(error.message), "hint": safe(error.hint)}
+        say(json_text({"error": told | {"reason": error.reason, "exit_code": error.exit_code}}))
+        return
+    say(f"{_coloured('error:', '31')} {safe(error.message)}")
+    if error.hint:
+        say(f"{_coloured('hint:', '36')} {safe(error.hint)}")
+
+
+def warn(text: str) -> None:
+    say(f"{_coloured('warning:', '33')} {safe(text)}")
+
+
+def unwritable(name: str, error: OSError) -> OperatorError:
+    """What to tell when `name`, which was asked for, cannot be written."""
+    return OperatorError(
+        f"cannot write {name}: {(error.strerror or 'unknown').lower()}",
+        hint=UNWRITABLE_HINTS.get(
+            error.errno or 0, "check that its folder exists, may be written and has space"
+        ),
+        reason="output",
+    )
+
+
+def discard(stream: IO[str]) -> None:
+    """Leads `stream`, which cannot be written, nowhere: Python's own last flush would fail once more, aloud."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Leads standard streams that were closed (`>&-`) nowhere: Python has None for them, and the next file opened
+    would get their number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  open until the process ends
+
+
+def can_ask() -> bool:
+    """Whether a person sits in front of this process (rule 4)."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> bool:
+    """Asks on stderr; only `y` and `yes` are yes. The caller has looked at `can_ask`."""
+    flush_results()
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def print_fields(fields: Mapping[str, Any]) -> None:
+    """One `name  value` a line; a list's values on one line."""
+    for name, value in fields.items():
+        text = (", ".join(map(shown, value)) or "none") if isinstance(value, (list, tuple)) else shown(value)
+        print_result(f"{name.replace('_', ' '):<13} {text}")
+
+
+def print_table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell; a pipe gets no heading."""
+    cells = [[shown(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heading, *cells, strict=True)]
+    if sys.stdout.isatty():
+        print_result(_row(heading, widths))
+    for row in cells:
+        print_result(_row(row, widths))
+
+
+def print_counts(what: str, counted_by_reason: Iterable[Mapping[str, Any]]) -> None:
+    """What was refused or noted, by reason, with a few examples: talk, not result."""
+    for one in counted_by_reason:
+        examples = ", ".join(shown(example) for example in one.get("examples", ()))
+        tail = f", for example {examples}" if examples else ""
+        say(f"{what}: {one['count']} {shown(one['reason'])}{tail}")
+
+
+def print_partners(partners: Sequence[PartnerStatus]) -> None:
+    """The table of partners that `status` and `partner list` share."""
+    rows = []
+    for one in partners:  # "waiting: tls": why nothing is heard stands beside the state
+        state = f"{one.state}: {one.last_error}" if one.last_error else one.state
+        rows.append((one.alias, state, one.last_exchange, one.url, one.name))
+    print_table(("alias", "state", "last_exchange", "url", "name"), rows)
+    for one in partners:
+        if one.noted:
+            counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
+            print_result(f"noted of {shown(one.alias)}: {counts}")
+
+
+def no_progress(what: str, done: int, of: int) -> None:
+    """For work that is over before a line could be read."""
+
+
+class ProgressLine:
+    """One line on stderr that moves while long work is done; silent where stderr is no terminal."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._moving = self._stream.isatty() and "NO_COLOR" not in os.environ
+        self._drawn_at = 0.0
+
+    def __enter__(self) -> ProgressLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawn_at:
+            self._stream.write(CLEAR_LINE)
+            self._stream.flush()
+
+    def show(self, what: str, done: int, of: int) -> None:
+        """Redraws the line, at most every REDRAW_SECONDS; `of` is 0 where the end is not known."""
+        now = time.monotonic()
+        if self._moving and now - self._drawn_at >= REDRAW_SECONDS:
+            share = f" of {of}" if of else ""
+            self._stream.write(f"{CLEAR_LINE}{safe(what)} {done}{share}")
+            self._stream.flush()
+            self._drawn_at = now
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _coloured(word: str, code: str) -> str:
+    if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
+        return f"\x1b[{code}m{word}\x1b[0m"
+    return word

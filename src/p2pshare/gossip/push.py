@@ -1,0 +1,272 @@
+"""Spreading: what is new here goes out, and what peers say they have comes into the want table.
+
+1. Our own new envelope is pushed whole to a few peers (nobody else can hold it yet) when it is small, and
+   announced to the rest. Of a burst only the first few are pushed: 64 bodies then share a request and a commit.
+2. Another's is announced, after COMMIT, to every peer whose link carries its circle, save those that have it.
+   Only in a large and sparse federation, and only what came from its author's own push, is pushed once more.
+3. Direct envelopes are pushed by us alone, to their recipients alone, until each acknowledges.
+4. A body counts as delivered when its peer says so after its own COMMIT: in the answer to a push, by
+   announcing it, or by a comparison. Who fetched an envelope from its author therefore announces it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from p2pshare.gossip.actions import ReadOutbox, Reply, ReplyBusy, SendAnnounce, SendPut
+from p2pshare.gossip.arrivals import FeedItem
+from p2pshare.gossip.engine_state import Board, shard_of
+from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.link import NEVER, Link, Pending
+from p2pshare.gossip.messages import Announce, AnnounceAnswer, AnnounceItem, PutAnswer, PutVerdict, Shard
+from p2pshare.gossip.protocol import ANNOUNCE, PUT
+from p2pshare.gossip.reconciliation import Reconciliation
+from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.limits import (
+    ANNOUNCE_ITEMS_MAX,
+    COALESCE_SECONDS_MIN,
+    EAGER_BYTES_MAX,
+    EAGER_PEERS_MAX,
+    EAGER_WAITING_PER_PEER_MAX,
+    FETCH_BYTES_PER_SECOND_MIN,
+    FIRST_HOPS_MAX,
+    GHOSTS_PER_LINK_MAX,
+    OUTBOX_READ_MAX,
+    PUSHES_WAITING_PER_PEER_MAX,
+)
+
+SPARSE_FACTOR = 4  # about degree^4 / 2 n of n pushed bodies come twice: at most 1 in 32, 1 in 200 measured
+COALESCE_PEERS_PER_SECOND = 200  # with many peers announcements are fewer and longer
+WANT_FULL_PAUSE_SECONDS = 5.0
+
+
+class Spreading:
+    """Push, announce, and the outbox."""
+
+    def __init__(self, board: Board, reconciliation: Reconciliation) -> None:
+        self._board = board
+        self._reconciliation = reconciliation
+
+    # --- something is held here ---
+
+    def held(self, event: EnvelopeHeld) -> None:
+        """It was committed: from here on it may be told to others."""
+        board, item = self._board, event.item
+        announcers = board.want.done(item.envelope_id)
+        if event.direct_to is not None:
+            board.feed.skip(event.lsn)
+            self._held_direct(event, event.direct_to)
+            return
+        board.index.add(shard_of(item), key_of(item.created, item.envelope_id))
+        one = FeedItem(event.lsn, item, set(announcers))
+        if event.is_own and event.bearer is None:  # with a bearer it comes back after our disk was restored
+            if len(board.first_hops) < FIRST_HOPS_MAX:
+                board.first_hops[item.envelope_id] = shard_of(item)
+            one.held_by.update(self._push_first(item, ()))
+        elif event.bearer == event.author and event.bearer in announcers:
+            one.held_by.discard(event.bearer)  # rule 4: the author waits for a word from us
+        elif event.bearer is not None:
+            one.held_by.add(event.bearer)
+            if event.bearer == event.author and self._is_sparse(item):
+                one.held_by.update(self._push_first(item, one.held_by))
+        board.feed.append(one)
+        for link in board.carriers(item.circle):
+            if (link.is_open or link.asker is not None) and link.peer not in one.held_by:
+                link.announce_at = min(link.announce_at, self._announce_at(link, event))
+                board.touch(link)
+
+    def _is_sparse(self, item: AnnounceItem) -> bool:
+        """Whether there are far more partners than two hops reach: then hardly any has it twice if all of these push."""
+        degree = len(self._board.carriers(item.circle))
+        return self._board.partners >= SPARSE_FACTOR * degree * degree
+
+    def _push_first(self, item: AnnounceItem, but: Collection[PartnerId]) -> list[PartnerId]:
+        """Rule 1: promises the body to a few open peers; who they are."""
+        if item.size > EAGER_BYTES_MAX:
+            return []
+        links = [
+            link
+            for link in self._board.carriers(item.circle)
+            if link.is_open and link.peer not in but and len(link.pushes) < EAGER_WAITING_PER_PEER_MAX
+        ]
+        self._board.random.shuffle(links)
+        for link in links[:EAGER_PEERS_MAX]:
+            link.pushes.append(item.envelope_id)
+            self._board.touch(link)
+        return [link.peer for link in links[:EAGER_PEERS_MAX]]
+
+    def _held_direct(self, event: EnvelopeHeld, recipients: tuple[PartnerId, ...]) -> None:
+        """Rule 3. It is compared with the one at its other end, and with nobody else."""
+        for peer in recipients if event.is_own else (event.author,):
+            link = self._board.links.get(peer)
+            if link is None or link.config.pair is None:
+                continue
+            key = key_of(event.item.created, event.item.envelope_id)
+            self._board.index.add(Shard(link.config.pair, event.item.ttl_class), key)
+            if event.is_own and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
+                link.awaited[event.item.envelope_id] = event.item
+                link.pushes.append(event.item.envelope_id)
+            elif event.is_own:
+                link.has_outbox = True
+            self._board.touch(link)
+
+    def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
+        """Our own at once. What comes from its author waits: the author is pushing it to others, who would fetch
+        it here in vain. What comes from further away waits only when it is not the first of a burst.
+        """
+        now = self._board.now
+        if event.is_own and event.bearer is None:
+            return now
+        pause = max(COALESCE_SECONDS_MIN, len(self._board.links) / COALESCE_PEERS_PER_SECOND)
+        if event.bearer != event.author:
+            return max(now, link.announced_at + pause)
+        trips = [one.round_trip_seconds for one in self._board.carriers(event.item.circle) if one.is_open]
+        return now + max([pause, *(trip / 2 for trip in trips)])
+
+    # --- towards one peer ---
+
+    def link_up(self, link: Link) -> None:
+        """Whatever came while it was away, as far as the feed reaches back."""
+        link.has_outbox = True
+        self.catch_up(link)
+
+    def catch_up(self, link: Link) -> None:
+        """What came while nothing could be told to it is told now."""
+        if link.cursor < self._board.feed.last_lsn:
+            link.announce_at = self._board.now
+
+    def pump(self, link: Link) -> None:
+        """Sends what is due to an open link."""
+        board = self._board
+        if not link.has_pending(PUT):
+            self.read_outbox(link)
+        while link.pushes and link.may_send(PUT):
+            envelope_id = link.pushes.popleft()
+            pending = board.begin(link, PUT, [envelope_id])
+            board.act(SendPut(pending.number, link.peer, envelope_id))
+        if link.announce_at <= board.now and link.may_send(ANNOUNCE):
+            self._announce(link)
+
+    def read_outbox(self, link: Link) -> None:
+        """Asks the store for direct envelopes that wait for the peer, once those told before have gone."""
+        is_room = len(link.awaited) < OUTBOX_READ_MAX and not link.pushes
+        if link.has_outbox and is_room and not link.is_outbox_read_under_way:
+            link.has_outbox, link.is_outbox_read_under_way = False, True
+            self._board.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
+
+    def _announce(self, link: Link) -> None:
+        board = self._board
+        stretch = board.feed.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
+        if not stretch.is_whole:  # too far behind: a comparison finds all of it
+            link.cursor = link.acked_lsn = board.feed.last_lsn
+            link.told += 1  # a hole that it sees, too
+            link.announce_at = NEVER
+            self._reconciliation.soon(link)
+            return
+        link.cursor = stretch.to_lsn
+        link.announce_at = board.now if stretch.to_lsn < board.feed.last_lsn else NEVER
+        if stretch.items:
+            link.announced_at = board.now
+            pending = board.begin(link, ANNOUNCE, [item.envelope_id for item in stretch.items])
+            pending.to_lsn = stretch.to_lsn
+            message = Announce(board.epoch, link.told, link.told + len(stretch.items), stretch.items)
+            board.act(SendAnnounce(pending.number, link.peer, message))
+
+    def announced(self, link: Link, pending: Pending, answer: AnnounceAnswer) -> None:
+        """It heard our announcement, and wants some of it pushed because it cannot dial us."""
+        if pending.to_lsn is not None:
+            link.acked_lsn = max(link.acked_lsn, pending.to_lsn)
+            link.told += len(pending.ids)
+        for envelope_id in answer.want:
+            if envelope_id in pending.ids and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
+                link.pushes.append(envelope_id)
+
+    def pushed(self, link: Link, envelope_id: EnvelopeId, answer: PutAnswer) -> None:
+        """It judged a body we pushed."""
+        if answer.verdict in (PutVerdict.HELD, PutVerdict.ALREADY_HELD):
+            self._board.acknowledged(link, (envelope_id,))
+        elif answer.verdict is PutVerdict.REFUSED:
+            self._board.note(link.peer, "push-refused")
+            if len(link.declined) < GHOSTS_PER_LINK_MAX:
+                link.declined.add(envelope_id)
+
+    def put_back(self, link: Link, pending: Pending) -> None:
+        """It asked for a pause: the same again afterwards."""
+        if pending.verb is PUT:
+            link.pushes.extendleft(pending.ids)
+        elif pending.to_lsn is not None:
+            link.cursor, link.announce_at = link.acked_lsn, self._board.now
+
+    def outbox_read(self, link: Link, event: OutboxRead) -> None:
+        """What waits for the peer since earlier. It may have it: the next comparison tells, and pushes what it lacks.
+        Who cannot be dialled is told of it by the feed.
+        """
+        link.is_outbox_read_under_way = False
+        fresh = [one for one in event.items if one.envelope_id not in link.awaited]
+        for item in fresh:
+            link.awaited[item.envelope_id] = item
+            if not link.config.is_dialable:
+                link.pushes.append(item.envelope_id)
+        if len(event.items) == OUTBOX_READ_MAX and fresh:
+            link.has_outbox = True
+            self._reconciliation.soon(link)
+
+    # --- a peer tells what it has ---
+
+    def announce_heard(self, link: Link, event: AnnounceHeard) -> None:
+        """Its items are as unbelieved as any other bytes: they only say what may be asked for."""
+        message = event.message
+        wanted = self.items_heard(link, message.items)
+        if wanted is None:
+            self._board.act(ReplyBusy(event.ticket, WANT_FULL_PAUSE_SECONDS))
+            return
+        want = self._want(link, wanted)
+        self._follow(link, message)
+        self._board.act(Reply(event.ticket, AnnounceAnswer(message.to_count, want)))
+
+    def items_heard(self, link: Link, items: tuple[AnnounceItem, ...]) -> list[AnnounceItem] | None:
+        """What of a peer's items we want; None when there is no room to want it. What it has it need not be told."""
+        board = self._board
+        carried = [item for item in items if item.circle in link.config.circles]
+        if len(carried) < len(items):
+            board.note(link.peer, "circle-not-on-link")
+        wanted = [item for item in carried if board.is_wanted(link, item)]
+        if not board.want.has_room(link.peer, len(wanted)):
+            return None
+        for item in carried:
+            board.feed.note_holder(item.envelope_id, link.peer)
+            if item.envelope_id in link.pushes:
+                link.pushes.remove(item.envelope_id)
+        delivered = tuple(
+            one.envelope_id for one in carried if board.first_hops.get(one.envelope_id) == shard_of(one)
+        )
+        if delivered:
+            board.acknowledged(link, delivered)
+        return wanted
+
+    def _want(self, link: Link, wanted: list[AnnounceItem]) -> tuple[EnvelopeId, ...]:
+        """Into the want table; the ids that a peer we cannot dial shall push."""
+        board = self._board
+        asked: list[EnvelopeId] = []
+        for item in wanted:
+            if link.is_open:
+                board.want.add(item, link.peer)
+                board.touch_asked(item.envelope_id)  # with a smaller size it is late sooner
+            elif board.want.is_free(item.envelope_id):
+                board.want.add(item, link.peer)
+                board.want.ask(item.envelope_id, link.peer)
+                seconds = link.patience_seconds * (1 + len(asked)) + item.size / FETCH_BYTES_PER_SECOND_MIN
+                link.expected[item.envelope_id] = board.now + seconds
+                asked.append(item.envelope_id)
+        return tuple(asked)
+
+    def _follow(self, link: Link, message: Announce) -> None:
+        """Its cursor is a hint: a hole in it, or another life of its store, is a reason to compare."""
+        if message.from_count == message.to_count:
+            return
+        if link.heard_epoch is not None:
+            is_gap = message.epoch != link.heard_epoch or message.from_count > link.heard_count
+            if is_gap:
+                self._reconciliation.soon(link)
+        link.heard_epoch, link.heard_count = message.epoch, message.to_count

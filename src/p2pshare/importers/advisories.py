@@ -1,0 +1,105 @@
+"""What the readers of advisories (KEV, CSAF) share: their JSON before it is believed, and vulnerability objects.
+
+A vulnerability of ours is named by its CVE id and says in `external_references` and in a property of its own
+(`x_kev`, `x_csaf`) who told it. Each source has objects of its own, so that one never overwrites what another
+told; the ids are UUIDv5 over author, source and CVE. `created` is a date of the source, so that it never changes
+(STIX 2.1 section 3.2), `modified` is when it is published.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from p2pshare.errors import AuthorError
+from p2pshare.importers.formats import Source
+from p2pshare.intel.authoring import identity_id, named_id
+from p2pshare.intel.bundle import BundleObject, Reading, repetition
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.json_text import Fault, is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
+from p2pshare.limits import INPUT_COMMAS_MAX
+
+Members = dict[str, msgspec.Raw]
+
+
+def outermost_members(raw: bytes) -> Members:
+    """The members of the JSON object that a file is. Raises AuthorError: encoding, not-utf8, not-json, too-deep,
+    too-many-objects, duplicate-key, wrong-type."""
+    raw = without_bom(raw)
+    if raw.count(b",") > INPUT_COMMAS_MAX:
+        raise AuthorError(
+            f"more than {INPUT_COMMAS_MAX} values", hint="split the file", reason="too-many-objects"
+        )
+    if not is_shallow(raw):
+        raise AuthorError("the JSON nests too deep", hint="is it the right file?", reason="too-deep")
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError:
+        raise AuthorError(
+            "the JSON is no object", hint="is it the right file?", reason="wrong-type"
+        ) from None
+    except msgspec.DecodeError as error:
+        refuse_syntax(raw, error)
+    refuse_outer_duplicates(raw, members)
+    return members
+
+
+def elements(raw: bytes, path: str) -> list[bytes]:
+    """The elements of a list, each as its bytes. Raises AuthorError wrong-type."""
+    try:
+        return [bytes(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+    except msgspec.ValidationError:
+        raise AuthorError(f"{path} is no list", hint="is it the right file?", reason="wrong-type") from None
+
+
+def lacking(path: str) -> AuthorError:
+    """The error for a document without one of the parts it must have."""
+    return AuthorError(
+        f"the document lacks {path}", hint="ask its publisher for a valid one", reason="missing-property"
+    )
+
+
+def object_of_ours(type_: str, name: str, source: Source, created: str, tlp: list[str]) -> dict[str, Any]:
+    """The beginning of an object of ours; `name` is what its id is made of, beside the author."""
+    return {
+        "type": type_,
+        "spec_version": "2.1",
+        "id": f"{type_}--{named_id(f'{source.author.text}:{name}')}",
+        "created_by_ref": identity_id(source.author),
+        "created": created,
+        "modified": format_instant(source.now * SECOND_US),
+        "object_marking_refs": tlp,
+    }
+
+
+def filled(stix: dict[str, Any]) -> dict[str, Any]:
+    """Without the properties that hold nothing, for STIX has no empty texts and lists (section 2)."""
+    return {name: value for name, value in stix.items() if value not in ("", [], {})}
+
+
+def keep(reading: Reading, seen: dict[str, BundleObject], found: BundleObject | Fault, where: str) -> bool:
+    """Counts one thing read, and keeps it unless it is wrong or said before. Answers whether it is there now."""
+    reading.read += 1
+    if isinstance(found, Fault):
+        reading.refusals.add(found.reason, f"{where}{found.path}")
+        return False
+    first = seen.setdefault(found.object_id, found)
+    if first is found:
+        reading.objects.append(found)
+        return True
+    reason = repetition(first, found)
+    reading.refusals.add(reason, f"{where} {found.object_id}")
+    return reason == "repeated"
+
+
+def text_of(mapping: object, name: str) -> str:
+    """The text under `name`, or empty."""
+    value = mapping.get(name) if isinstance(mapping, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def members_of(mapping: object, name: str) -> list[Any]:
+    """The list under `name`, or an empty one."""
+    value = mapping.get(name) if isinstance(mapping, dict) else None
+    return value if isinstance(value, list) else []

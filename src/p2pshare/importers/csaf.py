@@ -1,0 +1,326 @@
+"""CSAF 2.0 documents (OASIS) as STIX: vulnerabilities, what mends them, and which mends which.
+
+Checked are the parts that every document must have (section 3.2.1 and 3.2.2; the rest of a profile's tests is the
+publisher's work). Each vulnerability becomes one of ours with `x_csaf`: the document and its publisher, scores,
+and products by status. Each remediation that mends something becomes a course of action with a `mitigates`
+relationship; the same advice given for ten vulnerabilities is one course of action. `none_available` and
+`no_fix_planned` mend nothing and are told in `x_csaf`. The document's TLP label is the marking of all of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from p2pshare.errors import AuthorError
+from p2pshare.importers.advisories import (
+    filled,
+    keep,
+    lacking,
+    members_of,
+    object_of_ours,
+    outermost_members,
+    text_of,
+)
+from p2pshare.importers.formats import Source
+from p2pshare.importers.rules import marking_refs
+from p2pshare.intel.artefacts import canonical_cve
+from p2pshare.intel.bundle import BundleObject, Reading, object_of
+from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
+from p2pshare.intel.json_text import Fault, find_half_surrogate, parse_object, without_bom
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.refusals import InvalidValue
+from p2pshare.limits import PRODUCT_CHARACTERS_MAX, PRODUCTS_PER_STATUS_MAX
+
+# Section 3.2.1: what /document must hold. A slash leads into an object.
+MANDATORY: dict[str, type] = {
+    "category": str,
+    "csaf_version": str,
+    "publisher/category": str,
+    "publisher/name": str,
+    "publisher/namespace": str,
+    "title": str,
+    "tracking/current_release_date": str,
+    "tracking/id": str,
+    "tracking/initial_release_date": str,
+    "tracking/revision_history": list,
+    "tracking/status": str,
+    "tracking/version": str,
+}
+# Section 4: what the profiles add that we read.
+MANDATORY_OF_PROFILE = {
+    "csaf_security_advisory": ("product_tree", "vulnerabilities"),
+    "csaf_vex": ("product_tree", "vulnerabilities"),
+}
+MENDS_NOTHING = frozenset({"none_available", "no_fix_planned"})
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What is the same for everything in a document."""
+
+    source: Source
+    name: str  # of the document, in ids: namespace of the publisher, then the id that is unique there
+    created: str
+    tlp: list[str]
+    about: dict[str, Any]  # for x_csaf
+    references: list[dict[str, str]]
+    products: dict[str, str]
+
+
+def read_csaf(raw: bytes, source: Source) -> Reading:
+    """The vulnerabilities of a document and their remediations. Raises AuthorError, as `outermost_members` does, and
+    missing-property, wrong-type, csaf-version, bad-timestamp, unknown-marking: a document is valid or it is not. Only
+    half of a surrogate pair, which no checker of CSAF finds, costs no more than the vulnerability it stands in."""
+    half: AuthorError | None = None
+    try:
+        outermost_members(raw)
+    except AuthorError as error:
+        if error.reason != "half-surrogate":
+            raise
+        half = error
+    content, fault = parse_object(without_bom(raw))
+    if half and (content is None or find_half_surrogate(content | {"vulnerabilities": None})):
+        raise half
+    if content is None:
+        raise AuthorError(
+            "the JSON is ambiguous",
+            hint=fault.path if fault else "",
+            reason=fault.reason if fault else "not-json",
+        )
+    document = _open(content, source)
+    reading = Reading()
+    seen: dict[str, BundleObject] = {}
+    for position, item in enumerate(members_of(content, "vulnerabilities")):
+        where = f"vulnerabilities[{position}]"
+        made = (half and find_half_surrogate(item)) or _vulnerability(item, document, reading)
+        if not keep(reading, seen, made, where) or isinstance(made, Fault):
+            continue
+        for number, action in enumerate(_actions(item, document)):
+            path = f"{where}/remediations[{number}]"
+            if keep(reading, seen, object_of(action), path):
+                keep(reading, seen, object_of(_mitigates(action["id"], made.object_id, document)), path)
+    return reading
+
+
+def _open(content: Mapping[str, Any], source: Source) -> _Document:
+    """Checks what every document must have, and reads what all in it share. Raises AuthorError."""
+    document: Any = content.get("document")
+    for path, type_ in MANDATORY.items():
+        value: Any = document
+        for name in path.split("/"):
+            value = value.get(name) if isinstance(value, dict) else None
+        if not value:
+            raise lacking(f"/document/{path}")
+        if not isinstance(value, type_):
+            raise AuthorError(f"/document/{path} is of the wrong type", reason="wrong-type")
+    if document["csaf_version"] != "2.0":
+        raise AuthorError("the document is not CSAF 2.0", hint="only 2.0 is read", reason="csaf-version")
+    for name in MANDATORY_OF_PROFILE.get(document["category"], ()):
+        if not content.get(name):
+            raise lacking(f"/{name}")
+    tracking, publisher = document["tracking"], document["publisher"]
+    return _Document(
+        source=source,
+        name=f"csaf:{publisher['namespace']}:{tracking['id']}",
+        created=_instant(tracking["initial_release_date"], source.now),
+        tlp=marking_refs(source.tlp, _tlp(document)),
+        about=_about(document),
+        references=_references_to(document),
+        products=dict(_products(content.get("product_tree"))),
+    )
+
+
+def _instant(text: str, now: int) -> str:
+    try:
+        instant_us = min(parse_instant(text), now * SECOND_US)
+    except ValueError:
+        raise AuthorError(
+            "/document/tracking/initial_release_date is no instant", reason="bad-timestamp"
+        ) from None
+    return format_instant(instant_us) or ""
+
+
+def _tlp(document: Mapping[str, Any]) -> Tlp | None:
+    """The document's level. Raises AuthorError unknown-marking: section 3.2.1.5 knows four labels."""
+    distribution = document.get("distribution")
+    tlp = distribution.get("tlp") if isinstance(distribution, dict) else None
+    return Tlp.parse(text_of(tlp, "label")) if tlp is not None else None
+
+
+def _about(document: Mapping[str, Any]) -> dict[str, Any]:
+    tracking, publisher = document["tracking"], document["publisher"]
+    return filled(
+        {
+            "title": document["title"],
+            "category": document["category"],
+            "tracking_id": tracking["id"],
+            "version": tracking["version"],
+            "status": tracking["status"],
+            "current_release_date": tracking["current_release_date"],
+            "publisher": publisher["name"],
+            "publisher_category": publisher["category"],
+            "publisher_namespace": publisher["namespace"],
+            "distribution": text_of(document.get("distribution"), "text"),
+        }
+    )
+
+
+def _references_to(document: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The document itself: its publisher's name for it, and where it says it stands."""
+    own = [
+        text_of(one, "url")
+        for one in members_of(document, "references")
+        if text_of(one, "category") == "self"
+    ]
+    first = {
+        "source_name": document["publisher"]["name"],
+        "external_id": document["tracking"]["id"],
+        "url": own[0] if own else "",
+    }
+    return [filled(first), *({"source_name": "reference", "url": url} for url in own[1:] if url)]
+
+
+def _products(tree: object) -> Iterator[tuple[str, str]]:
+    """(product id, name) of every product in the tree (section 3.2.2). Bounded by the depth of the JSON."""
+    pending: list[object] = [tree]
+    while pending:
+        node = pending.pop()
+        if not isinstance(node, dict):
+            continue
+        pending += members_of(node, "branches") + members_of(node, "relationships")
+        for product in (
+            node.get("product"),
+            node.get("full_product_name"),
+            *members_of(node, "full_product_names"),
+        ):
+            if text_of(product, "product_id") and text_of(product, "name"):
+                yield text_of(product, "product_id"), text_of(product, "name")[:PRODUCT_CHARACTERS_MAX]
+
+
+def _vulnerability(item: object, document: _Document, reading: Reading) -> BundleObject | Fault:
+    if not isinstance(item, dict):
+        return Fault("wrong-type", "")
+    own_ids = [text_of(one, "text") for one in members_of(item, "ids")]
+    name = text_of(item, "cve") or next((one for one in own_ids if one), "")
+    if not name:
+        return Fault("missing-property", "/cve")
+    if "cve" in item:
+        try:
+            name = canonical_cve(name)
+        except InvalidValue as invalid:
+            return Fault(invalid.reason, "/cve")
+    notes = [text_of(note, "text") for note in members_of(item, "notes")]
+    stix = object_of_ours(
+        "vulnerability", f"{document.name}:{name}", document.source, document.created, document.tlp
+    )
+    stix |= {
+        "name": name,
+        "description": "\n\n".join(note for note in (text_of(item, "title"), *notes) if note),
+        "external_references": [
+            *([{"source_name": "cve", "external_id": name}] if "cve" in item else []),
+            *document.references,
+            *_references_of(item),
+        ],
+        "x_csaf": document.about
+        | filled(
+            {
+                "scores": [score for one in members_of(item, "scores") for score in _scores(one)],
+                "products": _products_by_status(item, document, reading),
+                "no_fix": [
+                    filled({"category": text_of(one, "category"), "details": text_of(one, "details")})
+                    for one in members_of(item, "remediations")
+                    if text_of(one, "category") in MENDS_NOTHING
+                ],
+            }
+        ),
+    }
+    return object_of(filled(stix))
+
+
+def _references_of(item: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    cwe = item.get("cwe")
+    if text_of(cwe, "id"):
+        yield filled(
+            {"source_name": "cwe", "external_id": text_of(cwe, "id"), "description": text_of(cwe, "name")}
+        )
+    for own in members_of(item, "ids"):
+        if text_of(own, "text"):
+            yield {"source_name": text_of(own, "system_name") or "id", "external_id": text_of(own, "text")}
+    for reference in members_of(item, "references"):
+        if text_of(reference, "url"):
+            yield filled(
+                {
+                    "source_name": "reference",
+                    "description": text_of(reference, "summary"),
+                    "url": text_of(reference, "url"),
+                }
+            )
+
+
+def _scores(score: object) -> Iterator[dict[str, Any]]:
+    for name in ("cvss_v2", "cvss_v3"):
+        cvss = score.get(name) if isinstance(score, dict) else None
+        if isinstance(cvss, dict) and isinstance(cvss.get("baseScore"), int | float):
+            yield filled(
+                {
+                    "version": text_of(cvss, "version"),
+                    "base_score": cvss["baseScore"],
+                    "base_severity": text_of(cvss, "baseSeverity"),
+                    "vector": text_of(cvss, "vectorString"),
+                }
+            )
+
+
+def _products_by_status(
+    item: Mapping[str, Any], document: _Document, reading: Reading
+) -> dict[str, list[str]]:
+    """Names of products under `known_affected`, `fixed` and so on; the first of each status."""
+    found: dict[str, list[str]] = {}
+    statuses = item.get("product_status")
+    for status in sorted(statuses) if isinstance(statuses, dict) else ():
+        ids = [one for one in members_of(statuses, status) if isinstance(one, str)]
+        if len(ids) > PRODUCTS_PER_STATUS_MAX:
+            reading.notes.add(
+                "products-left-out", text_of(item, "cve"), count=len(ids) - PRODUCTS_PER_STATUS_MAX
+            )
+        found[status] = [
+            document.products.get(one, one[:PRODUCT_CHARACTERS_MAX]) for one in ids[:PRODUCTS_PER_STATUS_MAX]
+        ]
+    return filled(found)
+
+
+def _actions(item: Mapping[str, Any], document: _Document) -> Iterator[dict[str, Any]]:
+    """A course of action for each remediation that mends something; its id is of its content."""
+    for remediation in members_of(item, "remediations"):
+        category, details = text_of(remediation, "category"), text_of(remediation, "details")
+        if category in MENDS_NOTHING:
+            continue
+        url = text_of(remediation, "url")
+        digest = hashlib.sha256(
+            "\0".join((category, details, url)).encode("utf-8", "surrogatepass")
+        ).hexdigest()
+        name = f"{document.name}:remediation:{digest}"
+        stix = object_of_ours("course-of-action", name, document.source, document.created, document.tlp)
+        yield filled(
+            stix
+            | {
+                "name": f"{category.replace('_', ' ') or 'remediation'} of {document.about['tracking_id']}",
+                "description": details,
+                "external_references": [
+                    *document.references,
+                    *([{"source_name": "reference", "url": url}] if url else []),
+                ],
+                "labels": [category] if category else [],
+            }
+        )
+
+
+def _mitigates(action_id: str, vulnerability_id: str, document: _Document) -> dict[str, Any]:
+    name = f"{action_id}:mitigates:{vulnerability_id}"
+    stix = object_of_ours("relationship", name, document.source, document.created, document.tlp)
+    return filled(
+        stix | {"relationship_type": "mitigates", "source_ref": action_id, "target_ref": vulnerability_id}
+    )

@@ -1,0 +1,136 @@
+"""KEV: CISA's catalogue of known exploited vulnerabilities, as STIX vulnerabilities.
+
+Each entry is one vulnerability of ours with `x_kev`: when it was added, until when it has to be mended, what has
+to be done, the product, and whether ransomware uses it. What the catalogue's schema requires is asked for; one bad
+entry costs itself. The catalogue carries no marking: the publisher says one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from p2pshare.errors import AuthorError
+from p2pshare.importers.advisories import (
+    Members,
+    elements,
+    filled,
+    keep,
+    lacking,
+    members_of,
+    object_of_ours,
+    outermost_members,
+    text_of,
+)
+from p2pshare.importers.formats import Source
+from p2pshare.importers.rules import instant_of, marking_refs
+from p2pshare.intel.artefacts import canonical_cve
+from p2pshare.intel.bundle import BundleObject, Reading, object_of
+from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
+from p2pshare.intel.json_text import Fault, is_shallow, parse_object, without_bom
+from p2pshare.intel.refusals import InvalidValue
+
+REQUIRED = (
+    "cveID",
+    "vendorProject",
+    "product",
+    "vulnerabilityName",
+    "dateAdded",
+    "shortDescription",
+    "requiredAction",
+    "dueDate",
+)
+CATALOGUE_URL = "https://www.cisa.gov/known-exploited-vulnerabilities-catalog"
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_URL = re.compile(r"https?://[^\s;]{1,2000}")
+
+
+def read_kev(raw: bytes, source: Source) -> Reading:
+    """The entries of a catalogue. Raises AuthorError, as `outermost_members` does, missing-property and wrong-type."""
+    members, faults = _open(raw)
+    for name in ("catalogVersion", "vulnerabilities"):
+        if name not in members:
+            raise lacking(f"/{name}")
+    try:
+        version = msgspec.json.decode(members["catalogVersion"], type=str)
+    except msgspec.ValidationError:
+        raise AuthorError(
+            "/catalogVersion is no text", hint="is it the right file?", reason="wrong-type"
+        ) from None
+    entries = list(unmask(elements(bytes(members["vulnerabilities"]), "/vulnerabilities"), faults))
+    reading = Reading()
+    seen: dict[str, BundleObject] = {}
+    for position, entry in enumerate(entries):
+        found = entry if isinstance(entry, Fault) else _read_entry(entry, version, source)
+        keep(reading, seen, found, f"vulnerabilities[{position}]")
+    count = bytes(members.get("count", b""))
+    if count and count != str(len(entries)).encode():
+        told = count[:20].decode(errors="replace")  # cut, maybe through a character
+        reading.notes.add("count-differs", f"the catalogue says {told}, it holds {len(entries)}")
+    return reading
+
+
+def _open(raw: bytes) -> tuple[Members, dict[int, Fault]]:
+    """The members, in which each entry that no parser takes is masked, and what is wrong with those."""
+    try:
+        return outermost_members(raw), {}
+    except AuthorError as error:
+        text = without_bom(raw)
+        if is_shallow(text) and not has_maskable(text):
+            raise
+        try:
+            masked, faults = mask_faulty(text)
+            return outermost_members(masked), faults
+        except AuthorError:
+            raise error from None
+
+
+def _read_entry(raw: bytes, version: str, source: Source) -> BundleObject | Fault:
+    entry, fault = parse_object(raw)
+    if entry is None:
+        return fault or Fault("not-json", "")
+    for name in REQUIRED:
+        if not entry.get(name):
+            return Fault("missing-property", f"/{name}")
+        if not isinstance(entry[name], str):
+            return Fault("wrong-type", f"/{name}")
+    for name in ("dateAdded", "dueDate"):
+        if _DAY.fullmatch(entry[name]) is None:
+            return Fault("bad-timestamp", f"/{name}")
+    try:
+        cve = canonical_cve(entry["cveID"].strip())
+    except InvalidValue as invalid:
+        return Fault(invalid.reason, "/cveID")
+    return object_of(_vulnerability(entry, cve, version, source))
+
+
+def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: Source) -> dict[str, Any]:
+    weaknesses = [one for one in members_of(entry, "cwes") if isinstance(one, str) and one]
+    is_ransomware = text_of(entry, "knownRansomwareCampaignUse") == "Known"
+    created = instant_of(entry["dateAdded"], source.now)
+    stix = object_of_ours("vulnerability", f"kev:{cve}", source, created, marking_refs(source.tlp))
+    stix |= {
+        "name": cve,
+        "description": f"{entry['vulnerabilityName']}. {entry['shortDescription']}",
+        "labels": ["known-exploited", *(["ransomware"] if is_ransomware else [])],
+        "external_references": [
+            {"source_name": "cve", "external_id": cve},
+            {"source_name": "CISA KEV", "external_id": version, "url": CATALOGUE_URL},
+            *({"source_name": "cwe", "external_id": one} for one in weaknesses),
+            *({"source_name": "reference", "url": url} for url in _URL.findall(text_of(entry, "notes"))),
+        ],
+        "x_kev": filled(
+            {
+                "date_added": entry["dateAdded"],
+                "due_date": entry["dueDate"],
+                "required_action": entry["requiredAction"],
+                "vendor_project": entry["vendorProject"],
+                "product": entry["product"],
+                "known_ransomware_campaign_use": text_of(entry, "knownRansomwareCampaignUse"),
+                "notes": text_of(entry, "notes"),
+            }
+        ),
+    }
+    return filled(stix)

@@ -1,0 +1,201 @@
+"""Tables: comma-separated values and their kin (RFC 4180), with or without header. Streams.
+
+Read are the cells of the columns that hold values (`table_layout` says which). Each cell that is not empty gives
+one ListValue or one Refusal, and a row without any gives one Refusal: what was read adds up. A broken row costs
+itself. Rows are numbered by the line they begin on, columns from 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from itertools import chain, islice
+from typing import BinaryIO
+
+from p2pshare.errors import AuthorError
+from p2pshare.importers.table_layout import (
+    SAMPLE_ROWS,
+    VALUE_COLUMNS,
+    Layout,
+    find_delimiter,
+    find_layout,
+    header_name,
+    split_row,
+)
+from p2pshare.importers.values import ListValue, read_lines, refuse_text
+from p2pshare.intel.observable import InvalidValue, recognise
+from p2pshare.intel.refusals import Note, Refusal
+from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
+
+Found = ListValue | Refusal | Note
+Row = tuple[int, str]
+_OPENING = re.compile(
+    r'(?:^|[,;\t|])\s?"'
+)  # a quote that opens a cell; inside an unquoted cell it is only a character
+# ... and one that ends it stands before a separator or the end; else it opens a cell of another row.
+_CLOSING = re.compile(r'[^"]*+(?:""[^"]*+)*"\s*(?:[,;\t|]|$)')
+PLAIN_DELIMITERS = (",", ";")  # a tab in a list begins a note
+_NO = frozenset({"0", "false", "no"})
+
+
+def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[Found]:
+    """Values, refusals and notes in the order of the rows. `columns`: those to read, by name or by number from 1.
+
+    Raises AuthorError: encoding, no-such-column, which-column, no-values.
+    """
+    titles: list[str] = []
+    rows = _rows(read_lines(stream), titles)
+    sample = list(islice(rows, SAMPLE_ROWS))
+    texts = [one[1] for one in sample if not isinstance(one, Refusal)]
+    if not texts:
+        yield from _refused(sample)
+        yield from _refused(rows)
+        return
+    layout = find_layout(texts, titles[0] if titles else "", columns)
+    for place in layout.assumed:
+        yield Note("column-assumed", layout.title(place))
+    for place in layout.passed_over:
+        yield Note("column-not-read", layout.title(place))
+    yield from _read_rows(chain(sample, rows), layout, texts[0])
+
+
+def _refused(rows: Iterable[Row | Refusal]) -> Iterator[Refusal]:
+    return (one for one in rows if isinstance(one, Refusal))
+
+
+def is_table(head: bytes, *, is_named_so: bool) -> bool:
+    """Whether a file that begins with `head` is a table and no list: `is_named_so` is asked for no more than cells; any
+    other text must have rows of one width and a column whose values can be told."""
+    whole_lines = head[: head.rfind(b"\n") + 1] or head
+    titles: list[str] = []
+    try:
+        found = islice(_rows(read_lines(BytesIO(whole_lines)), titles), SAMPLE_ROWS)
+        rows = [one[1] for one in found if not isinstance(one, Refusal)]
+        delimiter = find_delimiter(rows)
+        if is_named_so or delimiter not in PLAIN_DELIMITERS or len(rows) < 2:
+            return is_named_so and (delimiter != "" or _is_title(rows))
+        find_layout(rows, titles[0] if titles else "", ())
+    except AuthorError:
+        return False
+    return True
+
+
+def _is_title(rows: Sequence[str]) -> bool:
+    return bool(rows) and header_name(rows[0]) in VALUE_COLUMNS
+
+
+def _read_rows(rows: Iterable[Row | Refusal], layout: Layout, first: str) -> Iterator[Found]:
+    is_header = bool(layout.header) and tuple(_cells_or_none(first, layout) or ()) == layout.header
+    for one in rows:
+        if isinstance(one, Refusal):
+            yield one
+        elif is_header:
+            is_header = False
+        else:
+            yield from _read_row(*one, layout)
+
+
+def _cells_or_none(text: str, layout: Layout) -> list[str] | None:
+    try:
+        return split_row(text, layout.delimiter)
+    except csv.Error:
+        return None
+
+
+def _read_row(line: int, text: str, layout: Layout) -> Iterator[Found]:
+    cells = _cells_or_none(text, layout)
+    if cells is None:
+        yield Refusal("bad-row", f"line {line}", text)
+        return
+    # What stands behind an unquoted separator has moved, so no column of such a row can be trusted.
+    if any(cells[layout.width :]) or len(cells) <= max(layout.columns):
+        yield Refusal("uneven-row" if any(cells) else "empty-row", f"line {line}", text)
+        return
+    if layout.detection is not None and _is_no(cells, layout.detection):
+        yield Refusal("not-for-detection", f"line {line}", text)
+        return
+    is_empty = True
+    for place in layout.columns:
+        cell = cells[place]
+        if cell:
+            is_empty = False
+            yield _read_cell(cell, line, place)
+    if is_empty:
+        yield Refusal("empty-row", f"line {line}", text)
+
+
+def _is_no(cells: Sequence[str], place: int) -> bool:
+    return place < len(cells) and cells[place].lower() in _NO
+
+
+def _read_cell(cell: str, line: int, place: int) -> Found:
+    try:
+        found = recognise(cell)
+    except InvalidValue as invalid:
+        return refuse_text(invalid, f"line {line}, column {place + 1}", cell)
+    return ListValue(found.observable, line, found.note)
+
+
+def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Iterator[Row | Refusal]:
+    """Rows with the number of their first line, without blank lines and comments (`#`). The comment that stands
+    last above the first row goes into `titles`, for it may be the header."""
+    waiting: deque[tuple[int, bytes | None]] = deque()
+    is_begun = False
+    while True:
+        if not waiting:
+            following = next(lines, None)
+            if following is None:
+                return
+            waiting.append(following)
+        number, raw = waiting.popleft()
+        if raw is None:
+            yield Refusal("line-too-long", f"line {number}", "")
+            continue
+        text = raw.decode("utf-8", "surrogateescape").strip(" \r\n")
+        if not text.strip():
+            continue
+        if text.startswith("#"):
+            if not is_begun:
+                titles[:] = [text.lstrip("# ")]
+            continue
+        is_begun = True
+        if not _is_open(text):
+            yield number, text
+            continue
+        whole = _closed(text, waiting, lines)
+        yield (number, whole) if whole is not None else Refusal("unclosed-quote", f"line {number}", text)
+
+
+def _is_open(text: str) -> bool:
+    """Whether a quoted cell goes on in the next line."""
+    return '"' in text and text.count('"') % 2 == 1 and _OPENING.search(text) is not None
+
+
+def _closed(
+    text: str, waiting: deque[tuple[int, bytes | None]], lines: Iterator[tuple[int, bytes | None]]
+) -> str | None:
+    """The row that begins with `text`, up to the line that closes its quote. None when none does within
+    TABLE_ROW_LINES_MAX lines: then those stay in `waiting`, so that a stray quote costs its own row only.
+
+    `waiting` is empty before: only the last line of what an earlier search left there can hold half a pair of quotes.
+    """
+    pieces = [text]
+    size = len(text)
+    while len(pieces) < TABLE_ROW_LINES_MAX:
+        following = next(lines, None)
+        if following is None:
+            return None
+        waiting.append(following)
+        raw = following[1]
+        if raw is None or (size := size + len(raw) + 1) > LIST_LINE_BYTES_MAX:
+            return None
+        pieces.append(raw.decode("utf-8", "surrogateescape"))
+        if pieces[-1].count('"') % 2 == 1:
+            if _CLOSING.match(pieces[-1]) is None:
+                return None
+            waiting.clear()
+            return "\n".join(pieces)
+    return None

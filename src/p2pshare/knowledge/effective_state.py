@@ -1,0 +1,185 @@
+"""Standing: what an observable counts for now, out of its claims. Pure; the one place of these rules.
+
+1. A claim is *live* when its author has not withdrawn it, it has begun, it has not ended, and it has not decayed.
+2. Its clock starts when its author sealed it, or when it begins, whichever is later, and again at the last positive
+   sighting. The author's end is an upper bound that no sighting moves.
+3. An observable is active when a claim is live and nothing quarantines it.
+4. Without a live claim, the claim that lasts longest gives the status: still to begin, else ended by time, else
+   replaced, else withdrawn.
+5. Confidence, beginning and end are of the live claims, of all claims when none is live; the marking is the strictest
+   of all. A claim that is not handed in here (its marking is not for this exit) moves nothing.
+
+Instants are whole unix seconds, for what is judged at one second holds until the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, Steps
+
+
+class Status(IntEnum):
+    """The word for what an observable or a claim counts for; GONE: no claim that may be shown is left."""
+
+    ACTIVE = 0
+    PENDING = 1
+    EXPIRED = 2
+    REPLACED = 3
+    DELISTED = 4
+    GONE = 5
+
+
+WITHDRAWN, REPLACED, VALIDITY, DECAY = "withdrawn", "replaced", "validity", "decay"
+
+
+class ClaimState(NamedTuple):
+    """A current claim, as far as its standing goes. `sealed_at` and `received_at` in unix seconds."""
+
+    author: int
+    is_withdrawn: bool
+    tlp: int
+    pap: int | None
+    confidence: int | None
+    from_us: int
+    until_us: int | None
+    sealed_at: int
+    received_at: int
+    is_replaced: bool = False
+
+
+class Standing(NamedTuple):
+    """What an observable counts for; `due` is the second from which time alone may have changed it, or None."""
+
+    status: int
+    reason: str | None
+    score: int
+    confidence: int | None
+    tlp: int | None
+    pap: int | None
+    first_seen: int | None
+    last_seen: int | None
+    valid_from: int | None
+    valid_until: int | None
+    authors: int
+    claims: int
+    due: int | None
+
+
+GONE = Standing(Status.GONE, None, 0, None, None, None, None, None, None, None, 0, 0, None)
+
+
+_ACTIVE = int(Status.ACTIVE)  # an enumeration's member costs a look-up each time
+
+
+class _Judged(NamedTuple):
+    status: int
+    reason: str | None
+    score: int
+    due: int | None
+
+
+def judge(
+    claims: Sequence[ClaimState],
+    steps: Steps,
+    now: int,
+    *,
+    sighted_at: int | None = None,
+    quarantined: str | None = None,
+) -> Standing:
+    """The standing at `now` of an observable that ages by `steps`. `quarantined` is the reason why it may not be
+    acted upon, None when nothing forbids it."""
+    if not claims:
+        return GONE
+    judged = [judge_claim(claim, steps, now, sighted_at) for claim in claims]
+    word, due, score = judged[0], judged[0].due, judged[0].score
+    if len(claims) == 1:
+        summary = _only(claims[0])
+    else:
+        for one in judged:
+            if one.status < word.status:
+                word = one
+            if one.score > score:
+                score = one.score
+            if one.due is not None and (due is None or one.due < due):
+                due = one.due
+        live = [claim for claim, one in zip(claims, judged, strict=True) if one.status == _ACTIVE]
+        summary = _sum_up(claims, live)
+    if quarantined is not None:
+        return Standing(Status.DELISTED, quarantined, 0, *summary, due)
+    return Standing(word.status, word.reason, score, *summary, due)
+
+
+_Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, int]
+"""The columns of a Standing from `confidence` to `claims`."""
+
+
+def _only(claim: ClaimState) -> _Summary:
+    """The summary of one claim, which is nearly every observable's."""
+    ends = None if claim.until_us is None else claim.until_us // SECOND_US
+    received = claim.received_at
+    return claim.confidence, claim.tlp, claim.pap, received, received, claim.from_us // SECOND_US, ends, 1, 1
+
+
+def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summary:
+    """In plain loops: values that several partners claim are judged at intake, and there are two claims, seldom more."""
+    _, _, tlp, pap, _, _, _, _, first, _ = claims[0]
+    authors, last = set(), first
+    for author, _, own_tlp, own_pap, _, _, _, _, received, _ in claims:
+        authors.add(author)
+        if own_tlp > tlp:
+            tlp = own_tlp
+        if own_pap is not None and (pap is None or own_pap > pap):
+            pap = own_pap
+        if received < first:
+            first = received
+        if received > last:
+            last = received
+    confidence, begins, ends = _life(live or claims, is_live=bool(live))
+    return confidence, tlp, pap, first, last, begins, ends, len(authors), len(claims)
+
+
+def _life(claims: Sequence[ClaimState], *, is_live: bool) -> tuple[int | None, int, int | None]:
+    """The highest confidence, and the seconds from the first beginning to the last end, None for no end."""
+    _, _, _, _, confidence, begins, ends, _, _, _ = claims[0]
+    is_endless = False
+    for _, _, _, _, own_confidence, from_us, until_us, _, _, _ in claims:
+        if own_confidence is not None and (confidence is None or own_confidence > confidence):
+            confidence = own_confidence
+        if from_us < begins:
+            begins = from_us
+        if until_us is None:
+            is_endless = is_live  # of what is over, only an end that is stated tells anything
+        elif ends is None or until_us > ends:
+            ends = until_us
+    return confidence, begins // SECOND_US, None if ends is None or is_endless else ends // SECOND_US
+
+
+def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | None) -> _Judged:
+    """What one claim counts for at `now`."""
+    _, is_withdrawn, _, _, confidence, from_us, until_us, start, _, is_replaced = claim
+    if is_withdrawn:
+        if is_replaced:
+            return _Judged(Status.REPLACED, REPLACED, 0, None)
+        return _Judged(Status.DELISTED, WITHDRAWN, 0, None)
+    begins = -(-from_us // SECOND_US)
+    ends = None if until_us is None else -(-until_us // SECOND_US)
+    if ends is not None and ends <= now:
+        return _Judged(Status.EXPIRED, VALIDITY, 0, None)
+    if begins > now:
+        return _Judged(Status.PENDING, None, 0, begins)
+    if begins > start:
+        start = begins
+    if sighted_at is not None and sighted_at > start:
+        start = sighted_at
+    percent, after = steps.at(now - start)
+    if after is None:
+        return _Judged(Status.EXPIRED, DECAY, 0, None)
+    due = start + after
+    if ends is not None and ends < due:
+        due = ends
+    base = CONFIDENCE_DEFAULT if confidence is None else confidence
+    return _Judged(_ACTIVE, None, -(-base * percent // 100), due)

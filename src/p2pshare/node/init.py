@@ -1,0 +1,57 @@
+"""Founding: a new home folder with keys, card, configuration and an empty store. Never touches an existing one."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+from p2pshare.config import CONFIG_NAME, parse_config, render_config
+from p2pshare.envelope.keys import Identity, Secret, create_identity
+from p2pshare.errors import OperatorError
+from p2pshare.node.keyfile import write_card_file, write_key_file
+from p2pshare.node.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
+from p2pshare.node.store import open_store
+
+
+def found_home(
+    home: Path, *, name: str, url: str, listen: str, passphrase: Secret | None, now: int
+) -> Identity:
+    """Makes `home` with everything a node needs. Raises ConfigError for unusable values, OperatorError if it exists.
+
+    The configuration is written last: a key without it is an unfinished founding or a lost configuration, and
+    a person has to say which. A key is never overwritten.
+    """
+    text = render_config(name, url, listen)
+    parse_config(tomllib.loads(text), text, "the new configuration")
+    if (home / CONFIG_NAME).exists():
+        raise OperatorError(
+            f"{home} is a p2pshare home already", hint="choose another with --home", reason="home-exists"
+        )
+    if (home / KEY_FILE_NAME).exists():
+        raise OperatorError(
+            f"{home} holds a key file but no {CONFIG_NAME}",
+            hint=f"put {CONFIG_NAME} back; or delete the folder if `init` was interrupted and nobody has its card",
+            reason="home-unfinished",
+        )
+    identity = create_identity(name, [url] if url else [], now)
+    try:
+        if not home.is_dir():  # a folder that was there keeps the mode that somebody gave it
+            home.mkdir(mode=HOME_MODE, parents=True)
+            home.chmod(HOME_MODE)  # whatever the umask
+    except OSError as error:
+        raise OperatorError(
+            f"cannot make {home}: {error.strerror}", hint="check the folder above it"
+        ) from None
+    write_key_file(home / KEY_FILE_NAME, identity, passphrase)
+    write_card_file(home / CARD_FILE_NAME, identity.card)
+    open_store(home / STORE_NAME).close()
+    _write_durably(home / CONFIG_NAME, text)
+    return identity
+
+
+def _write_durably(path: Path, text: str) -> None:
+    with path.open("x") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,238 @@
+"""Searching and showing: what a person sees of the objects and envelopes that are held here.
+
+Analysts see every marking they hold. Nothing here is made safe for a terminal: that is for the face that shows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from msgspec import Struct, field
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.errors import NotFoundError
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.object_texts import labels_of, title_of
+from p2pshare.knowledge.interface import ObjectVersion, Walked, Wanted
+from p2pshare.node.store import StoreReading
+from p2pshare.queries.lookup import WithdrawalReason, reason_of
+
+TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
+
+
+class FoundObject(Struct, frozen=True, forbid_unknown_fields=True):
+    """The current version of an object that fits what was searched for."""
+
+    id: str | None
+    type: str | None
+    title: str
+    labels: list[str]
+    pattern_type: str | None
+    author: str
+    author_id: str
+    tlp: str
+    pap: str | None
+    modified: str | None
+    is_current: bool
+    is_revoked: bool
+    envelope_id: str
+    received_at: str | None
+
+
+class HeldVersion(Struct, frozen=True, forbid_unknown_fields=True):
+    """One version of an object, by the number that `show --version` takes; `object` is its JSON."""
+
+    number: int
+    author: str
+    author_id: str
+    tlp: str
+    pap: str | None
+    modified: str | None
+    is_current: bool
+    is_revoked: bool
+    envelope_id: str
+    received_at: str | None
+    is_fork: bool
+    withdrawal: WithdrawalReason | None
+    object: dict[str, Any]
+
+
+class HeldFork(Struct, frozen=True, forbid_unknown_fields=True):
+    """Two contents of one version: `times` how many came after the first."""
+
+    author: str
+    modified: str | None
+    envelopes: list[str]
+    times: int
+
+
+class HeldObject(Struct, frozen=True, forbid_unknown_fields=True):
+    """An object with its versions, of every author, in order of arrival."""
+
+    id: str
+    versions: list[HeldVersion]
+    forks: list[HeldFork]
+
+
+class HeldContent(Struct, frozen=True, forbid_unknown_fields=True):
+    """An object in an envelope, as its author described it; a field is None where that was no text."""
+
+    id: str | None
+    type: str | None
+    modified: str | None
+    title: str
+
+
+class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
+    """An envelope that is held. `objects` are told only of one that was opened here; `bearer` None: it is ours."""
+
+    envelope_id: str
+    author: str
+    author_id: str
+    circle: str
+    mode: str
+    created: str | None
+    expires: str | None
+    size: int
+    bearer: str | None = field(name="from")
+    received_at: str | None
+    opened: bool
+    carried: bool
+    objects: list[HeldContent]
+
+
+def find(store: StoreReading, wanted: Wanted, limit: int, walked: Walked) -> list[FoundObject]:
+    """At most `limit` objects, newest arrival first."""
+    names = store.partners.names()
+    return [_tell_found(version, names) for version in islice(store.knowledge.search(wanted, walked), limit)]
+
+
+def _tell_found(version: ObjectVersion, names: Mapping[PartnerId, str]) -> FoundObject:
+    stix = _parsed(version.raw)
+    return FoundObject(
+        id=_text(stix.get("id")),
+        type=_text(stix.get("type")),
+        title=title_of(stix)[:TITLE_CHARACTERS_MAX],
+        labels=labels_of(stix),
+        pattern_type=_text(stix.get("pattern_type")),
+        **_tell_version(version, names),
+    )
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    stix = json.loads(raw)
+    return stix if isinstance(stix, dict) else {}
+
+
+def _tell_version(version: ObjectVersion, names: Mapping[PartnerId, str]) -> dict[str, Any]:
+    return {
+        "author": names.get(version.author, version.author.text),
+        "author_id": version.author.text,
+        "tlp": version.tlp.label,
+        "pap": None if version.pap is None else version.pap.label,
+        "modified": format_instant(version.modified_us),
+        "is_current": version.is_current,
+        "is_revoked": version.is_revoked,
+        "envelope_id": version.envelope_id.text,
+        "received_at": format_instant(version.received_at * SECOND_US),
+    }
+
+
+def show_object(store: StoreReading, object_id: str) -> HeldObject:
+    """Raises NotFoundError."""
+    versions = versions_of(store, object_id)
+    names = store.partners.names()
+    withdrawn = store.knowledge.withdrawals(object_id)
+    contents: dict[tuple[PartnerId, int | None], int] = {}
+    for one in versions:
+        contents[one.author, one.modified_us] = contents.get((one.author, one.modified_us), 0) + 1
+    return HeldObject(
+        id=object_id,
+        versions=[
+            HeldVersion(
+                number=number,
+                **_tell_version(one, names),
+                is_fork=one.modified_us is not None and contents[one.author, one.modified_us] > 1,
+                withdrawal=reason_of(withdrawn.get(one.author)) if one.is_revoked else None,
+                object=_parsed(one.raw),
+            )
+            for number, one in enumerate(versions, start=1)
+        ],
+        forks=[
+            HeldFork(
+                author=names.get(fork.author, fork.author.text),
+                modified=format_instant(fork.modified_us),
+                envelopes=[fork.first.text, fork.second.text],
+                times=fork.times,
+            )
+            for fork in store.knowledge.object_forks()
+            if fork.object_id == object_id
+        ],
+    )
+
+
+def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:
+    """In order of arrival. Raises NotFoundError."""
+    versions = store.knowledge.object_versions(object_id)
+    if not versions:
+        raise NotFoundError(
+            "no object of that id is held here",
+            hint="`p2pshare search --text WORDS` finds objects by what they say",
+        )
+    return versions
+
+
+def raw_version(versions: Sequence[ObjectVersion], number: int | None) -> ObjectVersion | None:
+    """The version of that number, counted from 1; without one the only current one. None when there is no such."""
+    if number is not None:
+        return versions[number - 1] if 1 <= number <= len(versions) else None
+    current = [one for one in versions if one.is_current]
+    return current[0] if len(current) == 1 else None
+
+
+def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequence[str] = ()) -> HeldEnvelope:
+    """Raises NotFoundError."""
+    entry, record = store.log.entry(envelope_id), store.log.record(envelope_id)
+    if entry is None or record is None:
+        raise NotFoundError(
+            f"no envelope {envelope_id.short} is held here", hint="it never came, or it has expired"
+        )
+    names = store.partners.names()
+    bearer = record.from_partner
+    return HeldEnvelope(
+        envelope_id=envelope_id.text,
+        author=names.get(entry.author, entry.author.text),
+        author_id=entry.author.text,
+        circle=next((name for name in circles if CircleId.of(name) == entry.circle), entry.circle.text),
+        mode=Mode(entry.mode).name.lower(),
+        created=format_instant(entry.created * SECOND_US),
+        expires=format_instant(entry.expires * SECOND_US),
+        size=entry.size,
+        bearer=None if bearer is None else names.get(bearer, bearer.text),
+        received_at=format_instant(record.received_at * SECOND_US),
+        opened=record.is_opened,
+        carried=record.is_carried,
+        objects=[_tell_content(raw) for raw in store.knowledge.envelope_objects(envelope_id)],
+    )
+
+
+def _tell_content(raw: bytes) -> HeldContent:
+    """Of what an author sealed; intake may have refused some of it, so nothing is taken for granted."""
+    try:
+        stix = _parsed(raw)
+    except (ValueError, RecursionError):
+        stix = {}
+    return HeldContent(
+        id=_text(stix.get("id")),
+        type=_text(stix.get("type")),
+        modified=_text(stix.get("modified")),
+        title=title_of(stix)[:TITLE_CHARACTERS_MAX],
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

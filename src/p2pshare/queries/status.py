@@ -1,0 +1,125 @@
+"""Overview: one screen that says who we are, whom we hear, what we hold and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.instants import format_instant
+from p2pshare.node.node import Door, LinkState, NodeReading
+from p2pshare.partners.roster import RosterEntry
+from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
+from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
+
+DAY_SECONDS = 86_400
+KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer once a week
+
+
+NO_LINK = LinkState("")
+
+
+class PartnerStatus(PartnerSummary, frozen=True):
+    """A partner with the state of its link: `stopped` while no daemon runs."""
+
+    state: str
+    last_exchange: str | None
+    circles: list[str]
+    backlog: int
+    last_error: str
+    noted: dict[str, int]
+
+
+class EnvelopeCounts(Struct, frozen=True, forbid_unknown_fields=True):
+    """All envelopes, those readable here, those only carried, and our own that no partner has taken yet."""
+
+    held: int
+    opened: int
+    relayed: int
+    pending: int
+
+
+class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """One screen about this node. `observables` by type, `refused` by reason."""
+
+    partner_id: str
+    name: str
+    running: bool
+    partners: list[PartnerStatus]
+    envelopes: EnvelopeCounts
+    observables: dict[str, int]
+    refused: dict[str, int]
+    forks: int
+    keys_expire: str | None
+    warnings: list[str]
+    alarms: list[Alarm]
+    door: Door | UnsetType = UNSET
+    """While the daemon runs."""
+
+
+def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
+    """The partners, in alias order."""
+    links = {} if node.live is None else node.live.links
+    exchanges = node.store.partners.last_exchanges()
+    circles = list(node.config.gossip.circles)
+    return [
+        PartnerStatus(
+            **structs.asdict(describe(entry)),
+            state=_state_word(entry, links, now),
+            last_exchange=format_instant(_to_us(exchanges.get(entry.partner_id))),
+            circles=circles if entry.has_link else [],
+            backlog=link.backlog,
+            last_error=link.last_error,
+            noted=dict(sorted(link.noted.items())),
+        )
+        for entry in load_roster(node)
+        for link in (links.get(entry.partner_id, NO_LINK),)
+    ]
+
+
+def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: int) -> str:
+    if entry.is_frozen:
+        return "frozen"
+    if not entry.is_usable(now):
+        return "card-expired"
+    if not entry.has_link:
+        return "no-link"
+    return links[entry.partner_id].state if entry.partner_id in links else "stopped"
+
+
+def _to_us(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds * 1_000_000
+
+
+def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS) -> NodeStatus:
+    """Returns one screen about this node; `alarm_functions` are those of this room and of rooms above it."""
+    store = node.store
+    counts = store.log.counts()
+    keys_expire = min(node.card.expires, node.card.sign_keys[0].expires)
+    is_running = node.live is not None
+    return NodeStatus(
+        partner_id=node.card.partner_id.text,
+        name=node.config.name,
+        running=is_running,
+        partners=partner_rows(node, now),
+        envelopes=EnvelopeCounts(counts.held, counts.opened, counts.relayed, counts.pending),
+        observables=dict(sorted(store.knowledge.observable_counts().items())),
+        refused=dict(sorted(store.partners.refusals().items())),
+        forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),
+        keys_expire=format_instant(_to_us(keys_expire)),
+        warnings=_warnings(keys_expire, now),
+        alarms=alarms(store, node.card.partner_id, is_running=is_running, now=now, functions=alarm_functions),
+        door=UNSET if node.live is None else node.live.door,
+    )
+
+
+def _warnings(keys_expire: int, now: int) -> list[str]:
+    """What will stop working soon, in words for a person."""
+    left_days = (keys_expire - now) // DAY_SECONDS
+    told = []
+    if left_days < KEYS_WARNING_DAYS:
+        told.append(
+            f"the operational keys on the card end in {max(left_days, 0)} days; then partners refuse this node"
+        )
+    return told

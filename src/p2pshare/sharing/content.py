@@ -1,0 +1,90 @@
+"""Content: a payload's frames, inflated and read into facts. Publishing and intake share it.
+
+What a partner publishes goes through the same reader as what it gets, so both stores agree on every value. Frames
+are read one at a time: however large a payload is when inflated, one frame of it is in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from p2pshare.envelope.payload import compress_frame, inflate_frame, stated_bytes
+from p2pshare.errors import ShareError
+from p2pshare.intel.extraction import ObjectFacts, extract
+from p2pshare.intel.json_rescue import elements_of
+from p2pshare.intel.marking import Meaning, Tlp
+from p2pshare.intel.refusals import Refusals
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.limits import ENVELOPE_CLAIMS_MAX
+from p2pshare.sharing.payload_kinds import STIX
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReadFrame(NewFrame):
+    """A frame that was read, with the JSON array that it inflated to: whoever looks at the objects' bytes need not
+    inflate it again."""
+
+    text: bytes = field(repr=False)
+    is_whole: bool
+    """Whether every object in it was read."""
+
+
+@dataclass
+class Content:
+    """Frames still to be read, and what reading them refused so far, by reason. Iterate once."""
+
+    frames: Iterable[bytes]
+    floor: Tlp
+    """No object in the frames counts as looser than this."""
+    refused: Counter[str] = field(default_factory=Counter)
+    notes: Refusals = field(default_factory=Refusals)
+    """What was wrong inside objects that were kept."""
+    objects: int = 0
+    claims: int = 0
+
+    def __iter__(self) -> Iterator[ReadFrame]:
+        """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
+        budget_bytes = STIX.inflated_bytes_max
+        definitions: dict[str, Meaning] = {}
+        for frame in self.frames:
+            try:
+                size, affordable_bytes = stated_bytes(frame), budget_bytes
+                if size <= budget_bytes:
+                    budget_bytes -= size  # before it is tried: one that fails at its end has cost as much
+                text = inflate_frame(frame, budget_bytes=affordable_bytes)
+                extraction = extract(text, floor=self.floor, definitions=definitions)
+            except ShareError as error:
+                self.refused[f"content-{error.reason}"] += 1
+                continue
+            except Exception as error:  # noqa: BLE001 - a bug of ours on one frame must not cost the batch
+                logger.error("a frame could not be read: %s", type(error).__name__)
+                self.refused["internal-error"] += 1
+                continue
+            self.refused.update(extraction.refusals.counts)
+            self.notes.merge(extraction.notes)
+            self.objects += len(extraction.objects)
+            if self.objects > STIX.objects_max:
+                self.refused["content-too-many-objects"] += 1
+                return
+            self.claims += sum(len(one.claims) for one in extraction.objects)
+            if self.claims > ENVELOPE_CLAIMS_MAX:
+                self.refused["content-too-many-claims"] += 1
+                return
+            yield ReadFrame(frame, extraction.objects, text, not extraction.refusals)
+
+
+def only(frame: ReadFrame, kept: Sequence[ObjectFacts]) -> NewFrame:
+    """`frame` with those of its objects that are `kept` and nothing else: what nobody judged must not be sealed."""
+    if frame.is_whole and len(kept) == len(frame.objects):
+        return NewFrame(frame.frame, frame.objects)
+    elements = elements_of(frame.text)
+    array = b"[" + b",".join(bytes(elements[fact.position]) for fact in kept) + b"]"
+    moved = [msgspec.structs.replace(fact, position=place) for place, fact in enumerate(kept)]
+    return NewFrame(compress_frame(array), moved)

@@ -1,0 +1,332 @@
+"""Drafting: a person's file becomes parts, each of one marking and ready to be sealed. Runs where the person is.
+
+Nothing here touches keys or the store's writer: the daemon takes the parts, believes them no more than a
+partner's payload, resolves the audience and seals (docs/decisions/0003). What was read = published + merged +
+refused by reason, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BufferedReader
+from itertools import islice
+from typing import BinaryIO
+
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.errors import AuthorError, RefusedError
+from p2pshare.identifiers import PartnerId
+from p2pshare.importers.csaf import read_csaf
+from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.kev import read_kev
+from p2pshare.importers.misp import read_misp
+from p2pshare.importers.reports import read_report
+from p2pshare.importers.sigma import read_sigma
+from p2pshare.importers.tables import read_table
+from p2pshare.importers.values import ListValue, read_list
+from p2pshare.importers.yara import read_yara
+from p2pshare.intel.authoring import (
+    identity_id,
+    identity_object,
+    indicator_id,
+    indicator_object,
+    vulnerability_object,
+)
+from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
+from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.marking import Tlp
+from p2pshare.intel.observable import Observable
+from p2pshare.intel.refusals import Note, Refusal, Refusals
+from p2pshare.limits import (
+    ENVELOPE_OBJECTS_TARGET,
+    ENVELOPE_PAYLOAD_BYTES_TARGET,
+    FRAME_OBJECTS_MAX,
+    INFLATED_BYTES_MAX,
+    INPUT_BYTES_MAX,
+)
+from p2pshare.node.store import StoreReading
+
+HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
+REPEATED = "repeated"
+MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
+UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
+NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
+
+Found = ListValue | Refusal | Note
+ValueReader = Callable[[BinaryIO, Source], Iterator[Found]]
+"""One value, or one refusal, for each thing that was read, and notes; streams. A value becomes an indicator of ours."""
+ObjectReader = Callable[[bytes, Source], Reading]
+"""The whole file as STIX objects with ids that a second reading gives again."""
+
+VALUE_READERS: dict[str, ValueReader] = {
+    "csv": lambda stream, source: read_table(stream, source.columns),
+    "list": lambda stream, _: read_list(stream),
+    "text": lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
+}
+OBJECT_READERS: dict[str, ObjectReader] = {
+    "stix": lambda raw, _: read_stix(raw),
+    "misp": read_misp,
+    "sigma": read_sigma,
+    "yara": read_yara,
+    "kev": read_kev,
+    "csaf": read_csaf,
+}
+FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
+
+Reject = Callable[[Refusal], None]
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of); `of` is 0 while it is unknown."""
+FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
+"""Which of these indicators (by id) we have published before, and when first, in unix seconds."""
+
+
+@dataclass(frozen=True)
+class DraftPart:
+    """What becomes one envelope: compressed frames of STIX objects under one marking.
+
+    `repeats` of the `objects` were not read as such: they stand in another part too, or were added for reading.
+    """
+
+    tlp: Tlp
+    frames: tuple[bytes, ...]
+    objects: int
+    repeats: int = 0
+
+
+@dataclass
+class Draft:
+    """A file, read. `read` = what the parts hold + `merged` + refusals.total."""
+
+    format: str
+    parts: list[DraftPart] = field(default_factory=list)
+    read: int = 0
+    merged: int = 0
+    refusals: Refusals = field(default_factory=Refusals)
+    notes: Refusals = field(default_factory=Refusals)
+    """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
+    values: list[Observable] = field(default_factory=list)
+    """Of a text, what was found in it: nobody has seen these as values yet."""
+    reject: Reject = lambda _: None
+    """Called with each refusal: the counts keep only a few examples."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Counts a refusal and passes it on."""
+        self.refusals.add_refusal(refusal)
+        self.reject(refusal)
+
+    @property
+    def hint(self) -> str:
+        """How to mend the refusal that a person can mend here, or empty."""
+        if not MENDED_BY_MARKING.isdisjoint(self.refusals.counts):
+            return NO_MARKING_HINT
+        return UNDEFANGED_HINT if "not-defanged" in self.refusals.counts else ""
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who publishes: id and name as on the card."""
+
+    partner_id: PartnerId
+    name: str
+
+
+def nothing_before(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
+    """For a draft that cannot see the store: every indicator counts as new."""
+    return {}
+
+
+def published_before(store: StoreReading, author: PartnerId) -> FirstCreated:
+    """Asks the store. Our indicators of values are valid from their creation, which a new version keeps
+    (STIX 2.1 section 3.2: `created` never changes), so the current claim tells it."""
+
+    def first_created(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
+        found = store.knowledge.lookup(by_id.values())
+        return {
+            object_id: claim.valid_from_us // SECOND_US
+            for object_id, observable in by_id.items()
+            for claim in found.get(observable, ())
+            if claim.author == author and claim.object_id == object_id and claim.valid_from_us is not None
+        }
+
+    return first_created
+
+
+def draft_file(
+    stream: BufferedReader,
+    *,
+    name: str,
+    format_name: str,
+    tlp: Tlp | None,
+    author: Author,
+    now: int,
+    first_created: FirstCreated,
+    progress: Progress,
+    columns: tuple[str, ...] = (),
+    takes_undefanged: bool = False,
+    reject: Reject = lambda _: None,
+) -> Draft:
+    """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
+
+    `reject` is called with each refusal. Raises AuthorError when nothing in it can be read, RefusedError for values
+    without `tlp`.
+    """
+    chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
+    source = Source(name, author.partner_id, now, tlp, columns, takes_undefanged)
+    draft = Draft(chosen, reject=reject)
+    read_objects = OBJECT_READERS.get(chosen)
+    if read_objects is not None:
+        reading = read_objects(_read_bounded(stream), source)
+        _draft_objects(reading, draft, tlp, author, now, progress)
+        return draft
+    if tlp is None:
+        raise RefusedError("a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking")
+    found = VALUE_READERS[chosen](stream, source)
+    _draft_values(found, draft, tlp, author, now, first_created, progress)
+    return draft
+
+
+def _read_bounded(stream: BinaryIO) -> bytes:
+    """The whole file: objects are told apart only in a text that is held whole. Raises AuthorError."""
+    raw = stream.read(INPUT_BYTES_MAX + 1)
+    if len(raw) > INPUT_BYTES_MAX:
+        raise AuthorError(
+            f"the input is larger than {INPUT_BYTES_MAX} bytes", hint="split it", reason="input-too-large"
+        )
+    return raw
+
+
+def _draft_objects(
+    reading: Reading, draft: Draft, tlp: Tlp | None, author: Author, now: int, progress: Progress
+) -> None:
+    grouping = split_by_marking(reading.objects, tlp)
+    draft.read = reading.read
+    draft.notes.merge(reading.notes)
+    for refusals in (reading.refusals, grouping.refusals):
+        draft.refusals.merge(refusals)
+        for refusal in refusals.each:
+            if refusal.reason != REPEATED:
+                draft.reject(refusal)
+    draft.merged = draft.refusals.take(REPEATED)
+    done = 0
+    for group in grouping.groups:
+        for part in _parts_of(group, author, now):
+            draft.parts.append(part)
+            done += part.objects
+            progress("drafted", done, reading.read)
+
+
+def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now: int) -> list[bytes]:
+    """Our identity as a frame of its own, where objects of ours are and it is not among them."""
+    own_id = identity_id(author.partner_id)
+    if any(one.object_id == own_id for one in objects) or not any(
+        one.created_by == own_id for one in objects
+    ):
+        return []
+    return [b"[" + identity_object(author.partner_id, author.name, created=now, tlp=tlp) + b"]"]
+
+
+def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPart]:
+    """A group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
+    definitions = [one for one in group.objects if one.type == DEFINITION]
+    others = [one for one in group.objects if one.type != DEFINITION]
+    repeats = group.repeats  # companions stand first, so those that stand elsewhere too are in the first part
+    for objects in _envelopes_of(others) if others else [[]]:
+        added = _own_identity(objects, group.tlp, author, now)
+        compressed = tuple(map(compress_frame, [*added, *frames([*definitions, *objects])]))
+        count = len(added) + len(definitions) + len(objects)
+        beside = len(added) + sum(one.is_added for one in objects)
+        yield DraftPart(group.tlp, compressed, count, beside + repeats)
+        repeats = len(definitions)
+
+
+def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject]]:
+    """Runs of objects that fit one envelope: by number, and by bytes before compression (a quarter of the limit
+    for what is inflated, which after compression also keeps to the payload's target)."""
+    bytes_max = min(INFLATED_BYTES_MAX // 4, 2 * ENVELOPE_PAYLOAD_BYTES_TARGET)
+    run: list[BundleObject] = []
+    size = 0
+    for one in objects:
+        if run and (len(run) >= ENVELOPE_OBJECTS_TARGET or size + len(one.raw) > bytes_max):
+            yield run
+            run, size = [], 0
+        run.append(one)
+        size += len(one.raw)
+    if run:
+        yield run
+
+
+def _draft_values(
+    found: Iterator[Found],
+    draft: Draft,
+    tlp: Tlp,
+    author: Author,
+    now: int,
+    first_created: FirstCreated,
+    progress: Progress,
+) -> None:
+    identity = identity_object(author.partner_id, author.name, created=now, tlp=tlp)
+    values = _distinct(found, draft)
+    pending: list[bytes] = []
+    held = 0
+    while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
+        objects = _indicators(batch, draft, tlp, author, now, first_created)
+        first = [identity] if not pending else []
+        if objects:
+            pending.append(compress_frame(b"[" + b",".join(first + objects) + b"]"))
+            held += len(objects)
+        progress("read", draft.read, 0)
+        if held + FRAME_OBJECTS_MAX > ENVELOPE_OBJECTS_TARGET:
+            draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
+            pending, held = [], 0
+    if pending:
+        draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
+
+
+def _distinct(found: Iterator[Found], draft: Draft) -> Iterator[Observable]:
+    """The values, each once; counts what is refused, noted and said again."""
+    seen: set[Observable] = set()
+    for one in found:
+        if isinstance(one, Note):
+            draft.notes.add_refusal(one)
+            continue
+        draft.read += 1
+        if isinstance(one, Refusal):
+            draft.refuse(one)
+        elif one.observable in seen:
+            draft.merged += 1
+        else:
+            seen.add(one.observable)
+            if one.note:
+                draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
+            if draft.format == "text":
+                draft.values.append(one.observable)
+            yield one.observable
+
+
+def _indicators(
+    batch: Sequence[Observable], draft: Draft, tlp: Tlp, author: Author, now: int, first_created: FirstCreated
+) -> list[bytes]:
+    """One indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
+    the same object."""
+    by_id = {indicator_id(author.partner_id, observable): observable for observable in batch}
+    created = first_created(by_id)
+    objects = []
+    for object_id, observable in by_id.items():
+        if observable.type == "cve":
+            objects.append(vulnerability_object(observable.value, author=author.partner_id, now=now, tlp=tlp))
+            continue
+        try:
+            objects.append(
+                indicator_object(
+                    observable,
+                    object_id=object_id,
+                    author=author.partner_id,
+                    created=created.get(object_id, now),
+                    modified=now,
+                    tlp=tlp,
+                )
+            )
+        except AuthorError as error:
+            draft.refuse(Refusal(error.reason, "", observable.value))
+    return objects

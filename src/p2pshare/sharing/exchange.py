@@ -1,0 +1,245 @@
+"""Exchange: where the gossip engine, intake and the store meet.
+
+The engine speaks of ids, the store has envelopes, intake judges bytes. Here entries become events, bodies
+become verdicts, and whatever leaves passes the one gate (`policy.admission.may_leave`), also when the engine
+itself had asked for it: a mistake there must not be enough to leak.
+
+`Exchange` has one position in the arrival log, `told_lsn`: what is above it the engine was not told yet. All
+methods that move it, or write, run in the writer thread; the others in any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from p2pshare.envelope.envelope import Mode
+from p2pshare.errors import DiskFull, PeerError
+from p2pshare.gossip.events import BodyJudged, EnvelopeHeld, FirstHopsLoaded, KeysLoaded, LinkConfig
+from p2pshare.gossip.index import key_of
+from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
+from p2pshare.gossip.negentropy.key_index import SortedKeys
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.limits import QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
+from p2pshare.log.interface import EnvelopeEntry
+from p2pshare.node.node import Node
+from p2pshare.partners.roster import Roster
+from p2pshare.policy.admission import may_leave
+from p2pshare.sharing.intake import QUOTA, Arrival, Status, Verdict, retry_deferred, take_in
+from p2pshare.sharing.partners import apply_card_update, load_roster
+from p2pshare.sharing.payload_kinds import Readers
+
+logger = logging.getLogger(__name__)
+
+ENTRIES_AT_ONCE = 1_000
+
+VERDICTS = {
+    Status.HELD: PutVerdict.HELD,
+    Status.ALREADY_HELD: PutVerdict.ALREADY_HELD,
+    Status.REFUSED: PutVerdict.REFUSED,
+    Status.DEFERRED: PutVerdict.DEFERRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Bytes that `bearer` handed over under `envelope_id`; nothing of it is believed."""
+
+    bearer: PartnerId
+    envelope_id: EnvelopeId
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one commit brought: arrivals in order of lsn, and a verdict for each body, in the order of the bodies."""
+
+    held: tuple[EnvelopeHeld, ...]
+    judged: tuple[BodyJudged, ...] = ()
+    makes_room: bool = False
+    """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What an engine is made of at the start of a daemon's life."""
+
+    epoch: Epoch
+    last_lsn: int
+    card_version: int
+    first_hops: FirstHopsLoaded
+
+
+class Exchange:
+    """One per daemon's life. `readers`: who reads each kind of payload here. Raises what the store raises (StoreError, DiskFull) with nothing of the call kept."""
+
+    def __init__(self, node: Node, readers: Readers) -> None:
+        self._node = node
+        self._readers = readers
+        self._told_lsn = 0
+        self._is_quota_refused = False
+        self._has_expired = False
+        self._room_told_at = 0
+        self._roster: Roster | None = None
+
+    # --- the writer thread ---
+
+    def begin(self) -> Beginning:
+        """A new life: a new epoch (docs/decisions/0004), and everything up to now counts as told."""
+        store = self._node.store
+        epoch = store.log.new_epoch()
+        self._told_lsn = store.log.last_lsn()
+        first_hops = FirstHopsLoaded(tuple(map(_item, store.log.first_hops())))
+        return Beginning(epoch, self._told_lsn, self._node.identity.card.version, first_hops)
+
+    def commit(self, bodies: Sequence[Body], now: int, *, content_bytes_max: int | None = None) -> Outcome:
+        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here.
+
+        `judged` may end before the bodies do, see `intake.take_in`.
+        """
+        verdicts: list[Verdict] = []
+        if bodies:
+            arrivals = [Arrival(body.wire, body.bearer) for body in bodies]
+            verdicts = take_in(self._node, self._readers, arrivals, now, content_bytes_max=content_bytes_max)
+            self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
+        bearers = {body.envelope_id: body.bearer for body in reversed(bodies)}
+        judged = tuple(_judged(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
+        return Outcome(self._news(bearers), judged)
+
+    def sweep(self, now: int) -> Outcome:
+        """Drops what has expired, takes in what was deferred and is due."""
+        makes_room = self._makes_room(self._node.store.log.expire(now), now)
+        try:
+            retry_deferred(self._node, self._readers, now)
+        except DiskFull:
+            logger.warning("deferred envelopes wait on: the disk is full")
+        return Outcome(self._news({}), makes_room=makes_room)
+
+    def _makes_room(self, expired: int, now: int) -> bool:
+        """Not with each sweep: a flood whose parts expire one by one would be downloaded again and again."""
+        self._has_expired = self._is_quota_refused and (self._has_expired or expired > 0)
+        if not self._has_expired or now - self._room_told_at < QUOTA_RETRY_SECONDS:
+            return False
+        self._is_quota_refused, self._has_expired, self._room_told_at = False, False, now
+        return True
+
+    def _news(self, bearers: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
+        """What the arrival log has above `told_lsn`."""
+        news: list[EnvelopeHeld] = []
+        while entries := self._node.store.log.entries(self._told_lsn, ENTRIES_AT_ONCE):
+            self._told_lsn = entries[-1].lsn
+            news += [self._held(entry, bearers.get(entry.envelope_id)) for entry in entries]
+        return tuple(news)
+
+    def _held(self, entry: EnvelopeEntry, bearer: PartnerId | None) -> EnvelopeHeld:
+        direct_to: tuple[PartnerId, ...] | None = None
+        if entry.mode == Mode.DIRECT:
+            recipients = self._node.store.log.audience(entry.envelope_id) if entry.is_own else ()
+            direct_to = tuple(sorted(recipients))
+        return EnvelopeHeld(entry.lsn, _item(entry), entry.author, bearer, entry.is_own, direct_to)
+
+    def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
+        """The peer holds these: our own among them have left. Others' are not ours to note."""
+        with self._node.store.transaction(
+            frees_space=True
+        ):  # lost on a full disk, it would be missed until a restart
+            for envelope_id in ids:
+                entry = self._node.store.log.entry(envelope_id)
+                if entry is not None and entry.is_own:
+                    self._node.store.log.acknowledge(envelope_id, peer)
+
+    def note_exchanges(self, instants: Mapping[PartnerId, int]) -> None:
+        """When partners last answered us or spoke to us (unix seconds)."""
+        with self._node.store.transaction():
+            for peer, at in sorted(instants.items()):
+                self._node.store.partners.touch(peer, at)
+
+    def apply_card(self, peer: PartnerId, raw: bytes, now: int) -> bool:
+        """The peer's own newer card; True when the roster changed. Raises PeerError with its reason."""
+        try:
+            return apply_card_update(self._node, peer, raw, now)
+        except PeerError as error:
+            logger.warning("the newer card of %s is not accepted: %s", peer.short, error.reason)
+            raise
+
+    def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
+        """Direct envelopes that wait for the peer, oldest first. In the writer thread: after what was acknowledged."""
+        return tuple(_item(entry) for entry in self._node.store.log.outbox(peer)[:limit])
+
+    # --- any thread ---
+
+    def roster(self) -> Roster:
+        """As it is now; what leaves is judged by the one that was read last (whoever changes it has it read again)."""
+        self._roster = load_roster(self._node)
+        return self._roster
+
+    def keys(self, circles: Collection[CircleId]) -> list[KeysLoaded]:
+        """What the store has seen of these circles, a shard each; sorted here, not in the loop that takes them over."""
+        return [
+            KeysLoaded(
+                shard,
+                SortedKeys(key_of(*key) for key in self._node.store.log.keys(shard.circle, shard.ttl_class)),
+            )
+            for shard in (
+                Shard(circle, ttl) for circle in sorted(circles) for ttl in sorted(TTL_SECONDS_BY_CLASS)
+            )
+        ]
+
+    def pair_keys(self, peer: PartnerId) -> list[KeysLoaded]:
+        """The direct envelopes between the peer and us, a shard each."""
+        circle = CircleId.of_pair(self._node.identity.partner_id, peer)
+        by_class: dict[int, list[bytes]] = {}
+        for ttl_class, created, envelope_id in self._node.store.log.direct_keys(peer):
+            by_class.setdefault(ttl_class, []).append(key_of(created, envelope_id))
+        return [KeysLoaded(Shard(circle, ttl_class), tuple(keys)) for ttl_class, keys in by_class.items()]
+
+    def wires(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> Iterator[tuple[EnvelopeId, bytes | None]]:
+        """Each id with its bytes; None both for what is not held and for what this peer may not have."""
+        roster = self._roster or self.roster()
+        for envelope_id in ids:
+            yield envelope_id, self._wire(roster, peer, envelope_id)
+
+    def wire(self, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
+        """The bytes, when they are held and may leave on this link."""
+        return self._wire(self._roster or self.roster(), peer, envelope_id)
+
+    def _wire(self, roster: Roster, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
+        store, link = self._node.store, roster.get(peer)
+        entry = store.log.entry(envelope_id)
+        if entry is None or link is None:
+            return None
+        is_direct = entry.mode == Mode.DIRECT
+        is_allowed = may_leave(
+            mode=Mode(entry.mode),
+            circle=entry.circle,
+            link=link,
+            is_own=entry.is_own,
+            direct_recipients=store.log.audience(envelope_id).keys() if is_direct else (),
+        )
+        return store.log.wire(envelope_id) if is_allowed else None
+
+
+def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
+    """The links that policy decided on, as the engine wants them."""
+    return tuple(
+        LinkConfig(
+            entry.partner_id,
+            entry.circles,
+            bool(entry.card.urls),
+            entry.card.version,
+            CircleId.of_pair(roster.own_id, entry.partner_id),
+        )
+        for entry in roster.links()
+    )
+
+
+def _item(entry: EnvelopeEntry) -> AnnounceItem:
+    return AnnounceItem(entry.envelope_id, entry.created, entry.ttl_class, entry.circle, entry.size)
+
+
+def _judged(body: Body, verdict: Verdict) -> BodyJudged:
+    """Intake's verdict as the engine hears it: about the id that was asked for, whatever the bytes were."""
+    if verdict.envelope_id is not None and verdict.envelope_id != body.envelope_id:
+        return BodyJudged(body.bearer, body.envelope_id, PutVerdict.REFUSED, "other-bytes")
+    return BodyJudged(body.bearer, body.envelope_id, VERDICTS[verdict.status], verdict.reason)

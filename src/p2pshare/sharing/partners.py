@@ -1,0 +1,244 @@
+"""Partners: whose cards we trust. Adding one needs its fingerprint, confirmed by another way than the card.
+
+Every card in the store was accepted here by `envelope.card`, so reading the roster believes it again.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from msgspec import Struct, structs
+
+from p2pshare.config import ALIAS_PATTERN
+from p2pshare.envelope.card import (
+    Card,
+    CardFork,
+    accept_first,
+    accept_update,
+    believe_chain,
+    fingerprint,
+    parse_fingerprint,
+    safety_number,
+)
+from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.node.node import Node, NodeReading
+from p2pshare.node.store import Store
+from p2pshare.partners.interface import PartnerRow
+from p2pshare.partners.roster import Roster, RosterEntry
+
+
+class PartnerSummary(Struct, frozen=True, forbid_unknown_fields=True):
+    """One partner, without the state of its link."""
+
+    alias: str
+    partner_id: str
+    name: str
+    url: str
+    fingerprint: str
+    card_version: int
+    card_expires: str | None
+    has_link: bool
+
+
+class AddedPartner(PartnerSummary, frozen=True):
+    """A partner that was just added, for the person who did."""
+
+    safety_number: str
+    is_new: bool
+
+
+_believed: dict[PartnerId, tuple[bytes, Card]] = {}
+"""The newest chain of each partner, checked once a process. One each: a partner can make 256 of up to 4 MiB."""
+
+
+def _stored_card(partner_id: PartnerId, raw: bytes) -> Card:
+    """A card from our own store: it was accepted before, so its expiry is not judged."""
+    known = _believed.get(partner_id)
+    if known is None or known[0] != raw:
+        known = _believed[partner_id] = (raw, believe_chain(raw))
+    return known[1]
+
+
+def load_roster(node: NodeReading) -> Roster:
+    """The roster as the store has it now; cheap enough for every batch (cards are cached by their bytes)."""
+    return Roster.of(node.card.partner_id, map(_entry_of, node.store.partners.all()), node.config.groups)
+
+
+def _entry_of(row: PartnerRow) -> RosterEntry:
+    return RosterEntry(
+        partner_id=row.partner_id,
+        alias=row.alias,
+        card=_stored_card(row.partner_id, row.card),
+        has_link=row.has_link,
+        circles=_circles_of(row.circles),
+        is_frozen=row.is_frozen,
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _circles_of(names: tuple[str, ...]) -> frozenset[CircleId]:
+    """Most links carry the same few circles, and the roster is read for every batch."""
+    return frozenset(map(CircleId.of, names))
+
+
+def add_partner(
+    node: Node, raw: bytes, *, confirmed_fingerprint: str, alias: str, has_link: bool, now: int
+) -> AddedPartner:
+    """Trusts the card in `raw` because a person confirmed its fingerprint.
+
+    Raises AuthorError (fingerprint unreadable, alias taken), PeerError (card malformed, expired or forged) and
+    RefusedError (fingerprint of someone else; the card is our own). A newer card of a known partner updates it.
+    """
+    expected = parse_fingerprint(confirmed_fingerprint)
+    card = accept_first(raw, now)
+    if card.partner_id != expected:
+        raise RefusedError(
+            "the card does not belong to that fingerprint",
+            hint="compare it with the partner over another channel than the one the card came by",
+            reason="fingerprint-mismatch",
+        )
+    if card.partner_id == node.identity.partner_id:
+        raise RefusedError(
+            "that is your own card", hint="give it to your partners, and add theirs here", reason="own-card"
+        )
+    roster = load_roster(node)
+    known = roster.get(card.partner_id)
+    remembered = _newest_card(node, card.partner_id)
+    if remembered is not None:  # also of a partner once removed: its chain cannot start over
+        card = accept_update(remembered, raw, now)
+    _check_certificates(node, card)
+    chosen = _choose_alias(roster, card, alias or (known.alias if known else ""))
+    row = PartnerRow(
+        partner_id=card.partner_id,
+        alias=chosen,
+        card=card.raw,
+        card_version=card.version,
+        has_link=has_link,
+        circles=node.config.gossip.circles,
+        is_frozen=known.is_frozen if known else False,
+        added_at=now,
+    )
+    put_partner(node.store, row)
+    return AddedPartner(
+        **structs.asdict(describe(_entry_of(row))),
+        safety_number=safety_number(node.identity.partner_id, card.partner_id),
+        is_new=known is None,
+    )
+
+
+def put_partner(store: Store, row: PartnerRow) -> None:
+    """Adds or replaces a partner, whose word counts from now on."""
+    with store.transaction():
+        store.partners.put(row)
+        store.knowledge.recount_reports()
+
+
+def drop_partner(store: Store, partner_id: PartnerId) -> None:
+    """The partner and its outbox go, and its word counts no more; what it wrote stays."""
+    with store.transaction(frees_space=True):
+        store.partners.remove(partner_id)
+        store.log.drop_outbox(partner_id)
+        store.knowledge.recount_reports()
+
+
+def freeze_partner(store: Store, partner_id: PartnerId, *, evidence: tuple[bytes, bytes], now: int) -> None:
+    """Two cards of one version were seen: keeps both, and the partner's word counts no more."""
+    with store.transaction():
+        store.partners.freeze(partner_id, evidence=evidence, now=now)
+        store.knowledge.recount_reports()
+
+
+def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
+    """The newest card ever accepted of this partner, present or past."""
+    versions = node.store.partners.card_versions(partner_id)
+    return _stored_card(partner_id, versions[-1][1]) if versions else None
+
+
+def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
+    """The wanted alias, or one made from the card's name. Raises AuthorError when unusable or taken."""
+    alias = (
+        wanted or re.sub(r"[^A-Za-z0-9._-]+", "-", card.name).strip("-._").lower() or card.partner_id.short
+    )
+    if not ALIAS_PATTERN.fullmatch(alias):
+        raise AuthorError(
+            f"'{alias}' is no usable alias", hint="letters, digits, dot, dash and underscore, at most 64"
+        )
+    holder = roster.by_name(alias)
+    if (holder is not None and holder.partner_id != card.partner_id) or alias in roster.groups:
+        raise AuthorError(
+            f"the name '{alias}' is taken", hint="give another one with --alias", reason="alias-taken"
+        )
+    return alias
+
+
+def remove_partner(node: Node, name: str) -> RosterEntry:
+    """Stops trusting a partner: its link, its outbox and its card go; what it wrote stays. Raises NotFoundError."""
+    entry = find_partner(node, name)
+    drop_partner(node.store, entry.partner_id)
+    return entry
+
+
+def find_partner(node: NodeReading, name: str) -> RosterEntry:
+    """The partner with this alias or id. Raises NotFoundError with the nearest known name."""
+    entry = load_roster(node).by_name(name)
+    if entry is None:
+        raise NotFoundError(f"no partner is called '{name}'", hint="see `p2pshare partner list`")
+    return entry
+
+
+def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -> bool:
+    """A partner offered its newer card: applied when its chain holds and its roots stayed; True if changed.
+
+    Two cards of one version freeze the partner and both are kept as evidence. Raises PeerError with the reason
+    otherwise; new roots raise `card-roots-changed` and wait for a person.
+    """
+    row = next((row for row in node.store.partners.all() if row.partner_id == partner_id), None)
+    if row is None:
+        raise PeerError("a card from a stranger", reason="author-unknown")
+    current = _stored_card(row.partner_id, row.card)
+    try:
+        card = accept_update(current, raw, now)
+    except CardFork as fork:
+        freeze_partner(node.store, partner_id, evidence=(fork.proof.known, fork.proof.other), now=now)
+        raise
+    if card.body_digest == current.body_digest:
+        return False
+    if (card.roots, card.threshold) != (current.roots, current.threshold):
+        raise PeerError(
+            "the partner's root keys changed",
+            hint="confirm with `p2pshare partner add`",
+            reason="card-roots-changed",
+        )
+    _check_certificates(node, card)
+    node.store.partners.update_card(partner_id, card.raw, card.version)
+    return True
+
+
+def _check_certificates(node: Node, card: Card) -> None:
+    """A certificate is one partner's. Whoever puts another's on its own card would, at our next start, lock the
+    other out, or have its requests count as its own. Raises PeerError `certificate-of-another`.
+    """
+    others = [entry.card for entry in load_roster(node) if entry.partner_id != card.partner_id]
+    taken = {one for other in (*others, node.identity.card) for one in other.tls_certificates}
+    if taken & set(card.tls_certificates):
+        raise PeerError(
+            "a TLS certificate on the card is another partner's",
+            hint="ask the partner for a card with a certificate of its own",
+            reason="certificate-of-another",
+        )
+
+
+def describe(entry: RosterEntry) -> PartnerSummary:
+    return PartnerSummary(
+        alias=entry.alias,
+        partner_id=entry.partner_id.text,
+        name=entry.card.name,
+        url=entry.card.urls[0] if entry.card.urls else "",
+        fingerprint=fingerprint(entry.partner_id),
+        card_version=entry.card.version,
+        card_expires=format_instant(entry.card.expires * SECOND_US),
+        has_link=entry.has_link,
+    )

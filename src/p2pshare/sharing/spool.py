@@ -1,0 +1,294 @@
+"""The spool: where a prepared publication waits while a person reads what would leave. A file, not memory.
+
+Rules:
+
+1. A token is 128 random bits and names one file. It is used once: the file is gone, as a name, before anything of it is
+   read, so neither a second `take` nor a crash in the middle can seal it again.
+2. Nothing waits longer than PREPARED_SECONDS_MAX, by the clock of whoever asks; a clock that was set back has expired it.
+3. Number and bytes are bounded. A full disk, or one below the free-space floor, is DiskFull, and nothing stays behind.
+4. Nothing outlives the process that holds the home: it empties the folder when it starts and when it ends.
+
+The folder is for the node's own user alone (0700, files 0600): what waits in it is readable. A file is
+
+    {u64 length, part} ...  u64 length, terms  u64 place of that length
+
+each integer big endian, each part and the terms msgpack. The terms stand at the end because they are known last. What
+was read is kept with the frames, for reading them again costs five times as much (docs/decisions/0052); of an object with
+many claims what they share is kept once, so that what waits is in proportion to what was read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from msgspec.structs import replace
+
+from p2pshare.database.connection import FULL_ERRNOS, require_free_space
+from p2pshare.errors import DiskFull, NotFoundError, OperatorError, RefusedError
+from p2pshare.identifiers import FixedBytes
+from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.intel.marking import Tlp
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.limits import MIB
+from p2pshare.node.node import Node
+from p2pshare.sharing.publishing import PreparedPart, Terms
+from p2pshare.sharing.quarantining import Mark
+
+FOLDER_NAME = "spool"
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+PREPARED_SECONDS_MAX = 60  # a person has read the question by then; later it is asked anew
+PREPARED_MAX = 16  # that wait at once: as many commands as may ask at once
+SPOOL_BYTES_MAX = 512 * MIB  # all of them: 290 bytes an object, and a message holds a million at most
+NOT_PREPARED = "not-prepared"
+"""The reason why a token seals nothing (any more)."""
+
+_LENGTH = struct.Struct(">Q")
+_TOKEN = re.compile("[0-9a-f]{32}")
+
+
+def _encode_id(one: Any) -> bytes:
+    if isinstance(one, FixedBytes):
+        return bytes(one)
+    raise NotImplementedError(type(one).__name__)
+
+
+def _decode_id(kind: type[Any], raw: Any) -> Any:
+    return kind(raw)
+
+
+class _Frame(msgspec.Struct, array_like=True):
+    """A frame with what was read from it. Of an object with several claims `objects` has the first; `more`, by its place
+    in `objects`, the type and value of the others, which are the same in everything else."""
+
+    frame: bytes
+    objects: list[ObjectFacts]
+    more: dict[int, list[tuple[str, str]]] = {}
+
+
+class _Part(msgspec.Struct, array_like=True):
+    tlp: Tlp
+    frames: list[_Frame]
+    marks: list[Mark]
+    reached: dict[str, int]
+
+
+def _pack(part: PreparedPart) -> bytes:
+    frames = [_pack_frame(one) for one in part.frames]
+    return _encode(_Part(part.tlp, frames, list(part.marks), dict(part.reached)))
+
+
+def _pack_frame(frame: NewFrame) -> _Frame:
+    packed = _Frame(frame.frame, list(frame.objects))
+    for place, fact in enumerate(frame.objects):
+        if len(fact.claims) > 1:
+            packed.more[place] = [(claim.type, claim.value) for claim in fact.claims[1:]]
+            packed.objects[place] = replace(fact, claims=fact.claims[:1])
+    return packed
+
+
+def _unpack(raw: bytes) -> PreparedPart:
+    part = _decode_part(raw)
+    frames = [NewFrame(one.frame, _unpack_objects(one)) for one in part.frames]
+    return PreparedPart(part.tlp, frames, part.marks, part.reached)
+
+
+def _unpack_objects(frame: _Frame) -> list[ObjectFacts]:
+    for place, pairs in frame.more.items():
+        fact = frame.objects[place]
+        first = fact.claims[0]
+        more = [replace(first, type=type_, value=value) for type_, value in pairs]
+        frame.objects[place] = replace(fact, claims=(first, *more))
+    return frame.objects
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_encode_id).encode
+_decode_part = msgspec.msgpack.Decoder(_Part, dec_hook=_decode_id).decode
+_decode_terms = msgspec.msgpack.Decoder(Terms).decode
+
+
+class Spooling:
+    """A publication on its way into the file at `path`, part after part."""
+
+    def __init__(self, path: Path, file: int, bytes_max: int, free_space_bytes_min: int) -> None:
+        self.token = path.name
+        self._path = path
+        self._file = file
+        self._bytes_max = bytes_max
+        self._free_space_bytes_min = free_space_bytes_min
+        self._size = 0
+        self._began_at = os.fstat(file).st_mtime
+
+    def keep(self, part: PreparedPart) -> None:
+        """Raises DiskFull, RefusedError spool-full."""
+        self._write_framed(_pack(part))
+
+    def end_with(self, terms: Terms, now: int) -> None:
+        """Writes the terms; from then on it waits. `now` is that of its beginning: how long it took since is told by the
+        file's own times. Raises DiskFull, RefusedError spool-full."""
+        place = self._size
+        self._write_framed(_encode(terms))
+        self._write(_LENGTH.pack(place))
+        ready_at = now + max(0, int(os.fstat(self._file).st_mtime - self._began_at))
+        os.utime(self._file, (ready_at, ready_at))
+
+    def _write_framed(self, raw: bytes) -> None:
+        self._write(_LENGTH.pack(len(raw)) + raw)
+
+    def _write(self, raw: bytes) -> None:
+        self._size += len(raw)
+        if self._size > self._bytes_max:
+            raise _full(f"at most {SPOOL_BYTES_MAX // MIB} MiB wait at once")
+        require_free_space(self._path, self._free_space_bytes_min + len(raw))
+        rest = memoryview(raw)
+        with _writing(self._path):
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+
+
+@contextmanager
+def spooling(node: Node, now: int) -> Iterator[Spooling]:
+    """A new file under a new token, which is gone again if the block fails. Raises DiskFull, RefusedError spool-full,
+    OperatorError."""
+    sweep(node.home, now)
+    folder = node.home / FOLDER_NAME
+    path = folder / secrets.token_hex(16)
+    with _writing(path):
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        folder.chmod(FOLDER_MODE)
+        sizes = [one.stat().st_size for one in _waiting(node.home)]
+        if len(sizes) >= PREPARED_MAX:
+            raise _full(f"{PREPARED_MAX} publications wait already")
+        require_free_space(path, node.config.free_space_bytes_min)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(path, flags, FILE_MODE)
+    try:
+        yield Spooling(path, file, SPOOL_BYTES_MAX - sum(sizes), node.config.free_space_bytes_min)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def taken(home: Path, token: str, now: int) -> Iterator[tuple[Terms, Iterator[PreparedPart]]]:
+    """What waits under `token`, once: its terms, and its parts one after another, to be walked within the block.
+
+    Raises NotFoundError not-prepared, OperatorError spool-damaged; walking the parts raises the latter, too.
+    """
+    path = home / FOLDER_NAME / token
+    if _TOKEN.fullmatch(token) is None or not path.is_file():
+        raise _not_prepared()
+    with path.open("rb") as stream:
+        path.unlink()
+        if _is_over(os.fstat(stream.fileno()).st_mtime, now):
+            raise _not_prepared()
+        with _reading(path):
+            stream.seek(-_LENGTH.size, os.SEEK_END)
+            (place,) = _LENGTH.unpack(stream.read(_LENGTH.size))
+            stream.seek(place)
+            terms = _decode_terms(_next_framed(stream))
+        yield terms, _parts(path, stream, place, terms.envelopes)
+
+
+def _parts(path: Path, stream: BinaryIO, end: int, count: int) -> Iterator[PreparedPart]:
+    stream.seek(0)
+    for _ in range(count):
+        with _reading(path):
+            part = _unpack(_next_framed(stream))
+        yield part
+    with _reading(path):
+        if stream.tell() != end:
+            raise EOFError
+
+
+def _next_framed(stream: BinaryIO) -> bytes:
+    """The bytes behind the length that comes next. Raises EOFError where they are cut off."""
+    head = stream.read(_LENGTH.size)
+    size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else SPOOL_BYTES_MAX + 1
+    if size > SPOOL_BYTES_MAX or len(raw := stream.read(size)) < size:
+        raise EOFError
+    return raw
+
+
+def drop(home: Path, token: str) -> None:
+    """Forgets what waits under `token`; nothing to do where nothing does."""
+    if _TOKEN.fullmatch(token):
+        (home / FOLDER_NAME / token).unlink(missing_ok=True)
+
+
+def sweep(home: Path, now: int) -> None:
+    """Removes what has waited too long. Raises OperatorError."""
+    for path in _waiting(home):
+        with _writing(path):
+            if _is_over(path.stat().st_mtime, now):
+                path.unlink()
+
+
+def empty(home: Path) -> None:
+    """Removes everything: at the start and at the end of whoever holds the home. Raises OperatorError."""
+    for path in _waiting(home):
+        with _writing(path):
+            path.unlink()
+
+
+def _waiting(home: Path) -> list[Path]:
+    folder = home / FOLDER_NAME
+    return [one for one in folder.iterdir() if _TOKEN.fullmatch(one.name)] if folder.is_dir() else []
+
+
+def _is_over(waiting_since: float, now: int) -> bool:
+    return not 0 <= now - waiting_since <= PREPARED_SECONDS_MAX
+
+
+def _not_prepared() -> NotFoundError:
+    return NotFoundError(
+        f"nothing is prepared under this token: it is used once, within {PREPARED_SECONDS_MAX} s",
+        hint="publish again",
+        reason=NOT_PREPARED,
+    )
+
+
+def _full(why: str) -> RefusedError:
+    return RefusedError(
+        f"no room to prepare a publication: {why}",
+        hint=f"try again in {PREPARED_SECONDS_MAX} s, or publish in smaller parts",
+        reason="spool-full",
+    )
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """OSError as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL_ERRNOS:
+            raise DiskFull(f"the disk is full at {path.parent}", hint="free some space") from None
+        raise OperatorError(
+            f"cannot write in {path.parent}: {error.strerror}",
+            hint="check its owner and mode",
+            reason="spool",
+        ) from None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What a damaged file makes of reading it, as an error of ours."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, struct.error, msgspec.MsgspecError) as error:
+        raise OperatorError(
+            f"a publication that waited in {path.parent} cannot be read back ({type(error).__name__})",
+            hint="publish again; look at the disk if that happens twice",
+            reason="spool-damaged",
+        ) from None

@@ -1,0 +1,81 @@
+"""Storing: envelopes into the log, what was read of them into knowledge, and quarantine over both.
+
+The log comes first and knows nothing of content; what is read afterwards is stored under the `Source` that it answered
+with. Today the three are one transaction: nobody sees an envelope without its claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.knowledge.knowledge import Knowledge
+from p2pshare.limits import STORE_CHUNK_OBJECTS
+from p2pshare.log.interface import NewEnvelope, Source, Stored
+from p2pshare.node.store import Store
+from p2pshare.sharing.quarantining import Watch
+from p2pshare.warninglists.warning_index import WarningIndex
+
+
+class ContentWriter:
+    """Stores frames of several envelopes together, a chunk at a time: rows that are sorted together cost less, and no more
+    than a chunk of them is held at once, however large an envelope is. What a list in `index` blocks is quarantined.
+    """
+
+    def __init__(self, knowledge: Knowledge, index: WarningIndex | None) -> None:
+        self._knowledge = knowledge
+        self._index = index
+        self._watch = Watch(knowledge, index)
+        self._pending: list[tuple[Source, NewFrame]] = []
+        self._rows = 0
+
+    def add(self, source: Source, frame: NewFrame) -> None:
+        """Takes a frame; perhaps it is written at once. Raises StoreError."""
+        self._watch.look(frame.objects)
+        self._pending.append((source, frame))
+        self._rows += sum(
+            len(one.claims) or 1 for one in frame.objects
+        )  # one pattern may name a thousand values
+        if self._rows >= STORE_CHUNK_OBJECTS:
+            self._write()
+
+    def settle(self, now: int) -> None:
+        """Writes the rest, and what is quarantined: the end of a transaction. Raises StoreError."""
+        self._write()
+        self._watch.settle(now)
+        self._watch = Watch(self._knowledge, self._index)
+
+    def _write(self) -> None:
+        if self._pending:
+            self._knowledge.add(self._pending)
+        self._pending, self._rows = [], 0
+
+
+@dataclass(frozen=True)
+class ReadEnvelope(NewEnvelope):
+    """An envelope to be stored together with what was read of it; None where nothing is to be read here."""
+
+    frames: Sequence[NewFrame] | None = None
+
+
+def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stored]:
+    """Stores what is new of `arrivals` with its content, all in one transaction; answers in order. No list is asked.
+
+    Raises what `EnvelopeLog.add` raises, with nothing kept.
+    """
+    with store.transaction():
+        stored = store.log.add(arrivals)
+        opened = [
+            (answer.source, arrival.frames)
+            for answer, arrival in zip(stored, arrivals, strict=True)
+            if answer.source is not None and arrival.frames is not None
+        ]
+        if opened:
+            store.log.mark_opened(source for source, _ in opened)
+            content = ContentWriter(store.knowledge, None)
+            for source, frames in opened:
+                for frame in frames:
+                    content.add(source, frame)
+            content.settle(max(arrival.received_at for arrival in arrivals))
+    return stored

@@ -1,0 +1,160 @@
+"""The doctor's look at a node: each thing that is broken is a line with a mend, and hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, take_in
+
+from p2pshare.limits import MIB
+from p2pshare.node.node import Node
+from p2pshare.queries import doctor
+from p2pshare.queries.doctor import Finding, examine_node
+from p2pshare.queries.status import KEYS_WARNING_DAYS
+from p2pshare.sharing.intake import Arrival
+
+CHECKS = ["config", "permissions", "keys", "card", "disk", "store", "clock", "daemon", "tls", "alarm"]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alpha(world: World) -> Node:
+    return world.found("alpha")
+
+
+def findings(node: Node, now: int = NOW, *, is_running: bool = True) -> dict[str, Finding]:
+    """By check, the worst of each; what is not ok has a hint, and every check is made whatever else is broken."""
+    found: dict[str, Finding] = {}
+    for one in sorted(examine_node(node.home, is_running=is_running, now=now), key=_severity):
+        found[one.check] = one
+        assert one.message
+        assert one.hint or one.level == "ok"
+    assert {check for check in CHECKS if check not in found} <= {"tls"}
+    return found
+
+
+def _severity(finding: Finding) -> int:
+    return ["ok", "warn", "fail"].index(finding.level)
+
+
+def levels(node: Node, now: int = NOW, *, is_running: bool = True) -> dict[str, str]:
+    """Only what is not ok."""
+    found = findings(node, now, is_running=is_running).values()
+    return {one.check: one.level for one in found if one.level != "ok"}
+
+
+def test_a_new_node_is_well_and_each_check_has_its_line(alpha: Node) -> None:
+    found = examine_node(alpha.home, is_running=True, now=NOW)
+    assert [one.check for one in found] == CHECKS
+    assert levels(alpha) == {}
+    assert levels(alpha, is_running=False) == {"daemon": "warn"}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "level"),
+    [
+        ("", 0o750, None),
+        ("", 0o755, "warn"),
+        ("", 0o770, "fail"),
+        ("config.toml", 0o664, None),
+        ("config.toml", 0o666, "fail"),
+        ("store.sqlite", 0o640, None),
+        ("store.sqlite", 0o660, "fail"),
+        ("store.sqlite", 0o604, "fail"),
+    ],
+)
+def test_files_that_are_open_to_others_are_told_with_the_command_that_mends(
+    alpha: Node, name: str, mode: int, level: str | None
+) -> None:
+    (alpha.home / name).chmod(mode)
+    assert levels(alpha).get("permissions") == level
+    if level:
+        assert findings(alpha)["permissions"].hint.startswith("chmod ")
+
+
+def test_a_key_file_that_is_open_damaged_or_gone_fails(alpha: Node) -> None:
+    key = alpha.home / "identity.p2pkey"
+    key.chmod(0o644)
+    assert levels(alpha) == {"keys": "fail"}
+    key.chmod(0o600)
+    key.write_bytes(key.read_bytes()[:-1])
+    assert levels(alpha) == {"keys": "fail"}
+    key.unlink()
+    assert levels(alpha) == {"keys": "fail"}
+
+
+def test_a_broken_config_hides_no_other_finding(alpha: Node) -> None:
+    (alpha.home / "config.toml").write_text("nonsense")
+    assert levels(alpha) == {"config": "fail"}
+
+
+def test_a_card_that_ends_soon_warns_and_one_that_has_ended_fails(alpha: Node) -> None:
+    end = alpha.identity.card.sign_keys[0].expires
+    soon = end - KEYS_WARNING_DAYS * 86_400
+    assert [levels(alpha, at).get("card") for at in (soon, soon + 1, end - 1, end)] == [
+        None,
+        "warn",
+        "warn",
+        "fail",
+    ]
+    (alpha.home / "card.p2pcard").write_bytes(b"no card")
+    assert levels(alpha)["card"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "level"), [(63, "fail"), (64, "warn"), (255, "warn"), (256, None), (257, None)]
+)
+def test_the_disk_at_its_floor_and_at_four_times_that(
+    alpha: Node, monkeypatch: pytest.MonkeyPatch, free_mib: int, level: str | None
+) -> None:
+    class Usage:
+        f_bavail, f_frsize = free_mib, MIB
+
+    monkeypatch.setattr(doctor.os, "statvfs", lambda _: Usage)
+    assert levels(alpha).get("disk") == level
+
+
+def test_a_damaged_store_fails_and_is_not_believed(world: World, alpha: Node) -> None:
+    alpha.store.close()
+    store = alpha.home / "store.sqlite"
+    raw = bytearray(store.read_bytes())
+    raw[8_192:16_384] = b"\xff" * 8_192
+    store.write_bytes(raw)
+    found = findings(alpha)
+    assert found["store"].level == "fail"
+    assert "backup" in found["store"].hint
+    store.unlink()
+    assert levels(alpha)["store"] == "fail"
+    assert "p2pshare run" in findings(alpha)["store"].hint
+
+
+def test_a_clock_that_went_back_fails_and_a_partner_from_the_future_warns(world: World, alpha: Node) -> None:
+    bravo = world.found("bravo")
+    befriend(alpha, bravo)
+    bravo_id = bravo.identity.partner_id
+    alpha.store.partners.touch(bravo_id, NOW)
+    now_at = {NOW - 600: None, NOW - 601: "fail", NOW: None}
+    assert {now: levels(alpha, now).get("clock") for now in now_at} == now_at
+    wire = seal_unchecked(bravo, raw_draft([]), alpha, now=NOW + 3_600)
+    take_in(alpha, [Arrival(wire, bravo_id)], NOW)
+    found: Any = findings(alpha)["clock"]
+    assert (found.level, found.message) == ("warn", "envelopes from the future came by bravo")
+
+
+def test_alarms_are_findings_and_forks_are_the_severe_ones(world: World, alpha: Node) -> None:
+    bravo = world.found("bravo")
+    befriend(alpha, bravo)
+    assert levels(alpha, NOW + 3_600) == {"alarm": "warn"}
+    twins = [seal_unchecked(bravo, raw_draft([]), alpha) for _ in range(2)]
+    take_in(alpha, [Arrival(wire, bravo.identity.partner_id) for wire in twins], NOW)
+    assert levels(alpha) == {"alarm": "fail"}
+    assert "doctor proof bravo" in findings(alpha)["alarm"].hint

@@ -1,0 +1,111 @@
+"""The meeting point of engine, intake and store: what may leave, in which order things are told."""
+
+from __future__ import annotations
+
+from whole_nodes import NOW, World, befriend, send, wire_of
+
+from p2pshare.gossip.messages import PutVerdict, Shard
+from p2pshare.identifiers import CircleId, EnvelopeId
+from p2pshare.intel.marking import Tlp
+from p2pshare.node.node import Node
+from p2pshare.sharing.exchange import Body, Exchange, links_of
+from p2pshare.sharing.partners import remove_partner
+from p2pshare.sharing.stix_reader import READERS
+
+MAIN = CircleId.of("main")
+
+
+def chain(world: World) -> tuple[Node, Node, Node]:
+    """alpha - bravo - charlie; alpha and charlie without a link."""
+    alpha, bravo, charlie = (world.found(name) for name in ("alpha", "bravo", "charlie"))
+    for left, right, has_link in ((alpha, bravo, True), (bravo, charlie, True), (alpha, charlie, False)):
+        befriend(left, right, has_link=has_link)
+        befriend(right, left, has_link=has_link)
+    return alpha, bravo, charlie
+
+
+def test_a_relayed_envelope_leaves_on_linked_partners_only(world: World) -> None:
+    alpha, bravo, charlie = chain(world)
+    (envelope_id,) = send(alpha, ["one.example"], to=["charlie"]).envelopes
+    exchange = Exchange(alpha, READERS)
+    assert exchange.wire(bravo.identity.partner_id, envelope_id) == wire_of(alpha, envelope_id)
+    assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
+    remove_partner(alpha, "bravo")
+    exchange.roster()  # as the driver does at once, before it answers the command
+    assert exchange.wire(bravo.identity.partner_id, envelope_id) is None
+
+
+def test_a_direct_envelope_leaves_to_its_recipients_only_and_waits_until_acknowledged(world: World) -> None:
+    alpha, bravo, charlie = chain(world)
+    (envelope_id,) = send(bravo, ["red.example"], to=["alpha"], tlp=Tlp.RED).envelopes
+    exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
+    assert [one.envelope_id for one in exchange.outbox(peer, 10)] == [envelope_id]
+    assert exchange.wire(peer, envelope_id) is not None
+    assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
+    exchange.acknowledge(peer, [envelope_id])
+    assert exchange.outbox(peer, 10) == ()
+    assert exchange.wire(peer, envelope_id) is not None  # it may have lost it: a restored backup
+    assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
+    assert not any(len(one.keys) for one in exchange.keys([MAIN]))  # in no shard
+
+
+def test_a_direct_envelope_is_never_passed_on_by_its_recipient(world: World) -> None:
+    alpha, bravo, charlie = chain(world)
+    (envelope_id,) = send(alpha, ["red.example"], to=["bravo"], tlp=Tlp.RED).envelopes
+    exchange = Exchange(bravo, READERS)
+    outcome = exchange.commit(
+        [Body(alpha.identity.partner_id, envelope_id, wire_of(alpha, envelope_id))], NOW
+    )
+    assert [one.direct_to for one in outcome.held] == [()]
+    assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
+
+
+def test_one_commit_tells_arrivals_in_order_with_bearers_and_a_verdict_for_each_body(world: World) -> None:
+    alpha, bravo, _ = chain(world)
+    ids = [send(alpha, [f"n{number}.example"], to=["charlie"]).envelopes[0] for number in range(3)]
+    peer = alpha.identity.partner_id
+    exchange = Exchange(bravo, READERS)
+    exchange.begin()
+    (own,) = send(bravo, ["own.example"], to=["alpha"]).envelopes
+    bodies = [Body(peer, one, wire_of(alpha, one)) for one in ids]
+    bodies += [
+        bodies[0],
+        Body(peer, ids[0], b"garbage"),
+        Body(peer, EnvelopeId(bytes(32)), wire_of(alpha, ids[1])),
+    ]
+    outcome = exchange.commit(bodies, NOW)
+    assert [one.item.envelope_id for one in outcome.held] == [own, *ids]
+    assert [(one.bearer, one.is_own) for one in outcome.held] == [(None, True), *[(peer, False)] * 3]
+    assert [one.lsn for one in outcome.held] == sorted(one.lsn for one in outcome.held)
+    assert [(one.verdict, one.reason) for one in outcome.judged] == [
+        (PutVerdict.HELD, ""),
+        (PutVerdict.HELD, ""),
+        (PutVerdict.HELD, ""),
+        (PutVerdict.ALREADY_HELD, ""),
+        (PutVerdict.REFUSED, "malformed"),
+        (PutVerdict.REFUSED, "other-bytes"),
+    ]
+    assert exchange.commit([], NOW).held == ()
+
+
+def test_a_beginning_is_a_new_epoch_and_knows_what_has_not_left(world: World) -> None:
+    alpha, bravo, _ = chain(world)
+    (envelope_id,) = send(alpha, ["waits.example"], to=["bravo"]).envelopes
+    first, second = Exchange(alpha, READERS).begin(), Exchange(alpha, READERS).begin()
+    assert first.epoch != second.epoch
+    assert [one.envelope_id for one in second.first_hops.items] == [envelope_id]
+    Exchange(alpha, READERS).acknowledge(bravo.identity.partner_id, [envelope_id])
+    assert Exchange(alpha, READERS).begin().first_hops.items == ()
+
+
+def test_links_are_what_policy_decided(world: World) -> None:
+    alpha, bravo, _ = chain(world)
+    (link,) = links_of(Exchange(alpha, READERS).roster())
+    assert (link.peer, link.circles, link.is_dialable) == (bravo.identity.partner_id, frozenset({MAIN}), True)
+
+
+def test_the_shards_hold_what_was_seen(world: World) -> None:
+    alpha, _, _ = chain(world)
+    send(alpha, ["a.example"], to=["bravo"])
+    loaded = {one.shard: len(one.keys) for one in Exchange(alpha, READERS).keys([MAIN])}
+    assert loaded == {Shard(MAIN, ttl): int(ttl == 4) for ttl in range(1, 7)}

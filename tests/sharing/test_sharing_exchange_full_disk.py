@@ -1,0 +1,36 @@
+"""Acknowledgements free space, so a full disk does not lose them (found by the simulator: full-disks, seed 106)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from whole_nodes import World, befriend, send
+
+from p2pshare.errors import DiskFull
+from p2pshare.sharing.exchange import Exchange
+from p2pshare.sharing.stix_reader import READERS
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_a_partner_acknowledges_is_noted_below_the_floor_of_free_space(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo = world.found("alpha"), world.found("bravo")
+    befriend(alpha, bravo)
+    (envelope_id,) = send(alpha, ["203.0.113.7"], to=["bravo"]).envelopes
+    waiting = (len(alpha.store.log.first_hops()), len(alpha.store.log.outbox(bravo.identity.partner_id)))
+    assert sum(waiting) == 1
+    monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 60)
+    with pytest.raises(DiskFull):
+        send(alpha, ["203.0.113.8"], to=["bravo"])
+    Exchange(alpha, READERS).acknowledge(bravo.identity.partner_id, [envelope_id])
+    assert alpha.store.log.first_hops() == []
+    assert alpha.store.log.outbox(bravo.identity.partner_id) == []

@@ -1,0 +1,133 @@
+"""A request for each operation, and what each must refuse; a new operation is missed here by the tests that walk the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import NODEFAULT, Struct, inspect
+from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
+
+from p2pshare.envelope.card import fingerprint
+from p2pshare.intel.marking import Tlp
+from p2pshare.node.node import Node
+from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
+from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.interface import Request
+from p2pshare.operations.looking import Explain, LookUp, Search, ShowEnvelope, ShowObject, ShowRaw, ShowStatus
+from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
+from p2pshare.operations.publishing import Discard, Part, Prepare, Seal
+from p2pshare.operations.table import OPERATIONS
+from p2pshare.operations.warninglists import (
+    Allow,
+    CheckValues,
+    Disallow,
+    EvaluateAgain,
+    ImportList,
+    ListAllowed,
+    ListLists,
+    SetList,
+)
+from p2pshare.operations.withdrawing import ShowRecall, Withdraw
+from p2pshare.queries.lookup import look_up
+from p2pshare.sharing.intake import Arrival
+from p2pshare.warninglists.warning_lists import Action
+
+OWN, THEIRS = "own.example", "theirs.example"
+LIST = b'{"name": "ours", "version": 1, "description": "", "type": "hostname", "list": ["listed.example", "bad bad"]}'
+
+
+def told_node(world: World) -> Node:
+    """alpha, who has published OWN to bravo, knows a claim of bravo's about THEIRS and has bravo's proposal about OWN."""
+    alpha, bravo = world.found("alpha"), world.found("bravo")
+    befriend(alpha, bravo)
+    befriend(bravo, alpha)
+
+    def hand_over(giver: Node, taker: Node) -> None:
+        wires = [giver.store.log.wire(entry.envelope_id) for entry in giver.store.log.entries(0, 100)]
+        take_in(taker, [Arrival(wire, giver.identity.partner_id) for wire in wires if wire is not None], NOW)
+
+    send(alpha, [OWN], to=["bravo"])
+    hand_over(alpha, bravo)
+    send(bravo, [THEIRS], to=["alpha"])
+    for said in (Propose(OWN, confidence=30, note="why"), Sight(OWN, 2)):
+        said.run(bravo, NOW, quiet)
+    hand_over(bravo, alpha)
+    return alpha
+
+
+def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
+    """One of each operation by name, for `told_node` and another that it does not know yet, in an order in which all succeed."""
+    [claim] = look_up(node.store, [OWN], NOW)[0].claims
+    part = draft(node, ["new.example"])
+    card = newcomer.identity.card
+    prepare = Prepare((Part(part.tlp, part.frames, part.objects, part.repeats),), ("bravo",))
+    every: list[Request[Any]] = [
+        Seal(
+            prepare.run(node, NOW, quiet).token
+        ),  # before the lists change, for then it would seal something else
+        LookUp((OWN, THEIRS, "no value", "www." + OWN)),
+        Search(50, "indicator", "alpha", Tlp.GREEN, 1, text="own"),
+        ShowObject(claim.object_id, 1),
+        ShowRaw(claim.object_id),
+        ShowEnvelope(node.store.log.entries(0, 1)[0].envelope_id.text),
+        Explain(OWN, "bravo"),
+        ShowStatus(),
+        AddPartner(card.raw, fingerprint(card.partner_id), "newcomer", has_link=False),
+        ListPartners(),
+        PreviewPartner("bravo", with_list=True),
+        ListProposals(),
+        Sight(THEIRS, 3),
+        Opine(THEIRS, "agree", "seen here, too"),
+        Propose(THEIRS, 80, "2027-01-31T00:00:00Z", ("a",), "so it is"),
+        ImportList(LIST, Action.BLOCK),
+        SetList("ours", Action.INFORM, enabled=True),
+        ListLists(),
+        CheckValues(("listed.example", "no value", "8.8.8.8")),
+        Allow("*.example.org", "ours"),
+        ListAllowed(),
+        Disallow("*.example.org"),
+        EvaluateAgain(),
+        prepare,
+        Discard("0" * 32),
+        Withdraw(OWN, "mistake"),
+        ShowRecall(claim.object_id),
+        RemovePartner("newcomer"),
+    ]
+    by_name = {name_of(one): one for one in every}
+    assert set(by_name) == set(OPERATIONS), "give the new operation a request above"
+    return by_name
+
+
+_NEARLY: dict[type[inspect.Type], Any] = {
+    inspect.StrType: b"text",
+    inspect.IntType: "1",
+    inspect.BoolType: 1,
+    inspect.BytesType: "Ynl0ZXM=",
+    inspect.VarTupleType: "text",
+    inspect.EnumType: "nonsense",
+    inspect.LiteralType: "perhaps",
+}
+"""For each type of a field something that a forgiving reader would take for it."""
+
+
+def malformed(request: type[Struct], good: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(the field that must be named, fields that must be refused), each with one thing wrong: a field more, a required
+    one less, another type in each field."""
+    yield "surplus", good | {"surplus": 1}
+    info = inspect.type_info(request)
+    assert isinstance(info, inspect.StructType)
+    for field in info.fields:
+        if field.default is NODEFAULT:
+            yield field.encode_name, {name: good[name] for name in good if name != field.encode_name}
+        kinds = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        yield field.encode_name, good | {field.encode_name: 0.5}
+        for kind in kinds:
+            if not isinstance(kind, inspect.NoneType):
+                yield field.encode_name, good | {field.encode_name: _NEARLY[type(kind)]}
+
+
+def every_malformed(node: Node, newcomer: Node) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(the field that must be named, fields) for all operations."""
+    for request in requests(node, newcomer).values():
+        yield from malformed(type(request), fields_of(request))
