@@ -134,11 +134,11 @@ def _figures(scenarios: dict[str, Scenario], seed: int) -> int:
         seconds = [one.seconds for one in found]
         redundancy = statistics.fmean(one.redundancy for one in found)
         print(
-            f"{len(world.sites)} partners, {name}: median {statistics.median(seconds):.2f} s, "
+            f"{len(world.simulated_nodes)} partners, {name}: median {statistics.median(seconds):.2f} s, "
             f"longest {max(seconds):.2f} s, {redundancy:.3f} bodies each"
         )
     ratio = statistics.median(one.seconds for one in ours) / statistics.median(one.seconds for one in floods)
-    print(f"{len(world.sites)} partners: {ratio:.2f} times the time of flooding")
+    print(f"{len(world.simulated_nodes)} partners: {ratio:.2f} times the time of flooding")
     return 0
 
 

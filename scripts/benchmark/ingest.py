@@ -13,7 +13,7 @@ from measuring import Report, cpu_seconds
 
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
 from p2pshare.node.node import Node
-from p2pshare.sharing.intake import Arrival, Status, take_in
+from p2pshare.sharing.intake import Arrival, IntakeStatus, take_in
 from p2pshare.sharing.stix_reader import READERS
 
 ENVELOPES_OF_ONE = 400  # objects measured where each has an envelope of its own
@@ -24,7 +24,7 @@ def take_all_in(node: Node, arrivals: Sequence[Arrival], now: int) -> None:
     """As the daemon's queue would: what waits shares a transaction."""
     for start in range(0, len(arrivals), INTAKE_LIMITS.batch_bodies):
         verdicts = take_in(node, READERS, arrivals[start : start + INTAKE_LIMITS.batch_bodies], now)
-        assert all(verdict.status is Status.HELD for verdict in verdicts), verdicts
+        assert all(verdict.status is IntakeStatus.HELD for verdict in verdicts), verdicts
 
 
 def check(node: Node, authors: Sequence[Sequence[dict[str, object]]]) -> None:

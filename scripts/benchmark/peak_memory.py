@@ -32,13 +32,13 @@ def main(folder: Path) -> None:
         paths.append(folder / f"envelope-{number}")
         paths[-1].write_bytes(arrival.wire)
     (small,) = partners.sealed(0, objects[:10], 10)
-    bearer = small.bearer
+    received_from = small.received_from
     del objects, arrival
     take_in(partners.receiver, READERS, [small], now)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     base = _resident("VmRSS")
     for path in paths:
-        take_in(partners.receiver, READERS, [Arrival(path.read_bytes(), bearer)], now)
+        take_in(partners.receiver, READERS, [Arrival(path.read_bytes(), received_from)], now)
     assert partners.receiver.store.log.counts().held == len(paths) + 1
     print((_resident("VmHWM") - base) / 1024)
 

@@ -93,7 +93,7 @@ def _covering_lookups(report: Report, partners: Partners, node: Node, now: int) 
             told.append((time.perf_counter() - start) * 1e6)
             assert claims and answer.found, text
         report.add(f"look-up, {what}, p50", "us", [percentile(found, 0.5)])
-        report.add(f"... {what}: judged and told, p50", "us", [percentile(told, 0.5)])
+        report.add(f"... {what}: evaluated and told, p50", "us", [percentile(told, 0.5)])
         report.gate(f"look-up, {what}, p50 (us)", percentile(found, 0.5), 200, is_at_least=False)
 
 
@@ -136,7 +136,7 @@ def _bytes(report: Report, node: Node, claims: int) -> None:
     rows = sum(
         size
         for name, size in sizes.items()
-        if name.split("_")[0] in ("observable", "claim", "object", "label", "standing")
+        if name.split("_")[0] in ("observable", "claim", "object", "label", "effective_state")
     )
     frames = sizes["frame"]
     report.add("store, rows and their indexes", "bytes / indicator", [rows / claims])

@@ -22,7 +22,7 @@ from p2pshare.errors import ShareError
 from p2pshare.gossip import events
 from p2pshare.gossip.messages import Hello, Shard, Sync, SyncPart
 from p2pshare.gossip.negentropy.key_index import SortedKeys, key_of
-from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, Mode
+from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, RangeMode
 from p2pshare.gossip.protocol import HELLO, SYNC
 from p2pshare.identifiers import CircleId, Epoch
 from p2pshare.limits import SYNC_FRAME_BYTES_MAX
@@ -89,7 +89,9 @@ def _dear_question(index: SortedKeys) -> bytes:
     for rank in range(64, len(index), 64):
         if len(writer.raw) > SYNC_FRAME_BYTES_MAX - 100:
             break
-        writer.add(Bound.between(index.key_at(rank - 1), index.key_at(rank)), Mode.FINGERPRINT, bytes(16))
+        writer.add(
+            Bound.between(index.key_at(rank - 1), index.key_at(rank)), RangeMode.FINGERPRINT, bytes(16)
+        )
     return bytes(writer.raw)
 
 

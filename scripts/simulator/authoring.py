@@ -96,7 +96,7 @@ def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Rand
     )
     row = NewEnvelope(
         SealedEnvelope(envelope.envelope_id, envelope.core, envelope.wire),
-        from_partner=None,
+        received_from=None,
         received_at=now,
         audience=wish.direct_to,
         awaits_first_hop=not wish.direct_to,

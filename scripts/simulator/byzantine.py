@@ -1,6 +1,6 @@
 """Liars: partners with a valid identity and a link, who break the rules in one way each. They never tire.
 
-A liar runs the real engine and bends what goes in and out of it, so that its lies come between truths.
+A byzantine runs the real engine and bends what goes in and out of it, so that its lies come between truths.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from p2pshare.gossip.negentropy.negentropy_wire import (
     ID_BYTES,
     Bound,
     MessageWriter,
-    Mode,
+    RangeMode,
 )
 from p2pshare.gossip.protocol import ANNOUNCE, GET, HELLO, PUT, SYNC, AnyVerb
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
@@ -45,11 +45,11 @@ DAY_SECONDS = 86_400
 FLOOD_IDS = 16
 FLOOD_BODIES = 24  # of 6 kB each: twice what may wait of one partner
 INVENTED_IDS = 500
-CALM_PERIODS = 8  # when the faults are over a liar goes on, more rarely
+CALM_PERIODS = 8  # when the faults are over a Byzantine partner goes on, more rarely
 Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
 
 
-class Lie:
+class ByzantineBehaviour:
     """Honest in everything; each kind of lie replaces a part."""
 
     period_seconds = 7.0
@@ -67,15 +67,15 @@ class Lie:
         """Whether a request gets no answer at all."""
         return False
 
-    def act(self, liar: LyingDriver) -> None:
+    def act(self, byzantine: ByzantineDriver) -> None:
         """From time to time, unasked."""
 
 
-class LyingDriver(VirtualDriver):
-    """A life of a liar."""
+class ByzantineDriver(VirtualDriver):
+    """A life of a Byzantine partner."""
 
     def __init__(self, name: str, node: Node, stage: Stage, *, seed: str, lie: str) -> None:
-        self.lie = LIES[lie]()
+        self.lie = BEHAVIOURS[lie]()
         self.chance = Random(f"{seed} lie")
         super().__init__(name, node, stage, seed=seed)
         self._later(self.chance.random() * self.lie.period_seconds, self._act)
@@ -91,11 +91,11 @@ class LyingDriver(VirtualDriver):
     @property
     def is_calm(self) -> bool:
         """Whether the faults are over."""
-        return self.stage.agenda.now > START_SECONDS + self.stage.scenario.seconds
+        return self.stage.event_queue.now > START_SECONDS + self.stage.scenario.seconds
 
     def tell(self, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
-        """A request of the liar's own; what is answered does not matter to it."""
-        self.stage.wires.ask(Call(self, peer, verb, raw, lambda answer: None))
+        """A request of its own; what is answered does not matter to it."""
+        self.stage.network.ask(Call(self, peer, verb, raw, lambda answer: None))
 
     def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None:
         if isinstance(self.lie, AlwaysBusy):
@@ -113,7 +113,7 @@ class LyingDriver(VirtualDriver):
         return tuple(self.lie.served(bodies, self.chance))
 
 
-class CorruptBodies(Lie):
+class CorruptBodies(ByzantineBehaviour):
     """Half of its bodies have a wrong byte; in the signatures it leaves the id as it was."""
 
     def served(self, bodies: Bodies, random: Random) -> Bodies:
@@ -126,15 +126,15 @@ class CorruptBodies(Lie):
         return wire[:place] + bytes([wire[place] ^ 1]) + wire[place + 1 :]
 
 
-class OtherBodies(Lie):
+class OtherBodies(ByzantineBehaviour):
     """Gives each body under the id of another."""
 
     def served(self, bodies: Bodies, random: Random) -> Bodies:
-        wires = [wire for _, wire in bodies]
-        return [(one, wire) for (one, _), wire in zip(bodies, wires[1:] + wires[:1], strict=True)]
+        network = [wire for _, wire in bodies]
+        return [(one, wire) for (one, _), wire in zip(bodies, network[1:] + network[:1], strict=True)]
 
 
-class WithheldBodies(Lie):
+class WithheldBodies(ByzantineBehaviour):
     """Announces, and then has it not, or says nothing."""
 
     def served(self, bodies: Bodies, random: Random) -> Bodies:
@@ -144,11 +144,11 @@ class WithheldBodies(Lie):
         return verb is GET and random.random() < 0.5
 
 
-class BogusAnnouncements(Lie):
+class BogusAnnouncements(ByzantineBehaviour):
     """Announces ids of nothing, and true ids with false dates and sizes."""
 
-    def act(self, liar: LyingDriver) -> None:
-        random, now = liar.chance, int(liar.now)
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random, now = byzantine.chance, int(byzantine.now)
         items = [
             AnnounceItem(
                 EnvelopeId(random.randbytes(32)), now - random.randrange(DAY_SECONDS), 4, MAIN, 5_000
@@ -156,15 +156,15 @@ class BogusAnnouncements(Lie):
             for _ in range(ANNOUNCE_ITEMS_MAX - 8)
         ]
         for envelope_id in random.sample(
-            sorted(liar.stage.witness.published), k=min(8, len(liar.stage.witness.published))
+            sorted(byzantine.stage.oracle.published), k=min(8, len(byzantine.stage.oracle.published))
         ):
             items.append(AnnounceItem(envelope_id, now - random.randrange(DAY_SECONDS), 3, MAIN, 1))
         count = random.randrange(1 << 40)
         message = Announce(Epoch(random.randbytes(16)), count, count + 1, tuple(items))
-        liar.tell(random.choice(liar.peers), ANNOUNCE, ANNOUNCE.request.encode(message))
+        byzantine.tell(random.choice(byzantine.peers), ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
-class EndlessSync(Lie):
+class EndlessSync(ByzantineBehaviour):
     """Whoever compares with it finds ever more ids."""
 
     def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
@@ -182,130 +182,140 @@ def _inventions(random: Random) -> bytes:
     packed = b"".join(random.randbytes(ID_BYTES) for _ in range(INVENTED_IDS))
     writer.add(
         Bound.at((1_799_990_000).to_bytes(CREATED_BYTES, "big") + random.randbytes(ID_BYTES)),
-        Mode.IDS,
+        RangeMode.IDS,
         packed,
     )
-    writer.add(END, Mode.FINGERPRINT, random.randbytes(FINGERPRINT_BYTES))
+    writer.add(END, RangeMode.FINGERPRINT, random.randbytes(FINGERPRINT_BYTES))
     return bytes(writer.raw)
 
 
 def ask_for_all(circle: CircleId, clock: int) -> bytes:
     """A question for every id of a shard."""
     writer = MessageWriter()
-    writer.add(END, Mode.IDS)
+    writer.add(END, RangeMode.IDS)
     return SYNC.request.encode(Sync(clock, b"", (SyncPart(Shard(circle, 4), bytes(writer.raw)),)))
 
 
-class Replay(Lie):
+class Replay(ByzantineBehaviour):
     """Hands over again what everybody has, and what has long expired."""
 
-    def act(self, liar: LyingDriver) -> None:
-        random, witness, peer = liar.chance, liar.stage.witness, liar.chance.choice(liar.peers)
-        known = sorted(one for one, entry in witness.published.items() if not entry.direct_to)
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random, oracle, peer = (
+            byzantine.chance,
+            byzantine.stage.oracle,
+            byzantine.chance.choice(byzantine.peers),
+        )
+        known = sorted(one for one, entry in oracle.published.items() if not entry.direct_to)
         if known:
-            wire = witness.published[random.choice(known)].envelope.wire
-            self._push(liar, peer, witness.published[random.choice(known)].envelope.envelope_id, wire)
-        old = _expired_envelope(liar)
-        self._push(liar, peer, old.envelope_id, old.wire)
+            wire = oracle.published[random.choice(known)].envelope.wire
+            self._push(byzantine, peer, oracle.published[random.choice(known)].envelope.envelope_id, wire)
+        old = _expired_envelope(byzantine)
+        self._push(byzantine, peer, old.envelope_id, old.wire)
 
-    def _push(self, liar: LyingDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> None:
-        liar.tell(peer, PUT, envelope_id + wire)
+    def _push(
+        self, byzantine: ByzantineDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes
+    ) -> None:
+        byzantine.tell(peer, PUT, envelope_id + wire)
 
 
-class BodyFlood(Lie):
+class BodyFlood(ByzantineBehaviour):
     """Pushes more expired bodies at once than intake has room for: to everybody, and in peace to one of them."""
 
     period_seconds = 1.0
 
-    def act(self, liar: LyingDriver) -> None:
-        old = _expired_envelope(liar)
-        for peer in [liar.chance.choice(liar.peers)] if liar.is_calm else liar.peers:
+    def act(self, byzantine: ByzantineDriver) -> None:
+        old = _expired_envelope(byzantine)
+        for peer in [byzantine.chance.choice(byzantine.peers)] if byzantine.is_calm else byzantine.peers:
             for _ in range(FLOOD_BODIES):
-                liar.tell(peer, PUT, old.envelope_id + old.wire)
+                byzantine.tell(peer, PUT, old.envelope_id + old.wire)
 
 
-def _expired_envelope(liar: LyingDriver) -> DecodedEnvelope:
-    """Returns one that the liar really signed, for days ago."""
+def _expired_envelope(byzantine: ByzantineDriver) -> DecodedEnvelope:
+    """Returns one that the byzantine really signed, for days ago."""
     old = write_envelope(
-        liar.node.identity,
+        byzantine.node.identity,
         Wish(MAIN, 300, ttl_class=1),
         incarnation=1,
-        sequence=1 + liar.chance.randrange(1 << 20),
+        sequence=1 + byzantine.chance.randrange(1 << 20),
         previous=bytes(32),
-        created=int(liar.now) - 3 * DAY_SECONDS,
-        random=liar.chance,
+        created=int(byzantine.now) - 3 * DAY_SECONDS,
+        random=byzantine.chance,
     )
-    liar.stage.witness.published[old.envelope_id] = Published(old)
+    byzantine.stage.oracle.published[old.envelope_id] = Published(old)
     return old
 
 
-class Equivocation(Lie):
+class Equivocation(ByzantineBehaviour):
     """Two envelopes of one number: one for some, the other for others. Both must end everywhere."""
 
-    def act(self, liar: LyingDriver) -> None:
-        random, number = liar.chance, 1 + liar.chance.randrange(1 << 20)
-        if liar.is_calm:
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random, number = byzantine.chance, 1 + byzantine.chance.randrange(1 << 20)
+        if byzantine.is_calm:
             return
-        for peer in random.sample(liar.peers, k=min(2, len(liar.peers))):
+        for peer in random.sample(byzantine.peers, k=min(2, len(byzantine.peers))):
             one = write_envelope(
-                liar.node.identity,
+                byzantine.node.identity,
                 Wish(MAIN, 400),
                 incarnation=7,
                 sequence=number,
                 previous=bytes(32),
-                created=int(liar.now),
+                created=int(byzantine.now),
                 random=random,
             )
-            liar.stage.witness.published[one.envelope_id] = Published(one)
-            liar.tell(peer, PUT, one.envelope_id + one.wire)
+            byzantine.stage.oracle.published[one.envelope_id] = Published(one)
+            byzantine.tell(peer, PUT, one.envelope_id + one.wire)
 
 
-class Flood(Lie):
+class Flood(ByzantineBehaviour):
     """Many requests a second, each allowed by itself."""
 
     period_seconds = 1.0
 
-    def act(self, liar: LyingDriver) -> None:
-        random, peer = liar.chance, liar.chance.choice(liar.peers)
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random, peer = byzantine.chance, byzantine.chance.choice(byzantine.peers)
         for _ in range(5):
             ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(FLOOD_IDS))
-            liar.tell(peer, GET, GET.request.encode(GetBodies(ids)))
-            liar.tell(peer, SYNC, ask_for_all(MAIN, int(liar.now)))
+            byzantine.tell(peer, GET, GET.request.encode(GetBodies(ids)))
+            byzantine.tell(peer, SYNC, ask_for_all(MAIN, int(byzantine.now)))
 
 
-class Curious(Lie):
+class Curious(ByzantineBehaviour):
     """Asks for everything there is, also what is not for it."""
 
-    def act(self, liar: LyingDriver) -> None:
-        random, peer = liar.chance, liar.chance.choice(liar.peers)
-        ids = sorted(liar.stage.witness.published)
-        liar.tell(
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random, peer = byzantine.chance, byzantine.chance.choice(byzantine.peers)
+        ids = sorted(byzantine.stage.oracle.published)
+        byzantine.tell(
             peer, GET, GET.request.encode(GetBodies(tuple(random.sample(ids, k=min(GET_IDS_MAX, len(ids))))))
         )
-        for circle in sorted({one.envelope.core.circle for one in liar.stage.witness.published.values()}):
-            liar.tell(peer, SYNC, ask_for_all(circle, int(liar.now)))
+        for circle in sorted({one.envelope.core.circle for one in byzantine.stage.oracle.published.values()}):
+            byzantine.tell(peer, SYNC, ask_for_all(circle, int(byzantine.now)))
 
 
-class Smuggler(Lie):
+class Smuggler(ByzantineBehaviour):
     """Hands over what the link does not carry: other circles, and direct envelopes of others."""
 
-    def act(self, liar: LyingDriver) -> None:
-        random, witness, peer = liar.chance, liar.stage.witness, liar.chance.choice(liar.peers)
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random, oracle, peer = (
+            byzantine.chance,
+            byzantine.stage.oracle,
+            byzantine.chance.choice(byzantine.peers),
+        )
         foreign = sorted(
             one
-            for one, entry in witness.published.items()
+            for one, entry in oracle.published.items()
             if entry.direct_to or entry.envelope.core.circle != MAIN
         )
         for envelope_id in random.sample(foreign, k=min(3, len(foreign))):
-            liar.tell(peer, PUT, envelope_id + witness.published[envelope_id].envelope.wire)
+            byzantine.tell(peer, PUT, envelope_id + oracle.published[envelope_id].envelope.wire)
         items = tuple(
-            replace(_item(witness.published[one]), circle=MAIN) for one in foreign[:ANNOUNCE_ITEMS_MAX]
+            replace(_item(oracle.published[one]), circle=MAIN) for one in foreign[:ANNOUNCE_ITEMS_MAX]
         )
         message = Announce(Epoch(bytes(16)), 0, 0, items)
-        liar.tell(peer, ANNOUNCE, ANNOUNCE.request.encode(message))
+        byzantine.tell(peer, ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
-class Garbled(Lie):
+class Garbled(ByzantineBehaviour):
     """Its messages have wrong bytes, and some are only that."""
 
     def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
@@ -314,15 +324,15 @@ class Garbled(Lie):
         place = random.randrange(len(raw))
         return raw[:place] + random.randbytes(random.randrange(3)) + raw[place + 1 :]
 
-    def act(self, liar: LyingDriver) -> None:
-        random = liar.chance
+    def act(self, byzantine: ByzantineDriver) -> None:
+        random = byzantine.chance
         verbs: list[AnyVerb] = [HELLO, ANNOUNCE, SYNC, GET, PUT]
         verb = random.choice(verbs)
         raw = random.randbytes(32 + random.randrange(2_000))
-        liar.tell(random.choice(liar.peers), verb, raw)
+        byzantine.tell(random.choice(byzantine.peers), verb, raw)
 
 
-class AlwaysBusy(Lie):
+class AlwaysBusy(ByzantineBehaviour):
     """Answers 429 for ever."""
 
 
@@ -333,7 +343,7 @@ def _item(entry: Published) -> AnnounceItem:
     )
 
 
-LIES: Mapping[str, type[Lie]] = MappingProxyType(
+BEHAVIOURS: Mapping[str, type[ByzantineBehaviour]] = MappingProxyType(
     {
         "corrupt-bodies": CorruptBodies,
         "other-bodies": OtherBodies,

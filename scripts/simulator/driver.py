@@ -22,12 +22,12 @@ from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, quest
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
-from p2pshare.sharing.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
 from p2pshare.sharing.stix_reader import READERS
 from simulator.answers import Answer, Status, end_of
-from simulator.event_queue import Agenda
-from simulator.network import Call, Heard, Wires
-from simulator.oracle import Witness
+from simulator.event_queue import EventQueue
+from simulator.network import Call, Heard, Network
+from simulator.oracle import Oracle
 from simulator.reading import Reading, Stream
 from simulator.scenario import Scenario
 from simulator.trace import Trace
@@ -42,11 +42,11 @@ class Stage:
     """What all partners of a world share."""
 
     scenario: Scenario
-    agenda: Agenda
+    event_queue: EventQueue
     trace: Trace
     random: Random
-    wires: Wires
-    witness: Witness
+    network: Network
+    oracle: Oracle
     epochs: dict[Epoch, Epoch] = field(default_factory=dict)
 
     def numbered(self, epoch: Epoch) -> Epoch:
@@ -58,8 +58,8 @@ class Stage:
 class Waiting:
     """A body in the queue of intake, and who waits for the verdict."""
 
-    body: Body
-    done: Callable[[events.BodyJudged | StoreError], None]
+    body: ReceivedBody
+    done: Callable[[events.BodyDecided | StoreError], None]
 
 
 class VirtualDriver:
@@ -111,7 +111,7 @@ class VirtualDriver:
     @property
     def now(self) -> float:
         """By its own clock, unix seconds."""
-        return self.stage.agenda.now + self._skew_seconds
+        return self.stage.event_queue.now + self._skew_seconds
 
     def end(self) -> None:
         """No event, action or answer of this life happens any more."""
@@ -182,7 +182,7 @@ class VirtualDriver:
             if self.is_alive:
                 act()
 
-        self.stage.agenda.after(seconds, when_alive)
+        self.stage.event_queue.after(seconds, when_alive)
 
     def _perform(self, action: actions.Action) -> None:
         match action:
@@ -193,7 +193,7 @@ class VirtualDriver:
             case actions.Acknowledge():
                 self._note("acknowledge", action.peer, action.ids)
                 self._later(WRITE_SECONDS, lambda: self._acknowledge(action))
-            case actions.Note():
+            case actions.Notice():
                 self._note(action.reason, action.peer)
             case actions.Abandon():
                 self._hang_up(action.request)
@@ -206,7 +206,7 @@ class VirtualDriver:
     def _hang_up(self, number: int) -> None:
         call = self._calls.pop(number, None)
         if call is not None:
-            self.stage.wires.abandon(call)
+            self.stage.network.abandon(call)
 
     def _read_outbox(self, action: actions.ReadOutbox) -> None:
         try:
@@ -223,7 +223,7 @@ class VirtualDriver:
 
     # --- our requests ---
 
-    def _ask(self, action: actions.Request) -> None:
+    def _ask(self, action: actions.PeerRequest) -> None:
         verb, number = VERB_OF[type(action)], action.request
         raw = self._request(action)
         if raw is None:
@@ -231,21 +231,21 @@ class VirtualDriver:
             return
         self.dial(number, action.peer, verb, raw)
 
-    def _request(self, action: actions.Request) -> bytes | None:
+    def _request(self, action: actions.PeerRequest) -> bytes | None:
         """The bytes to send; None for a push that may not leave, or can no longer."""
-        witness = self.stage.witness
+        oracle = self.stage.oracle
         match action:
             case actions.SendPut():
                 wire = self._exchange.wire(action.peer, action.envelope_id)
                 if wire is None:
                     return None
-                witness.body_leaves(self.partner_id, action.peer, action.envelope_id)
+                oracle.body_leaves(self.partner_id, action.peer, action.envelope_id)
                 return action.envelope_id + self.pushed(wire)
             case actions.SendGet():
                 return GET.request.encode(GetBodies(action.ids))
             case actions.FetchCard():
                 return b""
-        witness.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
+        oracle.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
         return question_of(action).request.encode(action.message)
 
     def dial(self, number: int, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
@@ -260,7 +260,7 @@ class VirtualDriver:
                 self._give(events.BodyGone(number, envelope_id))
                 return
             self._give(events.BodyArrived(number, envelope_id))
-            self._take_in(Body(peer, envelope_id, wire), lambda verdict: None)
+            self._take_in(ReceivedBody(peer, envelope_id, wire), lambda verdict: None)
 
         stream = Stream(peer)
 
@@ -277,7 +277,7 @@ class VirtualDriver:
             lambda envelope_id, wire: come(wire is not None, lambda: body(envelope_id, wire)),
         )
         self._calls[number] = call
-        self.stage.wires.ask(call)
+        self.stage.network.ask(call)
 
     def pushed(self, wire: bytes) -> bytes:
         """What of a body of ours goes out in a push."""
@@ -285,9 +285,9 @@ class VirtualDriver:
 
     # --- intake ---
 
-    def _take_in(self, body: Body, done: Callable[[events.BodyJudged | StoreError], None]) -> None:
-        self.stage.witness.body_came(self.partner_id, body.bearer, body.envelope_id, len(body.wire))
-        self._schedule.put(body.bearer, len(body.wire), Waiting(body, done))
+    def _take_in(self, body: ReceivedBody, done: Callable[[events.BodyDecided | StoreError], None]) -> None:
+        self.stage.oracle.body_came(self.partner_id, body.received_from, body.envelope_id, len(body.wire))
+        self._schedule.put(body.received_from, len(body.wire), Waiting(body, done))
         self._plan_commit()
 
     def _plan_commit(self) -> None:
@@ -305,7 +305,7 @@ class VirtualDriver:
         self._is_committing = False
         is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
         batch = self._schedule.take()
-        has_room_for = self.stage.scenario.intake.judged.count(self._commit_random)
+        has_room_for = self.stage.scenario.intake.batch.count(self._commit_random)
         try:
             if is_sweep:
                 self._tell(self._exchange.sweep(int(self.now)))
@@ -314,9 +314,9 @@ class VirtualDriver:
             self._fail(batch, error)
         else:
             self._tell(outcome)
-            for one, judged in zip(batch, outcome.judged, strict=False):
-                one.item.done(judged)
-            self._schedule.put_back(batch[len(outcome.judged) :])
+            for one, decided in zip(batch, outcome.decided, strict=False):
+                one.item.done(decided)
+            self._schedule.put_back(batch[len(outcome.decided) :])
         self._reading.go_on()
         if len(self._schedule) or self._is_news_due or self._is_sweep_due:
             self._plan_commit()
@@ -325,21 +325,21 @@ class VirtualDriver:
         self.stage.trace.note(f"{self.name} nothing-stored {len(batch)}")
         for one in batch:
             body = one.item.body
-            self.stage.witness.body_unjudged(self.partner_id, body.bearer, body.envelope_id)
-            self._give(events.BodyUnjudged(body.bearer, body.envelope_id))
+            self.stage.oracle.body_undecided(self.partner_id, body.received_from, body.envelope_id)
+            self._give(events.BodyUndecided(body.received_from, body.envelope_id))
             one.item.done(error)
 
     def _tell(self, outcome: Outcome) -> None:
         for held in outcome.held:
             self.stage.trace.note(f"{self.name} holds {held.item.envelope_id.short} {held.lsn}")
-            self.stage.witness.held(self.partner_id, held.item.envelope_id, self.node.store, self.now)
+            self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, self.now)
             self._give(held)
-        for judged in outcome.judged:
+        for decided in outcome.decided:
             self.stage.trace.note(
-                f"{self.name} judged {judged.envelope_id.short} {judged.verdict} {judged.reason}"
+                f"{self.name} decided {decided.envelope_id.short} {decided.verdict} {decided.reason}"
             )
-            self.stage.witness.body_judged(self.partner_id, judged)
-            self._give(judged)
+            self.stage.oracle.body_decided(self.partner_id, decided)
+            self._give(decided)
 
     # --- a peer asks ---
 
@@ -367,7 +367,7 @@ class VirtualDriver:
         def told(action: actions.Action) -> None:
             match action:
                 case actions.Reply() as said:
-                    self.stage.witness.message_leaves(
+                    self.stage.oracle.message_leaves(
                         self.partner_id, peer, said.message, self.node.store, self.now
                     )
                     sent = self.answered(question, question.answer.encode(said.message))
@@ -387,19 +387,19 @@ class VirtualDriver:
     def _put_asked(self, peer: PartnerId, raw: bytes, reply: Heard) -> None:
         envelope_id = EnvelopeId(raw[: EnvelopeId.length])
 
-        def done(verdict: events.BodyJudged | StoreError) -> None:
+        def done(verdict: events.BodyDecided | StoreError) -> None:
             if isinstance(verdict, DiskFull):
                 reply(Answer(Status.FULL))
             elif isinstance(verdict, StoreError):
                 reply(Answer(Status.REFUSED, reason=verdict.reason))
             else:
                 message = PutAnswer(verdict.verdict, verdict.reason)
-                self.stage.witness.push_answered(self.partner_id, peer, verdict, self.node.store)
+                self.stage.oracle.push_answered(self.partner_id, peer, verdict, self.node.store)
                 reply(Answer(Status.ANSWERED, PUT.answer.encode(message)))
 
         def read() -> None:
             self._give(events.PutHeard(peer, envelope_id))
-            self._take_in(Body(peer, envelope_id, raw[EnvelopeId.length :]), done)
+            self._take_in(ReceivedBody(peer, envelope_id, raw[EnvelopeId.length :]), done)
 
         self._reading.add(Stream(peer), True, read)
 
@@ -415,7 +415,7 @@ class VirtualDriver:
         served = self.served(bodies)
         for envelope_id, wire in served:
             if wire is not None:
-                self.stage.witness.body_leaves(self.partner_id, peer, envelope_id)
+                self.stage.oracle.body_leaves(self.partner_id, peer, envelope_id)
         self._later(READ_SECONDS, lambda: reply(Answer(Status.ANSWERED, bodies=served)))
 
     def served(

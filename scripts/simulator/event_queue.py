@@ -10,7 +10,7 @@ START_SECONDS = 1_800_000_000.0
 """When every simulated world begins (unix seconds)."""
 
 
-class Agenda:
+class EventQueue:
     """Acts in order of (time, order of planning), so that equal times never depend on chance."""
 
     def __init__(self) -> None:

@@ -12,136 +12,138 @@ from types import MappingProxyType
 
 from p2pshare.identifiers import PartnerId
 from simulator.memory_store import MemoryDisk
-from simulator.simulated_node import Site
+from simulator.simulated_node import SimulatedNode
 from simulator.world import World
 
 SKEW_SECONDS = 7_200.0
 
 Undo = Callable[[], None]
-Begin = Callable[[World, Site], Undo]
+Begin = Callable[[World, SimulatedNode], Undo]
 
 
-def _crash(world: World, site: Site) -> Undo:
+def _crash(world: World, simulated: SimulatedNode) -> Undo:
     """Stops in the middle of whatever it does, and starts again from what was committed."""
-    site.downs += 1
-    world.stop(site)
-    return lambda: _up(world, site)
+    simulated.downs += 1
+    world.stop(simulated)
+    return lambda: _up(world, simulated)
 
 
-def _up(world: World, site: Site) -> None:
-    site.downs -= 1
-    world.start(site)
+def _up(world: World, simulated: SimulatedNode) -> None:
+    simulated.downs -= 1
+    world.start(simulated)
 
 
-def _restore(world: World, site: Site) -> Undo:
+def _restore(world: World, simulated: SimulatedNode) -> Undo:
     """A backup is made now; when the fault ends, the disk is set back to it."""
-    if site.node is None or isinstance(site.disk, MemoryDisk):
+    if simulated.node is None or isinstance(simulated.disk, MemoryDisk):
         return _nothing
-    name = site.disk.snapshot()
+    name = simulated.disk.snapshot()
 
     def undo() -> None:
-        world.set_back(site, name)
+        world.set_back(simulated, name)
 
     return undo
 
 
-def _skew(world: World, site: Site) -> Undo:
+def _skew(world: World, simulated: SimulatedNode) -> Undo:
     """Its clock is two hours off, one way or the other. A clock is read anew at each start."""
-    site.skew_seconds = world.random.choice([SKEW_SECONDS, -SKEW_SECONDS])
-    world.stop(site)
-    world.start(site)
+    simulated.skew_seconds = world.random.choice([SKEW_SECONDS, -SKEW_SECONDS])
+    world.stop(simulated)
+    world.start(simulated)
 
     def undo() -> None:
-        site.skew_seconds = 0.0
-        world.stop(site)
-        world.start(site)
+        simulated.skew_seconds = 0.0
+        world.stop(simulated)
+        world.start(simulated)
 
     return undo
 
 
-def _disk_full(world: World, site: Site) -> Undo:
-    site.fulls += 1
-    world.tell_room(site)
+def _disk_full(world: World, simulated: SimulatedNode) -> Undo:
+    simulated.fulls += 1
+    world.report_room(simulated)
 
     def undo() -> None:
-        site.fulls -= 1
-        world.tell_room(site)
+        simulated.fulls -= 1
+        world.report_room(simulated)
 
     return undo
 
 
-def _storm(world: World, site: Site) -> Undo:
+def _storm(world: World, simulated: SimulatedNode) -> Undo:
     """It answers everybody 429."""
-    world.wires.stormy[site.partner_id] += 1
+    world.network.stormy[simulated.partner_id] += 1
 
     def undo() -> None:
-        world.wires.stormy[site.partner_id] -= 1
+        world.network.stormy[simulated.partner_id] -= 1
 
     return undo
 
 
-def _cut(world: World, site: Site) -> Undo:
+def _cut(world: World, simulated: SimulatedNode) -> Undo:
     """Nobody reaches one of its partners, nor that partner it."""
-    peer = _some_peer(world, site)
-    return _count(world.wires.cuts, [(site.partner_id, peer), (peer, site.partner_id)])
+    peer = _some_peer(world, simulated)
+    return _count(world.network.cuts, [(simulated.partner_id, peer), (peer, simulated.partner_id)])
 
 
-def _cut_one_way(world: World, site: Site) -> Undo:
+def _cut_one_way(world: World, simulated: SimulatedNode) -> Undo:
     """It cannot dial one of its partners, who can dial it."""
-    return _count(world.wires.cuts, [(site.partner_id, _some_peer(world, site))])
+    return _count(world.network.cuts, [(simulated.partner_id, _some_peer(world, simulated))])
 
 
-def _isolate(world: World, site: Site) -> Undo:
+def _isolate(world: World, simulated: SimulatedNode) -> Undo:
     """Nobody reaches it, it reaches nobody."""
-    here = site.partner_id
-    pairs = [pair for peer in site.rows for pair in ((here, peer), (peer, here))]
-    return _count(world.wires.cuts, pairs)
+    here = simulated.partner_id
+    pairs = [pair for peer in simulated.rows for pair in ((here, peer), (peer, here))]
+    return _count(world.network.cuts, pairs)
 
 
-def _slow(world: World, site: Site) -> Undo:
+def _slow(world: World, simulated: SimulatedNode) -> Undo:
     """Two seconds and 10 kB/s between it and one of its partners."""
-    return _count(world.wires.slow, [(site.partner_id, _some_peer(world, site))])
+    return _count(world.network.slow, [(simulated.partner_id, _some_peer(world, simulated))])
 
 
-def _unlink(world: World, site: Site) -> Undo:
+def _unlink(world: World, simulated: SimulatedNode) -> Undo:
     """It takes one of its links out of its configuration, and puts it back."""
-    peer = _some_peer(world, site)
-    return _reconfigured(world, site, peer, lambda row: replace(row, has_link=False))
+    peer = _some_peer(world, simulated)
+    return _reconfigured(world, simulated, peer, lambda row: replace(row, has_link=False))
 
 
-def _drop_circle(world: World, site: Site) -> Undo:
+def _drop_circle(world: World, simulated: SimulatedNode) -> Undo:
     """One of its links carries one circle less for a while."""
-    peer = _some_peer(world, site)
-    if peer not in site.rows:
+    peer = _some_peer(world, simulated)
+    if peer not in simulated.rows:
         return _nothing
-    dropped = world.random.choice(site.rows[peer].circles or ("main",))
+    dropped = world.random.choice(simulated.rows[peer].circles or ("main",))
     return _reconfigured(
         world,
-        site,
+        simulated,
         peer,
         lambda row: replace(row, circles=tuple(name for name in row.circles if name != dropped)),
     )
 
 
-def _stranger(world: World, site: Site) -> Undo:
+def _stranger(world: World, simulated: SimulatedNode) -> Undo:
     """It does not know one partner for a while: what that one wrote is refused, and must come later all the same."""
-    peer = world.random.choice(sorted(site.founded_rows))
-    if peer not in site.rows:
+    peer = world.random.choice(sorted(simulated.founded_rows))
+    if peer not in simulated.rows:
         return _nothing
-    world.forget(site, peer)
-    return lambda: world.configure(site, peer, site.founded_rows[peer])
+    world.forget(simulated, peer)
+    return lambda: world.configure(simulated, peer, simulated.founded_rows[peer])
 
 
-def _some_peer(world: World, site: Site) -> PartnerId:
-    linked = sorted(peer for peer, row in site.founded_rows.items() if row.has_link)
+def _some_peer(world: World, simulated: SimulatedNode) -> PartnerId:
+    linked = sorted(peer for peer, row in simulated.founded_rows.items() if row.has_link)
     return world.random.choice(linked)
 
 
-def _reconfigured(world: World, site: Site, peer: PartnerId, change: Callable[..., object]) -> Undo:
-    if peer not in site.rows:
+def _reconfigured(
+    world: World, simulated: SimulatedNode, peer: PartnerId, change: Callable[..., object]
+) -> Undo:
+    if peer not in simulated.rows:
         return _nothing
-    world.configure(site, peer, change(site.rows[peer]))  # type: ignore[arg-type]
-    return lambda: world.configure(site, peer, site.founded_rows[peer])
+    world.configure(simulated, peer, change(simulated.rows[peer]))  # type: ignore[arg-type]
+    return lambda: world.configure(simulated, peer, simulated.founded_rows[peer])
 
 
 def _count(counter: dict[tuple[PartnerId, PartnerId], int], pairs: list[tuple[PartnerId, PartnerId]]) -> Undo:

@@ -17,7 +17,14 @@ import hashlib
 from collections.abc import Iterator
 
 from p2pshare.envelope.card import accept_first
-from p2pshare.envelope.card_format import NO_PREVIOUS, CardBody, Key, OperationalKey, partner_id_of, sign_card
+from p2pshare.envelope.card_format import (
+    NO_PREVIOUS,
+    AnyKey,
+    CardBody,
+    OperationalKey,
+    partner_id_of,
+    sign_card,
+)
 from p2pshare.envelope.hybrid import SIGNATURE_BYTES, Secret, SigningKey, VerifyKey
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, TlsKey
 from p2pshare.limits import CARD_LIFE_SECONDS_MAX
@@ -51,8 +58,8 @@ def identity_of(number: int, *, is_dialable: bool = True) -> Identity:
         kem_keys=(_dated(operational.kem.public),),
         hint_keys=(_dated(operational.hint.public),),
         tls_certificates=(operational.tls.certificate,),
-        name=f"site {number}",
-        urls=(f"https://site{number}.example:8443",) if is_dialable else (),
+        name=f"simulated {number}",
+        urls=(f"https://simulated{number}.example:8443",) if is_dialable else (),
         revoked=(),
     )
     card = accept_first(sign_card(body, (root,)), int(START_SECONDS))
@@ -64,7 +71,7 @@ def _tls_key() -> TlsKey:
     return TlsKey.generate("simulated", _BEGIN, 400)
 
 
-def _dated(key: Key) -> OperationalKey[Key]:
+def _dated(key: AnyKey) -> OperationalKey[AnyKey]:
     return OperationalKey(key, _BEGIN, _END)
 
 

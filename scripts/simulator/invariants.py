@@ -16,11 +16,11 @@ from p2pshare.gossip.messages import PutVerdict
 from p2pshare.gossip.states import State
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import (
+    ARRIVALS_KEPT_MAX,
     ASIDE_MAX,
-    FEED_ITEMS_MAX,
     FIRST_HOPS_MAX,
-    GHOSTS_PER_LINK_MAX,
     PUSHES_WAITING_PER_PEER_MAX,
+    UNAVAILABLE_PER_LINK_MAX,
     WANT_ENTRIES_MAX,
 )
 from p2pshare.log.interface import EnvelopeEntry
@@ -28,16 +28,16 @@ from simulator.world import ALL, World
 
 SPARE_BODIES_EXCUSED = 4  # a run is short: so many more than the scenario's ratio say nothing
 REQUESTS_PER_MINUTE_MAX = 0.6  # a link at rest: a hello in five minutes, by one or by both
-FEEDS_PER_MINUTE_MAX = 2.4  # and where somebody can only dial out, a question that waits 30 s for news
+POLLS_PER_MINUTE_MAX = 2.4  # and where somebody can only dial out, a question that waits 30 s for news
 
 TABLES: Mapping[str, int] = MappingProxyType(
     {
         "want": WANT_ENTRIES_MAX,
-        "feed": FEED_ITEMS_MAX,
+        "arrivals": ARRIVALS_KEPT_MAX,
         "first_hops": FIRST_HOPS_MAX,
         "aside": ASIDE_MAX,
-        "ghosts": GHOSTS_PER_LINK_MAX,
-        "declined": GHOSTS_PER_LINK_MAX,
+        "unavailable": UNAVAILABLE_PER_LINK_MAX,
+        "declined": UNAVAILABLE_PER_LINK_MAX,
         "pushes": 2 * PUSHES_WAITING_PER_PEER_MAX,
         "expected": WANT_ENTRIES_MAX,
     }
@@ -46,22 +46,24 @@ TABLES: Mapping[str, int] = MappingProxyType(
 
 def nothing_leaks(world: World) -> list[str]:
     """No message carries an id or a body outside what the link may carry; a direct one goes to its recipients."""
-    return world.witness.complaints.get("nothing_leaks", [])
+    return world.oracle.complaints.get("nothing_leaks", [])
 
 
-def only_held_is_told(world: World) -> list[str]:
+def only_held_is_announced(world: World) -> list[str]:
     """Nobody names an id to others before its envelope is committed here."""
-    return world.witness.complaints.get("only_held_is_told", [])
+    return world.oracle.complaints.get("only_held_is_announced", [])
 
 
 def only_verified_is_held(world: World) -> list[str]:
     """Every envelope in a store was signed by its author, byte for byte as it is there, and is filed as it says."""
-    found = list(world.witness.complaints.get("only_verified_is_held", []))
-    cards = {site.partner_id: site.identity.card for site in world.sites}
-    for site in world.honest:
-        for entry in site.store.log.entries(0, ALL):
-            if not _is_genuine(site.store.log.wire(entry.envelope_id), entry, cards):
-                found.append(f"{site.name} holds {entry.envelope_id.short}, which nobody signed like that")
+    found = list(world.oracle.complaints.get("only_verified_is_held", []))
+    cards = {simulated.partner_id: simulated.identity.card for simulated in world.simulated_nodes}
+    for simulated in world.honest:
+        for entry in simulated.store.log.entries(0, ALL):
+            if not _is_genuine(simulated.store.log.wire(entry.envelope_id), entry, cards):
+                found.append(
+                    f"{simulated.name} holds {entry.envelope_id.short}, which nobody signed like that"
+                )
     return found
 
 
@@ -88,14 +90,14 @@ def _is_genuine(wire: bytes | None, entry: EnvelopeEntry, cards: Mapping[Partner
 def only_due_is_held(world: World) -> list[str]:
     """Nobody holds a direct envelope of which it is neither author nor recipient, nor a circle it has no part in."""
     found = []
-    for site in world.honest:
-        circles = frozenset[bytes]().union(*world.circles_ever[site.partner_id])
-        for entry in site.store.log.entries(0, ALL):
-            known = world.witness.published.get(entry.envelope_id)
+    for simulated in world.honest:
+        circles = frozenset[bytes]().union(*world.circles_ever[simulated.partner_id])
+        for entry in simulated.store.log.entries(0, ALL):
+            known = world.oracle.published.get(entry.envelope_id)
             direct_to = known.direct_to if known is not None else ()
-            is_ours = entry.is_own or site.partner_id in direct_to
+            is_ours = entry.is_own or simulated.partner_id in direct_to
             if not is_ours and (entry.mode == Mode.DIRECT or entry.circle not in circles):
-                found.append(f"{site.name} holds {entry.envelope_id.short}, which is not for it")
+                found.append(f"{simulated.name} holds {entry.envelope_id.short}, which is not for it")
     return found
 
 
@@ -109,27 +111,27 @@ def all_is_everywhere(world: World) -> list[str]:
 
 def each_is_stored_once(world: World) -> list[str]:
     """What was stored, held or expired, is never stored again by the same store."""
-    return world.witness.complaints.get("each_is_stored_once", [])
+    return world.oracle.complaints.get("each_is_stored_once", [])
 
 
 def nothing_resurrects(world: World) -> list[str]:
     """What has expired is taken from nobody and handed to nobody."""
-    found = list(world.witness.complaints.get("nothing_resurrects", []))
-    for site in world.honest:
-        for entry in site.store.log.entries(0, ALL):
-            begins = max(entry.expires, site.started_at)
-            if begins + 2 * world.scenario.sweep_seconds < world.agenda.now:
-                found.append(f"{site.name} still carries {entry.envelope_id.short}")
+    found = list(world.oracle.complaints.get("nothing_resurrects", []))
+    for simulated in world.honest:
+        for entry in simulated.store.log.entries(0, ALL):
+            begins = max(entry.expires, simulated.started_at)
+            if begins + 2 * world.scenario.sweep_seconds < world.event_queue.now:
+                found.append(f"{simulated.name} still carries {entry.envelope_id.short}")
     return found
 
 
 def acknowledged_is_durable(world: World) -> list[str]:
     """Who was told that a push is held can rely on it, through every crash."""
-    found = list(world.witness.complaints.get("acknowledged_is_durable", []))
-    for (holder, envelope_id), author in sorted(world.witness.acks.items()):
+    found = list(world.oracle.complaints.get("acknowledged_is_durable", []))
+    for (holder, envelope_id), author in sorted(world.oracle.acks.items()):
         if not world.by_id[holder].store.log.is_seen([envelope_id]):
-            known = world.witness.published[envelope_id].envelope.core
-            if known.expires > world.agenda.now:
+            known = world.oracle.published[envelope_id].envelope.core
+            if known.expires > world.event_queue.now:
                 found.append(
                     f"{world.by_id[holder].name} told {author.short} that it holds {envelope_id.short}"
                 )
@@ -139,37 +141,39 @@ def acknowledged_is_durable(world: World) -> list[str]:
 def deliveries_are_noted(world: World) -> list[str]:
     """Once all is everywhere, nobody waits for a partner's word any more."""
     found = []
-    for site in world.honest:
-        waiting = [entry.envelope_id for entry in site.store.log.first_hops()]
-        if waiting and any(world.can_talk(site, other) for other in world.honest if other is not site):
-            found.append(f"{site.name} still waits for a first hop of {len(waiting)}")
-        for peer in site.rows:
+    for simulated in world.honest:
+        waiting = [entry.envelope_id for entry in simulated.store.log.first_hops()]
+        if waiting and any(
+            world.can_talk(simulated, other) for other in world.honest if other is not simulated
+        ):
+            found.append(f"{simulated.name} still waits for a first hop of {len(waiting)}")
+        for peer in simulated.rows:
             other = world.by_id[peer]
-            if other.is_honest and world.can_talk(site, other) and site.store.log.outbox(peer):
-                found.append(f"{site.name} still has an outbox for {other.name}")
+            if other.is_honest and world.can_talk(simulated, other) and simulated.store.log.outbox(peer):
+                found.append(f"{simulated.name} still has an outbox for {other.name}")
     return found
 
 
 def nobody_honest_is_shut_out(world: World) -> list[str]:
     """At peace every honest pair that has a link uses it: silence and slowness were no faults."""
     found = []
-    for site in world.honest:
+    for simulated in world.honest:
         for other in world.honest:
-            if site is other or not world.can_talk(site, other) or site.driver is None:
+            if simulated is other or not world.can_talk(simulated, other) or simulated.driver is None:
                 continue
-            state = site.driver.engine.state(other.partner_id)
+            state = simulated.driver.engine.state(other.partner_id)
             if other.identity.card.urls and state is not State.CONNECTED:
-                found.append(f"{site.name} is not connected with {other.name}: {state}")
+                found.append(f"{simulated.name} is not connected with {other.name}: {state}")
     return found
 
 
 def no_honest_author_forks(world: World) -> list[str]:
     """Nobody uses a number of its chain twice, whatever befell its disk."""
     return [
-        f"{site.name} has proof against {fork.author.short}"
-        for site in world.honest
-        for fork in site.store.log.sequence_forks()
-        if fork.author in world.witness.honest
+        f"{simulated.name} has proof against {fork.author.short}"
+        for simulated in world.honest
+        for fork in simulated.store.log.sequence_forks()
+        if fork.author in world.oracle.honest
     ]
 
 
@@ -178,7 +182,7 @@ def quiet_is_quiet(world: World) -> list[str]:
     found = []
     if world.quiet.bodies:
         found.append(f"{world.quiet.bodies} bodies moved")
-    allowed = REQUESTS_PER_MINUTE_MAX + (FEEDS_PER_MINUTE_MAX if world.scenario.dial_only else 0)
+    allowed = REQUESTS_PER_MINUTE_MAX + (POLLS_PER_MINUTE_MAX if world.scenario.dial_only else 0)
     if world.quiet.requests_per_minute > allowed:
         found.append(f"{world.quiet.requests_per_minute:.1f} requests a minute and link")
     return found
@@ -186,8 +190,8 @@ def quiet_is_quiet(world: World) -> list[str]:
 
 def bodies_are_not_wasted(world: World) -> list[str]:
     """Between honest partners hardly a body comes where it is held already."""
-    stored = world.witness.stored_from_honest
-    spare = world.witness.spare_from_honest
+    stored = world.oracle.stored_from_honest
+    spare = world.oracle.spare_from_honest
     allowed = stored * (world.scenario.redundancy_max - 1) + SPARE_BODIES_EXCUSED
     return [f"{spare} bodies came in vain beside {stored}"] if spare > allowed else []
 
@@ -202,42 +206,48 @@ def tables_are_bounded(world: World) -> list[str]:
 
 
 def turns_are_kept(world: World) -> list[str]:
-    """Bodies of one partner are judged in order, and before one that has k of its own before it at most k + 1 of another."""
-    return world.witness.complaints.get("turns_are_kept", [])
+    """Bodies of one partner are decided in order, and before one that has k of its own before it at most k + 1 of another."""
+    return world.oracle.complaints.get("turns_are_kept", [])
 
 
 def room_is_kept(world: World) -> list[str]:
     """No body is read for which intake has no room: what waits, of one partner and of all, is bounded."""
     found = []
     limits = world.scenario.intake
-    for site in world.honest:
-        line = world.witness.lines.get(site.partner_id)
+    for simulated in world.honest:
+        line = world.oracle.lines.get(simulated.partner_id)
         if line is None:
             continue
         if line.most_of_one >= limits.waiting_bytes_per_partner:
-            found.append(f"{site.name} reads on while {line.most_of_one} bytes of one partner wait")
+            found.append(f"{simulated.name} reads on while {line.most_of_one} bytes of one partner wait")
         if line.most_of_all >= limits.waiting_bytes:
-            found.append(f"{site.name} reads on while {line.most_of_all} bytes wait")
+            found.append(f"{simulated.name} reads on while {line.most_of_all} bytes wait")
     return found
 
 
 def all_is_accounted_for(world: World) -> list[str]:
-    """in = stored + held + deferred + refused (+ not judged for want of room), for the driver and for the store."""
+    """in = stored + held + deferred + refused (+ undecided for want of room), for the driver and for the store."""
     found = []
-    for site in world.honest:
-        account = world.witness.account(site.partner_id)
-        waiting = site.driver.waiting if site.driver is not None else 0
+    for simulated in world.honest:
+        account = world.oracle.account(simulated.partner_id)
+        waiting = simulated.driver.waiting if simulated.driver is not None else 0
         if account.came != account.accounted + waiting:
-            found.append(f"{site.name}: {account.came} bodies came, {account.accounted} are accounted for")
-        rows = site.store.partners.accounts()
+            found.append(
+                f"{simulated.name}: {account.came} bodies came, {account.accounted} are accounted for"
+            )
+        rows = simulated.store.partners.accounts()
         for row in rows:
-            judged = row.stored + row.already_held + row.deferred + sum(row.refused.values())
-            if row.came_in != judged:
-                found.append(f"{site.name}: {row.came_in} came from {row.partner.short}, {judged} judged")
+            decided = row.stored + row.already_held + row.deferred + sum(row.refused.values())
+            if row.came_in != decided:
+                found.append(
+                    f"{simulated.name}: {row.came_in} came from {row.partner.short}, {decided} decided"
+                )
         noted = sum(row.came_in for row in rows)
-        is_comparable = not site.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
+        is_comparable = not simulated.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
         if is_comparable and noted != account.verdicts.total():
-            found.append(f"{site.name}: {account.verdicts.total()} were judged, the store noted {noted}")
+            found.append(
+                f"{simulated.name}: {account.verdicts.total()} were decided, the store noted {noted}"
+            )
     return found
 
 
@@ -246,7 +256,7 @@ INVARIANTS: Mapping[str, Callable[[World], list[str]]] = MappingProxyType(
         one.__name__: one
         for one in (
             nothing_leaks,
-            only_held_is_told,
+            only_held_is_announced,
             only_verified_is_held,
             only_due_is_held,
             all_is_everywhere,

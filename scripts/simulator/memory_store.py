@@ -18,7 +18,14 @@ from p2pshare.envelope.envelope import NO_PREVIOUS, Mode
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
-from p2pshare.log.interface import AuthorState, EnvelopeEntry, NewEnvelope, SequenceFork, Source, Stored
+from p2pshare.log.interface import (
+    AuthorState,
+    EnvelopeEntry,
+    EnvelopeOrigin,
+    NewEnvelope,
+    SequenceFork,
+    Stored,
+)
 from p2pshare.partners.interface import Account, PartnerRow
 
 
@@ -69,15 +76,15 @@ class MemoryLog:
         self._held[arrival.envelope_id] = held
         self._log.append(held)
         self._lsns.append(self._last_lsn)
-        if arrival.from_partner is None:
+        if arrival.received_from is None:
             self._chain = AuthorState(core.incarnation, core.sequence, arrival.envelope_id)
         numbers = (core.incarnation, core.sequence)
-        source = Source(
+        source = EnvelopeOrigin(
             entry.lsn, 0, *numbers, arrival.envelope_id, core.created, arrival.received_at, is_own
         )
         return Stored(entry, source)
 
-    def mark_opened(self, opened: Iterable[tuple[Source, int | None]]) -> None:
+    def mark_opened(self, opened: Iterable[tuple[EnvelopeOrigin, int | None]]) -> None:
         """Content is not read here."""
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
@@ -123,8 +130,10 @@ class MemoryLog:
         """Room for everything."""
         return sys.maxsize
 
-    def defer(self, envelope_id: EnvelopeId, wire: bytes, bearer: PartnerId | None, created: int) -> bool:
-        self._deferred[envelope_id] = (created, wire, bearer)
+    def defer(
+        self, envelope_id: EnvelopeId, wire: bytes, received_from: PartnerId | None, created: int
+    ) -> bool:
+        self._deferred[envelope_id] = (created, wire, received_from)
         return True
 
     def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
@@ -203,7 +212,7 @@ class MemoryPartners:
 class MemoryKnowledge:
     """Knows nothing: content is not read here."""
 
-    def add(self, frames: Sequence[tuple[Source, NewFrame]]) -> None:
+    def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> None:
         """Forgets it."""
 
     def recount_reports(self) -> None:

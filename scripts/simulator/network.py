@@ -1,4 +1,4 @@
-"""The wires between partners: latency, loss, duplication, cuts, storms of 429. Every message is bytes on them.
+"""The network between partners: latency, loss, duplication, cuts, storms of 429. Every message is bytes on them.
 
 A request has one end: an answer, or silence until its time is over. Where a wire loses the answer, the other
 side has done what it was asked; where it doubles a request, it does so twice.
@@ -15,8 +15,8 @@ from typing import Protocol
 from p2pshare.gossip.protocol import CARD, PUT, AnyVerb
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from simulator.answers import Answer, Status
-from simulator.event_queue import Agenda
-from simulator.scenario import Span, Weather
+from simulator.event_queue import EventQueue
+from simulator.scenario import NetworkConditions, Span
 from simulator.trace import Trace
 
 SILENCE_SECONDS = 10.0  # what a request may take without a byte; the real one is more patient
@@ -27,7 +27,7 @@ Heard = Callable[[Answer], None]
 
 
 class End(Protocol):
-    """A partner that is up, as the wires see it."""
+    """A partner that is up, as the network see it."""
 
     @property
     def name(self) -> str: ...
@@ -67,46 +67,46 @@ class Tally:
     bytes: int = 0
 
 
-class Wires:
+class Network:
     """All pairs of partners. `find` gives the end that is up, or None."""
 
     def __init__(
         self,
-        agenda: Agenda,
+        event_queue: EventQueue,
         trace: Trace,
         random: Random,
-        weather: Weather,
+        network_conditions: NetworkConditions,
         find: Callable[[PartnerId], End | None],
         honest: Set[PartnerId],
     ) -> None:
-        self.weather = weather
+        self.network_conditions = network_conditions
         self.tally = Tally()
         self.cuts: Counter[tuple[PartnerId, PartnerId]] = Counter()
         """(who dials, whom): neither direction says anything of the other."""
         self.slow: Counter[tuple[PartnerId, PartnerId]] = Counter()
         self.stormy: Counter[PartnerId] = Counter()
         """Who answers 429."""
-        self._agenda = agenda
+        self._event_queue = event_queue
         self._trace = trace
         self._random = random
         self._find = find
         self._honest = honest
 
     def ask(self, call: Call) -> None:
-        call.moved_at = self._agenda.now
+        call.moved_at = self._event_queue.now
         if self._is_counted(call):
             self.tally.requests[call.verb] += 1
             self.tally.bytes += len(call.raw)
         self._note(call.origin, call.peer, f"-> {call.verb.name}", call.verb, call.raw)
         self._watch(call)
         pair = (call.origin.partner_id, call.peer)
-        if self._random.random() < self.weather.loss:
+        if self._random.random() < self.network_conditions.loss:
             return
         delay = self._delay(pair, len(call.raw))
-        self._agenda.after(delay, lambda: self._arrive(call))
-        if self._random.random() < self.weather.duplication:
+        self._event_queue.after(delay, lambda: self._arrive(call))
+        if self._random.random() < self.network_conditions.duplication:
             again = delay + self._delay(pair, len(call.raw))
-            self._agenda.after(again, lambda: self._arrive_again(call))
+            self._event_queue.after(again, lambda: self._arrive_again(call))
 
     def abandon(self, call: Call) -> None:
         """The origin hangs up; what is under way to the other side still arrives."""
@@ -126,10 +126,10 @@ class Wires:
         other = self._reached(call)
         if other is None:
             gone = Answer(Status.UNREACHABLE, reason="unreachable")
-            self._agenda.after(REFUSED_SECONDS, lambda: self._finish(call, gone))
+            self._event_queue.after(REFUSED_SECONDS, lambda: self._finish(call, gone))
         elif self.stormy[call.peer]:
             pause = Answer(Status.BUSY, seconds=RETRY_AFTER_SECONDS.draw(self._random))
-            self._agenda.after(REFUSED_SECONDS, lambda: self._finish(call, pause))
+            self._event_queue.after(REFUSED_SECONDS, lambda: self._finish(call, pause))
         else:
             other.asked(
                 call.origin.partner_id, call.verb, call.raw, lambda answer: self._answer(call, answer)
@@ -146,7 +146,7 @@ class Wires:
         pair = (call.peer, call.origin.partner_id)
         if self._is_counted(call):
             self.tally.bytes += len(answer.raw) + sum(len(wire or b"") for _, wire in answer.bodies)
-        if self._random.random() < self.weather.loss:
+        if self._random.random() < self.network_conditions.loss:
             if not answer.bodies:
                 return
             kept = self._random.randrange(len(answer.bodies))  # the connection breaks after a few bodies
@@ -155,17 +155,17 @@ class Wires:
         for envelope_id, wire in answer.bodies:
             at += len(wire or b"") / self._bytes_per_second(pair)
             self._come(call, at, envelope_id, wire)
-        self._agenda.after(at, lambda: self._finish(call, answer))
+        self._event_queue.after(at, lambda: self._finish(call, answer))
 
     def _come(self, call: Call, seconds: float, envelope_id: EnvelopeId, wire: bytes | None) -> None:
         def come() -> None:
             if call.is_over or not call.origin.is_alive or call.body is None:
                 return
-            call.moved_at = self._agenda.now
+            call.moved_at = self._event_queue.now
             self._trace.note(f"{call.origin.name} <- body {envelope_id.short} {len(wire or b'')}")
             call.body(envelope_id, wire)
 
-        self._agenda.after(seconds, come)
+        self._event_queue.after(seconds, come)
 
     def _finish(self, call: Call, answer: Answer) -> None:
         if call.is_over or not call.origin.is_alive:
@@ -182,13 +182,13 @@ class Wires:
         def look() -> None:
             if call.is_over or not call.origin.is_alive:
                 return
-            left = call.moved_at + patience - self._agenda.now
+            left = call.moved_at + patience - self._event_queue.now
             if left > 1e-3:
-                self._agenda.after(left, look)
+                self._event_queue.after(left, look)
             else:
                 self._finish(call, Answer(Status.UNREACHABLE, reason="timeout"))
 
-        self._agenda.after(patience, look)
+        self._event_queue.after(patience, look)
 
     def _is_counted(self, call: Call) -> bool:
         return {call.origin.partner_id, call.peer} <= self._honest
@@ -196,14 +196,14 @@ class Wires:
     # --- how long it takes ---
 
     def _delay(self, pair: tuple[PartnerId, PartnerId], size: int) -> float:
-        seconds = self.weather.latency_seconds.draw(self._random)
-        seconds += self.weather.jitter_seconds * self._random.random()
+        seconds = self.network_conditions.latency_seconds.draw(self._random)
+        seconds += self.network_conditions.jitter_seconds * self._random.random()
         if self._is_slow(pair):
             seconds += 2.0
         return seconds + size / self._bytes_per_second(pair)
 
     def _bytes_per_second(self, pair: tuple[PartnerId, PartnerId]) -> float:
-        return self.weather.bytes_per_second / (400 if self._is_slow(pair) else 1)
+        return self.network_conditions.bytes_per_second / (400 if self._is_slow(pair) else 1)
 
     def _is_slow(self, pair: tuple[PartnerId, PartnerId]) -> bool:
         return self.slow[pair] > 0 or self.slow[pair[::-1]] > 0

@@ -1,6 +1,6 @@
-"""The witness: sees everything that honest partners send, store and say, and writes down what must never happen.
+"""The oracle: sees everything that honest partners send, store and say, and writes down what must never happen.
 
-It knows what no partner knows: who published what for whom, and which link may carry which circle. It judges
+It knows what no partner knows: who published what for whom, and which link may carry which circle. It says
 from that alone, never from what policy or the engine answered.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import DecodedEnvelope, Mode
-from p2pshare.gossip.events import BodyJudged
-from p2pshare.gossip.messages import Announce, FeedAnswer, Hello, PutVerdict, Sync, SyncAnswer, SyncPart
+from p2pshare.gossip.events import BodyDecided
+from p2pshare.gossip.messages import Announce, Hello, PollAnswer, PutVerdict, Sync, SyncAnswer, SyncPart
 from p2pshare.gossip.negentropy.negentropy_wire import EMPTY_FINGERPRINT, read_ranges, split_ids
-from p2pshare.gossip.negentropy.negentropy_wire import Mode as RangeMode
+from p2pshare.gossip.negentropy.negentropy_wire import RangeMode as RangeMode
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.node.store import Store
 
@@ -40,12 +40,12 @@ class Account:
 
     came: int = 0
     lost: int = 0
-    unjudged: int = 0
+    undecided: int = 0
     verdicts: Counter[PutVerdict] = field(default_factory=Counter)
 
     @property
     def accounted(self) -> int:
-        return self.unjudged + self.lost + self.verdicts.total()
+        return self.undecided + self.lost + self.verdicts.total()
 
 
 @dataclass
@@ -59,22 +59,22 @@ class Line:
     most_of_all: int = 0
     """Bytes that waited already when another body was read, of its own partner and of all."""
 
-    def enter(self, bearer: PartnerId, envelope_id: EnvelopeId, size: int) -> None:
+    def enter(self, received_from: PartnerId, envelope_id: EnvelopeId, size: int) -> None:
         """A body was read and waits from here on."""
         sizes = {peer: sum(one.size for one in bodies) for peer, bodies in self.waiting.items()}
-        self.most_of_one = max(self.most_of_one, sizes.get(bearer, 0))
+        self.most_of_one = max(self.most_of_one, sizes.get(received_from, 0))
         self.most_of_all = max(self.most_of_all, sum(sizes.values()))
-        own = self.waiting.setdefault(bearer, deque())
+        own = self.waiting.setdefault(received_from, deque())
         own.append(Came(envelope_id, size, len(own), self.gone.copy()))
 
-    def leave(self, bearer: PartnerId, envelope_id: EnvelopeId) -> str:
+    def leave(self, received_from: PartnerId, envelope_id: EnvelopeId) -> str:
         """Returns what was wrong with a body's turn, empty when nothing was."""
-        came = self.waiting[bearer].popleft() if self.waiting.get(bearer) else None
+        came = self.waiting[received_from].popleft() if self.waiting.get(received_from) else None
         before = {} if came is None else self.gone - came.gone
-        self.gone[bearer] += 1
+        self.gone[received_from] += 1
         if came is None or came.envelope_id != envelope_id:
-            return f"{envelope_id.short} is not the next one of {bearer.short}"
-        if any(count > came.own_before + 1 for peer, count in before.items() if peer != bearer):
+            return f"{envelope_id.short} is not the next one of {received_from.short}"
+        if any(count > came.own_before + 1 for peer, count in before.items() if peer != received_from):
             return f"{envelope_id.short}, with {came.own_before} before it, waited for {max(before.values())} of another"
         return ""
 
@@ -89,7 +89,7 @@ class Came:
     gone: Counter[PartnerId]
 
 
-class Witness:
+class Oracle:
     """Of one world. `complaints` is what it saw, by the name of the invariant."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Witness:
     def message_leaves(
         self, origin: PartnerId, peer: PartnerId, message: object, store: Store, now: float
     ) -> None:
-        """A question or an answer of `origin`; a liar may say what it likes."""
+        """A question or an answer of `origin`; a Byzantine partner may say what it likes."""
         if origin not in self.honest:
             return
         match message:
@@ -141,7 +141,7 @@ class Witness:
                         self.complain(
                             "nothing_leaks", f"{origin.short} tells of a foreign circle to {peer.short}"
                         )
-            case FeedAnswer():
+            case PollAnswer():
                 self._circles_leave(origin, peer, (item.circle for item in message.items))
                 self._ids_leave(origin, peer, [item.envelope_id for item in message.items], store, now)
                 for envelope_id in message.direct:
@@ -197,7 +197,7 @@ class Witness:
             if known is not None and known.envelope.core.expires <= now:
                 continue  # its key outlives it by an hour here and a little more there
             self.complain(
-                "only_held_is_told", f"{origin.short} tells {envelope_id.short}, and does not hold it"
+                "only_held_is_announced", f"{origin.short} tells {envelope_id.short}, and does not hold it"
             )
 
     def body_leaves(self, origin: PartnerId, peer: PartnerId, envelope_id: EnvelopeId) -> None:
@@ -227,25 +227,27 @@ class Witness:
 
     # --- what comes ---
 
-    def body_came(self, partner: PartnerId, bearer: PartnerId, envelope_id: EnvelopeId, size: int) -> None:
+    def body_came(
+        self, partner: PartnerId, received_from: PartnerId, envelope_id: EnvelopeId, size: int
+    ) -> None:
         self.account(partner).came += 1
-        self.lines.setdefault(partner, Line()).enter(bearer, envelope_id, size)
+        self.lines.setdefault(partner, Line()).enter(received_from, envelope_id, size)
 
-    def _leaves_line(self, partner: PartnerId, bearer: PartnerId, envelope_id: EnvelopeId) -> None:
-        wrong = self.lines[partner].leave(bearer, envelope_id)
+    def _leaves_line(self, partner: PartnerId, received_from: PartnerId, envelope_id: EnvelopeId) -> None:
+        wrong = self.lines[partner].leave(received_from, envelope_id)
         if wrong and partner in self.honest:
             self.complain("turns_are_kept", f"at {partner.short} {wrong}")
 
-    def body_judged(self, partner: PartnerId, judged: BodyJudged) -> None:
-        self.account(partner).verdicts[judged.verdict] += 1
-        self._leaves_line(partner, judged.peer, judged.envelope_id)
-        if {partner, judged.peer} <= self.honest:
-            self.stored_from_honest += judged.verdict is PutVerdict.HELD
-            self.spare_from_honest += judged.verdict is PutVerdict.ALREADY_HELD
+    def body_decided(self, partner: PartnerId, decided: BodyDecided) -> None:
+        self.account(partner).verdicts[decided.verdict] += 1
+        self._leaves_line(partner, decided.peer, decided.envelope_id)
+        if {partner, decided.peer} <= self.honest:
+            self.stored_from_honest += decided.verdict is PutVerdict.HELD
+            self.spare_from_honest += decided.verdict is PutVerdict.ALREADY_HELD
 
-    def body_unjudged(self, partner: PartnerId, bearer: PartnerId, envelope_id: EnvelopeId) -> None:
-        self.account(partner).unjudged += 1
-        self._leaves_line(partner, bearer, envelope_id)
+    def body_undecided(self, partner: PartnerId, received_from: PartnerId, envelope_id: EnvelopeId) -> None:
+        self.account(partner).undecided += 1
+        self._leaves_line(partner, received_from, envelope_id)
 
     def bodies_lost(self, partner: PartnerId) -> None:
         """A life ended: what waited for intake is gone."""
@@ -268,19 +270,21 @@ class Witness:
             self.complain("nothing_resurrects", f"{partner.short} stores {envelope_id.short} after its time")
         if store.log.entry(envelope_id) is None:
             self.complain(
-                "only_held_is_told",
+                "only_held_is_announced",
                 f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
             )
 
-    def push_answered(self, partner: PartnerId, author: PartnerId, judged: BodyJudged, store: Store) -> None:
+    def push_answered(
+        self, partner: PartnerId, author: PartnerId, decided: BodyDecided, store: Store
+    ) -> None:
         """`partner` said to `author` what became of its push."""
-        if partner not in self.honest or judged.verdict is not PutVerdict.HELD:
+        if partner not in self.honest or decided.verdict is not PutVerdict.HELD:
             return
-        if store.log.entry(judged.envelope_id) is None:
+        if store.log.entry(decided.envelope_id) is None:
             self.complain(
-                "acknowledged_is_durable", f"{partner.short} acknowledges {judged.envelope_id.short} first"
+                "acknowledged_is_durable", f"{partner.short} acknowledges {decided.envelope_id.short} first"
             )
-        self.acks[partner, judged.envelope_id] = author
+        self.acks[partner, decided.envelope_id] = author
 
 
 def _ids_in(part: SyncPart) -> list[EnvelopeId]:

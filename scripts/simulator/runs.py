@@ -56,8 +56,8 @@ def play(
             world.trace.digest(),
             failures,
             world.settled_after,
-            world.witness.stored_from_honest,
-            world.witness.spare_from_honest,
+            world.oracle.stored_from_honest,
+            world.oracle.spare_from_honest,
             world.quiet.requests_per_minute,
             world.quiet.bytes_per_minute,
             world.virtual_seconds,
@@ -68,7 +68,7 @@ def play(
 
 
 def _failures(world: World) -> dict[str, list[str]]:
-    """Plays the world to its end and judges it. What raises on the way is a failure like any other."""
+    """Plays the world to its end and checks it. What raises on the way is a failure like any other."""
     try:
         world.run()
         return {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}

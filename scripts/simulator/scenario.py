@@ -52,7 +52,7 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Weather:
+class NetworkConditions:
     """What every wire does all the time."""
 
     latency_seconds: Span = Span(0.01, 0.08)
@@ -69,7 +69,7 @@ class Weather:
 class IntakeRule:
     """What intake takes at once and what may wait for it: small, so that few bodies fill it."""
 
-    judged: Span = Span(1, 8)
+    batch: Span = Span(1, 8)
     """How many bodies one commit has room for: the product's ends early where their content grows large."""
     batch_bodies: int = 8
     batch_bytes: int = 65_536
@@ -91,13 +91,13 @@ class Fault:
     kind: str
     times: Span = Span(1, 1)
     seconds: Span = Span(5, 30)
-    site: int | None = None
+    simulated: int | None = None
     """Whom it befalls; anybody where absent."""
 
 
 @dataclass(frozen=True)
 class LiarRule:
-    """`count` partners that lie in one way; see `liars.LIES`."""
+    """`count` partners that lie in one way; see `byzantine_partners.BEHAVIOURS`."""
 
     lie: str
     count: Span = Span(1, 1)
@@ -105,10 +105,10 @@ class LiarRule:
 
 @dataclass(frozen=True)
 class CircleRule:
-    """A circle beside `main`: a link carries it when both ends are among `sites`."""
+    """A circle beside `main`: a link carries it when both ends are among `simulated_nodes`."""
 
     name: str
-    sites: tuple[int, ...]
+    simulated_nodes: tuple[int, ...]
     share: float = 0.3
     """Part of what its members publish that goes there."""
 
@@ -121,7 +121,7 @@ class Scenario:
     title: str
     store: str = "disk"
     """`disk`: the product's. `memory`: a stand-in, for worlds too large for campaigns."""
-    sites: Span = Span(4, 4)
+    simulated_nodes: Span = Span(4, 4)
     topology: str = "ring"
     degree: int = 4
     """Links of a partner, on average, where the topology is `random`."""
@@ -136,11 +136,11 @@ class Scenario:
     redundancy_max: float = 1.5
     """Bodies that may travel for each one stored, over the whole run (a few more are always excused)."""
     traffic: Traffic = field(default_factory=Traffic)
-    weather: Weather = field(default_factory=Weather)
+    network_conditions: NetworkConditions = field(default_factory=NetworkConditions)
     intake: IntakeRule = field(default_factory=IntakeRule)
     circles: tuple[CircleRule, ...] = ()
     faults: tuple[Fault, ...] = ()
-    liars: tuple[LiarRule, ...] = ()
+    byzantine_partners: tuple[LiarRule, ...] = ()
 
     @property
     def is_large(self) -> bool:
@@ -149,10 +149,10 @@ class Scenario:
 
 
 _LISTS: Mapping[str, type[Any]] = MappingProxyType(
-    {"circles": CircleRule, "faults": Fault, "liars": LiarRule}
+    {"circles": CircleRule, "faults": Fault, "byzantine_partners": LiarRule}
 )
 _TABLES: Mapping[str, type[Any]] = MappingProxyType(
-    {"traffic": Traffic, "weather": Weather, "intake": IntakeRule}
+    {"traffic": Traffic, "network_conditions": NetworkConditions, "intake": IntakeRule}
 )
 
 

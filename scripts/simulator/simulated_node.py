@@ -1,4 +1,4 @@
-"""A site: one partner of a world, what of it lasts and what does not."""
+"""A simulated: one partner of a world, what of it lasts and what does not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Quiet:
 
 
 @dataclass
-class Site:
+class SimulatedNode:
     """One partner: what lasts (identity, disk, configuration) and what does not (node, driver: None while down)."""
 
     number: int

@@ -10,21 +10,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from simulator.event_queue import START_SECONDS, Agenda
+from simulator.event_queue import START_SECONDS, EventQueue
 
 
 class Trace:
     """`tell` hears every line; None where nobody reads."""
 
-    def __init__(self, agenda: Agenda, tell: Callable[[str], None] | None = None) -> None:
-        self._agenda = agenda
+    def __init__(self, event_queue: EventQueue, tell: Callable[[str], None] | None = None) -> None:
+        self._event_queue = event_queue
         self._tell = tell
         self._hash = hashlib.blake2b(digest_size=16)
         self.lines = 0
 
     def note(self, text: str, raw: bytes = b"") -> None:
         """`raw` counts for the hash and is not shown."""
-        line = f"{self._agenda.now - START_SECONDS:12.6f} {text}"
+        line = f"{self._event_queue.now - START_SECONDS:12.6f} {text}"
         self._hash.update(line.encode() + raw)
         self.lines += 1
         if self._tell is not None:

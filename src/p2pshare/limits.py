@@ -138,7 +138,7 @@ GET_IDS_MAX = 64
 SHARDS_PER_LINK_MAX = 256  # circles times ttl classes in one hello: 42 circles are more than a person can run
 WANT_ENTRIES_MAX = 50_000
 WANT_ENTRIES_PER_PEER_MAX = 10_000
-GHOSTS_PER_LINK_MAX = 10_000
+UNAVAILABLE_PER_LINK_MAX = 10_000
 FAULT_REASONS_PER_LINK_MAX = 64  # some are a peer's own words: a new one each time must not fill memory
 EAGER_PEERS_MAX = 8
 EAGER_BYTES_MAX = 64 * KIB
@@ -174,10 +174,10 @@ AUDITS_ANSWERED_MAX = 2  # of all peers at once: tags are 16 MB a million keys
 AUDIT_KEPT_SECONDS = 600  # tags of an audit that does not go on are dropped: as long as a session may take
 SYNC_DIFFERENCES_MAX = 50_000  # ids one session gathers (2 x 6 MB): as many as the want table holds
 REQUESTS_IN_FLIGHT_PER_PEER_MAX = 4  # one for each connection a partner may have
-FEED_WAIT_SECONDS_MAX = 30  # an answer without news comes after this: half of what a handler may take
-FEED_PAUSE_SECONDS = 1.0  # before asking again after an answer that brought nothing
+POLL_WAIT_SECONDS_MAX = 30  # an answer without news comes after this: half of what a handler may take
+POLL_PAUSE_SECONDS = 1.0  # before asking again after an answer that brought nothing
 DIRECT_HELD_MAX = 10_000  # direct envelopes fetched from one peer that it was not told of yet
-FEED_ITEMS_MAX = 8_192  # newest arrivals kept for announcing; who is further behind compares instead
+ARRIVALS_KEPT_MAX = 8_192  # newest arrivals kept for announcing; who is further behind compares instead
 PUSHES_WAITING_PER_PEER_MAX = 512  # bodies promised to one linked peer: what one announcement can ask for
 EAGER_WAITING_PER_PEER_MAX = 16  # a longer burst is announced: 64 bodies then share one request and commit
 RECONCILE_SECONDS_MAX = 900  # pause between comparisons of two stores that find nothing
@@ -194,7 +194,7 @@ NO_ROOM_PAUSE_SECONDS = 60.0  # after a full disk, before bodies are asked for a
 FIRST_HOPS_MAX = 100_000  # own envelopes without a first acknowledgement that the engine looks for
 ASIDE_MAX = 10_000  # deferred ids that are not asked for again
 OUTBOX_READ_MAX = 1_000  # direct envelopes waiting for one peer that the engine knows of at once
-FEED_DIRECT_MAX = 64  # direct envelopes named in one answer of a feed: as many as one `get` may ask for
+POLL_DIRECT_MAX = 64  # direct envelopes named in one answer to a poll: as many as one `get` may ask for
 
 # --- alarms ----------------------------------------------------------------------------------------
 GAP_ALARM_SECONDS = 900  # before a missing number is an alarm: two stores compare every 15 minutes at least
@@ -223,7 +223,9 @@ FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL a
 STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this
 STORE_LOG_BYTES = 32 * MIB  # the write-ahead log is moved into the file at this size at the latest
 STORE_CACHE_BYTES = 64 * MIB  # page cache of the writing connection unless configured
-SETTLE_OBSERVABLES = 2_000  # judged in one transaction of the sweep: some 50 ms that other writers wait
+REEVALUATE_OBSERVABLES = (
+    2_000  # evaluated in one transaction of the sweep: some 50 ms that other writers wait
+)
 STORE_CHUNK_OBJECTS = 8_192  # objects, or claims where they are more, stored at once: bounds memory
 DEFERRED_ENTRIES_PER_PARTNER_MAX = 64  # envelopes of the near future: a wrong clock, not a way of life
 DEFERRED_BYTES_MAX = 64 * MIB  # all of them together

@@ -99,7 +99,7 @@ def test_one_sided_missing_and_dial_out_are_told(federation: Callable[..., Feder
     assert "  no list from: charlie\n" in said.out
     assert "  only dial out: hidden\n" in said.out
     assert "  piece 2: bravo\n" in said.out
-    assert "nothing is judged" in said.err
+    assert "nothing is said" in said.err
 
 
 def test_what_is_well_without_all_lists_is_not_called_well(federation: Callable[..., Federation]) -> None:

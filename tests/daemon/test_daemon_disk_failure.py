@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from p2pshare.daemon.run import Writer
+from p2pshare.daemon.run import WriterThread
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull
 
@@ -23,7 +23,7 @@ def be_full() -> None:
 async def test_a_failed_sync_sets_stop_and_keeps_the_first_error() -> None:
     stop = asyncio.Event()
     with ThreadPoolExecutor(1) as pool:
-        writer = Writer(pool, stop)
+        writer = WriterThread(pool, stop)
         with pytest.raises(StoreFailed):
             await writer(fail)
         first = writer.failure
@@ -37,7 +37,7 @@ async def test_a_failed_sync_sets_stop_and_keeps_the_first_error() -> None:
 async def test_a_full_disk_is_no_reason_to_end() -> None:
     stop = asyncio.Event()
     with ThreadPoolExecutor(1) as pool:
-        writer = Writer(pool, stop)
+        writer = WriterThread(pool, stop)
         with pytest.raises(DiskFull):
             await writer(be_full)
         assert await writer(int, 3) == 3

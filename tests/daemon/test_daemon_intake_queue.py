@@ -8,29 +8,31 @@ from typing import Any
 
 from p2pshare.daemon.intake_queue import IntakeQueue
 from p2pshare.errors import StoreError
-from p2pshare.gossip.events import BodyJudged
+from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import MIB
-from p2pshare.sharing.exchange import Body, Outcome
+from p2pshare.sharing.exchange import Outcome, ReceivedBody
 
 MALLORY, HONEST = PartnerId(b"m" * 32), PartnerId(b"h" * 32)
 
 
 class OneAtATime:
-    """An exchange whose every commit has room for `each` bodies; notes who was judged, in order."""
+    """An exchange whose every commit has room for `each` bodies; notes who was decided, in order."""
 
     def __init__(self, each: int) -> None:
         self._each = each
-        self.judged: list[PartnerId] = []
+        self.decided: list[PartnerId] = []
         self.commits = 0
 
-    def commit(self, bodies: Sequence[Body], now: int, *, content_bytes_max: int | None = None) -> Outcome:
+    def commit(
+        self, bodies: Sequence[ReceivedBody], now: int, *, content_bytes_max: int | None = None
+    ) -> Outcome:
         self.commits += 1
         taken = bodies[: self._each]
-        self.judged += [body.bearer for body in taken]
-        verdicts = [BodyJudged(body.bearer, body.envelope_id, PutVerdict.HELD, "") for body in taken]
+        self.decided += [body.received_from for body in taken]
+        verdicts = [BodyDecided(body.received_from, body.envelope_id, PutVerdict.HELD, "") for body in taken]
         return Outcome((), tuple(verdicts))
 
 
@@ -44,21 +46,21 @@ async def nothing_to_do(outcome: Outcome) -> None:
 
 
 def queue_of(exchange: OneAtATime, limits: IntakeLimits = INTAKE_LIMITS) -> IntakeQueue:
-    def no_failure(body: Body, error: StoreError) -> None:
+    def no_failure(body: ReceivedBody, error: StoreError) -> None:
         raise AssertionError(error)
 
     return IntakeQueue(
         exchange,  # type: ignore[arg-type] # only `commit` is asked for
         at_once,
         now=lambda: 0.0,
-        tell=nothing_to_do,
-        tell_failure=no_failure,
+        report=nothing_to_do,
+        report_failure=no_failure,
         limits=limits,
     )
 
 
-def body(bearer: PartnerId, number: int, size: int = 100) -> Body:
-    return Body(bearer, EnvelopeId(number.to_bytes(32, "big")), bytes(size))
+def body(received_from: PartnerId, number: int, size: int = 100) -> ReceivedBody:
+    return ReceivedBody(received_from, EnvelopeId(number.to_bytes(32, "big")), bytes(size))
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -80,7 +82,7 @@ def test_a_flood_of_one_partner_does_not_stand_before_another() -> None:
         assert exchange.commits == 1
         queue.close()
         await task
-        assert exchange.judged[:2] == [MALLORY, HONEST]
+        assert exchange.decided[:2] == [MALLORY, HONEST]
         assert all(one.result().verdict is PutVerdict.HELD for one in flood)
 
     run(work())
@@ -97,7 +99,7 @@ def test_what_a_commit_had_no_room_for_keeps_its_order_and_gets_its_verdict() ->
         numbers = [int.from_bytes(one.result().envelope_id, "big") for one in waiting]
         assert numbers == [0, 1, 2, 3, 4, 10, 11]
         assert exchange.commits == 7
-        assert exchange.judged.index(HONEST) <= 2
+        assert exchange.decided.index(HONEST) <= 2
 
     run(work())
 

@@ -11,7 +11,7 @@ import pytest
 from whole_nodes import World
 
 from p2pshare.daemon.driver import NOTES_PER_MINUTE_MAX, Driver
-from p2pshare.daemon.run import Writer
+from p2pshare.daemon.run import WriterThread
 from p2pshare.identifiers import PartnerId
 from p2pshare.sharing.stix_reader import READERS
 
@@ -21,7 +21,7 @@ async def test_a_flood_of_notes_is_cut_and_its_rest_counted(
 ) -> None:
     world, peer, other = World(tmp_path), PartnerId(b"p" * 32), PartnerId(b"o" * 32)
     with ThreadPoolExecutor(1) as pool, caplog.at_level(logging.INFO, "p2pshare.daemon.driver"):
-        driver = Driver(world.found("alpha"), Writer(pool, asyncio.Event()), READERS)
+        driver = Driver(world.found("alpha"), WriterThread(pool, asyncio.Event()), READERS)
         monkeypatch.setattr(driver, "_now", lambda: 600.0)
         for _ in range(1_000):
             driver._log_note(peer, "announce-malformed")

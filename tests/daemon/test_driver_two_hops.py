@@ -66,7 +66,7 @@ async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(ch
     peer = bravo.node.identity.partner_id
     await eventually(lambda: alpha.driver.peer_states()[peer].noted == {"push-refused": 1}, "alpha sees it")
     await bravo.write(note_config, bravo.node)
-    await bravo.driver._tell_outcome(Outcome((), makes_room=True))
+    await bravo.driver._report_outcome(Outcome((), makes_room=True))
     await eventually(lambda: bravo.knows("second.example"), "and has asked for it again")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2pshare.warninglists.warning_index import open_warning_index
-from p2pshare.warninglists.warning_lists import Action, parse_warning_list
+from p2pshare.warninglists.warning_lists import ListAction, parse_warning_list
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -119,7 +119,7 @@ def test_a_daemon_ends_an_evaluation_that_a_command_began(company: Company, even
         alpha.home / "warninglists.sqlite"
     )  # as a command that was killed at this moment
     raw = json.dumps({"name": "ours", "type": "string", "list": ["half-way.example"]}).encode()
-    index.replace(parse_warning_list(raw), Action.BLOCK, 0)
+    index.replace(parse_warning_list(raw), ListAction.BLOCK, 0)
     index.close()
     assert exported(alpha) == {"half-way.example", "other.example"}
     alpha.start()

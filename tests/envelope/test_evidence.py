@@ -23,7 +23,7 @@ from p2pshare.envelope.evidence import (
     envelope_fork,
     verify_proof,
 )
-from p2pshare.envelope.inspection import Report, Verdict, inspect
+from p2pshare.envelope.inspection import Inspection, InspectionVerdict, inspect
 from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.sealing import seal
 from p2pshare.errors import PeerError
@@ -193,13 +193,17 @@ def test_a_proof_by_a_key_that_was_revoked_since_is_refused_where_that_is_known(
     assert check_not_revoked(proof, reissue_card(alpha, NOW).card) is None
     assert reason_of(encode_proof(envelope_fork(newest.raw, *pair))) == "revoked-key"
     report = inspect(proofs["envelopes"], NOW, {alpha.partner_id: newest}.get)
-    assert [check.verdict for check in report.checks] == [Verdict.PASSED, Verdict.PASSED, Verdict.FAILED]
+    assert [check.verdict for check in report.checks] == [
+        InspectionVerdict.PASSED,
+        InspectionVerdict.PASSED,
+        InspectionVerdict.FAILED,
+    ]
 
 
 # --- what `verify` says of it ----------------------------------------------------------------------
 
 
-def claims(report: Report) -> tuple[object, object, object]:
+def claims(report: Inspection) -> tuple[object, object, object]:
     return report.identifier, report.facts["name"], report.facts["claims"]
 
 

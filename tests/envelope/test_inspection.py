@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.card_format import sign_card
 from p2pshare.envelope.envelope import decode_envelope
-from p2pshare.envelope.inspection import Report, Verdict, inspect, kind_of
+from p2pshare.envelope.inspection import Inspection, InspectionVerdict, inspect, kind_of
 from p2pshare.envelope.keys import Identity, reissue_card
 from p2pshare.envelope.sealing import seal
 
-PASSED, FAILED, NOT_MADE = Verdict.PASSED, Verdict.FAILED, Verdict.NOT_MADE
+PASSED, FAILED, NOT_MADE = InspectionVerdict.PASSED, InspectionVerdict.FAILED, InspectionVerdict.NOT_MADE
 
 
-def verdicts(report: Report) -> dict[int, Verdict]:
+def verdicts(report: Inspection) -> dict[int, InspectionVerdict]:
     return {check.number: check.verdict for check in report.checks}
 
 
-def reasons(report: Report) -> list[str]:
+def reasons(report: Inspection) -> list[str]:
     return [check.reason for check in report.checks if check.verdict is FAILED]
 
 

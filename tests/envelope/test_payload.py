@@ -13,7 +13,7 @@ from plain_payload import plain_payload
 
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.payload import (
-    Part,
+    PartPlace,
     PayloadHeader,
     compress_frame,
     decode_payload,
@@ -28,7 +28,7 @@ from p2pshare.identifiers import PublicationId
 from p2pshare.limits import INFLATED_BYTES_MAX, PAYLOAD_FRAMES_MAX, PUBLICATION_PARTS_MAX
 
 PUBLICATION = PublicationId(bytes(range(16)))
-HEADER = PayloadHeader("stix", NOW, "TLP:AMBER", 2, PUBLICATION, Part(2, 3))
+HEADER = PayloadHeader("stix", NOW, "TLP:AMBER", 2, PUBLICATION, PartPlace(2, 3))
 FIELDS = {0: "stix", 1: NOW, 2: "TLP:RED", 3: 1, 4: bytes(16), 5: [1, 1]}
 
 
@@ -88,9 +88,9 @@ def test_a_payload_outside_the_format_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [Part(1, 1), Part(1, PUBLICATION_PARTS_MAX), Part(*[PUBLICATION_PARTS_MAX] * 2)]
+    "part", [PartPlace(1, 1), PartPlace(1, PUBLICATION_PARTS_MAX), PartPlace(*[PUBLICATION_PARTS_MAX] * 2)]
 )
-def test_a_part_at_its_limits_comes_back(part: Part) -> None:
+def test_a_part_at_its_limits_comes_back(part: PartPlace) -> None:
     header = PayloadHeader("stix", NOW, "", 0, PUBLICATION, part)
     assert decode_payload(encode_payload(header, []))[0].part == part
 
@@ -98,7 +98,7 @@ def test_a_part_at_its_limits_comes_back(part: Part) -> None:
 @pytest.mark.parametrize("place", [(0, 0), (0, 1), (2, 1), (-1, 1), (1, PUBLICATION_PARTS_MAX + 1)])
 def test_an_author_cannot_write_a_place_that_is_none(place: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="no part"):
-        Part(*place)
+        PartPlace(*place)
 
 
 @st.composite

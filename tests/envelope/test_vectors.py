@@ -28,7 +28,7 @@ from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
 from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
-from p2pshare.envelope.payload import Part, PayloadHeader, decode_payload, inflate_frame, padded_size
+from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
 from p2pshare.errors import PeerError
@@ -191,7 +191,7 @@ def test_golden_padding() -> None:
 @by_name(PAYLOADS["golden"])
 def test_golden_payloads(case: dict[str, Any]) -> None:
     header, frames = decode_payload(bytes_of(case["payload"]))
-    publication, part = PublicationId.parse(case["publication"]), Part(*case["part"])
+    publication, part = PublicationId.parse(case["publication"]), PartPlace(*case["part"])
     assert header == PayloadHeader(
         case["type"], case["created"], case["marking"], case["objects"], publication, part
     )

@@ -1,4 +1,4 @@
-"""Dialogues of the feed: news over a connection that only one side can open."""
+"""Dialogues of polling: news over a connection that only one side can open."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from gossip_words import EPOCH, MAIN, NOW, held, item
 
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.engine_state import EngineSettings
-from p2pshare.gossip.messages import Feed, FeedAnswer, Hello, PutVerdict
+from p2pshare.gossip.messages import Hello, Poll, PollAnswer, PutVerdict
 from p2pshare.identifiers import CircleId, Epoch
-from p2pshare.limits import FEED_PAUSE_SECONDS, FEED_WAIT_SECONDS_MAX, WANT_ENTRIES_PER_PEER_MAX
+from p2pshare.limits import POLL_PAUSE_SECONDS, POLL_WAIT_SECONDS_MAX, WANT_ENTRIES_PER_PEER_MAX
 
 OURS = Epoch(bytes(16))
 
@@ -24,7 +24,7 @@ def listening(dialogue: Any) -> Any:
 
 
 def ask(talk: Any, ticket: int, *, since: int = 0, epoch: Epoch = OURS, wait: int = 30) -> None:
-    talk.tell(events.FeedAsked(talk.peers[0], ticket, Feed(epoch, since, wait)))
+    talk.tell(events.PollAsked(talk.peers[0], ticket, Poll(epoch, since, wait)))
     talk.tell(events.OutboxRead(talk.peers[0], ()))
 
 
@@ -47,14 +47,14 @@ def test_a_question_waits_for_news_and_is_answered_when_there_is_some(dialogue: 
     talk.sleep(1)
     answer = talk.expect(actions.Reply)
     assert answer.ticket == 2
-    assert answer.message == FeedAnswer(OURS, 0, 1, (item(1),))
+    assert answer.message == PollAnswer(OURS, 0, 1, (item(1),))
 
 
 def test_without_news_the_answer_comes_when_its_time_is_over(dialogue: Any) -> None:
     talk = listening(dialogue)
     ask(talk, 2, wait=20)
     talk.sleep(21)
-    assert talk.expect(actions.Reply).message == FeedAnswer(OURS, 0, 0, ())
+    assert talk.expect(actions.Reply).message == PollAnswer(OURS, 0, 0, ())
 
 
 def test_a_lost_answer_is_given_again_because_the_question_says_how_far_it_came(dialogue: Any) -> None:
@@ -81,10 +81,10 @@ def test_who_asks_after_another_life_of_our_store_is_told_of_the_gap(dialogue: A
     talk.tell(held(1))
     ask(talk, 2, since=1_000, wait=0)
     talk.sleep(1)
-    assert talk.expect(actions.Reply).message == FeedAnswer(OURS, 1_001, 1_001, ())
+    assert talk.expect(actions.Reply).message == PollAnswer(OURS, 1_001, 1_001, ())
     ask(talk, 3, since=0, epoch=Epoch(b"o" * 16), wait=0)
     talk.sleep(1)
-    assert talk.expect(actions.Reply).message == FeedAnswer(OURS, 1, 1, ())
+    assert talk.expect(actions.Reply).message == PollAnswer(OURS, 1, 1, ())
 
 
 def test_a_question_that_waits_when_its_link_is_taken_away_is_refused(dialogue: Any) -> None:
@@ -97,7 +97,7 @@ def test_a_question_that_waits_when_its_link_is_taken_away_is_refused(dialogue: 
 def test_waiting_for_the_store_does_not_wake_the_engine_again_and_again(dialogue: Any) -> None:
     talk = listening(dialogue)
     talk.tell(
-        events.FeedAsked(talk.peers[0], 2, Feed(OURS, 0, 0))
+        events.PollAsked(talk.peers[0], 2, Poll(OURS, 0, 0))
     )  # due at once, and the outbox is being read
     talk.expect(actions.ReadOutbox)
     wakeup = talk.engine.next_wakeup()
@@ -113,66 +113,66 @@ def test_who_can_be_dialled_never_asks(dialogue: Any) -> None:
     talk = dialogue()
     talk.open()
     talk.sleep(100)
-    talk.expect_none(actions.SendFeed)
+    talk.expect_none(actions.SendPoll)
 
 
 def test_news_are_fetched_and_the_next_question_begins_behind_them(dialogue: Any) -> None:
     talk = asking(dialogue)
-    question = talk.expect(actions.SendFeed)
-    assert question.message == Feed(Epoch(bytes(16)), 0, FEED_WAIT_SECONDS_MAX)
-    talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 0, 5, (item(1),))))
+    question = talk.expect(actions.SendPoll)
+    assert question.message == Poll(Epoch(bytes(16)), 0, POLL_WAIT_SECONDS_MAX)
+    talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 0, 5, (item(1),))))
     assert talk.expect(actions.SendGet).ids == (item(1).envelope_id,)
-    assert talk.expect(actions.SendFeed).message == Feed(EPOCH, 5, FEED_WAIT_SECONDS_MAX)
+    assert talk.expect(actions.SendPoll).message == Poll(EPOCH, 5, POLL_WAIT_SECONDS_MAX)
 
 
 def test_a_direct_envelope_is_fetched_once_and_reported_once_it_is_held(dialogue: Any) -> None:
     talk = asking(dialogue)
     (peer,) = talk.peers
-    question = talk.expect(actions.SendFeed)
+    question = talk.expect(actions.SendPoll)
     direct = item(3).envelope_id
-    talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 0, 0, (), (direct,))))
+    talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 0, 0, (), (direct,))))
     fetch = talk.expect(actions.SendGet)
-    again = talk.expect(actions.SendFeed)
-    talk.tell(events.Answered(again.request, FeedAnswer(EPOCH, 0, 0, (), (direct,))), after=1)
+    again = talk.expect(actions.SendPoll)
+    talk.tell(events.Answered(again.request, PollAnswer(EPOCH, 0, 0, (), (direct,))), after=1)
     talk.expect_none(actions.SendGet)
     talk.tell(events.BodyArrived(fetch.request, direct))
-    talk.tell(events.BodyJudged(peer, direct, PutVerdict.HELD))
+    talk.tell(events.BodyDecided(peer, direct, PutVerdict.HELD))
     talk.tell(events.Answered(fetch.request))
     talk.sleep(40)
-    reports = [one.message.held for one in talk.waiting if isinstance(one, actions.SendFeed)]
+    reports = [one.message.held for one in talk.waiting if isinstance(one, actions.SendPoll)]
     if not any(reports):  # the question under way left before
-        question = talk.expect(actions.SendFeed)
-        talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 0, 0, ())), after=31)
-        reports = [talk.expect(actions.SendFeed).message.held]
+        question = talk.expect(actions.SendPoll)
+        talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 0, 0, ())), after=31)
+        reports = [talk.expect(actions.SendPoll).message.held]
     assert reports[-1] == (direct,)
 
 
 def test_a_peer_that_answers_at_once_with_nothing_is_not_asked_in_a_loop(dialogue: Any) -> None:
     talk = asking(dialogue)
     for _ in range(5):
-        question = talk.expect(actions.SendFeed)
-        talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 0, 0, ())), after=0.01)
-        talk.expect_none(actions.SendFeed)
-        talk.sleep(FEED_PAUSE_SECONDS + 0.1)
+        question = talk.expect(actions.SendPoll)
+        talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 0, 0, ())), after=0.01)
+        talk.expect_none(actions.SendPoll)
+        talk.sleep(POLL_PAUSE_SECONDS + 0.1)
 
 
 def test_a_gap_in_the_feed_leads_to_a_comparison(dialogue: Any) -> None:
     talk = asking(dialogue)
     talk.sleep(40)
-    question = talk.expect(actions.SendFeed)
-    talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 0, 3, ())), after=1)
+    question = talk.expect(actions.SendPoll)
+    talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 0, 3, ())), after=1)
     talk.waiting = [one for one in talk.waiting if not isinstance(one, actions.SendHello)]
-    question = talk.expect(actions.SendFeed)
-    talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 9_000, 9_000, ())), after=1)
+    question = talk.expect(actions.SendPoll)
+    talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 9_000, 9_000, ())), after=1)
     talk.sleep(1)
     talk.expect(actions.SendHello)
 
 
 def test_items_of_a_circle_that_the_link_does_not_carry_are_noted_and_not_fetched(dialogue: Any) -> None:
     talk = asking(dialogue)
-    question = talk.expect(actions.SendFeed)
+    question = talk.expect(actions.SendPoll)
     foreign = item(1, circle=CircleId.of("other"))
-    talk.tell(events.Answered(question.request, FeedAnswer(EPOCH, 0, 1, (foreign,))))
+    talk.tell(events.Answered(question.request, PollAnswer(EPOCH, 0, 1, (foreign,))))
     talk.expect_none(actions.SendGet)
     assert talk.engine.faults(talk.peers[0]) == {"circle-not-on-link": 1}
     assert foreign.circle != MAIN
@@ -181,13 +181,13 @@ def test_items_of_a_circle_that_the_link_does_not_carry_are_noted_and_not_fetche
 def test_a_feed_that_never_ends_fills_no_more_than_its_share_of_the_want_table(dialogue: Any) -> None:
     talk = asking(dialogue)
     for batch in range(WANT_ENTRIES_PER_PEER_MAX // 500 + 5):
-        questions = [one for one in talk.waiting if isinstance(one, actions.SendFeed)]
+        questions = [one for one in talk.waiting if isinstance(one, actions.SendPoll)]
         if not questions:
-            talk.sleep(FEED_PAUSE_SECONDS)
+            talk.sleep(POLL_PAUSE_SECONDS)
             continue
         talk.waiting.remove(questions[0])
         items = tuple(item(1 + batch * 500 + one) for one in range(500))
-        talk.tell(events.Answered(questions[0].request, FeedAnswer(EPOCH, 0, batch, items)))
+        talk.tell(events.Answered(questions[0].request, PollAnswer(EPOCH, 0, batch, items)))
     assert talk.engine.sizes()["want"] <= WANT_ENTRIES_PER_PEER_MAX
 
 

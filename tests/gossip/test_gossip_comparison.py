@@ -23,7 +23,7 @@ from gossip_words import DIFFERENT, EPOCH, MAIN, NOW, announce, item
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import Hello, Shard, Sync, SyncAnswer, SyncPart
-from p2pshare.gossip.negentropy.negentropy_wire import END, Bound, MessageWriter, Mode
+from p2pshare.gossip.negentropy.negentropy_wire import END, Bound, MessageWriter, RangeMode
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import (
     CLOCK_AHEAD_SECONDS_MAX,
@@ -161,7 +161,7 @@ def test_a_session_finds_every_difference_of_large_sets(dialogue: Any, ours: int
     assert offered == {item(one).envelope_id for one in set(mine) - set(their)}
 
 
-def test_where_only_ghosts_are_left_nothing_is_asked_again(dialogue: Any) -> None:
+def test_where_only_unavailable_ones_are_left_nothing_is_asked_again(dialogue: Any) -> None:
     talk = dialogue()
     theirs = keys_of(1)
     answer(talk, begin(talk, roots(theirs)), theirs)
@@ -182,7 +182,7 @@ def test_where_only_ghosts_are_left_nothing_is_asked_again(dialogue: Any) -> Non
     talk.expect_none(actions.SendGet)
 
 
-def test_a_changed_roster_asks_for_ghosts_again(dialogue: Any) -> None:
+def test_a_changed_roster_asks_for_unavailable_ones_again(dialogue: Any) -> None:
     talk = dialogue()
     theirs = keys_of(1)
     answer(talk, begin(talk, roots(theirs)), theirs)
@@ -220,7 +220,7 @@ def test_a_malformed_message_ends_the_session_and_nothing_of_it_is_believed(dial
     talk = dialogue()
     question = begin(talk)
     writer = MessageWriter()
-    writer.add(Bound.at(key(5)), Mode.IDS, item(1).envelope_id)
+    writer.add(Bound.at(key(5)), RangeMode.IDS, item(1).envelope_id)
     raw = bytes(writer.raw) + b"\xff\xff"
     talk.tell(events.Answered(question.request, SyncAnswer((SyncPart(SHARD, raw),))))
     assert sum(talk.engine.faults(talk.peers[0]).values()) == 1
@@ -235,8 +235,8 @@ def test_an_endless_list_ends_where_the_want_table_is_full(dialogue: Any) -> Non
         writer = MessageWriter()
         ids = b"".join((number + more).to_bytes(32, "big") for more in range(4_000))
         number += 4_000
-        writer.add(Bound.at(key_of(NOW + rounds, EnvelopeId(bytes(32)))), Mode.IDS, ids)
-        writer.add(END, Mode.FINGERPRINT, b"f" * 16)
+        writer.add(Bound.at(key_of(NOW + rounds, EnvelopeId(bytes(32)))), RangeMode.IDS, ids)
+        writer.add(END, RangeMode.FINGERPRINT, b"f" * 16)
         talk.tell(events.Answered(question.request, SyncAnswer((SyncPart(SHARD, bytes(writer.raw)),))))
         rounds += 1
         more = [one for one in talk.waiting if isinstance(one, actions.SendSync)]
@@ -253,7 +253,7 @@ def test_a_session_that_drags_on_is_ended(dialogue: Any) -> None:
     question = begin(talk)
     talk.sleep(SYNC_SESSION_SECONDS_MAX + 1)
     writer = MessageWriter()
-    writer.add(END, Mode.FINGERPRINT, b"f" * 16)
+    writer.add(END, RangeMode.FINGERPRINT, b"f" * 16)
     talk.tell(events.Answered(question.request, SyncAnswer((SyncPart(SHARD, bytes(writer.raw)),))))
     assert talk.engine.faults(talk.peers[0]) == {"sync-takes-too-long": 1}
     assert talk.engine.sizes()["sessions"] == 0

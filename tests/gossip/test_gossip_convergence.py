@@ -258,7 +258,7 @@ def test_a_full_disk_stops_asking_and_resumes_when_there_is_room(network: Any) -
     assert made.run_until(lambda: made.holds(*(item(number).envelope_id for number in range(1, 200))), 200)
 
 
-def test_what_one_partner_cannot_verify_stays_a_ghost_until_the_roster_changes(network: Any) -> None:
+def test_what_one_partner_cannot_verify_stays_unavailable_until_the_roster_changes(network: Any) -> None:
     made = network(8)
     a, b = made.add(2)
     made.link(a, b)
@@ -327,7 +327,7 @@ def test_a_forgotten_circle_is_seen_as_a_leak(network: Any, monkeypatch: pytest.
 
     assert leaks() == []
     monkeypatch.setattr(
-        "p2pshare.gossip.engine_state.Board.carriers", lambda self, circle: list(self.links.values())
+        "p2pshare.gossip.engine_state.EngineState.carriers", lambda self, circle: list(self.links.values())
     )
     assert leaks() != []
 
@@ -343,5 +343,5 @@ def test_wanting_what_is_held_is_seen_in_the_bodies(network: Any, monkeypatch: p
         return int(made.bodies_sent)
 
     assert bodies() <= 30 * 5 * 1.05
-    monkeypatch.setattr("p2pshare.gossip.engine_state.Board.is_wanted", lambda self, link, item: True)
+    monkeypatch.setattr("p2pshare.gossip.engine_state.EngineState.is_wanted", lambda self, link, item: True)
     assert bodies() > 30 * 5 * 1.05

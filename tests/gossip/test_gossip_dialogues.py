@@ -16,7 +16,7 @@ from p2pshare.gossip.messages import (
 )
 from p2pshare.gossip.states import State
 from p2pshare.identifiers import CircleId, PartnerId
-from p2pshare.limits import GHOSTS_PER_LINK_MAX, KIB, WANT_ENTRIES_PER_PEER_MAX
+from p2pshare.limits import KIB, UNAVAILABLE_PER_LINK_MAX, WANT_ENTRIES_PER_PEER_MAX
 
 
 def test_how_an_envelope_passes_through_a_relay(dialogue: Any) -> None:
@@ -32,8 +32,8 @@ def test_how_an_envelope_passes_through_a_relay(dialogue: Any) -> None:
     talk.tell(events.Answered(get.request))
     talk.sleep(1)
     talk.expect_none(actions.SendAnnounce)  # received is not held
-    talk.tell(held(1, bearer=one, author=PartnerId(b"a" * 32)))
-    talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.HELD))
+    talk.tell(held(1, received_from=one, author=PartnerId(b"a" * 32)))
+    talk.tell(events.BodyDecided(one, item(1).envelope_id, PutVerdict.HELD))
     talk.sleep(1)
     told = talk.expect(actions.SendAnnounce)
     assert (told.peer, told.message.items) == (two, (item(1),))
@@ -83,7 +83,7 @@ def test_who_fetched_from_the_author_announces_it_back_as_the_acknowledgement(di
     talk.tell(announce(author, item(1)))
     get = talk.expect(actions.SendGet)
     talk.tell(events.BodyArrived(get.request, item(1).envelope_id))
-    talk.tell(held(1, bearer=author, author=author))
+    talk.tell(held(1, received_from=author, author=author))
     talk.sleep(1)
     assert talk.expect(actions.SendAnnounce).peer == author
     other = dialogue()
@@ -165,7 +165,7 @@ def test_a_body_that_is_gone_or_refused_is_not_asked_for_again_from_the_same_pee
     talk.tell(announce(one, item(1)))
     get = talk.expect(actions.SendGet)
     talk.tell(events.BodyArrived(get.request, item(1).envelope_id))
-    talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.REFUSED, "bad-signature"))
+    talk.tell(events.BodyDecided(one, item(1).envelope_id, PutVerdict.REFUSED, "bad-signature"))
     talk.tell(events.Answered(get.request))
     assert talk.engine.faults(one) == {"bad-signature": 1}
     talk.tell(announce(one, item(1)))
@@ -174,19 +174,19 @@ def test_a_body_that_is_gone_or_refused_is_not_asked_for_again_from_the_same_pee
     assert talk.expect(actions.SendGet).peer == two
 
 
-def test_a_forged_copy_that_is_judged_cannot_suppress_the_true_one(dialogue: Any) -> None:
+def test_a_forged_copy_that_is_in_intake_cannot_suppress_the_true_one(dialogue: Any) -> None:
     """An id is known only once it is held: a bad push of it leaves the announcement of another peer alive."""
     talk = dialogue(peers=2)
     talk.open()
     liar, honest = talk.peers
     talk.tell(events.PutHeard(liar, item(1).envelope_id))
     talk.tell(announce(honest, item(1)))
-    talk.expect_none(actions.SendGet)  # a body of it is being judged
-    talk.tell(events.BodyJudged(liar, item(1).envelope_id, PutVerdict.REFUSED, "bad-signature"))
+    talk.expect_none(actions.SendGet)  # a body of it is in intake
+    talk.tell(events.BodyDecided(liar, item(1).envelope_id, PutVerdict.REFUSED, "bad-signature"))
     assert talk.expect(actions.SendGet).peer == honest
 
 
-def test_an_unknown_author_is_no_fault_of_the_bearer_and_is_asked_for_again_when_the_roster_changes(
+def test_an_unknown_author_is_no_fault_of_who_handed_it_over_and_is_asked_for_again_when_the_roster_changes(
     dialogue: Any,
 ) -> None:
     talk = dialogue()
@@ -195,7 +195,7 @@ def test_an_unknown_author_is_no_fault_of_the_bearer_and_is_asked_for_again_when
     talk.tell(announce(peer, item(1)))
     get = talk.expect(actions.SendGet)
     talk.tell(events.BodyArrived(get.request, item(1).envelope_id))
-    talk.tell(events.BodyJudged(peer, item(1).envelope_id, PutVerdict.REFUSED, "author-unknown"))
+    talk.tell(events.BodyDecided(peer, item(1).envelope_id, PutVerdict.REFUSED, "author-unknown"))
     talk.tell(events.Answered(get.request))
     assert talk.engine.faults(peer) == {}
     talk.tell(announce(peer, item(1)))
@@ -242,15 +242,15 @@ def test_a_flood_of_inventions_is_answered_429_and_another_peers_announcement_st
     assert talk.expect(actions.SendGet).peer == honest
 
 
-def test_ghosts_are_bounded_and_an_alarm_is_given(dialogue: Any) -> None:
+def test_what_is_unavailable_is_bounded_and_an_alarm_is_given(dialogue: Any) -> None:
     talk = dialogue()
     talk.open()
     peer = talk.peers[0]
-    for number in range(GHOSTS_PER_LINK_MAX + 1):
+    for number in range(UNAVAILABLE_PER_LINK_MAX + 1):
         talk.engine.handle(
-            events.BodyJudged(peer, item(number).envelope_id, PutVerdict.REFUSED, "bad-signature"), talk.now
+            events.BodyDecided(peer, item(number).envelope_id, PutVerdict.REFUSED, "bad-signature"), talk.now
         )
-    assert talk.engine.faults(peer)["too-many-ghosts"] == 1
+    assert talk.engine.faults(peer)["too-many-unavailable"] == 1
 
 
 def test_a_stranger_is_refused_and_costs_nothing(dialogue: Any) -> None:
@@ -318,14 +318,14 @@ def test_a_newer_card_is_fetched_once_for_each_version(dialogue: Any) -> None:
 
 
 def test_an_offline_peer_costs_a_number(dialogue: Any) -> None:
-    """Ten thousand publications while it is away: nothing is kept for it but where it stands in the feed."""
+    """Ten thousand publications while it is away: nothing is kept for it but where it stands among the arrivals."""
     talk = dialogue()
     talk.tell(events.Failed(talk.expect(actions.SendHello).request, "unreachable"))
     for number in range(10_000):
         talk.engine.handle(held(number, lsn=number + 1), talk.now)
-    link = talk.engine._board.links[talk.peers[0]]
+    link = talk.engine._state.links[talk.peers[0]]
     assert (len(link.pushes), len(link.pending), link.cursor) == (0, 0, 0)
-    assert len(talk.engine._board.feed) <= 8_192
+    assert len(talk.engine._state.arrivals) <= 8_192
 
 
 def test_a_deferred_envelope_is_not_asked_for_again(dialogue: Any) -> None:
@@ -333,7 +333,7 @@ def test_a_deferred_envelope_is_not_asked_for_again(dialogue: Any) -> None:
     talk.open()
     one, two = talk.peers
     talk.tell(events.PutHeard(one, item(1).envelope_id))
-    talk.tell(events.BodyJudged(one, item(1).envelope_id, PutVerdict.DEFERRED, "deferred"))
+    talk.tell(events.BodyDecided(one, item(1).envelope_id, PutVerdict.DEFERRED, "deferred"))
     talk.tell(announce(two, item(1)))
     talk.expect_none(actions.SendGet)
 
@@ -345,8 +345,8 @@ def test_our_own_that_comes_back_after_a_restore_is_not_pushed_as_if_it_were_new
     """Found by the simulator: everybody was handed again what everybody has."""
     talk = dialogue(peers=3)
     talk.open()
-    bearer = talk.peers[0]
-    talk.tell(events.EnvelopeHeld(1, item(1), US, bearer, is_own=True))
+    received_from = talk.peers[0]
+    talk.tell(events.EnvelopeHeld(1, item(1), US, received_from, is_own=True))
     talk.sleep(1)
     talk.expect_none(actions.SendPut)
     assert {one.peer for one in talk.waiting if isinstance(one, actions.SendAnnounce)} == set(talk.peers[1:])

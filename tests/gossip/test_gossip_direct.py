@@ -13,8 +13,8 @@ from gossip_words import EPOCH, MAIN, NOW, US, item
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import (
-    Feed,
     Hello,
+    Poll,
     PutAnswer,
     PutVerdict,
     Shard,
@@ -144,7 +144,7 @@ def test_who_cannot_be_dialled_is_told_of_its_direct_envelopes_by_the_feed_and_s
     (peer,) = talk.peers
     talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, NOW, 1)))
     talk.expect(actions.Reply)
-    talk.tell(events.FeedAsked(peer, 2, Feed(EPOCH, 0, 30)))
+    talk.tell(events.PollAsked(peer, 2, Poll(EPOCH, 0, 30)))
     talk.tell(events.OutboxRead(peer, ()))
     talk.expect_none(actions.Reply)
     talk.waiting.clear()
@@ -152,5 +152,5 @@ def test_who_cannot_be_dialled_is_told_of_its_direct_envelopes_by_the_feed_and_s
     talk.expect(actions.ReadOutbox)
     talk.tell(events.OutboxRead(peer, (DIRECT,)))
     assert talk.expect(actions.Reply).message.direct == (DIRECT.envelope_id,)
-    talk.tell(events.FeedAsked(peer, 3, Feed(EPOCH, 0, 30, (DIRECT.envelope_id,))))
+    talk.tell(events.PollAsked(peer, 3, Poll(EPOCH, 0, 30, (DIRECT.envelope_id,))))
     assert talk.expect(actions.Acknowledge).ids == (DIRECT.envelope_id,)

@@ -21,7 +21,7 @@ PARTNERS = [PartnerId(bytes([number]) * 32) for number in range(4)]
 
 @dataclass(frozen=True, eq=False)
 class Came:
-    """One body: how many of its own partner were before it, and what had been judged or was under way of the others."""
+    """One body: how many of its own partner were before it, and what had been taken in or was under way of the others."""
 
     size: int
     own_before: int
@@ -35,26 +35,26 @@ class Intake:
     schedule: IntakeSchedule[Came] = field(default_factory=lambda: IntakeSchedule(LIMITS))
     under_way: list[WaitingBody[Came]] = field(default_factory=list)
     expected: dict[PartnerId, deque[Came]] = field(default_factory=lambda: defaultdict(deque))
-    judged: Counter[PartnerId] = field(default_factory=Counter)
+    taken_in: Counter[PartnerId] = field(default_factory=Counter)
     came: int = 0
 
-    def arrive(self, bearer: PartnerId, size: int) -> bool:
+    def arrive(self, received_from: PartnerId, size: int) -> bool:
         """A body, when there is room for it; whether there was."""
-        if not self.schedule.has_room(bearer):
+        if not self.schedule.has_room(received_from):
             return False
-        assert self._waiting_bytes(bearer) < LIMITS.waiting_bytes_per_partner, "more than its share"
+        assert self._waiting_bytes(received_from) < LIMITS.waiting_bytes_per_partner, "more than its share"
         assert sum(map(self._waiting_bytes, PARTNERS)) < LIMITS.waiting_bytes, "more than all room"
-        others = self.judged + Counter(one.bearer for one in self.under_way)
-        body = Came(size, len(self.expected[bearer]), others)
+        others = self.taken_in + Counter(one.received_from for one in self.under_way)
+        body = Came(size, len(self.expected[received_from]), others)
         self.came += 1
-        self.expected[bearer].append(body)
-        self.schedule.put(bearer, size, body)
+        self.expected[received_from].append(body)
+        self.schedule.put(received_from, size, body)
         return True
 
-    def _waiting_bytes(self, bearer: PartnerId) -> int:
+    def _waiting_bytes(self, received_from: PartnerId) -> int:
         """What was put and not taken."""
-        taken = sum(one.size for one in self.under_way if one.bearer == bearer)
-        return sum(body.size for body in self.expected[bearer]) - taken
+        taken = sum(one.size for one in self.under_way if one.received_from == received_from)
+        return sum(body.size for body in self.expected[received_from]) - taken
 
     def begin(self) -> None:
         if not self.under_way:
@@ -72,13 +72,13 @@ class Intake:
         self.schedule.put_back(left)
 
     def _judge(self, one: WaitingBody[Came]) -> None:
-        bearer, body = one.bearer, one.item
-        assert self.expected[bearer].popleft() is body, "a partner's bodies are out of order"
+        received_from, body = one.received_from, one.item
+        assert self.expected[received_from].popleft() is body, "a partner's bodies are out of order"
         for other in PARTNERS:
-            if other != bearer:
-                since = self.judged[other] - body.others[other]
+            if other != received_from:
+                since = self.taken_in[other] - body.others[other]
                 assert since <= body.own_before + 1, "another's flood stood before it"
-        self.judged[bearer] += 1
+        self.taken_in[received_from] += 1
 
     def drain(self) -> None:
         for _ in range(self.came + 1):
@@ -86,7 +86,7 @@ class Intake:
             if not self.under_way:
                 break
             self.end(1)
-        assert self.judged.total() == self.came, "a body was lost"
+        assert self.taken_in.total() == self.came, "a body was lost"
         assert len(self.schedule) == self.schedule.waiting_bytes == 0
 
 
@@ -99,10 +99,10 @@ days = st.lists(arrivals | arrivals | commits, max_size=120)
 
 def live_through(steps: list[tuple[str, PartnerId, int]]) -> None:
     intake = Intake()
-    for what, bearer, number in steps:
+    for what, received_from, number in steps:
         match what:
             case "arrive":
-                intake.arrive(bearer, number)
+                intake.arrive(received_from, number)
             case "begin":
                 intake.begin()
             case _:
@@ -120,15 +120,15 @@ def test_whatever_comes_turns_order_and_room_are_kept_and_nothing_is_lost(
 @given(
     own_before=st.integers(0, 3), flooders=st.integers(1, 3), has_room_for=st.integers(1, LIMITS.batch_bodies)
 )
-def test_a_body_is_judged_within_its_turns_while_all_others_flood(
+def test_a_body_is_taken_in_within_its_turns_while_all_others_flood(
     own_before: int, flooders: int, has_room_for: int
 ) -> None:
     """Each commit finds the others' share full again, and judges as few bodies as it may."""
     intake, honest = Intake(), PARTNERS[0]
 
     def flood() -> None:
-        for bearer in PARTNERS[1 : 1 + flooders]:
-            while intake.schedule.waiting_bytes_of(bearer) < 20 and intake.arrive(bearer, 5):
+        for received_from in PARTNERS[1 : 1 + flooders]:
+            while intake.schedule.waiting_bytes_of(received_from) < 20 and intake.arrive(received_from, 5):
                 pass
 
     flood()
@@ -138,7 +138,7 @@ def test_a_body_is_judged_within_its_turns_while_all_others_flood(
         intake.begin()
         flood()
         intake.end(has_room_for)
-    assert intake.judged[honest] == own_before + 1
+    assert intake.taken_in[honest] == own_before + 1
 
 
 def test_who_filled_its_share_waits_and_others_do_not() -> None:

@@ -21,7 +21,7 @@ from p2pshare.gossip.negentropy.negentropy import (
     STEP_WORK,
     Initiator,
     KeySource,
-    Steps,
+    _Steps,
     finish,
     prefers_list,
     respond,
@@ -30,7 +30,7 @@ from p2pshare.gossip.negentropy.negentropy_wire import (
     END,
     Bound,
     MessageWriter,
-    Mode,
+    RangeMode,
     read_ranges,
     split_ids,
 )
@@ -189,15 +189,15 @@ def test_a_full_answer_hides_nothing_from_who_holds_only_the_rest() -> None:
     newest = spread(60, first=2_000, created=START + 20)
     writer = MessageWriter()
     empty = index_of(set()).fingerprint(0, 0)
-    writer.add(Bound(key_of(START + 5, bytes(32)), 0), Mode.IDS)
-    writer.add(Bound(key_of(START + 15, bytes(32)), 0), Mode.FINGERPRINT, empty)
+    writer.add(Bound(key_of(START + 5, bytes(32)), 0), RangeMode.IDS)
+    writer.add(Bound(key_of(START + 15, bytes(32)), 0), RangeMode.FINGERPRINT, empty)
     rest = index_of(newest)
-    writer.add(END, Mode.FINGERPRINT, rest.root())
+    writer.add(END, RangeMode.FINGERPRINT, rest.root())
     answer = finish(
         respond(index_of(oldest | middle | newest), bytes(writer.raw), frame_bytes_max=SYNC_FRAME_BYTES_MIN)
     )
     last = list(read_ranges(answer))[-1]
-    assert (last.upper, last.mode) == (END, Mode.FINGERPRINT)
+    assert (last.upper, last.mode) == (END, RangeMode.FINGERPRINT)
     assert last.payload != rest.root()
 
 
@@ -210,7 +210,7 @@ def test_a_list_that_just_fits_is_the_whole_answer(count: int, listed: int, has_
     )
     first, *rest = read_ranges(answer)
     assert len(first.payload) == 32 * listed
-    assert [part.mode for part in rest] == [Mode.FINGERPRINT] * has_rest
+    assert [part.mode for part in rest] == [RangeMode.FINGERPRINT] * has_rest
 
 
 # --- the index changes while a session is suspended -------------------------------------------------
@@ -222,7 +222,7 @@ def test_keys_that_come_and_go_between_steps_do_not_disturb_the_others() -> None
     arriving = iter(sorted(spread(4_000, first=50_000, created=START - 50)))
     steps = 0
 
-    def disturbed(side: SortedKeys, running: Steps[bytes | None]) -> bytes | None:
+    def disturbed(side: SortedKeys, running: _Steps[bytes | None]) -> bytes | None:
         nonlocal steps
         while True:
             try:
@@ -338,7 +338,7 @@ def test_mutated_messages_leave_the_session_bounded(
 
 def test_nothing_is_learnt_from_a_message_that_is_refused_at_its_end() -> None:
     writer = MessageWriter()
-    writer.add(Bound(key_of(START + 5, bytes(32)), 0), Mode.IDS, bytes(32))
+    writer.add(Bound(key_of(START + 5, bytes(32)), 0), RangeMode.IDS, bytes(32))
     initiator = initiator_of()
     with pytest.raises(PeerError) as refusal:
         finish(initiator.receive(bytes(writer.raw) + b"\x05"))
@@ -453,7 +453,7 @@ def most_asked_a_step(keys: CountingKeys, raw: bytes) -> int:
 def test_a_hostile_message_of_wrong_fingerprints_never_holds_the_loop() -> None:
     writer = MessageWriter()
     for number in range(8_000):
-        writer.add(Bound(key_of(START + number + 1, bytes(32)), 0), Mode.FINGERPRINT, bytes(16))
+        writer.add(Bound(key_of(START + number + 1, bytes(32)), 0), RangeMode.FINGERPRINT, bytes(16))
     keys = CountingKeys(index_of(spread(50_000, a_second=40)))
     assert most_asked_a_step(keys, bytes(writer.raw)) <= STEP_WORK + 17
 

@@ -13,7 +13,7 @@ from p2pshare.gossip.negentropy.negentropy_wire import (
     START,
     Bound,
     MessageWriter,
-    Mode,
+    RangeMode,
     encode_varint,
     read_ranges,
     read_version,
@@ -48,14 +48,18 @@ def test_the_shortest_bound_lies_between_two_keys(before: bytes, after: bytes, b
 keys = st.builds(key_of, st.integers(0, 2**64 - 2), st.binary(min_size=32, max_size=32))
 
 
-@given(st.lists(st.tuples(keys, st.sampled_from(Mode)), unique=True, max_size=30), st.booleans())
-def test_what_is_written_is_read_back(parts: list[tuple[bytes, Mode]], ends: bool) -> None:
+@given(st.lists(st.tuples(keys, st.sampled_from(RangeMode)), unique=True, max_size=30), st.booleans())
+def test_what_is_written_is_read_back(parts: list[tuple[bytes, RangeMode]], ends: bool) -> None:
     ordered = {key: mode for key, mode in sorted(parts) if key > START.key}
     bounds = [Bound.at(key) for key in ordered] + [END] * ends
-    modes = [*ordered.values(), Mode.FINGERPRINT][: len(bounds)]
+    modes = [*ordered.values(), RangeMode.FINGERPRINT][: len(bounds)]
     writer, expected = MessageWriter(), []
     for number, (bound, mode) in enumerate(zip(bounds, modes, strict=True)):
-        payload = {Mode.SKIP: b"", Mode.FINGERPRINT: MARK, Mode.IDS: number.to_bytes(32, "big")}[mode]
+        payload = {
+            RangeMode.SKIP: b"",
+            RangeMode.FINGERPRINT: MARK,
+            RangeMode.IDS: number.to_bytes(32, "big"),
+        }[mode]
         writer.add(bound, mode, payload)
         expected.append((bound, mode, payload))
     assert list(read_ranges(bytes(writer.raw))) == expected
@@ -109,6 +113,6 @@ def test_random_bytes_are_read_or_refused(raw: bytes) -> None:
     except PeerError as refusal:
         assert refusal.reason in {"sync-malformed", "sync-order", "sync-duplicate-id"}
         return
-    ids = [own for part in parts if part.mode is Mode.IDS for own in split_ids(part.payload)]
+    ids = [own for part in parts if part.mode is RangeMode.IDS for own in split_ids(part.payload)]
     assert len(set(ids)) == len(ids)
     assert sorted(part.upper.key for part in parts) == [part.upper.key for part in parts]

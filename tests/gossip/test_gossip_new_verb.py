@@ -20,7 +20,7 @@ import pytest
 TOY: Mapping[str, list[tuple[str, str]]] = {
     "gossip/messages.py": [
         (
-            "EngineAnswer = Hello | AnnounceAnswer | FeedAnswer | SyncAnswer",
+            "EngineAnswer = Hello | AnnounceAnswer | PollAnswer | SyncAnswer",
             """@dataclass(frozen=True, slots=True)
 class Ping:
     number: int
@@ -35,16 +35,16 @@ def decode_ping(raw: bytes) -> Ping:
     return Ping(_integer(number))
 
 
-EngineAnswer = Hello | AnnounceAnswer | FeedAnswer | SyncAnswer | Ping""",
+EngineAnswer = Hello | AnnounceAnswer | PollAnswer | SyncAnswer | Ping""",
         )
     ],
     "gossip/actions.py": [
         (
-            "import Announce, EngineAnswer, Feed, Hello, Sync",
-            "import Announce, EngineAnswer, Feed, Hello, Ping, Sync",
+            "import Announce, EngineAnswer, Hello, Poll, Sync",
+            "import Announce, EngineAnswer, Hello, Ping, Poll, Sync",
         ),
         (
-            "Question = SendHello | SendAnnounce | SendFeed | SendSync",
+            "SendQuestion = SendHello | SendAnnounce | SendPoll | SendSync",
             """@dataclass(frozen=True, slots=True)
 class SendPing:
     request: int
@@ -52,13 +52,13 @@ class SendPing:
     message: Ping
 
 
-Question = SendHello | SendAnnounce | SendFeed | SendSync | SendPing""",
+SendQuestion = SendHello | SendAnnounce | SendPoll | SendSync | SendPing""",
         ),
     ],
     "gossip/events.py": [
         ("    Hello,\n", "    Hello,\n    Ping,\n"),
         (
-            "QuestionHeard = HelloHeard | AnnounceHeard | FeedAsked | SyncAsked",
+            "QuestionHeard = HelloHeard | AnnounceHeard | PollAsked | SyncAsked",
             """@dataclass(frozen=True, slots=True)
 class PingHeard:
     peer: PartnerId
@@ -66,7 +66,7 @@ class PingHeard:
     message: Ping
 
 
-QuestionHeard = HelloHeard | AnnounceHeard | FeedAsked | SyncAsked | PingHeard""",
+QuestionHeard = HelloHeard | AnnounceHeard | PollAsked | SyncAsked | PingHeard""",
         ),
     ],
     "gossip/protocol.py": [
@@ -92,27 +92,27 @@ VERBS: tuple[AnyVerb, ...] = (PING, HELLO,""",
             "import Action, FetchCard, Reply, ReplyRefused, SendHello, SendPing",
         ),
         (
-            "import AnnounceAnswer, FeedAnswer, Hello, PutAnswer, SyncAnswer",
-            "import AnnounceAnswer, FeedAnswer, Hello, Ping, PutAnswer, SyncAnswer",
+            "import AnnounceAnswer, Hello, PollAnswer, PutAnswer, SyncAnswer",
+            "import AnnounceAnswer, Hello, Ping, PollAnswer, PutAnswer, SyncAnswer",
         ),
         (
             "        self._reconciliation.hello_answered(link, hello)\n",
             """        self._reconciliation.hello_answered(link, hello)
-        pending = self._board.begin(link, protocol.PING)
-        self._board.act(SendPing(pending.number, link.peer, Ping(41)))
+        pending = self._state.begin(link, protocol.PING)
+        self._state.act(SendPing(pending.number, link.peer, Ping(41)))
 """,
         ),
         (
-            "            case events.AnnounceHeard():\n                self._spreading",
+            "            case events.AnnounceHeard():\n                self._push",
             """            case events.PingHeard():
-                self._board.act(Reply(event.ticket, Ping(event.message.number + 1)))
+                self._state.act(Reply(event.ticket, Ping(event.message.number + 1)))
             case events.AnnounceHeard():
-                self._spreading""",
+                self._push""",
         ),
         (
             "            case protocol.GET, None:\n",
             """            case protocol.PING, Ping() as ping:
-                self._board.note(link.peer, f"pong-{ping.number}")
+                self._state.note(link.peer, f"pong-{ping.number}")
             case protocol.GET, None:
 """,
         ),

@@ -25,7 +25,7 @@ from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.messages import Hello, Shard, Sync, SyncAnswer, SyncPart
 from p2pshare.gossip.negentropy.audit import AuditView
 from p2pshare.gossip.negentropy.key_index import SortedKeys
-from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, Mode
+from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, RangeMode
 from p2pshare.identifiers import CircleId, Epoch
 from p2pshare.limits import (
     AUDIT_ANSWER_SECONDS_MIN,
@@ -117,7 +117,7 @@ def test_an_answer_to_a_dear_question_is_cut_by_work_and_covers_the_rest(dialogu
             break
         writer.add(
             Bound.between(index.key_at(rank - 1), index.key_at(rank)),
-            Mode.FINGERPRINT,
+            RangeMode.FINGERPRINT,
             index.fingerprint(rank - 4, rank),
         )
     ask(talk, 1, bytes(writer.raw))

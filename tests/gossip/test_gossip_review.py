@@ -10,8 +10,8 @@ from gossip_words import DIFFERENT, EPOCH, MAIN, NOW, US, announce, item
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.index import key_of
-from p2pshare.gossip.messages import Feed, Hello, SyncAnswer, SyncPart
-from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, Mode
+from p2pshare.gossip.messages import Hello, Poll, SyncAnswer, SyncPart
+from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, RangeMode
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
@@ -77,7 +77,7 @@ def test_a_session_whose_answers_cost_too_much_is_ended_and_noted(dialogue: Any)
     created = NOW - 60_000
     while len(writer.raw) < SYNC_FRAME_BYTES_MAX - 100:
         created += 1
-        writer.add(Bound.at(key_of(created, EnvelopeId(bytes(32)))), Mode.FINGERPRINT, b"f" * 16)
+        writer.add(Bound.at(key_of(created, EnvelopeId(bytes(32)))), RangeMode.FINGERPRINT, b"f" * 16)
     for _ in range(SYNC_SESSION_STEPS_MAX):
         talk.tell(events.Answered(question.request, SyncAnswer((SyncPart(SHARD, bytes(writer.raw)),))))
         more = [one for one in talk.waiting if isinstance(one, actions.SendSync)]
@@ -139,7 +139,7 @@ def test_who_says_it_holds_what_it_was_never_offered_is_not_believed(dialogue: A
     talk.tell(events.FirstHopsLoaded((other,)))
     talk.tell(events.HelloHeard(peer, 1, Hello(EPOCH, NOW, 1)))
     ids = (other.envelope_id, *(item(number).envelope_id for number in range(2, 100)))
-    talk.tell(events.FeedAsked(peer, 2, Feed(Epoch(bytes(16)), 0, 0, ids)))
+    talk.tell(events.PollAsked(peer, 2, Poll(Epoch(bytes(16)), 0, 0, ids)))
     talk.expect_none(actions.Acknowledge)
     talk.tell(announce(peer, item(1), ticket=3))  # under a circle that it is not in
     talk.expect_none(actions.Acknowledge)

@@ -15,7 +15,7 @@ from p2pshare.gossip import messages
 DECODERS = {
     "POST /v1/hello": (messages.decode_hello, messages.decode_hello),
     "POST /v1/announce": (messages.decode_announce, messages.decode_announce_answer),
-    "POST /v1/feed": (messages.decode_feed, messages.decode_feed_answer),
+    "POST /v1/poll": (messages.decode_poll, messages.decode_poll_answer),
     "POST /v1/sync": (messages.decode_sync, messages.decode_sync_answer),
     "POST /v1/get": (messages.decode_get_bodies, None),
 }

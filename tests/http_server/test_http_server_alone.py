@@ -13,7 +13,7 @@ import pytest
 
 from p2pshare.envelope.keys import TlsKey
 from p2pshare.http_server.interface import Body, Call, Route, ServerLimits
-from p2pshare.http_server.refusals import NO_SUCH_ROUTE, Refusal, RequestRefused, refusal_of
+from p2pshare.http_server.refusals import NO_SUCH_ROUTE, HttpRefusal, RequestRefused, refusal_of
 from p2pshare.http_server.server import HttpServer
 from p2pshare.http_server.tls import Pin, hardened_context, load_own_key
 
@@ -43,10 +43,10 @@ class Library:
             raise RequestRefused(NO_SUCH_ROUTE)
         return Route(100, self._count, items=1)
 
-    def refusal_of(self, error: Exception) -> Refusal:
+    def refusal_of(self, error: Exception) -> HttpRefusal:
         return refusal_of(error)
 
-    def encode_refusal(self, refusal: Refusal) -> bytes:
+    def encode_refusal(self, refusal: HttpRefusal) -> bytes:
         return json.dumps({"title": refusal.reason, "http_status": str(refusal.status)}).encode()
 
     async def _count(self, call: Call[str]) -> Body:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.csaf import MANDATORY, read_csaf
-from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.formats import InputSource, detect_format
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.limits import PRODUCT_CHARACTERS_MAX, PRODUCTS_PER_STATUS_MAX
@@ -108,7 +108,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 
 def read(document: object, tlp: Tlp | None = None) -> Reading:
     raw = document if isinstance(document, bytes) else json.dumps(document).encode()
-    reading = read_csaf(raw, Source("-", AUTHOR, NOW, tlp))
+    reading = read_csaf(raw, InputSource("-", AUTHOR, NOW, tlp))
     assert reading.read == len(reading.objects) + reading.refusals.total
     return reading
 

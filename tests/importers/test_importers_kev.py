@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.formats import InputSource, detect_format
 from p2pshare.importers.kev import CATALOGUE_URL, REQUIRED, read_kev
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.marking import TLP2_IDS, Tlp
@@ -49,7 +49,7 @@ def catalogue(*entries: object, **other: object) -> bytes:
 
 
 def read(raw: bytes, tlp: Tlp | None = Tlp.CLEAR) -> Reading:
-    reading = read_kev(raw, Source("-", AUTHOR, NOW, tlp))
+    reading = read_kev(raw, InputSource("-", AUTHOR, NOW, tlp))
     assert reading.read == len(reading.objects) + reading.refusals.total
     return reading
 

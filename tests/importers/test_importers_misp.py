@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.formats import InputSource, detect_format
 from p2pshare.importers.misp import read_misp
 from p2pshare.importers.misp_objects import PAP_IDS
 from p2pshare.importers.misp_types import OBSERVABLE_TYPES, marking_of_tags
@@ -63,7 +63,7 @@ def event(*attributes: object, **other: object) -> bytes:
 
 
 def read(raw: bytes, tlp: Tlp | None = Tlp.GREEN) -> Reading:
-    reading = read_misp(raw, Source("event.json", PartnerId(bytes(32)), NOW, tlp))
+    reading = read_misp(raw, InputSource("event.json", PartnerId(bytes(32)), NOW, tlp))
     assert reading.read == sum(not one.is_added for one in reading.objects) + reading.refusals.total
     return reading
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers import yara
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.importers.yara import read_yara
 from p2pshare.importers.yara_text import split_rules
 from p2pshare.intel.bundle import Reading
@@ -45,7 +45,7 @@ needs_yara_x = pytest.mark.skipif(yara.yara_x is None, reason="skipped: yara-x n
 
 def read(text: str | bytes, tlp: Tlp | None = Tlp.GREEN) -> Reading:
     raw = text if isinstance(text, bytes) else text.encode()
-    reading = read_yara(raw, Source("-", AUTHOR, NOW, tlp))
+    reading = read_yara(raw, InputSource("-", AUTHOR, NOW, tlp))
     assert reading.read == len(reading.objects) + reading.refusals.total
     return reading
 

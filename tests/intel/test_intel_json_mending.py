@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.formats import InputSource, detect_format
 from p2pshare.importers.misp import read_misp
 from p2pshare.intel.bundle import Reading, read_stix
 from p2pshare.intel.json_mending import mend
@@ -33,7 +33,7 @@ def indicator(number: int) -> bytes:
 
 
 def misp(raw: bytes) -> Reading:
-    return read_misp(raw, Source("-", PartnerId(bytes(32)), 1_790_000_000))
+    return read_misp(raw, InputSource("-", PartnerId(bytes(32)), 1_790_000_000))
 
 
 ATTRIBUTE = b'{"type": "domain", "value": "a.example", "to_ids": true}'

@@ -1,4 +1,4 @@
-"""Standing: each rule of knowledge/effective_state.py with the mistake it forbids."""
+"""EffectiveState: each rule of knowledge/effective_state.py with the mistake it forbids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.knowledge.decay import DAY_SECONDS, steps_for
-from p2pshare.knowledge.effective_state import GONE, ClaimState, Status, judge
+from p2pshare.knowledge.effective_state import GONE, ClaimState, EffectiveStatus, evaluate
 
 NOW = 1_800_000_000
 STEPS = steps_for("ipv4")
@@ -44,63 +44,63 @@ states = st.builds(
 
 @given(st.lists(states, max_size=4), st.integers(0, 60 * DAY_SECONDS), st.none() | st.just("warning-list"))
 def test_nothing_changes_before_it_is_due(claims, later, quarantined):
-    now = judge(claims, STEPS, NOW, quarantined=quarantined)
+    now = evaluate(claims, STEPS, NOW, quarantined=quarantined)
     then = NOW + later
     if now.due is None or then < now.due:
-        assert judge(claims, STEPS, then, quarantined=quarantined) == now
+        assert evaluate(claims, STEPS, then, quarantined=quarantined) == now
     assert now.due is None or now.due > NOW
 
 
 @given(st.lists(states, min_size=1, max_size=4), st.permutations(range(4)))
 def test_the_order_of_claims_moves_nothing(claims, order):
     shuffled = [claims[n] for n in order if n < len(claims)]
-    assert judge(shuffled, STEPS, NOW)[:1] + judge(shuffled, STEPS, NOW)[2:] == (
-        judge(claims, STEPS, NOW)[:1] + judge(claims, STEPS, NOW)[2:]
+    assert evaluate(shuffled, STEPS, NOW)[:1] + evaluate(shuffled, STEPS, NOW)[2:] == (
+        evaluate(claims, STEPS, NOW)[:1] + evaluate(claims, STEPS, NOW)[2:]
     )
 
 
 @given(st.lists(states, min_size=1, max_size=4))
 def test_a_score_is_never_more_than_what_somebody_claims(claims):
-    standing = judge(claims, STEPS, NOW)
+    standing = evaluate(claims, STEPS, NOW)
     assert 0 <= standing.score <= max(50 if one.confidence is None else one.confidence for one in claims)
-    assert standing.status == Status.ACTIVE or standing.score == 0
+    assert standing.status == EffectiveStatus.ACTIVE or standing.score == 0
 
 
 def test_an_address_fades_and_is_over_after_thirty_two_days():
-    told = [judge([claim()], STEPS, NOW + day * DAY_SECONDS) for day in (0, 3, 4, 31, 32)]
+    told = [evaluate([claim()], STEPS, NOW + day * DAY_SECONDS) for day in (0, 3, 4, 31, 32)]
     assert [one.score for one in told] == [80, 80, 72, 24, 0]
-    assert [one.status for one in told] == [Status.ACTIVE] * 4 + [Status.EXPIRED]
+    assert [one.status for one in told] == [EffectiveStatus.ACTIVE] * 4 + [EffectiveStatus.EXPIRED]
     assert told[-1].reason == "decay"
 
 
 def test_what_is_due_first_is_told():
     """An end before the next step, a step before the end, a beginning."""
     day = DAY_SECONDS
-    assert judge([claim(ends=day)], STEPS, NOW).due == NOW + day
-    assert judge([claim(ends=9 * day)], STEPS, NOW).due == NOW + 4 * day
-    assert judge([claim(), claim(begins=day)], STEPS, NOW).due == NOW + day
-    assert judge([claim(withdrawn=True)], STEPS, NOW).due is None
+    assert evaluate([claim(ends=day)], STEPS, NOW).due == NOW + day
+    assert evaluate([claim(ends=9 * day)], STEPS, NOW).due == NOW + 4 * day
+    assert evaluate([claim(), claim(begins=day)], STEPS, NOW).due == NOW + day
+    assert evaluate([claim(withdrawn=True)], STEPS, NOW).due is None
 
 
 def test_a_sighting_starts_the_clock_again_but_moves_no_end_and_lifts_no_withdrawal():
     then = NOW + 40 * DAY_SECONDS
-    assert judge([claim()], STEPS, then).status == Status.EXPIRED
-    assert judge([claim()], STEPS, then, sighted_at=then).score == 80
+    assert evaluate([claim()], STEPS, then).status == EffectiveStatus.EXPIRED
+    assert evaluate([claim()], STEPS, then, sighted_at=then).score == 80
     ended, withdrawn = claim(ends=DAY_SECONDS), claim(withdrawn=True)
-    assert judge([ended], STEPS, then, sighted_at=then).reason == "validity"
-    assert judge([withdrawn], STEPS, then, sighted_at=then).reason == "withdrawn"
+    assert evaluate([ended], STEPS, then, sighted_at=then).reason == "validity"
+    assert evaluate([withdrawn], STEPS, then, sighted_at=then).reason == "withdrawn"
 
 
 def test_an_author_whose_clock_runs_ahead_gains_and_loses_nothing():
-    assert judge([claim(sealed=500)], STEPS, NOW).score == 80
+    assert evaluate([claim(sealed=500)], STEPS, NOW).score == 80
 
 
 def test_what_is_quarantined_is_not_active_whatever_is_claimed():
-    standing = judge([claim(), claim(2)], STEPS, NOW, quarantined="warning-list")
-    assert (standing.status, standing.reason, standing.score) == (Status.DELISTED, "warning-list", 0)
+    standing = evaluate([claim(), claim(2)], STEPS, NOW, quarantined="warning-list")
+    assert (standing.status, standing.reason, standing.score) == (EffectiveStatus.DELISTED, "warning-list", 0)
 
 
 def test_a_replaced_claim_is_told_from_a_withdrawn_one():
-    assert judge([claim(withdrawn=True, is_replaced=True)], STEPS, NOW).status == Status.REPLACED
-    assert judge([claim(withdrawn=True)], STEPS, NOW).status == Status.DELISTED
-    assert judge([], STEPS, NOW) == GONE
+    assert evaluate([claim(withdrawn=True, is_replaced=True)], STEPS, NOW).status == EffectiveStatus.REPLACED
+    assert evaluate([claim(withdrawn=True)], STEPS, NOW).status == EffectiveStatus.DELISTED
+    assert evaluate([], STEPS, NOW) == GONE

@@ -1,4 +1,4 @@
-"""Standing of several claims: what the loops say is what max and min say, claim by claim."""
+"""EffectiveState of several claims: what the loops say is what max and min say, claim by claim."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.knowledge.decay import DAY_SECONDS, DECAYS, FILE, FILE_STEPS, STEPS, remaining, steps_for
-from p2pshare.knowledge.effective_state import ClaimState, Status, judge, judge_claim
+from p2pshare.knowledge.effective_state import ClaimState, EffectiveStatus, evaluate, evaluate_claim
 
 NOW = 1_800_000_000
 DAYS = st.integers(-500, 50).map(lambda days: NOW + days * DAY_SECONDS)
@@ -35,14 +35,16 @@ def stated(values):
     st.lists(CLAIMS, min_size=1, max_size=5), st.sampled_from(["ipv4", "domain", "sha256"]), st.none() | DAYS
 )
 def test_several_claims_are_summed_up_as_max_and_min_say(claims, type_, sighted_at):
-    judged = [judge_claim(claim, steps_for(type_), NOW, sighted_at) for claim in claims]
-    live = [claim for claim, one in zip(claims, judged, strict=True) if one.status == Status.ACTIVE]
+    evaluated = [evaluate_claim(claim, steps_for(type_), NOW, sighted_at) for claim in claims]
+    live = [
+        claim for claim, one in zip(claims, evaluated, strict=True) if one.status == EffectiveStatus.ACTIVE
+    ]
     counted = live or claims
-    found = judge(claims, steps_for(type_), NOW, sighted_at=sighted_at)
-    assert found.status == min(one.status for one in judged)
-    assert found.reason == next(one.reason for one in judged if one.status == found.status)
-    assert found.score == max(one.score for one in judged)
-    assert found.due == min(stated(one.due for one in judged), default=None)
+    found = evaluate(claims, steps_for(type_), NOW, sighted_at=sighted_at)
+    assert found.status == min(one.status for one in evaluated)
+    assert found.reason == next(one.reason for one in evaluated if one.status == found.status)
+    assert found.score == max(one.score for one in evaluated)
+    assert found.due == min(stated(one.due for one in evaluated), default=None)
     assert found.confidence == max(stated(one.confidence for one in counted), default=None)
     assert (found.tlp, found.pap) == (
         max(one.tlp for one in claims),

@@ -24,9 +24,9 @@ from p2pshare.errors import NotFoundError
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceAnswer,
-    Feed,
-    FeedAnswer,
     Hello,
+    Poll,
+    PollAnswer,
     PutAnswer,
     PutVerdict,
     Sync,
@@ -68,8 +68,8 @@ class MemoryExchange:
             case Announce():
                 want = tuple(item.envelope_id for item in message.items if item.envelope_id not in self.held)
                 return AnnounceAnswer(message.to_count, want)
-            case Feed():
-                return FeedAnswer(message.epoch, message.since, message.since, ())
+            case Poll():
+                return PollAnswer(message.epoch, message.since, message.since, ())
             case Sync():
                 if message.parts[0].shard.ttl_class == 6:
                     raise NotFoundError("no such circle on this link")

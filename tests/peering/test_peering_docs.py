@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 
-from p2pshare.gossip.protocol import CARD, FEED, GET, PUT, SYNC, VERBS
+from p2pshare.gossip.protocol import CARD, GET, POLL, PUT, SYNC, VERBS
 from p2pshare.limits import KIB, MIB
 
 
@@ -45,7 +45,7 @@ def test_the_documented_sizes_are_those_of_the_table(repository):
     for told in (
         f"At most {PUT.request_bytes_max // MIB} MiB for `PUT`, {SYNC.request_bytes_max // KIB} KiB for `sync`, 64 KiB",
         f"at most 64 KiB, of `sync` {SYNC.answer_bytes_max // KIB} KiB, the card at most {CARD.answer_bytes_max // MIB} MiB",
-        f"FeedAnswer, after up to {FEED.wait_seconds} s",
+        f"PollAnswer, after up to {POLL.wait_seconds} s",
     ):
         assert told in page
     others = {one.request_bytes_max for one in VERBS if one not in (PUT, SYNC, CARD)}

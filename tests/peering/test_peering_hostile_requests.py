@@ -18,7 +18,7 @@ from p2pshare.peering.faults import REASON_PATTERN, decode_reason
 from p2pshare.peering.interface import DoorLimits
 
 FAST = DoorLimits(requests_per_second=10_000, items_per_second=10_000, linger_seconds=0.1)
-POSTS = ["/v1/hello", "/v1/announce", "/v1/feed", "/v1/get", "/v1/sync"]
+POSTS = ["/v1/hello", "/v1/announce", "/v1/poll", "/v1/get", "/v1/sync"]
 
 values = st.recursive(
     st.none()

@@ -34,7 +34,7 @@ def envelope_path(id_of) -> str:
         ("/v1/hello", "POST", REQUEST_BYTES_MAX),
         ("/v1/announce", "POST", REQUEST_BYTES_MAX),
         ("/v1/get", "POST", REQUEST_BYTES_MAX),
-        ("/v1/feed", "POST", REQUEST_BYTES_MAX),
+        ("/v1/poll", "POST", REQUEST_BYTES_MAX),
         ("/v1/sync", "POST", SYNC_BYTES_MAX),
         ("/v1/envelopes/" + "0" * 64, "PUT", ENVELOPE_REQUEST_BYTES_MAX),
         ("/v1/card", "GET", 0),

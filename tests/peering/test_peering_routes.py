@@ -10,13 +10,13 @@ from p2pshare.errors import DiskFull, NotFoundError, PeerError, RefusedError
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
-    Feed,
+    Poll,
     PutVerdict,
     Shard,
     Sync,
     SyncPart,
 )
-from p2pshare.gossip.protocol import ANNOUNCE, FEED, HELLO, SYNC
+from p2pshare.gossip.protocol import ANNOUNCE, HELLO, POLL, SYNC
 from p2pshare.http_server.server import BUSY_ANSWER_SECONDS
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import ENVELOPE_BYTES_MAX, MIB
@@ -44,7 +44,7 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.HELD
     assert (await client.put(id_of(wire), wire)).verdict is PutVerdict.ALREADY_HELD
     assert await collect(client.get([id_of(wire)])) == [(id_of(wire), wire)]
-    assert (await client.ask(FEED, Feed(Epoch(bytes(16)), 5, 0))).to_count == 5
+    assert (await client.ask(POLL, Poll(Epoch(bytes(16)), 5, 0))).to_count == 5
     assert (await client.ask(SYNC, Sync(1, b"", (SyncPart(SHARD, b"ab"),)))).parts == (
         SyncPart(SHARD, b"ba"),
     )

@@ -113,14 +113,20 @@ def test_nobody_to_publish_to_is_told() -> None:
 
 def arrives(
     author: str,
-    bearer: str | None,
+    received_from: str | None,
     *,
     mode: Mode = Mode.RELAY,
     circle: CircleId = MAIN,
     roster: Roster = ROSTER,
 ) -> str:
-    bearer_id = card(bearer).partner_id if bearer else None
-    answer = admit(mode=mode, circle=circle, author=card(author).partner_id, bearer=bearer_id, roster=roster)
+    received_from_id = card(received_from).partner_id if received_from else None
+    answer = admit(
+        mode=mode,
+        circle=circle,
+        author=card(author).partner_id,
+        received_from=received_from_id,
+        roster=roster,
+    )
     return answer.reason if isinstance(answer, RefuseEntry) else "admitted"
 
 

@@ -57,5 +57,5 @@ def test_who_has_filled_its_quota_takes_nobody_elses_room():
 @pytest.mark.parametrize("over", [-1, 0, 1])
 def test_nearly_full_is_told_before_it_is_full(over):
     size = LIMIT * QUOTA_ALARM_PERCENT // 100 + 1 + over  # 80 % of it is no whole number of bytes
-    told = nearly_full(LIMIT, {(ALPHA, MAIN): size, (BRAVO, MAIN): 1})
-    assert told == ([(ALPHA, MAIN, size)] if over >= 0 else [])
+    about = nearly_full(LIMIT, {(ALPHA, MAIN): size, (BRAVO, MAIN): 1})
+    assert about == ([(ALPHA, MAIN, size)] if over >= 0 else [])

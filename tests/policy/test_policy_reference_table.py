@@ -31,7 +31,7 @@ from p2pshare.policy.gate import Exit, strictest
 from p2pshare.sharing import stix_reader
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
-from p2pshare.sharing.intake import Arrival, Status
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 
 # Marking definitions by their published ids, written out here on purpose.
 IDS = {
@@ -209,7 +209,7 @@ def test_a_receiver_shows_and_blocks_what_the_table_says(world: World, siem_red:
     objects = [indicator(number, *refs_of(marking)) for number, marking in enumerate(table)]
     wire = seal_unchecked(alpha, raw_draft(objects), bravo)
     [verdict] = take_in(bravo, [Arrival(wire, alpha.identity.partner_id)], NOW)
-    assert verdict.status is Status.HELD
+    assert verdict.status is IntakeStatus.HELD
     seen = set()
     for exit_, is_blocking, said in shown_in(bravo):
         seen.add(exit_)
@@ -327,7 +327,9 @@ def test_nobody_but_the_author_loosens_a_marking(
     observable = detect(f"marked-{number}.example")
     by_author = {claim.author: claim.tlp for claim in alpha.store.knowledge.lookup([observable])[observable]}
     assert by_author[author.identity.partner_id] is own
-    effective = alpha.store.knowledge.standings([observable], NOW * 1_000_000, tlp_max=Tlp.RED)[observable]
+    effective = alpha.store.knowledge.effective_states([observable], NOW * 1_000_000, tlp_max=Tlp.RED)[
+        observable
+    ]
     assert effective.tlp >= own
 
 

@@ -40,7 +40,7 @@ from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_bre
 from p2pshare.queries.doctor import WARN, examine_node
 from p2pshare.queries.proofs import proof_about
 from p2pshare.queries.status import status
-from p2pshare.sharing.intake import Arrival, Status
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.partners import apply_card_update, remove_partner
 
 HOUR = 3_600
@@ -64,7 +64,7 @@ def of(node: Node, word: str, now: int = NOW, *, is_running: bool = True) -> lis
 
 def bear(reader: Node, author: Node, *wires: bytes, now: int = NOW) -> None:
     arrivals = [Arrival(wire, author.identity.partner_id) for wire in wires]
-    assert {verdict.status for verdict in take_in(reader, arrivals, now)} == {Status.HELD}
+    assert {verdict.status for verdict in take_in(reader, arrivals, now)} == {IntakeStatus.HELD}
 
 
 def published(author: Node, count: int, now: int = NOW, pause: int = 0) -> list[bytes]:
@@ -246,7 +246,7 @@ def test_our_own_number_used_twice_says_that_our_keys_are(pair: tuple[Node, Node
     twin = seal_unchecked(alpha, raw_draft([]), bravo)
     published(alpha, 1)
     verdicts = take_in(alpha, [Arrival(twin, bravo.identity.partner_id)], NOW)
-    assert [verdict.status for verdict in verdicts] == [Status.HELD]
+    assert [verdict.status for verdict in verdicts] == [IntakeStatus.HELD]
     (alarm,) = of(alpha, "sequence-fork")
     assert alarm.partner == "alpha"
     assert "this node's keys" in alarm.hint

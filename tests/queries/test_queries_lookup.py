@@ -27,7 +27,7 @@ def ask(node: Node, value: str, now: int = NOW) -> LookedUp:
     [answer] = look_up(node.store, [value], now)
     for match in answer.matches:
         listed = Observable(match.type, match.value)
-        row = node.store.knowledge.standings([listed], now * 1_000_000, tlp_max=Tlp.RED)[listed]
+        row = node.store.knowledge.effective_states([listed], now * 1_000_000, tlp_max=Tlp.RED)[listed]
         told = (match.status, match.reason, match.score, match.tlp)
         assert told == (row.status, row.reason, row.score, row.tlp.label)
     return answer

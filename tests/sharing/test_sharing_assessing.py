@@ -19,16 +19,16 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node, note_config
 from p2pshare.queries.lookup import SeenBy, look_up
-from p2pshare.queries.refresh import settle_all
+from p2pshare.queries.refresh import reevaluate_all
 from p2pshare.sharing.assessing import Said, proposals, say
-from p2pshare.sharing.intake import Arrival, Status
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.partners import remove_partner
 
 DAY = 86_400
 VALUE = "198.51.100.7"
 
 
-def hand_over(node: Node, ids: Sequence[EnvelopeId], to: Node, now: int = NOW) -> list[Status]:
+def hand_over(node: Node, ids: Sequence[EnvelopeId], to: Node, now: int = NOW) -> list[IntakeStatus]:
     wires = [node.store.log.wire(one) for one in ids]
     arrivals = [Arrival(wire, node.identity.partner_id) for wire in wires if wire is not None]
     return [verdict.status for verdict in take_in(to, arrivals, now)]
@@ -55,7 +55,7 @@ def call_false(node: Node, what: str = VALUE, *, now: int = NOW) -> Said:
 
 def status_at(node: Node, value: str = VALUE, now: int = NOW) -> tuple[str, str | None]:
     observable = detect(value)
-    row = node.store.knowledge.standings([observable], now * 1_000_000, tlp_max=Tlp.RED)[observable]
+    row = node.store.knowledge.effective_states([observable], now * 1_000_000, tlp_max=Tlp.RED)[observable]
     return row.status, row.reason
 
 
@@ -69,7 +69,7 @@ def trio(world: World) -> tuple[Node, Node, Node]:
                 befriend(node, other)
     published = send(alpha, [VALUE], to=["bravo", "charlie"]).envelopes
     for node in (bravo, charlie):
-        assert hand_over(alpha, published, node) == [Status.HELD]
+        assert hand_over(alpha, published, node) == [IntakeStatus.HELD]
     return alpha, bravo, charlie
 
 
@@ -80,11 +80,11 @@ def test_only_the_author_hears_of_a_sighting_and_its_clock_starts_again(
     seen_at = NOW + 20 * DAY
     said = sight(bravo, now=seen_at)
     assert (said.objects, said.recipients) == (1, {"alpha"})
-    assert hand_over(bravo, said.envelopes, alpha, seen_at) == [Status.HELD]
-    assert hand_over(bravo, said.envelopes, charlie, seen_at) == [Status.HELD]  # carried, not read
+    assert hand_over(bravo, said.envelopes, alpha, seen_at) == [IntakeStatus.HELD]
+    assert hand_over(bravo, said.envelopes, charlie, seen_at) == [IntakeStatus.HELD]  # carried, not read
     later = NOW + 40 * DAY
     for node, status in ((alpha, "active"), (bravo, "active"), (charlie, "expired")):
-        settle_all(node, later)
+        reevaluate_all(node, later)
         assert status_at(node, now=later)[0] == status
 
 
@@ -93,9 +93,9 @@ def test_two_partners_make_a_false_positive_at_the_author_and_a_thousand_message
 ) -> None:
     alpha, bravo, charlie = trio
     ids = [one for n in range(20) for one in call_false(bravo, now=NOW + n).envelopes]
-    assert set(hand_over(bravo, ids, alpha, NOW + 20)) == {Status.HELD}
+    assert set(hand_over(bravo, ids, alpha, NOW + 20)) == {IntakeStatus.HELD}
     assert status_at(alpha) == ("active", None)
-    assert hand_over(charlie, call_false(charlie).envelopes, alpha) == [Status.HELD]
+    assert hand_over(charlie, call_false(charlie).envelopes, alpha) == [IntakeStatus.HELD]
     assert status_at(alpha) == ("delisted", "false-positive")
     assert status_at(bravo) == ("active", None)  # it knows of its own word only
 
@@ -121,7 +121,7 @@ def test_who_is_no_partner_any_more_does_not_count_and_is_not_heard(trio: tuple[
     assert status_at(alpha)[0] == "delisted"
     remove_partner(alpha, "bravo")
     assert status_at(alpha) == ("active", None)
-    assert hand_over(bravo, call_false(bravo, now=NOW + 1).envelopes, alpha) == [Status.REFUSED]
+    assert hand_over(bravo, call_false(bravo, now=NOW + 1).envelopes, alpha) == [IntakeStatus.REFUSED]
 
 
 def test_a_stricter_object_is_spoken_of_to_its_author_alone(trio: tuple[Node, Node, Node]) -> None:
@@ -160,7 +160,7 @@ def test_our_own_object_needs_names(trio: tuple[Node, Node, Node]) -> None:
         sight(alpha)
     assert refusal.value.reason == "own-object"
     said = sight(alpha, names=["bravo"])
-    assert hand_over(alpha, said.envelopes, bravo) == [Status.HELD]
+    assert hand_over(alpha, said.envelopes, bravo) == [IntakeStatus.HELD]
     assert [one.reporter for one in bravo.store.knowledge.sightings([detect(VALUE)])[detect(VALUE)]] == [
         alpha.identity.partner_id
     ]

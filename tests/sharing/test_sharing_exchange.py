@@ -8,7 +8,7 @@ from p2pshare.gossip.messages import PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
-from p2pshare.sharing.exchange import Body, Exchange, links_of
+from p2pshare.sharing.exchange import Exchange, ReceivedBody, links_of
 from p2pshare.sharing.partners import remove_partner
 from p2pshare.sharing.stix_reader import READERS
 
@@ -54,30 +54,32 @@ def test_a_direct_envelope_is_never_passed_on_by_its_recipient(world: World) -> 
     (envelope_id,) = send(alpha, ["red.example"], to=["bravo"], tlp=Tlp.RED).envelopes
     exchange = Exchange(bravo, READERS)
     outcome = exchange.commit(
-        [Body(alpha.identity.partner_id, envelope_id, wire_of(alpha, envelope_id))], NOW
+        [ReceivedBody(alpha.identity.partner_id, envelope_id, wire_of(alpha, envelope_id))], NOW
     )
     assert [one.direct_to for one in outcome.held] == [()]
     assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
 
 
-def test_one_commit_tells_arrivals_in_order_with_bearers_and_a_verdict_for_each_body(world: World) -> None:
+def test_one_commit_tells_arrivals_in_order_with_who_handed_them_over_and_a_verdict_for_each_body(
+    world: World,
+) -> None:
     alpha, bravo, _ = chain(world)
     ids = [send(alpha, [f"n{number}.example"], to=["charlie"]).envelopes[0] for number in range(3)]
     peer = alpha.identity.partner_id
     exchange = Exchange(bravo, READERS)
     exchange.begin()
     (own,) = send(bravo, ["own.example"], to=["alpha"]).envelopes
-    bodies = [Body(peer, one, wire_of(alpha, one)) for one in ids]
+    bodies = [ReceivedBody(peer, one, wire_of(alpha, one)) for one in ids]
     bodies += [
         bodies[0],
-        Body(peer, ids[0], b"garbage"),
-        Body(peer, EnvelopeId(bytes(32)), wire_of(alpha, ids[1])),
+        ReceivedBody(peer, ids[0], b"garbage"),
+        ReceivedBody(peer, EnvelopeId(bytes(32)), wire_of(alpha, ids[1])),
     ]
     outcome = exchange.commit(bodies, NOW)
     assert [one.item.envelope_id for one in outcome.held] == [own, *ids]
-    assert [(one.bearer, one.is_own) for one in outcome.held] == [(None, True), *[(peer, False)] * 3]
+    assert [(one.received_from, one.is_own) for one in outcome.held] == [(None, True), *[(peer, False)] * 3]
     assert [one.lsn for one in outcome.held] == sorted(one.lsn for one in outcome.held)
-    assert [(one.verdict, one.reason) for one in outcome.judged] == [
+    assert [(one.verdict, one.reason) for one in outcome.decided] == [
         (PutVerdict.HELD, ""),
         (PutVerdict.HELD, ""),
         (PutVerdict.HELD, ""),

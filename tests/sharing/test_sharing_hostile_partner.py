@@ -40,7 +40,7 @@ from p2pshare.sharing import content, partners, storing
 from p2pshare.sharing.content import Content
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
-from p2pshare.sharing.intake import Arrival, Status, retry_deferred
+from p2pshare.sharing.intake import Arrival, IntakeStatus, retry_deferred
 from p2pshare.sharing.partners import add_partner, apply_card_update, load_roster
 from p2pshare.sharing.stix_reader import READERS
 
@@ -107,7 +107,7 @@ def test_a_commit_ends_early_where_content_grows_large(world: World) -> None:
     first = take_in(alpha, arrivals, NOW, content_bytes_max=1)
     assert [one.envelope_id for one in first] == ids[:1], "one at least"
     (rest, account) = take_in(alpha, arrivals[1:], NOW), alpha.store.partners.accounts()[0]
-    assert [one.status for one in rest] == [Status.HELD] * 3
+    assert [one.status for one in rest] == [IntakeStatus.HELD] * 3
     assert (account.came_in, account.stored) == (4, 4)
 
 
@@ -156,7 +156,7 @@ def test_a_chunk_is_measured_in_claims_too(world: World, monkeypatch: pytest.Mon
     assert chunks == [2, 2], "what we publish"
     chunks.clear()
     arrival = Arrival(wire_of(alpha, envelope), alpha.identity.partner_id)
-    assert take_in(bravo, [arrival], NOW)[0].status is Status.HELD
+    assert take_in(bravo, [arrival], NOW)[0].status is IntakeStatus.HELD
     assert chunks == [2, 2], "what we take in"
 
 
@@ -178,7 +178,7 @@ def test_what_frames_inflate_to_is_not_held_until_there_is_enough_to_be_written(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert verdict.status is Status.HELD
+    assert verdict.status is IntakeStatus.HELD
     assert not bravo.store.partners.refusals()
     assert peak < size * count / 2
 
@@ -210,7 +210,7 @@ def test_one_partner_cannot_fill_the_room_for_deferred_envelopes(world: World) -
             assert kept == (number < 2)
     early = send(charlie, ["198.51.100.7"], to=["alpha"], now=NOW + 900).envelopes[0]
     arrival = Arrival(wire_of(charlie, early), charlie.identity.partner_id)
-    assert take_in(alpha, [arrival], NOW)[0].status is Status.DEFERRED
+    assert take_in(alpha, [arrival], NOW)[0].status is IntakeStatus.DEFERRED
 
 
 def test_a_full_disk_when_deferred_envelopes_come_due_loses_none(
@@ -220,7 +220,7 @@ def test_a_full_disk_when_deferred_envelopes_come_due_loses_none(
     alpha, bravo = linked(world, "alpha", "bravo")
     early = send(bravo, ["198.51.100.7"], to=["alpha"], now=NOW + 900).envelopes[0]
     arrival = Arrival(wire_of(bravo, early), bravo.identity.partner_id)
-    assert take_in(alpha, [arrival], NOW)[0].status is Status.DEFERRED
+    assert take_in(alpha, [arrival], NOW)[0].status is IntakeStatus.DEFERRED
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 62)
     with pytest.raises(DiskFull):
         retry_deferred(alpha, READERS, NOW + 901)

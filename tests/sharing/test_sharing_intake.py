@@ -27,7 +27,7 @@ from p2pshare.envelope.verification import verify_envelope
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.queries.lookup import look_up
-from p2pshare.sharing.intake import Arrival, Status, Verdict, retry_deferred
+from p2pshare.sharing.intake import Arrival, IntakeStatus, IntakeVerdict, retry_deferred
 from p2pshare.sharing.partners import remove_partner
 from p2pshare.sharing.stix_reader import READERS
 
@@ -42,8 +42,8 @@ def pair(world: World) -> tuple[Node, Node]:
     return alpha, bravo
 
 
-def bear(node: Node, wires: list[bytes], bearer: Node, now: int = NOW) -> list[Verdict]:
-    return take_in(node, [Arrival(wire, bearer.identity.partner_id) for wire in wires], now)
+def bear(node: Node, wires: list[bytes], received_from: Node, now: int = NOW) -> list[IntakeVerdict]:
+    return take_in(node, [Arrival(wire, received_from.identity.partner_id) for wire in wires], now)
 
 
 def found(node: Node, value: str, now: int = NOW) -> bool:
@@ -62,7 +62,7 @@ def test_published_at_alpha_is_found_at_bravo_and_at_alpha(pair: tuple[Node, Nod
     report = send(alpha, ["198.51.100.7", "evil.example"], to=["bravo"])
     assert (report.published, report.observables, report.recipients) == (2, 2, {"bravo"})
     verdicts = bear(bravo, [wire_of(alpha, one) for one in report.envelopes], alpha)
-    assert [one.status for one in verdicts] == [Status.HELD]
+    assert [one.status for one in verdicts] == [IntakeStatus.HELD]
     for node in pair:
         answers = look_up(node.store, ["198[.]51.100.7", "EVIL.example"], NOW)
         assert [answer.found and answer.active for answer in answers] == [True, True]
@@ -75,9 +75,12 @@ def test_replayed_envelope_is_held_once_in_one_batch_and_over_a_restart(
     """P5: exactly-once acceptance."""
     alpha, bravo = pair
     wire = wire_of(alpha, send(alpha, ["198.51.100.7"], to=["bravo"]).envelopes[0])
-    assert [one.status for one in bear(bravo, [wire, wire], alpha)] == [Status.HELD, Status.ALREADY_HELD]
+    assert [one.status for one in bear(bravo, [wire, wire], alpha)] == [
+        IntakeStatus.HELD,
+        IntakeStatus.ALREADY_HELD,
+    ]
     bravo = world.reopen("bravo")
-    assert [one.status for one in bear(bravo, [wire], alpha)] == [Status.ALREADY_HELD]
+    assert [one.status for one in bear(bravo, [wire], alpha)] == [IntakeStatus.ALREADY_HELD]
     assert bravo.store.log.counts().held == 1
     assert len(look_up(bravo.store, ["198.51.100.7"], NOW)[0].claims) == 1
     check_accounts(bravo)
@@ -89,8 +92,8 @@ def test_forged_copy_does_not_suppress_the_true_one(pair: tuple[Node, Node]) -> 
     wire = wire_of(alpha, send(alpha, ["198.51.100.7"], to=["bravo"]).envelopes[0])
     forged = wire[:-1] + bytes([wire[-1] ^ 1])  # the last byte of the ML-DSA signature: same id
     first, second = bear(bravo, [forged, wire], alpha)
-    assert (first.status, first.reason) == (Status.REFUSED, "bad-signature")
-    assert second.status is Status.HELD
+    assert (first.status, first.reason) == (IntakeStatus.REFUSED, "bad-signature")
+    assert second.status is IntakeStatus.HELD
     check_accounts(bravo)
 
 
@@ -109,7 +112,7 @@ def test_bad_bytes_beside_good_ones_cost_only_themselves(pair: tuple[Node, Node]
     verdicts = bear(
         bravo, [bad[0], wires[0], bad[1], bad[2], wires[1], bad[3], bad[4], bad[5], wires[2]], alpha
     )
-    assert [one.status is Status.HELD for one in verdicts] == [
+    assert [one.status is IntakeStatus.HELD for one in verdicts] == [
         False,
         True,
         False,
@@ -120,7 +123,7 @@ def test_bad_bytes_beside_good_ones_cost_only_themselves(pair: tuple[Node, Node]
         False,
         True,
     ]
-    assert all(one.reason for one in verdicts if one.status is Status.REFUSED)
+    assert all(one.reason for one in verdicts if one.status is IntakeStatus.REFUSED)
     assert bravo.store.log.counts().held == 3
     assert sum(bravo.store.partners.refusals().values()) == 6
     check_accounts(bravo)
@@ -135,12 +138,12 @@ def test_relay_holds_what_it_cannot_read(world: World) -> None:
     befriend(charlie, bravo)
     befriend(charlie, alpha, has_link=False)
     wire = wire_of(alpha, send(alpha, ["evil.example"], to=["charlie"], tlp=Tlp.AMBER).envelopes[0])
-    assert bear(bravo, [wire], alpha)[0].status is Status.HELD
+    assert bear(bravo, [wire], alpha)[0].status is IntakeStatus.HELD
     counts = bravo.store.log.counts()
     assert (counts.held, counts.opened, counts.relayed) == (1, 0, 1)
     assert bravo.store.knowledge.observable_counts() == {}
     assert not found(bravo, "evil.example")
-    assert bear(charlie, [wire], bravo)[0].status is Status.HELD
+    assert bear(charlie, [wire], bravo)[0].status is IntakeStatus.HELD
     assert found(charlie, "evil.example")
 
 
@@ -156,8 +159,8 @@ def test_direct_envelope_handed_over_by_another_is_refused(world: World) -> None
         befriend(node, other)
     wire = wire_of(alpha, send(alpha, ["evil.example"], to=["charlie"], tlp=Tlp.RED).envelopes[0])
     verdict = bear(charlie, [wire], bravo)[0]
-    assert (verdict.status, verdict.reason) == (Status.REFUSED, "direct-from-another")
-    assert bear(charlie, [wire], alpha)[0].status is Status.HELD
+    assert (verdict.status, verdict.reason) == (IntakeStatus.REFUSED, "direct-from-another")
+    assert bear(charlie, [wire], alpha)[0].status is IntakeStatus.HELD
 
 
 def test_unknown_author_and_removed_partner_are_refused(world: World, pair: tuple[Node, Node]) -> None:
@@ -176,10 +179,10 @@ def test_future_is_deferred_and_taken_in_when_due(pair: tuple[Node, Node]) -> No
     alpha, bravo = pair
     wire = wire_of(alpha, send(alpha, ["evil.example"], to=["bravo"], now=NOW + 2 * 3600).envelopes[0])
     verdict = bear(bravo, [wire], alpha, now=NOW)[0]
-    assert verdict.status is Status.DEFERRED
+    assert verdict.status is IntakeStatus.DEFERRED
     assert not found(bravo, "evil.example", NOW)
     assert retry_deferred(bravo, READERS, NOW + 60) == []
-    assert [one.status for one in retry_deferred(bravo, READERS, NOW + 2 * 3600)] == [Status.HELD]
+    assert [one.status for one in retry_deferred(bravo, READERS, NOW + 2 * 3600)] == [IntakeStatus.HELD]
     assert found(bravo, "evil.example", NOW + 2 * 3600)
     check_accounts(bravo)
 
@@ -214,20 +217,20 @@ def test_bad_objects_are_refused_and_good_ones_beside_them_kept(pair: tuple[Node
         good | {"id": "indicator--x", "pattern": 5},
     ]
     part = raw_draft(objects)
-    assert bear(bravo, [seal_unchecked(alpha, part, bravo)], alpha)[0].status is Status.HELD
+    assert bear(bravo, [seal_unchecked(alpha, part, bravo)], alpha)[0].status is IntakeStatus.HELD
     assert found(bravo, "good.example")
     assert sum(bravo.store.partners.refusals().values()) == len(objects) - 1
 
 
 def test_objects_that_nobody_could_read_are_not_sealed(pair: tuple[Node, Node]) -> None:
-    """P19: a marking that was never judged may be RED, so bytes that were refused must not leave with the rest."""
+    """P19: a marking that was never read may be RED, so bytes that were refused must not leave with the rest."""
     alpha, bravo = pair
-    deep = {"type": "indicator", "secret": "not-judged.example", "x": _nested(100)}
+    deep = {"type": "indicator", "secret": "not-decided.example", "x": _nested(100)}
     part = raw_draft([_indicator("good.example", 1), deep, "text", _indicator("fine.example", 2)])
     report = publish(alpha, [part], names=["bravo"], ttl_class=4, is_dry_run=False, now=NOW, progress=quiet)
     assert (report.published, report.refusals.total) == (2, 2)
     wire = wire_of(alpha, report.envelopes[0])
-    assert bear(bravo, [wire], alpha)[0].status is Status.HELD
+    assert bear(bravo, [wire], alpha)[0].status is IntakeStatus.HELD
     assert found(bravo, "good.example") and found(bravo, "fine.example")
     assert bravo.store.partners.refusals() == {}
     opened = open_envelope(
@@ -235,7 +238,7 @@ def test_objects_that_nobody_could_read_are_not_sealed(pair: tuple[Node, Node]) 
     )
     assert opened is not None
     _, frames = decode_payload(opened.payload)
-    assert all(b"not-judged" not in inflate_frame(frame) for frame in frames)
+    assert all(b"not-read" not in inflate_frame(frame) for frame in frames)
 
 
 def test_a_part_with_nothing_to_read_is_not_sealed(pair: tuple[Node, Node]) -> None:
@@ -301,7 +304,7 @@ def test_restored_backup_never_reuses_a_sequence_number(world: World, pair: tupl
     alpha = world.open("alpha")
     third = send(alpha, ["c.example"], to=["bravo"], now=NOW + 60)
     wires.append(wire_of(alpha, third.envelopes[0]))
-    assert [one.status for one in bear(bravo, wires, alpha, now=NOW + 60)] == [Status.HELD] * 3
+    assert [one.status for one in bear(bravo, wires, alpha, now=NOW + 60)] == [IntakeStatus.HELD] * 3
     assert bravo.store.log.sequence_forks() == []
 
 
@@ -317,7 +320,10 @@ def test_equivocation_is_kept_as_evidence(world: World, pair: tuple[Node, Node])
         (alpha.home / f"store.sqlite{suffix}").unlink(missing_ok=True)
     alpha = world.open("alpha")
     other = wire_of(alpha, send(alpha, ["b.example"], to=["bravo"], now=NOW).envelopes[0])
-    assert [verdict.status for verdict in bear(bravo, [one, other], alpha)] == [Status.HELD, Status.HELD]
+    assert [verdict.status for verdict in bear(bravo, [one, other], alpha)] == [
+        IntakeStatus.HELD,
+        IntakeStatus.HELD,
+    ]
     forks = bravo.store.log.sequence_forks()
     assert len(forks) == 1
     assert forks[0].author == alpha.identity.partner_id
@@ -342,6 +348,6 @@ def test_what_cannot_be_read_is_no_gap_in_what_its_author_sealed_for_us(pair: tu
     unreadable = replace(stix_header(part), marking="\x1b")
     first = seal_unchecked(alpha, part, bravo, header=unreadable, recipient_sequence=1)
     third = seal_unchecked(alpha, part, bravo, ahead=2, recipient_sequence=3)
-    assert [one.status for one in bear(bravo, [first, third], alpha)] == [Status.HELD] * 2
+    assert [one.status for one in bear(bravo, [first, third], alpha)] == [IntakeStatus.HELD] * 2
     assert bravo.store.partners.refusals() == {"content-malformed": 1}
     assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == [(2, 2)]

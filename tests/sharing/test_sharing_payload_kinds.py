@@ -27,26 +27,26 @@ from whole_nodes import (
 
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.envelope import decode_envelope
-from p2pshare.envelope.payload import Part, PayloadHeader, compress_frame
+from p2pshare.envelope.payload import PartPlace, PayloadHeader, compress_frame
 from p2pshare.errors import DiskFull, PeerError
 from p2pshare.identifiers import CircleId, PublicationId
 from p2pshare.intel.observable import detect
 from p2pshare.limits import INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
-from p2pshare.log.interface import Source
+from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import STORE_NAME, Node
 from p2pshare.queries.lookup import look_up
 from p2pshare.queries.searching import show_envelope
-from p2pshare.queries.status import EnvelopeCounts, status
+from p2pshare.queries.status import EnvelopeStatus, status
 from p2pshare.sharing import intake, payload_kinds
-from p2pshare.sharing.exchange import Body, Exchange
-from p2pshare.sharing.intake import Arrival, Status, retry_deferred
+from p2pshare.sharing.exchange import Exchange, ReceivedBody
+from p2pshare.sharing.intake import Arrival, IntakeStatus, retry_deferred
 from p2pshare.sharing.payload_kinds import PAYLOAD_KINDS, STIX, PayloadKind, Readers, ReceivedPayload
 from p2pshare.sharing.stix_reader import READERS, StixReader
 
 HEADS = PayloadKind(
     "heads", frames_max=2, inflated_bytes_max=1_000, objects_max=3, ttl_classes=frozenset({1})
 )
-HEADS_HEADER = PayloadHeader("heads", NOW, "", 0, PublicationId(bytes(range(16))), Part(2, 5))
+HEADS_HEADER = PayloadHeader("heads", NOW, "", 0, PublicationId(bytes(range(16))), PartPlace(2, 5))
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ def sealed(
 
 
 def hand_over(
-    reader: Node, bearer: Node, *wires: bytes, readers: Readers = READERS, now: int = NOW
-) -> list[Status]:
-    arrivals = [Arrival(wire, bearer.identity.partner_id) for wire in wires]
+    reader: Node, received_from: Node, *wires: bytes, readers: Readers = READERS, now: int = NOW
+) -> list[IntakeStatus]:
+    arrivals = [Arrival(wire, received_from.identity.partner_id) for wire in wires]
     return [verdict.status for verdict in intake.take_in(reader, readers, arrivals, now)]
 
 
@@ -111,12 +111,12 @@ def test_a_kind_of_the_future_is_held_and_handed_on_and_shown_as_nothing_that_wa
     three: tuple[Node, Node, Node],
 ) -> None:
     alpha, bravo, charlie = three
-    header = PayloadHeader("future", NOW, "", 0, PublicationId(bytes(16)), Part(1, 1))
+    header = PayloadHeader("future", NOW, "", 0, PublicationId(bytes(16)), PartPlace(1, 1))
     wire = sealed(alpha, bravo, header, b"no zstd, no JSON")
     envelope_id = decode_envelope(wire).envelope_id
-    assert hand_over(bravo, alpha, wire) == [Status.HELD]
+    assert hand_over(bravo, alpha, wire) == [IntakeStatus.HELD]
     told = status(bravo, NOW)
-    assert told.envelopes == EnvelopeCounts(held=1, opened=0, relayed=1, pending=0)
+    assert told.envelopes == EnvelopeStatus(held=1, opened=0, relayed=1, pending=0)
     assert told.refused == {"content-payload-type-unknown": 1}
     shown = show_envelope(bravo.store, envelope_id)
     assert (shown.opened, shown.objects) == (False, [])
@@ -129,7 +129,7 @@ def test_what_was_left_aside_is_counted_against_its_author_and_not_who_brought_i
 ) -> None:
     alpha, bravo, charlie = three
     header = replace(HEADS_HEADER, type="future")
-    assert hand_over(charlie, bravo, sealed(alpha, charlie, header)) == [Status.HELD]
+    assert hand_over(charlie, bravo, sealed(alpha, charlie, header)) == [IntakeStatus.HELD]
     assert refusals(charlie) == {(alpha.identity.partner_id, "content-payload-type-unknown", 1)}
     account = {one.partner: one for one in charlie.store.partners.accounts()}[bravo.identity.partner_id]
     assert (account.came_in, account.stored, account.refused) == (1, 1, {})
@@ -143,7 +143,7 @@ def test_what_was_left_aside_is_no_gap_in_what_its_author_sealed_for_us(
     unknown = sealed(alpha, bravo, replace(HEADS_HEADER, type="future"), number=1)
     malformed = sealed(alpha, bravo, replace(HEADS_HEADER, marking="\x1b"), number=2)
     stix = sealed(alpha, bravo, stix_header(raw_draft([])), number=4)
-    assert hand_over(bravo, alpha, unknown, malformed, stix) == [Status.HELD] * 3
+    assert hand_over(bravo, alpha, unknown, malformed, stix) == [IntakeStatus.HELD] * 3
     assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == [(3, 3)]
     assert bravo.store.partners.refusals() == {"content-payload-type-unknown": 1, "content-malformed": 1}
 
@@ -167,7 +167,7 @@ def test_a_kind_that_is_carried_too_long_is_left_aside(
         sealed(alpha, bravo, HEADS_HEADER, number=number, ttl_class=ttl_class)
         for number, ttl_class in enumerate((4, 1, 2), 1)
     ]
-    assert hand_over(bravo, alpha, *wires, readers=readers) == [Status.HELD] * 3
+    assert hand_over(bravo, alpha, *wires, readers=readers) == [IntakeStatus.HELD] * 3
     assert [one.envelope_id for one in read] == [decode_envelope(wires[1]).envelope_id]
     assert bravo.store.partners.refusals() == {"content-ttl-class-not-allowed": 2}
     assert (bravo.store.log.counts().opened, bravo.store.log.counts().relayed) == (1, 2)
@@ -193,7 +193,7 @@ def test_a_kind_at_its_limits_is_read_and_one_above_is_left_aside(
     read, readers = noted()
     header = replace(HEADS_HEADER, objects=objects)
     assert hand_over(bravo, alpha, sealed(alpha, bravo, header, *frames, ttl_class=1), readers=readers) == [
-        Status.HELD
+        IntakeStatus.HELD
     ]
     assert bravo.store.partners.refusals() == ({} if reason is None else {reason: 1})
     assert len(read) == (reason is None)
@@ -207,7 +207,7 @@ def test_stix_that_states_more_than_an_envelope_may_hold_is_not_inflated_at_all(
     good, zeros = draft(alpha, ["evil.example"]), compress_frame(bytes(INFLATED_BYTES_MAX))
     monkeypatch.setattr("p2pshare.sharing.content.inflate_frame", None)
     wire = sealed(alpha, bravo, stix_header(good), *good.frames, zeros)
-    assert hand_over(bravo, alpha, wire) == [Status.HELD]
+    assert hand_over(bravo, alpha, wire) == [IntakeStatus.HELD]
     assert bravo.store.partners.refusals() == {"content-inflated-too-large": 1}
     assert not found(bravo, "evil.example")
 
@@ -219,7 +219,7 @@ def test_stix_that_states_more_objects_than_an_envelope_may_hold_is_left_aside(
     one, other = draft(alpha, ["one.example"]), draft(alpha, ["other.example"])
     at, above = (replace(stix_header(one), objects=OBJECTS_PER_BUNDLE_MAX + more) for more in (0, 1))
     wires = sealed(alpha, bravo, at, *one.frames), sealed(alpha, bravo, above, *other.frames, number=2)
-    assert hand_over(bravo, alpha, *wires) == [Status.HELD] * 2
+    assert hand_over(bravo, alpha, *wires) == [IntakeStatus.HELD] * 2
     assert (found(bravo, "one.example"), found(bravo, "other.example")) == (True, False)
     assert bravo.store.partners.refusals() == {"content-too-many-objects": 1}
 
@@ -243,7 +243,7 @@ class HeadsReader:
     def __init__(self, node: Node, read: list[ReceivedPayload], steps: list[str]) -> None:
         self._node, self._read, self._steps = node, read, steps
 
-    def read(self, source: Source, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
+    def read(self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
         assert self._node.store.log.entry(payload.envelope_id) is not None, "it is in the log"
         self._read.append(payload)
         for frame in payload.frames:
@@ -261,7 +261,7 @@ class HeadsReader:
             self._steps.append("frame")
             yield
 
-    def settle(self, now: int) -> None:
+    def finish(self, now: int) -> None:
         self._steps.append("settled")
 
 
@@ -285,7 +285,7 @@ def test_the_reader_of_a_room_above_gets_what_was_verified_and_frames_as_they_we
     alpha, bravo, charlie = three
     read, readers = noted()
     wire = heads_with(alpha, charlie, b"one", compress_frame(b"two"))
-    assert hand_over(charlie, bravo, wire, readers=readers, now=NOW + 5) == [Status.HELD]
+    assert hand_over(charlie, bravo, wire, readers=readers, now=NOW + 5) == [IntakeStatus.HELD]
     assert read == [
         ReceivedPayload(
             kind=HEADS,
@@ -320,7 +320,10 @@ def test_a_payload_that_comes_twice_in_one_batch_is_read_once(
     alpha, bravo, _ = three
     read, readers = noted()
     wire = heads_with(alpha, bravo, b"a")
-    assert hand_over(bravo, alpha, wire, wire, readers=readers) == [Status.HELD, Status.ALREADY_HELD]
+    assert hand_over(bravo, alpha, wire, wire, readers=readers) == [
+        IntakeStatus.HELD,
+        IntakeStatus.ALREADY_HELD,
+    ]
     assert len(read) == 1
 
 
@@ -333,7 +336,7 @@ def test_what_a_reader_refuses_is_counted_against_the_author_and_spares_the_othe
     wires = [heads_with(alpha, charlie, *frames, number=n) for n, frames in enumerate(lines, 1)]
     stix = draft(bravo, ["evil.example"])
     wires.append(sealed(bravo, charlie, stix_header(stix), *stix.frames))
-    assert hand_over(charlie, bravo, *wires, readers=readers) == [Status.HELD] * 5
+    assert hand_over(charlie, bravo, *wires, readers=readers) == [IntakeStatus.HELD] * 5
     author = alpha.identity.partner_id
     assert refusals(charlie) == {
         (author, "content-bad-heads", 1),
@@ -365,7 +368,7 @@ def test_an_exchange_hands_its_readers_on_also_to_what_was_deferred(
     read, readers = noted()
     exchange, peer = Exchange(bravo, readers), alpha.identity.partner_id
     wires = [heads_with(alpha, bravo, b"a", number=number) for number in (1, 2)]
-    bodies = [Body(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
+    bodies = [ReceivedBody(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
     exchange.commit(bodies[:1], NOW - 3600)
     assert read == []
     exchange.commit(bodies[1:], NOW)
@@ -378,14 +381,16 @@ def test_an_exchange_hands_its_readers_on_also_to_what_was_deferred(
 def test_stix_is_read_on_in_a_later_transaction(three: tuple[Node, Node, Node]) -> None:
     """The envelope may be held and told of first, and what is in it be read afterwards, a frame at a time."""
     alpha, bravo, _ = three
-    put_off: list[tuple[Source, ReceivedPayload]] = []
+    put_off: list[tuple[EnvelopeOrigin, ReceivedPayload]] = []
 
     class Later:
-        def read(self, source: Source, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
+        def read(
+            self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]
+        ) -> Iterator[None]:
             put_off.append((source, payload))
             yield from ()
 
-        def settle(self, now: int) -> None:
+        def finish(self, now: int) -> None:
             """Nothing was gathered."""
 
     parts = [draft(alpha, ["evil.example", "8.8.8.8"]), draft(alpha, ["8.8.4.4"])]
@@ -398,7 +403,7 @@ def test_stix_is_read_on_in_a_later_transaction(three: tuple[Node, Node, Node]) 
     for _ in parts:
         with bravo.store.transaction():
             next(steps)
-            reader.settle(NOW + 60)
+            reader.finish(NOW + 60)
         seen.append([found(bravo, value) for value in values])
     assert seen == [[False] * 3, [True, True, False], [True] * 3]
     assert not list(steps) and not refused

@@ -8,7 +8,7 @@ import pytest
 from whole_nodes import NOW, World, befriend, draft, publish, quiet, send, wire_of
 
 from p2pshare.envelope.envelope import decode_envelope
-from p2pshare.envelope.payload import Part, PayloadHeader, decode_payload
+from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload
 from p2pshare.envelope.sealing import open_envelope
 from p2pshare.envelope.verification import verify_envelope
 from p2pshare.errors import AuthorError
@@ -46,13 +46,13 @@ def publish_parts(node: Node, count: int) -> list[EnvelopeId]:
 
 def test_the_envelopes_of_one_publication_say_so_and_which_they_are(pair: tuple[Node, Node]) -> None:
     headers = [header_of(*pair, one) for one in publish_parts(pair[0], 3)]
-    assert [one.part for one in headers] == [Part(1, 3), Part(2, 3), Part(3, 3)]
+    assert [one.part for one in headers] == [PartPlace(1, 3), PartPlace(2, 3), PartPlace(3, 3)]
     assert len({one.publication for one in headers}) == 1
 
 
 def test_what_fits_one_envelope_is_a_publication_of_its_own(pair: tuple[Node, Node]) -> None:
     headers = [header_of(*pair, send(pair[0], ["evil.example"], to=["bravo"]).envelopes[0]) for _ in range(2)]
-    assert [one.part for one in headers] == [Part(1, 1)] * 2
+    assert [one.part for one in headers] == [PartPlace(1, 1)] * 2
     assert headers[0].publication != headers[1].publication, "nobody links what was published twice"
 
 
@@ -62,7 +62,7 @@ def test_a_withdrawal_is_a_publication_too(pair: tuple[Node, Node]) -> None:
     asked = WithdrawalRequest("evil.example", Reason.MISTAKE)
     (told,) = withdraw(alpha, asked, is_dry_run=False, now=NOW + 10, progress=quiet).envelopes
     header = header_of(alpha, bravo, told, NOW + 10)
-    assert header.part == Part(1, 1)
+    assert header.part == PartPlace(1, 1)
     assert header.publication != header_of(alpha, bravo, sent).publication
 
 

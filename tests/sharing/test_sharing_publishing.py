@@ -42,12 +42,12 @@ from p2pshare.node.node import Node
 from p2pshare.operations.warninglists import index_of
 from p2pshare.sharing import content
 from p2pshare.sharing.drafting import DraftPart
-from p2pshare.sharing.intake import Arrival, Status
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.partners import add_partner, remove_partner
-from p2pshare.sharing.publishing import Prepared, PreparedPart, prepare, seal
+from p2pshare.sharing.publishing import PreparedPart, PreparedPublication, prepare, seal
 from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
-from p2pshare.warninglists.warning_lists import Action, parse_warning_list
+from p2pshare.warninglists.warning_lists import ListAction, parse_warning_list
 
 Kept = list[PreparedPart]
 GREEN = [TLP2_IDS[Tlp.GREEN]]
@@ -65,7 +65,7 @@ def three(world: World) -> tuple[Node, Node, Node]:
 
 def prepared(
     node: Node, *parts: DraftPart, to: Sequence[str] = (), confirmed: Confirmed = NOTHING_CONFIRMED
-) -> tuple[Prepared, Kept]:
+) -> tuple[PreparedPublication, Kept]:
     kept: Kept = []
     made = prepare(
         node, parts, names=to, ttl_class=4, confirmed=confirmed, now=NOW, progress=quiet, keep=kept.append
@@ -73,7 +73,7 @@ def prepared(
     return made, kept
 
 
-def refused(node: Node, made: Prepared, kept: Kept, now: int = NOW + 30) -> str:
+def refused(node: Node, made: PreparedPublication, kept: Kept, now: int = NOW + 30) -> str:
     """Seals what has changed: nothing is kept and no number of our chain is used. The reason's words."""
     before = node.store.log.counts(), node.store.log.author_state(now), node.store.log.recipient_sequences([])
     with pytest.raises(RefusedError) as caught:
@@ -147,7 +147,7 @@ def test_a_list_that_blocks_by_now_stops_it(three: tuple[Node, Node, Node]) -> N
     alpha, _, _ = three
     made, kept = prepared(alpha, draft(alpha, ["evil.example"]))
     raw = json.dumps({"name": "new", "type": "string", "list": ["evil.example"]}).encode()
-    index_of(alpha.warning_index).replace(parse_warning_list(raw), Action.BLOCK, NOW)
+    index_of(alpha.warning_index).replace(parse_warning_list(raw), ListAction.BLOCK, NOW)
     assert "warning lists" in refused(alpha, made, kept)
 
 
@@ -200,7 +200,7 @@ def test_what_does_not_concern_it_stops_nothing(world: World, three: tuple[Node,
     [envelope] = seal(alpha, made.terms, kept, NOW + 30, quiet)
     arrival = Arrival(wire_of(alpha, envelope), alpha.identity.partner_id)
     [verdict] = take_in(replace(bravo, identity=renewed), [arrival], NOW + 30)
-    assert verdict.status is Status.HELD
+    assert verdict.status is IntakeStatus.HELD
     assert bravo.store.knowledge.lookup([detect("evil.example")])
 
 
@@ -279,7 +279,7 @@ def test_all_of_it_or_nothing_and_nothing_is_seen_before_the_last_is_sealed(
     assert alpha.store.log.recipient_sequences([bravo.identity.partner_id]) == {bravo.identity.partner_id: 0}
     envelopes = seal(alpha, made.terms, kept, NOW, quiet)
     arrivals = [Arrival(wire_of(alpha, one), alpha.identity.partner_id) for one in envelopes]
-    assert [one.status for one in take_in(bravo, arrivals, NOW)] == [Status.HELD] * 3
+    assert [one.status for one in take_in(bravo, arrivals, NOW)] == [IntakeStatus.HELD] * 3
     assert bravo.store.log.sequence_gaps(alpha.identity.partner_id) == []
 
 
@@ -306,7 +306,7 @@ def definition(number: int, name: str = "plain") -> dict[str, Any]:
 def assert_read_alike(node: Node, reader: Node, report: Published) -> None:
     """`reader`, who takes in what was published, has the claims that `node` stored of its own."""
     arrivals = [Arrival(wire_of(node, one), node.identity.partner_id) for one in report.envelopes]
-    assert all(one.status is Status.HELD for one in take_in(reader, arrivals, NOW))
+    assert all(one.status is IntakeStatus.HELD for one in take_in(reader, arrivals, NOW))
     assert not reader.store.partners.refusals()
     assert view(reader) == view(node)
 

@@ -12,8 +12,8 @@ from p2pshare.gossip.messages import PutVerdict
 from p2pshare.limits import MIB, QUOTA_RETRY_SECONDS, QUOTA_SMALL_BYTES_MAX
 from p2pshare.node.node import STORE_NAME, Node, close_node, note_config
 from p2pshare.queries.status import status
-from p2pshare.sharing.exchange import Body, Exchange
-from p2pshare.sharing.intake import Arrival, Status
+from p2pshare.sharing.exchange import Exchange, ReceivedBody
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.stix_reader import READERS
 
 DAY = 86_400
@@ -43,8 +43,10 @@ def name_of(*what: object) -> str:
     return f"{digest[:60]}.{digest[60:120]}.example"
 
 
-def bear(reader: Node, bearer: Node, wires: list[bytes], now: int = NOW) -> list[tuple[Status, str]]:
-    arrivals = [Arrival(wire, bearer.identity.partner_id) for wire in wires]
+def bear(
+    reader: Node, received_from: Node, wires: list[bytes], now: int = NOW
+) -> list[tuple[IntakeStatus, str]]:
+    arrivals = [Arrival(wire, received_from.identity.partner_id) for wire in wires]
     return [(verdict.status, verdict.reason) for verdict in take_in(reader, arrivals, now)]
 
 
@@ -59,8 +61,8 @@ def test_a_flood_is_refused_from_its_authors_quota_on_and_everybody_else_is_take
     flood = published(alpha, 6)
     room_for(bravo, 4, flood)
     told = bear(bravo, alpha, flood[:5]) + bear(bravo, alpha, flood[5:])  # over a batch, and from the next on
-    assert told == [(Status.HELD, "")] * 4 + [(Status.REFUSED, "quota")] * 2
-    assert bear(bravo, charlie, published(charlie, 2)) == [(Status.HELD, "")] * 2
+    assert told == [(IntakeStatus.HELD, "")] * 4 + [(IntakeStatus.REFUSED, "quota")] * 2
+    assert bear(bravo, charlie, published(charlie, 2)) == [(IntakeStatus.HELD, "")] * 2
     account = next(one for one in bravo.store.partners.accounts() if one.partner == alpha.identity.partner_id)
     assert (account.came_in, account.stored, account.refused) == (6, 4, {"quota": 2})
     assert bravo.store.partners.refusals() == {"quota": 2}
@@ -71,7 +73,7 @@ def test_what_a_relay_passes_on_is_counted_against_its_author(three: tuple[Node,
     flood = published(alpha, 3)
     room_for(bravo, 2, flood)
     assert [reason for _, reason in bear(bravo, charlie, flood)] == ["", "", "quota"]
-    assert bear(bravo, charlie, published(charlie, 1)) == [(Status.HELD, "")]
+    assert bear(bravo, charlie, published(charlie, 1)) == [(IntakeStatus.HELD, "")]
 
 
 def test_who_names_another_circle_in_each_direct_envelope_gets_no_more_room(
@@ -94,7 +96,7 @@ def test_a_forgery_in_somebodys_name_takes_none_of_its_room(three: tuple[Node, N
     room_for(bravo, 2, true)
     forged = [wire[:-1] + bytes([wire[-1] ^ 1]) for wire in true]
     assert {reason for _, reason in bear(bravo, charlie, forged * 3)} == {"bad-signature"}
-    assert bear(bravo, alpha, true) == [(Status.HELD, "")] * 2
+    assert bear(bravo, alpha, true) == [(IntakeStatus.HELD, "")] * 2
 
 
 def test_who_has_filled_its_quota_with_lists_can_still_say_something_small(
@@ -106,7 +108,7 @@ def test_who_has_filled_its_quota_with_lists_can_still_say_something_small(
     assert len(small[0]) <= QUOTA_SMALL_BYTES_MAX < len(large[0])
     bravo.store.log.set_quota(sum(map(len, large)) + len(small[0]))
     told = bear(bravo, alpha, [*large, *small])
-    assert told == [(Status.HELD, ""), (Status.REFUSED, "quota"), (Status.HELD, "")]
+    assert told == [(IntakeStatus.HELD, ""), (IntakeStatus.REFUSED, "quota"), (IntakeStatus.HELD, "")]
 
 
 def test_ones_own_envelopes_come_back_after_a_restore_whatever_they_take(
@@ -122,7 +124,7 @@ def test_ones_own_envelopes_come_back_after_a_restore_whatever_they_take(
     (alpha.home / STORE_NAME).write_bytes(yesterday)
     alpha = world.open("alpha")
     alpha.store.log.set_quota(1)
-    assert bear(alpha, bravo, wires) == [(Status.HELD, "")] * 2
+    assert bear(alpha, bravo, wires) == [(IntakeStatus.HELD, "")] * 2
 
 
 def test_what_had_no_room_is_remembered_nowhere(three: tuple[Node, Node, Node]) -> None:
@@ -142,8 +144,8 @@ def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
     exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
 
     def commit(wires: list[bytes], now: int) -> list[tuple[PutVerdict, str]]:
-        bodies = [Body(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
-        return [(one.verdict, one.reason) for one in exchange.commit(bodies, now).judged]
+        bodies = [ReceivedBody(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
+        return [(one.verdict, one.reason) for one in exchange.commit(bodies, now).decided]
 
     late = NOW + TTL_DAYS * DAY
     assert not exchange.sweep(late).makes_room  # nothing expired, nothing was refused
@@ -167,7 +169,7 @@ def test_a_flood_that_expires_bit_by_bit_is_not_downloaded_again_with_each_sweep
     exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
 
     def commit(wire: bytes, now: int) -> None:
-        exchange.commit([Body(peer, decode_envelope(wire).envelope_id, wire)], now)
+        exchange.commit([ReceivedBody(peer, decode_envelope(wire).envelope_id, wire)], now)
 
     room_for(bravo, 1, wires)
     commit(wires[0], NOW)
@@ -199,7 +201,7 @@ def test_a_second_copy_in_one_batch_is_charged_to_nobody(three: tuple[Node, Node
     first, second = published(alpha, 2)
     bravo.store.log.set_quota(len(first) * 5 // 2)
     assert bear(bravo, alpha, [first, first, second]) == [
-        (Status.HELD, ""),
-        (Status.ALREADY_HELD, ""),
-        (Status.HELD, ""),
+        (IntakeStatus.HELD, ""),
+        (IntakeStatus.ALREADY_HELD, ""),
+        (IntakeStatus.HELD, ""),
     ]

@@ -34,11 +34,11 @@ from p2pshare.operations.warninglists import Allow
 from p2pshare.sharing import quarantining
 from p2pshare.sharing.assessing import Said, say
 from p2pshare.sharing.drafting import DraftPart
-from p2pshare.sharing.intake import Arrival, Status
-from p2pshare.sharing.quarantining import Step, evaluate_again
+from p2pshare.sharing.intake import Arrival, IntakeStatus
+from p2pshare.sharing.quarantining import EvaluationStep, evaluate_again
 from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed
 from p2pshare.warninglists.warning_index import WarningIndex
-from p2pshare.warninglists.warning_lists import Action, allowed_of, parse_warning_list
+from p2pshare.warninglists.warning_lists import ListAction, allowed_of, parse_warning_list
 
 GOOD = "evil.example"
 
@@ -56,12 +56,12 @@ def index(node: Node) -> WarningIndex:
     return node.warning_index
 
 
-def block(node: Node, *entries: str, name: str = "ours", action: Action = Action.BLOCK) -> None:
+def block(node: Node, *entries: str, name: str = "ours", action: ListAction = ListAction.BLOCK) -> None:
     raw = json.dumps({"name": name, "type": "string", "list": list(entries)}).encode()
     index(node).replace(parse_warning_list(raw), action, NOW)
 
 
-def finish(node: Node) -> list[Step]:
+def finish(node: Node) -> list[EvaluationStep]:
     steps = [evaluate_again(node, NOW)]
     while not steps[-1].is_finished:
         steps.append(evaluate_again(node, NOW))
@@ -87,7 +87,7 @@ def hand_over(alpha: Node, bravo: Node, values: list[str]) -> None:
     """Alpha, who checks nothing, sends `values` to bravo."""
     wire = seal_unchecked(alpha, draft(alpha, values), bravo)
     [verdict] = take_in(bravo, [Arrival(wire, alpha.identity.partner_id)], NOW)
-    assert verdict.status is Status.HELD
+    assert verdict.status is IntakeStatus.HELD
 
 
 def published(
@@ -123,7 +123,7 @@ def test_what_a_partner_claims_about_a_public_resolver_is_kept_and_never_active(
 
 def test_a_list_that_informs_quarantines_nothing(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
-    block(bravo, GOOD, action=Action.INFORM)
+    block(bravo, GOOD, action=ListAction.INFORM)
     hand_over(alpha, bravo, [GOOD])
     assert active(bravo) == {GOOD}
 
@@ -184,7 +184,7 @@ def test_marks_of_other_sources_stay(pair: tuple[Node, Node]) -> None:
     bravo.store.knowledge.quarantine([detect(GOOD)], "false-positive", "three partners say so", NOW)
     block(bravo, GOOD)
     finish(bravo)
-    index(bravo).set_list("ours", action=Action.INFORM, is_enabled=None)
+    index(bravo).set_list("ours", action=ListAction.INFORM, is_enabled=None)
     finish(bravo)
     assert marks(bravo, GOOD) == [("false-positive", "three partners say so")]
 
@@ -202,7 +202,7 @@ def test_steps_are_bounded_and_go_on_after_a_restart(
     bravo = world.reopen("bravo")
     assert [step.quarantined for step in finish(bravo)] == [6, 8]
     assert active(bravo) == set()
-    assert finish(bravo) == [Step(0, 0, is_finished=True, quarantined=8)]
+    assert finish(bravo) == [EvaluationStep(0, 0, is_finished=True, quarantined=8)]
 
 
 def test_a_change_in_the_middle_begins_anew(pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +268,7 @@ def test_each_confirmation_confirms_its_own_reason_only(pair: tuple[Node, Node])
 
 def test_what_informs_and_what_is_allowed_is_told_and_refused(pair: tuple[Node, Node]) -> None:
     alpha, _ = pair
-    block(alpha, GOOD, action=Action.INFORM)
+    block(alpha, GOOD, action=ListAction.INFORM)
     index(alpha).allow(allowed_of("cert.example"), "", NOW)
     report = published(alpha, draft(alpha, [GOOD, "cert.example"]), dry=True)
     assert report.refusals.counts == {"allow-list": 1}

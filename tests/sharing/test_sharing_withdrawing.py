@@ -30,10 +30,10 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason
 from p2pshare.node.node import Node
-from p2pshare.sharing.intake import Arrival, Status
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.partners import load_roster, remove_partner
 from p2pshare.sharing.recalling import recall_status
-from p2pshare.sharing.withdrawing import Report, WithdrawalRequest, withdraw
+from p2pshare.sharing.withdrawing import WithdrawalReport, WithdrawalRequest, withdraw
 
 SHARED, OTHER = "203.0.113.9", "evil.example"
 Three = tuple[Node, Node, Node]
@@ -49,14 +49,14 @@ def three(world: World) -> Three:
 
 def taken_back(
     node: Node, what: str, *, now: int = NOW + 10, dry: bool = False, to: Sequence[str] = (), **more: object
-) -> Report:
+) -> WithdrawalReport:
     request = WithdrawalRequest(what, Reason.FALSE_POSITIVE, names=to, **more)
     return withdraw(node, request, is_dry_run=dry, now=now, progress=quiet)
 
 
-def hand_over(author: Node, reader: Node, *envelopes: EnvelopeId) -> list[Status]:
-    bearer = author.identity.partner_id
-    arrivals = [Arrival(wire_of(author, one), bearer) for one in envelopes]
+def hand_over(author: Node, reader: Node, *envelopes: EnvelopeId) -> list[IntakeStatus]:
+    received_from = author.identity.partner_id
+    arrivals = [Arrival(wire_of(author, one), received_from) for one in envelopes]
     return [verdict.status for verdict in take_in(reader, arrivals, NOW + 20)]
 
 
@@ -87,14 +87,14 @@ def test_two_authors_of_one_address_and_each_withdrawal_removes_its_own(three: T
     [gone] = taken_back(alpha, SHARED).envelopes
     hand_over(alpha, charlie, gone)
     assert view(charlie) == {("alpha", True), ("bravo", False)}
-    row = charlie.store.knowledge.standings([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[
+    row = charlie.store.knowledge.effective_states([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[
         detect(SHARED)
     ]
     assert (row.is_active, row.authors) == (True, 2)
     [too] = taken_back(bravo, SHARED).envelopes
     hand_over(bravo, charlie, too)
     assert view(charlie) == {("alpha", True), ("bravo", True)}
-    row = charlie.store.knowledge.standings([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[
+    row = charlie.store.knowledge.effective_states([detect(SHARED)], (NOW + 30) * 1_000_000, tlp_max=Tlp.RED)[
         detect(SHARED)
     ]
     assert (row.is_active, row.status) == (False, "delisted")
@@ -147,14 +147,14 @@ def test_publishing_what_was_received_makes_our_own_claim_and_no_loop(three: Thr
     [echo] = send(charlie, [SHARED], to=["alpha", "bravo"], now=NOW + 15).envelopes
     hand_over(charlie, bravo, echo)
     assert view(bravo) == {("alpha", True), ("bravo", False), ("charlie", False)}
-    assert hand_over(alpha, bravo, first, gone) == [Status.ALREADY_HELD] * 2
+    assert hand_over(alpha, bravo, first, gone) == [IntakeStatus.ALREADY_HELD] * 2
     assert view(bravo) == {("alpha", True), ("bravo", False), ("charlie", False)}
 
 
 # --- who is told, and how ---
 
 
-def recipients(node: Node, report: Report | Published) -> list[set[str]]:
+def recipients(node: Node, report: WithdrawalReport | Published) -> list[set[str]]:
     names = node.store.partners.names()
     return [{names[one] for one in node.store.log.audience(envelope)} for envelope in report.envelopes]
 

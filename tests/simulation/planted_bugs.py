@@ -70,8 +70,10 @@ def acknowledged_before_commit(patch: Patch) -> None:
         late = self.__dict__.get("late", [])
         self.__dict__["late"] = list(bodies)
         outcome = real(self, late, now)
-        judged = tuple(events.BodyJudged(one.bearer, one.envelope_id, PutVerdict.HELD) for one in bodies)
-        return exchange.Outcome(outcome.held, judged)
+        decided = tuple(
+            events.BodyDecided(one.received_from, one.envelope_id, PutVerdict.HELD) for one in bodies
+        )
+        return exchange.Outcome(outcome.held, decided)
 
     patch.setattr(exchange.Exchange, "commit", commit)
 
@@ -87,11 +89,11 @@ def gate_left_open(patch: Patch) -> None:
     patch.setattr(exchange, "may_leave", lambda **_: True)
 
 
-def circles_ignored_in_the_feed(patch: Patch) -> None:
+def circles_ignored_in_arrivals(patch: Patch) -> None:
     """What is new is announced to everybody."""
-    real = arrivals.Feed.after
+    real = arrivals.Arrivals.after
     patch.setattr(
-        arrivals.Feed,
+        arrivals.Arrivals,
         "after",
         lambda self, lsn, peer, circles, limit: real(self, lsn, peer, Everything(), limit),
     )
@@ -116,32 +118,34 @@ def unanswered_fetch_is_never_over(patch: Patch) -> None:
     patch.setattr(want.WantTable, "drop_peer", lambda self, peer: [])
 
 
-def ghosts_outlive_the_roster(patch: Patch) -> None:
+def unavailable_outlives_the_roster(patch: Patch) -> None:
     """What could not be verified is never asked for again, although its author is known now."""
     real = engine.Engine._configure
 
     def configure(self: Any, configs: Any) -> None:
-        before = {peer: dict(one.ghosts) for peer, one in self._board.links.items()}
+        before = {peer: dict(one.unavailable) for peer, one in self._state.links.items()}
         real(self, configs)
-        for peer, ghosts in before.items():
-            if peer in self._board.links:
-                self._board.links[peer].ghosts.update(ghosts)
+        for peer, unavailable in before.items():
+            if peer in self._state.links:
+                self._state.links[peer].unavailable.update(unavailable)
 
     patch.setattr(engine.Engine, "_configure", configure)
 
 
 def announced_before_commit(patch: Patch) -> None:
-    """A body that came is told to others before intake has judged it."""
+    """A body that came is told to others before intake has verified it."""
     real = fetching.Fetching.arrived
 
     def arrived(self: Any, one: Any, pending: Any, envelope_id: Any) -> None:
-        entry = self._board.want.get(envelope_id)
+        entry = self._state.want.get(envelope_id)
         if entry is not None and entry.item.size:
-            self._board.feed.append(arrivals.FeedItem(self._board.feed.last_lsn, entry.item, {one.peer}))
-            for other in self._board.carriers(entry.item.circle):
-                other.announce_at = self._board.now
-                other.cursor = min(other.cursor, self._board.feed.last_lsn - 1)
-                self._board.touch(other)
+            self._state.arrivals.append(
+                arrivals.PollItem(self._state.arrivals.last_lsn, entry.item, {one.peer})
+            )
+            for other in self._state.carriers(entry.item.circle):
+                other.announce_at = self._state.now
+                other.cursor = min(other.cursor, self._state.arrivals.last_lsn - 1)
+                self._state.touch(other)
         real(self, one, pending, envelope_id)
 
     patch.setattr(fetching.Fetching, "arrived", arrived)
@@ -180,7 +184,7 @@ def direct_is_relayed(patch: Patch) -> None:
     patch.setattr(
         exchange.Exchange,
         "_held",
-        lambda self, entry, bearer: replace(real(self, entry, bearer), direct_to=None),
+        lambda self, entry, received_from: replace(real(self, entry, received_from), direct_to=None),
     )
 
 
@@ -225,7 +229,7 @@ def unfinished_work_is_dropped(patch: Patch) -> None:
         job.advance()
         return job.peer
 
-    patch.setattr(scheduler.Work, "step", step)
+    patch.setattr(scheduler.Scheduler, "step", step)
 
 
 def everybody_is_asked(patch: Patch) -> None:
@@ -247,7 +251,7 @@ def signatures_unchecked(patch: Patch) -> None:
 
 
 def anything_is_admitted(patch: Patch) -> None:
-    """Nobody asks whether the bearer may hand this over."""
+    """Nobody asks whether the received_from may hand this over."""
     patch.setattr(intake, "admit", lambda **_: Admit())
 
 
@@ -270,7 +274,7 @@ def equal_roots_compared_all_the_same(patch: Patch) -> None:
     """Two stores that are in sync send each other their ids, again and again."""
 
     def rest(self: Any, one: Any, *, is_found: bool) -> None:
-        one.compare_at = self._board.now + 10.0
+        one.compare_at = self._state.now + 10.0
 
     patch.setattr(reconciliation.Reconciliation, "_rest", rest)
 
@@ -279,15 +283,15 @@ def first_come_first_served(patch: Patch) -> None:
     """Whoever hands over more is served more."""
     in_one_row = PartnerId(bytes(32))
 
-    def put(self: Any, bearer: PartnerId, size: int, item: Any) -> None:
-        one = intake_schedule.WaitingBody(bearer, size, item)
+    def put(self: Any, received_from: PartnerId, size: int, item: Any) -> None:
+        one = intake_schedule.WaitingBody(received_from, size, item)
         self._waiting.setdefault(in_one_row, deque()).append(one)
-        self._bytes[bearer] += size
+        self._bytes[received_from] += size
 
     def put_back(self: Any, left: Any) -> None:
         for one in reversed(left):
             self._waiting.setdefault(in_one_row, deque()).appendleft(one)
-            self._bytes[one.bearer] += one.size
+            self._bytes[one.received_from] += one.size
 
     patch.setattr(intake_schedule.IntakeSchedule, "put", put)
     patch.setattr(intake_schedule.IntakeSchedule, "put_back", put_back)
@@ -295,7 +299,7 @@ def first_come_first_served(patch: Patch) -> None:
 
 def room_without_bounds(patch: Patch) -> None:
     """Bodies are read as fast as they come, however many wait."""
-    patch.setattr(intake_schedule.IntakeSchedule, "has_room", lambda self, bearer: True)
+    patch.setattr(intake_schedule.IntakeSchedule, "has_room", lambda self, received_from: True)
 
 
 def what_had_no_room_is_lost(patch: Patch) -> None:
@@ -308,7 +312,7 @@ def what_had_no_room_goes_last(patch: Patch) -> None:
 
     def put_back(self: Any, left: Any) -> None:
         for one in left:
-            self.put(one.bearer, one.size, one.item)
+            self.put(one.received_from, one.size, one.item)
 
     patch.setattr(intake_schedule.IntakeSchedule, "put_back", put_back)
 
@@ -327,28 +331,28 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(no_new_incarnation, "backups", ("no_honest_author_forks",)),
             PlantedBug(acknowledged_before_commit, "quiet", ("acknowledged_is_durable",)),
             PlantedBug(cursors_are_trusted, "partitions", ("all_is_everywhere",)),
-            PlantedBug(gate_left_open, "liar-curious", ("nothing_leaks",)),
-            PlantedBug(circles_ignored_in_the_feed, "circles", ("nothing_leaks",)),
-            PlantedBug(seen_before_verified, "liar-corrupt-bodies", ("all_is_everywhere",)),
+            PlantedBug(gate_left_open, "byzantine-curious", ("nothing_leaks",)),
+            PlantedBug(circles_ignored_in_arrivals, "circles", ("nothing_leaks",)),
+            PlantedBug(seen_before_verified, "byzantine-corrupt-bodies", ("all_is_everywhere",)),
             PlantedBug(unanswered_fetch_is_never_over, "loss", ("all_is_everywhere",)),
-            PlantedBug(ghosts_outlive_the_roster, "strangers", ("all_is_everywhere",)),
-            PlantedBug(announced_before_commit, "quiet", ("only_held_is_told",)),
+            PlantedBug(unavailable_outlives_the_roster, "strangers", ("all_is_everywhere",)),
+            PlantedBug(announced_before_commit, "quiet", ("only_held_is_announced",)),
             PlantedBug(no_return_after_a_pause, "storms", ("all_is_everywhere", "nobody_honest_is_shut_out")),
             PlantedBug(expiry_by_arrival, "expiry", ("only_verified_is_held",)),
             PlantedBug(direct_is_relayed, "circles", ("nothing_leaks",)),
             PlantedBug(silence_is_punished, "partitions", ("nobody_honest_is_shut_out",)),
             PlantedBug(pairs_are_not_compared, "backups", ("all_is_everywhere",)),
-            PlantedBug(every_shard_is_answered, "liar-curious", ("nothing_leaks",)),
+            PlantedBug(every_shard_is_answered, "byzantine-curious", ("nothing_leaks",)),
             PlantedBug(repairs_are_not_offered, "dial-out", ("all_is_everywhere",)),
             PlantedBug(unfinished_work_is_dropped, "partitions", ("all_is_everywhere",)),
             PlantedBug(everybody_is_asked, "full", ("bodies_are_not_wasted",)),
-            PlantedBug(signatures_unchecked, "liar-corrupt-bodies", ("only_verified_is_held",)),
-            PlantedBug(anything_is_admitted, "liar-smuggler", ("only_due_is_held",)),
-            PlantedBug(refusals_uncounted, "liar-corrupt-bodies", ("all_is_accounted_for",)),
+            PlantedBug(signatures_unchecked, "byzantine-corrupt-bodies", ("only_verified_is_held",)),
+            PlantedBug(anything_is_admitted, "byzantine-smuggler", ("only_due_is_held",)),
+            PlantedBug(refusals_uncounted, "byzantine-corrupt-bodies", ("all_is_accounted_for",)),
             PlantedBug(first_hop_never_noted, "quiet", ("deliveries_are_noted",)),
             PlantedBug(equal_roots_compared_all_the_same, "quiet", ("quiet_is_quiet",)),
-            PlantedBug(first_come_first_served, "liar-body-flood", ("turns_are_kept",)),
-            PlantedBug(room_without_bounds, "liar-body-flood", ("room_is_kept",)),
+            PlantedBug(first_come_first_served, "byzantine-body-flood", ("turns_are_kept",)),
+            PlantedBug(room_without_bounds, "byzantine-body-flood", ("room_is_kept",)),
             PlantedBug(what_had_no_room_is_lost, "quiet", ("all_is_accounted_for",)),
             PlantedBug(what_had_no_room_goes_last, "slow-disks", ("turns_are_kept",)),
         )

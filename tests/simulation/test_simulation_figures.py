@@ -18,14 +18,14 @@ from simulator.world import World
 def test_forty_partners_get_each_body_once_in_less_than_three_times_the_time_of_flooding(
     scenarios: dict[str, Scenario], foundry: Foundry
 ) -> None:
-    world = World(replace(scenarios["five-hundred"], sites=Span(40, 40)), 1, foundry, faults=FAULTS)
+    world = World(replace(scenarios["five-hundred"], simulated_nodes=Span(40, 40)), 1, foundry, faults=FAULTS)
     try:
         world.run()
         assert world.missing() == []
         ours, floods = spreads(world), flood_spreads(world)
     finally:
         world.close()
-    assert len(ours) == len(floods) == len(world.witness.published)
+    assert len(ours) == len(floods) == len(world.oracle.published)
     assert ours[0].redundancy <= 1.01 < 3 < floods[0].redundancy
     ratio = statistics.median(one.seconds for one in ours) / statistics.median(one.seconds for one in floods)
     assert ratio < 3.0

@@ -68,7 +68,7 @@ class Material:
         author: PartnerId = ALPHA,
         incarnation: int = 1,
         sequence: int = 1,
-        bearer: PartnerId | None = BRAVO,
+        received_from: PartnerId | None = BRAVO,
         mode: Mode = Mode.RELAY,
         created: int = NOW,
         ttl_class: int = 4,
@@ -87,7 +87,7 @@ class Material:
         envelope_id = EnvelopeId(hashlib.sha256(seed.encode()).digest())
         return ReadEnvelope(
             SealedEnvelope(envelope_id, core, b"wire of " + seed.encode()),
-            bearer,
+            received_from,
             received_at,
             recipient_sequence=recipient_sequence,
             frames=(cls.frame(objects, floor),) if opened else None,

@@ -63,7 +63,7 @@ class Village:
         self.publish(false_positive_object(target or self.target, reporter=by, now=now, tlp=Tlp.AMBER), by=by)
 
     def row(self, observable=VALUE):
-        found = self.store.knowledge.standings([observable], self.now * 1_000_000, tlp_max=Tlp.RED)
+        found = self.store.knowledge.effective_states([observable], self.now * 1_000_000, tlp_max=Tlp.RED)
         return found.get(observable)
 
     def view(self, sql):

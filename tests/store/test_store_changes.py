@@ -170,7 +170,7 @@ class History:
 
     def _wait(self, seconds, limit):
         self.now += seconds
-        while self.store.knowledge.settle(self.now, limit):
+        while self.store.knowledge.reevaluate(self.now, limit):
             pass
 
     def _siem(self, tlp_max):
@@ -242,10 +242,10 @@ def test_what_is_quarantined_as_it_comes_is_in_no_feed(store, store_path, make):
 def test_time_alone_ends_a_claim_and_the_feed_says_so_once(store, store_path, make):
     store_envelopes(store, [make.envelope(make.indicator(VALUES[0]))])
     consumer = follower(store_path)
-    assert store.knowledge.settle(make.now + 1, 100) == 0
+    assert store.knowledge.reevaluate(make.now + 1, 100) == 0
     assert follower(store_path).cursor == consumer.cursor
-    assert store.knowledge.settle(make.now + 32 * DAY, 100) == 1
-    assert store.knowledge.settle(make.now + 32 * DAY, 100) == 0
+    assert store.knowledge.reevaluate(make.now + 32 * DAY, 100) == 1
+    assert store.knowledge.reevaluate(make.now + 32 * DAY, 100) == 0
     (row,) = rows(store_path, "SELECT op, reason, score, at FROM v1_changes")
     assert (row["op"], row["reason"], row["score"]) == ("remove", "decay", 0)
     consumer.follow(store_path)
@@ -258,9 +258,9 @@ def test_time_alone_ends_a_claim_and_the_feed_says_so_once(store, store_path, ma
 def test_a_clock_that_was_ahead_is_forgiven(store, store_path, make):
     """A machine that woke in another decade, and was set right again, does not keep its store expired."""
     store_envelopes(store, [make.envelope(make.indicator(value)) for value in VALUES[:1]])
-    store.knowledge.settle(make.now + 4_000 * DAY, 100)
+    store.knowledge.reevaluate(make.now + 4_000 * DAY, 100)
     assert active(store_path) == {}
-    store.knowledge.settle(make.now + 60, 100)
+    store.knowledge.reevaluate(make.now + 60, 100)
     assert {value for _, value in active(store_path)} == {VALUES[0]}
 
 
@@ -282,5 +282,5 @@ def test_a_reader_of_the_feed_uses_its_index(store, store_path):
             store_path, "EXPLAIN QUERY PLAN SELECT * FROM v1_changes WHERE seq > 5 ORDER BY seq LIMIT 10"
         )
     )
-    assert "standing_seq (seq>?" in plan
+    assert "effective_state_seq (seq>?" in plan
     assert "TEMP B-TREE" not in plan

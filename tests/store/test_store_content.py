@@ -9,7 +9,7 @@ import pytest
 
 from p2pshare.sharing.storing import ContentWriter, store_envelopes
 
-TABLES = ("frame", "claim", "object", "observable", "carried_again", "standing", "sequence_gap")
+TABLES = ("frame", "claim", "object", "observable", "carried_again", "effective_state", "sequence_gap")
 
 
 def rows(path):
@@ -32,7 +32,7 @@ def arrivals(make):
         make.envelope(make.indicator(), author=make.ourselves, sequence=2, recipient_sequence=3),
         make.envelope(make.indicator(), note, author=make.alpha, recipient_sequence=2),
         make.envelope(make.indicator(**newer), note, author=make.alpha, sequence=2),
-        make.envelope(make.indicator("192.0.2.1"), author=make.ourselves, sequence=3, bearer=None),
+        make.envelope(make.indicator("192.0.2.1"), author=make.ourselves, sequence=3, received_from=None),
     ]
 
 
@@ -43,7 +43,7 @@ def add_content_after(store, envelopes, stored):
         for one, envelope in zip(stored, envelopes, strict=True):
             for frame in envelope.frames:
                 content.add(one.source, frame)
-        content.settle(envelopes[0].received_at)
+        content.finish(envelopes[0].received_at)
 
 
 @pytest.mark.parametrize("is_one_transaction", [True, False])

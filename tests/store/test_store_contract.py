@@ -95,7 +95,7 @@ def test_seen_ids_are_told_from_unseen_ones(store, make):
 
 def test_outbox_and_first_hop_wait_for_an_acknowledgement(store, make):
     state = store.log.author_state(make.now)
-    own = {"author": make.ourselves, "bearer": None, "incarnation": state.incarnation}
+    own = {"author": make.ourselves, "received_from": None, "incarnation": state.incarnation}
     direct = make.envelope(
         sequence=1,
         mode=Mode.DIRECT,
@@ -124,7 +124,10 @@ def test_our_chain_continues_and_recipients_are_counted(store, make):
     assert (state.sequence, state.previous) == (0, bytes(32))
     assert state.incarnation >= make.now
     own = make.envelope(
-        author=make.ourselves, bearer=None, incarnation=state.incarnation, recipient_sequences={make.alpha: 1}
+        author=make.ourselves,
+        received_from=None,
+        incarnation=state.incarnation,
+        recipient_sequences={make.alpha: 1},
     )
     store_envelopes(store, [own])
     after = store.log.author_state(make.now)
@@ -134,7 +137,7 @@ def test_our_chain_continues_and_recipients_are_counted(store, make):
 
 def test_each_start_begins_a_larger_incarnation_and_keeps_the_link(store, open_at, make):
     state = store.log.author_state(make.now)
-    own = make.envelope(author=make.ourselves, bearer=None, incarnation=state.incarnation)
+    own = make.envelope(author=make.ourselves, received_from=None, incarnation=state.incarnation)
     store_envelopes(store, [own])
     store.close()
     reopened = open_at().log.author_state(make.now - 10_000)  # a clock that went back does not matter
@@ -144,7 +147,7 @@ def test_each_start_begins_a_larger_incarnation_and_keeps_the_link(store, open_a
 
 def test_a_number_of_our_own_chain_is_never_used_twice(store, make):
     incarnation = store.log.author_state(make.now).incarnation
-    own = {"author": make.ourselves, "bearer": None, "incarnation": incarnation}
+    own = {"author": make.ourselves, "received_from": None, "incarnation": incarnation}
     store_envelopes(store, [make.envelope(sequence=5, **own)])
     with pytest.raises(StoreError) as refusal:
         store_envelopes(store, [make.envelope(sequence=6, **own), make.envelope(sequence=5, salt="x", **own)])
@@ -156,7 +159,9 @@ def test_a_number_of_our_own_chain_is_never_used_twice(store, make):
 def test_a_restored_backup_begins_above_what_partners_give_back(store, make):
     """Envelopes of ours that a restored store no longer knows come back with their incarnation."""
     ahead = make.now + 500_000
-    store_envelopes(store, [make.envelope(author=make.ourselves, incarnation=ahead, bearer=make.alpha)])
+    store_envelopes(
+        store, [make.envelope(author=make.ourselves, incarnation=ahead, received_from=make.alpha)]
+    )
     assert store.log.author_state(make.now).incarnation == ahead + 1
 
 
@@ -298,7 +303,7 @@ def test_expiry_drops_the_wire_then_the_key_and_never_the_claims(store, make):
 
 def test_expired_envelopes_of_ours_stop_waiting(store, make):
     incarnation = store.log.author_state(make.now).incarnation
-    own = {"author": make.ourselves, "bearer": None, "incarnation": incarnation, "ttl_class": 1}
+    own = {"author": make.ourselves, "received_from": None, "incarnation": incarnation, "ttl_class": 1}
     store_envelopes(store, [make.envelope(sequence=1, mode=Mode.DIRECT, audience=(make.alpha,), **own)])
     store_envelopes(store, [make.envelope(sequence=2, awaits_first_hop=True, **own)])
     store.log.expire(make.now + 86_400)

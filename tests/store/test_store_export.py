@@ -49,9 +49,9 @@ def _view(store, make):
         return [dict(row) for row in connection.execute("SELECT * FROM v1_indicators")]
 
 
-@pytest.mark.parametrize("is_ready", [True, False], ids=["as-judged", "judged-anew"])
+@pytest.mark.parametrize("is_ready", [True, False], ids=["as-evaluated", "evaluated-anew"])
 def test_export_and_view_say_the_same(mixed, make, monkeypatch, is_ready):
-    """At the time of the latest judgement, and at another at which the same holds."""
+    """At the time of the latest evaluation, and at another at which the same holds."""
     monkeypatch.setattr(state_queries, "SLICE_IDS", 7)
     now_us = (make.now if is_ready else int(time.time())) * US
     viewed = _view(mixed, make)
@@ -81,7 +81,7 @@ def test_no_claim_stricter_than_allowed_leaves(mixed, make, tlp_max):
     assert all(row.tlp == max(claim.tlp for claim in allowed[row.value]) for row in rows)
 
 
-def test_an_export_judges_by_its_own_time_what_was_judged_at_another(store, make):
+def test_an_export_evaluates_by_its_own_time_what_was_evaluated_at_another(store, make):
     """No daemon has run for weeks; or the export's clock is behind the daemon's."""
     begins = make.indicator("198.51.100.2", valid_from="2027-01-10T00:00:00Z", tlp=Tlp.CLEAR)
     store_envelopes(store, [make.envelope(make.indicator("198.51.100.1"), begins)])

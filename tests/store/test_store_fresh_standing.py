@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.knowledge.decay import DAY_SECONDS, steps_for
-from p2pshare.knowledge.effective_state import ClaimState, Standing, Status, judge
+from p2pshare.knowledge.effective_state import ClaimState, EffectiveState, EffectiveStatus, evaluate
 from p2pshare.knowledge.state_table import ADD, _fresh_row
 
 NOW = 1_800_000_000
@@ -59,11 +59,13 @@ def test_a_fresh_row_is_what_judging_says(
     state = ClaimState(
         1, bool(status), tlp, pap, confidence, modified_us + from_after_us, until_us, sealed_at, NOW
     )
-    judged = judge([state], steps, NOW)
+    evaluated = evaluate([state], steps, NOW)
     start = max(sealed_at, -(-(modified_us + from_after_us) // SECOND_US))
-    is_ordinary = judged.status == Status.ACTIVE and tlp <= 3 and start + steps.first_seconds > NOW
+    is_ordinary = (
+        evaluated.status == EffectiveStatus.ACTIVE and tlp <= 3 and start + steps.first_seconds > NOW
+    )
     assert (row is not None) == is_ordinary
     if row is not None:
         row_id, seq, op, *columns, at, due = row
         assert (row_id, seq, op, at) == (7, 5, ADD, NOW)
-        assert Standing(columns[0], None, *columns[1:], due) == judged
+        assert EffectiveState(columns[0], None, *columns[1:], due) == evaluated

@@ -9,7 +9,7 @@ from p2pshare.sharing.storing import store_envelopes
 def test_who_acknowledged_is_known_after_a_restart_and_only_the_others_still_wait(open_at, make):
     store = open_at()
     state = store.log.author_state(make.now)
-    own = {"author": make.ourselves, "bearer": None, "incarnation": state.incarnation}
+    own = {"author": make.ourselves, "received_from": None, "incarnation": state.incarnation}
     to = (make.alpha, make.bravo)
     [waiting] = store_envelopes(store, [make.envelope(sequence=1, mode=Mode.DIRECT, audience=to, **own)])
     store.log.acknowledge(waiting.entry.envelope_id, make.alpha)

@@ -46,7 +46,7 @@ def test_what_may_not_be_acted_upon_is_in_no_block_list_and_is_there_for_detecti
     is_listed = pap in (None, Pap.CLEAR, Pap.GREEN)
     assert exported(store, make, "list") == (f"{VALUE}\n" if is_listed else "")
     assert VALUE in exported(store, make, "ndjson")
-    for tlp_max in (Tlp.AMBER_STRICT, Tlp.RED):  # ready in the table, and judged for another marking
+    for tlp_max in (Tlp.AMBER_STRICT, Tlp.RED):  # ready in the table, and evaluated for another marking
         values = list(store.knowledge.values(make.now * US, tlp_max=tlp_max, pap_max=Pap.GREEN))
         assert bool(values) is is_listed
 

@@ -26,7 +26,7 @@ from p2pshare.sharing.storing import store_envelopes
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (16, "6ce0416bc62367b455647a37eaa7f43e4db1843a7324eb92080717a3d9f0528a"),
+    STORE: (17, "92de75f5fd5e5b96b58039619eb3221977ef714468058e9e544f771851d3ce23"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"

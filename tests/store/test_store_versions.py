@@ -336,7 +336,7 @@ def text_of(raw):
 
 
 def test_a_first_copy_that_comes_late_starts_the_clock_where_it_was_sealed(store, make):
-    day = 86_400  # the SIEM's marking is asked for: what it may see is kept judged
+    day = 86_400  # the SIEM's marking is asked for: what it may see is kept evaluated
     indicator = make.indicator(ONE.value)
     store_envelopes(store, [make.envelope(indicator, sequence=2, created=make.now)])
     assert [

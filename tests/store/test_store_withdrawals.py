@@ -67,7 +67,7 @@ def test_it_takes_its_authors_claim_and_no_others_whatever_arrives_first(store, 
     for batch in [arrivals] if batched else [[one] for one in arrivals]:
         store_envelopes(store, batch)
     assert (alpha.is_revoked(), bravo.is_revoked()) == ([True], [False])
-    rows = store.knowledge.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
+    rows = store.knowledge.effective_states([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
     assert (rows[ONE].is_active, rows[ONE].claims) == (True, 2)
 
 
@@ -182,7 +182,7 @@ def test_it_stays_after_its_envelope_has_expired_and_after_a_restart(store, open
 def test_the_feed_tells_of_what_was_active_and_never_of_what_came_withdrawn(store, make, alpha):
     store_envelopes(store, [alpha.withdrawal(2), alpha.version(1)])
     assert store.database.setting(LAST_CHANGE) is not None
-    rows = store.knowledge.standings([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
+    rows = store.knowledge.effective_states([ONE], make.now * 1_000_000, tlp_max=Tlp.AMBER)
     assert (rows[ONE].status, rows[ONE].reason) == ("delisted", "withdrawn")
     assert list(store.knowledge.values((make.now + 1) * 1_000_000, tlp_max=Tlp.RED, pap_max=3)) == []
 

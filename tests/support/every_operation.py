@@ -31,7 +31,7 @@ from p2pshare.operations.warninglists import (
 from p2pshare.operations.withdrawing import ShowRecall, Withdraw
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
-from p2pshare.warninglists.warning_lists import Action
+from p2pshare.warninglists.warning_lists import ListAction
 
 OWN, THEIRS = "own.example", "theirs.example"
 LIST = b'{"name": "ours", "version": 1, "description": "", "type": "hostname", "list": ["listed.example", "bad bad"]}'
@@ -80,8 +80,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         Sight(THEIRS, 3),
         Opine(THEIRS, "agree", "seen here, too"),
         Propose(THEIRS, 80, "2027-01-31T00:00:00Z", ("a",), "so it is"),
-        ImportList(LIST, Action.BLOCK),
-        SetList("ours", Action.INFORM, enabled=True),
+        ImportList(LIST, ListAction.BLOCK),
+        SetList("ours", ListAction.INFORM, enabled=True),
         ListLists(),
         CheckValues(("listed.example", "no value", "8.8.8.8")),
         Allow("*.example.org", "ours"),

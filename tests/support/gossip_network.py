@@ -21,8 +21,8 @@ from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import (
     AnnounceAnswer,
     AnnounceItem,
-    FeedAnswer,
     Hello,
+    PollAnswer,
     PutAnswer,
     PutVerdict,
     Shard,
@@ -247,7 +247,7 @@ class Network:
                     node.outbox.get(action.peer, {}).pop(envelope_id, None)
             case actions.Abandon():
                 self._abandoned.add((node.peer, life, action.request))
-            case actions.Note():
+            case actions.Notice():
                 pass
             case _:
                 self._check_leak(node, action)
@@ -261,7 +261,7 @@ class Network:
         if (node.peer, life, number) not in self._abandoned:
             self._tell(node, life, event)
 
-    def _send(self, node: Node, life: int, action: actions.Request) -> None:
+    def _send(self, node: Node, life: int, action: actions.PeerRequest) -> None:
         other = self.nodes[action.peer]
         is_lost = self.random.random() < self.loss
 
@@ -295,7 +295,7 @@ class Network:
         self.later(self.delay(), arrive)
 
     def _answer(
-        self, other: Node, node: Node, action: actions.Request, back: Callable[[events.Event], None]
+        self, other: Node, node: Node, action: actions.PeerRequest, back: Callable[[events.Event], None]
     ) -> None:
         ticket = next(self._numbers)
         match action:
@@ -316,7 +316,7 @@ class Network:
     def _expect(
         self,
         ticket: int,
-        action: actions.Request,
+        action: actions.PeerRequest,
         back: Callable[[events.Event], None],
         config: events.LinkConfig | None,
         node: Node,
@@ -358,7 +358,7 @@ class Network:
     def _receive(
         self,
         node: Node,
-        bearer: PartnerId,
+        received_from: PartnerId,
         record: Record,
         answer: Callable[[PutAnswer], None],
         *,
@@ -369,22 +369,27 @@ class Network:
         self.bodies_sent += 1
         node.bodies_in[record.item.envelope_id] += 1
         if is_put:
-            self.give(node, events.PutHeard(bearer, record.item.envelope_id))
-        self.later(0.005, lambda: self._judge(node, life, bearer, record, answer))
+            self.give(node, events.PutHeard(received_from, record.item.envelope_id))
+        self.later(0.005, lambda: self._judge(node, life, received_from, record, answer))
 
     def _judge(
-        self, node: Node, life: int, bearer: PartnerId, record: Record, answer: Callable[[PutAnswer], None]
+        self,
+        node: Node,
+        life: int,
+        received_from: PartnerId,
+        record: Record,
+        answer: Callable[[PutAnswer], None],
     ) -> None:
         if node.lives != life or node.engine is None:
             return
         envelope_id = record.item.envelope_id
         if not node.has_room:
-            self.give(node, events.BodyUnjudged(bearer, envelope_id))
+            self.give(node, events.BodyUndecided(received_from, envelope_id))
             return
         verdict, reason = PutVerdict.HELD, ""
-        if bearer not in node.links or envelope_id in node.refuses:
+        if received_from not in node.links or envelope_id in node.refuses:
             verdict, reason = PutVerdict.REFUSED, "author-unknown"
-        elif record.direct_to is not None and bearer != record.author:
+        elif record.direct_to is not None and received_from != record.author:
             verdict, reason = PutVerdict.REFUSED, "direct-from-another"
         elif envelope_id in node.store:
             verdict = PutVerdict.ALREADY_HELD
@@ -392,14 +397,15 @@ class Network:
             direct_to = None if record.direct_to is None else ()
             mine = self._commit(node, record.item, record.author, direct_to)
             self.give(
-                node, events.EnvelopeHeld(mine.lsn, record.item, record.author, bearer, False, direct_to)
+                node,
+                events.EnvelopeHeld(mine.lsn, record.item, record.author, received_from, False, direct_to),
             )
-        self.give(node, events.BodyJudged(bearer, envelope_id, verdict, reason))
+        self.give(node, events.BodyDecided(received_from, envelope_id, verdict, reason))
         answer(PutAnswer(verdict, reason))
 
     # --- what must never happen ---
 
-    def _check_leak(self, node: Node, action: actions.Request) -> None:
+    def _check_leak(self, node: Node, action: actions.PeerRequest) -> None:
         """No message names an id, a shard or a body outside what the link may carry."""
         config = node.links.get(action.peer)
         circles = config.circles if config else frozenset()
@@ -425,7 +431,11 @@ class Network:
             self.leaks.append(type(action).__name__)
 
     def _check_reply(
-        self, action: actions.Request, answer: actions.Reply, circles: frozenset[CircleId], asker: PartnerId
+        self,
+        action: actions.PeerRequest,
+        answer: actions.Reply,
+        circles: frozenset[CircleId],
+        asker: PartnerId,
     ) -> None:
         """The same for answers; a want list names nothing but what was announced."""
         compared = circles | {CircleId.of_pair(action.peer, asker)}
@@ -436,9 +446,9 @@ class Network:
             case actions.SendSync(), SyncAnswer() as told:
                 if not {part.shard.circle for part in told.parts} <= compared:
                     self.leaks.append("sync answered")
-            case actions.SendFeed(), FeedAnswer() as feed:
-                if not {item.circle for item in feed.items} <= circles:
-                    self.leaks.append("feed answered")
+            case actions.SendPoll(), PollAnswer() as answered:
+                if not {item.circle for item in answered.items} <= circles:
+                    self.leaks.append("poll answered")
             case actions.SendAnnounce(), AnnounceAnswer() as told:
                 if not set(told.want) <= {item.envelope_id for item in action.message.items}:
                     self.leaks.append("wanted what was not announced")

@@ -27,7 +27,7 @@ class Recorder(Network):
         self.held_first: dict[str, list[list[Any]]] = {}
 
     def _answer(
-        self, other: Node, node: Node, action: actions.Request, back: Callable[[events.Event], None]
+        self, other: Node, node: Node, action: actions.PeerRequest, back: Callable[[events.Event], None]
     ) -> None:
         line = {"from": self.letter(node), "to": self.letter(other)} | self._question(action)
         self.said.append(line)
@@ -41,7 +41,7 @@ class Recorder(Network):
     def letter(self, node: Node) -> str:
         return "abcdef"[list(self.nodes).index(node.peer)]
 
-    def _question(self, action: actions.Request) -> dict[str, str]:
+    def _question(self, action: actions.PeerRequest) -> dict[str, str]:
         verb = VERB_OF[type(action)]
         match action:
             case actions.SendPut():
@@ -54,7 +54,7 @@ class Recorder(Network):
                 raw = verb.request.encode(action.message)
         return {"verb": f"{verb.method} {verb.path}", "request": raw.hex()}
 
-    def _told(self, action: actions.Request, event: events.Event) -> dict[str, str]:
+    def _told(self, action: actions.PeerRequest, event: events.Event) -> dict[str, str]:
         match event:
             case events.Answered(message=None) | events.BodyGone():
                 return {}
@@ -132,8 +132,8 @@ def direct_and_too_large_to_push() -> Recorder:
     return network
 
 
-def by_the_feed() -> Recorder:
-    """The second partner can only dial out: it asks for its feed, fetches, and pushes what is its own."""
+def by_polling() -> Recorder:
+    """The second partner can only dial out: it polls, fetches, and pushes what is its own."""
     network = Recorder(1)
     hub, hidden = network.add(2)
     network.link(hub, hidden, dialable=(True, False))
@@ -157,7 +157,7 @@ SCENES = {
         in_sync,
         through_a_relay,
         direct_and_too_large_to_push,
-        by_the_feed,
+        by_polling,
     )
 }
 

@@ -33,6 +33,6 @@ def announce(
 
 
 def held(
-    number: int, lsn: int = 1, bearer: PartnerId | None = None, author: PartnerId = US
+    number: int, lsn: int = 1, received_from: PartnerId | None = None, author: PartnerId = US
 ) -> events.EnvelopeHeld:
-    return events.EnvelopeHeld(lsn, item(number), author, bearer, is_own=bearer is None)
+    return events.EnvelopeHeld(lsn, item(number), author, received_from, is_own=received_from is None)

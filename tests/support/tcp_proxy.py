@@ -98,15 +98,15 @@ class Roads:
             return
         with self._lock:
             self._open.append((pair, came, onward))
-        back = threading.Thread(target=_pump, args=(onward, came), daemon=True)
+        back = threading.Thread(target=_drive, args=(onward, came), daemon=True)
         back.start()
-        _pump(came, onward)
+        _drive(came, onward)
         back.join()
         came.close()
         onward.close()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
+def _drive(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while piece := source.recv(PIECE_BYTES):
             target.sendall(piece)

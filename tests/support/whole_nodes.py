@@ -20,7 +20,7 @@ from p2pshare.node.init import found_home
 from p2pshare.node.node import Door, Live, Node, close_node, open_node
 from p2pshare.sharing import intake
 from p2pshare.sharing.drafting import DraftPart, Progress
-from p2pshare.sharing.intake import Arrival, Verdict
+from p2pshare.sharing.intake import Arrival, IntakeVerdict
 from p2pshare.sharing.partners import add_partner
 from p2pshare.sharing.publishing import PublishReport, prepare, seal
 from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed
@@ -130,7 +130,7 @@ def seal_unchecked(
 
 def take_in(
     node: Node, arrivals: Sequence[Arrival], now: int, *, content_bytes_max: int | None = None
-) -> list[Verdict]:
+) -> list[IntakeVerdict]:
     """Intake with the readers that the daemon hands it."""
     return intake.take_in(node, READERS, arrivals, now, content_bytes_max=content_bytes_max)
 

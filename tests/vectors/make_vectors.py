@@ -33,7 +33,7 @@ from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, env
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.envelope.payload import (
     ALONE,
-    Part,
+    PartPlace,
     PayloadHeader,
     compress_frame,
     encode_payload,
@@ -498,7 +498,7 @@ def _in_order(*files: bytes) -> list[bytes]:
 def payload_vectors() -> Json:
     frame = compress_frame(b'[{"type":"indicator"}]')
     hidden = zstandard.ZstdCompressor(write_content_size=False).compress(b"[]")
-    header = PayloadHeader("stix", NOW, "TLP:AMBER+STRICT", 1, PUBLICATION, Part(2, 300))
+    header = PayloadHeader("stix", NOW, "TLP:AMBER+STRICT", 1, PUBLICATION, PartPlace(2, 300))
     skippable = bytes.fromhex("502a4d18 04000000 736b6970")
     fields = {0: "stix", 1: NOW, 2: "TLP:GREEN", 3: 0, 4: bytes(16), 5: [1, 1]}
 
@@ -530,7 +530,7 @@ def payload_vectors() -> Json:
             golden("no frame", PayloadHeader("stix", NOW, "TLP:GREEN", 1, PUBLICATION, ALONE), [], []),
             golden(
                 "the last place, of a type that comes later",
-                PayloadHeader("later", NOW, "", 0, PublicationId(bytes(16)), Part(65_535, 65_535)),
+                PayloadHeader("later", NOW, "", 0, PublicationId(bytes(16)), PartPlace(65_535, 65_535)),
                 [],
                 [],
             ),

@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from p2pshare.warninglists.warning_index import WarningIndex, open_warning_index
-from p2pshare.warninglists.warning_lists import Action, Kind, allowed_of, compile_list
+from p2pshare.warninglists.warning_lists import ListAction, MatchKind, allowed_of, compile_list
 
 KINDS = [
-    (Kind.STRING, ["evil.example", "www.good.example", "192.0.2.7", "d41d8cd98f00b204e9800998ecf8427e"]),
-    (Kind.HOSTNAME, ["good.example", "a.b.example"]),
-    (Kind.CIDR, ["192.0.2.0/24", "2001:db8::/32", "192.0.2.128/25"]),
-    (Kind.REGEX, ["/evil/", "good"]),
-    (Kind.SUBSTRING, ["b.example"]),
-    (Kind.STRING, ["http://evil.example/a"]),
+    (MatchKind.STRING, ["evil.example", "www.good.example", "192.0.2.7", "d41d8cd98f00b204e9800998ecf8427e"]),
+    (MatchKind.HOSTNAME, ["good.example", "a.b.example"]),
+    (MatchKind.CIDR, ["192.0.2.0/24", "2001:db8::/32", "192.0.2.128/25"]),
+    (MatchKind.REGEX, ["/evil/", "good"]),
+    (MatchKind.SUBSTRING, ["b.example"]),
+    (MatchKind.STRING, ["http://evil.example/a"]),
 ]
 PAIRS = [
     ("domain", "evil.example"),
@@ -60,17 +60,17 @@ def index(tmp_path: Path) -> WarningIndex:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(
-    actions=st.lists(st.sampled_from(Action), min_size=len(KINDS), max_size=len(KINDS)),
+    actions=st.lists(st.sampled_from(ListAction), min_size=len(KINDS), max_size=len(KINDS)),
     enabled=st.lists(st.booleans(), min_size=len(KINDS), max_size=len(KINDS)),
     pairs=st.lists(st.sampled_from(PAIRS), max_size=20),
 )
 def test_only_what_blocks_is_found_and_all_of_it(
-    index: WarningIndex, actions: list[Action], enabled: list[bool], pairs: list[tuple[str, str]]
+    index: WarningIndex, actions: list[ListAction], enabled: list[bool], pairs: list[tuple[str, str]]
 ) -> None:
     for number, (action, is_enabled) in enumerate(zip(actions, enabled, strict=True)):
         index.set_list(f"list {number}", action=action, is_enabled=is_enabled)
     every = index.hits(pairs)
-    blocking = {pair: [hit for hit in hits if hit.action is Action.BLOCK] for pair, hits in every.items()}
+    blocking = {pair: [hit for hit in hits if hit.action is ListAction.BLOCK] for pair, hits in every.items()}
     assert index.hits(pairs, is_blocking_only=True) == {pair: hits for pair, hits in blocking.items() if hits}
     alone = {pair: index.hits([pair]).get(pair) for pair in pairs}
     assert every == {pair: hits for pair, hits in alone.items() if hits is not None}

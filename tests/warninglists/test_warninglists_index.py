@@ -19,7 +19,7 @@ from p2pshare.limits import ALLOW_ENTRIES_MAX
 from p2pshare.warninglists import warning_index
 from p2pshare.warninglists.builtin_lists import builtin_lists
 from p2pshare.warninglists.warning_index import WarningIndex, open_warning_index
-from p2pshare.warninglists.warning_lists import ALLOW_LIST_NAME, Action, allowed_of, parse_warning_list
+from p2pshare.warninglists.warning_lists import ALLOW_LIST_NAME, ListAction, allowed_of, parse_warning_list
 
 NOW = 1_800_000_000
 
@@ -34,7 +34,7 @@ def index(tmp_path: Path) -> Iterator[WarningIndex]:
 def put(index: WarningIndex, kind: str, entries: list[str], *attributes: str, name: str = "ours") -> None:
     document = {"name": name, "version": 1, "description": "", "type": kind, "list": entries}
     raw = json.dumps(document | {"matching_attributes": list(attributes)}).encode()
-    index.replace(parse_warning_list(raw), Action.BLOCK, NOW)
+    index.replace(parse_warning_list(raw), ListAction.BLOCK, NOW)
 
 
 def lists_of(index: WarningIndex, type_: str, text: str) -> list[str]:
@@ -221,17 +221,17 @@ def test_spellings_of_one_value_give_one_verdict(
 
 def test_a_list_of_the_same_name_is_replaced_whole_and_keeps_what_a_person_set(index: WarningIndex) -> None:
     put(index, "string", ["one.example", "two.example"], "domain")
-    index.set_list("ours", action=Action.INFORM, is_enabled=None)
+    index.set_list("ours", action=ListAction.INFORM, is_enabled=None)
     raw = json.dumps({"name": "ours", "version": 2, "type": "string", "list": ["three.example"]}).encode()
     row = index.replace(parse_warning_list(raw), None, NOW + 1)
-    assert (row.version, row.entries, row.action) == (2, 1, Action.INFORM)
+    assert (row.version, row.entries, row.action) == (2, 1, ListAction.INFORM)
     assert lists_of_text(index, "one.example") == []
     assert lists_of_text(index, "three.example") == ["ours"]
 
 
 def test_a_new_list_informs_unless_told(index: WarningIndex) -> None:
     raw = json.dumps({"name": "ours", "type": "string", "list": ["one.example"]}).encode()
-    assert index.replace(parse_warning_list(raw), None, NOW).action is Action.INFORM
+    assert index.replace(parse_warning_list(raw), None, NOW).action is ListAction.INFORM
 
 
 def test_a_list_that_cannot_be_written_whole_leaves_the_old_one(
@@ -268,7 +268,7 @@ def test_what_a_person_set_for_a_builtin_list_outlives_a_restart_and_a_new_versi
 ) -> None:
     path = tmp_path / "w.sqlite"
     one = open_warning_index(path)
-    one.set_list("public resolvers", action=Action.INFORM, is_enabled=None)
+    one.set_list("public resolvers", action=ListAction.INFORM, is_enabled=None)
     before = one.changes()
     one.close()
     one = open_warning_index(path)
@@ -277,7 +277,7 @@ def test_what_a_person_set_for_a_builtin_list_outlives_a_restart_and_a_new_versi
     monkeypatch.setattr("p2pshare.warninglists.builtin_lists.BUILTIN_VERSION", 2)
     monkeypatch.setattr(warning_index, "BUILTIN_VERSION", 2)
     one = open_warning_index(path)
-    assert one.get("public resolvers").action is Action.INFORM
+    assert one.get("public resolvers").action is ListAction.INFORM
     assert one.get("public resolvers").version == 2
     assert one.changes() > before
     one.close()
@@ -287,7 +287,7 @@ def test_every_change_of_lists_is_counted(index: WarningIndex) -> None:
     seen = [index.changes()]
     put(index, "string", ["x.example"])
     seen.append(index.changes())
-    index.set_list("ours", action=Action.INFORM, is_enabled=None)
+    index.set_list("ours", action=ListAction.INFORM, is_enabled=None)
     seen.append(index.changes())
     index.allow(allowed_of("x.example"), "ours", NOW)
     seen.append(index.changes())
@@ -302,7 +302,7 @@ def test_the_allow_list_covers_a_value_a_network_and_a_domain_with_all_below(ind
     assert not index.allow(allowed_of("CERT.example"), "ours, again", NOW)
     for text in ("cert.example", "https://cert.example/x", "a.our.example", "203.0.113.9", "203.0.0.0/16"):
         [hit] = [hit for hit in index.hits([_pair(text)])[_pair(text)] if hit.is_own]
-        assert hit.action is Action.BLOCK
+        assert hit.action is ListAction.BLOCK
     assert lists_of_text(index, "www.cert.example") == []
     [hit] = index.hits([_pair("cert.example")])[_pair("cert.example")]
     assert hit.words == "ours, again"

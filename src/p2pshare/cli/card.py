@@ -89,5 +89,5 @@ def describe_card(card: Card) -> dict[str, Any]:
 
 
 def now_seconds() -> int:
-    """The clock, read here once for commands that judge a card."""
+    """The clock, read here once for commands that check a card."""
     return int(datetime.now(UTC).timestamp())

@@ -147,7 +147,7 @@ def _print_topology(answer: Mapping[str, Any]) -> None:
     for circle in answer["circles"]:
         _print_circle(circle)
     if not answer["complete"]:
-        console.say("note: nothing is judged about links with partners whose list is missing")
+        console.say("note: nothing is said about links with partners whose list is missing")
 
 
 def _print_circle(circle: Mapping[str, Any]) -> None:

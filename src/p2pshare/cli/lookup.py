@@ -69,9 +69,9 @@ def _print_answer(answer: LookedUp) -> None:
 STATES = {"active": "active", "pending": "not yet valid", "expired": "expired", "replaced": "replaced"}
 
 
-def state_of(standing: LookedUp | Match | Claim) -> str:
+def state_of(row: LookedUp | Match | Claim) -> str:
     """Whether something counts, and why not: `active`, `not yet valid`, `expired (validity)`, `delisted (withdrawn)`."""
-    word, reason = STATES.get(standing.status or "", "delisted"), standing.reason
+    word, reason = STATES.get(row.status or "", "delisted"), row.reason
     return f"{word} ({console.shown(reason)})" if reason and reason != word else word
 
 

@@ -26,7 +26,7 @@ from p2pshare.cli.options import (
     open_input,
 )
 from p2pshare.cli.rejects import Rejects, rejects_file
-from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading, tell_when_it_leaves
+from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading, report_when_it_leaves
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
 from p2pshare.limits import TTL_CLASS_BY_NAME
 
@@ -154,7 +154,7 @@ def publish(
         console.print_json(answer)
     else:
         _print_answer(answer, is_dry_run=dry_run)
-    tell_when_it_leaves(session, answer["envelopes"])
+    report_when_it_leaves(session, answer["envelopes"])
     return _exit_code(answer, draft)
 
 

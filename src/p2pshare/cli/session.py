@@ -30,9 +30,9 @@ from p2pshare.errors import AuthorError, DaemonUnreachable, DiskFull, OperatorEr
 from p2pshare.limits import CONTROL_SILENCE_SECONDS_MAX
 
 if TYPE_CHECKING:
-    from p2pshare.node.node import Node
+    from p2pshare.node.node import Node, Progress
     from p2pshare.node.store import StoreReading
-    from p2pshare.operations.interface import A, Progress, Query, Request
+    from p2pshare.operations.interface import A, Query, Request
 
 
 class Session(Protocol):
@@ -128,7 +128,7 @@ def _require_text(fields: Mapping[str, Any]) -> None:
                 ) from None
 
 
-def tell_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
+def report_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
     """After something was sealed and no daemon took it along at once."""
     if envelopes and not session.is_daemon:
         console.say("no daemon is running: it leaves when `p2pshare run` starts")
@@ -177,7 +177,7 @@ def is_running(home: Path) -> bool:
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.node.node import close_node, open_node, require_home
-    from p2pshare.queries.refresh import settle_all
+    from p2pshare.queries.refresh import reevaluate_all
     from p2pshare.sharing import spool
 
     with (
@@ -189,7 +189,7 @@ def _own_node(home: Path) -> Iterator[Node]:
         life.callback(spool.empty, home)
         spool.empty(home)  # what a crash left
         with suppress(DiskFull):  # a full disk must not keep anybody from looking
-            settle_all(node, int(time.time()))
+            reevaluate_all(node, int(time.time()))
         yield node
 
 

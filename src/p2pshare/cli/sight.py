@@ -10,7 +10,7 @@ import click
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
-from p2pshare.cli.session import Session, connect, tell_when_it_leaves
+from p2pshare.cli.session import Session, connect, report_when_it_leaves
 from p2pshare.limits import SIGHTING_COUNT_MAX
 
 if TYPE_CHECKING:
@@ -61,5 +61,5 @@ def print_said(said: Assessed, session: Session, *, as_json: bool) -> int:
         console.say(f"{console.counted(said.objects, 'object')} for {recipients}")
         for envelope_id in said.envelopes:
             console.print_result(envelope_id)
-    tell_when_it_leaves(session, said.envelopes)
+    report_when_it_leaves(session, said.envelopes)
     return EXIT_PARTLY_DONE if said.refused else 0

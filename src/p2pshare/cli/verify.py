@@ -16,7 +16,7 @@ from p2pshare.limits import ENVELOPE_BYTES_MAX
 
 if TYPE_CHECKING:
     from p2pshare.envelope.card import Card
-    from p2pshare.envelope.inspection import Report
+    from p2pshare.envelope.inspection import Inspection
     from p2pshare.identifiers import PartnerId
 
 EXIT_BAD = 1
@@ -53,7 +53,7 @@ def verify(home: Path, file: str, as_json: bool) -> int:
     return {"good": 0, "bad": EXIT_BAD, "incomplete": EXIT_PARTLY_DONE}[described["verdict"]]
 
 
-def _describe(report: Report) -> dict[str, Any]:
+def _describe(report: Inspection) -> dict[str, Any]:
     verdict = "good" if report.is_complete else "incomplete" if report.is_sound else "bad"
     checks = [
         {"number": check.number, "name": check.name, "verdict": check.verdict.value, "reason": check.reason}

@@ -42,12 +42,12 @@ def warninglist() -> None:
 def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_json: bool) -> int:
     """take MISP warning lists in: FILE, or each list.json below DIR; a list replaces the one of its name"""
     from p2pshare.operations.warninglists import ImportList
-    from p2pshare.warninglists.warning_lists import Action
+    from p2pshare.warninglists.warning_lists import ListAction
 
     files = [file for source in sources for file in _files(source)]
     imported: list[ImportedList] = []
     failed: list[dict[str, str]] = []
-    wanted = None if action is None else Action(action)
+    wanted = None if action is None else ListAction(action)
     with connect(home) as session, evaluating(session) as evaluated:
         for file in files:
             raw = read_input(str(file), WARNING_LIST_BYTES_MAX)
@@ -163,9 +163,9 @@ def set_list(home: Path, name: str, action: str | None, enabled: str | None, as_
     from msgspec.structs import asdict
 
     from p2pshare.operations.warninglists import SetList
-    from p2pshare.warninglists.warning_lists import Action
+    from p2pshare.warninglists.warning_lists import ListAction
 
-    does = None if action is None else Action(action)
+    does = None if action is None else ListAction(action)
     wanted = SetList(name, does, None if enabled is None else enabled == "yes")
     with connect(home) as session, evaluating(session) as evaluated:
         changed = session.run(wanted)

@@ -10,7 +10,7 @@ import click
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import EXIT_PARTLY_DONE, json_option
-from p2pshare.cli.session import connect, tell_when_it_leaves
+from p2pshare.cli.session import connect, report_when_it_leaves
 from p2pshare.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def withdraw(
         console.print_json(done)
     else:
         _print(done, is_dry_run=dry_run)
-    tell_when_it_leaves(session, done.envelopes)
+    report_when_it_leaves(session, done.envelopes)
     return EXIT_PARTLY_DONE if done.objects and done.skipped else 0
 
 

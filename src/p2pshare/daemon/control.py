@@ -42,6 +42,7 @@ from p2pshare.limits import (
     CONTROL_SILENCE_SECONDS_MAX,
     CONTROL_STOP_SECONDS_MAX,
 )
+from p2pshare.node.node import Progress
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +51,12 @@ SOCKET_MODE = 0o660
 SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; the socket module has no name for it
 GROUPS_BYTES_MAX = 1024  # what socket.getsockopt takes at most: 256 groups
 
-Report = Callable[[str, int, int], None]
-"""Takes progress: (what, done, of); may be called from any thread."""
-
-Perform = Callable[[Message, Report], Awaitable[Message]]
-"""(request, report) -> result; both as they cross the socket. Raises ShareError."""
+Perform = Callable[[Message, Progress], Awaitable[Message]]
+"""(request, report) -> result; both as they cross the socket. `report` may be called from any thread. Raises ShareError."""
 
 
 @dataclass(frozen=True)
-class Asker:
+class PeerCredentials:
     """Who is on the other end, as the kernel tells it."""
 
     uid: int
@@ -72,11 +70,11 @@ class Permitted:
     uid: int
     gid: int | None = None
 
-    def allows(self, asker: Asker) -> bool:
+    def allows(self, asker: PeerCredentials) -> bool:
         return asker.uid in (0, self.uid) or (self.gid is not None and self.gid in asker.groups)
 
 
-def asker_of(connection: Any) -> Asker:
+def asker_of(connection: Any) -> PeerCredentials:
     """Credentials of a connected unix socket, taken by the kernel when it connected. Raises OSError."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, gid = struct.unpack("3i", raw)
@@ -84,7 +82,7 @@ def asker_of(connection: Any) -> Asker:
         more = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, GROUPS_BYTES_MAX)
     except OSError:  # an older kernel, or more groups than fit: the primary group alone
         more = b""
-    return Asker(uid, frozenset((gid, *struct.unpack(f"{len(more) // 4}I", more))))
+    return PeerCredentials(uid, frozenset((gid, *struct.unpack(f"{len(more) // 4}I", more))))
 
 
 class ControlServer:

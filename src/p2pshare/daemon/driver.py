@@ -27,7 +27,7 @@ from typing import Any, TypeVar, cast
 
 from p2pshare.daemon.clock import Clock
 from p2pshare.daemon.dialling import Lines
-from p2pshare.daemon.intake_queue import IntakeQueue, Writer
+from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
 from p2pshare.errors import NotFoundError, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
@@ -47,7 +47,7 @@ from p2pshare.peering.client import Gone
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
-from p2pshare.sharing.exchange import Body, Exchange, Outcome, links_of
+from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
 from p2pshare.sharing.payload_kinds import Readers
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Driver:
     methods in any order, `stop` once; all from one event loop.
     """
 
-    def __init__(self, node: Node, writer: Writer, readers: Readers, *, seed: int | None = None) -> None:
+    def __init__(self, node: Node, writer: StoreWriter, readers: Readers, *, seed: int | None = None) -> None:
         self.gate = TlsGate(node.identity.operational.tls)
         self.roster = Roster(node.identity.partner_id)
         self._node = node
@@ -85,8 +85,8 @@ class Driver:
             self._exchange,
             writer,
             now=self._now,
-            tell=self._tell_outcome,
-            tell_failure=self._tell_failure,
+            report=self._report_outcome,
+            report_failure=self._report_failure,
         )
         self._engine: Engine | None = None
         self._tickets = itertools.count()
@@ -100,7 +100,7 @@ class Driver:
         self._linked: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
         self._troubles: dict[PartnerId, str] = {}
-        self._notes_told: dict[PartnerId, tuple[int, int]] = {}
+        self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._roster_lock = asyncio.Lock()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
@@ -236,7 +236,7 @@ class Driver:
                 self._spawn(self._read_outbox(action))
             case actions.Acknowledge():
                 self._spawn(self._write(self._exchange.acknowledge, action.peer, action.ids))
-            case actions.Note():
+            case actions.Notice():
                 self._log_note(action.peer, action.reason)
             case actions.Abandon():
                 if action.request in self._requests:
@@ -272,11 +272,11 @@ class Driver:
 
     # --- our requests ---
 
-    async def _request(self, action: actions.Request) -> None:
+    async def _request(self, action: actions.PeerRequest) -> None:
         """Performs one request; exactly one end is told, unless it was abandoned."""
         self._give(await self._end_of(action))
 
-    async def _end_of(self, action: actions.Request) -> events.Event:
+    async def _end_of(self, action: actions.PeerRequest) -> events.Event:
         number = action.request
         try:
             message = await self._ask(action)
@@ -298,7 +298,7 @@ class Driver:
         self._note_trouble(action.peer, "")
         return events.Answered(number, message)
 
-    async def _ask(self, action: actions.Request) -> EngineAnswer | PutAnswer | None:
+    async def _ask(self, action: actions.PeerRequest) -> EngineAnswer | PutAnswer | None:
         client = self._lines.client(action.peer)
         match action:
             case actions.SendPut():
@@ -326,23 +326,25 @@ class Driver:
                     continue
                 envelope_id, wire = one
                 await self._intake.room(action.peer)
-                # Nothing may come between the next two lines: each arrival is judged.
+                # Nothing may come between the next two lines: each arrival is decided.
                 self._give(events.BodyArrived(action.request, envelope_id))
-                self._intake.put(Body(action.peer, envelope_id, wire))
+                self._intake.put(ReceivedBody(action.peer, envelope_id, wire))
 
     # --- intake ---
 
-    async def _tell_outcome(self, outcome: Outcome) -> None:
-        told: tuple[events.Event, ...] = (*outcome.held, *outcome.judged)
+    async def _report_outcome(self, outcome: Outcome) -> None:
+        told: tuple[events.Event, ...] = (*outcome.held, *outcome.decided)
         for number, event in enumerate(told):
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
         if outcome.makes_room:
-            self._spawn(self.reload_roster())  # ghosts are forgotten: what had no room is asked for again
+            self._spawn(
+                self.reload_roster()
+            )  # what was unavailable is forgotten: what had no room is asked for again
 
-    def _tell_failure(self, body: Body, error: StoreError) -> None:
-        self._give(events.BodyUnjudged(body.bearer, body.envelope_id))
+    def _report_failure(self, body: ReceivedBody, error: StoreError) -> None:
+        self._give(events.BodyUndecided(body.received_from, body.envelope_id))
 
     # --- a peer asks (peering.interface.PeerExchange) ---
 
@@ -365,8 +367,8 @@ class Driver:
         self._note_exchange(peer)
         await self._intake.room(peer)
         self._give(events.PutHeard(peer, envelope_id))
-        judged = await self._intake.put(Body(peer, envelope_id, wire))
-        return PutAnswer(judged.verdict, judged.reason)
+        decided = await self._intake.put(ReceivedBody(peer, envelope_id, wire))
+        return PutAnswer(decided.verdict, decided.reason)
 
     async def get(
         self, peer: PartnerId, ids: Sequence[EnvelopeId]
@@ -390,12 +392,12 @@ class Driver:
     def _log_note(self, peer: PartnerId, reason: str) -> None:
         """A line of log, unless the peer makes us write too many: it chooses how often, and in part the words."""
         minute = int(self._now() // 60)
-        since, told = self._notes_told.get(peer, (minute, 0))
+        since, told = self._notes_reported.get(peer, (minute, 0))
         if since != minute:
             if told > NOTES_PER_MINUTE_MAX:
                 log.info("partner %s: %d more notes", peer.short, told - NOTES_PER_MINUTE_MAX)
             told = 0
-        self._notes_told[peer] = (minute, told + 1)
+        self._notes_reported[peer] = (minute, told + 1)
         if told < NOTES_PER_MINUTE_MAX:
             log.info("partner %s: %s", peer.short, reason)
 

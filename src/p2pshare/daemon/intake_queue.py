@@ -14,43 +14,43 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from p2pshare.errors import DiskFull, StoreError
-from p2pshare.gossip.events import BodyJudged
+from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits, IntakeSchedule, WaitingBody
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import INTAKE_BATCH_CONTENT_BYTES
-from p2pshare.sharing.exchange import Body, Exchange, Outcome
+from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Waiting = tuple[Body, asyncio.Future[BodyJudged]]
+Waiting = tuple[ReceivedBody, asyncio.Future[BodyDecided]]
 
 
-class Writer(Protocol):
+class StoreWriter(Protocol):
     """Runs a function in the thread that owns the store's writing side, in the order asked for."""
 
     async def __call__(self, function: Callable[..., T], *arguments: object) -> T: ...
 
 
 class IntakeQueue:
-    """`tell` hears each outcome, in the event loop, before anybody who waits for a verdict goes on."""
+    """`report` hears each outcome, in the event loop, before anybody who waits for a verdict goes on."""
 
     def __init__(
         self,
         exchange: Exchange,
-        writer: Writer,
+        writer: StoreWriter,
         *,
         now: Callable[[], float],
-        tell: Callable[[Outcome], Awaitable[None]],
-        tell_failure: Callable[[Body, StoreError], None],
+        report: Callable[[Outcome], Awaitable[None]],
+        report_failure: Callable[[ReceivedBody, StoreError], None],
         limits: IntakeLimits = INTAKE_LIMITS,
     ) -> None:
         self._exchange = exchange
         self._writer = writer
         self._now = now
-        self._tell = tell
-        self._tell_failure = tell_failure
+        self._report = report
+        self._report_failure = report_failure
         self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(limits)
         self._is_news_due = False
         self._is_sweep_due = False
@@ -58,17 +58,17 @@ class IntakeQueue:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
 
-    async def room(self, bearer: PartnerId) -> None:
-        """Returns when there is room for one more body of `bearer`."""
-        while not self._schedule.has_room(bearer):
+    async def room(self, received_from: PartnerId) -> None:
+        """Returns when there is room for one more body of `received_from`."""
+        while not self._schedule.has_room(received_from):
             self._room.clear()
             await self._room.wait()
 
-    def put(self, body: Body) -> asyncio.Future[BodyJudged]:
+    def put(self, body: ReceivedBody) -> asyncio.Future[BodyDecided]:
         """The future is the verdict, once it was told. It fails with StoreError."""
-        done: asyncio.Future[BodyJudged] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[BodyDecided] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        self._schedule.put(body.bearer, len(body.wire), (body, done))
+        self._schedule.put(body.received_from, len(body.wire), (body, done))
         self._work.set()
         return done
 
@@ -104,13 +104,13 @@ class IntakeQueue:
         now = int(self._now())
         try:
             if is_sweep:
-                await self._tell(await self._writer(self._exchange.sweep, now))
+                await self._report(await self._writer(self._exchange.sweep, now))
             outcome = await self._writer(
                 partial(self._exchange.commit, content_bytes_max=INTAKE_BATCH_CONTENT_BYTES),
                 [one.item[0] for one in batch],
                 now,
             )
-            await self._tell(outcome)
+            await self._report(outcome)
         except StoreError as error:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), error.reason)
             self._fail(batch, error)
@@ -119,21 +119,21 @@ class IntakeQueue:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), type(error).__name__)
             self._fail(batch, StoreError("intake failed", reason="internal"))
             return
-        for one, judged in zip(batch, outcome.judged, strict=False):
+        for one, decided in zip(batch, outcome.decided, strict=False):
             _, done = one.item
             if not done.done():
-                done.set_result(judged)
-        self._schedule.put_back(batch[len(outcome.judged) :])
+                done.set_result(decided)
+        self._schedule.put_back(batch[len(outcome.decided) :])
 
     def _fail(self, batch: list[WaitingBody[Waiting]], error: StoreError) -> None:
         for one in batch:
             body, done = one.item
-            self._tell_failure(body, error)
+            self._report_failure(body, error)
             if not done.done():
                 done.set_exception(DiskFull(error.message) if isinstance(error, DiskFull) else error)
 
 
-def _retrieve(done: asyncio.Future[BodyJudged]) -> None:
+def _retrieve(done: asyncio.Future[BodyDecided]) -> None:
     """Nobody may be waiting for the answer any more; that is no error."""
     if not done.cancelled():
         done.exception()

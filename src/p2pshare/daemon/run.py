@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
-from p2pshare.daemon.control import ControlServer, Permitted, Report
+from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
@@ -39,12 +39,12 @@ from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_s
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
-from p2pshare.node.node import Door, Live, Node, close_node, note_config, open_node, require_home
+from p2pshare.node.node import Door, Live, Node, Progress, close_node, note_config, open_node, require_home
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
-from p2pshare.queries.refresh import settle
+from p2pshare.queries.refresh import reevaluate
 from p2pshare.sharing import spool
 from p2pshare.sharing.quarantining import evaluate_again
 from p2pshare.sharing.stix_reader import READERS
@@ -85,14 +85,14 @@ async def _run(home: Path) -> None:
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
-        writer = Writer(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
+        writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
         node = await writer(open_node, home)
         life.push_async_callback(writer, close_node, node)
         await writer(spool.empty, home)  # what a crash left
         life.push_async_callback(writer, spool.empty, home)
         running = Running(node, writer)
         await running.start(life)
-        _settle_memory()
+        _freeze_memory()
         notify("READY=1")
         log.info("ready")
         await running.serve(stop, reload)
@@ -110,13 +110,13 @@ def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload.set)
 
 
-def _settle_memory() -> None:
+def _freeze_memory() -> None:
     """What lives as long as the daemon need not be walked by every garbage collection again."""
     gc.collect()
     gc.freeze()
 
 
-class Writer:
+class WriterThread:
     """Runs functions in the one thread that owns the store's writing side, in the order they were asked for.
 
     A disk that failed to write or sync is never asked again (docs/store.md, "Writing"): `failure` keeps
@@ -142,7 +142,7 @@ class Writer:
 class Running:
     """The parts of a running daemon, and what passes between them. All from one event loop."""
 
-    def __init__(self, node: Node, writer: Writer) -> None:
+    def __init__(self, node: Node, writer: WriterThread) -> None:
         self._node = node
         self._writer = writer
         self._driver = Driver(node, writer, READERS)
@@ -172,7 +172,7 @@ class Running:
                 for work in (
                     self._reload_when(reload),
                     self._tidy(),
-                    self._settle(),
+                    self._reevaluate(),
                     self._follow_lists(),
                     self._sweep_spool(),
                 )
@@ -185,12 +185,12 @@ class Running:
                 task.cancel()
         await self._account()
 
-    async def _perform(self, message: Message, report: Report) -> Message:
+    async def _perform(self, message: Message, report: Progress) -> Message:
         """One operation for the command line, in the writer thread unless it only reads; then whoever must look again is
         told."""
         request = read_request(message)
         operation = OPERATIONS[name_of(request)]
-        if operation.tells_refusals or not operation.reads_only:
+        if operation.reports_refusals or not operation.reads_only:
             await self._account()
         node = replace(self._node, live=self._live())
 
@@ -249,14 +249,14 @@ class Running:
             except ShareError as error:
                 log.error("the store was not tidied: %s", error.reason)
 
-    async def _settle(self) -> None:
+    async def _reevaluate(self) -> None:
         """What time has changed, batch after batch, other writers in between."""
         while True:
             try:
-                while await self._writer(settle, self._node, int(time.time())):
+                while await self._writer(reevaluate, self._node, int(time.time())):
                     pass
             except ShareError as error:
-                log.error("what is over was not judged: %s", error.reason)
+                log.error("what is over was not evaluated: %s", error.reason)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _follow_lists(self) -> None:

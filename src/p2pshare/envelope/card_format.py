@@ -59,14 +59,14 @@ _URL = re.compile(
     r"https://(\[[0-9a-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", re.ASCII
 )
 
-Key = TypeVar("Key", VerifyKey, KemPublicKey, HintPublicKey)
+AnyKey = TypeVar("AnyKey", VerifyKey, KemPublicKey, HintPublicKey)
 
 
 @dataclass(frozen=True, slots=True)
-class OperationalKey(Generic[Key]):
+class OperationalKey(Generic[AnyKey]):
     """One key and when it may be used: `not_before <= at < expires`, unix seconds."""
 
-    key: Key
+    key: AnyKey
     not_before: int
     expires: int
 
@@ -193,7 +193,7 @@ def encode_versions(cards: Sequence[bytes]) -> bytes:
     return cards[0] if len(cards) == 1 else pack([VERSIONS_MAGIC, FORMAT_VERSION, list(cards)])
 
 
-def _pack_keys(keys: Sequence[OperationalKey[Key]]) -> list[list[object]]:
+def _pack_keys(keys: Sequence[OperationalKey[AnyKey]]) -> list[list[object]]:
     return [[entry.key.raw, entry.not_before, entry.expires] for entry in keys]
 
 
@@ -304,9 +304,9 @@ def _decode_roots(reader: Reader) -> tuple[VerifyKey, ...]:
 
 
 def _decode_keys(
-    reader: Reader, size: int, count_max: int, from_raw: Callable[[bytes], Key]
-) -> tuple[OperationalKey[Key], ...]:
-    keys: list[OperationalKey[Key]] = []
+    reader: Reader, size: int, count_max: int, from_raw: Callable[[bytes], AnyKey]
+) -> tuple[OperationalKey[AnyKey], ...]:
+    keys: list[OperationalKey[AnyKey]] = []
     for _ in range(reader.array(1, count_max)):
         reader.array(3, 3)
         entry = OperationalKey(

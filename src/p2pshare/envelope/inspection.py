@@ -24,7 +24,7 @@ from p2pshare.identifiers import PartnerId
 Facts = dict[str, str | int | list[str]]
 
 
-class Verdict(Enum):
+class InspectionVerdict(Enum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_MADE = "not made"
@@ -36,12 +36,12 @@ class Check:
 
     number: int
     name: str
-    verdict: Verdict
+    verdict: InspectionVerdict
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Inspection:
     """`kind` is one of KIND_OF_MAGIC or "unknown"; `identifier` a fingerprint or an envelope id, "" when unreadable."""
 
     kind: str
@@ -52,12 +52,12 @@ class Report:
     @property
     def is_sound(self) -> bool:
         """No check failed."""
-        return all(check.verdict is not Verdict.FAILED for check in self.checks)
+        return all(check.verdict is not InspectionVerdict.FAILED for check in self.checks)
 
     @property
     def is_complete(self) -> bool:
         """Every check was made and passed."""
-        return all(check.verdict is Verdict.PASSED for check in self.checks)
+        return all(check.verdict is InspectionVerdict.PASSED for check in self.checks)
 
 
 KIND_OF_MAGIC = {CARD_MAGIC: "card", VERSIONS_MAGIC: "card", ENVELOPE_MAGIC: "envelope", PROOF_MAGIC: "proof"}
@@ -68,7 +68,9 @@ def kind_of(raw: bytes) -> str:
     return KIND_OF_MAGIC.get(raw[3:7], "unknown")
 
 
-def inspect(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] = lambda _: None) -> Report:
+def inspect(
+    raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] = lambda _: None
+) -> Inspection:
     """The report on a file's bytes; `find_card` gives the trusted card of an author, if there is one."""
     match kind_of(raw):
         case "card":
@@ -78,8 +80,11 @@ def inspect(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] 
         case "proof":
             return _inspect_proof(raw, find_card)
         case _:
-            return Report(
-                "unknown", "", {"bytes": len(raw)}, (Check(1, "shape", Verdict.FAILED, "unknown-kind"),)
+            return Inspection(
+                "unknown",
+                "",
+                {"bytes": len(raw)},
+                (Check(1, "shape", InspectionVerdict.FAILED, "unknown-kind"),),
             )
 
 
@@ -87,19 +92,19 @@ def inspect(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] 
 _CARD_SHAPE, _CARD_CHAIN, _CARD_TIME = (1, "shape"), (2, "signatures and chain"), (3, "time")
 
 
-def _inspect_card(raw: bytes, now: int) -> Report:
+def _inspect_card(raw: bytes, now: int) -> Inspection:
     try:
         newest = decode_versions(raw)[-1]
     except PeerError as error:
-        return Report(
+        return Inspection(
             "card", "", {"bytes": len(raw)}, _failed_first(error, _CARD_SHAPE, _CARD_CHAIN, _CARD_TIME)
         )
     checks = (
-        Check(*_CARD_SHAPE, Verdict.PASSED),
+        Check(*_CARD_SHAPE, InspectionVerdict.PASSED),
         _made(_CARD_CHAIN, lambda: believe_chain(raw)),
         _made(_CARD_TIME, lambda: check_time(newest.body, now)),
     )
-    return Report("card", fingerprint(newest.body.partner_id), _card_facts(newest, len(raw)), checks)
+    return Inspection("card", fingerprint(newest.body.partner_id), _card_facts(newest, len(raw)), checks)
 
 
 def _card_facts(card: DecodedCard, size: int) -> Facts:
@@ -128,28 +133,30 @@ _SHAPE, _AUTHOR, _TIME, _KEY, _SIGNATURES = (
 )
 
 
-def _inspect_envelope(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None]) -> Report:
+def _inspect_envelope(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None]) -> Inspection:
     try:
         decoded = decode_envelope(raw)
     except PeerError as error:
         checks = _failed_first(error, _SHAPE, _AUTHOR, _TIME, _KEY, _SIGNATURES)
-        return Report("envelope", "", {"bytes": len(raw)}, checks)
-    shape = Check(*_SHAPE, Verdict.PASSED)
+        return Inspection("envelope", "", {"bytes": len(raw)}, checks)
+    shape = Check(*_SHAPE, InspectionVerdict.PASSED)
     time = _made(_TIME, lambda: check_envelope_time(decoded.core, now))
     card = find_card(decoded.core.author)
     checks = (shape, *_author_checks(decoded, card, time))
-    return Report("envelope", decoded.envelope_id.text, _envelope_facts(decoded.core, card, len(raw)), checks)
+    return Inspection(
+        "envelope", decoded.envelope_id.text, _envelope_facts(decoded.core, card, len(raw)), checks
+    )
 
 
 def _author_checks(decoded: DecodedEnvelope, card: Card | None, time: Check) -> tuple[Check, ...]:
     if card is None:
-        unmade = [Check(*check, Verdict.NOT_MADE) for check in (_AUTHOR, _KEY, _SIGNATURES)]
+        unmade = [Check(*check, InspectionVerdict.NOT_MADE) for check in (_AUTHOR, _KEY, _SIGNATURES)]
         return (unmade[0], time, *unmade[1:])
     key = _made(_KEY, lambda: signing_key(decoded.core, card))
-    signatures = Check(*_SIGNATURES, Verdict.NOT_MADE)
-    if key.verdict is Verdict.PASSED:
+    signatures = Check(*_SIGNATURES, InspectionVerdict.NOT_MADE)
+    if key.verdict is InspectionVerdict.PASSED:
         signatures = _made(_SIGNATURES, lambda: verify_signatures(decoded, signing_key(decoded.core, card)))
-    return (Check(*_AUTHOR, Verdict.PASSED), time, key, signatures)
+    return (Check(*_AUTHOR, InspectionVerdict.PASSED), time, key, signatures)
 
 
 def _envelope_facts(core: Core, card: Card | None, size: int) -> Facts:
@@ -177,18 +184,21 @@ _PROOF_SHAPE, _PROOF_SIGNATURES, _PROOF_REVOKED = (
 )
 
 
-def _inspect_proof(raw: bytes, find_card: Callable[[PartnerId], Card | None]) -> Report:
+def _inspect_proof(raw: bytes, find_card: Callable[[PartnerId], Card | None]) -> Inspection:
     try:
         proof = decode_proof(raw)
     except PeerError as error:
         checks = _failed_first(error, _PROOF_SHAPE, _PROOF_SIGNATURES)
-        return Report("proof", "", {"bytes": len(raw)}, checks)
+        return Inspection("proof", "", {"bytes": len(raw)}, checks)
     partner_id = proof.partner_id if isinstance(proof, ForkProof) else proof.first.core.author
-    checks = (Check(*_PROOF_SHAPE, Verdict.PASSED), _made(_PROOF_SIGNATURES, lambda: verify_proof(proof)))
+    checks = (
+        Check(*_PROOF_SHAPE, InspectionVerdict.PASSED),
+        _made(_PROOF_SIGNATURES, lambda: verify_proof(proof)),
+    )
     held = find_card(partner_id)
     if held is not None:
         checks += (_made(_PROOF_REVOKED, lambda: check_not_revoked(proof, held)),)
-    return Report("proof", fingerprint(partner_id), {"bytes": len(raw)} | _proof_facts(proof), checks)
+    return Inspection("proof", fingerprint(partner_id), {"bytes": len(raw)} | _proof_facts(proof), checks)
 
 
 def _proof_facts(proof: Proof) -> Facts:
@@ -216,13 +226,13 @@ def _made(check: tuple[int, str], make: Callable[[], object]) -> Check:
     try:
         make()
     except PeerError as error:
-        return Check(*check, Verdict.FAILED, error.reason)
-    return Check(*check, Verdict.PASSED)
+        return Check(*check, InspectionVerdict.FAILED, error.reason)
+    return Check(*check, InspectionVerdict.PASSED)
 
 
 def _failed_first(error: PeerError, first: tuple[int, str], *rest: tuple[int, str]) -> tuple[Check, ...]:
-    unmade = (Check(*check, Verdict.NOT_MADE) for check in rest)
-    return (Check(*first, Verdict.FAILED, error.reason), *unmade)
+    unmade = (Check(*check, InspectionVerdict.NOT_MADE) for check in rest)
+    return (Check(*first, InspectionVerdict.FAILED, error.reason), *unmade)
 
 
 def _iso(seconds: int) -> str:

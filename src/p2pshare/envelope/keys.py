@@ -13,8 +13,8 @@ from p2pshare.envelope.agreement import HintKey, HintPublicKey, KemKey, KemPubli
 from p2pshare.envelope.card import Card, accept_first, accept_update
 from p2pshare.envelope.card_format import (
     NO_PREVIOUS,
+    AnyKey,
     CardBody,
-    Key,
     OperationalKey,
     Revocation,
     is_good_name,
@@ -173,7 +173,7 @@ def _with_new_keys(body: CardBody, keys: OperationalKeys, now: int) -> CardBody:
     )
 
 
-def _dated(key: Key, now: int) -> OperationalKey[Key]:
+def _dated(key: AnyKey, now: int) -> OperationalKey[AnyKey]:
     return OperationalKey(key, now - KEY_CLOCK_TOLERANCE_SECONDS, now + _KEY_VALID_SECONDS)
 
 

@@ -34,7 +34,7 @@ _LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartPlace:
     """The place of an envelope among those of its publication, from 1. Raises ValueError for what is no place."""
 
     number: int
@@ -45,7 +45,7 @@ class Part:
             raise ValueError(f"no part of a publication: {self.number} of {self.of}")
 
 
-ALONE = Part(1, 1)
+ALONE = PartPlace(1, 1)
 """The place of a publication that fits one envelope."""
 
 
@@ -59,7 +59,7 @@ class PayloadHeader:
     marking: str
     objects: int
     publication: PublicationId
-    part: Part
+    part: PartPlace
 
 
 def encode_payload(header: PayloadHeader, frames: Sequence[bytes]) -> bytes:
@@ -99,7 +99,7 @@ def decode_payload(raw: bytes) -> tuple[PayloadHeader, tuple[bytes, ...]]:
     reader.end()
     if not (kind + marking).isascii() or not (kind + marking).isprintable():
         raise refusal("malformed", "a payload's type or marking is not plain ASCII")
-    return PayloadHeader(kind, created, marking, objects, publication, Part(number, of)), frames
+    return PayloadHeader(kind, created, marking, objects, publication, PartPlace(number, of)), frames
 
 
 def compress_frame(json_array: bytes) -> bytes:

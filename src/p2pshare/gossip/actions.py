@@ -2,14 +2,14 @@
 
 A request gets exactly one end: `events.Answered`, `Declined`, `Failed` or `Busy` with its number, unless the
 engine abandoned it first. An inbound question gets exactly one reply with its ticket, in the same
-event or, for a sync or a feed, in a later one.
+event or, for a sync or a poll, in a later one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2pshare.gossip.messages import Announce, EngineAnswer, Feed, Hello, Sync
+from p2pshare.gossip.messages import Announce, EngineAnswer, Hello, Poll, Sync
 from p2pshare.identifiers import EnvelopeId, PartnerId
 
 
@@ -32,12 +32,12 @@ class SendAnnounce:
 
 
 @dataclass(frozen=True, slots=True)
-class SendFeed:
-    """Answer: `FeedAnswer`, after up to `message.wait_seconds`."""
+class SendPoll:
+    """Answer: `PollAnswer`, after up to `message.wait_seconds`."""
 
     request: int
     peer: PartnerId
-    message: Feed
+    message: Poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,16 @@ class SendSync:
 
 @dataclass(frozen=True, slots=True)
 class FetchCard:
-    """The peer has another card than we know: fetch it and let the partners service judge. Answer: None."""
+    """The peer has another card than we know: fetch it and let `sharing.partners` decide. Answer: None."""
 
     request: int
     peer: PartnerId
 
 
-Question = SendHello | SendAnnounce | SendFeed | SendSync
+SendQuestion = SendHello | SendAnnounce | SendPoll | SendSync
 """What carries a message for the peer's engine."""
 
-Request = Question | SendGet | SendPut | FetchCard
+PeerRequest = SendQuestion | SendGet | SendPut | FetchCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +129,11 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Notice:
     """Something a person may want to know: counted and logged, nothing else. `reason` is a reason code."""
 
     peer: PartnerId
     reason: str
 
 
-Action = Request | Abandon | Reply | ReplyBusy | ReplyRefused | ReadOutbox | Acknowledge | Note
+Action = PeerRequest | Abandon | Reply | ReplyBusy | ReplyRefused | ReadOutbox | Acknowledge | Notice

@@ -1,6 +1,6 @@
-"""The feed: the newest arrivals in order, kept once for all links; each link only has a number in it.
+"""Arrivals: the newest ones in order, kept once for all links; each link only has a number in it.
 
-Bounded: a peer that is further behind than the feed reaches compares its store with ours instead.
+Bounded: a peer that is further behind than the list reaches compares its store with ours instead.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from p2pshare.gossip.messages import AnnounceItem
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
-from p2pshare.limits import FEED_ITEMS_MAX
+from p2pshare.limits import ARRIVALS_KEPT_MAX
 
 
 @dataclass(slots=True)
-class FeedItem:
+class PollItem:
     """A relayed envelope we hold, its place in the arrival log, and the peers that are known to hold it too."""
 
     lsn: int
@@ -25,36 +25,36 @@ class FeedItem:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What to announce to one peer, and how far that brings it. `is_whole` is False where the feed began too late."""
+    """What to announce to one peer, and how far that brings it. `is_whole` is False where the list begins too late."""
 
     items: tuple[AnnounceItem, ...]
     to_lsn: int
     is_whole: bool
 
 
-class Feed:
+class Arrivals:
     """`last_lsn` is the newest arrival, announced or not."""
 
     def __init__(self, last_lsn: int) -> None:
         self.last_lsn = last_lsn
         self._begins_after = last_lsn
-        self._items: list[FeedItem] = []
-        self._by_id: dict[EnvelopeId, FeedItem] = {}
+        self._items: list[PollItem] = []
+        self._by_id: dict[EnvelopeId, PollItem] = {}
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def append(self, one: FeedItem) -> None:
+    def append(self, one: PollItem) -> None:
         """`one.lsn` is above every earlier one."""
         self.last_lsn = one.lsn
         self._items.append(one)
         self._by_id[one.item.envelope_id] = one
         # Cut in halves: the list is moved once in 4,096 arrivals, and between half and all of the bound is kept.
-        if len(self._items) > FEED_ITEMS_MAX:
-            for old in self._items[: FEED_ITEMS_MAX // 2]:
+        if len(self._items) > ARRIVALS_KEPT_MAX:
+            for old in self._items[: ARRIVALS_KEPT_MAX // 2]:
                 del self._by_id[old.item.envelope_id]
                 self._begins_after = old.lsn
-            del self._items[: FEED_ITEMS_MAX // 2]
+            del self._items[: ARRIVALS_KEPT_MAX // 2]
 
     def skip(self, lsn: int) -> None:
         """An arrival that is never announced."""

@@ -29,24 +29,24 @@ Rules that hold in every state:
 5. A peer's silence or slowness is no fault; only what can be proved counts against it.
 
 The parts: `protocol` (the verbs), `states` (one peer's states), `spreading` (push, announce, outbox), `want` and
-`fetching` (bodies), `reconciliation` (comparing stores), `board` (what they share).
+`fetching` (bodies), `reconciliation` (comparing stores), `state` (what they share).
 """
 
 from __future__ import annotations
 
 from p2pshare.gossip import events, protocol
 from p2pshare.gossip.actions import Action, FetchCard, Reply, ReplyRefused, SendHello
-from p2pshare.gossip.engine_state import Board, EngineSettings, RandomSource, shard_of
+from p2pshare.gossip.engine_state import EngineSettings, EngineState, RandomSource, shard_of
 from p2pshare.gossip.events import Event, LinkConfig
 from p2pshare.gossip.fetching import Fetching
 from p2pshare.gossip.index import HOUR_SECONDS
 from p2pshare.gossip.link import NEVER, Link, Pending
-from p2pshare.gossip.long_poll import Feeding
-from p2pshare.gossip.messages import AnnounceAnswer, FeedAnswer, Hello, PutAnswer, SyncAnswer
-from p2pshare.gossip.push import Spreading
+from p2pshare.gossip.long_poll import LongPoll
+from p2pshare.gossip.messages import AnnounceAnswer, Hello, PollAnswer, PutAnswer, SyncAnswer
+from p2pshare.gossip.push import Push
 from p2pshare.gossip.reconciliation import Reconciliation
-from p2pshare.gossip.responder import Answering
-from p2pshare.gossip.scheduler import Work
+from p2pshare.gossip.responder import Responder
+from p2pshare.gossip.scheduler import Scheduler
 from p2pshare.gossip.states import Cause, State
 from p2pshare.identifiers import Epoch, PartnerId
 from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
@@ -66,65 +66,65 @@ class Engine:
         random: RandomSource,
         settings: EngineSettings | None = None,
     ) -> None:
-        self._board = Board(epoch, last_lsn, card_version, random, settings or EngineSettings())
-        self._work = Work()
-        self._reconciliation = Reconciliation(self._board, self._work)
-        self._answering = Answering(self._board, self._work)
-        self._spreading = Spreading(self._board, self._reconciliation)
-        self._fetching = Fetching(self._board)
-        self._feeding = Feeding(self._board, self._spreading, self._reconciliation)
+        self._state = EngineState(epoch, last_lsn, card_version, random, settings or EngineSettings())
+        self._scheduler = Scheduler()
+        self._reconciliation = Reconciliation(self._state, self._scheduler)
+        self._responder = Responder(self._state, self._scheduler)
+        self._push = Push(self._state, self._reconciliation)
+        self._fetching = Fetching(self._state)
+        self._long_poll = LongPoll(self._state, self._push, self._reconciliation)
         self._hour = 0
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """What happened, and what to do about it."""
-        board = self._board
-        board.now = max(board.now, now)
+        state = self._state
+        state.now = max(state.now, now)
         self._expire()
-        board.touch_due()
+        state.touch_due()
         self._dispatch(event)
-        while touched := board.take_touched():
+        while touched := state.take_touched():
             for link in touched:
-                self._pump(link)
-        return board.take_actions()
+                self._drive(link)
+        return state.take_actions()
 
     @property
     def has_work(self) -> bool:
         """Whether `events.Step` should be handed in as soon as nothing else waits."""
-        return len(self._work) > 0
+        return len(self._scheduler) > 0
 
     def next_wakeup(self) -> float | None:
         """When to hand in a `Tick` at the latest; None: not before something happens."""
-        return self._board.next_wakeup()
+        return self._state.next_wakeup()
 
     def state(self, peer: PartnerId) -> State | None:
-        link = self._board.links.get(peer)
+        link = self._state.links.get(peer)
         return None if link is None else link.state
 
     def backlog(self, peer: PartnerId) -> int:
-        """How many envelopes wait to be told or handed to the peer, as far as the feed reaches back."""
-        link = self._board.links[peer]
-        return len(link.pushes) + self._board.feed.count_after(link.acked_lsn, peer, link.config.circles)
+        """How many envelopes wait to be told or handed to the peer, as far as the arrivals reach back."""
+        link = self._state.links[peer]
+        return len(link.pushes) + self._state.arrivals.count_after(link.acked_lsn, peer, link.config.circles)
 
     def sizes(self) -> dict[str, int]:
         """How many entries each bounded table has; of those kept for each link, the largest."""
-        board = self._board
-        links = list(board.links.values())
+        state = self._state
+        links = list(state.links.values())
         return {
-            "want": len(board.want),
-            "feed": len(board.feed),
-            "first_hops": len(board.first_hops),
-            "aside": len(board.aside),
-            "ghosts": max((len(link.ghosts) for link in links), default=0),
+            "want": len(state.want),
+            "arrivals": len(state.arrivals),
+            "first_hops": len(state.first_hops),
+            "aside": len(state.aside),
+            "unavailable": max((len(link.unavailable) for link in links), default=0),
             "declined": max((len(link.declined) for link in links), default=0),
             "sessions": len(self._reconciliation),
-            "work": len(self._work),
+            "work": len(self._scheduler),
             "pushes": max((len(link.pushes) for link in links), default=0),
             "expected": max((len(link.expected) for link in links), default=0),
         }
 
     def faults(self, peer: PartnerId) -> dict[str, int]:
         """What was noted of the peer, by reason."""
-        link = self._board.links.get(peer)
+        link = self._state.links.get(peer)
         return {} if link is None else dict(link.faults)
 
     # --- events ---
@@ -136,21 +136,21 @@ class Engine:
             case events.Step():
                 self._step()
             case events.EnvelopeHeld():
-                self._board.aside.pop(event.item.envelope_id, None)
-                self._spreading.held(event)
-            case events.BodyJudged():
-                if event.peer in self._board.links:
-                    self._feeding.judged(self._board.links[event.peer], event)
-                self._fetching.judged(event)
-            case events.BodyUnjudged():
-                self._fetching.unjudged(event.peer, event.envelope_id)
+                self._state.aside.pop(event.item.envelope_id, None)
+                self._push.held(event)
+            case events.BodyDecided():
+                if event.peer in self._state.links:
+                    self._long_poll.decided(self._state.links[event.peer], event)
+                self._fetching.decided(event)
+            case events.BodyUndecided():
+                self._fetching.undecided(event.peer, event.envelope_id)
             case events.LinksConfigured():
-                self._board.partners = event.partners
+                self._state.partners = event.partners
                 self._configure(event.links)
             case events.KeysLoaded():
-                self._board.index.load(event.shard, event.keys)
+                self._state.index.load(event.shard, event.keys)
             case events.FirstHopsLoaded():
-                self._board.first_hops |= {item.envelope_id: shard_of(item) for item in event.items}
+                self._state.first_hops |= {item.envelope_id: shard_of(item) for item in event.items}
             case events.BodyArrived() | events.BodyGone():
                 self._body(event)
             case events.Answered() | events.Declined() | events.Failed() | events.Busy():
@@ -161,70 +161,70 @@ class Engine:
     def _peer_spoke(
         self, event: events.OutboxRead | events.Heard | events.QuestionHeard | events.PutHeard
     ) -> None:
-        link = self._board.links.get(event.peer)
+        link = self._state.links.get(event.peer)
         if link is None:
             if isinstance(event, events.QuestionHeard):
-                self._board.act(ReplyRefused(event.ticket))
+                self._state.act(ReplyRefused(event.ticket))
             return
-        self._board.touch(link)
+        self._state.touch(link)
         if isinstance(event, events.OutboxRead):
-            self._spreading.outbox_read(link, event)
+            self._push.outbox_read(link, event)
             return
-        link.clear_back_off(self._board.now)
+        link.clear_back_off(self._state.now)
         if not link.config.is_dialable:
-            link.hello_at = self._board.now + SILENCE_SECONDS
+            link.hello_at = self._state.now + SILENCE_SECONDS
         match event:
             case events.HelloHeard():
                 self._hello_heard(link, event)
             case events.AnnounceHeard():
-                self._spreading.announce_heard(link, event)
-            case events.FeedAsked():
-                self._feeding.asked(link, event)
+                self._push.announce_heard(link, event)
+            case events.PollAsked():
+                self._long_poll.asked(link, event)
             case events.SyncAsked():
-                if self._answering.asked(link, event):
+                if self._responder.asked(link, event):
                     self._reconciliation.asked(link)
             case events.PutHeard():
                 self._fetching.put_heard(link, event.envelope_id)
 
     def _body(self, event: events.BodyArrived | events.BodyGone) -> None:
-        link = self._board.owners.get(event.request)
+        link = self._state.owners.get(event.request)
         if link is None:
             return
         pending = link.pending[event.request]
-        self._board.touch(link)
+        self._state.touch(link)
         if isinstance(event, events.BodyArrived):
             self._fetching.arrived(link, pending, event.envelope_id)
         else:
             self._fetching.gone(link, pending, event.envelope_id)
 
     def _ended(self, event: events.Answered | events.Declined | events.Failed | events.Busy) -> None:
-        found = self._board.end(event.request)
+        found = self._state.end(event.request)
         if found is None:
             return
         link, pending = found
         match event:
             case events.Answered():
                 link.failures = 0
-                link.answered_at = self._board.now
+                link.answered_at = self._state.now
                 self._answered(link, pending, event)
             case events.Declined():
                 self._declined(link, pending, event.reason)
             case events.Failed():
-                self._board.fall(link, is_failure=True)
+                self._state.fall(link, is_failure=True)
             case events.Busy():
                 self._busy(link, pending, event.retry_after_seconds)
 
     def _answered(self, link: Link, pending: Pending, event: events.Answered) -> None:
         match pending.verb, event.message:
             case protocol.HELLO, Hello() as hello:
-                link.note_round_trip(self._board.now - pending.began_at)
+                link.note_round_trip(self._state.now - pending.began_at)
                 self._hello_answered(link, hello)
             case protocol.ANNOUNCE, AnnounceAnswer() as answer:
-                self._spreading.announced(link, pending, answer)
+                self._push.announced(link, pending, answer)
             case protocol.PUT, PutAnswer() as answer:
-                self._spreading.pushed(link, next(iter(pending.ids)), answer)
-            case protocol.FEED, FeedAnswer() as answer:
-                self._feeding.answered(link, pending, answer)
+                self._push.pushed(link, next(iter(pending.ids)), answer)
+            case protocol.POLL, PollAnswer() as answer:
+                self._long_poll.answered(link, pending, answer)
             case protocol.SYNC, SyncAnswer() as answer:
                 self._reconciliation.answered(link, answer)
             case protocol.GET, None:
@@ -234,12 +234,12 @@ class Engine:
 
     def _declined(self, link: Link, pending: Pending, reason: str) -> None:
         """It lives, and said no to this one thing; a hello that is refused leaves nothing to talk about."""
-        self._board.note(link.peer, reason)
+        self._state.note(link.peer, reason)
         match pending.verb:
             case protocol.HELLO:
-                self._board.fall(link, is_failure=True)
-            case protocol.FEED:
-                link.feed_at = self._board.now + HELLO_INTERVAL_SECONDS
+                self._state.fall(link, is_failure=True)
+            case protocol.POLL:
+                link.poll_at = self._state.now + HELLO_INTERVAL_SECONDS
             case protocol.GET:
                 self._fetching.ended(link, pending, is_answered=False)
             case protocol.SYNC:
@@ -252,43 +252,43 @@ class Engine:
         link.batch = max(1, link.batch // 2)
         if link.state is State.GREETING:
             link.move(Cause.BUSY)
-            link.retry_at = self._board.now + seconds
+            link.retry_at = self._state.now + seconds
             return
         link.move(Cause.BUSY)
-        link.resume_at = self._board.now + seconds
+        link.resume_at = self._state.now + seconds
         match pending.verb:
             case protocol.GET:
                 self._fetching.give_back(pending, link, is_over=False)
             case protocol.HELLO:
-                link.hello_at = self._board.now
+                link.hello_at = self._state.now
             case protocol.ANNOUNCE if pending.to_lsn is None:  # a repair: the next comparison offers it again
                 self._reconciliation.finish(link, is_whole=False)
             case protocol.SYNC:
                 self._reconciliation.put_off(link)
-            case protocol.FEED:
+            case protocol.POLL:
                 pass
             case _:
-                self._spreading.put_back(link, pending)
+                self._push.put_back(link, pending)
 
     # --- hello ---
 
     def _own_hello(self, link: Link) -> Hello:
-        board = self._board
+        state = self._state
         return Hello(
-            board.epoch,
-            int(board.now),
-            board.card_version,
-            board.index.roots(link.config.compared, int(board.now)),
+            state.epoch,
+            int(state.now),
+            state.card_version,
+            state.index.roots(link.config.compared, int(state.now)),
         )
 
     def _greet(self, link: Link) -> None:
         if link.state is State.WAITING:
             link.move(Cause.DIALLED)
-            self._spreading.read_outbox(link)  # what waits for it is known when its roots come
-        link.tried_at = self._board.now
-        link.hello_at = self._board.now + HELLO_INTERVAL_SECONDS
-        pending = self._board.begin(link, protocol.HELLO)
-        self._board.act(SendHello(pending.number, link.peer, self._own_hello(link)))
+            self._push.read_outbox(link)  # what waits for it is known when its roots come
+        link.tried_at = self._state.now
+        link.hello_at = self._state.now + HELLO_INTERVAL_SECONDS
+        pending = self._state.begin(link, protocol.HELLO)
+        self._state.act(SendHello(pending.number, link.peer, self._own_hello(link)))
 
     def _hello_answered(self, link: Link, hello: Hello) -> None:
         is_new = link.state is State.GREETING
@@ -296,28 +296,28 @@ class Engine:
         self._note_epoch(link, hello)
         if is_new:
             self._reconciliation.link_up(link)
-            self._spreading.link_up(link)
+            self._push.link_up(link)
         self._reconciliation.hello_answered(link, hello)
         if hello.card_version > max(link.config.card_version, link.card_asked):
             link.card_asked = (
                 hello.card_version
             )  # once: whether it is accepted is for the partners service to say
-            pending = self._board.begin(link, protocol.CARD)
-            self._board.act(FetchCard(pending.number, link.peer))
+            pending = self._state.begin(link, protocol.CARD)
+            self._state.act(FetchCard(pending.number, link.peer))
 
     def _hello_heard(self, link: Link, event: events.HelloHeard) -> None:
         if not link.config.is_dialable:
             link.move(Cause.GREETED)
         self._note_epoch(link, event.message)
         self._reconciliation.hello_heard(link, event.message)
-        self._board.act(Reply(event.ticket, self._own_hello(link)))
-        if self._board.now < link.answered_at + SILENCE_SECONDS:
-            link.hello_at = self._board.now + HELLO_INTERVAL_SECONDS * (1 + self._board.random.random())
+        self._state.act(Reply(event.ticket, self._own_hello(link)))
+        if self._state.now < link.answered_at + SILENCE_SECONDS:
+            link.hello_at = self._state.now + HELLO_INTERVAL_SECONDS * (1 + self._state.random.random())
 
     def _note_epoch(self, link: Link, hello: Hello) -> None:
         """Another epoch is another life of its store: what we know of its arrivals is void."""
-        if abs(hello.clock - self._board.now) > CLOCK_SKEW_SECONDS_MAX:
-            self._board.note(link.peer, "clock-skew")
+        if abs(hello.clock - self._state.now) > CLOCK_SKEW_SECONDS_MAX:
+            self._state.note(link.peer, "clock-skew")
         link.epoch = hello.epoch
         if link.heard_epoch not in (None, hello.epoch):
             link.heard_epoch = None
@@ -327,62 +327,64 @@ class Engine:
     # --- links ---
 
     def _configure(self, configs: tuple[LinkConfig, ...]) -> None:
-        board = self._board
+        state = self._state
         wanted = {config.peer: config for config in configs}
-        for peer in [peer for peer in board.links if peer not in wanted]:
-            board.clear(board.links[peer])
+        for peer in [peer for peer in state.links if peer not in wanted]:
+            state.clear(state.links[peer])
             self._forget(peer)
-            del board.links[peer]
+            del state.links[peer]
         links: dict[PartnerId, Link] = {}
         for peer, config in sorted(wanted.items()):
-            link = board.links.get(peer)
+            link = state.links.get(peer)
             if link is None:
-                last = board.feed.last_lsn
-                link = Link(config, cursor=last, acked_lsn=last, feed_told=(0, last), feed_before=(0, last))
+                last = state.arrivals.last_lsn
+                link = Link(
+                    config, cursor=last, acked_lsn=last, poll_reported=(0, last), poll_before=(0, last)
+                )
             elif (link.config.compared, link.config.is_dialable) != (config.compared, config.is_dialable):
                 self._begin_anew(link)
             link.config = config
-            link.retry_at = min(link.retry_at, board.now)
-            link.ghosts.clear()
+            link.retry_at = min(link.retry_at, state.now)
+            link.unavailable.clear()
             link.declined.clear()
-            link.settled.clear()
+            link.exhausted.clear()
             links[peer] = link
-            board.touch(link)
-        board.links = links
-        board.want.share_between(len(links))
+            state.touch(link)
+        state.links = links
+        state.want.share_between(len(links))
 
     def _begin_anew(self, link: Link) -> None:
         """The link carries something else now: whatever was under way may not be allowed any more."""
         self._forget(link.peer)
         if link.state is State.WAITING:
-            self._board.clear(link)
+            self._state.clear(link)
         else:
-            self._board.fall(link, is_failure=False)
-        link.retry_at = self._board.now
+            self._state.fall(link, is_failure=False)
+        link.retry_at = self._state.now
 
     def _forget(self, peer: PartnerId) -> None:
         """Nothing of what is being computed for or with this peer may be told to it any more."""
-        self._work.drop(peer)
+        self._scheduler.drop(peer)
         self._reconciliation.drop(peer)
-        self._answering.drop(peer)
-        self._feeding.drop(self._board.links[peer])
+        self._responder.drop(peer)
+        self._long_poll.drop(self._state.links[peer])
 
     def _step(self) -> None:
         """A few milliseconds of what takes long."""
-        peer = self._work.step()
-        if peer is not None and peer in self._board.links:
-            self._board.touch(self._board.links[peer])
+        peer = self._scheduler.step()
+        if peer is not None and peer in self._state.links:
+            self._state.touch(self._state.links[peer])
 
-    def _pump(self, link: Link) -> None:
+    def _drive(self, link: Link) -> None:
         """Does what is due for one link, and sets its timer for what will be."""
-        now = self._board.now
+        now = self._state.now
         if link.state is State.WAITING:
             self._reconciliation.drop(link.peer)
         if link.state is State.RESTING and link.resume_at <= now:
             link.move(Cause.RESTED)
-            self._spreading.catch_up(link)
+            self._push.catch_up(link)
         if link.state is State.CONNECTED and not link.config.is_dialable and link.hello_at <= now:
-            self._board.fall(link, is_failure=False)
+            self._state.fall(link, is_failure=False)
         if link.state is State.WAITING and link.config.is_dialable and link.retry_at <= now:
             self._greet(link)
         self._fetching.expire_expected(link)
@@ -390,16 +392,16 @@ class Engine:
             is_hello_due = link.hello_at <= now or self._reconciliation.is_due(link)
             if is_hello_due and link.may_send(protocol.HELLO):
                 self._greet(link)
-            self._spreading.pump(link)
-            self._reconciliation.pump(link)
-            self._fetching.pump(link)
-            self._feeding.ask(link)
-        self._feeding.pump(link)
-        self._board.set_timer(link, self._due(link))
+            self._push.drive(link)
+            self._reconciliation.drive(link)
+            self._fetching.drive(link)
+            self._long_poll.ask(link)
+        self._long_poll.drive(link)
+        self._state.set_timer(link, self._due(link))
 
     def _due(self, link: Link) -> float:
         """When to look at the link again; what waits for an answer needs no timer."""
-        now = self._board.now
+        now = self._state.now
         expected = min(link.expected.values(), default=NEVER)
         match link.state:
             case State.WAITING:
@@ -407,20 +409,20 @@ class Engine:
             case State.RESTING:
                 return min(link.resume_at, expected)
             case State.CONNECTED if link.config.is_dialable:
-                instants = [self._fetching.due(link), self._feeding.due(link)]
+                instants = [self._fetching.due(link), self._long_poll.due(link)]
                 if not link.has_pending(protocol.HELLO):
                     instants += [link.hello_at, self._reconciliation.due(link)]
                 if not link.has_pending(protocol.ANNOUNCE):
                     instants.append(link.announce_at)
                 return min(at for at in [*instants, NEVER] if at > now)
             case State.CONNECTED:
-                return min(link.hello_at, expected, self._feeding.due(link))
+                return min(link.hello_at, expected, self._long_poll.due(link))
             case State.GREETING:
                 return expected
 
     def _expire(self) -> None:
         """Keys leave the index on the full hour, as a prefix of their shard."""
-        hour = int(self._board.now) // HOUR_SECONDS
+        hour = int(self._state.now) // HOUR_SECONDS
         if hour != self._hour:
             self._hour = hour
-            self._board.index.expire(self._board.now)
+            self._state.index.expire(self._state.now)

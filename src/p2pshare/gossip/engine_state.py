@@ -1,4 +1,4 @@
-"""The board: everything the engine's parts share, and the one place where requests begin and links fall."""
+"""The state: everything the engine's parts share, and the one place where requests begin and links fall."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from p2pshare.gossip.actions import Abandon, Acknowledge, Action, Note
-from p2pshare.gossip.arrivals import Feed
+from p2pshare.gossip.actions import Abandon, Acknowledge, Action, Notice
+from p2pshare.gossip.arrivals import Arrivals
 from p2pshare.gossip.index import Index, created_of, key_of
 from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, Shard
@@ -43,12 +43,12 @@ class EngineSettings:
     reconcile_seconds_max: float = RECONCILE_SECONDS_MAX
     audit_seconds: float = AUDIT_SECONDS
     is_dialable: bool = True
-    """Whether peers can dial us; else we ask each of them for its feed."""
+    """Whether peers can dial us; else we poll each of them."""
     want_entries_max: int = WANT_ENTRIES_MAX
     want_entries_per_peer_max: int = WANT_ENTRIES_PER_PEER_MAX
 
 
-class Board:
+class EngineState:
     """Tables, clock and the actions of the event being handled. Nothing here is iterated unsorted unless its
     order is that of insertion, so the same events give the same actions.
     """
@@ -64,7 +64,7 @@ class Board:
         self.links: dict[PartnerId, Link] = {}
         self.partners = 0
         self.index = Index()
-        self.feed = Feed(last_lsn)
+        self.arrivals = Arrivals(last_lsn)
         self.want = WantTable(settings.want_entries_max, settings.want_entries_per_peer_max)
         self.first_hops: dict[EnvelopeId, Shard] = {}
         self.aside: dict[EnvelopeId, None] = {}
@@ -89,7 +89,7 @@ class Board:
             if reason not in faults and len(faults) >= FAULT_REASONS_PER_LINK_MAX:
                 reason = "other"
             faults[reason] += 1
-        self.act(Note(peer, reason))
+        self.act(Notice(peer, reason))
 
     def take_actions(self) -> list[Action]:
         taken, self._actions = self._actions, []
@@ -201,16 +201,16 @@ class Board:
         """Whether an id that this peer says it has is one we may have and lack."""
         if item.circle not in link.config.circles or item.ttl_class not in TTL_SECONDS_BY_CLASS:
             return False
-        if item.envelope_id in link.ghosts or item.envelope_id in self.aside:
+        if item.envelope_id in link.unavailable or item.envelope_id in self.aside:
             return False
         key = key_of(item.created, item.envelope_id)
         return self.is_current(item.ttl_class, key) and key not in self.index[shard_of(item)]
 
     def is_needed(self, link: Link, envelope_id: EnvelopeId) -> bool:
         """Whether an id that a comparison found at this peer, its key unknown, is one to ask it for. What came
-        meanwhile by another way is known to the feed."""
-        is_put_off = envelope_id in link.ghosts or envelope_id in self.aside
-        return not is_put_off and self.feed.item(envelope_id) is None
+        meanwhile by another way is among the arrivals."""
+        is_put_off = envelope_id in link.unavailable or envelope_id in self.aside
+        return not is_put_off and self.arrivals.item(envelope_id) is None
 
     def is_current(self, ttl_class: int, key: bytes) -> bool:
         """Neither expired nor from further ahead than anybody may take in."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from p2pshare.gossip.index import Key
+from p2pshare.gossip.index import ItemKey
 from p2pshare.gossip.messages import (
     Announce,
     AnnounceItem,
     EngineAnswer,
-    Feed,
     Hello,
+    Poll,
     PutAnswer,
     PutVerdict,
     Shard,
@@ -44,7 +44,7 @@ class LinkConfig:
 
 @dataclass(frozen=True, slots=True)
 class LinksConfigured:
-    """All links there are from now on. A changed roster may cure what was refused: ghosts are forgotten.
+    """All links there are from now on. A changed roster may cure what was refused: what was unavailable is forgotten.
 
     `partners` is how many there are in all, linked with us or not.
     """
@@ -61,7 +61,7 @@ class KeysLoaded:
     """
 
     shard: Shard
-    keys: SortedKeys | tuple[Key, ...]
+    keys: SortedKeys | tuple[ItemKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class FirstHopsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeHeld:
-    """An envelope was committed; told in order of `lsn`. `bearer` is who handed it over, None where not known.
+    """An envelope was committed; told in order of `lsn`. `received_from` is who handed it over, None where not known.
 
     `direct_to` are the peers we hand it to ourselves; None for a relayed envelope, () for another's direct one.
     """
@@ -81,13 +81,13 @@ class EnvelopeHeld:
     lsn: int
     item: AnnounceItem
     author: PartnerId
-    bearer: PartnerId | None = None
+    received_from: PartnerId | None = None
     is_own: bool = False
     direct_to: tuple[PartnerId, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class BodyJudged:
+class BodyDecided:
     """Intake's verdict on a body that `peer` handed over under `envelope_id`; after COMMIT, never before.
 
     Follows every `BodyArrived` and `PutHeard`. A body that was held also comes as `EnvelopeHeld`, before this.
@@ -100,8 +100,8 @@ class BodyJudged:
 
 
 @dataclass(frozen=True, slots=True)
-class BodyUnjudged:
-    """Intake could not judge a body (disk full): nothing of it was kept, and it may be asked for again."""
+class BodyUndecided:
+    """Intake could not decide about a body (disk full): nothing of it was kept, and it may be asked for again."""
 
     peer: PartnerId
     envelope_id: EnvelopeId
@@ -144,12 +144,12 @@ class AnnounceHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedAsked:
+class PollAsked:
     """Reply with its ticket, at the latest after `message.wait_seconds`."""
 
     peer: PartnerId
     ticket: int
-    message: Feed
+    message: Poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class SyncAsked:
     message: Sync
 
 
-QuestionHeard = HelloHeard | AnnounceHeard | FeedAsked | SyncAsked
+QuestionHeard = HelloHeard | AnnounceHeard | PollAsked | SyncAsked
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +238,8 @@ Event = (
     | KeysLoaded
     | FirstHopsLoaded
     | EnvelopeHeld
-    | BodyJudged
-    | BodyUnjudged
+    | BodyDecided
+    | BodyUndecided
     | OutboxRead
     | Heard
     | QuestionHeard

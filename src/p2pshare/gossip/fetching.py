@@ -1,6 +1,6 @@
 """Fetching: from wanted ids to bodies in intake, each asked of one peer at a time.
 
-Received is not held: a body that came is only JUDGED; intake's verdict decides what becomes of the entry.
+Received is not held: a body that came is only IN_INTAKE; intake's verdict decides what becomes of the entry.
 A peer that is slow loses the fetch to another announcer when there is one; being slow is never a fault.
 Only what the peer can be shown to have done (`PROVABLE_FAULTS`) counts against it.
 """
@@ -8,8 +8,8 @@ Only what the peer can be shown to have done (`PROVABLE_FAULTS`) counts against 
 from __future__ import annotations
 
 from p2pshare.gossip.actions import SendGet
-from p2pshare.gossip.engine_state import Board, shard_of
-from p2pshare.gossip.events import BodyJudged
+from p2pshare.gossip.engine_state import EngineState, shard_of
+from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict
@@ -36,50 +36,50 @@ NOT_ANNOUNCED = (0, 1, CircleId(bytes(16)), 0)  # a pushed body's place in the w
 class Fetching:
     """Requests for bodies, and what became of them."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
 
-    def pump(self, link: Link) -> None:
+    def drive(self, link: Link) -> None:
         """Asks an open link for as much as it may be asked for."""
-        board = self._board
-        if board.now < board.no_room_until:
+        state = self._state
+        if state.now < state.no_room_until:
             return
         self._give_up_slow(link)
-        while board.want.waiting(link.peer) and link.may_send(GET):
-            items = board.want.take(link.peer, link.batch, RESPONSE_BYTES_MAX, ALONE_BYTES)
+        while state.want.waiting(link.peer) and link.may_send(GET):
+            items = state.want.take(link.peer, link.batch, RESPONSE_BYTES_MAX, ALONE_BYTES)
             items.sort(key=lambda item: (item.size, item.envelope_id))
             ids = tuple(item.envelope_id for item in items)
-            pending = board.begin(link, GET, ids)
-            pending.deadline = board.now + self._patience_seconds(link, pending)
-            board.act(SendGet(pending.number, link.peer, ids))
+            pending = state.begin(link, GET, ids)
+            pending.deadline = state.now + self._patience_seconds(link, pending)
+            state.act(SendGet(pending.number, link.peer, ids))
 
     def expire_expected(self, link: Link) -> None:
         """Pushes we asked for that did not come; who announces it again is asked again."""
-        for envelope_id in [one for one, at in link.expected.items() if at <= self._board.now]:
+        for envelope_id in [one for one, at in link.expected.items() if at <= self._state.now]:
             del link.expected[envelope_id]
-            self._board.want.again(envelope_id, link.peer, is_over=True)
+            self._state.want.again(envelope_id, link.peer, is_over=True)
             self._touch_announcers(envelope_id)
 
     def due(self, link: Link) -> float:
         """When this link should be looked at again for the sake of its fetches."""
         deadlines = [self._late_at(link, one) for one in link.pending.values() if one.verb is GET]
-        if self._board.want.waiting(link.peer) and self._board.now < self._board.no_room_until:
-            deadlines.append(self._board.no_room_until)
+        if self._state.want.waiting(link.peer) and self._state.now < self._state.no_room_until:
+            deadlines.append(self._state.no_room_until)
         return min([*deadlines, *link.expected.values()], default=NEVER)
 
     def _give_up_slow(self, link: Link) -> None:
         """Past its deadline, what another peer can be asked for is; the rest is waited for."""
         for pending in list(link.pending.values()):
-            if pending.verb is not GET or self._late_at(link, pending) > self._board.now:
+            if pending.verb is not GET or self._late_at(link, pending) > self._state.now:
                 continue
             pending.is_waited_for = True
-            pending.deadline = self._board.now + 2 * self._patience_seconds(link, pending)
+            pending.deadline = self._state.now + 2 * self._patience_seconds(link, pending)
             for envelope_id in [one for one in pending.ids if self._has_another(one, link.peer)]:
                 del pending.ids[envelope_id]
-                self._board.want.again(envelope_id, link.peer, is_over=True)
+                self._state.want.again(envelope_id, link.peer, is_over=True)
                 self._touch_announcers(envelope_id)
             if not pending.ids:
-                self._board.abandon(link, pending)
+                self._state.abandon(link, pending)
 
     def _late_at(self, link: Link, pending: Pending) -> float:
         """Its deadline, or earlier when another announcer has since named smaller sizes."""
@@ -88,21 +88,21 @@ class Fetching:
         return min(pending.deadline, pending.moved_at + self._patience_seconds(link, pending))
 
     def _has_another(self, envelope_id: EnvelopeId, peer: PartnerId) -> bool:
-        want = self._board.want.get(envelope_id)
-        links = self._board.links
+        want = self._state.want.get(envelope_id)
+        links = self._state.links
         return want is not None and any(
             other != peer and other in links and links[other].is_open for other in want.announcers
         )
 
     def _patience_seconds(self, link: Link, pending: Pending) -> float:
-        sizes = [want.item.size or UNKNOWN_BYTES for want in map(self._board.want.get, pending.ids) if want]
+        sizes = [want.item.size or UNKNOWN_BYTES for want in map(self._state.want.get, pending.ids) if want]
         return link.patience_seconds + sum(sizes) / FETCH_BYTES_PER_SECOND_MIN
 
     def _touch_announcers(self, envelope_id: EnvelopeId) -> None:
-        want = self._board.want.get(envelope_id)
+        want = self._state.want.get(envelope_id)
         for peer in want.announcers if want is not None else ():
-            if peer in self._board.links:
-                self._board.touch(self._board.links[peer])
+            if peer in self._state.links:
+                self._state.touch(self._state.links[peer])
 
     # --- bodies come ---
 
@@ -111,14 +111,14 @@ class Fetching:
         if envelope_id not in pending.ids:
             return
         del pending.ids[envelope_id]
-        pending.has_progress, pending.is_waited_for, pending.moved_at = True, False, self._board.now
+        pending.has_progress, pending.is_waited_for, pending.moved_at = True, False, self._state.now
         self.put_heard(link, envelope_id)
-        pending.deadline = max(pending.deadline, self._board.now + self._patience_seconds(link, pending))
+        pending.deadline = max(pending.deadline, self._state.now + self._patience_seconds(link, pending))
 
     def put_heard(self, link: Link, envelope_id: EnvelopeId) -> None:
         """A body goes to intake, asked for or not."""
         link.expected.pop(envelope_id, None)
-        self._board.want.judge(AnnounceItem(envelope_id, *NOT_ANNOUNCED), link.peer)
+        self._state.want.enter_intake(AnnounceItem(envelope_id, *NOT_ANNOUNCED), link.peer)
 
     def gone(self, link: Link, pending: Pending, envelope_id: EnvelopeId) -> None:
         """It announced what it does not have (any more), or not for us."""
@@ -126,66 +126,71 @@ class Fetching:
             return
         del pending.ids[envelope_id]
         pending.has_progress = True
-        self._board.want.again(envelope_id, link.peer, is_over=True)
-        self._ghost(link, envelope_id)
+        self._state.want.again(envelope_id, link.peer, is_over=True)
+        self._set_aside(link, envelope_id)
         self._touch_announcers(envelope_id)
 
     def ended(self, link: Link, pending: Pending, *, is_answered: bool) -> None:
         """The request is over. What it left out (a full response) is asked for again, once something came."""
         is_over = not (is_answered and pending.has_progress)
         if is_over and pending.ids:
-            self._board.note(link.peer, "bodies-withheld")
+            self._state.note(link.peer, "bodies-withheld")
         self.give_back(pending, link, is_over=is_over)
         link.batch = min(GET_IDS_MAX, link.batch * 2)
 
     def give_back(self, pending: Pending, link: Link, *, is_over: bool) -> None:
         """Whatever the request still owed is wanted again."""
         for envelope_id in pending.ids:
-            self._board.want.again(envelope_id, link.peer, is_over=is_over)
+            self._state.want.again(envelope_id, link.peer, is_over=is_over)
             self._touch_announcers(envelope_id)
 
-    # --- intake has judged ---
+    # --- intake has decided ---
 
-    def judged(self, event: BodyJudged) -> None:
-        """The only way out of JUDGED (with `unjudged`)."""
-        board, envelope_id = self._board, event.envelope_id
-        link = board.links.get(event.peer)
+    def decided(self, event: BodyDecided) -> None:
+        """The only way out of IN_INTAKE (with `undecided`)."""
+        state, envelope_id = self._state, event.envelope_id
+        link = state.links.get(event.peer)
         match event.verdict:
             case PutVerdict.HELD:
-                board.want.done(envelope_id)
+                state.want.done(envelope_id)
             case PutVerdict.ALREADY_HELD:
                 self._note_false_key(link, envelope_id)
-                board.want.done(envelope_id)
+                state.want.done(envelope_id)
             case PutVerdict.DEFERRED:
-                board.want.done(envelope_id)
-                if len(board.aside) < ASIDE_MAX:
-                    board.aside[envelope_id] = None
+                state.want.done(envelope_id)
+                if len(state.aside) < ASIDE_MAX:
+                    state.aside[envelope_id] = None
             case PutVerdict.REFUSED:
                 if event.reason in PROVABLE_FAULTS:
-                    board.note(event.peer, event.reason)
-                board.want.again(envelope_id, event.peer, is_over=True)
+                    state.note(event.peer, event.reason)
+                state.want.again(envelope_id, event.peer, is_over=True)
                 if link is not None:
-                    self._ghost(link, envelope_id)
+                    self._set_aside(link, envelope_id)
                 self._touch_announcers(envelope_id)
         if link is not None:
-            board.touch(link)
+            state.touch(link)
 
-    def unjudged(self, peer: PartnerId, envelope_id: EnvelopeId) -> None:
+    def undecided(self, peer: PartnerId, envelope_id: EnvelopeId) -> None:
         """The disk is full: nothing is asked for until there may be room again."""
-        self._board.no_room_until = self._board.now + NO_ROOM_PAUSE_SECONDS
-        self._board.want.again(envelope_id, peer, is_over=False)
+        self._state.no_room_until = self._state.now + NO_ROOM_PAUSE_SECONDS
+        self._state.want.again(envelope_id, peer, is_over=False)
         self._touch_announcers(envelope_id)
 
     def _note_false_key(self, link: Link | None, envelope_id: EnvelopeId) -> None:
         """It announced an id that we hold with another date or shard: that id is not fetched from it again."""
-        want = self._board.want.get(envelope_id)
-        if link is None or want is None or want.stage is not Stage.JUDGED or link.peer not in want.announcers:
+        want = self._state.want.get(envelope_id)
+        if (
+            link is None
+            or want is None
+            or want.stage is not Stage.IN_INTAKE
+            or link.peer not in want.announcers
+        ):
             return
-        if not want.item.created and self._board.feed.item(envelope_id) is not None:
+        if not want.item.created and self._state.arrivals.item(envelope_id) is not None:
             return  # a comparison found it there, and it came here by another way meanwhile
-        if key_of(want.item.created, envelope_id) not in self._board.index[shard_of(want.item)]:
-            self._ghost(link, envelope_id)
+        if key_of(want.item.created, envelope_id) not in self._state.index[shard_of(want.item)]:
+            self._set_aside(link, envelope_id)
 
-    def _ghost(self, link: Link, envelope_id: EnvelopeId) -> None:
-        if not link.add_ghost(envelope_id):
-            self._board.note(link.peer, "too-many-ghosts")
+    def _set_aside(self, link: Link, envelope_id: EnvelopeId) -> None:
+        if not link.add_unavailable(envelope_id):
+            self._state.note(link.peer, "too-many-unavailable")

@@ -14,16 +14,16 @@ from p2pshare.gossip.negentropy.key_index import HOUR_SECONDS, SortedKeys, expir
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, TTL_SECONDS_BY_CLASS
 
-__all__ = ["HOUR_SECONDS", "Index", "Key", "created_of", "cut_of", "id_of", "key_of"]
+__all__ = ["HOUR_SECONDS", "Index", "ItemKey", "created_of", "cut_of", "id_of", "key_of"]
 
-Key = bytes
+ItemKey = bytes
 
 
-def created_of(key: Key) -> int:
+def created_of(key: ItemKey) -> int:
     return int.from_bytes(key[:8], "big")
 
 
-def id_of(key: Key) -> EnvelopeId:
+def id_of(key: ItemKey) -> EnvelopeId:
     return EnvelopeId(key[8:])
 
 
@@ -38,7 +38,7 @@ class Index:
     def __init__(self) -> None:
         self._shards: dict[Shard, SortedKeys] = {}
 
-    def load(self, shard: Shard, keys: Iterable[Key]) -> None:
+    def load(self, shard: Shard, keys: Iterable[ItemKey]) -> None:
         """What the store has of the shard: in strictly ascending order, else ValueError. Keys known already stay."""
         known = self._shards.get(shard)
         if known is None:
@@ -47,7 +47,7 @@ class Index:
         for key in keys:
             known.add(key)
 
-    def add(self, shard: Shard, key: Key) -> bool:
+    def add(self, shard: Shard, key: ItemKey) -> bool:
         """False when it was there."""
         return self._shards.setdefault(shard, SortedKeys()).add(key)
 

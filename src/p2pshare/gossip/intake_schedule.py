@@ -1,4 +1,4 @@
-"""The schedule of intake: whose body is judged next, and from whom another one may be read.
+"""The schedule of intake: whose body intake takes next, and from whom another one may be read.
 
 Bodies wait while a commit is under way, and what waited shares the next one, so that its cost is shared and nobody
 waits for a commit to fill up. Both drivers keep this schedule; it holds no clock, and knows of a body its size alone.
@@ -6,7 +6,7 @@ waits for a commit to fill up. Both drivers keep this schedule; it holds no cloc
 1. Partners take turns, one body each, and each one's bodies keep their order. So a body that has k of its own partner
    before it waits for at most k + 1 of any other's, and for those of the commit under way: a flood waits behind itself.
 2. A batch ends at so many bodies or bytes. What a commit had no room for is put back: it is next, in its order, before
-   whatever came meanwhile; who was judged waits for its turn.
+   whatever came meanwhile; who had its turn waits for the next one.
 3. What waits is bounded, of one partner and of all, beyond it reading pauses. A body is read whole before it is known,
    so each bound may be passed by one body, and by what a commit puts back.
 4. What is put is taken exactly once, unless it was put back.
@@ -31,7 +31,7 @@ class IntakeLimits:
 
     batch_bodies: int = 128  # one commit: verified in a tenth of a second, so other writers wait no longer
     batch_bytes: int = 8 * MIB
-    waiting_bytes: int = 64 * MIB  # bodies that came and were not judged; beyond it reading pauses
+    waiting_bytes: int = 64 * MIB  # bodies that came and wait for intake; beyond it reading pauses
     waiting_bytes_per_partner: int = 16 * MIB  # beyond it reading from that partner alone pauses
 
 
@@ -40,15 +40,15 @@ INTAKE_LIMITS = IntakeLimits()
 
 @dataclass(frozen=True, slots=True)
 class WaitingBody(Generic[T]):
-    """One body that `bearer` handed over, `size` in bytes; `item` is the driver's."""
+    """One body that `received_from` handed over, `size` in bytes; `item` is the driver's."""
 
-    bearer: PartnerId
+    received_from: PartnerId
     size: int
     item: T
 
 
 class IntakeSchedule(Generic[T]):
-    """Put, take, and put back what was not judged."""
+    """Put, take, and put back what was not taken in."""
 
     def __init__(self, limits: IntakeLimits = INTAKE_LIMITS) -> None:
         self._limits = limits
@@ -65,45 +65,45 @@ class IntakeSchedule(Generic[T]):
         """What waits, of all partners."""
         return self._bytes.total()
 
-    def waiting_bytes_of(self, bearer: PartnerId) -> int:
+    def waiting_bytes_of(self, received_from: PartnerId) -> int:
         """Returns the bytes that wait of one partner."""
-        return self._bytes[bearer]
+        return self._bytes[received_from]
 
-    def has_room(self, bearer: PartnerId) -> bool:
-        """Returns whether one more body of `bearer` may be read."""
+    def has_room(self, received_from: PartnerId) -> bool:
+        """Returns whether one more body of `received_from` may be read."""
         return (
-            self._bytes[bearer] < self._limits.waiting_bytes_per_partner
+            self._bytes[received_from] < self._limits.waiting_bytes_per_partner
             and self._bytes.total() < self._limits.waiting_bytes
         )
 
-    def put(self, bearer: PartnerId, size: int, item: T) -> None:
+    def put(self, received_from: PartnerId, size: int, item: T) -> None:
         """Adds a body that came whole, behind the others of its partner."""
-        self._waiting.setdefault(bearer, deque()).append(WaitingBody(bearer, size, item))
-        self._bytes[bearer] += size
+        self._waiting.setdefault(received_from, deque()).append(WaitingBody(received_from, size, item))
+        self._bytes[received_from] += size
 
     def take(self) -> list[WaitingBody[T]]:
         """Returns the next batch: partners in turn, each one's bodies in order; empty when nothing waits."""
         batch: list[WaitingBody[T]] = []
         total = 0
         while self._waiting and len(batch) < self._limits.batch_bodies and total < self._limits.batch_bytes:
-            bearer = next(iter(self._waiting))
-            own = self._waiting.pop(bearer)
+            received_from = next(iter(self._waiting))
+            own = self._waiting.pop(received_from)
             batch.append(own.popleft())
             total += batch[-1].size
             self._count_out(batch[-1])
             if own:
-                self._waiting[bearer] = own  # at the end: the others' turn
+                self._waiting[received_from] = own  # at the end: the others' turn
         return batch
 
     def put_back(self, left: Sequence[WaitingBody[T]]) -> None:
         """Puts back the rest of a batch, in its order, that the commit had no room for."""
-        turns = dict.fromkeys([*(one.bearer for one in left), *self._waiting])
+        turns = dict.fromkeys([*(one.received_from for one in left), *self._waiting])
         for one in reversed(left):
-            self._waiting.setdefault(one.bearer, deque()).appendleft(one)
-            self._bytes[one.bearer] += one.size
-        self._waiting = {bearer: self._waiting[bearer] for bearer in turns}
+            self._waiting.setdefault(one.received_from, deque()).appendleft(one)
+            self._bytes[one.received_from] += one.size
+        self._waiting = {received_from: self._waiting[received_from] for received_from in turns}
 
     def _count_out(self, one: WaitingBody[T]) -> None:
-        self._bytes[one.bearer] -= one.size
-        if not self._bytes[one.bearer]:
-            del self._bytes[one.bearer]
+        self._bytes[one.received_from] -= one.size
+        if not self._bytes[one.received_from]:
+            del self._bytes[one.received_from]

@@ -16,9 +16,9 @@ from p2pshare.limits import (
     BACKOFF_SECONDS_MIN,
     FETCH_SECONDS_MIN,
     GET_IDS_MAX,
-    GHOSTS_PER_LINK_MAX,
     REQUESTS_IN_FLIGHT_PER_PEER_MAX,
     ROUND_TRIP_SECONDS_MAX,
+    UNAVAILABLE_PER_LINK_MAX,
 )
 
 NEVER = float("inf")
@@ -37,7 +37,7 @@ class Pending:
     to_lsn: int | None = None
     """Of an announcement: up to which arrival of ours it tells; None for a repair."""
     since: int = 0
-    """Of a feed: the count it asked from."""
+    """Of a poll: the count it asked from."""
     has_progress: bool = False
     moved_at: float = -NEVER
     """When a body of it came last, or when it began."""
@@ -46,8 +46,8 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
-    """A feed question of the peer that waits for news."""
+class PendingPoll:
+    """A poll of the peer that waits for news."""
 
     ticket: int
     until: float
@@ -73,11 +73,11 @@ class Link:
     card_asked: int = 0
 
     # what it was told, and what it told
-    told: int = 0
+    reported: int = 0
     """How many items it was told and acknowledged: the count on the wire, for this link alone."""
-    feed_told: tuple[int, int] = (0, 0)
-    feed_before: tuple[int, int] = (0, 0)
-    """Its feed: a count on the wire and our arrival it stands for; the last answer's, and the one before."""
+    poll_reported: tuple[int, int] = (0, 0)
+    poll_before: tuple[int, int] = (0, 0)
+    """Its polls: a count on the wire and our arrival it stands for; the last answer's, and the one before."""
     cursor: int = 0
     acked_lsn: int = 0
     announce_at: float = NEVER
@@ -92,11 +92,11 @@ class Link:
     declined: set[EnvelopeId] = field(default_factory=set)
     awaited: dict[EnvelopeId, AnnounceItem] = field(default_factory=dict)
     """Direct envelopes of ours for this peer that were not acknowledged, as far as they were looked at."""
-    asker: Asker | None = None
-    feed_at: float = 0.0
+    asker: PendingPoll | None = None
+    poll_at: float = 0.0
     direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
     direct_held: dict[EnvelopeId, None] = field(default_factory=dict)
-    """Direct envelopes that came by the feed, and which of them the peer was not told of yet."""
+    """Direct envelopes that came by polling, and which of them the peer was not told of yet."""
 
     # comparing with it
     compare_at: float = NEVER
@@ -104,10 +104,10 @@ class Link:
     audit_at: float = NEVER
     audit_answered_at: float = -NEVER
     pause_seconds: float = 0.0
-    ghosts: dict[EnvelopeId, None] = field(default_factory=dict)
+    unavailable: dict[EnvelopeId, None] = field(default_factory=dict)
     offered_sum: int = 0
-    settled: dict[Shard, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Pairs of roots between which only ghosts and what the peer refused are left."""
+    exhausted: dict[Shard, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Pairs of roots between which only what is unavailable and what the peer refused are left."""
     sync_steps: tuple[int, int] = (0, 0)
     """A minute, and how many steps of work the peer has cost in it."""
 
@@ -158,9 +158,9 @@ class Link:
         self.failures = 0
         self.retry_at = min(self.retry_at, max(now, self.tried_at + BACKOFF_SECONDS_MIN))
 
-    def add_ghost(self, envelope_id: EnvelopeId) -> bool:
+    def add_unavailable(self, envelope_id: EnvelopeId) -> bool:
         """Keeps the id out of what this link asks for; False when there is no room: the peer is at fault."""
-        if len(self.ghosts) >= GHOSTS_PER_LINK_MAX:
+        if len(self.unavailable) >= UNAVAILABLE_PER_LINK_MAX:
             return False
-        self.ghosts[envelope_id] = None
+        self.unavailable[envelope_id] = None
         return True

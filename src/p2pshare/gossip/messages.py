@@ -26,9 +26,9 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
     ENVELOPE_BYTES_MAX,
-    FEED_DIRECT_MAX,
-    FEED_WAIT_SECONDS_MAX,
     GET_IDS_MAX,
+    POLL_DIRECT_MAX,
+    POLL_WAIT_SECONDS_MAX,
     REASON_BYTES_MAX,
     REQUEST_BYTES_MAX,
     SHARDS_PER_LINK_MAX,
@@ -111,7 +111,7 @@ class AnnounceAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class Poll:
     """A peer that nobody can dial asks for what arrived after the `since` items that it was told, in the life `epoch`
     of our store.
 
@@ -125,7 +125,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class FeedAnswer:
+class PollAnswer:
     """As an `Announce`, and `direct`: our envelopes for the asker alone, to be fetched like the others.
 
     A `from_count` above what was asked for means that the stretch between is too old to be told: compare.
@@ -189,7 +189,7 @@ class SyncAnswer:
     parts: tuple[SyncPart, ...]
 
 
-EngineAnswer = Hello | AnnounceAnswer | FeedAnswer | SyncAnswer
+EngineAnswer = Hello | AnnounceAnswer | PollAnswer | SyncAnswer
 """What one engine answers another."""
 
 
@@ -210,11 +210,11 @@ def encode_announce(message: Announce) -> bytes:
     return _pack([message.epoch, message.from_count, message.to_count, items])
 
 
-def encode_feed(message: Feed) -> bytes:
+def encode_poll(message: Poll) -> bytes:
     return _pack([message.epoch, message.since, message.wait_seconds, list(message.held)])
 
 
-def encode_feed_answer(message: FeedAnswer) -> bytes:
+def encode_poll_answer(message: PollAnswer) -> bytes:
     items = [_packed_item(one) for one in message.items]
     return _pack([message.epoch, message.from_count, message.to_count, items, list(message.direct)])
 
@@ -272,16 +272,16 @@ def decode_announce(raw: bytes) -> Announce:
     return Announce(_epoch(epoch), *_stretch(from_count, to_count), _announce_items(items))
 
 
-def decode_feed(raw: bytes) -> Feed:
+def decode_poll(raw: bytes) -> Poll:
     epoch, since, wait_seconds, held = _exactly(_unpack(raw), 4)
-    wait = _integer(wait_seconds, high=FEED_WAIT_SECONDS_MAX)
-    return Feed(_epoch(epoch), _integer(since), wait, _ids(held, ANNOUNCE_ITEMS_MAX))
+    wait = _integer(wait_seconds, high=POLL_WAIT_SECONDS_MAX)
+    return Poll(_epoch(epoch), _integer(since), wait, _ids(held, ANNOUNCE_ITEMS_MAX))
 
 
-def decode_feed_answer(raw: bytes) -> FeedAnswer:
+def decode_poll_answer(raw: bytes) -> PollAnswer:
     epoch, from_count, to_count, items, direct = _exactly(_unpack(raw), 5)
-    return FeedAnswer(
-        _epoch(epoch), *_stretch(from_count, to_count), _announce_items(items), _ids(direct, FEED_DIRECT_MAX)
+    return PollAnswer(
+        _epoch(epoch), *_stretch(from_count, to_count), _announce_items(items), _ids(direct, POLL_DIRECT_MAX)
     )
 
 

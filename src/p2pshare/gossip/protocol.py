@@ -17,29 +17,29 @@ from p2pshare.gossip.messages import (
     BODY_HEAD_BYTES,
     Announce,
     AnnounceAnswer,
-    Feed,
-    FeedAnswer,
     GetBodies,
     Hello,
     HelloAnswer,
+    Poll,
+    PollAnswer,
     PutAnswer,
     Sync,
     SyncAnswer,
     decode_announce,
     decode_announce_answer,
-    decode_feed,
-    decode_feed_answer,
     decode_get_bodies,
     decode_hello,
+    decode_poll,
+    decode_poll_answer,
     decode_put_answer,
     decode_sync,
     decode_sync_answer,
     encode_announce,
     encode_announce_answer,
-    encode_feed,
-    encode_feed_answer,
     encode_get_bodies,
     encode_hello,
+    encode_poll,
+    encode_poll_answer,
     encode_put_answer,
     encode_sync,
     encode_sync_answer,
@@ -49,7 +49,7 @@ from p2pshare.limits import (
     CARD_CHAIN_BYTES_MAX,
     ENVELOPE_BYTES_MAX,
     ENVELOPE_REQUEST_BYTES_MAX,
-    FEED_WAIT_SECONDS_MAX,
+    POLL_WAIT_SECONDS_MAX,
     REQUEST_BYTES_MAX,
     RESPONSE_BYTES_MAX,
     SYNC_BYTES_MAX,
@@ -84,7 +84,7 @@ class Verb(Generic[Q, A]):
     """`{id}` in it stands for the 64 hexadecimal digits of an envelope's id."""
     request: Codec[Q]
     answer: Codec[A]
-    action: type[actions.Request]
+    action: type[actions.PeerRequest]
     event: type[Any]
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = REQUEST_BYTES_MAX
@@ -131,15 +131,15 @@ ANNOUNCE: Question[Announce, AnnounceAnswer] = Question(
     action=actions.SendAnnounce,
     event=events.AnnounceHeard,
 )
-FEED: Question[Feed, FeedAnswer] = Question(
-    name="feed",
+POLL: Question[Poll, PollAnswer] = Question(
+    name="poll",
     method="POST",
-    path="/v1/feed",
-    request=Codec(encode_feed, decode_feed),
-    answer=Codec(encode_feed_answer, decode_feed_answer),
-    action=actions.SendFeed,
-    event=events.FeedAsked,
-    wait_seconds=FEED_WAIT_SECONDS_MAX,
+    path="/v1/poll",
+    request=Codec(encode_poll, decode_poll),
+    answer=Codec(encode_poll_answer, decode_poll_answer),
+    action=actions.SendPoll,
+    event=events.PollAsked,
+    wait_seconds=POLL_WAIT_SECONDS_MAX,
 )
 SYNC: Question[Sync, SyncAnswer] = Question(
     name="sync",
@@ -189,13 +189,13 @@ CARD: Verb[bytes, bytes] = Verb(
     answer_bytes_max=CARD_CHAIN_BYTES_MAX,
 )
 
-VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, FEED, SYNC, CARD)
+VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD)
 
 VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType({verb.action: verb for verb in VERBS})
 """By the action that asks it."""
 
 
-def question_of(action: actions.Question) -> Question[Any, Any]:
+def question_of(action: actions.SendQuestion) -> Question[Any, Any]:
     """Returns the row of an action that carries a message for the peer's engine."""
     question = VERB_OF[type(action)]
     assert isinstance(question, Question)

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from p2pshare.gossip.actions import ReadOutbox, Reply, ReplyBusy, SendAnnounce, SendPut
-from p2pshare.gossip.arrivals import FeedItem
-from p2pshare.gossip.engine_state import Board, shard_of
+from p2pshare.gossip.arrivals import PollItem
+from p2pshare.gossip.engine_state import EngineState, shard_of
 from p2pshare.gossip.events import AnnounceHeard, EnvelopeHeld, OutboxRead
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.link import NEVER, Link, Pending
@@ -31,9 +31,9 @@ from p2pshare.limits import (
     EAGER_WAITING_PER_PEER_MAX,
     FETCH_BYTES_PER_SECOND_MIN,
     FIRST_HOPS_MAX,
-    GHOSTS_PER_LINK_MAX,
     OUTBOX_READ_MAX,
     PUSHES_WAITING_PER_PEER_MAX,
+    UNAVAILABLE_PER_LINK_MAX,
 )
 
 SPARSE_FACTOR = 4  # about degree^4 / 2 n of n pushed bodies come twice: at most 1 in 32, 1 in 200 measured
@@ -41,45 +41,47 @@ COALESCE_PEERS_PER_SECOND = 200  # with many peers announcements are fewer and l
 WANT_FULL_PAUSE_SECONDS = 5.0
 
 
-class Spreading:
+class Push:
     """Push, announce, and the outbox."""
 
-    def __init__(self, board: Board, reconciliation: Reconciliation) -> None:
-        self._board = board
+    def __init__(self, state: EngineState, reconciliation: Reconciliation) -> None:
+        self._state = state
         self._reconciliation = reconciliation
 
     # --- something is held here ---
 
     def held(self, event: EnvelopeHeld) -> None:
         """It was committed: from here on it may be told to others."""
-        board, item = self._board, event.item
-        announcers = board.want.done(item.envelope_id)
+        state, item = self._state, event.item
+        announcers = state.want.done(item.envelope_id)
         if event.direct_to is not None:
-            board.feed.skip(event.lsn)
+            state.arrivals.skip(event.lsn)
             self._held_direct(event, event.direct_to)
             return
-        board.index.add(shard_of(item), key_of(item.created, item.envelope_id))
-        one = FeedItem(event.lsn, item, set(announcers))
-        if event.is_own and event.bearer is None:  # with a bearer it comes back after our disk was restored
-            if len(board.first_hops) < FIRST_HOPS_MAX:
-                board.first_hops[item.envelope_id] = shard_of(item)
+        state.index.add(shard_of(item), key_of(item.created, item.envelope_id))
+        one = PollItem(event.lsn, item, set(announcers))
+        if (
+            event.is_own and event.received_from is None
+        ):  # with a received_from it comes back after our disk was restored
+            if len(state.first_hops) < FIRST_HOPS_MAX:
+                state.first_hops[item.envelope_id] = shard_of(item)
             one.held_by.update(self._push_first(item, ()))
-        elif event.bearer == event.author and event.bearer in announcers:
-            one.held_by.discard(event.bearer)  # rule 4: the author waits for a word from us
-        elif event.bearer is not None:
-            one.held_by.add(event.bearer)
-            if event.bearer == event.author and self._is_sparse(item):
+        elif event.received_from == event.author and event.received_from in announcers:
+            one.held_by.discard(event.received_from)  # rule 4: the author waits for a word from us
+        elif event.received_from is not None:
+            one.held_by.add(event.received_from)
+            if event.received_from == event.author and self._is_sparse(item):
                 one.held_by.update(self._push_first(item, one.held_by))
-        board.feed.append(one)
-        for link in board.carriers(item.circle):
+        state.arrivals.append(one)
+        for link in state.carriers(item.circle):
             if (link.is_open or link.asker is not None) and link.peer not in one.held_by:
                 link.announce_at = min(link.announce_at, self._announce_at(link, event))
-                board.touch(link)
+                state.touch(link)
 
     def _is_sparse(self, item: AnnounceItem) -> bool:
         """Whether there are far more partners than two hops reach: then hardly any has it twice if all of these push."""
-        degree = len(self._board.carriers(item.circle))
-        return self._board.partners >= SPARSE_FACTOR * degree * degree
+        degree = len(self._state.carriers(item.circle))
+        return self._state.partners >= SPARSE_FACTOR * degree * degree
 
     def _push_first(self, item: AnnounceItem, but: Collection[PartnerId]) -> list[PartnerId]:
         """Rule 1: promises the body to a few open peers; who they are."""
@@ -87,65 +89,65 @@ class Spreading:
             return []
         links = [
             link
-            for link in self._board.carriers(item.circle)
+            for link in self._state.carriers(item.circle)
             if link.is_open and link.peer not in but and len(link.pushes) < EAGER_WAITING_PER_PEER_MAX
         ]
-        self._board.random.shuffle(links)
+        self._state.random.shuffle(links)
         for link in links[:EAGER_PEERS_MAX]:
             link.pushes.append(item.envelope_id)
-            self._board.touch(link)
+            self._state.touch(link)
         return [link.peer for link in links[:EAGER_PEERS_MAX]]
 
     def _held_direct(self, event: EnvelopeHeld, recipients: tuple[PartnerId, ...]) -> None:
         """Rule 3. It is compared with the one at its other end, and with nobody else."""
         for peer in recipients if event.is_own else (event.author,):
-            link = self._board.links.get(peer)
+            link = self._state.links.get(peer)
             if link is None or link.config.pair is None:
                 continue
             key = key_of(event.item.created, event.item.envelope_id)
-            self._board.index.add(Shard(link.config.pair, event.item.ttl_class), key)
+            self._state.index.add(Shard(link.config.pair, event.item.ttl_class), key)
             if event.is_own and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.awaited[event.item.envelope_id] = event.item
                 link.pushes.append(event.item.envelope_id)
             elif event.is_own:
                 link.has_outbox = True
-            self._board.touch(link)
+            self._state.touch(link)
 
     def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
         """Our own at once. What comes from its author waits: the author is pushing it to others, who would fetch
         it here in vain. What comes from further away waits only when it is not the first of a burst.
         """
-        now = self._board.now
-        if event.is_own and event.bearer is None:
+        now = self._state.now
+        if event.is_own and event.received_from is None:
             return now
-        pause = max(COALESCE_SECONDS_MIN, len(self._board.links) / COALESCE_PEERS_PER_SECOND)
-        if event.bearer != event.author:
+        pause = max(COALESCE_SECONDS_MIN, len(self._state.links) / COALESCE_PEERS_PER_SECOND)
+        if event.received_from != event.author:
             return max(now, link.announced_at + pause)
-        trips = [one.round_trip_seconds for one in self._board.carriers(event.item.circle) if one.is_open]
+        trips = [one.round_trip_seconds for one in self._state.carriers(event.item.circle) if one.is_open]
         return now + max([pause, *(trip / 2 for trip in trips)])
 
     # --- towards one peer ---
 
     def link_up(self, link: Link) -> None:
-        """Whatever came while it was away, as far as the feed reaches back."""
+        """Whatever came while it was away, as far as the arrivals reach back."""
         link.has_outbox = True
         self.catch_up(link)
 
     def catch_up(self, link: Link) -> None:
         """What came while nothing could be told to it is told now."""
-        if link.cursor < self._board.feed.last_lsn:
-            link.announce_at = self._board.now
+        if link.cursor < self._state.arrivals.last_lsn:
+            link.announce_at = self._state.now
 
-    def pump(self, link: Link) -> None:
+    def drive(self, link: Link) -> None:
         """Sends what is due to an open link."""
-        board = self._board
+        state = self._state
         if not link.has_pending(PUT):
             self.read_outbox(link)
         while link.pushes and link.may_send(PUT):
             envelope_id = link.pushes.popleft()
-            pending = board.begin(link, PUT, [envelope_id])
-            board.act(SendPut(pending.number, link.peer, envelope_id))
-        if link.announce_at <= board.now and link.may_send(ANNOUNCE):
+            pending = state.begin(link, PUT, [envelope_id])
+            state.act(SendPut(pending.number, link.peer, envelope_id))
+        if link.announce_at <= state.now and link.may_send(ANNOUNCE):
             self._announce(link)
 
     def read_outbox(self, link: Link) -> None:
@@ -153,42 +155,42 @@ class Spreading:
         is_room = len(link.awaited) < OUTBOX_READ_MAX and not link.pushes
         if link.has_outbox and is_room and not link.is_outbox_read_under_way:
             link.has_outbox, link.is_outbox_read_under_way = False, True
-            self._board.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
+            self._state.act(ReadOutbox(link.peer, OUTBOX_READ_MAX))
 
     def _announce(self, link: Link) -> None:
-        board = self._board
-        stretch = board.feed.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
+        state = self._state
+        stretch = state.arrivals.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
         if not stretch.is_whole:  # too far behind: a comparison finds all of it
-            link.cursor = link.acked_lsn = board.feed.last_lsn
-            link.told += 1  # a hole that it sees, too
+            link.cursor = link.acked_lsn = state.arrivals.last_lsn
+            link.reported += 1  # a hole that it sees, too
             link.announce_at = NEVER
             self._reconciliation.soon(link)
             return
         link.cursor = stretch.to_lsn
-        link.announce_at = board.now if stretch.to_lsn < board.feed.last_lsn else NEVER
+        link.announce_at = state.now if stretch.to_lsn < state.arrivals.last_lsn else NEVER
         if stretch.items:
-            link.announced_at = board.now
-            pending = board.begin(link, ANNOUNCE, [item.envelope_id for item in stretch.items])
+            link.announced_at = state.now
+            pending = state.begin(link, ANNOUNCE, [item.envelope_id for item in stretch.items])
             pending.to_lsn = stretch.to_lsn
-            message = Announce(board.epoch, link.told, link.told + len(stretch.items), stretch.items)
-            board.act(SendAnnounce(pending.number, link.peer, message))
+            message = Announce(state.epoch, link.reported, link.reported + len(stretch.items), stretch.items)
+            state.act(SendAnnounce(pending.number, link.peer, message))
 
     def announced(self, link: Link, pending: Pending, answer: AnnounceAnswer) -> None:
         """It heard our announcement, and wants some of it pushed because it cannot dial us."""
         if pending.to_lsn is not None:
             link.acked_lsn = max(link.acked_lsn, pending.to_lsn)
-            link.told += len(pending.ids)
+            link.reported += len(pending.ids)
         for envelope_id in answer.want:
             if envelope_id in pending.ids and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.pushes.append(envelope_id)
 
     def pushed(self, link: Link, envelope_id: EnvelopeId, answer: PutAnswer) -> None:
-        """It judged a body we pushed."""
+        """Its verdict on a body we pushed came."""
         if answer.verdict in (PutVerdict.HELD, PutVerdict.ALREADY_HELD):
-            self._board.acknowledged(link, (envelope_id,))
+            self._state.acknowledged(link, (envelope_id,))
         elif answer.verdict is PutVerdict.REFUSED:
-            self._board.note(link.peer, "push-refused")
-            if len(link.declined) < GHOSTS_PER_LINK_MAX:
+            self._state.note(link.peer, "push-refused")
+            if len(link.declined) < UNAVAILABLE_PER_LINK_MAX:
                 link.declined.add(envelope_id)
 
     def put_back(self, link: Link, pending: Pending) -> None:
@@ -196,11 +198,11 @@ class Spreading:
         if pending.verb is PUT:
             link.pushes.extendleft(pending.ids)
         elif pending.to_lsn is not None:
-            link.cursor, link.announce_at = link.acked_lsn, self._board.now
+            link.cursor, link.announce_at = link.acked_lsn, self._state.now
 
     def outbox_read(self, link: Link, event: OutboxRead) -> None:
         """What waits for the peer since earlier. It may have it: the next comparison tells, and pushes what it lacks.
-        Who cannot be dialled is told of it by the feed.
+        Who cannot be dialled hears of it by polling.
         """
         link.is_outbox_read_under_way = False
         fresh = [one for one in event.items if one.envelope_id not in link.awaited]
@@ -219,45 +221,45 @@ class Spreading:
         message = event.message
         wanted = self.items_heard(link, message.items)
         if wanted is None:
-            self._board.act(ReplyBusy(event.ticket, WANT_FULL_PAUSE_SECONDS))
+            self._state.act(ReplyBusy(event.ticket, WANT_FULL_PAUSE_SECONDS))
             return
         want = self._want(link, wanted)
         self._follow(link, message)
-        self._board.act(Reply(event.ticket, AnnounceAnswer(message.to_count, want)))
+        self._state.act(Reply(event.ticket, AnnounceAnswer(message.to_count, want)))
 
     def items_heard(self, link: Link, items: tuple[AnnounceItem, ...]) -> list[AnnounceItem] | None:
         """What of a peer's items we want; None when there is no room to want it. What it has it need not be told."""
-        board = self._board
+        state = self._state
         carried = [item for item in items if item.circle in link.config.circles]
         if len(carried) < len(items):
-            board.note(link.peer, "circle-not-on-link")
-        wanted = [item for item in carried if board.is_wanted(link, item)]
-        if not board.want.has_room(link.peer, len(wanted)):
+            state.note(link.peer, "circle-not-on-link")
+        wanted = [item for item in carried if state.is_wanted(link, item)]
+        if not state.want.has_room(link.peer, len(wanted)):
             return None
         for item in carried:
-            board.feed.note_holder(item.envelope_id, link.peer)
+            state.arrivals.note_holder(item.envelope_id, link.peer)
             if item.envelope_id in link.pushes:
                 link.pushes.remove(item.envelope_id)
         delivered = tuple(
-            one.envelope_id for one in carried if board.first_hops.get(one.envelope_id) == shard_of(one)
+            one.envelope_id for one in carried if state.first_hops.get(one.envelope_id) == shard_of(one)
         )
         if delivered:
-            board.acknowledged(link, delivered)
+            state.acknowledged(link, delivered)
         return wanted
 
     def _want(self, link: Link, wanted: list[AnnounceItem]) -> tuple[EnvelopeId, ...]:
         """Into the want table; the ids that a peer we cannot dial shall push."""
-        board = self._board
+        state = self._state
         asked: list[EnvelopeId] = []
         for item in wanted:
             if link.is_open:
-                board.want.add(item, link.peer)
-                board.touch_asked(item.envelope_id)  # with a smaller size it is late sooner
-            elif board.want.is_free(item.envelope_id):
-                board.want.add(item, link.peer)
-                board.want.ask(item.envelope_id, link.peer)
+                state.want.add(item, link.peer)
+                state.touch_asked(item.envelope_id)  # with a smaller size it is late sooner
+            elif state.want.is_free(item.envelope_id):
+                state.want.add(item, link.peer)
+                state.want.ask(item.envelope_id, link.peer)
                 seconds = link.patience_seconds * (1 + len(asked)) + item.size / FETCH_BYTES_PER_SECOND_MIN
-                link.expected[item.envelope_id] = board.now + seconds
+                link.expected[item.envelope_id] = state.now + seconds
                 asked.append(item.envelope_id)
         return tuple(asked)
 

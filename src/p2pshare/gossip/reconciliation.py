@@ -9,7 +9,7 @@ a day and link everything is compared by fingerprints that nobody could have pla
 who asks does the work for both: what it lacks goes into the want table, what the other lacks it announces
 as a repair. The one who answers keeps nothing (`answering`).
 
-After a session every difference is transferred, or a ghost of this link, or refused by the peer. Where only
+After a session every difference is transferred, or unavailable on this link, or refused by the peer. Where only
 the latter two are left the pair of roots is remembered, and is as good as equal roots.
 """
 
@@ -21,7 +21,7 @@ from functools import partial
 
 from p2pshare.errors import PeerError
 from p2pshare.gossip.actions import SendAnnounce, SendSync
-from p2pshare.gossip.engine_state import Board
+from p2pshare.gossip.engine_state import EngineState
 from p2pshare.gossip.index import created_of, cut_of, id_of, key_of
 from p2pshare.gossip.link import NEVER, Link
 from p2pshare.gossip.messages import (
@@ -36,9 +36,9 @@ from p2pshare.gossip.messages import (
     SyncPart,
 )
 from p2pshare.gossip.negentropy.audit import AuditView
-from p2pshare.gossip.negentropy.negentropy import Initiator, KeySource, Steps
+from p2pshare.gossip.negentropy.negentropy import Initiator, KeySource, _Steps
 from p2pshare.gossip.protocol import ANNOUNCE, GET, PUT, SYNC
-from p2pshare.gossip.scheduler import Work
+from p2pshare.gossip.scheduler import Scheduler
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import (
     ANNOUNCE_ITEMS_MAX,
@@ -68,7 +68,7 @@ RootPair = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
-class Session:
+class SyncSession:
     """One comparison with one peer."""
 
     began_at: float
@@ -94,10 +94,10 @@ class Session:
 class Reconciliation:
     """All sessions, at most one a link."""
 
-    def __init__(self, board: Board, work: Work) -> None:
-        self._board = board
-        self._work = work
-        self._sessions: dict[PartnerId, Session] = {}
+    def __init__(self, state: EngineState, work: Scheduler) -> None:
+        self._state = state
+        self._scheduler = work
+        self._sessions: dict[PartnerId, SyncSession] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -106,16 +106,16 @@ class Reconciliation:
 
     def link_up(self, link: Link) -> None:
         """Whatever happened while it was away."""
-        link.pause_seconds = self._board.settings.reconcile_seconds
+        link.pause_seconds = self._state.settings.reconcile_seconds
         link.compare_at = NEVER
         if link.audit_at == NEVER:
-            link.audit_at = self._board.now + self._board.settings.audit_seconds * self._board.random.random()
+            link.audit_at = self._state.now + self._state.settings.audit_seconds * self._state.random.random()
         self.soon(link)
 
     def soon(self, link: Link) -> None:
         """There is a reason to compare."""
-        spread = min(LINK_UP_JITTER_SECONDS_MAX, JITTER_SECONDS_PER_LINK * len(self._board.links))
-        self._at(link, self._board.now + spread * self._board.random.random())
+        spread = min(LINK_UP_JITTER_SECONDS_MAX, JITTER_SECONDS_PER_LINK * len(self._state.links))
+        self._at(link, self._state.now + spread * self._state.random.random())
 
     def _at(self, link: Link, at: float) -> None:
         if at < link.compare_at:
@@ -124,7 +124,7 @@ class Reconciliation:
 
     def is_due(self, link: Link) -> bool:
         """Whether a hello should leave so that a session may begin."""
-        return min(link.compare_at, link.audit_at) <= self._board.now and link.peer not in self._sessions
+        return min(link.compare_at, link.audit_at) <= self._state.now and link.peer not in self._sessions
 
     def due(self, link: Link) -> float:
         """When this link should be looked at again for the sake of comparing."""
@@ -145,14 +145,14 @@ class Reconciliation:
         if not pairs:
             self._rest(link, is_found=False)
         elif link.is_open and link.peer not in self._sessions:
-            self._at(link, self._board.now + SYNC_QUIET_SECONDS * self._jitter())
+            self._at(link, self._state.now + SYNC_QUIET_SECONDS * self._jitter())
 
     def hello_answered(self, link: Link, hello: Hello) -> None:
         """Its roots, asked for: different ones begin a session when one is due."""
         pairs = self._differing(link, hello)
         if link.peer in self._sessions:
             return
-        now = self._board.now
+        now = self._state.now
         is_audit = link.audit_at <= now
         if not pairs and not is_audit:
             self._rest(link, is_found=False)
@@ -168,10 +168,10 @@ class Reconciliation:
 
     def _differing(self, link: Link, hello: Hello) -> dict[Shard, RootPair]:
         """Shards that are not in sync, ascending; notes what those that are prove."""
-        mine = {one.shard: one for one in self._board.index.roots(link.config.compared, hello.clock)}
+        mine = {one.shard: one for one in self._state.index.roots(link.config.compared, hello.clock)}
         theirs = {one.shard: one for one in hello.shards if one.shard.circle in link.config.compared}
         equal = {shard for shard, one in mine.items() if theirs.get(shard) == one}
-        self._board.acknowledged(link, self._delivered(link, equal))
+        self._state.acknowledged(link, self._delivered(link, equal))
         pairs = {
             shard: (_root_in(mine, shard), _root_in(theirs, shard))
             for shard in sorted(mine.keys() | theirs.keys())
@@ -179,61 +179,61 @@ class Reconciliation:
         return {
             shard: pair
             for shard, pair in pairs.items()
-            if shard not in equal and link.settled.get(shard) != pair
+            if shard not in equal and link.exhausted.get(shard) != pair
         }
 
     def _is_quiet(self, link: Link) -> bool:
         """Nothing is under way on the link that the next comparison would find."""
         is_busy = any(link.has_pending(verb) for verb in (ANNOUNCE, PUT, GET))
-        return not (is_busy or link.pushes or link.expected or self._board.want.count(link.peer))
+        return not (is_busy or link.pushes or link.expected or self._state.want.count(link.peer))
 
     def _rest(self, link: Link, *, is_found: bool) -> None:
         """Until the next time: soon while there is something to find, rarely while there is not."""
-        settings = self._board.settings
+        settings = self._state.settings
         link.pause_seconds = (
             settings.reconcile_seconds
             if is_found
             else min(settings.reconcile_seconds_max, 2 * max(link.pause_seconds, settings.reconcile_seconds))
         )
-        link.compare_at = self._board.now + link.pause_seconds * self._jitter()
+        link.compare_at = self._state.now + link.pause_seconds * self._jitter()
         link.compare_by = NEVER
 
     def _jitter(self) -> float:
-        return 0.75 + 0.5 * self._board.random.random()
+        return 0.75 + 0.5 * self._state.random.random()
 
     # --- a session ---
 
     def _begin(self, link: Link, hello: Hello, pairs: dict[Shard, RootPair], *, is_audit: bool) -> None:
         """Both sides cut at the later clock's hour: what one has already expired neither compares."""
-        board, now = self._board, int(self._board.now)
+        state, now = self._state, int(self._state.now)
         clock = hello.clock if now < hello.clock <= now + CLOCK_AHEAD_SECONDS_MAX else now
         nonce = b""
         shards = list(pairs)
         if is_audit:
-            link.audit_at = board.now + AUDIT_SECONDS * self._jitter()
-            nonce = board.random.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big")
-            roots = board.index.roots(link.config.compared, clock)
+            link.audit_at = state.now + AUDIT_SECONDS * self._jitter()
+            nonce = state.random.getrandbits(8 * NONCE_BYTES).to_bytes(NONCE_BYTES, "big")
+            roots = state.index.roots(link.config.compared, clock)
             shards = sorted({*pairs, *(one.shard for one in roots)})
         awaited = {shard: self._delivered(link, {shard}) for shard in shards}
-        session = Session(board.now, clock, nonce, shards, pairs, awaited)
+        session = SyncSession(state.now, clock, nonce, shards, pairs, awaited)
         self._sessions[link.peer] = session
         link.compare_at = link.compare_by = NEVER
 
-    def pump(self, link: Link) -> None:
+    def drive(self, link: Link) -> None:
         """The next step of a session, one at a time."""
-        board, session = self._board, self._sessions.get(link.peer)
+        state, session = self._state, self._sessions.get(link.peer)
         if session is None or session.is_working or link.has_pending(SYNC):
             return
-        if board.now >= session.began_at + SYNC_SESSION_SECONDS_MAX:
-            board.note(link.peer, "sync-takes-too-long")
+        if state.now >= session.began_at + SYNC_SESSION_SECONDS_MAX:
+            state.note(link.peer, "sync-takes-too-long")
             self.finish(link, is_whole=False)
         elif session.repairs:
             self._repair(link, session)
         elif session.messages:
             if link.may_send(SYNC):
-                pending = board.begin(link, SYNC)
+                pending = state.begin(link, SYNC)
                 parts = tuple(SyncPart(shard, raw) for shard, raw in sorted(session.messages.items()))
-                board.act(SendSync(pending.number, link.peer, Sync(session.clock, session.nonce, parts)))
+                state.act(SendSync(pending.number, link.peer, Sync(session.clock, session.nonce, parts)))
         elif session.shards and not session.is_cut:
             self._compute(link, session, self._first_messages(link, session))
         else:
@@ -242,23 +242,23 @@ class Reconciliation:
     def declined(self, link: Link, reason: str) -> None:
         """It answered no. An audit that came too soon for it is tried again in an hour."""
         if reason == "audit-too-soon":
-            link.audit_at = self._board.now + AUDIT_ANSWER_SECONDS_MIN * (1 + self._board.random.random())
+            link.audit_at = self._state.now + AUDIT_ANSWER_SECONDS_MIN * (1 + self._state.random.random())
         self.finish(link, is_whole=False)
 
-    def _repair(self, link: Link, session: Session) -> None:
+    def _repair(self, link: Link, session: SyncSession) -> None:
         """Announces what the peer lacks; pushes that earlier repairs led to go first, so that they never pile up."""
         if not link.may_send(ANNOUNCE) or link.pushes:
             return
         items = tuple(self._item(*one) for one in session.repairs[:ANNOUNCE_ITEMS_MAX])
         del session.repairs[:ANNOUNCE_ITEMS_MAX]
-        pending = self._board.begin(link, ANNOUNCE, [item.envelope_id for item in items])
-        message = Announce(self._board.epoch, link.told, link.told, items)
-        self._board.act(SendAnnounce(pending.number, link.peer, message))
+        pending = self._state.begin(link, ANNOUNCE, [item.envelope_id for item in items])
+        message = Announce(self._state.epoch, link.reported, link.reported, items)
+        self._state.act(SendAnnounce(pending.number, link.peer, message))
 
-    def _compute(self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]) -> None:
+    def _compute(self, link: Link, session: SyncSession, steps: _Steps[dict[Shard, bytes]]) -> None:
         """Runs `steps` between other events; they give the messages to send next."""
         session.is_working = True
-        self._work.add(
+        self._scheduler.add(
             link.peer,
             self._learning(link, session, steps),
             partial(self._computed, session),
@@ -266,39 +266,39 @@ class Reconciliation:
             partial(self._count_step, link, session),
         )
 
-    def _count_step(self, link: Link, session: Session) -> None:
+    def _count_step(self, link: Link, session: SyncSession) -> None:
         """A step was done for this session; one that costs too much ends, and the next one comes late."""
         session.steps += 1
         if session.steps > SYNC_SESSION_STEPS_MAX and self._sessions.get(link.peer) is session:
-            self._board.note(link.peer, "sync-costs-too-much")
+            self._state.note(link.peer, "sync-costs-too-much")
             self.drop(link.peer)
             self._rest(link, is_found=False)
 
     def _learning(
-        self, link: Link, session: Session, steps: Steps[dict[Shard, bytes]]
-    ) -> Steps[dict[Shard, bytes]]:
+        self, link: Link, session: SyncSession, steps: _Steps[dict[Shard, bytes]]
+    ) -> _Steps[dict[Shard, bytes]]:
         """`steps`, and what there is to learn of the shards that they brought to an end."""
         messages = yield from steps
         for shard in [shard for shard in session.initiators if shard not in messages]:
             yield from self._learn(link, session, shard, session.initiators.pop(shard))
         return messages
 
-    def _computed(self, session: Session, messages: dict[Shard, bytes]) -> None:
+    def _computed(self, session: SyncSession, messages: dict[Shard, bytes]) -> None:
         session.is_working, session.messages = False, messages
 
-    def _failed(self, link: Link, session: Session, error: PeerError) -> None:
+    def _failed(self, link: Link, session: SyncSession, error: PeerError) -> None:
         """What it answered was wrong. What was learnt of it before is as good as anything it says."""
         if self._sessions.get(link.peer) is session:
-            self._board.note(link.peer, error.reason)
+            self._state.note(link.peer, error.reason)
             self.finish(link, is_whole=False)
 
-    def _first_messages(self, link: Link, session: Session) -> Steps[dict[Shard, bytes]]:
+    def _first_messages(self, link: Link, session: SyncSession) -> _Steps[dict[Shard, bytes]]:
         group, session.shards = session.shards[:SYNC_PARTS_MAX], session.shards[SYNC_PARTS_MAX:]
-        room = min(SYNC_DIFFERENCES_MAX, self._board.want.room(link.peer)) // len(group)
+        room = min(SYNC_DIFFERENCES_MAX, self._state.want.room(link.peer)) // len(group)
         for shard in group:
-            keys: KeySource = self._board.index[shard]
+            keys: KeySource = self._state.index[shard]
             if session.nonce:
-                keys = view = AuditView(self._board.index[shard], session.nonce)
+                keys = view = AuditView(self._state.index[shard], session.nonce)
                 yield from view.warm()
             session.initiators[shard] = Initiator(
                 keys,
@@ -322,7 +322,7 @@ class Reconciliation:
         session.messages = {}
         self._compute(link, session, self._next_messages(session, answer.parts))
 
-    def _next_messages(self, session: Session, parts: Iterable[SyncPart]) -> Steps[dict[Shard, bytes]]:
+    def _next_messages(self, session: SyncSession, parts: Iterable[SyncPart]) -> _Steps[dict[Shard, bytes]]:
         messages = {}
         for part in parts:
             message = yield from session.initiators[part.shard].receive(part.message)
@@ -340,9 +340,9 @@ class Reconciliation:
 
     # --- what was found ---
 
-    def _learn(self, link: Link, session: Session, shard: Shard, found: Initiator) -> Steps[None]:
+    def _learn(self, link: Link, session: SyncSession, shard: Shard, found: Initiator) -> _Steps[None]:
         """A shard is done: what we lack is wanted, what it lacks is offered, and all else has arrived there."""
-        board = self._board
+        state = self._state
         session.is_cut = session.is_cut or found.is_cut
         for number, one in enumerate(sorted(found.need), start=1):
             if number % IDS_PER_STEP == 0:
@@ -350,20 +350,20 @@ class Reconciliation:
             if self._sessions.get(link.peer) is not session:
                 return  # the link fell meanwhile
             envelope_id = EnvelopeId(one)
-            if not board.is_needed(link, envelope_id):
+            if not state.is_needed(link, envelope_id):
                 continue
-            if not board.want.add(AnnounceItem(envelope_id, 0, shard.ttl_class, shard.circle, 0), link.peer):
+            if not state.want.add(AnnounceItem(envelope_id, 0, shard.ttl_class, shard.circle, 0), link.peer):
                 session.is_cut = True
                 break
             session.needs += 1
         lacking = sorted(found.have.values())
-        self._offer(link, session, shard, [key for key in lacking if board.is_current(shard.ttl_class, key)])
+        self._offer(link, session, shard, [key for key in lacking if state.is_current(shard.ttl_class, key)])
         numbers = (int.from_bytes(key[-8:], "big") for key in lacking)
         session.offered_sum = (session.offered_sum + sum(numbers)) % SUM_MODULUS
         if not found.is_cut:
-            self._board.acknowledged(link, [one for one in session.awaited[shard] if one not in found.have])
+            self._state.acknowledged(link, [one for one in session.awaited[shard] if one not in found.have])
 
-    def _offer(self, link: Link, session: Session, shard: Shard, keys: list[bytes]) -> None:
+    def _offer(self, link: Link, session: SyncSession, shard: Shard, keys: list[bytes]) -> None:
         """What the peer lacks: announced, or pushed where it is between the two of us."""
         if shard.circle != link.config.pair:
             session.repairs += [(shard, key) for key in keys]
@@ -376,19 +376,19 @@ class Reconciliation:
 
     def _delivered(self, link: Link, shards: Collection[Shard]) -> list[EnvelopeId]:
         """Which of ours, not acknowledged so far, are in these shards."""
-        relayed = [one for one, shard in self._board.first_hops.items() if shard in shards]
+        relayed = [one for one, shard in self._state.first_hops.items() if shard in shards]
         direct = [
             one
             for one, item in link.awaited.items()
             if (shard := Shard(link.config.pair or item.circle, item.ttl_class)) in shards
-            and key_of(item.created, one) in self._board.index[shard]
+            and key_of(item.created, one) in self._state.index[shard]
         ]
         return relayed + direct
 
     def _item(self, shard: Shard, key: bytes) -> AnnounceItem:
-        """What we can say of a key of ours; the size only while the feed remembers it."""
+        """What we can say of a key of ours; the size only while it is among the arrivals."""
         envelope_id = EnvelopeId(key[-EnvelopeId.length :])
-        known = self._board.feed.item(envelope_id)
+        known = self._state.arrivals.item(envelope_id)
         return known or AnnounceItem(envelope_id, created_of(key), shard.ttl_class, shard.circle, 0)
 
     def finish(self, link: Link, *, is_whole: bool) -> None:
@@ -396,11 +396,11 @@ class Reconciliation:
         session = self._sessions.pop(link.peer, None)
         if session is None:
             return
-        self._board.touch(link)
+        self._state.touch(link)
         is_found = session.needs > 0 or session.offered_sum != link.offered_sum
         link.offered_sum = session.offered_sum
         if is_whole and not is_found:
-            link.settled |= session.pairs
+            link.exhausted |= session.pairs
         self._rest(link, is_found=is_found)
         if session.is_cut:
             self.soon(link)
@@ -409,13 +409,13 @@ class Reconciliation:
 
     def asked(self, link: Link) -> None:
         """It compares for both of us: ours is put off. Of two sessions at once the one of the lower epoch goes on."""
-        if link.peer in self._sessions and link.epoch is not None and link.epoch < self._board.epoch:
+        if link.peer in self._sessions and link.epoch is not None and link.epoch < self._state.epoch:
             for pending in [one for one in link.pending.values() if one.verb is SYNC]:
-                self._board.abandon(link, pending)
+                self._state.abandon(link, pending)
             self.drop(link.peer)
         if link.is_open and link.peer not in self._sessions:
-            pause = max(link.pause_seconds, self._board.settings.reconcile_seconds)
-            link.compare_at, link.compare_by = self._board.now + pause * self._jitter(), NEVER
+            pause = max(link.pause_seconds, self._state.settings.reconcile_seconds)
+            link.compare_at, link.compare_by = self._state.now + pause * self._jitter(), NEVER
 
 
 def _root_in(roots: Mapping[Shard, ShardRoot], shard: Shard) -> bytes:

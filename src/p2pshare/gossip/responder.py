@@ -1,4 +1,4 @@
-"""Answering: what a peer's sync questions are answered with. Nothing is kept between two of them.
+"""Responder: what a peer's sync questions are answered with. Nothing is kept between two of them.
 
 A question can be small and its answer dear (5 bytes ask for everything), so the answer is bounded in bytes
 by the frame, in time by a measure of work, in number by one a peer and a few of all, and what a peer may
@@ -14,15 +14,15 @@ from functools import partial
 
 from p2pshare.errors import PeerError
 from p2pshare.gossip.actions import Reply, ReplyBusy, ReplyRefused
-from p2pshare.gossip.engine_state import Board
+from p2pshare.gossip.engine_state import EngineState
 from p2pshare.gossip.events import SyncAsked
 from p2pshare.gossip.index import HOUR_SECONDS, cut_of
 from p2pshare.gossip.link import Link
 from p2pshare.gossip.messages import Shard, Sync, SyncAnswer, SyncPart
 from p2pshare.gossip.negentropy.audit import AuditView
 from p2pshare.gossip.negentropy.key_index import SortedKeys
-from p2pshare.gossip.negentropy.negentropy import KeySource, Steps, respond
-from p2pshare.gossip.scheduler import Work
+from p2pshare.gossip.negentropy.negentropy import KeySource, _Steps, respond
+from p2pshare.gossip.scheduler import Scheduler
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import (
     AUDIT_ANSWER_SECONDS_MIN,
@@ -49,42 +49,42 @@ class _Audit:
     views: dict[Shard, AuditView] = field(default_factory=dict)
 
 
-class Answering:
+class Responder:
     """The responder's side of reconciliation."""
 
-    def __init__(self, board: Board, work: Work) -> None:
-        self._board = board
-        self._work = work
+    def __init__(self, state: EngineState, work: Scheduler) -> None:
+        self._state = state
+        self._scheduler = work
         self._tickets: dict[PartnerId, int] = {}
         self._audits: dict[PartnerId, _Audit] = {}
 
     def asked(self, link: Link, event: SyncAsked) -> bool:
         """A question of a linked peer: refused, put off, or (True) answered after some steps of work."""
-        board, message = self._board, event.message
+        state, message = self._state, event.message
         reason = self._wrong(link, message)
         if reason:
-            board.note(link.peer, reason)
-            board.act(ReplyRefused(event.ticket, reason))
+            state.note(link.peer, reason)
+            state.act(ReplyRefused(event.ticket, reason))
             return False
         pause = self._pause_seconds(link, message)
         if pause:
-            board.act(ReplyBusy(event.ticket, pause))
+            state.act(ReplyBusy(event.ticket, pause))
             return False
         self._tickets[link.peer] = event.ticket
         steps = self._answer(link, message)
         answered, failed = partial(self._answered, link), partial(self._failed, link)
-        self._work.add(link.peer, steps, answered, failed, partial(self._count_step, link))
+        self._scheduler.add(link.peer, steps, answered, failed, partial(self._count_step, link))
         return True
 
     def drop(self, peer: PartnerId) -> None:
         """The link is gone, or is another one now: what it asked before is refused."""
         self._audits.pop(peer, None)
         if peer in self._tickets:
-            self._board.act(ReplyRefused(self._tickets.pop(peer)))
+            self._state.act(ReplyRefused(self._tickets.pop(peer)))
 
     def _count_step(self, link: Link) -> None:
         """A step of work was done for a question of this peer."""
-        minute = int(self._board.now // MINUTE_SECONDS)
+        minute = int(self._state.now // MINUTE_SECONDS)
         used = link.sync_steps[1] if link.sync_steps[0] == minute else 0
         link.sync_steps = (minute, used + 1)
 
@@ -92,13 +92,13 @@ class Answering:
         """Why it is refused, or empty. With a clock further back than we keep expired keys, or a day ahead, the
         sets of the two sides are not the same by intention."""
         hour = message.clock // HOUR_SECONDS
-        now = int(self._board.now)
+        now = int(self._state.now)
         is_behind = hour < (now - EXPIRED_KEY_KEEP_SECONDS) // HOUR_SECONDS
         if is_behind or message.clock > now + CLOCK_AHEAD_SECONDS_MAX:
             return "clock-skew"
         if not message.nonce or self._is_under_way(link, message.nonce):
             return ""
-        is_too_soon = self._board.now < link.audit_answered_at + AUDIT_ANSWER_SECONDS_MIN
+        is_too_soon = self._state.now < link.audit_answered_at + AUDIT_ANSWER_SECONDS_MIN
         return "audit-too-soon" if is_too_soon else ""
 
     def _is_under_way(self, link: Link, nonce: bytes) -> bool:
@@ -107,7 +107,7 @@ class Answering:
         return (
             audit is not None
             and audit.nonce == nonce
-            and self._board.now <= audit.began_at + AUDIT_KEPT_SECONDS
+            and self._state.now <= audit.began_at + AUDIT_KEPT_SECONDS
         )
 
     def _pause_seconds(self, link: Link, message: Sync) -> float:
@@ -116,22 +116,22 @@ class Answering:
             kept = [
                 one.began_at + AUDIT_KEPT_SECONDS for peer, one in self._audits.items() if peer != link.peer
             ]
-            kept = [until for until in kept if until > self._board.now]
+            kept = [until for until in kept if until > self._state.now]
             if len(kept) >= AUDITS_ANSWERED_MAX:
-                return min(kept) - self._board.now + BUSY_SECONDS
+                return min(kept) - self._state.now + BUSY_SECONDS
         if link.peer in self._tickets or len(self._tickets) >= SYNC_ANSWERS_MAX:
             return BUSY_SECONDS
         minute, used = link.sync_steps
-        if minute == int(self._board.now // MINUTE_SECONDS) and used >= SYNC_STEPS_PER_MINUTE_MAX:
-            return MINUTE_SECONDS - self._board.now % MINUTE_SECONDS
+        if minute == int(self._state.now // MINUTE_SECONDS) and used >= SYNC_STEPS_PER_MINUTE_MAX:
+            return MINUTE_SECONDS - self._state.now % MINUTE_SECONDS
         return 0.0
 
-    def _answer(self, link: Link, message: Sync) -> Steps[SyncAnswer]:
+    def _answer(self, link: Link, message: Sync) -> _Steps[SyncAnswer]:
         parts = []
         for part in message.parts:
             keys: KeySource = SortedKeys()  # what the link does not carry is an empty shard
             if part.shard.circle in link.config.compared:
-                keys = self._board.index[part.shard]
+                keys = self._state.index[part.shard]
                 if message.nonce:
                     keys = yield from self._view(link, message.nonce, part.shard)
             answer = yield from respond(
@@ -144,9 +144,9 @@ class Answering:
             parts.append(SyncPart(part.shard, answer))
         return SyncAnswer(tuple(parts))
 
-    def _view(self, link: Link, nonce: bytes, shard: Shard) -> Steps[AuditView]:
+    def _view(self, link: Link, nonce: bytes, shard: Shard) -> _Steps[AuditView]:
         """The shard by tags of this session's key."""
-        now = self._board.now
+        now = self._state.now
         for peer in [peer for peer, one in self._audits.items() if now > one.began_at + AUDIT_KEPT_SECONDS]:
             del self._audits[peer]
         audit = self._audits.get(link.peer)
@@ -156,14 +156,14 @@ class Answering:
             link.audit_answered_at = now
             audit = self._audits[link.peer] = _Audit(nonce, now)
         if shard not in audit.views:
-            view = AuditView(self._board.index[shard], nonce)
+            view = AuditView(self._state.index[shard], nonce)
             yield from view.warm()
             audit.views[shard] = view
         return audit.views[shard]
 
     def _answered(self, link: Link, answer: SyncAnswer) -> None:
-        self._board.act(Reply(self._tickets.pop(link.peer), answer))
+        self._state.act(Reply(self._tickets.pop(link.peer), answer))
 
     def _failed(self, link: Link, error: PeerError) -> None:
-        self._board.note(link.peer, error.reason)
-        self._board.act(ReplyRefused(self._tickets.pop(link.peer), error.reason))
+        self._state.note(link.peer, error.reason)
+        self._state.act(ReplyRefused(self._tickets.pop(link.peer), error.reason))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2pshare.errors import PeerError
-from p2pshare.gossip.negentropy.negentropy import Result, Steps
+from p2pshare.gossip.negentropy.negentropy import Result, _Steps
 from p2pshare.identifiers import PartnerId
 
 
@@ -22,7 +22,7 @@ class _Job:
     count_step: Callable[[], None]
 
 
-class Work:
+class Scheduler:
     """All jobs. One a peer and side is what callers keep to; the order is that of asking, a step each."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Work:
     def add(
         self,
         peer: PartnerId,
-        steps: Steps[Result],
+        steps: _Steps[Result],
         done: Callable[[Result], None],
         failed: Callable[[PeerError], None],
         count_step: Callable[[], None],

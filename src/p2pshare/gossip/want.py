@@ -2,7 +2,7 @@
 
 Rules this file keeps:
 
-1. One entry an id; at most one fetch of it is under way, and none while intake judges its body.
+1. One entry an id; at most one fetch of it is under way, and none while intake verifies its body.
 2. An entry lives while somebody who announced it can be asked; when the last one is gone it is forgotten,
    and the next comparison brings it back. So a peer that is away costs nothing.
 3. Bounded in all and for each announcer, so that one peer's inventions never crowd out another's envelopes.
@@ -23,7 +23,7 @@ class Stage(Enum):
 
     WANTED = "nobody was asked yet"
     ASKED = "one peer was asked"
-    JUDGED = "a body came, intake judges it"
+    IN_INTAKE = "a body came, intake verifies it"
 
 
 @dataclass(slots=True)
@@ -132,10 +132,10 @@ class WantTable:
         want = self._wants.get(envelope_id)
         return want is None or want.stage is Stage.WANTED
 
-    def judge(self, item: AnnounceItem, peer: PartnerId) -> None:
-        """A body came from `peer`, asked for or not; nobody is asked for it until intake has judged."""
+    def enter_intake(self, item: AnnounceItem, peer: PartnerId) -> None:
+        """A body came from `peer`, asked for or not; nobody is asked for it until intake has decided."""
         want = self._wants.setdefault(item.envelope_id, Want(item))
-        want.stage, want.asked = Stage.JUDGED, peer
+        want.stage, want.asked = Stage.IN_INTAKE, peer
         self._leave_waiting(want)
 
     def again(self, envelope_id: EnvelopeId, peer: PartnerId, *, is_over: bool) -> None:
@@ -173,7 +173,7 @@ class WantTable:
         for envelope_id in self._by_peer.pop(peer, {}):
             want = self._wants[envelope_id]
             del want.announcers[peer]
-            if want.stage is Stage.JUDGED:
+            if want.stage is Stage.IN_INTAKE:
                 continue
             if want.asked == peer:
                 want.stage, want.asked = Stage.WANTED, None

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterator
 from aiohttp import StreamReader
 
 from p2pshare.http_server.rates import Pace
-from p2pshare.http_server.refusals import Refusal, RequestRefused
+from p2pshare.http_server.refusals import HttpRefusal, RequestRefused
 from p2pshare.limits import REQUEST_BYTES_MAX, SEND_PIECE_BYTES
 
 TRY_AGAIN_SECONDS = 1
@@ -64,7 +64,7 @@ class BufferBudget:
         if count <= REQUEST_BYTES_MAX:
             return BufferReservation(None, owner, 0)
         if count > self._free or self._owners.get(owner, 0) >= self._per_owner:
-            raise RequestRefused(Refusal(429, "no-room", TRY_AGAIN_SECONDS))
+            raise RequestRefused(HttpRefusal(429, "no-room", TRY_AGAIN_SECONDS))
         self._free -= count
         self._owners[owner] = self._owners.get(owner, 0) + 1
         return BufferReservation(self, owner, count)

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from p2pshare.http_server.interface import Caller, ServerLimits, Service
-from p2pshare.http_server.refusals import BAD_REQUEST, Refusal
+from p2pshare.http_server.refusals import BAD_REQUEST, HttpRefusal
 from p2pshare.http_server.tally import Tally
 from p2pshare.http_server.tls import Pin, peer_pin
 from p2pshare.limits import HEADER_FIELDS_MAX, HEADER_LINE_BYTES_MAX
@@ -153,7 +153,7 @@ class Connection(RequestHandler, Generic[Caller]):
         service = self._connections.service
         response = web.Response(
             status=status,
-            body=service.encode_refusal(Refusal(status, reason)),
+            body=service.encode_refusal(HttpRefusal(status, reason)),
             content_type=service.content_type,
             headers={"Server": SERVER_NAME},
         )

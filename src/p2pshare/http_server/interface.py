@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from p2pshare import limits
-from p2pshare.http_server.refusals import Refusal
+from p2pshare.http_server.refusals import HttpRefusal
 from p2pshare.http_server.tls import Pin
 
 Caller = TypeVar("Caller", bound=Hashable)
@@ -49,10 +49,10 @@ class Service(Protocol[Caller]):
     def route_of(self, method: str, path: str) -> Route[Caller]:
         """Returns the route of a request line. Raises RequestRefused (404)."""
 
-    def refusal_of(self, error: Exception) -> Refusal:
+    def refusal_of(self, error: Exception) -> HttpRefusal:
         """Returns what is told about `error`, and nothing of what it says beyond a reason code."""
 
-    def encode_refusal(self, refusal: Refusal) -> bytes:
+    def encode_refusal(self, refusal: HttpRefusal) -> bytes:
         """Returns the body of a refusal."""
 
 

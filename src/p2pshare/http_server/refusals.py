@@ -8,7 +8,7 @@ from p2pshare.errors import DiskFull, ShareError
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HttpRefusal:
     """What goes back instead of an answer."""
 
     status: int
@@ -19,20 +19,20 @@ class Refusal:
 class RequestRefused(ShareError):
     """The server itself says no, before the service behind it is asked."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: HttpRefusal) -> None:
         super().__init__("a request was refused", reason=refusal.reason)
         self.refusal = refusal
 
 
 BAD_REQUEST = 400
-DISK_FULL = Refusal(507, "disk-full", 60)
-INTERNAL = Refusal(500, "internal")
-STOPPING = Refusal(503, "stopping", 5)
-NO_SUCH_ROUTE = Refusal(404, "no-such-route")
-TOO_SLOW = Refusal(503, "deadline", 5)
+DISK_FULL = HttpRefusal(507, "disk-full", 60)
+INTERNAL = HttpRefusal(500, "internal")
+STOPPING = HttpRefusal(503, "stopping", 5)
+NO_SUCH_ROUTE = HttpRefusal(404, "no-such-route")
+TOO_SLOW = HttpRefusal(503, "deadline", 5)
 
 
-def refusal_of(error: Exception) -> Refusal:
+def refusal_of(error: Exception) -> HttpRefusal:
     """Returns what is told about `error`, whatever is served; `INTERNAL` for all that was not raised on purpose.
 
     A service asks this last, after its own errors.

@@ -29,7 +29,7 @@ from p2pshare.http_server.connection import SERVER_NAME, Connection, Connections
 from p2pshare.http_server.interface import Body, Call, Caller, Route, ServerLimits, Service, Stream
 from p2pshare.http_server.listener import Listener
 from p2pshare.http_server.rates import CallerRates, Pace
-from p2pshare.http_server.refusals import INTERNAL, STOPPING, Refusal, RequestRefused
+from p2pshare.http_server.refusals import INTERNAL, STOPPING, HttpRefusal, RequestRefused
 from p2pshare.http_server.tally import Tally
 
 AIOHTTP_MIN = (3, 14, 3)
@@ -156,13 +156,13 @@ class HttpServer(Generic[Caller]):
         now = asyncio.get_running_loop().time()
         rates = self._rates.setdefault(caller, CallerRates(self._limits, now))
         if wait := rates.admit_request(now):
-            raise RequestRefused(Refusal(429, "too-many-requests", wait))
+            raise RequestRefused(HttpRefusal(429, "too-many-requests", wait))
         route = self._service.route_of(request.method, request.raw_path)
         length = _declared_length(request)
         if length > route.request_bytes_max:
-            raise RequestRefused(Refusal(413, "too-large"))
+            raise RequestRefused(HttpRefusal(413, "too-large"))
         if wait := rates.admit_body(length, route.items, now):
-            raise RequestRefused(Refusal(429, "too-much-at-once", wait))
+            raise RequestRefused(HttpRefusal(429, "too-much-at-once", wait))
         return route, length
 
     async def _read(self, request: web.BaseRequest, length: int) -> bytes:
@@ -236,9 +236,9 @@ class HttpServer(Generic[Caller]):
 def _declared_length(request: web.BaseRequest) -> int:
     """Bytes of the body, which must be told beforehand: memory and tokens are reserved for it."""
     if "Transfer-Encoding" in request.headers:
-        raise RequestRefused(Refusal(411, "length-required"))
+        raise RequestRefused(HttpRefusal(411, "length-required"))
     if "Upgrade" in request.headers or request.method == "CONNECT":
-        raise RequestRefused(Refusal(400, "no-upgrade"))
+        raise RequestRefused(HttpRefusal(400, "no-upgrade"))
     return request.content_length or 0
 
 

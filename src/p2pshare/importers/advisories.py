@@ -13,17 +13,17 @@ from typing import Any
 import msgspec
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, Reading, repetition
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault, is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
 from p2pshare.limits import INPUT_COMMAS_MAX
 
-Members = dict[str, msgspec.Raw]
+JsonMembers = dict[str, msgspec.Raw]
 
 
-def outermost_members(raw: bytes) -> Members:
+def outermost_members(raw: bytes) -> JsonMembers:
     """The members of the JSON object that a file is. Raises AuthorError: encoding, not-utf8, not-json, too-deep,
     too-many-objects, duplicate-key, wrong-type."""
     raw = without_bom(raw)
@@ -60,7 +60,9 @@ def lacking(path: str) -> AuthorError:
     )
 
 
-def object_of_ours(type_: str, name: str, source: Source, created: str, tlp: list[str]) -> dict[str, Any]:
+def object_of_ours(
+    type_: str, name: str, source: InputSource, created: str, tlp: list[str]
+) -> dict[str, Any]:
     """The beginning of an object of ours; `name` is what its id is made of, beside the author."""
     return {
         "type": type_,

@@ -24,7 +24,7 @@ from p2pshare.importers.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.importers.rules import marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -61,7 +61,7 @@ MENDS_NOTHING = frozenset({"none_available", "no_fix_planned"})
 class _Document:
     """What is the same for everything in a document."""
 
-    source: Source
+    source: InputSource
     name: str  # of the document, in ids: namespace of the publisher, then the id that is unique there
     created: str
     tlp: list[str]
@@ -70,7 +70,7 @@ class _Document:
     products: dict[str, str]
 
 
-def read_csaf(raw: bytes, source: Source) -> Reading:
+def read_csaf(raw: bytes, source: InputSource) -> Reading:
     """The vulnerabilities of a document and their remediations. Raises AuthorError, as `outermost_members` does, and
     missing-property, wrong-type, csaf-version, bad-timestamp, unknown-marking: a document is valid or it is not. Only
     half of a surrogate pair, which no checker of CSAF finds, costs no more than the vulnerability it stands in."""
@@ -105,7 +105,7 @@ def read_csaf(raw: bytes, source: Source) -> Reading:
     return reading
 
 
-def _open(content: Mapping[str, Any], source: Source) -> _Document:
+def _open(content: Mapping[str, Any], source: InputSource) -> _Document:
     """Checks what every document must have, and reads what all in it share. Raises AuthorError."""
     document: Any = content.get("document")
     for path, type_ in MANDATORY.items():

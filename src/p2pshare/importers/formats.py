@@ -40,7 +40,7 @@ _SIGMA_BODY = re.compile(rb"^(?:logsource|detection|correlation|filter|status):"
 
 
 @dataclass(frozen=True)
-class Source:
+class InputSource:
     """What a reader may want to know beside the bytes: the file's name (`-` for stdin), who publishes it, when (in
     seconds since 1970), the marking the person gave, and the columns that hold the values of a table."""
 

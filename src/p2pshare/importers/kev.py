@@ -14,7 +14,7 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers.advisories import (
-    Members,
+    JsonMembers,
     elements,
     filled,
     keep,
@@ -24,7 +24,7 @@ from p2pshare.importers.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.importers.rules import instant_of, marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -47,7 +47,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _URL = re.compile(r"https?://[^\s;]{1,2000}")
 
 
-def read_kev(raw: bytes, source: Source) -> Reading:
+def read_kev(raw: bytes, source: InputSource) -> Reading:
     """The entries of a catalogue. Raises AuthorError, as `outermost_members` does, missing-property and wrong-type."""
     members, faults = _open(raw)
     for name in ("catalogVersion", "vulnerabilities"):
@@ -72,7 +72,7 @@ def read_kev(raw: bytes, source: Source) -> Reading:
     return reading
 
 
-def _open(raw: bytes) -> tuple[Members, dict[int, Fault]]:
+def _open(raw: bytes) -> tuple[JsonMembers, dict[int, Fault]]:
     """The members, in which each entry that no parser takes is masked, and what is wrong with those."""
     try:
         return outermost_members(raw), {}
@@ -87,7 +87,7 @@ def _open(raw: bytes) -> tuple[Members, dict[int, Fault]]:
             raise error from None
 
 
-def _read_entry(raw: bytes, version: str, source: Source) -> BundleObject | Fault:
+def _read_entry(raw: bytes, version: str, source: InputSource) -> BundleObject | Fault:
     entry, fault = parse_object(raw)
     if entry is None:
         return fault or Fault("not-json", "")
@@ -106,7 +106,7 @@ def _read_entry(raw: bytes, version: str, source: Source) -> BundleObject | Faul
     return object_of(_vulnerability(entry, cve, version, source))
 
 
-def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: Source) -> dict[str, Any]:
+def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: InputSource) -> dict[str, Any]:
     weaknesses = [one for one in members_of(entry, "cwes") if isinstance(one, str) and one]
     is_ransomware = text_of(entry, "knownRansomwareCampaignUse") == "Known"
     created = instant_of(entry["dateAdded"], source.now)

@@ -19,11 +19,11 @@ from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers import misp_objects as build
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.importers.misp_attributes import make_attribute, make_sighting
 from p2pshare.importers.misp_objects import Common, marking_refs
 from p2pshare.importers.misp_text import (
-    Members,
+    MispMembers,
     containers_of,
     elements_of,
     format_seconds,
@@ -60,7 +60,7 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def read_misp(raw: bytes, source: Source) -> Reading:
+def read_misp(raw: bytes, source: InputSource) -> Reading:
     """Reads a MISP file. Raises AuthorError when nothing in it can be read: the reasons of `misp_text`, and
     too-many-objects."""
     gathering = _Gathering()
@@ -122,7 +122,7 @@ class _Inherited:
 class _EventReader:
     """One event, or one collection of attributes or objects without an event around it."""
 
-    def __init__(self, gathering: _Gathering, members: Members, where: str, source: Source) -> None:
+    def __init__(self, gathering: _Gathering, members: MispMembers, where: str, source: InputSource) -> None:
         self._gathering = gathering
         self._members = members
         self._where = where
@@ -193,7 +193,7 @@ class _EventReader:
         is_narrower = own in (OWN_ORGANISATION, SHARING_GROUP) and own != inherited.distribution
         return inherited.refusal or ("distribution" if is_narrower else "")
 
-    def _attributes(self, members: Members, where: str, inherited: _Inherited) -> list[str]:
+    def _attributes(self, members: MispMembers, where: str, inherited: _Inherited) -> list[str]:
         found = []
         for position, raw in enumerate(elements_of(members, "Attribute")):
             id_ = self._attribute(raw, f"{where}/Attribute/{position}", inherited)

@@ -21,13 +21,13 @@ from p2pshare.intel.json_text import is_shallow, refuse_outer_duplicates, refuse
 from p2pshare.intel.refusals import Refusals
 from p2pshare.limits import INPUT_BYTES_MAX, INPUT_COMMAS_MAX, JSON_DEPTH_MAX
 
-Members = Mapping[str, msgspec.Raw]
+MispMembers = Mapping[str, msgspec.Raw]
 EVENT_KEYS = frozenset({"Attribute", "Object", "Orgc", "Org", "threat_level_id", "EventReport"})
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 WRAPPERS_MAX = 4  # `{"response": [{"Event": {}}]}` has three
 
 
-def containers_of(raw: bytes, notes: Refusals) -> Iterator[tuple[str, Members | str]]:
+def containers_of(raw: bytes, notes: Refusals) -> Iterator[tuple[str, MispMembers | str]]:
     """(place, members) of each event, or of each collection of attributes or objects; a reason in place of members
     for an element that is none of them. `notes` tells what was mended (`json_mending`). Raises AuthorError: input-too-large, encoding, not-utf8, not-json, too-deep, duplicate-key, not-misp.
     """
@@ -52,7 +52,7 @@ def containers_of(raw: bytes, notes: Refusals) -> Iterator[tuple[str, Members | 
     yield from found
 
 
-def _containers(raw: bytes, notes: Refusals) -> list[tuple[str, Members | str]]:
+def _containers(raw: bytes, notes: Refusals) -> list[tuple[str, MispMembers | str]]:
     try:
         return list(_unwrap(raw, "", WRAPPERS_MAX))
     except msgspec.DecodeError as error:
@@ -65,14 +65,14 @@ def _containers(raw: bytes, notes: Refusals) -> list[tuple[str, Members | str]]:
     return [one for position, text in enumerate(texts) for one in _unwrap_line(text, f"/{position}")]
 
 
-def _unwrap_line(text: bytes, where: str) -> list[tuple[str, Members | str]]:
+def _unwrap_line(text: bytes, where: str) -> list[tuple[str, MispMembers | str]]:
     try:
         return list(_unwrap(text, where, WRAPPERS_MAX))
     except msgspec.DecodeError:
         return [(where, "not-json")]
 
 
-def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Members | str]]:
+def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, MispMembers | str]]:
     start = raw.lstrip()[:1]
     if start == b"[" and wrappers:
         for position, element in enumerate(msgspec.json.decode(raw, type=list[msgspec.Raw])):
@@ -93,7 +93,7 @@ def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, Member
     yield where, (members if is_misp else "not-misp")
 
 
-def object_members(raw: bytes) -> Members:
+def object_members(raw: bytes) -> MispMembers:
     """The members of an object; none of what is no object. Raises AuthorError duplicate-key: one of two lists under
     one name would vanish."""
     if raw.lstrip()[:1] != b"{":
@@ -103,7 +103,7 @@ def object_members(raw: bytes) -> Members:
     return members
 
 
-def elements_of(members: Members, name: str) -> list[bytes]:
+def elements_of(members: MispMembers, name: str) -> list[bytes]:
     """The elements of a list, or the one that stands without its list; none where there is neither."""
     raw = bytes(members.get(name, b"")).strip()
     if raw[:1] == b"{":
@@ -113,7 +113,7 @@ def elements_of(members: Members, name: str) -> list[bytes]:
     return [bytes(element) for element in msgspec.json.decode(raw, type=list[msgspec.Raw])]
 
 
-def plain(members: Members, *names: str) -> dict[str, Any]:
+def plain(members: MispMembers, *names: str) -> dict[str, Any]:
     """These members parsed, those that are there and can be."""
     found = {}
     for name in names:

@@ -1,7 +1,7 @@
 """Words of a report that may be values: where they begin and end in a line whose defanging marks were undone.
 
 Text is cut into chunks at blanks, quotes and the bars of tables; a chunk into URLs, a host with a path, or pieces
-at brackets, commas and slashes. Nothing is judged here but the shape: what becomes of a word is for `reports`.
+at brackets, commas and slashes. Only the shape is read here: what becomes of a word is for `reports`.
 Linear in the line: every pattern matches a run of characters of one class, or is tried at one place.
 """
 
@@ -20,13 +20,13 @@ from p2pshare.intel.defanging import Unmarked
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.observable import FILE_EXTENSIONS
 
-Kind = Literal["url", "path", "host", "email", "hash", "cve"]  # path: a host with one
+WordKind = Literal["url", "path", "host", "email", "hash", "cve"]  # path: a host with one
 
 
 class Word(NamedTuple):
     """A part of a line that may be a value. `fault` says why it is one only in part, empty when it is whole."""
 
-    kind: Kind
+    kind: WordKind
     text: str
     start: int
     end: int
@@ -155,7 +155,7 @@ def _after_host(text: str, position: int) -> int:
     return position if end < 0 else end + 1
 
 
-def _web_word(line: Unmarked, kind: Kind, start: int, cut: int, is_defanged: bool) -> Word:
+def _web_word(line: Unmarked, kind: WordKind, start: int, cut: int, is_defanged: bool) -> Word:
     """A URL, or a host with a path, from `start` to `cut`, without the punctuation of the sentence around it."""
     text = line.text[start:cut]
     kept = _without_sentence(text)

@@ -87,7 +87,7 @@ def _read_line(
             used.update(
                 line.places[bisect_left(line.places, word.start) : bisect_left(line.places, word.end)]
             )
-        found = _judge(line.text, word, labels, takes_undefanged)
+        found = _classify(line.text, word, labels, takes_undefanged)
         if found is not None:
             yield found
     for place in line.places:
@@ -101,7 +101,7 @@ def _around(text: str, place: int) -> str:
     return text[max(0, place - _AROUND_CHARACTERS) : place + _AROUND_CHARACTERS].strip()
 
 
-def _judge(
+def _classify(
     text: str, word: Word, labels: list[_Label], takes_undefanged: bool
 ) -> Recognised | _Refused | None:
     """What becomes of one word; None for one that is no value."""

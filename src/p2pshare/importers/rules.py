@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault
@@ -44,7 +44,7 @@ class Rule:
     tlp: Sequence[str] = field(default_factory=tuple)
 
 
-def indicator_of(rule: Rule, source: Source) -> dict[str, Any] | Fault:
+def indicator_of(rule: Rule, source: InputSource) -> dict[str, Any] | Fault:
     """The rule as a STIX indicator; a Fault unknown-marking where the rule is marked and we do not know how."""
     levels = [Tlp.from_label(word) for word in rule.tlp]
     if None in levels:

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.importers.rules import Rule, indicator_of, texts_of
 from p2pshare.importers.yaml_text import load_mapping
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
@@ -38,7 +38,7 @@ _REQUIRED: dict[str, dict[str, type]] = {
 _NOT_SELECTIONS = frozenset({"condition", "timeframe", "rules"})
 
 
-def read_sigma(raw: bytes, source: Source) -> Reading:
+def read_sigma(raw: bytes, source: InputSource) -> Reading:
     """The rules in a Sigma file. Raises AuthorError: encoding, not-utf8, too-many-objects."""
     reading = Reading()
     seen: dict[str, BundleObject] = {}
@@ -76,7 +76,7 @@ def documents_of(text: str) -> Iterator[tuple[int, str]]:
             begin = end.end()
 
 
-def _read_rule(text: str, source: Source, reading: Reading) -> BundleObject | Fault:
+def _read_rule(text: str, source: InputSource, reading: Reading) -> BundleObject | Fault:
     if len(text.encode()) > RULE_BYTES_MAX:
         return Fault("rule-too-large", "")
     rule, fault = load_mapping(text)

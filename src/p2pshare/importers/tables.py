@@ -25,13 +25,12 @@ from p2pshare.importers.table_layout import (
     header_name,
     split_row,
 )
-from p2pshare.importers.values import ListValue, read_lines, refuse_text
+from p2pshare.importers.values import ListValue, ReadValue, read_lines, refuse_text
 from p2pshare.intel.observable import InvalidValue, recognise
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 
-Found = ListValue | Refusal | Note
-Row = tuple[int, str]
+TableRow = tuple[int, str]
 _OPENING = re.compile(
     r'(?:^|[,;\t|])\s?"'
 )  # a quote that opens a cell; inside an unquoted cell it is only a character
@@ -41,7 +40,7 @@ PLAIN_DELIMITERS = (",", ";")  # a tab in a list begins a note
 _NO = frozenset({"0", "false", "no"})
 
 
-def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[Found]:
+def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[ReadValue]:
     """Values, refusals and notes in the order of the rows. `columns`: those to read, by name or by number from 1.
 
     Raises AuthorError: encoding, no-such-column, which-column, no-values.
@@ -62,7 +61,7 @@ def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[Found]
     yield from _read_rows(chain(sample, rows), layout, texts[0])
 
 
-def _refused(rows: Iterable[Row | Refusal]) -> Iterator[Refusal]:
+def _refused(rows: Iterable[TableRow | Refusal]) -> Iterator[Refusal]:
     return (one for one in rows if isinstance(one, Refusal))
 
 
@@ -87,7 +86,7 @@ def _is_title(rows: Sequence[str]) -> bool:
     return bool(rows) and header_name(rows[0]) in VALUE_COLUMNS
 
 
-def _read_rows(rows: Iterable[Row | Refusal], layout: Layout, first: str) -> Iterator[Found]:
+def _read_rows(rows: Iterable[TableRow | Refusal], layout: Layout, first: str) -> Iterator[ReadValue]:
     is_header = bool(layout.header) and tuple(_cells_or_none(first, layout) or ()) == layout.header
     for one in rows:
         if isinstance(one, Refusal):
@@ -105,7 +104,7 @@ def _cells_or_none(text: str, layout: Layout) -> list[str] | None:
         return None
 
 
-def _read_row(line: int, text: str, layout: Layout) -> Iterator[Found]:
+def _read_row(line: int, text: str, layout: Layout) -> Iterator[ReadValue]:
     cells = _cells_or_none(text, layout)
     if cells is None:
         yield Refusal("bad-row", f"line {line}", text)
@@ -131,7 +130,7 @@ def _is_no(cells: Sequence[str], place: int) -> bool:
     return place < len(cells) and cells[place].lower() in _NO
 
 
-def _read_cell(cell: str, line: int, place: int) -> Found:
+def _read_cell(cell: str, line: int, place: int) -> ReadValue:
     try:
         found = recognise(cell)
     except InvalidValue as invalid:
@@ -139,7 +138,7 @@ def _read_cell(cell: str, line: int, place: int) -> Found:
     return ListValue(found.observable, line, found.note)
 
 
-def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Iterator[Row | Refusal]:
+def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Iterator[TableRow | Refusal]:
     """Rows with the number of their first line, without blank lines and comments (`#`). The comment that stands
     last above the first row goes into `titles`, for it may be the header."""
     waiting: deque[tuple[int, bytes | None]] = deque()

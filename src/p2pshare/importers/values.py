@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.observable import InvalidValue, Observable, Recognised, recognise
-from p2pshare.intel.refusals import Refusal
+from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
 
 
@@ -27,6 +27,9 @@ class ListValue:
     line: int
     note: str = ""
 
+
+ReadValue = ListValue | Refusal | Note
+"""What a reader of values yields: a value, a refusal for each thing that is none, and notes."""
 
 COMMENT_STARTS = ("#", "//", ";")
 # A comment inside a line: `(# ...`, or a mark with a blank before it; `#` also with a blank behind it, which no

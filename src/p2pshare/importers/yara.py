@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import Source
+from p2pshare.importers.formats import InputSource
 from p2pshare.importers.rules import Rule, indicator_of
 from p2pshare.importers.yara_text import YaraFile, YaraRule, split_rules
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -34,7 +34,7 @@ _LICENCE = re.compile(r"licen[sc]e[ \t]{0,8}[:=][ \t]{0,8}([^\n]{1,200})", re.IG
 _REFERENCE = re.compile(r"https?://[^\s,;\"']{1,2000}", re.IGNORECASE)
 
 
-def read_yara(raw: bytes, source: Source) -> Reading:
+def read_yara(raw: bytes, source: InputSource) -> Reading:
     """The rules in a YARA file. Raises AuthorError: encoding, too-many-objects."""
     text = _decode(raw)
     found = split_rules(text)
@@ -81,7 +81,7 @@ def _read_rule(
     found: YaraFile,
     by_name: dict[str, YaraRule],
     licence: str,
-    source: Source,
+    source: InputSource,
     reading: Reading,
 ) -> BundleObject | Fault:
     if found.has_includes:
@@ -142,19 +142,19 @@ def _rule_of(rule: YaraRule, pattern: str, licence: str, *, is_verified: bool) -
     for name, value in rule.meta:
         meta.setdefault(name.lower(), []).append(value)
 
-    def told(*names: str) -> list[str]:
+    def named(*names: str) -> list[str]:
         return [value for name in names for value in meta.get(name, ()) if value.strip()]
 
     return Rule(
         language="yara",
         text=pattern,
         name=rule.name,
-        external_id="".join(told("id", "uuid")[:1]),
-        description="\n".join(told("description", "desc")),
-        date="".join(told("date")[:1]),
-        author=", ".join(told("author")),
-        licence=", ".join(told("license", "licence")) or licence,
-        references=[url for text in told("reference", "references") for url in _REFERENCE.findall(text)],
+        external_id="".join(named("id", "uuid")[:1]),
+        description="\n".join(named("description", "desc")),
+        date="".join(named("date")[:1]),
+        author=", ".join(named("author")),
+        licence=", ".join(named("license", "licence")) or licence,
+        references=[url for text in named("reference", "references") for url in _REFERENCE.findall(text)],
         labels=[*rule.tags, *([] if is_verified else ["not-verified"])],
-        tlp=told("tlp", "sharing", "rule_sharing_tlp"),
+        tlp=named("tlp", "sharing", "rule_sharing_tlp"),
     )

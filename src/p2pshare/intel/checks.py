@@ -84,12 +84,12 @@ def _is_granular_marking(value: object) -> bool:
     return isinstance(value, dict) and (is_id(value.get("marking_ref")) or _is_text(value.get("lang")))
 
 
-Kind = Callable[[object], bool]
+FieldCheck = Callable[[object], bool]
 _TEXTS = _is_list_of(_is_text)
 _IDS = _is_list_of(is_id)
 
 # STIX 2.1 section 3.2: wherever these stand, they are of this kind.
-COMMON: dict[str, Kind] = {
+COMMON: dict[str, FieldCheck] = {
     "spec_version": _is_text,
     "created": _is_instant,
     "modified": _is_instant,
@@ -101,10 +101,10 @@ COMMON: dict[str, Kind] = {
     "granular_markings": _is_list_of(_is_granular_marking),
     "extensions": _is_object,
 }
-VERSIONED: dict[str, Kind] = {"created": _is_instant, "modified": _is_instant}
-NAMED: dict[str, Kind] = VERSIONED | {"name": _is_text}
+VERSIONED: dict[str, FieldCheck] = {"created": _is_instant, "modified": _is_instant}
+NAMED: dict[str, FieldCheck] = VERSIONED | {"name": _is_text}
 
-REQUIRED: dict[str, dict[str, Kind]] = {
+REQUIRED: dict[str, dict[str, FieldCheck]] = {
     # domain objects, section 4
     "attack-pattern": NAMED,
     "campaign": NAMED,
@@ -148,7 +148,7 @@ REQUIRED: dict[str, dict[str, Kind]] = {
     "marking-definition": {"created": _is_instant},
 }
 # Also these, where present.
-OPTIONAL: dict[str, dict[str, Kind]] = {
+OPTIONAL: dict[str, dict[str, FieldCheck]] = {
     "indicator": {"valid_until": _is_instant, "indicator_types": _TEXTS, "pattern_type": _is_text},
     "sighting": {"count": _is_sighting_count, "first_seen": _is_instant, "last_seen": _is_instant},
 }
@@ -158,7 +158,7 @@ BESIDE = {
     for type_, required in REQUIRED.items()
 }
 NEW_IN_21 = frozenset({("indicator", "pattern_type"), ("malware", "is_family")})
-NOTHING: dict[str, Kind] = {}
+NOTHING: dict[str, FieldCheck] = {}
 IDS = frozenset({is_id, _IDS})
 
 
@@ -236,7 +236,7 @@ def _are_ids(texts: tuple[str, ...]) -> bool:
     return all(map(is_id, texts))
 
 
-def _wrong(name: str, fits: Kind) -> Fault:
+def _wrong(name: str, fits: FieldCheck) -> Fault:
     if fits is _is_instant:
         return Fault("bad-timestamp", f"/{name}")
     return Fault("bad-id" if fits in IDS else "wrong-type", f"/{name}")

@@ -115,15 +115,15 @@ PAP_IDS: dict[str, Pap] = {  # OASIS common objects, pap-marking-definition-f8d
 
 
 @dataclass(frozen=True)
-class Statement:
+class StatementMarking:
     """A marking that limits nobody: copyright and the like."""
 
 
-STATEMENT = Statement()
-Meaning = Tlp | Pap | Statement | None
+STATEMENT = StatementMarking()
+Meaning = Tlp | Pap | StatementMarking | None
 """What one marking definition says; None: not understood."""
 
-STATEMENT_IDS: dict[str, Statement] = {
+STATEMENT_IDS: dict[str, StatementMarking] = {
     # MITRE ATT&CK's copyright: copied into many bundles whose authors left the definition out
     "marking-definition--fa42a846-8d90-4e51-bc29-71d5b4802168": STATEMENT,
 }

@@ -33,7 +33,7 @@ from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.interface import AssessmentRow, SightingRow
 from p2pshare.knowledge.known_versions import claim_key
 from p2pshare.knowledge.object_keys import INDICATOR, decode_object_id, encode_object_id
-from p2pshare.knowledge.state_table import mark, settled_at
+from p2pshare.knowledge.state_table import evaluated_at, mark
 
 FALSE_POSITIVE_SOURCE = "false-positive"
 FALSE_POSITIVE_REPORTS = Setting("false_positive_reports", int)
@@ -72,7 +72,7 @@ ON CONFLICT DO UPDATE SET
     received_at = excluded.received_at
 """
 _SIGHTED = f"""
-UPDATE standing SET sighted_at = max(coalesce(sighted_at, 0), :seen)
+UPDATE effective_state SET sighted_at = max(coalesce(sighted_at, 0), :seen)
 WHERE observable = :observable AND {_IS_TRUSTED.format(":reporter")}
 """
 _REPORTS = f"""
@@ -84,7 +84,7 @@ SELECT k.value, (
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ArrivedAssessment:
     """An assessment whose object has just got its row."""
 
     object: int
@@ -94,7 +94,7 @@ class Arrived:
     received_at: int
 
 
-def add(connection: apsw.Connection, arrived: Sequence[Arrived]) -> None:
+def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> None:
     """Keeps them, and applies those whose target is held."""
     for one in arrived:
         facts = one.facts
@@ -174,7 +174,7 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
     if not observables:
         return
     needed = get_setting(connection, FALSE_POSITIVE_REPORTS) or 0
-    now = settled_at(connection)
+    now = evaluated_at(connection)
     for observable, reports in fetch(connection, _REPORTS, (row_ids(observables),)):
         if needed and reports >= needed:
             connection.execute(

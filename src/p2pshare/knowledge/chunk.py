@@ -4,7 +4,7 @@
 What makes it fast (docs/performance.md): what the store knows of the chunk's values and object ids is fetched
 with one query each; new rows get explicit ids, are sorted by the key of their index, and are written by one
 prepared statement. An object that nothing is known of, and that is nearly every one, takes the short branch;
-`versions.judge` decides about the rest.
+`versions.decide` decides about the rest.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from p2pshare.intel.withdrawing import WithdrawalFacts
 from p2pshare.knowledge import assessments, withdrawals
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.coverage import NETWORK_TYPES
+from p2pshare.knowledge.current_versions import reselect
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.knowledge.known_versions import KnownVersions, StoredFrame, claim_key, order_of
-from p2pshare.knowledge.object_keys import Key, encode_object_id
-from p2pshare.knowledge.resettling import resettle
+from p2pshare.knowledge.object_keys import EncodedId, encode_object_id
 from p2pshare.knowledge.row_changes import CURRENT, REVOKED, SUPERSEDED, PendingRows
 from p2pshare.knowledge.state_table import add_fresh
-from p2pshare.knowledge.versions import Kind, Verdict, Version, judge
+from p2pshare.knowledge.versions import Version, VersionDecision, VersionOutcome, decide
 from p2pshare.knowledge.vocabulary import Vocabulary, count_observables
-from p2pshare.log.interface import Source
+from p2pshare.log.interface import EnvelopeOrigin
 
 _KNOWN_OBSERVABLES = """
 SELECT o.value, o.id FROM {keys} k CROSS JOIN observable o ON o.value = k.value AND o.type = ?
@@ -56,7 +56,10 @@ class Chunk:
     """Frames on their way into the tables; `store` does it once."""
 
     def __init__(
-        self, connection: apsw.Connection, vocabulary: Vocabulary, frames: Sequence[tuple[Source, NewFrame]]
+        self,
+        connection: apsw.Connection,
+        vocabulary: Vocabulary,
+        frames: Sequence[tuple[EnvelopeOrigin, NewFrame]],
     ) -> None:
         self._connection = connection
         self._vocabulary = vocabulary
@@ -69,10 +72,10 @@ class Chunk:
         self._contents = Contents(connection)
         self._observables: dict[str, dict[str, int]] = {}
         self._fresh_types: list[str] = []
-        self._assessments: list[assessments.Arrived] = []
-        self._withdrawals: list[withdrawals.Arrived] = []
+        self._assessments: list[assessments.ArrivedAssessment] = []
+        self._withdrawals: list[withdrawals.ArrivedWithdrawal] = []
         self._carried: list[tuple[bytes | str, int, int, int]] = []
-        self._unsettled: set[tuple[int, Key]] = set()
+        self._dirty: set[tuple[int, EncodedId]] = set()
         self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
@@ -88,7 +91,7 @@ class Chunk:
         )
         self._intern_observables()
         keys = [[encode_object_id(fact.object_id) for fact in frame.objects] for frame in self._frames]
-        by_author: dict[int, set[Key]] = defaultdict(set)
+        by_author: dict[int, set[EncodedId]] = defaultdict(set)
         for frame, frame_keys in zip(self._frames, keys, strict=True):
             by_author[frame.source.author].update(frame_keys)
         known = {
@@ -108,7 +111,7 @@ class Chunk:
         self._claims.write(self._connection)
         self._objects.write(self._connection)
         self._connection.executemany(_CARRY_AGAIN, self._carried)
-        resettle(self._connection, self._unsettled)
+        reselect(self._connection, self._dirty)
         withdrawals.add(self._connection, self._vocabulary, self._withdrawals)
         targets = (encode_object_id(one.facts.target) for one in self._withdrawals)
         withdrawals.apply(self._connection, chain(targets, *keys))
@@ -151,7 +154,7 @@ class Chunk:
             "INSERT OR IGNORE INTO network_length VALUES (?, ?)", ((type_id, length) for length in lengths)
         )
 
-    def _add_frame(self, frame: StoredFrame, keys: Sequence[Key], known: KnownVersions) -> None:
+    def _add_frame(self, frame: StoredFrame, keys: Sequence[EncodedId], known: KnownVersions) -> None:
         fresh, stored, claims, objects = known.fresh, known.stored, self._claims, self._objects
         for fact, key in zip(frame.objects, keys, strict=True):
             if fact.withdrawal is not None:
@@ -167,7 +170,7 @@ class Chunk:
                     self._assess(frame, fact, fact.assessment, objects.next)
                 self._add_object(frame, fact, key, CURRENT, fact.tlp)
 
-    def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int) -> None:
+    def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, status: int) -> None:
         """A claim row for each observable of the object."""
         author, stored_key, rows, row_id = (
             frame.source.author,
@@ -198,7 +201,9 @@ class Chunk:
             row_id += 1
         rows.next = row_id
 
-    def _add_object(self, frame: StoredFrame, fact: ObjectFacts, key: Key, status: int, tlp: int) -> None:
+    def _add_object(
+        self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, status: int, tlp: int
+    ) -> None:
         row_id = self._objects.next
         self._objects.next += 1
         row = (
@@ -218,25 +223,29 @@ class Chunk:
         """An assessment that is new here: later versions of it say nothing (`assessments`, rule 1)."""
         source = frame.source
         self._assessments.append(
-            assessments.Arrived(row_id, source.author, said, fact.tlp, source.received_at)
+            assessments.ArrivedAssessment(row_id, source.author, said, fact.tlp, source.received_at)
         )
 
     def _withdraw(self, frame: StoredFrame, said: WithdrawalFacts) -> None:
         """Whether its object is new here does not matter: saying it again reaches no further."""
-        self._withdrawals.append(withdrawals.Arrived(frame.source.author, said, frame.source.received_at))
+        self._withdrawals.append(
+            withdrawals.ArrivedWithdrawal(frame.source.author, said, frame.source.received_at)
+        )
 
-    def _add_version(self, frame: StoredFrame, fact: ObjectFacts, key: Key, known: KnownVersions) -> None:
+    def _add_version(
+        self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, known: KnownVersions
+    ) -> None:
         """An object that is known already, from the store or from this chunk."""
         new = Version(order_of(frame, fact), fact.modified_us, int(fact.tlp))
         versions = known.of(key, fact.modified_us)
-        verdict = judge(versions, new, lambda version: self._contents.is_same(version.place, new.place))
+        verdict = decide(versions, new, lambda version: self._contents.is_same(version.place, new.place))
         for version in verdict.tighten:
             version.tlp = verdict.tlp
             self._claims.tighten(version.claim_ids, verdict.tlp)
             self._objects.tighten(version.object_ids, verdict.tlp)
         if verdict.forked_with is not None:
             self._note_fork(frame, fact, verdict.forked_with)
-        if verdict.kind in (Kind.SAME, Kind.FORK_AGAIN):
+        if verdict.kind in (VersionOutcome.SAME, VersionOutcome.FORK_AGAIN):
             self._carry_again(frame, fact, key, frame.frame)
         else:
             self._store_version(frame, fact, key, new, verdict)
@@ -249,16 +258,16 @@ class Chunk:
             verdict.move.order = new.order
             self._claims.move(verdict.move.claim_ids, *new.place)
             self._objects.move(verdict.move.object_ids, *new.place)
-        if verdict.is_unsettled:
-            self._unsettled.add((frame.source.author, key))
+        if verdict.is_dirty:
+            self._dirty.add((frame.source.author, key))
 
-    def _carry_again(self, frame: StoredFrame, fact: ObjectFacts, key: Key, carrier: int) -> None:
+    def _carry_again(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, carrier: int) -> None:
         """Of ours: the frame `carrier` holds an object that has no row of its own there."""
         if frame.source.is_own:
             self._carried.append((key[1], self._vocabulary.object_type(key[0]), int(fact.tlp), carrier))
 
     def _store_version(
-        self, frame: StoredFrame, fact: ObjectFacts, key: Key, new: Version, verdict: Verdict
+        self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, new: Version, verdict: VersionDecision
     ) -> None:
         status = CURRENT if verdict.is_current else SUPERSEDED
         new.tlp = verdict.tlp

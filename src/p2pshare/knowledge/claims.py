@@ -30,7 +30,7 @@ CROSS JOIN claim c ON c.observable = o.id AND +c.status < 2
 CROSS JOIN organisation a ON a.id = c.author
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
-LEFT JOIN standing s ON s.observable = o.id
+LEFT JOIN effective_state s ON s.observable = o.id
 LEFT JOIN label_set l ON l.id = c.label_set
 ORDER BY c.id
 """

@@ -57,7 +57,7 @@ DECAYS: dict[str, Decay] = {
 
 
 @dataclass(frozen=True)
-class Steps:
+class DecaySteps:
     """A decay as steps: `seconds[n]` after its start a claim counts `percents[n]`; after `over_seconds` it is over."""
 
     seconds: tuple[int, ...]
@@ -80,20 +80,20 @@ class Steps:
         return self.seconds[1]
 
 
-def steps_of(decay: Decay) -> Steps:
+def steps_of(decay: Decay) -> DecaySteps:
     """The steps of a decay: 100, 90, ... percent, each from when no more than that remains."""
     percents = tuple(range(100, OVER_PERCENT, -STEP_PERCENT))
-    return Steps(
+    return DecaySteps(
         tuple(seconds_until(decay, percent) for percent in percents),
         percents,
         seconds_until(decay, OVER_PERCENT),
     )
 
 
-STEPS: Mapping[str, Steps] = {name: steps_of(decay) for name, decay in DECAYS.items()}
+STEPS: Mapping[str, DecaySteps] = {name: steps_of(decay) for name, decay in DECAYS.items()}
 FILE_STEPS = steps_of(FILE)
 
 
-def steps_for(type_: str) -> Steps:
+def steps_for(type_: str) -> DecaySteps:
     """The steps of an observable's type: artefacts of files, and whatever has no row of its own, last longest."""
     return STEPS.get(type_, FILE_STEPS)

@@ -1,4 +1,4 @@
-"""Standing: what an observable counts for now, out of its claims. Pure; the one place of these rules.
+"""EffectiveState: what an observable counts for now, out of its claims. Pure; the one place of these rules.
 
 1. A claim is *live* when its author has not withdrawn it, it has begun, it has not ended, and it has not decayed.
 2. Its clock starts when its author sealed it, or when it begins, whichever is later, and again at the last positive
@@ -9,7 +9,7 @@
 5. Confidence, beginning and end are of the live claims, of all claims when none is live; the marking is the strictest
    of all. A claim that is not handed in here (its marking is not for this exit) moves nothing.
 
-Instants are whole unix seconds, for what is judged at one second holds until the next.
+Instants are whole unix seconds, for what is evaluated at one second holds until the next.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from p2pshare.intel.instants import SECOND_US
-from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, Steps
+from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, DecaySteps
 
 
-class Status(IntEnum):
+class EffectiveStatus(IntEnum):
     """The word for what an observable or a claim counts for; GONE: no claim that may be shown is left."""
 
     ACTIVE = 0
@@ -37,7 +37,7 @@ WITHDRAWN, REPLACED, VALIDITY, DECAY = "withdrawn", "replaced", "validity", "dec
 
 
 class ClaimState(NamedTuple):
-    """A current claim, as far as its standing goes. `sealed_at` and `received_at` in unix seconds."""
+    """A current claim, as far as its effective state goes. `sealed_at` and `received_at` in unix seconds."""
 
     author: int
     is_withdrawn: bool
@@ -51,7 +51,7 @@ class ClaimState(NamedTuple):
     is_replaced: bool = False
 
 
-class Standing(NamedTuple):
+class EffectiveState(NamedTuple):
     """What an observable counts for; `due` is the second from which time alone may have changed it, or None."""
 
     status: int
@@ -69,52 +69,52 @@ class Standing(NamedTuple):
     due: int | None
 
 
-GONE = Standing(Status.GONE, None, 0, None, None, None, None, None, None, None, 0, 0, None)
+GONE = EffectiveState(EffectiveStatus.GONE, None, 0, None, None, None, None, None, None, None, 0, 0, None)
 
 
-_ACTIVE = int(Status.ACTIVE)  # an enumeration's member costs a look-up each time
+_ACTIVE = int(EffectiveStatus.ACTIVE)  # an enumeration's member costs a look-up each time
 
 
-class _Judged(NamedTuple):
+class _Evaluated(NamedTuple):
     status: int
     reason: str | None
     score: int
     due: int | None
 
 
-def judge(
+def evaluate(
     claims: Sequence[ClaimState],
-    steps: Steps,
+    steps: DecaySteps,
     now: int,
     *,
     sighted_at: int | None = None,
     quarantined: str | None = None,
-) -> Standing:
-    """The standing at `now` of an observable that ages by `steps`. `quarantined` is the reason why it may not be
+) -> EffectiveState:
+    """The effective state at `now` of an observable that ages by `steps`. `quarantined` is the reason why it may not be
     acted upon, None when nothing forbids it."""
     if not claims:
         return GONE
-    judged = [judge_claim(claim, steps, now, sighted_at) for claim in claims]
-    word, due, score = judged[0], judged[0].due, judged[0].score
+    evaluated = [evaluate_claim(claim, steps, now, sighted_at) for claim in claims]
+    word, due, score = evaluated[0], evaluated[0].due, evaluated[0].score
     if len(claims) == 1:
         summary = _only(claims[0])
     else:
-        for one in judged:
+        for one in evaluated:
             if one.status < word.status:
                 word = one
             if one.score > score:
                 score = one.score
             if one.due is not None and (due is None or one.due < due):
                 due = one.due
-        live = [claim for claim, one in zip(claims, judged, strict=True) if one.status == _ACTIVE]
+        live = [claim for claim, one in zip(claims, evaluated, strict=True) if one.status == _ACTIVE]
         summary = _sum_up(claims, live)
     if quarantined is not None:
-        return Standing(Status.DELISTED, quarantined, 0, *summary, due)
-    return Standing(word.status, word.reason, score, *summary, due)
+        return EffectiveState(EffectiveStatus.DELISTED, quarantined, 0, *summary, due)
+    return EffectiveState(word.status, word.reason, score, *summary, due)
 
 
 _Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, int]
-"""The columns of a Standing from `confidence` to `claims`."""
+"""The columns of a EffectiveState from `confidence` to `claims`."""
 
 
 def _only(claim: ClaimState) -> _Summary:
@@ -125,7 +125,7 @@ def _only(claim: ClaimState) -> _Summary:
 
 
 def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summary:
-    """In plain loops: values that several partners claim are judged at intake, and there are two claims, seldom more."""
+    """In plain loops: values that several partners claim are evaluated at intake, and there are two claims, seldom more."""
     _, _, tlp, pap, _, _, _, _, first, _ = claims[0]
     authors, last = set(), first
     for author, _, own_tlp, own_pap, _, _, _, _, received, _ in claims:
@@ -158,28 +158,28 @@ def _life(claims: Sequence[ClaimState], *, is_live: bool) -> tuple[int | None, i
     return confidence, begins // SECOND_US, None if ends is None or is_endless else ends // SECOND_US
 
 
-def judge_claim(claim: ClaimState, steps: Steps, now: int, sighted_at: int | None) -> _Judged:
+def evaluate_claim(claim: ClaimState, steps: DecaySteps, now: int, sighted_at: int | None) -> _Evaluated:
     """What one claim counts for at `now`."""
     _, is_withdrawn, _, _, confidence, from_us, until_us, start, _, is_replaced = claim
     if is_withdrawn:
         if is_replaced:
-            return _Judged(Status.REPLACED, REPLACED, 0, None)
-        return _Judged(Status.DELISTED, WITHDRAWN, 0, None)
+            return _Evaluated(EffectiveStatus.REPLACED, REPLACED, 0, None)
+        return _Evaluated(EffectiveStatus.DELISTED, WITHDRAWN, 0, None)
     begins = -(-from_us // SECOND_US)
     ends = None if until_us is None else -(-until_us // SECOND_US)
     if ends is not None and ends <= now:
-        return _Judged(Status.EXPIRED, VALIDITY, 0, None)
+        return _Evaluated(EffectiveStatus.EXPIRED, VALIDITY, 0, None)
     if begins > now:
-        return _Judged(Status.PENDING, None, 0, begins)
+        return _Evaluated(EffectiveStatus.PENDING, None, 0, begins)
     if begins > start:
         start = begins
     if sighted_at is not None and sighted_at > start:
         start = sighted_at
     percent, after = steps.at(now - start)
     if after is None:
-        return _Judged(Status.EXPIRED, DECAY, 0, None)
+        return _Evaluated(EffectiveStatus.EXPIRED, DECAY, 0, None)
     due = start + after
     if ends is not None and ends < due:
         due = ends
     base = CONFIDENCE_DEFAULT if confidence is None else confidence
-    return _Judged(_ACTIVE, None, -(-base * percent // 100), due)
+    return _Evaluated(_ACTIVE, None, -(-base * percent // 100), due)

@@ -5,12 +5,12 @@ Rules:
 1. Repeating a write changes nothing: an observable has one row, a version of an object one set of claims.
 2. Versions of an object are ordered by their author's (incarnation, sequence), never by arrival or by clocks (`versions`).
    Only that author's later version replaces them; another author's object of the same id is another object.
-3. Whatever changes what an observable counts for marks it, and the end of that transaction judges all that is marked
-   (`state_table`): nobody outside ever reads a claim that its standing does not know of.
+3. Whatever changes what an observable counts for marks it, and the end of that transaction evaluates all that is marked
+   (`state_table`): nobody outside ever reads a claim that its effective state does not know of.
 4. What authors took back (`withdrawals`), what organisations say about it (`assessments`) and what may not be acted upon
    here (`quarantine`) are facts beside the claims; nothing is deleted.
 
-Content is stored under the `Source` that the log gave its envelope. Errors: see `database.Database`. Every reading method
+Content is stored under the `EnvelopeOrigin` that the log gave its envelope. Errors: see `database.Database`. Every reading method
 may be called from any thread.
 """
 
@@ -52,7 +52,7 @@ from p2pshare.knowledge.interface import (
 )
 from p2pshare.knowledge.state_table import SIEM_TLP_MAX
 from p2pshare.knowledge.vocabulary import Vocabulary
-from p2pshare.log.interface import Source
+from p2pshare.log.interface import EnvelopeOrigin
 
 
 class KnowledgeReading:
@@ -107,11 +107,11 @@ class KnowledgeReading:
         """
         return self._walk(state_queries.indicator_lines, now_us, type, tlp_max)
 
-    def standings(
+    def effective_states(
         self, observables: Collection[Observable], now_us: int, *, tlp_max: Tlp
     ) -> dict[Observable, IndicatorRow]:
         """Returns the effective row at `now_us` of each that has a claim no stricter than `tlp_max`, active or not."""
-        return self._read(state_queries.standings, observables, now_us, tlp_max)
+        return self._read(state_queries.effective_states, observables, now_us, tlp_max)
 
     def quarantined(self, observables: Collection[Observable]) -> dict[Observable, list[Quarantine]]:
         """Returns the rows of each quarantined one among these, in order of source; absent keys are not quarantined."""
@@ -174,8 +174,8 @@ class Knowledge(KnowledgeReading):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._told_at = 0
-        self._told_before = 0
+        self._evaluated_at = 0
+        self._reported_before = 0
         if self._read(state_table.unnoted_types):
             # a few bytes, and a full disk must not keep anybody from looking
             with database.transaction(frees_space=True) as writer:
@@ -185,30 +185,30 @@ class Knowledge(KnowledgeReading):
 
     def begun(self, writer: apsw.Connection) -> None:
         """See `database.Participant`."""
-        self._told_at = 0
-        self._told_before = state_table.last_change(writer)
+        self._evaluated_at = 0
+        self._reported_before = state_table.last_change(writer)
 
     def committing(self, writer: apsw.Connection) -> None:
         """Judges what was marked, at the latest time that any call of the transaction was given."""
-        now = self._told_at or state_table.settled_at(writer)
+        now = self._evaluated_at or state_table.evaluated_at(writer)
         if now:
-            state_table.settle(writer, now, self._told_before)
+            state_table.reevaluate_dirty(writer, now, self._reported_before)
 
-    def add(self, frames: Sequence[tuple[Source, NewFrame]]) -> None:
+    def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> None:
         """Stores frames of envelopes that the log holds, and what was read from them. Memory grows with `frames`: hand a
         large publication over in parts (limits.STORE_CHUNK_OBJECTS)."""
         with self._database.transaction() as writer:
-            self._told_at = max([self._told_at, *(source.received_at for source, _ in frames)])
+            self._evaluated_at = max([self._evaluated_at, *(source.received_at for source, _ in frames)])
             Chunk(writer, self._vocabulary, frames).store()
 
-    def settle(self, now: int, limit: int) -> int:
+    def reevaluate(self, now: int, limit: int) -> int:
         """Judges at most `limit` of the observables that time alone has changed by `now`; returns how many.
 
-        Standing, score, end and feed row change together. Repeated until it answers 0, nothing is left that is due.
+        EffectiveState, score, end and feed row change together. Repeated until it answers 0, nothing is left that is due.
         """
         with self._database.transaction() as writer:
-            self._told_at = max(self._told_at, now)
-            return state_table.judge_due(writer, now, limit)
+            self._evaluated_at = max(self._evaluated_at, now)
+            return state_table.reevaluate_due(writer, now, limit)
 
     def quarantine(self, observables: Collection[Observable], source: str, reason: str, now: int) -> int:
         """Marks each that is held here; returns how many `source` had not marked before. Unknown ones are passed over.
@@ -216,7 +216,7 @@ class Knowledge(KnowledgeReading):
         Marking again renews the reason and keeps the time.
         """
         with self._database.transaction() as writer:
-            self._told_at = max(self._told_at, now)
+            self._evaluated_at = max(self._evaluated_at, now)
             return quarantine.quarantine(writer, observables, source, reason, now)
 
     def release(self, observables: Collection[Observable], source: str) -> int:
@@ -225,7 +225,7 @@ class Knowledge(KnowledgeReading):
             return quarantine.release(writer, observables, source)
 
     def set_siem_tlp_max(self, level: Tlp) -> None:
-        """The strictest marking that the SIEM sees from now on; what that shows or hides is judged anew."""
+        """The strictest marking that the SIEM sees from now on; what that shows or hides is evaluated anew."""
         if self._database.setting(SIEM_TLP_MAX) == level:
             return
         with self._database.transaction() as writer:

@@ -12,9 +12,9 @@ import apsw
 from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
 from p2pshare.intel.extraction import ObjectFacts
-from p2pshare.knowledge.object_keys import INDICATOR, Key, decode_object_id, encode_object_id
+from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
 from p2pshare.knowledge.versions import TWINS_MAX, ObjectVersions, Order, Version
-from p2pshare.log.interface import Source
+from p2pshare.log.interface import EnvelopeOrigin
 
 TOGETHER_MIN = 16  # objects of one instant from which one query for all is cheaper than one for each
 
@@ -92,7 +92,7 @@ WHERE o.object_key = ? AND o.author = ? AND o.status {status}
 class StoredFrame:
     """A frame that has its row, and the objects read from it."""
 
-    source: Source
+    source: EnvelopeOrigin
     frame: int
     objects: Sequence[ObjectFacts]
 
@@ -104,16 +104,16 @@ Fresh = tuple[StoredFrame, ObjectFacts, int]
 class KnownVersions:
     """The versions known of each object of one author, stored ones and those of this chunk."""
 
-    def __init__(self, connection: apsw.Connection, author: int, keys: Collection[Key]) -> None:
+    def __init__(self, connection: apsw.Connection, author: int, keys: Collection[EncodedId]) -> None:
         self._connection = connection
         self._author = author
-        self.fresh: dict[Key, Fresh] = {}
-        self.stored: dict[Key, ObjectVersions] = {}
-        self._fetched_twins: set[tuple[Key, int]] = set()
+        self.fresh: dict[EncodedId, Fresh] = {}
+        self.stored: dict[EncodedId, ObjectVersions] = {}
+        self._fetched_twins: set[tuple[EncodedId, int]] = set()
         self._prefetch(keys)
 
-    def _prefetch(self, keys: Collection[Key]) -> None:
-        by_key: dict[Key, list[Version]] = defaultdict(list)
+    def _prefetch(self, keys: Collection[EncodedId]) -> None:
+        by_key: dict[EncodedId, list[Version]] = defaultdict(list)
         claim_keys = {claim_key(key) for key in keys}
         object_keys = {stored_key for _, stored_key in keys}
         for statement, wanted in ((_CURRENT_CLAIMS, claim_keys), (_CURRENT_OBJECTS, object_keys)):
@@ -123,10 +123,10 @@ class KnownVersions:
                     by_key[key].append(version)
         self.stored = {key: ObjectVersions.of(versions) for key, versions in by_key.items()}
 
-    def prefetch_twins(self, coming: Iterable[tuple[Key, int | None]]) -> None:
+    def prefetch_twins(self, coming: Iterable[tuple[EncodedId, int | None]]) -> None:
         """Looks up together what `of` would ask for one by one: a list that is published again brings a new
         version of thousands of objects, all of one instant."""
-        by_instant: dict[int, set[Key]] = defaultdict(set)
+        by_instant: dict[int, set[EncodedId]] = defaultdict(set)
         for key, modified_us in coming:
             if modified_us is not None and key in self.stored:
                 by_instant[modified_us].add(key)
@@ -134,7 +134,7 @@ class KnownVersions:
             if len(keys) >= TOGETHER_MIN and self._fetch_twins(keys, modified_us):
                 self._fetched_twins.update((key, modified_us) for key in keys)
 
-    def _fetch_twins(self, keys: Collection[Key], modified_us: int) -> bool:
+    def _fetch_twins(self, keys: Collection[EncodedId], modified_us: int) -> bool:
         """Whether all were found: more rows than versions can have are left to `of`, which bounds each object."""
         rows_max = TWINS_MAX * len(keys)
         claim_keys = {claim_key(key) for key in keys}
@@ -153,7 +153,7 @@ class KnownVersions:
                         self.stored[key].remember(version)
         return True
 
-    def of(self, key: Key, modified_us: int | None) -> ObjectVersions:
+    def of(self, key: EncodedId, modified_us: int | None) -> ObjectVersions:
         """What is known of an object, with every stored version of `modified_us`."""
         fresh = self.fresh.pop(key, None)
         if fresh is not None:
@@ -173,9 +173,9 @@ class KnownVersions:
         return known
 
 
-def all_versions(connection: apsw.Connection, author: int, key: Key) -> list[Version]:
+def all_versions(connection: apsw.Connection, author: int, key: EncodedId) -> list[Version]:
     """Every stored version of one object of one author, current or not."""
-    versions: list[tuple[Key, Version]] = []
+    versions: list[tuple[EncodedId, Version]] = []
     for status in ("< 2", "= 2"):  # each has its own partial index
         claims = fetch(connection, _ALL_CLAIMS.format(status=status), (claim_key(key), author))
         versions += _versions(claims, is_claim=True)
@@ -191,14 +191,14 @@ def order_of(frame: StoredFrame, fact: ObjectFacts) -> Order:
     return (*place, fact.modified_us or 0, frame.frame, fact.position)
 
 
-def claim_key(key: Key) -> bytes | str:
+def claim_key(key: EncodedId) -> bytes | str:
     """The key in the claim table, which has no column for the type: bytes only for "indicator--UUID"."""
     return key[1] if key[0] in (INDICATOR, "") else decode_object_id(*key)
 
 
-def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[Key, Version]]:
+def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[EncodedId, Version]]:
     """Rows of one (frame, position) are one version: an indicator has a claim row for each observable."""
-    found: dict[tuple[Key, int, int], Version] = {}
+    found: dict[tuple[EncodedId, int, int], Version] = {}
     for stored_key, prefix, row_id, modified_us, tlp, incarnation, sequence, envelope_id, *place in rows:
         key = (
             (prefix or INDICATOR, stored_key)

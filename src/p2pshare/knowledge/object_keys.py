@@ -9,11 +9,11 @@ from __future__ import annotations
 INDICATOR = "indicator"
 UUID_CHARACTERS = 36
 
-Key = tuple[str, bytes | str]
+EncodedId = tuple[str, bytes | str]
 """(type, 16 bytes) of a canonical id, else ('', the id)."""
 
 
-def encode_object_id(object_id: str) -> Key:
+def encode_object_id(object_id: str) -> EncodedId:
     """(type, 16 bytes) of a canonical id, else ('', the id)."""
     prefix, _, tail = object_id.partition("--")
     if len(tail) == UUID_CHARACTERS and tail[8:24:5] == "----" and tail == tail.lower() and prefix:

@@ -1,7 +1,7 @@
 """The effective view for exports: what each observable counts for at a given time, for a given strictest marking.
 
-For the SIEM's marking the table `standing` has the answer ready, as far as it is judged up to the time asked for; any
-other slice is judged here, by the same rules. Walks in slices of ids, each its own short transaction: a reader that
+For the SIEM's marking the table `effective_state` has the answer ready, as far as it is evaluated up to the time asked for; any
+other slice is evaluated here, by the same rules. Walks in slices of ids, each its own short transaction: a reader that
 stays open keeps the log growing.
 """
 
@@ -17,22 +17,22 @@ from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.claims import observable_ids
-from p2pshare.knowledge.effective_state import Standing, Status
+from p2pshare.knowledge.effective_state import EffectiveState, EffectiveStatus
 from p2pshare.knowledge.interface import IndicatorRow
-from p2pshare.knowledge.state_table import judged, siem_tlp_max
+from p2pshare.knowledge.state_table import evaluated, siem_tlp_max
 
 SLICE_IDS = 4_000  # observables of one slice of an export
 
 _TLPS = {int(level): level for level in Tlp}
 _PAPS = {int(level): level for level in Pap}
-_WORDS = {status: status.name.lower() for status in Status}
+_WORDS = {status: status.name.lower() for status in EffectiveStatus}
 
-# Rows of a slice that say nothing about :now, because they were judged later or are due.
+# Rows of a slice that say nothing about :now, because they were evaluated later or are due.
 _OTHER_TIME = """
-SELECT 1 FROM standing WHERE observable BETWEEN :first AND :last AND (at > :now OR due <= :now) LIMIT 1
+SELECT 1 FROM effective_state WHERE observable BETWEEN :first AND :last AND (at > :now OR due <= :now) LIMIT 1
 """
 _OF_SLICE = """
-FROM standing s CROSS JOIN observable o ON o.id = s.observable CROSS JOIN observable_type t ON t.id = o.type
+FROM effective_state s CROSS JOIN observable o ON o.id = s.observable CROSS JOIN observable_type t ON t.id = o.type
 WHERE s.observable BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type)
 """
 _ROWS = f"""
@@ -97,11 +97,11 @@ def indicator_lines(
             yield "\n".join(lines) + "\n"
 
 
-def standings(
+def effective_states(
     connection: apsw.Connection, observables: Collection[Observable], now_us: int, tlp_max: Tlp
 ) -> dict[Observable, IndicatorRow]:
     ids = observable_ids(connection, observables)
-    rows = _judged_rows(connection, list(ids), now_us // SECOND_US, tlp_max)
+    rows = _evaluated_rows(connection, list(ids), now_us // SECOND_US, tlp_max)
     return {Observable(row.type, row.value): row for row in rows}
 
 
@@ -122,22 +122,22 @@ def _is_ready(connection: apsw.Connection, wanted: Slice, tlp_max: Tlp) -> bool:
 
 def _rows(connection: apsw.Connection, wanted: Slice, tlp_max: Tlp) -> Iterator[IndicatorRow]:
     if _is_ready(connection, wanted, tlp_max):
-        for name, value, *standing in fetch(connection, _ROWS, wanted):
-            yield _row(name, value, Standing(*standing))
+        for name, value, *state in fetch(connection, _ROWS, wanted):
+            yield _row(name, value, EffectiveState(*state))
         return
     ids = [row_id for (row_id,) in fetch(connection, f"SELECT s.observable {_OF_SLICE}", wanted)]
-    yield from _judged_rows(connection, ids, int(wanted["now"] or 0), tlp_max)
+    yield from _evaluated_rows(connection, ids, int(wanted["now"] or 0), tlp_max)
 
 
-def _judged_rows(
+def _evaluated_rows(
     connection: apsw.Connection, ids: list[int], now: int, tlp_max: Tlp
 ) -> Iterator[IndicatorRow]:
     if ids:
-        for name, value, standing in judged(connection, ids, now, int(tlp_max)):
-            yield _row(name, value, standing)
+        for name, value, state in evaluated(connection, ids, now, int(tlp_max)):
+            yield _row(name, value, state)
 
 
-def _row(name: str, value: str, standing: Standing) -> IndicatorRow:
+def _row(name: str, value: str, state: EffectiveState) -> IndicatorRow:
     (
         status,
         reason,
@@ -152,11 +152,11 @@ def _row(name: str, value: str, standing: Standing) -> IndicatorRow:
         authors,
         claims,
         _,
-    ) = standing
+    ) = state
     return IndicatorRow(
         type=name,
         value=value,
-        is_active=status == Status.ACTIVE,
+        is_active=status == EffectiveStatus.ACTIVE,
         confidence=confidence,
         tlp=_TLPS[tlp or 0],
         first_seen=first_seen or 0,
@@ -165,7 +165,7 @@ def _row(name: str, value: str, standing: Standing) -> IndicatorRow:
         valid_until_us=None if valid_until is None else valid_until * SECOND_US,
         authors=authors,
         claims=claims,
-        status=_WORDS[Status(status)],
+        status=_WORDS[EffectiveStatus(status)],
         reason=reason,
         score=score,
         pap=None if pap is None else _PAPS[pap],

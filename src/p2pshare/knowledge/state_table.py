@@ -1,11 +1,11 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
 """Standings: the row that says what an observable counts for now, and its place in the change feed.
 
-Rules (`knowledge.effective_state` judges; this file only keeps what it says):
+Rules (`knowledge.effective_state` evaluates; this file only keeps what it says):
 
-1. Whatever changes a claim, a quarantine or a sighting marks the observable (table `unsettled`); the end of that
-   transaction judges all that is marked. So nobody outside ever reads a claim that its standing does not know of.
-2. Time is given, never asked for: what one transaction says is the time of all its judgements. The sweep judges
+1. Whatever changes a claim, a quarantine or a sighting marks the observable (table `dirty`); the end of that
+   transaction evaluates all that is marked. So nobody outside ever reads a claim that its effective state does not know of.
+2. Time is given, never asked for: what one transaction says is the time of all its evaluation. The sweep evaluates
    what time alone has changed, in batches of its own transactions.
 3. The feed keeps the newest change of each observable: one row, whose `seq` is given anew with each change and never
    twice. Taking the rows above some `seq` in order, and putting or removing each, gives the active set.
@@ -25,13 +25,13 @@ from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, steps_for
-from p2pshare.knowledge.effective_state import GONE, ClaimState, Standing, Status, judge
+from p2pshare.knowledge.effective_state import GONE, ClaimState, EffectiveState, EffectiveStatus, evaluate
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 
 ADD, UPDATE, REMOVE = 1, 2, 3
 SIEM_TLP_MAX = Setting("siem_tlp_max", int)
 """The strictest marking that the SIEM's views show: the gate's answer, kept where SQL can see it."""
-SETTLED_AT = Setting("settled_at", int)
+EVALUATED_AT = Setting("evaluated_at", int)
 LAST_CHANGE = Setting("last_change", int)
 
 _STATES = f"""
@@ -51,26 +51,27 @@ SELECT t.name, o.value, s.sighted_at, (SELECT min(q.source) FROM quarantine q WH
     s.observable, s.seq, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
     s.valid_from, s.valid_until, s.authors, s.claims
 FROM {MANY} k
-CROSS JOIN standing s ON s.observable = k.value
+CROSS JOIN effective_state s ON s.observable = k.value
 CROSS JOIN observable o ON o.id = s.observable
 CROSS JOIN observable_type t ON t.id = o.type
 ORDER BY s.observable
 """
 _CHANGE = """
-UPDATE standing SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
+UPDATE effective_state SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
     valid_from = ?, valid_until = ?, authors = ?, claims = ?, due = ?, at = ?
 WHERE observable = ?
 """
-_TELL = "UPDATE standing SET seq = ?, op = ? WHERE observable = ?"
-_INSERT = "INSERT INTO standing VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
-_MARK = f"INSERT OR IGNORE INTO unsettled SELECT value FROM {MANY}"
+_REPORT = "UPDATE effective_state SET seq = ?, op = ? WHERE observable = ?"
+_INSERT = "INSERT INTO effective_state VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_MARK = f"INSERT OR IGNORE INTO dirty SELECT value FROM {MANY}"
 
-_told = itemgetter(
+_reported = itemgetter(
     *map(
-        Standing._fields.index, ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors")
+        EffectiveState._fields.index,
+        ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors"),
     )
 )
-"""What the feed tells of a Standing, besides whether it is active and why not."""
+"""What the feed tells of a EffectiveState, besides whether it is active and why not."""
 
 
 def unnoted_types(connection: apsw.Connection) -> list[str]:
@@ -93,7 +94,7 @@ def note_type(connection: apsw.Connection, name: str) -> None:
 
 
 def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
-    """These are to be judged again at the end of the transaction."""
+    """These are to be evaluated again at the end of the transaction."""
     if observables:
         connection.execute(_MARK, (row_ids(observables),))
 
@@ -101,82 +102,86 @@ def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
 def mark_stricter(connection: apsw.Connection, tlp: int) -> None:
     """Marks what has a claim stricter than `tlp`: whether those are shown has changed."""
     connection.execute(
-        "INSERT OR IGNORE INTO unsettled SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
+        "INSERT OR IGNORE INTO dirty SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
     )
 
 
 def mark_ahead(connection: apsw.Connection, now: int) -> None:
-    """After a clock was set back: marks what was judged at a time that has not come yet."""
-    connection.execute("INSERT OR IGNORE INTO unsettled SELECT observable FROM standing WHERE at > ?", (now,))
+    """After a clock was set back: marks what was evaluated at a time that has not come yet."""
+    connection.execute(
+        "INSERT OR IGNORE INTO dirty SELECT observable FROM effective_state WHERE at > ?", (now,)
+    )
 
 
-def settle(connection: apsw.Connection, now: int, told_before: int) -> None:
-    """Judges everything that is marked, at the end of the caller's transaction; `told_before` is the `last_change`
+def reevaluate_dirty(connection: apsw.Connection, now: int, reported_before: int) -> None:
+    """Judges everything that is marked, at the end of the caller's transaction; `reported_before` is the `last_change`
     from before it began."""
-    while marked := fetch(connection, "SELECT observable FROM unsettled LIMIT ?", (STORE_CHUNK_OBJECTS,)):
+    while marked := fetch(connection, "SELECT observable FROM dirty LIMIT ?", (STORE_CHUNK_OBJECTS,)):
         ids = [row_id for (row_id,) in marked]
-        _judge(connection, ids, now, told_before)
-        connection.execute("DELETE FROM unsettled WHERE observable BETWEEN ? AND ?", (ids[0], ids[-1]))
-    if now != get_setting(connection, SETTLED_AT):
-        put_setting(connection, SETTLED_AT, now)
+        _evaluate(connection, ids, now, reported_before)
+        connection.execute("DELETE FROM dirty WHERE observable BETWEEN ? AND ?", (ids[0], ids[-1]))
+    if now != get_setting(connection, EVALUATED_AT):
+        put_setting(connection, EVALUATED_AT, now)
 
 
-def judge_due(connection: apsw.Connection, now: int, limit: int) -> int:
+def reevaluate_due(connection: apsw.Connection, now: int, limit: int) -> int:
     """Judges at most `limit` of what is due at `now`; how many."""
-    if now < settled_at(connection):
+    if now < evaluated_at(connection):
         mark_ahead(connection, now)
     due = fetch(
-        connection, "SELECT observable FROM standing WHERE due <= ? ORDER BY due LIMIT ?", (now, limit)
+        connection, "SELECT observable FROM effective_state WHERE due <= ? ORDER BY due LIMIT ?", (now, limit)
     )
     if due:
-        _judge(connection, [row_id for (row_id,) in due], now, last_change(connection))
+        _evaluate(connection, [row_id for (row_id,) in due], now, last_change(connection))
     return len(due)
 
 
-def _judge(connection: apsw.Connection, ids: Sequence[int], now: int, told_before: int) -> None:
+def _evaluate(connection: apsw.Connection, ids: Sequence[int], now: int, reported_before: int) -> None:
     tlp_max = siem_tlp_max(connection)
     claims, hidden = states(connection, ids, tlp_max)
     seq = last_change(connection)
     changes: list[Row] = []
-    told: list[Row] = []
-    for name, _, sighted_at, quarantined, row_id, told_at, at, due, *before in fetch(
+    reported: list[Row] = []
+    for name, _, sighted_at, quarantined, row_id, reported_seq, at, due, *before in fetch(
         connection, _BEFORE, (row_ids(ids),)
     ):
         old = tuple(before)
-        new = judge(
+        new = evaluate(
             claims.get(row_id, ()), steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined
         )
-        if new.status == Status.GONE:
+        if new.status == EffectiveStatus.GONE:
             new = GONE._replace(reason="marking" if row_id in hidden else "superseded")
         op = _op(old, new)
-        if op == REMOVE and told_at > told_before:  # stored and quarantined at once: nobody ever saw it
-            told.append((None, None, row_id))
+        if (
+            op == REMOVE and reported_seq > reported_before
+        ):  # stored and quarantined at once: nobody ever saw it
+            reported.append((None, None, row_id))
         elif op:
             seq += 1
-            told.append((seq, op, row_id))
+            reported.append((seq, op, row_id))
         if old != tuple(new)[:-1]:
             changes.append((*new, now, row_id))
         elif due != new.due:
             changes.append((*new, at, row_id))
     connection.executemany(_CHANGE, changes)
-    connection.executemany(_TELL, told)
+    connection.executemany(_REPORT, reported)
     put_setting(connection, LAST_CHANGE, seq)
 
 
-def _op(old: tuple[object, ...], new: Standing) -> int:
+def _op(old: tuple[object, ...], new: EffectiveState) -> int:
     """What the feed says of a change; 0 for nothing."""
-    was_active, is_active = old[0] == Status.ACTIVE, new.status == Status.ACTIVE
+    was_active, is_active = old[0] == EffectiveStatus.ACTIVE, new.status == EffectiveStatus.ACTIVE
     if is_active and not was_active:
         return ADD
     if was_active and not is_active:
         return REMOVE
-    return UPDATE if is_active and _told(old) != _told(new) else 0
+    return UPDATE if is_active and _reported(old) != _reported(new) else 0
 
 
-def judged(
+def evaluated(
     connection: apsw.Connection, ids: Sequence[int], now: int, tlp_max: int
-) -> Iterator[tuple[str, str, Standing]]:
-    """(type, value, standing) of each at any `now` over the claims no stricter than `tlp_max`, in order of ids; those
+) -> Iterator[tuple[str, str, EffectiveState]]:
+    """(type, value, effective state) of each at any `now` over the claims no stricter than `tlp_max`, in order of ids; those
     without such a claim are left out."""
     claims, _ = states(connection, ids, tlp_max)
     for name, value, sighted_at, quarantined, row_id, *_ in fetch(connection, _BEFORE, (row_ids(ids),)):
@@ -184,7 +189,9 @@ def judged(
             yield (
                 name,
                 value,
-                judge(claims[row_id], steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined),
+                evaluate(
+                    claims[row_id], steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined
+                ),
             )
 
 
@@ -198,9 +205,9 @@ def last_change(connection: apsw.Connection) -> int:
     return get_setting(connection, LAST_CHANGE) or 0
 
 
-def settled_at(connection: apsw.Connection) -> int:
-    """The latest time at which anything was judged, 0 at first."""
-    return get_setting(connection, SETTLED_AT) or 0
+def evaluated_at(connection: apsw.Connection) -> int:
+    """The latest time at which anything was evaluated, 0 at first."""
+    return get_setting(connection, EVALUATED_AT) or 0
 
 
 def states(
@@ -228,7 +235,7 @@ def add_fresh(
     """Rows for observables that are new in this chunk: ids from `first` on, of these `types`.
 
     `claims` are the chunk's new rows of the table `claim`, `sources` (sealed at, received at) of each frame. The
-    ordinary new observable, with one claim that holds now, is judged right here; any other is marked.
+    ordinary new observable, with one claim that holds now, is evaluated right here; any other is marked.
     """
     tlp_max, seq = siem_tlp_max(connection), last_change(connection)
     single: dict[int, Row] = {}
@@ -255,13 +262,13 @@ def add_fresh(
     mark(connection, sorted(marked))
 
 
-_UNJUDGED = (Status.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
+_UNJUDGED = (EffectiveStatus.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
 
 
 def _fresh_row(
     row_id: int, seq: int, claim: Row, age_seconds: int, sources: dict[int, tuple[int, int]], tlp_max: int
 ) -> Row | None:
-    """What `judge` would say of one claim in the first step of its life, of `age_seconds`; None for any other."""
+    """What `evaluate` would say of one claim in the first step of its life, of `age_seconds`; None for any other."""
     _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap = claim
     sealed_at, now = sources[frame]
     from_us = modified_us + from_after_us

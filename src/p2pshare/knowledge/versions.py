@@ -15,7 +15,7 @@ order in which they came:
    same content stands where it was sealed *last*.
 
 What arrives in its author's order is decided here. Where something sealed earlier comes late and moves what is current
-(`Verdict.is_unsettled`), rule 1 is asked of all versions anew, when they have their rows: `latest`.
+(`VersionDecision.is_dirty`), rule 1 is asked of all versions anew, when they have their rows: `latest`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Order = tuple[int, int, bytes, int, int, int]
 """(incarnation, sequence, envelope id, modified_us or 0, frame, position)."""
 
 
-class Kind(Enum):
+class VersionOutcome(Enum):
     """What to do with an arriving version."""
 
     SAME = "same"  # store nothing; perhaps tighten
@@ -84,7 +84,7 @@ class ObjectVersions:
             return [version for version in self.current if version.modified_us is None]
         return self.by_modified.get(modified_us, [])
 
-    def take(self, new: Version, verdict: Verdict) -> None:
+    def take(self, new: Version, verdict: VersionDecision) -> None:
         """`new` was stored as `verdict` said."""
         self.current = [version for version in self.current if version not in verdict.supersede]
         if verdict.is_current:
@@ -93,10 +93,10 @@ class ObjectVersions:
 
 
 @dataclass(slots=True)
-class Verdict:
+class VersionDecision:
     """What to do, and with which stored versions: those to tighten to `tlp`, those to supersede, one to move here."""
 
-    kind: Kind
+    kind: VersionOutcome
     tlp: int
     is_current: bool
     tighten: list[Version] = field(default_factory=list)
@@ -104,41 +104,47 @@ class Verdict:
     forked_with: Version | None = None
     move: Version | None = None
     """The same version, whose place is that of the arriving one."""
-    is_unsettled: bool = False
+    is_dirty: bool = False
     """What is current must be decided anew over all versions."""
 
 
-def judge(known: ObjectVersions, new: Version, is_same_content: Callable[[Version], bool]) -> Verdict:
+def decide(
+    known: ObjectVersions, new: Version, is_same_content: Callable[[Version], bool]
+) -> VersionDecision:
     """Decides about `new` by the rules above; `known` must hold its twins."""
     twins = known.twins(new.modified_us)
     same = next((version for version in twins if is_same_content(version)), None)
     if same is not None:
-        return _judge_same(known, twins, same, new)
+        return _decide_same(known, twins, same, new)
     if twins and new.modified_us is not None:
-        return _judge_fork(known, twins, new)
+        return _decide_fork(known, twins, new)
     if not known.current or min(version.order for version in known.current) < new.order:
-        return Verdict(Kind.NEWER, new.tlp, True, supersede=list(known.current))
-    return Verdict(Kind.OLDER, new.tlp, False)
+        return VersionDecision(VersionOutcome.NEWER, new.tlp, True, supersede=list(known.current))
+    return VersionDecision(VersionOutcome.OLDER, new.tlp, False)
 
 
-def _judge_same(known: ObjectVersions, twins: list[Version], same: Version, new: Version) -> Verdict:
+def _decide_same(known: ObjectVersions, twins: list[Version], same: Version, new: Version) -> VersionDecision:
     is_current = same in known.current
-    verdict = Verdict(Kind.SAME, max(same.tlp, new.tlp), is_current, _looser(twins, new.tlp))
+    verdict = VersionDecision(
+        VersionOutcome.SAME, max(same.tlp, new.tlp), is_current, _looser(twins, new.tlp)
+    )
     is_moved = new.order < same.order if new.modified_us is not None else new.order > same.order
     if is_moved:
         verdict.move = same
-        verdict.is_unsettled = is_current or len(twins) > 1
+        verdict.is_dirty = is_current or len(twins) > 1
     return verdict
 
 
-def _judge_fork(known: ObjectVersions, twins: list[Version], new: Version) -> Verdict:
+def _decide_fork(known: ObjectVersions, twins: list[Version], new: Version) -> VersionDecision:
     strictest = max(new.tlp, *(version.tlp for version in twins))
-    verdict = Verdict(Kind.FORK, strictest, False, _looser(twins, strictest), forked_with=twins[0])
+    verdict = VersionDecision(
+        VersionOutcome.FORK, strictest, False, _looser(twins, strictest), forked_with=twins[0]
+    )
     earlier = sum(version.order < new.order for version in twins)
     if len(twins) >= TWINS_MAX or earlier >= FORKED_CONTENTS_MAX:
-        verdict.kind = Kind.FORK_AGAIN
+        verdict.kind = VersionOutcome.FORK_AGAIN
     elif len(twins) >= FORKED_CONTENTS_MAX or earlier == 0:
-        verdict.is_unsettled = True
+        verdict.is_dirty = True
     else:
         verdict.is_current = any(version in known.current for version in twins)
     return verdict

@@ -26,7 +26,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts
 from p2pshare.knowledge.interface import Carrier, Withdrawal
 from p2pshare.knowledge.known_versions import claim_key
-from p2pshare.knowledge.object_keys import INDICATOR, Key, decode_object_id, encode_object_id
+from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
 from p2pshare.knowledge.row_changes import CURRENT, REVOKED
 from p2pshare.knowledge.vocabulary import Vocabulary
 from p2pshare.log.envelope_log import audience
@@ -65,7 +65,7 @@ _TABLES = {"claim": f"w.type IN {CLAIM_TYPES}", "object": "w.type = c.type"}
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ArrivedWithdrawal:
     """A withdrawal out of an envelope of `author`."""
 
     author: int
@@ -73,7 +73,7 @@ class Arrived:
     received_at: int
 
 
-def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[Arrived]) -> None:
+def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[ArrivedWithdrawal]) -> None:
     """Notes how far each reaches; `apply` does the rest."""
     for one in arrived:
         facts = one.facts
@@ -83,7 +83,7 @@ def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[A
         connection.execute(_ADD, (*place, *said, one.received_at))
 
 
-def apply(connection: apsw.Connection, keys: Iterable[Key]) -> None:
+def apply(connection: apsw.Connection, keys: Iterable[EncodedId]) -> None:
     """Revokes what is current of these objects and withdrawn."""
     if not fetch(connection, "SELECT 1 FROM withdrawal LIMIT 1"):
         return
@@ -171,7 +171,7 @@ def withdrawn_up_to(
 ) -> dict[str, int]:
     if not fetch(connection, "SELECT 1 FROM withdrawal LIMIT 1"):
         return {}
-    keys: set[Key] = {encode_object_id(one) for one in object_ids}
+    keys: set[EncodedId] = {encode_object_id(one) for one in object_ids}
     found: dict[str, int] = {}
     for table, bound in key_tables({key for _, key in keys}):
         rows = fetch(

@@ -5,7 +5,7 @@ Rules:
 
 1. Repeating a write changes nothing: an envelope is stored once. What changed is what the answer says.
 2. The log knows nothing of content. Who opened an envelope says so (`mark_opened`) and keeps what it read elsewhere,
-   under the `Source` that `add` answered with.
+   under the `EnvelopeOrigin` that `add` answered with.
 3. Only what was verified here, or sealed by us, gets in; the types say which.
 4. Our own chain never forks here (`sequences`).
 
@@ -37,11 +37,11 @@ from p2pshare.log.interface import (
     AuthorState,
     EnvelopeCounts,
     EnvelopeEntry,
+    EnvelopeOrigin,
     EnvelopeRecord,
     GapTotal,
     NewEnvelope,
     SequenceFork,
-    Source,
     Stored,
 )
 
@@ -52,7 +52,7 @@ _KEY_BYTES_OF_TIME = 8
 
 _ENTRY = """
 SELECT e.lsn, e.envelope_id, a.partner_id, e.circle, e.mode, e.created, e.ttl_class, e.expires, e.size,
-    coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.from_partner IS NULL
+    coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.received_from IS NULL
 FROM envelope e JOIN organisation a ON a.id = e.author
 """
 """What an EnvelopeEntry is made of; a WHERE clause follows."""
@@ -113,14 +113,17 @@ class EnvelopeReading:
         """Returns how an envelope is held, None when it has no row."""
         rows = self._fetch(
             """SELECT p.partner_id, e.received_at, e.is_opened, e.stage = 0 FROM envelope e
-            LEFT JOIN organisation p ON p.id = e.from_partner WHERE e.envelope_id = ?""",
+            LEFT JOIN organisation p ON p.id = e.received_from WHERE e.envelope_id = ?""",
             (bytes(envelope_id),),
         )
         if not rows:
             return None
-        [(bearer, received_at, is_opened, is_carried)] = rows
+        [(received_from, received_at, is_opened, is_carried)] = rows
         return EnvelopeRecord(
-            None if bearer is None else PartnerId(bearer), received_at, bool(is_opened), bool(is_carried)
+            None if received_from is None else PartnerId(received_from),
+            received_at,
+            bool(is_opened),
+            bool(is_carried),
         )
 
     def counts(self) -> EnvelopeCounts:
@@ -294,16 +297,18 @@ class EnvelopeLog(EnvelopeReading):
                     answers.append(Stored(held, None))
                     continue
                 lsn += 1
-                is_own = arrival.from_partner is None or arrival.core.author == own_id
+                is_own = arrival.received_from is None or arrival.core.author == own_id
                 source = self._insert(writer, lsn, arrival, is_own=is_own)
                 answers.append(Stored(EnvelopeEntry.of(lsn, arrival, is_own=is_own), source))
             put_setting(writer, LAST_LSN, lsn)
         return answers
 
-    def _insert(self, writer: apsw.Connection, lsn: int, arrival: NewEnvelope, *, is_own: bool) -> Source:
+    def _insert(
+        self, writer: apsw.Connection, lsn: int, arrival: NewEnvelope, *, is_own: bool
+    ) -> EnvelopeOrigin:
         core, organisation = arrival.core, self._database.organisation
         author = organisation(core.author)
-        bearer = None if arrival.from_partner is None else organisation(arrival.from_partner)
+        received_from = None if arrival.received_from is None else organisation(arrival.received_from)
         envelope_id = bytes(arrival.envelope_id)
         writer.execute(
             "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0)",
@@ -320,7 +325,7 @@ class EnvelopeLog(EnvelopeReading):
                 core.ttl_class,
                 core.expires,
                 len(arrival.wire),
-                bearer,
+                received_from,
                 arrival.received_at,
                 arrival.awaits_first_hop,
             ),
@@ -331,18 +336,18 @@ class EnvelopeLog(EnvelopeReading):
             writer.executemany("INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)", recipients)
             if core.mode == Mode.DIRECT:
                 writer.executemany("INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)", recipients)
-        if arrival.from_partner is None:
+        if arrival.received_from is None:
             sequences.extend_own_chain(writer, core, arrival.envelope_id)
             for recipient, last in arrival.recipient_sequences.items():
                 sequences.put_recipient_sequence(writer, organisation(recipient), last)
         numbers = (core.incarnation, core.sequence)
-        source = Source(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
+        source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
         if arrival.recipient_sequence is not None:
             sequences.note_received(writer, author, arrival.recipient_sequence, arrival.received_at)
         sequences.note_fork(writer, source)
         return source
 
-    def mark_opened(self, sources: Iterable[Source]) -> None:
+    def mark_opened(self, sources: Iterable[EnvelopeOrigin]) -> None:
         """The content of these can be read here."""
         with self._database.transaction() as writer:
             writer.executemany(
@@ -371,18 +376,20 @@ class EnvelopeLog(EnvelopeReading):
                 (bytes(partner),),
             )
 
-    def defer(self, envelope_id: EnvelopeId, wire: bytes, bearer: PartnerId | None, created: int) -> bool:
-        """Keeps an envelope of the near future aside; False when its bearer, or everybody, has filled the room."""
+    def defer(
+        self, envelope_id: EnvelopeId, wire: bytes, received_from: PartnerId | None, created: int
+    ) -> bool:
+        """Keeps an envelope of the near future aside; False when its received_from, or everybody, has filled the room."""
         with self._database.transaction() as writer:
-            bearer_id = None if bearer is None else self._database.organisation(bearer)
+            received_from_id = None if received_from is None else self._database.organisation(received_from)
             ((is_known, entries, own_bytes, held_bytes),) = fetch(
                 writer,
                 """SELECT
                     EXISTS (SELECT 1 FROM deferred WHERE envelope_id = ?1),
-                    (SELECT count(*) FROM deferred WHERE bearer IS ?2),
-                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred WHERE bearer IS ?2),
+                    (SELECT count(*) FROM deferred WHERE received_from IS ?2),
+                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred WHERE received_from IS ?2),
                     (SELECT coalesce(sum(length(wire)), 0) FROM deferred)""",
-                (bytes(envelope_id), bearer_id),
+                (bytes(envelope_id), received_from_id),
             )
             if is_known:
                 return True
@@ -392,22 +399,25 @@ class EnvelopeLog(EnvelopeReading):
                 or held_bytes + len(wire) > DEFERRED_BYTES_MAX
             ):
                 return False
-            row = (bytes(envelope_id), bearer_id, created, wire)
+            row = (bytes(envelope_id), received_from_id, created, wire)
             writer.execute("INSERT INTO deferred VALUES (?, ?, ?, ?)", row)
             return True
 
     def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
-        """Returns (wire, bearer) of what is due at `now`, taken out, oldest first."""
+        """Returns (wire, received_from) of what is due at `now`, taken out, oldest first."""
         with self._database.transaction(frees_space=True) as writer:
             due = (now + FUTURE_DEFER_SECONDS,)
             rows = fetch(
                 writer,
-                """SELECT d.wire, b.partner_id FROM deferred d LEFT JOIN organisation b ON b.id = d.bearer
+                """SELECT d.wire, b.partner_id FROM deferred d LEFT JOIN organisation b ON b.id = d.received_from
                 WHERE d.created <= ? ORDER BY d.created, d.envelope_id""",
                 due,
             )
             writer.execute("DELETE FROM deferred WHERE created <= ?", due)
-        return [(wire, None if bearer is None else PartnerId(bearer)) for wire, bearer in rows]
+        return [
+            (wire, None if received_from is None else PartnerId(received_from))
+            for wire, received_from in rows
+        ]
 
     def expire(self, now: int) -> int:
         """Drops what has expired at `now`; returns how many envelopes lost their wire. See docs/store.md, "Expiry"."""

@@ -23,7 +23,7 @@ class NewEnvelope:
     """An envelope to be stored: one that was verified here, or one that we sealed."""
 
     envelope: VerifiedEnvelope | SealedEnvelope
-    from_partner: PartnerId | None
+    received_from: PartnerId | None
     """Who handed it over, None for our own."""
     received_at: int
     recipient_sequence: int | None = None
@@ -83,7 +83,7 @@ class EnvelopeEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EnvelopeOrigin:
     """A stored envelope as far as its content cares: its arrival number, the row of its author, its place in the
     author's order. Content is stored under it."""
 
@@ -102,7 +102,7 @@ class Stored:
     """What became of one arrival. `entry` is that of the envelope now held; `source` is None when it was held already."""
 
     entry: EnvelopeEntry
-    source: Source | None
+    source: EnvelopeOrigin | None
 
     @property
     def is_new(self) -> bool:
@@ -123,7 +123,7 @@ class EnvelopeRecord:
     """An envelope as it is held, besides its entry: who handed it over (None: ours), whether we could read it, and
     whether its bytes are still here to be sent."""
 
-    from_partner: PartnerId | None
+    received_from: PartnerId | None
     received_at: int
     is_opened: bool
     is_carried: bool

@@ -18,7 +18,7 @@ from p2pshare.database.settings import OWN_ID, get_setting
 from p2pshare.envelope.envelope import Core
 from p2pshare.errors import StoreError
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.log.interface import AuthorState, Source
+from p2pshare.log.interface import AuthorState, EnvelopeOrigin
 
 SQLITE_INTEGER_MAX = 2**63 - 1
 
@@ -66,7 +66,7 @@ def put_recipient_sequence(connection: apsw.Connection, recipient: int, last: in
     )
 
 
-def note_fork(connection: apsw.Connection, source: Source) -> None:
+def note_fork(connection: apsw.Connection, source: EnvelopeOrigin) -> None:
     """Rule 3: `source` has just been stored; was there another of its number?"""
     others = fetch(
         connection,

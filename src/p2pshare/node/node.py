@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,9 @@ STORE_NAME = "store.sqlite"
 WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 HOME_MODE = 0o750
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from p2pshare.intel.assessing import (
 )
 from p2pshare.intel.instants import parse_instant
 from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
-from p2pshare.node.node import Node, NodeReading
-from p2pshare.operations.interface import Progress, Query, Request, Several
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.sharing.assessing import ReceivedProposal, proposals, say
 
 Words = Annotated[str, Meta(max_length=ASSESSMENT_TEXT_CHARACTERS_MAX)]

@@ -6,19 +6,15 @@ a constructor does not look at them, `crossing.py` does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from p2pshare.intel.refusals import Refusals
-from p2pshare.node.node import Node, NodeReading
+from p2pshare.node.node import Node, NodeReading, Progress
 
 A = TypeVar("A", bound=Struct)
 T = TypeVar("T")
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, of); `of` is 0 where the end is not known."""
 
 
 class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True, tag_field="operation"):

@@ -11,9 +11,9 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.checks import is_id
 from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import Wanted
-from p2pshare.node.node import NodeReading
+from p2pshare.node.node import NodeReading, Progress
 from p2pshare.node.store import StoreReading
-from p2pshare.operations.interface import Progress, Query, Several
+from p2pshare.operations.interface import Query, Several
 from p2pshare.queries.explaining import Explanation, explain
 from p2pshare.queries.lookup import LookedUp, look_up
 from p2pshare.queries.searching import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from p2pshare.node.node import Node, NodeReading
-from p2pshare.operations.interface import Progress, Query, Request, Several
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.queries.explaining import Preview, preview
 from p2pshare.queries.status import PartnerStatus, partner_rows
 from p2pshare.sharing.partners import AddedPartner, PartnerSummary, add_partner, describe, remove_partner

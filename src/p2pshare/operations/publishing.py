@@ -13,11 +13,11 @@ from p2pshare.envelope.payload import stated_bytes
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
-from p2pshare.node.node import Node
-from p2pshare.operations.interface import Counted, LeftOut, Progress, Request, counted, left_out
+from p2pshare.node.node import Node, Progress
+from p2pshare.operations.interface import Counted, LeftOut, Request, counted, left_out
 from p2pshare.sharing.drafting import DraftPart
-from p2pshare.sharing.publishing import Prepared as PreparedParts
 from p2pshare.sharing.publishing import PreparedPart, prepare, seal
+from p2pshare.sharing.publishing import PreparedPublication as PreparedParts
 from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.spool import drop, spooling, taken
 
@@ -88,14 +88,14 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
                 reason="oversized",
             )
         if self.dry_run:
-            return _told(self._prepared(node, now, progress, lambda part: None), "")
+            return _answer(self._prepared(node, now, progress, lambda part: None), "")
         with spooling(node, now) as waiting:
             prepared = self._prepared(node, now, progress, waiting.keep)
             waiting.end_with(prepared.terms, now)
         if prepared.terms.envelopes:
-            return _told(prepared, waiting.token)
+            return _answer(prepared, waiting.token)
         drop(node.home, waiting.token)
-        return _told(prepared, "")
+        return _answer(prepared, "")
 
     def _prepared(
         self, node: Node, now: int, progress: Progress, keep: Callable[[PreparedPart], None]
@@ -150,7 +150,7 @@ def _stated(frame: bytes) -> int:
         return 0
 
 
-def _told(made: PreparedParts, token: str) -> Prepared:
+def _answer(made: PreparedParts, token: str) -> Prepared:
     report, refuse = made.report, made.report.refuse
     return Prepared(
         published=report.published,

@@ -23,7 +23,7 @@ class Operation:
     changes_roster: bool = False
     changes_lists: bool = False
     publishes: bool = False
-    tells_refusals: bool = False
+    reports_refusals: bool = False
     """The refusals of the door until now have to be in the store before it reads."""
 
     @property
@@ -57,7 +57,7 @@ OPERATIONS: dict[str, Operation] = {
     "show-object": Operation(looking.ShowObject),
     "show-raw": Operation(looking.ShowRaw),
     "sight": Operation(assessing.Sight, publishes=True),
-    "status": Operation(looking.ShowStatus, tells_refusals=True),
+    "status": Operation(looking.ShowStatus, reports_refusals=True),
     "warninglist-check": Operation(warninglists.CheckValues),
     "warninglist-evaluate": Operation(warninglists.EvaluateAgain),
     "warninglist-import": Operation(warninglists.ImportList, changes_lists=True),

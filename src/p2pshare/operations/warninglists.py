@@ -15,17 +15,17 @@ from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.observable import Observable
 from p2pshare.limits import ALLOW_REASON_CHARACTERS_MAX
-from p2pshare.node.node import Node, NodeReading
-from p2pshare.operations.interface import Counted, Progress, Query, Request, Several, counted
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import Counted, Query, Request, Several, counted
 from p2pshare.queries.lookup import value_or_reason
-from p2pshare.sharing.quarantining import Step, evaluate_again
+from p2pshare.sharing.quarantining import EvaluationStep, evaluate_again
 from p2pshare.warninglists.warning_index import AllowedRow, ListRow
-from p2pshare.warninglists.warning_lists import Action, allowed_of, parse_warning_list
+from p2pshare.warninglists.warning_lists import ListAction, allowed_of, parse_warning_list
 
-Index = TypeVar("Index")
+_Index = TypeVar("_Index")
 
 
-def index_of(index: Index | None) -> Index:
+def index_of(index: _Index | None) -> _Index:
     """Returns the node's index. Raises OperatorError where there is none (the simulator)."""
     if index is None:
         raise OperatorError("this node keeps no warning lists")
@@ -74,7 +74,7 @@ class ImportList(Request[ImportedList], frozen=True, tag="warninglist-import"):
     """Put the list of a `list.json` in the place of the one of its name. Without an `action` the old one's stays."""
 
     raw: bytes
-    action: Action | None = None
+    action: ListAction | None = None
 
     def run(self, node: Node, now: int, progress: Progress) -> ImportedList:
         new = parse_warning_list(self.raw)
@@ -100,7 +100,7 @@ class SetList(Request[KeptList], frozen=True, tag="warninglist-set"):
     """Change what a list does; None leaves it."""
 
     name: str
-    action: Action | None = None
+    action: ListAction | None = None
     enabled: bool | None = None
 
     def run(self, node: Node, now: int, progress: Progress) -> KeptList:
@@ -145,10 +145,10 @@ class CheckValues(Query[Several[CheckedValue]], frozen=True, tag="warninglist-ch
         return Several(answers)
 
 
-class EvaluateAgain(Request[Step], frozen=True, tag="warninglist-evaluate"):
+class EvaluateAgain(Request[EvaluationStep], frozen=True, tag="warninglist-evaluate"):
     """Do one step over the store, under lists that changed."""
 
-    def run(self, node: Node, now: int, progress: Progress) -> Step:
+    def run(self, node: Node, now: int, progress: Progress) -> EvaluationStep:
         return evaluate_again(node, now)
 
 

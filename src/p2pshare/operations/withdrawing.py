@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from p2pshare.intel.withdrawing import Reason
-from p2pshare.node.node import Node, NodeReading
-from p2pshare.operations.interface import LeftOut, Progress, Query, Request, left_out
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import LeftOut, Query, Request, left_out
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.recalling import RecallStatus, recall_status
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw

@@ -35,7 +35,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class CardFork:
+class StoredCardFork:
     """Two cards of one version of one partner."""
 
     partner_id: PartnerId

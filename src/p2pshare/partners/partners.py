@@ -16,7 +16,7 @@ from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
 from p2pshare.database.settings import OWN_ID, put_setting
 from p2pshare.identifiers import PartnerId
-from p2pshare.partners.interface import Account, CardFork, PartnerRow
+from p2pshare.partners.interface import Account, PartnerRow, StoredCardFork
 
 OURSELVES = 0  # the account of what came from nobody else
 _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
@@ -92,13 +92,13 @@ class PartnersReading:
         """Returns how often each reason refused something, an envelope or an object in one, of anybody."""
         return dict(self._fetch("SELECT reason, sum(count) FROM refusal GROUP BY reason"))
 
-    def card_forks(self) -> list[CardFork]:
+    def card_forks(self) -> list[StoredCardFork]:
         """Returns every pair of cards of one version, in the order in which they were noted."""
         rows = self._fetch(
             """SELECT o.partner_id, f.first, f.second, f.noted_at
             FROM card_fork f JOIN organisation o ON o.id = f.organisation ORDER BY f.id"""
         )
-        return [CardFork(PartnerId(partner), first, second, at) for partner, first, second, at in rows]
+        return [StoredCardFork(PartnerId(partner), first, second, at) for partner, first, second, at in rows]
 
     def fork_count(self) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM card_fork")

@@ -11,7 +11,7 @@ import re
 import msgpack
 
 from p2pshare.errors import NotFoundError, PeerError, RefusedError
-from p2pshare.http_server.refusals import BAD_REQUEST, Refusal, refusal_of
+from p2pshare.http_server.refusals import BAD_REQUEST, HttpRefusal, refusal_of
 from p2pshare.limits import REASON_BYTES_MAX, RETRY_AFTER_SECONDS_MAX
 
 REASON_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -48,24 +48,24 @@ class PeerRefused(PeerError):
         self.status = status
 
 
-NOT_HELD = Refusal(404, "not-held")  # the same for what is not there and for what is not for this peer
+NOT_HELD = HttpRefusal(404, "not-held")  # the same for what is not there and for what is not for this peer
 STATUS_OF_REASON = {"clock-skew": 409}
 
 
-def answer_to(error: Exception) -> Refusal:
+def answer_to(error: Exception) -> HttpRefusal:
     """Returns what a peer is told about `error`."""
     match error:
         case PeerBusy():
-            return Refusal(429, error.reason, error.retry_after_seconds)
+            return HttpRefusal(429, error.reason, error.retry_after_seconds)
         case NotFoundError() | RefusedError():
             return NOT_HELD
         case PeerError():
-            return Refusal(STATUS_OF_REASON.get(error.reason, BAD_REQUEST), error.reason)
+            return HttpRefusal(STATUS_OF_REASON.get(error.reason, BAD_REQUEST), error.reason)
         case _:
             return refusal_of(error)
 
 
-def encode_refusal(refusal: Refusal) -> bytes:
+def encode_refusal(refusal: HttpRefusal) -> bytes:
     """The body of a refusal."""
     return bytes(msgpack.packb({"reason": refusal.reason}))
 

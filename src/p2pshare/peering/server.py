@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from p2pshare.http_server.interface import Route
-from p2pshare.http_server.refusals import Refusal
+from p2pshare.http_server.refusals import HttpRefusal
 from p2pshare.http_server.server import HttpServer
 from p2pshare.http_server.tls import Pin
 from p2pshare.identifiers import PartnerId
@@ -28,10 +28,10 @@ class PartnerService:
     def route_of(self, method: str, path: str) -> Route[PartnerId]:
         return route_of(self._exchange, method, path)
 
-    def refusal_of(self, error: Exception) -> Refusal:
+    def refusal_of(self, error: Exception) -> HttpRefusal:
         return answer_to(error)
 
-    def encode_refusal(self, refusal: Refusal) -> bytes:
+    def encode_refusal(self, refusal: HttpRefusal) -> bytes:
         return encode_refusal(refusal)
 
 

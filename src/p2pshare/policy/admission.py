@@ -27,11 +27,11 @@ class RefuseEntry:
 
 
 def admit(
-    *, mode: Mode, circle: CircleId, author: PartnerId, bearer: PartnerId | None, roster: Roster
+    *, mode: Mode, circle: CircleId, author: PartnerId, received_from: PartnerId | None, roster: Roster
 ) -> Admit | RefuseEntry:
-    """Whether an envelope of `author`, handed over by the partner `bearer`, may come in.
+    """Whether an envelope of `author`, handed over by the partner `received_from`, may come in.
 
-    Believes nothing but the TLS identity of `bearer`; signatures are checked after this, at more cost.
+    Believes nothing but the TLS identity of `received_from`; signatures are checked after this, at more cost.
     """
     is_own = author == roster.own_id
     entry = roster.get(author)
@@ -40,8 +40,8 @@ def admit(
     if entry is not None and entry.is_frozen:
         return RefuseEntry("author-frozen")
     if mode is Mode.DIRECT:
-        return Admit() if bearer == author else RefuseEntry("direct-from-another")
-    link = roster.get(bearer) if bearer is not None else None
+        return Admit() if received_from == author else RefuseEntry("direct-from-another")
+    link = roster.get(received_from) if received_from is not None else None
     if link is None or not carries(link, circle):
         return RefuseEntry("circle-not-on-link")
     return Admit()

@@ -1,6 +1,6 @@
 """The privacy lint: what in an object tells of ourselves, and so must not leave unless a person confirms it.
 
-Answers are values: the first `Finding` of an object, or None. What is looked for:
+Answers are values: the first `PrivacyFinding` of an object, or None. What is looked for:
 
 =====================  ================================================================================
 `private-address`      an address or network that lies in a range of no single host of the Internet (RFC 1918
@@ -83,24 +83,24 @@ class PrivacyRules:
         return tuple(sorted(suffix for suffix in self.domains if "." in suffix))
 
 
-class Finding(NamedTuple):
+class PrivacyFinding(NamedTuple):
     """A reason code, and the value it is about."""
 
     reason: str
     example: str
 
 
-def find_in_value(type_: str, value: str, rules: PrivacyRules) -> Finding | None:
+def find_in_value(type_: str, value: str, rules: PrivacyRules) -> PrivacyFinding | None:
     """What a canonical observable tells of us."""
     for part_type, part in parts(type_, value):
         if part_type in SPAN_TYPES:
             if _is_private(span_of(part_type, part)):
-                return Finding("private-address", value)
+                return PrivacyFinding("private-address", value)
         elif part_type == "email":
             if _is_own_mail(part.rpartition("@")[2], rules):
-                return Finding("internal-mail", value)
+                return PrivacyFinding("internal-mail", value)
         elif part_type == "domain" and _is_below(part, rules.domains):
-            return Finding("internal-name", value)
+            return PrivacyFinding("internal-name", value)
     return None
 
 
@@ -115,12 +115,12 @@ def has_marks(raw: bytes, rules: PrivacyRules) -> bool:
     )
 
 
-def find_in_object(stix: Mapping[str, Any], rules: PrivacyRules, told: str = "") -> Finding | None:
+def find_in_object(stix: Mapping[str, Any], rules: PrivacyRules, about: str = "") -> PrivacyFinding | None:
     """What a STIX object, with all that is nested in it, tells of us. `told` is a value that its recipient told us:
     saying that it is wrong must be possible whatever it is."""
     if _type_of(stix) in EXEMPT_TYPES:
         return None
-    nodes = (node for node in _nodes(stix) if node != told)
+    nodes = (node for node in _nodes(stix) if node != about)
     return next((found for node in nodes if (found := _find_in_node(node, rules)) is not None), None)
 
 
@@ -143,13 +143,13 @@ def _nodes(value: Any) -> Iterator[Any]:
             yield from _nodes(inner)
 
 
-def _find_in_node(node: Any, rules: PrivacyRules) -> Finding | None:
+def _find_in_node(node: Any, rules: PrivacyRules) -> PrivacyFinding | None:
     if isinstance(node, str):
         return _find_in_text(node, rules)
     type_ = _type_of(node)
     if type_ == "user-account":
         name = next((node[key] for key in ("account_login", "user_id", "display_name") if node.get(key)), "")
-        return Finding("user-account", str(name or node.get("id", "")))
+        return PrivacyFinding("user-account", str(name or node.get("id", "")))
     if type_ in OBSERVABLE_TYPES and isinstance(node.get("value"), str):
         return _find_as(OBSERVABLE_TYPES[type_], node["value"], rules)
     if type_ == "indicator" and isinstance(node.get("pattern"), str):
@@ -168,7 +168,7 @@ OBSERVABLE_TYPES = {
 }
 
 
-def _find_as(type_: str, text: str, rules: PrivacyRules) -> Finding | None:
+def _find_as(type_: str, text: str, rules: PrivacyRules) -> PrivacyFinding | None:
     """`text` read as an observable; what is none tells nothing."""
     try:
         return find_in_value(*canonical_pair(type_, text), rules)
@@ -176,19 +176,19 @@ def _find_as(type_: str, text: str, rules: PrivacyRules) -> Finding | None:
         return None
 
 
-def _find_in_text(text: str, rules: PrivacyRules) -> Finding | None:
+def _find_in_text(text: str, rules: PrivacyRules) -> PrivacyFinding | None:
     for match in _USER_PATH.finditer(text):
         if (match[1] or match[2]).lower() not in NOBODY:
-            return Finding("user-name-in-path", match[0].strip())
+            return PrivacyFinding("user-name-in-path", match[0].strip())
     if "@" in text:
         for match in _MAIL.finditer(text):
             if _is_own_mail(match[1].rstrip("."), rules):
-                return Finding("internal-mail", match[0])
+                return PrivacyFinding("internal-mail", match[0])
     lowered = text.lower()
     for suffix in rules.long_suffixes:
         name = _name_in(lowered, suffix)
         if name:
-            return Finding("internal-name", name)
+            return PrivacyFinding("internal-name", name)
     return None
 
 

@@ -167,7 +167,7 @@ def _explain_envelope(
         leaves=rule in ("direct-recipient", "circle-on-link"),
         rule=rule,
         because=RULES[rule],
-        got=_got(store, entry, partner, record.from_partner if record else None),
+        got=_got(store, entry, partner, record.received_from if record else None),
         can_read=_can_read(store, entry, partner),
     )
 
@@ -196,9 +196,11 @@ def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> s
     )
 
 
-def _got(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, bearer: PartnerId | None) -> str:
+def _got(
+    store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, received_from: PartnerId | None
+) -> str:
     """`yes`: it wrote it, handed it to us or acknowledged it; `not-yet`: it is awaited; `unknown`; `no`: never from us."""
-    if partner.partner_id in (entry.author, bearer):
+    if partner.partner_id in (entry.author, received_from):
         return "yes"
     audience = store.log.audience(entry.envelope_id) if entry.is_own else {}
     if audience.get(partner.partner_id):

@@ -20,13 +20,13 @@ from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
 from p2pshare.knowledge.coverage import Cover, covers_of
 from p2pshare.knowledge.decay import steps_for
-from p2pshare.knowledge.effective_state import ClaimState, Status, judge, judge_claim
+from p2pshare.knowledge.effective_state import ClaimState, EffectiveStatus, evaluate, evaluate_claim
 from p2pshare.knowledge.interface import ClaimRow, Quarantine, SightingRow, Withdrawal
 from p2pshare.node.store import StoreReading
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
 
-_WORDS = {int(status): status.name.lower() for status in Status}
+_WORDS = {int(status): status.name.lower() for status in EffectiveStatus}
 
 # Claims that came together share their times.
 _instant = lru_cache(maxsize=4_096)(format_instant)
@@ -186,30 +186,31 @@ def _answer(
 
 
 def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, now: int) -> LookedUp:
-    matches, told = [], []
+    matches: list[Match] = []
+    said: list[Claim] = []
     for cover in covers:
         claims = known.claims.get(cover.observable)
         if claims:
             states = [_state_of(claim, known) for claim in claims]
-            match = _tell_match(cover, claims, states, known, now)
+            match = _match(cover, claims, states, known, now)
             matches.append(match)
             if (
                 len(claims) == 1 and not match.quarantine
             ):  # nearly every one: what it counts for is its claim's
-                told.append(_tell(claims[0], match.status, match.reason, cover, known))
+                said.append(_claim(claims[0], match.status, match.reason, cover, known))
                 continue
             for claim, state in zip(claims, states, strict=True):
-                judged = judge_claim(state, steps_for(cover.observable.type), now, claim.sighted_at)
-                told.append(_tell(claim, _WORDS[judged.status], judged.reason, cover, known))
-    return _answer(observable.value, observable.type, matches, told)
+                evaluated = evaluate_claim(state, steps_for(cover.observable.type), now, claim.sighted_at)
+                said.append(_claim(claim, _WORDS[evaluated.status], evaluated.reason, cover, known))
+    return _answer(observable.value, observable.type, matches, said)
 
 
-def _tell_match(
+def _match(
     cover: Cover, claims: Sequence[ClaimRow], states: Sequence[ClaimState], known: _Known, now: int
 ) -> Match:
-    """What the listed observable counts for over all claims held, judged like the views (`knowledge.effective_state`)."""
+    """What the listed observable counts for over all claims held, evaluated like the views (`knowledge.effective_state`)."""
     quarantined = known.quarantined.get(cover.observable, ())
-    standing = judge(
+    state = evaluate(
         states,
         steps_for(cover.observable.type),
         now,
@@ -220,18 +221,18 @@ def _tell_match(
         match=cover.match,
         type=cover.observable.type,
         value=cover.observable.value,
-        status=_WORDS[standing.status],
-        reason=standing.reason,
-        score=standing.score,
-        tlp=Tlp(standing.tlp or 0).label,
-        pap=_pap_label(standing.pap),
+        status=_WORDS[state.status],
+        reason=state.reason,
+        score=state.score,
+        tlp=Tlp(state.tlp or 0).label,
+        pap=_pap_label(state.pap),
         sighted_at=_second(claims[0].sighted_at),
         quarantine=[QuarantineMark(one.source, one.reason, _second(one.noted_at)) for one in quarantined],
-        sightings=[_tell_seen(one, known) for one in known.seen.get(cover.observable, ())],
+        sightings=[_seen_by(one, known) for one in known.seen.get(cover.observable, ())],
     )
 
 
-def _tell_seen(seen: SightingRow, known: _Known) -> SeenBy:
+def _seen_by(seen: SightingRow, known: _Known) -> SeenBy:
     return SeenBy(
         by=known.names.get(seen.reporter) or seen.reporter.text,
         count=seen.count,
@@ -266,7 +267,7 @@ def _second(instant: int | None) -> str | None:
     return None if instant is None else _instant(instant * SECOND_US)
 
 
-def _tell(claim: ClaimRow, status: str, reason: str | None, cover: Cover, known: _Known) -> Claim:
+def _claim(claim: ClaimRow, status: str, reason: str | None, cover: Cover, known: _Known) -> Claim:
     withdrawal = known.withdrawn.get((claim.author, claim.object_id)) if claim.is_revoked else None
     return Claim(
         author=known.names.get(claim.author) or claim.author.text,

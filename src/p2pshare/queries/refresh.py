@@ -6,16 +6,16 @@ once, each batch one transaction of the store, so that whoever else writes waits
 
 from __future__ import annotations
 
-from p2pshare.limits import SETTLE_OBSERVABLES
+from p2pshare.limits import REEVALUATE_OBSERVABLES
 from p2pshare.node.node import Node
 
 
-def settle(node: Node, now: int) -> bool:
-    """Judges one batch of what is due at `now` (unix seconds); whether there may be more. Raises StoreError."""
-    return node.store.knowledge.settle(now, SETTLE_OBSERVABLES) == SETTLE_OBSERVABLES
+def reevaluate(node: Node, now: int) -> bool:
+    """Evaluates one batch of what is due at `now` (unix seconds); whether there may be more. Raises StoreError."""
+    return node.store.knowledge.reevaluate(now, REEVALUATE_OBSERVABLES) == REEVALUATE_OBSERVABLES
 
 
-def settle_all(node: Node, now: int) -> None:
-    """Judges everything that is due, for a process that is alone with the store. Raises StoreError."""
-    while settle(node, now):
+def reevaluate_all(node: Node, now: int) -> None:
+    """Evaluates everything that is due, for a process that is alone with the store. Raises StoreError."""
+    while reevaluate(node, now):
         pass

@@ -88,7 +88,7 @@ class HeldContent(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
-    """An envelope that is held. `objects` are told only of one that was opened here; `bearer` None: it is ours."""
+    """An envelope that is held. `objects` are told only of one that was opened here; `received_from` None: it is ours."""
 
     envelope_id: str
     author: str
@@ -98,7 +98,7 @@ class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     created: str | None
     expires: str | None
     size: int
-    bearer: str | None = field(name="from")
+    received_from: str | None = field(name="from")
     received_at: str | None
     opened: bool
     carried: bool
@@ -108,10 +108,12 @@ class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
 def find(store: StoreReading, wanted: Wanted, limit: int, walked: Walked) -> list[FoundObject]:
     """At most `limit` objects, newest arrival first."""
     names = store.partners.names()
-    return [_tell_found(version, names) for version in islice(store.knowledge.search(wanted, walked), limit)]
+    return [
+        _found_object(version, names) for version in islice(store.knowledge.search(wanted, walked), limit)
+    ]
 
 
-def _tell_found(version: ObjectVersion, names: Mapping[PartnerId, str]) -> FoundObject:
+def _found_object(version: ObjectVersion, names: Mapping[PartnerId, str]) -> FoundObject:
     stix = _parsed(version.raw)
     return FoundObject(
         id=_text(stix.get("id")),
@@ -119,7 +121,7 @@ def _tell_found(version: ObjectVersion, names: Mapping[PartnerId, str]) -> Found
         title=title_of(stix)[:TITLE_CHARACTERS_MAX],
         labels=labels_of(stix),
         pattern_type=_text(stix.get("pattern_type")),
-        **_tell_version(version, names),
+        **_version_to_dict(version, names),
     )
 
 
@@ -128,7 +130,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     return stix if isinstance(stix, dict) else {}
 
 
-def _tell_version(version: ObjectVersion, names: Mapping[PartnerId, str]) -> dict[str, Any]:
+def _version_to_dict(version: ObjectVersion, names: Mapping[PartnerId, str]) -> dict[str, Any]:
     return {
         "author": names.get(version.author, version.author.text),
         "author_id": version.author.text,
@@ -155,7 +157,7 @@ def show_object(store: StoreReading, object_id: str) -> HeldObject:
         versions=[
             HeldVersion(
                 number=number,
-                **_tell_version(one, names),
+                **_version_to_dict(one, names),
                 is_fork=one.modified_us is not None and contents[one.author, one.modified_us] > 1,
                 withdrawal=reason_of(withdrawn.get(one.author)) if one.is_revoked else None,
                 object=_parsed(one.raw),
@@ -202,7 +204,7 @@ def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequenc
             f"no envelope {envelope_id.short} is held here", hint="it never came, or it has expired"
         )
     names = store.partners.names()
-    bearer = record.from_partner
+    received_from = record.received_from
     return HeldEnvelope(
         envelope_id=envelope_id.text,
         author=names.get(entry.author, entry.author.text),
@@ -212,15 +214,15 @@ def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequenc
         created=format_instant(entry.created * SECOND_US),
         expires=format_instant(entry.expires * SECOND_US),
         size=entry.size,
-        bearer=None if bearer is None else names.get(bearer, bearer.text),
+        received_from=None if received_from is None else names.get(received_from, received_from.text),
         received_at=format_instant(record.received_at * SECOND_US),
         opened=record.is_opened,
         carried=record.is_carried,
-        objects=[_tell_content(raw) for raw in store.knowledge.envelope_objects(envelope_id)],
+        objects=[_held_content(raw) for raw in store.knowledge.envelope_objects(envelope_id)],
     )
 
 
-def _tell_content(raw: bytes) -> HeldContent:
+def _held_content(raw: bytes) -> HeldContent:
     """Of what an author sealed; intake may have refused some of it, so nothing is taken for granted."""
     try:
         stix = _parsed(raw)

@@ -31,7 +31,7 @@ class PartnerStatus(PartnerSummary, frozen=True):
     noted: dict[str, int]
 
 
-class EnvelopeCounts(Struct, frozen=True, forbid_unknown_fields=True):
+class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """All envelopes, those readable here, those only carried, and our own that no partner has taken yet."""
 
     held: int
@@ -47,7 +47,7 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     running: bool
     partners: list[PartnerStatus]
-    envelopes: EnvelopeCounts
+    envelopes: EnvelopeStatus
     observables: dict[str, int]
     refused: dict[str, int]
     forks: int
@@ -103,7 +103,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         name=node.config.name,
         running=is_running,
         partners=partner_rows(node, now),
-        envelopes=EnvelopeCounts(counts.held, counts.opened, counts.relayed, counts.pending),
+        envelopes=EnvelopeStatus(counts.held, counts.opened, counts.relayed, counts.pending),
         observables=dict(sorted(store.knowledge.observable_counts().items())),
         refused=dict(sorted(store.partners.refusals().items())),
         forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),

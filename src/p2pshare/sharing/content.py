@@ -81,7 +81,7 @@ class Content:
 
 
 def only(frame: ReadFrame, kept: Sequence[ObjectFacts]) -> NewFrame:
-    """`frame` with those of its objects that are `kept` and nothing else: what nobody judged must not be sealed."""
+    """`frame` with those of its objects that are `kept` and nothing else: what nobody screened must not be sealed."""
     if frame.is_whole and len(kept) == len(frame.objects):
         return NewFrame(frame.frame, frame.objects)
     elements = elements_of(frame.text)

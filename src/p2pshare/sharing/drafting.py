@@ -17,13 +17,13 @@ from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.csaf import read_csaf
-from p2pshare.importers.formats import Source, detect_format
+from p2pshare.importers.formats import InputSource, detect_format
 from p2pshare.importers.kev import read_kev
 from p2pshare.importers.misp import read_misp
 from p2pshare.importers.reports import read_report
 from p2pshare.importers.sigma import read_sigma
 from p2pshare.importers.tables import read_table
-from p2pshare.importers.values import ListValue, read_list
+from p2pshare.importers.values import ReadValue, read_list
 from p2pshare.importers.yara import read_yara
 from p2pshare.intel.authoring import (
     identity_id,
@@ -45,6 +45,7 @@ from p2pshare.limits import (
     INFLATED_BYTES_MAX,
     INPUT_BYTES_MAX,
 )
+from p2pshare.node.node import Progress
 from p2pshare.node.store import StoreReading
 
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
@@ -53,10 +54,9 @@ MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
 
-Found = ListValue | Refusal | Note
-ValueReader = Callable[[BinaryIO, Source], Iterator[Found]]
+ValueReader = Callable[[BinaryIO, InputSource], Iterator[ReadValue]]
 """One value, or one refusal, for each thing that was read, and notes; streams. A value becomes an indicator of ours."""
-ObjectReader = Callable[[bytes, Source], Reading]
+ObjectReader = Callable[[bytes, InputSource], Reading]
 """The whole file as STIX objects with ids that a second reading gives again."""
 
 VALUE_READERS: dict[str, ValueReader] = {
@@ -75,8 +75,6 @@ OBJECT_READERS: dict[str, ObjectReader] = {
 FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
 
 Reject = Callable[[Refusal], None]
-Progress = Callable[[str, int, int], None]
-"""Called with (what, done, of); `of` is 0 while it is unknown."""
 FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
 """Which of these indicators (by id) we have published before, and when first, in unix seconds."""
 
@@ -172,7 +170,7 @@ def draft_file(
     without `tlp`.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
-    source = Source(name, author.partner_id, now, tlp, columns, takes_undefanged)
+    source = InputSource(name, author.partner_id, now, tlp, columns, takes_undefanged)
     draft = Draft(chosen, reject=reject)
     read_objects = OBJECT_READERS.get(chosen)
     if read_objects is not None:
@@ -257,7 +255,7 @@ def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject
 
 
 def _draft_values(
-    found: Iterator[Found],
+    found: Iterator[ReadValue],
     draft: Draft,
     tlp: Tlp,
     author: Author,
@@ -283,7 +281,7 @@ def _draft_values(
         draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
 
 
-def _distinct(found: Iterator[Found], draft: Draft) -> Iterator[Observable]:
+def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
     """The values, each once; counts what is refused, noted and said again."""
     seen: set[Observable] = set()
     for one in found:

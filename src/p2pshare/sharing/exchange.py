@@ -1,10 +1,10 @@
 """Exchange: where the gossip engine, intake and the store meet.
 
-The engine speaks of ids, the store has envelopes, intake judges bytes. Here entries become events, bodies
+The engine speaks of ids, the store has envelopes, intake verifies bytes. Here entries become events, bodies
 become verdicts, and whatever leaves passes the one gate (`policy.admission.may_leave`), also when the engine
 itself had asked for it: a mistake there must not be enough to leak.
 
-`Exchange` has one position in the arrival log, `told_lsn`: what is above it the engine was not told yet. All
+`Exchange` has one position in the arrival log, `reported_lsn`: what is above it the engine was not told yet. All
 methods that move it, or write, run in the writer thread; the others in any thread.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import DiskFull, PeerError
-from p2pshare.gossip.events import BodyJudged, EnvelopeHeld, FirstHopsLoaded, KeysLoaded, LinkConfig
+from p2pshare.gossip.events import BodyDecided, EnvelopeHeld, FirstHopsLoaded, KeysLoaded, LinkConfig
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.gossip.negentropy.key_index import SortedKeys
@@ -26,7 +26,7 @@ from p2pshare.log.interface import EnvelopeEntry
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import may_leave
-from p2pshare.sharing.intake import QUOTA, Arrival, Status, Verdict, retry_deferred, take_in
+from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.partners import apply_card_update, load_roster
 from p2pshare.sharing.payload_kinds import Readers
 
@@ -35,18 +35,18 @@ logger = logging.getLogger(__name__)
 ENTRIES_AT_ONCE = 1_000
 
 VERDICTS = {
-    Status.HELD: PutVerdict.HELD,
-    Status.ALREADY_HELD: PutVerdict.ALREADY_HELD,
-    Status.REFUSED: PutVerdict.REFUSED,
-    Status.DEFERRED: PutVerdict.DEFERRED,
+    IntakeStatus.HELD: PutVerdict.HELD,
+    IntakeStatus.ALREADY_HELD: PutVerdict.ALREADY_HELD,
+    IntakeStatus.REFUSED: PutVerdict.REFUSED,
+    IntakeStatus.DEFERRED: PutVerdict.DEFERRED,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """Bytes that `bearer` handed over under `envelope_id`; nothing of it is believed."""
+class ReceivedBody:
+    """Bytes that `received_from` handed over under `envelope_id`; nothing of it is believed."""
 
-    bearer: PartnerId
+    received_from: PartnerId
     envelope_id: EnvelopeId
     wire: bytes
 
@@ -56,7 +56,7 @@ class Outcome:
     """What one commit brought: arrivals in order of lsn, and a verdict for each body, in the order of the bodies."""
 
     held: tuple[EnvelopeHeld, ...]
-    judged: tuple[BodyJudged, ...] = ()
+    decided: tuple[BodyDecided, ...] = ()
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
 
@@ -77,10 +77,10 @@ class Exchange:
     def __init__(self, node: Node, readers: Readers) -> None:
         self._node = node
         self._readers = readers
-        self._told_lsn = 0
+        self._reported_lsn = 0
         self._is_quota_refused = False
         self._has_expired = False
-        self._room_told_at = 0
+        self._room_reported_at = 0
         self._roster: Roster | None = None
 
     # --- the writer thread ---
@@ -89,23 +89,25 @@ class Exchange:
         """A new life: a new epoch (docs/decisions/0004), and everything up to now counts as told."""
         store = self._node.store
         epoch = store.log.new_epoch()
-        self._told_lsn = store.log.last_lsn()
+        self._reported_lsn = store.log.last_lsn()
         first_hops = FirstHopsLoaded(tuple(map(_item, store.log.first_hops())))
-        return Beginning(epoch, self._told_lsn, self._node.identity.card.version, first_hops)
+        return Beginning(epoch, self._reported_lsn, self._node.identity.card.version, first_hops)
 
-    def commit(self, bodies: Sequence[Body], now: int, *, content_bytes_max: int | None = None) -> Outcome:
+    def commit(
+        self, bodies: Sequence[ReceivedBody], now: int, *, content_bytes_max: int | None = None
+    ) -> Outcome:
         """Takes bodies in, in one transaction, and tells all that arrived, by others or published here.
 
-        `judged` may end before the bodies do, see `intake.take_in`.
+        `decided` may end before the bodies do, see `intake.take_in`.
         """
-        verdicts: list[Verdict] = []
+        verdicts: list[IntakeVerdict] = []
         if bodies:
-            arrivals = [Arrival(body.wire, body.bearer) for body in bodies]
+            arrivals = [Arrival(body.wire, body.received_from) for body in bodies]
             verdicts = take_in(self._node, self._readers, arrivals, now, content_bytes_max=content_bytes_max)
             self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
-        bearers = {body.envelope_id: body.bearer for body in reversed(bodies)}
-        judged = tuple(_judged(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
-        return Outcome(self._news(bearers), judged)
+        received_from_by_id = {body.envelope_id: body.received_from for body in reversed(bodies)}
+        decided = tuple(_decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
+        return Outcome(self._news(received_from_by_id), decided)
 
     def sweep(self, now: int) -> Outcome:
         """Drops what has expired, takes in what was deferred and is due."""
@@ -119,25 +121,25 @@ class Exchange:
     def _makes_room(self, expired: int, now: int) -> bool:
         """Not with each sweep: a flood whose parts expire one by one would be downloaded again and again."""
         self._has_expired = self._is_quota_refused and (self._has_expired or expired > 0)
-        if not self._has_expired or now - self._room_told_at < QUOTA_RETRY_SECONDS:
+        if not self._has_expired or now - self._room_reported_at < QUOTA_RETRY_SECONDS:
             return False
-        self._is_quota_refused, self._has_expired, self._room_told_at = False, False, now
+        self._is_quota_refused, self._has_expired, self._room_reported_at = False, False, now
         return True
 
-    def _news(self, bearers: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
-        """What the arrival log has above `told_lsn`."""
+    def _news(self, received_from_by_id: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
+        """What the arrival log has above `reported_lsn`."""
         news: list[EnvelopeHeld] = []
-        while entries := self._node.store.log.entries(self._told_lsn, ENTRIES_AT_ONCE):
-            self._told_lsn = entries[-1].lsn
-            news += [self._held(entry, bearers.get(entry.envelope_id)) for entry in entries]
+        while entries := self._node.store.log.entries(self._reported_lsn, ENTRIES_AT_ONCE):
+            self._reported_lsn = entries[-1].lsn
+            news += [self._held(entry, received_from_by_id.get(entry.envelope_id)) for entry in entries]
         return tuple(news)
 
-    def _held(self, entry: EnvelopeEntry, bearer: PartnerId | None) -> EnvelopeHeld:
+    def _held(self, entry: EnvelopeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
         if entry.mode == Mode.DIRECT:
             recipients = self._node.store.log.audience(entry.envelope_id) if entry.is_own else ()
             direct_to = tuple(sorted(recipients))
-        return EnvelopeHeld(entry.lsn, _item(entry), entry.author, bearer, entry.is_own, direct_to)
+        return EnvelopeHeld(entry.lsn, _item(entry), entry.author, received_from, entry.is_own, direct_to)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
         """The peer holds these: our own among them have left. Others' are not ours to note."""
@@ -170,7 +172,7 @@ class Exchange:
     # --- any thread ---
 
     def roster(self) -> Roster:
-        """As it is now; what leaves is judged by the one that was read last (whoever changes it has it read again)."""
+        """As it is now; what leaves is decided by the roster that was read last (whoever changes it has it read again)."""
         self._roster = load_roster(self._node)
         return self._roster
 
@@ -238,8 +240,8 @@ def _item(entry: EnvelopeEntry) -> AnnounceItem:
     return AnnounceItem(entry.envelope_id, entry.created, entry.ttl_class, entry.circle, entry.size)
 
 
-def _judged(body: Body, verdict: Verdict) -> BodyJudged:
+def _decided(body: ReceivedBody, verdict: IntakeVerdict) -> BodyDecided:
     """Intake's verdict as the engine hears it: about the id that was asked for, whatever the bytes were."""
     if verdict.envelope_id is not None and verdict.envelope_id != body.envelope_id:
-        return BodyJudged(body.bearer, body.envelope_id, PutVerdict.REFUSED, "other-bytes")
-    return BodyJudged(body.bearer, body.envelope_id, VERDICTS[verdict.status], verdict.reason)
+        return BodyDecided(body.received_from, body.envelope_id, PutVerdict.REFUSED, "other-bytes")
+    return BodyDecided(body.received_from, body.envelope_id, VERDICTS[verdict.status], verdict.reason)

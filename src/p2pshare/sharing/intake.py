@@ -39,7 +39,7 @@ from p2pshare.envelope.verification import (
 )
 from p2pshare.errors import OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId
-from p2pshare.log.interface import EnvelopeEntry, NewEnvelope, Source
+from p2pshare.log.interface import EnvelopeEntry, EnvelopeOrigin, NewEnvelope
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import RefuseEntry, admit
@@ -58,10 +58,10 @@ class Arrival:
     """Bytes as they came, and the partner (by its TLS identity) who handed them over."""
 
     wire: bytes
-    bearer: PartnerId | None
+    received_from: PartnerId | None
 
 
-class Status(Enum):
+class IntakeStatus(Enum):
     """What became of an arrival. Every arrival gets exactly one."""
 
     HELD = "held"
@@ -71,10 +71,10 @@ class Status(Enum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class IntakeVerdict:
     """The answer to one arrival; `envelope_id` is None when not even that could be read."""
 
-    status: Status
+    status: IntakeStatus
     envelope_id: EnvelopeId | None
     reason: str = ""
     entry: EnvelopeEntry | None = None
@@ -106,7 +106,7 @@ def take_in(
     now: int,
     *,
     content_bytes_max: int | None = None,
-) -> list[Verdict]:
+) -> list[IntakeVerdict]:
     """Verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept.
 
     Fewer verdicts than arrivals, but at least one, when what was opened reaches `content_bytes_max` (bytes,
@@ -119,7 +119,7 @@ def take_in(
         seen = node.store.log.is_seen(
             [one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)]
         )
-        checked: list[_Passed | Verdict] = []
+        checked: list[_Passed | IntakeVerdict] = []
         content_bytes = 0
         for arrival, one in zip(arrivals, decoded, strict=True):
             if isinstance(one, DecodedEnvelope):
@@ -134,13 +134,13 @@ def take_in(
                 break
         verdicts = _store(batch, checked)
         node.store.partners.add_accounting(
-            (arrival.bearer, verdict.status.value, verdict.reason)
+            (arrival.received_from, verdict.status.value, verdict.reason)
             for arrival, verdict in zip(arrivals, verdicts, strict=False)
         )
     return verdicts
 
 
-def _store(batch: _Round, checked: Sequence[_Passed | Verdict]) -> list[Verdict]:
+def _store(batch: _Round, checked: Sequence[_Passed | IntakeVerdict]) -> list[IntakeVerdict]:
     """Store what passed the checks and have it read; returns verdicts in order."""
     passed = [one for one in checked if isinstance(one, _Passed)]
     stored = batch.node.store.log.add([one.envelope for one in passed])
@@ -157,13 +157,13 @@ def _store(batch: _Round, checked: Sequence[_Passed | Verdict]) -> list[Verdict]
     for one in checked:
         if isinstance(one, _Passed):
             outcome = next(outcomes)
-            status = Status.HELD if outcome.is_new else Status.ALREADY_HELD
-            one = Verdict(status, one.envelope.envelope_id, entry=outcome.entry)
+            status = IntakeStatus.HELD if outcome.is_new else IntakeStatus.ALREADY_HELD
+            one = IntakeVerdict(status, one.envelope.envelope_id, entry=outcome.entry)
         verdicts.append(one)
     return verdicts
 
 
-def _read(batch: _Round, payloads: Sequence[tuple[Source, ReceivedPayload]]) -> None:
+def _read(batch: _Round, payloads: Sequence[tuple[EnvelopeOrigin, ReceivedPayload]]) -> None:
     """Hand each payload to the reader of its kind, in the transaction that stored its envelope; count what is refused in it
     against its author."""
     batch.node.store.log.mark_opened(source for source, _ in payloads)
@@ -176,10 +176,12 @@ def _read(batch: _Round, payloads: Sequence[tuple[Source, ReceivedPayload]]) -> 
         if refused:
             batch.node.store.partners.count_refusals(payload.author, refused)
     for reader in made.values():
-        reader.settle(batch.now)
+        reader.finish(batch.now)
 
 
-def _read_one(batch: _Round, reader: PayloadReader, source: Source, payload: ReceivedPayload) -> Counter[str]:
+def _read_one(
+    batch: _Round, reader: PayloadReader, source: EnvelopeOrigin, payload: ReceivedPayload
+) -> Counter[str]:
     """Returns what was refused of it, by reason."""
     refused: Counter[str] = Counter()
     try:
@@ -205,58 +207,66 @@ def _left_aside(envelope_id: EnvelopeId, author: PartnerId, error: PeerError) ->
     return f"content-{error.reason}"
 
 
-def _decode(arrival: Arrival) -> DecodedEnvelope | Verdict:
+def _decode(arrival: Arrival) -> DecodedEnvelope | IntakeVerdict:
     try:
         return decode_envelope(arrival.wire)
     except PeerError as error:
-        return Verdict(Status.REFUSED, None, error.reason)
+        return IntakeVerdict(IntakeStatus.REFUSED, None, error.reason)
     except Exception:  # noqa: BLE001 - one boundary: a bug of ours must not cost the rest of the batch
         logger.error("refused an envelope of %d bytes: internal-error while decoding", len(arrival.wire))
-        return Verdict(Status.REFUSED, None, "internal-error")
+        return IntakeVerdict(IntakeStatus.REFUSED, None, "internal-error")
 
 
-def _check(batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> _Passed | Verdict:
+def _check(
+    batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
+) -> _Passed | IntakeVerdict:
     """Steps 2 to 6 for one arrival."""
     envelope_id = decoded.envelope_id
     try:
         return _check_believing_nothing(batch, arrival, decoded, is_seen)
     except PeerError as error:
-        return Verdict(Status.REFUSED, envelope_id, error.reason)
+        return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, error.reason)
     except OperatorError:
         raise
     except Exception as error:  # noqa: BLE001 - see _decode
         logger.error("refused envelope %s: internal-error (%s)", envelope_id.short, type(error).__name__)
-        return Verdict(Status.REFUSED, envelope_id, "internal-error")
+        return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, "internal-error")
 
 
 def _check_believing_nothing(
     batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
-) -> _Passed | Verdict:
+) -> _Passed | IntakeVerdict:
     core, envelope_id, size = decoded.core, decoded.envelope_id, len(arrival.wire)
     node, now, shelf = batch.node, batch.now, counted_under(core.mode, core.circle)
     admission = admit(
-        mode=core.mode, circle=core.circle, author=core.author, bearer=arrival.bearer, roster=batch.roster
+        mode=core.mode,
+        circle=core.circle,
+        author=core.author,
+        received_from=arrival.received_from,
+        roster=batch.roster,
     )
     if isinstance(admission, RefuseEntry):
-        return Verdict(Status.REFUSED, envelope_id, admission.reason)
+        return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, admission.reason)
     if is_seen:
-        return Verdict(Status.ALREADY_HELD, envelope_id)
+        return IntakeVerdict(IntakeStatus.ALREADY_HELD, envelope_id)
     time = time_verdict(core, now)
     if time in (TimeVerdict.EXPIRED, TimeVerdict.FROM_THE_FUTURE):
-        return Verdict(Status.REFUSED, envelope_id, time.value)
+        return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, time.value)
     if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, shelf, size):
-        return Verdict(Status.REFUSED, envelope_id, QUOTA)
+        return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, QUOTA)
     card = _author_card(node, batch.roster, core.author)
     if time is TimeVerdict.DEFERRED:
         verify_signatures(decoded, signing_key(core, card))
-        is_kept = node.store.log.defer(envelope_id, arrival.wire, arrival.bearer, core.created)
-        return Verdict(Status.DEFERRED if is_kept else Status.REFUSED, envelope_id, time.value)
+        is_kept = node.store.log.defer(envelope_id, arrival.wire, arrival.received_from, core.created)
+        return IntakeVerdict(
+            IntakeStatus.DEFERRED if is_kept else IntakeStatus.REFUSED, envelope_id, time.value
+        )
     verified = verify_envelope(decoded, card, now)
     batch.quota.add(core.author, shelf, size)
     recipient_sequence, payload = _open(batch, verified)
     envelope = NewEnvelope(
         verified,
-        from_partner=arrival.bearer,
+        received_from=arrival.received_from,
         received_at=now,
         recipient_sequence=recipient_sequence,
     )
@@ -284,8 +294,12 @@ def _open(batch: _Round, verified: VerifiedEnvelope) -> tuple[int | None, Receiv
         return recipient_sequence, None
 
 
-def retry_deferred(node: Node, readers: Readers, now: int) -> list[Verdict]:
+def retry_deferred(node: Node, readers: Readers, now: int) -> list[IntakeVerdict]:
     """Takes in what was deferred and whose time has come. Raises StoreError (disk full) with all of it still kept."""
     with node.store.transaction():  # one with the storing: what was taken out and not stored would be lost
         due = node.store.log.pop_deferred(now)
-        return take_in(node, readers, [Arrival(wire, bearer) for wire, bearer in due], now) if due else []
+        return (
+            take_in(node, readers, [Arrival(wire, received_from) for wire, received_from in due], now)
+            if due
+            else []
+        )

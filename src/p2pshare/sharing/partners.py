@@ -55,7 +55,7 @@ _believed: dict[PartnerId, tuple[bytes, Card]] = {}
 
 
 def _stored_card(partner_id: PartnerId, raw: bytes) -> Card:
-    """A card from our own store: it was accepted before, so its expiry is not judged."""
+    """A card from our own store: it was accepted before, so its expiry is not asked."""
     known = _believed.get(partner_id)
     if known is None or known[0] != raw:
         known = _believed[partner_id] = (raw, believe_chain(raw))

@@ -12,7 +12,7 @@ A reader can rely on this, and keeps its part:
    Reading never decides whether an envelope is held: that was decided.
 2. `read` is a generator, a step a frame, walked inside a transaction for one payload after the other, in the order of
    arrival. It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says.
-3. `settle(now)` ends each transaction in which it was walked, and writes what was gathered. That may be between two steps
+3. `finish(now)` ends each transaction in which it was walked, and writes what was gathered. That may be between two steps
    of a payload: the walk then goes on in a later transaction. After one that was undone a new reader begins anew.
    Intake walks all payloads of a batch in the transaction that stores their envelopes, with a reader made for it.
 4. What is wrong inside is counted in `refused`, by reason, and what is good beside it is kept. A PeerError ends the
@@ -20,7 +20,7 @@ A reader can rely on this, and keeps its part:
    earlier steps wrote stays, so a reader checks before it writes.
 5. An OperatorError (a full disk, a store that failed) undoes the transaction, and what else is in it. Any other exception
    in a step is a bug of ours: it costs this payload alone, as `internal-error`, unless it came out
-   of a write or of `settle`: a part that failed undoes the transaction, and the whole batch with it.
+   of a write or of `finish`: a part that failed undoes the transaction, and the whole batch with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from p2pshare.limits import (
     PAYLOAD_FRAMES_MAX,
     TTL_SECONDS_BY_CLASS,
 )
-from p2pshare.log.interface import Source
+from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
 
 
@@ -90,12 +90,12 @@ class ReceivedPayload:
 class PayloadReader(Protocol):
     """Reads the payloads of one kind: see the contract above."""
 
-    def read(self, source: Source, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
+    def read(self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
         """Read on, a frame a step, and count in `refused` what is left out; what is read is stored under `source`, the
         log's name for the envelope. Raises PeerError."""
         ...
 
-    def settle(self, now: int) -> None:
+    def finish(self, now: int) -> None:
         """Write what was gathered: the end of a transaction, at `now` (unix seconds). Raises StoreError."""
         ...
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from p2pshare.envelope.envelope import Mode
-from p2pshare.envelope.payload import Part, PayloadHeader, encode_payload
+from p2pshare.envelope.payload import PartPlace, PayloadHeader, encode_payload
 from p2pshare.envelope.sealing import Recipient, SealRequest
 from p2pshare.envelope.sealing import seal as seal_envelope
 from p2pshare.errors import AuthorError, RefusedError
@@ -35,10 +35,10 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import PUBLICATION_PARTS_MAX
-from p2pshare.node.node import Node, gate_settings
+from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.sharing.content import Content, only
-from p2pshare.sharing.drafting import DraftPart, Progress
+from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import STIX
 from p2pshare.sharing.quarantining import Mark, put_marks
@@ -110,7 +110,7 @@ class PublishReport:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPublication:
     """What the person is shown, and the terms under which exactly that can be sealed."""
 
     report: PublishReport
@@ -127,7 +127,7 @@ def prepare(
     progress: Progress,
     keep: Callable[[PreparedPart], None],
     confirmed: Confirmed = NOTHING_CONFIRMED,
-) -> Prepared:
+) -> PreparedPublication:
     """Resolves the audience of each part, reads and screens it, and hands it to `keep`, one after another. Nothing is
     sealed yet. Raises what `keep` raises."""
     report = PublishReport()
@@ -159,7 +159,7 @@ def prepare(
         report.recipients.update(entry.alias for entry in audience.recipients)
         report.skipped.update(audience.skipped)
     basis = _basis(node, audiences, list_changes)
-    return Prepared(report, Terms(tuple(names), ttl_class, envelopes, basis, last_lsn))
+    return PreparedPublication(report, Terms(tuple(names), ttl_class, envelopes, basis, last_lsn))
 
 
 def _prepare_part(
@@ -345,7 +345,7 @@ def seal_addressed(
     envelopes = []
     with node.store.transaction():
         for number, one in enumerate(parts, start=1):
-            row = _seal_one(node, one, publication, Part(number, count), now)
+            row = _seal_one(node, one, publication, PartPlace(number, count), now)
             store_envelopes(node.store, [row])
             put_marks(node.store.knowledge, one.part.marks, now)
             envelopes.append(row.envelope_id)
@@ -353,7 +353,9 @@ def seal_addressed(
     return envelopes
 
 
-def _seal_one(node: Node, one: Addressed, publication: PublicationId, place: Part, now: int) -> ReadEnvelope:
+def _seal_one(
+    node: Node, one: Addressed, publication: PublicationId, place: PartPlace, now: int
+) -> ReadEnvelope:
     """The next envelope of our chain: opened, and waiting in the outbox for its first hop."""
     part, audience, state = one.part, one.audience, node.store.log.author_state(now)
     used = node.store.log.recipient_sequences([entry.partner_id for entry in audience.recipients])
@@ -380,7 +382,7 @@ def _seal_one(node: Node, one: Addressed, publication: PublicationId, place: Par
     sealed = seal_envelope(node.identity, request)
     return ReadEnvelope(
         sealed,
-        from_partner=None,
+        received_from=None,
         received_at=now,
         frames=part.frames,
         awaits_first_hop=audience.mode is not Mode.DIRECT,

@@ -46,7 +46,7 @@ class Watch:
             pairs = [(claim.type, claim.value) for one in objects for claim in one.claims]
             self._blocked |= self._index.hits(pairs, is_blocking_only=True)
 
-    def settle(self, now: int) -> None:
+    def finish(self, now: int) -> None:
         """Inside the transaction that stored them."""
         put_marks(self._knowledge, marks_of(self._blocked), now)
 
@@ -87,7 +87,7 @@ def _by_source(hits: Iterable[Hit]) -> dict[str, str]:
 # --- staying: what is stored, under lists that changed ---
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class EvaluationStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far the evaluation is: rows `done` of about `of`; the marks made and released by all evaluations ever."""
 
     done: int
@@ -106,16 +106,16 @@ class _State(NamedTuple):
     released: int = 0
 
 
-def evaluate_again(node: Node, now: int) -> Step:
+def evaluate_again(node: Node, now: int) -> EvaluationStep:
     """One step of bounded size over what is stored; nothing to do when the present lists were evaluated already."""
     index = node.warning_index
     if index is None:
-        return Step(0, 0, is_finished=True)
+        return EvaluationStep(0, 0, is_finished=True)
     state, changes = _state(node), index.changes()
     if state.changes != changes:
         state = state._replace(changes=changes, cursor=0)
     if state.cursor == ALL:
-        return Step(0, 0, True, state.quarantined, state.released)
+        return EvaluationStep(0, 0, True, state.quarantined, state.released)
     last = node.store.knowledge.last_observable()
     with node.store.transaction():
         rows = node.store.knowledge.observables_after(state.cursor, GUARD_STEP_OBSERVABLES)
@@ -124,7 +124,9 @@ def evaluate_again(node: Node, now: int) -> Step:
         cursor = ALL if is_finished else rows[-1][0]
         state = _State(changes, cursor, state.quarantined + made, state.released + taken)
         node.store.database.put_setting(GUARD_STATE, json.dumps(state))
-    return Step(last if is_finished else cursor, last, is_finished, state.quarantined, state.released)
+    return EvaluationStep(
+        last if is_finished else cursor, last, is_finished, state.quarantined, state.released
+    )
 
 
 def _state(node: Node) -> _State:

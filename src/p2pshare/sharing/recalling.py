@@ -1,7 +1,7 @@
 """Recalling: who has heard of a withdrawal, as far as it is proven.
 
 An acknowledgement is a partner's answer, over a connection that its card vouches for, that it holds the envelope. Relayed
-envelopes are acknowledged by whoever took them from us or told us that it has them, so of a recipient further away nothing
+envelopes are acknowledged by whoever took them from us or found us that it has them, so of a recipient further away nothing
 is known, and that is what is said.
 """
 
@@ -71,19 +71,19 @@ def recall_status(store: StoreReading, roster: Roster, object_id: str) -> Recall
     latest = said if is_revived else [one for one in said if one.lsn > last]
     recipients = {one for carrier in published + latest for one in carrier.recipients or ()}
     names = store.partners.names()
-    told = [_tell(partner, latest, names, roster) for partner in recipients]
+    found = [_recipient(partner, latest, names, roster) for partner in recipients]
     return RecallStatus(
         object_id=object_id,
         reason=withdrawal.reason.value,
         replaced_by=withdrawal.replaced_by,
         withdrawn_at=format_instant(withdrawal.received_at * SECOND_US),
         revived=is_revived,
-        recipients=sorted(told, key=lambda one: (STATES.index(one.state), one.name)),
-        counts=dict(Counter(one.state for one in told)),
+        recipients=sorted(found, key=lambda one: (STATES.index(one.state), one.name)),
+        counts=dict(Counter(one.state for one in found)),
     )
 
 
-def _tell(
+def _recipient(
     partner: PartnerId, said: Sequence[Carrier], names: Mapping[PartnerId, str], roster: Roster
 ) -> RecallRecipient:
     entry = roster.get(partner)

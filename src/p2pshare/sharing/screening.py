@@ -12,12 +12,12 @@ from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.refusals import Refusals
 from p2pshare.node.node import Node
-from p2pshare.policy.privacy import Finding, PrivacyRules, find_in_object, find_in_value, has_marks
+from p2pshare.policy.privacy import PrivacyFinding, PrivacyRules, find_in_object, find_in_value, has_marks
 from p2pshare.sharing.content import ReadFrame
 from p2pshare.sharing.quarantining import ALLOW_LIST, WARNING_LIST, Mark, marks_of
 from p2pshare.warninglists.warning_found import Pair
 from p2pshare.warninglists.warning_index import Hit
-from p2pshare.warninglists.warning_lists import Action
+from p2pshare.warninglists.warning_lists import ListAction
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Screening:
         passing = [one for one in objects if not self._is_refused(one, findings.get(one.position), hits)]
         for one in passing if hits else ():
             for pair in ((claim.type, claim.value) for claim in one.claims):
-                if blocking := [hit for hit in hits.get(pair, ()) if hit.action is Action.BLOCK]:
+                if blocking := [hit for hit in hits.get(pair, ()) if hit.action is ListAction.BLOCK]:
                     self._blocked[pair] = blocking
         return passing
 
@@ -71,7 +71,7 @@ class Screening:
         return self._index.hits((claim.type, claim.value) for one in objects for claim in one.claims)
 
     def _is_refused(
-        self, one: ObjectFacts, finding: Finding | None, hits: Mapping[Pair, Sequence[Hit]]
+        self, one: ObjectFacts, finding: PrivacyFinding | None, hits: Mapping[Pair, Sequence[Hit]]
     ) -> bool:
         """Counts what was found about one object; the first reason that is not confirmed refuses it."""
         if finding is not None:
@@ -85,17 +85,17 @@ class Screening:
             for hit in hits.get((claim.type, claim.value), ()):
                 example = f"{claim.value} ({hit.list_name})"
                 reason = ALLOW_LIST if hit.is_own else WARNING_LIST
-                if hit.action is Action.BLOCK and not self._confirmed.listed:
+                if hit.action is ListAction.BLOCK and not self._confirmed.listed:
                     self.refusals.add(reason, example)
                     return True
                 self.notes.add(reason, example)
         return False
 
 
-def _findings(text: bytes, objects: Sequence[ObjectFacts], rules: PrivacyRules) -> dict[int, Finding]:
+def _findings(text: bytes, objects: Sequence[ObjectFacts], rules: PrivacyRules) -> dict[int, PrivacyFinding]:
     """Position -> what the privacy lint found there, in a frame's JSON array `text`. Only what may hold something is
     decoded once more."""
-    findings: dict[int, Finding] = {}
+    findings: dict[int, PrivacyFinding] = {}
     has_any = has_marks(text, rules)
     raws = elements_of(text) if has_any or not all(one.claims for one in objects) else []
     for one in objects:
@@ -103,13 +103,13 @@ def _findings(text: bytes, objects: Sequence[ObjectFacts], rules: PrivacyRules) 
         if found is None and raws and (not one.claims or has_marks(bytes(raws[one.position]), rules)):
             about = one.assessment.observable if one.assessment is not None else None
             stix = msgspec.json.decode(raws[one.position])
-            found = find_in_object(stix, rules, told="" if about is None else about.value)
+            found = find_in_object(stix, rules, about="" if about is None else about.value)
         if found is not None:
             findings[one.position] = found
     return findings
 
 
-def _find_in_claims(one: ObjectFacts, rules: PrivacyRules) -> Finding | None:
+def _find_in_claims(one: ObjectFacts, rules: PrivacyRules) -> PrivacyFinding | None:
     for claim in one.claims:
         found = find_in_value(claim.type, claim.value, rules)
         if found is not None:

@@ -1,6 +1,6 @@
 """Storing: envelopes into the log, what was read of them into knowledge, and quarantine over both.
 
-The log comes first and knows nothing of content; what is read afterwards is stored under the `Source` that it answered
+The log comes first and knows nothing of content; what is read afterwards is stored under the `EnvelopeOrigin` that it answered
 with. Today the three are one transaction: nobody sees an envelope without its claims.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.knowledge.knowledge import Knowledge
 from p2pshare.limits import STORE_CHUNK_OBJECTS
-from p2pshare.log.interface import NewEnvelope, Source, Stored
+from p2pshare.log.interface import EnvelopeOrigin, NewEnvelope, Stored
 from p2pshare.node.store import Store
 from p2pshare.sharing.quarantining import Watch
 from p2pshare.warninglists.warning_index import WarningIndex
@@ -27,10 +27,10 @@ class ContentWriter:
         self._knowledge = knowledge
         self._index = index
         self._watch = Watch(knowledge, index)
-        self._pending: list[tuple[Source, NewFrame]] = []
+        self._pending: list[tuple[EnvelopeOrigin, NewFrame]] = []
         self._rows = 0
 
-    def add(self, source: Source, frame: NewFrame) -> None:
+    def add(self, source: EnvelopeOrigin, frame: NewFrame) -> None:
         """Takes a frame; perhaps it is written at once. Raises StoreError."""
         self._watch.look(frame.objects)
         self._pending.append((source, frame))
@@ -40,10 +40,10 @@ class ContentWriter:
         if self._rows >= STORE_CHUNK_OBJECTS:
             self._write()
 
-    def settle(self, now: int) -> None:
+    def finish(self, now: int) -> None:
         """Writes the rest, and what is quarantined: the end of a transaction. Raises StoreError."""
         self._write()
-        self._watch.settle(now)
+        self._watch.finish(now)
         self._watch = Watch(self._knowledge, self._index)
 
     def _write(self) -> None:
@@ -77,5 +77,5 @@ def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stor
             for source, frames in opened:
                 for frame in frames:
                     content.add(source, frame)
-            content.settle(max(arrival.received_at for arrival in arrivals))
+            content.finish(max(arrival.received_at for arrival in arrivals))
     return stored

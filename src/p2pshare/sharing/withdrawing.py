@@ -27,13 +27,12 @@ from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.knowledge.interface import Carrier, NewFrame
 from p2pshare.limits import FRAME_OBJECTS_MAX, SLOTS_MAX
-from p2pshare.node.node import Node, gate_settings
+from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
 from p2pshare.policy.audience import Audience, why_unusable
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
 from p2pshare.sharing.content import Content
-from p2pshare.sharing.drafting import Progress
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.publishing import Addressed, PreparedPart, seal_addressed
 
@@ -54,7 +53,7 @@ class WithdrawalRequest:
 
 
 @dataclass
-class Report:
+class WithdrawalReport:
     """What was taken back and who is told; `already`: objects that are withdrawn as they stand."""
 
     objects: list[str] = field(default_factory=list)
@@ -76,10 +75,10 @@ class _Way:
 
 def withdraw(
     node: Node, request: WithdrawalRequest, *, is_dry_run: bool, now: int, progress: Progress
-) -> Report:
+) -> WithdrawalReport:
     """Takes back an object, or each of ours that claims a value. Raises NotFoundError, RefusedError and AuthorError
     when there is nothing to take back, StoreError with nothing kept."""
-    report = Report()
+    report = WithdrawalReport()
     own = node.identity.partner_id
     targets = _targets(node.store, own, request.what, report)
     _check_replacement(node.store, request.replaced_by, targets)
@@ -116,7 +115,7 @@ def _facts(
     }
 
 
-def _targets(store: StoreReading, own: PartnerId, what: str, report: Report) -> list[str]:
+def _targets(store: StoreReading, own: PartnerId, what: str, report: WithdrawalReport) -> list[str]:
     """Our objects to take back; those that are withdrawn go into the report."""
     if is_id(what):
         if what.partition("--")[0] in IMMUTABLE_TYPES:
@@ -170,7 +169,7 @@ def _last_modified(store: StoreReading, own: PartnerId, target: str) -> int | No
 
 
 def _ways(
-    node: Node, roster: Roster, target: str, names: Sequence[str], now: int, report: Report
+    node: Node, roster: Roster, target: str, names: Sequence[str], now: int, report: WithdrawalReport
 ) -> dict[PartnerId, _Way]:
     """How each who was sent `target` is told (rules 2 to 4); who cannot be goes into the report, with the reason."""
     carriers = node.store.knowledge.carriers(target)
@@ -230,7 +229,7 @@ def _named(roster: Roster, names: Sequence[str], tlp: Tlp, settings: GateSetting
     return found
 
 
-def _hint_of(report: Report) -> str:
+def _hint_of(report: WithdrawalReport) -> str:
     told = [f"{name}: {reason}" for name, reason in sorted(report.skipped.items())]
     return ", ".join(told[:5]) or "it was sent to nobody"
 

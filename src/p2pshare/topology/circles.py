@@ -6,7 +6,7 @@ Rules:
    nobody can invent one for others.
 2. An end that stands alone is told, with what the other side lacks; but only where the other side takes part in the
    circle at all.
-3. Nothing is guessed about a partner whose list is missing: it is named, and judged by nobody.
+3. Nothing is guessed about a partner whose list is missing: it is named, and left out of every count.
 4. Of two partners who can only dial out, neither can reach the other: what both configured is told, and is no link.
 5. An organisation is told by the name on its cards, in any case of letters.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from p2pshare.intel.spans import SPECIAL_PURPOSE
-from p2pshare.warninglists.warning_lists import Kind, WarningList, compile_list
+from p2pshare.warninglists.warning_lists import MatchKind, WarningList, compile_list
 
 BUILTIN_VERSION = 1  # raised with each change of the entries: the index then takes them anew
 
@@ -70,21 +70,21 @@ def builtin_lists() -> tuple[WarningList, ...]:
         _builtin(
             "special-purpose addresses",
             "addresses that the IANA registries give to no single host of the Internet",
-            Kind.CIDR,
+            MatchKind.CIDR,
             ("ip-src",),
             SPECIAL_PURPOSE,
         ),
         _builtin(
             "public resolvers",
             "DNS resolvers that anybody may ask, so malware does",
-            Kind.STRING,
+            MatchKind.STRING,
             ("ip-src", "domain"),
             PUBLIC_RESOLVERS,
         ),
         _builtin(
             "empty files",
             "hashes of a file of no bytes",
-            Kind.STRING,
+            MatchKind.STRING,
             EMPTY_FILE_ATTRIBUTES,
             (*empty_hashes, EMPTY_SSDEEP),
         ),
@@ -92,7 +92,7 @@ def builtin_lists() -> tuple[WarningList, ...]:
 
 
 def _builtin(
-    name: str, description: str, kind: Kind, attributes: tuple[str, ...], entries: tuple[str, ...]
+    name: str, description: str, kind: MatchKind, attributes: tuple[str, ...], entries: tuple[str, ...]
 ) -> WarningList:
     return compile_list(
         name=name,

@@ -12,7 +12,7 @@ Pair = tuple[str, str]
 """Type and value of a canonical observable."""
 
 
-class Found:
+class FoundEntries:
     """Pair -> list -> the first entry of that list which says something about the pair; a network as its span, for few are
     ever told. `asked` are the lists that count, by number, and the types they are about."""
 

@@ -32,12 +32,12 @@ from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.intel.spans import ADDRESS_BITS, SPAN_TYPES, Span, SpanIndex, parts, span_of
 from p2pshare.limits import ALLOW_ENTRIES_MAX, MIB
 from p2pshare.warninglists.builtin_lists import BUILTIN_VERSION, builtin_lists
-from p2pshare.warninglists.warning_found import Found, Pair, keys_of
+from p2pshare.warninglists.warning_found import FoundEntries, Pair, keys_of
 from p2pshare.warninglists.warning_lists import (
     ALLOW_LIST_NAME,
-    Action,
     Allowed,
-    Kind,
+    ListAction,
+    MatchKind,
     WarningList,
     compile_allowed,
     key_of,
@@ -58,7 +58,7 @@ class Hit(NamedTuple):
     """An observable is on a list: which, what that does, and by which of the list's entries."""
 
     list_name: str
-    action: Action
+    action: ListAction
     is_own: bool
     """Whether the list is the own allow list."""
     entry: str
@@ -83,10 +83,10 @@ class ListRow:
     name: str
     version: int
     description: str
-    kind: Kind
+    kind: MatchKind
     origin: str
     types: frozenset[str]
-    action: Action
+    action: ListAction
     is_enabled: bool
     entries: int
     refused: int
@@ -166,9 +166,9 @@ class WarningIndex:
                     if row.name not in {one.name for one in built_in}:
                         self._drop(row.name)
                 for one in built_in:
-                    self._put(one, BUILTIN, Action.BLOCK, keeps_action=True, now=0)
+                    self._put(one, BUILTIN, ListAction.BLOCK, keeps_action=True, now=0)
 
-    def replace(self, new: WarningList, action: Action | None, now: int) -> ListRow:
+    def replace(self, new: WarningList, action: ListAction | None, now: int) -> ListRow:
         """Puts a list in the place of the one of its name. Without an `action` the old one's stays; a new list informs.
 
         Raises AuthorError name-taken when the name is a built-in list's or the allow list's.
@@ -183,7 +183,7 @@ class WarningIndex:
                     reason="name-taken",
                 )
             with self._writing():
-                self._put(new, IMPORTED, action or Action.INFORM, keeps_action=action is None, now=now)
+                self._put(new, IMPORTED, action or ListAction.INFORM, keeps_action=action is None, now=now)
             return self.get(new.name)
 
     def lists(self) -> list[ListRow]:
@@ -198,7 +198,7 @@ class WarningIndex:
                 return row
         raise NotFoundError(f"there is no warning list '{name}'", hint="see `p2pshare warninglist list`")
 
-    def set_list(self, name: str, *, action: Action | None, is_enabled: bool | None) -> ListRow:
+    def set_list(self, name: str, *, action: ListAction | None, is_enabled: bool | None) -> ListRow:
         """Changes what a list does. Raises NotFoundError."""
         with self._lock:
             row = self.get(name)
@@ -229,10 +229,12 @@ class WarningIndex:
             self._connection.execute("DELETE FROM warning_list WHERE id = ?", (number,))
         return (rows[0][1], bool(rows[0][2])) if rows else None
 
-    def _put(self, new: WarningList, origin: str, action: Action, *, keeps_action: bool, now: int) -> None:
+    def _put(
+        self, new: WarningList, origin: str, action: ListAction, *, keeps_action: bool, now: int
+    ) -> None:
         before = self._drop(new.name)
         if before is not None and keeps_action:
-            action = Action(before[0])
+            action = ListAction(before[0])
         is_enabled = before[1] if before is not None else True
         self._connection.execute(
             """INSERT INTO warning_list (name, version, description, kind, origin, types, action, is_enabled, entries,
@@ -303,7 +305,7 @@ class WarningIndex:
 
     def _put_allow_list(self, now: int) -> None:
         compiled = compile_allowed(row.allowed for row in self.allowed())
-        self._put(compiled, ALLOW, Action.BLOCK, keeps_action=False, now=now)
+        self._put(compiled, ALLOW, ListAction.BLOCK, keeps_action=False, now=now)
 
     # --- the question ---
 
@@ -312,7 +314,7 @@ class WarningIndex:
         `is_blocking_only` no other list is asked: most lists inform, and intake has no use for those."""
         with self._lock, translated(self._connection):
             memory = self._remembered(is_blocking_only)
-            found = Found(memory.asked)
+            found = FoundEntries(memory.asked)
             wanted, keys = dict.fromkeys(pairs), set[str]()
             for pair in wanted:
                 for part in parts(*pair):
@@ -326,7 +328,7 @@ class WarningIndex:
             self._find_names(wanted, keys, found)
             return {pair: self._hits(entries) for pair, entries in found.entries.items()}
 
-    def _find_names(self, wanted: Iterable[Pair], keys: Collection[str], found: Found) -> None:
+    def _find_names(self, wanted: Iterable[Pair], keys: Collection[str], found: FoundEntries) -> None:
         """In one query for all keys. Few of them are on a list: only then is it worked out whose they are."""
         named: dict[str, list[tuple[int, bool]]] = defaultdict(list)
         for table, bound in key_tables(keys):
@@ -373,7 +375,7 @@ class WarningIndex:
             asked = {
                 number: row.types
                 for number, row in self._all().items()
-                if row.is_enabled and (row.action is Action.BLOCK or not is_blocking_only)
+                if row.is_enabled and (row.action is ListAction.BLOCK or not is_blocking_only)
             }
             spans = SpanIndex(
                 (_unpacked(first, last), number)
@@ -402,10 +404,10 @@ def _list_row(row: Row) -> ListRow:
         name,
         version,
         description,
-        Kind(kind),
+        MatchKind(kind),
         origin,
         frozenset(json.loads(types)),
-        Action(action),
+        ListAction(action),
         bool(is_enabled),
         entries,
         refused,

@@ -40,14 +40,14 @@ from p2pshare.warninglists.warning_patterns import regex_pattern, substring_patt
 ALLOW_LIST_NAME = "own allow list"
 
 
-class Action(Enum):
+class ListAction(Enum):
     """What a list's hit does: refused at publishing and quarantined here, or only told."""
 
     BLOCK = "block"
     INFORM = "inform"
 
 
-class Kind(Enum):
+class MatchKind(Enum):
     """How a list's entries match: MISP's words."""
 
     STRING = "string"
@@ -118,7 +118,7 @@ class WarningList:
     name: str
     version: int
     description: str
-    kind: Kind
+    kind: MatchKind
     types: frozenset[str]
     """Types of observables it applies to."""
     names: set[str] = field(default_factory=set)
@@ -165,13 +165,13 @@ def parse_warning_list(raw: bytes) -> WarningList:
         if not is_shallow(raw):
             raise AuthorError("the list is nested too deeply", reason="too-deep")
         document = msgspec.json.decode(raw, type=_Document)
-        kind = Kind(document.type)
+        kind = MatchKind(document.type)
     except msgspec.ValidationError as error:
         raise _no_list(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise AuthorError(f"not JSON: {error}", hint="give a MISP list.json", reason="not-json") from None
     except ValueError:
-        raise _no_list(f"its type is none of {', '.join(kind.value for kind in Kind)}") from None
+        raise _no_list(f"its type is none of {', '.join(kind.value for kind in MatchKind)}") from None
     if (
         not document.name
         or len(document.name) > WARNING_LIST_NAME_CHARACTERS_MAX
@@ -203,7 +203,7 @@ def compile_list(
     name: str,
     version: int,
     description: str,
-    kind: Kind,
+    kind: MatchKind,
     attributes: Sequence[str],
     entries: Sequence[Any],
 ) -> WarningList:
@@ -248,15 +248,15 @@ def _types_of(attributes: Sequence[str]) -> frozenset[str]:
 
 def _add_entry(compiled: WarningList, entry: str) -> None:
     """Raises InvalidValue: bad-regex, too-many-patterns, and those of canonical values."""
-    if compiled.kind in (Kind.REGEX, Kind.SUBSTRING):
-        pattern = regex_pattern(entry) if compiled.kind is Kind.REGEX else substring_pattern(entry)
+    if compiled.kind in (MatchKind.REGEX, MatchKind.SUBSTRING):
+        pattern = regex_pattern(entry) if compiled.kind is MatchKind.REGEX else substring_pattern(entry)
         if len(compiled.patterns) >= WARNING_PATTERNS_PER_LIST_MAX:
             raise InvalidValue("too-many-patterns")
         compiled.patterns.add(pattern)
         return
     text = clean(entry)
     bare = text.removeprefix("*").removeprefix(".")  # `.google.ad`, `*.google.ad`: the host and all below it
-    is_below = compiled.kind is Kind.HOSTNAME or bare != text
+    is_below = compiled.kind is MatchKind.HOSTNAME or bare != text
     for type_, value in _meanings(bare, compiled):
         if type_ in SPAN_TYPES:
             compiled.spans.add(span_of(type_, value))
@@ -269,7 +269,7 @@ def _add_entry(compiled: WarningList, entry: str) -> None:
 def _meanings(text: str, compiled: WarningList) -> list[tuple[str, str]]:
     """What the entry is under each of the list's types, and what a person meant by it (`host:port`, `hxxp://`), if
     that is of the list's types; each meaning once. Raises InvalidValue when there is none."""
-    types = compiled.types & SPAN_TYPES if compiled.kind is Kind.CIDR else compiled.types
+    types = compiled.types & SPAN_TYPES if compiled.kind is MatchKind.CIDR else compiled.types
     reads_addresses = ["ipv6"] if types & SPAN_TYPES else []  # ipv6 reads both families
     meanings: list[tuple[str, str]] = []
     reason = "unknown-type"
@@ -315,7 +315,7 @@ def allowed_of(text: str) -> Allowed:
 def compile_allowed(entries: Iterable[Allowed]) -> WarningList:
     """The own allow list as a warning list for all types."""
     compiled = WarningList(
-        ALLOW_LIST_NAME, 0, "what this node's operator called harmless", Kind.STRING, TYPES
+        ALLOW_LIST_NAME, 0, "what this node's operator called harmless", MatchKind.STRING, TYPES
     )
     for type_, value, covers_below in entries:
         if type_ in SPAN_TYPES:

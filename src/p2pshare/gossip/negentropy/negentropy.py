@@ -16,7 +16,7 @@ Rules this file keeps:
    fingerprint differs from the peer's, so that it comes up again in the next round.
 2. Nothing here may hold the loop: the long functions are generators that yield after about STEP_WORK
    fingerprints or as much other work. The index may change while they are suspended: positions are looked
-   up again from bounds, a range is judged as of the moment it is looked at.
+   up again from bounds, a range is compared as of the moment it is looked at.
 3. A message is believed as a whole: what it told is kept only once it was read to its end, or to where our
    answer was full. Anything wrong with it is a PeerError (see `negentropy_wire`) that ends the session.
 4. Memory is bounded by one frame and SYNC_DIFFERENCES_MAX ids, time by SYNC_ROUNDS_MAX messages; the CPU
@@ -45,8 +45,8 @@ from p2pshare.gossip.negentropy.negentropy_wire import (
     VERSION,
     Bound,
     MessageWriter,
-    Mode,
     Range,
+    RangeMode,
     read_ranges,
     read_version,
     split_ids,
@@ -69,7 +69,7 @@ IDS_STEP = 1024  # own ids compared before looking up positions again
 LIST_PAYS_FROM_SHARE = 26
 
 Result = TypeVar("Result")
-Steps = Generator[None, None, Result]
+_Steps = Generator[None, None, Result]
 
 
 class KeySource(Protocol):
@@ -82,7 +82,7 @@ class KeySource(Protocol):
     def fingerprint(self, lower: int, upper: int) -> bytes: ...
 
 
-def finish(steps: Steps[Result]) -> Result:
+def finish(steps: _Steps[Result]) -> Result:
     """Run a generator of this file to its end at once, for callers with nothing to interleave."""
     while True:
         try:
@@ -99,7 +99,7 @@ def respond(
     created_min: int = 0,
     frame_bytes_max: int = SYNC_FRAME_BYTES_MAX,
     work_max: float = float("inf"),
-) -> Steps[bytes]:
+) -> _Steps[bytes]:
     """Answer one message of an initiator, comparing only keys created at `created_min` or later.
 
     `frame_bytes_max` bounds the answer; what comes in may always have SYNC_FRAME_BYTES_MAX. After `work_max`
@@ -113,9 +113,9 @@ def respond(
         return bytes([VERSION])
     answer = _Answer(index, created_min, frame_bytes_max)
     for part in read_ranges(raw):
-        if part.mode is Mode.IDS:
+        if part.mode is RangeMode.IDS:
             answer.list_own(part.upper)
-        elif part.mode is Mode.FINGERPRINT and (differing := answer.compare(part)):
+        elif part.mode is RangeMode.FINGERPRINT and (differing := answer.compare(part)):
             answer.narrow(differing)
         else:
             answer.skip(part.upper)
@@ -172,7 +172,7 @@ class Initiator:
             answer.split_newest(lower, upper)
         return bytes(answer.message.raw)
 
-    def receive(self, raw: bytes) -> Steps[bytes | None]:
+    def receive(self, raw: bytes) -> _Steps[bytes | None]:
         """Learn from one answer. None when nothing is left to ask.
 
         Raises PeerError: as `respond`, `sync-version` (the peer does not speak ours), `sync-rounds`.
@@ -186,9 +186,9 @@ class Initiator:
         answer = _Answer(self._index, self._created_min, self._frame_bytes_max)
         found = _Found(self, self._differences_max)
         for part in read_ranges(raw):
-            if part.mode is Mode.IDS:
+            if part.mode is RangeMode.IDS:
                 yield from found.compare_ids(answer, part)
-            if part.mode is Mode.FINGERPRINT and (differing := answer.compare(part)):
+            if part.mode is RangeMode.FINGERPRINT and (differing := answer.compare(part)):
                 answer.narrow(differing, by_asking=self._is_asked_for(differing, found.count))
             else:
                 answer.skip(part.upper)
@@ -206,16 +206,16 @@ class Initiator:
             return False
         if differing.upper - differing.lower < 2 * BUCKETS:
             return True
-        settled = differing.lower - self._index.rank(self._created_min.to_bytes(CREATED_BYTES, "big"))
-        return differing.bound == END and prefers_list(settled, found)
+        compared = differing.lower - self._index.rank(self._created_min.to_bytes(CREATED_BYTES, "big"))
+        return differing.bound == END and prefers_list(compared, found)
 
 
-def prefers_list(settled: int, differing: int) -> bool:
+def prefers_list(compared: int, differing: int) -> bool:
     """Whether a plain list of the rest is cheaper than narrowing down.
 
-    `settled` own keys were compared so far and `differing` ids differed; the rest is taken to be like them.
+    `compared` own keys were compared so far and `differing` ids differed; the rest is taken to be like them.
     """
-    return differing * LIST_PAYS_FROM_SHARE > settled
+    return differing * LIST_PAYS_FROM_SHARE > compared
 
 
 class _Found:
@@ -233,7 +233,7 @@ class _Found:
         """Differences of the session so far."""
         return len(self.have) + len(self.need) + len(self._session.have) + len(self._session.need)
 
-    def compare_ids(self, answer: _Answer, part: Range) -> Steps[None]:
+    def compare_ids(self, answer: _Answer, part: Range) -> _Steps[None]:
         """Compare the peer's list of a range with ours. Looks own positions up again after each yield."""
         theirs = set(split_ids(part.payload))
         answer.work += len(theirs) / IDS_PER_WORK
@@ -333,7 +333,7 @@ class _Answer:
         length_bytes = len(self.message.raw)
         self._write_skip()
         if by_asking:
-            self.message.add(bound, Mode.IDS)
+            self.message.add(bound, RangeMode.IDS)
         elif upper - lower < 2 * BUCKETS:
             self._write_ids(bound, lower, upper)
         else:
@@ -365,17 +365,17 @@ class _Answer:
 
     def _write_skip(self) -> None:
         if self._written != self.lower:
-            self.message.add(self.lower, Mode.SKIP)
+            self.message.add(self.lower, RangeMode.SKIP)
 
     def _write_ids(self, bound: Bound, lower: int, upper: int) -> None:
-        self.message.add(bound, Mode.IDS, self.index.ids(lower, upper))
+        self.message.add(bound, RangeMode.IDS, self.index.ids(lower, upper))
         self.work += (upper - lower) / IDS_PER_WORK
 
     def split_newest(self, lower: int, upper: int) -> None:
         """Up to the end: 15 ranges and in place of the 16th again 15, until it has fewer than 32 keys."""
         while upper - lower >= 2 * BUCKETS:
             lower = self._split(END, lower, upper, buckets=BUCKETS - 1)
-        self.message.add(END, Mode.FINGERPRINT, self.index.fingerprint(lower, upper))
+        self.message.add(END, RangeMode.FINGERPRINT, self.index.fingerprint(lower, upper))
 
     def _split(self, bound: Bound, lower: int, upper: int, buckets: int = BUCKETS) -> int:
         """The first `buckets` of 16 ranges of equal size; where the next begins.
@@ -388,7 +388,7 @@ class _Answer:
             end = bound
             if stop < upper:
                 end = Bound.between(self.index.key_at(stop - 1), self.index.key_at(stop))
-            self.message.add(end, Mode.FINGERPRINT, self.index.fingerprint(lower, stop))
+            self.message.add(end, RangeMode.FINGERPRINT, self.index.fingerprint(lower, stop))
             lower = stop
         self.work += buckets
         return lower
@@ -396,7 +396,7 @@ class _Answer:
     def _cover_rest(self, lower: int) -> None:
         """Rule 1: the frame is full."""
         rest = self.index.fingerprint(lower, max(lower, self.index.rank(END.key)))
-        self.message.add(END, Mode.FINGERPRINT, rest)
+        self.message.add(END, RangeMode.FINGERPRINT, rest)
         self.is_full = True
 
 

@@ -33,7 +33,7 @@ CREATED_END = 2**64 - 1  # reserved: "items may not use the max uint64 value"
 VARINT_BYTES_MAX = 10  # 64 bits, seven a byte
 
 
-class Mode(IntEnum):
+class RangeMode(IntEnum):
     """What a range says about the keys in it (section Range)."""
 
     SKIP = 0
@@ -72,7 +72,7 @@ class Range(NamedTuple):
     """One range as read; `payload` is empty, a fingerprint, or ids one after another."""
 
     upper: Bound
-    mode: Mode
+    mode: RangeMode
     payload: bytes
 
 
@@ -100,11 +100,11 @@ class MessageWriter:
         self.raw = bytearray([VERSION])
         self._created = 0
 
-    def add(self, upper: Bound, mode: Mode, payload: bytes = b"") -> None:
+    def add(self, upper: Bound, mode: RangeMode, payload: bytes = b"") -> None:
         """Append one range; `payload` as in `Range`, the count of ids is written here."""
         self._add_bound(upper)
         self.raw += encode_varint(mode)
-        if mode is Mode.IDS:
+        if mode is RangeMode.IDS:
             self.raw += encode_varint(len(payload) // ID_BYTES)
         self.raw += payload
 
@@ -197,17 +197,17 @@ class _Reader:
         key = created.to_bytes(CREATED_BYTES, "big") + prefix + bytes(ID_BYTES - prefix_bytes)
         return Bound(key, prefix_bytes)
 
-    def mode(self) -> Mode:
+    def mode(self) -> RangeMode:
         number = self.varint()
-        if number > Mode.IDS:
+        if number > RangeMode.IDS:
             raise _malformed("holds an unknown mode")
-        return Mode(number)
+        return RangeMode(number)
 
-    def payload(self, mode: Mode, seen: set[bytes]) -> bytes:
+    def payload(self, mode: RangeMode, seen: set[bytes]) -> bytes:
         """`seen` gathers the ids of the whole message; it is bounded by the frame the message came in."""
-        if mode is Mode.SKIP:
+        if mode is RangeMode.SKIP:
             return b""
-        if mode is Mode.FINGERPRINT:
+        if mode is RangeMode.FINGERPRINT:
             return self.take(FINGERPRINT_BYTES)
         count = self.varint()
         ids = self.take(count * ID_BYTES)

@@ -57,10 +57,10 @@ CREATE INDEX claim_observable ON claim (observable);
 CREATE INDEX claim_current ON claim (object_key, author) WHERE status < 2;
 CREATE INDEX claim_superseded ON claim (object_key, author, modified_us) WHERE status = 2;
 
--- Whatever changes what a claim says marks its observable (standings.sql, "unsettled").
+-- Whatever changes what a claim says marks its observable (effective_states.sql, "dirty").
 CREATE TRIGGER claim_changed AFTER UPDATE OF status, tlp, pap ON claim
-WHEN NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = new.observable) BEGIN
-    INSERT INTO unsettled VALUES (new.observable);
+WHEN NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = new.observable) BEGIN
+    INSERT INTO dirty VALUES (new.observable);
 END;
 
 -- Versions of objects that give no claims: everything that is not an indicator, and opaque patterns.

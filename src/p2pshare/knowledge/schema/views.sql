@@ -4,10 +4,10 @@
 -- No part of the schema's number: each opening for writing makes the views anew where they differ from this file, and drops
 -- any other view. Readers take those that are there.
 --
--- Everything says what was judged last, not what the clock of the asker says. Labels of markings are joined with LEFT
+-- Everything says what was evaluated last, not what the clock of the asker says. Labels of markings are joined with LEFT
 -- JOIN, so that a query which asks for none does not look them up.
 
--- One row an observable that at least one claim which may be shown is about: its standing.
+-- One row an observable that at least one claim which may be shown is about: its effective state.
 CREATE VIEW v1_indicators AS
 SELECT
     t.name AS type,
@@ -28,7 +28,7 @@ SELECT
     s.score AS score,
     pap.label AS pap
 FROM observable o
-JOIN standing s ON s.observable = o.id
+JOIN effective_state s ON s.observable = o.id
 JOIN observable_type t ON t.id = o.type
 LEFT JOIN tlp_label tlp ON tlp.level = s.tlp
 LEFT JOIN pap_label pap ON pap.level = s.pap
@@ -89,7 +89,7 @@ FROM (
         e.created * 1000000 AS sealed_us,
         coalesce(s.sighted_at, 0) * 1000000 AS sighted_us,
         t.ages_seconds * 1000000 AS ages_us,
-        (SELECT n.value * 1000000 FROM setting n WHERE n.name = 'settled_at') AS now_us,
+        (SELECT n.value * 1000000 FROM setting n WHERE n.name = 'evaluated_at') AS now_us,
         (SELECT min(q.source) FROM quarantine q WHERE q.observable = o.id) AS quarantined,
         pap.label AS pap
     FROM claim c
@@ -98,7 +98,7 @@ FROM (
     JOIN organisation a ON a.id = c.author
     JOIN frame f ON f.id = c.frame
     JOIN envelope e ON e.lsn = f.envelope
-    LEFT JOIN standing s ON s.observable = c.observable
+    LEFT JOIN effective_state s ON s.observable = c.observable
     LEFT JOIN label_set l ON l.id = c.label_set
     LEFT JOIN tlp_label tlp ON tlp.level = c.tlp
     LEFT JOIN pap_label pap ON pap.level = c.pap
@@ -122,7 +122,7 @@ SELECT
     s.authors AS authors,
     CASE s.status WHEN 1 THEN 'pending' ELSE s.reason END AS reason,
     replace(datetime(s.at, 'unixepoch'), ' ', 'T') || 'Z' AS at
-FROM standing s
+FROM effective_state s
 JOIN observable o ON o.id = s.observable
 JOIN observable_type t ON t.id = o.type
 LEFT JOIN tlp_label tlp ON tlp.level = s.tlp
@@ -145,7 +145,7 @@ SELECT
     replace(datetime(g.received_at, 'unixepoch'), ' ', 'T') || 'Z' AS received_at
 FROM observable o
 JOIN sighting g ON g.observable = o.id
-JOIN standing s ON s.observable = o.id
+JOIN effective_state s ON s.observable = o.id
 JOIN observable_type t ON t.id = o.type
 JOIN organisation a ON a.id = g.reporter
 WHERE s.status < 5 AND max(s.tlp, g.tlp) <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max');

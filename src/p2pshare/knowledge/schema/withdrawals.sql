@@ -21,16 +21,16 @@ CREATE TABLE withdrawal (
 -- A claim that its author has withdrawn in favour of another object is replaced (docs/siem.md, "Status"). What replaces
 -- it may be said after the withdrawal itself, when no claim changes any more.
 CREATE TRIGGER withdrawal_added AFTER INSERT ON withdrawal BEGIN
-    INSERT INTO unsettled
+    INSERT INTO dirty
     SELECT DISTINCT c.observable FROM claim c
     WHERE c.object_key = new.object_key AND c.author = new.author AND c.status < 2
-    AND NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = c.observable);
+    AND NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = c.observable);
 END;
 CREATE TRIGGER withdrawal_changed AFTER UPDATE ON withdrawal BEGIN
-    INSERT INTO unsettled
+    INSERT INTO dirty
     SELECT DISTINCT c.observable FROM claim c
     WHERE c.object_key = new.object_key AND c.author = new.author AND c.status < 2
-    AND NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = c.observable);
+    AND NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = c.observable);
 END;
 
 -- Envelopes of ours that carried an object without giving it a row: the same version, sent once more, or a content too

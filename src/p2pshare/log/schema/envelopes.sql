@@ -18,7 +18,7 @@ CREATE TABLE envelope (
     ttl_class INTEGER NOT NULL,
     expires INTEGER NOT NULL,
     size INTEGER NOT NULL,
-    from_partner INTEGER REFERENCES organisation (id),
+    received_from INTEGER REFERENCES organisation (id),
     received_at INTEGER NOT NULL,
     is_opened INTEGER NOT NULL,
     awaits_first_hop INTEGER NOT NULL,
@@ -56,7 +56,7 @@ END;
 -- Envelopes of the near future.
 CREATE TABLE deferred (
     envelope_id BLOB PRIMARY KEY,
-    bearer INTEGER REFERENCES organisation (id),
+    received_from INTEGER REFERENCES organisation (id),
     created INTEGER NOT NULL,
     wire BLOB NOT NULL
 );

@@ -17,7 +17,7 @@ from p2pshare.database.arrays import MANY, key_tables, row_ids
 from p2pshare.database.fetching import fetch
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.known_versions import all_versions, claim_key
-from p2pshare.knowledge.object_keys import Key
+from p2pshare.knowledge.object_keys import EncodedId
 from p2pshare.knowledge.row_changes import CURRENT, REVOKED, SUPERSEDED
 from p2pshare.knowledge.versions import Version, latest
 
@@ -30,17 +30,17 @@ OR EXISTS (SELECT 1 FROM {table} c INDEXED BY {table}_current
     WHERE c.object_key = k.value AND c.author = ? AND c.status < 2 AND +c.status = 1)
 """
 _MARK = """
-INSERT OR IGNORE INTO unsettled SELECT c.observable FROM {keys} k
+INSERT OR IGNORE INTO dirty SELECT c.observable FROM {keys} k
 CROSS JOIN claim c INDEXED BY claim_current ON c.object_key = k.value AND c.author = ? AND c.status < 2
 """
 
 
-def resettle(connection: apsw.Connection, objects: Collection[tuple[int, Key]]) -> None:
+def reselect(connection: apsw.Connection, objects: Collection[tuple[int, EncodedId]]) -> None:
     """Sets the status of each version of these (author, object), which have their rows. Withdrawals are applied after.
 
-    What a claim counts for depends on when it was sealed, so the observables are judged anew in any case.
+    What a claim counts for depends on when it was sealed, so the observables are evaluated anew in any case.
     """
-    by_author: dict[int, list[Key]] = defaultdict(list)
+    by_author: dict[int, list[EncodedId]] = defaultdict(list)
     for author, key in objects:
         by_author[author].append(key)
     for author, keys in by_author.items():
@@ -52,12 +52,12 @@ def resettle(connection: apsw.Connection, objects: Collection[tuple[int, Key]]) 
                 several.update(key for (key,) in fetch(connection, statement, (bound, author, author)))
         for key in keys:
             if claim_keys[key] in several or key[1] in several:
-                _resettle(connection, author, key)
+                _reselect(connection, author, key)
         for keys_table, bound in key_tables(set(claim_keys.values())):
             connection.execute(_MARK.format(keys=keys_table), (bound, author))
 
 
-def _resettle(connection: apsw.Connection, author: int, key: Key) -> None:
+def _reselect(connection: apsw.Connection, author: int, key: EncodedId) -> None:
     contents = Contents(connection)
     versions = all_versions(connection, author, key)
     current = latest(versions)

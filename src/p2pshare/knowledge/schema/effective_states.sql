@@ -1,15 +1,15 @@
--- What each observable counts for now, the change feed, and quarantine (docs/store.md, "Standing" and "Quarantine";
+-- What each observable counts for now, the change feed, and quarantine (docs/store.md, "EffectiveState" and "Quarantine";
 -- docs/decisions/0037).
 
--- siem_tlp_max: the strictest marking the views show. last_change: the highest seq ever given. settled_at: the time of
--- the latest judgement.
-INSERT INTO setting VALUES ('siem_tlp_max', 3), ('last_change', 0), ('settled_at', 0);
+-- siem_tlp_max: the strictest marking the views show. last_change: the highest seq ever given. evaluated_at: the time of
+-- the latest evaluation.
+INSERT INTO setting VALUES ('siem_tlp_max', 3), ('last_change', 0), ('evaluated_at', 0);
 
 -- One row an observable, from all its claims that the SIEM may see. Score, status and feed position change in one
 -- statement. `seq` is its place in the change feed, NULL while it never was active; `op`: 1 add, 2 update, 3 remove.
 -- `status`: 0 active, 1 pending, 2 expired, 3 replaced, 4 delisted, 5 no claim that may be shown.
 -- The row holds from `at` until before `due` (unix seconds; NULL: for ever).
-CREATE TABLE standing (
+CREATE TABLE effective_state (
     observable INTEGER PRIMARY KEY,
     seq INTEGER,
     op INTEGER,
@@ -29,15 +29,15 @@ CREATE TABLE standing (
     due INTEGER,
     sighted_at INTEGER
 );
-CREATE UNIQUE INDEX standing_seq ON standing (seq) WHERE seq IS NOT NULL;
-CREATE INDEX standing_due ON standing (due) WHERE due IS NOT NULL;
+CREATE UNIQUE INDEX effective_state_seq ON effective_state (seq) WHERE seq IS NOT NULL;
+CREATE INDEX effective_state_due ON effective_state (due) WHERE due IS NOT NULL;
 
--- Observables of which something changed in the transaction that is under way; its end judges them. Whatever changes a
--- claim, a withdrawal or a quarantine need not know of standings: triggers on those tables mark the observable.
+-- Observables of which something changed in the transaction that is under way; its end evaluates them. Whatever changes a
+-- claim, a withdrawal or a quarantine need not know of effective states: triggers on those tables mark the observable.
 --
 -- Marking an observable twice in one transaction is no conflict. A trigger's OR IGNORE is overruled by the ON CONFLICT
 -- clause of the statement that fires it (https://sqlite.org/lang_createtrigger.html), so the triggers ask first.
-CREATE TABLE unsettled (
+CREATE TABLE dirty (
     observable INTEGER PRIMARY KEY
 );
 
@@ -52,10 +52,10 @@ CREATE TABLE quarantine (
 ) WITHOUT ROWID;
 
 CREATE TRIGGER quarantine_added AFTER INSERT ON quarantine
-WHEN NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = new.observable) BEGIN
-    INSERT INTO unsettled VALUES (new.observable);
+WHEN NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = new.observable) BEGIN
+    INSERT INTO dirty VALUES (new.observable);
 END;
 CREATE TRIGGER quarantine_lifted AFTER DELETE ON quarantine
-WHEN NOT EXISTS (SELECT 1 FROM unsettled u WHERE u.observable = old.observable) BEGIN
-    INSERT INTO unsettled VALUES (old.observable);
+WHEN NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = old.observable) BEGIN
+    INSERT INTO dirty VALUES (old.observable);
 END;
