@@ -16,7 +16,7 @@ from p2pshare.gossip.messages import Shard, Sync, SyncPart, body_head, encode_he
 from p2pshare.gossip.protocol import HELLO, SYNC
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import ENVELOPE_BYTES_MAX, KIB, MIB, SYNC_BYTES_MAX
-from p2pshare.peering.client import Gone
+from p2pshare.peering.client import UNASKED_ANSWERS_MAX, Gone
 from p2pshare.peering.faults import PeerBusy, PeerRefused, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 
@@ -243,6 +243,31 @@ async def test_answers_nobody_asked_for_end_an_idle_connection_and_are_not_kept(
     finally:
         tracemalloc.stop()
     assert sent[0] < 12 * MIB
+
+
+async def test_a_few_answers_nobody_asked_for_end_a_connection_that_waits_in_the_pool(liar, hello):
+    """Nobody reads there, so only their number can end it: aiohttp keeps what comes, without a bound."""
+    good = answer(encode_hello(hello))
+    is_idle, ended = asyncio.Event(), asyncio.Event()
+    unasked = [0]
+
+    async def script(send, _head):
+        await send(good)
+        await is_idle.wait()
+        try:
+            while unasked[0] < 2_000:
+                await send(good)
+                unasked[0] += 1
+                await asyncio.sleep(0.001)
+        finally:
+            ended.set()
+
+    client, _ = await liar(script)
+    await client.ask(HELLO, hello)
+    is_idle.set()
+    async with asyncio.timeout(10):
+        await ended.wait()
+    assert UNASKED_ANSWERS_MAX < unasked[0] < 500
 
 
 # --- get --------------------------------------------------------------------------------------------
