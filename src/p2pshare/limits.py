@@ -105,8 +105,10 @@ ALLOW_REASON_CHARACTERS_MAX = 256
 
 # --- transport -------------------------------------------------------------------------------------
 TLS_HANDSHAKE_SECONDS = 5  # a handshake takes 2 ms; five seconds is a bad satellite link
-TLS_HANDSHAKES_MAX = 64  # concurrent, all addresses: bounds memory before anyone is known
-TLS_HANDSHAKES_PER_ADDRESS_MAX = 8
+TLS_HANDSHAKES_MAX = 64  # of strangers at once, and as many of known addresses: 300 KiB each
+TLS_HANDSHAKES_PER_ADDRESS_MAX = 8  # two partners behind one address, CONNECTIONS_PER_PARTNER_MAX each
+TLS_STRANGERS_PER_SECOND_MAX = 50  # that may begin a handshake: 2 to 4 ms of CPU each
+TLS_KNOWN_PER_SECOND_MAX = 20  # the same for each known address: five partners behind it that all dial anew
 CONNECTIONS_PER_PARTNER_MAX = 4
 KEEPALIVE_SECONDS = 75  # above the usual 60 s of middleboxes' idle timers
 REQUEST_BYTES_MAX = 64 * KIB  # every route but the one that carries envelopes

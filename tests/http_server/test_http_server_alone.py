@@ -147,6 +147,16 @@ async def test_a_caller_that_is_nobodys_any_more_ends_at_its_next_request(door: 
     assert door.server.tally.take_refused() == {("reader", "no-longer-pinned"): 1}
 
 
+async def test_a_caller_that_is_forgotten_leaves_no_known_address(door: Door) -> None:
+    reader, now = await door.enter(), asyncio.get_running_loop().time()
+    assert (await reader.ask(b""))[0] == 200
+    known = door.server._known
+    assert known.is_known("127.0.0.1", now)
+    door.library.is_open = False
+    door.server.forget("reader")
+    assert not known.is_known("127.0.0.1", now)
+
+
 async def test_an_older_tls_is_refused_before_http(door: Door) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -9,7 +9,23 @@ import subprocess
 import sys
 
 from p2pshare.gossip.protocol import CARD, GET, POLL, PUT, SYNC, VERBS
-from p2pshare.limits import KIB, MIB
+from p2pshare.http_server.handshake_places import (
+    CROWDED,
+    OVERTAKEN_KNOWN,
+    OVERTAKEN_SILENT,
+    OVERTAKEN_TALKING,
+)
+from p2pshare.http_server.known_addresses import (
+    ADDRESS_BITS_IPV6,
+    ADMITTED_ADDRESSES_PER_CALLER_MAX,
+    ADMITTED_CALLERS_MAX,
+    ADMITTED_SECONDS,
+    PREFIX_BITS_IPV4,
+    PREFIX_BITS_IPV6,
+)
+from p2pshare.http_server.listener import BACKLOG
+from p2pshare.limits import CARD_URLS_MAX, KIB, MIB
+from p2pshare.peering.interface import DoorLimits
 
 
 async def test_the_documented_program_speaks_with_a_real_node(house, alpha, bravo, repository, tmp_path):
@@ -50,3 +66,21 @@ def test_the_documented_sizes_are_those_of_the_table(repository):
         assert told in page
     others = {one.request_bytes_max for one in VERBS if one not in (PUT, SYNC, CARD)}
     assert others | {one.answer_bytes_max for one in VERBS if one not in (GET, SYNC, CARD)} == {64 * KIB}
+
+
+def test_the_documented_places_and_reasons_of_a_crowded_door_are_its_own(repository):
+    page = " ".join((repository / "docs" / "transport.md").read_text().split())
+    limits = DoorLimits()
+    for told in (
+        f"Each has {limits.handshakes} places, {limits.handshakes_per_address} of them for one address",
+        f"an IPv4 /{PREFIX_BITS_IPV4}, an IPv6 /{PREFIX_BITS_IPV6}",
+        f"or an IPv6 /{ADDRESS_BITS_IPV6}",
+        f"within the last {ADMITTED_SECONDS // 86_400} days",
+        f"newest {ADMITTED_ADDRESSES_PER_CALLER_MAX} are known, beside the (up to {CARD_URLS_MAX}) of its card",
+        f"{limits.strangers_per_second} of all strangers begin in a second, {limits.known_per_second} of each known",
+        f"of {ADMITTED_CALLERS_MAX:,} partners",
+        f"queue of connections ({BACKLOG:,})",
+    ):
+        assert told in page, told
+    for reason in (CROWDED, OVERTAKEN_SILENT, OVERTAKEN_TALKING, OVERTAKEN_KNOWN):
+        assert f"`{reason}`" in page

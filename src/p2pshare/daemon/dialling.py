@@ -46,6 +46,7 @@ class Lines:
             del self._pinned[peer]
         for peer, entry in links.items():
             self._pin(peer, entry.card.tls_certificates)
+            self._gate.expect_from(peer, entry.card.urls)
         leaving = []
         for peer in [*self._lines, *links]:
             addresses = _addresses(links[peer]) if peer in links else ()

@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from p2pshare.http_server.interface import Caller, ServerLimits, Service
+from p2pshare.http_server.known_addresses import KnownAddresses
 from p2pshare.http_server.refusals import BAD_REQUEST, HttpRefusal
 from p2pshare.http_server.tally import Tally
 from p2pshare.http_server.tls import Pin, peer_pin
@@ -38,12 +39,14 @@ class Connections(web.Server, Generic[Caller]):
         service: Service[Caller],
         limits: ServerLimits,
         tally: Tally[Caller],
+        known: KnownAddresses[Caller],
     ) -> None:
         # A caller that asks and hangs up, again and again, must not pile up work beyond its connections' cap.
         super().__init__(answer, handler_cancellation=True)
         self.service = service
         self.limits = limits
         self.tally = tally
+        self._known = known
         self._of_caller: dict[Caller, set[Connection[Caller]]] = {}
 
     def __call__(self) -> Connection[Caller]:
@@ -62,6 +65,7 @@ class Connections(web.Server, Generic[Caller]):
         live.add(connection)
         connection.caller = caller
         self.tally.connections_admitted += 1
+        self._note_address(caller, connection)
         return True
 
     def leave(self, connection: Connection[Caller]) -> None:
@@ -72,6 +76,13 @@ class Connections(web.Server, Generic[Caller]):
         self._of_caller[caller].discard(connection)
         if not self._of_caller[caller]:
             del self._of_caller[caller]
+        # A connection may have lived longer than its address was known.
+        if self.service.caller_of(connection.pin) == caller:
+            self._note_address(caller, connection)
+
+    def _note_address(self, caller: Caller, connection: Connection[Caller]) -> None:
+        if connection.host:
+            self._known.note_admitted(caller, connection.host, asyncio.get_running_loop().time())
 
     def abort(self, caller: Caller) -> None:
         """Cuts every connection of the caller, whatever it is doing."""
@@ -87,7 +98,7 @@ class Connections(web.Server, Generic[Caller]):
 class Connection(RequestHandler, Generic[Caller]):
     """One TCP connection after its handshake."""
 
-    __slots__ = ("_connections", "_head_timer", "_is_admitted", "caller", "pin")
+    __slots__ = ("_connections", "_head_timer", "_is_admitted", "caller", "host", "pin")
 
     def __init__(self, connections: Connections[Caller]) -> None:
         super().__init__(
@@ -107,9 +118,12 @@ class Connection(RequestHandler, Generic[Caller]):
         self._is_admitted = False
         self.pin: Pin | None = None
         self.caller: Caller | None = None
+        self.host = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.pin = peer_pin(transport.get_extra_info("ssl_object"))
+        peer_name = transport.get_extra_info("peername")
+        self.host = peer_name[0] if peer_name else ""  # asyncio has none of a connection that was reset
         self._is_admitted = self._connections.enter(self)
         if self._is_admitted:
             super().connection_made(transport)

@@ -70,7 +70,11 @@ class ServerLimits:
     large_bodies_per_caller: int
     handshake_seconds: float = limits.TLS_HANDSHAKE_SECONDS
     handshakes: int = limits.TLS_HANDSHAKES_MAX
+    """Of strangers, and as many connections of theirs that say nothing; the same again for known addresses."""
     handshakes_per_address: int = limits.TLS_HANDSHAKES_PER_ADDRESS_MAX
+    strangers_per_second: float = limits.TLS_STRANGERS_PER_SECOND_MAX
+    known_per_second: float = limits.TLS_KNOWN_PER_SECOND_MAX
+    """Handshakes that may begin: of all strangers together, and of each known address."""
     keepalive_seconds: float = limits.KEEPALIVE_SECONDS
     header_seconds: float = limits.HEADER_SECONDS_MAX
     request_seconds: float = limits.REQUEST_SECONDS_MAX

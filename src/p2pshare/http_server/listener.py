@@ -1,9 +1,11 @@
 """Accepts TCP connections and sees them through the TLS handshake, within caps that hold before TLS.
 
-`loop.create_server` has no cap, so the accept loop is ours. A handshake costs memory and a little CPU for
-somebody we do not know yet, so at most `handshakes` run at once, and `handshakes_per_address` for one address.
-When there is no room the *oldest* unfinished handshake is dropped, not the newcomer: an honest one takes two
-round trips, so the oldest is the one that stalls, and a flood of silent connections keeps nobody out.
+`loop.create_server` has no cap, so the accept loop is ours. A handshake costs memory and CPU for somebody we do
+not know yet, so three things are bounded, each apart for strangers and for known addresses:
+
+1. how many connections wait that have said nothing: each costs a socket, its TLS begins with its first byte
+2. how many handshakes are in progress; `handshake_places` decides which one makes room
+3. how many handshakes begin in a second (`Turns`)
 """
 
 from __future__ import annotations
@@ -11,20 +13,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
+import random
 import socket
 import ssl
-from collections import Counter
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from p2pshare.errors import OperatorError
+from p2pshare.http_server.handshake_places import Dropped, HandshakePlaces
 from p2pshare.http_server.interface import ServerLimits
+from p2pshare.http_server.known_addresses import KnownAddresses, Origin, origin_of
+from p2pshare.http_server.rates import BURST_SECONDS, TokenBucket
 from p2pshare.http_server.tally import Tally
 from p2pshare.limits import TLS_SHUTDOWN_SECONDS
 
-BACKLOG = 256  # the kernel's queue of connections not yet accepted
+BACKLOG = (
+    1_024  # the kernel's queue of connections not yet accepted: a second of flood while the loop is busy
+)
+TURNS_KEPT_MAX = 1_024  # addresses whose last handshakes are counted; the longest idle is forgotten first
+TLS_SECONDS_MIN = 0.001  # of a handshake whose turn came at the last moment: asyncio takes no zero
 OUT_OF_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 OUT_OF_FILES_PAUSE_SECONDS = 1.0
 
@@ -49,19 +58,45 @@ BIND_HINTS = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Handshake:
-    """One connection that is not yet known."""
+    """One connection that is not yet known. It is silent until its first byte; from then on a task sees it through."""
 
     connection: socket.socket
-    group: str
+    origin: Origin
+    is_from_known: bool
+    deadline: float
+    task: asyncio.Task[None] | None = None
+    is_in_tls: bool = False
     is_dropped: bool = False
 
-    def drop(self) -> None:
-        """The transport sees the end of the stream and ends by itself: safe in every state it may be in."""
-        self.is_dropped = True
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
+
+class Turns:
+    """Handshakes begin one after the other, at a bounded rate: of all strangers together, and of each known address."""
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._limits = limits
+        self._lines: OrderedDict[str | None, tuple[asyncio.Lock, TokenBucket]] = OrderedDict()
+
+    async def wait(self, known_address: str | None) -> None:
+        """Returns when a handshake from there may begin; None stands for all strangers."""
+        now = asyncio.get_running_loop().time
+        lock, bucket = self._line_of(known_address, now())
+        async with lock:
+            await asyncio.sleep(bucket.wait_seconds(1, now()))
+            bucket.take(1)
+
+    def _line_of(self, known_address: str | None, now: float) -> tuple[asyncio.Lock, TokenBucket]:
+        line = self._lines.get(known_address)
+        if line is None:
+            is_stranger = known_address is None
+            rate = self._limits.strangers_per_second if is_stranger else self._limits.known_per_second
+            line = asyncio.Lock(), TokenBucket(rate, max(1.0, rate * BURST_SECONDS), now)
+            self._lines[known_address] = line
+            if len(self._lines) > TURNS_KEPT_MAX:
+                self._lines.popitem(last=False)
+        self._lines.move_to_end(known_address)
+        return line
 
 
 class Listener:
@@ -73,14 +108,20 @@ class Listener:
         make_protocol: Callable[[], asyncio.Protocol],
         limits: ServerLimits,
         tally: Tally[Any],
+        known: KnownAddresses[Any],
     ) -> None:
         self._context = context
         self._make_protocol = make_protocol
         self._limits = limits
         self._tally = tally
+        self._known = known
+        # Nobody must foresee which connection makes room.
+        self._places: HandshakePlaces[Handshake] = HandshakePlaces(limits, random.SystemRandom())
+        self._turns = Turns(limits)
         self._sockets: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
-        self._handshakes: dict[asyncio.Task[None], Handshake] = {}  # oldest first
+        self._silent: dict[Handshake, asyncio.TimerHandle] = {}
+        self._talking: set[Handshake] = set()  # also those dropped, until they have ended
 
     async def start(self, host: str, port: int) -> int:
         """Listens on every address of `host`; returns the port (the chosen one when `port` is 0). Raises OperatorError."""
@@ -92,15 +133,16 @@ class Listener:
     @property
     def in_progress(self) -> int:
         """Handshakes that hold a place; a dropped one ends within a few turns of the loop."""
-        return sum(not handshake.is_dropped for handshake in self._handshakes.values())
+        return len(self._places)
 
     async def stop(self) -> None:
         """Stops listening and drops unfinished handshakes; established connections are not touched."""
         for task in self._accepting:
             task.cancel()
-        for handshake in self._handshakes.values():
-            handshake.drop()
-        await asyncio.gather(*self._accepting, *self._handshakes, return_exceptions=True)
+        for handshake in [*self._silent, *self._talking]:
+            self._cut(handshake)
+        tasks = [handshake.task for handshake in self._talking if handshake.task is not None]
+        await asyncio.gather(*self._accepting, *tasks, return_exceptions=True)
         for sock in self._sockets:
             sock.close()
         self._sockets, self._accepting = [], []
@@ -115,53 +157,116 @@ class Listener:
                 self._tally.refuse_handshake("not-accepted")
                 await asyncio.sleep(OUT_OF_FILES_PAUSE_SECONDS if error.errno in OUT_OF_FILES else 0)
                 continue
-            self._begin(Handshake(connection, address_group(address[0])))
+            self._begin(connection, origin_of(address[0]))
             await asyncio.sleep(0)  # `sock_accept` does not yield while the queue is full: let others run
 
-    def _begin(self, handshake: Handshake) -> None:
-        self._make_room(handshake.group)
-        task = asyncio.create_task(self._handshake(handshake))
-        self._handshakes[task] = handshake
-        task.add_done_callback(lambda done: self._handshakes.pop(done, None))
-
-    def _make_room(self, group: str) -> None:
-        running = [handshake for handshake in self._handshakes.values() if not handshake.is_dropped]
-        per_group = Counter(handshake.group for handshake in running)
-        if per_group[group] >= self._limits.handshakes_per_address:
-            crowd = group
-        elif len(running) >= self._limits.handshakes:
-            crowd = per_group.most_common(1)[0][0]
+    def _begin(self, connection: socket.socket, origin: Origin) -> None:
+        now = asyncio.get_running_loop().time()
+        is_known = self._known.is_known(origin.address, now)
+        handshake = Handshake(connection, origin, is_known, now + self._limits.handshake_seconds)
+        # A partner's first byte follows the last packet of its connection: here and now it is no silent one.
+        if _has_spoken(connection):
+            self._speak(handshake)
         else:
-            return
-        next(handshake for handshake in running if handshake.group == crowd).drop()
+            self._listen(handshake)
+
+    def _listen(self, handshake: Handshake) -> None:
+        loop = asyncio.get_running_loop()
+        self._make_room(self._places.arrive(handshake, handshake.origin, is_known=handshake.is_from_known))
+        self._silent[handshake] = loop.call_at(
+            handshake.deadline, self._end_silent, handshake, "handshake-timeout"
+        )
+        try:
+            loop.add_reader(handshake.connection.fileno(), self._first_byte, handshake)
+        except OSError:  # the kernel watches no more sockets: the accept loop must live on
+            self._end_silent(handshake, "not-accepted")
+
+    def _first_byte(self, handshake: Handshake) -> None:
+        """Bytes, an end or an error wait at the socket."""
+        if _has_spoken(handshake.connection):
+            self._unlisten(handshake)
+            self._speak(handshake)
+        else:
+            self._end_silent(handshake, "hung-up")
+
+    def _speak(self, handshake: Handshake) -> None:
+        self._make_room(self._places.speak(handshake, handshake.origin, is_known=handshake.is_from_known))
+        handshake.task = asyncio.create_task(self._handshake(handshake))
+        handshake.task.add_done_callback(lambda _: self._ended(handshake))
+        self._talking.add(handshake)
+
+    def _make_room(self, dropped: Dropped[Handshake] | None) -> None:
+        if dropped is not None:
+            self._tally.refuse_handshake(dropped.reason)
+            self._cut(dropped.connection)
+
+    def _cut(self, handshake: Handshake) -> None:
+        handshake.is_dropped = True
+        if handshake in self._silent:
+            self._close_silent(handshake)
+        elif handshake.is_in_tls:
+            # The transport sees the end of the stream and ends by itself: safe in every state it may be in.
+            with contextlib.suppress(OSError):
+                handshake.connection.shutdown(socket.SHUT_RDWR)
+        elif handshake.task is not None:
+            handshake.task.cancel()
+
+    def _end_silent(self, handshake: Handshake, reason: str) -> None:
+        self._tally.refuse_handshake(reason)
+        self._close_silent(handshake)
+
+    def _close_silent(self, handshake: Handshake) -> None:
+        self._places.leave(handshake)
+        self._unlisten(handshake)
+        handshake.connection.close()
+
+    def _unlisten(self, handshake: Handshake) -> None:
+        self._silent.pop(handshake).cancel()
+        asyncio.get_running_loop().remove_reader(handshake.connection.fileno())
+
+    def _ended(self, handshake: Handshake) -> None:
+        self._talking.discard(handshake)
+        self._places.leave(handshake)
+        if not handshake.is_in_tls:
+            handshake.connection.close()
 
     async def _handshake(self, handshake: Handshake) -> None:
         """Ends with an established connection in aiohttp's hands, or with a closed socket and a count."""
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._make_protocol,
-                handshake.connection,
-                ssl=self._context,
-                ssl_handshake_timeout=self._limits.handshake_seconds,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
-            )
+            async with asyncio.timeout_at(handshake.deadline):
+                await self._turns.wait(handshake.origin.address if handshake.is_from_known else None)
+            left = handshake.deadline - asyncio.get_running_loop().time()
+            await self._tls(handshake, max(left, TLS_SECONDS_MIN))
         except (OSError, ValueError) as error:  # SSLError is an OSError; ValueError: a name that is no text
-            self._tally.refuse_handshake("overtaken" if handshake.is_dropped else _reason(error))
+            if not handshake.is_dropped:
+                self._tally.refuse_handshake(_reason(error))
+            # The frames of a failed handshake hold it, and it holds them: 300 KiB each until a garbage collection.
+            error.__traceback__ = None
+
+    async def _tls(self, handshake: Handshake, seconds: float) -> None:
+        handshake.is_in_tls = True
+        await asyncio.get_running_loop().connect_accepted_socket(
+            self._make_protocol,
+            handshake.connection,
+            ssl=self._context,
+            ssl_handshake_timeout=seconds,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS,
+        )
 
 
-def address_group(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 that one IPv6 host commonly owns."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+def _has_spoken(connection: socket.socket) -> bool:
+    """Whether bytes wait at the socket; not so at its end, which it is readable at."""
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return HANDSHAKE_REASONS.get(error.reason or "", "tls-failed")
     # asyncio reports its handshake timeout as ConnectionAbortedError; a peer's hang-up is a reset or an EOF
-    return "handshake-timeout" if isinstance(error, ConnectionAbortedError) else "hung-up"
+    return "handshake-timeout" if isinstance(error, (ConnectionAbortedError, TimeoutError)) else "hung-up"
 
 
 async def _bind(host: str, port: int) -> list[socket.socket]:

@@ -27,6 +27,7 @@ from p2pshare.errors import OperatorError
 from p2pshare.http_server.bodies import BodyCutOff, BufferBudget, pieces_of, read_exactly
 from p2pshare.http_server.connection import SERVER_NAME, Connection, Connections, logger, place_of
 from p2pshare.http_server.interface import Body, Call, Caller, Route, ServerLimits, Service, Stream
+from p2pshare.http_server.known_addresses import KnownAddresses
 from p2pshare.http_server.listener import Listener
 from p2pshare.http_server.rates import CallerRates, Pace
 from p2pshare.http_server.refusals import INTERNAL, STOPPING, HttpRefusal, RequestRefused
@@ -56,13 +57,23 @@ def require_safe_http() -> None:
 class HttpServer(Generic[Caller]):
     """Serves one service from `start` to `stop`; all from one event loop."""
 
-    def __init__(self, service: Service[Caller], context: ssl.SSLContext, limits: ServerLimits) -> None:
-        """Raises OperatorError `unsafe-http` where aiohttp must not be trusted with hostile input."""
+    def __init__(
+        self,
+        service: Service[Caller],
+        context: ssl.SSLContext,
+        limits: ServerLimits,
+        known: KnownAddresses[Caller] | None = None,
+    ) -> None:
+        """`known` addresses find places while strangers crowd the door; without, those admitted here are.
+
+        Raises OperatorError `unsafe-http` where aiohttp must not be trusted with hostile input.
+        """
         require_safe_http()
         self.tally: Tally[Caller] = Tally()
         self._service = service
         self._context = context
         self._limits = limits
+        self._known: KnownAddresses[Caller] = known if known is not None else KnownAddresses()
         self._rates: dict[Caller, CallerRates] = {}
         self._budget = BufferBudget(limits.buffered_bytes, limits.large_bodies_per_caller)
         self._in_progress = 0
@@ -77,8 +88,8 @@ class HttpServer(Generic[Caller]):
 
         Raises OperatorError, `address-in-use` or `cannot-listen`.
         """
-        self._connections = Connections(self._serve, self._service, self._limits, self.tally)
-        self._listener = Listener(self._context, self._connections, self._limits, self.tally)
+        self._connections = Connections(self._serve, self._service, self._limits, self.tally, self._known)
+        self._listener = Listener(self._context, self._connections, self._limits, self.tally, self._known)
         return await self._listener.start(host, port)
 
     async def stop(self) -> None:
@@ -96,6 +107,7 @@ class HttpServer(Generic[Caller]):
     def forget(self, caller: Caller) -> None:
         """Forgets the caller's rates and cuts its connections now, whatever they are doing."""
         self._rates.pop(caller, None)
+        self._known.forget(caller)
         if self._connections is not None:
             self._connections.abort(caller)
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -78,7 +78,9 @@ class PeerClient:
         self._origin = dial_url(address.url)
         self._session = aiohttp.ClientSession(
             connector=_dialling_connector(
-                gate.client_context(address.certificates), frozenset(map(pin_of, address.certificates))
+                gate.client_context(address.certificates),
+                frozenset(map(pin_of, address.certificates)),
+                functools.partial(gate.note_reached, address.partner_id),
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -199,14 +201,19 @@ class _PiecewisePayload(Payload):
 class _DialledConnection(ResponseHandler):
     """aiohttp's protocol with two more checks: the exact certificate, and no flood of answers nobody asked for."""
 
-    def __init__(self, pins: frozenset[bytes], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, pins: frozenset[bytes], reached: Callable[[str, float], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__(loop=loop)
         self._pins = pins
+        self._reached = reached
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if peer_pin(transport.get_extra_info("ssl_object")) not in self._pins:
             self.abort()
+        elif peer_name := transport.get_extra_info("peername"):  # none of a connection that was reset
+            self._reached(peer_name[0], self._loop.time())
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -231,7 +238,10 @@ def dial_url(url: str) -> URL:
         raise PeerError("a partner's address is not https://HOST:PORT", reason="bad-url") from None
 
 
-def _dialling_connector(context: ssl.SSLContext, pins: frozenset[bytes]) -> aiohttp.TCPConnector:
+def _dialling_connector(
+    context: ssl.SSLContext, pins: frozenset[bytes], reached: Callable[[str, float], None]
+) -> aiohttp.TCPConnector:
+    """`reached` is called with the numeric address at which the certificate was shown, and the loop's time."""
     connector = aiohttp.TCPConnector(
         ssl=context,
         limit=CONNECTIONS_PER_PARTNER_MAX,
@@ -240,7 +250,7 @@ def _dialling_connector(context: ssl.SSLContext, pins: frozenset[bytes]) -> aioh
     )
     # aiohttp has no public place for a protocol of ours; its own setting would be Fingerprint, which
     # switches verification off and shows our certificate first.
-    connection = functools.partial(_DialledConnection, pins, asyncio.get_running_loop())
+    connection = functools.partial(_DialledConnection, pins, reached, asyncio.get_running_loop())
     connector._factory = connection  # type: ignore[assignment]
     return connector
 

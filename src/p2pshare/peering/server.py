@@ -39,7 +39,12 @@ class PeerServer(HttpServer[PartnerId]):
     """Serves partners from `start` to `stop`; all from one event loop."""
 
     def __init__(self, exchange: PeerExchange, gate: TlsGate, limits: DoorLimits | None = None) -> None:
-        super().__init__(PartnerService(exchange, gate), gate.server_context(), limits or DoorLimits())
+        super().__init__(
+            PartnerService(exchange, gate),
+            gate.server_context(),
+            limits or DoorLimits(),
+            gate.known_addresses,
+        )
         self._gate = gate
 
     def drop(self, partner_id: PartnerId) -> None:

@@ -10,17 +10,22 @@ The rules of this file:
 4. A certificate belongs to one partner. A second partner who puts it on its own card is refused, or its
    owner's requests would count as the other's.
 5. A client context trusts the certificates of one partner, so that nobody else is ever shown ours.
-6. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
+6. An address lets nobody in. It only finds a place at a crowded door: the numeric ones of partners' cards, and those at
+   which a pinned certificate was shown. Names are not resolved for it, so nothing waits and no name server is believed.
+7. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from p2pshare.config import url_address
 from p2pshare.envelope.certificate import check_certificate
 from p2pshare.envelope.keys import TlsKey
-from p2pshare.errors import PeerError
+from p2pshare.errors import ConfigError, PeerError
+from p2pshare.http_server.known_addresses import KnownAddresses, origin_of
 from p2pshare.http_server.tls import Pin, hardened_context, load_own_key, pin_of
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_TLS_CERTIFICATES_MAX
@@ -30,6 +35,7 @@ class TlsGate:
     """Our certificate and key, and the table of pinned partners. One per node, used from the event loop."""
 
     def __init__(self, key: TlsKey) -> None:
+        self.known_addresses: KnownAddresses[PartnerId] = KnownAddresses()
         self._key = key
         self._partners: dict[Pin, PartnerId] = {}
         self._certificates: dict[Pin, bytes] = {}
@@ -52,15 +58,29 @@ class TlsGate:
                 raise PeerError(
                     "a TLS certificate is already pinned for another partner", reason="certificate-of-another"
                 )
-        self.remove(partner_id)  # and the next handshake builds a new context
+        self._unpin(partner_id)  # and the next handshake builds a new context
         self._partners |= dict.fromkeys(pins, partner_id)
         self._certificates |= pins
 
     def remove(self, partner_id: PartnerId) -> None:
         """Forgets the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
+        self._unpin(partner_id)
+        self.known_addresses.forget(partner_id)
+
+    def _unpin(self, partner_id: PartnerId) -> None:
         for pin in [pin for pin, owner in self._partners.items() if owner == partner_id]:
             del self._partners[pin], self._certificates[pin]
         self._newest = None
+
+    def expect_from(self, partner_id: PartnerId, urls: Iterable[str]) -> None:
+        """Takes the numeric addresses among `urls` of the partner's card in place of those it had; forgotten with its pins."""
+        if partner_id in self._partners.values():
+            self.known_addresses.tell(partner_id, _numeric_hosts(urls))
+
+    def note_reached(self, partner_id: PartnerId, host: str, now: float) -> None:
+        """Notes that the partner answered us at `host`, a numeric address; `now` is the event loop's clock."""
+        if partner_id in self._partners.values():  # it may have been removed while we dialled
+            self.known_addresses.note_admitted(partner_id, host, now)
 
     def partner_of(self, pin: Pin | None) -> PartnerId | None:
         """Whose certificate this is; None when nobody's."""
@@ -90,6 +110,16 @@ class TlsGate:
         context = _strict_context(protocol)
         load_own_key(context, self._key.certificate, self._key.secret().reveal())
         return context
+
+
+def _numeric_hosts(urls: Iterable[str]) -> list[str]:
+    found = []
+    for url in urls:
+        with contextlib.suppress(ConfigError, ValueError):  # no address of ours, or a name
+            host, _ = url_address(url)
+            origin_of(host)
+            found.append(host)
+    return found
 
 
 def check_anchor(certificate: bytes) -> None:
