@@ -23,11 +23,13 @@ import publishing
 import reading
 import spreading
 import under_attack
+import under_flood
 from material import Partners
 from measuring import Report
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PEER_ROUNDS = 3
+FLOOD_SECONDS = 60.0
 
 
 def main() -> int:
@@ -39,6 +41,9 @@ def main() -> int:
         "--largest", type=int, default=1_000_000, help="end of the growth curve (with --full)"
     )
     size.add_argument("--peers", action="store_true", help="other programs on the same objects, nothing else")
+    size.add_argument(
+        "--flood", action="store_true", help="a thousand strangers a second at the door, nothing else"
+    )
     size.add_argument(
         "--against",
         type=Path,
@@ -63,6 +68,8 @@ def main() -> int:
         is_well = True
         if arguments.peers:
             is_well = _beside_peers(report, Path(name), arguments.objects)
+        elif arguments.flood:
+            under_flood.measure(report, seconds=FLOOD_SECONDS)
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:
