@@ -1,6 +1,6 @@
-"""What a file is and which checks it passes, told plainly: for `p2pshare verify FILE`, offline.
+"""Reports on a file, its kind and the checks that it passes: for `p2pshare verify FILE`, offline.
 
-Each check is made by the very function that intake uses; here a failure is written down instead of raised.
+Each check is made by the very function that intake uses; here a failure is reported instead of raised.
 A check that cannot be made (an envelope whose author's card is not at hand) is said to be `not made`,
 never passed.
 """
@@ -32,7 +32,7 @@ class InspectionVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One numbered check (docs/card.md, docs/envelope.md); `reason` is the refusal's code when it failed."""
+    """A numbered check (docs/card.md, docs/envelope.md); `reason` is the refusal's code when it failed."""
 
     number: int
     name: str
@@ -42,7 +42,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """`kind` is one of KIND_OF_MAGIC or "unknown"; `identifier` a fingerprint or an envelope id, "" when unreadable."""
+    """The report on a file. `kind` is one of KIND_OF_MAGIC or "unknown".
+
+    `identifier` is a fingerprint or an envelope id, "" when unreadable.
+    """
 
     kind: str
     identifier: str
@@ -51,12 +54,12 @@ class Inspection:
 
     @property
     def is_sound(self) -> bool:
-        """No check failed."""
+        """Returns whether no check failed."""
         return all(check.verdict is not InspectionVerdict.FAILED for check in self.checks)
 
     @property
     def is_complete(self) -> bool:
-        """Every check was made and passed."""
+        """Returns whether every check was made and passed."""
         return all(check.verdict is InspectionVerdict.PASSED for check in self.checks)
 
 
@@ -64,14 +67,17 @@ KIND_OF_MAGIC = {CARD_MAGIC: "card", VERSIONS_MAGIC: "card", ENVELOPE_MAGIC: "en
 
 
 def kind_of(raw: bytes) -> str:
-    """By the magic: an array head, a bin head of 4, four bytes."""
+    """Returns the kind of a file, or "unknown", by its magic: an array head, a bin head of 4, four bytes."""
     return KIND_OF_MAGIC.get(raw[3:7], "unknown")
 
 
 def inspect(
     raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] = lambda _: None
 ) -> Inspection:
-    """The report on a file's bytes; `find_card` gives the trusted card of an author, if there is one."""
+    """Returns the report on a file's bytes at `now` (unix seconds).
+
+    `find_card` gives the trusted card of an author, if there is one.
+    """
     match kind_of(raw):
         case "card":
             return _inspect_card(raw, now)
@@ -236,7 +242,7 @@ def _failed_first(error: PeerError, first: tuple[int, str], *rest: tuple[int, st
 
 
 def _iso(seconds: int) -> str:
-    """UTC; an instant no calendar holds is given as the number it is."""
+    """Returns an instant in UTC (ISO 8601); one that no calendar holds is given as the number it is."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
