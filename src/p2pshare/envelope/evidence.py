@@ -98,7 +98,7 @@ def encode_proof(proof: Proof) -> bytes:
 
 
 def decode_proof(raw: bytes) -> Proof:
-    """Decode a proof: checks its shape, and that its two parts contradict one another. No signature is verified here.
+    """Decode a proof; check its shape, and that its two parts contradict one another. No signature is verified here.
 
     Raises PeerError `malformed`, `not-canonical`, `unknown-version`, `not-a-fork` and those of cards and headers.
     """

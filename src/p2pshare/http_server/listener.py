@@ -1,9 +1,9 @@
-"""Accepts TCP connections and sees them through the TLS handshake, within caps that hold before TLS.
+"""The listener: accepts TCP connections and runs their TLS handshakes, within caps that apply before TLS.
 
 `loop.create_server` has no cap, so the accept loop is ours. A handshake costs memory and a little CPU for
-somebody we do not know yet, so at most `handshakes` run at once, and `handshakes_per_address` for one address.
+a caller that is not known yet, so at most `handshakes` run at once, and `handshakes_per_address` for one address.
 When there is no room the *oldest* unfinished handshake is dropped, not the newcomer: an honest one takes two
-round trips, so the oldest is the one that stalls, and a flood of silent connections keeps nobody out.
+round trips, so the oldest is a stalled one, and a flood of silent connections keeps no honest caller out.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ BIND_HINTS = {
 
 @dataclass
 class Handshake:
-    """One connection that is not yet known."""
+    """A connection whose caller is not yet known; `group` is its `address_group`."""
 
     connection: socket.socket
     group: str
     is_dropped: bool = False
 
     def drop(self) -> None:
-        """The transport sees the end of the stream and ends by itself: safe in every state it may be in."""
+        """Drop the connection. The transport sees the end of the stream and ends by itself: safe in each of its states."""
         self.is_dropped = True
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -83,7 +83,7 @@ class Listener:
         self._handshakes: dict[asyncio.Task[None], Handshake] = {}  # oldest first
 
     async def start(self, host: str, port: int) -> int:
-        """Listens on every address of `host`; returns the port (the chosen one when `port` is 0). Raises OperatorError."""
+        """Listen on every address of `host`; returns the port (the chosen one when `port` is 0). Raises OperatorError."""
         self._sockets = await _bind(host, port)
         self._accepting = [asyncio.create_task(self._accept(sock)) for sock in self._sockets]
         chosen: int = self._sockets[0].getsockname()[1]
@@ -91,11 +91,11 @@ class Listener:
 
     @property
     def in_progress(self) -> int:
-        """Handshakes that hold a place; a dropped one ends within a few turns of the loop."""
+        """Returns the number of handshakes that hold a place; a dropped one ends within a few turns of the loop."""
         return sum(not handshake.is_dropped for handshake in self._handshakes.values())
 
     async def stop(self) -> None:
-        """Stops listening and drops unfinished handshakes; established connections are not touched."""
+        """Stop listening and drop unfinished handshakes; established connections are not touched."""
         for task in self._accepting:
             task.cancel()
         for handshake in self._handshakes.values():
@@ -136,7 +136,7 @@ class Listener:
         next(handshake for handshake in running if handshake.group == crowd).drop()
 
     async def _handshake(self, handshake: Handshake) -> None:
-        """Ends with an established connection in aiohttp's hands, or with a closed socket and a count."""
+        """Run a handshake; hand the connection to aiohttp, or close and count it."""
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 self._make_protocol,
@@ -150,7 +150,7 @@ class Listener:
 
 
 def address_group(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 that one IPv6 host commonly owns."""
+    """Returns the unit that counts as one address: an IPv4 address, or the /64 that an IPv6 host commonly owns."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))

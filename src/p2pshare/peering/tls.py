@@ -1,4 +1,4 @@
-"""Who may speak with us: pinned certificates, and the TLS contexts built from them.
+"""Admission by TLS: pinned certificates, and the TLS contexts built from them.
 
 The rules of this file:
 
@@ -7,9 +7,9 @@ The rules of this file:
    owner could mint a second identity that passes the handshake.
 3. The handshake is not the last word: `partner_of` compares the exact DER bytes, when a connection is made
    and again at each request. That is also how a removed partner is out within one request.
-4. A certificate belongs to one partner. A second partner who puts it on its own card is refused, or its
+4. A certificate belongs to one partner. A second partner that puts it on its own card is refused, or its
    owner's requests would count as the other's.
-5. A client context trusts the certificates of one partner, so that nobody else is ever shown ours.
+5. A client context trusts the certificates of one partner, so that no other server is ever shown ours.
 6. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
 """
 
@@ -27,7 +27,7 @@ from p2pshare.limits import CARD_TLS_CERTIFICATES_MAX
 
 
 class TlsGate:
-    """Our certificate and key, and the table of pinned partners. One per node, used from the event loop."""
+    """Our certificate and key, and the table of pinned partners. There is one for each node, used from the event loop."""
 
     def __init__(self, key: TlsKey) -> None:
         self._key = key
@@ -38,7 +38,7 @@ class TlsGate:
         self._front.sni_callback = self._swap_in_newest
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
-        """Pins `certificates` (DER; two while rotating) for `partner_id`, in place of those it had.
+        """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had.
 
         The next handshake sees it. Raises PeerError `bad-certificate` or `certificate-of-another`; the
         table is then unchanged.
@@ -57,21 +57,21 @@ class TlsGate:
         self._certificates |= pins
 
     def remove(self, partner_id: PartnerId) -> None:
-        """Forgets the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
+        """Forget the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
         for pin in [pin for pin, owner in self._partners.items() if owner == partner_id]:
             del self._partners[pin], self._certificates[pin]
         self._newest = None
 
     def partner_of(self, pin: Pin | None) -> PartnerId | None:
-        """Whose certificate this is; None when nobody's."""
+        """Returns the partner whose certificate has this pin; None for an unknown one."""
         return None if pin is None else self._partners.get(pin)
 
     def server_context(self) -> ssl.SSLContext:
-        """The context to listen with; it follows `add` and `remove` from one handshake to the next."""
+        """Returns the context to listen with; it follows `add` and `remove` from one handshake to the next."""
         return self._front
 
     def client_context(self, certificates: Sequence[bytes]) -> ssl.SSLContext:
-        """A context that speaks with the owner of `certificates` (DER) and nobody else. Raises PeerError."""
+        """Returns a context that speaks only with the owner of `certificates` (DER). Raises PeerError `bad-certificate`."""
         for certificate in certificates:
             check_anchor(certificate)
         context = self._own_context(ssl.PROTOCOL_TLS_CLIENT)
@@ -79,7 +79,7 @@ class TlsGate:
         return context
 
     def _swap_in_newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        """OpenSSL calls this for every ClientHello, also for one without a server name."""
+        """Switch a connection to the newest context; OpenSSL calls this for every ClientHello, also without a server name."""
         if self._newest is None:
             self._newest = self._own_context(ssl.PROTOCOL_TLS_SERVER)
             if self._certificates:
@@ -93,10 +93,10 @@ class TlsGate:
 
 
 def check_anchor(certificate: bytes) -> None:
-    """Raises PeerError `bad-certificate` unless `certificate` (DER) may be a trust anchor.
+    """Require that `certificate` (DER) may be a trust anchor. Raises PeerError `bad-certificate`.
 
-    OpenSSL is asked too, alone with this one: a certificate that only it cannot read would otherwise spoil
-    the context that holds everybody's.
+    OpenSSL reads it too, alone: a certificate that only OpenSSL cannot read would otherwise spoil the context that
+    holds those of all partners.
     """
     check_certificate(certificate)
     try:
