@@ -17,7 +17,7 @@ UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def is_safe(text: str) -> bool:
-    """Whether `text` holds no control, format, surrogate or line-breaking character."""
+    """Returns whether `text` holds no control, format, surrogate or line-breaking character."""
     if text.isprintable():  # fast: refuses all of those categories, and more
         return True
     category = unicodedata.category
@@ -25,7 +25,7 @@ def is_safe(text: str) -> bool:
 
 
 def safe(text: str) -> str:
-    """`text` with every character that is not printable written as `\\x1b`, `\\u202e` or `\\U000e0001`."""
+    """Returns `text` with every character that is not printable written as `\\x1b`, `\\u202e` or `\\U000e0001`."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escape(ord(character)) for character in text)
@@ -38,6 +38,6 @@ def _escape(code: int) -> str:
 
 
 def clip(text: str, characters_max: int = EXAMPLE_CHARACTERS_MAX) -> str:
-    """The beginning of `text`, safe to show, of at most `characters_max` characters."""
+    """Returns the beginning of `text`, safe to show, of at most `characters_max` characters."""
     shown = safe(text[: characters_max + 1])
     return shown if len(shown) <= characters_max else shown[: characters_max - 1] + "…"
