@@ -48,14 +48,15 @@ _AROUND_CHARACTERS = 24  # shown before and after a mark that belongs to nothing
 
 
 class _Label(NamedTuple):
-    """Whose hash is meant behind `end`; `is_file` is False for a thumbprint, a serial number and the like."""
+    """A word that says which kind of hash stands behind `end`; `is_file` is False for a thumbprint, a serial
+    number and the like."""
 
     end: int
     is_file: bool
 
 
 def read_report(stream: BinaryIO, *, takes_undefanged: bool = False) -> Iterator[ListValue | Refusal]:
-    """Values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
+    """Yields values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
     is_of_files = True  # the hashes beneath the heading
     for number, raw in read_lines(stream):
         where = f"line {number}"
@@ -104,7 +105,7 @@ def _around(text: str, place: int) -> str:
 def _classify(
     text: str, word: Word, labels: list[_Label], takes_undefanged: bool
 ) -> Recognised | _Refused | None:
-    """What becomes of one word; None for one that is no value."""
+    """Returns the value of one word, or its refusal; None for a word that is no value."""
     if not word.is_defanged and not is_plausible(word):
         return None
     reason = _why_not(text, word, labels, takes_undefanged)
@@ -121,14 +122,14 @@ def _classify(
 
 
 def _recognise(word: Word) -> Recognised:
-    """Raises InvalidValue."""
+    """Returns the value of a word. Raises InvalidValue."""
     if word.kind == "path":  # commas and all, which `recognise` takes for a row of a table
         return Recognised(canonical("url", f"http://{word.text}"), "scheme-assumed")
     return recognise(word.text)
 
 
 def _why_not(text: str, word: Word, labels: list[_Label], takes_undefanged: bool) -> str:
-    """The reason to refuse a word before its value is looked at, or empty."""
+    """Returns the reason to refuse a word before its value is looked at, or empty."""
     if word.kind == "hash":
         nearest = bisect_right(labels, word.start, key=lambda label: label.end) - 1
         if not labels[nearest].is_file:

@@ -35,7 +35,7 @@ _REFERENCE = re.compile(r"https?://[^\s,;\"']{1,2000}", re.IGNORECASE)
 
 
 def read_yara(raw: bytes, source: InputSource) -> Reading:
-    """The rules in a YARA file. Raises AuthorError: encoding, too-many-objects."""
+    """Returns the rules in a YARA file. Raises AuthorError: encoding, too-many-objects."""
     text = _decode(raw)
     found = split_rules(text)
     if len(found.rules) > OBJECTS_PER_BUNDLE_MAX:
@@ -66,7 +66,7 @@ def read_yara(raw: bytes, source: InputSource) -> Reading:
 
 
 def _decode(raw: bytes) -> str:
-    """Bytes that are not UTF-8 as surrogates: they cost the rule they stand in, and no other."""
+    """Returns the text, with bytes that are not UTF-8 as surrogates: they cost the rule they stand in, and no other."""
     try:
         return without_bom(raw).decode()
     except AuthorError as error:
@@ -105,8 +105,8 @@ def _read_rule(
 
 
 def _needed(rule: YaraRule, found: YaraFile, by_name: dict[str, YaraRule]) -> list[YaraRule]:
-    """The rules before this one that it cannot do without, in the order of the file; one more than RULE_NEEDS_MAX
-    at most. A rule names only what stands before it."""
+    """Returns the rules before this one that it cannot do without, in the order of the file; one more than
+    RULE_NEEDS_MAX at most. A rule names only what stands before it."""
     needed: dict[str, YaraRule] = {
         one.name: one for one in found.rules if one.is_global and one.end <= rule.start
     }
@@ -123,7 +123,8 @@ def _needed(rule: YaraRule, found: YaraFile, by_name: dict[str, YaraRule]) -> li
 
 
 def compile_problem(pattern: str) -> Fault | str:
-    """Empty for a pattern that compiles; a text where it could not be verified; a Fault bad-rule where it is wrong."""
+    """Returns empty for a pattern that compiles; a text where it could not be verified; a Fault bad-rule
+    where it is wrong."""
     if yara_x is None:
         return "YARA-X is not installed"
     compiler = yara_x.Compiler(relaxed_re_syntax=True, includes_enabled=False)
