@@ -17,7 +17,7 @@ from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
 from p2pshare.cli.output import open_output
 from p2pshare.cli.session import open_store_for_reading
 
-# export.registry.FORMATS and FOLDER_FORMATS; a test compares, so that --help imports nothing
+# exporters.registry.FORMATS and FOLDER_FORMATS; a test compares, so that --help imports nothing
 FORMAT_NAMES = ("ndjson", "list", "misp")
 FOLDER_FORMAT_NAMES = ("misp-feed",)
 FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")

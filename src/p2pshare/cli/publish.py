@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from p2pshare.operations.publishing import Prepare
     from p2pshare.sharing.drafting import Draft, FirstCreated
 
-# service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
+# sharing.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
 FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "kev", "csaf", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset(
@@ -53,7 +53,7 @@ MARKING_REASONS = frozenset(
 NOTHING_IN = {  # what a file was taken for, where that alone may be why nothing was found
     "text": "read as a report, the input holds no values; `--format list` reads each line as one"
 }
-NOT_PREPARED = "not-prepared"  # service.spool.NOT_PREPARED: what waited is gone; a test compares
+NOT_PREPARED = "not-prepared"  # sharing.spool.NOT_PREPARED: what waited is gone; a test compares
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",

@@ -16,8 +16,8 @@ source and the same events the actions are the same, byte for byte. How a pair o
     announce {ids, sizes}               --->                   B passes it on: to all who may carry it
     get {ids}                           <---                   (want table: each id is asked of one peer)
     bodies                              --->   intake, COMMIT, announce ...
-    ids {shard, after}                  --->                   anti-entropy: roots differed
-                                        <---   page of keys    what A lacks it wants, what B lacks it announces
+    sync {ranges of each shard}         --->                   anti-entropy: roots differed
+                                        <---   ranges, ids     what A lacks it wants, what B lacks it announces
 
 Rules that hold in every state:
 

@@ -5,9 +5,9 @@ differing, and periodically, with a pause that doubles while nothing is found. R
 both ways, so a comparison begins only where they differ, and being in sync costs no request of its own. Once
 a day and link everything is compared by fingerprints that nobody could have planned for (`audit`).
 
-*How* is one session a link, Negentropy in rounds (`negentropy`), all shards that differ side by side. The initiator
-does the work for both: envelopes that it lacks go into the want table, those that the other lacks it announces as a
-repair. The responder keeps nothing (`responder`).
+*How* is one session a link, Negentropy in rounds (`negentropy`), all shards that differ side by side. The one
+who asks does the work for both: what it lacks goes into the want table, what the other lacks it announces
+as a repair. The one who answers keeps nothing (`responder`).
 
 After a session every difference is transferred, or unavailable on this link, or refused by the peer. Where only
 the latter two are left the pair of roots is remembered, and is as good as equal roots.

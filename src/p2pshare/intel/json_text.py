@@ -1,7 +1,7 @@
 """JSON text before it is believed: depth, encoding, duplicate keys, numbers and characters that JSON does not have.
 
-`is_shallow` runs before any parser, without recursion and at the speed of a few passes of C code over the
-bytes. `parse_object` parses one object (bounded by OBJECT_BYTES_MAX); a fault is a reason and a JSON pointer.
+`is_shallow` runs before any parser, without recursion and at the speed of a few passes of C code over the bytes.
+`parse_object` looks at one object (bounded by OBJECT_BYTES_MAX) and answers with a reason and a JSON pointer.
 RFC 8259; duplicate keys are refused because two readers may believe different ones (RFC 7493 section 2.3).
 """
 

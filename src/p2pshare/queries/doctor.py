@@ -43,7 +43,7 @@ class Finding:
 def examine_node(
     home: Path, *, is_running: bool, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS
 ) -> list[Finding]:
-    """All findings about the node in `home`, in a fixed order of checks; alarms as in `overview.status`."""
+    """All findings about the node in `home`, in a fixed order of checks; alarms as in `status`."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),

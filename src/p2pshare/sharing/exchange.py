@@ -4,7 +4,7 @@ The engine speaks of ids, the store has envelopes, intake verifies bytes. Here e
 become verdicts, and whatever leaves passes the one gate (`policy.admission.may_leave`), also when the engine
 itself had asked for it: a mistake there must not be enough to leak.
 
-`Exchange` has one position in the arrival log, `reported_lsn`: what is above it the engine was not told yet. All
+`Exchange` has one position in the arrival log, `_reported_lsn`: what is above it the engine was not told yet. All
 methods that move it, or write, run in the writer thread; the others in any thread.
 """
 
@@ -127,7 +127,7 @@ class Exchange:
         return True
 
     def _news(self, received_from_by_id: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
-        """What the arrival log has above `reported_lsn`."""
+        """What the arrival log has above `_reported_lsn`."""
         news: list[EnvelopeHeld] = []
         while entries := self._node.store.log.entries(self._reported_lsn, ENTRIES_AT_ONCE):
             self._reported_lsn = entries[-1].lsn

@@ -7,7 +7,7 @@ The order of checks is that of docs/envelope.md, cheap first, and each step beli
 3. id unseen                             the store (and earlier in this batch)
 4. time window                           `envelope.verification`
    room in the author's quota            `policy.quota`
-5. both signatures                       `envelope.verify_envelope`
+5. both signatures                       `verification.verify_envelope`
 6. opened, when it is addressed to us; payload within the limits of its kind   `payload_kinds.receive`
 7. into the log; then the payload goes to the reader of its kind       `payload_kinds`
 8. one transaction for the whole batch, what was read included; only then is anything acknowledged

@@ -1,6 +1,7 @@
 """The bytes of Negentropy protocol version 1: numbers, bounds, ranges, messages, fingerprints.
 
-Follows `docs/negentropy-protocol-v1.md` of hoytech/negentropy; section names in the code are its. A message::
+Follows negentropy-protocol-v1.md of github.com/hoytech/negentropy (here: docs/reconciliation.md); section names in
+the code are its. A message::
 
     Message     := 0x61 Range*
     Range       := upper Bound, mode Varint, payload          each begins where the one before it ended
