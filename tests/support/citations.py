@@ -25,7 +25,7 @@ PATH_TO_NAME = re.compile(r"(?<![\w./-])[a-z_]+(?:\.[a-z_]+)+\.[A-Z]\w+")
 SINGLE = re.compile(r"[A-Z][a-z]\w*|[A-Z][A-Z0-9]*_[A-Z0-9_]+|_*[a-z]\w*_\w*|_[a-z]\w*")
 CALL = re.compile(r"\([^()]*\)$")
 
-SUFFIXES = frozenset({"py", "sql", "md", "json", "toml", "sqlite", "lock"})
+SUFFIXES = frozenset({"py", "sql", "md", "json", "toml", "sqlite", "lock", "sock"})
 """Of a file: `list.json` is no name of the program."""
 VALUES = {
     "evil.example": "a domain",
