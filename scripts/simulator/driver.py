@@ -22,8 +22,8 @@ from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, quest
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
-from p2pshare.sharing.stix_reader import READERS
 from simulator.answers import Answer, Status, end_of
 from simulator.event_queue import EventQueue
 from simulator.network import Call, Heard, Network
@@ -71,7 +71,7 @@ class VirtualDriver:
         self.is_alive = True
         self.stage = stage
         self._skew_seconds = skew_seconds
-        self._exchange = Exchange(node, READERS)
+        self._exchange = Exchange(node, load_readers())
         self._tickets = itertools.count()
         self._replies: dict[int, Callable[[actions.Action], None]] = {}
         self._is_step_planned = False

@@ -28,6 +28,7 @@ from p2pshare.cli.options import (
 from p2pshare.cli.rejects import Rejects, rejects_file
 from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading, report_when_it_leaves
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
+from p2pshare.importers.registry import IMPORTERS
 from p2pshare.limits import TTL_CLASS_BY_NAME
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from p2pshare.operations.publishing import Prepare
     from p2pshare.sharing.drafting import Draft, FirstCreated
 
-# sharing.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
-FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "kev", "csaf", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset(
     {
@@ -50,9 +49,7 @@ MARKING_REASONS = frozenset(
         "distribution",
     }
 )
-NOTHING_IN = {  # what a file was taken for, where that alone may be why nothing was found
-    "text": "read as a report, the input holds no values; `--format list` reads each line as one"
-}
+NOTHING_FOUND = "read as a report, the input holds no values; `--format list` reads each line as one"
 NOT_PREPARED = "not-prepared"  # sharing.spool.NOT_PREPARED: what waited is gone; a test compares
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
@@ -71,10 +68,10 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["auto", *FORMAT_NAMES]),
+    type=click.Choice(["auto", *IMPORTERS]),
     default="auto",
     show_default=True,
-    help="how to read it",
+    help="how to read it: " + "; ".join(f"{name}, {row.about}" for name, row in IMPORTERS.items()),
 )
 @click.option(
     "--column",
@@ -143,12 +140,12 @@ def publish(
         with connect(home) as session:
             request = _request(draft, names, ttl, share_private, share_listed, dry_run)
             asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
-            done = _prepare_and_seal(session, request, draft.values if asks else None)
+            done = _prepare_and_seal(session, request, (draft.values or ()) if asks else None)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
     answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
-    if draft.format == "text":
+    if draft.values is not None:
         answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
     if as_json:
         console.print_json(answer)
@@ -352,5 +349,7 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
         raise kind(
             "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
         )
-    console.say(f"nothing to publish: {NOTHING_IN.get(draft.format, 'the input holds no objects')}")
+    console.say(
+        f"nothing to publish: {'the input holds no objects' if draft.values is None else NOTHING_FOUND}"
+    )
     return 0

@@ -1,10 +1,11 @@
 """One life of the daemon, in the foreground: what is started in which order, and ended in the other.
 
-1. the home's lock       one daemon a home, before anything is touched
-2. the node              in the writer thread, which owns the store from here on
-3. the driver            knows the partners, dials them
-4. the door              listens for them
-5. the control socket    last: whoever reaches it reaches a working daemon
+1. the readers           of all payload kinds: a node that lacks one would take in what it cannot read
+2. the home's lock       one daemon a home, before anything is touched
+3. the node              in the writer thread, which owns the store from here on
+4. the driver            knows the partners, dials them
+5. the door              listens for them
+6. the control socket    last: whoever reaches it reaches a working daemon
 
 SIGTERM and SIGINT end it, SIGHUP reads the config again; a mistake in it is logged and the old one stays.
 Log lines go to stderr: ids in short form, sizes and reason codes, never a value or a key.
@@ -41,13 +42,14 @@ from p2pshare.errors import ConfigError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
 from p2pshare.node.node import Door, Live, Node, Progress, close_node, note_config, open_node, require_home
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.sharing import spool
+from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
-from p2pshare.sharing.stix_reader import READERS
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +62,12 @@ NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
 def run_daemon(home: Path, log_level: str) -> None:
-    """Runs until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use."""
+    """Runs until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use, a part of the
+    program that is missing."""
     _log_to_stderr(log_level)
+    readers = load_readers()
     with wait_for_home(require_home(home), is_hopeless=partial(_is_answered, home)):
-        asyncio.run(_run(home))
+        asyncio.run(_run(home, readers))
 
 
 def _is_answered(home: Path) -> bool:
@@ -81,7 +85,7 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
 
 
-async def _run(home: Path) -> None:
+async def _run(home: Path, readers: Readers) -> None:
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
@@ -90,7 +94,7 @@ async def _run(home: Path) -> None:
         life.push_async_callback(writer, close_node, node)
         await writer(spool.empty, home)  # what a crash left
         life.push_async_callback(writer, spool.empty, home)
-        running = Running(node, writer)
+        running = Running(node, writer, readers)
         await running.start(life)
         _freeze_memory()
         notify("READY=1")
@@ -142,10 +146,10 @@ class WriterThread:
 class Running:
     """The parts of a running daemon, and what passes between them. All from one event loop."""
 
-    def __init__(self, node: Node, writer: WriterThread) -> None:
+    def __init__(self, node: Node, writer: WriterThread, readers: Readers) -> None:
         self._node = node
         self._writer = writer
-        self._driver = Driver(node, writer, READERS)
+        self._driver = Driver(node, writer, readers)
         self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
         self._lists_changed = asyncio.Event()
 

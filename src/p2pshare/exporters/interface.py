@@ -1,7 +1,8 @@
-"""What every format is: a name and a function from what is known to pieces of bytes."""
+"""What every format is: a function from what is known to pieces of bytes, or to files of a folder."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -25,8 +26,6 @@ class Selection:
 class Format:
     """One format. `render` yields pieces of the output in order; joined they are the file."""
 
-    name: str
-    explanation: str
     render: Callable[[KnowledgeReading, Selection], Iterator[bytes]]
 
 
@@ -34,6 +33,6 @@ class Format:
 class FolderFormat:
     """A format of several files. `render` yields each file's name and bytes, the one that names the others last."""
 
-    name: str
-    explanation: str
     render: Callable[[KnowledgeReading, Selection], Iterator[tuple[str, bytes]]]
+    stale: re.Pattern[str]
+    """Names of files that an earlier export may have left, and that are removed where this one has no such file."""

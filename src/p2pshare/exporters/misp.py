@@ -58,6 +58,7 @@ OTHER = ("other", "Other")
 # Whom MISP may pass it on to: 0 own organisation, 1 this community, 3 all communities.
 DISTRIBUTIONS: dict[Tlp, str] = {Tlp.CLEAR: "3", Tlp.GREEN: "1"}
 OWN_ORGANISATION = "0"
+_EVENT_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 _FROM_MISP = re.compile(r'misp:(type|category)="([^"]+)"')
 
 
@@ -196,5 +197,5 @@ def _tags(pap: Pap | None, labels: Sequence[str]) -> list[str]:
     return [pap.label, *tags] if pap is not None else tags
 
 
-FORMAT = Format("misp", "MISP events, one for each author and marking", render)
-FEED = FolderFormat("misp-feed", "a folder that MISP reads as a feed", render_feed)
+FORMAT = Format(render)
+FEED = FolderFormat(render_feed, stale=_EVENT_FILE)

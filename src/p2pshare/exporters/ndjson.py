@@ -14,4 +14,4 @@ def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]
         yield lines.encode()
 
 
-FORMAT = Format("ndjson", "one JSON object a line, the columns of v1_indicators", render)
+FORMAT = Format(render)

@@ -29,4 +29,4 @@ def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]
         yield ("\n".join(piece) + "\n").encode()
 
 
-FORMAT = Format("list", "one active value a line, for blocking", render)
+FORMAT = Format(render)

@@ -24,7 +24,7 @@ from p2pshare.importers.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -325,3 +325,6 @@ def _mitigates(action_id: str, vulnerability_id: str, document: _Document) -> di
     return filled(
         stix | {"relationship_type": "mitigates", "source_ref": action_id, "target_ref": vulnerability_id}
     )
+
+
+FORMAT = ObjectFormat(read_csaf)

@@ -1,42 +1,27 @@
-"""Which reader a file is for, told by its beginning and its name, and what a reader is told about its file.
+"""What a format is to those who read files, and which one a file is in: told by its name and its beginning.
 
-Every name that `detect_format` answers is a row in one of the two tables of `sharing.drafting`.
+A format is a row of `registry` and a file that says how it is read and, where rows cannot tell it, how it is recognised.
 """
 
 from __future__ import annotations
 
 import codecs
-import io
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.tables import is_table
-from p2pshare.importers.values import ListValue, read_list
+from p2pshare.importers.registry import IMPORTERS, load_importer
+from p2pshare.intel.bundle import Reading
 from p2pshare.intel.marking import Tlp
-from p2pshare.intel.refusals import Refusal
 
-JSON_ENDINGS = (".json", ".stix", ".stix2")
-TABLE_ENDINGS = (".csv", ".tsv")
-YARA_ENDINGS = (".yar", ".yara")
-SIGMA_ENDINGS = (".yml", ".yaml")
-TEXT_ENDINGS = (".md", ".markdown", ".adoc", ".asciidoc")
+if TYPE_CHECKING:
+    from p2pshare.importers.values import ReadValue
 
-# What only the outermost keys of this format's JSON hold; JSON with none of them is taken for STIX.
-STIX_KEYS = frozenset({"objects", "spec_version"})
-JSON_KEYS: dict[str, frozenset[str]] = {
-    "misp": frozenset({"Event", "response", "Attribute", "Object", "Orgc", "threat_level_id"}),
-    "kev": frozenset({"catalogVersion"}),
-    "csaf": frozenset({"document", "product_tree"}),
-}
+JSON_TAKEN_FOR = "stix"  # JSON with no key of any row: so that a damaged bundle gets a JSON error
+TEXT_TAKEN_FOR = "list"  # a text that no format recognises
 _TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*)(?:"\s*(:?))?|[{}\[\]]', re.DOTALL)
-# Behind blanks and comments, the first thing that only YARA says.
-_YARA = re.compile(
-    rb"(?:\s++|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)*"
-    rb'(?:(?:import|include)\s+"|(?:(?:private|global)\s+){0,2}rule\s+\w+\s*[:{])'
-)
-_SIGMA_TITLE = re.compile(rb"^title:", re.MULTILINE)
-_SIGMA_BODY = re.compile(rb"^(?:logsource|detection|correlation|filter|status):", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -53,31 +38,67 @@ class InputSource:
     """Of a text: whether values that nobody defanged are taken, too."""
 
 
+Recognises = Callable[[bytes, bool], bool]
+"""Whether a file is in this format: by its first few KiB, without byte order mark, and by whether its name ends so."""
+
+
+def by_its_name(head: bytes, is_named_so: bool) -> bool:
+    """Recognises files by the endings in the row, and no other."""
+    return is_named_so
+
+
+@dataclass(frozen=True)
+class ObjectFormat:
+    """A format that says STIX objects: its reader takes the whole file, and a second reading gives the same ids."""
+
+    read: Callable[[bytes, InputSource], Reading]
+    recognises: Recognises = by_its_name
+
+
+@dataclass(frozen=True)
+class ValueFormat:
+    """A format that says values, which become indicators of ours: its reader streams.
+
+    It yields a value, or a refusal, for each thing that it read, and notes.
+    """
+
+    read: Callable[[BinaryIO, InputSource], Iterator[ReadValue]]
+    recognises: Recognises = by_its_name
+    is_searched: bool = False
+    """Whether its values were looked for in prose: nobody has seen them as values yet, so they are shown."""
+
+
+InputFormat = ObjectFormat | ValueFormat
+
+
 def detect_format(head: bytes, name: str = "") -> str:
-    """The format of a file called `name` that begins with `head` (a few KiB of it).
+    """Returns the name of the format of a file called `name` that begins with `head` (a few KiB of it).
 
     JSON is what begins like it, or is named like it (so that a damaged file gets a JSON error, not a thousand
-    refused lines); its outermost keys tell which. A rule file begins with a rule, or has a Sigma rule's keys, or is
-    named so. A table has cells. A text is named like a document, or has more prose than values. Everything else is a
-    list. Raises AuthorError encoding for UTF-16 and UTF-32.
+    refused lines); its outermost keys tell which. Any other file is asked about in the order of the rows: first of the
+    formats whose ending it has, then of all. A list is what remains. Raises AuthorError `encoding` for UTF-16 and UTF-32.
     """
+    start = head.removeprefix(codecs.BOM_UTF8)
     ending = name.lower()
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    named = [one for one, row in IMPORTERS.items() if ending.endswith(row.endings)]
+    in_json = {one: row.json_keys for one, row in IMPORTERS.items() if row.json_keys}
+    named_json = [one for one in named if one in in_json]
+    if named_json or _begins_like_json(start.lstrip()):
+        keys = outermost_keys(start.lstrip())
+        # in their order: a bundle may have members of its own that others have, too
+        told = [one for one, known in in_json.items() if not keys.isdisjoint(known)]
+        return [*told, *named_json, JSON_TAKEN_FOR][0]
+    others = [one for one in IMPORTERS if one not in in_json]
+    for is_named_so, asked in ((True, named), (False, others)):
+        for one in asked:
+            if load_importer(one).recognises(start, is_named_so):
+                return one
+    return TEXT_TAKEN_FOR
+
+
+def _begins_like_json(start: bytes) -> bool:
     is_list = start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]")  # `[.]` may begin a defanged value
-    if start[:1] == b"{" or is_list or ending.endswith(JSON_ENDINGS):
-        keys = outermost_keys(start)
-        if not STIX_KEYS.isdisjoint(keys):  # a bundle may have members of its own that others have, too
-            return "stix"
-        return next((format_ for format_, known in JSON_KEYS.items() if not known.isdisjoint(keys)), "stix")
-    if ending.endswith(TEXT_ENDINGS):
-        return "text"
-    if _YARA.match(start) is not None or ending.endswith(YARA_ENDINGS):
-        return "yara"
-    if ending.endswith(SIGMA_ENDINGS) or (_SIGMA_TITLE.search(start) and _SIGMA_BODY.search(start)):
-        return "sigma"
-    if is_table(head, is_named_so=ending.endswith(TABLE_ENDINGS)):
-        return "csv"
-    return "text" if _is_prose(start) else "list"
+    return start[:1] == b"{" or is_list
 
 
 def outermost_keys(head: bytes) -> set[str]:
@@ -95,17 +116,3 @@ def outermost_keys(head: bytes) -> set[str]:
         elif depth == outermost and token[2]:
             keys.add(token[1].decode("utf-8", "replace"))
     return keys
-
-
-def _is_prose(head: bytes) -> bool:
-    """Whether more lines are of several words than are values: a list has one value a line, and comments."""
-    found = list(read_list(io.BytesIO(head[: head.rfind(b"\n") + 1])))
-    taken = sum(isinstance(one, ListValue) for one in found)
-    sentences = sum(
-        isinstance(one, Refusal)
-        and one.reason == "not-one-value"
-        and len(one.example.split()) > 1
-        and one.example.count(",") <= 1  # else it is a row of a table
-        for one in found
-    )
-    return sentences > taken

@@ -24,7 +24,7 @@ from p2pshare.importers.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import instant_of, marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -135,3 +135,6 @@ def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: InputS
         ),
     }
     return filled(stix)
+
+
+FORMAT = ObjectFormat(read_kev)

@@ -19,7 +19,7 @@ from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers import misp_objects as build
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.misp_attributes import make_attribute, make_sighting
 from p2pshare.importers.misp_objects import Common, marking_refs
 from p2pshare.importers.misp_text import (
@@ -394,3 +394,6 @@ _NO_TAGS = TagMarking(frozenset(), None, ())
 def _level(marking_refs: tuple[str, ...]) -> int:
     """Returns the strictest TLP level, -1 (below all levels) where there is none."""
     return max((TLP_IDS[ref] for ref in marking_refs if ref in TLP_IDS), default=-1)
+
+
+FORMAT = ObjectFormat(read_misp)

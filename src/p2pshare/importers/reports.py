@@ -20,10 +20,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
+from p2pshare.importers.formats import ValueFormat
 from p2pshare.importers.report_words import Word, is_likely_hash, is_plausible, words_of
-from p2pshare.importers.values import ListValue, read_lines
+from p2pshare.importers.values import ListValue, read_lines, read_list
 from p2pshare.intel.defanging import Unmarked, undo_marks
 from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise
 from p2pshare.intel.refusals import Refusal
@@ -143,3 +145,27 @@ def _why_not(text: str, word: Word, labels: list[_Label], takes_undefanged: bool
         if _VERSION.search(text[max(0, word.start - _AROUND_CHARACTERS) : word.start]) is not None:
             return "version-number"
     return word.fault
+
+
+def _is_prose(head: bytes, is_named_so: bool) -> bool:
+    """Whether the file is named like a document, or more lines are of several words than are values: a list has one value
+    a line, and comments. Raises AuthorError `encoding` for UTF-16 and UTF-32."""
+    if is_named_so:
+        return True
+    found = list(read_list(BytesIO(head[: head.rfind(b"\n") + 1])))
+    taken = sum(isinstance(one, ListValue) for one in found)
+    sentences = sum(
+        isinstance(one, Refusal)
+        and one.reason == "not-one-value"
+        and len(one.example.split()) > 1
+        and one.example.count(",") <= 1  # else it is a row of a table
+        for one in found
+    )
+    return sentences > taken
+
+
+FORMAT = ValueFormat(
+    lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
+    _is_prose,
+    is_searched=True,
+)

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import Rule, indicator_of, texts_of
 from p2pshare.importers.yaml_text import load_mapping
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
@@ -25,6 +25,8 @@ from p2pshare.intel.json_text import Fault, without_bom
 from p2pshare.limits import OBJECTS_PER_BUNDLE_MAX, RULE_BYTES_MAX
 
 _BOUNDARY = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)[^\n]*\n?", re.MULTILINE)
+_TITLE = re.compile(rb"^title:", re.MULTILINE)
+_BODY = re.compile(rb"^(?:logsource|detection|correlation|filter|status):", re.MULTILINE)
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 _QUANTITY = re.compile(r"1|any|all|\d{1,4}", re.IGNORECASE)
 _OPERATORS = frozenset({"and", "or"})
@@ -195,3 +197,12 @@ def _fits(selection: str, first: str, parts: list[str]) -> bool:
             return False
         position = found + len(part)
     return len(selection) - len(parts[-1]) >= position and selection.endswith(parts[-1])
+
+
+def _is_sigma(head: bytes, is_named_so: bool) -> bool:
+    """Whether the file is named so, or has the keys of a rule."""
+    start = head.lstrip()
+    return is_named_so or (_TITLE.search(start) is not None and _BODY.search(start) is not None)
+
+
+FORMAT = ObjectFormat(read_sigma, _is_sigma)

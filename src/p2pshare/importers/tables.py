@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
+from p2pshare.importers.formats import ValueFormat
 from p2pshare.importers.table_layout import (
     SAMPLE_ROWS,
     VALUE_COLUMNS,
@@ -65,7 +66,7 @@ def _refused(rows: Iterable[TableRow | Refusal]) -> Iterator[Refusal]:
     return (one for one in rows if isinstance(one, Refusal))
 
 
-def is_table(head: bytes, *, is_named_so: bool) -> bool:
+def is_table(head: bytes, is_named_so: bool) -> bool:
     """Returns whether a file that begins with `head` is a table and no list: `is_named_so` is asked for no
     more than cells; any other text must have rows of one width and a column whose values can be told."""
     whole_lines = head[: head.rfind(b"\n") + 1] or head
@@ -198,3 +199,6 @@ def _closed(
             waiting.clear()
             return "\n".join(pieces)
     return None
+
+
+FORMAT = ValueFormat(lambda stream, source: read_table(stream, source.columns), is_table)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
+from p2pshare.importers.formats import ValueFormat
 from p2pshare.intel.observable import InvalidValue, Observable, Recognised, recognise
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
@@ -125,3 +126,6 @@ def _is_strong(text: str) -> bool:
         return recognise(text).observable.type in STRONG_TYPES
     except InvalidValue:
         return False
+
+
+FORMAT = ValueFormat(lambda stream, _: read_list(stream))

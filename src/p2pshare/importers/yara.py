@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import Rule, indicator_of
 from p2pshare.importers.yara_text import YaraFile, YaraRule, split_rules
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -30,6 +30,11 @@ except ImportError:  # the optional extra `yara`
 
 # What YARA-X says of a rule that is sound where its scanner knows more than the compiler does.
 MISSING_ONLY = frozenset({"UnknownIdentifier", "UnknownModule", "UnknownField"})
+# Behind blanks and comments, the first thing that only YARA says.
+_BEGINNING = re.compile(
+    rb"(?:\s++|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)*"
+    rb'(?:(?:import|include)\s+"|(?:(?:private|global)\s+){0,2}rule\s+\w+\s*[:{])'
+)
 _LICENCE = re.compile(r"licen[sc]e[ \t]{0,8}[:=][ \t]{0,8}([^\n]{1,200})", re.IGNORECASE)
 _REFERENCE = re.compile(r"https?://[^\s,;\"']{1,2000}", re.IGNORECASE)
 
@@ -159,3 +164,11 @@ def _rule_of(rule: YaraRule, pattern: str, licence: str, *, is_verified: bool) -
         labels=[*rule.tags, *([] if is_verified else ["not-verified"])],
         tlp=named("tlp", "sharing", "rule_sharing_tlp"),
     )
+
+
+def _is_yara(head: bytes, is_named_so: bool) -> bool:
+    """Whether the file is named so, or begins as a rule does."""
+    return is_named_so or _BEGINNING.match(head) is not None
+
+
+FORMAT = ObjectFormat(read_yara, _is_yara)

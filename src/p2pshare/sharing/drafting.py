@@ -16,15 +16,9 @@ from typing import BinaryIO
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.csaf import read_csaf
-from p2pshare.importers.formats import InputSource, detect_format
-from p2pshare.importers.kev import read_kev
-from p2pshare.importers.misp import read_misp
-from p2pshare.importers.reports import read_report
-from p2pshare.importers.sigma import read_sigma
-from p2pshare.importers.tables import read_table
-from p2pshare.importers.values import ReadValue, read_list
-from p2pshare.importers.yara import read_yara
+from p2pshare.importers.formats import InputSource, ObjectFormat, ValueFormat, detect_format
+from p2pshare.importers.registry import load_importer
+from p2pshare.importers.values import ReadValue
 from p2pshare.intel.authoring import (
     identity_id,
     identity_object,
@@ -32,7 +26,7 @@ from p2pshare.intel.authoring import (
     indicator_object,
     vulnerability_object,
 )
-from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
+from p2pshare.intel.bundle import BundleObject, Reading, frames
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
@@ -53,26 +47,6 @@ REPEATED = "repeated"
 MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
-
-ValueReader = Callable[[BinaryIO, InputSource], Iterator[ReadValue]]
-"""One value, or one refusal, for each thing that was read, and notes; streams. A value becomes an indicator of ours."""
-ObjectReader = Callable[[bytes, InputSource], Reading]
-"""The whole file as STIX objects with ids that a second reading gives again."""
-
-VALUE_READERS: dict[str, ValueReader] = {
-    "csv": lambda stream, source: read_table(stream, source.columns),
-    "list": lambda stream, _: read_list(stream),
-    "text": lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
-}
-OBJECT_READERS: dict[str, ObjectReader] = {
-    "stix": lambda raw, _: read_stix(raw),
-    "misp": read_misp,
-    "sigma": read_sigma,
-    "yara": read_yara,
-    "kev": read_kev,
-    "csaf": read_csaf,
-}
-FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
 
 Reject = Callable[[Refusal], None]
 FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
@@ -103,8 +77,8 @@ class Draft:
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
     """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
-    values: list[Observable] = field(default_factory=list)
-    """Of a text, what was found in it: nobody has seen these as values yet."""
+    values: list[Observable] | None = None
+    """Of a format that is searched (`ValueFormat`), what was found: nobody has seen these as values yet. Else None."""
     reject: Reject = lambda _: None
     """Called with each refusal: the counts keep only a few examples."""
 
@@ -164,7 +138,7 @@ def draft_file(
     takes_undefanged: bool = False,
     reject: Reject = lambda _: None,
 ) -> Draft:
-    """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
+    """Reads `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`.
 
     `reject` is called with each refusal. Raises AuthorError when nothing in it can be read, RefusedError for values
     without `tlp`.
@@ -172,15 +146,17 @@ def draft_file(
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
     source = InputSource(name, author.partner_id, now, tlp, columns, takes_undefanged)
     draft = Draft(chosen, reject=reject)
-    read_objects = OBJECT_READERS.get(chosen)
-    if read_objects is not None:
-        reading = read_objects(_read_bounded(stream), source)
-        _draft_objects(reading, draft, tlp, author, now, progress)
-        return draft
-    if tlp is None:
-        raise RefusedError("a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking")
-    found = VALUE_READERS[chosen](stream, source)
-    _draft_values(found, draft, tlp, author, now, first_created, progress)
+    match load_importer(chosen):
+        case ObjectFormat(read=read_objects):
+            reading = read_objects(_read_bounded(stream), source)
+            _draft_objects(reading, draft, tlp, author, now, progress)
+        case ValueFormat(read=read_values, is_searched=is_searched):
+            if tlp is None:
+                raise RefusedError(
+                    "a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking"
+                )
+            draft.values = [] if is_searched else None
+            _draft_values(read_values(stream, source), draft, tlp, author, now, first_created, progress)
     return draft
 
 
@@ -297,7 +273,7 @@ def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
             seen.add(one.observable)
             if one.note:
                 draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
-            if draft.format == "text":
+            if draft.values is not None:
                 draft.values.append(one.observable)
             yield one.observable
 

@@ -1,8 +1,9 @@
 """Payload kinds: what an envelope may hold, within which limits, and the contract of those who read it.
 
-A kind is one row of `PAYLOAD_KINDS`, the same for every partner (docs/envelope.md, "Types"), and one reader. Readers are
-handed to intake by whoever puts a node together (`Readers`), so a reader may stand in a room above this one. What has
-no row, or no reader here, is unknown: left aside and counted, while its envelope is held and relayed.
+A kind is one row of `PAYLOAD_KINDS`, the same for every partner (docs/envelope.md, "Types"), and one reader. The row names
+the reader and nothing here imports it: the daemon loads all of them at its start (`operations.payload_readers`) and hands
+them to intake (`Readers`), so a reader may stand in a room above this one. What has no row, or no reader among those
+handed in, is unknown: left aside and counted, while its envelope is held and relayed.
 
 A reader can rely on this, and keeps its part:
 
@@ -56,17 +57,22 @@ class PayloadKind:
     objects_max: int
     ttl_classes: frozenset[int]
     """How long an envelope that holds it may be carried (`limits.TTL_SECONDS_BY_CLASS`)."""
+    reader: str
+    """`module:Class` of the `PayloadReader` that is made with the node; in this room or above, so never imported here."""
 
 
-STIX = PayloadKind(
-    name="stix",
-    frames_max=PAYLOAD_FRAMES_MAX,
-    inflated_bytes_max=INFLATED_BYTES_MAX,
-    objects_max=OBJECTS_PER_BUNDLE_MAX,
-    ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+_ROWS = (
+    PayloadKind(
+        name="stix",
+        frames_max=PAYLOAD_FRAMES_MAX,
+        inflated_bytes_max=INFLATED_BYTES_MAX,
+        objects_max=OBJECTS_PER_BUNDLE_MAX,
+        ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+        reader="p2pshare.sharing.stix_reader:StixReader",
+    ),
 )
-
-PAYLOAD_KINDS: Mapping[str, PayloadKind] = {kind.name: kind for kind in (STIX,)}
+PAYLOAD_KINDS: Mapping[str, PayloadKind] = {row.name: row for row in _ROWS}
+STIX = PAYLOAD_KINDS["stix"]
 
 
 @dataclass(frozen=True, slots=True)
