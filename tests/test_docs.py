@@ -61,6 +61,13 @@ def test_docs_cli_shows_every_option_of_a_command_and_no_other(name: str, reposi
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", headings(repository)[name])) == options
 
 
+@pytest.mark.parametrize("name", ["publish", "export"])
+def test_docs_cli_shows_every_format(name: str, repository: Path) -> None:
+    [choice] = [one.type for one in commands()[name].params if one.name == "format_name"]
+    assert isinstance(choice, click.Choice)
+    assert f"--format {'|'.join(choice.choices)}" in headings(repository)[name]
+
+
 def test_docs_cli_has_every_operation_with_its_fields_and_no_other(repository: Path) -> None:
     """The table of the control socket: `?` is a field that may be left out."""
     text = (repository / "docs" / "cli.md").read_text().partition("## The control socket")[2]

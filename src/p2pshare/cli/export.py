@@ -61,8 +61,8 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
 
 
 def _write_folder(files: Iterable[tuple[str, bytes]], stale: re.Pattern[str], folder: str) -> None:
-    """Each file whole, in their order; what an earlier export wrote and this one did not is removed at the end, for
-    it may have been withdrawn. Raises UsageProblem for stdout, OperatorError."""
+    """Write each file whole, in their order. Files of an earlier export (`stale`) that this one has not are removed at the
+    end, for they may hold what was withdrawn. Raises UsageProblem for stdout, OperatorError."""
     if folder == STANDARD_STREAM:
         raise UsageProblem("this format is a folder", hint="give -o FOLDER")
     written = set()
@@ -80,7 +80,7 @@ def _write_folder(files: Iterable[tuple[str, bytes]], stale: re.Pattern[str], fo
 
 
 def _check_type(type_: str | None) -> None:
-    """A mistyped type would give an empty block list and the exit code of success. Raises UsageProblem."""
+    """Refuse a mistyped type: it would give an empty block list and the exit code of success. Raises UsageProblem."""
     from p2pshare.intel.observable import TYPES
 
     if type_ is not None and type_ not in TYPES:

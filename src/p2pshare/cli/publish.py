@@ -163,7 +163,7 @@ def _request(
     share_listed: bool,
     is_dry_run: bool,
 ) -> Prepare:
-    """What the daemon is told."""
+    """Returns the request to the daemon."""
     from p2pshare.operations.publishing import Part, Prepare
 
     return Prepare(
@@ -185,7 +185,7 @@ def _read_draft(
     takes_undefanged: bool,
     rejected: Rejects,
 ) -> Draft:
-    """The file, read and cut into parts. Raises AuthorError, RefusedError."""
+    """Returns the file, read and cut into parts. Raises AuthorError, RefusedError."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
     from p2pshare.node.node import CARD_FILE_NAME, require_home
@@ -216,7 +216,7 @@ def _read_draft(
 
 @contextmanager
 def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
-    """What we published before, as the store tells it. Members of the daemon's group may not open the store's file:
+    """Yields the lookup of what we published before, in the store. Members of the daemon's group may not open the store's file:
     for them each value counts as new, which costs its first `created` and nothing else."""
     from p2pshare.sharing.drafting import nothing_before, published_before
 
@@ -234,7 +234,7 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
 def _prepare_and_seal(
     session: Session, request: Prepare, asked_about: Sequence[Observable] | None
 ) -> dict[str, Any]:
-    """What was published, or would be, as a map: what the reader of the file counted is told together with it.
+    """Returns what was published, or would be, as a map; the counts of the file's reader are in it.
 
     Asks once, unless `asked_about` is None; a person who takes longer than a publication waits is asked again only if
     something else would leave by then.
@@ -276,7 +276,7 @@ def _ask_or_discard(
 
 
 def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
-    """Shows what was found in a text, what will not leave, marking and recipients, and asks once.
+    """Show values found in a text, refusals, marking and recipients, and ask once.
 
     Raises RefusedError on a no.
     """
@@ -301,7 +301,7 @@ def _print_audience(answer: Mapping[str, Any]) -> None:
 
 
 def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Refusals, or notes, of the reader and of the sealer as one list, the most frequent first."""
+    """Returns refusals, or notes, of the reader and of the sealer as one list, the most frequent first."""
     by_reason: dict[str, dict[str, Any]] = {}
     for refusal in (one for some in lists for one in some):
         known = by_reason.setdefault(
@@ -326,7 +326,7 @@ def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
 
 
 def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
-    """0, or 6 when something was refused beside what was published. Raises what refused everything."""
+    """Returns 0, or 6 when something was refused beside what was published. Raises the error of a refusal of everything."""
     policy = answer["refusal"]
     refused = {refusal["reason"] for refusal in answer["refused"]}
     options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})

@@ -1,4 +1,4 @@
-"""One life of the daemon, in the foreground: what is started in which order, and ended in the other.
+"""One life of the daemon, in the foreground: its parts are started in this order, and ended in the other.
 
 1. the readers           of all payload kinds: a node that lacks one would take in what it cannot read
 2. the home's lock       one daemon a home, before anything is touched
@@ -62,7 +62,7 @@ NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
 def run_daemon(home: Path, log_level: str) -> None:
-    """Runs until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use, a part of the
+    """Run until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use, a part of the
     program that is missing."""
     _log_to_stderr(log_level)
     readers = load_readers()
@@ -71,7 +71,7 @@ def run_daemon(home: Path, log_level: str) -> None:
 
 
 def _is_answered(home: Path) -> bool:
-    """Whether a daemon listens: a command ends soon, a daemon does not."""
+    """Returns whether a daemon listens: a command ends soon, a daemon does not."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, suppress(OSError):
         with short_name(socket_path(home)) as name:
             connection.connect(name)
@@ -80,7 +80,7 @@ def _is_answered(home: Path) -> bool:
 
 
 def _log_to_stderr(level: str) -> None:
-    """UTC, one line an event; warnings of libraries included."""
+    """Log in UTC, one line an event, warnings of libraries included."""
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
 
@@ -115,7 +115,7 @@ def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
 
 
 def _freeze_memory() -> None:
-    """What lives as long as the daemon need not be walked by every garbage collection again."""
+    """Spare what lives as long as the daemon the walk of every later garbage collection."""
     gc.collect()
     gc.freeze()
 
@@ -154,7 +154,7 @@ class Running:
         self._lists_changed = asyncio.Event()
 
     async def start(self, life: AsyncExitStack) -> None:
-        """Starts the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
+        """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
         life.push_async_callback(self._driver.stop)
         if (address := self._node.config.listen_address) is None:
@@ -169,7 +169,7 @@ class Running:
         life.push_async_callback(control.stop)
 
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
-        """Until `stop` is set: reloads when asked, pings the watchdog, keeps the accounts and the store tidy."""
+        """Work until `stop` is set: reload when asked, ping the watchdog, keep the accounts and the store tidy."""
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(work)
@@ -190,8 +190,8 @@ class Running:
         await self._account()
 
     async def _perform(self, message: Message, report: Progress) -> Message:
-        """One operation for the command line, in the writer thread unless it only reads; then whoever must look again is
-        told."""
+        """Perform one operation for the command line, in the writer thread unless it only reads, and wake the parts that must
+        look again."""
         request = read_request(message)
         operation = OPERATIONS[name_of(request)]
         if operation.reports_refusals or not operation.reads_only:
@@ -216,7 +216,7 @@ class Running:
         return Live(self._driver.peer_states(), Door(self._server.requests_seen, refused))
 
     async def _follow_roster(self) -> None:
-        """Who was removed is unpinned first; then the connections it still has are cut."""
+        """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""
         before = {entry.partner_id for entry in self._driver.roster.links()}
         await self._driver.reload_roster()
         for partner_id in before - {entry.partner_id for entry in self._driver.roster.links()}:
@@ -234,7 +234,7 @@ class Running:
             notify("READY=1")
 
     async def _reload(self) -> None:
-        """Takes the new config where that is possible while running. Raises ConfigError."""
+        """Take the new config where that is possible while running. Raises ConfigError."""
         config = load_config(self._node.home / CONFIG_NAME)
         for name in NEEDS_RESTART:
             if getattr(config, name) != getattr(self._node.config, name):
@@ -254,7 +254,7 @@ class Running:
                 log.error("the store was not tidied: %s", error.reason)
 
     async def _reevaluate(self) -> None:
-        """What time has changed, batch after batch, other writers in between."""
+        """Evaluate again what time has changed, batch after batch, other writers in between."""
         while True:
             try:
                 while await self._writer(reevaluate, self._node, int(time.time())):
@@ -264,7 +264,7 @@ class Running:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _follow_lists(self) -> None:
-        """What is stored, under lists that changed or whose evaluation did not end: a step at a time, so that others
+        """Evaluate what is stored under lists that changed, or whose evaluation did not end: a step at a time, so that others
         write in between. The command that changed them does the same; both follow one cursor."""
         while True:
             self._lists_changed.clear()
@@ -279,7 +279,7 @@ class Running:
             await self._lists_changed.wait()
 
     async def _sweep_spool(self) -> None:
-        """Publications that were prepared and never sealed: their askers are gone, or still think."""
+        """Remove publications that were prepared and never sealed: their askers are gone, or still think."""
         while True:
             await asyncio.sleep(SPOOL_SWEEP_SECONDS)
             try:
@@ -288,7 +288,7 @@ class Running:
                 log.error("what was prepared and never sealed was not removed: %s", error.message)
 
     async def _account(self) -> None:
-        """What the door refused goes to the long accounts, partner by partner."""
+        """Move refusals at the door to the long accounts, partner by partner."""
         for (partner_id, reason), count in self._server.tally.take_refused().items():
             try:
                 await self._writer(self._node.store.partners.count_refusals, partner_id, {reason: count})
@@ -296,7 +296,7 @@ class Running:
                 log.error("%d refusals (%s) could not be noted: %s", count, reason, error.reason)
 
     async def _ping(self, period: float) -> None:
-        """Tied to a store round trip: a writer that hangs is a daemon that hangs."""
+        """Ping after a round trip of the store: a writer that hangs is a daemon that hangs."""
         while True:
             await self._writer(self._node.store.log.last_lsn)
             notify("WATCHDOG=1")
@@ -312,7 +312,7 @@ def _door_limits(config: Config) -> DoorLimits:
 
 
 def _group_id(name: str) -> int | None:
-    """The id of the system group `name`; None for no group. Raises ConfigError."""
+    """Returns the id of the system group `name`; None for no group. Raises ConfigError."""
     if not name:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What every format is: a function from what is known to pieces of bytes, or to files of a folder."""
+"""The contract of a format: a function from knowledge to pieces of bytes, or to the files of a folder."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from p2pshare.knowledge.knowledge import KnowledgeReading
 
 @dataclass(frozen=True)
 class Selection:
-    """What an export holds: active observables of `type` (None: all) that the gate lets pass."""
+    """The observables of an export: active ones of `type` (None: all) that the gate lets pass."""
 
     now_us: int
     tlp_max: Tlp
     type: str | None = None
     names: Mapping[PartnerId, str] = field(default_factory=dict)
-    """Of authors, for formats that tell who claims what."""
+    """Of authors, for formats that name the author of a claim."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format. `render` yields pieces of the output in order; joined they are the file."""
+    """A format of one file. `render` yields pieces of the output in order; joined they are the file."""
 
     render: Callable[[KnowledgeReading, Selection], Iterator[bytes]]
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Exporter(NamedTuple):
-    """A row: where the format stands, and what it is."""
+    """A row: the place of a format in the program, and its line in help."""
 
     path: str
     """`module:name` of a `Format` or a `FolderFormat`."""
     about: str
-    """On one line of help."""
+    """Follows the name in help."""
 
 
 EXPORTERS: Mapping[str, Exporter] = {

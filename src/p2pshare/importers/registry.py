@@ -1,7 +1,7 @@
 """The formats that people publish, by name: a new one is a file beside this one and a row here.
 
 A row is all that help, completion and detection by a file's name or JSON read of a format; `load_importer` imports the file it
-names. The order is that of asking (`formats.detect_format`): what is told without doubt stands above what is guessed.
+names. Detection asks in the order of the rows (`formats.detect_format`): signs without doubt stand above guesses.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Importer(NamedTuple):
-    """A row: where the format stands, and how a file in it is told."""
+    """A row: the place of a format in the program, its line in help, and the signs of a file in it."""
 
     path: str
     """`module:name` of an `ObjectFormat` or a `ValueFormat`."""
     about: str
-    """Completes "FILE is ..." on one line of help."""
+    """Follows the name in help."""
     endings: tuple[str, ...] = ()
-    """How such a file's name ends, in lower case."""
+    """Ends of the names of such files, in lower case."""
     json_keys: tuple[str, ...] = ()
-    """Of a format in JSON: keys that only its outermost object has."""
+    """Keys of its outermost object that no other format in JSON has there; none for what is no JSON."""
 
 
 # fmt: off

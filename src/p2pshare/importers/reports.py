@@ -148,8 +148,8 @@ def _why_not(text: str, word: Word, labels: list[_Label], takes_undefanged: bool
 
 
 def _is_prose(head: bytes, is_named_so: bool) -> bool:
-    """Whether the file is named like a document, or more lines are of several words than are values: a list has one value
-    a line, and comments. Raises AuthorError `encoding` for UTF-16 and UTF-32."""
+    """Returns whether the file is named like a document, or more lines are of several words than are values: a list has
+    one value a line, and comments. Raises AuthorError `encoding` for UTF-16 and UTF-32."""
     if is_named_so:
         return True
     found = list(read_list(BytesIO(head[: head.rfind(b"\n") + 1])))

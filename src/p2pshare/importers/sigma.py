@@ -200,7 +200,7 @@ def _fits(selection: str, first: str, parts: list[str]) -> bool:
 
 
 def _is_sigma(head: bytes, is_named_so: bool) -> bool:
-    """Whether the file is named so, or has the keys of a rule."""
+    """Returns whether the file is named so, or has the keys of a rule."""
     start = head.lstrip()
     return is_named_so or (_TITLE.search(start) is not None and _BODY.search(start) is not None)
 

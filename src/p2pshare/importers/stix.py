@@ -1,4 +1,4 @@
-"""STIX 2.1 and 2.0 bundles, read by the rules under which everything that a partner sends is read (`intel.bundle`)."""
+"""STIX 2.1 and 2.0 bundles, read by the same rules as those of partners (`intel.bundle`)."""
 
 from __future__ import annotations
 

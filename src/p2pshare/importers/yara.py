@@ -167,7 +167,7 @@ def _rule_of(rule: YaraRule, pattern: str, licence: str, *, is_verified: bool) -
 
 
 def _is_yara(head: bytes, is_named_so: bool) -> bool:
-    """Whether the file is named so, or begins as a rule does."""
+    """Returns whether the file is named so, or begins as a rule does."""
     return is_named_so or _BEGINNING.match(head) is not None
 
 

@@ -1,4 +1,4 @@
-"""The readers of all payload kinds, put together: here every room that reads one stands below, and none knows another."""
+"""The readers of all payload kinds, put together above the rooms that hold them, none of which knows another."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from p2pshare.sharing.payload_kinds import PayloadKind, Readers
 
 
 def load_readers() -> Readers:
-    """Returns the reader of each kind in the table, by the kind's name; imports the rooms they stand in.
+    """Returns the reader of each kind in the table by the kind's name; imports the rooms that hold them.
 
-    Raises OperatorError `no-payload-reader` for a row whose reader is not there: a node without it would hold what partners
-    send it and never read it.
+    Raises OperatorError `no-payload-reader` for a row whose reader is not there: a node without it would hold what
+    partners send and never read it.
     """
     return {name: _reader_of(kind) for name, kind in payload_kinds.PAYLOAD_KINDS.items()}
 

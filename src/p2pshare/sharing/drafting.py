@@ -50,12 +50,12 @@ NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber
 
 Reject = Callable[[Refusal], None]
 FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
-"""Which of these indicators (by id) we have published before, and when first, in unix seconds."""
+"""Indicators by id -> those that we have published before, with the first time (unix seconds)."""
 
 
 @dataclass(frozen=True)
 class DraftPart:
-    """What becomes one envelope: compressed frames of STIX objects under one marking.
+    """The content of one envelope to be: compressed frames of STIX objects under one marking.
 
     `repeats` of the `objects` were not read as such: they stand in another part too, or were added for reading.
     """
@@ -76,20 +76,20 @@ class Draft:
     merged: int = 0
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
-    """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
+    """Things dropped from, or assumed about, values that were taken (`port-dropped`, ...)."""
     values: list[Observable] | None = None
-    """Of a format that is searched (`ValueFormat`), what was found: nobody has seen these as values yet. Else None."""
+    """Values found in a text that was searched (`ValueFormat.is_searched`): nobody has seen them as values yet. Else None."""
     reject: Reject = lambda _: None
     """Called with each refusal: the counts keep only a few examples."""
 
     def refuse(self, refusal: Refusal) -> None:
-        """Counts a refusal and passes it on."""
+        """Count a refusal and pass it on."""
         self.refusals.add_refusal(refusal)
         self.reject(refusal)
 
     @property
     def hint(self) -> str:
-        """How to mend the refusal that a person can mend here, or empty."""
+        """Returns the remedy for a refusal that a person can mend here, or an empty text."""
         if not MENDED_BY_MARKING.isdisjoint(self.refusals.counts):
             return NO_MARKING_HINT
         return UNDEFANGED_HINT if "not-defanged" in self.refusals.counts else ""
@@ -97,19 +97,19 @@ class Draft:
 
 @dataclass(frozen=True)
 class Author:
-    """Who publishes: id and name as on the card."""
+    """The publisher: id and name as on the card."""
 
     partner_id: PartnerId
     name: str
 
 
 def nothing_before(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
-    """For a draft that cannot see the store: every indicator counts as new."""
+    """Returns nothing: for a draft that cannot see the store every indicator counts as new."""
     return {}
 
 
 def published_before(store: StoreReading, author: PartnerId) -> FirstCreated:
-    """Asks the store. Our indicators of values are valid from their creation, which a new version keeps
+    """Returns a function that asks the store. Our indicators of values are valid from their creation, which a new version keeps
     (STIX 2.1 section 3.2: `created` never changes), so the current claim tells it."""
 
     def first_created(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
@@ -138,7 +138,7 @@ def draft_file(
     takes_undefanged: bool = False,
     reject: Reject = lambda _: None,
 ) -> Draft:
-    """Reads `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`.
+    """Read `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`.
 
     `reject` is called with each refusal. Raises AuthorError when nothing in it can be read, RefusedError for values
     without `tlp`.
@@ -161,7 +161,7 @@ def draft_file(
 
 
 def _read_bounded(stream: BinaryIO) -> bytes:
-    """The whole file: objects are told apart only in a text that is held whole. Raises AuthorError."""
+    """Returns the whole file: objects are told apart only in a text that is held whole. Raises AuthorError."""
     raw = stream.read(INPUT_BYTES_MAX + 1)
     if len(raw) > INPUT_BYTES_MAX:
         raise AuthorError(
@@ -191,7 +191,7 @@ def _draft_objects(
 
 
 def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now: int) -> list[bytes]:
-    """Our identity as a frame of its own, where objects of ours are and it is not among them."""
+    """Returns our identity as a frame of its own, where objects of ours are and it is not among them."""
     own_id = identity_id(author.partner_id)
     if any(one.object_id == own_id for one in objects) or not any(
         one.created_by == own_id for one in objects
@@ -201,7 +201,7 @@ def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now
 
 
 def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPart]:
-    """A group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
+    """Yields a group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
     definitions = [one for one in group.objects if one.type == DEFINITION]
     others = [one for one in group.objects if one.type != DEFINITION]
     repeats = group.repeats  # companions stand first, so those that stand elsewhere too are in the first part
@@ -215,7 +215,7 @@ def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPa
 
 
 def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject]]:
-    """Runs of objects that fit one envelope: by number, and by bytes before compression (a quarter of the limit
+    """Yields runs of objects that fit one envelope: by number, and by bytes before compression (a quarter of the limit
     for what is inflated, which after compression also keeps to the payload's target)."""
     bytes_max = min(INFLATED_BYTES_MAX // 4, 2 * ENVELOPE_PAYLOAD_BYTES_TARGET)
     run: list[BundleObject] = []
@@ -258,7 +258,7 @@ def _draft_values(
 
 
 def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
-    """The values, each once; counts what is refused, noted and said again."""
+    """Yields the values, each once, and counts refusals, notes and repeats."""
     seen: set[Observable] = set()
     for one in found:
         if isinstance(one, Note):
@@ -281,7 +281,7 @@ def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
 def _indicators(
     batch: Sequence[Observable], draft: Draft, tlp: Tlp, author: Author, now: int, first_created: FirstCreated
 ) -> list[bytes]:
-    """One indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
+    """Returns one indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
     the same object."""
     by_id = {indicator_id(author.partner_id, observable): observable for observable in batch}
     created = first_created(by_id)

@@ -1,4 +1,4 @@
-"""The reader of STIX payloads (`payload_kinds` has the contract): objects into the store, what lists block into quarantine."""
+"""The reader of STIX payloads (`payload_kinds` has the contract): objects go into the store, and those that a list blocks into quarantine."""
 
 from __future__ import annotations
 
