@@ -1,4 +1,4 @@
-"""`p2pshare partner`: whose cards are trusted. Adding one needs its fingerprint, confirmed by another way."""
+"""`p2pshare partner`: the cards that are trusted. Adding one needs its fingerprint, confirmed by another way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_partner(
 
 
 def _confirm(home: Path, file: str) -> str:
-    """Shows the card's fingerprint and asks. Raises UsageProblem without a terminal, RefusedError on a no."""
+    """Show the card's fingerprint and ask. Raises UsageProblem without a terminal, RefusedError on a no."""
     from p2pshare.envelope.card import fingerprint, safety_number
 
     if not console.can_ask():
@@ -95,9 +95,9 @@ def export_partners(home: Path, file: str) -> None:
     own = read_own_list(require_home(home))
     write_output(file, encode_list(own))
     if file != STANDARD_STREAM:
-        told = console.counted(len(own.partners), "partner")
+        partners = console.counted(len(own.partners), "partner")
         console.say(
-            f"{console.shown(file)} names {told} and what each link carries: give it to who may know that"
+            f"{console.shown(file)} names {partners} and what each link carries: give it to who may know that"
         )
 
 
@@ -125,11 +125,11 @@ def preview_partner(home: Path, name: str, as_json: bool) -> None:
     from p2pshare.operations.crossing import fields_of
     from p2pshare.operations.partners import PreviewPartner
 
-    told = ask(home, PreviewPartner(name, with_list=as_json))
+    answer = ask(home, PreviewPartner(name, with_list=as_json))
     if as_json:
-        console.print_json(told)
+        console.print_json(answer)
         return
-    fields = fields_of(told)
+    fields = fields_of(answer)
     shown = {name: fields[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
     counted = {
         name: [f"{key}: {count}" for key, count in fields[name].items()]

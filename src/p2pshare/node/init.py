@@ -1,4 +1,4 @@
-"""Founding: a new home folder with keys, card, configuration and an empty store. Never touches an existing one."""
+"""Initialisation: a new home folder with keys, card, configuration and an empty store. Never touches an existing one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from p2pshare.node.store import open_store
 def found_home(
     home: Path, *, name: str, url: str, listen: str, passphrase: Secret | None, now: int
 ) -> Identity:
-    """Makes `home` with everything a node needs. Raises ConfigError for unusable values, OperatorError if it exists.
+    """Make `home` with everything that a node needs; returns the new identity. `now` in unix seconds.
 
-    The configuration is written last: a key without it is an unfinished founding or a lost configuration, and
-    a person has to say which. A key is never overwritten.
+    Raises ConfigError for unusable values, OperatorError where a home or a key file is there already (`home-exists`,
+    `home-unfinished`) or the folder cannot be made.
+
+    The configuration is written last: a key without it is an unfinished initialisation or a lost configuration, and a
+    person has to say which. A key is never overwritten.
     """
     text = render_config(name, url, listen)
     parse_config(tomllib.loads(text), text, "the new configuration")

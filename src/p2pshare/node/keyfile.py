@@ -53,7 +53,7 @@ _CHECKSUM_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:
-    """What stands in a key file: root keys (none when kept offline) and operational sets, the newest first."""
+    """Contents of a key file: root keys (none when kept offline) and operational sets, the newest first."""
 
     partner_id: PartnerId
     roots: tuple[SigningKey, ...]
@@ -89,9 +89,8 @@ def write_card_file(path: Path, card: Card) -> None:
 
 
 def read_key_file(path: Path, passphrase: Secret | None = None) -> KeyMaterial:
-    """The keys at `path`. Raises KeyFileError (`key-file-missing`, `-symlink`, `-owner`, `-permissions`, `-damaged`,
-    `passphrase-missing`, `passphrase-wrong`).
-    """
+    """Returns the keys at `path`. Raises KeyFileError (`key-file-missing`, `-symlink`, `-unreadable`, `-owner`,
+    `-permissions`, `-damaged`, `passphrase-missing`, `passphrase-wrong`)."""
     raw = _read_private(path)
     try:
         return _decode_keys(_decode_content(path, raw, passphrase))
@@ -100,10 +99,11 @@ def read_key_file(path: Path, passphrase: Secret | None = None) -> KeyMaterial:
 
 
 def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = None) -> Identity:
-    """The identity from its key file and its card file. Raises KeyFileError.
+    """Returns the identity from its key file and its card file. Raises KeyFileError as `read_key_file` does, and
+    `card-file-missing`, `card-file-damaged`, `key-and-card-differ`.
 
-    The card may have expired: its owner must be able to renew it. After a crash between writing new keys and
-    the new card, the set that the card names is the one in use.
+    The card may have expired: its owner must be able to renew it. After a crash between writing new keys and the new
+    card, the set that the card names is the one in use.
     """
     material = read_key_file(key_path, passphrase)
     try:
@@ -127,8 +127,8 @@ def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = N
 
 
 def find_passphrase(environment: Mapping[str, str]) -> Secret | None:
-    """The passphrase from the file that PASSPHRASE_FILE_VARIABLE names, else from systemd's credentials (LoadCredential=
-    or LoadCredentialEncrypted=passphrase:..., systemd.exec(5)); None where neither is set.
+    """Returns the passphrase from the file that PASSPHRASE_FILE_VARIABLE names, else from systemd's credentials
+    (LoadCredential= or LoadCredentialEncrypted=passphrase:..., systemd.exec(5)); None where neither is set.
 
     Only paths come from the environment, never the passphrase itself. Raises KeyFileError `passphrase-file`.
     """
@@ -141,7 +141,8 @@ def find_passphrase(environment: Mapping[str, str]) -> Secret | None:
 
 
 def read_passphrase_file(path: Path) -> Secret:
-    """The first line of `path`. Raises KeyFileError `passphrase-file` when there is none."""
+    """Returns the first line of `path`. Raises KeyFileError `passphrase-file` when there is none, or one of more than
+    PASSPHRASE_BYTES_MAX."""
     try:
         with path.open("rb") as file:
             raw = file.read(PASSPHRASE_BYTES_MAX + 1)
@@ -160,7 +161,7 @@ def read_passphrase_file(path: Path) -> Secret:
 
 
 def replace_file(path: Path, raw: bytes, mode: int) -> None:
-    """Write beside `path`, fsync, rename over it, fsync the folder. A link at `path` is replaced, not followed.
+    """Write `raw` beside `path`, fsync, rename over it, fsync the folder. A link at `path` is replaced, not followed.
 
     Raises KeyFileError `key-file-unwritable`.
     """
@@ -206,7 +207,7 @@ def _associated(log_n: int, salt: bytes, nonce: bytes) -> bytes:
 
 
 def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
-    """The keys, decrypted and their checksum verified."""
+    """Returns the keys, decrypted and their checksum verified. Raises KeyFileError, PeerError for another shape."""
     reader = Reader(raw)
     reader.array(6, 6)
     if reader.blob(4, 4) != KEY_FILE_MAGIC or reader.integer() != FORMAT_VERSION:
@@ -276,7 +277,7 @@ def _damaged(path: Path) -> KeyFileError:
 
 
 def _read_private(path: Path) -> bytes:
-    """The bytes at `path`, only if it is a regular file of ours that nobody else can touch."""
+    """Returns the bytes at `path`, only if it is a regular file of ours that nobody else can touch. Raises KeyFileError."""
     try:
         # O_NONBLOCK: a named pipe must not make us wait; it is refused just below.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,6 +1,6 @@
-"""A look at this node, for `p2pshare doctor`: files, keys, disk, store, clock, and the alarms.
+"""Doctor: a look at this node, for `p2pshare doctor`: files, keys, disk, store, clock, and the alarms.
 
-It only reads, needs no daemon and disturbs none, and goes on after a failure: what it looks at may be broken. Each
+It only reads, needs no daemon and disturbs none, and goes on after a failure: any part of the node may be broken. Each
 finding is ok, warn (it works, and will not for ever) or fail (mend it now), with a hint for the latter two.
 """
 
@@ -32,7 +32,7 @@ SEVERE = frozenset({"card-fork", "sequence-fork"})  # keys may be stolen; other 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`check` and `level` (ok, warn, fail) are words that stay."""
+    """The outcome of one check. `check` and `level` (ok, warn, fail) are words that stay."""
 
     check: str
     level: str
@@ -43,7 +43,7 @@ class Finding:
 def examine_node(
     home: Path, *, is_running: bool, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS
 ) -> list[Finding]:
-    """All findings about the node in `home`, in a fixed order of checks; alarms as in `status`."""
+    """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in `status.status`."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),
@@ -59,7 +59,7 @@ def examine_node(
 
 
 def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """A look that fails is a finding too, and the others go on."""
+    """Returns the findings of a look; a look that fails is a finding too, and the others go on."""
     try:
         return list(look())
     except ShareError as error:
@@ -85,7 +85,7 @@ def _config(home: Path) -> Iterator[Finding]:
 
 
 def _permissions(home: Path) -> Iterator[Finding]:
-    """What others may do with our files. The key file is looked at by `keyfile`, which refuses more."""
+    """Yields findings about what others may do with our files. The key file is looked at by `keyfile`, which refuses more."""
     found = []
     for path, forbidden, may, level in (
         (home, 0o022, "change what is in it", FAIL),
@@ -113,14 +113,14 @@ def _keys(home: Path) -> Iterator[Finding]:
 def _card(home: Path, now: int) -> Iterator[Finding]:
     card = _own_card(home)
     end = min(card.expires, card.sign_keys[0].expires)
-    told, left_days = f"until {format_instant(end * SECOND_US)}", (end - now) // DAY_SECONDS
+    until, left_days = f"until {format_instant(end * SECOND_US)}", (end - now) // DAY_SECONDS
     hint = "issue a new card and give it to your partners"
     if now >= end:
-        yield Finding("card", FAIL, f"partners believed this node {told}", hint)
+        yield Finding("card", FAIL, f"partners believed this node {until}", hint)
     elif left_days < KEYS_WARNING_DAYS:
-        yield Finding("card", WARN, f"partners believe this node {told}, {left_days} days more", hint)
+        yield Finding("card", WARN, f"partners believe this node {until}, {left_days} days more", hint)
     else:
-        yield Finding("card", OK, f"partners believe this node {told}")
+        yield Finding("card", OK, f"partners believe this node {until}")
 
 
 def _own_card(home: Path) -> Card:
@@ -134,7 +134,7 @@ def _own_card(home: Path) -> Card:
 
 
 def _floor_bytes(home: Path) -> int:
-    """The configured floor; the default where the config cannot be read, which has its own finding."""
+    """Returns the configured floor of free space; the default where the config cannot be read, which has its own finding."""
     try:
         return load_config(home / CONFIG_NAME).free_space_bytes_min
     except ShareError:
@@ -145,13 +145,13 @@ def _disk(home: Path) -> Iterator[Finding]:
     floor = _floor_bytes(home)
     usage = os.statvfs(home)
     free = usage.f_bavail * usage.f_frsize
-    told = f"{free // MIB} MiB free, the floor is {floor // MIB} MiB"
+    space = f"{free // MIB} MiB free, the floor is {floor // MIB} MiB"
     if free < floor:
-        yield Finding("disk", FAIL, f"{told}: nothing new is taken", "free some space")
+        yield Finding("disk", FAIL, f"{space}: nothing new is taken", "free some space")
     elif free < SPACE_WARNING_FACTOR * floor:
-        yield Finding("disk", WARN, told, "free some space before nothing new is taken")
+        yield Finding("disk", WARN, space, "free some space before nothing new is taken")
     else:
-        yield Finding("disk", OK, told)
+        yield Finding("disk", OK, space)
 
 
 def _store(home: Path) -> Iterator[Finding]:
@@ -166,18 +166,18 @@ def _store(home: Path) -> Iterator[Finding]:
 
 
 def _clock(home: Path, now: int) -> Iterator[Finding]:
-    """Against what is in our own store and on our card, and against what partners sent."""
+    """Compare the clock with what is in our own store and on our card, and with what partners sent."""
     begins = _own_card(home).not_before
     with reading_store(home / STORE_NAME) as store:
         latest = max([begins, *store.partners.last_exchanges().values()])
         if latest > now + FUTURE_DEFER_SECONDS:
-            told = f"this clock is behind: it was already {format_instant(latest * SECOND_US)} here"
-            yield Finding("clock", FAIL, told, "set the clock, and keep it by NTP")
+            message = f"this clock is behind: it was already {format_instant(latest * SECOND_US)} here"
+            yield Finding("clock", FAIL, message, "set the clock, and keep it by NTP")
             return
         ahead = _partners_ahead(store)
         if ahead:
-            told = f"envelopes from the future came by {', '.join(ahead)}"
-            yield Finding("clock", WARN, told, "compare clocks: theirs was ahead once, or this one behind")
+            message = f"envelopes from the future came by {', '.join(ahead)}"
+            yield Finding("clock", WARN, message, "compare clocks: theirs was ahead once, or this one behind")
         else:
             yield Finding("clock", OK, "no partner sent anything from the future")
 
@@ -200,16 +200,16 @@ def _daemon(*, is_running: bool) -> Iterator[Finding]:
         )
     version = ".".join(map(str, ssl.OPENSSL_VERSION_INFO[:2]))
     has_hybrid = ssl.OPENSSL_VERSION_INFO[:2] >= POST_QUANTUM_OPENSSL
-    told = "is post-quantum" if has_hybrid else "is not post-quantum; content is in any case"
-    yield Finding("tls", OK, f"key exchange {told} (OpenSSL {version})")
+    strength = "is post-quantum" if has_hybrid else "is not post-quantum; content is in any case"
+    yield Finding("tls", OK, f"key exchange {strength} (OpenSSL {version})")
 
 
 def _alarms(home: Path, is_running: bool, now: int, functions: Sequence[AlarmFunction]) -> Iterator[Finding]:
     own_id = _own_card(home).partner_id
     with reading_store(home / STORE_NAME) as store:
-        told = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
-    for alarm in told:
+        raised = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
+    for alarm in raised:
         level = FAIL if alarm.word in SEVERE else WARN
         yield Finding("alarm", level, f"{alarm.word}: {alarm.message}", alarm.hint)
-    if not told:
+    if not raised:
         yield Finding("alarm", OK, "none")
