@@ -49,7 +49,7 @@ class Group(Command, click.Group):
     command_class = Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Mean `--help` where no command is given: `p2pshare partner` asks what there is."""
+        """Add `--help` where no command is given: `p2pshare partner` asks what there is."""
         _, rest, _ = self.make_parser(ctx).parse_args(list(args))
         return super().parse_args(ctx, args if rest or self.invoke_without_command else [*args, "--help"])
 
