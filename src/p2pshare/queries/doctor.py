@@ -43,7 +43,8 @@ class Finding:
 def examine_node(
     home: Path, *, is_running: bool, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS
 ) -> list[Finding]:
-    """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in `status.status`."""
+    """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in
+    `queries.status.status`."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),
