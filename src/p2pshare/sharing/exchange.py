@@ -4,7 +4,7 @@ The engine speaks of ids, the store has envelopes, intake verifies bytes. Here e
 verdicts, and every envelope that leaves passes the one gate (`policy.admission.may_leave`), also when the engine itself
 had asked for it: a mistake there must not be enough to leak.
 
-`Exchange` has one position in the arrival log, `reported_lsn`: entries above it were not reported to the engine yet. All
+`Exchange` has one position in the arrival log, `_reported_lsn`: entries above it were not reported to the engine yet. All
 methods that move it, or write, run in the writer thread; the others in any thread.
 """
 
@@ -130,7 +130,7 @@ class Exchange:
         return True
 
     def _news(self, received_from_by_id: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
-        """Returns the entries of the arrival log above `reported_lsn`, and moves it behind them."""
+        """Returns the entries of the arrival log above `_reported_lsn`, and moves it behind them."""
         news: list[EnvelopeHeld] = []
         while entries := self._node.store.log.entries(self._reported_lsn, ENTRIES_AT_ONCE):
             self._reported_lsn = entries[-1].lsn
