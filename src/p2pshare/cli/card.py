@@ -78,10 +78,13 @@ def believe_card(raw: bytes, name: str) -> Card:
 def describe_card(card: Card) -> dict[str, Any]:
     """Returns the promised JSON of a card."""
     from p2pshare.envelope.card import fingerprint
+    from p2pshare.lookalikes import notes_on
 
+    notes = list(notes_on(card.name))
     return {
         "partner_id": card.partner_id.text,
         "name": card.name,
+        **({"name_notes": notes} if notes else {}),
         "fingerprint": fingerprint(card.partner_id),
         "version": card.version,
         "urls": list(card.urls),

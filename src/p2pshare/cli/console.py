@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
+from p2pshare.lookalikes import notes_on
 
 if TYPE_CHECKING:
     from p2pshare.queries.status import PartnerStatus
@@ -44,6 +45,12 @@ def shown(text: object) -> str:
     if isinstance(text, bool):
         return "yes" if text else "no"
     return "-" if text is None or text == "" else safe(str(text))
+
+
+def shown_name(name: str) -> str:
+    """Returns `shown` of a name on a card, and behind it in brackets what the eye does not see: mixed scripts, ..."""
+    notes = "; ".join(notes_on(name))
+    return f"{shown(name)} ({notes})" if notes else shown(name)
 
 
 def counted(number: int, noun: str) -> str:
@@ -198,7 +205,7 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
     rows = []
     for one in partners:  # "waiting: tls": why nothing is heard stands beside the state
         state = f"{one.state}: {one.last_error}" if one.last_error else one.state
-        rows.append((one.alias, state, one.last_exchange, one.url, one.name))
+        rows.append((one.alias, state, one.last_exchange, one.url, shown_name(one.name)))
     print_table(("alias", "state", "last_exchange", "url", "name"), rows)
     for one in partners:
         if one.noted:

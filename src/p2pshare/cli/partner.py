@@ -44,7 +44,9 @@ def add_partner(
     if as_json:
         console.print_json(added)
         return
-    console.print_result(f"{console.shown(added.alias)}  {added.partner_id}  {console.shown(added.name)}")
+    console.print_result(
+        f"{console.shown(added.alias)}  {added.partner_id}  {console.shown_name(added.name)}"
+    )
     console.say(f"safety number, the same on both sides: {added.safety_number}")
 
 
@@ -58,7 +60,7 @@ def _confirm(home: Path, file: str) -> str:
             hint="ask the partner for it by telephone; it is never taken from the card alone",
         )
     own, card = read_card(home, None), read_card(home, file)
-    console.say(f"name           {console.shown(card.name)}")
+    console.say(f"name           {console.shown_name(card.name)}")
     console.say(f"fingerprint    {fingerprint(card.partner_id)}")
     console.say(f"safety number  {safety_number(own.partner_id, card.partner_id)}")
     if not console.ask("does the partner read you the same fingerprint or safety number?"):

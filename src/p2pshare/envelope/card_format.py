@@ -40,6 +40,7 @@ from p2pshare.limits import (
     ROOT_KEYS_MAX,
     TLS_CERTIFICATE_BYTES_MAX,
 )
+from p2pshare.lookalikes import has_visible
 
 CARD_MAGIC = b"p2pc"
 VERSIONS_MAGIC = b"p2pv"
@@ -146,7 +147,9 @@ def signed_message(body_raw: bytes) -> bytes:
 def is_good_name(name: str) -> bool:
     """Returns whether a name has 1 to 256 bytes, no control, bidi or invisible characters, and no blank at either end."""
     size = len(name.encode("utf-8", "replace"))
-    return 1 <= size <= CARD_NAME_BYTES_MAX and name == name.strip() and not _UNREADABLE.search(name)
+    if not 1 <= size <= CARD_NAME_BYTES_MAX or name != name.strip():
+        return False
+    return not _UNREADABLE.search(name) and has_visible(name)
 
 
 def is_good_url(url: str) -> bool:

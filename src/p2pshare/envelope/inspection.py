@@ -20,6 +20,7 @@ from p2pshare.envelope.verification import check_time as check_envelope_time
 from p2pshare.envelope.verification import signing_key, verify_signatures
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
+from p2pshare.lookalikes import notes_on
 
 Facts = dict[str, str | int | list[str]]
 
@@ -118,7 +119,7 @@ def _card_facts(card: DecodedCard, size: int) -> Facts:
     return {
         "bytes": size,
         "partner_id": body.partner_id.text,
-        "name": body.name,
+        **_name_facts(body.name),
         "version": body.version,
         "urls": list(body.urls),
         "not_before": _iso(body.not_before),
@@ -212,7 +213,7 @@ def _proof_facts(proof: Proof) -> Facts:
         cards = [decode_versions(raw)[-1] for raw in (proof.known, proof.other)]
         return {
             "partner_id": proof.partner_id.text,
-            "name": cards[0].body.name,
+            **_name_facts(cards[0].body.name),
             "claims": f"two different cards of version {proof.version}",
             "version": proof.version,
             "signed": [card.body_digest.hex() for card in cards],
@@ -220,12 +221,20 @@ def _proof_facts(proof: Proof) -> Facts:
     core = proof.first.core
     return {
         "partner_id": core.author.text,
-        "name": decode_versions(proof.card_raw)[-1].body.name,
+        **_name_facts(decode_versions(proof.card_raw)[-1].body.name),
         "claims": f"two different envelopes under incarnation {core.incarnation}, sequence {core.sequence}",
         "incarnation": core.incarnation,
         "sequence": core.sequence,
         "signed": [statement.envelope_id.text for statement in (proof.first, proof.second)],
     }
+
+
+def _name_facts(name: str) -> Facts:
+    """The name, and beside it, where there is something, what the eye does not see."""
+    facts: Facts = {"name": name}
+    if notes := list(notes_on(name)):
+        facts["name_notes"] = notes
+    return facts
 
 
 def _made(check: tuple[int, str], make: Callable[[], object]) -> Check:

@@ -37,6 +37,7 @@ from p2pshare.limits import (
     OPERATIONAL_OVERLAP_SECONDS,
     ROOT_KEYS_MAX,
 )
+from p2pshare.lookalikes import faults_of
 
 __all__ = [
     "HintKey",
@@ -100,6 +101,7 @@ def create_identity(
 
     Raises AuthorError (`bad-name`, `bad-url`, `bad-threshold`).
     """
+    _check_new_name(name)
     _check_name_and_urls(name, urls)
     if not 1 <= threshold <= roots <= ROOT_KEYS_MAX:
         raise AuthorError(
@@ -145,6 +147,8 @@ def reissue_card(
     card = identity.card
     chosen_name = card.name if name is None else name
     chosen_urls = card.urls if urls is None else tuple(urls)
+    if name is not None:
+        _check_new_name(name)
     _check_name_and_urls(chosen_name, chosen_urls)
     if len(identity.roots) < card.threshold:
         raise KeyFileError(
@@ -196,4 +200,14 @@ def _check_name_and_urls(name: str, urls: Sequence[str]) -> None:
             f"an address must look like https://host:port, at most {CARD_URLS_MAX} of them, none twice",
             hint="no user, query or fragment in the address",
             reason="bad-url",
+        )
+
+
+def _check_new_name(name: str) -> None:
+    """Stricter than for the cards of others: nobody needs a name that its readers cannot tell from another one."""
+    if faults := faults_of(name):
+        raise AuthorError(
+            f"the name would be read as another one: {'; '.join(faults)}",
+            hint="write each word in one script, and nothing that does not show",
+            reason="bad-name",
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from p2pshare.limits import EXAMPLE_CHARACTERS_MAX
+from p2pshare.lookalikes import INVISIBLE
 
 # Cc: control, Cf: format (all bidirectional marks, zero-width characters), Cs: lone surrogates,
 # Zl and Zp: the line breaks that are not control characters. Unassigned code points are let through, because
@@ -26,9 +27,14 @@ def is_safe(text: str) -> bool:
 
 def safe(text: str) -> str:
     """Returns `text` with every character that is not printable written as `\\x1b`, `\\u202e` or `\\U000e0001`."""
-    if text.isprintable():
+    if text.isprintable() and not INVISIBLE.search(text):
         return text
-    return "".join(character if character.isprintable() else _escape(ord(character)) for character in text)
+    return "".join(character if _shows(character) else _escape(ord(character)) for character in text)
+
+
+def _shows(character: str) -> bool:
+    # a Hangul filler is a printable letter, and shows nothing
+    return character.isprintable() and not INVISIBLE.match(character)
 
 
 def _escape(code: int) -> str:
