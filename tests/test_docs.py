@@ -158,6 +158,10 @@ def test_systemd_unit_keeps_its_sandbox(repository: Path) -> None:
     assert done.returncode == 0, done.stdout[-300:]
 
 
+def test_the_unit_leaves_no_core_file(repository: Path) -> None:
+    assert "\nLimitCORE=0\n" in (repository / "config" / "p2pshare.service").read_text()
+
+
 def test_demo_data_is_what_its_generator_writes(repository: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(repository / "scripts" / "make-demo-data"), "--check"],

@@ -177,6 +177,7 @@ def is_running(home: Path) -> bool:
 
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
+    from p2pshare.node.keyfile import read_operational_keys
     from p2pshare.node.node import close_node, open_node, require_home
     from p2pshare.queries.refresh import reevaluate_all
     from p2pshare.sharing import spool
@@ -185,7 +186,7 @@ def _own_node(home: Path) -> Iterator[Node]:
         wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),
         ExitStack() as life,
     ):
-        node = open_node(home)
+        node = open_node(home, read_operational_keys)  # it issues no card: no root is needed
         life.callback(close_node, node)
         life.callback(spool.empty, home)
         spool.empty(home)  # what a crash left

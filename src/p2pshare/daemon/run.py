@@ -40,6 +40,7 @@ from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_s
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
+from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, close_node, note_config, open_node, require_home
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.payload_readers import load_readers
@@ -90,7 +91,7 @@ async def _run(home: Path, readers: Readers) -> None:
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
         writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
-        node = await writer(open_node, home)
+        node = await writer(open_node, home, read_operational_keys_apart)
         life.push_async_callback(writer, close_node, node)
         await writer(spool.empty, home)  # what a crash left
         life.push_async_callback(writer, spool.empty, home)

@@ -9,9 +9,10 @@ from pathlib import Path
 from p2pshare.config import CONFIG_NAME, parse_config, render_config
 from p2pshare.envelope.keys import Identity, Secret, create_identity
 from p2pshare.errors import OperatorError
-from p2pshare.node.keyfile import write_card_file, write_key_file
+from p2pshare.node.keyfile import check_new_passphrase, write_card_file, write_key_file
 from p2pshare.node.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import open_store
+from p2pshare.node.undumpable import make_undumpable
 
 
 def found_home(
@@ -37,6 +38,9 @@ def found_home(
             hint=f"put {CONFIG_NAME} back; or delete the folder if `init` was interrupted and nobody has its card",
             reason="home-unfinished",
         )
+    if passphrase is not None:
+        check_new_passphrase(passphrase)
+    make_undumpable()
     identity = create_identity(name, [url] if url else [], now)
     try:
         if not home.is_dir():  # a folder that was there keeps the mode that somebody gave it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from p2pshare.envelope.keys import Identity
 from p2pshare.errors import ConfigError, OperatorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import MIB
-from p2pshare.node.keyfile import find_passphrase, read_identity
+from p2pshare.node.keyfile import KeyMaterial, identity_of, read_all_keys
 from p2pshare.node.store import Store, StoreReading, open_store
 from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, open_warning_index
@@ -29,6 +28,8 @@ WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 HOME_MODE = 0o750
 
+KeyReader = Callable[[Path], KeyMaterial]
+"""Opens the key file at a path: with the root keys, without them, or in a process of its own."""
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""
 
@@ -114,14 +115,14 @@ class NodeBeside:
         return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
 
 
-def open_node(home: Path) -> Node:
+def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:
     """Open the node in `home` for writing; the caller holds the home lock.
 
     A key file with a passphrase takes it from where `keyfile.find_passphrase` looks. Raises ConfigError, KeyFileError,
     StoreError, each with its hint.
     """
     config = load_config(home / CONFIG_NAME)
-    identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, find_passphrase(os.environ))
+    identity = identity_of(read_keys(home / KEY_FILE_NAME), home / KEY_FILE_NAME, home / CARD_FILE_NAME)
     store = open_store(
         home / STORE_NAME,
         free_space_bytes_min=config.free_space_bytes_min,

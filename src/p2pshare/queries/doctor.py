@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.errors import KeyFileError, PeerError, ShareError, StoreError
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, MIB
-from p2pshare.node.keyfile import find_passphrase, read_identity
+from p2pshare.node.keyfile import find_passphrase, is_encrypted, read_identity, weakness_of
 from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import StoreReading, reading_store
 from p2pshare.queries.alarms import ALARMS, AlarmFunction, alarms
@@ -49,6 +50,7 @@ def examine_node(
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),
         ("keys", lambda: _keys(home)),
+        ("passphrase", lambda: _passphrase(home)),
         ("card", lambda: _card(home, now)),
         ("disk", lambda: _disk(home)),
         ("store", lambda: _store(home)),
@@ -101,14 +103,31 @@ def _permissions(home: Path) -> Iterator[Finding]:
 
 
 def _keys(home: Path) -> Iterator[Finding]:
+    path = home / KEY_FILE_NAME
     try:
-        read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, find_passphrase(os.environ))
-    except KeyFileError as error:
-        if error.reason != "passphrase-missing":
-            raise
+        passphrase = find_passphrase(os.environ)
+    except KeyFileError:  # which has its own finding
+        passphrase = None
+    has_passphrase = is_encrypted(path)
+    if has_passphrase and passphrase is None:
         yield Finding("keys", OK, "the key file has a passphrase and was not opened here")
-    else:
-        yield Finding("keys", OK, "the key file opens and belongs to the card")
+        return
+    read_identity(path, home / CARD_FILE_NAME, passphrase)
+    told = "the key file opens and belongs to the card"
+    yield Finding("keys", OK, told if has_passphrase else f"{told}; it is not encrypted")
+
+
+def _passphrase(home: Path) -> Iterator[Finding]:
+    """Nothing where none is given: that is a choice. `keys` tells what is wrong with the key file itself."""
+    passphrase = find_passphrase(os.environ)
+    if passphrase is None:
+        return
+    with suppress(KeyFileError):
+        hint = "keep the home and its backups where nobody else can read them"
+        if not is_encrypted(home / KEY_FILE_NAME):
+            yield Finding("passphrase", WARN, "one is given, and the key file is not encrypted", hint)
+        elif weakness := weakness_of(passphrase):
+            yield Finding("passphrase", WARN, f"it is easy to guess: {weakness}", hint)
 
 
 def _card(home: Path, now: int) -> Iterator[Finding]:
