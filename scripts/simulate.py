@@ -78,13 +78,13 @@ def _chosen(scenarios: dict[str, Scenario], name: str) -> Scenario:
 
 
 def _one(scenario: Scenario, options: argparse.Namespace) -> int:
-    tell = print if options.log else None
+    report = print if options.log else None
     signatures = contextlib.nullcontext() if options.real_signatures else cheap_signatures()
     with _foundry() as foundry, signatures:
-        outcome = play(scenario, options.seed, foundry, tell)
+        outcome = play(scenario, options.seed, foundry, report)
     settled = "never" if outcome.settled_after is None else f"{outcome.settled_after:.0f} s after the faults"
     print(f"trace {outcome.digest}, {outcome.lines} lines, all everywhere {settled}")
-    _tell_failures(outcome)
+    _report_failures(outcome)
     return 1 if outcome.failures else 0
 
 
@@ -101,7 +101,7 @@ def _campaign(scenarios: list[Scenario], runs: int, first_seed: int, workers: in
         if outcome.failures:
             failed += 1
             if failed <= FAILURES_SHOWN:
-                _tell_failures(outcome)
+                _report_failures(outcome)
         if sys.stderr.isatty():
             print(f"\r{done} of {runs}, {failed} failed", end="", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
@@ -148,7 +148,7 @@ def _foundry() -> Iterator[Foundry]:
         yield Foundry(Path(folder))
 
 
-def _tell_failures(outcome: Outcome) -> None:
+def _report_failures(outcome: Outcome) -> None:
     for name, found in outcome.failures.items():
         print(f"FAILED {name}: {len(found)}", *found[:EXAMPLES_SHOWN], sep="\n  ")
     if outcome.failures:

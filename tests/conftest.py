@@ -31,6 +31,8 @@ SKIPPED_IN_CI = {
     "skipped: this file system has no access lists": "the runner's disk decides",
     "skipped: no devices here": "a runner that may not make device nodes",
     "skipped: no /dev/shm": "a runner without shared memory",
+    "skipped: only root gives files away": "a runner that is not root",
+    "skipped: no process may read another here": "Yama's ptrace_scope, or a container's filter",
 }
 """What may be skipped where CI is set, and why; any other skip fails there: a test that is no longer run must be seen."""
 

@@ -61,6 +61,13 @@ def test_docs_cli_shows_every_option_of_a_command_and_no_other(name: str, reposi
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", headings(repository)[name])) == options
 
 
+@pytest.mark.parametrize("name", ["publish", "export"])
+def test_docs_cli_shows_every_format(name: str, repository: Path) -> None:
+    [choice] = [one.type for one in commands()[name].params if one.name == "format_name"]
+    assert isinstance(choice, click.Choice)
+    assert f"--format {'|'.join(choice.choices)}" in headings(repository)[name]
+
+
 def test_docs_cli_has_every_operation_with_its_fields_and_no_other(repository: Path) -> None:
     """The table of the control socket: `?` is a field that may be left out."""
     text = (repository / "docs" / "cli.md").read_text().partition("## The control socket")[2]
@@ -149,6 +156,10 @@ def test_systemd_unit_keeps_its_sandbox(repository: Path) -> None:
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=11", "--no-pager", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_unit_leaves_no_core_file(repository: Path) -> None:
+    assert "\nLimitCORE=0\n" in (repository / "config" / "p2pshare.service").read_text()
 
 
 def test_demo_data_is_what_its_generator_writes(repository: Path) -> None:

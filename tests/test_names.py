@@ -32,6 +32,7 @@ SHARED_FILE_NAMES = {
     "tls.py": "any server's, a partner's",
     "refusals.py": "of what was read, of a request",
     "connection.py": "to a database, to a caller",
+    "registry.py": "formats in, formats out",
     "fetching.py": "rows, bodies",
 }
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from material import REPEATED, Partners, discard, indicator, values
 from measuring import Report
 
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.intake import take_in
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 STEP = 10_000
 

@@ -13,8 +13,10 @@ from measuring import Report, cpu_seconds
 
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
 from p2pshare.node.node import Node
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.intake import Arrival, IntakeStatus, take_in
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 ENVELOPES_OF_ONE = 400  # objects measured where each has an envelope of its own
 NAIVE_OBJECTS = 200

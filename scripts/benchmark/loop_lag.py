@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from material import Partners, discard, indicator, values
 from measuring import Report, percentile
 
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.intake import Arrival, take_in
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 
 def measure(report: Report, partners: Partners, *, now: int, objects: int) -> None:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from material import Partners, indicator, values
 
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.intake import Arrival, take_in
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 OBJECTS = 100_000
 

@@ -23,9 +23,11 @@ from p2pshare.cli.session import is_running
 from p2pshare.envelope.card import fingerprint
 from p2pshare.node.init import found_home
 from p2pshare.node.node import close_node, open_node
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.intake import take_in
 from p2pshare.sharing.partners import add_partner
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 PATIENCE_SECONDS = 60
 BESIDE = ("description", "kill_chain_phases", "external_references")

@@ -22,12 +22,14 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.node.init import found_home
 from p2pshare.node.node import Node, close_node, open_node
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.peering.server import PeerServer
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.intake import Arrival, take_in
 from p2pshare.sharing.partners import add_partner
 from p2pshare.sharing.publishing import PreparedPart, prepare, seal
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 PATIENCE_SECONDS = 20
 

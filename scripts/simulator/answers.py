@@ -1,4 +1,5 @@
-"""How a request of a partner ends, and the event that tells its engine: what peering does for the real driver, without HTTP."""
+"""Answers to a partner's requests, and the event that reports each to its engine: the part of peering for the real
+driver, without HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from p2pshare.identifiers import EnvelopeId
 
 
 class Status(Enum):
-    """How a request ended."""
+    """The way in which a request ended."""
 
     ANSWERED = "answered"
     BUSY = "busy"
@@ -23,7 +24,7 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: `raw` for a message, `bodies` for a `get`, `seconds` for a pause, `reason` for the rest."""
+    """An answer as it came back: `raw` for a message, `bodies` for a `get`, `seconds` for a pause, `reason` for the rest."""
 
     status: Status
     raw: bytes = b""
@@ -33,7 +34,7 @@ class Answer:
 
 
 def end_of(number: int, verb: AnyVerb, answer: Answer, busy_seconds_when_full: float) -> events.Event:
-    """Returns the event that tells the engine how its request `number` ended."""
+    """Returns the event that reports to the engine how its request `number` ended."""
     match answer.status:
         case Status.BUSY:
             return events.Busy(number, answer.seconds)

@@ -35,7 +35,7 @@ from p2pshare.node.store import Store
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be published. `direct_to` empty: relayed."""
+    """An envelope to be published. `direct_to` empty: relayed."""
 
     circle: CircleId
     body_bytes: int
@@ -57,7 +57,7 @@ def write_envelope(
     created: int,
     random: Random,
 ) -> DecodedEnvelope:
-    """A signed envelope, as whoever receives its bytes would decode it."""
+    """Returns a signed envelope, as its receiver would decode it. `created` in unix seconds."""
     body = random.randbytes(padded_size(wish.body_bytes) + BODY_TAG_BYTES)
     core = Core(
         suite=SUITE_XWING,
@@ -83,7 +83,8 @@ def write_envelope(
 
 
 def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Random) -> DecodedEnvelope:
-    """Into our own store, on our own chain, in one transaction, as `sharing.publishing` does it. Raises StoreError."""
+    """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it. Raises
+    StoreError."""
     state = store.log.author_state(now)
     envelope = write_envelope(
         identity,

@@ -1,6 +1,6 @@
-"""Liars: partners with a valid identity and a link, who break the rules in one way each. They never tire.
+"""Byzantine partners: they have a valid identity and a link, and break the rules in one way each. They never tire.
 
-A byzantine runs the real engine and bends what goes in and out of it, so that its lies come between truths.
+A Byzantine partner runs the real engine and bends its input and output, so that its lies come between truths.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Bodies = Sequence[tuple[EnvelopeId, bytes | None]]
 
 
 class ByzantineBehaviour:
-    """Honest in everything; each kind of lie replaces a part."""
+    """A partner that is honest in everything; each kind of lie replaces a part."""
 
     period_seconds = 7.0
 
@@ -64,11 +64,11 @@ class ByzantineBehaviour:
         return raw
 
     def is_silent(self, verb: AnyVerb, random: Random) -> bool:
-        """Whether a request gets no answer at all."""
+        """Returns whether a request gets no answer at all."""
         return False
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        """From time to time, unasked."""
+    def act(self, driver: ByzantineDriver) -> None:
+        """Do something unasked; called every `period_seconds`."""
 
 
 class ByzantineDriver(VirtualDriver):
@@ -90,11 +90,11 @@ class ByzantineDriver(VirtualDriver):
 
     @property
     def is_calm(self) -> bool:
-        """Whether the faults are over."""
+        """Returns whether the faults are over."""
         return self.stage.event_queue.now > START_SECONDS + self.stage.scenario.seconds
 
-    def tell(self, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
-        """A request of its own; what is answered does not matter to it."""
+    def send(self, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
+        """Send a request that the engine did not ask for; its answer is ignored."""
         self.stage.network.ask(Call(self, peer, verb, raw, lambda answer: None))
 
     def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None:
@@ -114,7 +114,7 @@ class ByzantineDriver(VirtualDriver):
 
 
 class CorruptBodies(ByzantineBehaviour):
-    """Half of its bodies have a wrong byte; in the signatures it leaves the id as it was."""
+    """Change a byte in half of the bodies; one in the signatures leaves the id as it was."""
 
     def served(self, bodies: Bodies, random: Random) -> Bodies:
         return [(one, None if wire is None else self.pushed(wire, random)) for one, wire in bodies]
@@ -127,15 +127,15 @@ class CorruptBodies(ByzantineBehaviour):
 
 
 class OtherBodies(ByzantineBehaviour):
-    """Gives each body under the id of another."""
+    """Hand over each body under the id of another."""
 
     def served(self, bodies: Bodies, random: Random) -> Bodies:
-        network = [wire for _, wire in bodies]
-        return [(one, wire) for (one, _), wire in zip(bodies, network[1:] + network[:1], strict=True)]
+        wires = [wire for _, wire in bodies]
+        return [(one, wire) for (one, _), wire in zip(bodies, wires[1:] + wires[:1], strict=True)]
 
 
 class WithheldBodies(ByzantineBehaviour):
-    """Announces, and then has it not, or says nothing."""
+    """Announce, and then hold nothing of it, or say nothing."""
 
     def served(self, bodies: Bodies, random: Random) -> Bodies:
         return [(one, None) for one, _ in bodies if random.random() < 0.7]
@@ -145,10 +145,10 @@ class WithheldBodies(ByzantineBehaviour):
 
 
 class BogusAnnouncements(ByzantineBehaviour):
-    """Announces ids of nothing, and true ids with false dates and sizes."""
+    """Announce ids of nothing, and true ids with false dates and sizes."""
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        random, now = byzantine.chance, int(byzantine.now)
+    def act(self, driver: ByzantineDriver) -> None:
+        random, now = driver.chance, int(driver.now)
         items = [
             AnnounceItem(
                 EnvelopeId(random.randbytes(32)), now - random.randrange(DAY_SECONDS), 4, MAIN, 5_000
@@ -156,16 +156,16 @@ class BogusAnnouncements(ByzantineBehaviour):
             for _ in range(ANNOUNCE_ITEMS_MAX - 8)
         ]
         for envelope_id in random.sample(
-            sorted(byzantine.stage.oracle.published), k=min(8, len(byzantine.stage.oracle.published))
+            sorted(driver.stage.oracle.published), k=min(8, len(driver.stage.oracle.published))
         ):
             items.append(AnnounceItem(envelope_id, now - random.randrange(DAY_SECONDS), 3, MAIN, 1))
         count = random.randrange(1 << 40)
         message = Announce(Epoch(random.randbytes(16)), count, count + 1, tuple(items))
-        byzantine.tell(random.choice(byzantine.peers), ANNOUNCE, ANNOUNCE.request.encode(message))
+        driver.send(random.choice(driver.peers), ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
 class EndlessSync(ByzantineBehaviour):
-    """Whoever compares with it finds ever more ids."""
+    """Name ever more ids to a partner that compares."""
 
     def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
         if verb is not SYNC:
@@ -177,7 +177,7 @@ class EndlessSync(ByzantineBehaviour):
 
 
 def _inventions(random: Random) -> bytes:
-    """A message that lists ids of nothing, and differs in the rest."""
+    """Returns a message that lists ids of nothing, and differs in the rest."""
     writer = MessageWriter()
     packed = b"".join(random.randbytes(ID_BYTES) for _ in range(INVENTED_IDS))
     writer.add(
@@ -190,116 +190,114 @@ def _inventions(random: Random) -> bytes:
 
 
 def ask_for_all(circle: CircleId, clock: int) -> bytes:
-    """A question for every id of a shard."""
+    """Returns a question for every id of a shard."""
     writer = MessageWriter()
     writer.add(END, RangeMode.IDS)
     return SYNC.request.encode(Sync(clock, b"", (SyncPart(Shard(circle, 4), bytes(writer.raw)),)))
 
 
 class Replay(ByzantineBehaviour):
-    """Hands over again what everybody has, and what has long expired."""
+    """Hand over again envelopes that everybody has, and one that has long expired."""
 
-    def act(self, byzantine: ByzantineDriver) -> None:
+    def act(self, driver: ByzantineDriver) -> None:
         random, oracle, peer = (
-            byzantine.chance,
-            byzantine.stage.oracle,
-            byzantine.chance.choice(byzantine.peers),
+            driver.chance,
+            driver.stage.oracle,
+            driver.chance.choice(driver.peers),
         )
         known = sorted(one for one, entry in oracle.published.items() if not entry.direct_to)
         if known:
             wire = oracle.published[random.choice(known)].envelope.wire
-            self._push(byzantine, peer, oracle.published[random.choice(known)].envelope.envelope_id, wire)
-        old = _expired_envelope(byzantine)
-        self._push(byzantine, peer, old.envelope_id, old.wire)
+            self._push(driver, peer, oracle.published[random.choice(known)].envelope.envelope_id, wire)
+        old = _expired_envelope(driver)
+        self._push(driver, peer, old.envelope_id, old.wire)
 
-    def _push(
-        self, byzantine: ByzantineDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes
-    ) -> None:
-        byzantine.tell(peer, PUT, envelope_id + wire)
+    def _push(self, driver: ByzantineDriver, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> None:
+        driver.send(peer, PUT, envelope_id + wire)
 
 
 class BodyFlood(ByzantineBehaviour):
-    """Pushes more expired bodies at once than intake has room for: to everybody, and in peace to one of them."""
+    """Push more expired bodies at once than intake has room for: to everybody, and in peace to one partner."""
 
     period_seconds = 1.0
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        old = _expired_envelope(byzantine)
-        for peer in [byzantine.chance.choice(byzantine.peers)] if byzantine.is_calm else byzantine.peers:
+    def act(self, driver: ByzantineDriver) -> None:
+        old = _expired_envelope(driver)
+        for peer in [driver.chance.choice(driver.peers)] if driver.is_calm else driver.peers:
             for _ in range(FLOOD_BODIES):
-                byzantine.tell(peer, PUT, old.envelope_id + old.wire)
+                driver.send(peer, PUT, old.envelope_id + old.wire)
 
 
-def _expired_envelope(byzantine: ByzantineDriver) -> DecodedEnvelope:
-    """Returns one that the byzantine really signed, for days ago."""
+def _expired_envelope(driver: ByzantineDriver) -> DecodedEnvelope:
+    """Returns an envelope that this partner really signed, for days ago."""
     old = write_envelope(
-        byzantine.node.identity,
+        driver.node.identity,
         Wish(MAIN, 300, ttl_class=1),
         incarnation=1,
-        sequence=1 + byzantine.chance.randrange(1 << 20),
+        sequence=1 + driver.chance.randrange(1 << 20),
         previous=bytes(32),
-        created=int(byzantine.now) - 3 * DAY_SECONDS,
-        random=byzantine.chance,
+        created=int(driver.now) - 3 * DAY_SECONDS,
+        random=driver.chance,
     )
-    byzantine.stage.oracle.published[old.envelope_id] = Published(old)
+    driver.stage.oracle.published[old.envelope_id] = Published(old)
     return old
 
 
 class Equivocation(ByzantineBehaviour):
-    """Two envelopes of one number: one for some, the other for others. Both must end everywhere."""
+    """Sign two envelopes of one number: one for some, the other for others. Both must end everywhere."""
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        random, number = byzantine.chance, 1 + byzantine.chance.randrange(1 << 20)
-        if byzantine.is_calm:
+    def act(self, driver: ByzantineDriver) -> None:
+        random, number = driver.chance, 1 + driver.chance.randrange(1 << 20)
+        if driver.is_calm:
             return
-        for peer in random.sample(byzantine.peers, k=min(2, len(byzantine.peers))):
+        for peer in random.sample(driver.peers, k=min(2, len(driver.peers))):
             one = write_envelope(
-                byzantine.node.identity,
+                driver.node.identity,
                 Wish(MAIN, 400),
                 incarnation=7,
                 sequence=number,
                 previous=bytes(32),
-                created=int(byzantine.now),
+                created=int(driver.now),
                 random=random,
             )
-            byzantine.stage.oracle.published[one.envelope_id] = Published(one)
-            byzantine.tell(peer, PUT, one.envelope_id + one.wire)
+            driver.stage.oracle.published[one.envelope_id] = Published(one)
+            driver.send(peer, PUT, one.envelope_id + one.wire)
 
 
 class Flood(ByzantineBehaviour):
-    """Many requests a second, each allowed by itself."""
+    """Send many requests a second, each allowed by itself."""
 
     period_seconds = 1.0
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        random, peer = byzantine.chance, byzantine.chance.choice(byzantine.peers)
+    def act(self, driver: ByzantineDriver) -> None:
+        random, peer = driver.chance, driver.chance.choice(driver.peers)
         for _ in range(5):
             ids = tuple(EnvelopeId(random.randbytes(32)) for _ in range(FLOOD_IDS))
-            byzantine.tell(peer, GET, GET.request.encode(GetBodies(ids)))
-            byzantine.tell(peer, SYNC, ask_for_all(MAIN, int(byzantine.now)))
+            driver.send(peer, GET, GET.request.encode(GetBodies(ids)))
+            driver.send(peer, SYNC, ask_for_all(MAIN, int(driver.now)))
 
 
 class Curious(ByzantineBehaviour):
-    """Asks for everything there is, also what is not for it."""
+    """Ask for everything there is, also what is not for this partner."""
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        random, peer = byzantine.chance, byzantine.chance.choice(byzantine.peers)
-        ids = sorted(byzantine.stage.oracle.published)
-        byzantine.tell(
+    def act(self, driver: ByzantineDriver) -> None:
+        random, peer = driver.chance, driver.chance.choice(driver.peers)
+        ids = sorted(driver.stage.oracle.published)
+        driver.send(
             peer, GET, GET.request.encode(GetBodies(tuple(random.sample(ids, k=min(GET_IDS_MAX, len(ids))))))
         )
-        for circle in sorted({one.envelope.core.circle for one in byzantine.stage.oracle.published.values()}):
-            byzantine.tell(peer, SYNC, ask_for_all(circle, int(byzantine.now)))
+        for circle in sorted({one.envelope.core.circle for one in driver.stage.oracle.published.values()}):
+            driver.send(peer, SYNC, ask_for_all(circle, int(driver.now)))
 
 
 class Smuggler(ByzantineBehaviour):
-    """Hands over what the link does not carry: other circles, and direct envelopes of others."""
+    """Hand over envelopes that the link does not carry: other circles, and direct envelopes of others."""
 
-    def act(self, byzantine: ByzantineDriver) -> None:
+    def act(self, driver: ByzantineDriver) -> None:
         random, oracle, peer = (
-            byzantine.chance,
-            byzantine.stage.oracle,
-            byzantine.chance.choice(byzantine.peers),
+            driver.chance,
+            driver.stage.oracle,
+            driver.chance.choice(driver.peers),
         )
         foreign = sorted(
             one
@@ -307,16 +305,16 @@ class Smuggler(ByzantineBehaviour):
             if entry.direct_to or entry.envelope.core.circle != MAIN
         )
         for envelope_id in random.sample(foreign, k=min(3, len(foreign))):
-            byzantine.tell(peer, PUT, envelope_id + oracle.published[envelope_id].envelope.wire)
+            driver.send(peer, PUT, envelope_id + oracle.published[envelope_id].envelope.wire)
         items = tuple(
             replace(_item(oracle.published[one]), circle=MAIN) for one in foreign[:ANNOUNCE_ITEMS_MAX]
         )
         message = Announce(Epoch(bytes(16)), 0, 0, items)
-        byzantine.tell(peer, ANNOUNCE, ANNOUNCE.request.encode(message))
+        driver.send(peer, ANNOUNCE, ANNOUNCE.request.encode(message))
 
 
 class Garbled(ByzantineBehaviour):
-    """Its messages have wrong bytes, and some are only that."""
+    """Send messages with wrong bytes, and some that are only that."""
 
     def answered(self, verb: AnyVerb, raw: bytes, random: Random) -> bytes:
         if not raw or random.random() < 0.5:
@@ -324,16 +322,16 @@ class Garbled(ByzantineBehaviour):
         place = random.randrange(len(raw))
         return raw[:place] + random.randbytes(random.randrange(3)) + raw[place + 1 :]
 
-    def act(self, byzantine: ByzantineDriver) -> None:
-        random = byzantine.chance
+    def act(self, driver: ByzantineDriver) -> None:
+        random = driver.chance
         verbs: list[AnyVerb] = [HELLO, ANNOUNCE, SYNC, GET, PUT]
         verb = random.choice(verbs)
         raw = random.randbytes(32 + random.randrange(2_000))
-        byzantine.tell(random.choice(byzantine.peers), verb, raw)
+        driver.send(random.choice(driver.peers), verb, raw)
 
 
 class AlwaysBusy(ByzantineBehaviour):
-    """Answers 429 for ever."""
+    """Answer 429 for ever."""
 
 
 def _item(entry: Published) -> AnnounceItem:

@@ -41,18 +41,18 @@ class Disk:
         return _open(self._place / STORE_NAME)
 
     def set_room(self, store: Store, *, has_room: bool) -> None:
-        """Without room every write raises DiskFull, as below the floor of free space."""
+        """Give or take the room: without it every write raises DiskFull, as below the floor of free space."""
         store.database.free_space_bytes_min = 0 if has_room else NO_ROOM_BYTES
 
     def snapshot(self) -> str:
-        """What a backup would have: the files as they are now. Its name."""
+        """Copy the files as they are now, as a backup would have them; returns the snapshot's name."""
         self._snapshots += 1
         name = f"snapshot{self._snapshots}"
         _copy(self._place, self._folder / name)
         return name
 
     def crash(self, store: Store) -> None:
-        """The machine stops in the middle of a write; the next `open` finds what had been committed."""
+        """Stop the machine in the middle of a write; the next `open` finds what had been committed."""
         before = self._place
         self._generation += 1
         _copy(before, self._place)
@@ -64,7 +64,7 @@ class Disk:
         shutil.rmtree(before)
 
     def restore(self, name: str) -> None:
-        """The files of a snapshot take the place of what there was; the store must be closed."""
+        """Put the files of a snapshot in the place of those there are; the store must be closed."""
         shutil.rmtree(self._place)
         self._generation += 1
         _copy(self._folder / name, self._place)
@@ -78,7 +78,7 @@ class Foundry:
         self.found = functools.lru_cache(maxsize=4096)(self._found)
 
     def _found(self, identity: Identity, partners: tuple[PartnerRow, ...]) -> Path:
-        """A closed store that knows its partners."""
+        """Returns the file of a closed store that knows its partners."""
         path = self._folder / f"{self.found.cache_info().misses}.sqlite"
         store = _open(path)
         with store.transaction():
@@ -94,7 +94,7 @@ def _open(path: Path) -> Store:
 
 
 def _copy(origin: Path, target: Path) -> None:
-    """The store and its log. Their shared memory is made anew by whoever opens them."""
+    """Copy the store and its log. Their shared memory is made anew when they are opened."""
     target.mkdir()
     for name in (STORE_NAME, LOG_NAME):
         if (origin / name).exists():

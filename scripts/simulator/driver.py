@@ -1,7 +1,7 @@
 """The virtual driver: performs what the engine asks, in virtual time, as `daemon/driver.py` does in ours.
 
-One object is one life of one partner. When it ends, whatever was under way in it is gone: bodies that were
-not committed, requests, timers, the engine. Only what the store committed is there for the next life.
+One object is one life of one partner. When it ends, everything under way in it is gone: bodies that were not committed,
+requests, timers, the engine. Only what the store committed is there for the next life.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, quest
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
-from p2pshare.sharing.stix_reader import READERS
 from simulator.answers import Answer, Status, end_of
 from simulator.event_queue import EventQueue
 from simulator.network import Call, Heard, Network
@@ -39,7 +39,7 @@ STEP_SECONDS = 0.002
 
 @dataclass
 class Stage:
-    """What all partners of a world share."""
+    """The parts that all partners of a world share."""
 
     scenario: Scenario
     event_queue: EventQueue
@@ -50,20 +50,21 @@ class Stage:
     epochs: dict[Epoch, Epoch] = field(default_factory=dict)
 
     def numbered(self, epoch: Epoch) -> Epoch:
-        """In the place of an epoch that chance made: the first is 1, the second 2; the same stays the same."""
+        """Returns a number in the place of an epoch that chance made: the first is 1, the second 2; the same stays the
+        same."""
         return self.epochs.setdefault(epoch, Epoch((len(self.epochs) + 1).to_bytes(16, "big")))
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A body in the queue of intake, and who waits for the verdict."""
+    """A body in the queue of intake, and the function that waits for its verdict."""
 
     body: ReceivedBody
     done: Callable[[events.BodyDecided | StoreError], None]
 
 
 class VirtualDriver:
-    """One life. Raises StoreError when the store does not let it begin."""
+    """One life of one partner. Raises StoreError when the store does not let it begin."""
 
     def __init__(self, name: str, node: Node, stage: Stage, *, seed: str, skew_seconds: float = 0.0) -> None:
         self.name = name
@@ -71,7 +72,7 @@ class VirtualDriver:
         self.is_alive = True
         self.stage = stage
         self._skew_seconds = skew_seconds
-        self._exchange = Exchange(node, READERS)
+        self._exchange = Exchange(node, load_readers())
         self._tickets = itertools.count()
         self._replies: dict[int, Callable[[actions.Action], None]] = {}
         self._is_step_planned = False
@@ -110,20 +111,20 @@ class VirtualDriver:
 
     @property
     def now(self) -> float:
-        """By its own clock, unix seconds."""
+        """Returns the time by its own clock, unix seconds."""
         return self.stage.event_queue.now + self._skew_seconds
 
     def end(self) -> None:
-        """No event, action or answer of this life happens any more."""
+        """End this life: no event, action or answer of it happens any more."""
         self.is_alive = False
 
     def wake(self) -> None:
-        """Something was published here."""
+        """Look for news in the arrival log: something was published here."""
         self._is_news_due = True
         self._plan_commit()
 
     def reload_roster(self) -> None:
-        """Partners, links or circles changed."""
+        """Follow the roster: partners, links or circles changed."""
         roster = self._exchange.roster()
         links = links_of(roster)
         self._links = frozenset(link.peer for link in links)
@@ -145,13 +146,14 @@ class VirtualDriver:
 
     @property
     def waiting(self) -> int:
-        """Bodies that wait for intake."""
+        """Returns the number of bodies that wait for intake."""
         return len(self._schedule)
 
     # --- the engine ---
 
     def _give(self, event: events.Event, at: float | None = None) -> None:
-        """One event in, its actions performed, the timer set anew. Nothing performed gives another event at once."""
+        """Give the engine one event, perform its actions, set the timer anew. Nothing performed gives another event at
+        once."""
         if not self.is_alive:
             return
         for action in self.engine.handle(event, max(self.now, at or 0.0)):
@@ -232,7 +234,7 @@ class VirtualDriver:
         self.dial(number, action.peer, verb, raw)
 
     def _request(self, action: actions.PeerRequest) -> bytes | None:
-        """The bytes to send; None for a push that may not leave, or can no longer."""
+        """Returns the bytes to send; None for a push that may not leave, or can no longer."""
         oracle = self.stage.oracle
         match action:
             case actions.SendPut():
@@ -249,7 +251,7 @@ class VirtualDriver:
         return question_of(action).request.encode(action.message)
 
     def dial(self, number: int, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
-        """Sends a request of the engine; its end becomes an event."""
+        """Send a request of the engine; its end becomes an event."""
 
         def end(answer: Answer) -> None:
             self._calls.pop(number, None)
@@ -265,7 +267,7 @@ class VirtualDriver:
         stream = Stream(peer)
 
         def come(is_body: bool, read: Callable[[], None]) -> None:
-            """Unless the engine abandons the request before it is read."""
+            """Read it in its turn, unless the engine abandons the request before."""
             self._reading.add(stream, is_body, lambda: read() if number in self._calls else None)
 
         call = Call(
@@ -280,7 +282,7 @@ class VirtualDriver:
         self.stage.network.ask(call)
 
     def pushed(self, wire: bytes) -> bytes:
-        """What of a body of ours goes out in a push."""
+        """Returns the bytes that go out in a push of this body of ours."""
         return wire
 
     # --- intake ---
@@ -301,19 +303,19 @@ class VirtualDriver:
         self._later(self.stage.scenario.sweep_seconds, self._sweep)
 
     def _commit(self) -> None:
-        """One turn of `daemon.intake_queue`."""
+        """Do one turn of `daemon.intake_queue`."""
         self._is_committing = False
         is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
         batch = self._schedule.take()
         has_room_for = self.stage.scenario.intake.batch.count(self._commit_random)
         try:
             if is_sweep:
-                self._tell(self._exchange.sweep(int(self.now)))
+                self._report(self._exchange.sweep(int(self.now)))
             outcome = self._exchange.commit([one.item.body for one in batch[:has_room_for]], int(self.now))
         except StoreError as error:
             self._fail(batch, error)
         else:
-            self._tell(outcome)
+            self._report(outcome)
             for one, decided in zip(batch, outcome.decided, strict=False):
                 one.item.done(decided)
             self._schedule.put_back(batch[len(outcome.decided) :])
@@ -329,7 +331,7 @@ class VirtualDriver:
             self._give(events.BodyUndecided(body.received_from, body.envelope_id))
             one.item.done(error)
 
-    def _tell(self, outcome: Outcome) -> None:
+    def _report(self, outcome: Outcome) -> None:
         for held in outcome.held:
             self.stage.trace.note(f"{self.name} holds {held.item.envelope_id.short} {held.lsn}")
             self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, self.now)
@@ -344,7 +346,7 @@ class VirtualDriver:
     # --- a peer asks ---
 
     def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None:
-        """A request arrived; `reply` is called once, at once or later, unless this life ends before."""
+        """Take a request that arrived; `reply` is called once, at once or later, unless this life ends before."""
         if not self.is_alive:
             return
         try:
@@ -364,7 +366,7 @@ class VirtualDriver:
         message = question.request.decode(raw)
         ticket = next(self._tickets)
 
-        def told(action: actions.Action) -> None:
+        def replied(action: actions.Action) -> None:
             match action:
                 case actions.Reply() as said:
                     self.stage.oracle.message_leaves(
@@ -377,11 +379,11 @@ class VirtualDriver:
                 case actions.ReplyRefused() as refused:
                     reply(Answer(Status.REFUSED, reason=refused.reason or "not-held"))
 
-        self._replies[ticket] = told
+        self._replies[ticket] = replied
         self._give(question.heard(peer, ticket, message))
 
     def answered(self, verb: AnyVerb, raw: bytes) -> bytes:
-        """What of an answer of ours goes out."""
+        """Returns the bytes that go out for this answer of ours."""
         return raw
 
     def _put_asked(self, peer: PartnerId, raw: bytes, reply: Heard) -> None:
@@ -421,5 +423,5 @@ class VirtualDriver:
     def served(
         self, bodies: list[tuple[EnvelopeId, bytes | None]]
     ) -> tuple[tuple[EnvelopeId, bytes | None], ...]:
-        """What of the bodies that were asked for goes out."""
+        """Returns the bodies that go out, of those that were asked for."""
         return tuple(bodies)

@@ -1,7 +1,7 @@
-"""Faults: what may befall an honest partner, as a literal table. Each begins, and gives back how it ends.
+"""Faults of honest partners, as a literal table. Each function begins one, and returns how it ends.
 
-Two faults may befall one partner at once; whatever they share is counted, so that the first to end does not
-end the other.
+Two faults may befall one partner at once; the state that they share is counted, so that the first to end does not end the
+other.
 """
 
 from __future__ import annotations
@@ -21,129 +21,127 @@ Undo = Callable[[], None]
 Begin = Callable[[World, SimulatedNode], Undo]
 
 
-def _crash(world: World, simulated: SimulatedNode) -> Undo:
-    """Stops in the middle of whatever it does, and starts again from what was committed."""
-    simulated.downs += 1
-    world.stop(simulated)
-    return lambda: _up(world, simulated)
+def _crash(world: World, node: SimulatedNode) -> Undo:
+    """Stop the node in the middle of anything, and start it again from what was committed."""
+    node.downs += 1
+    world.stop(node)
+    return lambda: _up(world, node)
 
 
-def _up(world: World, simulated: SimulatedNode) -> None:
-    simulated.downs -= 1
-    world.start(simulated)
+def _up(world: World, node: SimulatedNode) -> None:
+    node.downs -= 1
+    world.start(node)
 
 
-def _restore(world: World, simulated: SimulatedNode) -> Undo:
-    """A backup is made now; when the fault ends, the disk is set back to it."""
-    if simulated.node is None or isinstance(simulated.disk, MemoryDisk):
+def _restore(world: World, node: SimulatedNode) -> Undo:
+    """Make a backup now; when the fault ends, set the disk back to it."""
+    if node.opened is None or isinstance(node.disk, MemoryDisk):
         return _nothing
-    name = simulated.disk.snapshot()
+    name = node.disk.snapshot()
 
     def undo() -> None:
-        world.set_back(simulated, name)
+        world.set_back(node, name)
 
     return undo
 
 
-def _skew(world: World, simulated: SimulatedNode) -> Undo:
-    """Its clock is two hours off, one way or the other. A clock is read anew at each start."""
-    simulated.skew_seconds = world.random.choice([SKEW_SECONDS, -SKEW_SECONDS])
-    world.stop(simulated)
-    world.start(simulated)
+def _skew(world: World, node: SimulatedNode) -> Undo:
+    """Set the node's clock two hours off, one way or the other. A clock is read anew at each start."""
+    node.skew_seconds = world.random.choice([SKEW_SECONDS, -SKEW_SECONDS])
+    world.stop(node)
+    world.start(node)
 
     def undo() -> None:
-        simulated.skew_seconds = 0.0
-        world.stop(simulated)
-        world.start(simulated)
+        node.skew_seconds = 0.0
+        world.stop(node)
+        world.start(node)
 
     return undo
 
 
-def _disk_full(world: World, simulated: SimulatedNode) -> Undo:
-    simulated.fulls += 1
-    world.report_room(simulated)
+def _disk_full(world: World, node: SimulatedNode) -> Undo:
+    node.fulls += 1
+    world.set_room(node)
 
     def undo() -> None:
-        simulated.fulls -= 1
-        world.report_room(simulated)
+        node.fulls -= 1
+        world.set_room(node)
 
     return undo
 
 
-def _storm(world: World, simulated: SimulatedNode) -> Undo:
-    """It answers everybody 429."""
-    world.network.stormy[simulated.partner_id] += 1
+def _storm(world: World, node: SimulatedNode) -> Undo:
+    """Answer everybody 429."""
+    world.network.stormy[node.partner_id] += 1
 
     def undo() -> None:
-        world.network.stormy[simulated.partner_id] -= 1
+        world.network.stormy[node.partner_id] -= 1
 
     return undo
 
 
-def _cut(world: World, simulated: SimulatedNode) -> Undo:
-    """Nobody reaches one of its partners, nor that partner it."""
-    peer = _some_peer(world, simulated)
-    return _count(world.network.cuts, [(simulated.partner_id, peer), (peer, simulated.partner_id)])
+def _cut(world: World, node: SimulatedNode) -> Undo:
+    """Cut the node and one of its partners off from each other."""
+    peer = _some_peer(world, node)
+    return _count(world.network.cuts, [(node.partner_id, peer), (peer, node.partner_id)])
 
 
-def _cut_one_way(world: World, simulated: SimulatedNode) -> Undo:
-    """It cannot dial one of its partners, who can dial it."""
-    return _count(world.network.cuts, [(simulated.partner_id, _some_peer(world, simulated))])
+def _cut_one_way(world: World, node: SimulatedNode) -> Undo:
+    """Keep the node from dialling one of its partners, which can dial it."""
+    return _count(world.network.cuts, [(node.partner_id, _some_peer(world, node))])
 
 
-def _isolate(world: World, simulated: SimulatedNode) -> Undo:
-    """Nobody reaches it, it reaches nobody."""
-    here = simulated.partner_id
-    pairs = [pair for peer in simulated.rows for pair in ((here, peer), (peer, here))]
+def _isolate(world: World, node: SimulatedNode) -> Undo:
+    """Cut the node off from all its partners."""
+    here = node.partner_id
+    pairs = [pair for peer in node.rows for pair in ((here, peer), (peer, here))]
     return _count(world.network.cuts, pairs)
 
 
-def _slow(world: World, simulated: SimulatedNode) -> Undo:
-    """Two seconds and 10 kB/s between it and one of its partners."""
-    return _count(world.network.slow, [(simulated.partner_id, _some_peer(world, simulated))])
+def _slow(world: World, node: SimulatedNode) -> Undo:
+    """Put two seconds and 10 kB/s between the node and one of its partners."""
+    return _count(world.network.slow, [(node.partner_id, _some_peer(world, node))])
 
 
-def _unlink(world: World, simulated: SimulatedNode) -> Undo:
-    """It takes one of its links out of its configuration, and puts it back."""
-    peer = _some_peer(world, simulated)
-    return _reconfigured(world, simulated, peer, lambda row: replace(row, has_link=False))
+def _unlink(world: World, node: SimulatedNode) -> Undo:
+    """Take one of the node's links out of its configuration, and put it back."""
+    peer = _some_peer(world, node)
+    return _reconfigured(world, node, peer, lambda row: replace(row, has_link=False))
 
 
-def _drop_circle(world: World, simulated: SimulatedNode) -> Undo:
-    """One of its links carries one circle less for a while."""
-    peer = _some_peer(world, simulated)
-    if peer not in simulated.rows:
+def _drop_circle(world: World, node: SimulatedNode) -> Undo:
+    """Have one of the node's links carry one circle less for a while."""
+    peer = _some_peer(world, node)
+    if peer not in node.rows:
         return _nothing
-    dropped = world.random.choice(simulated.rows[peer].circles or ("main",))
+    dropped = world.random.choice(node.rows[peer].circles or ("main",))
     return _reconfigured(
         world,
-        simulated,
+        node,
         peer,
         lambda row: replace(row, circles=tuple(name for name in row.circles if name != dropped)),
     )
 
 
-def _stranger(world: World, simulated: SimulatedNode) -> Undo:
-    """It does not know one partner for a while: what that one wrote is refused, and must come later all the same."""
-    peer = world.random.choice(sorted(simulated.founded_rows))
-    if peer not in simulated.rows:
+def _stranger(world: World, node: SimulatedNode) -> Undo:
+    """Remove one partner from the node for a while: envelopes of that author are refused, and must come later all the same."""
+    peer = world.random.choice(sorted(node.founded_rows))
+    if peer not in node.rows:
         return _nothing
-    world.forget(simulated, peer)
-    return lambda: world.configure(simulated, peer, simulated.founded_rows[peer])
+    world.forget(node, peer)
+    return lambda: world.configure(node, peer, node.founded_rows[peer])
 
 
-def _some_peer(world: World, simulated: SimulatedNode) -> PartnerId:
-    linked = sorted(peer for peer, row in simulated.founded_rows.items() if row.has_link)
+def _some_peer(world: World, node: SimulatedNode) -> PartnerId:
+    linked = sorted(peer for peer, row in node.founded_rows.items() if row.has_link)
     return world.random.choice(linked)
 
 
-def _reconfigured(
-    world: World, simulated: SimulatedNode, peer: PartnerId, change: Callable[..., object]
-) -> Undo:
-    if peer not in simulated.rows:
+def _reconfigured(world: World, node: SimulatedNode, peer: PartnerId, change: Callable[..., object]) -> Undo:
+    if peer not in node.rows:
         return _nothing
-    world.configure(simulated, peer, change(simulated.rows[peer]))  # type: ignore[arg-type]
-    return lambda: world.configure(simulated, peer, simulated.founded_rows[peer])
+    world.configure(node, peer, change(node.rows[peer]))  # type: ignore[arg-type]
+    return lambda: world.configure(node, peer, node.founded_rows[peer])
 
 
 def _count(counter: dict[tuple[PartnerId, PartnerId], int], pairs: list[tuple[PartnerId, PartnerId]]) -> Undo:
@@ -158,7 +156,7 @@ def _count(counter: dict[tuple[PartnerId, PartnerId], int], pairs: list[tuple[Pa
 
 
 def _nothing() -> None:
-    """It was not there to be befallen."""
+    """Undo nothing: the fault could not begin."""
 
 
 FAULTS: Mapping[str, Begin] = MappingProxyType(

@@ -13,14 +13,14 @@ from simulator.world import World
 
 @dataclass(frozen=True)
 class Spread:
-    """How one envelope got to everybody: seconds, and bodies for each partner that lacked it."""
+    """The way of one envelope to everybody: seconds, and bodies for each partner that lacked it."""
 
     seconds: float
     redundancy: float
 
 
 def spreads(world: World) -> list[Spread]:
-    """How the published envelopes of a world without faults spread."""
+    """Returns how the published envelopes of a world without faults spread."""
     oracle = world.oracle
     redundancy = 1 + oracle.spare_from_honest / max(1, oracle.stored_from_honest)
     return [
@@ -31,7 +31,7 @@ def spreads(world: World) -> list[Spread]:
 
 
 def flood_spreads(world: World) -> list[Spread]:
-    """How they would have spread, had each partner sent each new body to all its others at once."""
+    """Returns how they would have spread, had each partner sent each new body to all its others at once."""
     random = Random(f"{world.seed} flood")
     return [
         _flood(world, known.author, known.envelope.size, random)

@@ -1,12 +1,12 @@
 """Identities of simulated partners: real keys and cards, the same in every process, and signatures that cost nothing.
 
-Keys are derived from the partner's number, so ids, and with them every order that depends on ids, are the same
-on any machine. Only the TLS key is left to chance: nothing here shows it to anybody.
+Keys are derived from the partner's number, so ids, and with them every order that depends on ids, are the same on any
+machine. Only the TLS key is left to chance: nothing here shows it to anybody.
 
-`cheap_signatures` puts a stand-in in the place of the two signatures (3 ms of Ed25519 and ML-DSA-87 an
-envelope): 4,691 bytes derived from key and message, which verification derives again. What was not signed
-with it goes to the real verification, so corrupt bytes are refused as ever. A signature is outside the id of an
-envelope: the same seed gives the same trace with real ones (tests/simulation holds that).
+`cheap_signatures` puts a stand-in in the place of the two signatures (3 ms of Ed25519 and ML-DSA-87 an envelope): 4,691
+bytes derived from key and message, which verification derives again. A signature of another kind goes to the real
+verification, so corrupt bytes are refused as ever. A signature is outside the id of an envelope: the same seed gives the
+same trace with real ones (tests/simulation holds that).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _END = _BEGIN + CARD_LIFE_SECONDS_MAX
 
 @functools.lru_cache(maxsize=1024)
 def identity_of(number: int, *, is_dialable: bool = True) -> Identity:
-    """The partner with this number; one that is not dialable has another card and so is another partner."""
+    """Returns the partner with this number; one that is not dialable has another card and so is another partner."""
     label = f"{number}/{is_dialable}"
     root = SigningKey.from_secret(_secret(label, "root", 64))
     partner_id = partner_id_of((root.verify_key,), 1)
@@ -81,7 +81,7 @@ def _secret(label: str, purpose: str, length: int) -> Secret:
 
 @contextlib.contextmanager
 def cheap_signatures() -> Iterator[None]:
-    """While inside, signing and verifying cost microseconds; see above."""
+    """Make signing and verifying cost microseconds inside the block; see above."""
     sign, verify = SigningKey.sign, VerifyKey.verify
 
     def cheap_sign(self: SigningKey, context: bytes, message: bytes) -> bytes:

@@ -1,6 +1,6 @@
-"""What must hold after every run, each as a function of a world that has come to rest. None is ever relaxed for a seed.
+"""Invariants that hold after every run, each a function of a world that has come to rest. None is ever relaxed for a seed.
 
-A function gives back what speaks against it, in words; nothing means that it holds.
+A function returns what speaks against it, in words; an empty list means that it holds.
 """
 
 from __future__ import annotations
@@ -45,25 +45,23 @@ TABLES: Mapping[str, int] = MappingProxyType(
 
 
 def nothing_leaks(world: World) -> list[str]:
-    """No message carries an id or a body outside what the link may carry; a direct one goes to its recipients."""
+    """Check that no message carries an id or a body outside what the link may carry; a direct one goes to its recipients."""
     return world.oracle.complaints.get("nothing_leaks", [])
 
 
 def only_held_is_announced(world: World) -> list[str]:
-    """Nobody names an id to others before its envelope is committed here."""
+    """Check that nobody names an id to others before its envelope is committed here."""
     return world.oracle.complaints.get("only_held_is_announced", [])
 
 
 def only_verified_is_held(world: World) -> list[str]:
-    """Every envelope in a store was signed by its author, byte for byte as it is there, and is filed as it says."""
+    """Check that every envelope in a store was signed by its author, byte for byte as it is there, and is filed as it says."""
     found = list(world.oracle.complaints.get("only_verified_is_held", []))
-    cards = {simulated.partner_id: simulated.identity.card for simulated in world.simulated_nodes}
-    for simulated in world.honest:
-        for entry in simulated.store.log.entries(0, ALL):
-            if not _is_genuine(simulated.store.log.wire(entry.envelope_id), entry, cards):
-                found.append(
-                    f"{simulated.name} holds {entry.envelope_id.short}, which nobody signed like that"
-                )
+    cards = {node.partner_id: node.identity.card for node in world.simulated_nodes}
+    for node in world.honest:
+        for entry in node.store.log.entries(0, ALL):
+            if not _is_genuine(node.store.log.wire(entry.envelope_id), entry, cards):
+                found.append(f"{node.name} holds {entry.envelope_id.short}, which nobody signed like that")
     return found
 
 
@@ -88,21 +86,23 @@ def _is_genuine(wire: bytes | None, entry: EnvelopeEntry, cards: Mapping[Partner
 
 
 def only_due_is_held(world: World) -> list[str]:
-    """Nobody holds a direct envelope of which it is neither author nor recipient, nor a circle it has no part in."""
+    """Check that nobody holds a direct envelope of which it is neither author nor recipient, nor a circle it has no part
+    in."""
     found = []
-    for simulated in world.honest:
-        circles = frozenset[bytes]().union(*world.circles_ever[simulated.partner_id])
-        for entry in simulated.store.log.entries(0, ALL):
+    for node in world.honest:
+        circles = frozenset[bytes]().union(*world.circles_ever[node.partner_id])
+        for entry in node.store.log.entries(0, ALL):
             known = world.oracle.published.get(entry.envelope_id)
             direct_to = known.direct_to if known is not None else ()
-            is_ours = entry.is_own or simulated.partner_id in direct_to
+            is_ours = entry.is_own or node.partner_id in direct_to
             if not is_ours and (entry.mode == Mode.DIRECT or entry.circle not in circles):
-                found.append(f"{simulated.name} holds {entry.envelope_id.short}, which is not for it")
+                found.append(f"{node.name} holds {entry.envelope_id.short}, which is not for it")
     return found
 
 
 def all_is_everywhere(world: World) -> list[str]:
-    """Each honest partner of a connected circle holds each unexpired envelope of it, in bounded time after the faults."""
+    """Check that each honest partner of a connected circle holds each unexpired envelope of it, in bounded time after the
+    faults."""
     missing = world.missing()
     if not missing and world.settled_after is None:
         return ["it took longer than the scenario allows"]
@@ -110,23 +110,23 @@ def all_is_everywhere(world: World) -> list[str]:
 
 
 def each_is_stored_once(world: World) -> list[str]:
-    """What was stored, held or expired, is never stored again by the same store."""
+    """Check that an envelope that was stored, held or expired, is never stored again by the same store."""
     return world.oracle.complaints.get("each_is_stored_once", [])
 
 
 def nothing_resurrects(world: World) -> list[str]:
-    """What has expired is taken from nobody and handed to nobody."""
+    """Check that an expired envelope is taken from nobody and handed to nobody."""
     found = list(world.oracle.complaints.get("nothing_resurrects", []))
-    for simulated in world.honest:
-        for entry in simulated.store.log.entries(0, ALL):
-            begins = max(entry.expires, simulated.started_at)
+    for node in world.honest:
+        for entry in node.store.log.entries(0, ALL):
+            begins = max(entry.expires, node.started_at)
             if begins + 2 * world.scenario.sweep_seconds < world.event_queue.now:
-                found.append(f"{simulated.name} still carries {entry.envelope_id.short}")
+                found.append(f"{node.name} still carries {entry.envelope_id.short}")
     return found
 
 
 def acknowledged_is_durable(world: World) -> list[str]:
-    """Who was told that a push is held can rely on it, through every crash."""
+    """Check that a push that was acknowledged as held stays held, through every crash."""
     found = list(world.oracle.complaints.get("acknowledged_is_durable", []))
     for (holder, envelope_id), author in sorted(world.oracle.acks.items()):
         if not world.by_id[holder].store.log.is_seen([envelope_id]):
@@ -139,46 +139,44 @@ def acknowledged_is_durable(world: World) -> list[str]:
 
 
 def deliveries_are_noted(world: World) -> list[str]:
-    """Once all is everywhere, nobody waits for a partner's word any more."""
+    """Check that nobody waits for a partner's acknowledgement any more once all is everywhere."""
     found = []
-    for simulated in world.honest:
-        waiting = [entry.envelope_id for entry in simulated.store.log.first_hops()]
-        if waiting and any(
-            world.can_talk(simulated, other) for other in world.honest if other is not simulated
-        ):
-            found.append(f"{simulated.name} still waits for a first hop of {len(waiting)}")
-        for peer in simulated.rows:
+    for node in world.honest:
+        waiting = [entry.envelope_id for entry in node.store.log.first_hops()]
+        if waiting and any(world.can_talk(node, other) for other in world.honest if other is not node):
+            found.append(f"{node.name} still waits for a first hop of {len(waiting)}")
+        for peer in node.rows:
             other = world.by_id[peer]
-            if other.is_honest and world.can_talk(simulated, other) and simulated.store.log.outbox(peer):
-                found.append(f"{simulated.name} still has an outbox for {other.name}")
+            if other.is_honest and world.can_talk(node, other) and node.store.log.outbox(peer):
+                found.append(f"{node.name} still has an outbox for {other.name}")
     return found
 
 
 def nobody_honest_is_shut_out(world: World) -> list[str]:
-    """At peace every honest pair that has a link uses it: silence and slowness were no faults."""
+    """Check that at peace every honest pair that has a link uses it: silence and slowness were no faults."""
     found = []
-    for simulated in world.honest:
+    for node in world.honest:
         for other in world.honest:
-            if simulated is other or not world.can_talk(simulated, other) or simulated.driver is None:
+            if node is other or not world.can_talk(node, other) or node.driver is None:
                 continue
-            state = simulated.driver.engine.state(other.partner_id)
+            state = node.driver.engine.state(other.partner_id)
             if other.identity.card.urls and state is not State.CONNECTED:
-                found.append(f"{simulated.name} is not connected with {other.name}: {state}")
+                found.append(f"{node.name} is not connected with {other.name}: {state}")
     return found
 
 
 def no_honest_author_forks(world: World) -> list[str]:
-    """Nobody uses a number of its chain twice, whatever befell its disk."""
+    """Check that nobody uses a number of its chain twice, whatever befell its disk."""
     return [
-        f"{simulated.name} has proof against {fork.author.short}"
-        for simulated in world.honest
-        for fork in simulated.store.log.sequence_forks()
+        f"{node.name} has proof against {fork.author.short}"
+        for node in world.honest
+        for fork in node.store.log.sequence_forks()
         if fork.author in world.oracle.honest
     ]
 
 
 def quiet_is_quiet(world: World) -> list[str]:
-    """When all is everywhere, no body moves between honest partners, and few questions."""
+    """Check that no body moves between honest partners, and few questions, when all is everywhere."""
     found = []
     if world.quiet.bodies:
         found.append(f"{world.quiet.bodies} bodies moved")
@@ -189,7 +187,7 @@ def quiet_is_quiet(world: World) -> list[str]:
 
 
 def bodies_are_not_wasted(world: World) -> list[str]:
-    """Between honest partners hardly a body comes where it is held already."""
+    """Check that between honest partners hardly a body comes where it is held already."""
     stored = world.oracle.stored_from_honest
     spare = world.oracle.spare_from_honest
     allowed = stored * (world.scenario.redundancy_max - 1) + SPARE_BODIES_EXCUSED
@@ -197,7 +195,7 @@ def bodies_are_not_wasted(world: World) -> list[str]:
 
 
 def tables_are_bounded(world: World) -> list[str]:
-    """No table of an engine outgrows its limit, now or at any look during the run."""
+    """Check that no table of an engine outgrows its limit, now or at any look during the run."""
     return [
         f"{name} had {size} entries"
         for name, size in sorted(world.largest.items())
@@ -206,48 +204,43 @@ def tables_are_bounded(world: World) -> list[str]:
 
 
 def turns_are_kept(world: World) -> list[str]:
-    """Bodies of one partner are decided in order, and before one that has k of its own before it at most k + 1 of another."""
+    """Check that bodies of one partner are decided in order, and before one that has k of its own before it at most k + 1
+    of another."""
     return world.oracle.complaints.get("turns_are_kept", [])
 
 
 def room_is_kept(world: World) -> list[str]:
-    """No body is read for which intake has no room: what waits, of one partner and of all, is bounded."""
+    """Check that no body is read for which intake has no room: the bytes that wait, of one partner and of all, are bounded."""
     found = []
     limits = world.scenario.intake
-    for simulated in world.honest:
-        line = world.oracle.lines.get(simulated.partner_id)
+    for node in world.honest:
+        line = world.oracle.lines.get(node.partner_id)
         if line is None:
             continue
         if line.most_of_one >= limits.waiting_bytes_per_partner:
-            found.append(f"{simulated.name} reads on while {line.most_of_one} bytes of one partner wait")
+            found.append(f"{node.name} reads on while {line.most_of_one} bytes of one partner wait")
         if line.most_of_all >= limits.waiting_bytes:
-            found.append(f"{simulated.name} reads on while {line.most_of_all} bytes wait")
+            found.append(f"{node.name} reads on while {line.most_of_all} bytes wait")
     return found
 
 
 def all_is_accounted_for(world: World) -> list[str]:
-    """in = stored + held + deferred + refused (+ undecided for want of room), for the driver and for the store."""
+    """Check that in = stored + held + deferred + refused (+ undecided for want of room), for the driver and for the store."""
     found = []
-    for simulated in world.honest:
-        account = world.oracle.account(simulated.partner_id)
-        waiting = simulated.driver.waiting if simulated.driver is not None else 0
+    for node in world.honest:
+        account = world.oracle.account(node.partner_id)
+        waiting = node.driver.waiting if node.driver is not None else 0
         if account.came != account.accounted + waiting:
-            found.append(
-                f"{simulated.name}: {account.came} bodies came, {account.accounted} are accounted for"
-            )
-        rows = simulated.store.partners.accounts()
+            found.append(f"{node.name}: {account.came} bodies came, {account.accounted} are accounted for")
+        rows = node.store.partners.accounts()
         for row in rows:
             decided = row.stored + row.already_held + row.deferred + sum(row.refused.values())
             if row.came_in != decided:
-                found.append(
-                    f"{simulated.name}: {row.came_in} came from {row.partner.short}, {decided} decided"
-                )
+                found.append(f"{node.name}: {row.came_in} came from {row.partner.short}, {decided} decided")
         noted = sum(row.came_in for row in rows)
-        is_comparable = not simulated.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
+        is_comparable = not node.is_set_back and not account.verdicts[PutVerdict.DEFERRED]
         if is_comparable and noted != account.verdicts.total():
-            found.append(
-                f"{simulated.name}: {account.verdicts.total()} were decided, the store noted {noted}"
-            )
+            found.append(f"{node.name}: {account.verdicts.total()} were decided, the store noted {noted}")
     return found
 
 

@@ -1,8 +1,8 @@
 """A store stand-in in memory, for worlds of hundreds of partners: the bytes of an envelope are held once for all.
 
-Only scenarios with `store = "memory"` use it; all others run the product's store. It keeps what the exchange,
-intake and the invariants ask for and nothing of content, and a crash of the process costs it nothing: what
-these worlds show is how the engine spreads and how fast, not that a disk is durable.
+Only scenarios with `store = "memory"` use it; all others run the product's store. It keeps the envelopes, accounts and
+rows that the exchange, intake and the invariants ask for and nothing of content, and a crash of the process costs it
+nothing: these worlds show how the engine spreads and how fast, not that a disk is durable.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Held:
 
 
 class MemoryLog:
-    """See `EnvelopeLog` for what each method promises."""
+    """A stand-in for `EnvelopeLog`; see there for what each method promises."""
 
     def __init__(self, own_id: PartnerId) -> None:
         self._own_id = own_id
@@ -85,7 +85,7 @@ class MemoryLog:
         return Stored(entry, source)
 
     def mark_opened(self, opened: Iterable[tuple[EnvelopeOrigin, int | None]]) -> None:
-        """Content is not read here."""
+        """Do nothing: content is not read here."""
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
         return {one for one in ids if one in self._held}
@@ -123,11 +123,11 @@ class MemoryLog:
         return len(due)
 
     def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
-        """Not counted here, see `quota_bytes`."""
+        """Returns nothing: sizes are not counted here, see `quota_bytes`."""
         return {}
 
     def quota_bytes(self) -> int:
-        """Room for everything."""
+        """Returns room for everything."""
         return sys.maxsize
 
     def defer(
@@ -172,7 +172,7 @@ class MemoryLog:
 
 
 class MemoryPartners:
-    """See `Partners` for what each method promises."""
+    """A stand-in for `Partners`; see there for what each method promises."""
 
     def __init__(self, partners: Iterable[PartnerRow]) -> None:
         self._partners = {row.partner_id: row for row in partners}
@@ -193,7 +193,7 @@ class MemoryPartners:
                 self._accounts.setdefault(partner, Counter())[status, reason] += 1
 
     def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
-        """Content is not read here."""
+        """Do nothing: content is not read here."""
 
     def accounts(self) -> list[Account]:
         return [
@@ -210,17 +210,17 @@ class MemoryPartners:
 
 
 class MemoryKnowledge:
-    """Knows nothing: content is not read here."""
+    """A stand-in for `Knowledge` that knows nothing: content is not read here."""
 
     def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> None:
-        """Forgets it."""
+        """Forget it."""
 
     def recount_reports(self) -> None:
-        """Nobody reported anything."""
+        """Do nothing: nobody reported anything."""
 
 
 class MemoryStore:
-    """See `Store`."""
+    """A stand-in for `Store`."""
 
     def __init__(self, own_id: PartnerId, partners: Iterable[PartnerRow]) -> None:
         self.log = MemoryLog(own_id)
@@ -232,11 +232,11 @@ class MemoryStore:
         yield
 
     def close(self) -> None:
-        """It stays for the next life."""
+        """Do nothing: it stays for the next life."""
 
 
 class MemoryDisk:
-    """Where a `MemoryStore` outlives its partner's lives."""
+    """The place where a `MemoryStore` outlives its partner's lives."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -245,7 +245,7 @@ class MemoryDisk:
         return self._store
 
     def set_room(self, store: MemoryStore, *, has_room: bool) -> None:
-        """There is always room."""
+        """Do nothing: there is always room."""
 
     def crash(self, store: MemoryStore) -> None:
-        """Nothing that was stored is lost."""
+        """Do nothing: a crash loses nothing that was stored."""

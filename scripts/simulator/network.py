@@ -1,7 +1,7 @@
-"""The network between partners: latency, loss, duplication, cuts, storms of 429. Every message is bytes on them.
+"""The network between partners: latency, loss, duplication, cuts, storms of 429. Every message is bytes on it.
 
-A request has one end: an answer, or silence until its time is over. Where a wire loses the answer, the other
-side has done what it was asked; where it doubles a request, it does so twice.
+A request has one end: an answer, or silence until its time is over. Where the network loses the answer, the other side
+has done what it was asked; where it doubles a request, it does so twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Heard = Callable[[Answer], None]
 
 
 class End(Protocol):
-    """A partner that is up, as the network see it."""
+    """A partner that is up, as the network sees it."""
 
     @property
     def name(self) -> str: ...
@@ -39,7 +39,7 @@ class End(Protocol):
     def is_dialable(self) -> bool: ...
 
     def knows(self, peer: PartnerId) -> bool:
-        """Whether this certificate gets through the door."""
+        """Returns whether this certificate gets through the door."""
         ...
 
     def asked(self, peer: PartnerId, verb: AnyVerb, raw: bytes, reply: Heard) -> None: ...
@@ -61,14 +61,14 @@ class Call:
 
 @dataclass
 class Tally:
-    """What went between honest partners; bytes of messages and bodies, without HTTP and TLS around them."""
+    """Traffic between honest partners; bytes of messages and bodies, without HTTP and TLS around them."""
 
     requests: Counter[AnyVerb] = field(default_factory=Counter)
     bytes: int = 0
 
 
 class Network:
-    """All pairs of partners. `find` gives the end that is up, or None."""
+    """The network between all pairs of partners. `find` gives the end that is up, or None."""
 
     def __init__(
         self,
@@ -82,10 +82,10 @@ class Network:
         self.network_conditions = network_conditions
         self.tally = Tally()
         self.cuts: Counter[tuple[PartnerId, PartnerId]] = Counter()
-        """(who dials, whom): neither direction says anything of the other."""
+        """(dialler, dialled) -> how many faults cut them: neither direction says anything of the other."""
         self.slow: Counter[tuple[PartnerId, PartnerId]] = Counter()
         self.stormy: Counter[PartnerId] = Counter()
-        """Who answers 429."""
+        """How many faults make a partner answer 429."""
         self._event_queue = event_queue
         self._trace = trace
         self._random = random
@@ -109,13 +109,13 @@ class Network:
             self._event_queue.after(again, lambda: self._arrive_again(call))
 
     def abandon(self, call: Call) -> None:
-        """The origin hangs up; what is under way to the other side still arrives."""
+        """Hang up for the origin; bytes under way to the other side still arrive."""
         call.is_over = True
 
     # --- a request arrives ---
 
     def _reached(self, call: Call) -> End | None:
-        """The other end, when it can be dialled and knows who dials."""
+        """Returns the other end, when it can be dialled and knows the dialler."""
         other = self._find(call.peer)
         is_cut = self.cuts[call.origin.partner_id, call.peer] > 0
         if other is None or is_cut or not other.is_dialable or not other.knows(call.origin.partner_id):
@@ -176,7 +176,7 @@ class Network:
         call.end(answer)
 
     def _watch(self, call: Call) -> None:
-        """Silence ends a request; some are silent while there is no news."""
+        """End the request after a silence; some are silent while there is no news."""
         patience = SILENCE_SECONDS + call.verb.wait_seconds
 
         def look() -> None:

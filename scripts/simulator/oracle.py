@@ -1,7 +1,7 @@
 """The oracle: sees everything that honest partners send, store and say, and writes down what must never happen.
 
-It knows what no partner knows: who published what for whom, and which link may carry which circle. It says
-from that alone, never from what policy or the engine answered.
+It knows what no partner knows: the author and recipients of every envelope, and the circles that each link may carry. It
+says from that alone, never from what policy or the engine answered.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Published:
 
 @dataclass
 class Account:
-    """What became of the bodies that came to one partner."""
+    """The fate of the bodies that came to one partner."""
 
     came: int = 0
     lost: int = 0
@@ -50,17 +50,18 @@ class Account:
 
 @dataclass
 class Line:
-    """Bodies that wait for the intake of one partner, by who handed them over; what a schedule should make of them."""
+    """Bodies that wait for the intake of one partner, by who handed them over; the order that a schedule should make of
+    them."""
 
     waiting: dict[PartnerId, deque[Came]] = field(default_factory=dict)
     gone: Counter[PartnerId] = field(default_factory=Counter)
-    """Judged, or given up for want of room on the disk."""
+    """Bodies that were decided, or given up for want of room on the disk."""
     most_of_one: int = 0
     most_of_all: int = 0
     """Bytes that waited already when another body was read, of its own partner and of all."""
 
     def enter(self, received_from: PartnerId, envelope_id: EnvelopeId, size: int) -> None:
-        """A body was read and waits from here on."""
+        """Note that a body was read and waits from here on."""
         sizes = {peer: sum(one.size for one in bodies) for peer, bodies in self.waiting.items()}
         self.most_of_one = max(self.most_of_one, sizes.get(received_from, 0))
         self.most_of_all = max(self.most_of_all, sum(sizes.values()))
@@ -90,26 +91,26 @@ class Came:
 
 
 class Oracle:
-    """Of one world. `complaints` is what it saw, by the name of the invariant."""
+    """The oracle of one world. `complaints` is what it saw, by the name of the invariant."""
 
     def __init__(self) -> None:
         self.honest: set[PartnerId] = set()
         self.links: dict[PartnerId, dict[PartnerId, frozenset[CircleId]]] = {}
-        """What each partner's links may carry now, by its own configuration."""
+        """The circles that each partner's links may carry now, by its own configuration."""
         self.published: dict[EnvelopeId, Published] = {}
         self.accounts: dict[PartnerId, Account] = {}
         self.lines: dict[PartnerId, Line] = {}
         self.complaints: dict[str, list[str]] = {}
         self.ever_held: dict[PartnerId, set[EnvelopeId]] = {}
         self.acks: dict[tuple[PartnerId, EnvelopeId], PartnerId] = {}
-        """(holder, id) -> the author who was told that it is held."""
+        """(holder, id) -> the author that was told that it is held."""
         self.last_held_at: dict[EnvelopeId, float] = {}
-        """When the latest partner got it, by that one's clock."""
+        """The time at which the latest partner got it, by that one's clock."""
         self.bodies_from_honest = 0
         """Bodies that honest partners handed to honest ones."""
         self.stored_from_honest = 0
         self.spare_from_honest = 0
-        """What honest partners handed to honest ones and was held already."""
+        """Bodies that honest partners handed to honest ones and that were held already."""
 
     def complain(self, invariant: str, text: str) -> None:
         found = self.complaints.setdefault(invariant, [])
@@ -124,7 +125,7 @@ class Oracle:
     def message_leaves(
         self, origin: PartnerId, peer: PartnerId, message: object, store: Store, now: float
     ) -> None:
-        """A question or an answer of `origin`; a Byzantine partner may say what it likes."""
+        """Check a question or an answer of `origin`; a Byzantine partner may say what it likes."""
         if origin not in self.honest:
             return
         match message:
@@ -176,7 +177,8 @@ class Oracle:
     def _part_leaves(
         self, origin: PartnerId, peer: PartnerId, part: SyncPart, store: Store, now: float
     ) -> None:
-        """Of a comparison: direct envelopes between the two under the id of their pair, and nowhere else."""
+        """Check a part of a comparison: it names direct envelopes between the two under the id of their pair, and nowhere
+        else."""
         ids = _ids_in(part)
         if part.shard.circle != CircleId.of_pair(origin, peer):
             self._ids_leave(origin, peer, ids, store, now)
@@ -221,7 +223,7 @@ class Oracle:
         return self.links[origin].get(peer, frozenset())
 
     def _compared(self, origin: PartnerId, peer: PartnerId) -> frozenset[CircleId]:
-        """Nothing but the direct envelopes between the two is compared besides."""
+        """Returns the circles that may be compared; besides, nothing but the direct envelopes between the two."""
         carried = self.links[origin].get(peer)
         return frozenset() if carried is None else carried | {CircleId.of_pair(origin, peer)}
 
@@ -250,14 +252,14 @@ class Oracle:
         self._leaves_line(partner, received_from, envelope_id)
 
     def bodies_lost(self, partner: PartnerId) -> None:
-        """A life ended: what waited for intake is gone."""
+        """Note that a life ended: bodies that waited for intake are gone."""
         account = self.account(partner)
         account.lost += account.came - account.accounted
         if partner in self.lines:
             self.lines[partner].waiting.clear()
 
     def held(self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float) -> None:
-        """The engine is told that the store holds it; `now` by the partner's own clock."""
+        """Note that the engine is told that the store holds it; `now` by the partner's own clock."""
         if partner not in self.honest:
             return
         ever = self.ever_held.setdefault(partner, set())
@@ -277,7 +279,7 @@ class Oracle:
     def push_answered(
         self, partner: PartnerId, author: PartnerId, decided: BodyDecided, store: Store
     ) -> None:
-        """`partner` said to `author` what became of its push."""
+        """Note that `partner` told `author` what became of its push."""
         if partner not in self.honest or decided.verdict is not PutVerdict.HELD:
             return
         if store.log.entry(decided.envelope_id) is None:
@@ -288,7 +290,7 @@ class Oracle:
 
 
 def _ids_in(part: SyncPart) -> list[EnvelopeId]:
-    """The ids that a message names."""
+    """Returns the ids that a message names."""
     ranges = read_ranges(part.message)
     return [
         EnvelopeId(one) for each in ranges if each.mode is RangeMode.IDS for one in split_ids(each.payload)
@@ -296,7 +298,7 @@ def _ids_in(part: SyncPart) -> list[EnvelopeId]:
 
 
 def _is_of_nothing(part: SyncPart) -> bool:
-    """Whether a message could come from who holds nothing."""
+    """Returns whether a message could come from a partner that holds nothing."""
     return all(
         each.mode is RangeMode.SKIP or each.payload in (b"", EMPTY_FINGERPRINT)
         for each in read_ranges(part.message)

@@ -1,4 +1,4 @@
-"""Reading, and the pause in it while intake has no room: what sockets and tasks are to the real driver."""
+"""Reading, and the pause in it while intake has no room: the part of sockets and tasks in the real driver."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p2pshare.identifiers import PartnerId
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What comes next in a stream; a body is read when there is room for it, all else at once."""
+    """The next piece of a stream; a body is read when there is room for it, all else at once."""
 
     is_body: bool
     read: Callable[[], None]
@@ -33,13 +33,13 @@ class Reading:
         self._streams: dict[Stream, None] = {}
 
     def add(self, stream: Stream, is_body: bool, read: Callable[[], None]) -> None:
-        """Reads it now, or behind what came before it in its stream and when there is room."""
+        """Read it now, or behind what came before it in its stream and when there is room."""
         stream.unread.append(Unread(is_body, read))
         self._streams[stream] = None
         self.go_on()
 
     def go_on(self) -> None:
-        """Reads what there is room for, from one stream after the other."""
+        """Read what there is room for, from one stream after the other."""
         while readable := [stream for stream in self._streams if self._may_read(stream)]:
             for stream in readable:
                 if self._may_read(stream):

@@ -23,7 +23,7 @@ FRAMES_SHOWN = 12
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run came to. `failures`: what speaks against each invariant that does not hold."""
+    """The outcome of one run. `failures`: what speaks against each invariant that does not hold."""
 
     scenario: str
     seed: int
@@ -39,15 +39,15 @@ class Outcome:
 
     @property
     def command(self) -> str:
-        """Repeats this run, bit for bit."""
+        """Returns the command that repeats this run, bit for bit."""
         return f"scripts/simulate --scenario {self.scenario} --seed {self.seed} --log"
 
 
 def play(
-    scenario: Scenario, seed: int, foundry: Foundry, tell: Callable[[str], None] | None = None
+    scenario: Scenario, seed: int, foundry: Foundry, report: Callable[[str], None] | None = None
 ) -> Outcome:
-    """One run, from the first event to the last invariant."""
-    world = World(scenario, seed, foundry, tell, faults=FAULTS)
+    """Play one run, from the first event to the last invariant; `report` gets every line of the trace."""
+    world = World(scenario, seed, foundry, report, faults=FAULTS)
     try:
         failures = _failures(world)
         return Outcome(
@@ -68,7 +68,7 @@ def play(
 
 
 def _failures(world: World) -> dict[str, list[str]]:
-    """Plays the world to its end and checks it. What raises on the way is a failure like any other."""
+    """Play the world to its end and check it. An exception on the way is a failure like any other."""
     try:
         world.run()
         return {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
@@ -77,7 +77,7 @@ def _failures(world: World) -> dict[str, list[str]]:
 
 
 def campaign(runs: Sequence[tuple[Scenario, int]], workers: int) -> Iterator[Outcome]:
-    """Plays all of them, in as many processes; outcomes in the order of `runs`."""
+    """Play all of them, in as many processes as `workers`; yields outcomes in the order of `runs`."""
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare) as pool:
         yield from pool.map(_play, runs, chunksize=4)
 
@@ -87,7 +87,7 @@ _lasting: list[object] = []
 
 
 def _prepare() -> None:
-    """One foundry a process, and cheap signatures for its whole life."""
+    """Make one foundry a process, and cheap signatures for its whole life."""
     folder = tempfile.TemporaryDirectory(prefix="p2pshare-foundry-", dir=memory_folder())
     signatures = cheap_signatures()
     signatures.__enter__()

@@ -1,7 +1,7 @@
-"""Scenarios: what a world is made of and what befalls it, as data (tests/scenarios/*.toml).
+"""Scenarios: the parts of a world and its faults, as data (tests/scenarios/*.toml).
 
-Every number that may differ between seeds is a span, `[low, high]` in the file; one number is a span of itself.
-An unknown key is refused: a fault that is misspelt would otherwise be a test that tests nothing.
+Every number that may differ between seeds is a span, `[low, high]` in the file; one number is a span of itself. An
+unknown key is refused: a fault that is misspelt would otherwise be a test that tests nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Span:
-    """From `low` to `high`, both included."""
+    """A range from `low` to `high`, both included."""
 
     low: float
     high: float
@@ -39,7 +39,7 @@ NONE = Span(0, 0)
 
 @dataclass(frozen=True)
 class Traffic:
-    """What honest partners publish while the scenario lasts."""
+    """The publications of honest partners while the scenario lasts."""
 
     envelopes: Span = Span(10, 20)
     directs: Span = NONE
@@ -53,7 +53,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class NetworkConditions:
-    """What every wire does all the time."""
+    """The behaviour of the network between any two partners, all the time."""
 
     latency_seconds: Span = Span(0.01, 0.08)
     jitter_seconds: float = 0.0
@@ -67,7 +67,7 @@ class NetworkConditions:
 
 @dataclass(frozen=True)
 class IntakeRule:
-    """What intake takes at once and what may wait for it: small, so that few bodies fill it."""
+    """The bodies that intake takes at once and that may wait for it: few and small, so that few bodies fill it."""
 
     batch: Span = Span(1, 8)
     """How many bodies one commit has room for: the product's ends early where their content grows large."""
@@ -78,7 +78,7 @@ class IntakeRule:
 
     @property
     def limits(self) -> IntakeLimits:
-        """As the schedule takes them."""
+        """Returns the limits as the schedule takes them."""
         return IntakeLimits(
             self.batch_bodies, self.batch_bytes, self.waiting_bytes, self.waiting_bytes_per_partner
         )
@@ -91,13 +91,13 @@ class Fault:
     kind: str
     times: Span = Span(1, 1)
     seconds: Span = Span(5, 30)
-    simulated: int | None = None
-    """Whom it befalls; anybody where absent."""
+    node: int | None = None
+    """The number of the node that it befalls; anyone where absent."""
 
 
 @dataclass(frozen=True)
-class LiarRule:
-    """`count` partners that lie in one way; see `byzantine_partners.BEHAVIOURS`."""
+class ByzantineRule:
+    """`count` partners that lie in one way; see `byzantine.BEHAVIOURS`."""
 
     lie: str
     count: Span = Span(1, 1)
@@ -140,16 +140,16 @@ class Scenario:
     intake: IntakeRule = field(default_factory=IntakeRule)
     circles: tuple[CircleRule, ...] = ()
     faults: tuple[Fault, ...] = ()
-    byzantine_partners: tuple[LiarRule, ...] = ()
+    byzantine_partners: tuple[ByzantineRule, ...] = ()
 
     @property
     def is_large(self) -> bool:
-        """Played alone, never in campaigns."""
+        """Returns whether it is played alone, never in campaigns."""
         return self.store == "memory"
 
 
 _LISTS: Mapping[str, type[Any]] = MappingProxyType(
-    {"circles": CircleRule, "faults": Fault, "byzantine_partners": LiarRule}
+    {"circles": CircleRule, "faults": Fault, "byzantine_partners": ByzantineRule}
 )
 _TABLES: Mapping[str, type[Any]] = MappingProxyType(
     {"traffic": Traffic, "network_conditions": NetworkConditions, "intake": IntakeRule}
@@ -157,7 +157,7 @@ _TABLES: Mapping[str, type[Any]] = MappingProxyType(
 
 
 def load_scenario(path: Path) -> Scenario:
-    """The scenario in a file, named after it. Raises ConfigError for anything unknown or misshapen."""
+    """Returns the scenario in a file, named after it. Raises ConfigError for anything unknown or misshapen."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
@@ -171,7 +171,7 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def load_scenarios(folder: Path) -> dict[str, Scenario]:
-    """All scenarios of a folder, by name."""
+    """Returns all scenarios of a folder, by name."""
     return {path.stem: load_scenario(path) for path in sorted(folder.glob("*.toml"))}
 
 

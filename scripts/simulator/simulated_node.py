@@ -1,4 +1,4 @@
-"""A simulated: one partner of a world, what of it lasts and what does not."""
+"""A simulated node: one partner of a world, with the parts of it that last and those that do not."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from simulator.memory_store import MemoryDisk
 
 @dataclass
 class Quiet:
-    """What went on when nothing was left to do."""
+    """The traffic that went on when nothing was left to do."""
 
     bodies: int = 0
     requests_per_minute: float = 0.0
-    """A link, both ways together."""
+    """Of one link, both ways together."""
     bytes_per_minute: float = 0.0
 
 
 @dataclass
 class SimulatedNode:
-    """One partner: what lasts (identity, disk, configuration) and what does not (node, driver: None while down)."""
+    """One partner: the parts that last (identity, disk, configuration) and those that do not (opened, driver: None while
+    down)."""
 
     number: int
     identity: Identity
     disk: Disk | MemoryDisk
     rows: dict[PartnerId, PartnerRow]
     founded_rows: dict[PartnerId, PartnerRow]
-    """What it knew of its partners at first, and will know in the end."""
+    """The partners that it knew at first, and will know in the end."""
     lie: str = ""
-    node: Node | None = None
+    opened: Node | None = None
     driver: VirtualDriver | None = None
     lives: int = 0
     started_at: float = 0.0
@@ -61,6 +62,6 @@ class SimulatedNode:
 
     @property
     def store(self) -> Store:
-        """The store of this life; a `MemoryStore` in its place answers the same questions."""
-        assert self.node is not None
-        return self.node.store
+        """Returns the store of this life; a `MemoryStore` in its place answers the same questions."""
+        assert self.opened is not None
+        return self.opened.store

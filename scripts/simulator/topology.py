@@ -1,4 +1,4 @@
-"""Who is linked with whom at first, and what the rows of a roster let a link carry."""
+"""Topology: the links between partners at first, and the circles that a roster's rows let a link carry."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from simulator.scenario import Scenario
 
 
 def links_in(rows: Iterable[PartnerRow]) -> dict[PartnerId, frozenset[CircleId]]:
-    """What each link may carry."""
+    """Returns the circles that each link may carry."""
     return {row.partner_id: frozenset(map(CircleId.of, row.circles)) for row in rows if row.has_link}
 
 
 def edges_of(scenario: Scenario, count: int, random: Random) -> list[frozenset[int]]:
-    """Pairs of numbers that are linked."""
+    """Returns the pairs of numbers that are linked."""
     line = [frozenset((place, place + 1)) for place in range(count - 1)]
     match scenario.topology:
         case "line":

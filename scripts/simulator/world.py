@@ -1,4 +1,4 @@
-"""A world: partners, who is linked with whom, and what befalls them, all drawn from one seed."""
+"""A world: partners, the links between them, and the faults that befall them, all drawn from one seed."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ ALL = 1 << 30
 
 
 class World:
-    """Built from a scenario and a seed; `run` plays the scenario to the end of its quiet time.
+    """A world built from a scenario and a seed; `run` plays the scenario to the end of its quiet time.
 
-    `faults` says how each kind that the scenario names begins, and gives back how it ends (`faults.FAULTS`).
+    `faults` says how each kind that the scenario names begins, and returns how it ends (`faults.FAULTS`).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class World:
         scenario: Scenario,
         seed: int,
         foundry: Foundry,
-        tell: Callable[[str], None] | None = None,
+        report: Callable[[str], None] | None = None,
         *,
         faults: Mapping[str, Callable[[World, SimulatedNode], Callable[[], None]]],
     ) -> None:
@@ -63,22 +63,22 @@ class World:
         self.seed = seed
         self.random = Random(f"{scenario.name} {seed}")
         self.event_queue = EventQueue()
-        self.trace = Trace(self.event_queue, tell)
+        self.trace = Trace(self.event_queue, report)
         self.oracle = Oracle()
-        wires_random = Random(f"{scenario.name} {seed} network")
+        network_random = Random(f"{scenario.name} {seed} network")
         self.network = Network(
             self.event_queue,
             self.trace,
-            wires_random,
+            network_random,
             scenario.network_conditions,
             self._find,
             self.oracle.honest,
         )
-        self.stage = Stage(scenario, self.event_queue, self.trace, wires_random, self.network, self.oracle)
+        self.stage = Stage(scenario, self.event_queue, self.trace, network_random, self.network, self.oracle)
         self.excused: set[EnvelopeId] = set()
         """Publications that no partner held when their author's disk was set back: nobody could have them."""
         self.forgotten_directs: set[tuple[PartnerId, EnvelopeId]] = set()
-        """(recipient, id): its author removed the recipient, and with it what was owed."""
+        """(recipient, id): its author removed the recipient, and with it the envelopes that were owed."""
         self.settled_after: float | None = None
         self.quiet = Quiet()
         self.largest: Counter[str] = Counter()
@@ -87,8 +87,8 @@ class World:
         self._folder = tempfile.TemporaryDirectory(prefix="p2pshare-", dir=memory_folder())
         self._foundry = foundry
         self.simulated_nodes = self._simulated_nodes()
-        self.by_id = {simulated.partner_id: simulated for simulated in self.simulated_nodes}
-        self.honest = [simulated for simulated in self.simulated_nodes if simulated.is_honest]
+        self.by_id = {node.partner_id: node for node in self.simulated_nodes}
+        self.honest = [node for node in self.simulated_nodes if node.is_honest]
 
     # --- building ---
 
@@ -98,7 +98,7 @@ class World:
         dial_only = set(random.sample(range(count), scenario.dial_only.count(random)))
         identities = [identity_of(number, is_dialable=number not in dial_only) for number in range(count)]
         lies = [rule.lie for rule in scenario.byzantine_partners for _ in range(rule.count.count(random))]
-        byzantine_partners = dict(zip(random.sample(range(count), len(lies)), lies, strict=True))
+        lie_of = dict(zip(random.sample(range(count), len(lies)), lies, strict=True))
         edges = set(edges_of(scenario, count, random))
         simulated_nodes = []
         for number, identity in enumerate(identities):
@@ -109,11 +109,9 @@ class World:
             }
             disk = self._disk(number, identity, tuple(rows.values()))
             simulated_nodes.append(
-                SimulatedNode(number, identity, disk, dict(rows), rows, byzantine_partners.get(number, ""))
+                SimulatedNode(number, identity, disk, dict(rows), rows, lie_of.get(number, ""))
             )
-        self.oracle.honest.update(
-            simulated.partner_id for simulated in simulated_nodes if simulated.is_honest
-        )
+        self.oracle.honest.update(node.partner_id for node in simulated_nodes if node.is_honest)
         return simulated_nodes
 
     def _disk(self, number: int, identity: Identity, rows: tuple[PartnerRow, ...]) -> Disk | MemoryDisk:
@@ -141,127 +139,121 @@ class World:
         return self.event_queue.now - START_SECONDS
 
     def _find(self, partner: PartnerId) -> VirtualDriver | None:
-        simulated = self.by_id.get(partner)
-        return None if simulated is None else simulated.driver
+        node = self.by_id.get(partner)
+        return None if node is None else node.driver
 
     # --- lives ---
 
-    def start(self, simulated: SimulatedNode) -> None:
-        """The next life, or later when the disk does not let it begin."""
-        if simulated.driver is not None or simulated.downs:
+    def start(self, node: SimulatedNode) -> None:
+        """Begin the node's next life, or later when the disk does not let it begin."""
+        if node.driver is not None or node.downs:
             return
-        if simulated.node is None:
-            config = Config(name=simulated.name, url=f"https://{simulated.name}.example:8443")
-            simulated.node = Node(
-                Path(self._folder.name), config, simulated.identity, cast(Store, simulated.disk.open())
-            )
-            self.report_room(simulated)
-        simulated.lives += 1
-        self._note_links(simulated)
-        life = f"{self.scenario.name} {self.seed} {simulated.number} {simulated.lives}"
+        if node.opened is None:
+            config = Config(name=node.name, url=f"https://{node.name}.example:8443")
+            node.opened = Node(Path(self._folder.name), config, node.identity, cast(Store, node.disk.open()))
+            self.set_room(node)
+        node.lives += 1
+        self._note_links(node)
+        life = f"{self.scenario.name} {self.seed} {node.number} {node.lives}"
         try:
-            if simulated.is_honest:
-                simulated.driver = VirtualDriver(
-                    simulated.name, simulated.node, self.stage, seed=life, skew_seconds=simulated.skew_seconds
+            if node.is_honest:
+                node.driver = VirtualDriver(
+                    node.name, node.opened, self.stage, seed=life, skew_seconds=node.skew_seconds
                 )
             else:
-                simulated.driver = ByzantineDriver(
-                    simulated.name, simulated.node, self.stage, seed=life, lie=simulated.lie
-                )
+                node.driver = ByzantineDriver(node.name, node.opened, self.stage, seed=life, lie=node.lie)
         except StoreError:
-            self._start_later(simulated, RETRY_SECONDS)
+            self._start_later(node, RETRY_SECONDS)
             return
-        simulated.started_at = self.event_queue.now
-        self.trace.note(f"{simulated.name} starts, life {simulated.lives}")
+        node.started_at = self.event_queue.now
+        self.trace.note(f"{node.name} starts, life {node.lives}")
 
-    def _start_later(self, simulated: SimulatedNode, seconds: float) -> None:
-        self.event_queue.after(seconds, lambda: self.start(simulated))
+    def _start_later(self, node: SimulatedNode, seconds: float) -> None:
+        self.event_queue.after(seconds, lambda: self.start(node))
 
-    def stop(self, simulated: SimulatedNode) -> None:
-        """This life ends at once; the store's files stay as they are."""
-        if simulated.driver is not None:
-            self.trace.note(f"{simulated.name} stops")
-            simulated.driver.end()
-            simulated.driver = None
-            self.oracle.bodies_lost(simulated.partner_id)
-        if simulated.node is not None:
-            simulated.held_when_down = self.held_by(simulated)
-            cast(Disk, simulated.disk).crash(simulated.store)
-            simulated.node = None
+    def stop(self, node: SimulatedNode) -> None:
+        """End this life at once; the store's files stay as they are."""
+        if node.driver is not None:
+            self.trace.note(f"{node.name} stops")
+            node.driver.end()
+            node.driver = None
+            self.oracle.bodies_lost(node.partner_id)
+        if node.opened is not None:
+            node.held_when_down = self.held_by(node)
+            cast(Disk, node.disk).crash(node.store)
+            node.opened = None
 
-    def set_back(self, simulated: SimulatedNode, name: str) -> None:
-        """The disk is as it was when the snapshot was made; what only it held is gone for all."""
-        self.stop(simulated)
-        simulated.is_set_back = True
-        before = simulated.held_when_down
-        disk = cast(Disk, simulated.disk)
+    def set_back(self, node: SimulatedNode, name: str) -> None:
+        """Set the disk back to the snapshot; envelopes that only it held are gone for all."""
+        self.stop(node)
+        node.is_set_back = True
+        before = node.held_when_down
+        disk = cast(Disk, node.disk)
         disk.restore(name)
         store = disk.open()
-        simulated.held_when_down = {entry.envelope_id for entry in store.log.entries(0, ALL)}
-        self.oracle.ever_held[simulated.partner_id] = store.log.is_seen(list(self.oracle.published))
+        node.held_when_down = {entry.envelope_id for entry in store.log.entries(0, ALL)}
+        self.oracle.ever_held[node.partner_id] = store.log.is_seen(list(self.oracle.published))
         store.close()
-        for row in simulated.rows.values():
-            self.configure(simulated, row.partner_id, row)
-        for envelope_id in sorted(before - simulated.held_when_down):
-            self._note_lost(simulated, envelope_id)
-        self.trace.note(
-            f"{simulated.name} is set back, {len(simulated.held_when_down)} of {len(before)} left"
-        )
-        self.start(simulated)
+        for row in node.rows.values():
+            self.configure(node, row.partner_id, row)
+        for envelope_id in sorted(before - node.held_when_down):
+            self._note_lost(node, envelope_id)
+        self.trace.note(f"{node.name} is set back, {len(node.held_when_down)} of {len(before)} left")
+        self.start(node)
 
-    def _note_lost(self, simulated: SimulatedNode, envelope_id: EnvelopeId) -> None:
-        self.oracle.acks.pop((simulated.partner_id, envelope_id), None)
+    def _note_lost(self, node: SimulatedNode, envelope_id: EnvelopeId) -> None:
+        self.oracle.acks.pop((node.partner_id, envelope_id), None)
         if not any(envelope_id in self.held_by(other) for other in self.honest):
             self.excused.add(envelope_id)
 
-    def report_room(self, simulated: SimulatedNode) -> None:
-        """Whether there is room on its disk."""
-        if simulated.node is not None:
-            cast(Disk, simulated.disk).set_room(simulated.store, has_room=not simulated.fulls)
+    def set_room(self, node: SimulatedNode) -> None:
+        """Tell the node's disk whether there is room on it."""
+        if node.opened is not None:
+            cast(Disk, node.disk).set_room(node.store, has_room=not node.fulls)
 
-    def held_by(self, simulated: SimulatedNode) -> set[EnvelopeId]:
-        """What its store holds now, or held when it went down, and has not expired."""
-        if simulated.node is None:
-            return simulated.held_when_down
-        return {entry.envelope_id for entry in simulated.store.log.entries(0, ALL)}
+    def held_by(self, node: SimulatedNode) -> set[EnvelopeId]:
+        """Returns the envelopes that the node's store holds now, or held when it went down, and that have not expired."""
+        if node.opened is None:
+            return node.held_when_down
+        return {entry.envelope_id for entry in node.store.log.entries(0, ALL)}
 
     # --- configuration ---
 
-    def configure(self, simulated: SimulatedNode, partner: PartnerId, row: PartnerRow) -> None:
-        """Changes what the node knows of a partner, as an operator would; at the next start when it is down."""
-        simulated.rows[partner] = row
-        self._write_row(simulated, partner)
+    def configure(self, node: SimulatedNode, partner: PartnerId, row: PartnerRow) -> None:
+        """Change what the node knows of a partner, as an operator would; at the next start when it is down."""
+        node.rows[partner] = row
+        self._write_row(node, partner)
 
-    def forget(self, simulated: SimulatedNode, partner: PartnerId) -> None:
-        """The partner is removed, and its outbox with it: what waited there is not owed any more."""
-        del simulated.rows[partner]
+    def forget(self, node: SimulatedNode, partner: PartnerId) -> None:
+        """Remove the partner, and its outbox with it: envelopes that waited there are not owed any more."""
+        del node.rows[partner]
         for envelope_id, known in self.oracle.published.items():
-            if known.author == simulated.partner_id and partner in known.direct_to:
+            if known.author == node.partner_id and partner in known.direct_to:
                 self.forgotten_directs.add((partner, envelope_id))
-        self._write_row(simulated, partner)
+        self._write_row(node, partner)
 
-    def _note_links(self, simulated: SimulatedNode) -> None:
-        """From the store: a change waits until there is a store to write it to."""
-        links = links_in(simulated.store.partners.all())
-        self.oracle.links[simulated.partner_id] = links
-        self.circles_ever.setdefault(simulated.partner_id, set()).update(links.values())
+    def _note_links(self, node: SimulatedNode) -> None:
+        """Note the links from the store: a change waits until there is a store to write it to."""
+        links = links_in(node.store.partners.all())
+        self.oracle.links[node.partner_id] = links
+        self.circles_ever.setdefault(node.partner_id, set()).update(links.values())
 
-    def _write_row(self, simulated: SimulatedNode, partner: PartnerId) -> None:
-        if simulated.node is None:
-            self.event_queue.after(RETRY_SECONDS, lambda: self._write_row(simulated, partner))
+    def _write_row(self, node: SimulatedNode, partner: PartnerId) -> None:
+        if node.opened is None:
+            self.event_queue.after(RETRY_SECONDS, lambda: self._write_row(node, partner))
             return
-        row = simulated.rows.get(partner)
+        row = node.rows.get(partner)
         try:
             if row is None:
-                drop_partner(simulated.store, partner)
+                drop_partner(node.store, partner)
             else:
-                put_partner(simulated.store, row)
+                put_partner(node.store, row)
         except StoreError:
-            self.event_queue.after(RETRY_SECONDS, lambda: self._write_row(simulated, partner))
+            self.event_queue.after(RETRY_SECONDS, lambda: self._write_row(node, partner))
             return
-        self._note_links(simulated)
-        if simulated.driver is not None:
-            simulated.driver.reload_roster()
+        self._note_links(node)
+        if node.driver is not None:
+            node.driver.reload_roster()
 
     # --- publishing ---
 
@@ -299,7 +291,7 @@ class World:
         self.event_queue.after(seconds, lambda: self._publish(author, wish))
 
     def _publish(self, author: SimulatedNode, wish: Wish) -> None:
-        if author.node is None:
+        if author.opened is None:
             self._publish_later(RETRY_SECONDS, author, wish)
             return
         now = int(self.event_queue.now + author.skew_seconds)
@@ -318,9 +310,9 @@ class World:
     # --- the play ---
 
     def run(self) -> None:
-        """Traffic and faults, then peace, then quiet."""
-        for simulated in self.simulated_nodes:
-            self._start_later(simulated, self.random.random())
+        """Play traffic and faults, then peace, then quiet."""
+        for node in self.simulated_nodes:
+            self._start_later(node, self.random.random())
         self._look()
         self._plan_traffic()
         for fault in self.scenario.faults:
@@ -335,21 +327,17 @@ class World:
     def _plan_fault(self, fault: Fault) -> None:
         at = self.scenario.seconds * 0.9 * self.random.random()
         lasts = min(fault.seconds.draw(self.random), self.scenario.seconds - at)
-        simulated = (
-            self.random.choice(self.honest)
-            if fault.simulated is None
-            else self.simulated_nodes[fault.simulated]
-        )
+        node = self.random.choice(self.honest) if fault.node is None else self.simulated_nodes[fault.node]
 
         def begin() -> None:
-            self.trace.note(f"{simulated.name} fault {fault.kind}")
-            undo = self._faults[fault.kind](self, simulated)
+            self.trace.note(f"{node.name} fault {fault.kind}")
+            undo = self._faults[fault.kind](self, node)
             self.event_queue.after(lasts, undo)
 
         self.event_queue.after(at, begin)
 
     def _calm(self) -> None:
-        """No fault from here on. All that were planned have been undone by now, save what is retried."""
+        """End the faults. All that were planned have been undone by now, save what is retried."""
         self.trace.note("calm")
         quiet = self.scenario.network_conditions
         self.network.network_conditions = type(quiet)(
@@ -367,7 +355,7 @@ class World:
                 return
 
     def _be_quiet(self) -> None:
-        """Nothing is left to do: what is done all the same?"""
+        """Measure what is done all the same when nothing is left to do."""
         self.event_queue.run_until(self.event_queue.now + REST_SECONDS)
         bodies, requests, size = (
             self.oracle.bodies_from_honest,
@@ -384,29 +372,29 @@ class World:
         )
 
     def _look(self) -> None:
-        """At the tables of all honest engines, now and again."""
-        for simulated in self.honest:
-            if simulated.driver is not None:
-                for name, size in simulated.driver.engine.sizes().items():
+        """Note the sizes of the tables of all honest engines, now and again."""
+        for node in self.honest:
+            if node.driver is not None:
+                for name, size in node.driver.engine.sizes().items():
                     self.largest[name] = max(self.largest[name], size)
         self.event_queue.after(self.scenario.seconds / LOOKS, self._look)
 
     def close(self) -> None:
-        """Ends all lives and removes the folder."""
-        for simulated in self.simulated_nodes:
-            if simulated.driver is not None:
-                simulated.driver.end()
-            if simulated.node is not None:
-                simulated.node.store.close()
+        """End all lives and remove the folder."""
+        for node in self.simulated_nodes:
+            if node.driver is not None:
+                node.driver.end()
+            if node.opened is not None:
+                node.opened.store.close()
         self._folder.cleanup()
 
     # --- who lacks what ---
 
     def missing(self) -> list[str]:
-        """What an honest partner should hold and does not; empty when all is everywhere."""
-        if any(simulated.driver is None for simulated in self.honest):
+        """Returns what an honest partner should hold and does not; empty when all is everywhere."""
+        if any(node.driver is None for node in self.honest):
             return ["somebody is down"]
-        holding = {simulated.partner_id: self.held_by(simulated) for simulated in self.honest}
+        holding = {node.partner_id: self.held_by(node) for node in self.honest}
         lacking: list[str] = []
         for envelope_id, known in self.oracle.published.items():
             if known.envelope.core.expires <= self.event_queue.now:
@@ -434,7 +422,7 @@ class World:
     def _missing_relayed(
         self, envelope_id: EnvelopeId, known: Published, holding: dict[PartnerId, set[EnvelopeId]]
     ) -> list[str]:
-        holders = [simulated for simulated in self.honest if envelope_id in holding[simulated.partner_id]]
+        holders = [node for node in self.honest if envelope_id in holding[node.partner_id]]
         if len(holders) == len(self.honest):
             return []
         if not holders:
@@ -442,34 +430,34 @@ class World:
             return [f"nobody holds {envelope_id.short}"] if is_owed else []
         reached = self.reachable(holders, known.envelope.core.circle)
         return [
-            f"{simulated.name} lacks {envelope_id.short}"
-            for simulated in reached
-            if envelope_id not in holding[simulated.partner_id]
+            f"{node.name} lacks {envelope_id.short}"
+            for node in reached
+            if envelope_id not in holding[node.partner_id]
         ]
 
     def reachable(self, origins: list[SimulatedNode], circle: CircleId) -> list[SimulatedNode]:
-        """Honest partners whom a circle's envelopes reach from `origins` over honest links that carry it."""
-        reached, still_open = {simulated.number for simulated in origins}, list(origins)
+        """Returns the honest partners that a circle's envelopes reach from `origins` over honest links that carry it."""
+        reached, still_open = {node.number for node in origins}, list(origins)
         while still_open:
-            simulated = still_open.pop()
+            node = still_open.pop()
             for other in self.honest:
-                if other.number in reached or not self.can_talk(simulated, other):
+                if other.number in reached or not self.can_talk(node, other):
                     continue
                 links = self.oracle.links
-                here = links[simulated.partner_id][other.partner_id]
-                there = links[other.partner_id][simulated.partner_id]
+                here = links[node.partner_id][other.partner_id]
+                there = links[other.partner_id][node.partner_id]
                 if circle in here & there:
                     reached.add(other.number)
                     still_open.append(other)
-        return [simulated for simulated in self.honest if simulated.number in reached]
+        return [node for node in self.honest if node.number in reached]
 
     def can_talk(self, left: SimulatedNode, right: SimulatedNode) -> bool:
-        """Whether both have a link to the other and one of them can be dialled."""
+        """Returns whether both have a link to the other and one of them can be dialled."""
         links = self.oracle.links
         is_linked = right.partner_id in links[left.partner_id] and left.partner_id in links[right.partner_id]
         return is_linked and bool(left.identity.card.urls or right.identity.card.urls)
 
 
 def memory_folder() -> str | None:
-    """Where files live in memory, where there is such a place: a commit then waits for no disk."""
+    """Returns where files live in memory, where there is such a place: a commit then waits for no disk."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None

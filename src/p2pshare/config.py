@@ -1,6 +1,6 @@
 """The configuration: one TOML file in the home folder, read into frozen dataclasses.
 
-Every field is explained beneath it, with what too low and too high do. An unknown key, a wrong type or a
+Every field is explained beneath it, with the effects of too low and too high. An unknown key, a wrong type or a
 value out of range is refused with file, line and the nearest known key; nothing is guessed. The same
 texts stand in `config/example.toml`; a test demands that no field is missing there.
 """
@@ -30,7 +30,7 @@ ALIAS_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class GossipConfig:
-    """How envelopes spread from here."""
+    """Settings of gossip: circles, comparisons, dialling."""
 
     circles: tuple[str, ...] = ("main",)
     """Circles that every link carries. Both sides must name a circle for it to pass. Empty: nothing is relayed."""
@@ -45,7 +45,7 @@ class GossipConfig:
 
 @dataclass(frozen=True)
 class PolicyConfig:
-    """What may leave, and what a SIEM may see."""
+    """Rules for data that may leave, and for data that a SIEM may see."""
 
     siem_red: bool = False
     """Whether TLP:RED claims appear in the SIEM views. RED is for named persons: off unless you are sure."""
@@ -57,7 +57,7 @@ class PolicyConfig:
 
 @dataclass(frozen=True)
 class PrivacyConfig:
-    """What is ours and must not leave by mistake: `publish` refuses it unless --share-private is given."""
+    """Values of our own that must not leave by mistake: `publish` refuses them unless --share-private is given."""
 
     internal_domains: tuple[str, ...] = (
         "corp",
@@ -79,7 +79,7 @@ class PrivacyConfig:
 
 @dataclass(frozen=True)
 class LifecycleConfig:
-    """When what is shared stops to count here."""
+    """Lifecycle of shared values: when they stop to count here."""
 
     false_positive_reports: int = 2
     """How many trusted organisations must call a value a false positive before it is quarantined here. 1 lets any
@@ -99,7 +99,7 @@ class StoreConfig:
 
 @dataclass(frozen=True)
 class LimitsConfig:
-    """What one partner may ask of this node. Beyond it the partner is told to slow down (429), not punished."""
+    """Limits of one partner at this node. Beyond them the answer is to slow down (429); the partner is not punished."""
 
     requests_per_second: int = 50
     """Sustained requests of one partner. Lower slows catching up; higher lets one partner take more of the CPU."""
@@ -111,7 +111,7 @@ class LimitsConfig:
     """Sustained envelopes of one partner; each costs about a millisecond of verification."""
 
     author_mib: int = 1024
-    """What one author's envelopes may take up here, in each circle, while they are carried (MiB; a thousand
+    """Room for one author's envelopes here, in each circle, while they are carried (MiB; a thousand
     indicators take a tenth of one). Beyond it they are refused until older ones expire. Lower may refuse a partner
     with large lists; higher lets one partner fill more of the disk."""
 
@@ -127,7 +127,7 @@ class ControlConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that can be set. Built by `load_config`; the defaults are what `init` writes."""
+    """The whole configuration. Built by `load_config`; the defaults are what `init` writes."""
 
     name: str
     """Your organisation's name as partners see it on the card: 1 to 64 printable characters."""
@@ -156,7 +156,10 @@ class Config:
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
-        """(host, port) to bind; host may be an IPv6 address without brackets. None: listen nowhere."""
+        """Returns (host, port) to bind; host may be an IPv6 address without brackets. None: listen nowhere.
+
+        Raises ConfigError for an address that was not checked.
+        """
         if self.listen:
             return split_address(self.listen)
         return url_address(self.url) if self.url else None
@@ -184,7 +187,7 @@ RANGES: dict[str, tuple[int, int]] = {
 
 
 def split_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[IPV6]:PORT` to (host, port). Raises ConfigError."""
+    """Returns (host, port) of `HOST:PORT` or `[IPV6]:PORT`. Raises ConfigError."""
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not separator or not host or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
@@ -193,7 +196,7 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def url_address(url: str) -> tuple[str, int]:
-    """(host, port) of `https://HOST[:PORT]`, default port 443. Raises ConfigError for anything else."""
+    """Returns (host, port) of `https://HOST[:PORT]`, default port 443. Raises ConfigError for anything else."""
     try:
         parts = urlsplit(url)
         port = parts.port or 443
@@ -216,7 +219,7 @@ def url_address(url: str) -> tuple[str, int]:
 
 
 def load_config(path: Path) -> Config:
-    """Reads and checks the file at `path`. Raises ConfigError that names file, line and mend."""
+    """Read and check the file at `path`. Raises ConfigError with file, line and a hint to mend it."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -238,7 +241,7 @@ def load_config(path: Path) -> Config:
 
 
 def parse_config(tree: dict[str, Any], text: str, where: str) -> Config:
-    """Checks a parsed TOML tree; `text` and `where` are for the error's line and file. Raises ConfigError."""
+    """Check a parsed TOML tree; `text` and `where` are for the error's line and file. Raises ConfigError."""
     _refuse_unknown_keys(Config, tree, (), text, where)
     try:
         config = msgspec.convert(tree, Config, strict=True)
@@ -304,7 +307,7 @@ def _check_values(config: Config, text: str, where: str) -> None:
 
 
 def _place(where: str, text: str, path: tuple[str, ...]) -> str:
-    """`FILE:LINE` of the last key of `path`, as well as a line search can tell; FILE alone otherwise."""
+    """Returns `FILE:LINE` of the last key of `path` where a search of the lines finds it, else FILE alone."""
     section, inside = ".".join(path[:-1]), ""
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
@@ -318,7 +321,7 @@ def _place(where: str, text: str, path: tuple[str, ...]) -> str:
 
 
 def render_config(name: str, url: str, listen: str) -> str:
-    """The commented file that `init` writes: every field with its default and its explanation."""
+    """Returns the commented file that `init` writes: every field with its default and its explanation."""
     values: dict[str, Any] = {"name": name, "url": url, "listen": listen}
     lines = ["# p2pshare configuration. Every field is shown with its default; SIGHUP reloads it.", ""]
     sections: list[str] = []
@@ -353,7 +356,7 @@ def _toml(value: Any) -> str:
 
 
 def field_explanations() -> dict[str, tuple[Any, str]]:
-    """Dotted key -> (default, explanation), in file order; sections last, as TOML demands."""
+    """Returns dotted key -> (default, explanation), in file order; sections last, as TOML demands."""
     plain: dict[str, tuple[Any, str]] = {}
     nested: dict[str, tuple[Any, str]] = {}
     for item in fields(Config):
@@ -368,7 +371,7 @@ def field_explanations() -> dict[str, tuple[Any, str]]:
 
 
 def _field_texts(kind: Any) -> dict[str, str]:
-    """The string literals beneath a dataclass's fields (they are not kept at run time: read the source)."""
+    """Returns the string literals beneath a dataclass's fields, read from the source: they are not kept at run time."""
     import ast  # only `init`, `config check --explain` and tests come here
     import inspect
     import textwrap

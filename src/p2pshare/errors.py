@@ -1,19 +1,19 @@
-"""Every error p2pshare raises on purpose, and who can mend it.
+"""Every error that p2pshare raises on purpose, ordered by who can mend it.
 
 ::
 
     ShareError                     has a message, a hint, a reason code and an exit code
-    ├── OperatorError              whoever runs this machine: config, key file, disk, port, schema
+    ├── OperatorError              the person who runs this machine: config, key file, disk, port, schema
     │   ├── ConfigError            the config file is wrong (file, line, nearest known key)
     │   ├── KeyFileError           the key file is missing, has wrong permissions or a wrong passphrase
     │   ├── StoreError             disk full, newer schema, damaged file
     │   └── DaemonUnreachable      the daemon is needed and does not answer
-    ├── AuthorError                whoever wrote the input: not JSON, no marking, no audience
-    ├── PeerError                  what a partner sent: malformed, oversized, forged, unknown sender
-    ├── RefusedError               nobody erred: policy said no, and a person had asked
-    └── NotFoundError              what was asked for is not here
+    ├── AuthorError                the person who wrote the input: not JSON, no marking, no audience
+    ├── PeerError                  a partner: malformed, oversized or forged bytes, an unknown sender
+    ├── RefusedError               nobody erred: policy refused a person's request
+    └── NotFoundError              the thing asked for is not here
 
-Lower rooms raise these, services let them pass, faces translate each once (to an exit code, an HTTP
+Lower rooms raise these, services let them pass, the outermost rooms translate each once (to an exit code, an HTTP
 status or a log line). Anything else that escapes is a bug of ours. A reason code is a short kebab-case
 word that is counted and shown (`status`); it never contains text from the input.
 """
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 
 class ShareError(Exception):
-    """Base of the tree. `message` says what, where; `hint` says how to mend it."""
+    """The base of the tree. `message` names fault and place, `hint` the way to mend it, `reason` is a reason code."""
 
     exit_code = 1
     reason = "error"
@@ -36,7 +36,7 @@ class ShareError(Exception):
 
 
 class OperatorError(ShareError):
-    """The person who runs this machine can mend it."""
+    """A fault that the person who runs this machine can mend."""
 
     reason = "operator"
 
@@ -75,26 +75,26 @@ class DaemonUnreachable(OperatorError):
 
 
 class AuthorError(ShareError):
-    """The person who wrote the input can mend it."""
+    """A fault that the person who wrote the input can mend."""
 
     reason = "input"
 
 
 class PeerError(ShareError):
-    """A partner sent something that must not be believed."""
+    """A partner sent something that must not be trusted."""
 
     reason = "peer"
 
 
 class RefusedError(ShareError):
-    """Policy said no to something a person had asked for."""
+    """Policy refused something that a person had asked for."""
 
     exit_code = 5
     reason = "refused"
 
 
 class NotFoundError(ShareError):
-    """What was asked for is not here."""
+    """The thing asked for is not here."""
 
     exit_code = 3
     reason = "not-found"

@@ -1,7 +1,7 @@
 """Typed identifiers: parse, print, short form. Each is `bytes` of one fixed length, so it packs and hashes as such.
 
-`text` is lower-case hexadecimal, the one form used in JSON, URLs, logs and commands; `short` is what a
-person sees in a list. Ids that are meant to be read aloud (fingerprints) live in `envelope.card`.
+`text` is lower-case hexadecimal, the one form used in JSON, URLs, logs and commands; `short` is shown to people in
+lists. Ids that are meant to be read aloud (fingerprints) live in `envelope.card`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class FixedBytes(bytes):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From the 2 * length hexadecimal digits of `text`. Raises ValueError."""
+        """Returns the id of the 2 * length hexadecimal digits of `text`. Raises ValueError."""
         if len(text) != 2 * cls.length:
             raise ValueError(f"{cls.__name__} has {2 * cls.length} hexadecimal digits, not {len(text)}")
         return cls(bytes.fromhex(text))
@@ -45,53 +45,53 @@ class FixedBytes(bytes):
 
 
 class PartnerId(FixedBytes):
-    """An organisation: hash of the root keys of its first card; it never changes."""
+    """The id of an organisation: hash of the root keys of its first card, 32 bytes; it never changes."""
 
     length = 32
 
 
 class EnvelopeId(FixedBytes):
-    """Hash of an envelope's three signed digests; signatures are outside it."""
+    """The hash of an envelope's three signed digests, 32 bytes; signatures are outside it."""
 
     length = 32
 
 
 class KeyId(FixedBytes):
-    """Hash of one hybrid public key."""
+    """The hash of a hybrid public key, 16 bytes."""
 
     length = 16
 
 
 class CircleId(FixedBytes):
-    """A named set of partners among whom ciphertext is carried."""
+    """The id of a circle, a named set of partners among whom ciphertext is carried; 16 bytes."""
 
     length = 16
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """The id of the circle called `name` (both sides configure the same name)."""
+        """Returns the id of the circle called `name` (both sides configure the same name)."""
         return cls(hashlib.sha384(DOMAIN_CIRCLE + name.encode()).digest()[:16])
 
     @classmethod
     def of_pair(cls, one: PartnerId, other: PartnerId) -> Self:
-        """Under this id two partners compare the direct envelopes between them; the same from either side."""
+        """Returns the id under which two partners compare the direct envelopes between them; the same from either side."""
         return cls(hashlib.sha384(DOMAIN_PAIR + b"".join(sorted((one, other)))).digest()[:16])
 
 
 class PublicationId(FixedBytes):
-    """What one act of publishing sealed, over its envelopes; random, and unique only together with its author."""
+    """The id of a publication over all its envelopes, 16 bytes; random, and unique only together with its author."""
 
     length = 16
 
 
 class Epoch(FixedBytes):
-    """One life of a store; new at each start, so that no cursor outlives a restore."""
+    """The id of one start of a daemon, 16 random bytes; so no count on the wire outlives a restart or a restore."""
 
     length = 16
 
 
 class ObjectKey(NamedTuple):
-    """One version of a STIX object: `(id, modified)`; `modified` as written, empty where the type has none."""
+    """A version of a STIX object: `(id, modified)`; `modified` as written, empty where the type has none."""
 
     object_id: str
     modified: str

@@ -1,7 +1,7 @@
 """Every limit of the protocol, in one place: unit in the name, reason (and precedent) beside it.
 
 Two implementations that disagree on a number here will refuse each other's traffic, so each change is a
-change of the protocol. A test stands at each limit: at it, one below, one above.
+change of the protocol. Each limit has a test: at it, one below, one above.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from command_line import Home, Said
 
-from p2pshare.cli import export, publish
-from p2pshare.exporters.registry import FOLDER_FORMATS, FORMATS
-from p2pshare.sharing.drafting import FORMAT_NAMES
+from p2pshare.cli import publish
+from p2pshare.exporters import plain_list
+from p2pshare.exporters.interface import Format
 from p2pshare.sharing.spool import NOT_PREPARED
 
 AMBER_AND_GREEN = {
@@ -156,7 +156,7 @@ def test_an_export_file_appears_whole_or_not_at_all(
         yield b"half"
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(FORMATS, "list", type(FORMATS["list"])("list", "", fail_midway))
+    monkeypatch.setattr(plain_list, "FORMAT", Format(fail_midway))
     said = alpha("export", "--format", "list", "-o", str(target))
     assert said.code == 1
     assert said.err.startswith(f"error: cannot write {target}: no space left on device\nhint: ")
@@ -182,11 +182,6 @@ def test_a_feed_is_a_folder_without_what_counts_no_more(alpha: Home, tmp_path: P
     assert alpha("export", "--format", "misp-feed", "-o", str(tmp_path / "no" / "folder")).code == 1
 
 
-def test_export_knows_the_formats_of_the_registry() -> None:
-    assert tuple(FORMATS) == export.FORMAT_NAMES
-    assert tuple(FOLDER_FORMATS) == export.FOLDER_FORMAT_NAMES
-
-
 def test_a_column_makes_a_table_of_the_input_and_is_refused_beside_another_format(alpha: Home) -> None:
     raw = b"seen,loader,panel\n2026,l.example,https://p.example/\n"
     both = alpha("publish", "-", "--tlp", "green", "--json", "--column", "loader", "--column", "3", stdin=raw)
@@ -198,8 +193,7 @@ def test_a_column_makes_a_table_of_the_input_and_is_refused_beside_another_forma
     assert alpha("publish", "-", "--format", "stix", "--column", "1", stdin=raw).code == 2
 
 
-def test_publish_knows_the_formats_that_drafting_reads() -> None:
-    assert publish.FORMAT_NAMES == FORMAT_NAMES
+def test_publish_knows_the_word_for_what_waits_no_more() -> None:
     assert publish.NOT_PREPARED == NOT_PREPARED
 
 

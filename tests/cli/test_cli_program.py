@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import pytest
 
-from p2pshare.cli import export
 from p2pshare.cli.command import HOME_OPTION, home_folder
 from p2pshare.cli.program import COMMANDS, asks_for_json, program, run_program
 from p2pshare.errors import (
@@ -26,11 +25,10 @@ from p2pshare.errors import (
     RefusedError,
     ShareError,
 )
+from p2pshare.exporters.registry import EXPORTERS
 
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
 HEAVY = ("aiohttp", "cryptography", "asyncio", "apsw", "zstandard", "msgspec")
-
-EXPORTS = (*export.FORMAT_NAMES, *export.FOLDER_FORMAT_NAMES)
 
 
 def every_command() -> list[tuple[str, ...]]:
@@ -137,9 +135,9 @@ def test_each_error_has_its_exit_code_and_is_told_on_stderr_only(
         (["publish", "--ttl"], "error: option '--ttl' requires an argument"),
         (
             ["export", "--format", "xml"],
-            f"error: invalid value for '--format': 'xml' is not one of {', '.join(map(repr, EXPORTS))}",
+            f"error: invalid value for '--format': 'xml' is not one of {', '.join(map(repr, EXPORTERS))}",
         ),
-        (["export"], f"error: missing option '--format'. Choose from: {', '.join(EXPORTS)}"),
+        (["export"], f"error: missing option '--format'. Choose from: {', '.join(EXPORTERS)}"),
     ],
 )
 def test_usage_errors_are_2_in_lower_case_with_a_hint(

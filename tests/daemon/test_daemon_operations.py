@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from every_operation import requests, told_node
-from whole_nodes import World, quiet
+from whole_nodes import READERS, World, quiet
 
 from p2pshare.daemon.run import Running, WriterThread
 from p2pshare.operations.crossing import fields_of, read_answer
@@ -43,7 +43,7 @@ async def asked(world: World, busy: threading.Event) -> AsyncIterator[tuple[Ask,
     node = told_node(world)
     samples = requests(node, world.found("newcomer"))
     with ThreadPoolExecutor(1) as pool:
-        running = Running(node, WriterThread(pool, asyncio.Event()))
+        running = Running(node, WriterThread(pool, asyncio.Event()), READERS)
         pool.submit(busy.wait)
 
         async def ask(request: Request[Any]) -> Any:
@@ -88,7 +88,7 @@ async def test_status_tells_what_the_door_refused_a_moment_ago(world: World, bus
     node = told_node(world)
     [bravo] = node.store.partners.all()
     with ThreadPoolExecutor(1) as pool:
-        running = Running(node, WriterThread(pool, asyncio.Event()))
+        running = Running(node, WriterThread(pool, asyncio.Event()), READERS)
         running._server.tally.refuse(bravo.partner_id, "rate")
         told = await running._perform({"operation": "status"}, quiet)
     assert told["refused"] == {"rate": 1}

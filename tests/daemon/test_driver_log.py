@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from whole_nodes import World
+from whole_nodes import READERS, World
 
 from p2pshare.daemon.driver import NOTES_PER_MINUTE_MAX, Driver
 from p2pshare.daemon.run import WriterThread
 from p2pshare.identifiers import PartnerId
-from p2pshare.sharing.stix_reader import READERS
 
 
 async def test_a_flood_of_notes_is_cut_and_its_rest_counted(

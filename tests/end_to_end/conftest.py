@@ -27,6 +27,19 @@ WRONG_CLOCK = """
 import time
 true_time = time.time
 time.time = lambda: true_time() + {}
+"""
+# The program shuts its memory and descriptors away from other processes of its user. A test that looks at them starts it
+# with a thread that opens them again: PR_SET_DUMPABLE is 4.
+IN_SIGHT = """
+import ctypes, threading, time
+def open_again():
+    one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
+    while True:
+        ctypes.CDLL(None).prctl(4, one, none, none, none)
+        time.sleep(0.05)
+threading.Thread(target=open_again, daemon=True).start()
+"""
+MAIN = """
 from p2pshare.__main__ import main
 main()
 """
@@ -79,6 +92,8 @@ class Partner:
         self.home = folder / name
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.preface = ""
+        """Python that the daemon's process runs before the program."""
         self._manager: socket.socket | None = None
         self._told: list[str] = []
         address = [
@@ -162,11 +177,18 @@ class Partner:
 
     # --- the daemon ---
 
+    def stay_in_sight(self) -> None:
+        """From its next start on, the daemon's memory and descriptors may be looked at."""
+        self.preface += IN_SIGHT
+
     def start(self, *, clock_ahead_seconds: int = 0) -> None:
         """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong."""
         command = self.command("run")
+        preface = self.preface
         if clock_ahead_seconds:
-            command = [sys.executable, "-c", WRONG_CLOCK.format(clock_ahead_seconds), *command[3:]]
+            preface += WRONG_CLOCK.format(clock_ahead_seconds)
+        if preface:
+            command = [sys.executable, "-c", preface + MAIN, *command[3:]]
         path = self.home.parent / f"{self.name}-notify"
         path.unlink(missing_ok=True)
         self._close_manager()

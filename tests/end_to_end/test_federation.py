@@ -40,6 +40,7 @@ def found(company: Company, roads: Roads, names: str) -> list[Partner]:
     for name in names:
         made.append(company.found(name, url_port=roads.build(name)))
         roads.leads(name, made[-1].port)
+        made[-1].stay_in_sight()  # the roads look at its descriptors
     for one in made:
         for other in made:
             if one is not other:

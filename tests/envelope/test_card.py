@@ -320,6 +320,9 @@ def test_too_few_roots_cannot_reissue(board: Identity) -> None:
         ("evil\x1b[31m", ["https://a.example"], "bad-name"),
         ("right\u202eleft", ["https://a.example"], "bad-name"),
         ("zero\u200bwidth", ["https://a.example"], "bad-name"),
+        ("filler\u3164", ["https://a.example"], "bad-name"),
+        ("br\u2800aille", ["https://a.example"], "bad-name"),
+        ("\u0410lpha", ["https://a.example"], "bad-name"),  # a Cyrillic letter in a Latin word
         ("lone \ud800 surrogate", ["https://a.example"], "bad-name"),
         (" blank", ["https://a.example"], "bad-name"),
         ("ok", ["http://a.example"], "bad-url"),

@@ -184,6 +184,16 @@ def test_names_at_their_limit(alpha: Identity) -> None:
     assert reason_of(replace(body, name="x" * 257), alpha) == "malformed"
 
 
+@pytest.mark.parametrize("name", ["\u3164", "\u2800\u2800", "\u115f\u3164\u1160", "\ufe0f"])
+def test_a_name_that_cannot_be_seen_is_refused_and_one_that_can_is_for_a_person_to_judge(
+    alpha: Identity, name: str
+) -> None:
+    body = body_of(alpha.card)
+    assert reason_of(replace(body, name=name), alpha) == "malformed"
+    for seen in (f"A{name}", "\u0410CME"):
+        assert decode_card(sign_card(replace(body, name=seen), alpha.roots)).body.name == seen
+
+
 @pytest.mark.parametrize(
     "url",
     ["https://a.example", "https://192.0.2.1:8443", "https://[2001:db8::1]:443/", "https://a.example/p2p/v1"],

@@ -12,7 +12,7 @@ from whole_nodes import NOW, World, befriend, draft, publish, quiet, raw_draft
 
 from p2pshare.exporters import misp
 from p2pshare.exporters.interface import Selection
-from p2pshare.exporters.registry import FOLDER_FORMATS, FORMATS
+from p2pshare.exporters.misp import FEED, FORMAT
 from p2pshare.importers.misp_objects import PAP_IDS
 from p2pshare.importers.misp_types import OBSERVABLE_TYPES
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
@@ -28,7 +28,7 @@ def uuid(number: int) -> str:
 
 
 def exported(node: Node, tlp_max: Tlp = Tlp.AMBER_STRICT, type_: str | None = None) -> list[dict[str, Any]]:
-    pieces = FORMATS["misp"].render(
+    pieces = FORMAT.render(
         node.store.knowledge, Selection((NOW + 1) * US, tlp_max, type_, node.store.partners.names())
     )
     found = json.loads(b"".join(pieces))["response"]
@@ -138,7 +138,7 @@ def test_pymisp_makes_the_same_feed_of_it(alpha: Node) -> None:
     pymisp = pytest.importorskip("pymisp", reason="skipped: pymisp not installed")
     shared(alpha, json.dumps(EVENT).encode(), None)
     files = dict(
-        FOLDER_FORMATS["misp-feed"].render(
+        FEED.render(
             alpha.store.knowledge, Selection((NOW + 1) * US, Tlp.AMBER, names=alpha.store.partners.names())
         )
     )

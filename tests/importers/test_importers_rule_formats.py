@@ -27,6 +27,8 @@ HEAD_BYTES = 4_096
         (b"title: x\nlogsource:\n  a: b\n", "-", "sigma"),
         (b"---\n# c\ntitle: x\nid: 1\nstatus: test\n", "-", "sigma"),
         (b"anything", "a.yml", "sigma"),
+        (b"rule a { condition: true }", "a.yml", "sigma"),
+        (b"rule a { condition: true }", "a.csv", "yara"),
         (b"---\ntitle: A page\nstatus: draft\n---\n", "a.md", "text"),
         (b"evil.example\nrule.example\n", "-", "list"),
     ],

@@ -80,6 +80,9 @@ def test_shown_text_cannot_command_a_terminal(text: str) -> None:
 
 def test_escapes_bidirectional_marks_and_ansi() -> None:
     assert safe("\x1b[31mred\u202egpj.exe\U000e0001\n") == "\\x1b[31mred\\u202egpj.exe\\U000e0001\\x0a"
+    assert safe("pay\u3164pal \u2800 \ufe0f") == "pay\\u3164pal \\u2800 \\ufe0f", (
+        "printable, and not to be seen"
+    )
     assert not is_safe("a\u200fb")
     assert is_safe("naïve ❤ \U0010ffff".replace("\U0010ffff", ""))
 

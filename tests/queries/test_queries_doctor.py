@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, take_in
 
+from p2pshare.envelope.keys import Secret
 from p2pshare.limits import MIB
+from p2pshare.node.keyfile import PASSPHRASE_FILE_VARIABLE, write_key_file
 from p2pshare.node.node import Node
 from p2pshare.queries import doctor
 from p2pshare.queries.doctor import Finding, examine_node
@@ -90,6 +92,38 @@ def test_a_key_file_that_is_open_damaged_or_gone_fails(alpha: Node) -> None:
     assert levels(alpha) == {"keys": "fail"}
     key.unlink()
     assert levels(alpha) == {"keys": "fail"}
+
+
+def test_a_passphrase_that_is_open_weak_or_not_used_is_told(
+    alpha: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, key = tmp_path / "given", alpha.home / "identity.p2pkey"
+    given.write_text("correct horse")
+    given.chmod(0o600)
+    monkeypatch.setenv(PASSPHRASE_FILE_VARIABLE, str(given))
+    assert levels(alpha) == {"passphrase": "warn"}
+    assert "not encrypted" in findings(alpha)["passphrase"].message
+    write_key_file(key, alpha.identity, Secret(b"correct horse"), scrypt_log_n=10)
+    assert levels(alpha) == {}
+    given.chmod(0o640)
+    assert levels(alpha) == {"passphrase": "fail"}
+    assert findings(alpha)["passphrase"].hint == f"chmod 600 {given}"
+    key.chmod(0o644)
+    assert levels(alpha) == {"keys": "fail", "passphrase": "fail"}, "one hides no other"
+    write_key_file(key, alpha.identity, Secret(b"short"), scrypt_log_n=10)
+    given.write_text("short")
+    given.chmod(0o600)
+    assert levels(alpha) == {"passphrase": "warn"}
+    assert "5 of at least 12 characters" in findings(alpha)["passphrase"].message
+    key.unlink()
+    assert levels(alpha) == {"keys": "fail"}
+
+
+def test_a_key_file_in_the_clear_is_no_fault_and_is_said(alpha: Node) -> None:
+    assert "not encrypted" in findings(alpha)["keys"].message
+    write_key_file(alpha.home / "identity.p2pkey", alpha.identity, Secret(b"correct horse"), scrypt_log_n=10)
+    assert levels(alpha) == {}
+    assert "not encrypted" not in findings(alpha)["keys"].message
 
 
 def test_a_broken_config_hides_no_other_finding(alpha: Node) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from whole_nodes import NOW, World, befriend, send, take_in
+from whole_nodes import NOW, READERS, World, befriend, send, take_in
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import NotFoundError
@@ -13,7 +13,6 @@ from p2pshare.node.node import Node
 from p2pshare.queries.explaining import RULES, Preview, explain, preview
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
-from p2pshare.sharing.stix_reader import READERS
 
 
 @pytest.fixture

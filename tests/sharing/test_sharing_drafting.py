@@ -17,6 +17,7 @@ from whole_nodes import NOW, World, befriend, publish, quiet
 from p2pshare.envelope.payload import inflate_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
+from p2pshare.importers.registry import IMPORTERS
 from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import Observable
@@ -24,7 +25,6 @@ from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import ENVELOPE_OBJECTS_TARGET
 from p2pshare.sharing.content import Content
 from p2pshare.sharing.drafting import (
-    FORMAT_NAMES,
     Author,
     Draft,
     FirstCreated,
@@ -128,7 +128,7 @@ SOME_INPUTS = [
     st.sampled_from(SOME_INPUTS),
     st.integers(0, 200),
     st.binary(max_size=4),
-    st.sampled_from(["auto", *FORMAT_NAMES]),
+    st.sampled_from(["auto", *IMPORTERS]),
 )
 def test_damaged_input_of_any_format_adds_up_and_each_refusal_is_passed_on(
     raw: bytes, position: int, change: bytes, format_name: str

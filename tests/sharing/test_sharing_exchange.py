@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whole_nodes import NOW, World, befriend, send, wire_of
+from whole_nodes import NOW, READERS, World, befriend, send, wire_of
 
 from p2pshare.gossip.messages import PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId
@@ -10,7 +10,6 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.sharing.exchange import Exchange, ReceivedBody, links_of
 from p2pshare.sharing.partners import remove_partner
-from p2pshare.sharing.stix_reader import READERS
 
 MAIN = CircleId.of("main")
 

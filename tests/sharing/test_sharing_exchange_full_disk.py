@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from whole_nodes import World, befriend, send
+from whole_nodes import READERS, World, befriend, send
 
 from p2pshare.errors import DiskFull
 from p2pshare.sharing.exchange import Exchange
-from p2pshare.sharing.stix_reader import READERS
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import zstandard
 from whole_nodes import (
     NOW,
+    READERS,
     World,
     befriend,
     publish,
@@ -42,7 +43,6 @@ from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival, IntakeStatus, retry_deferred
 from p2pshare.sharing.partners import add_partner, apply_card_update, load_roster
-from p2pshare.sharing.stix_reader import READERS
 
 
 def pattern_of(values: int) -> dict[str, Any]:

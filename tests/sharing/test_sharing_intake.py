@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from whole_nodes import (
     NOW,
+    READERS,
     World,
     befriend,
     publish,
@@ -29,7 +30,6 @@ from p2pshare.node.node import Node
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival, IntakeStatus, IntakeVerdict, retry_deferred
 from p2pshare.sharing.partners import remove_partner
-from p2pshare.sharing.stix_reader import READERS
 
 DAY = 86_400
 

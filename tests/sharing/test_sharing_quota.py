@@ -5,7 +5,18 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from whole_nodes import NOW, World, befriend, draft, seal_unchecked, seen_by_daemon, send, take_in, wire_of
+from whole_nodes import (
+    NOW,
+    READERS,
+    World,
+    befriend,
+    draft,
+    seal_unchecked,
+    seen_by_daemon,
+    send,
+    take_in,
+    wire_of,
+)
 
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.gossip.messages import PutVerdict
@@ -14,7 +25,6 @@ from p2pshare.node.node import STORE_NAME, Node, close_node, note_config
 from p2pshare.queries.status import status
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeStatus
-from p2pshare.sharing.stix_reader import READERS
 
 DAY = 86_400
 TTL_DAYS = 90

@@ -251,7 +251,7 @@ def signatures_unchecked(patch: Patch) -> None:
 
 
 def anything_is_admitted(patch: Patch) -> None:
-    """Nobody asks whether the received_from may hand this over."""
+    """Nobody asks whether the partner that hands this over may do so."""
     patch.setattr(intake, "admit", lambda **_: Admit())
 
 
@@ -303,12 +303,12 @@ def room_without_bounds(patch: Patch) -> None:
 
 
 def what_had_no_room_is_lost(patch: Patch) -> None:
-    """What a commit did not judge is thought to be done."""
+    """What a commit did not decide is thought to be done."""
     patch.setattr(intake_schedule.IntakeSchedule, "put_back", lambda self, left: None)
 
 
 def what_had_no_room_goes_last(patch: Patch) -> None:
-    """What a commit did not judge stands in line again, behind what came meanwhile."""
+    """What a commit did not decide stands in line again, behind what came meanwhile."""
 
     def put_back(self: Any, left: Any) -> None:
         for one in left:

@@ -1,4 +1,4 @@
-"""What every store promises (store/interface.py). A second kind of store would run this very file."""
+"""What every store promises (log/interface.py, knowledge/interface.py, partners/interface.py). A second kind of store would run this very file."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from p2pshare.exporters.interface import Selection
-from p2pshare.exporters.registry import FORMATS
+from p2pshare.exporters.registry import load_exporter
 from p2pshare.intel.marking import PAP_EXTENSION, PAP_IDS, TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.sharing.storing import store_envelopes
@@ -31,7 +31,7 @@ def read(path, sql):
 
 def exported(store, make, name):
     selection = Selection(make.now * US, Tlp.AMBER_STRICT)
-    return b"".join(FORMATS[name].render(store.knowledge, selection)).decode()
+    return b"".join(load_exporter(name).render(store.knowledge, selection)).decode()
 
 
 @pytest.mark.parametrize("pap", [None, *Pap])

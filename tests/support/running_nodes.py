@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from whole_nodes import send
+from whole_nodes import READERS, send
 
 from p2pshare.daemon.driver import Driver
 from p2pshare.identifiers import EnvelopeId
@@ -19,7 +19,6 @@ from p2pshare.intel.observable import detect
 from p2pshare.node.init import found_home
 from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.peering.server import PeerServer
-from p2pshare.sharing.stix_reader import READERS
 
 PATIENCE_SECONDS = 20.0
 

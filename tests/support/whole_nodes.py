@@ -18,6 +18,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.init import found_home
 from p2pshare.node.node import Door, Live, Node, close_node, open_node
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing import intake
 from p2pshare.sharing.drafting import DraftPart, Progress
 from p2pshare.sharing.intake import Arrival, IntakeVerdict
@@ -25,7 +26,8 @@ from p2pshare.sharing.partners import add_partner
 from p2pshare.sharing.publishing import PublishReport, prepare, seal
 from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed
 from p2pshare.sharing.spool import drop, spooling, taken
-from p2pshare.sharing.stix_reader import READERS
+
+READERS = load_readers()
 
 NOW = 1_800_000_000
 

@@ -53,7 +53,7 @@ def show_card(home: Path, file: str | None, as_json: bool) -> None:
 
 
 def read_card(home: Path, file: str | None) -> Card:
-    """The card in `file`, else our own, with signatures and expiry checked. Raises PeerError, AuthorError."""
+    """Returns the card in `file`, else our own, with signatures and expiry checked. Raises PeerError, AuthorError."""
     from p2pshare.node.node import CARD_FILE_NAME, require_home
 
     name = file if file is not None else str(require_home(home) / CARD_FILE_NAME)
@@ -61,7 +61,8 @@ def read_card(home: Path, file: str | None) -> Card:
 
 
 def believe_card(raw: bytes, name: str) -> Card:
-    """The card in the bytes of file `name`. Raises PeerError that names the file: the rooms beneath know bytes only."""
+    """Returns the card in the bytes of file `name`. Raises PeerError that names the file: the rooms beneath know bytes
+    only."""
     from p2pshare.envelope.card import accept_first
 
     try:
@@ -75,12 +76,15 @@ def believe_card(raw: bytes, name: str) -> Card:
 
 
 def describe_card(card: Card) -> dict[str, Any]:
-    """The promised JSON of a card."""
+    """Returns the promised JSON of a card."""
     from p2pshare.envelope.card import fingerprint
+    from p2pshare.lookalikes import notes_on
 
+    notes = list(notes_on(card.name))
     return {
         "partner_id": card.partner_id.text,
         "name": card.name,
+        **({"name_notes": notes} if notes else {}),
         "fingerprint": fingerprint(card.partner_id),
         "version": card.version,
         "urls": list(card.urls),
@@ -89,5 +93,5 @@ def describe_card(card: Card) -> dict[str, Any]:
 
 
 def now_seconds() -> int:
-    """The clock, read here once for commands that check a card."""
+    """Returns the time in unix seconds: the clock is read here, once, for commands that check a card."""
     return int(datetime.now(UTC).timestamp())

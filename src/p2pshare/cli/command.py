@@ -1,4 +1,4 @@
-"""How every command is made: `--home` is understood wherever it stands, a group without more shows its help, whole."""
+"""Classes of all commands: `--home` is understood wherever it stands, a group without more shows its help, whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 
 def home_folder(option: str | None) -> Path:
-    """`--home`, else P2PSHARE_HOME, else p2pshare in the user's data folder (XDG base directories)."""
+    """Returns `--home`, else P2PSHARE_HOME, else p2pshare in the user's data folder (XDG base directories)."""
     chosen = option or os.environ.get("P2PSHARE_HOME", "")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -19,7 +19,7 @@ def home_folder(option: str | None) -> Path:
 
 
 def _choose_home(context: click.Context, _: click.Parameter, option: str | None) -> None:
-    """The innermost `--home` wins: a context begins with the home of the one around it."""
+    """Let the innermost `--home` win: a context begins with the home of the one around it."""
     if option or context.obj is None:
         context.obj = home_folder(option)
 
@@ -37,7 +37,7 @@ class Command(click.Command):
     """A command that understands `--home`; its function gets the folder by `click.pass_obj`."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its own, `--home`, and click's `--help` at the end."""
+        """Returns the command's own parameters, `--home`, and click's `--help` at the end."""
         own = len(self.params)
         params = super().get_params(ctx)
         return [*params[:own], HOME_OPTION, *params[own:]]
@@ -49,12 +49,12 @@ class Group(Command, click.Group):
     command_class = Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Without a command, `--help` is meant: `p2pshare partner` asks what there is."""
+        """Add `--help` where no command is given: `p2pshare partner` asks what there is."""
         _, rest, _ = self.make_parser(ctx).parse_args(list(args))
         return super().parse_args(ctx, args if rest or self.invoke_without_command else [*args, "--help"])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Each command with its first paragraph, which click would cut at the width of a line."""
+        """Write each command with its first paragraph, which click would cut at the width of a line."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._about(ctx, name)) for name in self.list_commands(ctx)])
 

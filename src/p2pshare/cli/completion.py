@@ -1,4 +1,4 @@
-"""What a shell may complete beyond commands, options and choices, which click knows by itself."""
+"""Shell completion beyond commands, options and choices, which click knows by itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def complete_file(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    """Has the shell complete the name of a file or folder; for click it is a text like any other."""
+    """Have the shell complete the name of a file or folder; for click it is a text like any other."""
     from click.shell_completion import CompletionItem
 
     shown = begun.encode(

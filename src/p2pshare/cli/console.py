@@ -1,4 +1,4 @@
-"""The command line's one voice. Every word that a person reads passes through here.
+"""The console: every word that a person reads passes through here.
 
 Rules:
 1. Results go to stdout, everything else to stderr: a pipe gets data only.
@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from p2pshare.errors import OperatorError, ShareError
 from p2pshare.intel.display import safe
+from p2pshare.lookalikes import notes_on
 
 if TYPE_CHECKING:
     from p2pshare.queries.status import PartnerStatus
@@ -40,31 +41,37 @@ UNWRITABLE_HINTS = {
 
 
 def shown(text: object) -> str:
-    """`text` made harmless for a terminal; absent is a dash, true and false are yes and no."""
+    """Returns `text` made harmless for a terminal; absent is a dash, true and false are yes and no."""
     if isinstance(text, bool):
         return "yes" if text else "no"
     return "-" if text is None or text == "" else safe(str(text))
 
 
+def shown_name(name: str) -> str:
+    """Returns `shown` of a name on a card, and behind it in brackets what the eye does not see: mixed scripts, ..."""
+    notes = "; ".join(notes_on(name))
+    return f"{shown(name)} ({notes})" if notes else shown(name)
+
+
 def counted(number: int, noun: str) -> str:
-    """`1 object`, `2 objects`."""
+    """Returns `1 object`, `2 objects`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def print_result(text: str) -> None:
-    """One line of the result, on stdout. `text` is already `shown` where others wrote it."""
+    """Print one line of the result, on stdout. `text` is already `shown` where others wrote it."""
     with _writing_stdout():
         sys.stdout.write(text + "\n")
 
 
 def print_json(value: Any) -> None:
-    """The result as JSON, on stdout: indented for a person, one line for a pipe."""
+    """Print the result as JSON, on stdout: indented for a person, one line for a pipe."""
     print_result(json_text(value, indent=2 if sys.stdout.isatty() else None))
 
 
 @contextmanager
 def result_bytes() -> Iterator[BinaryIO]:
-    """stdout for bytes, behind all that was printed. Raises OperatorError."""
+    """Yields stdout for bytes, behind all that was printed. Raises OperatorError."""
     flush_results()
     with _writing_stdout():
         yield sys.stdout.buffer
@@ -72,7 +79,7 @@ def result_bytes() -> Iterator[BinaryIO]:
 
 
 def flush_results() -> None:
-    """Writes out what was printed. Raises OperatorError; BrokenPipeError when the reader has gone away."""
+    """Write out what was printed. Raises OperatorError; BrokenPipeError when the reader has gone away."""
     with _writing_stdout():
         sys.stdout.flush()
 
@@ -88,21 +95,21 @@ def _writing_stdout() -> Iterator[None]:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is, and `<` would begin
-    a tag for whoever puts the text on a page: both can only occur inside strings."""
+    """Returns JSON in printable ASCII. DEL is the one control character that JSON lets stand as it is, and `<` would
+    begin a tag where the text is put on a page: both can only occur inside strings."""
     text = json.dumps(value, indent=indent, ensure_ascii=True, default=_fields_of)
     return text.replace("\x7f", "\\u007f").replace("<", "\\u003c")
 
 
 def _fields_of(answer: Any) -> Any:
-    """An answer of an operation as JSON has it."""
+    """Returns an answer of an operation as JSON has it."""
     from msgspec import to_builtins
 
     return to_builtins(answer)
 
 
 def say(text: str) -> None:
-    """A line of talk, on stderr, behind all results before it. Talk that cannot be written fails no command."""
+    """Write a line of talk, on stderr, behind all results before it. Talk that cannot be written fails no command."""
     flush_results()
     try:
         sys.stderr.write(text + "\n")
@@ -111,14 +118,14 @@ def say(text: str) -> None:
 
 
 def complain(error: ShareError, *, as_json: bool = False) -> None:
-    """An error and its hint, on stderr, the last that is written there; as JSON it is one line."""
+    """Write an error and its hint, on stderr, the last that is written there; as JSON it is one line."""
     try:
         sys.stdout.flush()
     except OSError:
         discard(sys.stdout)
     if as_json:
-        told = {"message": safe(error.message), "hint": safe(error.hint)}
-        say(json_text({"error": told | {"reason": error.reason, "exit_code": error.exit_code}}))
+        fields = {"message": safe(error.message), "hint": safe(error.hint)}
+        say(json_text({"error": fields | {"reason": error.reason, "exit_code": error.exit_code}}))
         return
     say(f"{_coloured('error:', '31')} {safe(error.message)}")
     if error.hint:
@@ -130,7 +137,7 @@ def warn(text: str) -> None:
 
 
 def unwritable(name: str, error: OSError) -> OperatorError:
-    """What to tell when `name`, which was asked for, cannot be written."""
+    """Returns the error to raise when `name`, which was asked for, cannot be written."""
     return OperatorError(
         f"cannot write {name}: {(error.strerror or 'unknown').lower()}",
         hint=UNWRITABLE_HINTS.get(
@@ -141,27 +148,27 @@ def unwritable(name: str, error: OSError) -> OperatorError:
 
 
 def discard(stream: IO[str]) -> None:
-    """Leads `stream`, which cannot be written, nowhere: Python's own last flush would fail once more, aloud."""
+    """Lead `stream`, which cannot be written, nowhere: Python's own last flush would fail once more, aloud."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def open_closed_streams() -> None:
-    """Leads standard streams that were closed (`>&-`) nowhere: Python has None for them, and the next file opened
-    would get their number."""
+    """Lead standard streams that were closed (`>&-`) nowhere: Python has None for them, and the next file opened would
+    get their number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  open until the process ends
 
 
 def can_ask() -> bool:
-    """Whether a person sits in front of this process (rule 4)."""
+    """Returns whether a person sits in front of this process (rule 4)."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(question: str) -> bool:
-    """Asks on stderr; only `y` and `yes` are yes. The caller has looked at `can_ask`."""
+    """Ask on stderr; returns True for `y` and `yes` only. The caller has looked at `can_ask`."""
     flush_results()
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
@@ -169,14 +176,14 @@ def ask(question: str) -> bool:
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
-    """One `name  value` a line; a list's values on one line."""
+    """Print one `name  value` a line; a list's values on one line."""
     for name, value in fields.items():
         text = (", ".join(map(shown, value)) or "none") if isinstance(value, (list, tuple)) else shown(value)
         print_result(f"{name.replace('_', ' '):<13} {text}")
 
 
 def print_table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as their widest cell; a pipe gets no heading."""
+    """Print columns as wide as their widest cell; a pipe gets no heading."""
     cells = [[shown(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heading, *cells, strict=True)]
     if sys.stdout.isatty():
@@ -186,7 +193,7 @@ def print_table(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def print_counts(what: str, counted_by_reason: Iterable[Mapping[str, Any]]) -> None:
-    """What was refused or noted, by reason, with a few examples: talk, not result."""
+    """Say what was refused or noted, by reason, with a few examples: talk, not result."""
     for one in counted_by_reason:
         examples = ", ".join(shown(example) for example in one.get("examples", ()))
         tail = f", for example {examples}" if examples else ""
@@ -194,11 +201,11 @@ def print_counts(what: str, counted_by_reason: Iterable[Mapping[str, Any]]) -> N
 
 
 def print_partners(partners: Sequence[PartnerStatus]) -> None:
-    """The table of partners that `status` and `partner list` share."""
+    """Print the table of partners that `status` and `partner list` share."""
     rows = []
     for one in partners:  # "waiting: tls": why nothing is heard stands beside the state
         state = f"{one.state}: {one.last_error}" if one.last_error else one.state
-        rows.append((one.alias, state, one.last_exchange, one.url, one.name))
+        rows.append((one.alias, state, one.last_exchange, one.url, shown_name(one.name)))
     print_table(("alias", "state", "last_exchange", "url", "name"), rows)
     for one in partners:
         if one.noted:
@@ -207,7 +214,7 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
 
 
 def no_progress(what: str, done: int, of: int) -> None:
-    """For work that is over before a line could be read."""
+    """Show nothing: for work that is over before a line could be read."""
 
 
 class ProgressLine:
@@ -227,7 +234,7 @@ class ProgressLine:
             self._stream.flush()
 
     def show(self, what: str, done: int, of: int) -> None:
-        """Redraws the line, at most every REDRAW_SECONDS; `of` is 0 where the end is not known."""
+        """Redraw the line, at most every REDRAW_SECONDS; `of` is 0 where the end is not known."""
         now = time.monotonic()
         if self._moving and now - self._drawn_at >= REDRAW_SECONDS:
             share = f" of {of}" if of else ""

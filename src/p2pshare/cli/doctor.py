@@ -1,4 +1,4 @@
-"""`p2pshare doctor`: what is wrong, and what mends it, with this node or with how partners are linked."""
+"""`p2pshare doctor`: find what is wrong, and what mends it, with this node or with how partners are linked."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def write_proof(home: Path, name: str, file: str, kind: str | None) -> None:
 
 
 def read_list(file: str) -> PartnerList:
-    """The partner list in `file`. Raises AuthorError that names the file."""
+    """Returns the partner list in `file`. Raises AuthorError that names the file."""
     from p2pshare.topology.partner_lists import decode_list
 
     try:
@@ -128,7 +128,7 @@ def read_list(file: str) -> PartnerList:
 
 
 def read_own_list(home: Path) -> PartnerList:
-    """This node's own list, from its store, beside a running daemon or without one."""
+    """Returns this node's own list, from its store, beside a running daemon or without one."""
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import open_store_for_reading
     from p2pshare.config import CONFIG_NAME, load_config

@@ -1,4 +1,4 @@
-"""`p2pshare envelope`: an envelope as it was received, for whoever wants to prove or check who wrote it."""
+"""`p2pshare envelope`: an envelope as it was received, to prove or check who wrote it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`p2pshare explain`: who gets or got something, by which rule, and why not."""
+"""`p2pshare explain`: the partners that get or got something, by which rule, and why not."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _print_envelope(envelope: ExplainedEnvelope, partner: str) -> None:
 
 
 def has_and_reads(got: str, can_read: str) -> str:
-    """Whether the partner has it and can read it, in words."""
+    """Returns whether the partner has it and can read it, in words."""
     if got == "no" and can_read == "no":
         return f"{GOT['no']}, and could not read it"
     return f"{GOT[got]}; {READS[can_read]}"

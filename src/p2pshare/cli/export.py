@@ -16,20 +16,16 @@ from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem
 from p2pshare.cli.output import open_output
 from p2pshare.cli.session import open_store_for_reading
-
-# export.registry.FORMATS and FOLDER_FORMATS; a test compares, so that --help imports nothing
-FORMAT_NAMES = ("ndjson", "list", "misp")
-FOLDER_FORMAT_NAMES = ("misp-feed",)
-FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
+from p2pshare.exporters.registry import EXPORTERS, load_exporter
 
 
 @click.command(cls=Command)
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice([*FORMAT_NAMES, *FOLDER_FORMAT_NAMES]),
+    type=click.Choice(list(EXPORTERS)),
     required=True,
-    help="how to write them",
+    help="how to write them: " + "; ".join(f"{name}, {row.about}" for name, row in EXPORTERS.items()),
 )
 @click.option("--type", "type_", metavar="T", help="only this type: ipv4, domain, url, sha256, ...")
 @click.option(
@@ -38,14 +34,13 @@ FEED_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
     metavar="FILE",
     shell_complete=complete_file,
     default=STANDARD_STREAM,
-    help="write FILE at once when complete, not stdout; a folder for misp-feed",
+    help="write FILE at once when complete, not stdout; a folder where the format is one",
 )
 @click.pass_obj
 def export(home: Path, format_name: str, type_: str | None, output: str) -> None:
     """write the active indicators to stdout or FILE; TLP:RED only when policy.siem_red says so"""
     from p2pshare.config import CONFIG_NAME, load_config
-    from p2pshare.exporters.interface import Selection
-    from p2pshare.exporters.registry import FOLDER_FORMATS, FORMATS
+    from p2pshare.exporters.interface import FolderFormat, Selection
     from p2pshare.node.node import gate_settings
     from p2pshare.policy.gate import Exit, strictest
 
@@ -54,19 +49,20 @@ def export(home: Path, format_name: str, type_: str | None, output: str) -> None
     with open_store_for_reading(home) as store:
         now_us, tlp_max = time.time_ns() // 1000, strictest(Exit.SIEM, settings)
         selection = Selection(now_us, tlp_max, type_, store.partners.names())
-        if format_name in FOLDER_FORMATS:
-            _write_folder(FOLDER_FORMATS[format_name].render(store.knowledge, selection), output)
+        exporter = load_exporter(format_name)
+        if isinstance(exporter, FolderFormat):
+            _write_folder(exporter.render(store.knowledge, selection), exporter.stale, output)
         else:
             with open_output(output) as stream:
-                for piece in FORMATS[format_name].render(store.knowledge, selection):
+                for piece in exporter.render(store.knowledge, selection):
                     stream.write(piece)
     if output != STANDARD_STREAM:
         console.say(f"written to {console.shown(output)}")
 
 
-def _write_folder(files: Iterable[tuple[str, bytes]], folder: str) -> None:
-    """Each file whole, in their order; what an earlier export wrote and this one did not is removed at the end, for
-    it may have been withdrawn. Raises UsageProblem for stdout, OperatorError."""
+def _write_folder(files: Iterable[tuple[str, bytes]], stale: re.Pattern[str], folder: str) -> None:
+    """Write each file whole, in their order. Files of an earlier export (`stale`) that this one has not are removed at the
+    end, for they may hold what was withdrawn. Raises UsageProblem for stdout, OperatorError."""
     if folder == STANDARD_STREAM:
         raise UsageProblem("this format is a folder", hint="give -o FOLDER")
     written = set()
@@ -77,14 +73,14 @@ def _write_folder(files: Iterable[tuple[str, bytes]], folder: str) -> None:
                 stream.write(content)
             written.add(name)
         for path in Path(folder).iterdir():
-            if path.name not in written and FEED_FILE.fullmatch(path.name):
+            if path.name not in written and stale.fullmatch(path.name):
                 path.unlink()
     except OSError as error:
         raise console.unwritable(folder, error) from None
 
 
 def _check_type(type_: str | None) -> None:
-    """A mistyped type would give an empty block list and the exit code of success. Raises UsageProblem."""
+    """Refuse a mistyped type: it would give an empty block list and the exit code of success. Raises UsageProblem."""
     from p2pshare.intel.observable import TYPES
 
     if type_ is not None and type_ not in TYPES:

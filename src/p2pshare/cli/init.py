@@ -43,9 +43,14 @@ def init(
         )
     secret = None if passphrase_file is None else read_passphrase_file(Path(passphrase_file))
     identity = found_home(home, name=name, url=url, listen=listen, passphrase=secret, now=now_seconds())
+    if secret is None:
+        console.warn(
+            f"the key file is not encrypted: whoever reads {home} or its backup has your keys; before anybody has your"
+            " card, delete the folder and give --passphrase-file to a new `p2pshare init`"
+        )
     described = describe_card(identity.card)
     if as_json:
-        console.print_json(described | {"home": str(home)})
+        console.print_json(described | {"home": str(home), "key_file_encrypted": secret is not None})
         return
     console.print_result(f"home         {console.shown(home)}")
     console.print_result(f"partner id   {described['partner_id']}")

@@ -1,4 +1,4 @@
-"""`p2pshare lookup`: what is known about a value, from the local store; beside a running daemon or without."""
+"""`p2pshare lookup`: claims about a value, from the local store; beside a running daemon or without."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lookup(home: Path, values: tuple[str, ...], as_json: bool) -> int:
 
 
 def typed_values(values: Iterable[str]) -> Iterable[str]:
-    """The values that were given; for each `-` the lines of stdin."""
+    """Yields the values that were given; for each `-` the lines of stdin."""
     for value in values:
         if value != STANDARD_STREAM:
             yield value
@@ -70,13 +70,14 @@ STATES = {"active": "active", "pending": "not yet valid", "expired": "expired", 
 
 
 def state_of(row: LookedUp | Match | Claim) -> str:
-    """Whether something counts, and why not: `active`, `not yet valid`, `expired (validity)`, `delisted (withdrawn)`."""
+    """Returns whether something counts, and why not: `active`, `not yet valid`, `expired (validity)`, `delisted
+    (withdrawn)`."""
     word, reason = STATES.get(row.status or "", "delisted"), row.reason
     return f"{word} ({console.shown(reason)})" if reason and reason != word else word
 
 
 def seen_as(seen: SeenBy) -> str:
-    """What one organisation says of it: `seen 3 times, last 2026-11-24T06:00:00Z`, `calls it harmless`."""
+    """Returns what one organisation says of it: `seen 3 times, last 2026-11-24T06:00:00Z`, `calls it harmless`."""
     words = ["calls it harmless"] if seen.false_positive else []
     if seen.count:
         words.append(f"seen {console.counted(seen.count, 'time')}, last {seen.last_seen}")
@@ -108,7 +109,7 @@ def _words_of(claim: Claim) -> Iterable[str]:
 
 
 def why_withdrawn(withdrawal: WithdrawalReason) -> Iterable[str]:
-    """`taken back: superseded`, and what stands in its place."""
+    """Yields `taken back: superseded`, and what stands in its place."""
     yield f"taken back: {withdrawal.reason}"
     if withdrawal.replaced_by:
         yield f"replaced by {withdrawal.replaced_by}"

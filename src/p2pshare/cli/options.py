@@ -26,12 +26,13 @@ class UsageProblem(ShareError):
 
 
 def json_option(function: Function) -> Function:
-    """`--json`: the result as JSON on stdout, the same exit code."""
+    """Add `--json`: the result as JSON on stdout, the same exit code."""
     return click.option("--json", "as_json", is_flag=True, help="print the result as JSON")(function)
 
 
 def read_input(name: str, bytes_max: int) -> bytes:
-    """The bytes of a file, or of stdin for `-`. Raises AuthorError when there are more than `bytes_max`."""
+    """Returns the bytes of a file, or of stdin for `-`. Raises AuthorError when there are more than `bytes_max`, or it
+    cannot be read."""
     with open_input(name) as stream:
         raw = stream.read(bytes_max + 1)
     if len(raw) > bytes_max:
@@ -40,7 +41,7 @@ def read_input(name: str, bytes_max: int) -> bytes:
 
 
 def open_input(name: str) -> BufferedReader:
-    """A file opened for reading, or stdin for `-`. Raises AuthorError."""
+    """Returns a file opened for reading, or stdin for `-`. Raises AuthorError."""
     if name == STANDARD_STREAM:
         return cast(BufferedReader, sys.stdin.buffer)
     try:

@@ -1,8 +1,8 @@
-"""Files that a person asked for (`-o FILE`, `--rejects FILE`, `export FILE`): all are opened here.
+"""Output files that a person asked for (`-o FILE`, `--rejects FILE`, `export FILE`): all are opened here.
 
 1. A symbolic link is followed, also one that leads to no file yet, and never replaced.
 2. A regular file appears whole or not at all; one that was there keeps its owner, mode and access list.
-3. What is no regular file (a FIFO, a device) is written into and never replaced; so is all of /dev.
+3. Any other file (a FIFO, a device) is written into and never replaced; so is all of /dev.
 4. A descriptor (/dev/stdout, /dev/fd/N, /proc/self/fd/N) is written where it stands: it is not opened again.
 """
 
@@ -35,7 +35,7 @@ DESCRIPTOR = re.compile(r"/proc/(\d+)(?:/task/\d+)?/fd/(\d+)")  # what realpath 
 
 @contextmanager
 def open_output(name: str, *, mode: int = PUBLIC_MODE) -> Iterator[BinaryIO]:
-    """The file `name` for writing, or stdout for `-`; `mode` is that of a file which is not there yet.
+    """Yields the file `name` for writing, or stdout for `-`; `mode` is that of a file which is not there yet.
 
     A regular file takes its place when the block ends, and is as it was when an error ends it. Raises OperatorError.
     """
@@ -56,13 +56,13 @@ def open_output(name: str, *, mode: int = PUBLIC_MODE) -> Iterator[BinaryIO]:
 
 
 def write_output(name: str, raw: bytes) -> None:
-    """`raw` to the file `name`, or to stdout for `-`. Raises OperatorError."""
+    """Write `raw` to the file `name`, or to stdout for `-`. Raises OperatorError."""
     with open_output(name) as stream:
         stream.write(raw)
 
 
 def _followed(name: str) -> tuple[Path, os.stat_result | None]:
-    """Where `name` leads through its links, and what is there, if anything; descriptors stay links. Raises OSError."""
+    """Returns where `name` leads through its links, and what is there, if anything; descriptors stay links. Raises OSError."""
     path = Path(name)
     for _ in range(LINKS_MAX):
         if not path.name or name.endswith(os.sep):
@@ -78,9 +78,9 @@ def _followed(name: str) -> tuple[Path, os.stat_result | None]:
 
 
 def _there(path: Path) -> os.stat_result | None:
-    """In a folder where everybody may put files (/tmp), one of another user may be a trap, a link as well as a file whose
-    owner would be kept. It is refused by the rule of Linux itself (proc_sys_fs(5), protected_symlinks), which cannot
-    help here: links are followed by hand."""
+    """Returns what is at `path`, None where nothing is. In a folder where everybody may put files (/tmp), one of another
+    user may be a trap, a link as well as a file whose owner would be kept. It is refused by the rule of Linux itself
+    (proc_sys_fs(5), protected_symlinks), which cannot help here: links are followed by hand. Raises OSError."""
     try:
         there = path.lstat()
     except FileNotFoundError:
@@ -116,7 +116,8 @@ def _opened_stream(target: Path, there: os.stat_result | None, mode: int) -> Bin
 
 
 def _handed_over(descriptor: int) -> int:
-    """A copy of a descriptor that this process was started with; its own, the store's say, are not inheritable."""
+    """Returns a copy of a descriptor that this process was started with; its own, the store's say, are not inheritable.
+    Raises OSError."""
     if not os.get_inheritable(descriptor):
         raise _refused(errno.EBADF)
     console.flush_results()  # it may be stdout
@@ -124,7 +125,7 @@ def _handed_over(descriptor: int) -> int:
 
 
 def _opened_fifo(target: Path, flags: int) -> int:
-    """Waits for its reader, who may be just starting, but not for ever. Raises OSError."""
+    """Wait for the FIFO's reader, which may be just starting, but not for ever; returns a descriptor. Raises OSError."""
     deadline = time.monotonic() + READER_SECONDS_MAX
     while True:
         try:
@@ -142,7 +143,7 @@ def _opened_fifo(target: Path, flags: int) -> int:
 
 @contextmanager
 def _whole_file(target: Path, before: os.stat_result | None, mode: int) -> Iterator[BinaryIO]:
-    """Written beside `target`, which it replaces at the end: a reader never meets half a block list."""
+    """Yields a file beside `target`, which it replaces at the end: a reader never meets half a block list."""
     unfinished = target.with_name(f".p2pshare-{secrets.token_hex(8)}.part")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(unfinished, flags, mode if before is None else OWN_MODE)
@@ -164,7 +165,7 @@ def _whole_file(target: Path, before: os.stat_result | None, mode: int) -> Itera
 
 
 def _give_owner(descriptor: int, before: os.stat_result) -> bool:
-    """Makes the file that of the owner and group of `before`; False where that is not permitted."""
+    """Give the file to the owner and group of `before`; returns False where that is not permitted."""
     now = os.fstat(descriptor)
     if (now.st_uid, now.st_gid) == (before.st_uid, before.st_gid):
         return True
@@ -176,8 +177,9 @@ def _give_owner(descriptor: int, before: os.stat_result) -> bool:
 
 
 def _give_access(descriptor: int, target: Path, before: os.stat_result) -> None:
-    """By descriptor, for in a folder of others a name may have become that of another file meanwhile. Attributes go
-    first: with an access list the mode's middle bits are its mask, and alone would let the group in."""
+    """Give the file the access list and mode of `target`. By descriptor, for in a folder of others a name may have become
+    that of another file meanwhile. Attributes go first: with an access list the mode's middle bits are its mask, and
+    alone would let the group in."""
     names: list[str] = []
     with suppress(OSError):  # a file system may have none
         names = os.listxattr(target)
@@ -188,7 +190,7 @@ def _give_access(descriptor: int, target: Path, before: os.stat_result) -> None:
 
 
 def _copy_into(target: Path, stream: BinaryIO) -> None:
-    """Overwrites the file of another owner with what is complete by now; it stays theirs."""
+    """Overwrite the file of another owner with what is complete by now; it stays theirs."""
     stream.seek(0)
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC), "wb") as theirs:
         shutil.copyfileobj(stream, theirs)

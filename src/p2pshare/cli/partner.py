@@ -1,4 +1,4 @@
-"""`p2pshare partner`: whose cards are trusted. Adding one needs its fingerprint, confirmed by another way."""
+"""`p2pshare partner`: the cards that are trusted. Adding one needs its fingerprint, confirmed by another way."""
 
 from __future__ import annotations
 
@@ -44,12 +44,14 @@ def add_partner(
     if as_json:
         console.print_json(added)
         return
-    console.print_result(f"{console.shown(added.alias)}  {added.partner_id}  {console.shown(added.name)}")
+    console.print_result(
+        f"{console.shown(added.alias)}  {added.partner_id}  {console.shown_name(added.name)}"
+    )
     console.say(f"safety number, the same on both sides: {added.safety_number}")
 
 
 def _confirm(home: Path, file: str) -> str:
-    """Shows the card's fingerprint and asks. Raises UsageProblem without a terminal, RefusedError on a no."""
+    """Show the card's fingerprint and ask. Raises UsageProblem without a terminal, RefusedError on a no."""
     from p2pshare.envelope.card import fingerprint, safety_number
 
     if not console.can_ask():
@@ -58,7 +60,7 @@ def _confirm(home: Path, file: str) -> str:
             hint="ask the partner for it by telephone; it is never taken from the card alone",
         )
     own, card = read_card(home, None), read_card(home, file)
-    console.say(f"name           {console.shown(card.name)}")
+    console.say(f"name           {console.shown_name(card.name)}")
     console.say(f"fingerprint    {fingerprint(card.partner_id)}")
     console.say(f"safety number  {safety_number(own.partner_id, card.partner_id)}")
     if not console.ask("does the partner read you the same fingerprint or safety number?"):
@@ -95,9 +97,9 @@ def export_partners(home: Path, file: str) -> None:
     own = read_own_list(require_home(home))
     write_output(file, encode_list(own))
     if file != STANDARD_STREAM:
-        told = console.counted(len(own.partners), "partner")
+        partners = console.counted(len(own.partners), "partner")
         console.say(
-            f"{console.shown(file)} names {told} and what each link carries: give it to who may know that"
+            f"{console.shown(file)} names {partners} and what each link carries: give it to who may know that"
         )
 
 
@@ -125,11 +127,11 @@ def preview_partner(home: Path, name: str, as_json: bool) -> None:
     from p2pshare.operations.crossing import fields_of
     from p2pshare.operations.partners import PreviewPartner
 
-    told = ask(home, PreviewPartner(name, with_list=as_json))
+    answer = ask(home, PreviewPartner(name, with_list=as_json))
     if as_json:
-        console.print_json(told)
+        console.print_json(answer)
         return
-    fields = fields_of(told)
+    fields = fields_of(answer)
     shown = {name: fields[name] for name in ("partner", "has_link", "circles", "envelopes", "bytes", "own")}
     counted = {
         name: [f"{key}: {count}" for key, count in fields[name].items()]

@@ -29,7 +29,7 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 class Interrupted(ShareError):
-    """Ended by the person, with Ctrl-C."""
+    """The person ended the command, with Ctrl-C."""
 
     exit_code = EXIT_INTERRUPTED
     reason = "interrupted"
@@ -88,7 +88,7 @@ def program() -> None:
 
 
 def run_program(arguments: Sequence[str]) -> int:
-    """Runs one command; returns its exit code. Every error is translated here, once."""
+    """Run one command; returns its exit code. Every error is translated here, once."""
     console.open_closed_streams()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGHUP, signal.SIGTERM):
@@ -117,18 +117,18 @@ def run_program(arguments: Sequence[str]) -> int:
 
 
 def _end(number: int, _: object) -> None:
-    """Lets everything open be closed: what waits to be sealed must not stay on the disk."""
+    """End the process so that everything open is closed: what waits to be sealed must not stay on the disk."""
     raise SystemExit(128 + number)
 
 
 def asks_for_json(arguments: Sequence[str]) -> bool:
-    """Whether `--json` stands before any `--`. By its word alone: errors are JSON also where the rest cannot be parsed
+    """Returns whether `--json` stands before any `--`. By its word alone: errors are JSON also where the rest cannot be parsed
     or the command has no such option."""
     return "--json" in takewhile(lambda word: word != "--", arguments)
 
 
 def _call(arguments: Sequence[str]) -> int:
-    """Without click's own error texts; a command answers with its exit code or nothing."""
+    """Run it without click's own error texts; a command answers with its exit code or nothing."""
     answer: Any = program.main(args=list(arguments), prog_name="p2pshare", standalone_mode=False)
     return answer if isinstance(answer, int) else 0
 
@@ -142,7 +142,7 @@ def _usage_problem(error: click.UsageError) -> UsageProblem:
 
 
 def _last_word(error: Exception) -> ShareError:
-    """An operating system's refusal in its words; anything else is a bug, told by type and place, never by value."""
+    """Returns an operating system's refusal in its words; anything else is a bug, shown by type and place, never by value."""
     if isinstance(error, OSError):
         about = f": {error.filename}" if isinstance(error.filename, str) else ""
         return ShareError(f"{(error.strerror or type(error).__name__).lower()}{about}")

@@ -28,6 +28,7 @@ from p2pshare.cli.options import (
 from p2pshare.cli.rejects import Rejects, rejects_file
 from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading, report_when_it_leaves
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
+from p2pshare.importers.registry import IMPORTERS
 from p2pshare.limits import TTL_CLASS_BY_NAME
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from p2pshare.operations.publishing import Prepare
     from p2pshare.sharing.drafting import Draft, FirstCreated
 
-# service.drafting.FORMAT_NAMES; a test compares, so that --help imports nothing
-FORMAT_NAMES = ("stix", "misp", "sigma", "yara", "kev", "csaf", "csv", "list", "text")
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset(
     {
@@ -50,10 +49,8 @@ MARKING_REASONS = frozenset(
         "distribution",
     }
 )
-NOTHING_IN = {  # what a file was taken for, where that alone may be why nothing was found
-    "text": "read as a report, the input holds no values; `--format list` reads each line as one"
-}
-NOT_PREPARED = "not-prepared"  # service.spool.NOT_PREPARED: what waited is gone; a test compares
+NOTHING_FOUND = "read as a report, the input holds no values; `--format list` reads each line as one"
+NOT_PREPARED = "not-prepared"  # sharing.spool.NOT_PREPARED: what waited is gone; a test compares
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",
@@ -71,10 +68,10 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(["auto", *FORMAT_NAMES]),
+    type=click.Choice(["auto", *IMPORTERS]),
     default="auto",
     show_default=True,
-    help="how to read it",
+    help="how to read it: " + "; ".join(f"{name}, {row.about}" for name, row in IMPORTERS.items()),
 )
 @click.option(
     "--column",
@@ -143,12 +140,12 @@ def publish(
         with connect(home) as session:
             request = _request(draft, names, ttl, share_private, share_listed, dry_run)
             asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
-            done = _prepare_and_seal(session, request, draft.values if asks else None)
+            done = _prepare_and_seal(session, request, (draft.values or ()) if asks else None)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
     answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
-    if draft.format == "text":
+    if draft.values is not None:
         answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
     if as_json:
         console.print_json(answer)
@@ -166,7 +163,7 @@ def _request(
     share_listed: bool,
     is_dry_run: bool,
 ) -> Prepare:
-    """What the daemon is told."""
+    """Returns the request to the daemon."""
     from p2pshare.operations.publishing import Part, Prepare
 
     return Prepare(
@@ -188,7 +185,7 @@ def _read_draft(
     takes_undefanged: bool,
     rejected: Rejects,
 ) -> Draft:
-    """The file, read and cut into parts. Raises AuthorError, RefusedError."""
+    """Returns the file, read and cut into parts. Raises AuthorError, RefusedError."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
     from p2pshare.node.node import CARD_FILE_NAME, require_home
@@ -219,7 +216,7 @@ def _read_draft(
 
 @contextmanager
 def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
-    """What we published before, as the store tells it. Members of the daemon's group may not open the store's file:
+    """Yields the lookup of what we published before, in the store. Members of the daemon's group may not open the store's file:
     for them each value counts as new, which costs its first `created` and nothing else."""
     from p2pshare.sharing.drafting import nothing_before, published_before
 
@@ -237,7 +234,7 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
 def _prepare_and_seal(
     session: Session, request: Prepare, asked_about: Sequence[Observable] | None
 ) -> dict[str, Any]:
-    """What was published, or would be, as a map: what the reader of the file counted is told together with it.
+    """Returns what was published, or would be, as a map; the counts of the file's reader are in it.
 
     Asks once, unless `asked_about` is None; a person who takes longer than a publication waits is asked again only if
     something else would leave by then.
@@ -279,7 +276,7 @@ def _ask_or_discard(
 
 
 def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
-    """Shows what was found in a text, what will not leave, marking and recipients, and asks once.
+    """Show values found in a text, refusals, marking and recipients, and ask once.
 
     Raises RefusedError on a no.
     """
@@ -304,7 +301,7 @@ def _print_audience(answer: Mapping[str, Any]) -> None:
 
 
 def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Refusals, or notes, of the reader and of the sealer as one list, the most frequent first."""
+    """Returns refusals, or notes, of the reader and of the sealer as one list, the most frequent first."""
     by_reason: dict[str, dict[str, Any]] = {}
     for refusal in (one for some in lists for one in some):
         known = by_reason.setdefault(
@@ -329,7 +326,7 @@ def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
 
 
 def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
-    """0, or 6 when something was refused beside what was published. Raises what refused everything."""
+    """Returns 0, or 6 when something was refused beside what was published. Raises the error of a refusal of everything."""
     policy = answer["refusal"]
     refused = {refusal["reason"] for refusal in answer["refused"]}
     options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})
@@ -352,5 +349,7 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
         raise kind(
             "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
         )
-    console.say(f"nothing to publish: {NOTHING_IN.get(draft.format, 'the input holds no objects')}")
+    console.say(
+        f"nothing to publish: {'the input holds no objects' if draft.values is None else NOTHING_FOUND}"
+    )
     return 0

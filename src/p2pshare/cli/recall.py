@@ -38,22 +38,22 @@ def recall_status(home: Path, object_id: str, as_json: bool) -> None:
     """show for each recipient of the object ID whether it holds the withdrawal, as far as that is proven"""
     from p2pshare.operations.withdrawing import ShowRecall
 
-    told = ask(home, ShowRecall(object_id))
+    status = ask(home, ShowRecall(object_id))
     if as_json:
-        console.print_json(told)
+        console.print_json(status)
     else:
-        _print(told)
+        _print(status)
 
 
-def _print(told: RecallStatus) -> None:
-    replaced = f", replaced by {console.shown(told.replaced_by)}" if told.replaced_by else ""
-    console.say(f"withdrawn {told.withdrawn_at}: {console.shown(told.reason)}{replaced}")
-    if told.revived:
+def _print(status: RecallStatus) -> None:
+    replaced = f", replaced by {console.shown(status.replaced_by)}" if status.replaced_by else ""
+    console.say(f"withdrawn {status.withdrawn_at}: {console.shown(status.reason)}{replaced}")
+    if status.revived:
         console.warn("a version that was published since counts again")
-    rows = ((one.name, one.state, means_of(one.state, has_link=one.has_link)) for one in told.recipients)
+    rows = ((one.name, one.state, means_of(one.state, has_link=one.has_link)) for one in status.recipients)
     console.print_table(("partner", "state", "means"), rows)
 
 
 def means_of(state: str, *, has_link: bool) -> str:
-    """What the state of a recipient proves, in words."""
+    """Returns what the state of a recipient proves, in words."""
     return WITHOUT_LINK if state == "not-known" and not has_link else WORDS[state]

@@ -1,8 +1,8 @@
-"""`--rejects FILE`: every refusal as a line of JSON, for whoever has to mend the input.
+"""`--rejects FILE`: every refusal as a line of JSON, for the person who mends the input.
 
-`{reason, where, text, count}`: `where` is the place as the reader tells it, `text` what stood there, safe to print and
-clipped. The counts add up to those of the answer. The file holds text that was not shared, so it is its owner's alone
-(0600), and it appears whole; what was there before it keeps its mode (`open_output`).
+`{reason, where, text, count}`: `where` is the place as the reader tells it, `text` the text that stood there, safe to
+print and clipped. The counts add up to those of the answer. The file holds text that was not shared, so it is its owner's
+alone (0600), and it appears whole; a file that was there before keeps its mode (`open_output`).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 class Rejects:
-    """Takes refusals; writes them where a file was asked for."""
+    """A writer of refusals, where a file was asked for."""
 
     def __init__(self, stream: BinaryIO | None, name: str = "") -> None:
         self._stream, self._name = stream, name
 
     def add(self, refusal: Refusal) -> None:
-        """One refusal of a reader."""
+        """Write one refusal of a reader."""
         self._write(refusal.reason, refusal.where, refusal.example, 1)
 
     def add_counted(self, refused: Iterable[Mapping[str, Any]]) -> None:
-        """Refusals of the sealer, which tells their number and some examples."""
+        """Write refusals of the sealer, which gives their number and some examples."""
         for one in refused:
             self._write(one["reason"], "", "; ".join(one["examples"]), one["count"])
 
     @contextmanager
     def what_ends_it(self) -> Iterator[None]:
-        """Writes the error down that ends the reading of a file: one refusal of all that is left of it."""
+        """Write the error down that ends the reading of a file: one refusal of all that is left of it."""
         try:
             yield
         except ShareError as error:
@@ -67,7 +67,7 @@ class Rejects:
 
 @contextmanager
 def rejects_file(name: str | None, source: str) -> Iterator[Rejects]:
-    """The file for refusals, or none when `name` is None. It appears whole, also when an error ends the block.
+    """Yields the file for refusals, or none when `name` is None. It appears whole, also when an error ends the block.
     `source` is the file that is read, which refusals must not replace.
 
     Raises UsageProblem for `-` and for `source`, OperatorError when the file cannot be written.
@@ -90,7 +90,7 @@ def rejects_file(name: str | None, source: str) -> Iterator[Rejects]:
 
 
 def _is_same_file(name: str, source: str) -> bool:
-    """Whether both are one file, through links or as stdin; a terminal may well be both."""
+    """Returns whether both are one file, through links or as stdin; a terminal may well be both."""
     with suppress(OSError):
         if source != STANDARD_STREAM:
             return os.path.samefile(name, source)

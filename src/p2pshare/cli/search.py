@@ -75,7 +75,7 @@ def search(
 
 
 def instant_of(text: str, now: int) -> int:
-    """Unix seconds of a day, an instant (RFC 3339) or an age such as `12h`. Raises UsageProblem."""
+    """Returns the unix seconds of a day, an instant (RFC 3339) or an age such as `12h`. Raises UsageProblem."""
     from p2pshare.intel.instants import SECOND_US, parse_instant
 
     age = _AGE.fullmatch(text)

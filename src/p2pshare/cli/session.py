@@ -1,9 +1,9 @@
-"""Where a command's operations run: in the daemon that holds the home folder, or in this process.
+"""Sessions: a command's operations run in the daemon that holds the home folder, or in this process.
 
-The same requests (`operations/table.py`) run in both places, so a command does not care. `connect`
-decides: a daemon that answers on the control socket is asked; otherwise this process takes the home's lock,
-opens the node and works itself. A stale socket file answers nothing and fools nobody; a home that is locked
-while nothing answers is waited for, then reported.
+The same requests (`operations/table.py`) run in both places, so a command does not care. `connect` decides: a daemon that
+answers on the control socket is asked; otherwise this process takes the home's lock, opens the node and works itself. A
+stale socket file answers nothing and fools nobody; a home that is locked while nothing answers is waited for, then
+reported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Session(Protocol):
-    """Answers requests. Raises ShareError."""
+    """A place that answers requests. Raises ShareError."""
 
     is_daemon: bool
 
@@ -44,7 +44,7 @@ class Session(Protocol):
 
 
 class DaemonSession:
-    """Asks the running daemon of `home`."""
+    """A session with the running daemon of `home`."""
 
     is_daemon = True
 
@@ -63,8 +63,8 @@ class DaemonSession:
                     if "error" in message:
                         raise_error(message["error"])
                     if message.get("progress"):
-                        told = read_progress(message["progress"])
-                        progress(told.what, told.done, told.of)
+                        progressed = read_progress(message["progress"])
+                        progress(progressed.what, progressed.done, progressed.of)
                 return read_answer(request, message["result"])
             except (OSError, EOFError) as error:
                 raise DaemonUnreachable(
@@ -74,7 +74,7 @@ class DaemonSession:
 
 
 class LocalSession:
-    """Works in this process, which holds the home's lock."""
+    """A session in this process, which holds the home's lock."""
 
     is_daemon = False
 
@@ -90,7 +90,7 @@ class LocalSession:
 
 @contextmanager
 def connect(home: Path) -> Iterator[Session]:
-    """A session on `home`: the daemon's when one runs, else our own under the home's lock.
+    """Yields a session on `home`: the daemon's when one runs, else our own under the home's lock.
 
     Raises DaemonUnreachable when the home stays locked and nothing answers, ConfigError without a home.
     """
@@ -99,7 +99,7 @@ def connect(home: Path) -> Iterator[Session]:
 
 
 def _session(home: Path, held: ExitStack) -> Session:
-    """The daemon's, or our own; a daemon may just be starting, and another command ends soon."""
+    """Returns the daemon's session, or our own; a daemon may just be starting, and another command ends soon."""
     if is_running(home):
         return DaemonSession(home)
     try:
@@ -114,7 +114,8 @@ def _session(home: Path, held: ExitStack) -> Session:
 
 
 def _require_text(fields: Mapping[str, Any]) -> None:
-    """A stray byte on the command line is no text: neither the control socket nor the store could hold it."""
+    """Require that all text is UTF-8: neither the control socket nor the store could hold a stray byte of the command
+    line. Raises AuthorError `not-utf8`."""
     for value in fields.values():
         for text in value if isinstance(value, list | tuple) else (value,):
             try:
@@ -129,14 +130,14 @@ def _require_text(fields: Mapping[str, Any]) -> None:
 
 
 def report_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
-    """After something was sealed and no daemon took it along at once."""
+    """Say when it leaves, after something was sealed and no daemon took it along at once."""
     if envelopes and not session.is_daemon:
         console.say("no daemon is running: it leaves when `p2pshare run` starts")
 
 
 @contextmanager
 def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
-    """The store of `home`, read-only: beside a running daemon or without one, and without any key."""
+    """Yields the store of `home`, read-only: beside a running daemon or without one, and without any key."""
     from p2pshare.node.node import STORE_NAME, require_home
     from p2pshare.node.store import reading_store
 
@@ -145,14 +146,14 @@ def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
 
 
 def ask(home: Path, request: Request[A], progress: Progress = console.no_progress) -> A:
-    """The answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
+    """Returns the answer of the daemon when one runs, else our own. Raises what `connect` and the operation raise."""
     with connect(home) as session:
         return session.run(request, progress)
 
 
 def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_progress) -> A:
-    """The answer from the store itself, without lock or key; the daemon's for members of its group, who may not open the
-    store's file. Raises StoreError when neither can be asked."""
+    """Returns the answer from the store itself, without lock or key; the daemon's for members of its group, who may not
+    open the store's file. Raises StoreError when neither can be asked."""
     from p2pshare.node.node import NodeBeside
     from p2pshare.operations.crossing import checked
 
@@ -166,7 +167,7 @@ def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_pro
 
 
 def is_running(home: Path) -> bool:
-    """Whether a daemon answers on the control socket of `home`. Raises RefusedError when it refuses us."""
+    """Returns whether a daemon answers on the control socket of `home`. Raises RefusedError when it refuses us."""
     try:
         with _greeted(home):
             return True
@@ -176,6 +177,7 @@ def is_running(home: Path) -> bool:
 
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
+    from p2pshare.node.keyfile import read_operational_keys
     from p2pshare.node.node import close_node, open_node, require_home
     from p2pshare.queries.refresh import reevaluate_all
     from p2pshare.sharing import spool
@@ -184,7 +186,7 @@ def _own_node(home: Path) -> Iterator[Node]:
         wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),
         ExitStack() as life,
     ):
-        node = open_node(home)
+        node = open_node(home, read_operational_keys)  # it issues no card: no root is needed
         life.callback(close_node, node)
         life.callback(spool.empty, home)
         spool.empty(home)  # what a crash left
@@ -195,7 +197,7 @@ def _own_node(home: Path) -> Iterator[Node]:
 
 @contextmanager
 def _greeted(home: Path) -> Iterator[socket.socket]:
-    """A connection on which the daemon has greeted. Raises DaemonUnreachable, or the daemon's refusal."""
+    """Yields a connection on which the daemon has greeted. Raises DaemonUnreachable, or the daemon's refusal."""
     path = socket_path(home)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONTROL_SILENCE_SECONDS_MAX)

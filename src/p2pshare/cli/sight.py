@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def to_option(function: Any) -> Any:
-    """`--to`: who hears of it instead of the object's author."""
+    """Add `--to`: the partners and groups that hear of it instead of the object's author."""
     return click.option(
         "--to", "names", metavar="NAME|GROUP", multiple=True, help="who hears of it; else the author alone"
     )(function)
@@ -51,7 +51,7 @@ def sight(
 
 
 def print_said(said: Assessed, session: Session, *, as_json: bool) -> int:
-    """Who heard of it and who did not; the exit code."""
+    """Print which partners hear of it and which do not; returns the exit code."""
     if as_json:
         console.print_json(said)
     else:

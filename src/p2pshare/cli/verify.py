@@ -1,4 +1,4 @@
-"""`p2pshare verify`: what a file is and which checks it passes. No network, no daemon; cards need no home either."""
+"""`p2pshare verify`: a file's kind and the checks it passes. No network, no daemon; cards need no home either."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def _describe(report: Inspection) -> dict[str, Any]:
 
 
 def _card_finder(home: Path) -> Callable[[PartnerId], Card | None]:
-    """Finds a trusted card: our own, or that of a partner in the store of `home`, if there is a home."""
+    """Returns a function that finds a trusted card: our own, or that of a partner in the store of `home`, if there is a
+    home."""
 
     def find(partner_id: PartnerId) -> Card | None:
         from p2pshare.cli.session import open_store_for_reading

@@ -66,7 +66,7 @@ def import_lists(home: Path, sources: tuple[str, ...], action: str | None, as_js
 
 
 def _files(source: str) -> list[Path]:
-    """Raises UsageProblem for a folder without lists."""
+    """Returns the file, or the lists below a folder. Raises UsageProblem for a folder without lists."""
     path = Path(source)
     if not path.is_dir():
         return [path]
@@ -78,8 +78,9 @@ def _files(source: str) -> list[Path]:
 
 @contextmanager
 def evaluating(session: Session) -> Iterator[dict[str, int]]:
-    """Around a change of lists: afterwards what is stored is evaluated, step by step, and the dictionary tells how
-    many were {quarantined, released}. A daemon does the same meanwhile; its steps count as well."""
+    """Yields, around a change of lists, a dictionary that tells afterwards how many observables were {quarantined,
+    released}: the store is evaluated when the block ends, step by step. A daemon does the same meanwhile; its steps count
+    as well."""
     from p2pshare.operations.warninglists import EvaluateAgain
 
     before = session.run(EvaluateAgain())

@@ -63,7 +63,7 @@ def withdraw(
 
 
 def _ask(preview: Withdrawn) -> None:
-    """Raises RefusedError on a no."""
+    """Show what would be taken back and ask. Raises RefusedError on a no."""
     if not preview.objects:
         return
     for object_id in preview.objects:

@@ -12,7 +12,7 @@ JUMP_SECONDS = 60.0
 
 
 class Clock:
-    """Call it for *now*."""
+    """The clock: call it for *now*, in unix seconds."""
 
     def __init__(self) -> None:
         self._ahead = time.time() - time.monotonic()

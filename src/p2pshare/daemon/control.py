@@ -2,7 +2,7 @@
 
 Rules this file keeps:
 1. A unix socket, 0660 in a folder of 0750; never TCP.
-2. Who asks is known from the kernel (SO_PEERCRED, unix(7)), never from what is said: the daemon's own user,
+2. The asker is known from the kernel (SO_PEERCRED, unix(7)), never from its own words: the daemon's own user,
    root, and the members of the configured group. Others get one refusal and nothing is read from them.
 3. One bounded request a connection under a deadline, a bounded number of connections.
 4. An operation that began runs to its end even when its asker is gone; only the answer is dropped.
@@ -57,7 +57,7 @@ Perform = Callable[[Message, Progress], Awaitable[Message]]
 
 @dataclass(frozen=True)
 class PeerCredentials:
-    """Who is on the other end, as the kernel tells it."""
+    """The user and groups of the process on the other end, as the kernel reports them."""
 
     uid: int
     groups: frozenset[int]
@@ -65,7 +65,7 @@ class PeerCredentials:
 
 @dataclass(frozen=True)
 class Permitted:
-    """Who may use the socket: this uid, root, and members of `gid` when one is configured."""
+    """The users that may use the socket: this uid, root, and members of `gid` when one is configured."""
 
     uid: int
     gid: int | None = None
@@ -75,7 +75,7 @@ class Permitted:
 
 
 def asker_of(connection: Any) -> PeerCredentials:
-    """Credentials of a connected unix socket, taken by the kernel when it connected. Raises OSError."""
+    """Returns the credentials of a connected unix socket, taken by the kernel when it connected. Raises OSError."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, gid = struct.unpack("3i", raw)
     try:
@@ -86,7 +86,7 @@ def asker_of(connection: Any) -> PeerCredentials:
 
 
 class ControlServer:
-    """Listens at `path` and lets `perform` answer. `start` and `stop` once each, in one event loop."""
+    """A listener at `path` that lets `perform` answer. `start` and `stop` once each, in one event loop."""
 
     def __init__(self, path: Path, permitted: Permitted, perform: Perform) -> None:
         self._path = path
@@ -97,7 +97,7 @@ class ControlServer:
         self._working: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Opens the socket. The caller holds the home's lock, so a socket file in the way is stale.
+        """Open the socket. The caller holds the home's lock, so a socket file in the way is stale.
 
         Raises OperatorError when the folder or the socket cannot be made.
         """
@@ -112,7 +112,7 @@ class ControlServer:
         self._server = await asyncio.start_unix_server(self._accept, sock=listener)
 
     async def stop(self) -> None:
-        """Accepts no more, drops who has not asked yet, lets what began finish and answer; removes the socket file."""
+        """Accept no more, drop those that have not asked yet, let what began finish and answer; remove the socket file."""
         if self._server is None:
             return
         self._server.close()
@@ -145,7 +145,8 @@ class ControlServer:
         return listener
 
     def _hand_to_group(self, path: Path) -> None:
-        """Nothing to do for the process's own group: a sandbox that forbids chown need not allow it."""
+        """Give `path` to the configured group; nothing to do for the process's own: a sandbox that forbids chown need not
+        allow it."""
         gid = self._permitted.gid
         if gid is not None and path.stat().st_gid != gid:
             os.chown(path, -1, gid)
@@ -189,7 +190,7 @@ class ControlServer:
         await _drained(writer)
 
     async def _perform_alive(self, message: Message, writer: asyncio.StreamWriter) -> Message:
-        """Performs the request; sends progress as it comes and a sign of life while there is none."""
+        """Perform the request and return its result; send progress as it comes and a sign of life while there is none."""
         operation = message.get("operation")
         if type(operation) is not str:
             raise OperatorError("not a request of the control socket", reason="control-malformed")
@@ -214,7 +215,7 @@ class ControlServer:
 
 
 def _result_of(work: asyncio.Future[Message], operation: str) -> Message:
-    """The operation's result; an error that is ours to mend becomes one that the asker can show."""
+    """Returns the operation's result; an error that is ours to mend becomes one that the asker can show. Raises ShareError."""
     try:
         return work.result()
     except ShareError:
@@ -237,7 +238,8 @@ async def _send(writer: asyncio.StreamWriter, message: Message) -> None:
 
 
 async def _drained(writer: asyncio.StreamWriter) -> None:
-    """An asker who does not read is cut off: it must not keep a place for ever. Raises ConnectionError."""
+    """Wait until the asker has read. One that does not is cut off: it must not keep a place for ever. Raises
+    ConnectionError."""
     try:
         async with asyncio.timeout(CONTROL_SILENCE_SECONDS_MAX):
             await writer.drain()

@@ -1,4 +1,4 @@
-"""What travels over the control socket between the command line and the running daemon.
+"""Messages over the control socket, between the command line and the running daemon.
 
 One request a connection, so that neither side keeps state::
 
@@ -40,13 +40,13 @@ Message = dict[str, Any]
 
 
 def socket_path(home: Path) -> Path:
-    """Where the daemon of `home` listens for the command line."""
+    """Returns the path at which the daemon of `home` listens for the command line."""
     return home / SOCKET_NAME
 
 
 @contextmanager
 def short_name(path: Path) -> Iterator[str]:
-    """A name for `path` that fits a socket address, however deep the home folder lies."""
+    """Yields a name for `path` that fits a socket address, however deep the home folder lies."""
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
         yield str(path)
         return
@@ -58,8 +58,8 @@ def short_name(path: Path) -> Iterator[str]:
 
 
 def encode_frame(message: Mapping[str, Any]) -> bytes:
-    """Raises OperatorError when the frame would be over CONTROL_FRAME_BYTES_MAX, or msgpack has no form for something in
-    it: half a surrogate pair, a number of more than 64 bits."""
+    """Returns the frame of a message. Raises OperatorError when it would be over CONTROL_FRAME_BYTES_MAX, or msgpack has
+    no form for something in it: half a surrogate pair, a number of more than 64 bits."""
     try:
         raw: bytes = msgpack.packb(message, use_bin_type=True)
     except (ValueError, OverflowError) as error:
@@ -78,7 +78,7 @@ def encode_frame(message: Mapping[str, Any]) -> bytes:
 
 
 def frame_length(header: bytes) -> int:
-    """Length that a frame's header announces. Raises OperatorError when it is over the limit."""
+    """Returns the length in bytes that a frame's header announces. Raises OperatorError when it is over the limit."""
     (length,) = HEADER.unpack(header)
     if length > CONTROL_FRAME_BYTES_MAX:
         raise OperatorError(f"a frame of {length} bytes on the control socket", reason="control-oversized")
@@ -86,7 +86,7 @@ def frame_length(header: bytes) -> int:
 
 
 def decode_frame(raw: bytes) -> Message:
-    """The message in a frame's bytes. Raises OperatorError for anything that is not a map with text keys."""
+    """Returns the message in a frame's bytes. Raises OperatorError for anything that is not a map with text keys."""
     try:
         message = msgpack.unpackb(raw, raw=False, strict_map_key=True, max_ext_len=0)
     except (ValueError, RecursionError, msgpack.UnpackException):
@@ -101,7 +101,7 @@ def send_message(connection: socket.socket, message: Mapping[str, Any]) -> None:
 
 
 def receive_message(connection: socket.socket) -> Message:
-    """The next message of a blocking connection. Raises EOFError at its end, TimeoutError, OperatorError."""
+    """Returns the next message of a blocking connection. Raises EOFError at its end, TimeoutError, OperatorError."""
     return decode_frame(_receive_exactly(connection, frame_length(_receive_exactly(connection, HEADER.size))))
 
 
@@ -116,7 +116,7 @@ def _receive_exactly(connection: socket.socket, size: int) -> bytes:
 
 
 def error_message(error: ShareError) -> Message:
-    """`error` as it travels; `raise_error` makes it again on the other side."""
+    """Returns `error` as it travels; `raise_error` makes it again on the other side."""
     return {
         "error": {
             "reason": error.reason,
@@ -128,7 +128,7 @@ def error_message(error: ShareError) -> Message:
 
 
 def raise_error(fields: Any) -> None:
-    """Raises the ShareError that `fields` (the value of `error`) describe, with its exit code."""
+    """Raise the ShareError that `fields` (the value of `error`) describe, with its exit code."""
     if type(fields) is not dict:
         raise OperatorError("the daemon answered with an unreadable error", reason="control-malformed")
     error = ShareError(

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Line:
-    """How one partner is reached: its addresses, and the client of the one in use."""
+    """The way to reach one partner: its addresses, and the client of the one in use."""
 
     addresses: tuple[PeerAddress, ...]
     place: int = 0
@@ -30,7 +30,7 @@ class Line:
 
 
 class Lines:
-    """All partners we are linked with, pinned at the gate. From one event loop."""
+    """The lines to all partners we are linked with, whose certificates are pinned at the TLS gate. From one event loop."""
 
     def __init__(self, gate: TlsGate, limits: DialLimits) -> None:
         self._gate = gate
@@ -39,7 +39,7 @@ class Lines:
         self._pinned: dict[PartnerId, tuple[bytes, ...]] = {}
 
     async def follow(self, roster: Roster) -> None:
-        """Pins, unpins and re-addresses partners as the roster says; who left is out from here on."""
+        """Pin, unpin and re-address partners as the roster says; a partner that left is out from here on."""
         links = {entry.partner_id: entry for entry in roster.links()}
         for peer in [peer for peer in self._pinned if peer not in links]:
             self._gate.remove(peer)
@@ -70,7 +70,7 @@ class Lines:
         self._pinned[peer] = certificates
 
     def client(self, peer: PartnerId) -> PeerClient:
-        """The client of this partner. Raises PeerError when it has no address that can be dialled."""
+        """Returns the client of this partner. Raises PeerError when it has no address that can be dialled."""
         line = self._lines.get(peer)
         if line is None:
             raise PeerError("no address to dial", reason="no-address")
@@ -79,7 +79,7 @@ class Lines:
         return line.client
 
     async def note_failure(self, peer: PartnerId) -> None:
-        """The address in use did not answer: the next one is tried, where there is one."""
+        """Note that the address in use did not answer: the next one is tried, where there is one."""
         line = self._lines.get(peer)
         if line is None or len(line.addresses) < 2:
             return
@@ -89,7 +89,7 @@ class Lines:
             await client.close()
 
     async def close(self) -> None:
-        """Ends every connection."""
+        """End every connection."""
         lines, self._lines = self._lines, {}
         await asyncio.gather(*(line.client.close() for line in lines.values() if line.client is not None))
 

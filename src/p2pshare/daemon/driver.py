@@ -1,6 +1,6 @@
-"""The driver: performs what the engine asks, on the real clock and network, and tells it what came of it.
+"""The driver: performs what the engine asks, on the real clock and network, and reports to it what came of it.
 
-It holds no rule of its own. What it keeps in order:
+It holds no rule of its own. Invariants that it keeps:
 
 1. The engine is only ever called in the event loop, one event at a time; nothing it asks for is performed
    before the event is over.
@@ -64,7 +64,7 @@ STOPPING_PAUSE_SECONDS = 5.0
 
 
 class Driver:
-    """One daemon's life of gossip; what `peering.server` asks, it answers (`peering.interface.PeerExchange`).
+    """The driver of one daemon's life of gossip; it answers what `peering.server` asks (`peering.interface.PeerExchange`).
 
     `writer` runs functions in the writer thread; `readers` read each kind of payload there. `start` once, then the
     methods in any order, `stop` once; all from one event loop.
@@ -108,7 +108,7 @@ class Driver:
     # --- life ---
 
     async def start(self) -> None:
-        """A new epoch, the index from the store, the partners; then it dials them. Raises StoreError."""
+        """Begin a new epoch, load the index from the store and the partners, then dial them. Raises StoreError."""
         beginning = await self._writer(self._exchange.begin)
         self._engine = Engine(
             epoch=beginning.epoch,
@@ -127,7 +127,7 @@ class Driver:
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
 
     async def stop(self) -> None:
-        """Ends what is under way: requests are cancelled, bodies that came are committed, connections closed."""
+        """End what is under way: cancel requests, commit bodies that came, close connections."""
         self._is_stopping = True
         if self._timer is not None:
             self._timer.cancel()
@@ -143,11 +143,11 @@ class Driver:
         self._readers.shutdown()
 
     def wake(self) -> None:
-        """Something was published here: look for it in the arrival log."""
+        """Look for news in the arrival log: something was published here."""
         self._intake.look_for_news()
 
     async def reload_roster(self) -> None:
-        """Partners were added, removed, or changed their cards. Who was removed is out when this returns."""
+        """Follow the roster: partners were added, removed, or changed their cards. A removed one is out when this returns."""
         async with self._roster_lock:
             roster = await self._read(self._exchange.roster)
             await self._lines.follow(roster)
@@ -164,13 +164,13 @@ class Driver:
             await self._load_pairs(fresh)  # and what was committed between the two
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
-        """The direct envelopes between each of these and us."""
+        """Load the keys of the direct envelopes between each of these and us."""
         for peer in peers:
             for loaded in await self._read(self._exchange.pair_keys, peer):
                 self._give(loaded)
 
     def peer_states(self) -> dict[PartnerId, LinkState]:
-        """What is known of each link, for the overview."""
+        """Returns the state of each link, for `status`."""
         engine = self._engine
         if engine is None:
             return {}
@@ -185,7 +185,7 @@ class Driver:
     # --- the engine ---
 
     def _give(self, event: events.Event) -> None:
-        """One event in, its actions performed, the timer set anew."""
+        """Give the engine one event, perform its actions, set the timer anew."""
         if self._engine is None or self._is_stopping:
             return
         self._is_busy = self._is_busy or not isinstance(event, events.Step)
@@ -203,7 +203,7 @@ class Driver:
         self._give(events.Step())
 
     def _reply(self, ticket: int, message: Any, error: Exception | None = None) -> None:
-        """To who asked, unless it hung up meanwhile."""
+        """Answer the request of that ticket, unless its asker hung up meanwhile."""
         waiting = self._replies.pop(ticket, None)
         if waiting is None or waiting.done():
             return
@@ -258,7 +258,7 @@ class Driver:
         return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: function(*arguments))
 
     async def _write(self, function: Callable[..., object], *arguments: object) -> None:
-        """In the writer thread; what fails here is done again at a later occasion."""
+        """Run a function in the writer thread; one that fails is done again at a later occasion."""
         try:
             await self._writer(function, *arguments)
         except StoreError as error:
@@ -273,7 +273,7 @@ class Driver:
     # --- our requests ---
 
     async def _request(self, action: actions.PeerRequest) -> None:
-        """Performs one request; exactly one end is told, unless it was abandoned."""
+        """Perform one request and report its end to the engine, exactly once, unless it was abandoned."""
         self._give(await self._end_of(action))
 
     async def _end_of(self, action: actions.PeerRequest) -> events.Event:
@@ -317,7 +317,7 @@ class Driver:
         return None
 
     async def _fetch(self, action: actions.SendGet) -> None:
-        """Each body goes to intake as soon as it is whole; its verdict is told from there."""
+        """Hand each body to intake as soon as it is whole; intake reports its verdict."""
         bodies = self._lines.client(action.peer).get(action.ids)
         async with contextlib.aclosing(cast(Any, bodies)):
             async for one in bodies:
@@ -333,8 +333,8 @@ class Driver:
     # --- intake ---
 
     async def _report_outcome(self, outcome: Outcome) -> None:
-        told: tuple[events.Event, ...] = (*outcome.held, *outcome.decided)
-        for number, event in enumerate(told):
+        reported: tuple[events.Event, ...] = (*outcome.held, *outcome.decided)
+        for number, event in enumerate(reported):
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
@@ -349,7 +349,7 @@ class Driver:
     # --- a peer asks (peering.interface.PeerExchange) ---
 
     async def ask(self, peer: PartnerId, question: Question[Q, A], message: Q) -> A:
-        """The engine's reply to a question."""
+        """Returns the engine's reply to a question. Raises PeerBusy, PeerError, NotFoundError."""
         if self._engine is None or self._is_stopping:
             raise PeerBusy(STOPPING_PAUSE_SECONDS)
         self._note_exchange(peer)
@@ -363,7 +363,7 @@ class Driver:
             self._replies.pop(ticket, None)
 
     async def put(self, peer: PartnerId, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
-        """Answers after COMMIT; DiskFull becomes 507 at the door."""
+        """Take in a pushed body; returns its verdict after COMMIT. Raises StoreError: DiskFull becomes 507 at the listener."""
         self._note_exchange(peer)
         await self._intake.room(peer)
         self._give(events.PutHeard(peer, envelope_id))
@@ -373,7 +373,7 @@ class Driver:
     async def get(
         self, peer: PartnerId, ids: Sequence[EnvelopeId]
     ) -> AsyncIterator[tuple[EnvelopeId, bytes | None]]:
-        """One body at a time: the door stops asking when its response is full."""
+        """Yields one body at a time: the listener stops asking when its response is full."""
         self._note_exchange(peer)
         self._give(events.Heard(peer))
         for envelope_id in ids:
@@ -390,19 +390,19 @@ class Driver:
         self._exchanged[peer] = int(time.time())
 
     def _log_note(self, peer: PartnerId, reason: str) -> None:
-        """A line of log, unless the peer makes us write too many: it chooses how often, and in part the words."""
+        """Log a line, unless the peer makes us write too many: it chooses how often, and in part the words."""
         minute = int(self._now() // 60)
-        since, told = self._notes_reported.get(peer, (minute, 0))
+        since, logged = self._notes_reported.get(peer, (minute, 0))
         if since != minute:
-            if told > NOTES_PER_MINUTE_MAX:
-                log.info("partner %s: %d more notes", peer.short, told - NOTES_PER_MINUTE_MAX)
-            told = 0
-        self._notes_reported[peer] = (minute, told + 1)
-        if told < NOTES_PER_MINUTE_MAX:
+            if logged > NOTES_PER_MINUTE_MAX:
+                log.info("partner %s: %d more notes", peer.short, logged - NOTES_PER_MINUTE_MAX)
+            logged = 0
+        self._notes_reported[peer] = (minute, logged + 1)
+        if logged < NOTES_PER_MINUTE_MAX:
             log.info("partner %s: %s", peer.short, reason)
 
     def _note_trouble(self, peer: PartnerId, reason: str) -> None:
-        """Why our last request to the peer failed, empty when it did not; told once a change, not once a try."""
+        """Note why our last request to the peer failed, empty when it did not; logged once a change, not once a try."""
         if reason != self._troubles.get(peer, ""):
             log.info("partner %s: %s", peer.short, reason or "answers")
             self._troubles[peer] = reason

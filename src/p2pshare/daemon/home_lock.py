@@ -1,4 +1,4 @@
-"""The lock of a home folder: whoever holds it is the only one who writes the store and uses the keys.
+"""The lock of a home folder: its holder is the only process that writes the store and uses the keys.
 
 The kernel drops the lock (flock(2)) with the process, however that ends, so there is no stale lock to mend.
 """
@@ -27,7 +27,8 @@ class HomeBusy(OperatorError):
 
 @contextmanager
 def hold_home(home: Path) -> Iterator[None]:
-    """Holds `home` for the length of the block. Raises HomeBusy at once when another process has it."""
+    """Hold `home` for the length of the block. Raises HomeBusy at once when another process has it, ConfigError where
+    there is no folder, OperatorError where the lock cannot be opened."""
     try:
         lock = os.open(home / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except FileNotFoundError:
@@ -55,8 +56,8 @@ def hold_home(home: Path) -> Iterator[None]:
 
 @contextmanager
 def wait_for_home(home: Path, *, is_hopeless: Callable[[], bool]) -> Iterator[None]:
-    """As `hold_home`, and waits HOME_WAIT_SECONDS for a command that has it. Raises HomeBusy, at once while
-    `is_hopeless`: who has it will not end."""
+    """Hold `home` as `hold_home` does, after waiting up to HOME_WAIT_SECONDS for a command that has it. Raises HomeBusy,
+    at once while `is_hopeless`: the holder will not end."""
     deadline = time.monotonic() + HOME_WAIT_SECONDS
     with ExitStack() as held:
         while True:
@@ -71,6 +72,6 @@ def wait_for_home(home: Path, *, is_hopeless: Callable[[], bool]) -> Iterator[No
 
 
 def _holder(lock: int) -> str:
-    """Who has the lock, as that process wrote it; only for a message."""
+    """Returns the process that has the lock, as it wrote itself down; only for a message."""
     text = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
     return f"process {text}" if text.isdigit() else "another process"

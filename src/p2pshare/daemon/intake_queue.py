@@ -1,8 +1,8 @@
-"""The queue before intake: bodies wait while the writer commits, and what waited shares the next commit.
+"""The queue before intake: bodies wait while the writer commits, and those that waited share the next commit.
 
-So a commit costs its fsync once for all that came meanwhile. One task makes all commits: arrivals are told in the
-order of their numbers. Whose body is next, and who may hand over another, is `gossip.intake_schedule`'s to say; a
-commit also ends early where its content grows large, and what it had no room for is put back.
+So a commit costs its fsync once for all that came meanwhile. One task makes all commits: arrivals are reported in the
+order of their lsn. Whose body is next, and who may hand over another, is `gossip.intake_schedule`'s to say; a commit also
+ends early where its content grows large, and bodies that it had no room for are put back.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ Waiting = tuple[ReceivedBody, asyncio.Future[BodyDecided]]
 
 
 class StoreWriter(Protocol):
-    """Runs a function in the thread that owns the store's writing side, in the order asked for."""
+    """A function that runs another one in the thread that owns the store's writing side, in the order asked for."""
 
     async def __call__(self, function: Callable[..., T], *arguments: object) -> T: ...
 
 
 class IntakeQueue:
-    """`report` hears each outcome, in the event loop, before anybody who waits for a verdict goes on."""
+    """The queue of one daemon's life. `report` gets each outcome, in the event loop, before anybody who waits for a
+    verdict goes on."""
 
     def __init__(
         self,
@@ -59,13 +60,13 @@ class IntakeQueue:
         self._room = asyncio.Event()
 
     async def room(self, received_from: PartnerId) -> None:
-        """Returns when there is room for one more body of `received_from`."""
+        """Wait until there is room for one more body of `received_from`."""
         while not self._schedule.has_room(received_from):
             self._room.clear()
             await self._room.wait()
 
     def put(self, body: ReceivedBody) -> asyncio.Future[BodyDecided]:
-        """The future is the verdict, once it was told. It fails with StoreError."""
+        """Queue a body; returns the future of its verdict, set once the engine was told. It fails with StoreError."""
         done: asyncio.Future[BodyDecided] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
         self._schedule.put(body.received_from, len(body.wire), (body, done))
@@ -73,22 +74,22 @@ class IntakeQueue:
         return done
 
     def look_for_news(self) -> None:
-        """Something was published here."""
+        """Have the next commit report what was published here."""
         self._is_news_due = True
         self._work.set()
 
     def sweep(self) -> None:
-        """It is time to drop what has expired and to take in what was deferred."""
+        """Have the next commit drop what has expired and take in what was deferred and is due."""
         self._is_sweep_due = True
         self._work.set()
 
     def close(self) -> None:
-        """No more comes: `run` ends once all that waits is committed."""
+        """Take no more: `run` ends once all that waits is committed."""
         self._is_closing = True
         self._work.set()
 
     async def run(self) -> None:
-        """Commits until closed."""
+        """Commit until closed."""
         while True:
             await self._work.wait()
             self._work.clear()
@@ -134,6 +135,6 @@ class IntakeQueue:
 
 
 def _retrieve(done: asyncio.Future[BodyDecided]) -> None:
-    """Nobody may be waiting for the answer any more; that is no error."""
+    """Look at the future's exception: nobody may be waiting for the answer any more, and that is no error."""
     if not done.cancelled():
         done.exception()

@@ -1,10 +1,11 @@
-"""One life of the daemon, in the foreground: what is started in which order, and ended in the other.
+"""One life of the daemon, in the foreground: its parts are started in this order, and ended in the other.
 
-1. the home's lock       one daemon a home, before anything is touched
-2. the node              in the writer thread, which owns the store from here on
-3. the driver            knows the partners, dials them
-4. the door              listens for them
-5. the control socket    last: whoever reaches it reaches a working daemon
+1. the readers           of all payload kinds: a node that lacks one would take in what it cannot read
+2. the home's lock       one daemon a home, before anything is touched
+3. the node              in the writer thread, which owns the store from here on
+4. the driver            knows the partners, dials them
+5. the door              listens for them
+6. the control socket    last: whoever reaches it reaches a working daemon
 
 SIGTERM and SIGINT end it, SIGHUP reads the config again; a mistake in it is logged and the old one stays.
 Log lines go to stderr: ids in short form, sizes and reason codes, never a value or a key.
@@ -39,15 +40,17 @@ from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_s
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
+from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, close_node, note_config, open_node, require_home
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.sharing import spool
+from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
-from p2pshare.sharing.stix_reader import READERS
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +63,16 @@ NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
 def run_daemon(home: Path, log_level: str) -> None:
-    """Runs until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use."""
+    """Run until SIGTERM. Raises ShareError when it cannot start: home busy, config, key file, port in use, a part of the
+    program that is missing."""
     _log_to_stderr(log_level)
+    readers = load_readers()
     with wait_for_home(require_home(home), is_hopeless=partial(_is_answered, home)):
-        asyncio.run(_run(home))
+        asyncio.run(_run(home, readers))
 
 
 def _is_answered(home: Path) -> bool:
-    """Whether a daemon listens: a command ends soon, a daemon does not."""
+    """Returns whether a daemon listens: a command ends soon, a daemon does not."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, suppress(OSError):
         with short_name(socket_path(home)) as name:
             connection.connect(name)
@@ -76,21 +81,21 @@ def _is_answered(home: Path) -> bool:
 
 
 def _log_to_stderr(level: str) -> None:
-    """UTC, one line an event; warnings of libraries included."""
+    """Log in UTC, one line an event, warnings of libraries included."""
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(level=level.upper(), format=LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
 
 
-async def _run(home: Path) -> None:
+async def _run(home: Path, readers: Readers) -> None:
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
         writer = WriterThread(life.enter_context(ThreadPoolExecutor(1, thread_name_prefix="writer")), stop)
-        node = await writer(open_node, home)
+        node = await writer(open_node, home, read_operational_keys_apart)
         life.push_async_callback(writer, close_node, node)
         await writer(spool.empty, home)  # what a crash left
         life.push_async_callback(writer, spool.empty, home)
-        running = Running(node, writer)
+        running = Running(node, writer, readers)
         await running.start(life)
         _freeze_memory()
         notify("READY=1")
@@ -111,7 +116,7 @@ def _listen_to_signals(stop: asyncio.Event, reload: asyncio.Event) -> None:
 
 
 def _freeze_memory() -> None:
-    """What lives as long as the daemon need not be walked by every garbage collection again."""
+    """Spare what lives as long as the daemon the walk of every later garbage collection."""
     gc.collect()
     gc.freeze()
 
@@ -142,15 +147,15 @@ class WriterThread:
 class Running:
     """The parts of a running daemon, and what passes between them. All from one event loop."""
 
-    def __init__(self, node: Node, writer: WriterThread) -> None:
+    def __init__(self, node: Node, writer: WriterThread, readers: Readers) -> None:
         self._node = node
         self._writer = writer
-        self._driver = Driver(node, writer, READERS)
+        self._driver = Driver(node, writer, readers)
         self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
         self._lists_changed = asyncio.Event()
 
     async def start(self, life: AsyncExitStack) -> None:
-        """Starts the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
+        """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
         await self._driver.start()
         life.push_async_callback(self._driver.stop)
         if (address := self._node.config.listen_address) is None:
@@ -165,7 +170,7 @@ class Running:
         life.push_async_callback(control.stop)
 
     async def serve(self, stop: asyncio.Event, reload: asyncio.Event) -> None:
-        """Until `stop` is set: reloads when asked, pings the watchdog, keeps the accounts and the store tidy."""
+        """Work until `stop` is set: reload when asked, ping the watchdog, keep the accounts and the store tidy."""
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(work)
@@ -186,8 +191,8 @@ class Running:
         await self._account()
 
     async def _perform(self, message: Message, report: Progress) -> Message:
-        """One operation for the command line, in the writer thread unless it only reads; then whoever must look again is
-        told."""
+        """Perform one operation for the command line, in the writer thread unless it only reads, and wake the parts that must
+        look again."""
         request = read_request(message)
         operation = OPERATIONS[name_of(request)]
         if operation.reports_refusals or not operation.reads_only:
@@ -212,7 +217,7 @@ class Running:
         return Live(self._driver.peer_states(), Door(self._server.requests_seen, refused))
 
     async def _follow_roster(self) -> None:
-        """Who was removed is unpinned first; then the connections it still has are cut."""
+        """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""
         before = {entry.partner_id for entry in self._driver.roster.links()}
         await self._driver.reload_roster()
         for partner_id in before - {entry.partner_id for entry in self._driver.roster.links()}:
@@ -230,7 +235,7 @@ class Running:
             notify("READY=1")
 
     async def _reload(self) -> None:
-        """Takes the new config where that is possible while running. Raises ConfigError."""
+        """Take the new config where that is possible while running. Raises ConfigError."""
         config = load_config(self._node.home / CONFIG_NAME)
         for name in NEEDS_RESTART:
             if getattr(config, name) != getattr(self._node.config, name):
@@ -250,7 +255,7 @@ class Running:
                 log.error("the store was not tidied: %s", error.reason)
 
     async def _reevaluate(self) -> None:
-        """What time has changed, batch after batch, other writers in between."""
+        """Evaluate again what time has changed, batch after batch, other writers in between."""
         while True:
             try:
                 while await self._writer(reevaluate, self._node, int(time.time())):
@@ -260,7 +265,7 @@ class Running:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _follow_lists(self) -> None:
-        """What is stored, under lists that changed or whose evaluation did not end: a step at a time, so that others
+        """Evaluate what is stored under lists that changed, or whose evaluation did not end: a step at a time, so that others
         write in between. The command that changed them does the same; both follow one cursor."""
         while True:
             self._lists_changed.clear()
@@ -275,7 +280,7 @@ class Running:
             await self._lists_changed.wait()
 
     async def _sweep_spool(self) -> None:
-        """Publications that were prepared and never sealed: their askers are gone, or still think."""
+        """Remove publications that were prepared and never sealed: their askers are gone, or still think."""
         while True:
             await asyncio.sleep(SPOOL_SWEEP_SECONDS)
             try:
@@ -284,7 +289,7 @@ class Running:
                 log.error("what was prepared and never sealed was not removed: %s", error.message)
 
     async def _account(self) -> None:
-        """What the door refused goes to the long accounts, partner by partner."""
+        """Move refusals at the door to the long accounts, partner by partner."""
         for (partner_id, reason), count in self._server.tally.take_refused().items():
             try:
                 await self._writer(self._node.store.partners.count_refusals, partner_id, {reason: count})
@@ -292,7 +297,7 @@ class Running:
                 log.error("%d refusals (%s) could not be noted: %s", count, reason, error.reason)
 
     async def _ping(self, period: float) -> None:
-        """Tied to a store round trip: a writer that hangs is a daemon that hangs."""
+        """Ping after a round trip of the store: a writer that hangs is a daemon that hangs."""
         while True:
             await self._writer(self._node.store.log.last_lsn)
             notify("WATCHDOG=1")
@@ -308,7 +313,7 @@ def _door_limits(config: Config) -> DoorLimits:
 
 
 def _group_id(name: str) -> int | None:
-    """The id of the system group `name`; None for no group. Raises ConfigError."""
+    """Returns the id of the system group `name`; None for no group. Raises ConfigError."""
     if not name:
         return None
     try:

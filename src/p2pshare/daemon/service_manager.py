@@ -12,7 +12,7 @@ import time
 
 
 def notify(state: str) -> None:
-    """Tells the service manager `state` (lines of KEY=VALUE). A manager that is gone is no error of ours."""
+    """Tell the service manager `state` (lines of KEY=VALUE). A manager that is gone is no error of ours."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -26,12 +26,12 @@ def notify(state: str) -> None:
 
 
 def notify_reloading() -> None:
-    """Says that a reload began; `notify("READY=1")` ends it."""
+    """Tell the service manager that a reload began; `notify("READY=1")` ends it."""
     notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
 def watchdog_seconds() -> float | None:
-    """How often the watchdog wants a ping (half its period), or None where none watches this process."""
+    """Returns how often the watchdog wants a ping (half its period), or None where none watches this process."""
     period, watched = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not period.isdigit() or (watched and watched != str(os.getpid())):
         return None

@@ -1,4 +1,4 @@
-"""One SQLite file: how it is opened safely, what every transaction keeps to, and the tables that every room refers to.
+"""A SQLite file: opening it safely, the rules of every transaction, and the tables that every room refers to.
 
 The rooms that own the other tables (log, knowledge, partners) stand above and speak SQL through it.
 """

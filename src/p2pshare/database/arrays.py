@@ -13,7 +13,7 @@ ONE = "(SELECT ? AS value)"
 
 
 def key_tables(keys: Iterable[bytes | str]) -> Iterator[tuple[str, Any]]:
-    """(table to select `value` from, what to bind for it); together they hold each of `keys` once.
+    """Yields (table to select `value` from, its binding); together the tables hold each of `keys` once.
 
     At most one array of bytes and one of text. A key alone needs no array, and a text with a NUL would end there.
     """
@@ -34,5 +34,5 @@ def key_tables(keys: Iterable[bytes | str]) -> Iterator[tuple[str, Any]]:
 
 
 def row_ids(ids: Collection[int]) -> Any:
-    """What to bind to MANY for row ids, at least one."""
+    """Returns the binding of MANY for row ids, of which there must be at least one."""
     return apsw.carray(array("q", ids), flags=apsw.SQLITE_CARRAY_INT64)

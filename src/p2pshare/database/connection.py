@@ -73,13 +73,13 @@ PRAGMA journal_size_limit = {STORE_LOG_BYTES};
 
 
 class StoreFailed(StoreError):
-    """The disk failed to read, write or sync; the process must stop, for what is on disk is unknown."""
+    """The disk failed to read, write or sync; the process must stop, for the state of the file is unknown."""
 
     reason = "store-failed"
 
 
 def open_writer(path: Path, *, cache_bytes: int, vfs: str | None = None) -> apsw.Connection:
-    """The one writing connection; creates the file with mode 0600. Raises StoreError."""
+    """Open the writing connection, and create the file with mode 0600 if need be. Raises StoreError."""
     refuse_network_file_system(path)
     _create_private(path)
     flags = apsw.SQLITE_OPEN_READWRITE
@@ -95,7 +95,7 @@ def open_writer(path: Path, *, cache_bytes: int, vfs: str | None = None) -> apsw
 
 
 def open_reader(path: Path) -> apsw.Connection:
-    """A read-only connection beside the writer. Raises StoreError."""
+    """Open a read-only connection beside the writer. Raises StoreError."""
     if not path.is_file():
         raise StoreError(
             f"there is no store at {path}", hint="`p2pshare run` (or any command that writes) makes one"
@@ -108,7 +108,7 @@ def open_reader(path: Path) -> apsw.Connection:
 
 
 def _run(connection: apsw.Connection, statements: str) -> None:
-    """Runs each statement to its end; apsw stops at the first row that nobody fetches."""
+    """Run each statement to its end; apsw stops at the first row that is not fetched."""
     connection.execute(statements).fetchall()
 
 
@@ -120,7 +120,7 @@ def _require_safe(connection: apsw.Connection) -> None:
 
 
 def _require(connection: apsw.Connection, name: str, expected: str | int) -> None:
-    """A setting that SQLite did not take must stop us: durability depends on it."""
+    """Require that SQLite has taken a setting: durability depends on it. Raises StoreError `store-unsafe`."""
     actual = connection.pragma(name)
     if actual != expected:
         raise StoreError(
@@ -131,7 +131,7 @@ def _require(connection: apsw.Connection, name: str, expected: str | int) -> Non
 
 
 def _create_private(path: Path) -> None:
-    """Makes an empty file that only we can read, or checks that others cannot read the one that is there."""
+    """Create an empty file that only we can read, or check that others cannot read the existing one. Raises StoreError."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -147,7 +147,7 @@ def _create_private(path: Path) -> None:
 
 
 def refuse_network_file_system(path: Path, mounts: Path = MOUNTS) -> None:
-    """Raises StoreError when `path` lies on a file system without coherent shared memory and locks."""
+    """Refuse a file system without coherent shared memory and locks. Raises StoreError `store-on-network`."""
     kind = _file_system(path.absolute(), mounts)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StoreError(
@@ -158,7 +158,7 @@ def refuse_network_file_system(path: Path, mounts: Path = MOUNTS) -> None:
 
 
 def _file_system(path: Path, mounts: Path) -> str:
-    """The type of the file system that holds `path`, or '' where that cannot be told."""
+    """Returns the type of the file system that holds `path`, or '' where that is not known."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
@@ -176,14 +176,14 @@ def _file_system(path: Path, mounts: Path) -> str:
 
 
 def _unescape(text: str) -> str:
-    """Mount points write space, tab, newline and backslash in octal."""
+    """Returns a mount point with its octal escapes of space, tab, newline and backslash replaced (proc(5))."""
     for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
         text = text.replace(code, character)
     return text
 
 
 def require_free_space(path: Path, free_space_bytes_min: int) -> None:
-    """Raises DiskFull before anything is written when less than the floor is free."""
+    """Require that at least `free_space_bytes_min` bytes are free, before anything is written. Raises DiskFull."""
     usage = os.statvfs(path.parent)
     free_bytes = usage.f_bavail * usage.f_frsize
     if free_bytes < free_space_bytes_min:
@@ -195,7 +195,10 @@ def require_free_space(path: Path, free_space_bytes_min: int) -> None:
 
 @contextmanager
 def translated(connection: apsw.Connection | None = None, path: Path | None = None) -> Iterator[None]:
-    """SQLite's errors become ours; see the table above. `connection` knows why a write failed, `path` what to mend."""
+    """Translate SQLite's errors into ours, as in the table above.
+
+    `connection` gives the cause of a failed write, `path` the file that the message names.
+    """
     try:
         yield
     except apsw.Error as error:
@@ -208,7 +211,7 @@ def translated(connection: apsw.Connection | None = None, path: Path | None = No
 def translation(
     error: apsw.Error, connection: apsw.Connection | None = None, path: Path | None = None
 ) -> StoreError | None:
-    """Our error for SQLite's; None where only a bug of ours can have caused it."""
+    """Returns our error for SQLite's; None where only a bug of ours can have caused it."""
     name = path or (connection.filename if connection is not None else "")
     store = f"the store {name}" if name else "the store"
     if isinstance(error, apsw.FullError):
@@ -236,7 +239,7 @@ def _full() -> DiskFull:
 
 
 def _failure(error: apsw.IOError, connection: apsw.Connection | None) -> StoreError:
-    """A write that failed for want of room leaves the file as it was; any other failure is fatal."""
+    """Returns DiskFull for a write that failed for want of room, which leaves the file as it was; else StoreFailed."""
     cause = connection.system_errno if connection is not None else 0
     if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_WRITE and cause in FULL_ERRNOS:
         return _full()

@@ -1,16 +1,16 @@
-"""One SQLite file: one writing connection, a read-only one for each thread that asks, and the rules of every transaction.
+"""The database: one writing connection, a read-only one for each thread that asks, and the rules of every transaction.
 
-1. Whoever writes holds `_lock`; the daemon has one writing thread, so nobody waits there. A transaction
+1. A writer holds `_lock`; the daemon has one writing thread, so that no thread waits there. A transaction
    belongs to the thread that began it, and only that thread sees what it has not committed.
 2. A writing call returns after its transaction is durable, or raises with nothing of it kept. Inside
    `transaction()` several calls share one; then the end of the outermost block is that moment.
 3. Readers see whole transactions only, from any thread, while the writer writes.
 4. Below the free-space floor nothing begins, except what frees space.
-5. After a failed disk operation every later write is refused: what is on disk is unknown until the next start.
+5. After a failed disk operation every later write is refused: the state of the file is unknown until the next start.
 6. Collection of cycles is off while rows are made: they are millions of tuples without a cycle in them.
 
-The rooms whose tables lie in the file stand above: each is handed the `Database` and speaks SQL to it. What a room
-must do in every transaction, whoever began it, it does as a `Participant`.
+The rooms whose tables lie in the file stand above: each is handed the `Database` and speaks SQL to it. Work that a room
+must do in every transaction, whichever room began it, it does as a `Participant`.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ IdTable = TypeVar("IdTable", bound=Interned[Any])
 
 
 class Participant(Protocol):
-    """What a room does in every transaction."""
+    """The part of a room in every transaction."""
 
     def begun(self, writer: apsw.Connection) -> None:
-        """Is called first."""
+        """Note that a transaction has begun; called before anything else is done in it."""
         ...
 
     def committing(self, writer: apsw.Connection) -> None:
-        """Is called last, before the commit; an error here undoes the transaction."""
+        """Complete the transaction; called last, before the commit. An error here undoes the transaction."""
         ...
 
 
 class Database:
-    """The connections of one file; `writer` is None when it is only read."""
+    """The connections to one file; `writer` is None when it is only read."""
 
     def __init__(self, path: Path, writer: apsw.Connection | None, free_space_bytes_min: int) -> None:
         self.path = path
@@ -79,15 +79,15 @@ class Database:
 
     @property
     def is_undone(self) -> bool:
-        """Whether a part that failed has undone the transaction that is still under way."""
+        """Returns whether a part that failed has undone the transaction that is still under way."""
         return self._is_undone
 
     def join(self, participant: Participant) -> None:
-        """From now on `participant` takes part in every transaction."""
+        """Let `participant` take part in every transaction from now on."""
         self._participants.append(participant)
 
     def interned(self, kind: type[IdTable], table: str, column: str) -> IdTable:
-        """Returns what looks up, or makes, the ids of a table's rows, and forgets with each rollback."""
+        """Returns a cache that looks up, or makes, the ids of a table's rows, and is emptied with each rollback."""
         assert self._writer is not None, "ids are made by who writes"
         made = kind(self._writer, table, column)
         self._interned.append(made)
@@ -100,9 +100,9 @@ class Database:
     # --- writing ------------------------------------------------------------------------------------
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[apsw.Connection]:
-        """The writing connection inside a transaction; the outermost block commits or undoes.
+        """Returns a context with the writing connection inside a transaction; the outermost block commits or undoes.
 
-        `frees_space`: it holds nothing but acknowledgements, removals and expiry, and may begin on a full disk.
+        `frees_space`: the transaction holds nothing but acknowledgements, removals and expiry, and may begin on a full disk.
         Raises `DiskFull` (nothing kept, try again when there is room) and StoreError (read-only, damaged, or a disk
         that failed to write or sync).
         """
@@ -155,8 +155,10 @@ class Database:
                 gc.enable()
 
     def _part_of_transaction(self, writer: apsw.Connection) -> Iterator[apsw.Connection]:
-        """A call inside `transaction()`: when it fails all is undone, so that no half of it can be committed. A savepoint would
-        undo it alone, and keep a copy of each page that changes in memory: 90 MiB where 100,000 claims come to a million.
+        """Run a call inside `transaction()`: when it fails all is undone, so that no half of it can be committed.
+
+        A savepoint would undo the call alone, and keep a copy of each page that changes in memory: 90 MiB where 100,000
+        claims come to a million.
         """
         if not writer.in_transaction:
             raise _undone()
@@ -176,13 +178,13 @@ class Database:
             writer.execute("ROLLBACK")
 
     def checkpoint(self) -> None:
-        """Moves the log into the file; for idle moments. Never waits for readers."""
+        """Move the write-ahead log into the file; for idle moments. Never waits for readers."""
         with self._lock, translated(self._writer):
             if self._writer is not None and not self._has_failed and not self._writing_thread:
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def close(self) -> None:
-        """Closes every connection, of every thread."""
+        """Close every connection, of every thread."""
         with self._lock:
             for connection in self._readers:
                 connection.close(True)
@@ -193,7 +195,7 @@ class Database:
     # --- reading, from any thread -------------------------------------------------------------------
 
     def connection(self) -> apsw.Connection:
-        """This thread's connection: the writing one inside its own transaction, else its read-only one."""
+        """Returns this thread's connection: the writing one inside its own transaction, else its read-only one."""
         if self._writer is not None and self._writing_thread == threading.get_ident():
             return self._writer
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
@@ -204,7 +206,7 @@ class Database:
         return connection
 
     def read(self, question: Callable[..., T], *arguments: Any) -> T:
-        """Returns what `question` answers, asked with this thread's connection and `arguments`. Raises StoreError."""
+        """Returns the result of `question`, called with this thread's connection and `arguments`. Raises StoreError."""
         try:
             return question(self.connection(), *arguments)
         except apsw.Error as error:  # what `translated` does, without its cost for each look-up
@@ -218,7 +220,7 @@ class Database:
         return self.read(fetch, statement, bindings)
 
     def walk(self, question: Callable[..., Iterator[T]], *arguments: Any) -> Iterator[T]:
-        """Yields the answer to a question that is too long to hold. Raises StoreError."""
+        """Yields the items of an answer that is too long to hold in memory. Raises StoreError."""
         with translated():
             yield from question(self.connection(), *arguments)
 
@@ -241,7 +243,7 @@ def open_database(
     cache_bytes: int = STORE_CACHE_BYTES,
     vfs: str | None = None,
 ) -> Database:
-    """Opens (and, unless `read_only`, creates) the file at `path`.
+    """Open (and, unless `read_only`, create) the file at `path`.
 
     Raises StoreError: network file system, permissions, older or newer schema, damaged file, another program's file.
     """

@@ -13,5 +13,5 @@ Row = tuple[Any, ...]
 def fetch(
     connection: apsw.Connection, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
 ) -> list[Row]:
-    """All rows at once, so that no statement stays open behind them."""
+    """Returns all rows at once, so that no statement stays open behind them."""
     return connection.execute(statement, bindings).fetchall()

@@ -11,7 +11,7 @@ FAULTS_MAX = 5
 
 
 def quick_check(path: Path) -> list[str]:
-    """What SQLite's quick_check finds, at most FAULTS_MAX lines; none when the file is whole.
+    """Returns the findings of SQLite's quick_check, at most FAULTS_MAX lines; none when the file is whole.
 
     Reads the whole file, beside a writer or without one. Raises StoreError.
     """

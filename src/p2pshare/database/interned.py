@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Small integers for what repeats in one column: organisations, types and label sets. Remembered across transactions.
+"""Small integers for values that repeat in one column: organisations, types and label sets. Cached across transactions.
 
 A rollback takes the rows away again; the database that rolls back then calls `forget`.
 """
@@ -37,7 +37,7 @@ class Interned(Generic[K]):
         return known
 
     def forget(self) -> None:
-        """After a rollback: ids given in that transaction never were."""
+        """Empty the cache after a rollback: ids given in that transaction are void."""
         self._ids.clear()
 
     def _intern(self, value: K) -> int:
@@ -51,8 +51,8 @@ class Interned(Generic[K]):
         return row_id
 
     def _stored(self, value: K) -> str | bytes:
-        """Returns what the column holds for `value`."""
+        """Returns the form in which the column holds `value`."""
         return bytes(value) if isinstance(value, bytes) else str(value)
 
     def _made(self, value: K) -> None:
-        """Is called when `value` has just got its row, which holds nothing else yet."""
+        """Fill the row of a new `value`, which holds nothing else yet; for subclasses."""

@@ -2,10 +2,10 @@
 
 1. `user_version` is the schema's number, `application_id` tells one kind of file from another. A file of another number
    is refused, in either direction: there are no migrations while nothing is released (docs/decisions/0050).
-2. A new file gets all its tables, both marks and its views in one transaction; what a crash leaves of that is an empty
-   file, which the next opening fills.
+2. A new file gets all its tables, both marks and its views in one transaction; a crash leaves an empty file,
+   which the next opening fills.
 3. The views (`views.sql` of a room) have no number: the writer makes them anew where they differ from this program's.
-   Readers take what is there.
+   Readers take the views that are there.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ VIEWS_NAME = "views.sql"
 
 @dataclass(frozen=True)
 class Schema:
-    """One kind of file: the rooms whose tables are in it, each after those it refers to, and the marks of the file."""
+    """A kind of file: the rooms whose tables are in it, each after those it refers to, and the marks of the file."""
 
     rooms: tuple[str, ...]
     application_id: int
     number: int
     """Raised with every change of a table, index, trigger or first row. Not with a view."""
     older_hint: str
-    """How to go on with a file of an older schema."""
+    """The hint on how to go on with a file of an older schema."""
 
 
 STORE = Schema(
@@ -56,8 +56,9 @@ WARNING_INDEX = Schema(
 
 
 def create_or_check(connection: apsw.Connection, schema: Schema = STORE) -> None:
-    """Fill an empty file, refuse one of another kind or number, and bring the views up to date. A disk too full for new
-    views leaves the old ones to the next opening. Raises StoreError, DiskFull.
+    """Fill an empty file, refuse one of another kind or number, and bring the views up to date.
+
+    A disk too full for new views leaves the old ones to the next opening. Raises StoreError, DiskFull.
     """
     if _is_empty(connection, schema):
         with _transaction(connection):
@@ -69,7 +70,7 @@ def create_or_check(connection: apsw.Connection, schema: Schema = STORE) -> None
 
 
 def require_current(connection: apsw.Connection) -> None:
-    """Refuse what a reader, who cannot create, cannot read either. Raises StoreError."""
+    """Refuse a file that a reader, which cannot create tables, cannot read either. Raises StoreError."""
     if _is_empty(connection, STORE):
         raise StoreError(
             "the store is empty: it was not made to the end",
@@ -84,7 +85,7 @@ def views(connection: apsw.Connection) -> dict[str, str]:
 
 
 def _is_empty(connection: apsw.Connection, schema: Schema) -> bool:
-    """Returns whether nothing was ever made in the file. Raises StoreError when it holds anything but this schema."""
+    """Returns whether the file is still empty. Raises StoreError when it holds anything but this schema."""
     number = int(connection.pragma("user_version"))
     application = connection.pragma("application_id")
     if number == application == 0 and not fetch(connection, "SELECT 1 FROM sqlite_schema LIMIT 1"):
@@ -135,8 +136,10 @@ def _transaction(connection: apsw.Connection) -> Iterator[None]:
 
 @cache
 def _wanted_views(schema: Schema) -> dict[str, str]:
-    """Returns what `views` finds in a file of this program: SQLite writes it down, and asks for no tables until a view is
-    read."""
+    """Returns the views of this program as `views` finds them in a file.
+
+    SQLite writes them down, and asks for no tables until a view is read.
+    """
     scratch = apsw.Connection(":memory:")
     try:
         for text in _texts(schema, of_views=True):
@@ -147,7 +150,7 @@ def _wanted_views(schema: Schema) -> dict[str, str]:
 
 
 def _texts(schema: Schema, *, of_views: bool = False) -> Iterator[str]:
-    """Yield the SQL of the schema's rooms, file by file; either the tables or the views."""
+    """Yields the SQL of the schema's rooms, file by file; either the tables or the views."""
     for room in schema.rooms:
         folder = resources.files("p2pshare") / room / "schema"
         for file in sorted(folder.iterdir(), key=lambda file: file.name):

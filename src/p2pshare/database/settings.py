@@ -1,6 +1,6 @@
 """Settings: single values that live with the data, each declared once by the room that owns it.
 
-A setting has a name (the views know it by that) and a type; putting one does nothing else.
+A setting has a name (also used by the views) and a type; putting one does nothing else.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ V = TypeVar("V", str, int, bytes)
 
 @dataclass(frozen=True, slots=True)
 class Setting(Generic[V]):
-    """One named value of one type."""
+    """A named value of one type."""
 
     name: str
     type: type[V]
 
 
 OWN_ID = Setting("own_id", bytes)
-"""Our own partner id, 32 bytes: every room tells ours from others' by it."""
+"""Our own partner id, 32 bytes: by it every room distinguishes our data from others'."""
 
 
 def get_setting(connection: apsw.Connection, setting: Setting[V]) -> V | None:
-    """Returns the value, None where it was never put. Raises StoreError `store-damaged` for one of another type."""
+    """Returns the value, None when it was never put. Raises StoreError `store-damaged` for one of another type."""
     rows = fetch(connection, "SELECT value FROM setting WHERE name = ?", (setting.name,))
     if not rows:
         return None

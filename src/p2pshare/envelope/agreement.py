@@ -1,6 +1,6 @@
-"""Keys that two partners agree with: X-Wing to wrap content keys, X25519 to recognise one's own wrap.
+"""Key agreement of two partners: X-Wing to wrap content keys, X25519 to recognise one's own wrap.
 
-X-Wing (draft-connolly-cfrg-xwing-kem) is ML-KEM-768 and X25519: whoever breaks only one of them reads
+X-Wing (draft-connolly-cfrg-xwing-kem) is ML-KEM-768 and X25519: breaking only one of them reveals
 nothing. Its secret is one 32-byte seed. A hint key never protects content: it only lets a recipient find
 its row among the wraps, which relays and other recipients cannot do.
 """
@@ -66,14 +66,17 @@ def _x25519_public(raw: bytes) -> x25519.X25519PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class KemPublicKey:
-    """X-Wing public key: `raw` is ML-KEM-768 (1,184 bytes) || X25519 (32 bytes)."""
+    """An X-Wing public key: `raw` is ML-KEM-768 (1,184 bytes) || X25519 (32 bytes)."""
 
     raw: bytes = field(repr=False)
     _key: MLKEM768X25519PublicKey = field(repr=False, compare=False)
 
     @classmethod
     def from_raw(cls, raw: bytes) -> KemPublicKey:
-        """Raises PeerError `bad-key`: wrong length, ML-KEM modulus check (FIPS 203 section 7.2), low order."""
+        """Returns the key of its raw bytes.
+
+        Raises PeerError `bad-key`: wrong length, ML-KEM modulus check (FIPS 203 section 7.2), low order.
+        """
         if len(raw) != KEM_PUBLIC_BYTES:
             raise refusal("bad-key", f"a KEM key has {KEM_PUBLIC_BYTES} bytes")
         try:
@@ -83,7 +86,10 @@ class KemPublicKey:
         return cls(raw, MLKEM768X25519PublicKey(lattice, _x25519_public(raw[MLKEM_PUBLIC_BYTES:])))
 
     def wrap(self, plaintext: bytes, info: bytes) -> bytes:
-        """HPKE single-shot in base mode (RFC 9180 section 6.1): encapsulation (1,120 bytes) || ciphertext || tag."""
+        """Encrypt by HPKE, single-shot in base mode (RFC 9180 section 6.1).
+
+        Returns encapsulation (1,120 bytes) || ciphertext || tag (16 bytes).
+        """
         return _HPKE.encrypt(plaintext, self._key, info=info)
 
 
@@ -101,7 +107,10 @@ class KemKey:
 
     @classmethod
     def from_secret(cls, secret: Secret) -> KemKey:
-        """From the X-Wing seed: SHAKE-256 of it gives d || z of ML-KEM, then the X25519 scalar. Raises ValueError."""
+        """Returns the key of an X-Wing seed (32 bytes, else ValueError).
+
+        SHAKE-256 of the seed gives d || z of ML-KEM, then the X25519 scalar.
+        """
         if len(secret) != AGREEMENT_SECRET_BYTES:
             raise ValueError(f"a KEM secret has {AGREEMENT_SECRET_BYTES} bytes")
         expanded = hashlib.shake_256(secret.reveal()).digest(96)
@@ -114,7 +123,7 @@ class KemKey:
         return self._seed
 
     def unwrap(self, wrap: bytes, info: bytes) -> bytes | None:
-        """The plaintext, or None when `wrap` was not made for this key and this `info`."""
+        """Returns the plaintext, or None when `wrap` was not made for this key and this `info`."""
         try:
             return _HPKE.decrypt(wrap, self._key, info=info)
         except (InvalidTag, ValueError):
@@ -123,14 +132,14 @@ class KemKey:
 
 @dataclass(frozen=True, slots=True)
 class HintPublicKey:
-    """X25519 public key of the hints."""
+    """The X25519 public key of the hints, 32 bytes."""
 
     raw: bytes = field(repr=False)
     _key: x25519.X25519PublicKey = field(repr=False, compare=False)
 
     @classmethod
     def from_raw(cls, raw: bytes) -> HintPublicKey:
-        """Raises PeerError `bad-key` for a low-order or non-canonical point."""
+        """Returns the key of its raw bytes. Raises PeerError `bad-key` for a low-order or non-canonical point."""
         return cls(raw, _x25519_public(raw))
 
 
@@ -149,7 +158,7 @@ class HintKey:
 
     @classmethod
     def from_secret(cls, secret: Secret) -> HintKey:
-        """Raises ValueError unless the secret has 32 bytes."""
+        """Returns the key of its secret. Raises ValueError unless the secret has 32 bytes."""
         key = x25519.X25519PrivateKey.from_private_bytes(secret.reveal())
         return cls(HintPublicKey.from_raw(key.public_key().public_bytes_raw()), secret, key)
 
@@ -157,7 +166,7 @@ class HintKey:
         return self._secret
 
     def hint(self, other: HintPublicKey, author: PartnerId, recipient: PartnerId, nonce: bytes) -> bytes:
-        """The 8 bytes that mark `recipient`'s row in `author`'s envelope with this `nonce`; same from both sides."""
+        """Returns the 8 bytes that mark `recipient`'s row in `author`'s envelope with this `nonce`; same from both sides."""
         return hmac.digest(self._pair_key(other, author, recipient), nonce, "sha256")[:HINT_BYTES]
 
     def _pair_key(self, other: HintPublicKey, author: PartnerId, recipient: PartnerId) -> bytes:

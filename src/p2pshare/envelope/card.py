@@ -1,4 +1,4 @@
-"""Which cards are believed: a chain of versions that behaves like TUF root metadata (docs/card.md).
+"""Trust in cards: a chain of versions that behaves like TUF root metadata (docs/card.md).
 
 Rules (the code cites the numbers):
 
@@ -6,11 +6,11 @@ Rules (the code cites the numbers):
    That the id is the right partner's is confirmed by a person (fingerprint or safety number), never here.
 2. Each version is signed by at least `threshold` of its own roots, and from version 2 on also by at least the
    previous version's threshold of the previous version's roots. One key id counts once.
-3. Every signature present must hold and be of a root of either version: nothing in the file is unchecked.
+3. Every signature present must be valid and be of a root of either version: nothing in the file is unchecked.
 4. Version N+1 names the digest of version N's body.
 5. Only the newest version must be in its time; older ones are history.
 6. A version already known with another body, correctly signed, is a fork: proof that its owner (or a thief of
-   its roots) told two stories. The caller freezes the partner and keeps the proof.
+   its roots) made two statements. The caller freezes the partner and keeps the proof.
 7. Going back to a known older version is a rollback and refused.
 """
 
@@ -66,14 +66,14 @@ CHECK_CHARACTERS = 4
 
 @dataclass(frozen=True)
 class Card(CardBody):
-    """A believed card: the newest version, with every version before it in `raw` (a `.p2pcard` file)."""
+    """A verified card: the newest version, with every version before it in `raw` (a `.p2pcard` file)."""
 
     raw: bytes = field(repr=False)
     version_raw: bytes = field(repr=False)
     body_digest: bytes
 
     def verify_key(self, key_id: KeyId, at: int) -> VerifyKey | None:
-        """The key for statements made at `at`; None when unknown, out of its time or revoked by then."""
+        """Returns the key for statements made at `at` (unix seconds); None when unknown, out of its time or revoked by then."""
         revocation = self.revocation(key_id)
         if revocation is not None and at >= revocation.since:
             return None
@@ -86,13 +86,13 @@ class Card(CardBody):
         return next((entry for entry in self.revoked if entry.key_id == key_id), None)
 
     def is_current(self, at: int) -> bool:
-        """Whether content may be sealed for this partner at `at`."""
+        """Returns whether content may be sealed for this partner at `at` (unix seconds)."""
         return at < self.expires and self.kem_keys[0].is_valid(at)
 
 
 @dataclass(frozen=True)
 class ForkProof:
-    """Two versions of one number that both hold; each is a card file from version 1 on, so anyone can verify it."""
+    """Two valid versions of one number; each is a card file from version 1 on, so that anyone can verify it."""
 
     partner_id: PartnerId
     version: int
@@ -101,7 +101,7 @@ class ForkProof:
 
 
 class CardFork(PeerError):
-    """Two cards of one version: the partner is frozen until a person has looked. Carries the proof."""
+    """Two cards of one version: the partner is frozen until a person has looked. `proof` holds both."""
 
     reason = "card-fork"
 
@@ -111,14 +111,17 @@ class CardFork(PeerError):
 
 
 def accept_first(raw: bytes, now: int) -> Card:
-    """The card of a partner not known before. Raises PeerError (rules 1 to 5)."""
+    """Returns the card of a partner not known before. Raises PeerError (rules 1 to 5)."""
     card = believe_chain(raw)
     check_time(card, now)
     return card
 
 
 def believe_chain(raw: bytes) -> Card:
-    """Rules 1 to 4 only: for one's own card, which may have to be renewed late, and for evidence. Raises PeerError."""
+    """Returns the card after rules 1 to 4 alone. Raises PeerError.
+
+    For one's own card, which may have to be renewed late, and for evidence.
+    """
     versions = decode_versions(raw)
     first = versions[0].body
     if first.version != 1:
@@ -130,7 +133,7 @@ def believe_chain(raw: bytes) -> Card:
 
 
 def accept_update(current: Card, raw: bytes, now: int) -> Card:
-    """A later card of a known partner, as one version or several. Raises PeerError, CardFork (rules 2 to 7).
+    """Returns the later card of a known partner, from one version or several. Raises PeerError, CardFork (rules 2 to 7).
 
     The same version with the same body gives `current` back.
     """
@@ -151,7 +154,7 @@ def accept_update(current: Card, raw: bytes, now: int) -> Card:
 
 
 def verify_fork(proof: ForkProof) -> None:
-    """Anybody's check of a proof, without trust in who brought it. Raises PeerError when it proves nothing."""
+    """Verify a proof without trust in its bearer. Raises PeerError, `not-a-fork` when it proves nothing."""
     cards = [believe_chain(raw) for raw in (proof.known, proof.other)]
     if any((card.partner_id, card.version) != (proof.partner_id, proof.version) for card in cards):
         raise refusal("not-a-fork", "the proof is about other cards")
@@ -160,7 +163,7 @@ def verify_fork(proof: ForkProof) -> None:
 
 
 def check_signatures(card: DecodedCard, previous: DecodedCard | None) -> None:
-    """Rules 2 and 3. Raises PeerError `card-signature`, `bad-signature`, `card-threshold`."""
+    """Check rules 2 and 3. Raises PeerError `card-signature`, `bad-signature`, `card-threshold`."""
     own = {root.key_id: root for root in card.body.roots}
     before = {root.key_id: root for root in previous.body.roots} if previous else {}
     message = signed_message(card.body_raw)
@@ -189,7 +192,7 @@ def _check_chain(previous: DecodedCard | None, versions: Sequence[DecodedCard]) 
 
 
 def _check_not_forked(known: Sequence[DecodedCard], version: DecodedCard) -> None:
-    """Rule 6. `known` holds versions 1 to N in order."""
+    """Check rule 6. `known` holds versions 1 to N in order. Raises CardFork, PeerError."""
     number = version.body.version
     if known[number - 1].body_digest == version.body_digest:
         return
@@ -208,7 +211,7 @@ def _check_not_forked(known: Sequence[DecodedCard], version: DecodedCard) -> Non
 
 
 def check_time(body: CardBody, now: int) -> None:
-    """Rule 5. Raises PeerError `card-expired`, `card-from-the-future`."""
+    """Check rule 5. Raises PeerError `card-expired`, `card-from-the-future`."""
     if now >= body.expires:
         raise refusal("card-expired", "a card has expired")
     if body.not_before > now + FUTURE_DEFER_SECONDS:
@@ -229,13 +232,16 @@ def _believed(versions: Sequence[DecodedCard]) -> Card:
 
 
 def fingerprint(partner_id: PartnerId) -> str:
-    """52 base32 characters and 4 check characters in groups of four, to be compared over the telephone."""
+    """Returns 52 base32 characters and 4 check characters in groups of four, to be compared over the telephone."""
     text = _base32(partner_id, FINGERPRINT_CHARACTERS) + _check_characters(partner_id)
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
 def parse_fingerprint(text: str) -> PartnerId:
-    """Case, blanks and dashes do not matter. Raises AuthorError `bad-fingerprint` (a slip, or not a fingerprint)."""
+    """Returns the partner id of a fingerprint; case, blanks and dashes do not matter.
+
+    Raises AuthorError `bad-fingerprint` (a slip, or not a fingerprint).
+    """
     letters = "".join(text.split()).replace("-", "").upper()
     error = AuthorError(
         "this is not a fingerprint: a character is missing or mistyped",
@@ -254,7 +260,7 @@ def parse_fingerprint(text: str) -> PartnerId:
 
 
 def safety_number(a: PartnerId, b: PartnerId) -> str:
-    """60 digits in groups of five that are the same for (a, b) and (b, a)."""
+    """Returns 60 digits in groups of five that are the same for (a, b) and (b, a)."""
     digest = hashlib.sha512(DOMAIN_SAFETY + min(a, b) + max(a, b)).digest()
     groups = (int.from_bytes(digest[start : start + 5], "big") % 100_000 for start in range(0, 60, 5))
     return " ".join(f"{group:05d}" for group in groups)

@@ -1,4 +1,4 @@
-"""The bytes of a card: what a partner says of itself, signed by its root keys (docs/card.md).
+"""The bytes of a card: a partner's statement about itself, signed by its root keys (docs/card.md).
 
 ::
 
@@ -7,7 +7,7 @@
     body     = {0 partner id, 1 version, 2 previous, 3 not before, 4 expires, 5 roots, 6 threshold,
                 7 sign, 8 kem, 9 hint, 10 tls, 11 name, 12 urls, 13 revoked}
 
-A `.p2pcard` file is either form. Everything here is shape: who may sign what is decided in `card`.
+A `.p2pcard` file is either form. Only the shape is checked here; whose signature counts is decided in `card`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from p2pshare.limits import (
     ROOT_KEYS_MAX,
     TLS_CERTIFICATE_BYTES_MAX,
 )
+from p2pshare.lookalikes import has_visible
 
 CARD_MAGIC = b"p2pc"
 VERSIONS_MAGIC = b"p2pv"
@@ -64,7 +65,7 @@ AnyKey = TypeVar("AnyKey", VerifyKey, KemPublicKey, HintPublicKey)
 
 @dataclass(frozen=True, slots=True)
 class OperationalKey(Generic[AnyKey]):
-    """One key and when it may be used: `not_before <= at < expires`, unix seconds."""
+    """A key and the time in which it may be used: `not_before <= at < expires`, unix seconds."""
 
     key: AnyKey
     not_before: int
@@ -76,7 +77,10 @@ class OperationalKey(Generic[AnyKey]):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A sign key that must not be believed from `since` on, nor beyond its last good publication."""
+    """A sign key that must not be trusted from `since` (unix seconds) on, nor beyond its last good publication.
+
+    That is named by its place in the author's chain, `incarnation` and `sequence`; `reason` is 0 to 3.
+    """
 
     key_id: KeyId
     since: int
@@ -115,7 +119,7 @@ class CardBody:
 
 @dataclass(frozen=True)
 class DecodedCard:
-    """One version with the right shape, and nothing more: its signatures are not verified."""
+    """A card version of the right shape, and nothing more: its signatures are not verified."""
 
     body: CardBody
     body_raw: bytes = field(repr=False)
@@ -125,29 +129,31 @@ class DecodedCard:
 
 
 def partner_id_of(roots: Sequence[VerifyKey], threshold: int) -> PartnerId:
-    """The id for ever of the partner whose first card has these roots."""
+    """Returns the permanent id of the partner whose first card has these roots and this threshold."""
     stated = pack([threshold, sorted(root.raw for root in roots)])
     return PartnerId(hashlib.sha384(DOMAIN_PARTNER + stated).digest()[:32])
 
 
 def body_digest(body_raw: bytes) -> bytes:
-    """What the next version names as its previous one."""
+    """Returns the digest (32 bytes) by which the next version names this one as its previous."""
     return hashlib.sha384(body_raw).digest()[:DIGEST_BYTES]
 
 
 def signed_message(body_raw: bytes) -> bytes:
-    """What the root keys sign, under the context `DOMAIN_CARD`."""
+    """Returns the message (48 bytes) that the root keys sign, under the context `DOMAIN_CARD`."""
     return hashlib.sha384(body_raw).digest()
 
 
 def is_good_name(name: str) -> bool:
-    """1 to 256 bytes, no control, bidi or invisible characters, no blank at either end."""
+    """Returns whether a name has 1 to 256 bytes, no control, bidi or invisible characters, and no blank at either end."""
     size = len(name.encode("utf-8", "replace"))
-    return 1 <= size <= CARD_NAME_BYTES_MAX and name == name.strip() and not _UNREADABLE.search(name)
+    if not 1 <= size <= CARD_NAME_BYTES_MAX or name != name.strip():
+        return False
+    return not _UNREADABLE.search(name) and has_visible(name)
 
 
 def is_good_url(url: str) -> bool:
-    """`https://host[:port][/path]` in ASCII: no user, query or fragment."""
+    """Returns whether an address is `https://host[:port][/path]` in ASCII, without user, query or fragment."""
     found = _URL.fullmatch(url)
     if found is None or len(url) > CARD_URL_BYTES_MAX:
         return False
@@ -159,7 +165,7 @@ def is_good_url(url: str) -> bool:
 
 
 def sign_card(body: CardBody, signers: Sequence[SigningKey]) -> bytes:
-    """One version, signed by `signers` (roots of this version and, from version 2 on, of the one before)."""
+    """Sign a version with `signers`: roots of this version and, from version 2 on, of the version before. Returns the card."""
     body_raw = encode_body(body)
     message = signed_message(body_raw)
     signatures = {signer.key_id: signer.sign(DOMAIN_CARD, message) for signer in signers}
@@ -167,7 +173,7 @@ def sign_card(body: CardBody, signers: Sequence[SigningKey]) -> bytes:
 
 
 def encode_body(body: CardBody) -> bytes:
-    """The canonical bytes that are hashed and signed."""
+    """Returns the canonical bytes that are hashed and signed."""
     return pack(
         {
             0: body.partner_id,
@@ -189,7 +195,7 @@ def encode_body(body: CardBody) -> bytes:
 
 
 def encode_versions(cards: Sequence[bytes]) -> bytes:
-    """A file of all versions, oldest first; a single version stays a plain card."""
+    """Returns the file of all versions, oldest first; a single version stays a plain card."""
     return cards[0] if len(cards) == 1 else pack([VERSIONS_MAGIC, FORMAT_VERSION, list(cards)])
 
 
@@ -201,12 +207,15 @@ def _pack_keys(keys: Sequence[OperationalKey[AnyKey]]) -> list[list[object]]:
 
 
 def decode_card(raw: bytes) -> DecodedCard:
-    """The (newest) version in a card file. Shape only. Raises PeerError."""
+    """Returns the (newest) version in a card file. Checks the shape only. Raises PeerError."""
     return decode_versions(raw)[-1]
 
 
 def decode_versions(raw: bytes) -> tuple[DecodedCard, ...]:
-    """Every version in a card file, oldest first. Shape only. Raises PeerError."""
+    """Returns every version in a card file, oldest first. Checks the shape only.
+
+    Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`, `bad-key`, `bad-certificate`.
+    """
     if len(raw) > CARD_CHAIN_BYTES_MAX:
         raise refusal("oversized", "a card file is too large")
     if raw[3:7] != VERSIONS_MAGIC:  # both forms begin: array of 3 or 4, bin of 4, magic
@@ -271,7 +280,7 @@ def _decode_body(raw: bytes) -> CardBody:
 
 
 def _check_body(body: CardBody) -> None:
-    """What binds several fields together."""
+    """Check the rules that bind several fields together. Raises PeerError `malformed`."""
     if body.version < 1 or (body.version == 1) != (body.previous == NO_PREVIOUS):
         raise refusal("malformed", "a card's version and previous digest do not fit")
     if not 1 <= body.threshold <= len(body.roots):

@@ -31,7 +31,10 @@ class TlsKey:
 
     @classmethod
     def generate(cls, name: str, now: int, days: int) -> TlsKey:
-        """A new key and a certificate for `days` days; `name` (1 to 64 characters) is shown to whoever connects."""
+        """Returns a new key and its certificate for `days` days from `now` (unix seconds).
+
+        `name` (1 to 64 characters) is shown to everyone who connects.
+        """
         key = ec.generate_private_key(ec.SECP384R1())
         private = key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -40,19 +43,22 @@ class TlsKey:
 
     @classmethod
     def from_secret(cls, secret: Secret, certificate: bytes) -> TlsKey:
-        """From the PKCS #8 DER key and its certificate. Raises ValueError when they do not belong together."""
+        """Returns the pair of a PKCS #8 DER key and its certificate. Raises ValueError when they do not belong together."""
         key = serialization.load_der_private_key(secret.reveal(), password=None)
         if x509.load_der_x509_certificate(certificate).public_key() != key.public_key():
             raise ValueError("the TLS certificate is of another key")
         return cls(certificate, secret)
 
     def secret(self) -> Secret:
-        """The private key, PKCS #8 DER."""
+        """Returns the private key, PKCS #8 DER."""
         return self._private
 
 
 def check_certificate(der: bytes) -> None:
-    """Raises PeerError `bad-certificate` unless `der` is one certificate that says CA:FALSE, with a key on P-256 or P-384."""
+    """Require that `der` is a certificate that says CA:FALSE, with a key on P-256 or P-384 and a positive serial number.
+
+    The serial number is of RFC 5280 section 4.1.2.2. Raises PeerError `bad-certificate`.
+    """
     if len(der) > TLS_CERTIFICATE_BYTES_MAX:
         raise refusal("bad-certificate", "a TLS certificate is too large")
     try:

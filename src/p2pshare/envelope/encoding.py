@@ -8,7 +8,7 @@ Rules (docs/envelope.md, "Canonical encoding"):
 4. Nothing follows the value.
 
 `Reader` accepts exactly this form, so re-encoding what it read gives the same bytes: there is no second
-form to compare. It is directed by the caller, who says what comes next; so hostile nesting costs no
+form to compare. It is directed by the caller, which names the next type; so hostile nesting costs no
 recursion and a 16 MiB array of empty maps costs no memory (a general decoder turns it into 1.2 GB).
 """
 
@@ -30,17 +30,17 @@ Value = int | bytes | str | list["Value"] | dict[int, "Value"]
 
 
 def pack(value: object) -> bytes:
-    """The canonical bytes of `value` (int, bytes, str, list/tuple, dict with ascending integer keys)."""
+    """Returns the canonical bytes of `value` (int, bytes, str, list/tuple, dict with ascending integer keys)."""
     return bytes(msgpack.packb(value, use_bin_type=True, strict_types=False))
 
 
 def refusal(reason: str, message: str) -> PeerError:
-    """A `PeerError` whose reason is counted and whose message never repeats the input."""
+    """Returns a `PeerError` whose reason is counted and whose message never repeats the input."""
     return PeerError(message, reason=reason)
 
 
 class Reader:
-    """Reads one canonical value front to back; each method says what must come next.
+    """A reader of one canonical value, front to back; each method reads the type that must come next.
 
     Raises PeerError `malformed` (another type, another length, too short) or `not-canonical` (the right
     value in a longer form).
@@ -53,7 +53,7 @@ class Reader:
         self._offset = 0
 
     def array(self, low: int, high: int) -> int:
-        """The number of elements of the array that starts here, within `low` and `high`."""
+        """Returns the number of elements of the array that starts here, within `low` and `high`."""
         head = self._byte()
         count = head & 15 if 144 <= head <= 159 else self._sized(_ARRAY, head)
         if not low <= count <= high:
@@ -61,17 +61,17 @@ class Reader:
         return count
 
     def map(self, count: int) -> None:
-        """The head of a map of exactly `count` (at most 15) entries."""
+        """Read the head of a map of exactly `count` (at most 15) entries."""
         if self._byte() != 0x80 | count:
             raise refusal("malformed", f"a map of {count} entries was expected")
 
     def key(self, number: int) -> None:
-        """The map key `number` (below 128)."""
+        """Read the map key `number` (below 128)."""
         if self._byte() != number:
             raise refusal("malformed", f"map key {number} was expected")
 
     def integer(self, high: int = INTEGER_MAX) -> int:
-        """An unsigned integer of at most `high`."""
+        """Returns an unsigned integer of at most `high`."""
         head = self._byte()
         value = head if head < _FIXINT_END else self._sized(_UNSIGNED, head)
         if value > high:
@@ -79,11 +79,11 @@ class Reader:
         return value
 
     def blob(self, low: int, high: int) -> bytes:
-        """A bin of `low` to `high` bytes."""
+        """Returns a bin of `low` to `high` bytes."""
         return self._take(self._sized(_BIN, self._byte()), low, high)
 
     def text(self, low: int, high: int) -> str:
-        """A str of `low` to `high` bytes of valid UTF-8."""
+        """Returns a str of `low` to `high` bytes of valid UTF-8."""
         head = self._byte()
         length = head & 0x1F if 0xA0 <= head <= 0xBF else self._sized(_STR, head)
         try:
@@ -92,7 +92,7 @@ class Reader:
             raise refusal("malformed", "a text is not UTF-8") from None
 
     def end(self) -> None:
-        """Nothing may follow."""
+        """Require that nothing follows."""
         if self._offset != len(self._raw):
             raise refusal("malformed", "bytes follow the end")
 
@@ -104,7 +104,7 @@ class Reader:
         return head
 
     def _sized(self, forms: dict[int, tuple[int, int]], head: int) -> int:
-        """The big-endian number behind `head`; refused when a shorter form could hold it."""
+        """Returns the big-endian number behind `head`. Raises PeerError `not-canonical` when a shorter form could hold it."""
         if head not in forms:
             raise refusal("malformed", "another type was expected")
         width, smallest = forms[head]

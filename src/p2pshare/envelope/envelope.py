@@ -1,4 +1,4 @@
-"""The wire form of an envelope (docs/envelope.md). What it says is not believed here: `verification` does that.
+"""The wire form of an envelope (docs/envelope.md). Nothing in it is trusted here; `verification` decides about that.
 
 ::
 
@@ -9,7 +9,7 @@
     id   = SHA-384(domain || SHA-384(core) || SHA-384(wraps) || SHA-384(body))[:32]
 
 Checks made here, cheap first: 1 size, 2 shape, 3 core canonical, 4 lengths (docs/envelope.md, "Order of checks").
-Signatures are outside the id: whoever makes a second valid signature does not make a second envelope.
+Signatures are outside the id: a second valid signature does not make a second envelope.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NO_PREVIOUS = bytes(32)  # an author's first publication follows nothing
 
 
 class Mode(IntEnum):
-    """Who may carry it: only the author to a recipient, or any member of the circle."""
+    """The carriers that an envelope may have: only its author to a recipient, or any member of the circle."""
 
     DIRECT = 0
     RELAY = 1
@@ -49,7 +49,7 @@ class Mode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The signed header. Everything here can be read by every relay."""
+    """The signed header, readable by every relay. `created` is unix seconds, `body_bytes` the length of the body."""
 
     suite: int
     author: PartnerId
@@ -73,7 +73,7 @@ class Core:
 
 @dataclass(frozen=True, slots=True)
 class DecodedEnvelope:
-    """An envelope of the right shape. UNbelieved: anybody can have written it."""
+    """An envelope of the right shape. UNTRUSTED: anybody can have written it."""
 
     core: Core
     core_raw: bytes = field(repr=False)
@@ -90,14 +90,14 @@ class DecodedEnvelope:
 
 
 def slots_for(recipients: int) -> int:
-    """How many rows hide `recipients`: 1, 2, 4, 8, 16, then multiples of 16."""
+    """Returns the number of rows that hides the number of recipients: 1, 2, 4, 8, 16, then multiples of 16."""
     if recipients <= 16:
         return 1 << max(0, recipients - 1).bit_length()
     return -(-recipients // 16) * 16
 
 
 def encode_core(core: Core) -> bytes:
-    """The canonical bytes that are hashed, signed and bound to wraps and body."""
+    """Returns the canonical bytes that are hashed, signed and bound to wraps and body."""
     return pack(
         {
             0: core.suite,
@@ -119,7 +119,7 @@ def encode_core(core: Core) -> bytes:
 
 
 def digests_of(core_raw: bytes, wraps: bytes, body: bytes) -> bytes:
-    """SHA-384(core) || SHA-384(wraps) || SHA-384(body): what is signed, under `DOMAIN_SIGNATURE`."""
+    """Returns SHA-384(core) || SHA-384(wraps) || SHA-384(body), which is signed under `DOMAIN_SIGNATURE`."""
     return b"".join(hashlib.sha384(part).digest() for part in (core_raw, wraps, body))
 
 
@@ -132,8 +132,9 @@ def encode_envelope(core_raw: bytes, wraps: bytes, body: bytes, signatures: byte
 
 
 def decode_envelope(wire: bytes) -> DecodedEnvelope:
-    """Checks 1 to 4. Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`, `unknown-suite`,
-    `bad-lengths`.
+    """Decode an envelope with checks 1 to 4.
+
+    Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`, `unknown-suite`, `bad-lengths`.
     """
     if len(wire) > ENVELOPE_BYTES_MAX:
         raise refusal("oversized", "an envelope is too large")
@@ -155,7 +156,7 @@ def decode_envelope(wire: bytes) -> DecodedEnvelope:
 
 
 def decode_core(raw: bytes) -> Core:
-    """Checks 2 and 3 of the signed header. Raises PeerError."""
+    """Decode the signed header with checks 2 and 3. Raises PeerError `malformed`, `not-canonical`, `unknown-suite`."""
     reader = Reader(raw)
     reader.map(14)
     core = Core(
@@ -185,14 +186,14 @@ def decode_core(raw: bytes) -> Core:
 
 
 def hints_of(decoded: DecodedEnvelope) -> list[bytes]:
-    """The hint of each row, in order."""
+    """Returns the hint (8 bytes) of each row, in order."""
     return [
         decoded.wraps[at : at + HINT_BYTES] for at in range(0, decoded.core.slots * HINT_BYTES, HINT_BYTES)
     ]
 
 
 def wrap_of(decoded: DecodedEnvelope, row: int) -> bytes:
-    """The wrapped key of row `row`."""
+    """Returns the wrapped key (1,176 bytes) of row `row`."""
     start = decoded.core.slots * HINT_BYTES + row * WRAP_BYTES
     return decoded.wraps[start : start + WRAP_BYTES]
 
@@ -203,7 +204,7 @@ def _at(reader: Reader, number: int) -> Reader:
 
 
 def _check_lengths(core: Core, wraps: bytes, body: bytes) -> None:
-    """Check 4: what the header says of the other parts."""
+    """Check the lengths that the header states of the other parts (check 4). Raises PeerError `bad-lengths`."""
     if not 1 <= core.slots <= SLOTS_MAX or slots_for(core.slots) != core.slots:
         raise refusal("bad-lengths", "an envelope has a number of slots that no audience has")
     if len(wraps) != core.slots * (HINT_BYTES + WRAP_BYTES) or len(body) != core.body_bytes:

@@ -1,9 +1,9 @@
-"""Proof that somebody signed two different things under one number: two envelopes of one place in its chain, or two
+"""Proof that an author signed two different things under one number: two envelopes of one place in its chain, or two
 cards of one version.
 
 A proof is a file (docs/envelope.md, "Proofs") that anybody can check with nothing else: it carries the author's card,
-and that card's partner id is the hash of its own roots. Whose id that is, a person knows by its fingerprint. It shows
-no content and no audience. What it cannot tell is who held the keys: the author, or a thief of them.
+and that card's partner id is the hash of its own roots. A person knows by its fingerprint whose id that is. A proof shows
+no content and no audience. It cannot show whether the author held the keys, or a thief of them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DIGEST_BYTES = 48
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What an author signed, without its bulk: the header and the digests of wraps and body."""
+    """A signed envelope without its bulk: the header, the digests (48 bytes each) of wraps and body, the signatures."""
 
     core: Core
     core_raw: bytes = field(repr=False)
@@ -48,7 +48,7 @@ class Statement:
 
     @property
     def place(self) -> tuple[PartnerId, int, int]:
-        """Where it stands in the author's chain; there is one envelope for each place."""
+        """Returns (author, incarnation, sequence): its place in the author's chain, where only one envelope may stand."""
         return self.core.author, self.core.incarnation, self.core.sequence
 
 
@@ -65,7 +65,7 @@ Proof = EnvelopeFork | ForkProof
 
 
 def envelope_fork(card_raw: bytes, one: DecodedEnvelope, other: DecodedEnvelope) -> EnvelopeFork:
-    """The proof from two envelopes and a card file of their author. Raises ValueError when they are no fork."""
+    """Returns the proof from two envelopes and a card file of their author. Raises ValueError when they are no fork."""
     statements = [_statement_of(one), _statement_of(other)]
     if statements[0].place != statements[1].place or one.envelope_id == other.envelope_id:
         raise ValueError("these two envelopes do not contradict one another")
@@ -74,9 +74,9 @@ def envelope_fork(card_raw: bytes, one: DecodedEnvelope, other: DecodedEnvelope)
 
 
 def card_fork(one: bytes, other: bytes) -> ForkProof:
-    """The proof from two card files from version 1 on, the one with the smaller digest of its newest body first.
+    """Returns the proof from two card files from version 1 on, the one with the smaller digest of its newest body first.
 
-    Shape only. Raises PeerError `not-a-fork` unless they are alike up to a last version with another body.
+    Checks the shape only. Raises PeerError `not-a-fork` unless they are alike up to a last version with another body.
     """
     first, second = sorted((one, other), key=lambda raw: decode_versions(raw)[-1].body_digest)
     histories = [[version.body_digest for version in decode_versions(raw)] for raw in (first, second)]
@@ -87,7 +87,7 @@ def card_fork(one: bytes, other: bytes) -> ForkProof:
 
 
 def encode_proof(proof: Proof) -> bytes:
-    """The canonical bytes of a proof."""
+    """Returns the canonical bytes of a proof."""
     if isinstance(proof, ForkProof):
         return pack([PROOF_MAGIC, FORMAT_VERSION, CARDS, proof.known, proof.other])
     statements = [
@@ -98,7 +98,7 @@ def encode_proof(proof: Proof) -> bytes:
 
 
 def decode_proof(raw: bytes) -> Proof:
-    """The proof in `raw`: its shape, and that what is in it contradicts itself. No signature is verified here.
+    """Decode a proof; check its shape, and that its two parts contradict one another. No signature is verified here.
 
     Raises PeerError `malformed`, `not-canonical`, `unknown-version`, `not-a-fork` and those of cards and headers.
     """
@@ -114,7 +114,7 @@ def decode_proof(raw: bytes) -> Proof:
 
 
 def verify_proof(proof: Proof) -> Card:
-    """Whom it proves to have signed both, as its card. Raises PeerError when it proves nothing.
+    """Returns the card of the author that is proved to have signed both. Raises PeerError when it proves nothing.
 
     An envelope's key is looked up in the card of the proof, at the instant of the envelope's creation.
     """
@@ -131,8 +131,10 @@ def verify_proof(proof: Proof) -> Card:
 
 
 def check_not_revoked(proof: Proof, newest: Card) -> None:
-    """A thief signs with a key that its owner has revoked since: raises PeerError `revoked-key` when `newest`, a card
-    of the author that is trusted here, says so. A key that it does not name any more was not revoked.
+    """Require that the keys of a proof are not revoked by `newest`, a card of the author that is trusted here.
+
+    A thief may have signed with a key that its owner has revoked since. A key that `newest` does not name any more was
+    not revoked. Raises PeerError `revoked-key`.
     """
     if isinstance(proof, ForkProof):
         return

@@ -1,4 +1,4 @@
-"""Hybrid signatures: Ed25519 and ML-DSA-87 over the same bytes, and both must hold.
+"""Hybrid signatures: Ed25519 and ML-DSA-87 over the same bytes, and both must be valid.
 
 Sizes: public key 32 + 2,592 bytes, signature 64 + 4,627 bytes, secret 32 + 32 bytes (two seeds).
 Both algorithms sign `context || message`; contexts end in a zero byte and none is a prefix of another, so a
@@ -38,7 +38,7 @@ _ED25519_LOW_ORDER_Y = frozenset({0, 1, _FIELD_PRIME - 1, _ORDER_8_Y, _FIELD_PRI
 
 
 class Secret:
-    """Secret bytes that do not print, log, compare, hash or pickle. `reveal` is the one way out."""
+    """Secret bytes that do not print, log, compare, hash or pickle. `reveal` is the only way out."""
 
     __slots__ = ("_raw",)
     __hash__ = None  # type: ignore[assignment]  # no secret is a key of a dict
@@ -78,7 +78,10 @@ class VerifyKey:
 
     @classmethod
     def from_raw(cls, raw: bytes) -> VerifyKey:
-        """Raises PeerError `bad-key`: wrong length, not canonical, or an Ed25519 point of low order."""
+        """Returns the key of its raw bytes.
+
+        Raises PeerError `bad-key`: wrong length, not canonical, or an Ed25519 point of low order.
+        """
         if len(raw) != VERIFY_KEY_BYTES:
             raise refusal("bad-key", f"a verify key has {VERIFY_KEY_BYTES} bytes")
         classic, post_quantum = raw[:ED25519_PUBLIC_BYTES], raw[ED25519_PUBLIC_BYTES:]
@@ -93,7 +96,7 @@ class VerifyKey:
         return cls(raw, KeyId(hashlib.sha384(DOMAIN_KEY_ID + raw).digest()[:16]), ed25519_key, mldsa_key)
 
     def verify(self, context: bytes, message: bytes, signature: bytes) -> None:
-        """Both halves, the cheap one first. Raises PeerError `bad-signature`."""
+        """Verify both halves of a signature (4,691 bytes), the cheap one first. Raises PeerError `bad-signature`."""
         if len(signature) != SIGNATURE_BYTES:
             raise refusal("bad-signature", f"a signature has {SIGNATURE_BYTES} bytes")
         signed = context + message
@@ -119,7 +122,10 @@ class SigningKey:
 
     @classmethod
     def from_secret(cls, secret: Secret) -> SigningKey:
-        """From the Ed25519 seed (RFC 8032 section 5.1.5) || the ML-DSA-87 seed (FIPS 204, xi). Raises ValueError."""
+        """Returns the key of two seeds, 32 bytes each: Ed25519 (RFC 8032 section 5.1.5) || ML-DSA-87 (FIPS 204, xi).
+
+        Raises ValueError for another length.
+        """
         seeds = secret.reveal()
         if len(seeds) != SIGNING_SECRET_BYTES:
             raise ValueError(f"a signing secret has {SIGNING_SECRET_BYTES} bytes")
@@ -136,6 +142,6 @@ class SigningKey:
         return self._seeds
 
     def sign(self, context: bytes, message: bytes) -> bytes:
-        """Ed25519(context || message) || ML-DSA-87(context || message), 4,691 bytes."""
+        """Returns Ed25519(context || message) || ML-DSA-87(context || message), 4,691 bytes."""
         signed = context + message
         return self._ed25519.sign(signed) + self._mldsa.sign(signed)

@@ -1,6 +1,6 @@
-"""What a file is and which checks it passes, told plainly: for `p2pshare verify FILE`, offline.
+"""Reports on a file, its kind and the checks that it passes: for `p2pshare verify FILE`, offline.
 
-Each check is made by the very function that intake uses; here a failure is written down instead of raised.
+Each check is made by the very function that intake uses; here a failure is reported instead of raised.
 A check that cannot be made (an envelope whose author's card is not at hand) is said to be `not made`,
 never passed.
 """
@@ -20,6 +20,7 @@ from p2pshare.envelope.verification import check_time as check_envelope_time
 from p2pshare.envelope.verification import signing_key, verify_signatures
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
+from p2pshare.lookalikes import notes_on
 
 Facts = dict[str, str | int | list[str]]
 
@@ -32,7 +33,7 @@ class InspectionVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One numbered check (docs/card.md, docs/envelope.md); `reason` is the refusal's code when it failed."""
+    """A numbered check (docs/card.md, docs/envelope.md); `reason` is the refusal's code when it failed."""
 
     number: int
     name: str
@@ -42,7 +43,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """`kind` is one of KIND_OF_MAGIC or "unknown"; `identifier` a fingerprint or an envelope id, "" when unreadable."""
+    """The report on a file. `kind` is one of KIND_OF_MAGIC or "unknown".
+
+    `identifier` is a fingerprint or an envelope id, "" when unreadable.
+    """
 
     kind: str
     identifier: str
@@ -51,12 +55,12 @@ class Inspection:
 
     @property
     def is_sound(self) -> bool:
-        """No check failed."""
+        """Returns whether no check failed."""
         return all(check.verdict is not InspectionVerdict.FAILED for check in self.checks)
 
     @property
     def is_complete(self) -> bool:
-        """Every check was made and passed."""
+        """Returns whether every check was made and passed."""
         return all(check.verdict is InspectionVerdict.PASSED for check in self.checks)
 
 
@@ -64,14 +68,17 @@ KIND_OF_MAGIC = {CARD_MAGIC: "card", VERSIONS_MAGIC: "card", ENVELOPE_MAGIC: "en
 
 
 def kind_of(raw: bytes) -> str:
-    """By the magic: an array head, a bin head of 4, four bytes."""
+    """Returns the kind of a file, or "unknown", by its magic: an array head, a bin head of 4, four bytes."""
     return KIND_OF_MAGIC.get(raw[3:7], "unknown")
 
 
 def inspect(
     raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] = lambda _: None
 ) -> Inspection:
-    """The report on a file's bytes; `find_card` gives the trusted card of an author, if there is one."""
+    """Returns the report on a file's bytes at `now` (unix seconds).
+
+    `find_card` gives the trusted card of an author, if there is one.
+    """
     match kind_of(raw):
         case "card":
             return _inspect_card(raw, now)
@@ -112,7 +119,7 @@ def _card_facts(card: DecodedCard, size: int) -> Facts:
     return {
         "bytes": size,
         "partner_id": body.partner_id.text,
-        "name": body.name,
+        **_name_facts(body.name),
         "version": body.version,
         "urls": list(body.urls),
         "not_before": _iso(body.not_before),
@@ -206,7 +213,7 @@ def _proof_facts(proof: Proof) -> Facts:
         cards = [decode_versions(raw)[-1] for raw in (proof.known, proof.other)]
         return {
             "partner_id": proof.partner_id.text,
-            "name": cards[0].body.name,
+            **_name_facts(cards[0].body.name),
             "claims": f"two different cards of version {proof.version}",
             "version": proof.version,
             "signed": [card.body_digest.hex() for card in cards],
@@ -214,12 +221,20 @@ def _proof_facts(proof: Proof) -> Facts:
     core = proof.first.core
     return {
         "partner_id": core.author.text,
-        "name": decode_versions(proof.card_raw)[-1].body.name,
+        **_name_facts(decode_versions(proof.card_raw)[-1].body.name),
         "claims": f"two different envelopes under incarnation {core.incarnation}, sequence {core.sequence}",
         "incarnation": core.incarnation,
         "sequence": core.sequence,
         "signed": [statement.envelope_id.text for statement in (proof.first, proof.second)],
     }
+
+
+def _name_facts(name: str) -> Facts:
+    """The name, and beside it, where there is something, what the eye does not see."""
+    facts: Facts = {"name": name}
+    if notes := list(notes_on(name)):
+        facts["name_notes"] = notes
+    return facts
 
 
 def _made(check: tuple[int, str], make: Callable[[], object]) -> Check:
@@ -236,7 +251,7 @@ def _failed_first(error: PeerError, first: tuple[int, str], *rest: tuple[int, st
 
 
 def _iso(seconds: int) -> str:
-    """UTC; an instant no calendar holds is given as the number it is."""
+    """Returns an instant in UTC (ISO 8601); one that no calendar holds is given as the number it is."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):

@@ -1,7 +1,7 @@
-"""The keys a partner holds, and how its card is first issued and issued again.
+"""The keys that a partner holds, and the first and later issues of its card.
 
-Root keys (1 to 8, any `threshold` of them) say who the partner is and may be kept offline; operational keys
-do the daily work and are replaced by a new version of the card. This is also the one door to the kinds of keys.
+Root keys (1 to 8, any `threshold` of them) are the partner's identity and may be kept offline; operational keys
+do the daily work and are replaced by a new version of the card. Other rooms import all kinds of keys from here.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from p2pshare.limits import (
     OPERATIONAL_OVERLAP_SECONDS,
     ROOT_KEYS_MAX,
 )
+from p2pshare.lookalikes import faults_of
 
 __all__ = [
     "HintKey",
@@ -61,7 +62,7 @@ _RETIRED_MAX = CARD_HINT_KEYS_MAX - 1  # older keys stand in nobody's copy of th
 
 @dataclass(frozen=True, slots=True)
 class OperationalKeys:
-    """One set of daily keys: sign envelopes, unwrap content, find one's own wrap, speak TLS."""
+    """A set of daily keys: to sign envelopes, unwrap content, find one's own wrap, and speak TLS."""
 
     sign: SigningKey
     kem: KemKey
@@ -71,7 +72,10 @@ class OperationalKeys:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Everything a partner needs to act. `roots` is empty where they are kept offline; `retired` still opens."""
+    """All that a partner needs to act. `roots` is empty where they are kept offline.
+
+    `retired` are earlier operational keys, newest first, which still open envelopes.
+    """
 
     partner_id: PartnerId
     roots: tuple[SigningKey, ...]
@@ -81,7 +85,10 @@ class Identity:
 
 
 def generate_operational_keys(partner_id: PartnerId, now: int) -> OperationalKeys:
-    """New daily keys; the certificate shows a short form of the partner id to whoever connects, no name."""
+    """Returns new daily keys, valid from `now` (unix seconds) on.
+
+    The certificate shows a short form of the partner id to everyone who connects, and no name.
+    """
     days = _KEY_VALID_SECONDS // 86_400
     tls = TlsKey.generate(f"p2pshare {partner_id.short}", now, days)
     return OperationalKeys(SigningKey.generate(), KemKey.generate(), HintKey.generate(), tls)
@@ -90,7 +97,11 @@ def generate_operational_keys(partner_id: PartnerId, now: int) -> OperationalKey
 def create_identity(
     name: str, urls: Sequence[str], now: int, *, roots: int = 1, threshold: int = 1
 ) -> Identity:
-    """New root keys, operational keys and card version 1. Raises AuthorError (`bad-name`, `bad-url`, `bad-threshold`)."""
+    """Returns an identity with new root keys, operational keys and card version 1.
+
+    Raises AuthorError (`bad-name`, `bad-url`, `bad-threshold`).
+    """
+    _check_new_name(name)
     _check_name_and_urls(name, urls)
     if not 1 <= threshold <= roots <= ROOT_KEYS_MAX:
         raise AuthorError(
@@ -128,7 +139,7 @@ def reissue_card(
     operational: OperationalKeys | None = None,
     revoked: Sequence[Revocation] = (),
 ) -> Identity:
-    """The next version of the card, with what is given changed and its life begun anew.
+    """Returns the identity with the next version of its card, changed as given, and valid for a whole life again.
 
     New `operational` keys go first and the old ones stay as long as the card has room; `revoked` is added.
     Raises KeyFileError `roots-offline` when too few root keys are at hand, AuthorError for a bad name or address.
@@ -136,6 +147,8 @@ def reissue_card(
     card = identity.card
     chosen_name = card.name if name is None else name
     chosen_urls = card.urls if urls is None else tuple(urls)
+    if name is not None:
+        _check_new_name(name)
     _check_name_and_urls(chosen_name, chosen_urls)
     if len(identity.roots) < card.threshold:
         raise KeyFileError(
@@ -187,4 +200,14 @@ def _check_name_and_urls(name: str, urls: Sequence[str]) -> None:
             f"an address must look like https://host:port, at most {CARD_URLS_MAX} of them, none twice",
             hint="no user, query or fragment in the address",
             reason="bad-url",
+        )
+
+
+def _check_new_name(name: str) -> None:
+    """Stricter than for the cards of others: nobody needs a name that its readers cannot tell from another one."""
+    if faults := faults_of(name):
+        raise AuthorError(
+            f"the name would be read as another one: {'; '.join(faults)}",
+            hint="write each word in one script, and nothing that does not show",
+            reason="bad-name",
         )

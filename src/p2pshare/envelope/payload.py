@@ -1,11 +1,11 @@
-"""What an envelope carries: a small header and frames (docs/envelope.md, "Payload").
+"""The payload of an envelope: a small header and frames (docs/envelope.md, "Payload").
 
 ::
 
     payload = [ {0 type, 1 created, 2 marking, 3 objects, 4 publication, 5 [number, of]}, [frame (bin), ...] ]
 
-The map has one form, whatever the type; what a frame is depends on the type. Those of most types, STIX among them,
-are each one independent zstd frame (RFC 8878), inflated one by one against a budget, so that a whole payload is
+The map has one form, whatever the type; the content of a frame depends on the type. Those of most types, STIX among
+them, are each one independent zstd frame (RFC 8878), inflated one by one against a budget, so that a whole payload is
 never in memory at once. Padding is laid around the payload here too, because both sides must agree on every byte of it.
 """
 
@@ -35,7 +35,7 @@ _LENGTH_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class PartPlace:
-    """The place of an envelope among those of its publication, from 1. Raises ValueError for what is no place."""
+    """The place of an envelope among those of its publication, from 1. Raises ValueError for a place that cannot be."""
 
     number: int
     of: int
@@ -51,8 +51,10 @@ ALONE = PartPlace(1, 1)
 
 @dataclass(frozen=True, slots=True)
 class PayloadHeader:
-    """`type` is the kind of the payload, as "stix"; `marking` the most restrictive TLP inside, as text; `objects` how
-    many the frames hold."""
+    """The header of a payload. `type` is its kind, as "stix"; `marking` the most restrictive TLP inside, as text.
+
+    `created` is unix seconds, `objects` the number of objects that the frames hold.
+    """
 
     type: str
     created: int
@@ -63,7 +65,7 @@ class PayloadHeader:
 
 
 def encode_payload(header: PayloadHeader, frames: Sequence[bytes]) -> bytes:
-    """The payload of frames that are already in the form of their type."""
+    """Returns the payload of frames that are already in the form of their type."""
     fields = {
         0: header.type,
         1: header.created,
@@ -76,7 +78,7 @@ def encode_payload(header: PayloadHeader, frames: Sequence[bytes]) -> bytes:
 
 
 def decode_payload(raw: bytes) -> tuple[PayloadHeader, tuple[bytes, ...]]:
-    """The header and the frames as they are. Raises PeerError `malformed`, `not-canonical`."""
+    """Returns the header and the frames, not inflated. Raises PeerError `malformed`, `not-canonical`."""
     reader = Reader(raw)
     reader.array(2, 2)
     reader.map(6)
@@ -103,15 +105,15 @@ def decode_payload(raw: bytes) -> tuple[PayloadHeader, tuple[bytes, ...]]:
 
 
 def compress_frame(json_array: bytes) -> bytes:
-    """One zstd frame that declares its size (a new compressor each time: they are not for two threads)."""
+    """Returns one zstd frame that declares its size (a new compressor each time: they are not for two threads)."""
     return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_content_size=True).compress(json_array)
 
 
 def stated_bytes(frame: bytes) -> int:
-    """How many bytes `frame` says it inflates to; nothing is inflated. Raises PeerError `bad-frame`, `inflated-too-large`.
+    """Returns the number of bytes that `frame` declares; nothing is inflated.
 
-    Whoever inflates several frames charges this before it tries: a frame that fails only at its end has cost as
-    much as a good one.
+    To be charged to a budget before inflating: a frame that fails only at its end has cost as much as a good one.
+    Raises PeerError `bad-frame`, `inflated-too-large`.
     """
     if frame[:4] != _ZSTD_MAGIC:
         raise refusal("bad-frame", "a frame is not zstd")
@@ -129,7 +131,7 @@ def stated_bytes(frame: bytes) -> int:
 
 
 def inflate_frame(frame: bytes, *, budget_bytes: int = INFLATED_BYTES_MAX) -> bytes:
-    """The JSON array in `frame`, never more than `budget_bytes`.
+    """Returns the JSON array in `frame`, never more than `budget_bytes`.
 
     The frame's own statements are read before anything is inflated: the library's output limit is ignored
     for a frame that declares its size (32 KB became 1 GiB). Raises PeerError `bad-frame`, `inflated-too-large`.
@@ -151,7 +153,10 @@ def inflate_frame(frame: bytes, *, budget_bytes: int = INFLATED_BYTES_MAX) -> by
 
 
 def padded_size(length: int) -> int:
-    """Padme (Nikitin et al., PURBs, PETS 2019): at most 12 % more, and O(log log n) bits of the length leak."""
+    """Returns the Padme size of a length in bytes (Nikitin et al., PURBs, PETS 2019).
+
+    It is at most 12 % larger, and O(log log n) bits of the length leak.
+    """
     if length <= PADDING_FLOOR_BYTES:
         return PADDING_FLOOR_BYTES
     exponent = length.bit_length() - 1
@@ -160,13 +165,16 @@ def padded_size(length: int) -> int:
 
 
 def pad(payload: bytes) -> bytes:
-    """u32 length (big endian) || payload || zeros up to the next Padme size."""
+    """Returns u32 length (big endian) || payload || zeros up to the next Padme size."""
     length = _LENGTH_BYTES + len(payload)
     return len(payload).to_bytes(_LENGTH_BYTES, "big") + payload + bytes(padded_size(length) - length)
 
 
 def unpad(padded: bytes) -> bytes:
-    """The payload; length, size and every zero are checked, so one payload has one padded form. Raises PeerError."""
+    """Returns the payload; length, size and every zero are checked, so a payload has one padded form.
+
+    Raises PeerError `bad-padding`.
+    """
     end = _LENGTH_BYTES + int.from_bytes(padded[:_LENGTH_BYTES], "big")
     if len(padded) < PADDING_FLOOR_BYTES or end > len(padded) or padded_size(end) != len(padded):
         raise refusal("bad-padding", "the padded length does not fit")

@@ -1,4 +1,4 @@
-"""Sealing and opening: the only file that encrypts or decrypts content.
+"""Sealing and opening of envelopes: the only file that encrypts or decrypts content.
 
 Rules:
 
@@ -6,7 +6,7 @@ Rules:
 2. The header commits to the content key, and the commitment is checked before decrypting: AES-GCM alone would
    let a malicious author show two recipients two plaintexts (the "salamander").
 3. Each wrap is bound to the hash of the signed header (HPKE `info`): strip the signatures and sign it as your
-   own, and the header changes, so nobody can open it any more.
+   own, and the header changes, so that no recipient can open it any more.
 4. Rows are sorted and filled up with dummies made exactly like real rows.
 """
 
@@ -60,7 +60,7 @@ _NONCE_BODY = bytes(12)  # rule 1: a key encrypts one message in its life
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A partner who may open, and the number of this envelope in the row of those sealed for it."""
+    """A partner who may open the envelope, and the envelope's number among all those sealed for it."""
 
     card: Card
     sequence: int
@@ -68,7 +68,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class SealRequest:
-    """What to seal, for whom, and where it stands in the author's own chain. `created` is unix seconds."""
+    """A payload to seal, its recipients, and its place in the author's own chain. `created` is unix seconds."""
 
     payload: bytes = field(repr=False)
     recipients: Sequence[Recipient]
@@ -83,7 +83,7 @@ class SealRequest:
 
 @dataclass(frozen=True, slots=True)
 class SealedEnvelope:
-    """Ready to be stored and sent."""
+    """A sealed envelope, ready to be stored and sent."""
 
     envelope_id: EnvelopeId
     core: Core
@@ -92,14 +92,14 @@ class SealedEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPayload:
-    """What only recipients get. `recipient_sequence` shows a gap when an envelope for us was withheld."""
+    """A payload as only recipients get it. `recipient_sequence` has a gap when an envelope for us was withheld."""
 
     payload: bytes = field(repr=False)
     recipient_sequence: int
 
 
 def seal(identity: Identity, request: SealRequest) -> SealedEnvelope:
-    """Encrypt, wrap for each recipient, sign.
+    """Encrypt a payload, wrap its key for each recipient, and sign.
 
     Raises AuthorError (`empty-audience`, `too-many-recipients`, `oversized`), RefusedError (`recipient-expired`),
     OperatorError (`own-key-expired`) and ValueError for a partner listed twice.
@@ -143,7 +143,7 @@ def seal(identity: Identity, request: SealRequest) -> SealedEnvelope:
 
 
 def open_envelope(identity: Identity, verified: VerifiedEnvelope, author_card: Card) -> OpenedPayload | None:
-    """The payload, or None when it is not addressed to us.
+    """Returns the payload, or None when it is not addressed to us.
 
     Raises PeerError `bad-wrap` (marked for us, but not made for us), `commitment-mismatch`, `body-tampered`,
     `bad-padding`: all of them an author's fault, because the author signed them.
@@ -183,7 +183,7 @@ def _check_recipients(request: SealRequest) -> None:
 def _wrap_for_all(
     identity: Identity, recipients: Sequence[Recipient], core: Core, core_raw: bytes, content_key: bytes
 ) -> bytes:
-    """hint * slots || wrap * slots, rows sorted so that their order says nothing."""
+    """Returns hint * slots || wrap * slots, with rows sorted so that their order says nothing."""
     info = _wrap_info(core_raw)
     hint_key = identity.operational.hint
     rows = []
@@ -199,12 +199,12 @@ def _wrap_for_all(
 
 @functools.cache
 def _nobody() -> KemPublicKey:
-    """A key whose private half is thrown away. Random bytes would not do: ML-KEM ciphertexts are not uniform."""
+    """Returns a key whose private half is thrown away. Random bytes would not do: ML-KEM ciphertexts are not uniform."""
     return KemKey.generate().public
 
 
 def _own_rows(identity: Identity, verified: VerifiedEnvelope, author_card: Card) -> list[int]:
-    """Rows with our mark: found with the hint keys of both sides, the newest and those before them."""
+    """Returns the rows with our mark, found with the hint keys of both sides, the newest and those before them."""
     core = verified.core
     own_keys = [identity.operational.hint, *(keys.hint for keys in identity.retired)]
     marks = {
@@ -224,7 +224,7 @@ def _unwrap(kem_keys: Sequence[KemKey], wrap: bytes, info: bytes) -> bytes | Non
 
 
 def _open_body(content_key: bytes, verified: VerifiedEnvelope) -> bytes:
-    """Rule 2: commitment first, then decrypt, then the padding."""
+    """Check the commitment, then decrypt, then remove the padding (rule 2). Raises PeerError."""
     if not hmac.compare_digest(_commitment(content_key), verified.core.commitment):
         raise refusal("commitment-mismatch", "the author wrapped another key than the header commits to")
     decoded = verified.decoded

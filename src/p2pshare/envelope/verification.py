@@ -1,4 +1,4 @@
-"""What a partner checks before it believes an envelope; relays make the very same checks.
+"""Verification: the checks of a partner before it trusts an envelope; relays make the very same checks.
 
 Numbered as in docs/envelope.md, "Order of checks" (cheap first):
 
@@ -6,14 +6,14 @@ Numbered as in docs/envelope.md, "Order of checks" (cheap first):
  2. shape           `envelope.decode_envelope`
  3. core canonical  `envelope.decode_envelope`
  4. lengths         `envelope.decode_envelope`
- 5. author known    the caller, who finds the card in its roster
+ 5. author known    the caller, which finds the card in its roster
  6. id unseen       the caller: an id counts as seen only once its envelope was verified, or a forged
                     envelope could suppress the real one
  7. time window     `time_verdict`
- 8. partner quota   the caller: counted against the author, not against who passed it on
+ 8. partner quota   the caller: counted against the author, not against the relay
  9. sign key        in the author's card, in its time when the envelope was created, not revoked
 10. Ed25519         the cheap half
-11. ML-DSA-87       the other half; both must hold
+11. ML-DSA-87       the other half; both must be valid
 Then it is stored and only then acknowledged. Opening is a separate step (`sealing.open_envelope`).
 """
 
@@ -31,7 +31,7 @@ from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS
 
 
 class TimeVerdict(Enum):
-    """Check 7: only CURRENT goes on; DEFERRED may be tried again when its time has come."""
+    """The outcome of check 7: only CURRENT goes on; DEFERRED may be tried again when its time has come."""
 
     CURRENT = "current"
     DEFERRED = "deferred"
@@ -60,7 +60,10 @@ class VerifiedEnvelope:
 
 
 def time_verdict(core: Core, now: int) -> TimeVerdict:
-    """Check 7. Created over 10 minutes ahead: deferred; over a day ahead: refused; past its ttl: expired."""
+    """Returns the outcome of check 7 at `now` (unix seconds).
+
+    Created over 10 minutes ahead: deferred; over a day ahead: refused; past its ttl: expired.
+    """
     if core.created > now + FUTURE_REFUSE_SECONDS:
         return TimeVerdict.FROM_THE_FUTURE
     if core.created > now + FUTURE_DEFER_SECONDS:
@@ -71,17 +74,18 @@ def time_verdict(core: Core, now: int) -> TimeVerdict:
 
 
 def check_time(core: Core, now: int) -> None:
-    """Check 7 as an error: PeerError `deferred`, `from-the-future` or `expired`."""
+    """Require that an envelope passes check 7. Raises PeerError `deferred`, `from-the-future` or `expired`."""
     verdict = time_verdict(core, now)
     if verdict is not TimeVerdict.CURRENT:
         raise refusal(verdict.value, f"an envelope is refused for its time: {verdict.value}")
 
 
 def signing_key(core: Core, author_card: Card) -> VerifyKey:
-    """Check 9. Raises PeerError `unknown-key`, `revoked-key`, `wrong-author`.
+    """Returns the key that must have signed an envelope (check 9).
 
-    Judged at the instant of creation, because an envelope outlives the key that signed it. A thief can
-    choose that instant, so a revocation also names the last good publication: nothing beyond it holds.
+    It is looked up at the instant of creation, because an envelope outlives the key that signed it. A thief can choose
+    that instant, so a revocation also names the last good publication: nothing beyond it counts.
+    Raises PeerError `unknown-key`, `revoked-key`, `wrong-author`.
     """
     if core.author != author_card.partner_id:
         raise refusal("wrong-author", "an envelope is of another author than the card")
@@ -99,12 +103,15 @@ def signing_key(core: Core, author_card: Card) -> VerifyKey:
 
 
 def verify_signatures(decoded: DecodedEnvelope, key: VerifyKey) -> None:
-    """Checks 10 and 11. Raises PeerError `bad-signature`."""
+    """Verify both signatures (checks 10 and 11). Raises PeerError `bad-signature`."""
     key.verify(DOMAIN_SIGNATURE, decoded.digests, decoded.signatures)
 
 
 def verify_envelope(decoded: DecodedEnvelope, author_card: Card, now: int) -> VerifiedEnvelope:
-    """Checks 7 and 9 to 11. The only way to a `VerifiedEnvelope`. Raises PeerError."""
+    """Verify an envelope at `now` (unix seconds) by checks 7 and 9 to 11; the only way to a `VerifiedEnvelope`.
+
+    Raises PeerError.
+    """
     check_time(decoded.core, now)
     verify_signatures(decoded, signing_key(decoded.core, author_card))
     return VerifiedEnvelope(decoded, author_card)

@@ -1,7 +1,8 @@
-"""What every format is: a name and a function from what is known to pieces of bytes."""
+"""The contract of a format: a function from knowledge to pieces of bytes, or to the files of a folder."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,21 +13,19 @@ from p2pshare.knowledge.knowledge import KnowledgeReading
 
 @dataclass(frozen=True)
 class Selection:
-    """What an export holds: active observables of `type` (None: all) that the gate lets pass."""
+    """The observables of an export: active ones of `type` (None: all) that the gate lets pass."""
 
     now_us: int
     tlp_max: Tlp
     type: str | None = None
     names: Mapping[PartnerId, str] = field(default_factory=dict)
-    """Of authors, for formats that tell who claims what."""
+    """Of authors, for formats that name the author of a claim."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format. `render` yields pieces of the output in order; joined they are the file."""
+    """A format of one file. `render` yields pieces of the output in order; joined they are the file."""
 
-    name: str
-    explanation: str
     render: Callable[[KnowledgeReading, Selection], Iterator[bytes]]
 
 
@@ -34,6 +33,6 @@ class Format:
 class FolderFormat:
     """A format of several files. `render` yields each file's name and bytes, the one that names the others last."""
 
-    name: str
-    explanation: str
     render: Callable[[KnowledgeReading, Selection], Iterator[tuple[str, bytes]]]
+    stale: re.Pattern[str]
+    """Names of files that an earlier export may have left, and that are removed where this one has no such file."""

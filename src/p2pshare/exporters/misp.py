@@ -58,6 +58,7 @@ OTHER = ("other", "Other")
 # Whom MISP may pass it on to: 0 own organisation, 1 this community, 3 all communities.
 DISTRIBUTIONS: dict[Tlp, str] = {Tlp.CLEAR: "3", Tlp.GREEN: "1"}
 OWN_ORGANISATION = "0"
+_EVENT_FILE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.json")
 _FROM_MISP = re.compile(r'misp:(type|category)="([^"]+)"')
 
 
@@ -68,7 +69,7 @@ class _Claimed(NamedTuple):
 
 @dataclass
 class _Event:
-    """What one author claims under one marking."""
+    """The claims of one author under one marking."""
 
     author: PartnerId
     name: str
@@ -81,7 +82,7 @@ class _Event:
 
 
 def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]:
-    """`{"response": [{"Event": ...}, ...]}`, an event a piece."""
+    """Yields `{"response": [{"Event": ...}, ...]}`, an event a piece."""
     yield b'{"response":['
     for position, event in enumerate(_events(knowledge, selection)):
         yield (b"," if position else b"") + msgspec.json.encode({"Event": _event(event)})
@@ -89,8 +90,8 @@ def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]
 
 
 def render_feed(knowledge: KnowledgeReading, selection: Selection) -> Iterator[tuple[str, bytes]]:
-    """The files of a MISP feed, by name: an event each, then the hashes of all values, and the manifest last, so
-    that who follows it never misses a file."""
+    """Yields the files of a MISP feed, by name: an event each, then the hashes of all values, and the manifest last, so
+    that a reader that follows it never misses a file."""
     manifest: dict[str, Any] = {}
     hashes: list[str] = []
     for one in _events(knowledge, selection):
@@ -106,7 +107,7 @@ def render_feed(knowledge: KnowledgeReading, selection: Selection) -> Iterator[t
 
 
 def _events(knowledge: KnowledgeReading, selection: Selection) -> list[_Event]:
-    """The events in order of author and marking, the attributes in order of arrival."""
+    """Returns the events in order of author and marking, the attributes in order of arrival."""
     names = selection.names
     found: dict[tuple[PartnerId, Tlp], _Event] = {}
     values = knowledge.values(
@@ -129,7 +130,7 @@ def _events(knowledge: KnowledgeReading, selection: Selection) -> list[_Event]:
 
 
 def _is_active(claim: ClaimRow, selection: Selection) -> bool:
-    """Whether this claim counts now, beside others for the same value that may not."""
+    """Returns whether this claim counts now, beside others for the same value that may not."""
     begin, end = claim.valid_from_us, claim.valid_until_us
     return (
         not claim.is_revoked
@@ -180,7 +181,7 @@ def _attribute(claimed: _Claimed, *, is_alone: bool) -> dict[str, Any]:
 
 
 def _type_of(type_: str, labels: Sequence[str]) -> tuple[str, str, bool]:
-    """MISP's type and category: those it had in MISP where it came from there, else the usual ones, and whether it is
+    """Returns MISP's type and category: those it had in MISP where it came from there, else the usual ones, and whether it is
     all that its object claims. A half of a pair goes back as a value; beside a file's name it is the only one."""
     usual = TYPES.get(type_, OTHER)
     told = {match[1]: match[2] for label in labels if (match := _FROM_MISP.fullmatch(label))}
@@ -196,5 +197,5 @@ def _tags(pap: Pap | None, labels: Sequence[str]) -> list[str]:
     return [pap.label, *tags] if pap is not None else tags
 
 
-FORMAT = Format("misp", "MISP events, one for each author and marking", render)
-FEED = FolderFormat("misp-feed", "a folder that MISP reads as a feed", render_feed)
+FORMAT = Format(render)
+FEED = FolderFormat(render_feed, stale=_EVENT_FILE)

@@ -9,9 +9,9 @@ from p2pshare.knowledge.knowledge import KnowledgeReading
 
 
 def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]:
-    """The lines in pieces; the store encodes them, which is ten times faster than a loop here."""
+    """Yields the lines in pieces; the store encodes them, which is ten times faster than a loop here."""
     for lines in knowledge.indicator_lines(selection.now_us, type=selection.type, tlp_max=selection.tlp_max):
         yield lines.encode()
 
 
-FORMAT = Format("ndjson", "one JSON object a line, the columns of v1_indicators", render)
+FORMAT = Format(render)

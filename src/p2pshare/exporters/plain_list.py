@@ -18,7 +18,7 @@ LINES_PER_PIECE = 4_096  # some 100 KiB a write: larger ones only take memory
 
 
 def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]:
-    """The list in pieces of whole lines."""
+    """Yields the list in pieces of whole lines."""
     values = knowledge.values(
         selection.now_us,
         type=selection.type,
@@ -29,4 +29,4 @@ def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]
         yield ("\n".join(piece) + "\n").encode()
 
 
-FORMAT = Format("list", "one active value a line, for blocking", render)
+FORMAT = Format(render)

@@ -1,4 +1,4 @@
-"""What the engine asks of its driver. Values; the driver performs them in order, or at once where it may.
+"""Actions: requests of the engine to its driver, as values. The driver performs them in order, or at once where it may.
 
 A request gets exactly one end: `events.Answered`, `Declined`, `Failed` or `Busy` with its number, unless the
 engine abandoned it first. An inbound question gets exactly one reply with its ticket, in the same
@@ -15,7 +15,7 @@ from p2pshare.identifiers import EnvelopeId, PartnerId
 
 @dataclass(frozen=True, slots=True)
 class SendHello:
-    """Answer: `Hello`."""
+    """Send a hello; the answer is a `Hello`."""
 
     request: int
     peer: PartnerId
@@ -24,7 +24,7 @@ class SendHello:
 
 @dataclass(frozen=True, slots=True)
 class SendAnnounce:
-    """Answer: `AnnounceAnswer`."""
+    """Send an announcement; the answer is an `AnnounceAnswer`."""
 
     request: int
     peer: PartnerId
@@ -33,7 +33,7 @@ class SendAnnounce:
 
 @dataclass(frozen=True, slots=True)
 class SendPoll:
-    """Answer: `PollAnswer`, after up to `message.wait_seconds`."""
+    """Send a long poll; the answer is a `PollAnswer`, after up to `message.wait_seconds`."""
 
     request: int
     peer: PartnerId
@@ -42,7 +42,7 @@ class SendPoll:
 
 @dataclass(frozen=True, slots=True)
 class SendGet:
-    """Each body goes to intake at once, with `events.BodyArrived`; then `Answered` with None."""
+    """Fetch bodies. Each goes to intake at once, with `events.BodyArrived`; at the end `Answered` with None."""
 
     request: int
     peer: PartnerId
@@ -51,7 +51,7 @@ class SendGet:
 
 @dataclass(frozen=True, slots=True)
 class SendPut:
-    """Answer: `PutAnswer`; None when the envelope is no longer held or must not leave on this link."""
+    """Push a body. The answer is a `PutAnswer`, or None when the envelope is no longer held or must not leave on this link."""
 
     request: int
     peer: PartnerId
@@ -60,7 +60,7 @@ class SendPut:
 
 @dataclass(frozen=True, slots=True)
 class SendSync:
-    """Answer: `SyncAnswer`."""
+    """Send one round of a comparison; the answer is a `SyncAnswer`."""
 
     request: int
     peer: PartnerId
@@ -69,28 +69,28 @@ class SendSync:
 
 @dataclass(frozen=True, slots=True)
 class FetchCard:
-    """The peer has another card than we know: fetch it and let `sharing.partners` decide. Answer: None."""
+    """Fetch the peer's card, which is newer than the one known here, and let `sharing.partners` decide. The answer is None."""
 
     request: int
     peer: PartnerId
 
 
 SendQuestion = SendHello | SendAnnounce | SendPoll | SendSync
-"""What carries a message for the peer's engine."""
+"""Requests that carry a message for the peer's engine."""
 
 PeerRequest = SendQuestion | SendGet | SendPut | FetchCard
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Cancel this request; its end is no longer waited for. Bodies that came are still taken in."""
+    """Cancel this request and report no end of it. Bodies that came are still taken in."""
 
     request: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to an inbound question."""
+    """Answer an inbound question."""
 
     ticket: int
     message: EngineAnswer
@@ -98,7 +98,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ReplyBusy:
-    """429: come back later."""
+    """Answer an inbound question with 429: come back later."""
 
     ticket: int
     retry_after_seconds: float
@@ -106,7 +106,7 @@ class ReplyBusy:
 
 @dataclass(frozen=True, slots=True)
 class ReplyRefused:
-    """There is no link to this peer (empty `reason`), or its question was wrong."""
+    """Refuse an inbound question: there is no link to this peer (empty `reason`), or the question was wrong."""
 
     ticket: int
     reason: str = ""
@@ -114,7 +114,7 @@ class ReplyRefused:
 
 @dataclass(frozen=True, slots=True)
 class ReadOutbox:
-    """Tell `events.OutboxRead`: the direct envelopes that wait for this peer, oldest first, at most `limit`."""
+    """Read the direct envelopes that wait for this peer, oldest first, at most `limit`; hand them in as `events.OutboxRead`."""
 
     peer: PartnerId
     limit: int
@@ -122,7 +122,7 @@ class ReadOutbox:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """The peer has these envelopes of ours: persist that. Repeating it changes nothing."""
+    """Persist that the peer has these envelopes of ours. Repeating it changes nothing."""
 
     peer: PartnerId
     ids: tuple[EnvelopeId, ...]
@@ -130,7 +130,7 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person may want to know: counted and logged, nothing else. `reason` is a reason code."""
+    """Count and log something that a person may want to know, and do nothing else. `reason` is a reason code."""
 
     peer: PartnerId
     reason: str

@@ -1,4 +1,4 @@
-"""Arrivals: the newest ones in order, kept once for all links; each link only has a number in it.
+"""The arrival log: the newest relayed envelopes in order, kept once for all links. A link keeps a cursor into it.
 
 Bounded: a peer that is further behind than the list reaches compares its store with ours instead.
 """
@@ -16,7 +16,7 @@ from p2pshare.limits import ARRIVALS_KEPT_MAX
 
 @dataclass(slots=True)
 class PollItem:
-    """A relayed envelope we hold, its place in the arrival log, and the peers that are known to hold it too."""
+    """A relayed envelope held here, its place in the arrival log, and the peers that are known to hold it too."""
 
     lsn: int
     item: AnnounceItem
@@ -25,7 +25,10 @@ class PollItem:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What to announce to one peer, and how far that brings it. `is_whole` is False where the list begins too late."""
+    """Items to announce to one peer, and the `lsn` that its cursor reaches with them.
+
+    `is_whole` is False when the list does not reach back to the cursor that was asked for.
+    """
 
     items: tuple[AnnounceItem, ...]
     to_lsn: int
@@ -33,7 +36,7 @@ class Stretch:
 
 
 class Arrivals:
-    """`last_lsn` is the newest arrival, announced or not."""
+    """The arrival log of one node. `last_lsn` is the newest arrival, announced or not."""
 
     def __init__(self, last_lsn: int) -> None:
         self.last_lsn = last_lsn
@@ -45,7 +48,7 @@ class Arrivals:
         return len(self._items)
 
     def append(self, one: PollItem) -> None:
-        """`one.lsn` is above every earlier one."""
+        """Append an arrival, whose `lsn` must be above every earlier one; drop the older half when the log is full."""
         self.last_lsn = one.lsn
         self._items.append(one)
         self._by_id[one.item.envelope_id] = one
@@ -57,16 +60,16 @@ class Arrivals:
             del self._items[: ARRIVALS_KEPT_MAX // 2]
 
     def skip(self, lsn: int) -> None:
-        """An arrival that is never announced."""
+        """Advance `last_lsn` over an arrival that is never announced."""
         self.last_lsn = lsn
 
     def note_holder(self, envelope_id: EnvelopeId, peer: PartnerId) -> None:
-        """Nobody announces to a peer what that peer has announced."""
+        """Note that the peer holds the envelope, so that it is not announced to that peer."""
         if envelope_id in self._by_id:
             self._by_id[envelope_id].held_by.add(peer)
 
     def forget_holder(self, envelope_id: EnvelopeId, peer: PartnerId) -> None:
-        """A push that was counted on did not happen."""
+        """Forget that the peer holds the envelope: a push that was counted on did not happen."""
         if envelope_id in self._by_id:
             self._by_id[envelope_id].held_by.discard(peer)
 
@@ -75,7 +78,7 @@ class Arrivals:
         return None if found is None else found.item
 
     def after(self, lsn: int, peer: PartnerId, circles: Collection[CircleId], limit: int) -> Stretch:
-        """At most `limit` arrivals after `lsn` that the link carries and the peer is not known to hold."""
+        """Returns at most `limit` arrivals after `lsn` that are of `circles` and that the peer is not known to hold."""
         items: list[AnnounceItem] = []
         to_lsn, previous = self.last_lsn, lsn
         for place in range(self._place(lsn), len(self._items)):
@@ -89,7 +92,7 @@ class Arrivals:
         return Stretch(tuple(items), to_lsn, is_whole=lsn >= self._begins_after)
 
     def count_after(self, lsn: int, peer: PartnerId, circles: Collection[CircleId]) -> int:
-        """How many arrivals wait to be announced to the peer."""
+        """Returns the number of arrivals after `lsn` that wait to be announced to the peer."""
         behind = self._items[self._place(lsn) :]
         return sum(one.item.circle in circles and peer not in one.held_by for one in behind)
 

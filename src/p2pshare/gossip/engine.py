@@ -1,11 +1,11 @@
-"""The engine: everything that happens to a node's gossip goes in as an event, everything it does comes out.
+"""The engine of one node's gossip: events go in, actions come out.
 
 ::
 
     actions = engine.handle(event, now)        # the one door; `now` in seconds never runs backwards in here
     at = engine.next_wakeup()                  # hand it a `Tick` then, or any event before
 
-No clock, no network, no store: a driver performs the actions and tells how they ended. With the same random
+No clock, no network, no store: a driver performs the actions and reports how they ended. With the same random
 source and the same events the actions are the same, byte for byte. How a pair of nodes speaks::
 
     A                                          B
@@ -16,20 +16,20 @@ source and the same events the actions are the same, byte for byte. How a pair o
     announce {ids, sizes}               --->                   B passes it on: to all who may carry it
     get {ids}                           <---                   (want table: each id is asked of one peer)
     bodies                              --->   intake, COMMIT, announce ...
-    ids {shard, after}                  --->                   anti-entropy: roots differed
-                                        <---   page of keys    what A lacks it wants, what B lacks it announces
+    sync {ranges of each shard}         --->                   anti-entropy: roots differed
+                                        <---   ranges, ids     what A lacks it wants, what B lacks it announces
 
 Rules that hold in every state:
 
-1. Received is not held. Only `EnvelopeHeld`, told after COMMIT, makes an id known to others.
+1. Received is not held. Only `EnvelopeHeld`, handed in after COMMIT, makes an id known to others.
 2. No id and no byte goes to a peer whose link does not carry its circle; direct envelopes go from their
    author to their recipients only. (The driver asks the policy again before each body leaves.)
 3. Cursors are hints. Whatever they miss, comparing stores finds.
 4. Every table is bounded (limits.py). A peer that is away costs a number, not a queue.
 5. A peer's silence or slowness is no fault; only what can be proved counts against it.
 
-The parts: `protocol` (the verbs), `states` (one peer's states), `spreading` (push, announce, outbox), `want` and
-`fetching` (bodies), `reconciliation` (comparing stores), `state` (what they share).
+The parts: `protocol` (the verbs), `states` (one peer's states), `push` (push, announce, outbox), `long_poll`, `want` and
+`fetching` (bodies), `reconciliation` and `responder` (anti-entropy), `engine_state` (shared by all).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ SILENCE_SECONDS = 2 * HELLO_INTERVAL_SECONDS  # a peer we cannot dial, and that 
 
 
 class Engine:
-    """One node's gossip. `last_lsn` is the store's last arrival; `KeysLoaded` and `LinksConfigured` come first."""
+    """The gossip of one node. `last_lsn` is the store's last arrival. The first events are `KeysLoaded` and `LinksConfigured`."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Engine:
         self._hour = 0
 
     def handle(self, event: Event, now: float) -> list[Action]:
-        """What happened, and what to do about it."""
+        """Take in one event at `now` (seconds) and return the actions that follow from it."""
         state = self._state
         state.now = max(state.now, now)
         self._expire()
@@ -89,11 +89,11 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        """Whether `events.Step` should be handed in as soon as nothing else waits."""
+        """Returns whether `events.Step` should be handed in as soon as nothing else waits."""
         return len(self._scheduler) > 0
 
     def next_wakeup(self) -> float | None:
-        """When to hand in a `Tick` at the latest; None: not before something happens."""
+        """Returns the latest instant (seconds) to hand in a `Tick`; None when nothing is due before another event."""
         return self._state.next_wakeup()
 
     def state(self, peer: PartnerId) -> State | None:
@@ -101,12 +101,15 @@ class Engine:
         return None if link is None else link.state
 
     def backlog(self, peer: PartnerId) -> int:
-        """How many envelopes wait to be told or handed to the peer, as far as the arrivals reach back."""
+        """Returns the number of envelopes that wait to be announced or pushed to the peer, as far as the arrival log reaches.
+
+        Raises KeyError when there is no link to the peer.
+        """
         link = self._state.links[peer]
         return len(link.pushes) + self._state.arrivals.count_after(link.acked_lsn, peer, link.config.circles)
 
     def sizes(self) -> dict[str, int]:
-        """How many entries each bounded table has; of those kept for each link, the largest."""
+        """Returns the number of entries of each bounded table, by name; of tables kept for each link, of the largest."""
         state = self._state
         links = list(state.links.values())
         return {
@@ -123,7 +126,7 @@ class Engine:
         }
 
     def faults(self, peer: PartnerId) -> dict[str, int]:
-        """What was noted of the peer, by reason."""
+        """Returns the faults noted of the peer: reason code to count. Empty without a link to it."""
         link = self._state.links.get(peer)
         return {} if link is None else dict(link.faults)
 
@@ -233,7 +236,7 @@ class Engine:
                 pass
 
     def _declined(self, link: Link, pending: Pending, reason: str) -> None:
-        """It lives, and said no to this one thing; a hello that is refused leaves nothing to talk about."""
+        """Handle a refusal: the peer is reachable and declined this one request. A refused hello takes the link down."""
         self._state.note(link.peer, reason)
         match pending.verb:
             case protocol.HELLO:
@@ -248,7 +251,7 @@ class Engine:
                 pass
 
     def _busy(self, link: Link, pending: Pending, seconds: float) -> None:
-        """429 is no failure: smaller batches, after a pause."""
+        """Handle a 429, which is no failure: pause, then ask for smaller batches."""
         link.batch = max(1, link.batch // 2)
         if link.state is State.GREETING:
             link.move(Cause.BUSY)
@@ -315,7 +318,7 @@ class Engine:
             link.hello_at = self._state.now + HELLO_INTERVAL_SECONDS * (1 + self._state.random.random())
 
     def _note_epoch(self, link: Link, hello: Hello) -> None:
-        """Another epoch is another life of its store: what we know of its arrivals is void."""
+        """Note the peer's epoch, and a clock that is far off. Another epoch is a restart: its counts are void, so compare."""
         if abs(hello.clock - self._state.now) > CLOCK_SKEW_SECONDS_MAX:
             self._state.note(link.peer, "clock-skew")
         link.epoch = hello.epoch
@@ -354,7 +357,7 @@ class Engine:
         state.want.share_between(len(links))
 
     def _begin_anew(self, link: Link) -> None:
-        """The link carries something else now: whatever was under way may not be allowed any more."""
+        """Reset a link whose circles or address have changed: a request under way may not be allowed any more."""
         self._forget(link.peer)
         if link.state is State.WAITING:
             self._state.clear(link)
@@ -363,20 +366,20 @@ class Engine:
         link.retry_at = self._state.now
 
     def _forget(self, peer: PartnerId) -> None:
-        """Nothing of what is being computed for or with this peer may be told to it any more."""
+        """Drop all computations for or with this peer: none of their results may reach it any more."""
         self._scheduler.drop(peer)
         self._reconciliation.drop(peer)
         self._responder.drop(peer)
         self._long_poll.drop(self._state.links[peer])
 
     def _step(self) -> None:
-        """A few milliseconds of what takes long."""
+        """Run one step, a few milliseconds, of the scheduled work."""
         peer = self._scheduler.step()
         if peer is not None and peer in self._state.links:
             self._state.touch(self._state.links[peer])
 
     def _drive(self, link: Link) -> None:
-        """Does what is due for one link, and sets its timer for what will be."""
+        """Do what is due for one link, and set its timer for the next time something is due."""
         now = self._state.now
         if link.state is State.WAITING:
             self._reconciliation.drop(link.peer)
@@ -400,7 +403,7 @@ class Engine:
         self._state.set_timer(link, self._due(link))
 
     def _due(self, link: Link) -> float:
-        """When to look at the link again; what waits for an answer needs no timer."""
+        """Returns the next instant to look at the link; a request that waits for its answer needs no timer."""
         now = self._state.now
         expected = min(link.expected.values(), default=NEVER)
         match link.state:
@@ -421,7 +424,7 @@ class Engine:
                 return expected
 
     def _expire(self) -> None:
-        """Keys leave the index on the full hour, as a prefix of their shard."""
+        """Drop expired keys from the index once an hour; they are a prefix of their shard."""
         hour = int(self._state.now) // HOUR_SECONDS
         if hour != self._hour:
             self._hour = hour

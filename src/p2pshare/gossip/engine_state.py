@@ -1,4 +1,4 @@
-"""The state: everything the engine's parts share, and the one place where requests begin and links fall."""
+"""The engine's state: shared by all its parts, and the one place where requests begin and links go down."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from p2pshare.limits import (
 
 
 class RandomSource(Protocol):
-    """What is used of `random.Random`; seeded in tests and simulation."""
+    """The part of `random.Random` that the engine uses; seeded in tests and simulation."""
 
     def random(self) -> float: ...
     def getrandbits(self, k: int, /) -> int: ...
@@ -37,7 +37,7 @@ class RandomSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What may differ between nodes. `reconcile_seconds`: pause between comparisons that find something."""
+    """Settings that may differ between nodes. `reconcile_seconds` is the pause between comparisons that find something."""
 
     reconcile_seconds: float = 60.0
     reconcile_seconds_max: float = RECONCILE_SECONDS_MAX
@@ -49,8 +49,9 @@ class EngineSettings:
 
 
 class EngineState:
-    """Tables, clock and the actions of the event being handled. Nothing here is iterated unsorted unless its
-    order is that of insertion, so the same events give the same actions.
+    """Tables, clock and the actions of the event being handled.
+
+    Each table is iterated in sorted order or in order of insertion, so the same events give the same actions.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class EngineState:
         self.want = WantTable(settings.want_entries_max, settings.want_entries_per_peer_max)
         self.first_hops: dict[EnvelopeId, Shard] = {}
         self.aside: dict[EnvelopeId, None] = {}
-        """Deferred by intake: verified, and not asked for again."""
+        """Ids that intake has deferred: verified, dated in the future, and not asked for again."""
         self.no_room_until = -NEVER
         self.owners: dict[int, Link] = {}
         """Requests in flight, by number."""
@@ -83,7 +84,7 @@ class EngineState:
         self._actions.append(action)
 
     def note(self, peer: PartnerId, reason: str) -> None:
-        """A fault or an oddity of a peer: counted on its link, told to the driver."""
+        """Count a fault or an oddity of a peer on its link, and report it to the driver."""
         if peer in self.links:
             faults = self.links[peer].faults
             if reason not in faults and len(faults) >= FAULT_REASONS_PER_LINK_MAX:
@@ -98,7 +99,7 @@ class EngineState:
     # --- requests ---
 
     def begin(self, link: Link, verb: AnyVerb, ids: Iterable[EnvelopeId] = ()) -> Pending:
-        """A number for a request that leaves now."""
+        """Register a request that leaves now, and return it with its number."""
         self._number += 1
         pending = Pending(self._number, verb, self.now, dict.fromkeys(ids), moved_at=self.now)
         link.pending[pending.number] = pending
@@ -106,7 +107,7 @@ class EngineState:
         return pending
 
     def end(self, number: int) -> tuple[Link, Pending] | None:
-        """The request ended; None when it had been abandoned."""
+        """Remove a request that has ended, and return it with its link; None when it had been abandoned."""
         link = self.owners.pop(number, None)
         if link is None:
             return None
@@ -120,7 +121,7 @@ class EngineState:
     # --- links ---
 
     def touch(self, link: Link) -> None:
-        """Something changed for this link: it will be looked at before this event is over."""
+        """Mark a link that has changed: it is driven before the handling of this event ends."""
         self._touched[link.peer] = None
 
     def take_touched(self) -> list[Link]:
@@ -128,18 +129,18 @@ class EngineState:
         return [self.links[peer] for peer in touched if peer in self.links]
 
     def carriers(self, circle: CircleId) -> list[Link]:
-        """Links that carry the circle, in the order of their ids."""
+        """Returns the links that carry the circle, in the order of their peers' ids."""
         return [link for link in self.links.values() if circle in link.config.circles]
 
     def fall(self, link: Link, *, is_failure: bool) -> None:
-        """The peer cannot be reached: whatever was under way with it is over."""
+        """Take the link down: the peer cannot be reached, and every request to it is abandoned. A failure backs off."""
         link.move(Cause.FAILED)
         if is_failure:
             link.back_off(self.now, self.random.random)
         self.clear(link)
 
     def clear(self, link: Link) -> None:
-        """Abandons all requests to the peer and forgets what only it had announced."""
+        """Abandon all requests to the peer and forget what only this peer had announced."""
         for pending in list(link.pending.values()):
             self.abandon(link, pending)
         link.pushes.clear()
@@ -156,7 +157,7 @@ class EngineState:
         self.touch(link)
 
     def acknowledged(self, link: Link, ids: Collection[EnvelopeId]) -> None:
-        """The peer holds these envelopes; those of ours are noted in the store."""
+        """Note that the peer holds these envelopes of ours, here and (by an action) in the store."""
         for envelope_id in ids:
             self.first_hops.pop(envelope_id, None)
             link.awaited.pop(envelope_id, None)
@@ -164,7 +165,7 @@ class EngineState:
             self.act(Acknowledge(link.peer, tuple(ids)))
 
     def touch_asked(self, envelope_id: EnvelopeId) -> None:
-        """Looks again at the link whose peer is asked for this."""
+        """Mark the link whose peer is being asked for this envelope."""
         want = self.want.get(envelope_id)
         if want is not None and want.asked in self.links:
             self.touch(self.links[want.asked])
@@ -172,7 +173,7 @@ class EngineState:
     # --- timers ---
 
     def set_timer(self, link: Link, at: float) -> None:
-        """The link wants to be looked at again at this instant (or earlier)."""
+        """Set the timer of a link to `at` (seconds), unless it is due earlier."""
         if at < link.timer_at:
             link.timer_at = at
             heapq.heappush(self._timers, (at, link.peer))
@@ -186,7 +187,7 @@ class EngineState:
                 self.touch(link)
 
     def next_wakeup(self) -> float | None:
-        """The earliest timer that still means something."""
+        """Returns the earliest timer that is still valid, None without one; drops outdated ones on the way."""
         while self._timers:
             at, peer = self._timers[0]
             link = self.links.get(peer)
@@ -198,7 +199,7 @@ class EngineState:
     # --- envelopes ---
 
     def is_wanted(self, link: Link, item: AnnounceItem) -> bool:
-        """Whether an id that this peer says it has is one we may have and lack."""
+        """Returns whether an announced item is one to fetch from this peer: allowed on the link, current, and not seen yet."""
         if item.circle not in link.config.circles or item.ttl_class not in TTL_SECONDS_BY_CLASS:
             return False
         if item.envelope_id in link.unavailable or item.envelope_id in self.aside:
@@ -207,13 +208,15 @@ class EngineState:
         return self.is_current(item.ttl_class, key) and key not in self.index[shard_of(item)]
 
     def is_needed(self, link: Link, envelope_id: EnvelopeId) -> bool:
-        """Whether an id that a comparison found at this peer, its key unknown, is one to ask it for. What came
-        meanwhile by another way is among the arrivals."""
+        """Returns whether an id that a comparison found at this peer, its key unknown, is still one to ask for.
+
+        An envelope that came meanwhile by another way is in the arrival log.
+        """
         is_put_off = envelope_id in link.unavailable or envelope_id in self.aside
         return not is_put_off and self.arrivals.item(envelope_id) is None
 
     def is_current(self, ttl_class: int, key: bytes) -> bool:
-        """Neither expired nor from further ahead than anybody may take in."""
+        """Returns whether a key is neither expired nor dated further ahead than intake accepts."""
         created = created_of(key)
         return created + TTL_SECONDS_BY_CLASS[ttl_class] > self.now > created - FUTURE_REFUSE_SECONDS
 

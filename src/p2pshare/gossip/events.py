@@ -1,4 +1,4 @@
-"""What the engine is told. Values; the driver makes them from the network, the store and intake.
+"""Events: the inputs of the engine, as values. The driver makes them from the network, the store and intake.
 
 Every event that names a peer which has no link (any more) is ignored, save for a refusal of its question.
 """
@@ -25,9 +25,9 @@ from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
 @dataclass(frozen=True, slots=True)
 class LinkConfig:
-    """A partner we are linked with, as policy decided: the circles its link carries, whether we can dial it.
+    """A link to a partner, as policy decided: the circles it carries, and whether the partner can be dialled from here.
 
-    `pair` names the shards of the direct envelopes between the two of us; nothing else is in them.
+    `pair` names the shards of the direct envelopes between these two partners; nothing else is in them.
     """
 
     peer: PartnerId
@@ -38,15 +38,15 @@ class LinkConfig:
 
     @property
     def compared(self) -> frozenset[CircleId]:
-        """Whose shards are compared on the link."""
+        """Returns the circles whose shards are compared on the link, `pair` among them."""
         return self.circles if self.pair is None else self.circles | {self.pair}
 
 
 @dataclass(frozen=True, slots=True)
 class LinksConfigured:
-    """All links there are from now on. A changed roster may cure what was refused: what was unavailable is forgotten.
+    """The complete set of links from now on. A changed roster may cure a refusal, so unavailable ids are forgotten.
 
-    `partners` is how many there are in all, linked with us or not.
+    `partners` is the number of all partners, linked with this node or not.
     """
 
     links: tuple[LinkConfig, ...]
@@ -55,9 +55,9 @@ class LinksConfigured:
 
 @dataclass(frozen=True, slots=True)
 class KeysLoaded:
-    """What the store has seen of one shard, ascending; at start, and when a link carries a new circle.
+    """The keys of one shard that the store has seen, ascending; at start, and when a link carries a new circle.
 
-    As `SortedKeys` a million of them are taken over at once; otherwise they are sorted in first (0.7 s a million).
+    `SortedKeys` are taken over at once, even a million of them; a tuple is sorted in first (0.7 s a million).
     """
 
     shard: Shard
@@ -73,9 +73,9 @@ class FirstHopsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeHeld:
-    """An envelope was committed; told in order of `lsn`. `received_from` is who handed it over, None where not known.
+    """An envelope was committed; handed in, in order of `lsn`. `received_from` is the peer it came from, None if not known.
 
-    `direct_to` are the peers we hand it to ourselves; None for a relayed envelope, () for another's direct one.
+    `direct_to` are the peers to hand it to from here; None for a relayed envelope, () for another author's direct one.
     """
 
     lsn: int
@@ -120,14 +120,14 @@ class OutboxRead:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """An authenticated request that the driver answers alone (bodies, card): the peer lives."""
+    """An authenticated request that the driver answers alone (bodies, card); it shows that the peer is reachable."""
 
     peer: PartnerId
 
 
 @dataclass(frozen=True, slots=True)
 class HelloHeard:
-    """Reply with its ticket."""
+    """A hello of a peer; its `Reply` has the same `ticket`."""
 
     peer: PartnerId
     ticket: int
@@ -136,7 +136,7 @@ class HelloHeard:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceHeard:
-    """Reply with its ticket."""
+    """An announcement of a peer; its `Reply` has the same `ticket`."""
 
     peer: PartnerId
     ticket: int
@@ -145,7 +145,7 @@ class AnnounceHeard:
 
 @dataclass(frozen=True, slots=True)
 class PollAsked:
-    """Reply with its ticket, at the latest after `message.wait_seconds`."""
+    """A long poll of a peer; its `Reply` has the same `ticket` and comes after `message.wait_seconds` at the latest."""
 
     peer: PartnerId
     ticket: int
@@ -154,7 +154,7 @@ class PollAsked:
 
 @dataclass(frozen=True, slots=True)
 class SyncAsked:
-    """Reply with its ticket, after a number of `Step`s."""
+    """A round of a comparison that a peer began; its `Reply` has the same `ticket` and comes after a number of `Step`s."""
 
     peer: PartnerId
     ticket: int
@@ -193,7 +193,7 @@ class BodyGone:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer came whole."""
+    """The answer to a request, whole and well-formed; the request has ended."""
 
     request: int
     message: EngineAnswer | PutAnswer | None = None
@@ -201,7 +201,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Declined:
-    """The peer answered, and said no, or what it answered was malformed."""
+    """The peer refused the request, or its answer was malformed; the request has ended."""
 
     request: int
     reason: str
@@ -209,7 +209,7 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """No answer came."""
+    """No answer came; the request has ended."""
 
     request: int
     reason: str
@@ -217,7 +217,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """429: not a failure."""
+    """The peer answered 429, which is no failure; the request has ended."""
 
     request: int
     retry_after_seconds: float
@@ -225,12 +225,12 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The driver has a few milliseconds for what takes long; hand it in as long as `Engine.has_work`."""
+    """A few milliseconds for scheduled work; the driver hands it in as long as `Engine.has_work`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Nothing happened but time."""
+    """Time has passed, and nothing else happened."""
 
 
 Event = (

@@ -2,7 +2,7 @@
 
 Received is not held: a body that came is only IN_INTAKE; intake's verdict decides what becomes of the entry.
 A peer that is slow loses the fetch to another announcer when there is one; being slow is never a fault.
-Only what the peer can be shown to have done (`PROVABLE_FAULTS`) counts against it.
+Only what can be proved against the peer (`PROVABLE_FAULTS`) counts.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ NOT_ANNOUNCED = (0, 1, CircleId(bytes(16)), 0)  # a pushed body's place in the w
 
 
 class Fetching:
-    """Requests for bodies, and what became of them."""
+    """Requests for bodies, and their outcomes."""
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
 
     def drive(self, link: Link) -> None:
-        """Asks an open link for as much as it may be asked for."""
+        """Request wanted bodies on an open link, up to its limits."""
         state = self._state
         if state.now < state.no_room_until:
             return
@@ -54,21 +54,21 @@ class Fetching:
             state.act(SendGet(pending.number, link.peer, ids))
 
     def expire_expected(self, link: Link) -> None:
-        """Pushes we asked for that did not come; who announces it again is asked again."""
+        """Give up pushes that were asked for and did not come in time. A new announcement brings a new request."""
         for envelope_id in [one for one, at in link.expected.items() if at <= self._state.now]:
             del link.expected[envelope_id]
             self._state.want.again(envelope_id, link.peer, is_over=True)
             self._touch_announcers(envelope_id)
 
     def due(self, link: Link) -> float:
-        """When this link should be looked at again for the sake of its fetches."""
+        """Returns the next instant at which a fetch of this link is late, or may be tried; NEVER without one."""
         deadlines = [self._late_at(link, one) for one in link.pending.values() if one.verb is GET]
         if self._state.want.waiting(link.peer) and self._state.now < self._state.no_room_until:
             deadlines.append(self._state.no_room_until)
         return min([*deadlines, *link.expected.values()], default=NEVER)
 
     def _give_up_slow(self, link: Link) -> None:
-        """Past its deadline, what another peer can be asked for is; the rest is waited for."""
+        """Hand late bodies over to other announcers where there are any; go on waiting for the rest."""
         for pending in list(link.pending.values()):
             if pending.verb is not GET or self._late_at(link, pending) > self._state.now:
                 continue
@@ -82,7 +82,7 @@ class Fetching:
                 self._state.abandon(link, pending)
 
     def _late_at(self, link: Link, pending: Pending) -> float:
-        """Its deadline, or earlier when another announcer has since named smaller sizes."""
+        """Returns the instant when the request counts as late: its deadline, or earlier when an announcer named smaller sizes."""
         if pending.is_waited_for:
             return pending.deadline
         return min(pending.deadline, pending.moved_at + self._patience_seconds(link, pending))
@@ -107,7 +107,7 @@ class Fetching:
     # --- bodies come ---
 
     def arrived(self, link: Link, pending: Pending, envelope_id: EnvelopeId) -> None:
-        """A body came whole; the others of its request get their time anew."""
+        """Pass on a body that came whole, and extend the deadline of the others of its request."""
         if envelope_id not in pending.ids:
             return
         del pending.ids[envelope_id]
@@ -116,12 +116,12 @@ class Fetching:
         pending.deadline = max(pending.deadline, self._state.now + self._patience_seconds(link, pending))
 
     def put_heard(self, link: Link, envelope_id: EnvelopeId) -> None:
-        """A body goes to intake, asked for or not."""
+        """Note that a body of this peer goes to intake, asked for or not."""
         link.expected.pop(envelope_id, None)
         self._state.want.enter_intake(AnnounceItem(envelope_id, *NOT_ANNOUNCED), link.peer)
 
     def gone(self, link: Link, pending: Pending, envelope_id: EnvelopeId) -> None:
-        """It announced what it does not have (any more), or not for us."""
+        """Give up a body that the peer announced and does not have (any more), or not for this node."""
         if envelope_id not in pending.ids:
             return
         del pending.ids[envelope_id]
@@ -131,7 +131,7 @@ class Fetching:
         self._touch_announcers(envelope_id)
 
     def ended(self, link: Link, pending: Pending, *, is_answered: bool) -> None:
-        """The request is over. What it left out (a full response) is asked for again, once something came."""
+        """End a request. Bodies that it left out (a full response) are asked for again, provided that something came."""
         is_over = not (is_answered and pending.has_progress)
         if is_over and pending.ids:
             self._state.note(link.peer, "bodies-withheld")
@@ -139,7 +139,7 @@ class Fetching:
         link.batch = min(GET_IDS_MAX, link.batch * 2)
 
     def give_back(self, pending: Pending, link: Link, *, is_over: bool) -> None:
-        """Whatever the request still owed is wanted again."""
+        """Put the outstanding bodies of a request back into the want table."""
         for envelope_id in pending.ids:
             self._state.want.again(envelope_id, link.peer, is_over=is_over)
             self._touch_announcers(envelope_id)
@@ -147,7 +147,7 @@ class Fetching:
     # --- intake has decided ---
 
     def decided(self, event: BodyDecided) -> None:
-        """The only way out of IN_INTAKE (with `undecided`)."""
+        """Apply intake's verdict to the entry. Besides `undecided` the only way out of IN_INTAKE."""
         state, envelope_id = self._state, event.envelope_id
         link = state.links.get(event.peer)
         match event.verdict:
@@ -171,13 +171,13 @@ class Fetching:
             state.touch(link)
 
     def undecided(self, peer: PartnerId, envelope_id: EnvelopeId) -> None:
-        """The disk is full: nothing is asked for until there may be room again."""
+        """Put a body back that intake had no room for (disk full), and request nothing for NO_ROOM_PAUSE_SECONDS."""
         self._state.no_room_until = self._state.now + NO_ROOM_PAUSE_SECONDS
         self._state.want.again(envelope_id, peer, is_over=False)
         self._touch_announcers(envelope_id)
 
     def _note_false_key(self, link: Link | None, envelope_id: EnvelopeId) -> None:
-        """It announced an id that we hold with another date or shard: that id is not fetched from it again."""
+        """Mark an id as unavailable that the peer announced with another date or shard than it is held with here."""
         want = self._state.want.get(envelope_id)
         if (
             link is None

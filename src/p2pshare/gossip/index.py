@@ -1,8 +1,8 @@
-"""The index: which envelopes were seen and have not expired, as one sorted set of keys for each shard.
+"""The index of all envelopes that were seen and have not expired: one sorted set of keys for each shard.
 
 A key is `created` (8 bytes, big endian) || envelope id (32), so the newest differences of two stores lie
 together at the end and what expires lies together at the start. A key stays until an hour after its
-envelope expired, held or not: what was seen once is never fetched again.
+envelope expired, held or not: an envelope that was seen once is never fetched again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def id_of(key: ItemKey) -> EnvelopeId:
 
 
 def cut_of(shard: Shard, clock: int) -> int:
-    """The `created` below which keys of the shard are not compared at `clock`."""
+    """Returns the `created` (unix seconds) below which keys of the shard are not compared at `clock` (unix seconds)."""
     return expiry_cut(clock, TTL_SECONDS_BY_CLASS[shard.ttl_class])
 
 
@@ -39,7 +39,10 @@ class Index:
         self._shards: dict[Shard, SortedKeys] = {}
 
     def load(self, shard: Shard, keys: Iterable[ItemKey]) -> None:
-        """What the store has of the shard: in strictly ascending order, else ValueError. Keys known already stay."""
+        """Add the keys that the store has of the shard; those known already stay.
+
+        Raises ValueError unless they ascend strictly (checked when the shard is new).
+        """
         known = self._shards.get(shard)
         if known is None:
             self._shards[shard] = keys if isinstance(keys, SortedKeys) else SortedKeys(keys)
@@ -48,7 +51,7 @@ class Index:
             known.add(key)
 
     def add(self, shard: Shard, key: ItemKey) -> bool:
-        """False when it was there."""
+        """Add a key; returns False when it was there. Raises ValueError for a malformed key."""
         return self._shards.setdefault(shard, SortedKeys()).add(key)
 
     def __getitem__(self, shard: Shard) -> SortedKeys:
@@ -58,8 +61,10 @@ class Index:
         return sum(map(len, self._shards.values()))
 
     def roots(self, circles: Iterable[CircleId], clock: int) -> tuple[ShardRoot, ...]:
-        """Of the shards that are not empty at `clock` (unix seconds, cut at its hour), ascending, as a hello
-        carries them."""
+        """Returns the roots of the shards that are not empty at `clock` (unix seconds, cut at its hour), ascending.
+
+        That is the form in which a hello carries them.
+        """
         wanted = set(circles)
         roots = (
             self._root(shard, keys, clock) for shard, keys in self._shards.items() if shard.circle in wanted
@@ -71,6 +76,6 @@ class Index:
         return ShardRoot(shard, len(keys) - keys.rank(key_of(cut, b"")), keys.root(cut))
 
     def expire(self, now: float) -> int:
-        """Drops what has been expired for an hour at the start of this hour; how many."""
+        """Drop the keys that have been expired for an hour at the start of this hour, and return their number."""
         kept_until = int(now) - EXPIRED_KEY_KEEP_SECONDS
         return sum(keys.expire(cut_of(shard, kept_until)) for shard, keys in sorted(self._shards.items()))

@@ -1,15 +1,15 @@
-"""The schedule of intake: whose body intake takes next, and from whom another one may be read.
+"""The schedule of intake: from which partner it takes the next body, and from which another may be read.
 
 Bodies wait while a commit is under way, and what waited shares the next one, so that its cost is shared and nobody
 waits for a commit to fill up. Both drivers keep this schedule; it holds no clock, and knows of a body its size alone.
 
 1. Partners take turns, one body each, and each one's bodies keep their order. So a body that has k of its own partner
    before it waits for at most k + 1 of any other's, and for those of the commit under way: a flood waits behind itself.
-2. A batch ends at so many bodies or bytes. What a commit had no room for is put back: it is next, in its order, before
-   whatever came meanwhile; who had its turn waits for the next one.
-3. What waits is bounded, of one partner and of all, beyond it reading pauses. A body is read whole before it is known,
-   so each bound may be passed by one body, and by what a commit puts back.
-4. What is put is taken exactly once, unless it was put back.
+2. A batch ends at so many bodies or bytes. Bodies that a commit had no room for are put back: they are next, in their order,
+   before those that came meanwhile; a partner that had its turn waits for the next one.
+3. The bytes that wait are bounded, of one partner and of all; beyond a bound reading pauses. A body is read whole before it
+   is known, so each bound may be passed by one body, and by those that a commit puts back.
+4. A body that was put is taken exactly once, unless it was put back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class IntakeLimits:
-    """Of a batch, and of what waits; the simulator has smaller ones, so that few bodies fill them."""
+    """Limits of a batch and of the bodies that wait; the simulator has smaller ones, so that few bodies fill them."""
 
     batch_bodies: int = 128  # one commit: verified in a tenth of a second, so other writers wait no longer
     batch_bytes: int = 8 * MIB
@@ -40,7 +40,7 @@ INTAKE_LIMITS = IntakeLimits()
 
 @dataclass(frozen=True, slots=True)
 class WaitingBody(Generic[T]):
-    """One body that `received_from` handed over, `size` in bytes; `item` is the driver's."""
+    """A body that `received_from` handed over, `size` in bytes; `item` is the driver's."""
 
     received_from: PartnerId
     size: int
@@ -48,21 +48,21 @@ class WaitingBody(Generic[T]):
 
 
 class IntakeSchedule(Generic[T]):
-    """Put, take, and put back what was not taken in."""
+    """A fair queue of bodies: put, take a batch, and put back the bodies that were not taken in."""
 
     def __init__(self, limits: IntakeLimits = INTAKE_LIMITS) -> None:
         self._limits = limits
         self._waiting: dict[PartnerId, deque[WaitingBody[T]]] = {}
-        """Whose turn it is stands first; no deque is empty."""
+        """Partners in the order of their turns; no deque is empty."""
         self._bytes: Counter[PartnerId] = Counter()
 
     def __len__(self) -> int:
-        """Returns how many bodies wait."""
+        """Returns the number of bodies that wait."""
         return sum(map(len, self._waiting.values()))
 
     @property
     def waiting_bytes(self) -> int:
-        """What waits, of all partners."""
+        """Returns the bytes that wait, of all partners."""
         return self._bytes.total()
 
     def waiting_bytes_of(self, received_from: PartnerId) -> int:
@@ -77,7 +77,7 @@ class IntakeSchedule(Generic[T]):
         )
 
     def put(self, received_from: PartnerId, size: int, item: T) -> None:
-        """Adds a body that came whole, behind the others of its partner."""
+        """Add a body that came whole, behind the others of its partner."""
         self._waiting.setdefault(received_from, deque()).append(WaitingBody(received_from, size, item))
         self._bytes[received_from] += size
 
@@ -96,7 +96,7 @@ class IntakeSchedule(Generic[T]):
         return batch
 
     def put_back(self, left: Sequence[WaitingBody[T]]) -> None:
-        """Puts back the rest of a batch, in its order, that the commit had no room for."""
+        """Put back the rest of a batch, in its order, that the commit had no room for."""
         turns = dict.fromkeys([*(one.received_from for one in left), *self._waiting])
         for one in reversed(left):
             self._waiting.setdefault(one.received_from, deque()).appendleft(one)

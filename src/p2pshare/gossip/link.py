@@ -1,4 +1,4 @@
-"""What the engine remembers of one linked peer. Small on purpose: a peer that is away costs this and no more."""
+"""The state that the engine keeps of one linked peer. Small on purpose: a peer that is away costs this and no more."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Pending:
     ids: dict[EnvelopeId, None] = field(default_factory=dict)
     deadline: float = NEVER
     to_lsn: int | None = None
-    """Of an announcement: up to which arrival of ours it tells; None for a repair."""
+    """Of an announcement: the `lsn` of its last arrival; None for a repair (items that a comparison found missing)."""
     since: int = 0
-    """Of a poll: the count it asked from."""
+    """Of a poll: the count that it asked from."""
     has_progress: bool = False
     moved_at: float = -NEVER
-    """When a body of it came last, or when it began."""
+    """Instant when a body of it came last, or when it began."""
     is_waited_for: bool = False
-    """It is late, and nobody else can be asked."""
+    """Whether it is late and goes on, because no other peer can be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingPoll:
-    """A poll of the peer that waits for news."""
+    """A long poll of the peer that waits for news, until the instant `until` (seconds) at the latest."""
 
     ticket: int
     until: float
@@ -55,7 +55,7 @@ class PendingPoll:
 
 @dataclass(slots=True)
 class Link:
-    """One peer. Instants are in seconds; NEVER where nothing is due."""
+    """The link to one peer. Instants are in seconds; NEVER where nothing is due."""
 
     config: LinkConfig
     state: State = State.WAITING
@@ -72,12 +72,12 @@ class Link:
     pending: dict[int, Pending] = field(default_factory=dict)
     card_asked: int = 0
 
-    # what it was told, and what it told
+    # announced to it, and by it
     reported: int = 0
-    """How many items it was told and acknowledged: the count on the wire, for this link alone."""
+    """Number of items announced to the peer and acknowledged: the count on the wire, for this link alone."""
     poll_reported: tuple[int, int] = (0, 0)
     poll_before: tuple[int, int] = (0, 0)
-    """Its polls: a count on the wire and our arrival it stands for; the last answer's, and the one before."""
+    """Of its polls: a count on the wire and the `lsn` it stands for; those of the last answer, and of the one before."""
     cursor: int = 0
     acked_lsn: int = 0
     announce_at: float = NEVER
@@ -91,12 +91,12 @@ class Link:
     is_outbox_read_under_way: bool = False
     declined: set[EnvelopeId] = field(default_factory=set)
     awaited: dict[EnvelopeId, AnnounceItem] = field(default_factory=dict)
-    """Direct envelopes of ours for this peer that were not acknowledged, as far as they were looked at."""
+    """Direct envelopes of ours for this peer that were not acknowledged, as far as they were read from the store."""
     asker: PendingPoll | None = None
     poll_at: float = 0.0
     direct_wanted: dict[EnvelopeId, None] = field(default_factory=dict)
     direct_held: dict[EnvelopeId, None] = field(default_factory=dict)
-    """Direct envelopes that came by polling, and which of them the peer was not told of yet."""
+    """Direct envelopes that a poll named: those still wanted, and those held but not reported to the peer yet."""
 
     # comparing with it
     compare_at: float = NEVER
@@ -107,9 +107,9 @@ class Link:
     unavailable: dict[EnvelopeId, None] = field(default_factory=dict)
     offered_sum: int = 0
     exhausted: dict[Shard, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Pairs of roots between which only what is unavailable and what the peer refused are left."""
+    """Pairs of roots that differ only by unavailable envelopes and by those that the peer refused."""
     sync_steps: tuple[int, int] = (0, 0)
-    """A minute, and how many steps of work the peer has cost in it."""
+    """A minute, and the number of steps of work that the peer has cost in it."""
 
     # a deadline that is in the engine's timer heap
     timer_at: float = NEVER
@@ -121,14 +121,14 @@ class Link:
 
     @property
     def is_open(self) -> bool:
-        """Whether we may ask it something now."""
+        """Returns whether the peer may be sent a request now."""
         return self.state is State.CONNECTED and self.config.is_dialable
 
     def move(self, cause: Cause) -> None:
         self.state = TRANSITIONS[self.state, cause]
 
     def may_send(self, verb: AnyVerb) -> bool:
-        """Whether one more request of this verb fits."""
+        """Returns whether one more request of this verb is within the limits."""
         of_verb = sum(one.verb is verb for one in self.pending.values())
         return of_verb < verb.in_flight_max and len(self.pending) < REQUESTS_IN_FLIGHT_PER_PEER_MAX
 
@@ -136,7 +136,7 @@ class Link:
         return any(one.verb is verb for one in self.pending.values())
 
     def note_round_trip(self, seconds: float) -> None:
-        """Bounded: a peer that answers slowly on purpose must not slow down what others are told."""
+        """Note a round trip. Bounded: a peer that answers slowly on purpose must not slow down announcements to others."""
         seconds = min(seconds, ROUND_TRIP_SECONDS_MAX)
         if not self.round_trip_seconds:
             self.round_trip_seconds = seconds
@@ -144,22 +144,25 @@ class Link:
 
     @property
     def patience_seconds(self) -> float:
-        """How long a first byte may take before another peer is asked."""
+        """Returns how long (seconds) a first byte may take before another peer is asked."""
         return max(FETCH_SECONDS_MIN, 4 * self.round_trip_seconds)
 
     def back_off(self, now: float, random: Callable[[], float]) -> None:
-        """Full jitter (Brooker, "Exponential Backoff and Jitter"): anywhere below the doubling bound."""
+        """Set the next try after a failure, with full jitter (Brooker, "Exponential Backoff and Jitter").
+
+        It is anywhere below a bound that doubles; `random` gives a number from 0 to 1.
+        """
         self.failures += 1
         bound = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2 ** min(self.failures - 1, 16))
         self.retry_at = now + bound * random()
 
     def clear_back_off(self, now: float) -> None:
-        """It spoke to us, so it lives: try soon, but no more than once a second."""
+        """Try again soon, but no more than once a second: the peer has sent a request, so it is reachable."""
         self.failures = 0
         self.retry_at = min(self.retry_at, max(now, self.tried_at + BACKOFF_SECONDS_MIN))
 
     def add_unavailable(self, envelope_id: EnvelopeId) -> bool:
-        """Keeps the id out of what this link asks for; False when there is no room: the peer is at fault."""
+        """Mark an id as unavailable on this link; returns False when there is no room, which is the peer's fault."""
         if len(self.unavailable) >= UNAVAILABLE_PER_LINK_MAX:
             return False
         self.unavailable[envelope_id] = None

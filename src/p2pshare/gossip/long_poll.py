@@ -1,8 +1,8 @@
-"""LongPoll: both directions over a connection that only one side can open.
+"""Long polling: both directions over connections that only one side can open.
 
-Who cannot be dialled polls each of its peers: for what arrived there since, and the direct envelopes
-that wait for it. The answer is held back until there is something to say. Bodies it then fetches, as after
-any announcement; what it has to give it announces and pushes itself, as everybody does.
+A node that cannot be dialled polls each of its peers: for the envelopes that arrived there since, and the direct
+envelopes that wait for it. The answer is held back until there is news. The node then fetches bodies, as after any
+announcement; its own envelopes it announces and pushes itself, as every node does.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ NO_CIRCLE = CircleId(bytes(CircleId.length))  # a direct envelope travels in non
 
 
 class LongPoll:
-    """Long polling, as the one who asks and as the one who answers."""
+    """Long polling: both the polling side and the answering side."""
 
-    def __init__(self, state: EngineState, spreading: Push, reconciliation: Reconciliation) -> None:
+    def __init__(self, state: EngineState, push: Push, reconciliation: Reconciliation) -> None:
         self._state = state
-        self._push = spreading
+        self._push = push
         self._reconciliation = reconciliation
 
-    # --- the one who answers ---
+    # --- the answering side ---
 
     def asked(self, link: Link, event: PollAsked) -> None:
-        """Its question waits for news; an earlier one of the same peer is answered, it will not be read."""
+        """Keep a poll until there is news. An earlier one of the same peer is answered now; its answer will not be read."""
         state, message = self._state, event.message
         self._answer(link)
         known = dict([link.poll_before, link.poll_reported]) if message.epoch == state.epoch else {}
@@ -55,7 +55,7 @@ class LongPoll:
         link.asker = PendingPoll(event.ticket, state.now + message.wait_seconds)
 
     def drive(self, link: Link) -> None:
-        """Answers when there is something to say, or nothing was for long."""
+        """Answer a waiting poll when there is news, or when its time is over."""
         if link.asker is None:
             return
         self._push.read_outbox(link)
@@ -64,14 +64,14 @@ class LongPoll:
             self._answer(link)
 
     def due(self, link: Link) -> float:
-        """When this link should be looked at again for the sake of polling."""
+        """Returns the next instant to look at this link for the sake of polling; NEVER without one."""
         if link.asker is not None:
             return NEVER if link.is_outbox_read_under_way else min(link.announce_at, link.asker.until)
         is_asking = not self._state.settings.is_dialable and link.is_open and not link.has_pending(POLL)
         return link.poll_at if is_asking else NEVER
 
     def drop(self, link: Link) -> None:
-        """The link is gone, or carries something else now."""
+        """Refuse the waiting poll of a link that is gone, or that carries other circles now."""
         if link.asker is not None:
             self._state.act(ReplyRefused(link.asker.ticket))
             link.asker = None
@@ -93,7 +93,7 @@ class LongPoll:
     # --- the one who asks ---
 
     def ask(self, link: Link) -> None:
-        """Polls an open link, again and again, when nobody can dial us."""
+        """Poll an open link, again and again, when this node cannot be dialled."""
         state = self._state
         if state.settings.is_dialable or state.now < link.poll_at or not link.may_send(POLL):
             return
@@ -104,7 +104,7 @@ class LongPoll:
         state.act(SendPoll(pending.number, link.peer, message))
 
     def answered(self, link: Link, pending: Pending, answer: PollAnswer) -> None:
-        """Its news, as unbelieved as any announcement."""
+        """Take in the news of an answer, as untrusted as any announcement."""
         state = self._state
         for envelope_id in pending.ids:
             link.direct_held.pop(envelope_id, None)
@@ -123,7 +123,7 @@ class LongPoll:
         link.poll_at = state.now if is_news or is_long else state.now + POLL_PAUSE_SECONDS
 
     def _want_direct(self, link: Link, ids: tuple[EnvelopeId, ...]) -> bool:
-        """Envelopes of the peer for us alone: fetched from it, and from nobody else."""
+        """Want the peer's direct envelopes, to be fetched from it alone; returns whether there is a new one."""
         state = self._state
         fresh = [
             one
@@ -138,7 +138,7 @@ class LongPoll:
         return bool(fresh)
 
     def decided(self, link: Link, event: BodyDecided) -> None:
-        """A direct envelope that came by polling is held: its author is told with the next question."""
+        """Note intake's verdict on a direct envelope that came by polling; if it is held, the next poll says so to its author."""
         if event.envelope_id not in link.direct_wanted:
             return
         del link.direct_wanted[event.envelope_id]

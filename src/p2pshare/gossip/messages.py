@@ -6,9 +6,9 @@ Rules this file keeps:
    float, no boolean, no extension. The order of the fields is the order of the dataclass.
 2. Re-encoding what was read gives the same bytes, or it is refused: there is no second form.
 3. Every list has a limit and every number a range; nothing is read that is larger than its route allows.
-4. A message says nothing about who sent it: that is known from TLS alone.
+4. A message does not name its sender: that is known from TLS alone.
 
-`raw` is unbelieved; a decoded message has the right shape and is as unbelieved as before.
+`raw` is untrusted; a decoded message has the right shape and is as untrusted as before.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body and a sync
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shard:
-    """What is compared as one set: the relayed envelopes of one circle and one ttl class."""
+    """A set that is compared as a whole: the relayed envelopes of one circle and one ttl class."""
 
     circle: CircleId
     ttl_class: int
@@ -55,7 +55,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class ShardRoot:
-    """How many keys a shard holds, and their fingerprint: equal on both sides means in sync."""
+    """The number of keys in a shard, and their fingerprint (16 bytes): equal on both sides means in sync."""
 
     shard: Shard
     count: int
@@ -64,9 +64,9 @@ class ShardRoot:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who speaks: the life of its store, its clock (unix seconds), its card's version.
+    """The sender's epoch, its clock (unix seconds) and the version of its card.
 
-    `shards` are those the link carries and that are not empty, in ascending order.
+    `shards` are those that the link carries and that are not empty, in ascending order.
     """
 
     epoch: Epoch
@@ -91,9 +91,10 @@ class AnnounceItem:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """What arrived at the announcer since it had told `from_count` items; with these it has told `to_count`.
+    """The items that arrived at the announcer since it had announced `from_count` of them; with these it is `to_count`.
 
-    Both count what the link carries, in the life `epoch`. Equal numbers mean a repair: items that a comparison found missing, in no order.
+    Both count items of this link in this `epoch`. Equal numbers mean a repair: items that a comparison found missing, in no
+    order.
     """
 
     epoch: Epoch
@@ -104,7 +105,7 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceAnswer:
-    """`want` are ids the announcer shall PUT, because its bodies cannot be fetched by dialling it."""
+    """The `to_count` that was heard. `want` are ids that the announcer shall PUT, because it cannot be dialled to fetch them."""
 
     ack_count: int
     want: tuple[EnvelopeId, ...] = ()
@@ -112,10 +113,10 @@ class AnnounceAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """A peer that nobody can dial asks for what arrived after the `since` items that it was told, in the life `epoch`
-    of our store.
+    """A question of a peer that cannot be dialled: the items after the first `since` that were announced to it in `epoch`.
 
-    The answer may take `wait_seconds` when there is nothing to say. `held` are direct envelopes that it has now.
+    `epoch` is that of the answering node. The answer may take `wait_seconds` when there is no news. `held` are direct
+    envelopes that the asker holds now.
     """
 
     epoch: Epoch
@@ -126,9 +127,9 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class PollAnswer:
-    """As an `Announce`, and `direct`: our envelopes for the asker alone, to be fetched like the others.
+    """As an `Announce`, and `direct`: envelopes of the answering node for the asker alone, to be fetched like the others.
 
-    A `from_count` above what was asked for means that the stretch between is too old to be told: compare.
+    A `from_count` above the `since` of the question means that the items between are too old to be listed: compare.
     """
 
     epoch: Epoch
@@ -140,13 +141,13 @@ class PollAnswer:
 
 @dataclass(frozen=True, slots=True)
 class GetBodies:
-    """Asks for bodies, smallest first; the answer is a stream of `body_head` and bytes for each id."""
+    """A question for bodies, smallest first; the answer is a stream of `body_head` and bytes for each id."""
 
     ids: tuple[EnvelopeId, ...]
 
 
 class PutVerdict(StrEnum):
-    """What became of a PUT envelope. HELD is said after COMMIT only; a full disk is HTTP 507 instead."""
+    """The outcome of a PUT. HELD is said after COMMIT only; a full disk is HTTP 507 instead."""
 
     HELD = "held"
     ALREADY_HELD = "already-held"
@@ -172,7 +173,7 @@ class SyncPart:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Compare these shards, cut at the hour of `clock` (unix seconds, the later one of both sides' clocks).
+    """A round of a comparison of shards, cut at the hour of `clock` (unix seconds, the later one of both sides' clocks).
 
     `nonce` is empty, or the key of an audit (32 bytes). Parts ascend by shard.
     """
@@ -190,7 +191,7 @@ class SyncAnswer:
 
 
 EngineAnswer = Hello | AnnounceAnswer | PollAnswer | SyncAnswer
-"""What one engine answers another."""
+"""The answers that one engine gives another."""
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -248,7 +249,7 @@ def _packed_parts(parts: tuple[SyncPart, ...]) -> list[list[Any]]:
 
 
 def body_head(envelope_id: EnvelopeId, length: int) -> bytes:
-    """What precedes each body in the answer to `GetBodies`; `length` 0 means gone, and no bytes follow."""
+    """Returns the 36 bytes that precede each body in the answer to `GetBodies`; `length` 0 means gone, and no bytes follow."""
     return envelope_id + length.to_bytes(4, "big")
 
 
@@ -256,7 +257,10 @@ def body_head(envelope_id: EnvelopeId, length: int) -> bytes:
 
 
 def decode_hello(raw: bytes) -> Hello:
-    """Raises PeerError `oversized`, `malformed`, `not-canonical` or `unknown-version`; so do all below."""
+    """Decode a hello. Raises PeerError `oversized`, `malformed`, `not-canonical` or `unknown-version`.
+
+    So do all decoders below, save for `unknown-version`.
+    """
     fields = _unpack(raw)
     if fields and fields[0] != PROTOCOL_VERSION:
         raise PeerError("a hello of a protocol version we do not speak", reason="unknown-version")
@@ -331,7 +335,7 @@ def _sync_part(value: Any) -> SyncPart:
 
 
 def decode_body_head(raw: bytes) -> tuple[EnvelopeId, int]:
-    """(id, length in bytes); length 0 means gone."""
+    """Returns (id, length in bytes); length 0 means gone. Raises PeerError `malformed` or `oversized`."""
     if len(raw) != BODY_HEAD_BYTES:
         raise _malformed("a body's head has 36 bytes")
     length = int.from_bytes(raw[32:], "big")
@@ -341,12 +345,12 @@ def decode_body_head(raw: bytes) -> tuple[EnvelopeId, int]:
 
 
 def _malformed(message: str) -> PeerError:
-    """Never repeats the input."""
+    """Returns the error for a malformed message, without repeating any of the input."""
     return PeerError(message, reason="malformed")
 
 
 def _unpack(raw: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> list[Any]:
-    """The array in `raw`, whose canonical form `raw` is."""
+    """Returns the array of which `raw` is the canonical form. Raises PeerError `oversized`, `malformed` or `not-canonical`."""
     if len(raw) > bytes_max:
         raise PeerError("a message is too large", reason="oversized")
     try:

@@ -1,8 +1,9 @@
-"""The verbs: what one partner can ask of another, one row each (docs/gossip.md, "Verbs"; docs/transport.md, "HTTP").
+"""The verbs: the requests that one partner can make of another, a row each (docs/gossip.md, "Verbs"; docs/transport.md,
+"HTTP").
 
-All who carry a verb read its row: routes and client in `peering`, the daemon's driver, the simulator. A verb that the
-engine answers is a `Question`. To add one: its message in `messages`, an action, an event, a row here, and what the
-engine does about it; nothing outside this room changes.
+Routes and client in `peering`, the daemon's driver and the simulator all read these rows. A verb that the engine answers
+is a `Question`. To add a verb: its message in `messages`, an action, an event, a row here, and the engine's part in it;
+nothing outside this room changes.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ RAW: Codec[bytes] = Codec(bytes, bytes)
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Verb(Generic[Q, A]):
-    """One row. `action` asks it, `event` tells the engine that a peer asked; `answer` is what comes at status 200."""
+    """A row of the table. `action` sends it, `event` reports that a peer has sent it; `answer` comes with status 200."""
 
     name: str
     method: str
@@ -89,11 +90,11 @@ class Verb(Generic[Q, A]):
     request_bytes_max: int = REQUEST_BYTES_MAX
     answer_bytes_max: int = REQUEST_BYTES_MAX
     in_flight_max: int = 1
-    """Requests of this verb to one peer at once."""
+    """Requests of this verb to one peer at once, at most."""
     envelopes: int = 0
-    """How many a request hands over: they have a rate of their own."""
+    """Number of envelopes that a request hands over: they have a rate of their own."""
     wait_seconds: float = 0.0
-    """How long an answer may be held back until there is something to say."""
+    """Time for which an answer may be held back until there is news."""
 
     def path_of(self, envelope_id: EnvelopeId) -> str:
         """Returns the path of a request that is about one envelope."""
@@ -108,7 +109,7 @@ class Question(Verb[Q, A]):
     """A verb that the engine answers: a message in, a message out."""
 
     def heard(self, peer: PartnerId, ticket: int, message: Q) -> events.Event:
-        """Returns the event of a peer's question; the engine's reply has its `ticket`."""
+        """Returns the event of a peer's question; the engine's reply has the same `ticket`."""
         event: events.Event = self.event(peer, ticket, message)
         return event
 
@@ -153,7 +154,7 @@ SYNC: Question[Sync, SyncAnswer] = Question(
     answer_bytes_max=SYNC_BYTES_MAX,
 )
 
-# What the driver answers alone, from the store; the engine hears of it.
+# Answered by the driver alone, from the store; the engine hears of it.
 GET: Verb[GetBodies, bytes] = Verb(
     name="get",
     method="POST",
@@ -192,7 +193,7 @@ CARD: Verb[bytes, bytes] = Verb(
 VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD)
 
 VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType({verb.action: verb for verb in VERBS})
-"""By the action that asks it."""
+"""Each verb by the action that sends it."""
 
 
 def question_of(action: actions.SendQuestion) -> Question[Any, Any]:

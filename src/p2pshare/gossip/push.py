@@ -1,12 +1,12 @@
-"""Spreading: what is new here goes out, and what peers say they have comes into the want table.
+"""Push and announce: new envelopes go out at once, and the items that peers announce come into the want table.
 
 1. Our own new envelope is pushed whole to a few peers (nobody else can hold it yet) when it is small, and
    announced to the rest. Of a burst only the first few are pushed: 64 bodies then share a request and a commit.
-2. Another's is announced, after COMMIT, to every peer whose link carries its circle, save those that have it.
-   Only in a large and sparse federation, and only what came from its author's own push, is pushed once more.
+2. Another author's is announced, after COMMIT, to every peer whose link carries its circle, save those that have it.
+   Only in a large and sparse federation, and only when it came from its author's own push, is it pushed once more.
 3. Direct envelopes are pushed by us alone, to their recipients alone, until each acknowledges.
 4. A body counts as delivered when its peer says so after its own COMMIT: in the answer to a push, by
-   announcing it, or by a comparison. Who fetched an envelope from its author therefore announces it back.
+   announcing it, or by a comparison. A node that fetched an envelope from its author therefore announces it back.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ WANT_FULL_PAUSE_SECONDS = 5.0
 
 
 class Push:
-    """Push, announce, and the outbox."""
+    """Pushes, announcements, and the outbox of direct envelopes."""
 
     def __init__(self, state: EngineState, reconciliation: Reconciliation) -> None:
         self._state = state
@@ -51,7 +51,7 @@ class Push:
     # --- something is held here ---
 
     def held(self, event: EnvelopeHeld) -> None:
-        """It was committed: from here on it may be told to others."""
+        """Push or announce an envelope that was committed: from here on its id may leave."""
         state, item = self._state, event.item
         announcers = state.want.done(item.envelope_id)
         if event.direct_to is not None:
@@ -79,12 +79,12 @@ class Push:
                 state.touch(link)
 
     def _is_sparse(self, item: AnnounceItem) -> bool:
-        """Whether there are far more partners than two hops reach: then hardly any has it twice if all of these push."""
+        """Returns whether far more partners exist than two hops reach: then a second push hardly ever brings a copy twice."""
         degree = len(self._state.carriers(item.circle))
         return self._state.partners >= SPARSE_FACTOR * degree * degree
 
     def _push_first(self, item: AnnounceItem, but: Collection[PartnerId]) -> list[PartnerId]:
-        """Rule 1: promises the body to a few open peers; who they are."""
+        """Promise the body to a few connected peers (rule 1), and return these peers."""
         if item.size > EAGER_BYTES_MAX:
             return []
         links = [
@@ -99,7 +99,7 @@ class Push:
         return [link.peer for link in links[:EAGER_PEERS_MAX]]
 
     def _held_direct(self, event: EnvelopeHeld, recipients: tuple[PartnerId, ...]) -> None:
-        """Rule 3. It is compared with the one at its other end, and with nobody else."""
+        """Push a direct envelope to its recipients (rule 3). It is compared only with the partner at its other end."""
         for peer in recipients if event.is_own else (event.author,):
             link = self._state.links.get(peer)
             if link is None or link.config.pair is None:
@@ -114,8 +114,10 @@ class Push:
             self._state.touch(link)
 
     def _announce_at(self, link: Link, event: EnvelopeHeld) -> float:
-        """Our own at once. What comes from its author waits: the author is pushing it to others, who would fetch
-        it here in vain. What comes from further away waits only when it is not the first of a burst.
+        """Returns the instant to announce an envelope: an own one at once.
+
+        One that came from its author waits: the author is pushing it to others, who would fetch it here in vain. One from
+        further away waits only when it is not the first of a burst.
         """
         now = self._state.now
         if event.is_own and event.received_from is None:
@@ -129,17 +131,17 @@ class Push:
     # --- towards one peer ---
 
     def link_up(self, link: Link) -> None:
-        """Whatever came while it was away, as far as the arrivals reach back."""
+        """Announce the arrivals of the time when the peer was away, as far as the arrival log reaches back."""
         link.has_outbox = True
         self.catch_up(link)
 
     def catch_up(self, link: Link) -> None:
-        """What came while nothing could be told to it is told now."""
+        """Announce now the arrivals that could not be announced meanwhile."""
         if link.cursor < self._state.arrivals.last_lsn:
             link.announce_at = self._state.now
 
     def drive(self, link: Link) -> None:
-        """Sends what is due to an open link."""
+        """Send the pushes and the announcement that are due on an open link."""
         state = self._state
         if not link.has_pending(PUT):
             self.read_outbox(link)
@@ -151,7 +153,7 @@ class Push:
             self._announce(link)
 
     def read_outbox(self, link: Link) -> None:
-        """Asks the store for direct envelopes that wait for the peer, once those told before have gone."""
+        """Ask the store for direct envelopes that wait for the peer, once those read before are sent."""
         is_room = len(link.awaited) < OUTBOX_READ_MAX and not link.pushes
         if link.has_outbox and is_room and not link.is_outbox_read_under_way:
             link.has_outbox, link.is_outbox_read_under_way = False, True
@@ -162,7 +164,7 @@ class Push:
         stretch = state.arrivals.after(link.cursor, link.peer, link.config.circles, ANNOUNCE_ITEMS_MAX)
         if not stretch.is_whole:  # too far behind: a comparison finds all of it
             link.cursor = link.acked_lsn = state.arrivals.last_lsn
-            link.reported += 1  # a hole that it sees, too
+            link.reported += 1  # a gap that the peer sees, too
             link.announce_at = NEVER
             self._reconciliation.soon(link)
             return
@@ -176,7 +178,7 @@ class Push:
             state.act(SendAnnounce(pending.number, link.peer, message))
 
     def announced(self, link: Link, pending: Pending, answer: AnnounceAnswer) -> None:
-        """It heard our announcement, and wants some of it pushed because it cannot dial us."""
+        """Note that the peer heard our announcement, and push the bodies that it wants because it cannot dial us."""
         if pending.to_lsn is not None:
             link.acked_lsn = max(link.acked_lsn, pending.to_lsn)
             link.reported += len(pending.ids)
@@ -185,7 +187,7 @@ class Push:
                 link.pushes.append(envelope_id)
 
     def pushed(self, link: Link, envelope_id: EnvelopeId, answer: PutAnswer) -> None:
-        """Its verdict on a body we pushed came."""
+        """Note the peer's verdict on a body that was pushed to it."""
         if answer.verdict in (PutVerdict.HELD, PutVerdict.ALREADY_HELD):
             self._state.acknowledged(link, (envelope_id,))
         elif answer.verdict is PutVerdict.REFUSED:
@@ -194,15 +196,17 @@ class Push:
                 link.declined.add(envelope_id)
 
     def put_back(self, link: Link, pending: Pending) -> None:
-        """It asked for a pause: the same again afterwards."""
+        """Put back a push or an announcement that was answered with a pause, to be sent again after it."""
         if pending.verb is PUT:
             link.pushes.extendleft(pending.ids)
         elif pending.to_lsn is not None:
             link.cursor, link.announce_at = link.acked_lsn, self._state.now
 
     def outbox_read(self, link: Link, event: OutboxRead) -> None:
-        """What waits for the peer since earlier. It may have it: the next comparison tells, and pushes what it lacks.
-        Who cannot be dialled hears of it by polling.
+        """Note the direct envelopes that wait for the peer since earlier.
+
+        The peer may have them: the next comparison finds out, and pushes those that it lacks. A peer that cannot be
+        dialled is offered them in the answer to its poll.
         """
         link.is_outbox_read_under_way = False
         fresh = [one for one in event.items if one.envelope_id not in link.awaited]
@@ -214,10 +218,10 @@ class Push:
             link.has_outbox = True
             self._reconciliation.soon(link)
 
-    # --- a peer tells what it has ---
+    # --- a peer announces ---
 
     def announce_heard(self, link: Link, event: AnnounceHeard) -> None:
-        """Its items are as unbelieved as any other bytes: they only say what may be asked for."""
+        """Answer an announcement. Its items are as untrusted as any other bytes: they only name ids that may be asked for."""
         message = event.message
         wanted = self.items_heard(link, message.items)
         if wanted is None:
@@ -228,7 +232,10 @@ class Push:
         self._state.act(Reply(event.ticket, AnnounceAnswer(message.to_count, want)))
 
     def items_heard(self, link: Link, items: tuple[AnnounceItem, ...]) -> list[AnnounceItem] | None:
-        """What of a peer's items we want; None when there is no room to want it. What it has it need not be told."""
+        """Returns the announced items to fetch; None when the want table has no room for them.
+
+        Also notes that the peer holds them: they need not be announced to it, and count as delivered.
+        """
         state = self._state
         carried = [item for item in items if item.circle in link.config.circles]
         if len(carried) < len(items):
@@ -248,7 +255,7 @@ class Push:
         return wanted
 
     def _want(self, link: Link, wanted: list[AnnounceItem]) -> tuple[EnvelopeId, ...]:
-        """Into the want table; the ids that a peer we cannot dial shall push."""
+        """Put items into the want table; returns the ids that a peer which cannot be dialled shall push."""
         state = self._state
         asked: list[EnvelopeId] = []
         for item in wanted:
@@ -264,7 +271,7 @@ class Push:
         return tuple(asked)
 
     def _follow(self, link: Link, message: Announce) -> None:
-        """Its cursor is a hint: a hole in it, or another life of its store, is a reason to compare."""
+        """Follow the peer's count of announced items, a hint: a gap in it, or another epoch, is a reason to compare."""
         if message.from_count == message.to_count:
             return
         if link.heard_epoch is not None:

@@ -1,13 +1,13 @@
-"""Reconciliation: two stores find their difference. What makes the system correct; all else makes it fast.
+"""Anti-entropy: two stores find their difference. This makes the system correct; all else makes it fast.
 
-*When* is here: after each link up, another epoch, a hole in the peer's announcements, roots that go on
+*When* is decided here: after each link up, another epoch, a gap in the peer's announcements, roots that go on
 differing, and periodically, with a pause that doubles while nothing is found. Roots travel in every hello,
 both ways, so a comparison begins only where they differ, and being in sync costs no request of its own. Once
 a day and link everything is compared by fingerprints that nobody could have planned for (`audit`).
 
 *How* is one session a link, Negentropy in rounds (`negentropy`), all shards that differ side by side. The one
 who asks does the work for both: what it lacks goes into the want table, what the other lacks it announces
-as a repair. The one who answers keeps nothing (`answering`).
+as a repair. The one who answers keeps nothing (`responder`).
 
 After a session every difference is transferred, or unavailable on this link, or refused by the peer. Where only
 the latter two are left the pair of roots is remembered, and is as good as equal roots.
@@ -64,25 +64,25 @@ IDS_PER_STEP = 256  # put into the want table between two yields: 1 to 2 ms
 PAUSES_MAX = 10  # of one session: a peer that is always busy is compared with later
 
 RootPair = tuple[bytes, bytes]
-"""Ours and theirs."""
+"""The roots of a shard, ours and the peer's; b"" for a shard that one side does not have."""
 
 
 @dataclass(slots=True)
 class SyncSession:
-    """One comparison with one peer."""
+    """A comparison with one peer."""
 
     began_at: float
     clock: int
     nonce: bytes
     shards: list[Shard]
-    """Still to be begun."""
+    """Shards still to be begun."""
     pairs: dict[Shard, RootPair]
     awaited: dict[Shard, list[EnvelopeId]]
-    """Ours that it had not acknowledged when the session began: what is not found missing has arrived."""
+    """Own envelopes not acknowledged when the session began: those that are not found missing have arrived."""
     initiators: dict[Shard, Initiator] = field(default_factory=dict)
     messages: dict[Shard, bytes] = field(default_factory=dict)
     repairs: list[tuple[Shard, bytes]] = field(default_factory=list)
-    """Keys of ours that the peer lacks, to be announced."""
+    """Keys that the peer lacks, to be announced."""
     is_working: bool = False
     steps: int = 0
     pauses: int = 0
@@ -94,9 +94,9 @@ class SyncSession:
 class Reconciliation:
     """All sessions, at most one a link."""
 
-    def __init__(self, state: EngineState, work: Scheduler) -> None:
+    def __init__(self, state: EngineState, scheduler: Scheduler) -> None:
         self._state = state
-        self._scheduler = work
+        self._scheduler = scheduler
         self._sessions: dict[PartnerId, SyncSession] = {}
 
     def __len__(self) -> int:
@@ -105,7 +105,7 @@ class Reconciliation:
     # --- when ---
 
     def link_up(self, link: Link) -> None:
-        """Whatever happened while it was away."""
+        """Plan a comparison soon after a link came up, and the link's first audit."""
         link.pause_seconds = self._state.settings.reconcile_seconds
         link.compare_at = NEVER
         if link.audit_at == NEVER:
@@ -113,7 +113,7 @@ class Reconciliation:
         self.soon(link)
 
     def soon(self, link: Link) -> None:
-        """There is a reason to compare."""
+        """Plan a comparison within a few seconds; with many links it is spread out."""
         spread = min(LINK_UP_JITTER_SECONDS_MAX, JITTER_SECONDS_PER_LINK * len(self._state.links))
         self._at(link, self._state.now + spread * self._state.random.random())
 
@@ -123,11 +123,11 @@ class Reconciliation:
         link.compare_by = min(link.compare_by, link.compare_at + SYNC_QUIET_WAIT_SECONDS_MAX)
 
     def is_due(self, link: Link) -> bool:
-        """Whether a hello should leave so that a session may begin."""
+        """Returns whether a hello should leave so that a session may begin."""
         return min(link.compare_at, link.audit_at) <= self._state.now and link.peer not in self._sessions
 
     def due(self, link: Link) -> float:
-        """When this link should be looked at again for the sake of comparing."""
+        """Returns the next instant to look at this link for the sake of comparing."""
         session = self._sessions.get(link.peer)
         return (
             min(link.compare_at, link.audit_at)
@@ -136,11 +136,11 @@ class Reconciliation:
         )
 
     def drop(self, peer: PartnerId) -> None:
-        """The link fell, or is gone."""
+        """Drop the session with a peer whose link went down, or is gone."""
         self._sessions.pop(peer, None)
 
     def hello_heard(self, link: Link, hello: Hello) -> None:
-        """Its roots, unasked: equal ones prove delivery, and that there is nothing to ask."""
+        """Use the roots of a hello that the peer sent: equal ones prove delivery, and that there is nothing to compare."""
         pairs = self._differing(link, hello)
         if not pairs:
             self._rest(link, is_found=False)
@@ -148,7 +148,7 @@ class Reconciliation:
             self._at(link, self._state.now + SYNC_QUIET_SECONDS * self._jitter())
 
     def hello_answered(self, link: Link, hello: Hello) -> None:
-        """Its roots, asked for: different ones begin a session when one is due."""
+        """Use the roots of an answer to our hello: different ones begin a session when one is due."""
         pairs = self._differing(link, hello)
         if link.peer in self._sessions:
             return
@@ -167,7 +167,7 @@ class Reconciliation:
             self._begin(link, hello, pairs, is_audit=is_audit)
 
     def _differing(self, link: Link, hello: Hello) -> dict[Shard, RootPair]:
-        """Shards that are not in sync, ascending; notes what those that are prove."""
+        """Returns the shards that are not in sync, ascending, and acknowledges the deliveries that equal roots prove."""
         mine = {one.shard: one for one in self._state.index.roots(link.config.compared, hello.clock)}
         theirs = {one.shard: one for one in hello.shards if one.shard.circle in link.config.compared}
         equal = {shard for shard, one in mine.items() if theirs.get(shard) == one}
@@ -183,12 +183,12 @@ class Reconciliation:
         }
 
     def _is_quiet(self, link: Link) -> bool:
-        """Nothing is under way on the link that the next comparison would find."""
+        """Returns whether nothing is under way on the link that the next comparison would find."""
         is_busy = any(link.has_pending(verb) for verb in (ANNOUNCE, PUT, GET))
         return not (is_busy or link.pushes or link.expected or self._state.want.count(link.peer))
 
     def _rest(self, link: Link, *, is_found: bool) -> None:
-        """Until the next time: soon while there is something to find, rarely while there is not."""
+        """Plan the next comparison: soon while differences are found, with a pause that doubles while not."""
         settings = self._state.settings
         link.pause_seconds = (
             settings.reconcile_seconds
@@ -204,7 +204,7 @@ class Reconciliation:
     # --- a session ---
 
     def _begin(self, link: Link, hello: Hello, pairs: dict[Shard, RootPair], *, is_audit: bool) -> None:
-        """Both sides cut at the later clock's hour: what one has already expired neither compares."""
+        """Begin a session. Both sides cut at the later clock's hour: keys that one side has already expired neither compares."""
         state, now = self._state, int(self._state.now)
         clock = hello.clock if now < hello.clock <= now + CLOCK_AHEAD_SECONDS_MAX else now
         nonce = b""
@@ -220,7 +220,7 @@ class Reconciliation:
         link.compare_at = link.compare_by = NEVER
 
     def drive(self, link: Link) -> None:
-        """The next step of a session, one at a time."""
+        """Do the next step of a session: send, compute or finish, one at a time."""
         state, session = self._state, self._sessions.get(link.peer)
         if session is None or session.is_working or link.has_pending(SYNC):
             return
@@ -240,13 +240,13 @@ class Reconciliation:
             self.finish(link, is_whole=not session.is_cut)
 
     def declined(self, link: Link, reason: str) -> None:
-        """It answered no. An audit that came too soon for it is tried again in an hour."""
+        """End a session that the peer refused. An audit that came too soon for it is tried again in an hour."""
         if reason == "audit-too-soon":
             link.audit_at = self._state.now + AUDIT_ANSWER_SECONDS_MIN * (1 + self._state.random.random())
         self.finish(link, is_whole=False)
 
     def _repair(self, link: Link, session: SyncSession) -> None:
-        """Announces what the peer lacks; pushes that earlier repairs led to go first, so that they never pile up."""
+        """Announce items that the peer lacks; pushes that earlier repairs led to go first, so that they never pile up."""
         if not link.may_send(ANNOUNCE) or link.pushes:
             return
         items = tuple(self._item(*one) for one in session.repairs[:ANNOUNCE_ITEMS_MAX])
@@ -256,7 +256,7 @@ class Reconciliation:
         self._state.act(SendAnnounce(pending.number, link.peer, message))
 
     def _compute(self, link: Link, session: SyncSession, steps: _Steps[dict[Shard, bytes]]) -> None:
-        """Runs `steps` between other events; they give the messages to send next."""
+        """Run `steps` between other events; their result is the messages to send next."""
         session.is_working = True
         self._scheduler.add(
             link.peer,
@@ -267,7 +267,7 @@ class Reconciliation:
         )
 
     def _count_step(self, link: Link, session: SyncSession) -> None:
-        """A step was done for this session; one that costs too much ends, and the next one comes late."""
+        """Count a step of this session; one that costs too much ends, and the next comes after a long pause."""
         session.steps += 1
         if session.steps > SYNC_SESSION_STEPS_MAX and self._sessions.get(link.peer) is session:
             self._state.note(link.peer, "sync-costs-too-much")
@@ -277,7 +277,7 @@ class Reconciliation:
     def _learning(
         self, link: Link, session: SyncSession, steps: _Steps[dict[Shard, bytes]]
     ) -> _Steps[dict[Shard, bytes]]:
-        """`steps`, and what there is to learn of the shards that they brought to an end."""
+        """Run `steps`, then take in the differences of the shards that came to an end with them."""
         messages = yield from steps
         for shard in [shard for shard in session.initiators if shard not in messages]:
             yield from self._learn(link, session, shard, session.initiators.pop(shard))
@@ -287,7 +287,7 @@ class Reconciliation:
         session.is_working, session.messages = False, messages
 
     def _failed(self, link: Link, session: SyncSession, error: PeerError) -> None:
-        """What it answered was wrong. What was learnt of it before is as good as anything it says."""
+        """End a session after a wrong answer. Differences found before are kept, as untrusted as any announcement."""
         if self._sessions.get(link.peer) is session:
             self._state.note(link.peer, error.reason)
             self.finish(link, is_whole=False)
@@ -310,7 +310,7 @@ class Reconciliation:
         return {shard: one.begin() for shard, one in session.initiators.items()}
 
     def answered(self, link: Link, answer: SyncAnswer) -> None:
-        """One round: the next messages are computed from what it says."""
+        """Take the answer of a round, and compute the next messages from it."""
         session = self._sessions.get(link.peer)
         if session is None:
             return
@@ -331,7 +331,7 @@ class Reconciliation:
         return messages
 
     def put_off(self, link: Link) -> None:
-        """429: the same question again after the pause, a few times."""
+        """Ask the same question again after a 429, at most PAUSES_MAX times a session."""
         session = self._sessions.get(link.peer)
         if session is not None:
             session.pauses += 1
@@ -341,7 +341,7 @@ class Reconciliation:
     # --- what was found ---
 
     def _learn(self, link: Link, session: SyncSession, shard: Shard, found: Initiator) -> _Steps[None]:
-        """A shard is done: what we lack is wanted, what it lacks is offered, and all else has arrived there."""
+        """Take in the differences of a shard: want the ids missing here, offer those missing there, acknowledge all others."""
         state = self._state
         session.is_cut = session.is_cut or found.is_cut
         for number, one in enumerate(sorted(found.need), start=1):
@@ -364,7 +364,7 @@ class Reconciliation:
             self._state.acknowledged(link, [one for one in session.awaited[shard] if one not in found.have])
 
     def _offer(self, link: Link, session: SyncSession, shard: Shard, keys: list[bytes]) -> None:
-        """What the peer lacks: announced, or pushed where it is between the two of us."""
+        """Offer keys that the peer lacks: announce relayed envelopes, push direct ones of the pair."""
         if shard.circle != link.config.pair:
             session.repairs += [(shard, key) for key in keys]
             return
@@ -375,7 +375,7 @@ class Reconciliation:
         session.is_cut = session.is_cut or len(offered) > room
 
     def _delivered(self, link: Link, shards: Collection[Shard]) -> list[EnvelopeId]:
-        """Which of ours, not acknowledged so far, are in these shards."""
+        """Returns the own envelopes in these shards that were not acknowledged so far."""
         relayed = [one for one, shard in self._state.first_hops.items() if shard in shards]
         direct = [
             one
@@ -386,13 +386,13 @@ class Reconciliation:
         return relayed + direct
 
     def _item(self, shard: Shard, key: bytes) -> AnnounceItem:
-        """What we can say of a key of ours; the size only while it is among the arrivals."""
+        """Returns the item to announce for a key; its size is 0 once it is no longer in the arrival log."""
         envelope_id = EnvelopeId(key[-EnvelopeId.length :])
         known = self._state.arrivals.item(envelope_id)
         return known or AnnounceItem(envelope_id, created_of(key), shard.ttl_class, shard.circle, 0)
 
     def finish(self, link: Link, *, is_whole: bool) -> None:
-        """Ends the session. Offering the same as last time is no find: the peer does not want it."""
+        """End the session. Offering the same as last time counts as finding nothing: the peer does not want it."""
         session = self._sessions.pop(link.peer, None)
         if session is None:
             return
@@ -408,7 +408,7 @@ class Reconciliation:
     # --- the other one asks ---
 
     def asked(self, link: Link) -> None:
-        """It compares for both of us: ours is put off. Of two sessions at once the one of the lower epoch goes on."""
+        """Put off our own comparison: the peer compares for both. Of two sessions at once that of the lower epoch goes on."""
         if link.peer in self._sessions and link.epoch is not None and link.epoch < self._state.epoch:
             for pending in [one for one in link.pending.values() if one.verb is SYNC]:
                 self._state.abandon(link, pending)

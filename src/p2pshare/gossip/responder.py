@@ -1,8 +1,8 @@
-"""Responder: what a peer's sync questions are answered with. Nothing is kept between two of them.
+"""Responder: answers a peer's sync questions from the index. Nothing is kept between two questions.
 
-A question can be small and its answer dear (5 bytes ask for everything), so the answer is bounded in bytes
-by the frame, in time by a measure of work, in number by one a peer and a few of all, and what a peer may
-cost in a minute is counted. Above any of these the answer is 429.
+A question can be small and its answer costly (5 bytes ask for everything), so the answer is bounded in bytes
+by the frame, in time by a measure of work, in number by one a peer and a few of all, and the work that a peer
+costs in a minute is counted. Above any of these limits the answer is 429.
 
 Only an audit leaves something behind: the tags of its session key, for as long as it goes on.
 """
@@ -42,7 +42,7 @@ MINUTE_SECONDS = 60
 
 @dataclass(slots=True)
 class _Audit:
-    """A peer's audit under way."""
+    """An audit of a peer that is under way."""
 
     nonce: bytes
     began_at: float
@@ -52,14 +52,14 @@ class _Audit:
 class Responder:
     """The responder's side of reconciliation."""
 
-    def __init__(self, state: EngineState, work: Scheduler) -> None:
+    def __init__(self, state: EngineState, scheduler: Scheduler) -> None:
         self._state = state
-        self._scheduler = work
+        self._scheduler = scheduler
         self._tickets: dict[PartnerId, int] = {}
         self._audits: dict[PartnerId, _Audit] = {}
 
     def asked(self, link: Link, event: SyncAsked) -> bool:
-        """A question of a linked peer: refused, put off, or (True) answered after some steps of work."""
+        """Take a question of a linked peer: refuse it, put it off (429), or answer it after some steps of work (True)."""
         state, message = self._state, event.message
         reason = self._wrong(link, message)
         if reason:
@@ -77,20 +77,22 @@ class Responder:
         return True
 
     def drop(self, peer: PartnerId) -> None:
-        """The link is gone, or is another one now: what it asked before is refused."""
+        """Refuse the question of a peer whose link is gone, or carries other circles now."""
         self._audits.pop(peer, None)
         if peer in self._tickets:
             self._state.act(ReplyRefused(self._tickets.pop(peer)))
 
     def _count_step(self, link: Link) -> None:
-        """A step of work was done for a question of this peer."""
+        """Count a step of work that was done for a question of this peer."""
         minute = int(self._state.now // MINUTE_SECONDS)
         used = link.sync_steps[1] if link.sync_steps[0] == minute else 0
         link.sync_steps = (minute, used + 1)
 
     def _wrong(self, link: Link, message: Sync) -> str:
-        """Why it is refused, or empty. With a clock further back than we keep expired keys, or a day ahead, the
-        sets of the two sides are not the same by intention."""
+        """Returns the reason code to refuse a question with, "" for none.
+
+        With a clock further back than expired keys are kept, or a day ahead, the two sides would compare different sets.
+        """
         hour = message.clock // HOUR_SECONDS
         now = int(self._state.now)
         is_behind = hour < (now - EXPIRED_KEY_KEEP_SECONDS) // HOUR_SECONDS
@@ -102,7 +104,7 @@ class Responder:
         return "audit-too-soon" if is_too_soon else ""
 
     def _is_under_way(self, link: Link, nonce: bytes) -> bool:
-        """Whether it goes on with an audit; one that was kept for long enough begins anew, if at all."""
+        """Returns whether the question goes on with an audit; one that was kept for AUDIT_KEPT_SECONDS begins anew, if at all."""
         audit = self._audits.get(link.peer)
         return (
             audit is not None
@@ -111,7 +113,7 @@ class Responder:
         )
 
     def _pause_seconds(self, link: Link, message: Sync) -> float:
-        """How long it has to wait, 0 for not at all."""
+        """Returns the seconds that the peer has to wait, 0.0 for none."""
         if message.nonce and not self._is_under_way(link, message.nonce):
             kept = [
                 one.began_at + AUDIT_KEPT_SECONDS for peer, one in self._audits.items() if peer != link.peer
@@ -145,7 +147,7 @@ class Responder:
         return SyncAnswer(tuple(parts))
 
     def _view(self, link: Link, nonce: bytes, shard: Shard) -> _Steps[AuditView]:
-        """The shard by tags of this session's key."""
+        """Returns the shard as seen by an audit: fingerprints over tags of this session's key. Raises PeerError."""
         now = self._state.now
         for peer in [peer for peer, one in self._audits.items() if now > one.began_at + AUDIT_KEPT_SECONDS]:
             del self._audits[peer]

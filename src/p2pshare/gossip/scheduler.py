@@ -1,7 +1,7 @@
-"""Work: what takes longer than an event may, cut into steps of a few milliseconds, each peer's in turn.
+"""Cooperative scheduling: work that takes longer than an event may, in steps of a few milliseconds, each peer in turn.
 
 The engine is a machine without threads, so a long computation is a generator that yields; the driver hands in
-`events.Step` while there is work and looks after the network between two of them.
+`events.Step` while there is work, and serves the network between two steps.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class _Job:
 
 
 class Scheduler:
-    """All jobs. One a peer and side is what callers keep to; the order is that of asking, a step each."""
+    """All jobs, run round-robin, a step each. Callers keep to one job for each peer and side."""
 
     def __init__(self) -> None:
         self._jobs: deque[_Job] = deque()
@@ -39,7 +39,7 @@ class Scheduler:
         failed: Callable[[PeerError], None],
         count_step: Callable[[], None],
     ) -> None:
-        """Runs `steps` to its end, then calls one of the two; neither when the peer is dropped before."""
+        """Schedule `steps`. At its end `done` is called, or `failed` for a PeerError; neither when the peer is dropped before."""
 
         def advance() -> bool:
             try:
@@ -55,7 +55,7 @@ class Scheduler:
         self._jobs.append(_Job(peer, advance, count_step))
 
     def step(self) -> PartnerId | None:
-        """One step of the job that waits longest; whose it was."""
+        """Run one step of the job that waits longest; returns its peer, None without a job."""
         if not self._jobs:
             return None
         job = self._jobs.popleft()
@@ -65,5 +65,5 @@ class Scheduler:
         return job.peer
 
     def drop(self, peer: PartnerId) -> None:
-        """The link to the peer is gone, or is another one now."""
+        """Drop all jobs of a peer: the link to it is gone, or carries other circles now."""
         self._jobs = deque(job for job in self._jobs if job.peer != peer)

@@ -1,4 +1,4 @@
-"""One peer's states as a literal table; the diagram in docs/gossip.md is drawn from it.
+"""The states of a peer as a literal table; the diagram in docs/gossip.md is drawn from it.
 
 A pair that is not in the table is a bug of ours and raises. Only a link that is CONNECTED asks anything of
 its peer; every link answers, in every state.
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """What we know of a peer; the value is the word that `status` shows."""
+    """The state of a peer as seen from here; the value is the word that `status` shows."""
 
     WAITING = "waiting"  # not reached: until the next try, or, when it cannot be dialled, until it calls
     GREETING = "connecting"  # our hello is on its way
@@ -19,7 +19,7 @@ class State(Enum):
 
 
 class Cause(Enum):
-    """Why a state changes."""
+    """The reasons for which a state changes."""
 
     DIALLED = "our hello leaves"
     GREETED = "its hello arrives, and it cannot be dialled"

@@ -1,9 +1,9 @@
-"""The want table: what some peer has and we do not, once for push and repair alike.
+"""The want table: envelopes that some peer has and this node lacks, once for push and repair alike.
 
 Rules this file keeps:
 
 1. One entry an id; at most one fetch of it is under way, and none while intake verifies its body.
-2. An entry lives while somebody who announced it can be asked; when the last one is gone it is forgotten,
+2. An entry is kept while a peer that announced it can be asked; when the last of these is gone it is removed,
    and the next comparison brings it back. So a peer that is away costs nothing.
 3. Bounded in all and for each announcer, so that one peer's inventions never crowd out another's envelopes.
 """
@@ -19,7 +19,7 @@ from p2pshare.limits import ANNOUNCE_ITEMS_MAX, WANT_ENTRIES_MAX, WANT_ENTRIES_P
 
 
 class Stage(Enum):
-    """How far an entry has come."""
+    """The stage of an entry between an announcement and intake's decision."""
 
     WANTED = "nobody was asked yet"
     ASKED = "one peer was asked"
@@ -28,7 +28,7 @@ class Stage(Enum):
 
 @dataclass(slots=True)
 class Want:
-    """One id. `announcers` are in the order to be asked; `item` is as unbelieved as its announcers."""
+    """The entry of an id. `announcers` are in the order to be asked; `item` is as untrusted as its announcers."""
 
     item: AnnounceItem
     stage: Stage = Stage.WANTED
@@ -37,7 +37,7 @@ class Want:
 
 
 class WantTable:
-    """All entries, and for each peer those it announced that nobody is asked for."""
+    """All entries, and for each peer the entries that it announced and that no peer is being asked for."""
 
     def __init__(
         self, entries_max: int = WANT_ENTRIES_MAX, per_peer_max: int = WANT_ENTRIES_PER_PEER_MAX
@@ -49,7 +49,7 @@ class WantTable:
         self._waiting: dict[PartnerId, dict[EnvelopeId, None]] = {}
 
     def share_between(self, peers: int) -> None:
-        """Half of the table is shared out evenly, so that some peers together never take the room of another."""
+        """Share half of the table out evenly between `peers` peers, so that several together never take the room of another."""
         fair = self._entries_max // max(1, 2 * peers)
         self._per_peer_max = min(self._per_peer_most, max(ANNOUNCE_ITEMS_MAX, fair))
 
@@ -63,19 +63,19 @@ class WantTable:
         return self._wants.get(envelope_id)
 
     def has_room(self, peer: PartnerId, count: int) -> bool:
-        """Whether `count` more entries of this peer fit."""
+        """Returns whether `count` more entries of this peer fit."""
         return count <= self.room(peer)
 
     def count(self, peer: PartnerId) -> int:
-        """How many entries this peer announced."""
+        """Returns the number of entries that this peer announced."""
         return len(self._by_peer.get(peer, ()))
 
     def room(self, peer: PartnerId) -> int:
-        """How many more entries of this peer fit."""
+        """Returns the number of entries of this peer that still fit."""
         return max(0, min(self._per_peer_max - self.count(peer), self._entries_max - len(self._wants)))
 
     def add(self, item: AnnounceItem, peer: PartnerId) -> bool:
-        """Notes that `peer` announced the item; False when there is no room for it."""
+        """Note that `peer` announced the item; returns False when there is no room for it."""
         want = self._wants.get(item.envelope_id)
         if want is not None and peer in want.announcers:
             return True
@@ -96,13 +96,13 @@ class WantTable:
         return True
 
     def waiting(self, peer: PartnerId) -> int:
-        """How many entries this peer could be asked for."""
+        """Returns the number of entries that this peer could be asked for."""
         return len(self._waiting.get(peer, ()))
 
     def take(self, peer: PartnerId, count: int, bytes_max: int, alone_bytes: int) -> list[AnnounceItem]:
-        """Entries to ask `peer` for, now ASKED: oldest first, at most `count` and about `bytes_max`.
+        """Take entries to ask `peer` for and mark them ASKED: oldest first, at most `count` and about `bytes_max`.
 
-        One above `alone_bytes` is taken alone. The caller asks for the smallest first.
+        An entry above `alone_bytes` is taken alone. The caller asks for the smallest first.
         """
         taken: list[AnnounceItem] = []
         total = 0
@@ -120,7 +120,7 @@ class WantTable:
         return taken
 
     def ask(self, envelope_id: EnvelopeId, peer: PartnerId) -> bool:
-        """Marks a WANTED entry as ASKED of `peer`; False when it is not."""
+        """Mark a WANTED entry as ASKED of `peer`; returns False when there is no such entry."""
         want = self._wants.get(envelope_id)
         if want is None or want.stage is not Stage.WANTED:
             return False
@@ -128,18 +128,21 @@ class WantTable:
         return True
 
     def is_free(self, envelope_id: EnvelopeId) -> bool:
-        """Whether somebody may be asked for it, announced or not."""
+        """Returns whether a peer may be asked for the envelope, announced or not."""
         want = self._wants.get(envelope_id)
         return want is None or want.stage is Stage.WANTED
 
     def enter_intake(self, item: AnnounceItem, peer: PartnerId) -> None:
-        """A body came from `peer`, asked for or not; nobody is asked for it until intake has decided."""
+        """Mark the entry IN_INTAKE: a body came from `peer`, asked for or not. No peer is asked until intake has decided."""
         want = self._wants.setdefault(item.envelope_id, Want(item))
         want.stage, want.asked = Stage.IN_INTAKE, peer
         self._leave_waiting(want)
 
     def again(self, envelope_id: EnvelopeId, peer: PartnerId, *, is_over: bool) -> None:
-        """What `peer` was asked for did not come, or was not it. `is_over`: do not ask this peer again."""
+        """Mark the entry WANTED again: the body that `peer` was asked for did not come, or was refused.
+
+        `is_over`: this peer is not asked for it again.
+        """
         want = self._wants.get(envelope_id)
         if want is None or want.asked != peer:
             return
@@ -157,7 +160,7 @@ class WantTable:
             self._waiting.setdefault(announcer, {})[envelope_id] = None
 
     def done(self, envelope_id: EnvelopeId) -> tuple[PartnerId, ...]:
-        """Forgets the entry; who had announced it."""
+        """Returns the peers that announced it and removes the entry."""
         want = self._wants.pop(envelope_id, None)
         if want is None:
             return ()
@@ -167,7 +170,7 @@ class WantTable:
         return tuple(want.announcers)
 
     def drop_peer(self, peer: PartnerId) -> list[PartnerId]:
-        """The peer went away: whatever only it had announced is forgotten; who can be asked for the rest."""
+        """Remove a peer that went away, with the entries that only it announced; returns the peers to ask for the rest."""
         others: dict[PartnerId, None] = {}
         self._waiting.pop(peer, None)
         for envelope_id in self._by_peer.pop(peer, {}):

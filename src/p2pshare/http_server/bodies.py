@@ -19,7 +19,7 @@ class BodyCutOff(Exception):
 
 
 async def read_exactly(content: StreamReader, length: int, pace: Pace) -> bytes:
-    """The `length` bytes of a body that declared them. Raises BodyCutOff."""
+    """Returns the `length` bytes of a body that declared them. Raises BodyCutOff."""
     body = bytearray()
     while len(body) < length:
         piece = await read_piece(content, pace)
@@ -30,7 +30,7 @@ async def read_exactly(content: StreamReader, length: int, pace: Pace) -> bytes:
 
 
 async def read_piece(content: StreamReader, pace: Pace) -> bytes:
-    """What has come in of a body; empty at its end. Raises BodyCutOff at the pace's deadline."""
+    """Returns the bytes of a body that have come in; empty at its end. Raises BodyCutOff at the pace's deadline."""
     try:
         async with asyncio.timeout_at(pace.deadline):
             piece = await content.readany()
@@ -41,7 +41,7 @@ async def read_piece(content: StreamReader, pace: Pace) -> bytes:
 
 
 def pieces_of(body: bytes) -> Iterator[bytes]:
-    """`body` in pieces of at most SEND_PIECE_BYTES: larger writes stall the event loop under TLS."""
+    """Yields `body` in pieces of at most SEND_PIECE_BYTES: larger writes stall the event loop under TLS."""
     if len(body) <= SEND_PIECE_BYTES:
         yield body
         return
@@ -51,8 +51,10 @@ def pieces_of(body: bytes) -> Iterator[bytes]:
 
 
 class BufferBudget:
-    """Memory for request bodies that are being read or worked on. Those within REQUEST_BYTES_MAX are free:
-    the cap on connections bounds them."""
+    """Memory for request bodies that are being read or worked on.
+
+    Bodies of at most REQUEST_BYTES_MAX do not count: the cap on connections bounds them.
+    """
 
     def __init__(self, bytes_max: int, per_owner: int) -> None:
         self._free = bytes_max
@@ -60,7 +62,7 @@ class BufferBudget:
         self._owners: dict[Hashable, int] = {}
 
     def reserve(self, owner: Hashable, count: int) -> BufferReservation:
-        """Room for `count` bytes of `owner`. Raises RequestRefused (429)."""
+        """Reserve room for `count` bytes of `owner`. Raises RequestRefused (429)."""
         if count <= REQUEST_BYTES_MAX:
             return BufferReservation(None, owner, 0)
         if count > self._free or self._owners.get(owner, 0) >= self._per_owner:
@@ -70,7 +72,7 @@ class BufferBudget:
         return BufferReservation(self, owner, count)
 
     def give_back(self, owner: Hashable, count: int) -> None:
-        """The end of a reservation."""
+        """Give back the room of a reservation that has ended."""
         self._free += count
         self._owners[owner] -= 1
         if not self._owners[owner]:
@@ -78,7 +80,7 @@ class BufferBudget:
 
 
 class BufferReservation:
-    """Held with `with`; room is given back at its end."""
+    """A reservation, held with `with`; its room is given back at the end of the block."""
 
     __slots__ = ("_budget", "_count", "_owner")
 

@@ -1,6 +1,6 @@
-"""One admitted connection: aiohttp's protocol, entered only by whom the service knows.
+"""An admitted connection: aiohttp's protocol, reached only by callers that the service knows.
 
-Three things that aiohttp does not do by itself stand here. A connection whose certificate is nobody's never
+Three things that aiohttp does not do by itself stand here. A connection with an unknown certificate never
 reaches the parser (`connection_made`). The head of a request must arrive within `header_seconds` of its first
 byte. And no error of aiohttp writes text to a caller or a traceback to a log.
 
@@ -53,7 +53,7 @@ class Connections(web.Server, Generic[Caller]):
         return Connection(self)
 
     def enter(self, connection: Connection[Caller]) -> bool:
-        """Whether this connection, whose handshake is done, may speak HTTP."""
+        """Returns whether this connection, whose handshake is done, may speak HTTP; counts it either way."""
         caller = self.service.caller_of(connection.pin)
         if caller is None:
             self.tally.refuse_handshake("not-pinned")
@@ -69,7 +69,7 @@ class Connections(web.Server, Generic[Caller]):
         return True
 
     def leave(self, connection: Connection[Caller]) -> None:
-        """The connection has ended."""
+        """Remove a connection that has ended."""
         caller = connection.caller
         if caller is None or caller not in self._of_caller:
             return
@@ -85,18 +85,18 @@ class Connections(web.Server, Generic[Caller]):
             self._known.note_admitted(caller, connection.host, asyncio.get_running_loop().time())
 
     def abort(self, caller: Caller) -> None:
-        """Cuts every connection of the caller, whatever it is doing."""
+        """Cut every connection of the caller at once, also in the middle of a request."""
         for connection in list(self._of_caller.get(caller, ())):
             connection.abort()
 
     def abort_all(self) -> None:
-        """Cuts everything."""
+        """Cut every connection."""
         for caller in list(self._of_caller):
             self.abort(caller)
 
 
 class Connection(RequestHandler, Generic[Caller]):
-    """One TCP connection after its handshake."""
+    """A TCP connection after its handshake."""
 
     __slots__ = ("_connections", "_head_timer", "_is_admitted", "caller", "host", "pin")
 
@@ -149,7 +149,7 @@ class Connection(RequestHandler, Generic[Caller]):
         super().connection_lost(exc)
 
     def abort(self) -> None:
-        """Cuts the connection now; what was not yet sent is lost."""
+        """Cut the connection now; bytes that were not yet sent are lost."""
         if self.transport is not None:
             self.transport.abort()
 
@@ -160,7 +160,7 @@ class Connection(RequestHandler, Generic[Caller]):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """aiohttp's own refusals (a head it cannot parse, a bug of ours): no text, and the connection ends."""
+        """Returns aiohttp's own refusals (a head it cannot parse, a bug of ours) without text, and ends the connection."""
         reason = "malformed-http" if status == BAD_REQUEST else "internal"
         if not isinstance(exc, ConnectionError):  # that one is our own cut, already counted
             self._connections.tally.refuse(self.caller, reason)
@@ -175,7 +175,7 @@ class Connection(RequestHandler, Generic[Caller]):
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """A traceback may quote what a caller sent; its last line's place is enough to find the bug."""
+        """Log the place of an error alone: enough to find the bug, while a traceback may quote a caller's bytes."""
         logger.error("internal error: %s", place_of(kw.get("exc_info")))
 
     def _head_too_slow(self) -> None:
@@ -192,7 +192,7 @@ class Connection(RequestHandler, Generic[Caller]):
 
 
 def place_of(error: object) -> str:
-    """`KeyError at routes.py:12`: class and place of an exception, without its message."""
+    """Returns class and place of an exception, without its message, as `KeyError at routes.py:12`."""
     if not isinstance(error, BaseException):
         return "unknown"
     trace = error.__traceback__

@@ -1,8 +1,8 @@
-"""Which connections may wait for their handshake, and which one makes room. Pure: no socket, no clock.
+"""Places for connections whose handshake is not done, and the draw of the one that makes room. Pure: no socket, no clock.
 
 1. Four rooms, so that a flood in one takes no place in another: strangers and known addresses apart, and in each
    those that have said nothing yet (a socket) apart from those that have (memory and work for TLS).
-2. The newcomer always finds a place. Where it is the last, another one of that room is dropped.
+2. The newcomer always finds a place. When none is free, another connection of that room is dropped.
 3. One address has few places in a room; the newcomer of a crowded address takes one of its own.
 4. Else it is drawn from the largest prefix there, from all of them when several are equally large: a flood from few
    networks drops its own. Among known addresses, which are few, each stands for itself.
@@ -49,7 +49,7 @@ class Room(Generic[T]):
         return len(self._waiting)
 
     def enter(self, connection: T, origin: Origin) -> Dropped[T] | None:
-        """Returns the connection that has lost its place to this one, if one had to."""
+        """Give the connection a place; returns the one that loses its own for it, None when there was room."""
         dropped = self._make_room(origin)
         if dropped is not None:
             self.leave(dropped.connection)
@@ -58,7 +58,7 @@ class Room(Generic[T]):
         return dropped
 
     def leave(self, connection: T) -> None:
-        """Frees its place; a connection that has none is nothing to do."""
+        """Free the connection's place, if it has one."""
         origin = self._waiting.pop(connection, None)
         if origin is not None:
             self._prefixes[origin.prefix].remove(connection)
@@ -91,20 +91,20 @@ class HandshakePlaces(Generic[T]):
         self._talking = {False: room(OVERTAKEN_TALKING), True: room(OVERTAKEN_KNOWN)}
 
     def __len__(self) -> int:
-        """Connections that have a place."""
+        """Returns the number of connections that have a place."""
         return sum(map(len, (*self._silent.values(), *self._talking.values())))
 
     def arrive(self, connection: T, origin: Origin, *, is_known: bool) -> Dropped[T] | None:
-        """Gives a place to a connection that has said nothing; returns the one that loses its own for it."""
+        """Give a place to a connection that has said nothing; returns the one that loses its own for it."""
         return self._silent[is_known].enter(connection, _weighed(origin, is_known))
 
     def speak(self, connection: T, origin: Origin, *, is_known: bool) -> Dropped[T] | None:
-        """Moves it among those that have said something; returns the one that loses its place for it."""
+        """Move a connection among those that have said something; returns the one that loses its place for it."""
         self._silent[is_known].leave(connection)
         return self._talking[is_known].enter(connection, _weighed(origin, is_known))
 
     def leave(self, connection: T) -> None:
-        """Frees its place, if it has one: its handshake is over, or it was dropped."""
+        """Free the connection's place, if it has one: its handshake is over, or it was dropped."""
         for room in (*self._silent.values(), *self._talking.values()):
             room.leave(connection)
 

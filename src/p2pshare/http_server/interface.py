@@ -1,4 +1,4 @@
-"""What stands behind a server, and how fast and how much may pass it."""
+"""The service behind a server, and the server's limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from p2pshare.http_server.refusals import HttpRefusal
 from p2pshare.http_server.tls import Pin
 
 Caller = TypeVar("Caller", bound=Hashable)
-"""Who calls, as the service knows them: rates, connections and refusals are counted for each."""
+"""A caller's identity as the service knows it: rates, connections and refusals are counted for each."""
 
 Stream = AsyncGenerator[bytes, None]
 Body = bytes | Stream
@@ -19,7 +19,7 @@ Body = bytes | Stream
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Caller]):
-    """One request of an admitted caller; `raw` is its whole body."""
+    """A request of an admitted caller; `raw` is its whole body."""
 
     caller: Caller
     raw: bytes
@@ -27,7 +27,7 @@ class Call(Generic[Caller]):
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[Caller]):
-    """How large a request's body may be, what answers it, and for how many items it counts beside its bytes."""
+    """A route: the limit of a request's body, the function that answers it, and the items that it counts for beside bytes."""
 
     request_bytes_max: int
     answer: Callable[[Call[Caller]], Awaitable[Body]]
@@ -35,22 +35,22 @@ class Route(Generic[Caller]):
 
 
 class Service(Protocol[Caller]):
-    """What is served, and to whom. An answer may raise anything: `refusal_of` says what goes back instead.
+    """The routes of a server and its callers. An answer may raise anything: `refusal_of` gives the refusal to send instead.
 
     An answer is cancelled when it takes longer than `ServerLimits.request_seconds` or its caller hangs up.
     """
 
     content_type: str
-    """Of answers that are bytes, and of refusals."""
+    """The content type of answers that are bytes, and of refusals."""
 
     def caller_of(self, pin: Pin | None) -> Caller | None:
-        """Returns whose certificate this is, None for nobody's: asked at each connection and at each request."""
+        """Returns the owner of a certificate, None for an unknown one; called at each connection and at each request."""
 
     def route_of(self, method: str, path: str) -> Route[Caller]:
         """Returns the route of a request line. Raises RequestRefused (404)."""
 
     def refusal_of(self, error: Exception) -> HttpRefusal:
-        """Returns what is told about `error`, and nothing of what it says beyond a reason code."""
+        """Returns the refusal for `error`, which reveals nothing of its message beyond a reason code."""
 
     def encode_refusal(self, refusal: HttpRefusal) -> bytes:
         """Returns the body of a refusal."""
@@ -58,15 +58,15 @@ class Service(Protocol[Caller]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """One server's limits. What depends on who calls and what is served has no default."""
+    """The limits of one server. Those that depend on its callers and routes have no default."""
 
     connections_per_caller: int
     requests_per_second: float
     bytes_per_second: float
     items_per_second: float
-    """Of one caller; a token bucket each, and one for each direction of bytes."""
+    """Rates of one caller; a token bucket each, and one for each direction of bytes."""
     body_bytes_max: int
-    """Of the largest request that any route takes: it must fit into a bucket."""
+    """The largest body that any route takes: it must fit into a bucket."""
     large_bodies_per_caller: int
     handshake_seconds: float = limits.TLS_HANDSHAKE_SECONDS
     handshakes: int = limits.TLS_HANDSHAKES_MAX

@@ -1,12 +1,12 @@
-"""Where connections come from, and which addresses are those of callers we know.
+"""Origins of connections, and the addresses of callers that are known.
 
 1. An address is an IPv4 address, or the /64 that one IPv6 host commonly owns. A prefix is what one attacker
    gets many addresses of at once.
 2. An address is known for a caller because it was told for it (its card), or because the caller was admitted from
    there lately, or reached there by us, its certificate checked. Names are never resolved for this.
-3. Nobody is admitted for its address: a known one only finds a place while strangers crowd the door.
-4. One caller makes few addresses known, its newest, and all callers together a bounded number. Who is forgotten takes
-   its addresses along.
+3. No caller is admitted for its address: a known one only finds a place while strangers crowd the door.
+4. A caller makes few addresses known, its newest, and all callers together a bounded number. A caller that is forgotten
+   takes its addresses along.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ADMITTED_CALLERS_MAX = 4_096  # 33,000 addresses, 10 MB; far beyond the partners
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a connection comes from: its address and its prefix, each as text."""
+    """The address and the prefix of a connection's other end, each as text."""
 
     address: str
     prefix: str
@@ -66,7 +66,7 @@ class KnownAddresses(Generic[Caller]):
         self._callers: dict[str, set[Caller]] = {}  # of an address, told or admitted
 
     def tell(self, caller: Caller, hosts: Iterable[str]) -> None:
-        """Takes `hosts` (numeric addresses) in place of those told before for this caller. Raises ValueError."""
+        """Take `hosts` (numeric addresses) in place of those told before for this caller. Raises ValueError."""
         told = frozenset(origin_of(host).address for host in hosts)
         before = self._told.pop(caller, frozenset())
         if told:
@@ -77,7 +77,7 @@ class KnownAddresses(Generic[Caller]):
             self._callers.setdefault(address, set()).add(caller)
 
     def note_admitted(self, caller: Caller, host: str, now: float) -> None:
-        """Notes that the caller showed its certificate at `host` (a numeric address). Raises ValueError."""
+        """Note that the caller showed its certificate at `host` (a numeric address). Raises ValueError."""
         address = origin_of(host).address
         admitted = self._admitted.pop(caller, {})
         admitted.pop(address, None)
@@ -93,14 +93,14 @@ class KnownAddresses(Generic[Caller]):
             del self._admitted[longest_ago]
 
     def is_known(self, address: str, now: float) -> bool:
-        """Whether `address` (of an Origin) was told for a caller, or one was admitted from there lately."""
+        """Returns whether `address` (of an Origin) was told for a caller, or a caller was admitted from there lately."""
         return any(
             address in self._told.get(caller, ()) or now - self._admitted[caller][address] <= ADMITTED_SECONDS
             for caller in self._callers.get(address, ())
         )
 
     def forget(self, caller: Caller) -> None:
-        """Forgets all addresses of the caller."""
+        """Forget all addresses of the caller."""
         for address in self._told.pop(caller, frozenset()) | self._admitted.pop(caller, {}).keys():
             self._unlink(caller, address)
 

@@ -1,4 +1,4 @@
-"""Accepts TCP connections and sees them through the TLS handshake, within caps that hold before TLS.
+"""The listener: accepts TCP connections and runs their TLS handshakes, within caps that apply before TLS.
 
 `loop.create_server` has no cap, so the accept loop is ours. A handshake costs memory and CPU for somebody we do
 not know yet, so three things are bounded, each apart for strangers and for known addresses:
@@ -60,7 +60,7 @@ BIND_HINTS = {
 
 @dataclass(eq=False)
 class Handshake:
-    """One connection that is not yet known. It is silent until its first byte; from then on a task sees it through."""
+    """A connection whose caller is not yet known: silent until its first byte, then run by a task."""
 
     connection: socket.socket
     origin: Origin
@@ -72,14 +72,14 @@ class Handshake:
 
 
 class Turns:
-    """Handshakes begin one after the other, at a bounded rate: of all strangers together, and of each known address."""
+    """The rate at which handshakes begin, one after the other: of all strangers together, and of each known address."""
 
     def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
         self._lines: OrderedDict[str | None, tuple[asyncio.Lock, TokenBucket]] = OrderedDict()
 
     async def wait(self, known_address: str | None) -> None:
-        """Returns when a handshake from there may begin; None stands for all strangers."""
+        """Wait until a handshake from there may begin; None stands for all strangers."""
         now = asyncio.get_running_loop().time
         lock, bucket = self._line_of(known_address, now())
         async with lock:
@@ -124,7 +124,7 @@ class Listener:
         self._talking: set[Handshake] = set()  # also those dropped, until they have ended
 
     async def start(self, host: str, port: int) -> int:
-        """Listens on every address of `host`; returns the port (the chosen one when `port` is 0). Raises OperatorError."""
+        """Listen on every address of `host`; returns the port (the chosen one when `port` is 0). Raises OperatorError."""
         self._sockets = await _bind(host, port)
         self._accepting = [asyncio.create_task(self._accept(sock)) for sock in self._sockets]
         chosen: int = self._sockets[0].getsockname()[1]
@@ -132,11 +132,11 @@ class Listener:
 
     @property
     def in_progress(self) -> int:
-        """Handshakes that hold a place; a dropped one ends within a few turns of the loop."""
+        """Returns the number of handshakes that hold a place; a dropped one ends within a few turns of the loop."""
         return len(self._places)
 
     async def stop(self) -> None:
-        """Stops listening and drops unfinished handshakes; established connections are not touched."""
+        """Stop listening and drop unfinished handshakes; established connections are not touched."""
         for task in self._accepting:
             task.cancel()
         for handshake in [*self._silent, *self._talking]:
@@ -182,7 +182,7 @@ class Listener:
             self._end_silent(handshake, "not-accepted")
 
     def _first_byte(self, handshake: Handshake) -> None:
-        """Bytes, an end or an error wait at the socket."""
+        """Go on with a connection at whose socket bytes, an end or an error wait."""
         if _has_spoken(handshake.connection):
             self._unlisten(handshake)
             self._speak(handshake)
@@ -231,7 +231,7 @@ class Listener:
             handshake.connection.close()
 
     async def _handshake(self, handshake: Handshake) -> None:
-        """Ends with an established connection in aiohttp's hands, or with a closed socket and a count."""
+        """Run a handshake; hand the connection to aiohttp, or close and count it."""
         try:
             async with asyncio.timeout_at(handshake.deadline):
                 await self._turns.wait(handshake.origin.address if handshake.is_from_known else None)
@@ -255,7 +255,7 @@ class Listener:
 
 
 def _has_spoken(connection: socket.socket) -> bool:
-    """Whether bytes wait at the socket; not so at its end, which it is readable at."""
+    """Returns whether bytes wait at the socket; False at its end, though it is readable there."""
     try:
         return bool(connection.recv(1, socket.MSG_PEEK))
     except OSError:

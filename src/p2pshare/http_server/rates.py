@@ -1,6 +1,6 @@
-"""How fast one caller may ask: token buckets, and the slowest rate at which bytes must move.
+"""Rate limits of one caller: token buckets, and the slowest rate at which bytes must move.
 
-Beyond a bucket the caller is told when to come back (429); it is not punished. Buckets belong to the
+Beyond a bucket the answer is 429 with the time to come back; the caller is not punished. Buckets belong to the
 caller, not to a connection, so reconnecting gains nothing. `now` is the event loop's clock in seconds.
 """
 
@@ -12,7 +12,7 @@ BURST_SECONDS = 2.0  # a bucket holds what accrues in this time
 
 
 class TokenBucket:
-    """`per_second` tokens accrue, up to `burst`."""
+    """A token bucket: `per_second` tokens accrue, up to `burst`."""
 
     __slots__ = ("_burst", "_filled_at", "_level", "_per_second")
 
@@ -23,18 +23,18 @@ class TokenBucket:
         self._filled_at = now
 
     def wait_seconds(self, amount: float, now: float) -> float:
-        """Seconds until `amount` tokens are there; 0.0 when they are. More than the burst waits for a full bucket."""
+        """Returns the seconds until `amount` tokens are there, 0.0 when they are; above the burst, until the bucket is full."""
         self._level = min(self._burst, self._level + (now - self._filled_at) * self._per_second)
         self._filled_at = now
         return max(0.0, (min(amount, self._burst) - self._level) / self._per_second)
 
     def take(self, amount: float) -> None:
-        """Takes `amount`, into debt when need be: the next one waits for it."""
+        """Take `amount`, into debt when need be: the next request waits for it."""
         self._level -= amount
 
 
 class CallerRates:
-    """One caller's buckets: requests, bytes in, items in, bytes out."""
+    """The buckets of one caller: requests, bytes in, items in, bytes out."""
 
     def __init__(self, limits: ServerLimits, now: float) -> None:
         def bucket(per_second: float, burst_min: float) -> TokenBucket:
@@ -46,15 +46,15 @@ class CallerRates:
         self._bytes_out = bucket(limits.bytes_per_second, limits.body_bytes_max)
 
     def admit_request(self, now: float) -> float:
-        """0.0 and a token taken, or the seconds to wait and none taken."""
+        """Take a token for a request and return 0.0; or take none and return the seconds to wait."""
         return _take_all({self._requests: 1, self._bytes_out: 0}, now)
 
     def admit_body(self, body_bytes: int, items: int, now: float) -> float:
-        """The same for a request's body."""
+        """Take tokens for a request's body and return 0.0; or take none and return the seconds to wait."""
         return _take_all({self._bytes_in: body_bytes, self._items: items}, now)
 
     def count_sent(self, body_bytes: int) -> None:
-        """What an answer weighs is known only afterwards: it becomes debt of the next request."""
+        """Count an answer's bytes, which are known only afterwards: they become debt of the next request."""
         self._bytes_out.take(body_bytes)
 
 
@@ -77,13 +77,13 @@ class Pace:
 
     @property
     def deadline(self) -> float:
-        """When to give up, on the event loop's clock."""
+        """Returns the instant to give up, on the event loop's clock (seconds)."""
         return self._deadline
 
     def moved(self, count: int) -> None:
-        """`count` bytes went through."""
+        """Extend the deadline for `count` bytes that moved."""
         self._deadline += count / self._bytes_per_second
 
     def excuse(self, seconds: float) -> None:
-        """`seconds` went by that were not the caller's fault."""
+        """Extend the deadline by `seconds` that were not the caller's fault."""
         self._deadline += seconds

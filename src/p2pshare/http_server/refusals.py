@@ -1,4 +1,4 @@
-"""What goes back instead of an answer, and which error of ours becomes which."""
+"""Refusals: sent instead of an answer, each for some errors of ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from p2pshare.errors import DiskFull, ShareError
 
 @dataclass(frozen=True, slots=True)
 class HttpRefusal:
-    """What goes back instead of an answer."""
+    """An answer that refuses a request: HTTP status, reason code, and the seconds of a Retry-After header if any."""
 
     status: int
     reason: str
@@ -17,7 +17,7 @@ class HttpRefusal:
 
 
 class RequestRefused(ShareError):
-    """The server itself says no, before the service behind it is asked."""
+    """The server itself refuses a request, before the service behind it is asked."""
 
     def __init__(self, refusal: HttpRefusal) -> None:
         super().__init__("a request was refused", reason=refusal.reason)
@@ -33,7 +33,7 @@ TOO_SLOW = HttpRefusal(503, "deadline", 5)
 
 
 def refusal_of(error: Exception) -> HttpRefusal:
-    """Returns what is told about `error`, whatever is served; `INTERNAL` for all that was not raised on purpose.
+    """Returns the refusal for `error`, for any service; `INTERNAL` for an error that was not raised on purpose.
 
     A service asks this last, after its own errors.
     """

@@ -1,9 +1,9 @@
-"""The server: admitted connections, rate limits, deadlines; what it lets through, its service answers.
+"""The server: admitted connections, rate limits, deadlines; requests that pass them go to its service.
 
-What a request passes, cheap first. Each refusal is counted, and named to the caller by status and reason code:
+The checks of a request, cheap first. Each refusal is counted, and named to the caller by status and reason code:
 
-1. the handshake, and a certificate that is somebody's (`listener`, `connection`); nobody else reaches this file
-2. the certificate is still somebody's, now (a removed caller ends here, its connection is cut)
+1. the handshake, and a certificate of a known caller (`listener`, `connection`); no other connection reaches this file
+2. the certificate is still that of a known caller, now (a removed caller ends here, its connection is cut)
 3. the server is not stopping (503)
 4. a known route (404) and a declared length (411) within the route's limit (413)
 5. the caller's token buckets (429)
@@ -39,9 +39,9 @@ STREAM_TYPE = "application/octet-stream"
 
 
 def require_safe_http() -> None:
-    """Raises OperatorError unless aiohttp is new enough and parses with its C parser (llhttp).
+    """Require that aiohttp is new enough and parses with its C parser (llhttp). Raises OperatorError `unsafe-http`.
 
-    The pure Python parser is slower by far and is the one that request smuggling bugs were found in.
+    The pure Python parser is slower by far, and request smuggling bugs were found in it.
     """
     version = tuple(int(part) for part in aiohttp.__version__.split(".")[:3] if part.isdigit())
     parser = aiohttp.http_parser.HttpRequestParser.__module__
@@ -55,7 +55,7 @@ def require_safe_http() -> None:
 
 
 class HttpServer(Generic[Caller]):
-    """Serves one service from `start` to `stop`; all from one event loop."""
+    """A server of one service, from `start` to `stop`; all from one event loop."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class HttpServer(Generic[Caller]):
         limits: ServerLimits,
         known: KnownAddresses[Caller] | None = None,
     ) -> None:
-        """`known` addresses find places while strangers crowd the door; without, those admitted here are.
+        """Make a server that does not listen yet. Raises OperatorError `unsafe-http` (see `require_safe_http`).
 
-        Raises OperatorError `unsafe-http` where aiohttp must not be trusted with hostile input.
+        `known` is told which addresses callers have, beside those that they are admitted from.
         """
         require_safe_http()
         self.tally: Tally[Caller] = Tally()
@@ -84,7 +84,7 @@ class HttpServer(Generic[Caller]):
         self._listener: Listener | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listens on `host` (name, IPv4 or IPv6 address); returns the port, chosen when `port` is 0.
+        """Listen on `host` (name, IPv4 or IPv6 address); returns the port, a free one when `port` is 0.
 
         Raises OperatorError, `address-in-use` or `cannot-listen`.
         """
@@ -93,7 +93,7 @@ class HttpServer(Generic[Caller]):
         return await self._listener.start(host, port)
 
     async def stop(self) -> None:
-        """Accepts nobody new, lets requests in progress end for `stop_seconds`, then cuts every connection."""
+        """Accept no new connection, let requests in progress end for `stop_seconds`, then cut every connection."""
         self._is_stopping = True
         if self._listener is None or self._connections is None:
             return
@@ -105,7 +105,7 @@ class HttpServer(Generic[Caller]):
         await self._connections.shutdown(timeout=1)
 
     def forget(self, caller: Caller) -> None:
-        """Forgets the caller's rates and cuts its connections now, whatever they are doing."""
+        """Forget the caller's rates and cut its connections now, also in the middle of a request."""
         self._rates.pop(caller, None)
         self._known.forget(caller)
         if self._connections is not None:
@@ -113,17 +113,17 @@ class HttpServer(Generic[Caller]):
 
     @property
     def requests_seen(self) -> int:
-        """Requests that reached the HTTP parser and were whole or malformed; zero for anybody unknown."""
+        """Returns the number of requests that reached the HTTP parser, whole or malformed; unknown callers never do."""
         return self._connections.requests_count if self._connections is not None else 0
 
     @property
     def handshakes_refused(self) -> int:
-        """Connections that were not admitted."""
+        """Returns the number of connections that were not admitted."""
         return self.tally.handshakes_refused.total()
 
     @property
     def handshakes_in_progress(self) -> int:
-        """Connections that are not yet known to be anybody's."""
+        """Returns the number of connections whose caller is not yet known."""
         return self._listener.in_progress if self._listener is not None else 0
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -198,7 +198,7 @@ class HttpServer(Generic[Caller]):
     async def _send(
         self, caller: Caller, request: web.BaseRequest, response: web.StreamResponse, body: Body
     ) -> web.StreamResponse:
-        """Sends head and body. Raises BodyCutOff when the caller reads too slowly, or our own stream breaks."""
+        """Send head and body. Raises BodyCutOff when the caller reads too slowly, or our own stream breaks."""
         response.headers["Server"] = SERVER_NAME
         if isinstance(body, bytes):
             response.content_type = self._service.content_type
@@ -226,7 +226,7 @@ class HttpServer(Generic[Caller]):
         return response
 
     async def _next_piece(self, body: Stream, pace: Pace) -> bytes | None:
-        """The next piece of an answer, or None at its end; the time we take for it is not the caller's."""
+        """Returns the next piece of an answer, or None at its end; the time to make it does not count against the caller."""
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         try:
@@ -246,7 +246,7 @@ class HttpServer(Generic[Caller]):
 
 
 def _declared_length(request: web.BaseRequest) -> int:
-    """Bytes of the body, which must be told beforehand: memory and tokens are reserved for it."""
+    """Returns the declared bytes of the body: memory and tokens are reserved for it. Raises RequestRefused (411, 400)."""
     if "Transfer-Encoding" in request.headers:
         raise RequestRefused(HttpRefusal(411, "length-required"))
     if "Upgrade" in request.headers or request.method == "CONNECT":
@@ -255,7 +255,7 @@ def _declared_length(request: web.BaseRequest) -> int:
 
 
 async def _started(body: Stream) -> Stream:
-    """`body` with its first piece at hand, so that what fails before it still becomes a status."""
+    """Returns `body` with its first piece already made, so that a failure before it still becomes a status."""
     first = await anext(body, b"")
 
     async def whole() -> Stream:

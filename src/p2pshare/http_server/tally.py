@@ -1,4 +1,4 @@
-"""What a server counted: nothing is turned away silently."""
+"""The counters of a server: nothing is refused silently."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Tally(Generic[Caller]):
     refused: Counter[tuple[Caller | None, str]] = field(default_factory=Counter)
 
     def refuse_handshake(self, reason: str) -> None:
-        """Counts a connection that was not admitted, its caller unknown."""
+        """Count a connection that was not admitted, its caller unknown."""
         self.handshakes_refused[reason] += 1
         self.refused[None, reason] += 1
 
     def refuse(self, caller: Caller | None, reason: str) -> None:
-        """Counts a known caller's connection or request that was turned away."""
+        """Count a connection or a request of a caller that was refused; None for an unknown caller."""
         self.refused[caller, reason] += 1
 
     def take_refused(self) -> dict[tuple[Caller | None, str], int]:
-        """Returns what was refused since the last call, for a longer account than this one."""
+        """Returns the refusals since the last call, to be added to a lasting account, and clears them."""
         taken = dict(self.refused)
         self.refused.clear()
         return taken

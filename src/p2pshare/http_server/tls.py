@@ -1,4 +1,4 @@
-"""The part of TLS that does not depend on who calls: the version, no tickets, a key that touches no disk, pins."""
+"""The part of TLS that is the same for every caller: the version, no tickets, a key that touches no disk, pins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Pin = bytes  # SHA-256 of a certificate's DER bytes
 
 
 def pin_of(certificate: bytes) -> Pin:
-    """Returns the pin of a certificate (DER)."""
+    """Returns the pin (32 bytes) of a certificate (DER)."""
     return hashlib.sha256(certificate).digest()
 
 
@@ -22,7 +22,7 @@ def peer_pin(ssl_object: ssl.SSLObject | None) -> Pin | None:
 
 
 def hardened_context(protocol: int) -> ssl.SSLContext:
-    """Returns a context of TLS 1.3 and nothing else, without compression or tickets; whom to believe is not said yet."""
+    """Returns a context of TLS 1.3 and nothing else, without compression or tickets; it has no trust anchors yet."""
     context = ssl.SSLContext(protocol)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
@@ -32,7 +32,7 @@ def hardened_context(protocol: int) -> ssl.SSLContext:
 
 
 def load_own_key(context: ssl.SSLContext, certificate: bytes, private_key: bytes) -> None:
-    """Loads a certificate and its PKCS #8 key (DER) into `context`, past the disk.
+    """Load a certificate and its PKCS #8 key (DER) into `context`, past the disk.
 
     `ssl` reads keys from files only, so it gets one that exists in memory and has no name.
     """
@@ -47,5 +47,5 @@ def load_own_key(context: ssl.SSLContext, certificate: bytes, private_key: bytes
 
 
 def _private_pem(private_key: bytes) -> bytes:
-    """PEM (RFC 7468 section 10) of a PKCS #8 DER key."""
+    """Returns the PEM form (RFC 7468 section 10) of a PKCS #8 DER key."""
     return b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(private_key) + b"-----END PRIVATE KEY-----\n"

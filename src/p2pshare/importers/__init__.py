@@ -1,5 +1,6 @@
-"""The formats people have: each file reads one of them, or a part of it, into values or STIX objects (docs/intelligence.md).
+"""Readers of the formats people have: each file reads one of them, or a part of it, into values or STIX
+objects (docs/intelligence.md).
 
-`formats` tells them apart; `sharing.drafting` has the table of their readers. What stands in the room around this one
-(values, markings, patterns, checks) knows nothing of them.
+One file a format, one row in `registry`; `formats` tells them apart. `intel`, below (values, markings, patterns,
+checks), knows nothing of them.
 """

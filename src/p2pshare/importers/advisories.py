@@ -1,9 +1,9 @@
-"""What the readers of advisories (KEV, CSAF) share: their JSON before it is believed, and vulnerability objects.
+"""Shared parts of the readers of advisories (KEV, CSAF): their JSON before it is believed, and vulnerability objects.
 
 A vulnerability of ours is named by its CVE id and says in `external_references` and in a property of its own
-(`x_kev`, `x_csaf`) who told it. Each source has objects of its own, so that one never overwrites what another
-told; the ids are UUIDv5 over author, source and CVE. `created` is a date of the source, so that it never changes
-(STIX 2.1 section 3.2), `modified` is when it is published.
+(`x_kev`, `x_csaf`) where it is from. Each source has objects of its own, so that one never overwrites what
+another published; the ids are UUIDv5 over author, source and CVE. `created` is a date of the source, so that
+it never changes (STIX 2.1 section 3.2), `modified` is when it is published.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ JsonMembers = dict[str, msgspec.Raw]
 
 
 def outermost_members(raw: bytes) -> JsonMembers:
-    """The members of the JSON object that a file is. Raises AuthorError: encoding, not-utf8, not-json, too-deep,
-    too-many-objects, duplicate-key, wrong-type."""
+    """Returns the members of the JSON object that a file is. Raises AuthorError: encoding, not-utf8,
+    not-json, too-deep, too-many-objects, duplicate-key, wrong-type."""
     raw = without_bom(raw)
     if raw.count(b",") > INPUT_COMMAS_MAX:
         raise AuthorError(
@@ -46,7 +46,7 @@ def outermost_members(raw: bytes) -> JsonMembers:
 
 
 def elements(raw: bytes, path: str) -> list[bytes]:
-    """The elements of a list, each as its bytes. Raises AuthorError wrong-type."""
+    """Returns the elements of a list, each as its bytes. Raises AuthorError wrong-type."""
     try:
         return [bytes(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])]
     except msgspec.ValidationError:
@@ -54,7 +54,7 @@ def elements(raw: bytes, path: str) -> list[bytes]:
 
 
 def lacking(path: str) -> AuthorError:
-    """The error for a document without one of the parts it must have."""
+    """Returns the error for a document without one of the parts it must have."""
     return AuthorError(
         f"the document lacks {path}", hint="ask its publisher for a valid one", reason="missing-property"
     )
@@ -63,7 +63,7 @@ def lacking(path: str) -> AuthorError:
 def object_of_ours(
     type_: str, name: str, source: InputSource, created: str, tlp: list[str]
 ) -> dict[str, Any]:
-    """The beginning of an object of ours; `name` is what its id is made of, beside the author."""
+    """Returns the beginning of an object of ours; `name` is what its id is made of, beside the author."""
     return {
         "type": type_,
         "spec_version": "2.1",
@@ -76,12 +76,12 @@ def object_of_ours(
 
 
 def filled(stix: dict[str, Any]) -> dict[str, Any]:
-    """Without the properties that hold nothing, for STIX has no empty texts and lists (section 2)."""
+    """Returns `stix` without the properties that hold nothing, for STIX has no empty texts and lists (section 2)."""
     return {name: value for name, value in stix.items() if value not in ("", [], {})}
 
 
 def keep(reading: Reading, seen: dict[str, BundleObject], found: BundleObject | Fault, where: str) -> bool:
-    """Counts one thing read, and keeps it unless it is wrong or said before. Answers whether it is there now."""
+    """Count one thing read, and keep it unless it is faulty or a repeat. Returns whether it is there now."""
     reading.read += 1
     if isinstance(found, Fault):
         reading.refusals.add(found.reason, f"{where}{found.path}")
@@ -96,12 +96,12 @@ def keep(reading: Reading, seen: dict[str, BundleObject], found: BundleObject | 
 
 
 def text_of(mapping: object, name: str) -> str:
-    """The text under `name`, or empty."""
+    """Returns the text under `name`, or empty."""
     value = mapping.get(name) if isinstance(mapping, dict) else None
     return value if isinstance(value, str) else ""
 
 
 def members_of(mapping: object, name: str) -> list[Any]:
-    """The list under `name`, or an empty one."""
+    """Returns the list under `name`, or an empty one."""
     value = mapping.get(name) if isinstance(mapping, dict) else None
     return value if isinstance(value, list) else []

@@ -1,10 +1,10 @@
-"""CSAF 2.0 documents (OASIS) as STIX: vulnerabilities, what mends them, and which mends which.
+"""CSAF 2.0 documents (OASIS) as STIX: vulnerabilities, courses of action, and which of them mitigates which.
 
-Checked are the parts that every document must have (section 3.2.1 and 3.2.2; the rest of a profile's tests is the
-publisher's work). Each vulnerability becomes one of ours with `x_csaf`: the document and its publisher, scores,
-and products by status. Each remediation that mends something becomes a course of action with a `mitigates`
-relationship; the same advice given for ten vulnerabilities is one course of action. `none_available` and
-`no_fix_planned` mend nothing and are told in `x_csaf`. The document's TLP label is the marking of all of them.
+Checked are the parts that every document must have (section 3.2.1 and 3.2.2; the rest of a profile's tests is
+the publisher's work). Each vulnerability becomes one of ours with `x_csaf`: the document and its publisher,
+scores, and products by status. Each remediation that mends something becomes a course of action with a
+`mitigates` relationship; the same advice given for ten vulnerabilities is one course of action. `none_available`
+and `no_fix_planned` mend nothing and stand in `x_csaf`. The document's TLP label is the marking of all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from p2pshare.importers.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -59,7 +59,7 @@ MENDS_NOTHING = frozenset({"none_available", "no_fix_planned"})
 
 @dataclass(frozen=True)
 class _Document:
-    """What is the same for everything in a document."""
+    """Properties of a document that all objects made from it share."""
 
     source: InputSource
     name: str  # of the document, in ids: namespace of the publisher, then the id that is unique there
@@ -71,9 +71,10 @@ class _Document:
 
 
 def read_csaf(raw: bytes, source: InputSource) -> Reading:
-    """The vulnerabilities of a document and their remediations. Raises AuthorError, as `outermost_members` does, and
-    missing-property, wrong-type, csaf-version, bad-timestamp, unknown-marking: a document is valid or it is not. Only
-    half of a surrogate pair, which no checker of CSAF finds, costs no more than the vulnerability it stands in."""
+    """Returns the vulnerabilities of a document and their remediations. Raises AuthorError, as
+    `outermost_members` does, and missing-property, wrong-type, csaf-version, bad-timestamp, unknown-marking:
+    a document is valid or it is not. Only half of a surrogate pair, which no checker of CSAF finds, costs no
+    more than the vulnerability it stands in."""
     half: AuthorError | None = None
     try:
         outermost_members(raw)
@@ -106,7 +107,7 @@ def read_csaf(raw: bytes, source: InputSource) -> Reading:
 
 
 def _open(content: Mapping[str, Any], source: InputSource) -> _Document:
-    """Checks what every document must have, and reads what all in it share. Raises AuthorError."""
+    """Check the parts that every document must have, and return what all objects of it share. Raises AuthorError."""
     document: Any = content.get("document")
     for path, type_ in MANDATORY.items():
         value: Any = document
@@ -144,7 +145,7 @@ def _instant(text: str, now: int) -> str:
 
 
 def _tlp(document: Mapping[str, Any]) -> Tlp | None:
-    """The document's level. Raises AuthorError unknown-marking: section 3.2.1.5 knows four labels."""
+    """Returns the document's level. Raises AuthorError unknown-marking: section 3.2.1.5 knows four labels."""
     distribution = document.get("distribution")
     tlp = distribution.get("tlp") if isinstance(distribution, dict) else None
     return Tlp.parse(text_of(tlp, "label")) if tlp is not None else None
@@ -169,7 +170,7 @@ def _about(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _references_to(document: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The document itself: its publisher's name for it, and where it says it stands."""
+    """Returns the references to the document itself: its publisher's name for it, and the addresses it states."""
     own = [
         text_of(one, "url")
         for one in members_of(document, "references")
@@ -184,7 +185,7 @@ def _references_to(document: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _products(tree: object) -> Iterator[tuple[str, str]]:
-    """(product id, name) of every product in the tree (section 3.2.2). Bounded by the depth of the JSON."""
+    """Yields (product id, name) of every product in the tree (section 3.2.2). Bounded by the depth of the JSON."""
     pending: list[object] = [tree]
     while pending:
         node = pending.pop()
@@ -277,7 +278,7 @@ def _scores(score: object) -> Iterator[dict[str, Any]]:
 def _products_by_status(
     item: Mapping[str, Any], document: _Document, reading: Reading
 ) -> dict[str, list[str]]:
-    """Names of products under `known_affected`, `fixed` and so on; the first of each status."""
+    """Returns names of products under `known_affected`, `fixed` and so on; the first of each status."""
     found: dict[str, list[str]] = {}
     statuses = item.get("product_status")
     for status in sorted(statuses) if isinstance(statuses, dict) else ():
@@ -293,7 +294,7 @@ def _products_by_status(
 
 
 def _actions(item: Mapping[str, Any], document: _Document) -> Iterator[dict[str, Any]]:
-    """A course of action for each remediation that mends something; its id is of its content."""
+    """Yields a course of action for each remediation that mends something; its id is of its content."""
     for remediation in members_of(item, "remediations"):
         category, details = text_of(remediation, "category"), text_of(remediation, "details")
         if category in MENDS_NOTHING:
@@ -324,3 +325,6 @@ def _mitigates(action_id: str, vulnerability_id: str, document: _Document) -> di
     return filled(
         stix | {"relationship_type": "mitigates", "source_ref": action_id, "target_ref": vulnerability_id}
     )
+
+
+FORMAT = ObjectFormat(read_csaf)

@@ -1,8 +1,8 @@
 """KEV: CISA's catalogue of known exploited vulnerabilities, as STIX vulnerabilities.
 
-Each entry is one vulnerability of ours with `x_kev`: when it was added, until when it has to be mended, what has
-to be done, the product, and whether ransomware uses it. What the catalogue's schema requires is asked for; one bad
-entry costs itself. The catalogue carries no marking: the publisher says one.
+Each entry is one vulnerability of ours with `x_kev`: the day it was added, the day by which it has to be mended, the
+action required, the product, and whether ransomware uses it. The properties that the catalogue's schema requires are
+asked for; one bad entry costs itself. The catalogue carries no marking: the person who publishes it gives one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from p2pshare.importers.advisories import (
     outermost_members,
     text_of,
 )
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import instant_of, marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -48,7 +48,8 @@ _URL = re.compile(r"https?://[^\s;]{1,2000}")
 
 
 def read_kev(raw: bytes, source: InputSource) -> Reading:
-    """The entries of a catalogue. Raises AuthorError, as `outermost_members` does, missing-property and wrong-type."""
+    """Returns the entries of a catalogue. Raises AuthorError, as `outermost_members` does, missing-property
+    and wrong-type."""
     members, faults = _open(raw)
     for name in ("catalogVersion", "vulnerabilities"):
         if name not in members:
@@ -67,13 +68,13 @@ def read_kev(raw: bytes, source: InputSource) -> Reading:
         keep(reading, seen, found, f"vulnerabilities[{position}]")
     count = bytes(members.get("count", b""))
     if count and count != str(len(entries)).encode():
-        told = count[:20].decode(errors="replace")  # cut, maybe through a character
-        reading.notes.add("count-differs", f"the catalogue says {told}, it holds {len(entries)}")
+        stated = count[:20].decode(errors="replace")  # cut, maybe through a character
+        reading.notes.add("count-differs", f"the catalogue says {stated}, it holds {len(entries)}")
     return reading
 
 
 def _open(raw: bytes) -> tuple[JsonMembers, dict[int, Fault]]:
-    """The members, in which each entry that no parser takes is masked, and what is wrong with those."""
+    """Returns the members, in which each entry that no parser takes is masked, and the faults of those by number."""
     try:
         return outermost_members(raw), {}
     except AuthorError as error:
@@ -134,3 +135,6 @@ def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: InputS
         ),
     }
     return filled(stix)
+
+
+FORMAT = ObjectFormat(read_kev)

@@ -1,12 +1,12 @@
 """MISP events and feeds (core format) to STIX 2.1 objects. Nothing is dropped silently.
 
-Read are events, attributes (also those inside objects), objects, references, sightings, event reports and proposals:
-each is one object, or one refusal with its place. Rules:
+Read are events, attributes (also those inside objects), objects, references, sightings, event reports and
+proposals: each is one object, or one refusal with its place. Rules:
 
-1. Only what says `to_ids` becomes an indicator; everything else is a thing that was seen, and claims nothing.
-2. `deleted` travels: what was to be detected becomes a revoked indicator, so that earlier copies end.
-3. A marking only tightens, from the event to its parts; an event that stays in its organisation or in a sharing
-   group leaves only when a person says so with --tlp, a part of it that says so itself never.
+1. Only an attribute with `to_ids` becomes an indicator; everything else is a thing that was seen, and claims nothing.
+2. `deleted` travels: an attribute that was to be detected becomes a revoked indicator, so that earlier copies end.
+3. A marking only tightens, from the event to its parts; an event that stays in its organisation or in a
+   sharing group leaves only when a person says so with --tlp, a part of it that says so itself never.
 4. A report or group names no object that is marked stricter than itself.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers import misp_objects as build
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.misp_attributes import make_attribute, make_sighting
 from p2pshare.importers.misp_objects import Common, marking_refs
 from p2pshare.importers.misp_text import (
@@ -61,8 +61,8 @@ _PLAIN = (
 
 
 def read_misp(raw: bytes, source: InputSource) -> Reading:
-    """Reads a MISP file. Raises AuthorError when nothing in it can be read: the reasons of `misp_text`, and
-    too-many-objects."""
+    """Returns the objects of a MISP file. Raises AuthorError when nothing in it can be read: the reasons of
+    `misp_text`, and too-many-objects."""
     gathering = _Gathering()
     for where, members in containers_of(raw, gathering.reading.notes):
         if isinstance(members, str):
@@ -93,7 +93,7 @@ class _Gathering:
             )
 
     def add(self, stix: Mapping[str, Any], where: str, *, is_added: bool = False) -> bool:
-        """Whether it is held now; else it was refused, or was there already."""
+        """Returns whether an object of this id and version is held now; a fault or a repeat is refused."""
         found = object_of(stix, is_added=is_added)
         if isinstance(found, Fault):
             self.refuse(found.reason, f"{where}{found.path}")
@@ -110,7 +110,7 @@ class _Gathering:
 
 @dataclass(frozen=True)
 class _Inherited:
-    """What parts of an event, or of an object in it, have from it unless they say otherwise."""
+    """Properties that the parts of an event, or of an object in it, have from it unless they state their own."""
 
     tags: TagMarking
     distribution: str
@@ -120,7 +120,7 @@ class _Inherited:
 
 
 class _EventReader:
-    """One event, or one collection of attributes or objects without an event around it."""
+    """Reader of one event, or of one collection of attributes or objects without an event around it."""
 
     def __init__(self, gathering: _Gathering, members: MispMembers, where: str, source: InputSource) -> None:
         self._gathering = gathering
@@ -151,7 +151,7 @@ class _EventReader:
         self._creator = self._identity(self._event.get("Orgc") or self._event.get("Org"))
 
     def read(self) -> None:
-        """Reads all there is."""
+        """Read the event and everything in it."""
         ids = self._attributes(self._members, self._where, self._inherited)
         for position, raw in enumerate(elements_of(self._members, "Object")):
             ids += self._object(raw, f"{self._where}/Object/{position}")
@@ -163,7 +163,8 @@ class _EventReader:
             self._note(raw, f"{self._where}/EventReport/{position}")
 
     def _identity(self, organisation: object) -> str | None:
-        """The id of an organisation, whose identity is added beside what names it."""
+        """Returns the id of an organisation, whose identity is added beside the objects that name it; None
+        where it has no name."""
         if not isinstance(organisation, dict):
             return None
         name = text_of(organisation, "name")
@@ -188,7 +189,7 @@ class _EventReader:
         )
 
     def _withheld(self, thing: Mapping[str, Any], inherited: _Inherited) -> str:
-        """The reason why a part may not leave, or ""."""
+        """Returns the reason why a part may not leave, or "" when it may."""
         own = text_of(thing, "distribution") or INHERIT
         is_narrower = own in (OWN_ORGANISATION, SHARING_GROUP) and own != inherited.distribution
         return inherited.refusal or ("distribution" if is_narrower else "")
@@ -213,7 +214,7 @@ class _EventReader:
         return thing
 
     def _attribute(self, raw: bytes, where: str, inherited: _Inherited) -> str | None:
-        """The id of the object that an attribute became, or None when it was refused."""
+        """Returns the id of the object that an attribute became, or None when it was refused."""
         thing = self._parse(raw, where)
         if thing is None:
             return None
@@ -250,7 +251,7 @@ class _EventReader:
         return True
 
     def _object(self, raw: bytes, where: str) -> list[str]:
-        """The ids of an object and of what is in it."""
+        """Returns the ids of an object and of the attributes in it."""
         try:
             members = object_members(raw)
         except AuthorError as error:
@@ -291,7 +292,7 @@ class _EventReader:
         return ids
 
     def _relate(self) -> None:
-        """References between objects, once all that they may name has been read."""
+        """Add the references between objects, once all that they may name has been read."""
         for where, owner, reference in self._references:
             target = self._ids_by_uuid.get(text_of(reference, "referenced_uuid").lower())
             kind = text_of(reference, "relationship_type")
@@ -317,7 +318,7 @@ class _EventReader:
             self._gathering.add(relationship, where)
 
     def _sightings(self, thing: Mapping[str, Any], target: str, of: Common, where: str) -> None:
-        """Sightings of an attribute. An expiration stands in the indicator already."""
+        """Add the sightings of an attribute. An expiration stands in the indicator already."""
         for position, sighting in enumerate(things_in(thing, "Sighting")):
             if text_of(sighting, "type") == EXPIRATION:
                 continue
@@ -330,12 +331,12 @@ class _EventReader:
                 self._gathering.add(stix, place)
 
     def _proposals(self, proposals: object, where: str) -> None:
-        """Proposals wait for the event's author, so they are nobody's statement yet."""
+        """Refuse proposals: they wait for the event's author, so they are nobody's statement yet."""
         for position, _ in enumerate(proposals if isinstance(proposals, list) else ()):
             self._gathering.refuse("proposal", f"{where}/ShadowAttribute/{position}")
 
     def _report(self, ids: list[str]) -> None:
-        """The event itself."""
+        """Add a report that stands for the event itself."""
         if self._inherited.refusal:
             self._gathering.refuse(self._inherited.refusal, self._where, text_of(self._event, "info"))
             return
@@ -369,7 +370,7 @@ class _EventReader:
         self._keep(stix, common, self._where)
 
     def _note(self, raw: bytes, where: str) -> None:
-        """A report in words: a note on the event."""
+        """Add an event report, which is in words, as a note on the event."""
         thing = self._parse(raw, where)
         if thing is None:
             return
@@ -391,5 +392,8 @@ _NO_TAGS = TagMarking(frozenset(), None, ())
 
 
 def _level(marking_refs: tuple[str, ...]) -> int:
-    """The strictest TLP level, below all levels where there is none."""
+    """Returns the strictest TLP level, -1 (below all levels) where there is none."""
     return max((TLP_IDS[ref] for ref in marking_refs if ref in TLP_IDS), default=-1)
+
+
+FORMAT = ObjectFormat(read_misp)

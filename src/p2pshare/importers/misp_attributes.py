@@ -1,7 +1,7 @@
-"""One MISP attribute, and what was said about it, as STIX objects (docs/decisions/0030).
+"""A MISP attribute, and the sightings of it, as STIX objects (docs/decisions/0030).
 
 An attribute to detect is an indicator; any other is observed data with the thing it saw; a weakness is a
-vulnerability; what STIX has no word for is `x-misp-attribute`.
+vulnerability; an attribute that STIX has no word for is `x-misp-attribute`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NOTHING = AttributeValue((), "", "")
 
 
 class Made(NamedTuple):
-    """The object of an attribute, the things it saw, and what was dropped or assumed on the way."""
+    """The object of an attribute, the things it saw, and a word for what was dropped or assumed on the way."""
 
     stix: dict[str, Any]
     things: list[dict[str, Any]]
@@ -44,7 +44,7 @@ class Made(NamedTuple):
 
 
 def make_attribute(thing: Mapping[str, Any], common: Common, *, is_deleted: bool) -> Made:
-    """The object for an attribute that has a type and a value. Raises InvalidValue."""
+    """Returns the object for an attribute that has a type and a value. Raises InvalidValue."""
     type_, value, comment = text_of(thing, "type"), text_of(thing, "value"), text_of(thing, "comment")
     first = instant_text(thing, "first_seen") or format_seconds(common.modified)
     is_to_detect = is_true(thing, "to_ids")
@@ -81,7 +81,8 @@ def make_attribute(thing: Mapping[str, Any], common: Common, *, is_deleted: bool
 
 
 def _value_of(type_: str, value: str, is_to_detect: bool) -> AttributeValue:
-    """Raises InvalidValue for what is to be detected and cannot be; anything else is kept as it was written."""
+    """Returns the observables of a value. Raises InvalidValue for a value that is to be detected and cannot
+    be; any other is kept as it was written."""
     if type_ not in OBSERVABLE_TYPES:
         return NOTHING
     try:
@@ -111,7 +112,8 @@ def _pattern_of(type_: str, value: str, observables: tuple[Observable, ...]) -> 
 
 
 def _expiration(thing: Mapping[str, Any], valid_from: str) -> str:
-    """Until when an indicator counts, where a sighting says so; STIX 2.1 section 4.7 wants it later than its begin."""
+    """Returns the instant until which an indicator counts, where a sighting states one, else empty; STIX 2.1
+    section 4.7 wants it later than its begin."""
     ends = [
         format_seconds(seconds)
         for one in things_in(thing, "Sighting")
@@ -124,7 +126,7 @@ def _expiration(thing: Mapping[str, Any], valid_from: str) -> str:
 def make_sighting(
     sighting: Mapping[str, Any], target: str, of: Common, reporter: str | None
 ) -> dict[str, Any] | None:
-    """A sighting of the object `target`, or the opinion that it is a false positive; None where it is neither."""
+    """Returns a sighting of the object `target`, or the opinion that it is a false positive; None where it is neither."""
     kind = text_of(sighting, "type") or SIGHTING
     seen = seconds_of(sighting, "date_sighting")
     if not seen or kind not in (SIGHTING, FALSE_POSITIVE):

@@ -1,8 +1,8 @@
-"""STIX objects for what MISP holds, deterministic: the same event gives the same objects, byte for byte.
+"""STIX objects for the content of a MISP event, deterministic: the same event gives the same objects, byte for byte.
 
-An id is MISP's UUID under the STIX type; what has none gets a UUIDv5 of what it says. An attribute to detect is an
-indicator; any other is observed data with the thing it saw; what STIX has no word for is `x-misp-attribute`, as
-other converters write it. Reasons and losers stand in docs/decisions/0030.
+An id is MISP's UUID under the STIX type; a thing without one gets a UUIDv5 of its content. An attribute to
+detect is an indicator; any other is observed data with the thing it saw; an attribute that STIX has no word
+for is `x-misp-attribute`, as other converters write it. Reasons and losers stand in docs/decisions/0030.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ OBSERVED: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Common:
-    """What every object made from one MISP thing shares. Instants in seconds since 1970."""
+    """Properties that every object made from one MISP thing shares. Instants in seconds since 1970."""
 
     uuid: str
     created: int
@@ -69,8 +69,8 @@ class Common:
 
 
 def marking_refs(event: TagMarking, own: TagMarking) -> tuple[str, ...]:
-    """The markings of a thing in an event: the stricter of the two, for a marking only tightens. Two levels in one
-    place, and tags that nobody understands, stay side by side: the gate refuses them (`intel.marking`)."""
+    """Returns the markings of a thing in an event: the stricter of the two, for a marking only tightens. Two levels
+    in one place, and tags that nobody understands, stay side by side: the gate refuses them (`intel.marking`)."""
     levels = event.levels | own.levels
     if len(event.levels) < 2 and len(own.levels) < 2 and levels:
         levels = frozenset({max(levels)})
@@ -82,7 +82,7 @@ def marking_refs(event: TagMarking, own: TagMarking) -> tuple[str, ...]:
 
 
 def versioned(type_: str, common: Common, **properties: Any) -> dict[str, Any]:
-    """A versioned object of `type_` with the common properties and those of `properties` that are not empty."""
+    """Returns a versioned object of `type_` with the common properties and those of `properties` that are not empty."""
     stix: dict[str, Any] = {
         "type": type_,
         "spec_version": "2.1",
@@ -98,7 +98,7 @@ def versioned(type_: str, common: Common, **properties: Any) -> dict[str, Any]:
 
 
 def has_pattern(observables: Sequence[Observable]) -> bool:
-    """Whether STIX can compare all of them."""
+    """Returns whether STIX can compare all of them."""
     return all(one.type in PATTERN_PATHS for one in observables)
 
 
@@ -113,7 +113,8 @@ def indicator(
     valid_until: str,
     is_revoked: bool,
 ) -> dict[str, Any]:
-    """An attribute that is to be detected."""
+    """Returns an indicator for an attribute that is to be detected. `valid_from` and `valid_until` are RFC
+    3339 text; an empty `valid_until` is left out."""
     return versioned(
         "indicator",
         common,
@@ -129,14 +130,14 @@ def indicator(
 
 
 def pattern_of_all(observables: Sequence[Observable]) -> str:
-    """Each of them alone makes the pattern match: seen apart, each half of a pair is what the author warns of."""
+    """Returns the pattern that each of them alone matches: seen apart, each half of a pair is what the author warns of."""
     return " OR ".join(pattern_of(one) for one in observables)
 
 
 def observed(
     common: Common, things: Sequence[Mapping[str, Any]], *, first: str, last: str, comment: str
 ) -> dict[str, Any]:
-    """An attribute that somebody saw, and nobody said to detect."""
+    """Returns observed data for an attribute that somebody saw, and nobody said to detect."""
     return versioned(
         "observed-data",
         common,
@@ -151,8 +152,8 @@ def observed(
 def things_of(
     observables: Sequence[Observable], beside: str, marking: Sequence[str]
 ) -> list[dict[str, Any]] | None:
-    """The cyber-observable objects of an attribute, or None where STIX has none. Their ids name their content, so
-    that two attributes with the same thing under one marking share it and none can contradict another."""
+    """Returns the cyber-observable objects of an attribute, or None where STIX has none. Their ids name their
+    content, so that two attributes with the same thing under one marking share it and none can contradict another."""
     things = []
     for one in observables:
         thing: dict[str, Any] = {"spec_version": "2.1"}
@@ -172,6 +173,7 @@ def things_of(
 
 
 def identity(uuid: str, name: str, modified: int) -> dict[str, Any]:
-    """The organisation that made an event. It carries no marking: it travels where it is named."""
+    """Returns the identity of the organisation that made an event; `modified` in seconds since 1970. It
+    carries no marking: it travels where it is named."""
     common = Common(uuid, 0, modified, None, (), ())
     return versioned("identity", common, name=name, identity_class="organization")

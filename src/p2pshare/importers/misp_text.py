@@ -1,7 +1,7 @@
-"""MISP JSON as text: the wrappers around events taken off, and members read whose kind nobody promises.
+"""MISP JSON as text: the wrappers around events taken off, and members read whose type nobody promises.
 
-Read are `{"Event": ...}`, `{"response": ...}`, lists of either, a bare event, and what searches for attributes or objects
-answer. Depth is checked before any parser runs; an outer key that stands twice refuses the file.
+Read are `{"Event": ...}`, `{"response": ...}`, lists of either, a bare event, and the answers to searches for
+attributes or objects. Depth is checked before any parser runs; an outer key that stands twice refuses the file.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ WRAPPERS_MAX = 4  # `{"response": [{"Event": {}}]}` has three
 
 
 def containers_of(raw: bytes, notes: Refusals) -> Iterator[tuple[str, MispMembers | str]]:
-    """(place, members) of each event, or of each collection of attributes or objects; a reason in place of members
-    for an element that is none of them. `notes` tells what was mended (`json_mending`). Raises AuthorError: input-too-large, encoding, not-utf8, not-json, too-deep, duplicate-key, not-misp.
+    """Yields (place, members) of each event, or of each collection of attributes or objects; a reason in
+    place of members for an element that is none of them. Repairs (`json_mending`) are counted in `notes`.
+
+    Raises AuthorError: input-too-large, encoding, not-utf8, not-json, too-deep, duplicate-key, not-misp.
     """
     if len(raw) > INPUT_BYTES_MAX or raw.count(b",") > INPUT_COMMAS_MAX:
         raise AuthorError(
@@ -94,8 +96,8 @@ def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, MispMe
 
 
 def object_members(raw: bytes) -> MispMembers:
-    """The members of an object; none of what is no object. Raises AuthorError duplicate-key: one of two lists under
-    one name would vanish."""
+    """Returns the members of an object; none of what is no object. Raises AuthorError duplicate-key: one of
+    two lists under one name would vanish."""
     if raw.lstrip()[:1] != b"{":
         return {}
     members = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
@@ -104,7 +106,7 @@ def object_members(raw: bytes) -> MispMembers:
 
 
 def elements_of(members: MispMembers, name: str) -> list[bytes]:
-    """The elements of a list, or the one that stands without its list; none where there is neither."""
+    """Returns the elements of a list, or the one that stands without its list; none where there is neither."""
     raw = bytes(members.get(name, b"")).strip()
     if raw[:1] == b"{":
         return [raw]
@@ -114,7 +116,7 @@ def elements_of(members: MispMembers, name: str) -> list[bytes]:
 
 
 def plain(members: MispMembers, *names: str) -> dict[str, Any]:
-    """These members parsed, those that are there and can be."""
+    """Returns these members parsed, those that are there and can be."""
     found = {}
     for name in names:
         with suppress(KeyError, msgspec.DecodeError):
@@ -123,7 +125,7 @@ def plain(members: MispMembers, *names: str) -> dict[str, Any]:
 
 
 def text_of(thing: Mapping[str, Any], name: str) -> str:
-    """A member as text: MISP writes numbers as strings, and as numbers."""
+    """Returns a member as text, or empty: MISP writes numbers as strings, and as numbers."""
     value = thing.get(name)
     if isinstance(value, str):
         return value.strip()
@@ -131,13 +133,13 @@ def text_of(thing: Mapping[str, Any], name: str) -> str:
 
 
 def is_true(thing: Mapping[str, Any], name: str) -> bool:
-    """Whether a member says yes: `true`, `1` or `"1"`."""
+    """Returns whether a member says yes: `true`, `1` or `"1"`."""
     value = thing.get(name)
     return value is True or value == 1 or (isinstance(value, str) and value.strip().lower() in ("1", "true"))
 
 
 def seconds_of(thing: Mapping[str, Any], name: str) -> int:
-    """A time in seconds since 1970, or 0 where there is none that a calendar has."""
+    """Returns a time in seconds since 1970, or 0 where there is none that a calendar has."""
     digits = text_of(thing, name)
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 11):
         return 0
@@ -146,13 +148,13 @@ def seconds_of(thing: Mapping[str, Any], name: str) -> int:
 
 
 def things_in(thing: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in a list; none where there is none."""
+    """Returns the objects in a list; none where there is none."""
     value = thing.get(name)
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def uuid_of(thing: Mapping[str, Any]) -> str:
-    """The UUID of a thing in lower case, or "" where it has none that is one."""
+    """Returns the UUID of a thing in lower case, or "" where it has none that is one."""
     uuid = text_of(thing, "uuid").lower()
     return uuid if _UUID.fullmatch(uuid) else ""
 
@@ -167,7 +169,7 @@ def tag_names(thing: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def label_tags(thing: Mapping[str, Any]) -> tuple[str, ...]:
-    """Tags that say something to others: those that mark became markings, and local ones stay where they are."""
+    """Returns the tags that say something to others: those that mark became markings, and local ones stay where they are."""
     return tuple(
         name
         for tag in things_in(thing, "Tag")
@@ -186,11 +188,12 @@ def instant_seconds(text: str) -> int:
 
 
 def instant_text(thing: Mapping[str, Any], name: str) -> str:
-    """An instant as MISP writes it (RFC 3339 with an offset) as STIX does, to the second, or ""."""
+    """Returns an instant as STIX writes it, to the second, from one as MISP does (RFC 3339 with an offset);
+    "" where there is none."""
     seconds = instant_seconds(text_of(thing, name))
     return format_seconds(seconds) if seconds > 0 else ""
 
 
 def format_seconds(seconds: int) -> str:
-    """Seconds since 1970 as STIX 2.1 section 3.2 writes them."""
+    """Returns seconds since 1970 as STIX 2.1 section 3.2 writes them."""
     return (format_instant(seconds * SECOND_US) or "").replace("Z", ".000Z")

@@ -1,7 +1,7 @@
-"""What MISP's words mean here: attribute types, tags that mark, and numbers that stand for words. Literal tables.
+"""Meaning of MISP's words: attribute types, tags that mark, and numbers that stand for words. Literal tables.
 
 The types are those of the MISP core format (draft-dulaunoy-misp-core-format, describeTypes.json). A composite type
-joins two values with `|`. What has no canonical type here is kept as MISP's own attribute and claims nothing.
+joins two values with `|`. A value without canonical type here is kept as MISP's own attribute and claims nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ SIGHTING, FALSE_POSITIVE, EXPIRATION = "0", "1", "2"
 
 
 class AttributeValue(NamedTuple):
-    """The observables in an attribute's value, the half that is none, and what was dropped or assumed."""
+    """The observables in an attribute's value, the half that is none, and a word for what was dropped or assumed."""
 
     observables: tuple[Observable, ...]
     beside: str
@@ -91,7 +91,7 @@ class AttributeValue(NamedTuple):
 
 
 def read_value(type_: str, text: str) -> AttributeValue:
-    """The value of an attribute whose type is in OBSERVABLE_TYPES. Raises InvalidValue."""
+    """Returns the value of an attribute whose type is in OBSERVABLE_TYPES. Raises InvalidValue."""
     halves = OBSERVABLE_TYPES[type_]
     if len(halves) == 1:
         found, note = _read_half(halves[0], text)
@@ -127,7 +127,7 @@ _SCHEME = re.compile(r'(tlp|pap)[\s:_=."-]+(.+)', re.IGNORECASE | re.DOTALL)
 
 
 class TagMarking(NamedTuple):
-    """What a list of tags says about marking. `unknown` are tags of these schemes that nobody understands."""
+    """Marking in a list of tags. `unknown` are tags of these schemes that nobody understands."""
 
     levels: frozenset[Tlp]
     pap: Pap | None
@@ -135,7 +135,8 @@ class TagMarking(NamedTuple):
 
 
 def marking_of_tags(tags: tuple[str, ...]) -> TagMarking:
-    """TLP 1 and 2 and PAP, in MISP's spelling (`tlp:amber`) and those of others (`TLP-AMBER`, `TLP: Amber Strict`)."""
+    """Returns the marking in tags of TLP 1 and 2 and PAP, in MISP's spelling (`tlp:amber`) and those of
+    others (`TLP-AMBER`, `TLP: Amber Strict`)."""
     levels: set[Tlp] = set()
     paps: set[Pap] = set()
     unknown = []
@@ -154,5 +155,5 @@ def marking_of_tags(tags: tuple[str, ...]) -> TagMarking:
 
 
 def is_marking_tag(tag: str) -> bool:
-    """Whether a tag is of the schemes that mark: it becomes a marking, never a label."""
+    """Returns whether a tag is of the schemes that mark: it becomes a marking, never a label."""
     return _SCHEME.fullmatch(tag.strip()) is not None

@@ -1,7 +1,7 @@
-"""Words of a report that may be values: where they begin and end in a line whose defanging marks were undone.
+"""Words of a report that may be values, with their beginning and end in a line whose defanging marks were undone.
 
-Text is cut into chunks at blanks, quotes and the bars of tables; a chunk into URLs, a host with a path, or pieces
-at brackets, commas and slashes. Only the shape is read here: what becomes of a word is for `reports`.
+Text is cut into chunks at blanks, quotes and the bars of tables; a chunk into URLs, a host with a path, or
+pieces at brackets, commas and slashes. Only the shape is read here: what becomes of a word is for `reports`.
 Linear in the line: every pattern matches a run of characters of one class, or is tried at one place.
 """
 
@@ -24,7 +24,7 @@ WordKind = Literal["url", "path", "host", "email", "hash", "cve"]  # path: a hos
 
 
 class Word(NamedTuple):
-    """A part of a line that may be a value. `fault` says why it is one only in part, empty when it is whole."""
+    """A part of a line that may be a value. `fault` is the reason why it is one only in part, empty when it is whole."""
 
     kind: WordKind
     text: str
@@ -66,7 +66,7 @@ _LINK_BEFORE = ("](", "<", "link:", "]: ", 'href="', "href='", 'src="', "mailto:
 
 
 def words_of(line: Unmarked) -> Iterator[Word]:
-    """The words of a line, in order; a bare word without dot, colon or hexadecimal length is none."""
+    """Yields the words of a line, in order; a bare word without dot, colon or hexadecimal length is none."""
     if _HINT.search(line.text) is None:
         return
     for chunk in _CHUNK.finditer(line.text):
@@ -78,7 +78,8 @@ def words_of(line: Unmarked) -> Iterator[Word]:
 
 
 def _unsafe(chunk: str) -> str:
-    """Why no part of a chunk is believed: an escape sequence may have eaten a part of a name."""
+    """Returns the reason why no part of a chunk is believed, or empty: an escape sequence may have eaten a
+    part of a name."""
     if is_safe(chunk):
         return ""
     is_binary = any("\udc80" <= character <= "\udcff" for character in chunk)
@@ -86,13 +87,13 @@ def _unsafe(chunk: str) -> str:
 
 
 def is_marked(line: Unmarked, start: int, end: int) -> bool:
-    """Whether a defanging mark stood between the offsets."""
+    """Returns whether a defanging mark stood between the offsets."""
     first = bisect_left(line.places, start)
     return first < len(line.places) and line.places[first] < end
 
 
 def is_plausible(word: Word) -> bool:
-    """Whether a word that nobody defanged is a value all the same, and not a file, a path or a name."""
+    """Returns whether a word that nobody defanged is a value all the same, and not a file, a path or a name."""
     if word.kind == "email":
         return _is_plausible_domain(word.text.rpartition("@")[2])
     return word.kind not in ("host", "path") or _is_plausible_host(word.text)
@@ -127,12 +128,12 @@ def _is_ipv6(text: str) -> bool:
 
 
 def is_likely_hash(text: str) -> bool:
-    """Whether hexadecimal digits are a hash: not a number, not one digit again and again."""
+    """Returns whether hexadecimal digits are a hash: not a number, not one digit again and again."""
     return not text.isdigit() and len(set(text.lower())) >= DISTINCT_DIGITS_MIN
 
 
 def _words_in(line: Unmarked, start: int, end: int) -> Iterator[Word]:
-    """The words of one chunk: URLs, what stands before the first, and what a bracket cut from them."""
+    """Yields the words of one chunk: URLs, the words before the first, and those that a bracket cut from them."""
     schemes = [
         match
         for number, match in enumerate(_SCHEME.finditer(line.text, start, end))
@@ -148,7 +149,7 @@ def _words_in(line: Unmarked, start: int, end: int) -> Iterator[Word]:
 
 
 def _after_host(text: str, position: int) -> int:
-    """Behind an IPv6 address in brackets, whose brackets are a part of the URL."""
+    """Returns the position behind an IPv6 address in brackets, whose brackets are a part of the URL; else `position`."""
     if not text.startswith("[", position):
         return position
     end = text.find("]", position, position + 48)
@@ -156,7 +157,7 @@ def _after_host(text: str, position: int) -> int:
 
 
 def _web_word(line: Unmarked, kind: WordKind, start: int, cut: int, is_defanged: bool) -> Word:
-    """A URL, or a host with a path, from `start` to `cut`, without the punctuation of the sentence around it."""
+    """Returns a URL, or a host with a path, from `start` to `cut`, without the punctuation of the sentence around it."""
     text = line.text[start:cut]
     kept = _without_sentence(text)
     is_defanged = is_defanged or is_marked(line, start, start + len(kept))
@@ -166,7 +167,7 @@ def _web_word(line: Unmarked, kind: WordKind, start: int, cut: int, is_defanged:
 
 
 def _without_sentence(text: str) -> str:
-    """`text` without what ends a sentence, and without closing parentheses that it did not open."""
+    """Returns `text` without the signs that end a sentence, and without closing parentheses that it did not open."""
     unopened = text.count(")") - text.count("(")
     end = len(text)
     while end and (text[end - 1] in _URL_EDGES or (text[end - 1] == ")" and unopened > 0)):
@@ -186,7 +187,7 @@ def _web_fault(text: str, follows: str) -> str:
 
 
 def _plain_words(line: Unmarked, start: int, end: int) -> Iterator[Word]:
-    """The words of a chunk, or of a part of one, without a scheme."""
+    """Yields the words of a chunk, or of a part of one, without a scheme."""
     text = line.text
     for match in _CVE.finditer(text, start, end):
         yield Word("cve", match[0], match.start(), match.end(), True)
@@ -207,7 +208,7 @@ def _plain_words(line: Unmarked, start: int, end: int) -> Iterator[Word]:
 
 
 def _without_emphasis(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without brackets before, and without the signs that set a word in bold or italics."""
+    """Returns the bounds of a word without brackets before it, and without the signs that set it in bold or italics."""
     while start < end and (
         text[start] in "([{'" or (text[start] == "*" and text[start + 1 : start + 2] != ".")
     ):
@@ -219,7 +220,7 @@ def _without_emphasis(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _pieces(line: Unmarked, start: int, end: int) -> Iterator[Word]:
-    """The words between brackets, commas and slashes. A hash inside a path is the name of a file there."""
+    """Yields the words between brackets, commas and slashes. A hash inside a path is the name of a file there."""
     text = line.text
     parts = text[start:end].split("/")
     is_rooted = parts[0] == "" or "\\" in text[start:end]  # a path of a machine or a server
@@ -241,7 +242,7 @@ def _pieces(line: Unmarked, start: int, end: int) -> Iterator[Word]:
 
 
 def _piece_words(line: Unmarked, start: int, end: int) -> Iterator[Word]:
-    """The value in one piece, behind its label (`md5:`, `IP:`) and with its port."""
+    """Yields the values in one piece, behind its label (`md5:`, `IP:`) and with its port."""
     piece = line.text[start:end]
     if "@" in piece:
         begin = start + piece.rfind(":", 0, piece.index("@")) + 1
@@ -270,7 +271,7 @@ def _host(line: Unmarked, start: int, end: int) -> Word:
 
 
 def _cut(text: str, start: int, end: int) -> str:
-    """`cut-off` where an ellipsis touches the word."""
+    """Returns `cut-off` where an ellipsis touches the word, else empty."""
     is_cut = text.startswith(("\u2026", "..."), end) or text.endswith(("\u2026", "..."), 0, start)
     return "cut-off" if is_cut else ""
 
@@ -280,7 +281,7 @@ def _is_hexadecimal(text: str) -> bool:
 
 
 def looks_like_hash(text: str) -> bool:
-    """A hash, or what differs from one by a digit."""
+    """Returns whether `text` is a hash, or differs from one by a digit."""
     if _is_hexadecimal(text) or _TLSH.fullmatch(text) is not None:
         return True
     near = any(abs(len(text) - length) <= 1 for length in HASH_LENGTHS_SEEN)

@@ -20,10 +20,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
+from p2pshare.importers.formats import ValueFormat
 from p2pshare.importers.report_words import Word, is_likely_hash, is_plausible, words_of
-from p2pshare.importers.values import ListValue, read_lines
+from p2pshare.importers.values import ListValue, read_lines, read_list
 from p2pshare.intel.defanging import Unmarked, undo_marks
 from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise
 from p2pshare.intel.refusals import Refusal
@@ -48,14 +50,15 @@ _AROUND_CHARACTERS = 24  # shown before and after a mark that belongs to nothing
 
 
 class _Label(NamedTuple):
-    """Whose hash is meant behind `end`; `is_file` is False for a thumbprint, a serial number and the like."""
+    """A word that says which kind of hash stands behind `end`; `is_file` is False for a thumbprint, a serial
+    number and the like."""
 
     end: int
     is_file: bool
 
 
 def read_report(stream: BinaryIO, *, takes_undefanged: bool = False) -> Iterator[ListValue | Refusal]:
-    """Values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
+    """Yields values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
     is_of_files = True  # the hashes beneath the heading
     for number, raw in read_lines(stream):
         where = f"line {number}"
@@ -104,7 +107,7 @@ def _around(text: str, place: int) -> str:
 def _classify(
     text: str, word: Word, labels: list[_Label], takes_undefanged: bool
 ) -> Recognised | _Refused | None:
-    """What becomes of one word; None for one that is no value."""
+    """Returns the value of one word, or its refusal; None for a word that is no value."""
     if not word.is_defanged and not is_plausible(word):
         return None
     reason = _why_not(text, word, labels, takes_undefanged)
@@ -121,14 +124,14 @@ def _classify(
 
 
 def _recognise(word: Word) -> Recognised:
-    """Raises InvalidValue."""
+    """Returns the value of a word. Raises InvalidValue."""
     if word.kind == "path":  # commas and all, which `recognise` takes for a row of a table
         return Recognised(canonical("url", f"http://{word.text}"), "scheme-assumed")
     return recognise(word.text)
 
 
 def _why_not(text: str, word: Word, labels: list[_Label], takes_undefanged: bool) -> str:
-    """The reason to refuse a word before its value is looked at, or empty."""
+    """Returns the reason to refuse a word before its value is looked at, or empty."""
     if word.kind == "hash":
         nearest = bisect_right(labels, word.start, key=lambda label: label.end) - 1
         if not labels[nearest].is_file:
@@ -142,3 +145,27 @@ def _why_not(text: str, word: Word, labels: list[_Label], takes_undefanged: bool
         if _VERSION.search(text[max(0, word.start - _AROUND_CHARACTERS) : word.start]) is not None:
             return "version-number"
     return word.fault
+
+
+def _is_prose(head: bytes, is_named_so: bool) -> bool:
+    """Returns whether the file is named like a document, or more lines are of several words than are values: a list has
+    one value a line, and comments. Raises AuthorError `encoding` for UTF-16 and UTF-32."""
+    if is_named_so:
+        return True
+    found = list(read_list(BytesIO(head[: head.rfind(b"\n") + 1])))
+    taken = sum(isinstance(one, ListValue) for one in found)
+    sentences = sum(
+        isinstance(one, Refusal)
+        and one.reason == "not-one-value"
+        and len(one.example.split()) > 1
+        and one.example.count(",") <= 1  # else it is a row of a table
+        for one in found
+    )
+    return sentences > taken
+
+
+FORMAT = ValueFormat(
+    lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
+    _is_prose,
+    is_searched=True,
+)

@@ -1,9 +1,9 @@
 """Detection rules of other languages (Sigma, YARA) as STIX indicators of ours.
 
-The pattern is the rule's own text. Who wrote the rule and under which licence it may be passed on travel beside it
-as `x_rule_author` and `x_rule_license`; `created_by_ref` is the partner who publishes it. `created` and `valid_from`
-are the rule's own date, so that they never change (STIX 2.1 section 3.2); a rule without one is created when it is
-published. `modified` is always when it is published: authors forget to move their own.
+The pattern is the rule's own text. The rule's author, and the licence under which it may be passed on, travel
+beside it as `x_rule_author` and `x_rule_license`; `created_by_ref` is the partner who publishes it. `created`
+and `valid_from` are the rule's own date, so that they never change (STIX 2.1 section 3.2); a rule without one
+is created when it is published. `modified` is always when it is published: authors forget to move their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 @dataclass(frozen=True)
 class Rule:
-    """What a rule says of itself. `text` is its pattern, byte for byte; `own_id` its UUID where that is
+    """A rule as it describes itself. `text` is its pattern, byte for byte; `own_id` its UUID where that is
     unique to it, `external_id` whatever else it goes by; `tlp` the words by which it is marked."""
 
     language: str
@@ -45,7 +45,8 @@ class Rule:
 
 
 def indicator_of(rule: Rule, source: InputSource) -> dict[str, Any] | Fault:
-    """The rule as a STIX indicator; a Fault unknown-marking where the rule is marked and we do not know how."""
+    """Returns the rule as a STIX indicator; a Fault unknown-marking where the rule is marked in words that
+    are no TLP level."""
     levels = [Tlp.from_label(word) for word in rule.tlp]
     if None in levels:
         return Fault("unknown-marking", "")
@@ -80,14 +81,14 @@ def indicator_of(rule: Rule, source: InputSource) -> dict[str, Any] | Fault:
 
 
 def marking_refs(*levels: Tlp | None) -> list[str]:
-    """The strictest of the levels as a reference, or nothing where there is none."""
+    """Returns the strictest of the levels as a reference, or nothing where there is none."""
     given = [level for level in levels if level is not None]
     return [TLP2_IDS[max(given)]] if given else []
 
 
 def instant_of(text: str, now: int) -> str:
-    """The day in `text` (2024-05-01, 2024/5/1) as an instant; `now`, in seconds since 1970, where there is none, or
-    one that is yet to come."""
+    """Returns the day in `text` (2024-05-01, 2024/5/1) as an instant; `now`, in seconds since 1970, where
+    there is none, or one that is yet to come."""
     match = _DATE.match(text.strip())
     seconds = now
     if match is not None:
@@ -102,6 +103,6 @@ def is_uuid(text: str) -> bool:
 
 
 def texts_of(value: object) -> list[str]:
-    """The texts in what may be a text or a list of them; numbers and dates as they print."""
+    """Returns the texts in what may be a text or a list of them; numbers and dates as they print."""
     members: Iterable[object] = value if isinstance(value, list) else [value]
     return [str(one) for one in members if isinstance(one, str | int | float) and str(one).strip()]

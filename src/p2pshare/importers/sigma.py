@@ -1,12 +1,12 @@
 """Sigma rules as STIX indicators: the rule's text is the pattern, kept as it was written.
 
-A file holds one rule or several, parted by lines of `---`. A rule is looked at, never run: its YAML is bounded
-(`yaml_text`), it must have what the Sigma specification requires, and each name in a condition must be a
-selection of the rule. Kinds: detections, correlations and filters (Sigma specification 2.1).
+A file holds one rule or several, parted by lines of `---`. A rule is looked at, never run: its YAML is
+bounded (`yaml_text`), it must have what the Sigma specification requires, and each name in a condition must
+be a selection of the rule. Kinds: detections, correlations and filters (Sigma specification 2.1).
 
-What is kept beside the text: title, description, status, level and tags (as labels), references, author and
-licence. The object is ours (`created_by_ref`), for we vouch for having sent it; the rule is its author's.
-The id is the rule's own UUID; a rule without one is named by its title. A rule never claims an observable.
+Kept beside the text: title, description, status, level and tags (as labels), references, author and licence.
+The object is ours (`created_by_ref`), for we vouch for having sent it; the rule is its author's. The id is
+the rule's own UUID; a rule without one is named by its title. A rule never claims an observable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import Rule, indicator_of, texts_of
 from p2pshare.importers.yaml_text import load_mapping
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
@@ -25,6 +25,8 @@ from p2pshare.intel.json_text import Fault, without_bom
 from p2pshare.limits import OBJECTS_PER_BUNDLE_MAX, RULE_BYTES_MAX
 
 _BOUNDARY = re.compile(r"^(?:---|\.\.\.)(?=\s|\Z)[^\n]*\n?", re.MULTILINE)
+_TITLE = re.compile(rb"^title:", re.MULTILINE)
+_BODY = re.compile(rb"^(?:logsource|detection|correlation|filter|status):", re.MULTILINE)
 _TOKEN = re.compile(r"[()]|[^\s()]+")
 _QUANTITY = re.compile(r"1|any|all|\d{1,4}", re.IGNORECASE)
 _OPERATORS = frozenset({"and", "or"})
@@ -39,7 +41,7 @@ _NOT_SELECTIONS = frozenset({"condition", "timeframe", "rules"})
 
 
 def read_sigma(raw: bytes, source: InputSource) -> Reading:
-    """The rules in a Sigma file. Raises AuthorError: encoding, not-utf8, too-many-objects."""
+    """Returns the rules in a Sigma file. Raises AuthorError: encoding, not-utf8, too-many-objects."""
     reading = Reading()
     seen: dict[str, BundleObject] = {}
     for line, text in documents_of(without_bom(raw).decode()):
@@ -62,8 +64,8 @@ def read_sigma(raw: bytes, source: InputSource) -> Reading:
 
 
 def documents_of(text: str) -> Iterator[tuple[int, str]]:
-    """(line it begins on, text) of each YAML document that holds something. A line that begins with `---` parts
-    documents wherever it stands (YAML 1.2 section 9.1.2: no content may begin with it)."""
+    """Yields (line it begins on, text) of each YAML document that holds something. A line that begins with
+    `---` parts documents wherever it stands (YAML 1.2 section 9.1.2: no content may begin with it)."""
     begin = line = 0
     first = 1
     for end in chain(_BOUNDARY.finditer(text), [None]):
@@ -92,7 +94,7 @@ def _read_rule(text: str, source: InputSource, reading: Reading) -> BundleObject
 
 
 def rule_of(rule: Mapping[Any, Any], text: str) -> Rule:
-    """What a checked rule says of itself."""
+    """Returns a checked rule as it describes itself."""
     tags = texts_of(rule.get("tags"))
     return Rule(
         language="sigma",
@@ -110,7 +112,7 @@ def rule_of(rule: Mapping[Any, Any], text: str) -> Rule:
 
 
 def find_wrong_in(rule: Mapping[Any, Any]) -> Fault | None:
-    """What a rule lacks, or None: missing-property, wrong-type, bad-condition, unknown-selection."""
+    """Returns the first fault of a rule, or None: missing-property, wrong-type, bad-condition, unknown-selection."""
     kind = next((name for name in ("correlation", "filter") if name in rule), "detection")
     for name, type_ in _REQUIRED[kind].items():
         if rule.get(name) in (None, "", {}):
@@ -134,7 +136,7 @@ def find_wrong_in(rule: Mapping[Any, Any]) -> Fault | None:
 
 
 def _conditions_of(rule: Mapping[Any, Any]) -> list[str]:
-    """The conditions of a checked rule; a list of them is as many rules in one."""
+    """Returns the conditions of a checked rule; a list of them is as many rules in one."""
     body = rule.get("detection") or rule.get("filter") or {}
     condition = body.get("condition") if isinstance(body, dict) else None
     found = condition if isinstance(condition, list) else [condition]
@@ -144,8 +146,8 @@ def _conditions_of(rule: Mapping[Any, Any]) -> list[str]:
 
 
 def check_condition(condition: str, selections: set[str]) -> str:
-    """Why a condition is none, or empty: `bad-condition`, `unknown-selection`. Reads and/or/not, parentheses,
-    `1 of x*`, `all of them`; what follows `|` (an aggregation, deprecated) is not looked at."""
+    """Returns the fault of a condition, or empty: `bad-condition`, `unknown-selection`. Reads and/or/not,
+    parentheses, `1 of x*`, `all of them`; what follows `|` (an aggregation, deprecated) is not looked at."""
     tokens = _TOKEN.findall(condition.partition("|")[0])
     depth = position = 0
     wants_operand = is_known = True
@@ -185,7 +187,7 @@ def _is_known(name: str, selections: set[str]) -> bool:
 
 
 def _fits(selection: str, first: str, parts: list[str]) -> bool:
-    """Whether the parts of a name, with anything between them, make up the selection's."""
+    """Returns whether the parts of a name, with anything between them, make up the selection's."""
     if not selection.startswith(first):
         return False
     position = len(first)
@@ -195,3 +197,12 @@ def _fits(selection: str, first: str, parts: list[str]) -> bool:
             return False
         position = found + len(part)
     return len(selection) - len(parts[-1]) >= position and selection.endswith(parts[-1])
+
+
+def _is_sigma(head: bytes, is_named_so: bool) -> bool:
+    """Returns whether the file is named so, or has the keys of a rule."""
+    start = head.lstrip()
+    return is_named_so or (_TITLE.search(start) is not None and _BODY.search(start) is not None)
+
+
+FORMAT = ObjectFormat(read_sigma, _is_sigma)

@@ -1,8 +1,8 @@
-"""How a table is laid out: what separates its cells, whether it has a header, and which columns hold values.
+"""Layout of a table: the separator of its cells, its header, and the columns that hold values.
 
-Told from the first lines alone. A column is read when its header names a value (VALUE_COLUMNS), or when it is the
-only one that holds values; otherwise a person has to say which. A second column of URLs may well be where the
-first was written about, and a feed of reports must not become a block list.
+Found from the first lines alone. A column is read when its header names a value (VALUE_COLUMNS), or when it
+is the only one that holds values; otherwise a person has to say which. A second column of URLs may well be
+where the first was written about, and a feed of reports must not become a block list.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ DETECTION_COLUMN = "to ids"  # of a table that MISP wrote: 0 says that a value i
 
 @dataclass(frozen=True)
 class Layout:
-    """What separates cells, how many a row has, the header's cells (empty without header) and the positions (from
-    0) of the columns to read. `assumed` of them were chosen by what they hold; `passed_over` hold values too."""
+    """Separator of cells, number of cells in a row, the header's cells (empty without header) and the positions
+    (from 0) of the columns to read. `assumed` of them were chosen by what they hold; `passed_over` hold values too."""
 
     delimiter: str
     width: int
@@ -91,23 +91,23 @@ class Layout:
 
     @property
     def detection(self) -> int | None:
-        """The column that says whether a value is to be detected."""
+        """Returns the position of the column that says whether a value is to be detected, None where there is none."""
         names = [header_name(cell) for cell in self.header]
         return names.index(DETECTION_COLUMN) if DETECTION_COLUMN in names else None
 
     def title(self, position: int) -> str:
-        """`column 3` with the header's name, safe to print."""
+        """Returns `column 3` with the header's name, safe to print."""
         name = self.header[position] if position < len(self.header) else ""
         return f"column {position + 1} ({clip(name)})" if name else f"column {position + 1}"
 
 
 def header_name(cell: str) -> str:
-    """A header as VALUE_COLUMNS has it."""
+    """Returns a header as VALUE_COLUMNS has it."""
     return " ".join(re.findall(r"[a-z0-9]+", cell.lower()))
 
 
 def split_row(text: str, delimiter: str) -> list[str]:
-    """The cells of one row (RFC 4180 section 2), trimmed; without `delimiter` the row is one. Raises csv.Error."""
+    """Returns the cells of one row (RFC 4180 section 2), trimmed; without `delimiter` the row is one. Raises csv.Error."""
     if not delimiter:
         return [text.strip()]
     if '"' not in text:
@@ -117,8 +117,8 @@ def split_row(text: str, delimiter: str) -> list[str]:
 
 
 def find_delimiter(rows: Sequence[str]) -> str:
-    """The separator that gives most rows the same number of cells, else the one that makes a header of the first
-    row; "" for one cell a row."""
+    """Returns the separator that gives most rows the same number of cells, else the one that makes a header
+    of the first row; "" for one cell a row."""
     best, found = (0, 0), ""
     for delimiter in DELIMITERS:
         width, agreeing = Counter(map(len, _split_all(rows, delimiter))).most_common(1)[0] if rows else (1, 0)
@@ -143,8 +143,8 @@ def _split_all(rows: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def find_layout(rows: Sequence[str], titles: str, wanted: Sequence[str]) -> Layout:
-    """The layout of the table that begins with `rows`. `titles` is a comment above them that may be its header;
-    `wanted` what a person gave with --column: names, or numbers from 1.
+    """Returns the layout of the table that begins with `rows`. `titles` is a comment above them that may be
+    its header; `wanted` are the columns a person gave with --column: names, or numbers from 1.
 
     Raises AuthorError: no-such-column, which-column, no-values.
     """
@@ -184,8 +184,8 @@ def _undecided(layout: Layout) -> AuthorError:
 def _header_of(
     table: Sequence[Sequence[str]], titles: str, delimiter: str, wanted: Sequence[str]
 ) -> tuple[str, ...]:
-    """The header: a row of the file's comments that is as wide as the table and names a value, or a first row that
-    holds no value and names one, or stands above values."""
+    """Returns the header: a row of the file's comments that is as wide as the table and names a value, or a
+    first row that holds no value and names one, or stands above values."""
     if titles and delimiter:
         (cells,) = _split_all([titles], delimiter)
         if len(cells) == len(table[0]) and _names_values(cells, wanted):
@@ -204,7 +204,7 @@ def _names_values(cells: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def _columns_of_values(body: Sequence[Sequence[str]], width: int) -> dict[int, set[str]]:
-    """Columns most of whose cells in the sample are values, and the types of these."""
+    """Returns the columns most of whose cells in the sample are values, and the types of these."""
     found: dict[int, set[str]] = {}
     for place in range(width):
         cells = [row[place] for row in body if place < len(row) and row[place]]
@@ -215,7 +215,7 @@ def _columns_of_values(body: Sequence[Sequence[str]], width: int) -> dict[int, s
 
 
 def _type_of(cell: str) -> str:
-    """The type of a cell that can hardly be anything but a value, else ""."""
+    """Returns the type of a cell that can hardly be anything but a value, else empty."""
     try:
         type_ = recognise(cell).observable.type
     except InvalidValue:
@@ -224,7 +224,7 @@ def _type_of(cell: str) -> str:
 
 
 def _position_of(wanted: str, header: Sequence[str], width: int) -> int:
-    """Raises AuthorError no-such-column."""
+    """Returns the position of the column that was asked for. Raises AuthorError no-such-column."""
     names = [header_name(cell) for cell in header]
     if header_name(wanted) in names:
         return names.index(header_name(wanted))

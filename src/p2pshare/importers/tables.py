@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
+from p2pshare.importers.formats import ValueFormat
 from p2pshare.importers.table_layout import (
     SAMPLE_ROWS,
     VALUE_COLUMNS,
@@ -41,7 +42,7 @@ _NO = frozenset({"0", "false", "no"})
 
 
 def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[ReadValue]:
-    """Values, refusals and notes in the order of the rows. `columns`: those to read, by name or by number from 1.
+    """Yields values, refusals and notes in the order of the rows. `columns`: those to read, by name or by number from 1.
 
     Raises AuthorError: encoding, no-such-column, which-column, no-values.
     """
@@ -65,9 +66,9 @@ def _refused(rows: Iterable[TableRow | Refusal]) -> Iterator[Refusal]:
     return (one for one in rows if isinstance(one, Refusal))
 
 
-def is_table(head: bytes, *, is_named_so: bool) -> bool:
-    """Whether a file that begins with `head` is a table and no list: `is_named_so` is asked for no more than cells; any
-    other text must have rows of one width and a column whose values can be told."""
+def is_table(head: bytes, is_named_so: bool) -> bool:
+    """Returns whether a file that begins with `head` is a table and no list: `is_named_so` is asked for no
+    more than cells; any other text must have rows of one width and a column whose values can be told."""
     whole_lines = head[: head.rfind(b"\n") + 1] or head
     titles: list[str] = []
     try:
@@ -139,8 +140,8 @@ def _read_cell(cell: str, line: int, place: int) -> ReadValue:
 
 
 def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Iterator[TableRow | Refusal]:
-    """Rows with the number of their first line, without blank lines and comments (`#`). The comment that stands
-    last above the first row goes into `titles`, for it may be the header."""
+    """Yields rows with the number of their first line, without blank lines and comments (`#`). The comment
+    that stands last above the first row goes into `titles`, for it may be the header."""
     waiting: deque[tuple[int, bytes | None]] = deque()
     is_begun = False
     while True:
@@ -169,14 +170,14 @@ def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Itera
 
 
 def _is_open(text: str) -> bool:
-    """Whether a quoted cell goes on in the next line."""
+    """Returns whether a quoted cell goes on in the next line."""
     return '"' in text and text.count('"') % 2 == 1 and _OPENING.search(text) is not None
 
 
 def _closed(
     text: str, waiting: deque[tuple[int, bytes | None]], lines: Iterator[tuple[int, bytes | None]]
 ) -> str | None:
-    """The row that begins with `text`, up to the line that closes its quote. None when none does within
+    """Returns the row that begins with `text`, up to the line that closes its quote. None when none does within
     TABLE_ROW_LINES_MAX lines: then those stay in `waiting`, so that a stray quote costs its own row only.
 
     `waiting` is empty before: only the last line of what an earlier search left there can hold half a pair of quotes.
@@ -198,3 +199,6 @@ def _closed(
             waiting.clear()
             return "\n".join(pieces)
     return None
+
+
+FORMAT = ValueFormat(lambda stream, source: read_table(stream, source.columns), is_table)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
+from p2pshare.importers.formats import ValueFormat
 from p2pshare.intel.observable import InvalidValue, Observable, Recognised, recognise
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
@@ -20,8 +21,8 @@ from p2pshare.limits import LIST_LINE_BYTES_MAX
 
 @dataclass(frozen=True, slots=True)
 class ListValue:
-    """A value and its line (from 1). `note` says what was dropped or assumed: port-dropped, scheme-assumed,
-    wildcard-dropped, hosts-file; empty when nothing was."""
+    """A value and its line (from 1). `note` is a word for what was dropped or assumed: port-dropped,
+    scheme-assumed, wildcard-dropped, hosts-file; empty when nothing was."""
 
     observable: Observable
     line: int
@@ -29,7 +30,7 @@ class ListValue:
 
 
 ReadValue = ListValue | Refusal | Note
-"""What a reader of values yields: a value, a refusal for each thing that is none, and notes."""
+"""Element out of a reader of values: a value, a refusal of a thing that is none, or a note."""
 
 COMMENT_STARTS = ("#", "//", ";")
 # A comment inside a line: `(# ...`, or a mark with a blank before it; `#` also with a blank behind it, which no
@@ -42,7 +43,7 @@ STRONG_TYPES = frozenset({"ipv4", "ipv6", "domain", "url", "email", "md5", "sha1
 
 
 def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
-    """Values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
+    """Yields values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
     for number, raw in read_lines(stream):
         if raw is None:
             yield Refusal("line-too-long", f"line {number}", "")
@@ -64,14 +65,14 @@ def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
 
 
 def refuse_text(invalid: InvalidValue, where: str, text: str) -> Refusal:
-    """The refusal of a text that was decoded with `surrogateescape`: bytes that are not UTF-8 are the reason."""
+    """Returns the refusal of a text that was decoded with `surrogateescape`: bytes that are not UTF-8 are the reason."""
     is_binary = not text.isascii() and any("\udc80" <= character <= "\udcff" for character in text)
     return Refusal("not-utf8" if is_binary else invalid.reason, where, text)
 
 
 def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """(number, line without its end), None for a line longer than LIST_LINE_BYTES_MAX. Raises AuthorError encoding
-    for UTF-16 and UTF-32."""
+    """Yields (number, line without its end), None for a line longer than LIST_LINE_BYTES_MAX. Raises
+    AuthorError encoding for UTF-16 and UTF-32."""
     number = 0
     while line := stream.readline(LIST_LINE_BYTES_MAX + 1):
         number += 1
@@ -88,7 +89,7 @@ def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
 
 
 def strip_comment(line: str) -> str:
-    """The line without its comment and the blanks around it."""
+    """Returns the line without its comment and the blanks around it."""
     line = line.strip()
     if line.startswith(COMMENT_STARTS):
         return ""
@@ -113,7 +114,7 @@ def _read_line(text: str) -> Recognised:
 
 
 def _hosts_file_line(rest: str) -> Recognised:
-    """`0.0.0.0 evil.example`: the sink address is not what is meant."""
+    """Returns the host in `0.0.0.0 evil.example`: the sink address is not what is meant."""
     if len(rest.split()) > 1:
         raise InvalidValue("several-values")
     found = recognise(rest)
@@ -125,3 +126,6 @@ def _is_strong(text: str) -> bool:
         return recognise(text).observable.type in STRONG_TYPES
     except InvalidValue:
         return False
+
+
+FORMAT = ValueFormat(lambda stream, _: read_list(stream))

@@ -21,8 +21,8 @@ _CLOSING = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
 
 def load_mapping(text: str) -> tuple[dict[Any, Any] | None, Fault | None]:
-    """The mapping that `text` holds, or what is wrong: not-yaml, too-deep, too-many-nodes, yaml-alias,
-    duplicate-key, not-a-mapping. The fault's path is `line 3` where there is one."""
+    """Returns (mapping that `text` holds, None), or (None, fault): not-yaml, too-deep, too-many-nodes,
+    yaml-alias, duplicate-key, not-a-mapping. The fault's path is `line 3` where there is one."""
     try:
         fault = _find_fault(text)
         if fault is not None:
@@ -38,7 +38,7 @@ def load_mapping(text: str) -> tuple[dict[Any, Any] | None, Fault | None]:
 
 
 def _find_fault(text: str) -> Fault | None:
-    """Walks the events, which need no memory. Raises yaml.YAMLError."""
+    """Returns the first fault among the events, which need no memory. Raises yaml.YAMLError."""
     keys: list[set[str] | None] = []  # of each open collection; None for a list
     at_key: list[bool] = []
     nodes = 0

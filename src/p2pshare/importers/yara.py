@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import Rule, indicator_of
 from p2pshare.importers.yara_text import YaraFile, YaraRule, split_rules
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
@@ -30,12 +30,17 @@ except ImportError:  # the optional extra `yara`
 
 # What YARA-X says of a rule that is sound where its scanner knows more than the compiler does.
 MISSING_ONLY = frozenset({"UnknownIdentifier", "UnknownModule", "UnknownField"})
+# Behind blanks and comments, the first thing that only YARA says.
+_BEGINNING = re.compile(
+    rb"(?:\s++|//[^\n]*+|/\*[^*]*+(?:\*(?!/)[^*]*+)*\*/)*"
+    rb'(?:(?:import|include)\s+"|(?:(?:private|global)\s+){0,2}rule\s+\w+\s*[:{])'
+)
 _LICENCE = re.compile(r"licen[sc]e[ \t]{0,8}[:=][ \t]{0,8}([^\n]{1,200})", re.IGNORECASE)
 _REFERENCE = re.compile(r"https?://[^\s,;\"']{1,2000}", re.IGNORECASE)
 
 
 def read_yara(raw: bytes, source: InputSource) -> Reading:
-    """The rules in a YARA file. Raises AuthorError: encoding, too-many-objects."""
+    """Returns the rules in a YARA file. Raises AuthorError: encoding, too-many-objects."""
     text = _decode(raw)
     found = split_rules(text)
     if len(found.rules) > OBJECTS_PER_BUNDLE_MAX:
@@ -66,7 +71,7 @@ def read_yara(raw: bytes, source: InputSource) -> Reading:
 
 
 def _decode(raw: bytes) -> str:
-    """Bytes that are not UTF-8 as surrogates: they cost the rule they stand in, and no other."""
+    """Returns the text, with bytes that are not UTF-8 as surrogates: they cost the rule they stand in, and no other."""
     try:
         return without_bom(raw).decode()
     except AuthorError as error:
@@ -105,8 +110,8 @@ def _read_rule(
 
 
 def _needed(rule: YaraRule, found: YaraFile, by_name: dict[str, YaraRule]) -> list[YaraRule]:
-    """The rules before this one that it cannot do without, in the order of the file; one more than RULE_NEEDS_MAX
-    at most. A rule names only what stands before it."""
+    """Returns the rules before this one that it cannot do without, in the order of the file; one more than
+    RULE_NEEDS_MAX at most. A rule names only what stands before it."""
     needed: dict[str, YaraRule] = {
         one.name: one for one in found.rules if one.is_global and one.end <= rule.start
     }
@@ -123,7 +128,8 @@ def _needed(rule: YaraRule, found: YaraFile, by_name: dict[str, YaraRule]) -> li
 
 
 def compile_problem(pattern: str) -> Fault | str:
-    """Empty for a pattern that compiles; a text where it could not be verified; a Fault bad-rule where it is wrong."""
+    """Returns empty for a pattern that compiles; a text where it could not be verified; a Fault bad-rule
+    where it is wrong."""
     if yara_x is None:
         return "YARA-X is not installed"
     compiler = yara_x.Compiler(relaxed_re_syntax=True, includes_enabled=False)
@@ -158,3 +164,11 @@ def _rule_of(rule: YaraRule, pattern: str, licence: str, *, is_verified: bool) -
         labels=[*rule.tags, *([] if is_verified else ["not-verified"])],
         tlp=named("tlp", "sharing", "rule_sharing_tlp"),
     )
+
+
+def _is_yara(head: bytes, is_named_so: bool) -> bool:
+    """Returns whether the file is named so, or begins as a rule does."""
+    return is_named_so or _BEGINNING.match(head) is not None
+
+
+FORMAT = ObjectFormat(read_yara, _is_yara)

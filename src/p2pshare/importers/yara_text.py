@@ -1,9 +1,8 @@
 """YARA source cut into rules, without a compiler and without running anything.
 
-Only what is needed to know where a rule ends is understood: comments, texts, regular expressions, braces. What a
-rule needs of its file (imports, rules it names, global rules) is found by the words in it. Linear: no pattern
-below goes back over what it has read, and every token ends behind its beginning.
-YARA documentation, "Writing YARA rules".
+Only signs that show where a rule ends are understood: comments, texts, regular expressions, braces. The parts of its
+file that a rule needs (imports, rules it names, global rules) are found by the words in it. Linear: no pattern below
+goes back over what it has read, and every token ends behind its beginning. YARA documentation, "Writing YARA rules".
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Token(NamedTuple):
 
 @dataclass
 class YaraRule:
-    """One rule as it stands in its file, from `start` to `end`, and the comments right before it from `begin`."""
+    """A rule as it stands in its file, from `start` to `end`, and the comments right before it from `begin`."""
 
     name: str
     begin: int
@@ -62,7 +61,8 @@ class YaraRule:
 
 @dataclass
 class YaraFile:
-    """`broken` is where something stands that is no rule: nothing behind it could be told apart."""
+    """The rules and imports of a file. `broken` is the position of something that is no rule: nothing behind
+    it could be told apart."""
 
     rules: list[YaraRule] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class YaraFile:
 
 
 def split_rules(text: str) -> YaraFile:
-    """The rules of a file, in order. Never raises; what follows `broken` is not looked at."""
+    """Returns the rules of a file, in order. Never raises; what follows `broken` is not looked at."""
     found = YaraFile()
     tokens = _tokens(text)
     behind = 0  # the end of what came before
@@ -106,7 +106,7 @@ def split_rules(text: str) -> YaraFile:
 
 
 def _tokens(text: str) -> Iterator[Token]:
-    """All but comments. An open comment, text or regular expression is a token `open`."""
+    """Yields all tokens but comments. An open comment, text or regular expression is a token `open`."""
     end = 0
     while (match := _TOKEN.search(text, end)) is not None:
         start = match.start()
@@ -117,7 +117,7 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _end_of(match: re.Match[str], text: str) -> tuple[int, bool]:
-    """Where the token ends that begins with `match`, and whether it ends as it must."""
+    """Returns the end of the token that begins with `match`, and whether it ends as it must."""
     if match[0] == "/*":
         closing = text.find("*/", match.end())
         return (closing + 2, True) if closing >= 0 else (len(text), False)
@@ -130,7 +130,7 @@ def _end_of(match: re.Match[str], text: str) -> tuple[int, bool]:
 
 
 def _read_rule(tokens: Iterator[Token], begin: int, start: int) -> YaraRule | None:
-    """The rule whose keyword was read; None for one that does not end."""
+    """Returns the rule whose keyword was read; None for one that does not end."""
     name = next(tokens, None)
     if name is None or name.kind != "word":
         return None

@@ -20,7 +20,7 @@ _IPV6_SHAPE = re.compile(rf"{_GROUP}(?::{_GROUP}){{0,4}}::{_GROUP}(?::{_GROUP}){
 
 
 def is_ipv4(text: str) -> bool:
-    """Whether `text` is exactly a canonical IPv4 address."""
+    """Returns whether `text` is exactly a canonical IPv4 address."""
     parts = text.split(".", 4)
     return (
         len(parts) == 4
@@ -32,14 +32,14 @@ def is_ipv4(text: str) -> bool:
 
 
 def is_plain_ipv6(text: str) -> bool:
-    """Whether `text` is a canonical IPv6 address of the common kind, with one run of zeros inside: the fast path.
-    False says nothing."""
+    """Returns whether `text` is a canonical IPv6 address of the common kind, with one run of zeros inside.
+    Fast path: False decides nothing."""
     # No group but those of the run is zero, so it is the longest; of two groups or more, as there are six others.
     return _IPV6_SHAPE.fullmatch(text) is not None and text.count(":") <= 6
 
 
 def canonical_address(text: str) -> tuple[str, str]:
-    """(type, value) of an address or a network: `ipv4`, `ipv6`, `ipv4-net` or `ipv6-net`.
+    """Returns (type, value) of an address or a network; the type is `ipv4`, `ipv6`, `ipv4-net` or `ipv6-net`.
 
     Raises InvalidValue: bad-address, bad-network, zone-id.
     """

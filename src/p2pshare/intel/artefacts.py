@@ -1,4 +1,4 @@
-"""Canonical form of what is neither an address nor a name: hashes, fingerprints, and names inside a machine.
+"""Canonical form of values beside addresses and host names: hashes, fingerprints, and names inside a machine.
 
 Hexadecimal is lower case and of its type's length. Names that a system keeps as written (mutex, file name, user
 agent) stay as written; registry keys lose their hive's short form and their case, as Windows compares them.
@@ -46,7 +46,7 @@ HIVE_NAMES = frozenset(HIVES.values())
 
 
 def is_hash(text: str, length: int) -> bool:
-    """Whether `text` is `length` lower-case hexadecimal digits."""
+    """Returns whether `text` is `length` lower-case hexadecimal digits."""
     if len(text) != length:
         return False
     try:
@@ -59,7 +59,7 @@ def is_hash(text: str, length: int) -> bool:
 
 
 def canonical_hash(type_: str, text: str) -> str:
-    """Lower-case hexadecimal of the type's length. Raises InvalidValue bad-hash."""
+    """Returns lower-case hexadecimal of the type's length. Raises InvalidValue bad-hash."""
     lowered = text.lower()
     if not is_hash(lowered, HASH_LENGTHS[type_]):
         raise InvalidValue("bad-hash")
@@ -67,14 +67,14 @@ def canonical_hash(type_: str, text: str) -> str:
 
 
 def canonical_ssdeep(text: str) -> str:
-    """`blocksize:hash:hash`, case kept: it is base64. Raises InvalidValue bad-hash."""
+    """Returns `blocksize:hash:hash`, case kept: it is base64. Raises InvalidValue bad-hash."""
     if SSDEEP.fullmatch(text) is None:
         raise InvalidValue("bad-hash")
     return text
 
 
 def canonical_tlsh(text: str) -> str:
-    """`T1` and 70 upper-case digits, as the reference tool prints. Raises InvalidValue bad-hash."""
+    """Returns `T1` and 70 upper-case digits, as the reference tool prints. Raises InvalidValue bad-hash."""
     match = TLSH.fullmatch(text)
     if match is None:
         raise InvalidValue("bad-hash")
@@ -82,7 +82,7 @@ def canonical_tlsh(text: str) -> str:
 
 
 def canonical_ja4(text: str) -> str:
-    """Lower case, three parts. Raises InvalidValue bad-hash."""
+    """Returns the three parts in lower case. Raises InvalidValue bad-hash."""
     lowered = text.lower()
     if JA4.fullmatch(lowered) is None:
         raise InvalidValue("bad-hash")
@@ -90,7 +90,7 @@ def canonical_ja4(text: str) -> str:
 
 
 def canonical_mac(text: str) -> str:
-    """Six lower-case pairs with colons (STIX 2.1 section 6.9). Raises InvalidValue bad-mac."""
+    """Returns six lower-case pairs with colons (STIX 2.1 section 6.9). Raises InvalidValue bad-mac."""
     lowered = text.lower()
     if MAC.fullmatch(lowered) is None and MAC_CISCO.fullmatch(lowered) is None:
         raise InvalidValue("bad-mac")
@@ -99,7 +99,7 @@ def canonical_mac(text: str) -> str:
 
 
 def canonical_asn(text: str) -> str:
-    """The number in decimal. Raises InvalidValue bad-asn."""
+    """Returns the number in decimal. Raises InvalidValue bad-asn."""
     match = ASN.fullmatch(text)
     if match is None or int(match[1]) > ASN_MAX:
         raise InvalidValue("bad-asn")
@@ -107,7 +107,7 @@ def canonical_asn(text: str) -> str:
 
 
 def canonical_cve(text: str) -> str:
-    """`CVE-2021-44228`. Raises InvalidValue bad-cve."""
+    """Returns the id as in `CVE-2021-44228`. Raises InvalidValue bad-cve."""
     match = CVE.fullmatch(text)
     if match is None:
         raise InvalidValue("bad-cve")
@@ -115,7 +115,8 @@ def canonical_cve(text: str) -> str:
 
 
 def canonical_registry_key(text: str) -> str:
-    """Long hive name, lower case (Windows compares keys without case). Raises InvalidValue bad-registry-key."""
+    """Returns the key with its long hive name, in lower case (Windows compares keys without case). Raises
+    InvalidValue bad-registry-key."""
     text = unicodedata.normalize("NFC", text.lower())
     while text != (bare := text.rstrip("\\").rstrip()):  # neither may end a value, in any mixture
         text = bare
@@ -127,12 +128,12 @@ def canonical_registry_key(text: str) -> str:
 
 
 def canonical_file_name(text: str) -> str:
-    """As written; a name holds no path. Raises InvalidValue bad-file-name."""
+    """Returns the name as written; a name holds no path. Raises InvalidValue bad-file-name."""
     if "/" in text or "\\" in text or text in (".", ".."):
         raise InvalidValue("bad-file-name")
     return text
 
 
 def canonical_name(text: str) -> str:
-    """As written: mutexes and user agents are compared exactly."""
+    """Returns the name as written: mutexes and user agents are compared exactly."""
     return text

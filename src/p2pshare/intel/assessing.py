@@ -1,11 +1,12 @@
-"""Assessing: what one partner says about another's object: seen, false positive, agreed, or a proposal to change it.
+"""Assessments of another partner's object: a sighting, a false positive, an opinion, a note, or a proposal to change it.
 
-A sighting and an opinion are STIX 2.1 sections 5.2 and 4.14. What STIX cannot say stands in our extension (section 7.3):
-whose object is meant (two authors may use one id), and which of its observables. A false positive is an opinion
-`strongly-disagree` with that mark, never a sighting: whoever does not know the extension must not read "seen" (misp-stix
-chose the same). A proposal is an object type of the extension, so that whoever does not know it carries it on.
+A sighting and an opinion are STIX 2.1 sections 5.2 and 4.14. Facts that STIX has no property for stand in our
+extension (section 7.3): the author whose object is meant (two authors may use one id), and the observable in
+it that is meant. A false positive is an opinion `strongly-disagree` with that mark, never a sighting: a
+reader that does not know the extension must not read "seen" (misp-stix chose the same). A proposal is an
+object type of the extension, so that a program that does not know it carries it on.
 
-Assessments are immutable: saying something else is another object.
+Assessments are immutable: another statement is another object.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ OPINIONS = ("strongly-disagree", "disagree", "neutral", "agree", "strongly-agree
 
 
 class Assessment(IntEnum):
-    """What is said."""
+    """Kind of an assessment."""
 
     SIGHTING = 1
     FALSE_POSITIVE = 2
@@ -44,9 +45,10 @@ class Assessment(IntEnum):
 
 
 class AssessmentFacts(msgspec.Struct, frozen=True, gc=False):
-    """What one assessment says. `author` is whose object is meant, `observable` which of its values, as far as said.
+    """Content of one assessment. `author` is the partner whose object is meant, `observable` the value in it
+    that is meant; None where the assessment does not say.
 
-    `count` 0: looked for and not seen. `seen_us`: when, in microseconds since 1970, by the reporter's clock.
+    `count` 0: looked for and not seen. `seen_us`: the time, in microseconds since 1970, by the reporter's clock.
     """
 
     kind: Assessment
@@ -67,8 +69,8 @@ class Target:
 
 
 def read_assessment(stix: Mapping[str, Any]) -> AssessmentFacts | None:
-    """What a checked object says, None when it is no assessment. Never raises; what cannot be read in our
-    extension is not said."""
+    """Returns the content of a checked object that is an assessment, None for any other. Never raises; a part
+    of our extension that cannot be read counts as absent."""
     type_ = stix["type"]
     kind, target = _KINDS.get(type_), _target_of(stix)
     if kind is None or not isinstance(target, str):
@@ -93,7 +95,8 @@ TYPES = frozenset(_KINDS)
 
 
 def _target_of(stix: Mapping[str, Any]) -> Any:
-    """The one object that is meant; an opinion about several is nobody's to apply."""
+    """Returns the id of the one object that is meant, None where there is none: an opinion about several is
+    nobody's to apply."""
     if stix["type"] == "sighting":
         return stix["sighting_of_ref"]
     if stix["type"] == PROPOSAL:
@@ -104,7 +107,7 @@ def _target_of(stix: Mapping[str, Any]) -> Any:
 
 
 def _is_dated(stix: Mapping[str, Any]) -> bool:
-    """Of a type that is not the standard's nothing is required."""
+    """Returns whether the object has `created`: `checks` requires nothing of a type that is not the standard's."""
     return isinstance(stix.get("created"), str)
 
 
@@ -129,14 +132,16 @@ def _observable_of(extension: Mapping[str, Any]) -> Observable | None:
 
 
 def sighting_object(target: Target, *, reporter: PartnerId, count: int, now: int, tlp: Tlp) -> bytes:
-    """`reporter` has seen it `count` times (0: looked and did not) at `now`, unix seconds."""
+    """Returns a STIX sighting as JSON: `reporter` has seen the target `count` times (0: looked and did not)
+    at `now`, unix seconds."""
     instant = format_instant(now * SECOND_US)
     more = {"last_seen": instant, "count": count, "sighting_of_ref": target.object_id}
     return _object("sighting", target, reporter, now, tlp, more, {"extension_type": "property-extension"})
 
 
 def false_positive_object(target: Target, *, reporter: PartnerId, now: int, tlp: Tlp) -> bytes:
-    """`reporter` says that acting on it harms what is harmless."""
+    """Returns a STIX opinion as JSON, by which `reporter` calls the target a false positive: acting on it
+    harms what is harmless. `now` in unix seconds."""
     more = {"opinion": FALSE_POSITIVE, "object_refs": [target.object_id]}
     extension = {"extension_type": "property-extension", "false_positive": True}
     return _object("opinion", target, reporter, now, tlp, more, extension)
@@ -145,7 +150,8 @@ def false_positive_object(target: Target, *, reporter: PartnerId, now: int, tlp:
 def opinion_object(
     target: Target, *, reporter: PartnerId, opinion: str, text: str, now: int, tlp: Tlp
 ) -> bytes:
-    """`opinion` is one of OPINIONS; `text` says why, or is empty."""
+    """Returns a STIX opinion as JSON. `opinion` is one of OPINIONS; `text` is its explanation, or empty;
+    `now` in unix seconds."""
     more: dict[str, Any] = {"opinion": opinion, "object_refs": [target.object_id]}
     if text:
         more["explanation"] = text
@@ -154,7 +160,7 @@ def opinion_object(
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the author is asked to change; what is None or empty stays."""
+    """Changes that the author is asked to make; a field that is None or empty stays as it is."""
 
     confidence: int | None = None
     valid_until: str | None = None
@@ -162,17 +168,17 @@ class Proposal:
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        said = {
+        fields = {
             "confidence": self.confidence,
             "valid_until": self.valid_until,
             "labels": list(self.labels) or None,
             "note": self.note or None,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 def proposal_object(target: Target, proposal: Proposal, *, reporter: PartnerId, now: int, tlp: Tlp) -> bytes:
-    """A suggestion to the object's author, who accepts it by publishing a new version."""
+    """Returns a proposal as JSON; the object's author accepts it by publishing a new version. `now` in unix seconds."""
     more = {"object_ref": target.object_id, "proposed": proposal.to_json()}
     return _object(PROPOSAL, target, reporter, now, tlp, more, {"extension_type": "new-sdo"})
 
@@ -190,12 +196,12 @@ def _object(
     ours = dict(extension) | {"author": target.author.text}
     if target.observable is not None:
         ours |= {"observable_type": target.observable.type, "observable_value": target.observable.value}
-    said = msgspec.json.encode({"about": ours, "said": dict(more)}).decode()
+    content = msgspec.json.encode({"about": ours, "said": dict(more)}).decode()
     return msgspec.json.encode(
         {
             "type": type_,
             "spec_version": "2.1",
-            "id": f"{type_}--{uuid5(NAMESPACE, f'{type_}:{reporter.text}:{now}:{said}')}",
+            "id": f"{type_}--{uuid5(NAMESPACE, f'{type_}:{reporter.text}:{now}:{content}')}",
             "created_by_ref": identity_id(reporter),
             "created": instant,
             "modified": instant,

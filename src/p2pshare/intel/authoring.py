@@ -57,12 +57,13 @@ NUMBER_TYPES = frozenset({"asn"})
 
 @functools.lru_cache(maxsize=64)
 def _format_seconds(seconds: int) -> str | None:
-    """An instant as STIX writes it; the values of one list share theirs."""
+    """Returns an instant as STIX writes it; remembered, since the values of one list share theirs."""
     return format_instant(seconds * SECOND_US)
 
 
 def pattern_of(observable: Observable) -> str:
-    """The STIX pattern that equals `observable`. Raises AuthorError no-pattern for types STIX cannot compare."""
+    """Returns the STIX pattern that equals `observable`. Raises AuthorError no-pattern for a type that STIX
+    cannot compare."""
     path = PATTERN_PATHS.get(observable.type)
     if path is None:
         raise AuthorError(
@@ -78,13 +79,13 @@ def pattern_of(observable: Observable) -> str:
 
 @functools.lru_cache(maxsize=16)
 def identity_id(author: PartnerId) -> str:
-    """The id of the identity object that stands for `author`."""
+    """Returns the id of the identity object that stands for `author`."""
     return f"identity--{named_id(f'identity:{author.text}')}"
 
 
 def named_id(name: str) -> str:
-    """`str(uuid.uuid5(NAMESPACE, name))` (RFC 9562 section 5.5) at a fifth of its cost: one is made for each value
-    of a list, and the library's goes through an object of its own."""
+    """Returns `str(uuid.uuid5(NAMESPACE, name))` (RFC 9562 section 5.5) at a fifth of its cost: one is made
+    for each value of a list, and the library's goes through an object of its own."""
     digest = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
@@ -93,7 +94,7 @@ def named_id(name: str) -> str:
 
 
 def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> bytes:
-    """The identity of `author` as JSON; `created` in seconds since 1970."""
+    """Returns the identity of `author` as JSON; `created` in seconds since 1970."""
     instant = _format_seconds(created)
     return _encode(
         {
@@ -110,7 +111,7 @@ def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> 
 
 
 def indicator_id(author: PartnerId, observable: Observable) -> str:
-    """The id of `author`'s indicator for `observable`."""
+    """Returns the id of `author`'s indicator for `observable`."""
     return f"indicator--{named_id(f'{author.text}:{observable.type}:{observable.value}')}"
 
 
@@ -125,9 +126,9 @@ def indicator_object(
     labels: Sequence[str] = (),
     object_id: str = "",
 ) -> bytes:
-    """An indicator as JSON. `created` and `modified` (default: `created`) in seconds since 1970; `created` must be
-    that of the first version. `object_id` is its `indicator_id`, where that is known. Raises AuthorError no-pattern.
-    """
+    """Returns an indicator as JSON. `created` and `modified` (default: `created`) in seconds since 1970;
+    `created` must be that of the first version. `object_id` is its `indicator_id`, where that is known.
+    Raises AuthorError no-pattern."""
     instant = _format_seconds(created)
     stix: dict[str, Any] = {
         "type": "indicator",
@@ -150,10 +151,11 @@ def indicator_object(
 
 
 def vulnerability_object(cve: str, *, author: PartnerId, now: int, tlp: Tlp) -> bytes:
-    """A vulnerability named by its canonical CVE id, as JSON: what a text mentions is no pattern to detect.
+    """Returns a vulnerability named by its canonical CVE id, as JSON. It is no indicator: a CVE id is no
+    pattern to detect.
 
-    `created` never changes (STIX 2.1 section 3.2), so it is the beginning of the year in the id, or `now` when
-    that is yet to come; `modified` is `now`, in seconds since 1970.
+    `created` never changes (STIX 2.1 section 3.2), so it is the beginning of the year in the id, or `now`
+    when that is yet to come; `modified` is `now`, in seconds since 1970.
     """
     year = int(cve.split("-")[1])
     begun = calendar.timegm((year, 1, 1, 0, 0, 0)) if 1970 <= year <= 9999 else 0

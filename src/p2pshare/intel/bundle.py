@@ -47,7 +47,7 @@ from p2pshare.limits import (
 
 
 class BundleObject(msgspec.Struct, frozen=True, gc=False):
-    """One checked object. `raw` is its JSON as written; `modified` is empty where the type has none."""
+    """A checked object. `raw` is its JSON as written; `modified` is empty where the type has none."""
 
     raw: bytes
     object_id: str
@@ -59,7 +59,8 @@ class BundleObject(msgspec.Struct, frozen=True, gc=False):
     definition: Mapping[str, Any] | None
     """The parsed object, for marking definitions only."""
     is_added: bool = False
-    """Made by a reader beside what it read, so that something else can be understood: not counted as read."""
+    """True for an object that a reader made beside those it read, so that one of them can be understood: not
+    counted as read."""
 
 
 _decode = msgspec.json.Decoder().decode
@@ -67,8 +68,8 @@ _decode = msgspec.json.Decoder().decode
 
 @dataclass
 class Reading:
-    """What a file gave: `read` = objects that were not added + refusals.total. `notes` counts what was dropped from, or assumed
-    about, objects that were taken."""
+    """Result of reading a file: `read` = objects that were not added + refusals.total. `notes` counts what
+    was dropped from, or assumed about, objects that were taken."""
 
     objects: list[BundleObject] = field(default_factory=list)
     refusals: Refusals = field(default_factory=every_refusal)
@@ -77,8 +78,8 @@ class Reading:
 
 
 def read_stix(raw: bytes) -> Reading:
-    """Reads a STIX file. Raises AuthorError when nothing in it can be read: input-too-large, encoding, not-utf8,
-    not-json, too-deep, duplicate-key, not-stix, too-many-objects."""
+    """Returns the checked objects of a STIX file. Raises AuthorError when nothing in it can be read:
+    input-too-large, encoding, not-utf8, not-json, too-deep, duplicate-key, not-stix, too-many-objects."""
     if len(raw) > INPUT_BYTES_MAX:
         raise AuthorError(
             f"the input is larger than {INPUT_BYTES_MAX} bytes", hint="split it", reason="input-too-large"
@@ -105,7 +106,7 @@ def read_stix(raw: bytes) -> Reading:
 
 
 def object_of(stix: Mapping[str, Any], *, is_added: bool = False) -> BundleObject | Fault:
-    """An object that a reader of ours made, checked like one that was read."""
+    """Returns an object that one of our readers made, checked like one that was read, or its fault."""
     try:
         return check_object(msgspec.json.encode(stix), is_added=is_added)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON escapes can spell and no encoding can hold
@@ -113,7 +114,7 @@ def object_of(stix: Mapping[str, Any], *, is_added: bool = False) -> BundleObjec
 
 
 def check_object(piece: bytes, *, is_added: bool = False) -> BundleObject | Fault:
-    """Steps 4 and 5 for one object."""
+    """Returns one object that passed steps 4 and 5, or its first fault."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
     plain = _check_plainly(piece, is_added)
@@ -143,7 +144,8 @@ def check_object(piece: bytes, *, is_added: bool = False) -> BundleObject | Faul
 
 
 def _check_plainly(piece: bytes, is_added: bool) -> BundleObject | None:
-    """The fast path over steps 4 and 5 for the ordinary indicator, as nearly every object is. None says nothing."""
+    """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 and
+    5. Fast path: None decides nothing."""
     try:
         stix = _decode(piece)
         if type(stix) is not dict or stix.get("type") != "indicator" or not says_nothing_twice(piece, stix):
@@ -167,14 +169,14 @@ def _check_plainly(piece: bytes, is_added: bool) -> BundleObject | None:
 
 
 def repetition(first: BundleObject, later: BundleObject) -> str:
-    """`repeated` when both say the same, `duplicate-id` when they do not: then only the author can mend it."""
+    """Returns `repeated` when both have the same content, `duplicate-id` when not: then only the author can mend it."""
     if first.raw == later.raw or parse_object(first.raw) == parse_object(later.raw):
         return "repeated"
     return "duplicate-id"
 
 
 def _pieces(raw: bytes, notes: Refusals) -> Iterator[bytes | Fault]:
-    """The bytes of each object, of a text that is JSON or can be mended (`json_mending`)."""
+    """Returns the bytes of each object of a text that is JSON or can be repaired (`json_mending`), or the fault of one."""
     try:
         return _pieces_of(raw)
     except AuthorError as error:
@@ -194,7 +196,7 @@ def _pieces_of_line(text: bytes) -> Iterator[bytes | Fault]:
 
 
 def _pieces_of(raw: bytes) -> Iterator[bytes | Fault]:
-    """Steps 2 and 3: the bytes of each object, or why that one cannot be read."""
+    """Returns the bytes of each object that passed steps 2 and 3, or the fault of one."""
     faults: Mapping[int, Fault] = {}
     text = raw
     if not is_shallow(raw):
@@ -221,7 +223,8 @@ def _too_many() -> AuthorError:
 
 
 def _elements(raw: bytes) -> list[msgspec.Raw]:
-    """The objects' bytes. Raises AuthorError for JSON that is not STIX, msgspec.DecodeError for what is not JSON."""
+    """Returns the bytes of each object. Raises AuthorError for JSON that is not STIX, msgspec.DecodeError for
+    what is not JSON."""
     if raw.lstrip()[:1] == b"[":
         return msgspec.json.decode(raw, type=list[msgspec.Raw])
     if raw.lstrip()[:1] != b"{":

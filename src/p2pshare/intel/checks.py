@@ -1,8 +1,8 @@
-"""Checks of one parsed STIX object: what it must have, and of which kind. Literal tables of STIX 2.1.
+"""Checks of one parsed STIX object: the properties it must have, and their kinds. Literal tables of STIX 2.1.
 
 Required properties are those of the standard, per type; for STIX 2.0 objects (no `spec_version`) those that
-2.0 did not have yet are not asked for. Properties that are not in the tables are never looked at: extensions and
-custom types pass with their common properties checked.
+2.0 did not have yet are not asked for. Properties that are not in the tables are never looked at: extensions
+and custom types pass with their common properties checked.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _ID_TAIL = re.compile(_UUID)
 
 
 def is_id(text: object) -> bool:
-    """Whether `text` is `type--uuid` (STIX 2.1 section 2.9), any UUID version."""
+    """Returns whether `text` is `type--uuid` (STIX 2.1 section 2.9), any UUID version."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 is_indicator_id = re.compile("indicator" + _UUID).fullmatch
-"""The same as `is_id_of` for the type that nearly every object has."""
+"""Like `is_id_of`, for the type that nearly every object has."""
 
 
 def is_id_of(id_: str, type_: str) -> bool:
-    """Whether `id_` is an id of an object of `type_`."""
+    """Returns whether `id_` is an id of an object of `type_`."""
     return id_.startswith(type_) and _ID_TAIL.fullmatch(id_, len(type_)) is not None
 
 
@@ -163,9 +163,9 @@ IDS = frozenset({is_id, _IDS})
 
 
 def find_wrong(stix: Mapping[str, Any]) -> Fault | None:
-    """The first thing wrong with a parsed object, or None.
+    """Returns the first fault of a parsed object, or None. Never raises.
 
-    Reasons: bad-type, bad-id, missing-property, bad-timestamp, wrong-type. Never raises.
+    Reasons: bad-type, bad-id, missing-property, bad-timestamp, wrong-type.
     """
     type_ = stix.get("type")
     if not isinstance(type_, str) or TYPE_NAME.fullmatch(type_) is None:
@@ -189,8 +189,8 @@ def find_wrong(stix: Mapping[str, Any]) -> Fault | None:
 
 
 class PlainIndicator(msgspec.Struct, gc=False):
-    """What the tables above ask of an ordinary indicator, but for its ids and instants: `as_plain_indicator` looks at
-    those. What is not named here is not looked at by the tables either."""
+    """An ordinary indicator with the properties that the tables above look at; its ids and instants are
+    checked by `as_plain_indicator`. A property that is not named here is not looked at by the tables either."""
 
     type: Literal["indicator"]
     id: str
@@ -212,7 +212,7 @@ class PlainIndicator(msgspec.Struct, gc=False):
 
 
 def as_plain_indicator(stix: object) -> PlainIndicator | None:
-    """The fast path over `find_wrong`: the indicator in which that would find nothing. None says nothing."""
+    """Returns the indicator when `find_wrong` would find no fault in it. Fast path: None decides nothing."""
     try:
         plain = msgspec.convert(stix, PlainIndicator)
     except msgspec.ValidationError:
@@ -232,7 +232,7 @@ def as_plain_indicator(stix: object) -> PlainIndicator | None:
 
 @lru_cache(maxsize=1_024)
 def _are_ids(texts: tuple[str, ...]) -> bool:
-    """Neighbours have the same author and the same markings."""
+    """Returns whether all are ids; remembered, since neighbours have the same author and the same markings."""
     return all(map(is_id, texts))
 
 

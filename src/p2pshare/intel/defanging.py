@@ -1,7 +1,7 @@
-"""Refanging: undoes what people do to a value so that nobody clicks on it.
+"""Refanging: undo the marks that people put into a value so that nobody clicks on it.
 
-Only whole, known spellings are undone (`hxxp`, `[.]`, `(dot)`, `[at]`, `[:]`, `[://]` ...); everything else is
-left as it is, so that an IPv6 address in brackets survives. Linear in the length of the text.
+Only whole, known spellings are undone (`hxxp`, `[.]`, `(dot)`, `[at]`, `[:]`, `[://]` ...); everything else
+is left as it is, so that an IPv6 address in brackets survives. Linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLAIN = {"dot": ".", "at": "@"}
 
 
 def refang(text: str) -> str:
-    """`hxxps://evil[.]example(.)com` to `https://evil.example.com`; text without such marks comes back as it is."""
+    """Returns `https://evil.example.com` for `hxxps://evil[.]example(.)com`, and text without such marks as it is."""
     if _MARKS.search(text) is not None:
         text = _TOKENS.sub(_restore, text)
     scheme = _SCHEME.match(text)
@@ -40,15 +40,16 @@ def _restore(match: re.Match[str]) -> str:
 
 
 class Unmarked(NamedTuple):
-    """A line of running text without its marks; `places` are the offsets in `text` of what they stood for. The word
-    `at` has none: people keep their own address from spammers with it, so it does not say that one is bad."""
+    """A line of running text without its defanging marks; `places` are the offsets in `text` of the signs
+    they stood for. The word `at` has none: people keep their own address from spammers with it, so it does
+    not say that one is bad."""
 
     text: str
     places: list[int]
 
 
 def undo_marks(line: str) -> Unmarked:
-    """`line` with every bracketed sign restored, and where. Schemes (`hxxp`) are left as they are."""
+    """Returns `line` with every bracketed sign restored, and their places. Schemes (`hxxp`) are left as they are."""
     if _MARKS.search(line) is None:
         return Unmarked(line, [])
     pieces: list[str] = []

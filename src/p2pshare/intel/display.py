@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from p2pshare.limits import EXAMPLE_CHARACTERS_MAX
+from p2pshare.lookalikes import INVISIBLE
 
 # Cc: control, Cf: format (all bidirectional marks, zero-width characters), Cs: lone surrogates,
 # Zl and Zp: the line breaks that are not control characters. Unassigned code points are let through, because
@@ -17,7 +18,7 @@ UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def is_safe(text: str) -> bool:
-    """Whether `text` holds no control, format, surrogate or line-breaking character."""
+    """Returns whether `text` holds no control, format, surrogate or line-breaking character."""
     if text.isprintable():  # fast: refuses all of those categories, and more
         return True
     category = unicodedata.category
@@ -25,10 +26,15 @@ def is_safe(text: str) -> bool:
 
 
 def safe(text: str) -> str:
-    """`text` with every character that is not printable written as `\\x1b`, `\\u202e` or `\\U000e0001`."""
-    if text.isprintable():
+    """Returns `text` with every character that is not printable written as `\\x1b`, `\\u202e` or `\\U000e0001`."""
+    if text.isprintable() and not INVISIBLE.search(text):
         return text
-    return "".join(character if character.isprintable() else _escape(ord(character)) for character in text)
+    return "".join(character if _shows(character) else _escape(ord(character)) for character in text)
+
+
+def _shows(character: str) -> bool:
+    # a Hangul filler is a printable letter, and shows nothing
+    return character.isprintable() and not INVISIBLE.match(character)
 
 
 def _escape(code: int) -> str:
@@ -38,6 +44,6 @@ def _escape(code: int) -> str:
 
 
 def clip(text: str, characters_max: int = EXAMPLE_CHARACTERS_MAX) -> str:
-    """The beginning of `text`, safe to show, of at most `characters_max` characters."""
+    """Returns the beginning of `text`, safe to show, of at most `characters_max` characters."""
     shown = safe(text[: characters_max + 1])
     return shown if len(shown) <= characters_max else shown[: characters_max - 1] + "…"

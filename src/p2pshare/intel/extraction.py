@@ -41,7 +41,7 @@ from p2pshare.limits import (
 
 
 class ClaimFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One author's statement about one observable. Instants in microseconds since 1970, None where absent."""
+    """A statement of one author about one observable. Instants in microseconds since 1970, None where absent."""
 
     type: str
     value: str
@@ -55,7 +55,7 @@ class ClaimFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class ObjectFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One object of a frame; `position` is its index there. `modified_us` is None for types without versions."""
+    """An object of a frame; `position` is its index there. `modified_us` is None for types without versions."""
 
     position: int
     object_id: str
@@ -71,7 +71,7 @@ class ObjectFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 @dataclass
 class Extraction:
-    """Objects kept and refused add up to the frame's. `notes` counts what was wrong inside kept objects."""
+    """Facts about one frame. Objects kept and refused add up to the frame's; `notes` counts faults inside kept objects."""
 
     objects: list[ObjectFacts] = field(default_factory=list)
     refusals: Refusals = field(default_factory=Refusals)
@@ -83,7 +83,7 @@ class _Granular(msgspec.Struct, gc=False):
 
 
 class _Fields(msgspec.Struct, gc=False):
-    """What the hot path decodes of an object; everything else is skipped by the parser."""
+    """Properties of an object that the hot path decodes; the parser skips every other."""
 
     type: str
     id: str
@@ -106,7 +106,7 @@ class _Fields(msgspec.Struct, gc=False):
 
 
 class _CommonFields(msgspec.Struct, gc=False):
-    """The same for types whose other properties may be anything."""
+    """Properties that are decoded of a type whose other properties may be anything."""
 
     type: str
     id: str
@@ -126,11 +126,11 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Refuse(Exception):
-    """This object is refused; the argument is the reason."""
+    """Raised to refuse an object; the argument is the reason."""
 
 
 def extract(frame_json: bytes, *, floor: Tlp, definitions: dict[str, Meaning] | None = None) -> Extraction:
-    """Facts about the objects of one frame. Never raises for what the frame holds.
+    """Returns facts about the objects of one frame. Never raises for what the frame holds.
 
     `definitions` carries the meaning of marking definitions from one frame of a payload to the next; it is
     added to. Refusal reasons: frame-*, and those of `checks` and `json_text`.
@@ -151,7 +151,7 @@ def extract(frame_json: bytes, *, floor: Tlp, definitions: dict[str, Meaning] | 
 
 
 class _FrameReader:
-    """Reads one frame; holds the small caches that make repeated texts free."""
+    """Reader of one frame; holds the small caches that make repeated texts free."""
 
     def __init__(self, extraction: Extraction, floor: Tlp, definitions: dict[str, Meaning]) -> None:
         self._extraction = extraction
@@ -166,7 +166,7 @@ class _FrameReader:
         self._claims_left = FRAME_CLAIMS_MAX
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
-        """The ordinary way: the whole frame has been decoded at once."""
+        """Read the frame as it was decoded at once: the ordinary way."""
         if len(decoded) > FRAME_OBJECTS_MAX:
             self._extraction.refusals.add("frame-too-many-objects", count=len(decoded))
             return
@@ -181,7 +181,7 @@ class _FrameReader:
         self._keep(parts)
 
     def read_apart(self, frame_json: bytes) -> None:
-        """The slow way, when at least one object could not be decoded: one object at a time."""
+        """Read one object at a time: the slow way, when at least one object could not be decoded."""
         refusals = self._extraction.refusals
         if frame_json.count(b",") > FRAME_COMMAS_MAX:
             refusals.add("frame-malformed")
@@ -210,7 +210,7 @@ class _FrameReader:
         self._keep(parts)
 
     def _keep(self, parts: Iterable[_Fields | _CommonFields | str]) -> None:
-        """Keeps what was decoded, in its place, and counts the reasons that stand where something was not."""
+        """Keep each decoded object in its place, and count each reason that stands where one was not decoded."""
         keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
         for position, part in enumerate(parts):
             if isinstance(part, str):
@@ -223,8 +223,8 @@ class _FrameReader:
                 refuse(str(refused))
 
     def _decode_apart(self, position: int, piece: bytes) -> _Fields | _CommonFields | str:
-        """One object decoded, or the reason why not. What a neighbour did must not change the answer: so the same
-        types are checked as far, and as fully, as when the whole frame is decoded at once."""
+        """Returns one object decoded, or the reason to refuse it. A neighbour must not change the answer: so
+        the same types are checked as far, and as fully, as when the whole frame is decoded at once."""
         try:
             fields = _decode_object(piece)
         except _UNREADABLE:
@@ -241,7 +241,8 @@ class _FrameReader:
         return "wrong-type" if common.type in _FAST_TYPES else common
 
     def _check_fully(self, position: int, piece: bytes) -> str:
-        """The reason to refuse an object, or ""; a marking definition's meaning is remembered."""
+        """Returns the reason to refuse an object, or "". Remembers the meaning of a marking definition, and
+        the facts of an assessment or a withdrawal."""
         stix, fault = parse_object(piece)
         if stix is None:
             return fault.reason if fault else "not-json"
@@ -263,8 +264,8 @@ class _FrameReader:
         return ""
 
     def _plain_facts(self, position: int, fields: _Fields) -> ObjectFacts | None:
-        """The fast path over `_facts`, for the ordinary indicator: one value that is canonical as it stands, and an
-        author, markings and labels that this frame had before. None says nothing, and counts nothing."""
+        """Returns the facts of an ordinary indicator: one value that is canonical as it stands, and an author, markings
+        and labels that this frame had before. Fast path over `_facts`: None decides nothing, and counts nothing."""
         author, modified = fields.created_by_ref, fields.modified
         pair = plain_pair(fields.pattern)
         levels = self._levels.get((fields.object_marking_refs, ()))
@@ -362,7 +363,7 @@ class _FrameReader:
         )
 
     def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
-        """(type, canonical value) of what the pattern equals; a value without canonical form is noted."""
+        """Returns (type, canonical value) of each value that the pattern equals; one without canonical form is noted."""
         found = []
         comparisons = comparisons_of(pattern)
         if len(comparisons) > 1:
@@ -387,7 +388,7 @@ class _FrameReader:
         return instant
 
     def _marking(self, fields: _Fields | _CommonFields) -> tuple[Tlp, Pap | None]:
-        """The effective levels; the TLP is at least the floor, and no marking at all means the floor."""
+        """Returns the effective levels; the TLP is at least the floor, and the floor where there is no marking at all."""
         granular: tuple[str, ...] = ()
         if fields.granular_markings:
             granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
@@ -407,7 +408,7 @@ class _FrameReader:
 
 
 def _kept_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
-    """The labels that may be kept, each once, and how many of the others there were."""
+    """Returns the labels that may be kept, each once, and the number of the others."""
     distinct = tuple(dict.fromkeys(labels))
     kept = tuple(
         label for label in distinct if label and len(label) <= LABEL_CHARACTERS_MAX and is_safe(label)

@@ -1,7 +1,7 @@
 """Grouping: checked objects, one group for each marking, because each envelope carries one marking.
 
-What an object cannot be read without travels with it: the marking definitions it names and the identity of its
-creator. A companion with a marking of its own never enters a group that is looser than it.
+With an object travel its companions, without which it cannot be read: the marking definitions it names and the
+identity of its creator. A companion with a marking of its own never enters a group that is looser than it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Grouping:
 
 
 def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None) -> Grouping:
-    """Groups `objects` by effective marking. `default` (what the person gave with --tlp) marks what has no
-    marking and tightens what is looser; it never loosens.
+    """Returns `objects` in groups by effective marking. `default` (the marking a person gave with --tlp)
+    marks objects without one and tightens looser ones; it never loosens.
 
     Refusal reasons: no-marking, unknown-marking, two-markings, not-referenced (a definition nobody names).
     """
@@ -72,8 +72,8 @@ def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None
 
 @dataclass
 class _Sorted:
-    """Objects by level; what may travel along, by id; the level of those of them that have one; and what has no
-    marking of its own and waits to be named by something that has."""
+    """Objects by level; companions by id, and the level of each that has one; and objects without a marking
+    of their own, which wait to be named by one that has."""
 
     members: dict[Tlp, list[BundleObject]] = field(default_factory=dict)
     companions: dict[str, BundleObject] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def _sort(objects: list[BundleObject], default: Tlp | None, refusals: Refusals) 
 
 
 def _named_by(objects: Iterable[BundleObject], companions: dict[str, BundleObject]) -> list[BundleObject]:
-    """The companions that `objects` name, and those that these name in turn, each once."""
+    """Returns the companions that `objects` name, and those that these name in turn, each once."""
     found: dict[str, BundleObject] = {}
     pending = list(objects)
     while pending:

@@ -27,7 +27,7 @@ _RFC3339 = re.compile(
 
 
 def parse_instant(text: str) -> int:
-    """Microseconds since the epoch. Raises ValueError for anything but an RFC 3339 instant."""
+    """Returns microseconds since 1970 UTC. Raises ValueError for anything but an RFC 3339 instant."""
     # Fast path: a day is looked up once, its minutes, seconds and milliseconds stand in tables.
     try:
         whole_us = _day_us(text[:11]) + _MINUTES_US[text[11:17]] + _SECONDS_US[text[17:19]]
@@ -44,7 +44,7 @@ def parse_instant(text: str) -> int:
 
 @lru_cache(maxsize=4_096)
 def _day_us(text: str) -> int:
-    """`2021-05-28T` as microseconds. Raises ValueError, which is not remembered."""
+    """Returns `2021-05-28T` as microseconds. Raises ValueError, which is not remembered."""
     return _to_us(_parse_slowly(f"{text}00:00:00Z"))
 
 
@@ -68,7 +68,8 @@ def _parse_slowly(text: str) -> datetime:
 
 
 def format_instant(instant_us: int | None) -> str | None:
-    """RFC 3339 in UTC with `Z`: to the second, or to the microsecond where there is a fraction."""
+    """Returns RFC 3339 text in UTC with `Z`: to the second, or to the microsecond where there is a fraction.
+    `instant_us` in microseconds since 1970; None stays None."""
     if instant_us is None:
         return None
     instant = (EPOCH + timedelta(microseconds=instant_us)).replace(tzinfo=None)

@@ -1,8 +1,8 @@
-"""Mending: two faults of JSON files that leave no doubt about what was meant, and are common where programs print JSON
-by hand. What was mended is noted with its line; everything else stays an error.
+"""Mending: repair of two faults of JSON files that leave no doubt about what was meant, and are common where
+programs print JSON by hand. Each repair is noted with its line; everything else stays an error.
 
-A comma before a closing bracket is left out. A file of one JSON object a line (NDJSON) is read line by line, and a
-line that is none costs itself.
+A comma before a closing bracket is left out. A file of one JSON object a line (NDJSON) is read line by line,
+and a line that is no object costs itself only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _TOKEN = re.compile(rb'"(?:[^"\\]*+(?:\\.[^"\\]*+){0,100}")?|,(?=\s*+[\]}])', re
 
 
 def mend(raw: bytes, notes: Refusals) -> list[bytes]:
-    """The texts to read in place of `raw`, which is no JSON; empty where there is nothing to mend."""
+    """Returns the texts to read in place of `raw`, which is no JSON, and counts the repairs in `notes`; empty
+    where nothing can be repaired."""
     lines = _lines_of_objects(raw)
     if lines:
         notes.add_refusal(Note("json-lines", f"{len(lines)} lines"))
@@ -53,7 +54,7 @@ def _trailing_commas(raw: bytes) -> Iterator[int]:
 
 
 def _lines_of_objects(raw: bytes) -> list[bytes]:
-    """The lines, where each begins like an object and the first is one; else none."""
+    """Returns the lines when each begins like an object and the first is one; else none."""
     lines = [line for line in raw.splitlines() if line.strip()]
     if len(lines) < 2 or any(not line.lstrip().startswith(b"{") for line in lines):
         return []

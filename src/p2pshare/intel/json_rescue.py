@@ -1,8 +1,8 @@
-"""Rescue: keeps the good objects of a text in which some nest too deep, hold NaN or half a character.
+"""Rescue: keep the good objects of a text in which some nest too deep, hold NaN or half a character.
 
-Only reached when the ordinary way refused the text. One pass over its tokens, without recursion; each faulty
-object at the level where a bundle's objects stand is replaced by a string with a number, so that the parser can
-read the rest, and the number leads back to what was wrong.
+Used only when the parser refused the text as a whole. One pass over its tokens, without recursion; each
+faulty object at the level where a bundle's objects stand is replaced by a string with a number, so that the
+parser can read the rest, and the number leads back to the fault.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ TOKENS_MAX = 4_000_000  # a real file of 64 MiB has fewer; a hostile one would t
 
 
 def has_maskable(raw: bytes) -> bool:
-    """Whether `raw` may hold what a parser refuses and `mask_faulty` takes out, beside depth."""
+    """Returns whether `raw` may hold a fault other than depth that a parser refuses and `mask_faulty` takes out."""
     return b"NaN" in raw or b"Infinity" in raw or half_surrogate_at(raw) >= 0
 
 
 def unmask(elements: Iterable[bytes], faults: Mapping[int, Fault]) -> Iterator[bytes | Fault]:
-    """Puts back the faults that `mask_faulty` numbered: a masked element is a string that holds its number."""
+    """Yields the elements, with the faults that `mask_faulty` numbered in their places: a masked element is a
+    string that holds its number."""
     for element in elements:
         if faults and element.startswith(b'"') and element[1:-1].isdigit():
             yield faults.get(int(element[1:-1]), Fault("not-an-object", ""))
@@ -46,7 +47,7 @@ def unmask(elements: Iterable[bytes], faults: Mapping[int, Fault]) -> Iterator[b
 
 
 def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
-    """`raw` with each faulty object replaced by `"n"`, and n to its fault. Raises AuthorError too-deep or
+    """Returns `raw` with each faulty object replaced by `"n"`, and the fault by n. Raises AuthorError too-deep or
     half-surrogate when the fault is not inside an object of a list, or the text has more than TOKENS_MAX tokens."""
     if raw.count(b"[") + raw.count(b"{") > TOKENS_MAX:
         raise _too_deep()
@@ -89,8 +90,8 @@ def mask_faulty(raw: bytes) -> tuple[bytes, dict[int, Fault]]:
 
 
 def elements_of(frame_json: bytes) -> list[msgspec.Raw]:
-    """The objects of a frame, at the positions that `extraction` gives them; faulty ones are masked as there. Empty
-    for a text that is no JSON array."""
+    """Returns the objects of a frame, at the positions that `extraction` gives them; faulty ones are masked
+    as there. Empty for a text that is no JSON array."""
     try:
         if is_shallow(frame_json):
             return msgspec.json.decode(frame_json, type=list[msgspec.Raw])

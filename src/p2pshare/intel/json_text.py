@@ -1,7 +1,7 @@
 """JSON text before it is believed: depth, encoding, duplicate keys, numbers and characters that JSON does not have.
 
 `is_shallow` runs before any parser, without recursion and at the speed of a few passes of C code over the bytes.
-`find_fault` looks at one object (bounded by OBJECT_BYTES_MAX) and answers with a reason and a JSON pointer.
+`parse_object` looks at one object (bounded by OBJECT_BYTES_MAX) and answers with a reason and a JSON pointer.
 RFC 8259; duplicate keys are refused because two readers may believe different ones (RFC 7493 section 2.3).
 """
 
@@ -48,14 +48,14 @@ _OTHER_ENCODINGS = (
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with an object: a reason code, and the JSON pointer (RFC 6901) of the place."""
+    """A fault of an object: a reason code, and the JSON pointer (RFC 6901) of its place."""
 
     reason: str
     path: str
 
 
 def without_bom(raw: bytes) -> bytes:
-    """`raw` as UTF-8 without its byte order mark. Raises AuthorError: encoding, not-utf8."""
+    """Returns `raw`, which must be UTF-8, without its byte order mark. Raises AuthorError: encoding, not-utf8."""
     for mark, name in _OTHER_ENCODINGS:
         if raw.startswith(mark):
             raise AuthorError(f"the text is {name}", hint="save it as UTF-8", reason="encoding")
@@ -72,8 +72,8 @@ def without_bom(raw: bytes) -> bytes:
 
 
 def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
-    """Whether arrays and objects in `raw` nest at most `depth_max` deep (and are not too many). For text that is not JSON the answer
-    holds up to the place where a parser stops."""
+    """Returns whether arrays and objects in `raw` nest at most `depth_max` deep, and are at most BRACKETS_MAX
+    brackets. For text that is not JSON the answer holds up to the place where a parser stops."""
     backslashes = raw.count(b"\\") if b"\\" in raw else 0  # to find none is much cheaper than to count none
     if backslashes * 16 > len(raw):  # hostile density: replacing costs the same however many there are
         raw = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
@@ -93,8 +93,8 @@ def is_shallow(raw: bytes, depth_max: int = JSON_DEPTH_MAX) -> bool:
 
 
 def _collapses(structure: bytes, depth: int) -> bool:
-    """Whether the brackets all close within `depth`: each pass removes the innermost pairs, and so one level. Four
-    times as fast as counting; a few passes, for hostile text makes each of them cost the whole of it."""
+    """Returns whether the brackets all close within `depth`: each pass removes the innermost pairs, and so one
+    level. Four times as fast as counting; a few passes, for hostile text makes each of them cost the whole of it."""
     for _ in range(depth):
         if not structure:
             break
@@ -103,7 +103,7 @@ def _collapses(structure: bytes, depth: int) -> bool:
 
 
 def _outside_strings(structure: bytes) -> bytes:
-    """The steps that stand outside strings; in chunks, because each string costs a small object."""
+    """Returns the steps that stand outside strings; in chunks, because each string costs a small object."""
     kept: list[bytes] = []
     is_inside = 0
     for start in range(0, len(structure), _CHUNK_BYTES):
@@ -114,7 +114,7 @@ def _outside_strings(structure: bytes) -> bytes:
 
 
 def refuse_syntax(raw: bytes, error: msgspec.DecodeError) -> NoReturn:
-    """Raises AuthorError not-json with line, column and a hint for the error the parser found in `raw`."""
+    """Raise AuthorError not-json with line, column and a hint for the error the parser found in `raw`."""
     match = _POSITION.search(str(error))
     position = int(match[1]) if match else len(raw)
     half = half_surrogate_at(raw)
@@ -128,7 +128,7 @@ def refuse_syntax(raw: bytes, error: msgspec.DecodeError) -> NoReturn:
 
 
 def half_surrogate_at(raw: bytes) -> int:
-    """Where in JSON text the first escape stands that is half of a surrogate pair; -1 when there is none."""
+    """Returns the position in JSON text of the first escape that is half of a surrogate pair; -1 when there is none."""
     end = run_end(_WHOLE_CHARACTERS, raw, 0)
     is_cut = (
         len(raw) < end + 12 and b'"' not in raw[end:]
@@ -146,8 +146,8 @@ def string_end(raw: bytes, start: int) -> int:
 
 
 def find_half_surrogate(value: Any, path: str = "") -> Fault | None:
-    """The first text in parsed JSON that no UTF-8 can hold, for half of a surrogate pair stands in it. `value` is
-    shallow, so recursion is bounded."""
+    """Returns the fault of the first text in parsed JSON that holds half of a surrogate pair, which no UTF-8
+    can hold; None when there is none. `value` is shallow, so recursion is bounded."""
     if isinstance(value, str):
         return Fault("half-surrogate", path) if _SURROGATE.search(value) else None
     if isinstance(value, list):
@@ -164,7 +164,7 @@ def find_half_surrogate(value: Any, path: str = "") -> Fault | None:
 
 
 def refuse_half_surrogate(raw: bytes, position: int) -> NoReturn:
-    """Raises AuthorError half-surrogate with line and column."""
+    """Raise AuthorError half-surrogate with line and column."""
     raise AuthorError(
         f"half a character at {_place(raw, position)}: one escape of a surrogate pair without the other",
         hint="take it out, or write the whole character",
@@ -179,13 +179,13 @@ def _place(raw: bytes, position: int) -> str:
 
 
 def _inside(path: str, key: object) -> str:
-    """The JSON pointer (RFC 6901) of a member."""
+    """Returns the JSON pointer (RFC 6901) of a member."""
     return f"{path}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 def refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> None:
-    """Raises AuthorError when the outer object names a key twice: the parser keeps only the last, and a whole
-    `objects` list would vanish. Each member must stand where the text says it stands."""
+    """Raise AuthorError duplicate-key when the outer object names a key twice: the parser keeps only the
+    last, and a whole `objects` list would vanish. Each member must stand where the text says it stands."""
     decoder = msgspec.json.Decoder(str)
     position = raw.index(b"{") + 1
     for _ in members:
@@ -209,19 +209,19 @@ def refuse_outer_duplicates(raw: bytes, members: Mapping[str, msgspec.Raw]) -> N
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """An object's members as written, duplicates and all."""
+    """Members of an object as written, duplicates and all."""
 
 
 class _NotANumber:
-    """Stands where NaN or an infinity stood."""
+    """Placeholder for NaN or an infinity."""
 
 
 class _Faulty(ValueError):
-    """A key that stands twice, or a number that JSON does not have."""
+    """Raised for a key that stands twice, or a number that JSON does not have."""
 
 
 def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, Fault | None]:
-    """One object parsed, or what is wrong with it: not-json, not-an-object, duplicate-key, not-a-number."""
+    """Returns (object, None), or (None, fault): not-json, not-an-object, duplicate-key, not-a-number."""
     try:
         parsed = _STRICT.decode(raw.decode("utf-8", "surrogatepass"))
     except _Faulty:
@@ -237,8 +237,8 @@ def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, Fault | None]:
 
 
 def says_nothing_twice(raw: bytes, decoded: Any) -> bool:
-    """Whether no key stands twice in an object of the JSON text `raw`, of which msgspec kept `decoded`: written out anew
-    that is the same text, but for white space. Faster than looking; False says nothing."""
+    """Returns whether no key stands twice in an object of the JSON text `raw`, of which msgspec kept
+    `decoded`: written out anew that is the same text, but for white space. Fast path: False decides nothing."""
     text = msgspec.json.encode(decoded)
     return text == raw or text == msgspec.json.format(raw, indent=-1)
 
@@ -255,7 +255,8 @@ def _refuse_constant(_: str) -> NoReturn:
 
 
 def _parse_int(digits: str) -> int | float:
-    """Python refuses integers of more than 4,300 digits; beyond 20 a float is all any reader keeps."""
+    """Returns an int of up to 20 digits, beyond that a float, which is all any reader keeps: Python refuses
+    integers of more than 4,300 digits."""
     return int(digits) if len(digits) <= 20 else float(digits)
 
 
@@ -263,7 +264,7 @@ _STRICT = json.JSONDecoder(object_pairs_hook=_gather, parse_constant=_refuse_con
 
 
 def _locate(raw: bytes) -> Fault:
-    """The first duplicate key or non-number, with its path. `raw` is shallow, so recursion is bounded."""
+    """Returns the first duplicate key or non-number, with its path. `raw` is shallow, so recursion is bounded."""
     tree = json.loads(
         raw,
         object_pairs_hook=_Pairs,

@@ -34,22 +34,22 @@ class Tlp(IntEnum):
     RED = 4
 
     def __bool__(self) -> bool:
-        """A marking is never "nothing": `marking or default` must not turn CLEAR into the default."""
+        """Returns True: a marking is never "nothing", and `marking or default` must not turn CLEAR into the default."""
         return True
 
     @property
     def label(self) -> str:
-        """As people write it: `TLP:AMBER+STRICT`."""
+        """Returns the level as people write it: `TLP:AMBER+STRICT`."""
         return f"TLP:{self.name.replace('_', '+')}"
 
     @classmethod
     def from_label(cls, text: str) -> Tlp | None:
-        """The level, or None; case, the `TLP:` prefix and the sign before STRICT do not matter. WHITE is CLEAR."""
+        """Returns the level, or None; case, the `TLP:` prefix and the sign before STRICT do not matter. WHITE is CLEAR."""
         return _TLP_BY_WORD.get(_word(text, "TLP"))
 
     @classmethod
     def parse(cls, text: str) -> Tlp:
-        """The level. Raises AuthorError unknown-marking."""
+        """Returns the level. Raises AuthorError unknown-marking."""
         level = cls.from_label(text)
         if level is None:
             raise AuthorError(
@@ -77,7 +77,7 @@ class Pap(IntEnum):
 
     @classmethod
     def from_label(cls, text: str) -> Pap | None:
-        """The level, or None. WHITE is CLEAR."""
+        """Returns the level, or None. WHITE is CLEAR."""
         return _PAP_BY_WORD.get(_word(text, "PAP"))
 
 
@@ -121,7 +121,7 @@ class StatementMarking:
 
 STATEMENT = StatementMarking()
 Meaning = Tlp | Pap | StatementMarking | None
-"""What one marking definition says; None: not understood."""
+"""Meaning of one marking definition; None: not understood."""
 
 STATEMENT_IDS: dict[str, StatementMarking] = {
     # MITRE ATT&CK's copyright: copied into many bundles whose authors left the definition out
@@ -132,7 +132,7 @@ KNOWN: dict[str, Meaning] = {**TLP_IDS, **PAP_IDS, **STATEMENT_IDS}
 
 @dataclass(frozen=True)
 class Marking:
-    """What counts for an object: one TLP level, and a PAP level where there is one."""
+    """Effective marking of an object: one TLP level, and a PAP level where there is one."""
 
     tlp: Tlp
     pap: Pap | None = None
@@ -140,10 +140,10 @@ class Marking:
 
 @dataclass(frozen=True)
 class MarkingProblem:
-    """Why no effective marking can be told: `no-marking`, `two-markings` or `unknown-marking`.
+    """Reason why there is no effective marking: `no-marking`, `two-markings` or `unknown-marking`.
 
-    `at_least` is what is certain all the same: RED where something was not understood, else what granular
-    markings say; a default or a payload's floor can only tighten it.
+    `at_least` is the marking that is certain all the same: RED where something was not understood, else that
+    of granular markings; a default or a payload's floor can only tighten it.
     """
 
     reason: str
@@ -151,7 +151,7 @@ class MarkingProblem:
 
 
 def meaning_of(definition: Mapping[str, Any]) -> Meaning:
-    """What a marking-definition object (parsed JSON of unknown shape) says about itself."""
+    """Returns the meaning of a marking-definition object (parsed JSON of unknown shape)."""
     extensions = definition.get("extensions")
     if isinstance(extensions, Mapping):
         for extension, property_, parse in (
@@ -185,7 +185,7 @@ def effective(
     granular_refs: Iterable[str] = (),
     definitions: Mapping[str, Meaning] = KNOWN,
 ) -> Marking | MarkingProblem:
-    """Folds the marking references of one object by the rules above.
+    """Returns the marking of one object, folded from its marking references by the rules above, or the problem.
 
     `definitions` maps ids found beside the object to their meaning; KNOWN ids win over it.
     """
@@ -214,7 +214,7 @@ def effective(
 
 
 def definition_object(tlp: Tlp) -> dict[str, Any]:
-    """The STIX 2.1 marking definition of a TLP 2.0 level, as published by OASIS."""
+    """Returns the STIX 2.1 marking definition of a TLP 2.0 level, as published by OASIS."""
     return {
         "type": "marking-definition",
         "spec_version": "2.1",

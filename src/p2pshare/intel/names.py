@@ -35,7 +35,7 @@ _URL_SHAPE = re.compile(
 
 
 def is_plain_domain(text: str) -> bool:
-    """Whether `text` is a canonical domain of the common kind: the fast path. False says nothing."""
+    """Returns whether `text` is a canonical domain of the common kind. Fast path: False decides nothing."""
     return (
         len(text) <= LABEL_CHARACTERS_MAX  # so no label is longer, and the match is short
         and _DOMAIN_SHAPE.fullmatch(text) is not None
@@ -47,7 +47,7 @@ def is_plain_domain(text: str) -> bool:
 
 
 def canonical_domain(text: str) -> str:
-    """The canonical domain. Raises InvalidValue: bad-domain, domain-without-dot."""
+    """Returns the canonical domain. Raises InvalidValue: bad-domain, domain-without-dot."""
     return text if is_plain_domain(text) else _domain_slowly(text)
 
 
@@ -71,7 +71,7 @@ def _domain_slowly(text: str) -> str:
 
 
 def _is_numeric_or_short(label: str) -> bool:
-    """No top-level domain is a number (it would be an address) or has one letter."""
+    """Returns whether a last label is a number (it would be an address) or has one letter: no top-level domain does."""
     return (
         len(label) < 2
         or label.isdigit()
@@ -95,7 +95,8 @@ def _canonical_label(label: str) -> str:
 
 
 def _check_a_label(label: str) -> None:
-    """UTS 46 section 4 step 4: an A-label must decode to what would be coded back to it."""
+    """Raise InvalidValue bad-domain unless an A-label decodes to a label that would be coded back to it (UTS
+    46 section 4, step 4)."""
     try:
         decoded = label[4:].encode("ascii").decode("punycode")
         mapped = idna.uts46_remap(decoded, std3_rules=False, transitional=False)
@@ -108,12 +109,12 @@ def _check_a_label(label: str) -> None:
 
 
 def canonical_url(text: str) -> str:
-    """The canonical URL. Raises InvalidValue: bad-url, bad-host."""
+    """Returns the canonical URL. Raises InvalidValue: bad-url, bad-host."""
     return text if is_plain_url(text) else _url_slowly(text)
 
 
 def is_plain_url(text: str) -> bool:
-    """Whether `text` is a canonical http(s) URL of the common kind: the fast path. False says nothing."""
+    """Returns whether `text` is a canonical http(s) URL of the common kind. Fast path: False decides nothing."""
     match = _URL_SHAPE.fullmatch(text)
     if match is None:
         return False
@@ -139,7 +140,7 @@ def _url_slowly(text: str) -> str:
 
 
 def _canonical_url_host(host: str) -> str:
-    """A host is an address in brackets, an IPv4 address or a domain. Raises InvalidValue bad-host."""
+    """Returns the host: an address in brackets, an IPv4 address or a canonical domain. Raises InvalidValue bad-host."""
     try:
         if host.startswith("["):
             canonical_address(host[1:-1])
@@ -150,7 +151,7 @@ def _canonical_url_host(host: str) -> str:
 
 
 def canonical_email(text: str) -> str:
-    """The canonical e-mail address. Raises InvalidValue bad-email."""
+    """Returns the canonical e-mail address. Raises InvalidValue bad-email."""
     local, separator, domain = text.rpartition("@")
     if (
         not separator

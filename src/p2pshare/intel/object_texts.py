@@ -1,6 +1,6 @@
-"""What a person reads in a STIX object of any type: its texts, its title, its labels. Objects are parsed JSON.
+"""Words for people in a STIX object of any type: its texts, its title, its labels. Objects are parsed JSON.
 
-Identifiers, types, references and instants are no text: everything named `indicator` would be found by that word.
+Identifiers, types, references and instants are no texts: every indicator would be found by the word `indicator`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TITLES = ("name", "value", "pattern", "abstract", "content", "description", "re
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """Every text inside an object, however deep (JSON here is at most JSON_DEPTH_MAX deep)."""
+    """Yields every text inside an object, however deep (JSON here is at most JSON_DEPTH_MAX deep)."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -30,13 +30,13 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def title_of(stix: Mapping[str, Any]) -> str:
-    """What to call an object in one line: its name, else what it says; empty for one without words.
+    """Returns a title of one line: the object's name, else its words; empty for one without words.
 
-    What is about another object says which, by the value that is meant where it tells one (`intel.assessing`).
+    An object about another one names that one, by the value that is meant where there is one (`intel.assessing`).
     """
-    said = _SAID.get(str(stix.get("type")))
-    if said is not None:
-        return f"{said(stix)}: {_about(stix)}"
+    summarise = _SUMMARIES.get(str(stix.get("type")))
+    if summarise is not None:
+        return f"{summarise(stix)}: {_about(stix)}"
     return next((text for key in _TITLES if isinstance(text := stix.get(key), str) and text.strip()), "")
 
 
@@ -79,7 +79,7 @@ def _proposed(stix: Mapping[str, Any]) -> str:
 
 
 # Types that are about another object, and what each says of it.
-_SAID: dict[str, Callable[[Mapping[str, Any]], str]] = {
+_SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "sighting": _sighted,
     "opinion": _opinion,
     PROPOSAL: _proposed,
@@ -88,7 +88,7 @@ _SAID: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def labels_of(stix: Mapping[str, Any]) -> list[str]:
-    """`labels`, then `indicator_types`: each once, and nothing that is no text."""
+    """Returns `labels`, then `indicator_types`: each once, and nothing that is no text."""
     found: dict[str, None] = {}
     for key in ("labels", "indicator_types"):
         values = stix.get(key)

@@ -46,7 +46,8 @@ def _of_hash(type_: str) -> Callable[[str], tuple[str, str]]:
 
 
 def _address_of(*allowed: str) -> Callable[[str], tuple[str, str]]:
-    """Addresses and networks of one family share a slot in STIX; a mapped IPv6 address becomes IPv4."""
+    """Returns the conversion to the `allowed` types. Addresses and networks of one family share a slot in
+    STIX; a mapped IPv6 address becomes IPv4."""
 
     def convert(text: str) -> tuple[str, str]:
         found = canonical_address(text)
@@ -203,7 +204,7 @@ FILE_EXTENSIONS = frozenset(
 
 
 def clean(text: str) -> str:
-    """Trimmed and NFC. Raises InvalidValue: empty, too-long, unsafe-characters."""
+    """Returns the text trimmed and in NFC. Raises InvalidValue: empty, too-long, unsafe-characters."""
     text = text.strip()
     if not text:
         raise InvalidValue("empty")
@@ -224,7 +225,7 @@ def clean(text: str) -> str:
 
 
 def canonical_pair(type_: str, text: str) -> tuple[str, str]:
-    """(type, canonical value); the type may change (a mapped IPv6 address is IPv4). Raises InvalidValue."""
+    """Returns (type, canonical value); the type may change (a mapped IPv6 address is IPv4). Raises InvalidValue."""
     is_plain = PLAIN.get(type_)
     if is_plain is not None and is_plain(text) and len(text) <= VALUE_BYTES_MAX:
         return type_, text
@@ -238,27 +239,27 @@ def canonical_pair(type_: str, text: str) -> tuple[str, str]:
 
 
 def canonical(type_: str, text: str) -> Observable:
-    """The observable that `text` is under its type. Raises InvalidValue."""
+    """Returns the observable that `text` is under its type. Raises InvalidValue."""
     return Observable(*canonical_pair(type_, text))
 
 
 class Recognised(NamedTuple):
-    """What a text was taken for. `note` tells what was dropped or assumed, empty when nothing was."""
+    """An observable recognised in a text. `note` is a word for what was dropped or assumed, empty when nothing was."""
 
     observable: Observable
     note: str = ""
 
 
 def detect(text: str) -> Observable:
-    """The observable that a person meant by `text`. Raises InvalidValue."""
+    """Returns the observable that a person meant by `text`. Raises InvalidValue."""
     return recognise(text).observable
 
 
 def recognise(text: str) -> Recognised:
-    """`text` refanged and its type recognised by its shape, in the order of docs/intelligence.md.
+    """Returns the observable in `text`: refanged, its type recognised by its shape, in the order of docs/intelligence.md.
 
-    Notes: port-dropped, scheme-assumed, wildcard-dropped. Raises InvalidValue; `not-one-value` for a sentence,
-    `cut-off` for what somebody shortened with an ellipsis: the rest of it is a guess.
+    Notes: port-dropped, scheme-assumed, wildcard-dropped. Raises InvalidValue; `not-one-value` for a
+    sentence, `cut-off` for what somebody shortened with an ellipsis: the rest of it is a guess.
     """
     text = _unwrap(clean(text))
     if text[:2].lower() == "hk" and "\\" in text:
@@ -279,7 +280,7 @@ def recognise(text: str) -> Recognised:
 
 
 def _unwrap(text: str) -> str:
-    """Without the quotes, brackets and list commas around it."""
+    """Returns the text without the quotes, brackets and list commas around it."""
     if "://" not in text:
         text = text.rstrip(",;")
     while len(text) >= 2 and WRAPPINGS.get(text[0]) == text[-1]:
@@ -306,7 +307,7 @@ def _recognise_word(text: str) -> Recognised:
 
 
 def _recognise_slashed(text: str) -> Recognised:
-    """A network, or a URL without its scheme: http is assumed, and noted."""
+    """Returns a network, or a URL without its scheme: http is assumed, and noted."""
     host, _, rest = text.partition("/")
     if not host:
         raise InvalidValue("path-only")
@@ -326,7 +327,7 @@ def _is_address(text: str) -> bool:
 
 
 def _recognise_coloned(text: str) -> Recognised:
-    """An IPv6 address, or a host and a port: the port is dropped, and noted."""
+    """Returns an IPv6 address, or a host and a port: the port is dropped, and noted."""
     if text.count(":") > 1 and not text.startswith("["):
         return Recognised(Observable(*canonical_address(text)))
     host, _, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")

@@ -1,13 +1,13 @@
-"""The part of the STIX pattern language that is read: what a pattern equals, in so many words.
+"""The part of the STIX pattern language that is read: the values that a pattern compares for equality.
 
     pattern      = observation { "OR" observation }
     observation  = "[" comparison { "OR" comparison } "]"
     comparison   = path ( "=" | "==" ) literal | path "IN" "(" literal { "," literal } ")" | path "ISSUBSET" string
 
 Each alternative alone makes such a pattern match, so each is an observable of its own. Alternatives over
-properties that are no observables (`file:size`) are passed over. Everything else (AND, FOLLOWEDBY, NOT,
-qualifiers, LIKE, MATCHES, comments, escapes that the standard does not know) makes the whole pattern opaque: it
-is kept and carried, and gives nothing. Never guessed at. Linear in the length of the pattern; STIX 2.1 section 9.
+properties that are no observables (`file:size`) are passed over. Everything else (AND, FOLLOWEDBY, NOT, qualifiers,
+LIKE, MATCHES, comments, escapes that the standard does not know) makes the whole pattern opaque: it is kept and
+carried, and gives nothing. Never guessed at. Linear in the length of the pattern; STIX 2.1 section 9.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ _CHARACTERS = re.compile(r"(?:[^'\\]++|\\['\\]){1,1000}")
 
 
 class _Opaque(Exception):
-    """This pattern is not one of those that are read."""
+    """Raised for a pattern that is not one of those that are read."""
 
 
 def observables_of(pattern: str) -> tuple[Observable, ...]:
-    """The observables a pattern equals, each once, in order; () when it is opaque. Values that have no
-    canonical form are left out (`comparisons_of` shows them). Never raises."""
+    """Returns the observables a pattern equals, each once, in order; () when it is opaque. Values that have
+    no canonical form are left out (`comparisons_of` shows them). Never raises."""
     found: dict[Observable, None] = {}
     for type_, text in comparisons_of(pattern):
         try:
@@ -100,8 +100,8 @@ def observables_of(pattern: str) -> tuple[Observable, ...]:
 
 
 def plain_pair(pattern: str) -> tuple[str, str] | None:
-    """(type, canonical value) of `[path = 'value']` whose value is canonical as it stands, as nearly every pattern is:
-    the fast path over `comparisons_of` and `canonical_comparison`. None says nothing."""
+    """Returns (type, canonical value) of `[path = 'value']` whose value is canonical as it stands, as nearly
+    every pattern is. Fast path over `comparisons_of` and `canonical_comparison`: None decides nothing."""
     # As in `comparisons_of`; no plain value holds a backslash, so there is no escape to look for.
     if pattern[-2:] != "']":
         return None
@@ -114,7 +114,7 @@ def plain_pair(pattern: str) -> tuple[str, str] | None:
 
 
 def canonical_comparison(type_: str, text: str) -> tuple[str, str]:
-    """(type, canonical value) of one comparison. Raises InvalidValue."""
+    """Returns (type, canonical value) of one comparison. Raises InvalidValue."""
     if type_ != ENDPOINT:
         return canonical_pair(type_, text)
     is_address = ":" in text or "/" in text or text[-1:].isdigit()
@@ -122,7 +122,7 @@ def canonical_comparison(type_: str, text: str) -> tuple[str, str]:
 
 
 def comparisons_of(pattern: str) -> tuple[tuple[str, str], ...]:
-    """(type, text as written) of each comparison over a known property; () when the pattern is opaque."""
+    """Returns (type, text as written) of each comparison over a known property; () when the pattern is opaque."""
     # Fast path: `[path = 'text']` without escapes, as nearly every pattern is. The text behind the last quote but
     # one holds no quote, and a path that is known holds no text: so nothing else can have this shape.
     if pattern[-2:] == "']" and "\\" not in pattern:
@@ -137,7 +137,7 @@ def comparisons_of(pattern: str) -> tuple[tuple[str, str], ...]:
 
 
 class _Reader:
-    """Recursive descent over the grammar above, without recursion: it has no nesting."""
+    """Reader of the grammar above, by descent without recursion: it has no nesting."""
 
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern

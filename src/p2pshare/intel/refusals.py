@@ -1,8 +1,7 @@
-"""Refusals: what was not taken, counted by reason, with a few examples for the person who has to mend it.
+"""Refusals: input that was not taken, counted by reason, with a few examples for the person who has to mend it.
 
-Nothing is dropped silently: what was read = what was kept + what stands here. A reason is one of our own
-kebab-case words (table in docs/intelligence.md); an example is text from the input, so it is clipped and made
-safe to print before it is kept.
+Nothing is dropped silently: things read = things kept + refusals. A reason is one of our own kebab-case words (table
+in docs/intelligence.md); an example is text from the input, so it is clipped and made safe to print before it is kept.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class InvalidValue(AuthorError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """One thing that was refused: why, where (`line 3`, `objects[7]`), and what it looked like."""
+    """A refused thing: the reason, its place (`line 3`, `objects[7]`), and its text as an example."""
 
     reason: str
     where: str
@@ -38,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Note:
-    """What was assumed about, or passed over in, what is read: told to the person, and no thing that was read."""
+    """An assumption about what is read, or a part of it that was passed over: shown to the person, not counted as read."""
 
     reason: str
     where: str
@@ -55,7 +54,7 @@ class Refusals:
         self._examples: dict[str, list[str]] = {}
 
     def add(self, reason: str, example: str = "", *, count: int = 1) -> None:
-        """Counts `count` refusals; `example` may be any text: the place where it was, where one is known."""
+        """Count `count` refusals; `example` may be any text: the place where it was, where one is known."""
         self._add(Refusal(reason, example, ""), example, count)
 
     def _add(self, refusal: Refusal | Note, example: str, count: int) -> None:
@@ -70,29 +69,29 @@ class Refusals:
                 examples.append(shown)
 
     def add_refusal(self, refusal: Refusal | Note) -> None:
-        """Counts one refusal, or note, with its place as part of the example."""
+        """Count one refusal, or note, with its place as part of the example."""
         self._add(refusal, ": ".join(one for one in (refusal.where, refusal.example) if one), count=1)
 
     def merge(self, other: Refusals) -> None:
-        """Adds what `other` counted."""
+        """Add the counts of `other`, and its examples as far as there is room."""
         for reason, count in other._counts.items():
             self._counts[reason] += count
             for example in other._examples.get(reason, ()):
                 self.add(reason, example, count=0)
 
     def take(self, reason: str) -> int:
-        """Takes a reason out and answers how often it was counted: it was no refusal after all."""
+        """Returns how often a reason was counted and removes it: it was no refusal after all."""
         self._examples.pop(reason, None)
         return self._counts.pop(reason, 0)
 
     @property
     def each(self) -> Sequence[Refusal]:
-        """Every refusal, where they are kept."""
+        """Returns every refusal, where they are kept."""
         return self._each
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Reason to number."""
+        """Returns the number of refusals by reason."""
         return dict(self._counts)
 
     @property
@@ -103,7 +102,7 @@ class Refusals:
         return bool(self._counts)
 
     def to_json(self) -> list[dict[str, Any]]:
-        """`[{reason, count, examples}]`, the most frequent first, then by name."""
+        """Returns `[{reason, count, examples}]`, the most frequent first, then by name."""
         ordered = sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0]))
         return [
             {"reason": reason, "count": count, "examples": list(self._examples.get(reason, ()))}
@@ -112,5 +111,5 @@ class Refusals:
 
 
 def every_refusal() -> Refusals:
-    """Refusals that keep each: for a reader of whole files, which are bounded."""
+    """Returns Refusals that keep each: for a reader of whole files, which are bounded."""
     return Refusals(keeps_each=True)

@@ -1,7 +1,7 @@
-"""Runs: how far pieces of one kind follow each other in a text, found in bounded memory.
+"""Runs: pieces of one kind that follow each other in a text, matched in bounded memory.
 
-A group that repeats keeps 64 bytes or more for each repetition until its match ends: gigabytes for 64 MiB of escapes. A
-possessive group would keep none, but `re` before Python 3.11.5 misreads one whose pieces are alternatives
+A group that repeats keeps 64 bytes or more for each repetition until its match ends: gigabytes for 64 MiB of escapes.
+A possessive group would keep none, but `re` before Python 3.11.5 misreads one whose pieces are alternatives
 (https://github.com/python/cpython/issues/106052), and Debian 12 has 3.11.2. So a run is matched slice by slice.
 """
 

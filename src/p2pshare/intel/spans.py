@@ -1,8 +1,8 @@
 """Spans: addresses and networks as ranges of numbers, and an index that finds which of many overlap one.
 
-A claim about a network that covers a listed address is as wrong as one about the address itself, so overlap is
-looked for both ways. Two networks either contain one another or have nothing in common (RFC 4632 section 5.1):
-sorted by where they begin, what lies inside a span is one slice, and what contains it are that place's parents.
+A claim about a network that covers a listed address is as wrong as one about the address itself, so overlap is looked
+for both ways. Two networks either contain one another or have nothing in common (RFC 4632 section 5.1): sorted by
+where they begin, the spans inside another are one slice, and those that contain it are that place's parents.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Span(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As an address or a network in canonical form; a span comes from one, so it is one."""
+        """Returns the span as an address or a network in canonical form; a span comes from one, so it is one."""
         length = ADDRESS_BITS[self.family] - (self.last - self.first).bit_length()
         if self.family == 4:
             network: IPv4Network | IPv6Network = IPv4Network((self.first, length))
@@ -68,7 +68,7 @@ class Span(NamedTuple):
 
 
 def span_of(type_: str, value: str) -> Span:
-    """The span of a canonical address or network, whose type is one of SPAN_TYPES."""
+    """Returns the span of a canonical address or network, whose type is one of SPAN_TYPES."""
     if type_ == "ipv4":
         number = int.from_bytes(bytes(map(int, value.split("."))), "big")
         return Span(4, number, number)
@@ -81,7 +81,7 @@ def span_of(type_: str, value: str) -> Span:
 
 
 class SpanIndex:
-    """Spans with an owner's number each; a question costs a bisection, and a few steps for each owner found."""
+    """Spans with an owner's number each; a search costs a bisection, and a few steps for each owner found."""
 
     def __init__(self, entries: Iterable[tuple[Span, int]]) -> None:
         by_family: dict[int, list[tuple[int, int, int]]] = {4: [], 6: []}
@@ -91,7 +91,7 @@ class SpanIndex:
         self._families = {family: _Family(family, sorted(rows)) for family, rows in by_family.items()}
 
     def overlapping(self, span: Span) -> dict[int, Span]:
-        """Each owner of a span that `span` contains, or that contains `span`, with one such span."""
+        """Returns each owner of a span that `span` contains, or that contains `span`, with one such span."""
         return self._families[span.family].overlapping(span.first, span.last)
 
 
@@ -135,7 +135,7 @@ class _Family:
 
 
 def parts(type_: str, value: str) -> tuple[tuple[str, str], ...]:
-    """The canonical (type, value) pairs that a canonical observable is compared as: itself, and its host."""
+    """Returns the canonical (type, value) pairs that a canonical observable is compared as: itself, and its host."""
     if type_ == "url":
         return (type_, value), _host_of_url(value)
     if type_ == "email":
@@ -144,7 +144,7 @@ def parts(type_: str, value: str) -> tuple[tuple[str, str], ...]:
 
 
 def _host_of_url(url: str) -> tuple[str, str]:
-    """The host of a canonical URL (WHATWG URL, section 4.5): behind user and password, before the port."""
+    """Returns the host of a canonical URL (WHATWG URL, section 4.5): behind user and password, before the port."""
     host = url.split("/", 3)[2]
     if "?" in host or "#" in host:  # a URL without a path, of a scheme that browsers do not know
         host = host.partition("#")[0].partition("?")[0]
@@ -157,7 +157,7 @@ def _host_of_url(url: str) -> tuple[str, str]:
 
 
 def with_parents(host: str) -> list[str]:
-    """A domain and those above it, down to two labels."""
+    """Returns a domain and those above it, down to two labels."""
     names = [host]
     parent = host.partition(".")[2]
     while "." in parent:

@@ -1,16 +1,16 @@
-"""Withdrawing: an author takes an object of its own back. Made and read here; pure.
+"""Withdrawals: objects by which an author takes an object of its own back, made and read. Pure.
 
-A withdrawal is an object type of our extension (STIX 2.1 section 7.3), so that whoever does not know it carries it on.
-STIX's own `revoked: true` is another way to say "no longer", but it is a version: it repeats the object, which the
-withdrawal of something that should never have left must not, and it has neither reason nor successor.
+A withdrawal is an object type of our extension (STIX 2.1 section 7.3), so that a program that does not know it carries
+it on. STIX's own `revoked: true` is another way to say "no longer", but it is a version: it repeats the object, which
+the withdrawal of something that should never have left must not, and it has neither reason nor successor.
 
-It says up to where it reaches, in two ways that do not depend on each other (docs/decisions/0035):
+It states its reach in two ways that do not depend on each other (docs/decisions/0035):
 
 1. everything its author sealed up to a place in its chain, `up_to_incarnation` and `up_to_sequence`;
 2. every version whose `modified` is not later than `up_to`, whenever it was sealed.
 
-So the same withdrawal means the same whichever envelope brings it, and two of one target together reach as far as the
-further of each. It cannot be taken back; a version that is newer by both counts is a new statement.
+So the same withdrawal means the same whichever envelope brings it, and two of one target together reach as far
+as the further of each. It cannot be taken back; a version that is newer by both counts is a new statement.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXTENSION = f"extension-definition--{uuid5(NAMESPACE, 'extension:withdrawal')}"
 
 
 class Reason(StrEnum):
-    """Why an object is withdrawn. UNKNOWN is never written: a reason of a later version of this program."""
+    """Reason for a withdrawal. UNKNOWN is never written: it stands for a reason of a later version of this program."""
 
     FALSE_POSITIVE = "false-positive"
     SUPERSEDED = "superseded"
@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Reason:
-        """One that may be written. Raises AuthorError bad-reason."""
+        """Returns a reason that may be written. Raises AuthorError bad-reason."""
         if text not in REASONS:
             raise AuthorError(
                 "that is no reason for a withdrawal",
@@ -60,7 +60,7 @@ REASONS = tuple(reason.value for reason in Reason if reason is not Reason.UNKNOW
 
 
 class WithdrawalFacts(msgspec.Struct, frozen=True, gc=False):
-    """What one withdrawal says. `up_to_us` in microseconds since 1970, None where the target has no `modified`."""
+    """Content of one withdrawal. `up_to_us` in microseconds since 1970, None where the target has no `modified`."""
 
     target: str
     incarnation: int
@@ -71,7 +71,7 @@ class WithdrawalFacts(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_withdrawal(stix: Mapping[str, Any]) -> WithdrawalFacts | None:
-    """What a checked object of type WITHDRAWAL says; None when that cannot be told. Never raises."""
+    """Returns the content of a checked object of type WITHDRAWAL; None when it cannot be read. Never raises."""
     target, replaced_by = stix.get("object_ref"), stix.get("replaced_by_ref")
     incarnation, sequence = stix.get("up_to_incarnation"), stix.get("up_to_sequence")
     reason, up_to = stix.get("reason"), stix.get("up_to")
@@ -96,12 +96,13 @@ def _is_number(value: object) -> TypeGuard[int]:
 
 
 def withdrawal_id(author: PartnerId, target: str, tlp: Tlp) -> str:
-    """The id of `author`'s withdrawal of `target` for readers of one marking; withdrawing again is its next version."""
+    """Returns the id of `author`'s withdrawal of `target` for readers of one marking; withdrawing again is
+    its next version."""
     return f"{WITHDRAWAL}--{named_id(f'withdrawal:{author.text}:{target}:{tlp.label}')}"
 
 
 def withdrawal_object(facts: WithdrawalFacts, *, author: PartnerId, now: int, tlp: Tlp) -> bytes:
-    """`author` takes `facts.target` back, as JSON. `now` in unix seconds."""
+    """Returns the object by which `author` takes `facts.target` back, as JSON. `now` in unix seconds."""
     instant = format_instant(now * SECOND_US)
     stix: dict[str, Any] = {
         "type": WITHDRAWAL,

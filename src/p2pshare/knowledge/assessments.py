@@ -1,14 +1,15 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""What partners say about objects: sightings and false positives become facts about observables, the rest is kept.
+"""Assessments that partners made of objects: sightings and false positives become facts about observables,
+the rest is kept.
 
 Rules:
 
 1. An assessment counts once, when its object is stored first: another version or content of it changes nothing.
-2. It is about the object of the author it names; where it names none, about the object of that id if one author alone
-   has one. What is not held yet waits, and applies when it arrives.
+2. It is about the object of the author it names; where it names none, about the object of that id if one
+   author alone has one. An assessment of an object that is not held yet waits, and applies when that arrives.
 3. Organisations are counted, not messages: one row for each (observable, reporter), whose latest word holds.
-4. Only partners of the roster that are not frozen, and we ourselves, start a clock again or count towards a false
-   positive; whoever leaves the roster stops counting.
+4. Only partners of the roster that are not frozen, and we ourselves, start a claim's decay again or count
+   towards a false positive; a partner that leaves the roster stops counting.
 5. No sighting is later than the moment it reached us: a wrong clock keeps nothing alive.
 """
 
@@ -37,7 +38,7 @@ from p2pshare.knowledge.state_table import evaluated_at, mark
 
 FALSE_POSITIVE_SOURCE = "false-positive"
 FALSE_POSITIVE_REPORTS = Setting("false_positive_reports", int)
-"""How many organisations make a false positive; 0: none do."""
+"""The number of organisations that make a false positive; 0: none do."""
 _COUNTED = (Assessment.SIGHTING, Assessment.FALSE_POSITIVE)
 
 _IS_TRUSTED = """(
@@ -95,7 +96,7 @@ class ArrivedAssessment:
 
 
 def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> None:
-    """Keeps them, and applies those whose target is held."""
+    """Keep the assessments, and apply those whose target is held."""
     for one in arrived:
         facts = one.facts
         target = claim_key(encode_object_id(facts.target))
@@ -119,7 +120,7 @@ def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> No
 
 
 def apply_waiting(connection: apsw.Connection, claim_keys: Iterable[bytes | str]) -> None:
-    """After claims of these object keys were stored: applies what has waited for them."""
+    """Apply the assessments that waited for claims of these object keys, which were stored just now."""
     if not fetch(connection, "SELECT 1 FROM assessment WHERE is_waiting = 1 LIMIT 1"):
         return
     waiting: list[int] = []
@@ -150,7 +151,7 @@ def _apply(connection: apsw.Connection, assessments: Iterable[int]) -> None:
         connection.execute("UPDATE assessment SET is_waiting = 0 WHERE object = ?", (row_id,))
         is_false_positive = kind == Assessment.FALSE_POSITIVE
         is_seen = count > 0 and not is_false_positive
-        said = {
+        row = {
             "reporter": reporter,
             "count": count if is_seen else 0,
             "seen": seen_at if is_seen else None,
@@ -160,7 +161,7 @@ def _apply(connection: apsw.Connection, assessments: Iterable[int]) -> None:
             "received_at": received_at,
         }
         for observable in observables:
-            connection.execute(_SUM_UP, said | {"observable": observable})
+            connection.execute(_SUM_UP, row | {"observable": observable})
             if is_seen:
                 sighted = {"seen": seen_at, "observable": observable, "reporter": reporter}
                 connection.execute(_SIGHTED, sighted)
@@ -170,7 +171,7 @@ def _apply(connection: apsw.Connection, assessments: Iterable[int]) -> None:
 
 
 def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
-    """Quarantines those that enough organisations call a false positive, and lifts it from the others."""
+    """Quarantine those that enough organisations call a false positive, and lift it from the others."""
     if not observables:
         return
     needed = get_setting(connection, FALSE_POSITIVE_REPORTS) or 0
@@ -189,12 +190,12 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
 
 
 def recount_all(connection: apsw.Connection) -> None:
-    """After the number that is needed, or the roster, has changed."""
+    """Count anew every observable that is called a false positive: the number needed, or the roster, has changed."""
     rows = fetch(connection, "SELECT DISTINCT observable FROM sighting WHERE is_false_positive = 1")
     recount(connection, [row_id for (row_id,) in rows])
 
 
-_SAID = """
+_ASSESSMENTS = """
 SELECT s.kind, a.partner_id, t.name, o.object_key, s.target, s.target_author, s.type, s.value, s.count, s.seen_at, o.tlp,
     s.received_at, o.frame, o.position
 FROM assessment s JOIN organisation a ON a.id = s.reporter
@@ -224,7 +225,7 @@ def _rows(connection: apsw.Connection, condition: str, bindings: tuple[object, .
     contents = Contents(connection)
     found = []
     for kind, reporter, type_, key, target, author, name, value, *rest in fetch(
-        connection, _SAID.format(condition), bindings
+        connection, _ASSESSMENTS.format(condition), bindings
     ):
         count, seen_at, tlp, received_at, frame, position = rest
         found.append(

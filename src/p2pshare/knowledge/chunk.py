@@ -1,10 +1,10 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""A chunk of objects becomes rows. The hot path of the whole program.
+"""A chunk of objects on its way into rows: the hot path of the whole program.
 
-What makes it fast (docs/performance.md): what the store knows of the chunk's values and object ids is fetched
-with one query each; new rows get explicit ids, are sorted by the key of their index, and are written by one
-prepared statement. An object that nothing is known of, and that is nearly every one, takes the short branch;
-`versions.decide` decides about the rest.
+It is fast (docs/performance.md), for the rows that the store has of the chunk's values and object ids are
+fetched with one query each; new rows get explicit ids, are sorted by the key of their index, and are written
+by one prepared statement. An object that nothing is known of, and that is nearly every one, takes the short
+branch; `versions.decide` decides about the rest.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ ON CONFLICT DO UPDATE SET tlp = max(tlp, excluded.tlp)
 
 
 def next_id(connection: apsw.Connection, table: str) -> int:
-    """One above the highest id of a table."""
+    """Returns one above the highest id of a table."""
     (highest,) = fetch(connection, f"SELECT max(rowid) FROM {table}")[0]
     return (highest or 0) + 1
 
 
 class Chunk:
-    """Frames on their way into the tables; `store` does it once."""
+    """Frames on their way into the tables; `store` is called once."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Chunk:
         self._objects = PendingRows("object", next_id(connection, "object"))
 
     def store(self) -> None:
-        """Writes everything of the chunk, inside the caller's transaction."""
+        """Write everything of the chunk, inside the caller's transaction."""
         self._connection.executemany(
             "INSERT INTO frame VALUES (?, ?, ?, ?)",
             (
@@ -119,7 +119,7 @@ class Chunk:
         assessments.apply_waiting(self._connection, (row[3] for row in self._claims.rows))
 
     def _intern_observables(self) -> None:
-        """Finds or makes the row of each value; new ones in the order of their index."""
+        """Find or make the row of each value; new ones in the order of their index."""
         wanted: dict[str, set[str]] = defaultdict(set)
         for frame in self._frames:
             for fact in frame.objects:
@@ -148,7 +148,7 @@ class Chunk:
         )
 
     def _note_lengths(self, type_id: int, networks: Sequence[str]) -> None:
-        """Which prefix lengths occur: a look-up then asks for so many networks around an address, not for all."""
+        """Note the prefix lengths that occur: a look-up then asks for so many networks around an address, not for all."""
         lengths = {int(network.rpartition("/")[2]) for network in networks}
         self._connection.executemany(
             "INSERT OR IGNORE INTO network_length VALUES (?, ?)", ((type_id, length) for length in lengths)
@@ -171,7 +171,7 @@ class Chunk:
                 self._add_object(frame, fact, key, CURRENT, fact.tlp)
 
     def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, status: int) -> None:
-        """A claim row for each observable of the object."""
+        """Add a claim row for each observable of the object."""
         author, stored_key, rows, row_id = (
             frame.source.author,
             claim_key(key),
@@ -219,23 +219,25 @@ class Chunk:
         )
         self._objects.append(row)
 
-    def _assess(self, frame: StoredFrame, fact: ObjectFacts, said: AssessmentFacts, row_id: int) -> None:
-        """An assessment that is new here: later versions of it say nothing (`assessments`, rule 1)."""
+    def _assess(
+        self, frame: StoredFrame, fact: ObjectFacts, assessment: AssessmentFacts, row_id: int
+    ) -> None:
+        """Add an assessment that is new here: later versions of it say nothing (`assessments`, rule 1)."""
         source = frame.source
         self._assessments.append(
-            assessments.ArrivedAssessment(row_id, source.author, said, fact.tlp, source.received_at)
+            assessments.ArrivedAssessment(row_id, source.author, assessment, fact.tlp, source.received_at)
         )
 
-    def _withdraw(self, frame: StoredFrame, said: WithdrawalFacts) -> None:
-        """Whether its object is new here does not matter: saying it again reaches no further."""
+    def _withdraw(self, frame: StoredFrame, withdrawal: WithdrawalFacts) -> None:
+        """Add a withdrawal, whether or not its object is new here: the same one again reaches no further."""
         self._withdrawals.append(
-            withdrawals.ArrivedWithdrawal(frame.source.author, said, frame.source.received_at)
+            withdrawals.ArrivedWithdrawal(frame.source.author, withdrawal, frame.source.received_at)
         )
 
     def _add_version(
         self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, known: KnownVersions
     ) -> None:
-        """An object that is known already, from the store or from this chunk."""
+        """Add an object that is known already, from the store or from this chunk."""
         new = Version(order_of(frame, fact), fact.modified_us, int(fact.tlp))
         versions = known.of(key, fact.modified_us)
         verdict = decide(versions, new, lambda version: self._contents.is_same(version.place, new.place))
@@ -262,7 +264,7 @@ class Chunk:
             self._dirty.add((frame.source.author, key))
 
     def _carry_again(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, carrier: int) -> None:
-        """Of ours: the frame `carrier` holds an object that has no row of its own there."""
+        """Note that the frame `carrier` of ours holds an object that has no row of its own there."""
         if frame.source.is_own:
             self._carried.append((key[1], self._vocabulary.object_type(key[0]), int(fact.tlp), carrier))
 

@@ -1,4 +1,5 @@
-"""Observables, and the current claims about each. Functions on any connection; they change nothing."""
+"""Observables, and the current claims about each. Functions on any connection, promised by
+`KnowledgeReading`; they change nothing."""
 
 from __future__ import annotations
 
@@ -71,7 +72,7 @@ def observable_counts(connection: apsw.Connection) -> dict[str, int]:
 
 
 def observable_ids(connection: apsw.Connection, observables: Collection[Observable]) -> dict[int, Observable]:
-    """Those of `observables` that are known here, by their row."""
+    """Returns those of `observables` that are known here, by the id of their row."""
     by_type: dict[str, set[str]] = defaultdict(set)
     for observable in observables:
         by_type[observable.type].add(observable.value)

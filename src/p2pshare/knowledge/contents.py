@@ -30,7 +30,7 @@ class Contents:
         self._frames: OrderedDict[int, list[msgspec.Raw]] = OrderedDict()
 
     def raw(self, frame: int, position: int) -> bytes | None:
-        """The object's JSON, byte for byte; None when it is not there or the budget is spent."""
+        """Returns the object's JSON, byte for byte; None when it is not there or the budget is spent."""
         objects = self._frames.get(frame)
         if objects is None:
             objects = self._inflate(frame)
@@ -54,19 +54,20 @@ class Contents:
         return elements_of(text)
 
     def is_same(self, one: tuple[int, int], other: tuple[int, int]) -> bool:
-        """Whether two objects say the same. What can no longer be compared is not called different."""
+        """Returns whether two objects have the same content. An object that can no longer be read is not
+        called different."""
         first, second = self.raw(*one), self.raw(*other)
         if first is None or second is None or first == second:
             return True
         return _meaning(first) == _meaning(second)
 
     def holds(self, *places: tuple[int, int]) -> bool:
-        """Whether each can be read."""
+        """Returns whether each can be read."""
         return all(self.raw(*place) is not None for place in places)
 
 
 def _meaning(raw: bytes) -> object:
-    """The object without its spelling: key order and white space are not content."""
+    """Returns the object without its spelling: key order and white space are not content."""
     try:
         meaning: Mapping[str, object] = msgspec.json.decode(raw)
     except msgspec.DecodeError:

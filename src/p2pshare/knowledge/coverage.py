@@ -1,7 +1,7 @@
-"""Coverage: which listed observables say something about another one. Pure: names what to ask for, knows no list.
+"""Coverage: the observables that, if listed, say something about another one. Pure: names them, and knows no list.
 
-A network covers the addresses and networks inside it, a domain the hosts below it, a host what stands on it (its URLs
-and mailboxes). Public suffixes are no special case: whoever lists `co.uk` has said it.
+A network covers the addresses and networks inside it, a domain the hosts below it, a host its URLs and
+mailboxes. Public suffixes are no special case: a claim about `co.uk` covers all below it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ _MASKS = tuple((0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF for length in range(33
 
 
 class Cover(NamedTuple):
-    """An observable that, if it is listed, says something about the one asked for, and how: `match`."""
+    """An observable that, if it is listed, says something about the one asked for; `match` is the way it does."""
 
     match: str
     observable: Observable
 
 
 def covers_of(observable: Observable, lengths: Mapping[str, Sequence[int]]) -> list[Cover]:
-    """What to look for, closest first: the observable itself, its host, then ever wider domains or networks.
+    """Returns the observables to look for, closest first: the observable itself, its host, then ever wider
+    domains or networks.
 
     `lengths` are the prefix lengths that occur among listed networks, for each of NETWORK_TYPES, longest first.
     """
@@ -49,7 +50,7 @@ def covers_of(observable: Observable, lengths: Mapping[str, Sequence[int]]) -> l
 
 
 def host_of(observable: Observable) -> Observable | None:
-    """The host of a canonical URL or e-mail address; None for a host that is neither address nor domain."""
+    """Returns the host of a canonical URL or e-mail address; None for a host that is neither address nor domain."""
     if observable.type == "email":
         return Observable("domain", observable.value.rpartition("@")[2])
     authority = observable.value.partition("://")[2]
@@ -66,7 +67,7 @@ def host_of(observable: Observable) -> Observable | None:
 
 
 def _domains_above(domain: str) -> Iterator[Cover]:
-    """Each domain that this one is below; a canonical domain has two labels or more."""
+    """Yields each domain that this one is below; a canonical domain has two labels or more."""
     _, dot, parent = domain.partition(".")
     while dot and "." in parent:
         yield Cover(DOMAIN, Observable("domain", parent))
@@ -74,7 +75,7 @@ def _domains_above(domain: str) -> Iterator[Cover]:
 
 
 def _networks_around(observable: Observable, lengths: Mapping[str, Sequence[int]]) -> Iterator[Cover]:
-    """Each network of these lengths that holds an address or network; by value, so that a look-up is a few probes."""
+    """Yields each network of these lengths that holds an address or network; by value, so that a look-up is a few probes."""
     family, _, is_network = observable.type.partition("-")
     type_ = f"{family}-net"
     wanted = lengths.get(type_, ())

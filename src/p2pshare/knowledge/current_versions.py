@@ -1,8 +1,8 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Deciding anew which version of an object is current, over all of them (`versions.latest`).
+"""Current versions, decided anew over all versions of an object (`versions.latest`).
 
-Needed where something its author sealed earlier comes later and moves what is current: a first copy of a version that
-was known from a second, or another content of a fork. What arrives in order never gets here.
+Needed where a version that its author sealed earlier comes later and changes which is current: a first copy of a
+version that was known from a second, or another content of a fork. A version that arrives in order never gets here.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ CROSS JOIN claim c INDEXED BY claim_current ON c.object_key = k.value AND c.auth
 
 
 def reselect(connection: apsw.Connection, objects: Collection[tuple[int, EncodedId]]) -> None:
-    """Sets the status of each version of these (author, object), which have their rows. Withdrawals are applied after.
+    """Set the status of each version of these (author, object), which have their rows. Withdrawals are applied after.
 
-    What a claim counts for depends on when it was sealed, so the observables are evaluated anew in any case.
+    The effect of a claim depends on when it was sealed, so the observables are evaluated anew in any case.
     """
     by_author: dict[int, list[EncodedId]] = defaultdict(list)
     for author, key in objects:
@@ -80,7 +80,8 @@ class _Fields(msgspec.Struct):
 
 
 def _is_revoked(contents: Contents, version: Version) -> bool:
-    """What its author says in it; what can no longer be read is not brought back."""
+    """Returns the `revoked` that its author wrote in it; True for a version that can no longer be read, which
+    is not brought back."""
     raw = contents.raw(*version.place)
     try:
         return raw is None or msgspec.json.decode(raw, type=_Fields).revoked

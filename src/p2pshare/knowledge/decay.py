@@ -1,11 +1,12 @@
-"""Decay: how much an old claim still counts. Pure.
+"""Decay: the part of a claim's confidence that is left as it grows old. Pure.
 
-What remains of a claim is `1 - (elapsed / lifetime) ** (1 / speed)`, at least 0; an elapsed time below 0 counts as 0, so
-that a clock that runs ahead zeroes nothing. The shape is that of the decaying models of MISP (Mokaddem et al., "Taxonomy
-driven indicator scoring in MISP threat intelligence platforms", 2018) and OpenCTI. A claim is over when a fifth is left.
+The part that remains is `1 - (elapsed / lifetime) ** (1 / speed)`, at least 0; an elapsed time below 0 counts
+as 0, so that a clock that runs ahead zeroes nothing. The shape is that of the decaying models of MISP
+(Mokaddem et al., "Taxonomy driven indicator scoring in MISP threat intelligence platforms", 2018) and
+OpenCTI. A claim is over when a fifth is left.
 
-A score is shown in tenths of its base, rounded up: a consumer hears of eight changes in a claim's life, not of one an
-hour, and between two steps nothing has to be written.
+A score is shown in tenths of its base, rounded up: a consumer hears of eight changes in a claim's life, not
+of one an hour, and between two steps nothing has to be written.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ STEP_PERCENT = 10
 
 @dataclass(frozen=True)
 class Decay:
-    """How a kind of value ages: nothing remains after `lifetime_days`; `speed` above 1 loses most of it early."""
+    """Decay of one kind of value: nothing remains after `lifetime_days`; `speed` above 1 loses most of it early."""
 
     lifetime_days: int
     speed: float = 1.0
 
 
 def remaining(decay: Decay, elapsed_seconds: float) -> float:
-    """What remains of a claim, 1.0 to 0.0, `elapsed_seconds` after its clock started."""
+    """Returns the part of a claim that remains, 1.0 to 0.0, `elapsed_seconds` after its decay started."""
     part = max(elapsed_seconds, 0.0) / (decay.lifetime_days * DAY_SECONDS)
     return max(0.0, 1.0 - math.pow(part, 1.0 / decay.speed))
 
 
 def seconds_until(decay: Decay, percent: int) -> int:
-    """Whole seconds after which no more than `percent` remain."""
+    """Returns the whole seconds after which no more than `percent` remain."""
     return math.ceil(decay.lifetime_days * DAY_SECONDS * math.pow((100 - percent) / 100, decay.speed))
 
 
@@ -65,7 +66,7 @@ class DecaySteps:
     over_seconds: int
 
     def at(self, elapsed_seconds: int) -> tuple[int, int | None]:
-        """(percent of the base, the elapsed seconds of the next change); (0, None) when it is over."""
+        """Returns (percent of the base, the elapsed seconds of the next change); (0, None) when it is over."""
         if elapsed_seconds < self.seconds[1]:  # as long as a claim is new, which it is at intake
             return self.percents[0], self.seconds[1]
         if elapsed_seconds >= self.over_seconds:
@@ -76,12 +77,12 @@ class DecaySteps:
 
     @property
     def first_seconds(self) -> int:
-        """When the first step is taken."""
+        """Returns the elapsed seconds of the first step."""
         return self.seconds[1]
 
 
 def steps_of(decay: Decay) -> DecaySteps:
-    """The steps of a decay: 100, 90, ... percent, each from when no more than that remains."""
+    """Returns the steps of a decay: 100, 90, ... percent, each from when no more than that remains."""
     percents = tuple(range(100, OVER_PERCENT, -STEP_PERCENT))
     return DecaySteps(
         tuple(seconds_until(decay, percent) for percent in percents),
@@ -95,5 +96,5 @@ FILE_STEPS = steps_of(FILE)
 
 
 def steps_for(type_: str) -> DecaySteps:
-    """The steps of an observable's type: artefacts of files, and whatever has no row of its own, last longest."""
+    """Returns the steps of an observable's type: artefacts of files, and types without a row of their own, last longest."""
     return STEPS.get(type_, FILE_STEPS)

@@ -1,15 +1,15 @@
-"""EffectiveState: what an observable counts for now, out of its claims. Pure; the one place of these rules.
+"""Effective state: what an observable counts for now, computed from its claims. Pure; the one place of these rules.
 
 1. A claim is *live* when its author has not withdrawn it, it has begun, it has not ended, and it has not decayed.
-2. Its clock starts when its author sealed it, or when it begins, whichever is later, and again at the last positive
-   sighting. The author's end is an upper bound that no sighting moves.
+2. Its decay starts when its author sealed it, or when it begins, whichever is later, and again at the last
+   positive sighting. The author's end is an upper bound that no sighting moves.
 3. An observable is active when a claim is live and nothing quarantines it.
-4. Without a live claim, the claim that lasts longest gives the status: still to begin, else ended by time, else
-   replaced, else withdrawn.
-5. Confidence, beginning and end are of the live claims, of all claims when none is live; the marking is the strictest
-   of all. A claim that is not handed in here (its marking is not for this exit) moves nothing.
+4. Without a live claim, the claim that lasts longest gives the status: still to begin, else ended by time,
+   else replaced, else withdrawn.
+5. Confidence, beginning and end are of the live claims, of all claims when none is live; the marking is the
+   strictest of all. A claim that is not handed in here (its marking is not for this exit) moves nothing.
 
-Instants are whole unix seconds, for what is evaluated at one second holds until the next.
+Instants are whole unix seconds, for an evaluation at one second holds until the next.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, DecaySteps
 
 
 class EffectiveStatus(IntEnum):
-    """The word for what an observable or a claim counts for; GONE: no claim that may be shown is left."""
+    """Status of an observable or a claim. GONE: no claim that may be shown is left."""
 
     ACTIVE = 0
     PENDING = 1
@@ -37,7 +37,7 @@ WITHDRAWN, REPLACED, VALIDITY, DECAY = "withdrawn", "replaced", "validity", "dec
 
 
 class ClaimState(NamedTuple):
-    """A current claim, as far as its effective state goes. `sealed_at` and `received_at` in unix seconds."""
+    """A current claim, reduced to what its effective state depends on. `sealed_at` and `received_at` in unix seconds."""
 
     author: int
     is_withdrawn: bool
@@ -52,7 +52,8 @@ class ClaimState(NamedTuple):
 
 
 class EffectiveState(NamedTuple):
-    """What an observable counts for; `due` is the second from which time alone may have changed it, or None."""
+    """Effective state of an observable. Instants in unix seconds; `due` is the second from which time alone
+    may have changed it, or None."""
 
     status: int
     reason: str | None
@@ -90,8 +91,8 @@ def evaluate(
     sighted_at: int | None = None,
     quarantined: str | None = None,
 ) -> EffectiveState:
-    """The effective state at `now` of an observable that ages by `steps`. `quarantined` is the reason why it may not be
-    acted upon, None when nothing forbids it."""
+    """Returns the effective state at `now`, unix seconds, of an observable that ages by `steps`.
+    `quarantined` is the reason why it may not be acted upon, None when nothing forbids it."""
     if not claims:
         return GONE
     evaluated = [evaluate_claim(claim, steps, now, sighted_at) for claim in claims]
@@ -114,18 +115,19 @@ def evaluate(
 
 
 _Summary = tuple[int | None, int, int | None, int, int, int, int | None, int, int]
-"""The columns of a EffectiveState from `confidence` to `claims`."""
+"""The fields of an EffectiveState from `confidence` to `claims`."""
 
 
 def _only(claim: ClaimState) -> _Summary:
-    """The summary of one claim, which is nearly every observable's."""
+    """Returns the summary of one claim, which is nearly every observable's."""
     ends = None if claim.until_us is None else claim.until_us // SECOND_US
     received = claim.received_at
     return claim.confidence, claim.tlp, claim.pap, received, received, claim.from_us // SECOND_US, ends, 1, 1
 
 
 def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summary:
-    """In plain loops: values that several partners claim are evaluated at intake, and there are two claims, seldom more."""
+    """Returns the summary of several claims. Plain loops: values that several partners claim are evaluated at
+    intake, and there are two claims, seldom more."""
     _, _, tlp, pap, _, _, _, _, first, _ = claims[0]
     authors, last = set(), first
     for author, _, own_tlp, own_pap, _, _, _, _, received, _ in claims:
@@ -143,7 +145,7 @@ def _sum_up(claims: Sequence[ClaimState], live: Sequence[ClaimState]) -> _Summar
 
 
 def _life(claims: Sequence[ClaimState], *, is_live: bool) -> tuple[int | None, int, int | None]:
-    """The highest confidence, and the seconds from the first beginning to the last end, None for no end."""
+    """Returns the highest confidence, and the seconds from the first beginning to the last end, None for no end."""
     _, _, _, _, confidence, begins, ends, _, _, _ = claims[0]
     is_endless = False
     for _, _, _, _, own_confidence, from_us, until_us, _, _, _ in claims:
@@ -159,7 +161,7 @@ def _life(claims: Sequence[ClaimState], *, is_live: bool) -> tuple[int | None, i
 
 
 def evaluate_claim(claim: ClaimState, steps: DecaySteps, now: int, sighted_at: int | None) -> _Evaluated:
-    """What one claim counts for at `now`."""
+    """Returns the state of one claim at `now`, unix seconds."""
     _, is_withdrawn, _, _, confidence, from_us, until_us, start, _, is_replaced = claim
     if is_withdrawn:
         if is_replaced:

@@ -1,4 +1,4 @@
-"""What is known of objects and observables, and what it is asked with. See `knowledge` for the rules.
+"""Rows about objects and observables, and the arguments of queries. See `knowledge` for the rules.
 
 Seconds are unix seconds; names that end in `_us` are microseconds since the epoch, None where absent.
 """
@@ -24,7 +24,7 @@ Walked = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class NewFrame:
-    """One zstd frame of STIX objects as it was sealed, and what was read from it.
+    """A zstd frame of STIX objects as it was sealed, and the facts read from it.
 
     `objects[n].position` is the place of the object in the frame's JSON array.
     """
@@ -35,7 +35,7 @@ class NewFrame:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRow:
-    """One author's current statement about one observable, with the envelope that brought it."""
+    """The current statement of one author about one observable, with the envelope that brought it."""
 
     author: PartnerId
     object_id: str
@@ -50,14 +50,14 @@ class ClaimRow:
     pap: Pap | None
     sealed_at: int
     sighted_at: int | None
-    """When the observable was last seen by anybody, unix seconds."""
+    """The time at which the observable was last seen by anybody, unix seconds."""
     is_quarantined: bool
-    """Whether the observable is: `quarantined` says why."""
+    """True for a quarantined observable: `quarantined` gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:
-    """Why an observable may not be acted upon here: one of QUARANTINE_SOURCES, and its words for it."""
+    """Reason why an observable may not be acted upon here: one of QUARANTINE_SOURCES, and its words for it."""
 
     source: str
     reason: str
@@ -88,7 +88,7 @@ class IndicatorRow:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentRow:
-    """What one partner says about an object; `author` and `observable` as far as it says whose and which."""
+    """Assessment of an object by one partner; `author` and `observable` are None where it does not say whose and which."""
 
     kind: Assessment
     reporter: PartnerId
@@ -106,7 +106,7 @@ class AssessmentRow:
 
 @dataclass(frozen=True, slots=True)
 class SightingRow:
-    """What one organisation says about one observable, summed up; `is_false_positive` is its latest word."""
+    """Sightings of one observable by one organisation, summed up; `is_false_positive` is its latest word."""
 
     reporter: PartnerId
     reports: int
@@ -117,7 +117,7 @@ class SightingRow:
     is_false_positive: bool
     tlp: Tlp
     is_trusted: bool
-    """A partner of the roster that is not frozen, or we ourselves: only their words count."""
+    """True for a partner of the roster that is not frozen, and for us: only their words count."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,14 @@ class ObjectFork:
     first: EnvelopeId
     second: EnvelopeId
     times: int
-    """How many differing contents came after the first; only the first two have claims."""
+    """The number of differing contents that came after the first; only the first two have claims."""
     noted_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """How far an author took an object back: up to a place in its chain, and up to a `modified`; and why."""
+    """Withdrawal of an object by its author: its reach, up to a place in the author's chain and up to a
+    `modified`; and its reason."""
 
     incarnation: int
     sequence: int
@@ -148,10 +149,11 @@ class Withdrawal:
 
 @dataclass(frozen=True)
 class Carrier:
-    """An envelope of ours that held a version of an object: how it went, under which marking of the object, and to whom.
+    """An envelope of ours that held a version of an object: its mode, the marking of the object in it, and
+    its recipients.
 
-    `recipients`: whether each has acknowledged it; None when that is not written down here: an envelope of ours that came
-    home from a partner.
+    `recipients`: whether each has acknowledged it; None when that is not written down here: an envelope of
+    ours that came home from a partner.
     """
 
     lsn: int
@@ -166,7 +168,7 @@ class Carrier:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to search for; None and empty: anything. `type` is that of an object or of an observable it claims."""
+    """Arguments of a search; None and empty: anything. `type` is that of an object or of an observable it claims."""
 
     type: str | None = None
     author: PartnerId | None = None
@@ -174,14 +176,14 @@ class Wanted:
     since: int | None = None
     """Received here at or after this instant, unix seconds."""
     label: str = ""
-    """One of the object's labels, whatever the case."""
+    """A label of the object, whatever the case."""
     text: str = ""
     """Stands in a text of the object, whatever the case."""
 
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """One version of a STIX object as one author sent it; `raw` is its JSON, byte for byte."""
+    """A version of a STIX object as one author sent it; `raw` is its JSON, byte for byte."""
 
     author: PartnerId
     envelope_id: EnvelopeId

@@ -1,17 +1,17 @@
-"""Knowledge: what authors claim about observables, what of it counts here now, and every object as it was sealed.
+"""Knowledge: the claims of authors about observables, their effective state here now, and every object as it was sealed.
 
 Rules:
 
 1. Repeating a write changes nothing: an observable has one row, a version of an object one set of claims.
-2. Versions of an object are ordered by their author's (incarnation, sequence), never by arrival or by clocks (`versions`).
-   Only that author's later version replaces them; another author's object of the same id is another object.
-3. Whatever changes what an observable counts for marks it, and the end of that transaction evaluates all that is marked
-   (`state_table`): nobody outside ever reads a claim that its effective state does not know of.
-4. What authors took back (`withdrawals`), what organisations say about it (`assessments`) and what may not be acted upon
-   here (`quarantine`) are facts beside the claims; nothing is deleted.
+2. Versions of an object are ordered by their author's (incarnation, sequence), never by arrival or by clocks
+   (`versions`). Only that author's later version replaces them; another author's object of the same id is another object.
+3. Each change that may alter the effective state of an observable marks it, and the end of that transaction evaluates
+   all that is marked (`state_table`): no reader ever sees a claim that the effective state does not know of.
+4. Withdrawals by authors, assessments by organisations and quarantine here are facts beside the claims;
+   nothing is deleted.
 
-Content is stored under the `EnvelopeOrigin` that the log gave its envelope. Errors: see `database.Database`. Every reading method
-may be called from any thread.
+Content is stored under the `EnvelopeOrigin` that the log gave its envelope. Errors: see `database.Database`.
+Every reading method may be called from any thread.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from p2pshare.log.interface import EnvelopeOrigin
 
 
 class KnowledgeReading:
-    """What any thread may ask."""
+    """Queries that any thread may run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,11 +78,11 @@ class KnowledgeReading:
         return self._read(claims.observable_counts)
 
     def observables_after(self, after: int, limit: int) -> list[tuple[int, Observable]]:
-        """Returns at most `limit` observables, with their row's number, above `after`, in order: for a walk over all."""
+        """Returns at most `limit` (id of the row, observable) above the id `after`, in order: for a walk over all."""
         return self._read(claims.observables_after, after, limit)
 
     def last_observable(self) -> int:
-        """Returns the highest number of a row, 0 at first."""
+        """Returns the highest id of an observable's row, 0 at first."""
         return self._read(claims.last_observable)
 
     # --- what counts now ----------------------------------------------------------------------------
@@ -96,8 +96,8 @@ class KnowledgeReading:
     def values(
         self, now_us: int, *, type: str | None = None, tlp_max: Tlp, pap_max: Pap
     ) -> Iterator[tuple[str, str]]:
-        """Yields (type, value) of each active observable that no claim keeps from such use, in order of arrival: what a
-        plain list holds. Without any PAP there is no limit."""
+        """Yields (type, value) of each active observable that no claim keeps from such use, in order of
+        arrival: the content of a plain list. Without any PAP there is no limit."""
         return self._walk(state_queries.values, now_us, type, tlp_max, pap_max)
 
     def indicator_lines(self, now_us: int, *, type: str | None = None, tlp_max: Tlp) -> Iterator[str]:
@@ -120,11 +120,12 @@ class KnowledgeReading:
     # --- what partners say, and what authors took back ----------------------------------------------
 
     def sightings(self, observables: Collection[Observable]) -> dict[Observable, list[SightingRow]]:
-        """Returns one row for each organisation that said something about it; absent keys: nobody did."""
+        """Returns one row for each organisation that saw an observable or called it a false positive; absent
+        keys: nobody did."""
         return self._read(assessments.sightings, observables)
 
     def assessments(self, object_id: str, limit: int) -> list[AssessmentRow]:
-        """Returns the newest `limit` that are about an object of this id, whoever's it is, newest first."""
+        """Returns the newest `limit` assessments of an object of this id, of whichever author, newest first."""
         return self._read(assessments.of_object, object_id, limit)
 
     def proposals_to(self, author: PartnerId, limit: int) -> list[AssessmentRow]:
@@ -132,11 +133,12 @@ class KnowledgeReading:
         return self._read(assessments.proposals_to, author, limit)
 
     def withdrawals(self, object_id: str) -> Mapping[PartnerId, Withdrawal]:
-        """Returns by author who took back its own object of this id, however little of the object is held."""
+        """Returns, by author, the withdrawal of its own object of this id, however little of the object is held."""
         return self._read(withdrawals.of_object, object_id)
 
     def withdrawn_up_to(self, author: PartnerId, object_ids: Collection[str]) -> Mapping[str, int]:
-        """Returns those of `author`'s objects that it took back up to some `modified`, in microseconds."""
+        """Returns, by id, the `modified` in microseconds up to which `author` withdrew its object; absent
+        where it did not."""
         return self._read(withdrawals.withdrawn_up_to, author, object_ids)
 
     def carriers(self, object_id: str) -> list[Carrier]:
@@ -146,7 +148,8 @@ class KnowledgeReading:
     # --- objects ------------------------------------------------------------------------------------
 
     def search(self, wanted: Wanted, walked: Walked) -> Iterator[ObjectVersion]:
-        """Yields current versions that fit, newest arrival first. Reads what was sealed; there is no index of texts."""
+        """Yields current versions that fit, newest arrival first. Reads the objects as sealed; there is no
+        index of texts."""
         return self._walk(searching.search, wanted, walked)
 
     def object_versions(self, object_id: str) -> list[ObjectVersion]:
@@ -184,48 +187,51 @@ class Knowledge(KnowledgeReading):
         database.join(self)
 
     def begun(self, writer: apsw.Connection) -> None:
-        """See `database.Participant`."""
+        """Begin a transaction: note the last change before it. See `database.Participant`."""
         self._evaluated_at = 0
         self._reported_before = state_table.last_change(writer)
 
     def committing(self, writer: apsw.Connection) -> None:
-        """Judges what was marked, at the latest time that any call of the transaction was given."""
+        """Evaluate the observables that were marked, at the latest time that any call of the transaction was given."""
         now = self._evaluated_at or state_table.evaluated_at(writer)
         if now:
             state_table.reevaluate_dirty(writer, now, self._reported_before)
 
     def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> None:
-        """Stores frames of envelopes that the log holds, and what was read from them. Memory grows with `frames`: hand a
-        large publication over in parts (limits.STORE_CHUNK_OBJECTS)."""
+        """Store frames of envelopes that the log holds, and the facts read from them. Memory grows with
+        `frames`: hand a large publication over in parts (limits.STORE_CHUNK_OBJECTS)."""
         with self._database.transaction() as writer:
             self._evaluated_at = max([self._evaluated_at, *(source.received_at for source, _ in frames)])
             Chunk(writer, self._vocabulary, frames).store()
 
     def reevaluate(self, now: int, limit: int) -> int:
-        """Judges at most `limit` of the observables that time alone has changed by `now`; returns how many.
+        """Evaluate at most `limit` of the observables that time alone has changed by `now`, unix seconds;
+        returns how many.
 
-        EffectiveState, score, end and feed row change together. Repeated until it answers 0, nothing is left that is due.
+        Status, score, end and the row in the change feed change together. Repeated until it returns 0,
+        nothing is left that is due.
         """
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
             return state_table.reevaluate_due(writer, now, limit)
 
     def quarantine(self, observables: Collection[Observable], source: str, reason: str, now: int) -> int:
-        """Marks each that is held here; returns how many `source` had not marked before. Unknown ones are passed over.
+        """Quarantine each observable that is held here; returns how many `source` had not marked before.
+        Unknown ones are passed over.
 
-        Marking again renews the reason and keeps the time.
+        Marking again renews the reason and keeps the time. `now` in unix seconds.
         """
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
             return quarantine.quarantine(writer, observables, source, reason, now)
 
     def release(self, observables: Collection[Observable], source: str) -> int:
-        """Takes the marks of `source` away; returns how many there were. Other sources' marks stay."""
+        """Remove the marks of `source`; returns how many there were. Other sources' marks stay."""
         with self._database.transaction() as writer:
             return quarantine.release(writer, observables, source)
 
     def set_siem_tlp_max(self, level: Tlp) -> None:
-        """The strictest marking that the SIEM sees from now on; what that shows or hides is evaluated anew."""
+        """Set the strictest marking that the SIEM sees; observables that this shows or hides are evaluated anew."""
         if self._database.setting(SIEM_TLP_MAX) == level:
             return
         with self._database.transaction() as writer:
@@ -234,7 +240,7 @@ class Knowledge(KnowledgeReading):
             put_setting(writer, SIEM_TLP_MAX, int(level))
 
     def set_false_positive_reports(self, needed: int) -> None:
-        """How many organisations make a false positive from now on (0: none do); all are counted anew."""
+        """Set the number of organisations that make a false positive (0: none do); all are counted anew."""
         if self._database.setting(FALSE_POSITIVE_REPORTS) == needed:
             return
         with self._database.transaction() as writer:
@@ -242,6 +248,6 @@ class Knowledge(KnowledgeReading):
             assessments.recount_all(writer)
 
     def recount_reports(self) -> None:
-        """Counts anew who calls what a false positive: whoever changed the roster calls this in the same transaction."""
+        """Count false positives anew: to be called in the transaction that changes the roster."""
         with self._database.transaction(frees_space=True) as writer:
             assessments.recount_all(writer)

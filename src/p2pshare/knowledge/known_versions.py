@@ -1,4 +1,4 @@
-"""What the store knows of the objects in a chunk: one query a table and author, however many objects."""
+"""Versions that the store knows of the objects in a chunk: one query a table and author, however many objects."""
 
 from __future__ import annotations
 
@@ -124,8 +124,8 @@ class KnownVersions:
         self.stored = {key: ObjectVersions.of(versions) for key, versions in by_key.items()}
 
     def prefetch_twins(self, coming: Iterable[tuple[EncodedId, int | None]]) -> None:
-        """Looks up together what `of` would ask for one by one: a list that is published again brings a new
-        version of thousands of objects, all of one instant."""
+        """Look up together the versions that `of` would ask for one by one: a list that is published again
+        brings a new version of thousands of objects, all of one instant."""
         by_instant: dict[int, set[EncodedId]] = defaultdict(set)
         for key, modified_us in coming:
             if modified_us is not None and key in self.stored:
@@ -135,7 +135,7 @@ class KnownVersions:
                 self._fetched_twins.update((key, modified_us) for key in keys)
 
     def _fetch_twins(self, keys: Collection[EncodedId], modified_us: int) -> bool:
-        """Whether all were found: more rows than versions can have are left to `of`, which bounds each object."""
+        """Returns whether all were found: more rows than versions can have are left to `of`, which bounds each object."""
         rows_max = TWINS_MAX * len(keys)
         claim_keys = {claim_key(key) for key in keys}
         object_keys = {stored_key for _, stored_key in keys}
@@ -154,7 +154,7 @@ class KnownVersions:
         return True
 
     def of(self, key: EncodedId, modified_us: int | None) -> ObjectVersions:
-        """What is known of an object, with every stored version of `modified_us`."""
+        """Returns the known versions of an object, with every stored version of `modified_us`."""
         fresh = self.fresh.pop(key, None)
         if fresh is not None:
             self.stored[key] = ObjectVersions.of([_unpack(fresh)])
@@ -174,7 +174,7 @@ class KnownVersions:
 
 
 def all_versions(connection: apsw.Connection, author: int, key: EncodedId) -> list[Version]:
-    """Every stored version of one object of one author, current or not."""
+    """Returns every stored version of one object of one author, current or not."""
     versions: list[tuple[EncodedId, Version]] = []
     for status in ("< 2", "= 2"):  # each has its own partial index
         claims = fetch(connection, _ALL_CLAIMS.format(status=status), (claim_key(key), author))
@@ -185,19 +185,20 @@ def all_versions(connection: apsw.Connection, author: int, key: EncodedId) -> li
 
 
 def order_of(frame: StoredFrame, fact: ObjectFacts) -> Order:
-    """Where an object stands among the versions of its author."""
+    """Returns the place of an object among the versions of its author."""
     source = frame.source
     place = (source.incarnation, source.sequence, source.envelope_id)
     return (*place, fact.modified_us or 0, frame.frame, fact.position)
 
 
 def claim_key(key: EncodedId) -> bytes | str:
-    """The key in the claim table, which has no column for the type: bytes only for "indicator--UUID"."""
+    """Returns the key in the claim table, which has no column for the type: bytes only for "indicator--UUID"."""
     return key[1] if key[0] in (INDICATOR, "") else decode_object_id(*key)
 
 
 def _versions(rows: Iterable[tuple[Any, ...]], *, is_claim: bool) -> list[tuple[EncodedId, Version]]:
-    """Rows of one (frame, position) are one version: an indicator has a claim row for each observable."""
+    """Returns the versions in rows: those of one (frame, position) are one, for an indicator has a claim row
+    for each observable."""
     found: dict[tuple[EncodedId, int, int], Version] = {}
     for stored_key, prefix, row_id, modified_us, tlp, incarnation, sequence, envelope_id, *place in rows:
         key = (

@@ -14,7 +14,7 @@ EncodedId = tuple[str, bytes | str]
 
 
 def encode_object_id(object_id: str) -> EncodedId:
-    """(type, 16 bytes) of a canonical id, else ('', the id)."""
+    """Returns (type, 16 bytes) of a canonical id, else ('', the id)."""
     prefix, _, tail = object_id.partition("--")
     if len(tail) == UUID_CHARACTERS and tail[8:24:5] == "----" and tail == tail.lower() and prefix:
         try:
@@ -27,7 +27,7 @@ def encode_object_id(object_id: str) -> EncodedId:
 
 
 def decode_object_id(prefix: str, key: bytes | str) -> str:
-    """The id as it was written."""
+    """Returns the id as it was written."""
     if isinstance(key, str):
         return key
     text = key.hex()

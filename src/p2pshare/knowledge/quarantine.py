@@ -1,7 +1,8 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Quarantine: observables that may not be acted upon here, whoever claims them, and why.
+"""Quarantine: observables that may not be acted upon here, whoever claims them, and the reasons.
 
-One row for each (observable, source). Nothing is deleted: the claims stay, and count again when the last row goes.
+One row for each (observable, source). Nothing is deleted: the claims stay, and count again when the last row
+goes. The functions are promised by `Knowledge`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class PendingRows:
         self._first = first_id
         self.rows: list[tuple[Any, ...]] = []
         self.append = self.rows.append
-        """Takes a row whose first column is `next`, which the caller then counts on."""
+        """Add a row whose first column is `next`; the caller then raises `next`."""
         self._superseded: list[int] = []
         self._tightened: dict[int, list[int]] = defaultdict(list)
         self._moved: dict[int, tuple[int, int]] = {}
@@ -44,7 +44,7 @@ class PendingRows:
                 self._tightened[tlp].append(row_id)
 
     def move(self, ids: Iterable[int], frame: int, position: int) -> None:
-        """The same content stands there, too, and that is where its author sealed it first."""
+        """Move rows to a place where the same content stands, too, and where its author sealed it first."""
         for row_id in ids:
             if row_id >= self._first:
                 self._replace(row_id, _FRAME, frame)
@@ -57,7 +57,7 @@ class PendingRows:
         self.rows[row_id - self._first] = (*row[:place], value, *row[place + 1 :])
 
     def write(self, connection: apsw.Connection) -> None:
-        """Writes it all, inside the caller's transaction."""
+        """Write the new rows and the changes, inside the caller's transaction."""
         if self.rows:
             marks = ", ".join("?" * len(self.rows[0]))
             connection.executemany(f"INSERT INTO {self._table} VALUES ({marks})", self.rows)

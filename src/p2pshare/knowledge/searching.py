@@ -1,9 +1,11 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Search, versions of an object, and what an envelope holds. Functions on any connection; they change nothing.
+"""Search, versions of an object, and objects of an envelope. Functions on any connection, promised by
+`KnowledgeReading`; they change nothing.
 
-There is no index of texts (docs/decisions/0039): a search walks the rows newest first and reads the frames they stand
-in, each once. A frame that cannot hold the words asked for is passed over without being parsed: the words' longest
-run of plain ASCII letters and digits would stand in its bytes, where these are all ASCII and nothing is escaped (`\\u`).
+There is no index of texts (docs/decisions/0039): a search walks the rows newest first and reads the frames
+they stand in, each once. A frame that cannot hold the words asked for is passed over without being parsed:
+the words' longest run of plain ASCII letters and digits would stand in its bytes, where these are all ASCII
+and nothing is escaped (`\\u`).
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ def search(connection: apsw.Connection, wanted: Wanted, walked: Walked) -> Itera
 
 
 class _Progress:
-    """Adds up the rows of both tables."""
+    """Rows walked in both tables, added up."""
 
     def __init__(self, walked: Walked, total: int) -> None:
         self._walked, self._total, self._done = walked, total, 0
@@ -104,7 +106,7 @@ def _last_id(connection: apsw.Connection, table: str) -> int:
 def _rows_of(
     connection: apsw.Connection, table: str, select: str, bindings: dict[str, Any], progress: _Progress
 ) -> Iterator[Row]:
-    """Rows by falling id, which is falling (frame, position) too: rows are given ids in the order of their frames."""
+    """Yields rows by falling id, which is falling (frame, position) too: rows are given ids in the order of their frames."""
     for last in range(_last_id(connection, table), 0, -SLICE_ROWS):
         first = max(1, last - SLICE_ROWS + 1)
         yield from fetch(connection, select + _NARROWED, bindings | {"first": first, "last": last})
@@ -121,7 +123,7 @@ class _Frames:
         self._objects: Sequence[msgspec.Raw] = ()
 
     def raw(self, frame: int, position: int) -> bytes | None:
-        """An object's JSON; None when its frame cannot hold what is asked for, or cannot be read."""
+        """Returns an object's JSON; None when its frame cannot hold the words asked for, or cannot be read."""
         if frame != self._frame:
             self._frame, self._objects = frame, self._read(frame)
         return bytes(self._objects[position]) if position < len(self._objects) else None
@@ -137,7 +139,7 @@ class _Frames:
 
 
 def _needle(text: str) -> bytes:
-    """The longest run of ASCII letters and digits. Letters beyond ASCII may fold to several, so they cut runs."""
+    """Returns the longest run of ASCII letters and digits. Letters beyond ASCII may fold to several, so they cut runs."""
     return max(_RUN.findall(text), key=len, default="").lower().encode()
 
 

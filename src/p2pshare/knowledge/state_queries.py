@@ -1,8 +1,9 @@
-"""The effective view for exports: what each observable counts for at a given time, for a given strictest marking.
+"""The effective view for exports: the effective state of each observable at a given time, for a given
+strictest marking. The functions are promised by `KnowledgeReading`.
 
-For the SIEM's marking the table `effective_state` has the answer ready, as far as it is evaluated up to the time asked for; any
-other slice is evaluated here, by the same rules. Walks in slices of ids, each its own short transaction: a reader that
-stays open keeps the log growing.
+For the SIEM's marking the table `effective_state` has the answer ready, as far as it is evaluated up to the
+time asked for; any other slice is evaluated here, by the same rules. Walks in slices of ids, each its own
+short transaction: a reader that stays open keeps the log growing.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _slices(connection: apsw.Connection, now_us: int, type_: str | None) -> Iter
 
 
 def _is_ready(connection: apsw.Connection, wanted: Slice, tlp_max: Tlp) -> bool:
-    """Whether the table says what is asked for."""
+    """Returns whether the table holds the answer."""
     return tlp_max == siem_tlp_max(connection) and not fetch(connection, _OTHER_TIME, wanted)
 
 
@@ -173,8 +174,8 @@ def _row(name: str, value: str, state: EffectiveState) -> IndicatorRow:
 
 
 def _line(row: IndicatorRow) -> str:
-    """What _LINES says of a row."""
-    told = {
+    """Returns the JSON that _LINES makes of a row."""
+    fields = {
         "type": row.type,
         "value": row.value,
         "active": row.is_active,
@@ -191,4 +192,4 @@ def _line(row: IndicatorRow) -> str:
         "score": row.score,
         "pap": row.pap.label if row.pap is not None else None,
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

@@ -1,15 +1,15 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Standings: the row that says what an observable counts for now, and its place in the change feed.
+"""Table of effective states: one row for each observable, with its place in the change feed.
 
-Rules (`knowledge.effective_state` evaluates; this file only keeps what it says):
+Rules (`knowledge.effective_state` evaluates; this file only keeps the result):
 
-1. Whatever changes a claim, a quarantine or a sighting marks the observable (table `dirty`); the end of that
-   transaction evaluates all that is marked. So nobody outside ever reads a claim that its effective state does not know of.
-2. Time is given, never asked for: what one transaction says is the time of all its evaluation. The sweep evaluates
-   what time alone has changed, in batches of its own transactions.
-3. The feed keeps the newest change of each observable: one row, whose `seq` is given anew with each change and never
-   twice. Taking the rows above some `seq` in order, and putting or removing each, gives the active set.
-4. An observable that never was active is in no feed: what nobody was told of needs no removal.
+1. Each change to a claim, a quarantine or a sighting marks the observable (table `dirty`); the end of that transaction
+   evaluates all that is marked. So no reader ever sees a claim that the effective state does not know of.
+2. Time is given, never asked for: the time that a transaction is given is that of all its evaluations. The
+   sweep evaluates observables that time alone has changed, in batches of its own transactions.
+3. The feed keeps the newest change of each observable: one row, whose `seq` is given anew with each change and
+   never twice. Taking the rows above some `seq` in order, and putting or removing each, gives the active set.
+4. An observable that never was active is in no feed: a value that was never reported needs no removal.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ _reported = itemgetter(
         ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors"),
     )
 )
-"""What the feed tells of a EffectiveState, besides whether it is active and why not."""
+"""The fields of an EffectiveState that the change feed reports, besides whether it is active and why not."""
 
 
 def unnoted_types(connection: apsw.Connection) -> list[str]:
-    """Types of which the views do not know, or know otherwise, how long claims about them last."""
+    """Returns the types for which the views have no lifetime of claims, or another one."""
     rows = fetch(connection, "SELECT name, ages_seconds FROM observable_type")
     return [name for name, seconds in rows if seconds != steps_for(name).over_seconds]
 
@@ -86,7 +86,7 @@ def note_types(connection: apsw.Connection) -> None:
 
 
 def note_type(connection: apsw.Connection, name: str) -> None:
-    """Writes down how long claims about a type last, where the views can see it."""
+    """Write down the lifetime of claims about a type, where the views can see it."""
     connection.execute(
         "UPDATE observable_type SET ages_seconds = ? WHERE name = ?",
         (steps_for(name).over_seconds, name),
@@ -94,28 +94,28 @@ def note_type(connection: apsw.Connection, name: str) -> None:
 
 
 def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
-    """These are to be evaluated again at the end of the transaction."""
+    """Mark observables for evaluation at the end of the transaction."""
     if observables:
         connection.execute(_MARK, (row_ids(observables),))
 
 
 def mark_stricter(connection: apsw.Connection, tlp: int) -> None:
-    """Marks what has a claim stricter than `tlp`: whether those are shown has changed."""
+    """Mark observables that have a claim stricter than `tlp`: whether those are shown has changed."""
     connection.execute(
         "INSERT OR IGNORE INTO dirty SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
     )
 
 
 def mark_ahead(connection: apsw.Connection, now: int) -> None:
-    """After a clock was set back: marks what was evaluated at a time that has not come yet."""
+    """Mark observables that were evaluated at a time that has not come yet: a clock was set back."""
     connection.execute(
         "INSERT OR IGNORE INTO dirty SELECT observable FROM effective_state WHERE at > ?", (now,)
     )
 
 
 def reevaluate_dirty(connection: apsw.Connection, now: int, reported_before: int) -> None:
-    """Judges everything that is marked, at the end of the caller's transaction; `reported_before` is the `last_change`
-    from before it began."""
+    """Evaluate everything that is marked, at the end of the caller's transaction; `reported_before` is the
+    `last_change` from before it began."""
     while marked := fetch(connection, "SELECT observable FROM dirty LIMIT ?", (STORE_CHUNK_OBJECTS,)):
         ids = [row_id for (row_id,) in marked]
         _evaluate(connection, ids, now, reported_before)
@@ -125,7 +125,7 @@ def reevaluate_dirty(connection: apsw.Connection, now: int, reported_before: int
 
 
 def reevaluate_due(connection: apsw.Connection, now: int, limit: int) -> int:
-    """Judges at most `limit` of what is due at `now`; how many."""
+    """Evaluate at most `limit` of the observables that are due at `now`, unix seconds; returns how many."""
     if now < evaluated_at(connection):
         mark_ahead(connection, now)
     due = fetch(
@@ -169,7 +169,7 @@ def _evaluate(connection: apsw.Connection, ids: Sequence[int], now: int, reporte
 
 
 def _op(old: tuple[object, ...], new: EffectiveState) -> int:
-    """What the feed says of a change; 0 for nothing."""
+    """Returns the operation that the change feed reports for a change; 0 for none."""
     was_active, is_active = old[0] == EffectiveStatus.ACTIVE, new.status == EffectiveStatus.ACTIVE
     if is_active and not was_active:
         return ADD
@@ -181,8 +181,8 @@ def _op(old: tuple[object, ...], new: EffectiveState) -> int:
 def evaluated(
     connection: apsw.Connection, ids: Sequence[int], now: int, tlp_max: int
 ) -> Iterator[tuple[str, str, EffectiveState]]:
-    """(type, value, effective state) of each at any `now` over the claims no stricter than `tlp_max`, in order of ids; those
-    without such a claim are left out."""
+    """Yields (type, value, effective state) of each at any `now` over the claims no stricter than `tlp_max`,
+    in order of ids; those without such a claim are left out."""
     claims, _ = states(connection, ids, tlp_max)
     for name, value, sighted_at, quarantined, row_id, *_ in fetch(connection, _BEFORE, (row_ids(ids),)):
         if row_id in claims:
@@ -196,7 +196,7 @@ def evaluated(
 
 
 def siem_tlp_max(connection: apsw.Connection) -> int:
-    """The strictest marking the SIEM may see; -1, nothing, when the setting is not there."""
+    """Returns the strictest marking the SIEM may see; -1, nothing, when the setting is not there."""
     value = get_setting(connection, SIEM_TLP_MAX)
     return value if value is not None else -1
 
@@ -206,14 +206,14 @@ def last_change(connection: apsw.Connection) -> int:
 
 
 def evaluated_at(connection: apsw.Connection) -> int:
-    """The latest time at which anything was evaluated, 0 at first."""
+    """Returns the latest time at which anything was evaluated, unix seconds, 0 at first."""
     return get_setting(connection, EVALUATED_AT) or 0
 
 
 def states(
     connection: apsw.Connection, ids: Collection[int], tlp_max: int
 ) -> tuple[dict[int, list[ClaimState]], set[int]]:
-    """The claims no stricter than `tlp_max` of each observable, and those observables that have a stricter one."""
+    """Returns the claims no stricter than `tlp_max` of each observable, and those observables that have a stricter one."""
     claims: dict[int, list[ClaimState]] = defaultdict(list)
     hidden: set[int] = set()
     for row in fetch(connection, _STATES, (row_ids(ids),)):
@@ -232,10 +232,10 @@ def add_fresh(
     claims: Iterable[Row],
     sources: dict[int, tuple[int, int]],
 ) -> None:
-    """Rows for observables that are new in this chunk: ids from `first` on, of these `types`.
+    """Add rows for observables that are new in this chunk: ids from `first` on, of these `types`.
 
-    `claims` are the chunk's new rows of the table `claim`, `sources` (sealed at, received at) of each frame. The
-    ordinary new observable, with one claim that holds now, is evaluated right here; any other is marked.
+    `claims` are the chunk's new rows of the table `claim`, `sources` (sealed at, received at) of each frame.
+    The ordinary new observable, with one claim that holds now, is evaluated right here; any other is marked.
     """
     tlp_max, seq = siem_tlp_max(connection), last_change(connection)
     single: dict[int, Row] = {}
@@ -253,7 +253,7 @@ def add_fresh(
         row = _fresh_row(row_id, seq + 1, claim, ages_seconds[name], sources, tlp_max) if claim else None
         if row is None:
             marked.add(row_id)
-            row = (row_id, None, None, *_UNJUDGED)
+            row = (row_id, None, None, *_UNEVALUATED)
         else:
             seq += 1
         rows.append(row)
@@ -262,13 +262,14 @@ def add_fresh(
     mark(connection, sorted(marked))
 
 
-_UNJUDGED = (EffectiveStatus.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
+_UNEVALUATED = (EffectiveStatus.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
 
 
 def _fresh_row(
     row_id: int, seq: int, claim: Row, age_seconds: int, sources: dict[int, tuple[int, int]], tlp_max: int
 ) -> Row | None:
-    """What `evaluate` would say of one claim in the first step of its life, of `age_seconds`; None for any other."""
+    """Returns the row that `evaluate` would make of one claim in the first step of its life, of
+    `age_seconds`; None for any other."""
     _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap = claim
     sealed_at, now = sources[frame]
     from_us = modified_us + from_after_us

@@ -1,21 +1,21 @@
-"""Which version of an object holds. Pure rules over what is known of one object of one author.
+"""Versions of an object: rules for the one that is current. Pure, over all that is known of one object of one author.
 
-Rules (docs/store.md, "Versions"). Together they make what is current depend on which envelopes are held, never on the
-order in which they came:
+Rules (docs/store.md, "Versions"). Together they make the current version depend on the envelopes held, never
+on the order in which they came:
 
-1. Versions are ordered by the author's (incarnation, sequence), within one envelope by `modified`, then by place; two
-   envelopes in one place of the chain (an equivocation) by their ids. No clock of ours takes part.
-2. The same `modified` with the same content is the same version: nothing is stored again. It stands where its author
-   sealed it *first*, so that sending an old version again does not make it new.
+1. Versions are ordered by the author's (incarnation, sequence), within one envelope by `modified`, then by
+   place; two envelopes in one place of the chain (an equivocation) by their ids. No clock of ours takes part.
+2. The same `modified` with the same content is the same version: nothing is stored again. It stands where its
+   author sealed it *first*, so that sending an old version again does not make it new.
 3. The same `modified` with other content is a fork: both are kept and flagged, the stricter marking holds for
-   both, and they stand where the first of them was sealed. From the third content on only the count grows: two are
-   proof, and more would let one object grow without end. The two that were sealed first are those that hold.
+   both, and they stand where the first of them was sealed. From the third content on only the count grows: two
+   are proof, and more would let one object grow without end. The two that were sealed first are those that hold.
 4. A marking only tightens: a version sent again under a stricter one takes it; under a looser one it does not.
-5. Objects without `modified` have no versions that could fork: other content is simply a later or earlier one, and the
-   same content stands where it was sealed *last*.
+5. Objects without `modified` have no versions that could fork: other content is simply a later or earlier
+   one, and the same content stands where it was sealed *last*.
 
-What arrives in its author's order is decided here. Where something sealed earlier comes late and moves what is current
-(`VersionDecision.is_dirty`), rule 1 is asked of all versions anew, when they have their rows: `latest`.
+A version that arrives in its author's order is decided here. Where one that was sealed earlier comes late and changes
+which is current (`VersionDecision.is_dirty`), rule 1 is asked of all versions anew, when they have their rows: `latest`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Order = tuple[int, int, bytes, int, int, int]
 
 
 class VersionOutcome(Enum):
-    """What to do with an arriving version."""
+    """Outcome for an arriving version."""
 
     SAME = "same"  # store nothing; perhaps tighten
     FORK = "fork"  # store beside the other, flag both
@@ -56,13 +56,13 @@ class Version:
 
     @property
     def place(self) -> tuple[int, int]:
-        """(frame, position): where its JSON is."""
+        """Returns (frame, position) of its JSON."""
         return self.order[4], self.order[5]
 
 
 @dataclass(slots=True)
 class ObjectVersions:
-    """What is known of one object of one author: its current versions, and all of some `modified`."""
+    """Versions known of one object of one author: the current ones, and all of some `modified`."""
 
     current: list[Version]
     by_modified: dict[int, list[Version]]
@@ -79,13 +79,13 @@ class ObjectVersions:
             self.by_modified.setdefault(version.modified_us, []).append(version)
 
     def twins(self, modified_us: int | None) -> list[Version]:
-        """Versions that claim to be the one of `modified_us`."""
+        """Returns the versions that claim to be the one of `modified_us`."""
         if modified_us is None:
             return [version for version in self.current if version.modified_us is None]
         return self.by_modified.get(modified_us, [])
 
     def take(self, new: Version, verdict: VersionDecision) -> None:
-        """`new` was stored as `verdict` said."""
+        """Note that `new` was stored as `verdict` says."""
         self.current = [version for version in self.current if version not in verdict.supersede]
         if verdict.is_current:
             self.current.append(new)
@@ -94,7 +94,8 @@ class ObjectVersions:
 
 @dataclass(slots=True)
 class VersionDecision:
-    """What to do, and with which stored versions: those to tighten to `tlp`, those to supersede, one to move here."""
+    """Outcome for an arriving version, and the stored versions concerned: those to tighten to `tlp`, those to
+    supersede, one to move here."""
 
     kind: VersionOutcome
     tlp: int
@@ -105,13 +106,13 @@ class VersionDecision:
     move: Version | None = None
     """The same version, whose place is that of the arriving one."""
     is_dirty: bool = False
-    """What is current must be decided anew over all versions."""
+    """True when the current version must be decided anew over all versions."""
 
 
 def decide(
     known: ObjectVersions, new: Version, is_same_content: Callable[[Version], bool]
 ) -> VersionDecision:
-    """Decides about `new` by the rules above; `known` must hold its twins."""
+    """Returns the decision about `new` by the rules above; `known` must hold its twins."""
     twins = known.twins(new.modified_us)
     same = next((version for version in twins if is_same_content(version)), None)
     if same is not None:
@@ -151,7 +152,7 @@ def _decide_fork(known: ObjectVersions, twins: list[Version], new: Version) -> V
 
 
 def latest(versions: Collection[Version]) -> list[Version]:
-    """What is current of all versions of an object: one, or the two contents of a fork."""
+    """Returns the current ones of all versions of an object: one, or the two contents of a fork."""
     by_modified: dict[int | None, list[Version]] = defaultdict(list)
     for version in versions:
         by_modified[version.modified_us].append(version)

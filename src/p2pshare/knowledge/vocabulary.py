@@ -14,7 +14,7 @@ Labels = tuple[str, ...]
 
 
 class _ObservableTypes(Interned[str]):
-    """Types of observables, each with how long claims about it last, where the views can see it."""
+    """Types of observables, each with the lifetime of claims about it, where the views can see it."""
 
     def _made(self, value: str) -> None:
         note_type(self._connection, value)
@@ -28,7 +28,7 @@ class _LabelSets(Interned[Labels]):
 
 
 class Vocabulary:
-    """Looks up, or makes, the id of a word. Inside a transaction only."""
+    """Ids of words, looked up or made. Inside a transaction only."""
 
     def __init__(self, database: Database) -> None:
         self.observable_type = database.interned(_ObservableTypes, "observable_type", "name").id_of
@@ -36,11 +36,11 @@ class Vocabulary:
         self._label_set = database.interned(_LabelSets, "label_set", "labels").id_of
 
     def label_set(self, labels: Labels) -> int | None:
-        """Returns None for the empty set, which most claims have."""
+        """Returns the id of a set; None for the empty set, which most claims have."""
         return self._label_set(labels) if labels else None
 
 
 def count_observables(connection: apsw.Connection, type_id: int, added: int) -> None:
-    """Keeps the number of observables of a type, so that nobody has to count millions of rows."""
+    """Add to the number of observables of a type, which is kept so that nobody has to count millions of rows."""
     if added:
         connection.execute("UPDATE observable_type SET count = count + ? WHERE id = ?", (added, type_id))

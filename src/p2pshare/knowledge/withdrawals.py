@@ -1,13 +1,13 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Withdrawals: what an author took back loses its claims, whichever of the two arrives first.
+"""Withdrawals: an object that its author took back loses its claims, whichever of the two arrives first.
 
 Rules:
 
 1. A withdrawal touches objects of its own author only: the partner who signed its envelope.
-2. It reaches as far as it says (`intel.withdrawing`), never as far as it happened to arrive. Those of one target are one
-   row that only ever reaches further, so their order and their number do not matter.
-3. It is applied in the transaction that stores either of the two: there is no moment at which both are held and the
-   claim counts.
+2. It reaches as far as it states (`intel.withdrawing`), never as far as it happened to arrive. Those of one
+   target are one row that only ever reaches further, so their order and their number do not matter.
+3. It is applied in the transaction that stores either of the two: there is no moment at which both are held
+   and the claim counts.
 4. It outlives its envelope: the row stays for good, and so does the object it came in.
 """
 
@@ -45,11 +45,11 @@ ON CONFLICT DO UPDATE SET
     )
 """
 CLAIM_TYPES = f"(SELECT id FROM object_type WHERE name IN ('{INDICATOR}', ''))"
-"""What `withdrawal.type` may be where a claim is meant."""
+"""The values of `withdrawal.type` where a claim is meant."""
 REACHES = """(
     (e.incarnation, e.sequence) <= (w.incarnation, w.sequence) OR coalesce(c.modified_us <= w.up_to_us, 0)
 )"""
-"""Whether withdrawal `w` reaches the claim or object `c` out of envelope `e`."""
+"""SQL: whether withdrawal `w` reaches the claim or object `c` out of envelope `e`."""
 _REVOKE = """
 UPDATE {table} SET status = {revoked} WHERE id IN (
     SELECT c.id FROM {keys} k
@@ -74,17 +74,17 @@ class ArrivedWithdrawal:
 
 
 def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[ArrivedWithdrawal]) -> None:
-    """Notes how far each reaches; `apply` does the rest."""
+    """Note the reach of each; `apply` does the rest."""
     for one in arrived:
         facts = one.facts
         prefix, key = encode_object_id(facts.target)
         place = (key, vocabulary.object_type(prefix), one.author)
-        said = (facts.incarnation, facts.sequence, facts.up_to_us, facts.reason.value, facts.replaced_by)
-        connection.execute(_ADD, (*place, *said, one.received_at))
+        content = (facts.incarnation, facts.sequence, facts.up_to_us, facts.reason.value, facts.replaced_by)
+        connection.execute(_ADD, (*place, *content, one.received_at))
 
 
 def apply(connection: apsw.Connection, keys: Iterable[EncodedId]) -> None:
-    """Revokes what is current of these objects and withdrawn."""
+    """Revoke the current versions of these objects that are withdrawn."""
     if not fetch(connection, "SELECT 1 FROM withdrawal LIMIT 1"):
         return
     withdrawn: set[bytes | str] = set()
@@ -125,7 +125,7 @@ FROM carried c JOIN envelope e ON e.lsn = c.lsn GROUP BY e.lsn ORDER BY e.lsn
 
 
 def of_object(connection: apsw.Connection, object_id: str) -> dict[PartnerId, Withdrawal]:
-    """The withdrawals of this id by each author that took back an object of it."""
+    """Returns the withdrawal of this id by each author that took back an object of it."""
     prefix, key = encode_object_id(object_id)
     rows = fetch(
         connection,

@@ -1,1 +1,2 @@
-"""Envelopes as received, in order of arrival: what is carried for whom, who has acknowledged it, whose numbers are missing."""
+"""The log of envelopes as received, in order of arrival: envelopes carried, acknowledgements, and numbers
+that are missing."""

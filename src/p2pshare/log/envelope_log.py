@@ -1,12 +1,12 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""The envelope log: envelopes as received, in order of arrival, and what gossip needs to know of them.
+"""The envelope log: envelopes as received, in order of arrival, and the facts about them that gossip needs.
 
 Rules:
 
-1. Repeating a write changes nothing: an envelope is stored once. What changed is what the answer says.
-2. The log knows nothing of content. Who opened an envelope says so (`mark_opened`) and keeps what it read elsewhere,
-   under the `EnvelopeOrigin` that `add` answered with.
-3. Only what was verified here, or sealed by us, gets in; the types say which.
+1. Repeating a write changes nothing: an envelope is stored once. The answer says what has changed.
+2. The log knows nothing of content. The caller that opened an envelope says so (`mark_opened`) and keeps the
+   content elsewhere, under the `EnvelopeOrigin` that `add` returned.
+3. Only envelopes that were verified here, or sealed by us, get in; the types say which.
 4. Our own chain never forks here (`sequences`).
 
 Errors: see `database.Database`. Every reading method may be called from any thread.
@@ -55,11 +55,11 @@ SELECT e.lsn, e.envelope_id, a.partner_id, e.circle, e.mode, e.created, e.ttl_cl
     coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.received_from IS NULL
 FROM envelope e JOIN organisation a ON a.id = e.author
 """
-"""What an EnvelopeEntry is made of; a WHERE clause follows."""
+"""SQL for the columns of an EnvelopeEntry; a WHERE clause follows."""
 
 
 class EnvelopeReading:
-    """What any thread may ask of the log."""
+    """Queries that any thread may run on the log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -127,7 +127,7 @@ class EnvelopeReading:
         )
 
     def counts(self) -> EnvelopeCounts:
-        """Returns how many unexpired envelopes there are."""
+        """Returns the numbers of unexpired envelopes."""
         (row,) = self._fetch(
             """SELECT count(*), coalesce(sum(is_opened), 0), coalesce(sum(
                 awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0)
@@ -144,7 +144,7 @@ class EnvelopeReading:
         return Epoch(epoch)
 
     def keys(self, circle: CircleId, ttl_class: int) -> Iterator[tuple[int, EnvelopeId]]:
-        """Yields (created, id) in ascending order: relayed envelopes seen and not expired for an hour."""
+        """Yields (created, id) in ascending order, of the relayed envelopes seen and not expired for an hour."""
         after = b""
         while page := self.keys_after(circle, ttl_class, after, KEYS_PAGE):
             for key in page:
@@ -195,7 +195,8 @@ class EnvelopeReading:
         ]
 
     def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
-        """Returns for whom our own envelope was sealed, partners of the past too, and whether each has acknowledged it.
+        """Returns the partners, also of the past, for which our own envelope was sealed, and whether each has
+        acknowledged it.
 
         Empty for others' envelopes.
         """
@@ -204,7 +205,7 @@ class EnvelopeReading:
     # --- authors and their numbers ------------------------------------------------------------------
 
     def quota_bytes(self) -> int:
-        """Returns what of one author is carried here in one circle, in bytes."""
+        """Returns the quota: the bytes of one author that are carried here in one circle, 0 before it is set."""
         return self._database.setting(AUTHOR_QUOTA_BYTES) or 0
 
     def carried(self) -> Mapping[tuple[PartnerId, CircleId], int]:
@@ -218,7 +219,8 @@ class EnvelopeReading:
         return {(PartnerId(author), CircleId(circle)): size for author, circle, size in rows}
 
     def newest_created(self, authors: Iterable[PartnerId], limit: int) -> dict[PartnerId, list[int]]:
-        """Returns when each of `authors` created its last `limit` envelopes that are known here, the newest first."""
+        """Returns the times, in unix seconds, at which each of `authors` created its last `limit` envelopes
+        that are known here, the newest first."""
         statement = """SELECT created FROM envelope
             WHERE author = (SELECT id FROM organisation WHERE partner_id = ?)
             ORDER BY incarnation DESC, sequence DESC LIMIT ?"""
@@ -244,7 +246,7 @@ class EnvelopeReading:
         )
 
     def gap_totals(self) -> list[GapTotal]:
-        """Returns one for each author with such numbers, in the order of their ids.
+        """Returns one total for each author with such gaps, in the order of their ids.
 
         The sum fits: gaps do not overlap, and none goes beyond 63 bits.
         """
@@ -282,7 +284,7 @@ class EnvelopeLog(EnvelopeReading):
             self.new_epoch()
 
     def add(self, arrivals: Sequence[NewEnvelope]) -> list[Stored]:
-        """Stores each with its arrival number, outbox and sequences; answers in order.
+        """Store each envelope with its arrival number, outbox and sequences; returns what became of each, in order.
 
         An id that occurs twice, here or in the log, is stored once. Our own envelopes must continue our chain: a
         sequence that was used raises StoreError `own-sequence-used`, for it would be an equivocation of ours.
@@ -348,14 +350,15 @@ class EnvelopeLog(EnvelopeReading):
         return source
 
     def mark_opened(self, sources: Iterable[EnvelopeOrigin]) -> None:
-        """The content of these can be read here."""
+        """Mark envelopes whose content can be read here."""
         with self._database.transaction() as writer:
             writer.executemany(
                 "UPDATE envelope SET is_opened = 1 WHERE lsn = ?", ((one.lsn,) for one in sources)
             )
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
-        """`partner` has it: it waits in the outbox no more, and the first hop is done. Repeating changes nothing."""
+        """Note that `partner` has an envelope: it leaves the outbox, and the first hop is done. Repeating
+        changes nothing."""
         with self._database.transaction(frees_space=True) as writer:
             for statement in ("DELETE FROM outbox", "UPDATE envelope_recipient SET is_acknowledged = 1"):
                 writer.execute(
@@ -369,7 +372,7 @@ class EnvelopeLog(EnvelopeReading):
             )
 
     def drop_outbox(self, partner: PartnerId) -> None:
-        """Nothing waits for `partner` any more."""
+        """Remove everything that waits for `partner`."""
         with self._database.transaction(frees_space=True) as writer:
             writer.execute(
                 "DELETE FROM outbox WHERE recipient = (SELECT id FROM organisation WHERE partner_id = ?)",
@@ -379,7 +382,8 @@ class EnvelopeLog(EnvelopeReading):
     def defer(
         self, envelope_id: EnvelopeId, wire: bytes, received_from: PartnerId | None, created: int
     ) -> bool:
-        """Keeps an envelope of the near future aside; False when its received_from, or everybody, has filled the room."""
+        """Keep an envelope of the near future aside. Returns False when the partner it was received from, or
+        all together, have filled the room."""
         with self._database.transaction() as writer:
             received_from_id = None if received_from is None else self._database.organisation(received_from)
             ((is_known, entries, own_bytes, held_bytes),) = fetch(
@@ -404,7 +408,7 @@ class EnvelopeLog(EnvelopeReading):
             return True
 
     def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
-        """Returns (wire, received_from) of what is due at `now`, taken out, oldest first."""
+        """Returns (wire, received_from) of the envelopes that are due at `now`, oldest first, and removes them."""
         with self._database.transaction(frees_space=True) as writer:
             due = (now + FUTURE_DEFER_SECONDS,)
             rows = fetch(
@@ -420,12 +424,13 @@ class EnvelopeLog(EnvelopeReading):
         ]
 
     def expire(self, now: int) -> int:
-        """Drops what has expired at `now`; returns how many envelopes lost their wire. See docs/store.md, "Expiry"."""
+        """Drop what has expired at `now`, unix seconds; returns how many envelopes lost their wire. See
+        docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
             return expiry.expire(writer, now)
 
     def author_state(self, now: int) -> AuthorState:
-        """Returns where our chain stands. The first call after opening begins (and persists) a larger incarnation."""
+        """Returns the state of our chain. The first call after opening begins (and persists) a larger incarnation."""
         chain = self._database.read(sequences.own_chain)
         if chain.incarnation != self._incarnation:  # not begun yet, or what began it was undone
             self.begin_incarnation(now)
@@ -433,7 +438,7 @@ class EnvelopeLog(EnvelopeReading):
         return chain
 
     def begin_incarnation(self, now: int) -> int:
-        """Returns a new incarnation, max(last + 1, now), durable when this returns."""
+        """Returns a new incarnation, max(last + 1, now), durable when this returns. `now` in unix seconds."""
         with self._database.transaction() as writer:
             self._incarnation = sequences.begin_incarnation(writer, now)
             return self._incarnation
@@ -445,7 +450,7 @@ class EnvelopeLog(EnvelopeReading):
         return epoch
 
     def set_quota(self, author_bytes: int) -> None:
-        """What of one author is carried here in one circle from now on, in bytes."""
+        """Set the bytes of one author that are carried here in one circle."""
         if self._database.setting(AUTHOR_QUOTA_BYTES) != author_bytes:
             self._database.put_setting(AUTHOR_QUOTA_BYTES, author_bytes)
 
@@ -467,7 +472,7 @@ def _find_entry(connection: apsw.Connection, envelope_id: EnvelopeId) -> Envelop
 
 
 def _entry_of(row: tuple[Any, ...]) -> EnvelopeEntry:
-    """From a row of _ENTRY."""
+    """Returns the entry in a row of _ENTRY."""
     lsn, envelope_id, author, circle, mode, created, ttl_class, expires, size, is_own = row
     return EnvelopeEntry(
         lsn,

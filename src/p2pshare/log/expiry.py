@@ -1,4 +1,4 @@
-"""Expiry: what an envelope leaves behind, step by step (docs/store.md, "Expiry").
+"""Expiry of envelopes, and the parts of each that are kept after it (docs/store.md, "Expiry").
 
 =====================  ========  =========  ======================================
 time                   wire      key        frames, objects, claims
@@ -8,8 +8,8 @@ then, for an hour      dropped   listed     kept
 after that             dropped   dropped    kept: claims follow their own validity
 =====================  ========  =========  ======================================
 
-An envelope without readable content leaves nothing at all in the end. The wires of the first few forks of each
-author stay: they are the proof of an equivocation.
+An envelope without readable content leaves nothing at all in the end. The wires of the first few forks of
+each author stay: they are the proof of an equivocation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, FORK_EVIDENCE_PER_AUTHOR_M
 
 
 def expire(connection: apsw.Connection, now: int) -> int:
-    """Takes each step that is due at `now`; how many envelopes lost their wire."""
+    """Take each step that is due at `now`, unix seconds; returns how many envelopes lost their wire."""
     evidence = _fork_evidence(connection)
     due = [
         lsn
@@ -49,7 +49,7 @@ def _drop_keys(connection: apsw.Connection, expired_at: int, evidence: frozenset
 
 
 def _fork_evidence(connection: apsw.Connection) -> frozenset[int]:
-    """Arrival numbers of the envelopes that prove the first few forks of each author."""
+    """Returns the arrival numbers of the envelopes that prove the first few forks of each author."""
     rows = fetch(
         connection,
         """SELECT f.author, a.lsn, b.lsn FROM sequence_fork f

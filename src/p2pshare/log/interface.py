@@ -1,4 +1,4 @@
-"""What the log keeps of envelopes, and what it says of them. See `envelope_log` for its rules.
+"""Rows about envelopes, put into the log and returned by it. See `envelope_log` for its rules.
 
 Seconds are unix seconds.
 """
@@ -15,7 +15,7 @@ from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
 AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
-"""What of one author is carried here in one circle, in bytes: the configuration's, kept where every reader finds it."""
+"""The bytes of one author that are carried here in one circle: the configuration's, kept where every reader finds it."""
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class NewEnvelope:
 
     envelope: VerifiedEnvelope | SealedEnvelope
     received_from: PartnerId | None
-    """Who handed it over, None for our own."""
+    """The partner that handed it over, None for our own."""
     received_at: int
     recipient_sequence: int | None = None
     """The author's number for the envelopes sealed for us (1, 2, ...), whether or not we can read its payload; None for our own
     envelopes, for those of others, and where not even the body opens."""
     awaits_first_hop: bool = False
-    """Our own relayed envelope that no partner has acknowledged yet."""
+    """True for our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
     """The last number used for each recipient, persisted in the same transaction as the envelope."""
     audience: tuple[PartnerId, ...] = ()
-    """Of our own envelope: for whom it was sealed. A direct one waits in the outbox of each."""
+    """The partners for which our own envelope was sealed. A direct one waits in the outbox of each."""
 
     @property
     def envelope_id(self) -> EnvelopeId:
@@ -51,7 +51,7 @@ class NewEnvelope:
 
 @dataclass(frozen=True)
 class EnvelopeEntry:
-    """What gossip may know of an envelope. `lsn` is its place in the arrival log, never used twice."""
+    """Facts about an envelope that gossip may know. `lsn` is its place in the arrival log, never used twice."""
 
     lsn: int
     envelope_id: EnvelopeId
@@ -66,7 +66,7 @@ class EnvelopeEntry:
 
     @classmethod
     def of(cls, lsn: int, arrival: NewEnvelope, *, is_own: bool) -> EnvelopeEntry:
-        """The entry of an envelope that is stored under `lsn`."""
+        """Returns the entry of an envelope that is stored under `lsn`."""
         core = arrival.core
         return cls(
             lsn,
@@ -84,8 +84,8 @@ class EnvelopeEntry:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeOrigin:
-    """A stored envelope as far as its content cares: its arrival number, the row of its author, its place in the
-    author's order. Content is stored under it."""
+    """The origin of content: the arrival number of its envelope, the row of the author, and the envelope's
+    place in the author's order. Content is stored under it."""
 
     lsn: int
     author: int
@@ -99,7 +99,7 @@ class EnvelopeOrigin:
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of one arrival. `entry` is that of the envelope now held; `source` is None when it was held already."""
+    """Result of one arrival. `entry` is that of the envelope now held; `source` is None when it was held already."""
 
     entry: EnvelopeEntry
     source: EnvelopeOrigin | None
@@ -111,7 +111,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class AuthorState:
-    """Where our own chain stands: the next envelope has `sequence` + 1 and links to `previous` (32 bytes)."""
+    """State of our own chain: the next envelope has `sequence` + 1 and links to `previous` (32 bytes)."""
 
     incarnation: int
     sequence: int
@@ -120,8 +120,8 @@ class AuthorState:
 
 @dataclass(frozen=True)
 class EnvelopeRecord:
-    """An envelope as it is held, besides its entry: who handed it over (None: ours), whether we could read it, and
-    whether its bytes are still here to be sent."""
+    """An envelope as it is held, besides its entry: the partner that handed it over (None: ours), whether we
+    could read it, and whether its bytes are still here to be sent."""
 
     received_from: PartnerId | None
     received_at: int
@@ -131,7 +131,7 @@ class EnvelopeRecord:
 
 @dataclass(frozen=True)
 class EnvelopeCounts:
-    """What is held: all envelopes, those readable here, and our own that wait for a partner."""
+    """Numbers of envelopes held: all, those readable here, and our own that wait for a partner."""
 
     held: int
     opened: int
@@ -139,13 +139,14 @@ class EnvelopeCounts:
 
     @property
     def relayed(self) -> int:
-        """Those only carried."""
+        """Returns the number of those that are only carried."""
         return self.held - self.opened
 
 
 @dataclass(frozen=True)
 class GapTotal:
-    """How many numbers that `author` used for us never came, and when the first of them was missed (0: not noted)."""
+    """Number of envelopes that `author` numbered for us and that never came, and the time at which the first
+    was missed (0: not noted)."""
 
     author: PartnerId
     numbers: int

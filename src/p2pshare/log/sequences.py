@@ -31,7 +31,8 @@ def own_chain(connection: apsw.Connection) -> AuthorState:
 
 
 def begin_incarnation(connection: apsw.Connection, now: int) -> int:
-    """Rule 1. The first sequence of the new incarnation is 1; the link to the previous envelope stays."""
+    """Begin a larger incarnation (rule 1) and return it; `now` in unix seconds. Its first sequence is 1; the
+    link to the previous envelope stays."""
     ((highest,),) = fetch(
         connection,
         """SELECT max(e.incarnation) FROM envelope e JOIN organisation a ON a.id = e.author
@@ -44,7 +45,7 @@ def begin_incarnation(connection: apsw.Connection, now: int) -> int:
 
 
 def extend_own_chain(connection: apsw.Connection, core: Core, envelope_id: EnvelopeId) -> None:
-    """Rule 2. Raises StoreError `own-sequence-used`."""
+    """Extend our chain by an envelope (rule 2). Raises StoreError `own-sequence-used`."""
     chain = own_chain(connection)
     if (core.incarnation, core.sequence) <= (chain.incarnation, chain.sequence):
         raise StoreError(
@@ -59,7 +60,7 @@ def extend_own_chain(connection: apsw.Connection, core: Core, envelope_id: Envel
 
 
 def put_recipient_sequence(connection: apsw.Connection, recipient: int, last: int) -> None:
-    """Only ever grows."""
+    """Keep the last number used for a recipient; it only ever grows."""
     connection.execute(
         "INSERT INTO recipient_sequence VALUES (?, ?) ON CONFLICT DO UPDATE SET last = max(last, excluded.last)",
         (recipient, last),
@@ -67,7 +68,7 @@ def put_recipient_sequence(connection: apsw.Connection, recipient: int, last: in
 
 
 def note_fork(connection: apsw.Connection, source: EnvelopeOrigin) -> None:
-    """Rule 3: `source` has just been stored; was there another of its number?"""
+    """Note another envelope of the same number as `source`, which has just been stored (rule 3)."""
     others = fetch(
         connection,
         """SELECT envelope_id FROM envelope
@@ -89,7 +90,7 @@ def note_fork(connection: apsw.Connection, source: EnvelopeOrigin) -> None:
 
 
 def note_received(connection: apsw.Connection, author: int, number: int, now: int) -> None:
-    """Rule 4. A number that no honest author reaches (beyond 63 bits) is no evidence of anything."""
+    """Note a number that arrived (rule 4). One that no honest author reaches (beyond 63 bits) is no evidence of anything."""
     if not 1 <= number <= SQLITE_INTEGER_MAX:
         return
     rows = fetch(connection, "SELECT highest FROM sequence_seen WHERE author = ?", (author,))

@@ -1,4 +1,4 @@
-"""Founding: a new home folder with keys, card, configuration and an empty store. Never touches an existing one."""
+"""Initialisation: a new home folder with keys, card, configuration and an empty store. Never touches an existing one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from pathlib import Path
 from p2pshare.config import CONFIG_NAME, parse_config, render_config
 from p2pshare.envelope.keys import Identity, Secret, create_identity
 from p2pshare.errors import OperatorError
-from p2pshare.node.keyfile import write_card_file, write_key_file
+from p2pshare.node.keyfile import check_new_passphrase, write_card_file, write_key_file
 from p2pshare.node.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import open_store
+from p2pshare.node.undumpable import make_undumpable
 
 
 def found_home(
     home: Path, *, name: str, url: str, listen: str, passphrase: Secret | None, now: int
 ) -> Identity:
-    """Makes `home` with everything a node needs. Raises ConfigError for unusable values, OperatorError if it exists.
+    """Make `home` with everything that a node needs; returns the new identity. `now` in unix seconds.
 
-    The configuration is written last: a key without it is an unfinished founding or a lost configuration, and
-    a person has to say which. A key is never overwritten.
+    Raises ConfigError for unusable values, OperatorError where a home or a key file is there already (`home-exists`,
+    `home-unfinished`) or the folder cannot be made.
+
+    The configuration is written last: a key without it is an unfinished initialisation or a lost configuration, and a
+    person has to say which. A key is never overwritten.
     """
     text = render_config(name, url, listen)
     parse_config(tomllib.loads(text), text, "the new configuration")
@@ -34,6 +38,9 @@ def found_home(
             hint=f"put {CONFIG_NAME} back; or delete the folder if `init` was interrupted and nobody has its card",
             reason="home-unfinished",
         )
+    if passphrase is not None:
+        check_new_passphrase(passphrase)
+    make_undumpable()
     identity = create_identity(name, [url] if url else [], now)
     try:
         if not home.is_dir():  # a folder that was there keeps the mode that somebody gave it

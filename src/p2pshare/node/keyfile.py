@@ -18,7 +18,7 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -32,6 +32,7 @@ from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, S
 from p2pshare.errors import KeyFileError, PeerError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_HINT_KEYS_MAX, ROOT_KEYS_MAX, TLS_CERTIFICATE_BYTES_MAX
+from p2pshare.node.undumpable import make_undumpable
 
 KEY_FILE_MAGIC = b"p2pk"
 FORMAT_VERSION = 1
@@ -40,6 +41,8 @@ KEY_FILE_MODE = 0o600
 PASSPHRASE_FILE_VARIABLE = "P2PSHARE_PASSPHRASE_FILE"  # noqa: S105 - a name, not a secret
 CREDENTIAL_NAME = "passphrase"
 PASSPHRASE_BYTES_MAX = 1024  # longer ones are other files, named by mistake
+PASSPHRASE_CHARACTERS_MIN = 12  # of random small letters: 2^56 guesses, each of 0.4 s and 128 MiB
+PASSPHRASE_DIFFERENT_MIN = 5  # fewer different characters are one key held down
 CARD_FILE_MODE = 0o644
 
 SCRYPT_LOG_N = 17  # 128 MiB and 0.4 s a guess (RFC 7914; OWASP's figure for r = 8, p = 1)
@@ -53,7 +56,7 @@ _CHECKSUM_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:
-    """What stands in a key file: root keys (none when kept offline) and operational sets, the newest first."""
+    """Contents of a key file: root keys (none when kept offline) and operational sets, the newest first."""
 
     partner_id: PartnerId
     roots: tuple[SigningKey, ...]
@@ -64,14 +67,9 @@ def write_key_file(
     path: Path, identity: Identity, passphrase: Secret | None = None, *, scrypt_log_n: int = SCRYPT_LOG_N
 ) -> None:
     """Put the keys of `identity` at `path`, 0600, replacing what was there. Raises KeyFileError."""
+    make_undumpable()
     sets = (identity.operational, *identity.retired)
-    keys = pack(
-        {
-            0: identity.partner_id,
-            1: [root.secret().reveal() for root in identity.roots],
-            2: [_pack_set(keys) for keys in sets],
-        }
-    )
+    keys = encode_keys(KeyMaterial(identity.partner_id, identity.roots, sets))
     content = hashlib.sha384(keys).digest()[:_CHECKSUM_BYTES] + keys
     if passphrase is None:
         raw = pack([KEY_FILE_MAGIC, FORMAT_VERSION, 0, b"", b"", content])
@@ -89,23 +87,48 @@ def write_card_file(path: Path, card: Card) -> None:
 
 
 def read_key_file(path: Path, passphrase: Secret | None = None) -> KeyMaterial:
-    """The keys at `path`. Raises KeyFileError (`key-file-missing`, `-symlink`, `-owner`, `-permissions`, `-damaged`,
-    `passphrase-missing`, `passphrase-wrong`).
-    """
+    """Returns the keys at `path`. Raises KeyFileError (`key-file-missing`, `-symlink`, `-unreadable`, `-owner`,
+    `-permissions`, `-damaged`, `passphrase-missing`, `passphrase-wrong`)."""
+    make_undumpable()
     raw = _read_private(path)
     try:
-        return _decode_keys(_decode_content(path, raw, passphrase))
+        return decode_keys(_decode_content(path, raw, passphrase))
     except (PeerError, ValueError):  # shape or key: the file was cut or changed
         raise _damaged(path) from None
 
 
-def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = None) -> Identity:
-    """The identity from its key file and its card file. Raises KeyFileError.
+def is_encrypted(path: Path) -> bool:
+    """Returns whether the key file at `path` needs a passphrase. Raises KeyFileError as `read_key_file`."""
+    try:
+        return _decode_file(path, _read_private(path)).log_n > 0
+    except PeerError:
+        raise _damaged(path) from None
 
-    The card may have expired: its owner must be able to renew it. After a crash between writing new keys and
-    the new card, the set that the card names is the one in use.
+
+def read_all_keys(path: Path) -> KeyMaterial:
+    """Returns the keys at `path`, with the passphrase from where `find_passphrase` looks. Raises KeyFileError."""
+    return read_key_file(path, find_passphrase(os.environ))
+
+
+def read_operational_keys(path: Path) -> KeyMaterial:
+    """Returns what a node works with from the key file at `path`, and keeps no root key. Raises as `read_all_keys`."""
+    return replace(read_all_keys(path), roots=())
+
+
+def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = None) -> Identity:
+    """Returns the identity from its key file and its card file. Raises KeyFileError as `read_key_file` does, and
+    `card-file-missing`, `card-file-damaged`, `key-and-card-differ`.
+
+    The card may have expired: its owner must be able to renew it. After a crash between writing new keys and the new
+    card, the set that the card names is the one in use.
     """
-    material = read_key_file(key_path, passphrase)
+    return identity_of(read_key_file(key_path, passphrase), key_path, card_path)
+
+
+def identity_of(material: KeyMaterial, key_path: Path, card_path: Path) -> Identity:
+    """Returns the identity of `material`, which was read at `key_path`, with the card at `card_path`. Raises KeyFileError
+    `card-file-missing`, `card-file-damaged`, `key-and-card-differ`.
+    """
     try:
         card = believe_chain(_read_public(card_path))
     except PeerError as error:
@@ -127,8 +150,8 @@ def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = N
 
 
 def find_passphrase(environment: Mapping[str, str]) -> Secret | None:
-    """The passphrase from the file that PASSPHRASE_FILE_VARIABLE names, else from systemd's credentials (LoadCredential=
-    or LoadCredentialEncrypted=passphrase:..., systemd.exec(5)); None where neither is set.
+    """Returns the passphrase from the file that PASSPHRASE_FILE_VARIABLE names, else from systemd's credentials
+    (LoadCredential= or LoadCredentialEncrypted=passphrase:..., systemd.exec(5)); None where neither is set.
 
     Only paths come from the environment, never the passphrase itself. Raises KeyFileError `passphrase-file`.
     """
@@ -141,9 +164,12 @@ def find_passphrase(environment: Mapping[str, str]) -> Secret | None:
 
 
 def read_passphrase_file(path: Path) -> Secret:
-    """The first line of `path`. Raises KeyFileError `passphrase-file` when there is none."""
+    """Returns the first line of `path`. Raises KeyFileError `passphrase-file` when there is none, or one of more than
+    PASSPHRASE_BYTES_MAX."""
+    make_undumpable()
     try:
         with path.open("rb") as file:
+            _check_passphrase_file(path, os.fstat(file.fileno()))
             raw = file.read(PASSPHRASE_BYTES_MAX + 1)
     except OSError as error:
         raise KeyFileError(
@@ -159,8 +185,34 @@ def read_passphrase_file(path: Path) -> Secret:
     return Secret(line)
 
 
+def weakness_of(passphrase: Secret) -> str:
+    """Returns what makes `passphrase` easy to guess, empty when nothing plain does.
+
+    What a dictionary holds is not known here: the two figures keep out what a person would be ashamed of.
+    """
+    characters = passphrase.reveal().decode("utf-8", "replace")
+    if len(characters) < PASSPHRASE_CHARACTERS_MIN:
+        return f"it has {len(characters)} of at least {PASSPHRASE_CHARACTERS_MIN} characters"
+    if len(set(characters)) < PASSPHRASE_DIFFERENT_MIN:
+        return f"it has {len(set(characters))} of at least {PASSPHRASE_DIFFERENT_MIN} different characters"
+    return ""
+
+
+def check_new_passphrase(passphrase: Secret) -> None:
+    """Refuse a passphrase that is chosen now and easy to guess; a file that has one already still opens.
+
+    Raises KeyFileError `passphrase-weak`.
+    """
+    if weakness := weakness_of(passphrase):
+        raise KeyFileError(
+            f"the passphrase is easy to guess: {weakness}",
+            hint="take five random words, or what `openssl rand -base64 18` writes",
+            reason="passphrase-weak",
+        )
+
+
 def replace_file(path: Path, raw: bytes, mode: int) -> None:
-    """Write beside `path`, fsync, rename over it, fsync the folder. A link at `path` is replaced, not followed.
+    """Write `raw` beside `path`, fsync, rename over it, fsync the folder. A link at `path` is replaced, not followed.
 
     Raises KeyFileError `key-file-unwritable`.
     """
@@ -191,6 +243,27 @@ def replace_file(path: Path, raw: bytes, mode: int) -> None:
 # --- the bytes -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _SealedFile:
+    """The outer array of a key file; `log_n` is 0 where `content` is not encrypted."""
+
+    log_n: int
+    salt: bytes
+    nonce: bytes
+    content: bytes
+
+
+def encode_keys(material: KeyMaterial) -> bytes:
+    """Returns `keys` of the format above: the secrets in the clear."""
+    return pack(
+        {
+            0: material.partner_id,
+            1: [root.secret().reveal() for root in material.roots],
+            2: [_pack_set(keys) for keys in material.sets],
+        }
+    )
+
+
 def _pack_set(keys: OperationalKeys) -> list[bytes]:
     held = (keys.sign.secret(), keys.kem.secret(), keys.hint.secret(), keys.tls.secret())
     return [*(secret.reveal() for secret in held), keys.tls.certificate]
@@ -205,8 +278,7 @@ def _associated(log_n: int, salt: bytes, nonce: bytes) -> bytes:
     return pack([KEY_FILE_MAGIC, FORMAT_VERSION, log_n, salt, nonce])
 
 
-def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
-    """The keys, decrypted and their checksum verified."""
+def _decode_file(path: Path, raw: bytes) -> _SealedFile:
     reader = Reader(raw)
     reader.array(6, 6)
     if reader.blob(4, 4) != KEY_FILE_MAGIC or reader.integer() != FORMAT_VERSION:
@@ -217,12 +289,19 @@ def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
     nonce = reader.blob(_NONCE_BYTES * is_sealed, _NONCE_BYTES * is_sealed)
     content = reader.blob(_CHECKSUM_BYTES, KEY_FILE_BYTES_MAX)
     reader.end()
-    if is_sealed:
+    return _SealedFile(log_n, salt, nonce, content)
+
+
+def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
+    """The keys, decrypted and their checksum verified."""
+    file = _decode_file(path, raw)
+    content = file.content
+    if file.log_n > 0:
         if passphrase is None:
             raise KeyFileError(f"{path}: a passphrase is needed", reason="passphrase-missing")
         try:
-            key = _passphrase_key(passphrase, salt, log_n)
-            content = AESGCM(key).decrypt(nonce, content, _associated(log_n, salt, nonce))
+            key = _passphrase_key(passphrase, file.salt, file.log_n)
+            content = AESGCM(key).decrypt(file.nonce, content, _associated(file.log_n, file.salt, file.nonce))
         except InvalidTag:
             raise KeyFileError(
                 f"{path}: wrong passphrase, or a damaged file", reason="passphrase-wrong"
@@ -233,7 +312,8 @@ def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
     return keys
 
 
-def _decode_keys(raw: bytes) -> KeyMaterial:
+def decode_keys(raw: bytes) -> KeyMaterial:
+    """Returns the keys of the bytes that `encode_keys` wrote. Raises PeerError and ValueError."""
     reader = Reader(raw)
     reader.map(3)
     reader.key(0)
@@ -276,7 +356,7 @@ def _damaged(path: Path) -> KeyFileError:
 
 
 def _read_private(path: Path) -> bytes:
-    """The bytes at `path`, only if it is a regular file of ours that nobody else can touch."""
+    """Returns the bytes at `path`, only if it is a regular file of ours that nobody else can touch. Raises KeyFileError."""
     try:
         # O_NONBLOCK: a named pipe must not make us wait; it is refused just below.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -306,6 +386,29 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
     if stat.S_IMODE(status.st_mode) & 0o077:
         raise KeyFileError(
             f"{path}: others can read or change it", hint=f"chmod 600 {path}", reason="key-file-permissions"
+        )
+
+
+def _check_passphrase_file(path: Path, status: os.stat_result) -> None:
+    """Refuse what others could read or change; `status` is of the open file.
+
+    Root's file may be read by its group, as PostgreSQL has it for its key: systemd's credentials are root's, with an
+    access list whose mask shows as the group's bits. A terminal's mode says who may write to it, not who reads along.
+    """
+    if stat.S_ISCHR(status.st_mode):
+        return
+    own = os.geteuid()
+    if status.st_uid not in (own, 0):
+        raise KeyFileError(
+            f"{path}: the passphrase belongs to another user",
+            hint=f"chown it to the user who runs this, and chmod 600 {path}",
+            reason="passphrase-file-owner",
+        )
+    if stat.S_IMODE(status.st_mode) & (0o077 if status.st_uid == own else 0o037):
+        raise KeyFileError(
+            f"{path}: others can read or change the passphrase",
+            hint=f"chmod 600 {path}",
+            reason="passphrase-file-permissions",
         )
 
 

@@ -1,8 +1,7 @@
-"""The parts of one partner's node, put together. Services and drivers are handed a Node; it has no behaviour."""
+"""The parts of one partner's node, put together. The rooms above are handed a Node; it has no behaviour."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,7 +16,7 @@ from p2pshare.envelope.keys import Identity
 from p2pshare.errors import ConfigError, OperatorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import MIB
-from p2pshare.node.keyfile import find_passphrase, read_identity
+from p2pshare.node.keyfile import KeyMaterial, identity_of, read_all_keys
 from p2pshare.node.store import Store, StoreReading, open_store
 from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, open_warning_index
@@ -29,14 +28,16 @@ WARNING_INDEX_NAME = "warninglists.sqlite"
 LOCK_NAME = "lock"
 HOME_MODE = 0o750
 
+KeyReader = Callable[[Path], KeyMaterial]
+"""Opens the key file at a path: with the root keys, without them, or in a process of its own."""
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""
 
 
 @dataclass(frozen=True)
 class LinkState:
-    """What the running daemon knows of one link: a state word, how many envelopes wait for it, why our last
-    request there failed (empty when it did not), and what it has noted of the partner since its start, by reason."""
+    """The running daemon's view of one link: a state word, how many envelopes wait for it, why our last request there
+    failed (empty when it did not), and counts of what was noted about the partner since the daemon's start, by reason."""
 
     state: str
     backlog: int = 0
@@ -45,7 +46,7 @@ class LinkState:
 
 
 class Door(Struct, frozen=True, forbid_unknown_fields=True):
-    """Counts of the door since the daemon's start; refused handshakes by reason."""
+    """Counts of the listener for partners since the daemon's start; refused handshakes by reason."""
 
     requests_seen: int
     handshakes_refused: dict[str, int]
@@ -76,7 +77,7 @@ class NodeReading(Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """What a service needs: where, how configured, who we are, what we hold."""
+    """The parts that the rooms above need: home folder, configuration, our identity with its keys, and the store."""
 
     home: Path
     config: Config
@@ -114,13 +115,14 @@ class NodeBeside:
         return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
 
 
-def open_node(home: Path) -> Node:
-    """Opens the node in `home` for writing; whoever calls holds the home lock.
+def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:
+    """Open the node in `home` for writing; the caller holds the home lock.
 
-    A key file with a passphrase takes it from where `keyfile.find_passphrase` looks. Raises ConfigError, KeyFileError, StoreError, each with its hint.
+    A key file with a passphrase takes it from where `keyfile.find_passphrase` looks. Raises ConfigError, KeyFileError,
+    StoreError, each with its hint.
     """
     config = load_config(home / CONFIG_NAME)
-    identity = read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, find_passphrase(os.environ))
+    identity = identity_of(read_keys(home / KEY_FILE_NAME), home / KEY_FILE_NAME, home / CARD_FILE_NAME)
     store = open_store(
         home / STORE_NAME,
         free_space_bytes_min=config.free_space_bytes_min,
@@ -139,8 +141,8 @@ def open_node(home: Path) -> Node:
 
 
 def note_config(node: Node) -> None:
-    """Puts into the store what its views must know of the configuration: our name, the gate's answer,
-    how many organisations make a false positive, and what is carried of one author."""
+    """Put into the store what its views must know of the configuration: our name, the strictest TLP that a SIEM may get,
+    how many organisations make a false positive, and how many bytes of one author are carried."""
     own = node.identity.partner_id
     # nothing is written where nothing changed: a full disk must not keep anybody from looking
     if node.store.partners.names().get(own) != node.config.name:
@@ -151,19 +153,19 @@ def note_config(node: Node) -> None:
 
 
 def gate_settings(config: Config) -> GateSettings:
-    """The operator's opt-ins, as the gate wants them."""
+    """Returns the operator's opt-ins, as the gate (`policy.gate`) takes them."""
     return GateSettings(siem_red=config.policy.siem_red, relay_strict=config.policy.relay_strict)
 
 
 def close_node(node: Node) -> None:
-    """Checkpoints and closes the store and the index of warning lists."""
+    """Checkpoint and close the store and the index of warning lists."""
     if node.warning_index is not None:
         node.warning_index.close()
     node.store.close()
 
 
 def require_home(home: Path) -> Path:
-    """`home` if p2pshare was initialised there. Raises OperatorError, ConfigError when only the config is missing."""
+    """Returns `home` if p2pshare was initialised there. Raises OperatorError, ConfigError when only the config is missing."""
     if not (home / CONFIG_NAME).is_file() and (home / KEY_FILE_NAME).exists():
         raise ConfigError(
             f"no configuration at {home / CONFIG_NAME}",

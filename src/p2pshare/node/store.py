@@ -17,7 +17,7 @@ from p2pshare.partners.partners import Partners, PartnersReading
 
 @dataclass(frozen=True)
 class StoreReading:
-    """What any thread may ask of the three."""
+    """The reading side of log, knowledge and partners; any thread may use it."""
 
     database: Database
     log: EnvelopeReading
@@ -30,14 +30,14 @@ class StoreReading:
 
 @dataclass(frozen=True)
 class Store(StoreReading):
-    """The three with their one writer."""
+    """Log, knowledge and partners with their one writer."""
 
     log: EnvelopeLog
     knowledge: Knowledge
     partners: Partners
 
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
-        """Makes the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
+        """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
         return self.database.transaction(frees_space=frees_space)
 
 
@@ -48,7 +48,7 @@ def open_store(
     cache_bytes: int = STORE_CACHE_BYTES,
     vfs: str | None = None,
 ) -> Store:
-    """Opens the store at `path` for writing, and makes it where there is none. Raises StoreError."""
+    """Open the store at `path` for writing, and make it where there is none. Raises StoreError."""
     database = open_database(
         path, free_space_bytes_min=free_space_bytes_min, cache_bytes=cache_bytes, vfs=vfs
     )
@@ -60,13 +60,13 @@ def open_store(
 
 
 def store_of(database: Database) -> Store:
-    """The parts of a database that is open for writing."""
+    """Returns the store over a database that is open for writing."""
     return Store(database, EnvelopeLog(database), Knowledge(database), Partners(database))
 
 
 @contextmanager
 def reading_store(path: Path) -> Iterator[StoreReading]:
-    """The store at `path`, read-only: beside a writer or without one. Raises StoreError."""
+    """Yields the store at `path`, read-only: beside a writer or without one. Raises StoreError."""
     database = open_database(path, read_only=True)
     try:
         yield StoreReading(

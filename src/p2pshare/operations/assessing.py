@@ -1,4 +1,4 @@
-"""`sight`, `opinion` and `propose`: what we say about others' objects, and what others propose about ours."""
+"""`sight`, `opinion` and `propose`: our assessments of others' objects, and the proposals of others about ours."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Words = Annotated[str, Meta(max_length=ASSESSMENT_TEXT_CHARACTERS_MAX)]
 
 
 class AuthorNotTold(Struct, frozen=True, forbid_unknown_fields=True):
-    """An author who does not hear of it, and why."""
+    """An author that does not hear of it, and why."""
 
     author: str
     reason: str
 
 
 class Assessed(Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of objects that say it, their envelopes, and those who hear of it or do not."""
+    """The number of assessments, their envelopes, and the partners that hear of them or do not."""
 
     objects: int
     envelopes: list[str]
@@ -42,7 +42,8 @@ class Assessed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _say(node: Node, what: str, to: Sequence[str], now: int, write: Callable[..., bytes]) -> Assessed:
-    """`write` takes what is the same for each object as keywords."""
+    """Assess each object behind `what` for the partners in `to`; `write` gets the reporter, the instant and the marking
+    as keywords."""
     reporter = node.identity.partner_id
     said = say(
         node,

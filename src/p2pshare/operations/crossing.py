@@ -1,6 +1,6 @@
 """Requests and answers on their way over the control socket: maps of plain values, read strictly on the other side.
 
-What is read is the Struct that its type promises, or one error that says which field and what was expected.
+Reading gives the Struct that its type promises, or one error that says which field and what was expected.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def read_answer(request: Request[A], fields: object) -> A:
 
 
 def read_progress(fields: object) -> Progressed:
-    """Raises OperatorError control-malformed."""
+    """Returns the progress that the daemon sent. Raises OperatorError control-malformed."""
     return read(fields, Progressed, "progress", "control-malformed")
 
 
@@ -78,7 +78,7 @@ def checked(request: R) -> R:
 
 
 def _plainly(error: ValidationError) -> str:
-    """`note: expected text of at most 40 characters`, for "Expected `str` of length <= 40 - at `$.note`"."""
+    """Returns `note: expected text of at most 40 characters`, for "Expected `str` of length <= 40 - at `$.note`"."""
     what, _, where = str(error).partition(" - at `$")
     if what.startswith("Expected"):
         what = re.sub(r"`(\w+)`", lambda match: _WORDS.get(match[1], match[0]), what)

@@ -1,4 +1,4 @@
-"""The two things that every operation is: a request with typed fields, which knows how it is done, and a typed answer.
+"""Interface of every operation: a request with typed fields, which knows how it is done, and a typed answer.
 
 The daemon, or a command that works by itself, hands in the node and the clock. The bounds of fields stand in their types;
 a constructor does not look at them, `crossing.py` does.
@@ -18,15 +18,16 @@ T = TypeVar("T")
 
 
 class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True, tag_field="operation"):
-    """Asks for an `A`. Its tag is the name of the operation. Runs where the store's writer is, unless it is a Query."""
+    """A request for an `A`. Its tag is the name of the operation. Runs where the store's writer is, unless it is a Query."""
 
     def run(self, node: Node, now: int, progress: Progress) -> A:
-        """`now` in unix seconds. Raises ShareError, with nothing changed."""
+        """Do it and return the answer. `now` in unix seconds. Raises ShareError, with nothing changed."""
         raise NotImplementedError
 
 
 class Query(Request[A], Generic[A], frozen=True):
-    """Only reads: is handed nothing that writes, so any thread may run it, or a command beside the daemon."""
+    """A request that only reads: it is handed nothing that writes, so any thread may run it, or a command beside the
+    daemon."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> A:
         raise NotImplementedError
@@ -47,7 +48,7 @@ class Counted(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LeftOut(Struct, frozen=True, forbid_unknown_fields=True):
-    """A partner who is not told, and why."""
+    """A partner that is not told, and why."""
 
     name: str
     reason: str
@@ -59,5 +60,5 @@ def counted(refusals: Refusals) -> list[Counted]:
 
 
 def left_out(reasons: dict[str, str]) -> list[LeftOut]:
-    """Returns them in the order of names; `reasons` is by name."""
+    """Returns the partners that are left out in the order of names; `reasons` is by name."""
     return [LeftOut(name, reason) for name, reason in sorted(reasons.items())]

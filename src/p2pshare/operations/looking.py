@@ -1,4 +1,5 @@
-"""`lookup`, `search`, `show`, `explain` and `status`: what is held here, who gets or got it, and how this node is."""
+"""`lookup`, `search`, `show`, `explain` and `status`: what is held here, which partner gets or got it, and how this node
+is."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ class Search(Query[Several[FoundObject]], frozen=True, tag="search"):
 
 
 def _author_called(store: StoreReading, name: str) -> PartnerId:
-    """The author of that alias or id, present or past. Raises NotFoundError."""
+    """Returns the author of that alias or id, present or past. Raises NotFoundError."""
     for partner_id, alias in store.partners.names().items():
         if name in (alias, partner_id.text):
             return partner_id
@@ -81,7 +82,7 @@ class ShowObject(Query[HeldObject], frozen=True, tag="show-object"):
 
 
 class RawObject(Struct, frozen=True, forbid_unknown_fields=True):
-    """An object's bytes as they were sealed; None where nobody said which of several versions."""
+    """An object's bytes as they were sealed; None where the request did not say which of several versions."""
 
     raw: bytes | None
 

@@ -1,4 +1,4 @@
-"""`partner add`, `remove`, `list` and `preview`: whose cards are trusted, and what goes to them."""
+"""`partner add`, `remove`, `list` and `preview`: the partners whose cards are trusted, and what goes to them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ from p2pshare.sharing.screening import Confirmed
 from p2pshare.sharing.spool import drop, spooling, taken
 
 INFLATED_BYTES_AT_ONCE = 1024 * MIB
-"""What the frames of one publication may inflate to: a million values take 600 MiB, and the writer reads 28 MiB a second."""
+"""The most that the frames of one publication may inflate to: a million values take 600 MiB, and the writer reads 28 MiB
+a second."""
 
 TtlClass = Annotated[int, Meta(ge=min(TTL_CLASS_BY_NAME.values()), le=max(TTL_CLASS_BY_NAME.values()))]
 
@@ -49,9 +50,9 @@ class PolicyRefusal(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Prepared(Struct, frozen=True, forbid_unknown_fields=True):
-    """Counts of what would be published and refused, and those who would get it. `token` names what waits to be sealed;
-    empty where there is nothing to seal. `envelopes` is empty until then. `basis` is a digest of what all of it rests on:
-    two that read alike are the same only where it is."""
+    """Counts of what would be published and refused, and the partners that would get it. `token` names what waits to be
+    sealed; empty where there is nothing to seal. `envelopes` is empty until then. `basis` is a digest of what all of it
+    rests on: two that read alike are the same only where it is."""
 
     published: int
     observables: int
@@ -129,7 +130,7 @@ class Seal(Request[Sealed], frozen=True, tag="seal"):
 
 
 class Discarded(Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing waits any more."""
+    """The answer of `Discard`, without content: nothing waits under the token any more."""
 
 
 class Discard(Request[Discarded], frozen=True, tag="discard"):
@@ -143,7 +144,7 @@ class Discard(Request[Discarded], frozen=True, tag="discard"):
 
 
 def _stated(frame: bytes) -> int:
-    """Returns to how many bytes a frame says it inflates; of one that says nothing, 0: the reader refuses it."""
+    """Returns the number of bytes to which a frame says it inflates; of one that says nothing, 0: the reader refuses it."""
     try:
         return stated_bytes(frame)
     except PeerError:

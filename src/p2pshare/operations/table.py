@@ -24,7 +24,7 @@ class Operation:
     changes_lists: bool = False
     publishes: bool = False
     reports_refusals: bool = False
-    """The refusals of the door until now have to be in the store before it reads."""
+    """Whether the refusals of the peer listener until now have to be in the store before it reads."""
 
     @property
     def reads_only(self) -> bool:

@@ -1,4 +1,4 @@
-"""`withdraw` and `recall status`: what we published is taken back, and who has heard of it."""
+"""`withdraw` and `recall status`: take back what we published, and see which partners have heard of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
 
 
 class Withdrawn(Struct, frozen=True, forbid_unknown_fields=True):
-    """The objects that were taken back, and those who are told or not; `already`: objects that are withdrawn as they stand."""
+    """The objects that were taken back, and the partners that are told or not; `already`: objects that are withdrawn as
+    they stand."""
 
     objects: list[str]
     already: list[str]
@@ -24,8 +25,8 @@ class Withdrawn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Withdraw(Request[Withdrawn], frozen=True, tag="withdraw"):
-    """Take back the object of that id, or each of ours that claims the value. `to`: who hears of it besides the
-    earlier audience."""
+    """Take back the object of that id, or each of ours that claims the value. `to`: partners and groups that hear of it
+    besides the earlier audience."""
 
     what: str
     reason: str
@@ -47,7 +48,7 @@ class Withdraw(Request[Withdrawn], frozen=True, tag="withdraw"):
 
 
 class ShowRecall(Query[RecallStatus], frozen=True, tag="recall-status"):
-    """Show who has heard that the object of that id was withdrawn."""
+    """Show which partners have heard that the object of that id was withdrawn."""
 
     what: str
 

@@ -1,4 +1,4 @@
-"""What is kept of partners. Seconds are unix seconds."""
+"""Rows about partners. Seconds are unix seconds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class PartnerRow:
 
 @dataclass(frozen=True)
 class Account:
-    """What one partner handed over. `came_in == stored + already_held + deferred + sum(refused)`, always."""
+    """Number of envelopes that one partner handed over. `came_in == stored + already_held + deferred +
+    sum(refused)`, always."""
 
     partner: PartnerId
     came_in: int

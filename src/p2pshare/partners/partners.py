@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Partners: whose cards were accepted, every version of each, what each handed over, and when it was heard last.
+"""Partners: those whose cards were accepted, every version of each card, their accounts, and the time of each
+one's last exchange.
 
-Whoever goes leaves its cards and accounts: a chain of cards cannot start over. Errors: see `database.Database`. Every
-reading method may be called from any thread.
+A partner that is removed leaves its cards and accounts: a chain of cards cannot start over. Errors: see
+`database.Database`. Every reading method may be called from any thread.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred
 
 
 class PartnersReading:
-    """What any thread may ask."""
+    """Questions that any thread may ask."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,7 +64,7 @@ class PartnersReading:
         return {PartnerId(partner): name for partner, name in rows}
 
     def last_exchanges(self) -> dict[PartnerId, int]:
-        """Returns when each partner last answered us or spoke to us."""
+        """Returns the time, in unix seconds, at which each partner last answered us or spoke to us."""
         rows = self._fetch(
             "SELECT o.partner_id, x.at FROM last_exchange x JOIN organisation o ON o.id = x.organisation"
         )
@@ -109,13 +110,13 @@ class Partners(PartnersReading):
     """Partners with their one writer. Each method is a transaction, or a part of the one that is under way."""
 
     def put_own(self, partner_id: PartnerId, name: str) -> None:
-        """Who we are: decides which envelopes are our own, and the author name of our claims."""
+        """Set our own id and name: the id decides which envelopes are our own, the name is the author of our claims."""
         with self._database.transaction() as writer:
             put_setting(writer, OWN_ID, bytes(partner_id))
             _name(writer, self._database.organisation(partner_id), name)
 
     def put(self, row: PartnerRow) -> None:
-        """Adds or replaces a partner; its card joins the versions that were accepted."""
+        """Add or replace a partner; its card joins the versions that were accepted."""
         with self._database.transaction() as writer:
             organisation = self._database.organisation(row.partner_id)
             writer.execute(
@@ -135,7 +136,7 @@ class Partners(PartnersReading):
             _keep_card(writer, organisation, row.card_version, row.card)
 
     def remove(self, partner_id: PartnerId) -> None:
-        """The partner goes; what it authored, its cards and its accounts stay."""
+        """Remove a partner; what it authored, its cards and its accounts stay."""
         with self._database.transaction(frees_space=True) as writer:
             writer.execute(
                 "DELETE FROM partner WHERE organisation = (SELECT id FROM organisation WHERE partner_id = ?)",
@@ -152,7 +153,8 @@ class Partners(PartnersReading):
             _keep_card(writer, organisation, version, raw)
 
     def freeze(self, partner_id: PartnerId, *, evidence: tuple[bytes, bytes], now: int) -> None:
-        """Two cards of one version were seen: keeps the first such proof (one is enough) and marks the partner frozen."""
+        """Mark a partner frozen of whose card two of one version were seen, and keep the first such proof
+        (one is enough)."""
         with self._database.transaction() as writer:
             organisation = self._database.organisation(partner_id)
             writer.execute("UPDATE partner SET is_frozen = 1 WHERE organisation = ?", (organisation,))
@@ -163,7 +165,7 @@ class Partners(PartnersReading):
             )
 
     def touch(self, partner_id: PartnerId, last_exchange: int) -> None:
-        """Notes an exchange; the latest time wins."""
+        """Note an exchange at `last_exchange`, unix seconds; the latest time wins."""
         with self._database.transaction() as writer:
             writer.execute(
                 "INSERT INTO last_exchange VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
@@ -171,8 +173,8 @@ class Partners(PartnersReading):
             )
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
-        """(partner, "held"|"already-held"|"deferred"|"refused", reason) of each thing handed over: counts once as come
-        in and once as what became of it."""
+        """Count each thing handed over, (partner, "held"|"already-held"|"deferred"|"refused", reason): once
+        as come in and once as what became of it."""
         with self._database.transaction() as writer:
             for (partner, status, reason), times in Counter(verdicts).items():
                 organisation = self._account(writer, partner)
@@ -189,7 +191,7 @@ class Partners(PartnersReading):
                     )
 
     def count_refusals(self, partner: PartnerId | None, reasons: Mapping[str, int]) -> None:
-        """Refusals of something smaller than an envelope (an object in it), by reason."""
+        """Count refusals of something smaller than an envelope (an object in it), by reason."""
         with self._database.transaction() as writer:
             organisation = self._account(writer, partner)
             for reason, times in reasons.items():

@@ -1,4 +1,4 @@
-"""The roster: the partners whose cards we trust, and what each link carries.
+"""The roster: the partners whose cards we trust, and the circles that each link carries.
 
 A value, rebuilt from the store whenever a partner is added, removed or changes its card. An entry without a
 link is a partner we can seal for and whose envelopes we can verify, but never connect to: relays reach it.
@@ -16,7 +16,7 @@ from p2pshare.identifiers import CircleId, PartnerId
 
 @dataclass(frozen=True)
 class RosterEntry:
-    """One partner: its accepted card, our name for it, and whether and what a link to it carries."""
+    """A partner: its accepted card, our name for it, and whether it has a link and the circles that this carries."""
 
     partner_id: PartnerId
     alias: str
@@ -24,16 +24,16 @@ class RosterEntry:
     has_link: bool = True
     circles: frozenset[CircleId] = frozenset()
     is_frozen: bool = False
-    """Two cards of one version were seen: nothing new of this partner is believed until a person decides."""
+    """True once two cards of one version were seen: nothing new of this partner is believed until a person decides."""
 
     def is_usable(self, now: int) -> bool:
-        """Whether envelopes may be sealed for it at `now` (unix seconds)."""
+        """Returns whether envelopes may be sealed for it at `now` (unix seconds)."""
         return not self.is_frozen and self.card.is_current(now)
 
 
 @dataclass(frozen=True)
 class UnknownName:
-    """A name that is neither partner nor group; `nearest` is what may have been meant, or empty."""
+    """A name that is neither partner nor group; `nearest` is the one that may have been meant, or empty."""
 
     name: str
     nearest: str
@@ -66,18 +66,18 @@ class Roster:
         return self.entries.get(partner_id)
 
     def links(self) -> tuple[RosterEntry, ...]:
-        """The partners we connect to, in alias order."""
+        """Returns the partners we connect to, in alias order."""
         return tuple(entry for entry in self if entry.has_link)
 
     def by_name(self, name: str) -> RosterEntry | None:
-        """The partner with this alias or this hexadecimal id."""
+        """Returns the partner with this alias or this hexadecimal id."""
         for entry in self:
             if name == entry.alias or name == entry.partner_id.text:
                 return entry
         return None
 
     def expand(self, names: Iterable[str]) -> tuple[RosterEntry, ...] | UnknownName:
-        """Partners behind aliases and groups, each once, in alias order; the first name that is neither."""
+        """Returns the partners behind aliases and groups, each once, in alias order; the first name that is neither."""
         found: dict[PartnerId, RosterEntry] = {}
         for name in names:
             for member in self.groups.get(name, (name,)):

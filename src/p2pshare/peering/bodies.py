@@ -1,4 +1,4 @@
-"""Envelopes as a stream of bytes, and answers of a length that nobody told.
+"""Envelopes as a stream of bytes, and answers of undeclared length.
 
 The answer to `POST /v1/get` is a sequence of envelopes, each a head (`gossip.messages.body_head`: id and
 length) and as many bytes. Length 0 means *gone*: not held, or not for you. The sequence may end before every
@@ -20,7 +20,7 @@ from p2pshare.limits import RESPONSE_BYTES_MAX
 
 
 async def read_at_most(content: StreamReader, bytes_max: int, pace: Pace) -> bytes:
-    """A body of unknown length. Raises BodyCutOff, and PeerError `oversized` as soon as it is longer."""
+    """Returns a body of unknown length. Raises BodyCutOff, and PeerError `oversized` as soon as it exceeds `bytes_max`."""
     body = bytearray()
     while not content.at_eof():
         body += await read_piece(content, pace)
@@ -32,7 +32,7 @@ async def read_at_most(content: StreamReader, bytes_max: int, pace: Pace) -> byt
 async def encode_envelopes(
     envelopes: AsyncIterator[tuple[EnvelopeId, bytes | None]],
 ) -> AsyncGenerator[bytes, None]:
-    """The pieces of an answer. It is full at RESPONSE_BYTES_MAX; one larger envelope travels alone."""
+    """Yields the pieces of an answer. It is full at RESPONSE_BYTES_MAX; a larger envelope travels alone."""
     sent = 0
     async for envelope_id, wire in envelopes:
         size = BODY_HEAD_BYTES + len(wire or b"")
@@ -45,7 +45,7 @@ async def encode_envelopes(
 
 
 class EnvelopeSplitter:
-    """Cuts such an answer back into envelopes, holding no more than one of them and what came in last."""
+    """A splitter of such an answer into envelopes; it holds no more than one of them and the last piece."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -53,11 +53,14 @@ class EnvelopeSplitter:
 
     @property
     def is_between_envelopes(self) -> bool:
-        """Whether the sequence may end here."""
+        """Returns whether the sequence may end here."""
         return self._head is None and not self._buffer
 
     def feed(self, piece: bytes) -> Iterator[tuple[EnvelopeId, bytes | None]]:
-        """What `piece` completes. Raises PeerError `oversized` for a length that no envelope has."""
+        """Yields the envelopes that `piece` completes: (id, wire bytes), None for gone.
+
+        Raises PeerError `oversized` for a length that no envelope has.
+        """
         self._buffer += piece
         while True:
             if self._head is None:

@@ -1,6 +1,6 @@
-"""The client: asks one partner, shows our certificate to it alone, and believes the size of nothing.
+"""The client: asks one partner, shows our certificate to it alone, and trusts no size that it declares.
 
-Every call has a deadline that moves on only as bytes do, and a limit on what it holds in memory. All verbs
+Every call has a deadline that moves on only as bytes do, and a limit on the bytes it holds in memory. All verbs
 are idempotent, so a caller may repeat any of them after any fault.
 """
 
@@ -50,7 +50,7 @@ READ_BUFFER_BYTES = 64 * KIB
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Whom to dial, where, and the certificates (DER; two while rotating) that prove it is them."""
+    """A partner's address, and the certificates (DER; two while rotating) that prove its identity."""
 
     partner_id: PartnerId
     url: str
@@ -59,7 +59,7 @@ class PeerAddress:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The partner does not hold this envelope, or not for us."""
+    """An answer for an envelope that the partner does not hold, or not for us."""
 
     envelope_id: EnvelopeId
 
@@ -72,7 +72,7 @@ class PeerClient:
     """
 
     def __init__(self, gate: TlsGate, address: PeerAddress, limits: DialLimits | None = None) -> None:
-        """Raises PeerError `bad-url` or `bad-certificate`."""
+        """Make a client that has not dialled yet. Raises PeerError `bad-url` or `bad-certificate`."""
         self.address = address
         self._limits = limits or DialLimits()
         self._origin = dial_url(address.url)
@@ -94,7 +94,7 @@ class PeerClient:
         )
 
     async def close(self) -> None:
-        """Ends every connection."""
+        """End every connection."""
         await self._session.close()
 
     async def ask(self, question: Question[Q, A], message: Q) -> A:
@@ -105,18 +105,21 @@ class PeerClient:
         )
 
     async def put(self, envelope_id: EnvelopeId, wire: bytes) -> PutAnswer:
-        """HELD only after the partner's COMMIT. PeerFull, a kind of PeerUnreachable, when its disk is full."""
+        """Push an envelope and return the partner's verdict; HELD comes only after its COMMIT.
+
+        Raises PeerFull, a kind of PeerUnreachable, when its disk is full.
+        """
         raw = await self._call(PUT.method, PUT.path_of(envelope_id), wire, PUT.answer_bytes_max)
         return PUT.answer.decode(raw)
 
     async def card(self) -> bytes:
-        """The partner's card file, or the chain of its versions: not yet believed."""
+        """Returns the partner's card file, or the chain of its versions: not yet verified."""
         return await self._call(CARD.method, CARD.path, b"", CARD.answer_bytes_max)
 
     async def get(self, ids: Sequence[EnvelopeId]) -> AsyncIterator[tuple[EnvelopeId, bytes] | Gone]:
-        """Yields each asked envelope as soon as it is whole: (id, wire, not yet believed) or Gone.
+        """Yields each asked envelope as soon as it is whole: (id, wire, not yet verified) or Gone.
 
-        The partner may answer fewer than were asked for. What was yielded before a fault stands.
+        The partner may answer fewer than were asked for. Envelopes yielded before a fault stay valid.
         """
         missing = set(ids)
         splitter = EnvelopeSplitter()
@@ -140,7 +143,7 @@ class PeerClient:
 
     @contextlib.asynccontextmanager
     async def _request(self, method: str, path: str, body: bytes) -> AsyncIterator[_Answer]:
-        """Sends a request; inside stands the answer, whose status is 200. Every fault leaves as a PeerError."""
+        """Send a request; the context holds the answer, whose status is 200. Every fault is raised as a PeerError."""
         with _translated_faults():
             pace = Pace(self._limits.answer_seconds, self._limits.bytes_per_second_min, _now())
             pace.moved(len(body))  # the time that sending may take
@@ -173,7 +176,7 @@ class _Answer:
         return await read_at_most(self._content, bytes_max, self._pace)
 
     async def next_piece(self) -> bytes:
-        """What came in, at most a few READ_BUFFER_BYTES; empty at the end."""
+        """Returns the bytes that came in, at most a few READ_BUFFER_BYTES; empty at the end."""
         self._pace.excuse(_now() - self._read_at)
         piece = b"" if self._content.at_eof() else await read_piece(self._content, self._pace)
         self._read_at = _now()
@@ -199,7 +202,7 @@ class _PiecewisePayload(Payload):
 
 
 class _DialledConnection(ResponseHandler):
-    """aiohttp's protocol with two more checks: the exact certificate, and no flood of answers nobody asked for."""
+    """aiohttp's protocol with two more checks: the exact certificate, and no flood of unrequested answers."""
 
     def __init__(
         self, pins: frozenset[bytes], reached: Callable[[str, float], None], loop: asyncio.AbstractEventLoop
@@ -221,15 +224,15 @@ class _DialledConnection(ResponseHandler):
             self.abort()
 
     def close(self) -> None:
-        """Without a goodbye: a hostile peer could draw one out, and nothing of ours is unsent here."""
+        """Close without TLS's goodbye: a hostile peer could draw it out, and nothing of ours is unsent here."""
         self.abort()
 
 
 def dial_url(url: str) -> URL:
-    """`https://HOST:PORT` of a card, and nothing more of it. Raises PeerError `bad-url`.
+    """Returns `https://HOST:PORT` of a card's address, and nothing more of it. Raises PeerError `bad-url`.
 
-    Only these are dialled; redirects are not followed. What a hostile card can make us do is to open a TLS
-    connection to an address of its choice, which shows nothing of ours before the pinned certificate came.
+    Only these are dialled; redirects are not followed. A hostile card can only make us open a TLS connection to an
+    address of its choice, which shows nothing of ours before the pinned certificate came.
     """
     try:
         host, port = url_address(url)
@@ -257,7 +260,7 @@ def _dialling_connector(
 
 @contextlib.contextmanager
 def _translated_faults() -> Iterator[None]:
-    """aiohttp's and asyncio's exceptions, each as one of ours; their texts may quote the peer and are dropped."""
+    """Translate aiohttp's and asyncio's exceptions into ours; their texts may quote the peer and are dropped."""
     try:
         yield
     except PeerError:

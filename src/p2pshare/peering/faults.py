@@ -1,6 +1,6 @@
-"""What can go wrong between two partners, and how it is told on the wire.
+"""Faults between two partners, and their form on the wire.
 
-A refusal is a status and a tiny body, msgpack `{"reason": code}`. It never says more: a partner that probes
+A refusal is a status and a tiny body, msgpack `{"reason": code}`, and nothing more: a partner that probes
 learns neither our versions nor whether something is held but not for it.
 """
 
@@ -19,19 +19,22 @@ UNSPECIFIED = "unspecified"
 
 
 class PeerUnreachable(PeerError):
-    """No answer came: `unreachable`, `timeout`, `tls`, `cut-off`, or it said so: `stopping`, `deadline`."""
+    """No answer came (`unreachable`, `timeout`, `tls`, `cut-off`), or the partner cannot give one (`stopping`, `deadline`)."""
 
     reason = "unreachable"
 
 
 class PeerFull(PeerUnreachable):
-    """Its disk is full; nothing of the request was kept."""
+    """The partner's disk is full; nothing of the request was kept."""
 
     reason = "disk-full"
 
 
 class PeerBusy(PeerError):
-    """Come back in `retry_after_seconds`; nobody erred. Raised by our client, and by an exchange that is full."""
+    """The partner asks for a pause of `retry_after_seconds`; neither side erred.
+
+    Raised by our client, and by an exchange that is full.
+    """
 
     reason = "busy"
 
@@ -41,7 +44,7 @@ class PeerBusy(PeerError):
 
 
 class PeerRefused(PeerError):
-    """The partner answered, and said no, with its reason code."""
+    """The partner refused the request, with a status and a reason code."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"the partner refused with status {status}", reason=reason)
@@ -53,7 +56,7 @@ STATUS_OF_REASON = {"clock-skew": 409}
 
 
 def answer_to(error: Exception) -> HttpRefusal:
-    """Returns what a peer is told about `error`."""
+    """Returns the refusal that a peer gets for `error`."""
     match error:
         case PeerBusy():
             return HttpRefusal(429, error.reason, error.retry_after_seconds)
@@ -66,24 +69,24 @@ def answer_to(error: Exception) -> HttpRefusal:
 
 
 def encode_refusal(refusal: HttpRefusal) -> bytes:
-    """The body of a refusal."""
+    """Returns the body of a refusal, msgpack."""
     return bytes(msgpack.packb({"reason": refusal.reason}))
 
 
 def decode_reason(raw: bytes) -> str:
-    """The reason code in a refusal's body; `unspecified` for anything that is none."""
+    """Returns the reason code in a refusal's body; `unspecified` for anything that is none."""
     try:
-        told = msgpack.unpackb(
+        body = msgpack.unpackb(
             raw, max_map_len=1, max_array_len=0, max_bin_len=0, max_ext_len=0, max_str_len=REASON_BYTES_MAX
         )
     except (ValueError, msgpack.UnpackException, msgpack.exceptions.StackError):
         return UNSPECIFIED
-    reason = told.get("reason") if type(told) is dict else None
+    reason = body.get("reason") if type(body) is dict else None
     return reason if type(reason) is str and REASON_PATTERN.fullmatch(reason) else UNSPECIFIED
 
 
 def answered_fault(status: int, raw: bytes, retry_after: str | None) -> PeerError:
-    """The error that a client raises for an answer with another status than 200."""
+    """Returns the error that a client raises for an answer with another status than 200."""
     reason = decode_reason(raw)
     match status:
         case 429:
@@ -97,7 +100,10 @@ def answered_fault(status: int, raw: bytes, retry_after: str | None) -> PeerErro
 
 
 def _pause_seconds(retry_after: str | None) -> float:
-    """RFC 9110 section 10.2.3, seconds only; bounded, so that a liar cannot switch us off."""
+    """Returns the seconds of a Retry-After header (RFC 9110 section 10.2.3), 1.0 for any other form.
+
+    Bounded, so that a false one cannot silence us.
+    """
     if retry_after is None or not retry_after.isascii() or not retry_after.isdigit() or len(retry_after) > 6:
         return 1.0
     return float(min(max(int(retry_after), 1), RETRY_AFTER_SECONDS_MAX))

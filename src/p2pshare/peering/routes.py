@@ -1,4 +1,4 @@
-"""The routes: the verbs of `gossip.protocol`, each bytes in, one call of `PeerExchange`, bytes out. Anything else is 404."""
+"""The routes: the verbs of `gossip.protocol`, each bytes in, one call of `PeerExchange`, bytes out. Any other is 404."""
 
 from __future__ import annotations
 

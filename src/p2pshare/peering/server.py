@@ -1,4 +1,4 @@
-"""The door to partners: the one server of this room, whose callers are pinned and whose routes are the gossip verbs."""
+"""The server for partners: its callers are pinned, and its routes are the gossip verbs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p2pshare.peering.tls import TlsGate
 
 
 class PartnerService:
-    """What partners are served: `exchange`, and whom `gate` has pinned (`http_server.interface.Service`)."""
+    """The service for the partners that `gate` has pinned, from `exchange` (`http_server.interface.Service`)."""
 
     content_type = "application/msgpack"
 
@@ -36,7 +36,7 @@ class PartnerService:
 
 
 class PeerServer(HttpServer[PartnerId]):
-    """Serves partners from `start` to `stop`; all from one event loop."""
+    """A server for partners, from `start` to `stop`; all from one event loop."""
 
     def __init__(self, exchange: PeerExchange, gate: TlsGate, limits: DoorLimits | None = None) -> None:
         super().__init__(
@@ -48,6 +48,6 @@ class PeerServer(HttpServer[PartnerId]):
         self._gate = gate
 
     def drop(self, partner_id: PartnerId) -> None:
-        """Unpins the partner and cuts its connections now, whatever they are doing."""
+        """Unpin the partner and cut its connections now, also in the middle of a request."""
         self._gate.remove(partner_id)
         self.forget(partner_id)

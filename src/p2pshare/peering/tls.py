@@ -1,4 +1,4 @@
-"""Who may speak with us: pinned certificates, and the TLS contexts built from them.
+"""Admission by TLS: pinned certificates, and the TLS contexts built from them.
 
 The rules of this file:
 
@@ -7,9 +7,9 @@ The rules of this file:
    owner could mint a second identity that passes the handshake.
 3. The handshake is not the last word: `partner_of` compares the exact DER bytes, when a connection is made
    and again at each request. That is also how a removed partner is out within one request.
-4. A certificate belongs to one partner. A second partner who puts it on its own card is refused, or its
+4. A certificate belongs to one partner. A second partner that puts it on its own card is refused, or its
    owner's requests would count as the other's.
-5. A client context trusts the certificates of one partner, so that nobody else is ever shown ours.
+5. A client context trusts the certificates of one partner, so that no other server is ever shown ours.
 6. An address lets nobody in. It only finds a place at a crowded door: the numeric ones of partners' cards, and those at
    which a pinned certificate was shown. Names are not resolved for it, so nothing waits and no name server is believed.
 7. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
@@ -32,7 +32,7 @@ from p2pshare.limits import CARD_TLS_CERTIFICATES_MAX
 
 
 class TlsGate:
-    """Our certificate and key, and the table of pinned partners. One per node, used from the event loop."""
+    """Our certificate and key, and the table of pinned partners. There is one for each node, used from the event loop."""
 
     def __init__(self, key: TlsKey) -> None:
         self.known_addresses: KnownAddresses[PartnerId] = KnownAddresses()
@@ -44,7 +44,7 @@ class TlsGate:
         self._front.sni_callback = self._swap_in_newest
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
-        """Pins `certificates` (DER; two while rotating) for `partner_id`, in place of those it had.
+        """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had.
 
         The next handshake sees it. Raises PeerError `bad-certificate` or `certificate-of-another`; the
         table is then unchanged.
@@ -63,7 +63,7 @@ class TlsGate:
         self._certificates |= pins
 
     def remove(self, partner_id: PartnerId) -> None:
-        """Forgets the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
+        """Forget the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
         self._unpin(partner_id)
         self.known_addresses.forget(partner_id)
 
@@ -73,25 +73,25 @@ class TlsGate:
         self._newest = None
 
     def expect_from(self, partner_id: PartnerId, urls: Iterable[str]) -> None:
-        """Takes the numeric addresses among `urls` of the partner's card in place of those it had; forgotten with its pins."""
+        """Know the partner at the numeric addresses among `urls` of its card, in place of those before, until it is removed."""
         if partner_id in self._partners.values():
             self.known_addresses.tell(partner_id, _numeric_hosts(urls))
 
     def note_reached(self, partner_id: PartnerId, host: str, now: float) -> None:
-        """Notes that the partner answered us at `host`, a numeric address; `now` is the event loop's clock."""
+        """Note that the partner answered us at `host`, a numeric address; `now` is the event loop's clock."""
         if partner_id in self._partners.values():  # it may have been removed while we dialled
             self.known_addresses.note_admitted(partner_id, host, now)
 
     def partner_of(self, pin: Pin | None) -> PartnerId | None:
-        """Whose certificate this is; None when nobody's."""
+        """Returns the partner whose certificate has this pin; None for an unknown one."""
         return None if pin is None else self._partners.get(pin)
 
     def server_context(self) -> ssl.SSLContext:
-        """The context to listen with; it follows `add` and `remove` from one handshake to the next."""
+        """Returns the context to listen with; it follows `add` and `remove` from one handshake to the next."""
         return self._front
 
     def client_context(self, certificates: Sequence[bytes]) -> ssl.SSLContext:
-        """A context that speaks with the owner of `certificates` (DER) and nobody else. Raises PeerError."""
+        """Returns a context that speaks only with the owner of `certificates` (DER). Raises PeerError `bad-certificate`."""
         for certificate in certificates:
             check_anchor(certificate)
         context = self._own_context(ssl.PROTOCOL_TLS_CLIENT)
@@ -99,7 +99,7 @@ class TlsGate:
         return context
 
     def _swap_in_newest(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        """OpenSSL calls this for every ClientHello, also for one without a server name."""
+        """Switch a connection to the newest context; OpenSSL calls this for every ClientHello, also without a server name."""
         if self._newest is None:
             self._newest = self._own_context(ssl.PROTOCOL_TLS_SERVER)
             if self._certificates:
@@ -123,10 +123,10 @@ def _numeric_hosts(urls: Iterable[str]) -> list[str]:
 
 
 def check_anchor(certificate: bytes) -> None:
-    """Raises PeerError `bad-certificate` unless `certificate` (DER) may be a trust anchor.
+    """Require that `certificate` (DER) may be a trust anchor. Raises PeerError `bad-certificate`.
 
-    OpenSSL is asked too, alone with this one: a certificate that only it cannot read would otherwise spoil
-    the context that holds everybody's.
+    OpenSSL reads it too, alone: a certificate that only OpenSSL cannot read would otherwise spoil the context that
+    holds those of all partners.
     """
     check_certificate(certificate)
     try:

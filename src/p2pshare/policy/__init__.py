@@ -1,4 +1,4 @@
-"""Who may have what
+"""Policy: audiences, admission, quotas, the privacy lint, and the one gate for send, relay and exits.
 
-the roster, audiences, admission, and the one gate for send, relay and exits.:Pure; answers are values, policy never raises for a refusal.
+Pure; answers are values, policy never raises for a refusal.
 """

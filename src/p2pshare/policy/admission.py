@@ -1,4 +1,4 @@
-"""What may come in and what may go out on a link: the same rule for both sides.
+"""Admission: the envelopes that may come in, and those that may go out on a link; the same rule for both sides.
 
 A direct envelope travels once, from its author to a recipient. A relayed one travels on every link that
 carries its circle. Nothing else moves, so a filter that could be forgotten does not exist.
@@ -29,7 +29,8 @@ class RefuseEntry:
 def admit(
     *, mode: Mode, circle: CircleId, author: PartnerId, received_from: PartnerId | None, roster: Roster
 ) -> Admit | RefuseEntry:
-    """Whether an envelope of `author`, handed over by the partner `received_from`, may come in.
+    """Returns Admit when an envelope of `author`, handed over by the partner `received_from`, may come in,
+    else RefuseEntry: author-unknown, author-frozen, direct-from-another, circle-not-on-link.
 
     Believes nothing but the TLS identity of `received_from`; signatures are checked after this, at more cost.
     """
@@ -48,7 +49,7 @@ def admit(
 
 
 def carries(link: RosterEntry, circle: CircleId) -> bool:
-    """Whether relayed envelopes of `circle` may pass this link."""
+    """Returns whether relayed envelopes of `circle` may pass this link."""
     return link.has_link and circle in link.circles
 
 
@@ -60,10 +61,10 @@ def may_leave(
     is_own: bool,
     direct_recipients: Collection[PartnerId] = (),
 ) -> bool:
-    """Whether an envelope we hold may be offered or handed to the partner at the end of `link`.
+    """Returns whether an envelope we hold may be offered or handed to the partner at the end of `link`.
 
-    `direct_recipients` are the partners it was sealed for; it only matters for direct envelopes,
-    which only their author hands over, and only to those.
+    `direct_recipients` are the partners it was sealed for; it only matters for direct envelopes, which only
+    their author hands over, and only to those.
     """
     return not why_kept(
         mode=mode, circle=circle, link=link, is_own=is_own, direct_recipients=direct_recipients
@@ -78,8 +79,8 @@ def why_kept(
     is_own: bool,
     direct_recipients: Collection[PartnerId] = (),
 ) -> str:
-    """Why an envelope must not leave on `link`: `no-link`, `direct-from-another`, `not-a-recipient` or
-    `circle-not-on-link`; empty when it may. Arguments as for `may_leave`."""
+    """Returns the reason why an envelope must not leave on `link`: `no-link`, `direct-from-another`,
+    `not-a-recipient` or `circle-not-on-link`; empty when it may. Arguments as for `may_leave`."""
     if not link.has_link:
         return "no-link"
     if mode is not Mode.DIRECT:

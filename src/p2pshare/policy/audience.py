@@ -1,8 +1,8 @@
-"""Who a publication is for: marking + names + roster -> an Audience, or a Refuse with its reason.
+"""Audience of a publication: marking + names + roster -> an Audience, or a Refuse with its reason.
 
 Answers are values. The rules, in order: unknown names are refused; no names means everyone, which only CLEAR
-and GREEN allow; RED takes no groups; what no relay may carry needs a link to each of its recipients; an
-expired or frozen partner is refused when it was named and skipped, visibly, when it was not.
+and GREEN allow; RED takes no groups; a marking that no relay may carry needs a link to each of its
+recipients; an expired or frozen partner is refused when it was named and skipped, visibly, when it was not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Refuse:
 def resolve(
     tlp: Tlp, names: Sequence[str], roster: Roster, settings: GateSettings, now: int
 ) -> Audience | Refuse:
-    """The audience of content marked `tlp` that was addressed to `names` (aliases and groups; empty: all)."""
+    """Returns the audience of content marked `tlp` that was addressed to `names` (aliases and groups; empty:
+    all), or the refusal. `now` in unix seconds."""
     exit_ = _exit_of(names, roster)
     if not may_pass(tlp, exit_, settings):
         return _refuse_exit(tlp, exit_)
@@ -91,5 +92,5 @@ def _refuse_exit(tlp: Tlp, exit_: Exit) -> Refuse:
 
 
 def why_unusable(entry: RosterEntry) -> str:
-    """The reason why nothing can be sealed for a partner that is not usable."""
+    """Returns the reason why nothing can be sealed for a partner that is not usable."""
     return "partner-frozen" if entry.is_frozen else "card-expired"

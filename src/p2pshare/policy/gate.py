@@ -1,11 +1,11 @@
-"""The one gate: which marking may pass which exit. A literal table; everything that leaves asks it.
+"""The one gate: the exits that each marking may pass. A literal table; everything that leaves asks it.
 
 TLP 2.0 (FIRST, 2022): RED for the eyes of named recipients only; AMBER+STRICT for the recipients'
-organisations; AMBER also for their clients; GREEN for the community; CLEAR for anyone. Anything unmarked
-or unknown counts as RED on receipt and cannot be sent at all (`intel.marking`).
+organisations; AMBER also for their clients; GREEN for the community; CLEAR for anyone. Anything unmarked or
+unknown counts as RED on receipt and cannot be sent at all (`intel.marking`).
 
-TLP says who may have it, PAP (MISP's taxonomy) what they may do with it: RED nothing that could be seen outside,
-AMBER only what the adversary cannot see, GREEN also blocking. Without PAP there is no limit.
+TLP limits who may have content, PAP (MISP's taxonomy) what they may do with it: RED nothing that could be
+seen outside, AMBER only what the adversary cannot see, GREEN also blocking. Without PAP there is no limit.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ PASSES: dict[Tlp, frozenset[Exit]] = {
 
 
 def strictest(exit_: Exit, settings: GateSettings = GateSettings()) -> Tlp:
-    """The strictest marking that may take this exit; every looser one may, too."""
+    """Returns the strictest marking that may take this exit; every looser one may, too."""
     return max(tlp for tlp in Tlp if may_pass(tlp, exit_, settings))
 
 
 def may_pass(tlp: Tlp, exit_: Exit, settings: GateSettings = GateSettings()) -> bool:
-    """Whether content of this marking may take this exit."""
+    """Returns whether content of this marking may take this exit."""
     if exit_ is Exit.SIEM and tlp is Tlp.RED:
         return settings.siem_red
     if exit_ is Exit.RELAY and tlp in (Tlp.RED, Tlp.AMBER_STRICT):
@@ -58,7 +58,7 @@ def may_pass(tlp: Tlp, exit_: Exit, settings: GateSettings = GateSettings()) -> 
 
 
 class Use(Enum):
-    """What a tool does with an export."""
+    """Use of an export by a tool."""
 
     DETECT = "compares with what is seen: logs, alerts"
     BLOCK = "acts on traffic, which whoever is blocked can notice"
@@ -71,10 +71,10 @@ USES: dict[Use, frozenset[Pap]] = {
 
 
 def may_use(pap: Pap | None, use: Use) -> bool:
-    """Whether content under this PAP, or under none, may be used so."""
+    """Returns whether content under this PAP, or under none, may be used so."""
     return pap is None or pap in USES[use]
 
 
 def strictest_pap(use: Use) -> Pap:
-    """The strictest PAP under which content may be used so; every looser one may, too."""
+    """Returns the strictest PAP under which content may be used so; every looser one may, too."""
     return max(pap for pap in Pap if may_use(pap, use))

@@ -1,6 +1,7 @@
-"""The privacy lint: what in an object tells of ourselves, and so must not leave unless a person confirms it.
+"""The privacy lint: values in an object that tell of our own organisation, and so must not leave unless a
+person confirms it.
 
-Answers are values: the first `PrivacyFinding` of an object, or None. What is looked for:
+Answers are values: the first `PrivacyFinding` of an object, or None. Searched for are:
 
 =====================  ================================================================================
 `private-address`      an address or network that lies in a range of no single host of the Internet (RFC 1918
@@ -72,14 +73,14 @@ _MARKS = (b"users", b"documents and settings", b"/home/", b"@", b"\\u00")  # in 
 
 @dataclass(frozen=True)
 class PrivacyRules:
-    """What is ours: domains, which stand for all below them, and domains of e-mail addresses."""
+    """Our own domains, which stand for all below them, and our domains of e-mail addresses."""
 
     domains: frozenset[str] = frozenset()
     mail_domains: frozenset[str] = frozenset()
 
     @property
     def long_suffixes(self) -> tuple[str, ...]:
-        """Those that prose can be searched for."""
+        """Returns the domains that prose can be searched for: those of two labels or more."""
         return tuple(sorted(suffix for suffix in self.domains if "." in suffix))
 
 
@@ -91,7 +92,7 @@ class PrivacyFinding(NamedTuple):
 
 
 def find_in_value(type_: str, value: str, rules: PrivacyRules) -> PrivacyFinding | None:
-    """What a canonical observable tells of us."""
+    """Returns the finding in a canonical observable, or None."""
     for part_type, part in parts(type_, value):
         if part_type in SPAN_TYPES:
             if _is_private(span_of(part_type, part)):
@@ -105,7 +106,7 @@ def find_in_value(type_: str, value: str, rules: PrivacyRules) -> PrivacyFinding
 
 
 def has_marks(raw: bytes, rules: PrivacyRules) -> bool:
-    """Whether the JSON of an indicator whose pattern was read needs `find_in_object`: the fast path.
+    """Returns whether the JSON of an indicator whose pattern was read needs `find_in_object`: the fast path.
 
     Escaped letters (`\\u0043`) could hide a mark, so a text with such escapes has one.
     """
@@ -116,8 +117,8 @@ def has_marks(raw: bytes, rules: PrivacyRules) -> bool:
 
 
 def find_in_object(stix: Mapping[str, Any], rules: PrivacyRules, about: str = "") -> PrivacyFinding | None:
-    """What a STIX object, with all that is nested in it, tells of us. `told` is a value that its recipient told us:
-    saying that it is wrong must be possible whatever it is."""
+    """Returns the first finding in a STIX object, with all that is nested in it, or None. `about` is a value
+    that a partner sent us: saying that it is wrong must be possible whatever it is."""
     if _type_of(stix) in EXEMPT_TYPES:
         return None
     nodes = (node for node in _nodes(stix) if node != about)
@@ -130,7 +131,7 @@ def _type_of(node: Mapping[str, Any]) -> str:
 
 
 def _nodes(value: Any) -> Iterator[Any]:
-    """Every object and every text in it. Nesting is bounded by JSON_DEPTH_MAX, which the reader kept."""
+    """Yields every object and every text in it. Nesting is bounded by JSON_DEPTH_MAX, which the reader kept."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -169,7 +170,7 @@ OBSERVABLE_TYPES = {
 
 
 def _find_as(type_: str, text: str, rules: PrivacyRules) -> PrivacyFinding | None:
-    """`text` read as an observable; what is none tells nothing."""
+    """Returns the finding in `text`, read as an observable; None for a text that is none."""
     try:
         return find_in_value(*canonical_pair(type_, text), rules)
     except InvalidValue:
@@ -193,7 +194,7 @@ def _find_in_text(text: str, rules: PrivacyRules) -> PrivacyFinding | None:
 
 
 def _name_in(lowered: str, suffix: str) -> str:
-    """A host at or below `suffix` in the text, or empty."""
+    """Returns a host at or below `suffix` in the text, or empty."""
     start = lowered.find(suffix)
     while start >= 0:
         end = start + len(suffix)
@@ -211,7 +212,7 @@ def _name_in(lowered: str, suffix: str) -> str:
 
 
 def _is_private(span: Span) -> bool:
-    """Wholly inside one range: 0.0.0.0/0 tells nothing of us."""
+    """Returns whether the span is wholly inside one range: 0.0.0.0/0 tells nothing of us."""
     ranges = PRIVATE_SPANS.overlapping(span).values()
     return any(other.first <= span.first and span.last <= other.last for other in ranges)
 
@@ -221,7 +222,7 @@ def _is_own_mail(domain: str, rules: PrivacyRules) -> bool:
 
 
 def _is_below(domain: str, suffixes: frozenset[str]) -> bool:
-    """Whether the domain is one of `suffixes` or below one, which may have a single label."""
+    """Returns whether the domain is one of `suffixes` or below one, which may have a single label."""
     if not suffixes:
         return False
     return domain.rpartition(".")[2] in suffixes or not suffixes.isdisjoint(with_parents(domain))

@@ -1,1 +1,1 @@
-"""Queries: what is asked of what is held, and what is wrong with it."""
+"""Queries: lookup, search, explanations, status and alarms over what is held, and the doctor's look at the node."""

@@ -1,4 +1,4 @@
-"""Alarms: what somebody should act upon now. Each has a word that stays, names a partner and says what to do.
+"""Alarms: faults that somebody should act upon now. Each has a word that stays, names a partner and says what to do.
 
 ==============  =====================================================================================
 sequence-gap    numbers that an author used for us never came: something was withheld or lost
@@ -10,8 +10,8 @@ card-fork       two cards of one version: the partner is frozen
 quota           an author's envelopes have nearly filled the room they may take up here
 ==============  =====================================================================================
 
-What is only late is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
-`ALARMS` lists them; a room above this one adds its functions, and who asks hands in the whole list.
+Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
+`ALARMS` lists them; a room above this one adds its functions, and the caller hands in the whole list.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from p2pshare.policy.quota import nearly_full
 
 
 class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
-    """`since` None where that is not known; what follows `hint` is set for the words that tell it."""
+    """An alarm. `since` None where that is not known; the fields behind `hint` are set for the words that use them."""
 
     word: str
     partner: str
@@ -65,7 +65,7 @@ Fork = TypeVar("Fork", SequenceFork, ObjectFork)
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """All that a function of alarms looks at. `names` are those of partners, present or past; `now` is unix seconds."""
+    """Everything that an alarm's function looks at. `names` are those of partners, present or past; `now` is unix seconds."""
 
     store: StoreReading
     own_id: PartnerId
@@ -79,7 +79,8 @@ AlarmFunction = Callable[[Situation], Iterator[Alarm]]
 
 
 def rhythm_breaks_at(created: Sequence[int]) -> int | None:
-    """Until when an author with these instants of creation may be silent as usual; None without a usual.
+    """Returns until when (unix seconds) an author with these instants of creation may be silent as usual; None without a
+    usual.
 
     Usual is the longest pause among its last RHYTHM_ENVELOPES_MAX envelopes, and RHYTHM_FACTOR times that is not.
     """
@@ -99,7 +100,8 @@ def _alarm(
     hint: str,
     **more: Any,
 ) -> Alarm:
-    """`{name}` in message and hint is the partner; `since` 0 or None when that is not known; `more` is what the word adds."""
+    """Returns the alarm. `{name}` in message and hint is the partner; `since` 0 or None when that is not known; `more` is
+    what the word adds."""
     name = names.get(partner_id) or partner_id.short
     return Alarm(
         word=word,
@@ -248,7 +250,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _card_forks,
     _quotas,
 )
-"""Those of this room, in the order in which they are told."""
+"""The alarms of this room, in the order in which they are reported."""
 
 
 def alarms(
@@ -262,6 +264,6 @@ def alarms(
     """Returns every alarm of `functions`, grouped by word in their order, then in the order of names."""
     names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
     seen = Situation(store, own_id, names, is_running, now)
-    told = [alarm for function in functions for alarm in function(seen)]
-    order = {word: number for number, word in enumerate(dict.fromkeys(alarm.word for alarm in told))}
-    return sorted(told, key=lambda alarm: (order[alarm.word], alarm.partner))
+    found = [alarm for function in functions for alarm in function(seen)]
+    order = {word: number for number, word in enumerate(dict.fromkeys(alarm.word for alarm in found))}
+    return sorted(found, key=lambda alarm: (order[alarm.word], alarm.partner))

@@ -1,6 +1,6 @@
-"""A look at this node, for `p2pshare doctor`: files, keys, disk, store, clock, and the alarms.
+"""Doctor: a look at this node, for `p2pshare doctor`: files, keys, disk, store, clock, and the alarms.
 
-It only reads, needs no daemon and disturbs none, and goes on after a failure: what it looks at may be broken. Each
+It only reads, needs no daemon and disturbs none, and goes on after a failure: any part of the node may be broken. Each
 finding is ok, warn (it works, and will not for ever) or fail (mend it now), with a hint for the latter two.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.errors import KeyFileError, PeerError, ShareError, StoreError
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, MIB
-from p2pshare.node.keyfile import find_passphrase, read_identity
+from p2pshare.node.keyfile import find_passphrase, is_encrypted, read_identity, weakness_of
 from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import StoreReading, reading_store
 from p2pshare.queries.alarms import ALARMS, AlarmFunction, alarms
@@ -32,7 +33,7 @@ SEVERE = frozenset({"card-fork", "sequence-fork"})  # keys may be stolen; other 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`check` and `level` (ok, warn, fail) are words that stay."""
+    """The outcome of one check. `check` and `level` (ok, warn, fail) are words that stay."""
 
     check: str
     level: str
@@ -43,11 +44,13 @@ class Finding:
 def examine_node(
     home: Path, *, is_running: bool, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS
 ) -> list[Finding]:
-    """All findings about the node in `home`, in a fixed order of checks; alarms as in `overview.status`."""
+    """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in
+    `queries.status.status`."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),
         ("keys", lambda: _keys(home)),
+        ("passphrase", lambda: _passphrase(home)),
         ("card", lambda: _card(home, now)),
         ("disk", lambda: _disk(home)),
         ("store", lambda: _store(home)),
@@ -59,7 +62,7 @@ def examine_node(
 
 
 def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """A look that fails is a finding too, and the others go on."""
+    """Returns the findings of a look; a look that fails is a finding too, and the others go on."""
     try:
         return list(look())
     except ShareError as error:
@@ -85,7 +88,7 @@ def _config(home: Path) -> Iterator[Finding]:
 
 
 def _permissions(home: Path) -> Iterator[Finding]:
-    """What others may do with our files. The key file is looked at by `keyfile`, which refuses more."""
+    """Yields findings about what others may do with our files. The key file is looked at by `keyfile`, which refuses more."""
     found = []
     for path, forbidden, may, level in (
         (home, 0o022, "change what is in it", FAIL),
@@ -100,27 +103,44 @@ def _permissions(home: Path) -> Iterator[Finding]:
 
 
 def _keys(home: Path) -> Iterator[Finding]:
+    path = home / KEY_FILE_NAME
     try:
-        read_identity(home / KEY_FILE_NAME, home / CARD_FILE_NAME, find_passphrase(os.environ))
-    except KeyFileError as error:
-        if error.reason != "passphrase-missing":
-            raise
+        passphrase = find_passphrase(os.environ)
+    except KeyFileError:  # which has its own finding
+        passphrase = None
+    has_passphrase = is_encrypted(path)
+    if has_passphrase and passphrase is None:
         yield Finding("keys", OK, "the key file has a passphrase and was not opened here")
-    else:
-        yield Finding("keys", OK, "the key file opens and belongs to the card")
+        return
+    read_identity(path, home / CARD_FILE_NAME, passphrase)
+    told = "the key file opens and belongs to the card"
+    yield Finding("keys", OK, told if has_passphrase else f"{told}; it is not encrypted")
+
+
+def _passphrase(home: Path) -> Iterator[Finding]:
+    """Nothing where none is given: that is a choice. `keys` tells what is wrong with the key file itself."""
+    passphrase = find_passphrase(os.environ)
+    if passphrase is None:
+        return
+    with suppress(KeyFileError):
+        hint = "keep the home and its backups where nobody else can read them"
+        if not is_encrypted(home / KEY_FILE_NAME):
+            yield Finding("passphrase", WARN, "one is given, and the key file is not encrypted", hint)
+        elif weakness := weakness_of(passphrase):
+            yield Finding("passphrase", WARN, f"it is easy to guess: {weakness}", hint)
 
 
 def _card(home: Path, now: int) -> Iterator[Finding]:
     card = _own_card(home)
     end = min(card.expires, card.sign_keys[0].expires)
-    told, left_days = f"until {format_instant(end * SECOND_US)}", (end - now) // DAY_SECONDS
+    until, left_days = f"until {format_instant(end * SECOND_US)}", (end - now) // DAY_SECONDS
     hint = "issue a new card and give it to your partners"
     if now >= end:
-        yield Finding("card", FAIL, f"partners believed this node {told}", hint)
+        yield Finding("card", FAIL, f"partners believed this node {until}", hint)
     elif left_days < KEYS_WARNING_DAYS:
-        yield Finding("card", WARN, f"partners believe this node {told}, {left_days} days more", hint)
+        yield Finding("card", WARN, f"partners believe this node {until}, {left_days} days more", hint)
     else:
-        yield Finding("card", OK, f"partners believe this node {told}")
+        yield Finding("card", OK, f"partners believe this node {until}")
 
 
 def _own_card(home: Path) -> Card:
@@ -134,7 +154,7 @@ def _own_card(home: Path) -> Card:
 
 
 def _floor_bytes(home: Path) -> int:
-    """The configured floor; the default where the config cannot be read, which has its own finding."""
+    """Returns the configured floor of free space; the default where the config cannot be read, which has its own finding."""
     try:
         return load_config(home / CONFIG_NAME).free_space_bytes_min
     except ShareError:
@@ -145,13 +165,13 @@ def _disk(home: Path) -> Iterator[Finding]:
     floor = _floor_bytes(home)
     usage = os.statvfs(home)
     free = usage.f_bavail * usage.f_frsize
-    told = f"{free // MIB} MiB free, the floor is {floor // MIB} MiB"
+    space = f"{free // MIB} MiB free, the floor is {floor // MIB} MiB"
     if free < floor:
-        yield Finding("disk", FAIL, f"{told}: nothing new is taken", "free some space")
+        yield Finding("disk", FAIL, f"{space}: nothing new is taken", "free some space")
     elif free < SPACE_WARNING_FACTOR * floor:
-        yield Finding("disk", WARN, told, "free some space before nothing new is taken")
+        yield Finding("disk", WARN, space, "free some space before nothing new is taken")
     else:
-        yield Finding("disk", OK, told)
+        yield Finding("disk", OK, space)
 
 
 def _store(home: Path) -> Iterator[Finding]:
@@ -166,18 +186,18 @@ def _store(home: Path) -> Iterator[Finding]:
 
 
 def _clock(home: Path, now: int) -> Iterator[Finding]:
-    """Against what is in our own store and on our card, and against what partners sent."""
+    """Compare the clock with what is in our own store and on our card, and with what partners sent."""
     begins = _own_card(home).not_before
     with reading_store(home / STORE_NAME) as store:
         latest = max([begins, *store.partners.last_exchanges().values()])
         if latest > now + FUTURE_DEFER_SECONDS:
-            told = f"this clock is behind: it was already {format_instant(latest * SECOND_US)} here"
-            yield Finding("clock", FAIL, told, "set the clock, and keep it by NTP")
+            message = f"this clock is behind: it was already {format_instant(latest * SECOND_US)} here"
+            yield Finding("clock", FAIL, message, "set the clock, and keep it by NTP")
             return
         ahead = _partners_ahead(store)
         if ahead:
-            told = f"envelopes from the future came by {', '.join(ahead)}"
-            yield Finding("clock", WARN, told, "compare clocks: theirs was ahead once, or this one behind")
+            message = f"envelopes from the future came by {', '.join(ahead)}"
+            yield Finding("clock", WARN, message, "compare clocks: theirs was ahead once, or this one behind")
         else:
             yield Finding("clock", OK, "no partner sent anything from the future")
 
@@ -200,16 +220,16 @@ def _daemon(*, is_running: bool) -> Iterator[Finding]:
         )
     version = ".".join(map(str, ssl.OPENSSL_VERSION_INFO[:2]))
     has_hybrid = ssl.OPENSSL_VERSION_INFO[:2] >= POST_QUANTUM_OPENSSL
-    told = "is post-quantum" if has_hybrid else "is not post-quantum; content is in any case"
-    yield Finding("tls", OK, f"key exchange {told} (OpenSSL {version})")
+    strength = "is post-quantum" if has_hybrid else "is not post-quantum; content is in any case"
+    yield Finding("tls", OK, f"key exchange {strength} (OpenSSL {version})")
 
 
 def _alarms(home: Path, is_running: bool, now: int, functions: Sequence[AlarmFunction]) -> Iterator[Finding]:
     own_id = _own_card(home).partner_id
     with reading_store(home / STORE_NAME) as store:
-        told = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
-    for alarm in told:
+        raised = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
+    for alarm in raised:
         level = FAIL if alarm.word in SEVERE else WARN
         yield Finding("alarm", level, f"{alarm.word}: {alarm.message}", alarm.hint)
-    if not told:
+    if not raised:
         yield Finding("alarm", OK, "none")

@@ -1,7 +1,7 @@
-"""Explaining: which partner gets what, or got it, by which rule; and what a partner would get. Nothing is guessed.
+"""Explaining: which partner gets an envelope, or got it, by which rule; and what a partner would get. Nothing is guessed.
 
 Whether an envelope may leave on a link is asked of `policy.admission`, whom a publication may be addressed to of
-`policy.audience`: the very functions that the exchange and publishing obey. What this node cannot know is told as
+`policy.audience`: the very functions that the exchange and publishing obey. Where this node cannot know, the answer is
 unknown: who can read an envelope that another author sealed, and who has a relayed envelope beyond its first hop.
 """
 
@@ -43,7 +43,7 @@ RULES = {
 
 
 class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
-    """An envelope: does it leave for the partner, by which `rule` (a key of RULES), is it there, is it readable."""
+    """An envelope: whether it leaves for the partner, by which `rule` (a key of RULES), whether it is there and readable."""
 
     envelope_id: str
     author: str
@@ -57,7 +57,7 @@ class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     can_read: str
     tlp: str | None = None
     objects: tuple[str, ...] | UnsetType = UNSET
-    """Its objects that were asked about; a preview does not say."""
+    """Its objects that were asked about; unset in a preview."""
 
 
 class Addressing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,14 +97,15 @@ class Preview(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Content:
-    """What is asked about, as far as one envelope brought it: object ids and the strictest marking."""
+    """The thing asked about, as far as one envelope brought it: object ids and the strictest marking."""
 
     objects: tuple[str, ...]
     tlp: Tlp
 
 
 def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanation:
-    """`asked` is the id of an object or of an envelope, or a value. Raises NotFoundError."""
+    """Explain for each envelope with `asked` (the id of an object or of an envelope, or a value) whether `partner` gets
+    it. Raises NotFoundError."""
     entry = find_partner(node, partner)
     found = _envelopes_about(node.store, asked)
     if not found:
@@ -112,7 +113,7 @@ def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanatio
             "nothing of that is held here", hint="`p2pshare search --text WORDS` finds objects"
         )
     names = node.store.partners.names()
-    told = [
+    explained = [
         structs.replace(
             _explain_envelope(node.store, stored, entry, names, _circle_names(node)),
             tlp=content.tlp.label if content.objects else None,
@@ -123,11 +124,11 @@ def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanatio
     ]
     levels = [content.tlp for content in found.values() if content.objects]
     addressing = None if not levels else _addressing(node, max(levels), entry, now)
-    return Explanation(asked, entry.alias, entry.partner_id.text, told, addressing)
+    return Explanation(asked, entry.alias, entry.partner_id.text, explained, addressing)
 
 
 def _envelopes_about(store: StoreReading, asked: str) -> dict[EnvelopeId, _Content]:
-    """The envelopes that brought an object, the claims about a value, or the one of that id; newest last."""
+    """Returns the envelopes that brought an object, the claims about a value, or the one of that id; newest last."""
     try:
         return {EnvelopeId.parse(asked): _Content((), Tlp.RED)}
     except ValueError:
@@ -173,7 +174,7 @@ def _explain_envelope(
 
 
 def _rule(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, *, is_carried: bool) -> str:
-    """Why this envelope goes to the partner, or why not."""
+    """Returns the key of RULES by which this envelope goes to the partner, or does not."""
     if entry.author == partner.partner_id:
         return "author"
     kept = _why_kept(store, entry, partner)
@@ -185,7 +186,8 @@ def _rule(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, *, is
 
 
 def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> str:
-    """What the exchange asks before it hands an envelope over (`sharing.exchange`)."""
+    """Returns why the envelope must not leave on `link`, empty when it may: the question of the exchange before it hands
+    one over (`sharing.exchange`)."""
     is_direct = entry.mode == Mode.DIRECT
     return why_kept(
         mode=Mode(entry.mode),
@@ -199,7 +201,8 @@ def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> s
 def _got(
     store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry, received_from: PartnerId | None
 ) -> str:
-    """`yes`: it wrote it, handed it to us or acknowledged it; `not-yet`: it is awaited; `unknown`; `no`: never from us."""
+    """Returns `yes`: it wrote it, handed it to us or acknowledged it; `not-yet`: it is awaited; `unknown`; `no`: never
+    from us."""
     if partner.partner_id in (entry.author, received_from):
         return "yes"
     audience = store.log.audience(entry.envelope_id) if entry.is_own else {}
@@ -211,7 +214,7 @@ def _got(
 
 
 def _can_read(store: StoreReading, entry: EnvelopeEntry, partner: RosterEntry) -> str:
-    """`yes`, `no`, or `unknown`: the rows of an envelope do not tell for whom they are, by design."""
+    """Returns `yes`, `no`, or `unknown`: the rows of an envelope do not tell for whom they are, by design."""
     if entry.author == partner.partner_id:
         return "yes"
     audience = store.log.audience(entry.envelope_id) if entry.is_own else {}
@@ -233,7 +236,8 @@ def _circle_names(node: NodeReading) -> dict[CircleId, str]:
 
 
 def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
-    """What the partner would be handed if its link were enabled with the circles it has, by the rules of the exchange.
+    """Returns the envelopes that the partner would be handed if its link were enabled with the circles it has, by the
+    rules of the exchange.
 
     Raises NotFoundError.
     """
@@ -260,8 +264,8 @@ def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
         counts["by_mode"][Mode(stored.mode).name.lower()] += 1
         counts["by_marking"][marking or "unread"] += 1
         if with_list:
-            told = _explain_envelope(node.store, stored, linked, names, circles)
-            leaving.append(structs.replace(told, tlp=marking))
+            explained = _explain_envelope(node.store, stored, linked, names, circles)
+            leaving.append(structs.replace(explained, tlp=marking))
     return Preview(
         partner=entry.alias,
         has_link=entry.has_link,
@@ -275,7 +279,7 @@ def preview(node: NodeReading, partner: str, *, with_list: bool) -> Preview:
 
 
 def _held(store: StoreReading) -> Iterator[EnvelopeEntry]:
-    """Every envelope whose bytes are still carried, in order of arrival."""
+    """Yields every envelope whose bytes are still carried, in order of arrival."""
     after = 0
     while entries := store.log.entries(after, ENTRIES_AT_ONCE):
         yield from entries

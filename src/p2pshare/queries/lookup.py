@@ -1,8 +1,8 @@
-"""Lookup: what is known about a value, by whom, and whether it counts now. Analysts see every marking they hold.
+"""Lookup: claims about a value, by whom, and whether it counts now. Analysts see every marking they hold.
 
-Values come as people write them (defanged, upper case, a hash, an address); each is canonicalised with the same
-code as what was published, so the same thing is found under any spelling. What is listed may be wider than what is
-asked for: the network around an address, the domain above a host, the host of a URL (`knowledge.coverage`).
+Values come as people write them (defanged, upper case, a hash, an address); each is canonicalised with the same code as
+those that were published, so the same thing is found under any spelling. The listed value may be wider than the one asked
+for: the network around an address, the domain above a host, the host of a URL (`knowledge.coverage`).
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LookedUp(Struct, frozen=True, forbid_unknown_fields=True):
-    """All that is known of one value. `matches` stand closest first; the first active one speaks for all, else the closest.
-    A text that is nothing we know has type None, and the `reason` why."""
+    """All that is known of one value. `matches` stand closest first; the first active one speaks for all, else the
+    closest. A text that is no value of a known type has type None, and the `reason` why."""
 
     value: str
     type: str | None
@@ -114,7 +114,7 @@ class LookedUp(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Known:
-    """What the store knows of a batch: claims, quarantine and what organisations say they saw by listed observable, what
+    """Rows of the store about a batch: claims, quarantine and what organisations say they saw by listed observable, what
     was taken back by (author, object), and the authors' names."""
 
     claims: Mapping[Observable, Sequence[ClaimRow]]
@@ -125,7 +125,7 @@ class _Known:
 
 
 def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[LookedUp]:
-    """One answer a value, in order. `now` in unix seconds."""
+    """Returns one answer a value, in order. `now` in unix seconds."""
     names = store.partners.names()
     lengths = store.knowledge.network_lengths()
     answers: list[LookedUp] = []
@@ -150,7 +150,7 @@ def look_up(store: StoreReading, values: Sequence[str], now: int) -> list[Looked
 def _withdrawn(
     store: StoreReading, found: Iterable[Sequence[ClaimRow]]
 ) -> dict[tuple[PartnerId, str], Withdrawal]:
-    """Why the withdrawn ones among these claims were taken back; `revoked` in an object itself says no reason."""
+    """Returns why the withdrawn ones among these claims were taken back; `revoked` in an object itself says no reason."""
     revoked = {claim.object_id for claims in found for claim in claims if claim.is_revoked}
     return {
         (author, object_id): withdrawal
@@ -160,7 +160,7 @@ def _withdrawn(
 
 
 def value_or_reason(text: str) -> Observable | str:
-    """The observable, or the reason why it is none."""
+    """Returns the observable, or the reason why the text is none."""
     try:
         return detect(text)
     except AuthorError as error:
@@ -208,7 +208,8 @@ def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, n
 def _match(
     cover: Cover, claims: Sequence[ClaimRow], states: Sequence[ClaimState], known: _Known, now: int
 ) -> Match:
-    """What the listed observable counts for over all claims held, evaluated like the views (`knowledge.effective_state`)."""
+    """Returns the listed observable and what it counts for over all claims held, evaluated like the views
+    (`knowledge.effective_state`)."""
     quarantined = known.quarantined.get(cover.observable, ())
     state = evaluate(
         states,
@@ -290,5 +291,5 @@ def _claim(claim: ClaimRow, status: str, reason: str | None, cover: Cover, known
 
 
 def reason_of(withdrawal: Withdrawal | None) -> WithdrawalReason | None:
-    """Why it was withdrawn; `revoked` in an object itself says no reason."""
+    """Returns why an object was withdrawn; None for `revoked` in the object itself, which says no reason."""
     return None if withdrawal is None else WithdrawalReason(withdrawal.reason.value, withdrawal.replaced_by)

@@ -1,4 +1,5 @@
-"""Proofs: what our store holds of a partner's two stories, put into one file for others (docs/envelope.md, "Proofs")."""
+"""Proofs: evidence in our store that a partner signed two things under one number, put into one file for others
+(docs/envelope.md, "Proofs")."""
 
 from __future__ import annotations
 
@@ -15,10 +16,10 @@ KINDS = ("card", "envelope")
 
 
 def proof_about(store: StoreReading, own_card: bytes, name: str, kinds: Sequence[str] = KINDS) -> bytes:
-    """The file that proves a fork of the partner called `name` (alias or id, present or past): the first kind of `kinds`
-    that there is. Raises NotFoundError.
+    """Returns the file that proves a fork of the partner called `name` (alias or id, present or past): the first kind of
+    `kinds` that there is. Raises NotFoundError.
 
-    It was verified before it is returned: what does not convince us convinces nobody.
+    It was verified before it is returned: a proof that does not convince us convinces nobody.
     """
     partner_id = _partner_called(store, name)
     for kind in kinds:
@@ -52,7 +53,7 @@ def _card_proofs(store: StoreReading, partner_id: PartnerId, own_card: bytes) ->
 
 
 def _envelope_proofs(store: StoreReading, author: PartnerId, own_card: bytes) -> Iterator[Proof]:
-    """With each card of the author, the newest first: an older one still names a key that has gone since."""
+    """Yields a proof with each card of the author, the newest first: an older one still names a key that has gone since."""
     cards = [raw for _, raw in reversed(store.partners.card_versions(author))] or [own_card]
     for fork in store.log.sequence_forks():
         wires = _wires(store, fork) if fork.author == author else None
@@ -62,6 +63,6 @@ def _envelope_proofs(store: StoreReading, author: PartnerId, own_card: bytes) ->
 
 
 def _wires(store: StoreReading, fork: SequenceFork) -> tuple[bytes, bytes] | None:
-    """Both envelopes, None when one is kept no more (limits.FORK_EVIDENCE_PER_AUTHOR_MAX)."""
+    """Returns both envelopes, None when one is kept no more (limits.FORK_EVIDENCE_PER_AUTHOR_MAX)."""
     first, second = store.log.evidence(fork.first), store.log.evidence(fork.second)
     return None if first is None or second is None else (first, second)

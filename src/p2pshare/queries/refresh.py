@@ -1,7 +1,7 @@
-"""Lifecycle: time passes, and what counted yesterday may not count today.
+"""Refresh: time passes, and an observable that counted yesterday may not count today.
 
-Scores, ends and the change feed follow time here and nowhere else (docs/decisions/0037): a batch of observables at
-once, each batch one transaction of the store, so that whoever else writes waits for one batch and never for all.
+Scores, ends and the change feed follow time here and nowhere else (docs/decisions/0037): a batch of observables at once,
+each batch one transaction of the store, so that other writers wait for one batch and never for all.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from p2pshare.node.node import Node
 
 
 def reevaluate(node: Node, now: int) -> bool:
-    """Evaluates one batch of what is due at `now` (unix seconds); whether there may be more. Raises StoreError."""
+    """Reevaluate one batch of what is due at `now` (unix seconds); returns whether there may be more. Raises StoreError."""
     return node.store.knowledge.reevaluate(now, REEVALUATE_OBSERVABLES) == REEVALUATE_OBSERVABLES
 
 
 def reevaluate_all(node: Node, now: int) -> None:
-    """Evaluates everything that is due, for a process that is alone with the store. Raises StoreError."""
+    """Reevaluate everything that is due, for a process that is alone with the store. Raises StoreError."""
     while reevaluate(node, now):
         pass

@@ -1,6 +1,6 @@
-"""Searching and showing: what a person sees of the objects and envelopes that are held here.
+"""Searching and showing: objects and envelopes that are held here, as a person sees them.
 
-Analysts see every marking they hold. Nothing here is made safe for a terminal: that is for the face that shows it.
+Analysts see every marking they hold. Nothing here is made safe for a terminal: the command that shows it does that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has t
 
 
 class FoundObject(Struct, frozen=True, forbid_unknown_fields=True):
-    """The current version of an object that fits what was searched for."""
+    """The current version of an object that fits the search."""
 
     id: str | None
     type: str | None
@@ -88,7 +88,7 @@ class HeldContent(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
-    """An envelope that is held. `objects` are told only of one that was opened here; `received_from` None: it is ours."""
+    """An envelope that is held. `objects` are given only of one that was opened here; `received_from` None: it is ours."""
 
     envelope_id: str
     author: str
@@ -106,7 +106,7 @@ class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def find(store: StoreReading, wanted: Wanted, limit: int, walked: Walked) -> list[FoundObject]:
-    """At most `limit` objects, newest arrival first."""
+    """Returns at most `limit` objects that fit, newest arrival first; `walked` is called as rows are read."""
     names = store.partners.names()
     return [
         _found_object(version, names) for version in islice(store.knowledge.search(wanted, walked), limit)
@@ -145,7 +145,7 @@ def _version_to_dict(version: ObjectVersion, names: Mapping[PartnerId, str]) -> 
 
 
 def show_object(store: StoreReading, object_id: str) -> HeldObject:
-    """Raises NotFoundError."""
+    """Returns the object with its versions and forks. Raises NotFoundError."""
     versions = versions_of(store, object_id)
     names = store.partners.names()
     withdrawn = store.knowledge.withdrawals(object_id)
@@ -178,7 +178,7 @@ def show_object(store: StoreReading, object_id: str) -> HeldObject:
 
 
 def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:
-    """In order of arrival. Raises NotFoundError."""
+    """Returns an object's versions in order of arrival. Raises NotFoundError."""
     versions = store.knowledge.object_versions(object_id)
     if not versions:
         raise NotFoundError(
@@ -189,7 +189,7 @@ def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:
 
 
 def raw_version(versions: Sequence[ObjectVersion], number: int | None) -> ObjectVersion | None:
-    """The version of that number, counted from 1; without one the only current one. None when there is no such."""
+    """Returns the version of that number, counted from 1; without one the only current one. None when there is no such."""
     if number is not None:
         return versions[number - 1] if 1 <= number <= len(versions) else None
     current = [one for one in versions if one.is_current]
@@ -197,7 +197,7 @@ def raw_version(versions: Sequence[ObjectVersion], number: int | None) -> Object
 
 
 def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequence[str] = ()) -> HeldEnvelope:
-    """Raises NotFoundError."""
+    """Returns the envelope; `circles` are the names that may stand for its circle's id. Raises NotFoundError."""
     entry, record = store.log.entry(envelope_id), store.log.record(envelope_id)
     if entry is None or record is None:
         raise NotFoundError(
@@ -223,7 +223,7 @@ def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequenc
 
 
 def _held_content(raw: bytes) -> HeldContent:
-    """Of what an author sealed; intake may have refused some of it, so nothing is taken for granted."""
+    """Returns an object as its author sealed it; intake may have refused some of it, so nothing is taken for granted."""
     try:
         stix = _parsed(raw)
     except (ValueError, RecursionError):

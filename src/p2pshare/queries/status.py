@@ -1,4 +1,4 @@
-"""Overview: one screen that says who we are, whom we hear, what we hold and what was refused."""
+"""Status: one screen that says who we are, which partners we hear, what we hold and what was refused."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     warnings: list[str]
     alarms: list[Alarm]
     door: Door | UnsetType = UNSET
-    """While the daemon runs."""
+    """Set while the daemon runs."""
 
 
 def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
-    """The partners, in alias order."""
+    """Returns the partners with the state of their links at `now` (unix seconds), in alias order."""
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
     circles = list(node.config.gossip.circles)
@@ -115,11 +115,11 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
 
 
 def _warnings(keys_expire: int, now: int) -> list[str]:
-    """What will stop working soon, in words for a person."""
+    """Returns warnings about what will stop working soon, in words for a person."""
     left_days = (keys_expire - now) // DAY_SECONDS
-    told = []
+    warnings = []
     if left_days < KEYS_WARNING_DAYS:
-        told.append(
+        warnings.append(
             f"the operational keys on the card end in {max(left_days, 0)} days; then partners refuse this node"
         )
-    return told
+    return warnings

@@ -1,4 +1,4 @@
-"""What a partner does
+"""Sharing: publish, take in, withdraw, assess, manage partners. Here intel, envelope, gossip, store and policy meet.
 
-publish, take in, look up, manage partners. The only room where intel, envelope, gossip, store and policy meet.:No HTTP, no terminal; synchronous, time is an argument.
+No HTTP, no terminal; synchronous, time is an argument.
 """

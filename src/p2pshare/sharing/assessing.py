@@ -1,8 +1,8 @@
-"""Assessing: what we say about others' objects, and what others propose about ours.
+"""Assessing: assessments of ours about others' objects, and proposals of others about ours.
 
-An assessment goes to the author of the object and to nobody else, unless names are given. It tells which object and
-which value it is about, so it is marked as strictly as the object, and AMBER at least; and it may be addressed to
-others than the author only when the object is our own, or may be shared within the community (CLEAR or GREEN).
+An assessment goes to the author of the object and to nobody else, unless names are given. It tells which object and which
+value it is about, so it is marked as strictly as the object, and AMBER at least; and it may be addressed to others than
+the author only when the object is our own, or may be shared within the community (CLEAR or GREEN).
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.publishing import PreparedPart, prepare, seal
 
 Write = Callable[[Target, Tlp], bytes]
-"""Makes the assessment of a target under a marking."""
+"""(target, marking) -> the assessment, as the JSON of a STIX object."""
 
 
 @dataclass
 class Said:
-    """What was said: how many assessments, to whom, and who could not be told and why."""
+    """The assessments that were sealed: how many, for whom, and `refused`: author -> why nothing was said of its object."""
 
     objects: int = 0
     envelopes: list[EnvelopeId] = field(default_factory=list)
     recipients: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     refuse: Refuse | None = None
-    """Why policy refused those whom the person named."""
+    """The first refusal of policy for the recipients that the person named."""
 
 
 def find_targets(store: StoreReading, what: str) -> dict[Target, Tlp]:
-    """The objects behind a value or an object id, one for each author, with their markings.
+    """Returns the objects behind a value or an object id, one for each author, with their markings.
 
     Raises AuthorError when it is neither, NotFoundError when nothing is known of it.
     """
@@ -72,7 +72,8 @@ def find_targets(store: StoreReading, what: str) -> dict[Target, Tlp]:
 
 
 def say(node: Node, what: str, write: Write, *, names: Sequence[str], ttl: str, now: int) -> Said:
-    """Writes an assessment of each object behind `what` and publishes it. `names`: who hears of it, else its author.
+    """Write an assessment of each object behind `what` and publish it. `names`: its recipients, else the object's author;
+    `now` in unix seconds.
 
     Raises RefusedError when nobody may hear of any, NotFoundError, AuthorError, StoreError with nothing kept.
     """
@@ -116,7 +117,7 @@ _HINTS = {
 
 
 def _why_not(target: Target, tlp: Tlp, own: PartnerId, names: Sequence[str]) -> str:
-    """The reason not to speak of a target, or empty."""
+    """Returns the reason not to speak of a target, or empty."""
     if target.author == own:
         return "" if names else "own-object"
     return "not-ours-to-share" if names and tlp > Tlp.GREEN else ""
@@ -162,11 +163,11 @@ def _publish(
 
 
 def _unseen(what: str, done: int, of: int) -> None:
-    """Progress of what takes no time."""
+    """Ignore progress: the work takes no time."""
 
 
 class ReceivedProposal(Struct, frozen=True, forbid_unknown_fields=True):
-    """A change that somebody proposes to an object of ours; `proposed` as they wrote it."""
+    """A change that another partner proposes to an object of ours; `proposed` as its author wrote it."""
 
     proposal: str
     object_id: str
@@ -177,7 +178,7 @@ class ReceivedProposal(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def proposals(node: NodeReading) -> list[ReceivedProposal]:
-    """Returns what is proposed about our objects, newest first."""
+    """Returns the proposals about our objects, newest first, at most PROPOSALS_LISTED_MAX."""
     names = node.store.partners.names()
     listed = []
     for row in node.store.knowledge.proposals_to(node.card.partner_id, PROPOSALS_LISTED_MAX):

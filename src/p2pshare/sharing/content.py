@@ -1,6 +1,6 @@
 """Content: a payload's frames, inflated and read into facts. Publishing and intake share it.
 
-What a partner publishes goes through the same reader as what it gets, so both stores agree on every value. Frames
+A partner's own publications go through the same reader as those it receives, so both stores agree on every value. Frames
 are read one at a time: however large a payload is when inflated, one frame of it is in memory.
 """
 
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReadFrame(NewFrame):
-    """A frame that was read, with the JSON array that it inflated to: whoever looks at the objects' bytes need not
-    inflate it again."""
+    """A frame that was read, with the JSON array that it inflated to: to look at the objects' bytes, nobody need inflate
+    it again."""
 
     text: bytes = field(repr=False)
     is_whole: bool
@@ -38,19 +38,19 @@ class ReadFrame(NewFrame):
 
 @dataclass
 class Content:
-    """Frames still to be read, and what reading them refused so far, by reason. Iterate once."""
+    """Frames still to be read, and counts of what reading them refused so far, by reason. Iterate once."""
 
     frames: Iterable[bytes]
     floor: Tlp
     """No object in the frames counts as looser than this."""
     refused: Counter[str] = field(default_factory=Counter)
     notes: Refusals = field(default_factory=Refusals)
-    """What was wrong inside objects that were kept."""
+    """Faults inside objects that were kept."""
     objects: int = 0
     claims: int = 0
 
     def __iter__(self) -> Iterator[ReadFrame]:
-        """Reads on. What cannot be read is counted and left out; what is good beside it is kept."""
+        """Yields each frame once it is read. What cannot be read is counted and left out; what is good beside it is kept."""
         budget_bytes = STIX.inflated_bytes_max
         definitions: dict[str, Meaning] = {}
         for frame in self.frames:
@@ -81,7 +81,7 @@ class Content:
 
 
 def only(frame: ReadFrame, kept: Sequence[ObjectFacts]) -> NewFrame:
-    """`frame` with those of its objects that are `kept` and nothing else: what nobody screened must not be sealed."""
+    """Returns `frame` with those of its objects that are `kept` and nothing else: what nobody screened must not be sealed."""
     if frame.is_whole and len(kept) == len(frame.objects):
         return NewFrame(frame.frame, frame.objects)
     elements = elements_of(frame.text)

@@ -16,15 +16,9 @@ from typing import BinaryIO
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.csaf import read_csaf
-from p2pshare.importers.formats import InputSource, detect_format
-from p2pshare.importers.kev import read_kev
-from p2pshare.importers.misp import read_misp
-from p2pshare.importers.reports import read_report
-from p2pshare.importers.sigma import read_sigma
-from p2pshare.importers.tables import read_table
-from p2pshare.importers.values import ReadValue, read_list
-from p2pshare.importers.yara import read_yara
+from p2pshare.importers.formats import InputSource, ObjectFormat, ValueFormat, detect_format
+from p2pshare.importers.registry import load_importer
+from p2pshare.importers.values import ReadValue
 from p2pshare.intel.authoring import (
     identity_id,
     identity_object,
@@ -32,7 +26,7 @@ from p2pshare.intel.authoring import (
     indicator_object,
     vulnerability_object,
 )
-from p2pshare.intel.bundle import BundleObject, Reading, frames, read_stix
+from p2pshare.intel.bundle import BundleObject, Reading, frames
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
@@ -54,34 +48,14 @@ MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
 
-ValueReader = Callable[[BinaryIO, InputSource], Iterator[ReadValue]]
-"""One value, or one refusal, for each thing that was read, and notes; streams. A value becomes an indicator of ours."""
-ObjectReader = Callable[[bytes, InputSource], Reading]
-"""The whole file as STIX objects with ids that a second reading gives again."""
-
-VALUE_READERS: dict[str, ValueReader] = {
-    "csv": lambda stream, source: read_table(stream, source.columns),
-    "list": lambda stream, _: read_list(stream),
-    "text": lambda stream, source: read_report(stream, takes_undefanged=source.takes_undefanged),
-}
-OBJECT_READERS: dict[str, ObjectReader] = {
-    "stix": lambda raw, _: read_stix(raw),
-    "misp": read_misp,
-    "sigma": read_sigma,
-    "yara": read_yara,
-    "kev": read_kev,
-    "csaf": read_csaf,
-}
-FORMAT_NAMES = (*OBJECT_READERS, *VALUE_READERS)
-
 Reject = Callable[[Refusal], None]
 FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
-"""Which of these indicators (by id) we have published before, and when first, in unix seconds."""
+"""Indicators by id -> those that we have published before, with the first time (unix seconds)."""
 
 
 @dataclass(frozen=True)
 class DraftPart:
-    """What becomes one envelope: compressed frames of STIX objects under one marking.
+    """The content of one envelope to be: compressed frames of STIX objects under one marking.
 
     `repeats` of the `objects` were not read as such: they stand in another part too, or were added for reading.
     """
@@ -102,20 +76,20 @@ class Draft:
     merged: int = 0
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
-    """What was dropped from or assumed about values that were taken (`port-dropped`, ...)."""
-    values: list[Observable] = field(default_factory=list)
-    """Of a text, what was found in it: nobody has seen these as values yet."""
+    """Things dropped from, or assumed about, values that were taken (`port-dropped`, ...)."""
+    values: list[Observable] | None = None
+    """Values found in a text that was searched (`ValueFormat.is_searched`): nobody has seen them as values yet. Else None."""
     reject: Reject = lambda _: None
     """Called with each refusal: the counts keep only a few examples."""
 
     def refuse(self, refusal: Refusal) -> None:
-        """Counts a refusal and passes it on."""
+        """Count a refusal and pass it on."""
         self.refusals.add_refusal(refusal)
         self.reject(refusal)
 
     @property
     def hint(self) -> str:
-        """How to mend the refusal that a person can mend here, or empty."""
+        """Returns the remedy for a refusal that a person can mend here, or an empty text."""
         if not MENDED_BY_MARKING.isdisjoint(self.refusals.counts):
             return NO_MARKING_HINT
         return UNDEFANGED_HINT if "not-defanged" in self.refusals.counts else ""
@@ -123,19 +97,19 @@ class Draft:
 
 @dataclass(frozen=True)
 class Author:
-    """Who publishes: id and name as on the card."""
+    """The publisher: id and name as on the card."""
 
     partner_id: PartnerId
     name: str
 
 
 def nothing_before(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
-    """For a draft that cannot see the store: every indicator counts as new."""
+    """Returns nothing: for a draft that cannot see the store every indicator counts as new."""
     return {}
 
 
 def published_before(store: StoreReading, author: PartnerId) -> FirstCreated:
-    """Asks the store. Our indicators of values are valid from their creation, which a new version keeps
+    """Returns a function that asks the store. Our indicators of values are valid from their creation, which a new version keeps
     (STIX 2.1 section 3.2: `created` never changes), so the current claim tells it."""
 
     def first_created(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
@@ -164,7 +138,7 @@ def draft_file(
     takes_undefanged: bool = False,
     reject: Reject = lambda _: None,
 ) -> Draft:
-    """Reads `stream` (called `name`) as `format_name`: auto, or a name of VALUE_READERS or OBJECT_READERS.
+    """Read `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`.
 
     `reject` is called with each refusal. Raises AuthorError when nothing in it can be read, RefusedError for values
     without `tlp`.
@@ -172,20 +146,22 @@ def draft_file(
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
     source = InputSource(name, author.partner_id, now, tlp, columns, takes_undefanged)
     draft = Draft(chosen, reject=reject)
-    read_objects = OBJECT_READERS.get(chosen)
-    if read_objects is not None:
-        reading = read_objects(_read_bounded(stream), source)
-        _draft_objects(reading, draft, tlp, author, now, progress)
-        return draft
-    if tlp is None:
-        raise RefusedError("a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking")
-    found = VALUE_READERS[chosen](stream, source)
-    _draft_values(found, draft, tlp, author, now, first_created, progress)
+    match load_importer(chosen):
+        case ObjectFormat(read=read_objects):
+            reading = read_objects(_read_bounded(stream), source)
+            _draft_objects(reading, draft, tlp, author, now, progress)
+        case ValueFormat(read=read_values, is_searched=is_searched):
+            if tlp is None:
+                raise RefusedError(
+                    "a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking"
+                )
+            draft.values = [] if is_searched else None
+            _draft_values(read_values(stream, source), draft, tlp, author, now, first_created, progress)
     return draft
 
 
 def _read_bounded(stream: BinaryIO) -> bytes:
-    """The whole file: objects are told apart only in a text that is held whole. Raises AuthorError."""
+    """Returns the whole file: objects are told apart only in a text that is held whole. Raises AuthorError."""
     raw = stream.read(INPUT_BYTES_MAX + 1)
     if len(raw) > INPUT_BYTES_MAX:
         raise AuthorError(
@@ -215,7 +191,7 @@ def _draft_objects(
 
 
 def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now: int) -> list[bytes]:
-    """Our identity as a frame of its own, where objects of ours are and it is not among them."""
+    """Returns our identity as a frame of its own, where objects of ours are and it is not among them."""
     own_id = identity_id(author.partner_id)
     if any(one.object_id == own_id for one in objects) or not any(
         one.created_by == own_id for one in objects
@@ -225,7 +201,7 @@ def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now
 
 
 def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPart]:
-    """A group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
+    """Yields a group in envelopes of bounded size. Each holds the marking definitions, for each is read on its own."""
     definitions = [one for one in group.objects if one.type == DEFINITION]
     others = [one for one in group.objects if one.type != DEFINITION]
     repeats = group.repeats  # companions stand first, so those that stand elsewhere too are in the first part
@@ -239,7 +215,7 @@ def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPa
 
 
 def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject]]:
-    """Runs of objects that fit one envelope: by number, and by bytes before compression (a quarter of the limit
+    """Yields runs of objects that fit one envelope: by number, and by bytes before compression (a quarter of the limit
     for what is inflated, which after compression also keeps to the payload's target)."""
     bytes_max = min(INFLATED_BYTES_MAX // 4, 2 * ENVELOPE_PAYLOAD_BYTES_TARGET)
     run: list[BundleObject] = []
@@ -282,7 +258,7 @@ def _draft_values(
 
 
 def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
-    """The values, each once; counts what is refused, noted and said again."""
+    """Yields the values, each once, and counts refusals, notes and repeats."""
     seen: set[Observable] = set()
     for one in found:
         if isinstance(one, Note):
@@ -297,7 +273,7 @@ def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
             seen.add(one.observable)
             if one.note:
                 draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
-            if draft.format == "text":
+            if draft.values is not None:
                 draft.values.append(one.observable)
             yield one.observable
 
@@ -305,7 +281,7 @@ def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
 def _indicators(
     batch: Sequence[Observable], draft: Draft, tlp: Tlp, author: Author, now: int, first_created: FirstCreated
 ) -> list[bytes]:
-    """One indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
+    """Returns one indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
     the same object."""
     by_id = {indicator_id(author.partner_id, observable): observable for observable in batch}
     created = first_created(by_id)

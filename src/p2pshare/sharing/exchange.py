@@ -1,10 +1,10 @@
 """Exchange: where the gossip engine, intake and the store meet.
 
-The engine speaks of ids, the store has envelopes, intake verifies bytes. Here entries become events, bodies
-become verdicts, and whatever leaves passes the one gate (`policy.admission.may_leave`), also when the engine
-itself had asked for it: a mistake there must not be enough to leak.
+The engine speaks of ids, the store has envelopes, intake verifies bytes. Here entries become events, bodies become
+verdicts, and every envelope that leaves passes the one gate (`policy.admission.may_leave`), also when the engine itself
+had asked for it: a mistake there must not be enough to leak.
 
-`Exchange` has one position in the arrival log, `reported_lsn`: what is above it the engine was not told yet. All
+`Exchange` has one position in the arrival log, `_reported_lsn`: entries above it were not reported to the engine yet. All
 methods that move it, or write, run in the writer thread; the others in any thread.
 """
 
@@ -53,7 +53,7 @@ class ReceivedBody:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one commit brought: arrivals in order of lsn, and a verdict for each body, in the order of the bodies."""
+    """Outcome of one commit: arrivals in order of lsn, and a verdict for each body, in the order of the bodies."""
 
     held: tuple[EnvelopeHeld, ...]
     decided: tuple[BodyDecided, ...] = ()
@@ -63,7 +63,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What an engine is made of at the start of a daemon's life."""
+    """Values with which an engine is made at the start of a daemon's life."""
 
     epoch: Epoch
     last_lsn: int
@@ -72,7 +72,8 @@ class Beginning:
 
 
 class Exchange:
-    """One per daemon's life. `readers`: who reads each kind of payload here. Raises what the store raises (StoreError, DiskFull) with nothing of the call kept."""
+    """The exchange of one daemon's life. `readers`: the reader of each payload kind. Raises what the store raises
+    (StoreError, DiskFull) with nothing of the call kept."""
 
     def __init__(self, node: Node, readers: Readers) -> None:
         self._node = node
@@ -86,7 +87,7 @@ class Exchange:
     # --- the writer thread ---
 
     def begin(self) -> Beginning:
-        """A new life: a new epoch (docs/decisions/0004), and everything up to now counts as told."""
+        """Begin a life: a new epoch (docs/decisions/0004), in which everything up to now counts as reported to the engine."""
         store = self._node.store
         epoch = store.log.new_epoch()
         self._reported_lsn = store.log.last_lsn()
@@ -96,7 +97,8 @@ class Exchange:
     def commit(
         self, bodies: Sequence[ReceivedBody], now: int, *, content_bytes_max: int | None = None
     ) -> Outcome:
-        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here.
+        """Take bodies in, in one transaction, and return all that arrived, by partners or published here. `now` in unix
+        seconds.
 
         `decided` may end before the bodies do, see `intake.take_in`.
         """
@@ -110,7 +112,7 @@ class Exchange:
         return Outcome(self._news(received_from_by_id), decided)
 
     def sweep(self, now: int) -> Outcome:
-        """Drops what has expired, takes in what was deferred and is due."""
+        """Drop what has expired, take in what was deferred and is due, at `now` (unix seconds)."""
         makes_room = self._makes_room(self._node.store.log.expire(now), now)
         try:
             retry_deferred(self._node, self._readers, now)
@@ -119,7 +121,8 @@ class Exchange:
         return Outcome(self._news({}), makes_room=makes_room)
 
     def _makes_room(self, expired: int, now: int) -> bool:
-        """Not with each sweep: a flood whose parts expire one by one would be downloaded again and again."""
+        """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
+        expire one by one would be downloaded again and again."""
         self._has_expired = self._is_quota_refused and (self._has_expired or expired > 0)
         if not self._has_expired or now - self._room_reported_at < QUOTA_RETRY_SECONDS:
             return False
@@ -127,7 +130,7 @@ class Exchange:
         return True
 
     def _news(self, received_from_by_id: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
-        """What the arrival log has above `reported_lsn`."""
+        """Returns the entries of the arrival log above `_reported_lsn`, and moves it behind them."""
         news: list[EnvelopeHeld] = []
         while entries := self._node.store.log.entries(self._reported_lsn, ENTRIES_AT_ONCE):
             self._reported_lsn = entries[-1].lsn
@@ -142,7 +145,7 @@ class Exchange:
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, received_from, entry.is_own, direct_to)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
-        """The peer holds these: our own among them have left. Others' are not ours to note."""
+        """Note that the peer holds these: our own among them have left. Those of other authors are not ours to note."""
         with self._node.store.transaction(
             frees_space=True
         ):  # lost on a full disk, it would be missed until a restart
@@ -152,13 +155,13 @@ class Exchange:
                     self._node.store.log.acknowledge(envelope_id, peer)
 
     def note_exchanges(self, instants: Mapping[PartnerId, int]) -> None:
-        """When partners last answered us or spoke to us (unix seconds)."""
+        """Note when partners last answered us or spoke to us (unix seconds)."""
         with self._node.store.transaction():
             for peer, at in sorted(instants.items()):
                 self._node.store.partners.touch(peer, at)
 
     def apply_card(self, peer: PartnerId, raw: bytes, now: int) -> bool:
-        """The peer's own newer card; True when the roster changed. Raises PeerError with its reason."""
+        """Take the peer's own newer card; returns whether the roster changed. Raises PeerError with its reason."""
         try:
             return apply_card_update(self._node, peer, raw, now)
         except PeerError as error:
@@ -166,18 +169,21 @@ class Exchange:
             raise
 
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
-        """Direct envelopes that wait for the peer, oldest first. In the writer thread: after what was acknowledged."""
+        """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what
+        was acknowledged."""
         return tuple(_item(entry) for entry in self._node.store.log.outbox(peer)[:limit])
 
     # --- any thread ---
 
     def roster(self) -> Roster:
-        """As it is now; what leaves is decided by the roster that was read last (whoever changes it has it read again)."""
+        """Returns the roster as it is now. What may leave is decided by the roster that was read last: a change must have
+        it read again."""
         self._roster = load_roster(self._node)
         return self._roster
 
     def keys(self, circles: Collection[CircleId]) -> list[KeysLoaded]:
-        """What the store has seen of these circles, a shard each; sorted here, not in the loop that takes them over."""
+        """Returns the keys that the store has seen of these circles, a shard (circle and ttl class) each; sorted here,
+        not in the event loop that takes them over."""
         return [
             KeysLoaded(
                 shard,
@@ -189,7 +195,7 @@ class Exchange:
         ]
 
     def pair_keys(self, peer: PartnerId) -> list[KeysLoaded]:
-        """The direct envelopes between the peer and us, a shard each."""
+        """Returns the keys of the direct envelopes between the peer and us, a shard each."""
         circle = CircleId.of_pair(self._node.identity.partner_id, peer)
         by_class: dict[int, list[bytes]] = {}
         for ttl_class, created, envelope_id in self._node.store.log.direct_keys(peer):
@@ -197,13 +203,14 @@ class Exchange:
         return [KeysLoaded(Shard(circle, ttl_class), tuple(keys)) for ttl_class, keys in by_class.items()]
 
     def wires(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> Iterator[tuple[EnvelopeId, bytes | None]]:
-        """Each id with its bytes; None both for what is not held and for what this peer may not have."""
+        """Yields each id with its bytes; None both for an envelope that is not held and for one that this peer may not
+        have."""
         roster = self._roster or self.roster()
         for envelope_id in ids:
             yield envelope_id, self._wire(roster, peer, envelope_id)
 
     def wire(self, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
-        """The bytes, when they are held and may leave on this link."""
+        """Returns the bytes when they are held and may leave on this link, else None."""
         return self._wire(self._roster or self.roster(), peer, envelope_id)
 
     def _wire(self, roster: Roster, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
@@ -223,7 +230,7 @@ class Exchange:
 
 
 def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
-    """The links that policy decided on, as the engine wants them."""
+    """Returns the links that policy decided on, as the engine takes them."""
     return tuple(
         LinkConfig(
             entry.partner_id,
@@ -241,7 +248,7 @@ def _item(entry: EnvelopeEntry) -> AnnounceItem:
 
 
 def _decided(body: ReceivedBody, verdict: IntakeVerdict) -> BodyDecided:
-    """Intake's verdict as the engine hears it: about the id that was asked for, whatever the bytes were."""
+    """Returns intake's verdict as the engine takes it: about the id that was asked for, whatever the bytes were."""
     if verdict.envelope_id is not None and verdict.envelope_id != body.envelope_id:
         return BodyDecided(body.received_from, body.envelope_id, PutVerdict.REFUSED, "other-bytes")
     return BodyDecided(body.received_from, body.envelope_id, VERDICTS[verdict.status], verdict.reason)

@@ -7,7 +7,7 @@ The order of checks is that of docs/envelope.md, cheap first, and each step beli
 3. id unseen                             the store (and earlier in this batch)
 4. time window                           `envelope.verification`
    room in the author's quota            `policy.quota`
-5. both signatures                       `envelope.verify_envelope`
+5. both signatures                       `verification.verify_envelope`
 6. opened, when it is addressed to us; payload within the limits of its kind   `payload_kinds.receive`
 7. into the log; then the payload goes to the reader of its kind       `payload_kinds`
 8. one transaction for the whole batch, what was read included; only then is anything acknowledged
@@ -48,21 +48,21 @@ from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import PayloadReader, Readers, ReceivedPayload, receive
 
 QUOTA = "quota"
-"""The reason why an envelope is refused whose author has filled its room here; it may be let in later."""
+"""The reason for which an envelope is refused whose author has filled its room here; it may be let in later."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """Bytes as they came, and the partner (by its TLS identity) who handed them over."""
+    """Bytes as they came, and the partner (by its TLS identity) that handed them over."""
 
     wire: bytes
     received_from: PartnerId | None
 
 
 class IntakeStatus(Enum):
-    """What became of an arrival. Every arrival gets exactly one."""
+    """Outcome of an arrival. Every arrival gets exactly one."""
 
     HELD = "held"
     ALREADY_HELD = "already-held"
@@ -82,7 +82,7 @@ class IntakeVerdict:
 
 @dataclass(frozen=True)
 class _Round:
-    """What the checks of one batch share: our side, who reads, who may write, and how much; `now` in unix seconds."""
+    """Shared by the checks of one batch: our node, the readers of payloads, the roster, the quota; `now` in unix seconds."""
 
     node: Node
     readers: Readers
@@ -93,7 +93,7 @@ class _Round:
 
 @dataclass(frozen=True)
 class _Passed:
-    """An arrival that passed every check, and what is to be read of it: None when it is not for us or was left aside."""
+    """An arrival that passed every check, and the payload to be read: None when it is not for us or was left aside."""
 
     envelope: NewEnvelope
     payload: ReceivedPayload | None
@@ -107,10 +107,11 @@ def take_in(
     *,
     content_bytes_max: int | None = None,
 ) -> list[IntakeVerdict]:
-    """Verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept.
+    """Take a batch in; returns verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with
+    nothing kept.
 
-    Fewer verdicts than arrivals, but at least one, when what was opened reaches `content_bytes_max` (bytes,
-    inflated): the rest was not looked at and may be handed in again.
+    Fewer verdicts than arrivals, but at least one, when what was opened reaches `content_bytes_max` (bytes, inflated):
+    the rest was not looked at and may be handed in again.
     """
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
@@ -164,8 +165,8 @@ def _store(batch: _Round, checked: Sequence[_Passed | IntakeVerdict]) -> list[In
 
 
 def _read(batch: _Round, payloads: Sequence[tuple[EnvelopeOrigin, ReceivedPayload]]) -> None:
-    """Hand each payload to the reader of its kind, in the transaction that stored its envelope; count what is refused in it
-    against its author."""
+    """Hand each payload to the reader of its kind, in the transaction that stored its envelope; count what is refused in
+    it against its author."""
     batch.node.store.log.mark_opened(source for source, _ in payloads)
     made: dict[str, PayloadReader] = {}
     for source, payload in payloads:
@@ -220,7 +221,7 @@ def _decode(arrival: Arrival) -> DecodedEnvelope | IntakeVerdict:
 def _check(
     batch: _Round, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool
 ) -> _Passed | IntakeVerdict:
-    """Steps 2 to 6 for one arrival."""
+    """Returns the outcome of steps 2 to 6 for one arrival. Raises OperatorError alone."""
     envelope_id = decoded.envelope_id
     try:
         return _check_believing_nothing(batch, arrival, decoded, is_seen)
@@ -279,8 +280,8 @@ def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:
 
 
 def _open(batch: _Round, verified: VerifiedEnvelope) -> tuple[int | None, ReceivedPayload | None]:
-    """Returns the author's number for us and the payload. Both are None when the envelope is not for us or cannot be opened;
-    the payload alone when it is left aside: its number has come all the same, nobody withheld it."""
+    """Returns the author's number for us and the payload. Both are None when the envelope is not for us or cannot be
+    opened; the payload alone when it is left aside: its number has come all the same, nobody withheld it."""
     author, recipient_sequence = verified.core.author, None
     try:
         opened = open_envelope(batch.node.identity, verified, verified.author_card)
@@ -295,7 +296,7 @@ def _open(batch: _Round, verified: VerifiedEnvelope) -> tuple[int | None, Receiv
 
 
 def retry_deferred(node: Node, readers: Readers, now: int) -> list[IntakeVerdict]:
-    """Takes in what was deferred and whose time has come. Raises StoreError (disk full) with all of it still kept."""
+    """Take in what was deferred and is due. Raises StoreError (disk full) with all of it still kept."""
     with node.store.transaction():  # one with the storing: what was taken out and not stored would be lost
         due = node.store.log.pop_deferred(now)
         return (

@@ -1,4 +1,4 @@
-"""Partners: whose cards we trust. Adding one needs its fingerprint, confirmed by another way than the card.
+"""Partners: the cards we trust. Adding one needs its fingerprint, confirmed by another way than the card.
 
 Every card in the store was accepted here by `envelope.card`, so reading the roster believes it again.
 """
@@ -44,7 +44,7 @@ class PartnerSummary(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AddedPartner(PartnerSummary, frozen=True):
-    """A partner that was just added, for the person who did."""
+    """A partner that was just added, for the person who added it."""
 
     safety_number: str
     is_new: bool
@@ -55,7 +55,7 @@ _believed: dict[PartnerId, tuple[bytes, Card]] = {}
 
 
 def _stored_card(partner_id: PartnerId, raw: bytes) -> Card:
-    """A card from our own store: it was accepted before, so its expiry is not asked."""
+    """Returns a card from our own store: it was accepted before, so its expiry is not checked."""
     known = _believed.get(partner_id)
     if known is None or known[0] != raw:
         known = _believed[partner_id] = (raw, believe_chain(raw))
@@ -63,7 +63,7 @@ def _stored_card(partner_id: PartnerId, raw: bytes) -> Card:
 
 
 def load_roster(node: NodeReading) -> Roster:
-    """The roster as the store has it now; cheap enough for every batch (cards are cached by their bytes)."""
+    """Returns the roster as the store has it now; cheap enough for every batch (cards are cached by their bytes)."""
     return Roster.of(node.card.partner_id, map(_entry_of, node.store.partners.all()), node.config.groups)
 
 
@@ -80,14 +80,14 @@ def _entry_of(row: PartnerRow) -> RosterEntry:
 
 @functools.lru_cache(maxsize=256)
 def _circles_of(names: tuple[str, ...]) -> frozenset[CircleId]:
-    """Most links carry the same few circles, and the roster is read for every batch."""
+    """Returns the circles' ids, cached: most links carry the same few circles, and the roster is read for every batch."""
     return frozenset(map(CircleId.of, names))
 
 
 def add_partner(
     node: Node, raw: bytes, *, confirmed_fingerprint: str, alias: str, has_link: bool, now: int
 ) -> AddedPartner:
-    """Trusts the card in `raw` because a person confirmed its fingerprint.
+    """Trust the card in `raw` because a person confirmed its fingerprint. `now` in unix seconds.
 
     Raises AuthorError (fingerprint unreadable, alias taken), PeerError (card malformed, expired or forged) and
     RefusedError (fingerprint of someone else; the card is our own). A newer card of a known partner updates it.
@@ -130,14 +130,14 @@ def add_partner(
 
 
 def put_partner(store: Store, row: PartnerRow) -> None:
-    """Adds or replaces a partner, whose word counts from now on."""
+    """Add or replace a partner, whose assessments count from now on."""
     with store.transaction():
         store.partners.put(row)
         store.knowledge.recount_reports()
 
 
 def drop_partner(store: Store, partner_id: PartnerId) -> None:
-    """The partner and its outbox go, and its word counts no more; what it wrote stays."""
+    """Remove the partner and its outbox; its assessments count no more, its envelopes stay."""
     with store.transaction(frees_space=True):
         store.partners.remove(partner_id)
         store.log.drop_outbox(partner_id)
@@ -145,20 +145,21 @@ def drop_partner(store: Store, partner_id: PartnerId) -> None:
 
 
 def freeze_partner(store: Store, partner_id: PartnerId, *, evidence: tuple[bytes, bytes], now: int) -> None:
-    """Two cards of one version were seen: keeps both, and the partner's word counts no more."""
+    """Freeze a partner of which two cards of one version were seen: keep both as evidence, and count its assessments no
+    more."""
     with store.transaction():
         store.partners.freeze(partner_id, evidence=evidence, now=now)
         store.knowledge.recount_reports()
 
 
 def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
-    """The newest card ever accepted of this partner, present or past."""
+    """Returns the newest card ever accepted of this partner, present or past; None when there was none."""
     versions = node.store.partners.card_versions(partner_id)
     return _stored_card(partner_id, versions[-1][1]) if versions else None
 
 
 def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
-    """The wanted alias, or one made from the card's name. Raises AuthorError when unusable or taken."""
+    """Returns the wanted alias, or one made from the card's name. Raises AuthorError when unusable or taken."""
     alias = (
         wanted or re.sub(r"[^A-Za-z0-9._-]+", "-", card.name).strip("-._").lower() or card.partner_id.short
     )
@@ -175,14 +176,14 @@ def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
 
 
 def remove_partner(node: Node, name: str) -> RosterEntry:
-    """Stops trusting a partner: its link, its outbox and its card go; what it wrote stays. Raises NotFoundError."""
+    """Stop trusting a partner: its link, its outbox and its card go; its envelopes stay. Raises NotFoundError."""
     entry = find_partner(node, name)
     drop_partner(node.store, entry.partner_id)
     return entry
 
 
 def find_partner(node: NodeReading, name: str) -> RosterEntry:
-    """The partner with this alias or id. Raises NotFoundError with the nearest known name."""
+    """Returns the partner with this alias or id. Raises NotFoundError."""
     entry = load_roster(node).by_name(name)
     if entry is None:
         raise NotFoundError(f"no partner is called '{name}'", hint="see `p2pshare partner list`")
@@ -190,10 +191,10 @@ def find_partner(node: NodeReading, name: str) -> RosterEntry:
 
 
 def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -> bool:
-    """A partner offered its newer card: applied when its chain holds and its roots stayed; True if changed.
+    """Apply a partner's newer card when its chain holds and its roots stayed; returns whether it changed.
 
-    Two cards of one version freeze the partner and both are kept as evidence. Raises PeerError with the reason
-    otherwise; new roots raise `card-roots-changed` and wait for a person.
+    Two cards of one version freeze the partner and both are kept as evidence. Raises PeerError with the reason otherwise;
+    new roots raise `card-roots-changed` and wait for a person.
     """
     row = next((row for row in node.store.partners.all() if row.partner_id == partner_id), None)
     if row is None:
@@ -218,9 +219,9 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
 
 
 def _check_certificates(node: Node, card: Card) -> None:
-    """A certificate is one partner's. Whoever puts another's on its own card would, at our next start, lock the
-    other out, or have its requests count as its own. Raises PeerError `certificate-of-another`.
-    """
+    """Require that no TLS certificate on the card is another partner's. A partner that put another's on its own card
+    would, at our next start, lock that one out, or have its requests count as its own. Raises PeerError
+    `certificate-of-another`."""
     others = [entry.card for entry in load_roster(node) if entry.partner_id != card.partner_id]
     taken = {one for other in (*others, node.identity.card) for one in other.tls_certificates}
     if taken & set(card.tls_certificates):

@@ -1,8 +1,9 @@
-"""Payload kinds: what an envelope may hold, within which limits, and the contract of those who read it.
+"""Payload kinds: the contents that an envelope may have, the limits of each, and the contract of their readers.
 
-A kind is one row of `PAYLOAD_KINDS`, the same for every partner (docs/envelope.md, "Types"), and one reader. Readers are
-handed to intake by whoever puts a node together (`Readers`), so a reader may stand in a room above this one. What has
-no row, or no reader here, is unknown: left aside and counted, while its envelope is held and relayed.
+A kind is one row of `PAYLOAD_KINDS`, the same for every partner (docs/envelope.md, "Types"), and one reader. The row names
+the reader and nothing here imports it: the daemon loads all of them at its start (`operations.payload_readers`) and hands
+them to intake (`Readers`), so a reader may stand in a room above this one. What has no row, or no reader among those
+handed in, is unknown: left aside and counted, while its envelope is held and relayed.
 
 A reader can rely on this, and keeps its part:
 
@@ -55,18 +56,23 @@ class PayloadKind:
     """Of all frames together."""
     objects_max: int
     ttl_classes: frozenset[int]
-    """How long an envelope that holds it may be carried (`limits.TTL_SECONDS_BY_CLASS`)."""
+    """The classes of lifetime that an envelope which holds it may have (`limits.TTL_SECONDS_BY_CLASS`)."""
+    reader: str
+    """`module:Class` of the `PayloadReader` that is made with the node; in this room or above, so never imported here."""
 
 
-STIX = PayloadKind(
-    name="stix",
-    frames_max=PAYLOAD_FRAMES_MAX,
-    inflated_bytes_max=INFLATED_BYTES_MAX,
-    objects_max=OBJECTS_PER_BUNDLE_MAX,
-    ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+_ROWS = (
+    PayloadKind(
+        name="stix",
+        frames_max=PAYLOAD_FRAMES_MAX,
+        inflated_bytes_max=INFLATED_BYTES_MAX,
+        objects_max=OBJECTS_PER_BUNDLE_MAX,
+        ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
+        reader="p2pshare.sharing.stix_reader:StixReader",
+    ),
 )
-
-PAYLOAD_KINDS: Mapping[str, PayloadKind] = {kind.name: kind for kind in (STIX,)}
+PAYLOAD_KINDS: Mapping[str, PayloadKind] = {row.name: row for row in _ROWS}
+STIX = PAYLOAD_KINDS["stix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +84,13 @@ class ReceivedPayload:
     author: PartnerId
     circle: CircleId
     created: int
-    """When the author sealed it, by the signed core."""
+    """The author's time of sealing, by the signed core."""
     received_at: int
     header: PayloadHeader
     frames: tuple[bytes, ...]
-    """As they were sealed: zstd frames are still compressed."""
+    """The frames as they were sealed: zstd frames are still compressed."""
     stated_bytes: int
-    """To how many bytes the frames say they inflate, together."""
+    """Bytes to which the frames together say that they inflate."""
 
 
 class PayloadReader(Protocol):
@@ -101,7 +107,7 @@ class PayloadReader(Protocol):
 
 
 Readers = Mapping[str, Callable[[Node], PayloadReader]]
-"""Name of a kind -> how its reader is made here."""
+"""Name of a kind -> the class, or function, that makes its reader for a node."""
 
 
 def receive(
@@ -145,7 +151,7 @@ def _check(kind: PayloadKind, ttl_class: int, frames: int, objects: int, stated:
 
 
 def _stated_bytes(frames: Sequence[bytes]) -> int:
-    """Returns how many bytes the frames say they inflate to; those that say nothing, or cannot be read, count nothing."""
+    """Returns the sum of the sizes to which the frames say they inflate; one that says none, or is damaged, counts nothing."""
     total = 0
     for frame in frames:
         with suppress(PeerError):

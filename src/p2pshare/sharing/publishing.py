@@ -3,10 +3,10 @@ stores exactly that. All of a publication or nothing.
 
 Rules:
 
-1. What a part holds is believed no more than a partner's payload: read by the same reader, screened object by object,
-   and sealed without what could not be read or may not leave.
+1. A part is believed no more than a partner's payload: read by the same reader, screened object by object, and sealed
+   without what could not be read or may not leave.
 2. Each part carries one marking, so each envelope has one audience.
-3. What was read is stored as it was read then: nothing is inflated or decoded a second time, not even our own envelope.
+3. Facts are stored as the first step read them: nothing is inflated or decoded a second time, not even our own envelope.
 4. A person may think between the two steps. Where that changed who would get it, what warning lists block, what is
    private, or what we have withdrawn, nothing is sealed (`prepared-changed`).
 5. Everything is sealed and stored in one transaction: after `seal` a crash loses nothing, and before it ended nothing
@@ -46,19 +46,19 @@ from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed, Screening, 
 from p2pshare.sharing.storing import ReadEnvelope, store_envelopes
 
 LEANT_ON_TYPES = frozenset({DEFINITION, *ASSESSMENT_TYPES})
-"""How a reader understands other objects may depend on these; so may it on what could not be read."""
+"""Types on which a reader's understanding of other objects may depend; so may it on what could not be read."""
 
 
 @dataclass(frozen=True)
 class PreparedPart:
-    """What becomes one envelope: frames under one marking, with what was read from them."""
+    """Content of one envelope: frames under one marking, with what was read from them."""
 
     tlp: Tlp
     frames: Sequence[NewFrame]
     marks: Sequence[Mark] = ()
-    """Quarantine of what leaves though warning lists block it."""
+    """Quarantine of observables that leave though warning lists block them."""
     reached: Mapping[str, int] = field(default_factory=dict)
-    """Objects of which we withdrew earlier versions, up to which `modified` (microseconds)."""
+    """Object id -> up to which `modified` (microseconds) we withdrew it earlier."""
 
     @property
     def objects(self) -> int:
@@ -66,7 +66,7 @@ class PreparedPart:
 
 
 class ShownAudience(msgspec.Struct, frozen=True, array_like=True):
-    """An audience as far as a person was shown it: (alias, partner id), and (alias, reason) of who is left out."""
+    """An audience as far as a person was shown it: recipients as (alias, partner id), those left out as (alias, reason)."""
 
     mode: int
     recipients: tuple[tuple[str, str], ...]
@@ -74,17 +74,18 @@ class ShownAudience(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """What was shown rests on this: where any of it has changed, something else would leave."""
+    """The state on which the shown preview rests: where any of it has changed, something else would leave."""
 
     audiences: dict[Tlp, ShownAudience]
     list_changes: int
-    """How often warning lists were changed when it began."""
+    """How often warning lists had been changed when preparing began."""
     internal_domains: list[str]
     mail_domains: list[str]
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """How prepared parts are to be sealed, and under which condition. `last_lsn` is that of the store."""
+    """Terms under which prepared parts are to be sealed, and the basis that must still hold. `last_lsn`: the store's,
+    when preparing began."""
 
     names: tuple[str, ...]
     ttl_class: int
@@ -95,7 +96,7 @@ class Terms(msgspec.Struct, frozen=True):
 
 @dataclass
 class PublishReport:
-    """What would be published, for whom, and what was refused, by the reader or by policy."""
+    """Counts of what would be published, for whom, and of what was refused, by the reader or by policy."""
 
     published: int = 0
     observables: int = 0
@@ -104,14 +105,15 @@ class PublishReport:
     markings: set[str] = field(default_factory=set)
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
-    """What was wrong inside objects that were kept: values without a canonical form."""
+    """Remarks on objects that were kept: values without a canonical form, what a person confirmed, what had been
+    withdrawn before."""
     refuse: Refuse | None = None
     """The first refusal of policy, for the person who asked."""
 
 
 @dataclass(frozen=True)
 class PreparedPublication:
-    """What the person is shown, and the terms under which exactly that can be sealed."""
+    """The report that a person is shown, and the terms under which exactly that can be sealed."""
 
     report: PublishReport
     terms: Terms
@@ -128,8 +130,8 @@ def prepare(
     keep: Callable[[PreparedPart], None],
     confirmed: Confirmed = NOTHING_CONFIRMED,
 ) -> PreparedPublication:
-    """Resolves the audience of each part, reads and screens it, and hands it to `keep`, one after another. Nothing is
-    sealed yet. Raises what `keep` raises."""
+    """Resolve the audience of each part, read and screen it, and hand it to `keep`, one after another; nothing is sealed
+    yet. `names`: partners and groups, empty for all whom policy lets; `now` in unix seconds. Raises what `keep` raises."""
     report = PublishReport()
     last_lsn, list_changes = node.store.log.last_lsn(), _list_changes(node)
     roster, settings = load_roster(node), gate_settings(node.config)
@@ -165,7 +167,7 @@ def prepare(
 def _prepare_part(
     node: Node, part: DraftPart, confirmed: Confirmed, report: PublishReport
 ) -> PreparedPart | None:
-    """The part as it may leave, None when nothing of it may; what is left out goes into the report."""
+    """Returns the part as it may leave, None when nothing of it may; what is left out goes into the report."""
     content, screening = Content(part.frames, part.tlp), Screening(node, confirmed)
     withdrawn, revived = Refusals(), Refusals()
     frames: list[NewFrame] = []
@@ -203,8 +205,8 @@ def _prepare_part(
 
 
 def _published(prepared: PreparedPart, part: DraftPart) -> int:
-    """Returns how many objects of it are no repeats. Where some were refused, those may be repeats themselves: what is no
-    companion (a definition, an identity) then counts, so that nothing is taken for a repeat and lost."""
+    """Returns how many objects of the part are no repeats. Where some were refused, those may be repeats themselves: what
+    is no companion (a definition, an identity) then counts, so that nothing is taken for a repeat and lost."""
     if prepared.objects == part.objects:
         return prepared.objects - part.repeats
     companions = sum(
@@ -214,17 +216,17 @@ def _published(prepared: PreparedPart, part: DraftPart) -> int:
 
 
 def _is_stricter(frame: NewFrame, tlp: Tlp) -> bool:
-    """Whether any object is marked stricter than the part, as any partner reads it: what the gate let pass must not be
-    looser. Parts come over the control socket, cut by another process: their label alone is not believed."""
+    """Returns whether any object is marked stricter than the part, as any partner reads it: what the gate let pass must
+    not be looser. Parts come over the control socket, cut by another process: their label alone is not believed."""
     return any(fact.tlp > tlp for fact in frame.objects)
 
 
 def _without_withdrawn(
     node: Node, objects: Sequence[ObjectFacts], withdrawn: Refusals, revived: Refusals
 ) -> tuple[Sequence[ObjectFacts], Mapping[str, int]]:
-    """What counts when it arrives, and up to where we withdrew which of it. What our own withdrawal reaches would be no
-    claim of ours anywhere: it is refused. What we had withdrawn and counts again is noted: a list that is published
-    daily must not do that unsaid."""
+    """Returns the objects that count when they arrive, and object id -> up to which `modified` (microseconds) we withdrew
+    it. An object that our own withdrawal reaches would be no claim of ours anywhere: it is refused. One that we had
+    withdrawn and that counts again is noted: a list that is published daily must not do that unsaid."""
     up_to = node.store.knowledge.withdrawn_up_to(
         node.identity.partner_id, {fact.object_id for fact in objects}
     )
@@ -243,7 +245,7 @@ def _without_withdrawn(
 
 
 def _may_be_missed(objects: Sequence[ObjectFacts], kept: Sequence[ObjectFacts]) -> bool:
-    """Whether all that was left out is of no consequence to how a reader understands what is left."""
+    """Returns whether all that was left out is of no consequence to how a reader understands what is left."""
     if len(kept) == len(objects):
         return True
     left_out = {fact.position for fact in objects} - {fact.position for fact in kept}
@@ -276,7 +278,7 @@ def _basis(node: Node, audiences: Mapping[Tlp, Audience], list_changes: int) -> 
 
 @dataclass(frozen=True)
 class Addressed:
-    """A part, who may open it, and how long it is carried."""
+    """A part, its audience, and the ttl class that says how long it is carried."""
 
     part: PreparedPart
     audience: Audience
@@ -286,8 +288,9 @@ class Addressed:
 def seal(
     node: Node, terms: Terms, parts: Iterable[PreparedPart], now: int, progress: Progress
 ) -> list[EnvelopeId]:
-    """Seals and stores what was prepared under `terms`; `parts` are walked once. Raises RefusedError prepared-changed
-    when something else would leave by now than what was shown, StoreError; in each case with nothing kept."""
+    """Seal and store what was prepared under `terms`; `parts` are walked once. Returns the envelopes' ids, in order.
+    Raises RefusedError `prepared-changed` when something else would leave by now than what was shown, AuthorError
+    `oversized`, StoreError; in each case with nothing kept."""
     if not terms.envelopes:
         return []
     roster, settings = load_roster(node), gate_settings(node.config)
@@ -308,8 +311,8 @@ def seal(
 
 
 def _still_alive(node: Node, terms: Terms, parts: Iterable[PreparedPart]) -> Iterator[PreparedPart]:
-    """The parts, provided that we have withdrawn nothing in them since. A withdrawal comes in an envelope: where none
-    came, nothing need be asked."""
+    """Yields the parts, provided that we have withdrawn nothing in them since; else raises RefusedError
+    `prepared-changed`. A withdrawal comes in an envelope: where none came, nothing need be asked."""
     is_untouched = node.store.log.last_lsn() == terms.last_lsn
     for part in parts:
         if not is_untouched:
@@ -330,7 +333,8 @@ def _changed(what: str) -> RefusedError:
 def seal_addressed(
     node: Node, parts: Iterable[Addressed], count: int, now: int, progress: Progress
 ) -> list[EnvelopeId]:
-    """An envelope for each of `count` parts, in our own chain, one publication, all in one transaction.
+    """Seal an envelope for each of `count` parts, in our own chain, as one publication, all in one transaction; returns
+    their ids, in order.
 
     Raises AuthorError (`oversized`) and StoreError with nothing kept.
     """
@@ -356,7 +360,7 @@ def seal_addressed(
 def _seal_one(
     node: Node, one: Addressed, publication: PublicationId, place: PartPlace, now: int
 ) -> ReadEnvelope:
-    """The next envelope of our chain: opened, and waiting in the outbox for its first hop."""
+    """Returns the next envelope of our chain, sealed: opened, and waiting in the outbox for its first hop."""
     part, audience, state = one.part, one.audience, node.store.log.author_state(now)
     used = node.store.log.recipient_sequences([entry.partner_id for entry in audience.recipients])
     numbers = {partner: number + 1 for partner, number in used.items()}
@@ -392,5 +396,5 @@ def _seal_one(
 
 
 def _home_circle(node: Node) -> CircleId:
-    """The circle our publications travel in: the first configured one."""
+    """Returns the circle our publications travel in: the first configured one."""
     return CircleId.of(next(iter(node.config.gossip.circles), "main"))

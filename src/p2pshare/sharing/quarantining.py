@@ -1,8 +1,8 @@
-"""Quarantining: what a blocking list (or the own allow list) knows may be stored, but not acted upon.
+"""Quarantining: an observable on a blocking list (or the own allow list) may be stored, but not acted upon.
 
 1. At intake such an observable is stored and quarantined in one transaction (`Watch`).
-2. When lists change, what is stored is evaluated again in steps of bounded size; the store remembers how far that
-   is (setting `guard_state`), so a step may be the command's, the daemon's, or that of the next start.
+2. When lists change, the store is evaluated again in steps of bounded size; it remembers how far that is (setting
+   `guard_state`), so a step may be the command's, the daemon's, or that of the next start.
 
 Exports read quarantine from the store and so follow both without asking.
 """
@@ -34,7 +34,8 @@ WARNING_LIST, ALLOW_LIST = "warning-list", "allow-list"  # sources of quarantine
 
 
 class Watch:
-    """Looks at objects while they are stored, and quarantines afterwards what lists block. For one transaction."""
+    """A watch over one transaction: objects are looked at while they are stored, and quarantined afterwards where lists
+    block them."""
 
     def __init__(self, knowledge: Knowledge, index: WarningIndex | None) -> None:
         self._knowledge = knowledge
@@ -47,12 +48,12 @@ class Watch:
             self._blocked |= self._index.hits(pairs, is_blocking_only=True)
 
     def finish(self, now: int) -> None:
-        """Inside the transaction that stored them."""
+        """Quarantine what was found, inside the transaction that stored it."""
         put_marks(self._knowledge, marks_of(self._blocked), now)
 
 
 class Mark(NamedTuple):
-    """Quarantine to be noted: which of our sources says so, in which words, about which observables."""
+    """Quarantine to be noted: the source of ours that says so, its words, and the observables."""
 
     source: str
     reason: str
@@ -60,12 +61,12 @@ class Mark(NamedTuple):
 
 
 def put_marks(knowledge: Knowledge, marks: Iterable[Mark], now: int) -> int:
-    """Quarantines what `marks` are about, as far as it is held; how many marks are new."""
+    """Quarantine what `marks` are about, as far as it is held; returns how many marks are new."""
     return sum(knowledge.quarantine(mark.observables, mark.source, mark.reason, now) for mark in marks)
 
 
 def marks_of(blocked: Mapping[Pair, Sequence[Hit]]) -> list[Mark]:
-    """Each observable under each source that blocks it."""
+    """Returns marks for each observable under each source that blocks it."""
     by_reason: dict[tuple[str, str], list[Observable]] = defaultdict(list)
     for pair, hits in blocked.items():
         for source, words in _by_source(hits).items():
@@ -74,7 +75,7 @@ def marks_of(blocked: Mapping[Pair, Sequence[Hit]]) -> list[Mark]:
 
 
 def _by_source(hits: Iterable[Hit]) -> dict[str, str]:
-    """Source of quarantine -> its words: the first blocking list's name, or why the operator allowed it."""
+    """Returns source of quarantine -> its words: the first blocking list's name, or why the operator allowed it."""
     words: dict[str, str] = {}
     for hit in hits:
         if hit.is_own:
@@ -88,7 +89,7 @@ def _by_source(hits: Iterable[Hit]) -> dict[str, str]:
 
 
 class EvaluationStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far the evaluation is: rows `done` of about `of`; the marks made and released by all evaluations ever."""
+    """Progress of the evaluation: rows `done` of about `of`; the marks made and released by all evaluations ever."""
 
     done: int
     of: int
@@ -98,7 +99,8 @@ class EvaluationStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _State(NamedTuple):
-    """What the store remembers: the lists' `changes` that were evaluated, up to which row (-1: all), and the sums."""
+    """The state that the store remembers: the lists' `changes` that were evaluated, up to which row (-1: all), and the
+    sums."""
 
     changes: int = -1
     cursor: int = 0
@@ -107,7 +109,8 @@ class _State(NamedTuple):
 
 
 def evaluate_again(node: Node, now: int) -> EvaluationStep:
-    """One step of bounded size over what is stored; nothing to do when the present lists were evaluated already."""
+    """Do one step of bounded size over what is stored; nothing when the present lists were evaluated already. `now` in
+    unix seconds."""
     index = node.warning_index
     if index is None:
         return EvaluationStep(0, 0, is_finished=True)
@@ -137,7 +140,7 @@ def _state(node: Node) -> _State:
 def _evaluate(
     node: Node, index: WarningIndex, observables: Sequence[Observable], now: int
 ) -> tuple[int, int]:
-    """(marks made, marks taken away) among these."""
+    """Quarantine and release among these observables; returns (marks made, marks taken away)."""
     pairs = [(one.type, one.value) for one in observables]
     blocked = index.hits(pairs, is_blocking_only=True)
     wanted = {

@@ -1,8 +1,8 @@
-"""Recalling: who has heard of a withdrawal, as far as it is proven.
+"""Recalling: which partners have heard of a withdrawal, as far as it is proven.
 
-An acknowledgement is a partner's answer, over a connection that its card vouches for, that it holds the envelope. Relayed
-envelopes are acknowledged by whoever took them from us or found us that it has them, so of a recipient further away nothing
-is known, and that is what is said.
+An acknowledgement is a partner's answer, over a connection that its card vouches for, that it holds the envelope. A
+relayed envelope is acknowledged by partners that took it from us or told us that they have it, so of a recipient further
+away nothing is known, and the state says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STATES = ("acknowledged", "waiting", "not-known", "expired", "not-addressed")
 
 
 class RecallRecipient(Struct, frozen=True, forbid_unknown_fields=True):
-    """A partner who was sent the object; `state` (one of STATES) says what is proven of the withdrawal."""
+    """A partner that was sent the object; `state` (one of STATES) says what is proven of the withdrawal."""
 
     name: str
     partner_id: str
@@ -49,7 +49,8 @@ class RecallStatus(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def recall_status(store: StoreReading, roster: Roster, object_id: str) -> RecallStatus:
-    """Raises AuthorError bad-id, NotFoundError when we have not withdrawn such an object."""
+    """Returns how far the withdrawal of an object of ours has come. Raises AuthorError `bad-id`, NotFoundError when we
+    have not withdrawn such an object."""
     own = roster.own_id
     if not is_id(object_id):
         raise AuthorError(

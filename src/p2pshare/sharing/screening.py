@@ -1,4 +1,5 @@
-"""Screening: at publishing, what a blocking list knows, or what tells of ourselves, is refused unless a person confirmed it."""
+"""Screening: at publishing, refuse values on a blocking list and content that tells of ourselves, unless a person
+confirmed it."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from p2pshare.warninglists.warning_lists import ListAction
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What a person said may leave all the same."""
+    """The content that a person said may leave all the same."""
 
     private: bool = False
     listed: bool = False
@@ -32,13 +33,13 @@ NOTHING_CONFIRMED = Confirmed()
 
 
 def privacy_rules(config: PrivacyConfig) -> PrivacyRules:
-    """What the configuration calls ours."""
+    """Returns the privacy lint's rules: the domains that the configuration calls ours."""
     return PrivacyRules(frozenset(config.internal_domains), frozenset(config.mail_domains))
 
 
 class Screening:
-    """Decides, frame after frame of what was read, object by object, what may leave: what must not leave unconfirmed is
-    refused, what was confirmed is noted."""
+    """The decision, frame after frame and object by object, what may leave: what must not leave unconfirmed is refused,
+    what was confirmed is noted."""
 
     def __init__(self, node: Node, confirmed: Confirmed) -> None:
         self.refusals, self.notes = Refusals(), Refusals()
@@ -49,11 +50,11 @@ class Screening:
 
     @property
     def marks(self) -> list[Mark]:
-        """Of what may leave though a list blocks it: it is no less listed here."""
+        """Returns the quarantine of observables that may leave though a list blocks them: they are no less listed here."""
         return marks_of(self._blocked)
 
     def passing(self, frame: ReadFrame, objects: Sequence[ObjectFacts]) -> Sequence[ObjectFacts]:
-        """Those of `objects`, which are of `frame`, that may leave."""
+        """Returns those of `objects`, which are of `frame`, that may leave."""
         hits = self._hits_of(objects)
         findings = _findings(frame.text, objects, self._rules)
         if not hits and not findings:
@@ -73,7 +74,8 @@ class Screening:
     def _is_refused(
         self, one: ObjectFacts, finding: PrivacyFinding | None, hits: Mapping[Pair, Sequence[Hit]]
     ) -> bool:
-        """Counts what was found about one object; the first reason that is not confirmed refuses it."""
+        """Count what was found about one object; returns whether a reason that is not confirmed refuses it (the first one
+        does)."""
         if finding is not None:
             if not self._confirmed.private:
                 self.refusals.add(*finding)
@@ -93,8 +95,8 @@ class Screening:
 
 
 def _findings(text: bytes, objects: Sequence[ObjectFacts], rules: PrivacyRules) -> dict[int, PrivacyFinding]:
-    """Position -> what the privacy lint found there, in a frame's JSON array `text`. Only what may hold something is
-    decoded once more."""
+    """Returns position -> what the privacy lint found there, in a frame's JSON array `text`. Only what may hold something
+    is decoded once more."""
     findings: dict[int, PrivacyFinding] = {}
     has_any = has_marks(text, rules)
     raws = elements_of(text) if has_any or not all(one.claims for one in objects) else []

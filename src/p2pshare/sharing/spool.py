@@ -128,12 +128,12 @@ class Spooling:
         self._began_at = os.fstat(file).st_mtime
 
     def keep(self, part: PreparedPart) -> None:
-        """Raises DiskFull, RefusedError spool-full."""
+        """Write a part. Raises DiskFull, RefusedError `spool-full`."""
         self._write_framed(_pack(part))
 
     def end_with(self, terms: Terms, now: int) -> None:
-        """Writes the terms; from then on it waits. `now` is that of its beginning: how long it took since is told by the
-        file's own times. Raises DiskFull, RefusedError spool-full."""
+        """Write the terms; from then on it waits. `now` (unix seconds) is that of its beginning: how long it took since
+        is told by the file's own times. Raises DiskFull, RefusedError `spool-full`."""
         place = self._size
         self._write_framed(_encode(terms))
         self._write(_LENGTH.pack(place))
@@ -156,8 +156,8 @@ class Spooling:
 
 @contextmanager
 def spooling(node: Node, now: int) -> Iterator[Spooling]:
-    """A new file under a new token, which is gone again if the block fails. Raises DiskFull, RefusedError spool-full,
-    OperatorError."""
+    """Yields a new file under a new token, which is gone again if the block fails. Raises DiskFull, RefusedError
+    `spool-full`, OperatorError."""
     sweep(node.home, now)
     folder = node.home / FOLDER_NAME
     path = folder / secrets.token_hex(16)
@@ -181,9 +181,9 @@ def spooling(node: Node, now: int) -> Iterator[Spooling]:
 
 @contextmanager
 def taken(home: Path, token: str, now: int) -> Iterator[tuple[Terms, Iterator[PreparedPart]]]:
-    """What waits under `token`, once: its terms, and its parts one after another, to be walked within the block.
+    """Yields what waits under `token`, once: its terms, and its parts one after another, to be walked within the block.
 
-    Raises NotFoundError not-prepared, OperatorError spool-damaged; walking the parts raises the latter, too.
+    Raises NotFoundError `not-prepared`, OperatorError `spool-damaged`; walking the parts raises the latter, too.
     """
     path = home / FOLDER_NAME / token
     if _TOKEN.fullmatch(token) is None or not path.is_file():
@@ -212,7 +212,7 @@ def _parts(path: Path, stream: BinaryIO, end: int, count: int) -> Iterator[Prepa
 
 
 def _next_framed(stream: BinaryIO) -> bytes:
-    """The bytes behind the length that comes next. Raises EOFError where they are cut off."""
+    """Returns the bytes behind the length that comes next. Raises EOFError where they are cut off."""
     head = stream.read(_LENGTH.size)
     size = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else SPOOL_BYTES_MAX + 1
     if size > SPOOL_BYTES_MAX or len(raw := stream.read(size)) < size:
@@ -221,13 +221,13 @@ def _next_framed(stream: BinaryIO) -> bytes:
 
 
 def drop(home: Path, token: str) -> None:
-    """Forgets what waits under `token`; nothing to do where nothing does."""
+    """Forget what waits under `token`; nothing to do where nothing does."""
     if _TOKEN.fullmatch(token):
         (home / FOLDER_NAME / token).unlink(missing_ok=True)
 
 
 def sweep(home: Path, now: int) -> None:
-    """Removes what has waited too long. Raises OperatorError."""
+    """Remove what has waited too long at `now` (unix seconds). Raises OperatorError."""
     for path in _waiting(home):
         with _writing(path):
             if _is_over(path.stat().st_mtime, now):
@@ -235,7 +235,7 @@ def sweep(home: Path, now: int) -> None:
 
 
 def empty(home: Path) -> None:
-    """Removes everything: at the start and at the end of whoever holds the home. Raises OperatorError."""
+    """Remove everything, when the process that holds the home starts and when it ends. Raises OperatorError."""
     for path in _waiting(home):
         with _writing(path):
             path.unlink()
@@ -268,7 +268,7 @@ def _full(why: str) -> RefusedError:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """OSError as an error of ours."""
+    """Turn an OSError into an error of ours: DiskFull or OperatorError."""
     try:
         yield
     except OSError as error:
@@ -283,7 +283,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What a damaged file makes of reading it, as an error of ours."""
+    """Turn an error of reading a damaged file into OperatorError `spool-damaged`."""
     try:
         yield
     except (OSError, EOFError, ValueError, struct.error, msgspec.MsgspecError) as error:

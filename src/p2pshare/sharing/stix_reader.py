@@ -1,4 +1,4 @@
-"""The reader of STIX payloads (`payload_kinds` has the contract): objects into the store, what lists block into quarantine."""
+"""The reader of STIX payloads (`payload_kinds` has the contract): objects go into the store, and those that a list blocks into quarantine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from p2pshare.knowledge.interface import NewFrame
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.sharing.content import Content
-from p2pshare.sharing.payload_kinds import STIX, Readers, ReceivedPayload
+from p2pshare.sharing.payload_kinds import ReceivedPayload
 from p2pshare.sharing.storing import ContentWriter
 
 
@@ -26,7 +26,3 @@ class StixReader:
         for frame in Content(payload.frames, floor, refused):
             self._content.add(source, NewFrame(frame.frame, frame.objects))  # what it inflated to is not held
             yield
-
-
-READERS: Readers = {STIX.name: StixReader}
-"""The kinds that this room reads."""

@@ -1,7 +1,7 @@
 """Storing: envelopes into the log, what was read of them into knowledge, and quarantine over both.
 
-The log comes first and knows nothing of content; what is read afterwards is stored under the `EnvelopeOrigin` that it answered
-with. Today the three are one transaction: nobody sees an envelope without its claims.
+The log comes first and knows nothing of content; facts that are read afterwards are stored under the `EnvelopeOrigin`
+that it answered with. Today the three are one transaction: nobody sees an envelope without its claims.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from p2pshare.warninglists.warning_index import WarningIndex
 
 
 class ContentWriter:
-    """Stores frames of several envelopes together, a chunk at a time: rows that are sorted together cost less, and no more
-    than a chunk of them is held at once, however large an envelope is. What a list in `index` blocks is quarantined.
-    """
+    """A writer of frames of several envelopes together, a chunk at a time: rows that are sorted together cost less, and
+    no more than a chunk of them is held at once, however large an envelope is. What a list in `index` blocks is
+    quarantined."""
 
     def __init__(self, knowledge: Knowledge, index: WarningIndex | None) -> None:
         self._knowledge = knowledge
@@ -31,7 +31,7 @@ class ContentWriter:
         self._rows = 0
 
     def add(self, source: EnvelopeOrigin, frame: NewFrame) -> None:
-        """Takes a frame; perhaps it is written at once. Raises StoreError."""
+        """Take a frame; it may be written at once. Raises StoreError."""
         self._watch.look(frame.objects)
         self._pending.append((source, frame))
         self._rows += sum(
@@ -41,7 +41,7 @@ class ContentWriter:
             self._write()
 
     def finish(self, now: int) -> None:
-        """Writes the rest, and what is quarantined: the end of a transaction. Raises StoreError."""
+        """Write the rest, and the quarantine: the end of a transaction, at `now` (unix seconds). Raises StoreError."""
         self._write()
         self._watch.finish(now)
         self._watch = Watch(self._knowledge, self._index)
@@ -54,13 +54,14 @@ class ContentWriter:
 
 @dataclass(frozen=True)
 class ReadEnvelope(NewEnvelope):
-    """An envelope to be stored together with what was read of it; None where nothing is to be read here."""
+    """An envelope to be stored together with what was read of it; `frames` None where nothing is to be read here."""
 
     frames: Sequence[NewFrame] | None = None
 
 
 def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stored]:
-    """Stores what is new of `arrivals` with its content, all in one transaction; answers in order. No list is asked.
+    """Store what is new of `arrivals` with its content, all in one transaction; returns answers in order. No warning list
+    is asked.
 
     Raises what `EnvelopeLog.add` raises, with nothing kept.
     """

@@ -2,8 +2,8 @@
 
 Rules:
 
-1. Only our own objects are withdrawn: those whose envelopes we signed. What others claim is theirs to take back.
-2. Whoever was sent any version of the object is sent the withdrawal, whatever happened to groups since.
+1. Only our own objects are withdrawn: those whose envelopes we signed. Others' claims are theirs to take back.
+2. Every partner that was sent any version of the object is sent the withdrawal, whatever happened to groups since.
 3. Each recipient gets it under the strictest marking of what it was sent, and direct if any of that went direct: so the
    withdrawal tells nobody more than the object did, and still reaches everybody.
 4. It is carried at least as long as the object: in the longest ttl class that any version had.
@@ -39,12 +39,13 @@ from p2pshare.sharing.publishing import Addressed, PreparedPart, seal_addressed
 T = TypeVar("T")
 
 IMMUTABLE_TYPES = frozenset({*ASSESSMENT_TYPES, WITHDRAWAL})
-"""What they say counted when it arrived; saying otherwise is another object."""
+"""Types of objects that count once, when they arrive; saying otherwise is another object."""
 
 
 @dataclass(frozen=True)
 class WithdrawalRequest:
-    """What a person asks for. `names` are partners and groups who shall hear of it besides the earlier audience."""
+    """A person's request. `what` is an object's id or a value; `names` are partners and groups that shall hear of it
+    besides the earlier audience."""
 
     what: str
     reason: Reason
@@ -54,7 +55,8 @@ class WithdrawalRequest:
 
 @dataclass
 class WithdrawalReport:
-    """What was taken back and who is told; `already`: objects that are withdrawn as they stand."""
+    """The objects taken back, the recipients, and those that cannot be told (name -> reason); `already`: objects that are
+    withdrawn as they stand."""
 
     objects: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
@@ -66,7 +68,7 @@ class WithdrawalReport:
 
 @dataclass(frozen=True, order=True)
 class _Way:
-    """How a withdrawal goes to a recipient."""
+    """The way in which a withdrawal goes to a recipient."""
 
     tlp: Tlp
     is_direct: bool
@@ -76,8 +78,8 @@ class _Way:
 def withdraw(
     node: Node, request: WithdrawalRequest, *, is_dry_run: bool, now: int, progress: Progress
 ) -> WithdrawalReport:
-    """Takes back an object, or each of ours that claims a value. Raises NotFoundError, RefusedError and AuthorError
-    when there is nothing to take back, StoreError with nothing kept."""
+    """Take back an object, or each of ours that claims a value. `now` in unix seconds. Raises NotFoundError, RefusedError
+    and AuthorError when there is nothing to take back, StoreError with nothing kept."""
     report = WithdrawalReport()
     own = node.identity.partner_id
     targets = _targets(node.store, own, request.what, report)
@@ -105,7 +107,7 @@ def withdraw(
 def _facts(
     node: Node, request: WithdrawalRequest, targets: Sequence[str], now: int
 ) -> dict[str, WithdrawalFacts]:
-    """Up to everything we have sealed, and to the latest `modified` of ours."""
+    """Returns the withdrawal of each target: up to everything we have sealed, and to the latest `modified` of ours."""
     state, own = node.store.log.author_state(now), node.identity.partner_id
     reach = (state.incarnation, state.sequence)
     why = (request.reason, request.replaced_by)
@@ -116,7 +118,7 @@ def _facts(
 
 
 def _targets(store: StoreReading, own: PartnerId, what: str, report: WithdrawalReport) -> list[str]:
-    """Our objects to take back; those that are withdrawn go into the report."""
+    """Returns our objects to take back; those that are withdrawn go into the report. Raises NotFoundError, RefusedError."""
     if is_id(what):
         if what.partition("--")[0] in IMMUTABLE_TYPES:
             raise RefusedError(
@@ -171,7 +173,8 @@ def _last_modified(store: StoreReading, own: PartnerId, target: str) -> int | No
 def _ways(
     node: Node, roster: Roster, target: str, names: Sequence[str], now: int, report: WithdrawalReport
 ) -> dict[PartnerId, _Way]:
-    """How each who was sent `target` is told (rules 2 to 4); who cannot be goes into the report, with the reason."""
+    """Returns how each partner that was sent `target` is told (rules 2 to 4); those that cannot be go into the report,
+    with the reason."""
     carriers = node.store.knowledge.carriers(target)
     settings = gate_settings(node.config)
     ttl_class = max(one.ttl_class for one in carriers)
@@ -203,7 +206,7 @@ def _ways(
 
 
 def _why_not(entry: RosterEntry | None, now: int, *, is_direct: bool) -> str:
-    """The reason why a partner cannot be told, or empty."""
+    """Returns the reason why a partner cannot be told, or empty."""
     if entry is None:
         return "partner-removed"
     if not entry.is_usable(now):
@@ -212,7 +215,8 @@ def _why_not(entry: RosterEntry | None, now: int, *, is_direct: bool) -> str:
 
 
 def _named(roster: Roster, names: Sequence[str], tlp: Tlp, settings: GateSettings) -> tuple[RosterEntry, ...]:
-    """Partners who shall hear of it though they were not sent it: the gate of publishing holds for them."""
+    """Returns the partners that shall hear of it though they were not sent it: the gate of publishing holds for them.
+    Raises RefusedError."""
     exit_ = Exit.GROUP if any(name in roster.groups for name in names) else Exit.NAMED
     if names and not may_pass(tlp, exit_, settings):
         raise RefusedError(
@@ -230,13 +234,13 @@ def _named(roster: Roster, names: Sequence[str], tlp: Tlp, settings: GateSetting
 
 
 def _hint_of(report: WithdrawalReport) -> str:
-    told = [f"{name}: {reason}" for name, reason in sorted(report.skipped.items())]
-    return ", ".join(told[:5]) or "it was sent to nobody"
+    skipped = [f"{name}: {reason}" for name, reason in sorted(report.skipped.items())]
+    return ", ".join(skipped[:5]) or "it was sent to nobody"
 
 
 @dataclass(frozen=True)
 class _Parcel:
-    """What can share an envelope: the same way, the same recipients."""
+    """Withdrawals that can share an envelope: the same way, the same recipients."""
 
     way: _Way
     recipients: tuple[PartnerId, ...]

@@ -1,1 +1,1 @@
-"""Topology: the federation as a graph, what is weak in it, and which links would mend that (pure)."""
+"""Topology: the federation as a graph, the partners and links whose loss splits it, and links that would help (pure)."""

@@ -1,14 +1,16 @@
-"""Who is linked with whom, told by the partners' own lists: per circle, what would split it and what would mend it.
+"""Links of each circle, from the partners' own lists, with the partners and links whose loss would split it
+and links to add.
 
 Rules:
 
-1. A link carries a circle where both ends configured it (docs/gossip.md, "Words"). One list alone makes no link, so
-   nobody can invent one for others.
-2. An end that stands alone is told, with what the other side lacks; but only where the other side takes part in the
-   circle at all.
+1. A link carries a circle where both ends configured it (docs/gossip.md, "Words"). One list alone makes no
+   link, so nobody can invent one for others.
+2. A link that only one end configured is reported, with what the other side lacks; but only where the other
+   side takes part in the circle at all.
 3. Nothing is guessed about a partner whose list is missing: it is named, and left out of every count.
-4. Of two partners who can only dial out, neither can reach the other: what both configured is told, and is no link.
-5. An organisation is told by the name on its cards, in any case of letters.
+4. Of two partners who can only dial out, neither can reach the other: a link that both configured is
+   reported, and is none.
+5. An organisation is known by the name on its cards, in any case of letters.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from p2pshare.topology.suggested_links import Ground, Mend, find_mends, lonely
 
 @dataclass(frozen=True, slots=True)
 class ListedPartner:
-    """One partner as another one's list has it; `circles` are those that the owner's link to it carries."""
+    """A partner as another one's list has it; `circles` are those that the owner's link to it carries."""
 
     partner_id: PartnerId
     name: str
@@ -34,7 +36,8 @@ class ListedPartner:
 
 @dataclass(frozen=True)
 class PartnerList:
-    """What one partner configured, as it exported it. `has_address`: it can be dialled; `made_at` in unix seconds."""
+    """Links and circles that one partner configured, as it exported them. `has_address`: it can be dialled;
+    `made_at` in unix seconds."""
 
     owner: PartnerId
     name: str
@@ -46,10 +49,10 @@ class PartnerList:
 
 @dataclass(frozen=True, slots=True)
 class OneSided:
-    """`owner` configured a link with `other` for the circle, and it is none: `lacks` says why.
+    """A link with `other` for the circle that `owner` configured, and that is none: `lacks` is the reason.
 
-    not-a-partner: `other` does not list `owner`; no-link: it does, without a link; other-circles: with a link that
-    does not carry this circle; no-address: both sides configured it, and neither can be dialled.
+    not-a-partner: `other` does not list `owner`; no-link: it does, without a link; other-circles: with a link
+    that does not carry this circle; no-address: both sides configured it, and neither can be dialled.
     """
 
     owner: PartnerId
@@ -59,7 +62,8 @@ class OneSided:
 
 @dataclass(frozen=True)
 class CircleReport:
-    """One circle. Partners in numbers are places in `partners`, which is in the order of names."""
+    """Report on one circle. Partners in numbers are places in `partners`, which is in the order of names.
+    `pieces` are its connected components, `lonely` the partners with too few peers, `mends` the suggested links."""
 
     name: str
     partners: tuple[PartnerId, ...]
@@ -68,25 +72,26 @@ class CircleReport:
     cut_partners: tuple[int, ...]
     cut_links: tuple[tuple[int, int], ...]
     diameters: tuple[int, ...]
-    """Of each piece, in links; of a piece of more than TOPOLOGY_EXACT_PARTNERS_MAX partners it is at least that."""
+    """Of each component, in links; of one with more than TOPOLOGY_EXACT_PARTNERS_MAX partners it is at least that."""
 
     dial_out_only: tuple[int, ...]
     lonely: tuple[int, ...]
     one_sided: tuple[OneSided, ...]
     missing: tuple[PartnerId, ...]
-    """Listed for this circle by somebody, and no list of theirs was given."""
+    """Partners that somebody lists for this circle, and of which no list was given."""
 
     mends: tuple[Mend, ...]
 
     @property
     def is_well(self) -> bool:
-        """In one piece whoever is lost, nobody lonely, nothing one-sided, and not a circle of one."""
+        """Returns whether it is in one piece whichever partner is lost, with no partner lonely, nothing
+        one-sided, and more than one partner."""
         is_whole = len(self.partners) > 1 and len(self.pieces) == 1
         return is_whole and not (self.cut_partners or self.lonely or self.one_sided)
 
 
 def examine(lists: Iterable[PartnerList]) -> list[CircleReport]:
-    """A report on each circle that somebody takes part in, in the order of names. One list for each partner."""
+    """Returns a report on each circle that somebody takes part in, in the order of names. One list for each partner."""
     by_owner = {one.owner: one for one in lists}
     carried = {owner: _carried(one) for owner, one in by_owner.items()}
     circles = {name for one in by_owner.values() for name in one.circles}
@@ -98,7 +103,7 @@ Carried = Mapping[PartnerId, frozenset[str]]
 
 
 def _carried(one: PartnerList) -> Carried:
-    """What each link of this partner carries: nothing for a partner without a link."""
+    """Returns the circles that each link of this partner carries: none for a partner without a link."""
     return {entry.partner_id: frozenset(entry.circles if entry.has_link else ()) for entry in one.partners}
 
 
@@ -136,7 +141,7 @@ def _takes_part(circle: str, one: PartnerList, carried: Carried) -> bool:
 
 
 def _lacks(circle: str, owner: PartnerList, other: PartnerList, carried_back: Carried) -> str:
-    """What makes an end of `owner` no link with `other`; empty for a link (rules 1, 2 and 4)."""
+    """Returns the reason why an end of `owner` is no link with `other`; empty for a link (rules 1, 2 and 4)."""
     back = carried_back.get(owner.owner)
     if back is None:
         return "not-a-partner"

@@ -1,7 +1,8 @@
-"""Undirected graphs as lists of neighbours, and what cuts them; each function is linear unless it says otherwise.
+"""Undirected graphs as lists of neighbours, and the nodes and links that cut them; each function is linear
+unless it says otherwise.
 
-`neighbours[n]` are the nodes that n is joined with, each once, never n itself; n is in `neighbours[m]` when m is in
-`neighbours[n]`. Nothing recurses, so a chain of ten thousand nodes is as safe as a star.
+`neighbours[n]` are the nodes that n is joined with, each once, never n itself; n is in `neighbours[m]` when m
+is in `neighbours[n]`. Nothing recurses, so a chain of ten thousand nodes is as safe as a star.
 
 A *block* is a largest set of nodes that stays in one piece whichever of its nodes is lost (Hopcroft and Tarjan,
 "Efficient algorithms for graph manipulation", 1973). From the blocks everything else follows: a node that is in
@@ -17,7 +18,7 @@ Neighbours = Sequence[Collection[int]]
 
 
 def distances(neighbours: Neighbours, start: int) -> dict[int, int]:
-    """How many links away each node of the piece of `start` is, nearest first."""
+    """Returns the number of links to each node of the component of `start`, nearest first."""
     found = {start: 0}
     edge = [start]
     while edge:
@@ -30,7 +31,7 @@ def distances(neighbours: Neighbours, start: int) -> dict[int, int]:
 
 
 def components(neighbours: Neighbours) -> list[list[int]]:
-    """The pieces, in the order of their smallest nodes; nodes ascending."""
+    """Returns the connected components, in the order of their smallest nodes; nodes ascending."""
     seen: set[int] = set()
     pieces = []
     for start in range(len(neighbours)):
@@ -41,7 +42,7 @@ def components(neighbours: Neighbours) -> list[list[int]]:
 
 
 def blocks(neighbours: Neighbours) -> list[list[int]]:
-    """The blocks, in the order in which a depth-first walk leaves them; a node without links is one of its own."""
+    """Returns the blocks, in the order in which a depth-first walk leaves them; a node without links is one of its own."""
     met = [-1] * len(neighbours)
     found: list[list[int]] = []
     for root in range(len(neighbours)):
@@ -52,10 +53,10 @@ def blocks(neighbours: Neighbours) -> list[list[int]]:
 
 
 def _blocks_from(neighbours: Neighbours, root: int, met: list[int]) -> Iterator[list[int]]:
-    """The blocks of the piece of `root`. `met` says when each node was met, -1 for not yet.
+    """Yields the blocks of the component of `root`. `met[n]` is the number under which node n was met, -1 for not yet.
 
-    `lowest[n]` is when the earliest node was met that a link from n or from beneath n leads to. When that is not before
-    the parent, everything met from n on, and not yet in a block, is a block with the parent.
+    `lowest[n]` is that of the earliest node that a link from n or from beneath n leads to. When that is not
+    before the parent, everything met from n on, and not yet in a block, is a block with the parent.
     """
     lowest: dict[int, int] = {}
     waiting: list[int] = []  # met, and in no block with its parent yet
@@ -85,21 +86,22 @@ def _blocks_from(neighbours: Neighbours, root: int, met: list[int]) -> Iterator[
 
 
 def cut_nodes(found: Sequence[Collection[int]]) -> list[int]:
-    """The nodes whose loss splits the graph that has these blocks, ascending."""
+    """Returns the nodes whose loss splits the graph that has these blocks, ascending."""
     times = Counter(node for block in found for node in block)
     return sorted(node for node, count in times.items() if count > 1)
 
 
 def cut_links(found: Sequence[Collection[int]]) -> list[tuple[int, int]]:
-    """The links whose loss splits the graph that has these blocks, ascending."""
+    """Returns the links whose loss splits the graph that has these blocks, ascending."""
     return sorted((min(block), max(block)) for block in found if len(block) == 2)
 
 
 def longest_way(neighbours: Neighbours, piece: Sequence[int], *, exact_max: int) -> int:
-    """The number of links between the two nodes of `piece` that are furthest apart.
+    """Returns the diameter of the component `piece`: the number of links between the two of its nodes that
+    are furthest apart.
 
-    Exact for at most `exact_max` nodes (a walk from each). In larger pieces the longest of two walks, of which the
-    second begins where the first ended: never too long, exact in trees.
+    Exact for at most `exact_max` nodes (a walk from each). In larger components the longest of two walks, of
+    which the second begins where the first ended: never too long, exact in trees.
     """
     if len(piece) <= exact_max:
         return max(_reach(neighbours, node)[1] for node in piece)
@@ -108,5 +110,5 @@ def longest_way(neighbours: Neighbours, piece: Sequence[int], *, exact_max: int)
 
 
 def _reach(neighbours: Neighbours, start: int) -> tuple[int, int]:
-    """The node that is furthest from `start`, and how far."""
+    """Returns the node that is furthest from `start`, and its distance."""
     return list(distances(neighbours, start).items())[-1]

@@ -1,8 +1,10 @@
-"""Partner lists: what one partner configured, as a JSON file for whoever examines the federation (`doctor topology`).
+"""Partner lists: the links and circles of one partner, as a JSON file for the examination of the federation
+(`doctor topology`).
 
-The format is in docs/operations.md, "Partner lists". A list is read strictly: a key more or less, another type or a
-partner twice refuses the whole file, because a link that is misread is a hole that nobody looks for. It is not
-signed: a link counts where both of its ends tell of it (docs/decisions/0009-partner-lists-are-not-signed.md).
+The format is in docs/operations.md, "Partner lists". A list is read strictly: a key more or less, another
+type or a partner twice refuses the whole file, because a link that is misread is a hole that nobody looks
+for. It is not signed: a link counts where both of its ends list it
+(docs/decisions/0009-partner-lists-are-not-signed.md).
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 
 def own_list(rows: Iterable[PartnerRow], config: Config, card: Card, now: int) -> PartnerList:
-    """Returns the list of the node with this card; `rows` are its partners."""
+    """Returns the list of the node with this card; `rows` are its partners; `now` in unix seconds."""
     partners = [
         ListedPartner(row.partner_id, believe_chain(row.card).name, row.has_link, tuple(sorted(row.circles)))
         for row in rows
@@ -52,7 +54,7 @@ def own_list(rows: Iterable[PartnerRow], config: Config, card: Card, now: int) -
 
 
 def encode_list(one: PartnerList) -> bytes:
-    """The file: JSON that a person can read before it leaves."""
+    """Returns the file: JSON that a person can read before it leaves."""
     return (
         json.dumps(
             {
@@ -81,9 +83,8 @@ def encode_list(one: PartnerList) -> bytes:
 
 
 def decode_list(raw: bytes) -> PartnerList:
-    """The list in a file of at most PARTNER_LIST_BYTES_MAX bytes. Raises AuthorError `not-a-partner-list` (and the
-    reasons of `intel.json_text`) that says what is wrong in which field.
-    """
+    """Returns the list in a file of at most PARTNER_LIST_BYTES_MAX bytes. Raises AuthorError
+    `not-a-partner-list` (and the reasons of `intel.json_text`) that names the field and its fault."""
     raw = without_bom(raw)
     tree, fault = parse_object(raw) if is_shallow(raw, _DEPTH_MAX) else (None, None)
     if tree is None:
@@ -112,7 +113,7 @@ def decode_list(raw: bytes) -> PartnerList:
 
 
 def newest_of_each(lists: Iterable[PartnerList]) -> tuple[list[PartnerList], list[PartnerList]]:
-    """One list of each partner, and those that a newer one of the same partner replaced.
+    """Returns one list of each partner, and those that a newer one of the same partner replaced.
 
     Raises AuthorError `contradictory-lists` (two of one instant that differ) and `oversized`.
     """

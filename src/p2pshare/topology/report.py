@@ -1,4 +1,4 @@
-"""The topology doctor's answer: partners by name instead of number, in the JSON that `doctor topology` promises."""
+"""Answer of the topology doctor: partners by name instead of number, in the JSON that `doctor topology` promises."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from p2pshare.topology.circles import CircleReport, PartnerList, examine
 
 
 def examine_lists(lists: Sequence[PartnerList], replaced: Sequence[PartnerList]) -> dict[str, Any]:
-    """The JSON of `p2pshare doctor topology`. `lists`: one of each partner; `replaced`: older ones left aside."""
+    """Returns the JSON of `p2pshare doctor topology`. `lists`: one of each partner; `replaced`: older ones left aside."""
     reports = examine(lists)
     labels = _labels(lists)
     return {
@@ -26,8 +26,8 @@ def examine_lists(lists: Sequence[PartnerList], replaced: Sequence[PartnerList])
 
 
 def _labels(lists: Sequence[PartnerList]) -> dict[PartnerId, str]:
-    """A name for everybody in the lists, their owner's own where there is one; with a piece of the id where two
-    partners have one name."""
+    """Returns a name for each partner in the lists, its own where its list is there; with a piece of the id
+    where two partners have one name."""
     names: dict[PartnerId, str] = {}
     for one in lists:
         names.update((entry.partner_id, entry.name) for entry in one.partners)

@@ -1,7 +1,8 @@
-"""Which links to add to a circle so that it is in one piece, no single partner splits it, and nobody has too few peers.
+"""Suggested links: links to add to a circle so that it is in one piece, no single partner splits it, and no
+partner has too few peers.
 
-Greedy, one link at a time, each chosen on the graph with the links before it: not always the fewest links, but
-each does some good, and a person can stop after any of them. Two partners who can only dial out are never joined.
+Greedy, one link at a time, each chosen on the graph with the links before it: not always the fewest links, but each
+does some good, and a person can stop after any of them. Two partners who can only dial out are never joined.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from p2pshare.topology.graph import blocks, components, cut_nodes
 
 
 class Aim(Enum):
-    """What a link is for, in the order in which they are sought."""
+    """Aim of a link, in the order in which they are sought."""
 
     ONE_PIECE = "one-piece"
     NO_SINGLE_PARTNER = "no-single-partner"
@@ -25,7 +26,7 @@ class Aim(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Mend:
-    """A link to add. `is_enough`: with it, and those before it, its aim is reached."""
+    """A suggested link. `is_enough`: with it, and those before it, its aim is reached."""
 
     between: tuple[int, int]
     aim: Aim
@@ -34,7 +35,8 @@ class Mend:
 
 @dataclass(frozen=True)
 class Ground:
-    """A circle: who is joined with whom, who can be dialled, and whose each partner is (any word that tells them apart)."""
+    """A circle as a graph: the neighbours of each partner, whether it can be dialled, and its organisation
+    (any word that tells them apart)."""
 
     neighbours: Sequence[set[int]]
     has_address: Sequence[bool]
@@ -49,7 +51,7 @@ class Ground:
 
 
 def find_mends(ground: Ground) -> list[Mend]:
-    """At most TOPOLOGY_MENDS_MAX links to add, in the order in which to add them; none when all is well."""
+    """Returns at most TOPOLOGY_MENDS_MAX links to add, in the order in which to add them; none when all is well."""
     grown = Ground([set(others) for others in ground.neighbours], ground.has_address, ground.organisations)
     mends: list[Mend] = []
     for aim, next_link in _SEARCHES.items():
@@ -61,7 +63,8 @@ def find_mends(ground: Ground) -> list[Mend]:
 
 
 def lonely(ground: Ground) -> list[int]:
-    """Partners who could be eclipsed: fewer than 3 peers, or peers of fewer than 2 organisations (docs/gossip.md).
+    """Returns partners who could be eclipsed: fewer than 3 peers, or peers of fewer than 2 organisations
+    (docs/gossip.md).
 
     Where a partner cannot be joined with so many, all of them are enough.
     """
@@ -81,7 +84,7 @@ def lonely(ground: Ground) -> list[int]:
 
 
 def _owners(ground: Ground, node: int) -> int:
-    """Of how many organisations the peers of `node` are."""
+    """Returns the number of organisations that the peers of `node` belong to."""
     return len({ground.organisations[peer] for peer in ground.neighbours[node]})
 
 
@@ -96,16 +99,17 @@ def _is_reached(aim: Aim, ground: Ground) -> bool:
 
 
 def _towards_one_piece(ground: Ground) -> tuple[int, int] | None:
-    """Between two pieces, the one in which most can be dialled first: it can be joined with any other."""
+    """Returns a link between two components, the one in which most can be dialled first: it can be joined with any other."""
     pieces = components(ground.neighbours)
     pieces.sort(key=lambda piece: -sum(ground.has_address[node] for node in piece))
     return _best_link(ground, pieces[0], pieces[1:])
 
 
 def _towards_no_cut(ground: Ground) -> tuple[int, int] | None:
-    """Between two blocks at the ends of the tree of blocks, half of the ends apart: all blocks between them become one.
+    """Returns a link between two blocks at the ends of the tree of blocks, half of the ends apart: all blocks
+    between them become one.
 
-    Where no other end may be joined, with anybody outside the block: it takes in the blocks on the way all the same.
+    Where no other end may be joined, with any partner outside the block: it takes in the blocks on the way all the same.
     """
     found = blocks(ground.neighbours)
     cuts = set(cut_nodes(found))
@@ -122,7 +126,8 @@ def _towards_no_cut(ground: Ground) -> tuple[int, int] | None:
 
 
 def _towards_enough_peers(ground: Ground) -> tuple[int, int] | None:
-    """For the first lonely partner: another lonely one where there is one, of another organisation where that lacks."""
+    """Returns a link for the first lonely partner: with another lonely one where there is one, of another
+    organisation where that lacks."""
     wanting = dict.fromkeys(lonely(ground))
     for node in wanting:
         known = {ground.organisations[peer] for peer in ground.neighbours[node]}
@@ -146,7 +151,8 @@ _SEARCHES: Mapping[Aim, Callable[[Ground], tuple[int, int] | None]] = {
 def _best_link(
     ground: Ground, ours: Iterable[int], theirs: Iterable[Iterable[int]]
 ) -> tuple[int, int] | None:
-    """From `ours` to the first of `theirs` that may be joined with it: the partners with the fewest peers."""
+    """Returns a link from `ours` to the first of `theirs` that may be joined with it: between the partners
+    with the fewest peers."""
     mine = _fewest(ground, ours)
     for group in theirs:
         pairs = [
@@ -158,7 +164,7 @@ def _best_link(
 
 
 def _fewest(ground: Ground, nodes: Iterable[int]) -> set[int]:
-    """Who has the fewest peers of all, and who has the fewest of those that can be dialled."""
+    """Returns the node with the fewest peers of all, and the one with the fewest of those that can be dialled."""
     nodes = list(nodes)
     groups = (nodes, [node for node in nodes if ground.has_address[node]])
     return {min(group, key=lambda node: (len(ground.neighbours[node]), node)) for group in groups if group}

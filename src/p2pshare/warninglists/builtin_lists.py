@@ -1,7 +1,7 @@
-"""The warning lists that need no import: what is no indicator anywhere, from public registries.
+"""The warning lists that need no import: values that are no indicators anywhere, from public registries.
 
-Addresses for documentation and benchmarks (RFC 5737, RFC 3849, RFC 9637, RFC 2544) are left out: on a block list they
-harm nobody, and examples, exercises and tests are made of them (docs/decisions/0033).
+Addresses for documentation and benchmarks (RFC 5737, RFC 3849, RFC 9637, RFC 2544) are left out: on a block
+list they harm nobody, and examples, exercises and tests are made of them (docs/decisions/0033).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ EMPTY_SSDEEP = "3::"
 
 
 def builtin_lists() -> tuple[WarningList, ...]:
-    """Each of them, compiled."""
+    """Returns each of them, compiled."""
     empty_hashes = [
         hashlib.new(name, b"", usedforsecurity=False).hexdigest() for name in EMPTY_FILE_ALGORITHMS
     ]

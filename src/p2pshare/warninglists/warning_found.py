@@ -1,4 +1,4 @@
-"""What one question to the index of warning lists has found, until it is told."""
+"""Entries found for one query to the index of warning lists."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ Pair = tuple[str, str]
 
 
 class FoundEntries:
-    """Pair -> list -> the first entry of that list which says something about the pair; a network as its span, for few are
-    ever told. `asked` are the lists that count, by number, and the types they are about."""
+    """Pair -> list -> the first entry of that list which matches the pair; a network as its span, for few are ever shown.
+
+    `asked` are the lists that count, by number, and the types they are about.
+    """
 
     def __init__(self, asked: Mapping[int, frozenset[str]]) -> None:
         self.asked = asked
         self.entries: dict[Pair, dict[int, Span | str]] = {}
 
     def note(self, pair: Pair, part: Pair, owner: int, entry: Span | str) -> None:
-        """`part` of `pair` is on the list `owner`: it counts if that is asked, and about such things."""
+        """Note that `part` of `pair` is on the list `owner`, when that list is asked and is about such types."""
         if part[0] in self.asked.get(owner, ()):
             self.entries.setdefault(pair, {}).setdefault(owner, entry)
 
@@ -32,7 +34,7 @@ class FoundEntries:
 
 
 def keys_of(part: Pair) -> Iterable[str]:
-    """Under which keys an entry about `part` may stand; addresses are found as spans."""
+    """Returns the keys under which an entry about `part` may stand; addresses are found as spans."""
     type_, value = part
     if type_ == "domain":
         return with_parents(value)

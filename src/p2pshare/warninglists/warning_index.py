@@ -1,12 +1,12 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""The index of warning lists: which lists an observable is on, in microseconds, whatever the lists' length.
+"""The index of warning lists: finds the lists that an observable is on, in microseconds, whatever the lists' length.
 
 A file of its own (`warninglists.sqlite`) beside the store. Rules:
 
-1. A list is replaced whole, in one transaction; what a person set (action, enabled) stays.
-2. Names are found in the file: one query for as many values as are asked at once. Networks (a few words of memory
-   each) and patterns (few) are held in memory from their first use to the next change; those of lists that block once
-   more, for what comes in is held against them alone.
+1. A list is replaced whole, in one transaction; its action and whether it is enabled, which a person set, stay.
+2. Names are found in the file: one query for as many values as are asked at once. Networks (a few words of
+   memory each) and patterns (few) are held in memory from their first use to the next change; those of lists
+   that block once more, for envelopes that come in are held against them alone.
 3. `changes` grows with every change after which other observables may be blocked.
 4. One connection, one lock: any thread may ask; the daemon's writer thread does.
 """
@@ -55,19 +55,19 @@ _NAMED = {
 
 
 class Hit(NamedTuple):
-    """An observable is on a list: which, what that does, and by which of the list's entries."""
+    """An observable on a list: the list, its action, and the entry of it that matches."""
 
     list_name: str
     action: ListAction
     is_own: bool
-    """Whether the list is the own allow list."""
+    """True for the own allow list."""
     entry: str
     words: str
-    """Why: the list's name, or what the operator wrote beside the entry of the allow list."""
+    """The reason: the list's name, or the operator's words beside the entry of the allow list."""
 
 
 class _Remembered(NamedTuple):
-    """What is held in memory for one kind of question: the lists that it asks with their types, their networks and patterns, and
+    """Memory for one kind of query: the lists that it asks with their types, their networks and patterns, and
     whether any list names a URL (hardly any does, and then the long texts of URLs need not be looked for)."""
 
     asked: Mapping[int, frozenset[str]]
@@ -78,7 +78,8 @@ class _Remembered(NamedTuple):
 
 @dataclass(frozen=True)
 class ListRow:
-    """A list as it is kept. `entries` are those that match something, `refused` those that could not be read."""
+    """A list as it is kept. `entries` is the number of those that match something, `refused` of those that
+    could not be read."""
 
     name: str
     version: int
@@ -95,7 +96,7 @@ class ListRow:
 
 @dataclass(frozen=True)
 class AllowedRow:
-    """One entry of the own allow list, with the words of whoever made it."""
+    """An entry of the own allow list, with the words of the person who made it."""
 
     allowed: Allowed
     reason: str
@@ -103,7 +104,7 @@ class AllowedRow:
 
 
 class WarningReading(Protocol):
-    """The questions that any thread may ask an index, each as WarningIndex promises it."""
+    """Queries that any thread may send to an index, each as WarningIndex promises it."""
 
     def lists(self) -> list[ListRow]: ...
     def allowed(self) -> list[AllowedRow]: ...
@@ -111,7 +112,7 @@ class WarningReading(Protocol):
 
 
 def open_warning_index(path: Path, *, free_space_bytes_min: int = 0) -> WarningIndex:
-    """Opens or makes the index at `path`, and brings the built-in lists up to date. Raises StoreError."""
+    """Returns the index at `path`, opened or made anew, with the built-in lists up to date. Raises StoreError."""
     connection = open_writer(path, cache_bytes=CACHE_BYTES)
     try:
         with translated(connection):
@@ -125,7 +126,7 @@ def open_warning_index(path: Path, *, free_space_bytes_min: int = 0) -> WarningI
 
 
 class WarningIndex:
-    """Lists, the own allow list, and the question which of them an observable is on."""
+    """Lists, the own allow list, and the query for the lists that an observable is on."""
 
     def __init__(self, path: Path, connection: apsw.Connection, free_space_bytes_min: int) -> None:
         self._path = path
@@ -142,7 +143,7 @@ class WarningIndex:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction, after which everything remembered is read anew."""
+        """Run one transaction, after which everything remembered is read anew."""
         with self._lock:
             require_free_space(self._path, self._free_space_bytes_min)
             try:
@@ -155,7 +156,7 @@ class WarningIndex:
     # --- lists ---
 
     def take_builtin_lists(self) -> None:
-        """Writes those of this version, unless they are there."""
+        """Write the built-in lists of this version, unless they are there."""
         with self._lock:
             known = [row for row in self.lists() if row.origin == BUILTIN]
             built_in = builtin_lists()
@@ -169,7 +170,8 @@ class WarningIndex:
                     self._put(one, BUILTIN, ListAction.BLOCK, keeps_action=True, now=0)
 
     def replace(self, new: WarningList, action: ListAction | None, now: int) -> ListRow:
-        """Puts a list in the place of the one of its name. Without an `action` the old one's stays; a new list informs.
+        """Put a list in the place of the one of its name, and return its row. Without an `action` the old
+        one's stays; a new list informs. `now` in unix seconds.
 
         Raises AuthorError name-taken when the name is a built-in list's or the allow list's.
         """
@@ -187,19 +189,20 @@ class WarningIndex:
             return self.get(new.name)
 
     def lists(self) -> list[ListRow]:
-        """In order of name."""
+        """Returns the lists in order of name."""
         with self._lock:
             return sorted(self._all().values(), key=lambda row: row.name)
 
     def get(self, name: str) -> ListRow:
-        """Raises NotFoundError."""
+        """Returns the list of this name. Raises NotFoundError."""
         for row in self.lists():
             if row.name == name:
                 return row
         raise NotFoundError(f"there is no warning list '{name}'", hint="see `p2pshare warninglist list`")
 
     def set_list(self, name: str, *, action: ListAction | None, is_enabled: bool | None) -> ListRow:
-        """Changes what a list does. Raises NotFoundError."""
+        """Change the action of a list, or whether it is enabled, and return its row; None keeps what it has.
+        Raises NotFoundError."""
         with self._lock:
             row = self.get(name)
             wanted = (action or row.action).value, row.is_enabled if is_enabled is None else is_enabled
@@ -211,7 +214,7 @@ class WarningIndex:
             return self.get(name)
 
     def changes(self) -> int:
-        """Grows with each change of lists."""
+        """Returns a number that grows with each change of lists."""
         with self._lock, translated(self._connection):
             return int(fetch(self._connection, "SELECT changes FROM state")[0][0])
 
@@ -219,7 +222,7 @@ class WarningIndex:
         self._connection.execute("UPDATE state SET changes = changes + 1")
 
     def _drop(self, name: str) -> tuple[str, bool] | None:
-        """Takes a list out; (action, enabled) of the one that was there."""
+        """Remove a list. Returns (action, enabled) of the one that was there, or None."""
         rows = fetch(
             self._connection, "SELECT id, action, is_enabled FROM warning_list WHERE name = ?", (name,)
         )
@@ -267,7 +270,8 @@ class WarningIndex:
     # --- the own allow list ---
 
     def allow(self, allowed: Allowed, reason: str, now: int) -> bool:
-        """Adds an entry, or gives it other words; whether it is new. Raises AuthorError when the list is full."""
+        """Add an entry, or give it other words. Returns whether it is new. Raises AuthorError
+        too-many-entries when the list is full."""
         with self._lock:
             known = {row.allowed for row in self.allowed()}
             if len(known) >= ALLOW_ENTRIES_MAX and allowed not in known:
@@ -285,7 +289,7 @@ class WarningIndex:
             return allowed not in known
 
     def disallow(self, allowed: Allowed, now: int) -> None:
-        """Takes an entry out. Raises NotFoundError."""
+        """Remove an entry. Raises NotFoundError."""
         with self._lock:
             if allowed not in {row.allowed for row in self.allowed()}:
                 raise NotFoundError(
@@ -298,7 +302,7 @@ class WarningIndex:
                 self._put_allow_list(now)
 
     def allowed(self) -> list[AllowedRow]:
-        """In order of type and value."""
+        """Returns the entries in order of type and value."""
         with self._lock, translated(self._connection):
             rows = fetch(self._connection, "SELECT * FROM allowed ORDER BY type, value, covers_below")
         return [AllowedRow(Allowed(type_, value, bool(below)), *rest) for type_, value, below, *rest in rows]
@@ -310,8 +314,8 @@ class WarningIndex:
     # --- the question ---
 
     def hits(self, pairs: Iterable[Pair], *, is_blocking_only: bool = False) -> dict[Pair, list[Hit]]:
-        """The lists that each of `pairs` (canonical) is on, one hit a list; absent keys are on none. With
-        `is_blocking_only` no other list is asked: most lists inform, and intake has no use for those."""
+        """Returns the lists that each of `pairs` (canonical) is on, one hit a list; absent keys are on none.
+        With `is_blocking_only` no other list is asked: most lists inform, and intake has no use for those."""
         with self._lock, translated(self._connection):
             memory = self._remembered(is_blocking_only)
             found = FoundEntries(memory.asked)
@@ -329,7 +333,8 @@ class WarningIndex:
             return {pair: self._hits(entries) for pair, entries in found.entries.items()}
 
     def _find_names(self, wanted: Iterable[Pair], keys: Collection[str], found: FoundEntries) -> None:
-        """In one query for all keys. Few of them are on a list: only then is it worked out whose they are."""
+        """Note the names found, in one query for all keys. Few of them are on a list: only then is it worked
+        out whose they are."""
         named: dict[str, list[tuple[int, bool]]] = defaultdict(list)
         for table, bound in key_tables(keys):
             for key, owner, covers_below in fetch(self._connection, _NAMED[table], (bound,)):
@@ -343,7 +348,7 @@ class WarningIndex:
                             found.note(pair, part, owner, f"*.{key}" if covers_below else key)
 
     def _hits(self, entries: Mapping[int, Span | str]) -> list[Hit]:
-        """In the order in which the lists came."""
+        """Returns the hits in the order in which the lists came."""
         hits = []
         for owner in sorted(entries):
             row, entry = self._all()[owner], entries[owner]
@@ -357,7 +362,7 @@ class WarningIndex:
     # --- what is remembered ---
 
     def _reasons(self) -> dict[str, str]:
-        """Entry of the allow list, as hits show it -> what the operator wrote beside it."""
+        """Returns the operator's words by entry of the allow list, as hits show it."""
         if self._allow_reasons is None:
             self._allow_reasons = {key_of(row.allowed.text): row.reason for row in self.allowed()}
         return self._allow_reasons

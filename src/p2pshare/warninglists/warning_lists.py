@@ -1,13 +1,13 @@
-"""Warning lists: things that are no indicators, and lists of them in MISP's format (`list.json`).
+"""Warning lists: values that are no indicators, and lists of them in MISP's format (`list.json`).
 
 A list names values, hosts, networks or patterns that show up in reports by mistake: public resolvers, popular
 sites, hashes of empty files. Rules of this file:
 
-1. Entries are canonicalised with the code that canonicalises what they are compared with, and compared without
-   case. So neither upper case, nor `host:port`, nor an IDN's two spellings slips through.
+1. Entries are canonicalised with the code that canonicalises what they are compared with, and compared
+   without case. So neither upper case, nor `host:port`, nor an IDN's two spellings slips through.
 2. An observable is compared part by part (`parts`): a URL also as its host, an e-mail address also as its domain.
-3. A list applies to the types its `matching_attributes` name; a part is compared as what it is, so a list of hosts
-   applies to a URL's host. A list that names none applies to all.
+3. A list applies to the types its `matching_attributes` name; a part is compared as what it is, so a list of
+   hosts applies to a URL's host. A list that names none applies to all.
 4. Networks overlap both ways (`spans`): 0.0.0.0/1 is as wrong as the listed address in it.
 5. Patterns are RE2's (`warning_patterns`); what RE2 does not read is refused.
 6. What was read = kept + merged + refused by reason.
@@ -41,14 +41,14 @@ ALLOW_LIST_NAME = "own allow list"
 
 
 class ListAction(Enum):
-    """What a list's hit does: refused at publishing and quarantined here, or only told."""
+    """Effect of a hit. BLOCK: refused at publishing and quarantined here; INFORM: only shown."""
 
     BLOCK = "block"
     INFORM = "inform"
 
 
 class MatchKind(Enum):
-    """How a list's entries match: MISP's words."""
+    """Way in which a list's entries match, in MISP's words."""
 
     STRING = "string"
     SUBSTRING = "substring"
@@ -133,11 +133,11 @@ class WarningList:
     merged: int = 0
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
-    """Attributes that are no type here."""
+    """Attributes of the list that are no type here."""
 
     @property
     def meanings(self) -> int:
-        """How many things are compared."""
+        """Returns the number of values, hosts, networks and patterns that are compared."""
         return len(self.names) + len(self.hosts) + len(self.spans) + len(self.patterns)
 
 
@@ -153,8 +153,8 @@ class _Document(msgspec.Struct):
 
 
 def parse_warning_list(raw: bytes) -> WarningList:
-    """A MISP warning list. Raises AuthorError when there is none in `raw`: input-too-large, not-json, too-deep,
-    not-a-warning-list, too-many-entries, no-known-attribute."""
+    """Returns a MISP warning list. Raises AuthorError when there is none in `raw`: input-too-large, not-json,
+    too-deep, not-a-warning-list, too-many-entries, no-known-attribute."""
     if len(raw) > WARNING_LIST_BYTES_MAX:
         raise AuthorError(
             f"the list has more than {WARNING_LIST_BYTES_MAX} bytes",
@@ -207,7 +207,7 @@ def compile_list(
     attributes: Sequence[str],
     entries: Sequence[Any],
 ) -> WarningList:
-    """A list from its entries. Raises AuthorError too-many-entries, no-known-attribute."""
+    """Returns a list from its entries. Raises AuthorError too-many-entries, no-known-attribute."""
     if len(entries) > WARNING_LIST_ENTRIES_MAX:
         raise AuthorError(
             f"the list has more than {WARNING_LIST_ENTRIES_MAX} entries", reason="too-many-entries"
@@ -235,7 +235,8 @@ def compile_list(
 
 
 def _types_of(attributes: Sequence[str]) -> frozenset[str]:
-    """Raises AuthorError when all attributes are things we have no type for: such a list could match nothing."""
+    """Returns the types that the attributes name. Raises AuthorError no-known-attribute when there is none
+    for any: such a list could match nothing."""
     if not attributes:
         return TYPES
     types = frozenset(type_ for attribute in attributes for type_ in ATTRIBUTES.get(attribute, ()))
@@ -247,7 +248,7 @@ def _types_of(attributes: Sequence[str]) -> frozenset[str]:
 
 
 def _add_entry(compiled: WarningList, entry: str) -> None:
-    """Raises InvalidValue: bad-regex, too-many-patterns, and those of canonical values."""
+    """Add what an entry matches. Raises InvalidValue: bad-regex, too-many-patterns, and those of canonical values."""
     if compiled.kind in (MatchKind.REGEX, MatchKind.SUBSTRING):
         pattern = regex_pattern(entry) if compiled.kind is MatchKind.REGEX else substring_pattern(entry)
         if len(compiled.patterns) >= WARNING_PATTERNS_PER_LIST_MAX:
@@ -267,8 +268,8 @@ def _add_entry(compiled: WarningList, entry: str) -> None:
 
 
 def _meanings(text: str, compiled: WarningList) -> list[tuple[str, str]]:
-    """What the entry is under each of the list's types, and what a person meant by it (`host:port`, `hxxp://`), if
-    that is of the list's types; each meaning once. Raises InvalidValue when there is none."""
+    """Returns the entry under each of the list's types, and the value that a person meant by it (`host:port`,
+    `hxxp://`), if that is of the list's types; each once. Raises InvalidValue when there is none."""
     types = compiled.types & SPAN_TYPES if compiled.kind is MatchKind.CIDR else compiled.types
     reads_addresses = ["ipv6"] if types & SPAN_TYPES else []  # ipv6 reads both families
     meanings: list[tuple[str, str]] = []
@@ -294,7 +295,7 @@ def _pair(observable: Observable) -> tuple[str, str]:
 
 
 class Allowed(NamedTuple):
-    """What a person called harmless: a canonical observable, or with `covers_below` a domain and all below it."""
+    """A value that a person called harmless: a canonical observable, or with `covers_below` a domain and all below it."""
 
     type: str
     value: str
@@ -306,14 +307,14 @@ class Allowed(NamedTuple):
 
 
 def allowed_of(text: str) -> Allowed:
-    """What `text` allows; `*.example.com` the domain and all below it. Raises InvalidValue."""
+    """Returns the value that `text` allows; `*.example.com` the domain and all below it. Raises InvalidValue."""
     meant = recognise(text)
     covers_below = meant.note == "wildcard-dropped" or text.strip().startswith(".")
     return Allowed(*_pair(meant.observable), covers_below)
 
 
 def compile_allowed(entries: Iterable[Allowed]) -> WarningList:
-    """The own allow list as a warning list for all types."""
+    """Returns the own allow list as a warning list for all types."""
     compiled = WarningList(
         ALLOW_LIST_NAME, 0, "what this node's operator called harmless", MatchKind.STRING, TYPES
     )
@@ -332,5 +333,5 @@ def compile_allowed(entries: Iterable[Allowed]) -> WarningList:
 
 
 def key_of(value: str) -> str:
-    """A canonical value as names are compared: without case."""
+    """Returns a canonical value as names are compared: without case."""
     return value.lower()

@@ -19,7 +19,8 @@ _FLAGS = frozenset("imsu")
 
 
 def regex_pattern(entry: str) -> str:
-    """MISP writes `/pattern/flags`, as PHP does. Raises InvalidValue with RE2's own words as its hint."""
+    """Returns the RE2 pattern of an entry; MISP writes `/pattern/flags`, as PHP does. Raises InvalidValue
+    bad-regex with RE2's own words as its hint, empty, too-long, matches-everything."""
     body = entry
     if entry[:1] == "/" and entry.rfind("/") > 0:
         body, _, flags = entry[1:].rpartition("/")
@@ -43,7 +44,7 @@ def regex_pattern(entry: str) -> str:
 
 
 def substring_pattern(entry: str) -> str:
-    """As a pattern, so that all of them are looked for in one pass."""
+    """Returns the text as a pattern, so that all of them are looked for in one pass. Raises InvalidValue."""
     text = clean(entry)
     if len(text) > WARNING_PATTERN_CHARACTERS_MAX:
         raise InvalidValue("too-long")
@@ -83,13 +84,13 @@ class PatternSet:
             )
 
     def matching(self, text: str) -> Iterator[tuple[str, int]]:
-        """(pattern, owner) of each pattern that occurs in `text`, a canonical value."""
+        """Yields (pattern, owner) of each pattern that occurs in `text`, a canonical value."""
         for row in self._set.Match(text) or ():
             yield self._rows[row]
 
 
 def texts(value: str) -> Iterator[str]:
-    """How a value reads: as it is, and with its IDN labels in Unicode, for patterns written by people."""
+    """Yields the spellings of a value: as it is, and with its IDN labels in Unicode, for patterns written by people."""
     yield value
     if "xn--" in value:
         decoded = ".".join(_unicode_label(label) for label in value.split("."))

@@ -1,1 +1,1 @@
-"""Range-based set reconciliation (Negentropy), and the audit that finds what it cannot see."""
+"""Range-based set reconciliation (Negentropy), and the audit that finds differences hidden from its fingerprints."""

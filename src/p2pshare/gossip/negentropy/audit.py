@@ -29,7 +29,10 @@ WARM_STEP_CHUNKS = 32  # about 2,000 tags between two yields: 2 to 3 ms
 
 
 class AuditView:
-    """A `KeySource` over `index` with keyed fingerprints. Costs 1 us a key once, so `warm` it first."""
+    """A `KeySource` over `index` with keyed fingerprints. Costs 1 us a key once, so `warm` it first.
+
+    Raises ValueError unless the session key has 32 bytes.
+    """
 
     def __init__(self, index: SortedKeys, session_key: bytes) -> None:
         if len(session_key) != SESSION_KEY_BYTES:
@@ -46,14 +49,14 @@ class AuditView:
         return len(self._index)
 
     def warm(self) -> Iterator[None]:
-        """Reckon the sums of all chunks, yielding every few milliseconds."""
+        """Compute the sums of all chunks, yielding every few milliseconds."""
         for number, chunk in enumerate(self._index.chunks()):
             self._sums[chunk] = self._sum(chunk)
             if number % WARM_STEP_CHUNKS == WARM_STEP_CHUNKS - 1:
                 yield
 
     def fingerprint(self, lower: int, upper: int) -> bytes:
-        """As `SortedKeys.fingerprint`, over tags."""
+        """Returns the same as `SortedKeys.fingerprint`, over tags."""
         total, known = 0, self._sums
         for piece in self._index.pieces(lower, upper):
             found = known.get(piece)
@@ -61,7 +64,7 @@ class AuditView:
         return fingerprint(total, max(0, upper - lower))
 
     def root(self, created_min: int = 0) -> bytes:
-        """As `SortedKeys.root`, over tags."""
+        """Returns the same as `SortedKeys.root`, over tags."""
         lower = self.rank(created_min.to_bytes(CREATED_BYTES, "big"))
         return self.fingerprint(lower, len(self))
 

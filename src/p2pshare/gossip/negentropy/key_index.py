@@ -3,8 +3,8 @@
 A key is 40 bytes: created (seconds, 8 bytes, big endian), then the id (32). Rules this file keeps:
 
 1. Keys ascend, none is held twice, none has the reserved `created` 2^64 - 1.
-2. A chunk is immutable packed bytes of 1 to 128 keys; to change it is to replace it. So whoever still
-   reads an old chunk reads something whole, memory is 40 bytes a key and little more, and the garbage
+2. A chunk is immutable packed bytes of 1 to 128 keys; to change it is to replace it. So a reader
+   of an old chunk still reads a whole one, memory is 40 bytes a key and little more, and the garbage
    collector has nothing to walk through: lists of a million objects would stall the loop.
 3. `_sums[n]` is the sum of the ids of chunk n as little-endian numbers, not reduced; `_total` is their sum.
 4. `_starts` is a prefix of the positions (rank x 40 bytes) at which chunks begin. A change cuts it off behind
@@ -34,12 +34,12 @@ HOUR_SECONDS = 3_600
 
 
 def key_of(created: int, envelope_id: bytes) -> bytes:
-    """The key of an envelope created at `created` (seconds since 1970)."""
+    """Returns the key (40 bytes) of an envelope created at `created` (unix seconds)."""
     return created.to_bytes(CREATED_BYTES, "big") + envelope_id
 
 
 def expiry_cut(now: int, ttl_seconds: int) -> int:
-    """The `created` below which keys of a shard count as expired at `now`, on a full hour.
+    """Returns the `created` (unix seconds) below which keys of a shard count as expired at `now`, cut at the full hour.
 
     Both sides of a comparison use the initiator's cut; a key is kept EXPIRED_KEY_KEEP_SECONDS longer than
     its envelope so that the other side still has it although its clock is ahead.
@@ -48,7 +48,7 @@ def expiry_cut(now: int, ttl_seconds: int) -> int:
 
 
 class SortedKeys:
-    """Sorted keys of one shard. `keys` must ascend strictly (`ORDER BY created, id`), else ValueError."""
+    """The sorted keys of one shard. Raises ValueError unless `keys` ascend strictly (`ORDER BY created, id`)."""
 
     def __init__(self, keys: Iterable[bytes] = ()) -> None:
         self._chunks: list[bytes] = []
@@ -75,7 +75,7 @@ class SortedKeys:
             yield from _split(chunk)
 
     def add(self, key: bytes) -> bool:
-        """Add `key`; False when it was there. Raises ValueError for what is no key (rule 1)."""
+        """Add `key`; returns False when it was there. Raises ValueError for a malformed key (rule 1)."""
         _check(key)
         if not self._chunks or self._is_past_full_end(key):
             self._append_chunk(key)
@@ -97,7 +97,7 @@ class SortedKeys:
         return True
 
     def expire(self, created_before: int) -> int:
-        """Drop every key created before this second; how many. Expiry is a prefix: nothing is searched."""
+        """Drop every key created before this second, and return their number. Expiry is a prefix: nothing is searched."""
         cut = self.rank(created_before.to_bytes(CREATED_BYTES, "big"))
         if not cut:
             return 0
@@ -115,21 +115,21 @@ class SortedKeys:
         return cut
 
     def rank(self, key: bytes) -> int:
-        """How many keys are below `key`, which may be shorter than a key (then: filled with zeros)."""
+        """Returns the number of keys below `key`, which may be shorter than 40 bytes (then: filled with zeros)."""
         where = bisect_right(self._firsts, key) - 1
         if where < 0:
             return 0
         return self._positions()[where] // KEY_BYTES + _place(self._chunks[where], key)
 
     def key_at(self, rank: int) -> bytes:
-        """The key with `rank` keys below it. Raises IndexError outside 0 .. len - 1."""
+        """Returns the key with `rank` keys below it. Raises IndexError outside 0 .. len - 1."""
         if not 0 <= rank < self._count:
             raise IndexError("rank outside the index")
         where, at = self._locate(rank)
         return self._chunks[where][at : at + KEY_BYTES]
 
     def pieces(self, lower: int, upper: int) -> Iterator[bytes]:
-        """Packed keys of the ranks lower .. upper - 1; a whole chunk is handed out as the very object kept."""
+        """Yields the packed keys of the ranks lower .. upper - 1; a whole chunk is handed out as the very object kept."""
         left_bytes = (upper - lower) * KEY_BYTES
         if left_bytes <= 0:
             return
@@ -141,7 +141,7 @@ class SortedKeys:
             where, at = where + 1, 0
 
     def ids(self, lower: int, upper: int) -> bytes:
-        """Packed 32-byte ids of the ranks lower .. upper - 1."""
+        """Returns the packed 32-byte ids of the ranks lower .. upper - 1."""
         return b"".join(
             piece[at : at + ID_BYTES]
             for piece in self.pieces(lower, upper)
@@ -149,7 +149,7 @@ class SortedKeys:
         )
 
     def chunks(self) -> Iterator[bytes]:
-        """All keys, packed, in the chunks they are kept in; the index may change meanwhile.
+        """Yields all keys, packed, in the chunks they are kept in; the index may change meanwhile.
 
         A change may then make a chunk come twice or not at all.
         """
@@ -159,7 +159,10 @@ class SortedKeys:
             where += 1
 
     def fingerprint(self, lower: int, upper: int) -> bytes:
-        """Of the keys with ranks lower .. upper - 1: sums of whole chunks, and single ids at both ends."""
+        """Returns the fingerprint (16 bytes) of the keys with ranks lower .. upper - 1.
+
+        Sums of whole chunks are cached; only the ids at both ends are added up.
+        """
         if lower == 0 and upper == self._count:
             return fingerprint(self._total, self._count)
         if lower >= upper:
@@ -174,12 +177,12 @@ class SortedKeys:
         return fingerprint(total, upper - lower)
 
     def root(self, created_min: int = 0) -> bytes:
-        """The fingerprint of all keys created at `created_min` or later: equal roots, equal shards."""
+        """Returns the fingerprint of all keys created at `created_min` or later: equal roots, equal shards."""
         lower = self.rank(created_min.to_bytes(CREATED_BYTES, "big"))
         return self.fingerprint(lower, self._count)
 
     def _sum_below(self, where: int, border: int) -> int:
-        """The sum of the ids in the first `border` bytes of a chunk, reckoned from the nearer end."""
+        """Returns the sum of the ids in the first `border` bytes of a chunk, reckoned from the nearer end."""
         if not border:
             return 0
         chunk = self._chunks[where]
@@ -188,14 +191,17 @@ class SortedKeys:
         return self._sums[where] - sum_of_ids(chunk[border:])
 
     def _locate(self, rank: int) -> tuple[int, int]:
-        """The chunk that holds the key of `rank`, and at which byte; behind the last chunk for `rank` = len."""
+        """Returns the number of the chunk that holds the key of `rank`, and the key's byte in it.
+
+        For `rank` = len that is one behind the last chunk.
+        """
         position = rank * KEY_BYTES
         starts = self._positions()
         where = bisect_right(starts, position) - 1
         return where, position - starts[where]
 
     def _positions(self) -> list[int]:
-        """Rule 4: the position at which each chunk begins, and the end of the last."""
+        """Returns the position at which each chunk begins, and the end of the last (rule 4)."""
         starts = self._starts
         known = len(starts) - 1
         if known < len(self._chunks):
@@ -204,7 +210,7 @@ class SortedKeys:
         return starts
 
     def _is_past_full_end(self, key: bytes) -> bool:
-        """Whether `key` belongs behind a last chunk that is full: a new one leaves the old one full."""
+        """Returns whether `key` belongs behind a last chunk that is full: a new chunk leaves the old one full."""
         end = self._chunks[-1]
         return len(end) == CHUNK_BYTES_MAX and key > end[-KEY_BYTES:]
 
@@ -236,7 +242,7 @@ class SortedKeys:
 
 
 def sum_of_ids(packed: bytes) -> int:
-    """The sum of the ids in packed keys, as little-endian numbers, not reduced."""
+    """Returns the sum of the ids in packed keys, as little-endian numbers, not reduced."""
     number = int.from_bytes
     return sum(
         [number(packed[at : at + ID_BYTES], "little") for at in range(CREATED_BYTES, len(packed), KEY_BYTES)]
@@ -253,7 +259,7 @@ def _split(packed: bytes) -> list[bytes]:
 
 
 def _place(chunk: bytes, key: bytes) -> int:
-    """How many keys of `chunk` are below `key`."""
+    """Returns the number of keys of `chunk` that are below `key`."""
     return bisect_left(
         range(len(chunk) // KEY_BYTES), key, key=lambda at: chunk[at * KEY_BYTES : (at + 1) * KEY_BYTES]
     )

@@ -12,12 +12,12 @@ lacks, and those it *needs*::
 
 Rules this file keeps:
 
-1. A message never exceeds the frame. What does not fit is covered by one last range up to the end whose
+1. A message never exceeds the frame. Ranges that do not fit are covered by one last range up to the end whose
    fingerprint differs from the peer's, so that it comes up again in the next round.
 2. Nothing here may hold the loop: the long functions are generators that yield after about STEP_WORK
    fingerprints or as much other work. The index may change while they are suspended: positions are looked
    up again from bounds, a range is compared as of the moment it is looked at.
-3. A message is believed as a whole: what it told is kept only once it was read to its end, or to where our
+3. A message counts as a whole: its differences are kept only once it was read to its end, or to where our
    answer was full. Anything wrong with it is a PeerError (see `negentropy_wire`) that ends the session.
 4. Memory is bounded by one frame and SYNC_DIFFERENCES_MAX ids, time by SYNC_ROUNDS_MAX messages; the CPU
    budget of a session is the caller's, who can stop between any two steps.
@@ -73,7 +73,7 @@ _Steps = Generator[None, None, Result]
 
 
 class KeySource(Protocol):
-    """What reconciliation asks of an index: `SortedKeys`, or `AuditView` for another fingerprint."""
+    """The part of an index that reconciliation uses: `SortedKeys`, or `AuditView` for another fingerprint."""
 
     def __len__(self) -> int: ...
     def rank(self, key: bytes) -> int: ...
@@ -100,13 +100,13 @@ def respond(
     frame_bytes_max: int = SYNC_FRAME_BYTES_MAX,
     work_max: float = float("inf"),
 ) -> _Steps[bytes]:
-    """Answer one message of an initiator, comparing only keys created at `created_min` or later.
+    """Answer one message of an initiator, comparing only keys created at `created_min` (seconds) or later.
 
-    `frame_bytes_max` bounds the answer; what comes in may always have SYNC_FRAME_BYTES_MAX. After `work_max`
+    `frame_bytes_max` bounds the answer; an incoming message may always have SYNC_FRAME_BYTES_MAX. After `work_max`
     (fingerprints, or as much other work) the rest is covered by one range, as when the frame is full.
 
     A message of another version is answered by the one byte that names ours (section Message).
-    Raises PeerError (`sync-oversized` and what `negentropy_wire` names).
+    Raises PeerError: `sync-oversized` and the reasons of `negentropy_wire`.
     """
     _check_frame(raw)
     if read_version(raw) != VERSION:
@@ -131,7 +131,7 @@ def respond(
 
 
 class Initiator:
-    """One session: `begin` gives the first message, `receive` turns each answer into the next or None.
+    """A session: `begin` gives the first message, `receive` turns each answer into the next or None.
 
     Afterwards `need` holds ids, `have` our keys by id; sort before use, the order of a set is not the same twice.
     With `is_cut` one of them holds `differences_max` and more remain: transfer these, then start again.
@@ -159,7 +159,7 @@ class Initiator:
         self._lists_own_ids = lists_own_ids
 
     def begin(self) -> bytes:
-        """The first message: 16 fingerprints, the last of them split in 16 again, down to a few newest keys.
+        """Returns the first message: 16 fingerprints, the last of them split in 16 again, down to a few newest keys.
 
         That way the newest keys, where stores mostly differ, are found in two rounds. The reference, and so
         `lists_own_ids`, splits once. Fewer than 32 keys are a list of ids, or an empty one.
@@ -173,7 +173,7 @@ class Initiator:
         return bytes(answer.message.raw)
 
     def receive(self, raw: bytes) -> _Steps[bytes | None]:
-        """Learn from one answer. None when nothing is left to ask.
+        """Take in one answer; the result is the next message, None when nothing is left to ask.
 
         Raises PeerError: as `respond`, `sync-version` (the peer does not speak ours), `sync-rounds`.
         """
@@ -201,7 +201,7 @@ class Initiator:
         return None if is_done else bytes(answer.message.raw)
 
     def _is_asked_for(self, differing: _Differing, found: int) -> bool:
-        """Whether to ask for all ids of a differing range at once instead of splitting it."""
+        """Returns whether to ask for all ids of a differing range at once instead of splitting it."""
         if self._lists_own_ids:
             return False
         if differing.upper - differing.lower < 2 * BUCKETS:
@@ -211,7 +211,7 @@ class Initiator:
 
 
 def prefers_list(compared: int, differing: int) -> bool:
-    """Whether a plain list of the rest is cheaper than narrowing down.
+    """Returns whether a plain list of the rest is cheaper than narrowing down.
 
     `compared` own keys were compared so far and `differing` ids differed; the rest is taken to be like them.
     """
@@ -219,7 +219,7 @@ def prefers_list(compared: int, differing: int) -> bool:
 
 
 class _Found:
-    """What one message told, beside what the session knew before it; merged only once it was read."""
+    """The differences found in one message, beside those of the session before it; merged only once it was read."""
 
     def __init__(self, session: Initiator, differences_max: int) -> None:
         self.have: dict[bytes, bytes] = {}
@@ -230,11 +230,11 @@ class _Found:
 
     @property
     def count(self) -> int:
-        """Differences of the session so far."""
+        """Returns the number of differences of the session so far."""
         return len(self.have) + len(self.need) + len(self._session.have) + len(self._session.need)
 
     def compare_ids(self, answer: _Answer, part: Range) -> _Steps[None]:
-        """Compare the peer's list of a range with ours. Looks own positions up again after each yield."""
+        """Compare the peer's list of a range with ours. Own positions are looked up again after each yield."""
         theirs = set(split_ids(part.payload))
         answer.work += len(theirs) / IDS_PER_WORK
         cursor = answer.lower.key
@@ -257,13 +257,13 @@ class _Found:
         self.need |= self._new(theirs, self.need, self._session.need)
 
     def merge(self) -> None:
-        """Give the session what was found."""
+        """Add the differences of this message to those of the session."""
         self._session.have |= self.have
         self._session.need |= self.need
         self._session.is_cut = self.is_cut
 
     def _new(self, ids: Set[bytes], found: Set[bytes], known: Set[bytes]) -> Set[bytes]:
-        """Those of `ids` that are news, as many as there is room for."""
+        """Returns those of `ids` that are new, as many as there is room for; sets `is_cut` when some do not fit."""
         new = ids - known
         room = self._differences_max - len(known) - len(found)
         if len(new) > room:
@@ -297,12 +297,12 @@ class _Answer:
         self._room_bytes = frame_bytes_max - FRAME_RESERVE_BYTES
 
     def ranks(self, upper: Bound, lower_key: bytes = b"") -> tuple[int, int]:
-        """Own ranks of the range from `lower_key` (or where the last one ended) to `upper`."""
+        """Returns the own ranks (lower, upper) of the range from `lower_key` (or the end of the last range) to `upper`."""
         lower = self.index.rank(max(lower_key or self.lower.key, self._floor))
         return lower, max(lower, self.index.rank(upper.key))
 
     def is_step_due(self) -> bool:
-        """Whether enough was done to yield (rule 2); counts the range just done."""
+        """Count the range just done; returns whether enough was done to yield (rule 2)."""
         self.work += 1
         if self.work < STEP_WORK:
             return False
@@ -310,11 +310,11 @@ class _Answer:
         return True
 
     def skip(self, upper: Bound) -> None:
-        """Nothing to say about the keys below `upper`."""
+        """Skip the keys below `upper`: there is nothing to say about them."""
         self.lower = upper
 
     def compare(self, part: Range) -> _Differing | None:
-        """None when a range has the fingerprint the peer says; nothing is written either way."""
+        """Returns the range when its fingerprint is not the one that the peer gives, else None; nothing is written."""
         lower, upper = self.ranks(part.upper)
         self.work += 1
         if self.index.fingerprint(lower, upper) == part.payload:
@@ -345,7 +345,7 @@ class _Answer:
         self._written = self.lower = bound
 
     def list_own(self, bound: Bound) -> None:
-        """All own ids of a range, or as many as fit."""
+        """List all own ids of a range, or as many as fit."""
         lower, upper = self.ranks(bound)
         ids_max = (self._room_bytes - len(self.message.raw)) // ID_BYTES + 1
         if upper - lower > ids_max:
@@ -358,7 +358,7 @@ class _Answer:
             self._cover_rest(upper)
 
     def leave_off(self) -> None:
-        """No time for the rest: one range covers it, and begins where the last range looked at ended."""
+        """Cover the rest by one range, for lack of time; it begins where the last range that was looked at ended."""
         if self.lower != END:
             self._write_skip()
             self._cover_rest(self.ranks(END)[0])
@@ -372,15 +372,15 @@ class _Answer:
         self.work += (upper - lower) / IDS_PER_WORK
 
     def split_newest(self, lower: int, upper: int) -> None:
-        """Up to the end: 15 ranges and in place of the 16th again 15, until it has fewer than 32 keys."""
+        """Split up to the end into 15 ranges and, in place of the 16th, again 15, until it has fewer than 32 keys."""
         while upper - lower >= 2 * BUCKETS:
             lower = self._split(END, lower, upper, buckets=BUCKETS - 1)
         self.message.add(END, RangeMode.FINGERPRINT, self.index.fingerprint(lower, upper))
 
     def _split(self, bound: Bound, lower: int, upper: int, buckets: int = BUCKETS) -> int:
-        """The first `buckets` of 16 ranges of equal size; where the next begins.
+        """Write the first `buckets` of 16 ranges of equal size; returns the rank where the next begins.
 
-        The first ones are larger by one key where it does not divide, as the reference's.
+        The first ranges are larger by one key where the number does not divide, as the reference's.
         """
         size, larger = divmod(upper - lower, BUCKETS)
         for bucket in range(buckets):
@@ -394,7 +394,7 @@ class _Answer:
         return lower
 
     def _cover_rest(self, lower: int) -> None:
-        """Rule 1: the frame is full."""
+        """Cover all from rank `lower` to the end by one range: the frame is full (rule 1)."""
         rest = self.index.fingerprint(lower, max(lower, self.index.rank(END.key)))
         self.message.add(END, RangeMode.FINGERPRINT, rest)
         self.is_full = True

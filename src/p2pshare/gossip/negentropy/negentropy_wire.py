@@ -1,13 +1,14 @@
 """The bytes of Negentropy protocol version 1: numbers, bounds, ranges, messages, fingerprints.
 
-Follows `docs/negentropy-protocol-v1.md` of hoytech/negentropy; section names in the code are its. A message::
+Follows negentropy-protocol-v1.md of github.com/hoytech/negentropy (here: docs/reconciliation.md); section names in
+the code are its. A message::
 
     Message     := 0x61 Range*
     Range       := upper Bound, mode Varint, payload          each begins where the one before it ended
     Bound       := created Varint (0 = end, else 1 + difference to the last), length Varint, id prefix
     payload     := nothing (SKIP) | 16 bytes (FINGERPRINT) | count Varint, count x 32 bytes (IDS)
 
-What follows the last range counts as skipped. A bound is kept as the 40-byte key it stands for (created,
+Keys behind the last range count as skipped. A bound is kept as the 40-byte key it stands for (created,
 big endian, then the id prefix filled with zeros), so that bounds and keys compare as plain bytes.
 
 Reading is stricter than the specification asks, because a message is read once and an oddity is never
@@ -34,7 +35,7 @@ VARINT_BYTES_MAX = 10  # 64 bits, seven a byte
 
 
 class RangeMode(IntEnum):
-    """What a range says about the keys in it (section Range)."""
+    """The content of a range: nothing, a fingerprint, or ids (section Range)."""
 
     SKIP = 0
     FINGERPRINT = 1
@@ -42,19 +43,19 @@ class RangeMode(IntEnum):
 
 
 class Bound(NamedTuple):
-    """The exclusive upper end of a range: 40 bytes to compare with, and how many id bytes were written."""
+    """The exclusive upper end of a range: 40 bytes to compare with, and the number of id bytes that were written."""
 
     key: bytes
     prefix_bytes: int
 
     @classmethod
     def at(cls, key: bytes) -> Bound:
-        """The bound just below `key`, written in full."""
+        """Returns the bound just below `key`, written in full."""
         return cls(key, ID_BYTES)
 
     @classmethod
     def between(cls, before: bytes, after: bytes) -> Bound:
-        """The shortest bound above key `before` and not above key `after` (section Bound)."""
+        """Returns the shortest bound above key `before` and not above key `after` (section Bound)."""
         if before[:CREATED_BYTES] != after[:CREATED_BYTES]:
             return cls(after[:CREATED_BYTES] + bytes(ID_BYTES), 0)
         shared = CREATED_BYTES
@@ -69,7 +70,7 @@ END = Bound(CREATED_END.to_bytes(CREATED_BYTES, "big") + bytes(ID_BYTES), 0)
 
 
 class Range(NamedTuple):
-    """One range as read; `payload` is empty, a fingerprint, or ids one after another."""
+    """A range as read; `payload` is empty, a fingerprint, or ids one after another."""
 
     upper: Bound
     mode: RangeMode
@@ -77,7 +78,7 @@ class Range(NamedTuple):
 
 
 def encode_varint(number: int) -> bytes:
-    """Base 128, most significant digit first, high bit on every byte but the last (section Varint)."""
+    """Encode a number in base 128, most significant digit first, high bit on every byte but the last (section Varint)."""
     digits = [number & 0x7F]
     while number := number >> 7:
         digits.append(0x80 | number & 0x7F)
@@ -85,7 +86,7 @@ def encode_varint(number: int) -> bytes:
 
 
 def fingerprint(total: int, count: int) -> bytes:
-    """Of `count` ids whose little-endian sum is `total` (section Fingerprint Algorithm)."""
+    """Returns the fingerprint (16 bytes) of `count` ids whose little-endian sum is `total` (section Fingerprint Algorithm)."""
     reduced = (total & (2**256 - 1)).to_bytes(ID_BYTES, "little")
     return hashlib.sha256(reduced + encode_varint(count)).digest()[:FINGERPRINT_BYTES]
 
@@ -109,7 +110,7 @@ class MessageWriter:
         self.raw += payload
 
     def cut(self, length_bytes: int) -> None:
-        """Forget what was written after `length_bytes`. Only a range up to END may follow: it needs no memory."""
+        """Cut the message to `length_bytes`. Only a range up to END may follow: its bound does not depend on the last one."""
         del self.raw[length_bytes:]
 
     def _add_bound(self, bound: Bound) -> None:
@@ -124,14 +125,14 @@ class MessageWriter:
 
 
 def read_version(raw: bytes) -> int:
-    """The version byte of a message. Raises PeerError `sync-malformed` when there is none."""
+    """Returns the version byte of a message. Raises PeerError `sync-malformed` when there is none."""
     if not raw or not 0x60 <= raw[0] <= 0x6F:
         raise _malformed("does not begin with a version")
     return raw[0]
 
 
 def read_ranges(raw: bytes) -> Iterator[Range]:
-    """The ranges of a message of our version, one at a time, each checked before it is handed out.
+    """Yields the ranges of a message of our version, each checked before it is handed out.
 
     Raises PeerError: `sync-malformed` (cut short, numbers not in shortest form, unknown mode, prefix too
     long), `sync-order` (bounds do not ascend, or go on after the end), `sync-duplicate-id`.
@@ -204,7 +205,7 @@ class _Reader:
         return RangeMode(number)
 
     def payload(self, mode: RangeMode, seen: set[bytes]) -> bytes:
-        """`seen` gathers the ids of the whole message; it is bounded by the frame the message came in."""
+        """Read a payload. `seen` gathers the ids of the whole message; it is bounded by the frame the message came in."""
         if mode is RangeMode.SKIP:
             return b""
         if mode is RangeMode.FINGERPRINT:
@@ -219,5 +220,5 @@ class _Reader:
 
 
 def split_ids(packed: bytes) -> list[bytes]:
-    """Ids one after another, taken apart."""
+    """Returns the ids (32 bytes each) in packed ids."""
     return [packed[at : at + ID_BYTES] for at in range(0, len(packed), ID_BYTES)]

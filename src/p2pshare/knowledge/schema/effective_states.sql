@@ -1,4 +1,4 @@
--- What each observable counts for now, the change feed, and quarantine (docs/store.md, "EffectiveState" and "Quarantine";
+-- What each observable counts for now, the change feed, and quarantine (docs/store.md, "Effective state" and "Quarantine";
 -- docs/decisions/0037).
 
 -- siem_tlp_max: the strictest marking the views show. last_change: the highest seq ever given. evaluated_at: the time of
