@@ -251,7 +251,7 @@ class Outcome:
                 for one in read_report(stream):
                     if isinstance(one, ListValue):
                         self.values.add((one.observable.type, one.observable.value))
-                    else:
+                    elif isinstance(one, Refusal):
                         self.refused[one.reason] += 1
                         self.examples.setdefault(one.reason, []).append(one.example)
 

@@ -8,6 +8,7 @@ it never changes (STIX 2.1 section 3.2), `modified` is when it is published.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, Reading, repetition
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault, is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
+from p2pshare.intel.marking_words import DEFINITION_ID, NO_WORDS, MarkingWords, may_hold_words, words_in
 from p2pshare.limits import INPUT_COMMAS_MAX
 
 JsonMembers = dict[str, msgspec.Raw]
@@ -51,6 +53,20 @@ def elements(raw: bytes, path: str) -> list[bytes]:
         return [bytes(one) for one in msgspec.json.decode(raw, type=list[msgspec.Raw])]
     except msgspec.ValidationError:
         raise AuthorError(f"{path} is no list", hint="is it the right file?", reason="wrong-type") from None
+
+
+def words_of(raw: bytes, content: Mapping[str, Any], *skipped: str) -> MarkingWords:
+    """What looks like a marking in `content`, which was read from `raw`, outside of the members that are `skipped`."""
+    if not may_hold_words(raw) and DEFINITION_ID not in raw:
+        return NO_WORDS
+    return words_in({name: value for name, value in content.items() if name not in skipped})
+
+
+def tell_once(words: MarkingWords, where: str, reading: Reading) -> MarkingWords:
+    """`words` for each object that they are around of; that they speak of a scheme is told once."""
+    for spoken in sorted(words.spoken):
+        reading.notes.add("marking-spoken-of", f"{where}: {spoken}")
+    return words.without_spoken()
 
 
 def lacking(path: str) -> AuthorError:
@@ -91,6 +107,10 @@ def keep(reading: Reading, seen: dict[str, BundleObject], found: BundleObject | 
         reading.objects.append(found)
         return True
     reason = repetition(first, found)
+    words = first.words.merged(found.words)
+    if reason == "repeated" and words != first.words:  # it says the same where a stricter marking stands
+        seen[found.object_id] = msgspec.structs.replace(first, words=words)
+        reading.objects[reading.objects.index(first)] = seen[found.object_id]
     reading.refusals.add(reason, f"{where} {found.object_id}")
     return reason == "repeated"
 

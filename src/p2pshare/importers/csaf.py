@@ -4,7 +4,8 @@ Checked are the parts that every document must have (section 3.2.1 and 3.2.2; th
 the publisher's work). Each vulnerability becomes one of ours with `x_csaf`: the document and its publisher,
 scores, and products by status. Each remediation that mends something becomes a course of action with a
 `mitigates` relationship; the same advice given for ten vulnerabilities is one course of action. `none_available`
-and `no_fix_planned` mend nothing and stand in `x_csaf`. The document's TLP label is the marking of all of them.
+and `no_fix_planned` mend nothing and stand in `x_csaf`. The document's TLP label is the marking of all of them. Other
+words of marking tighten it: those of a vulnerability for its own objects, all others for every object.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from p2pshare.importers.advisories import (
     members_of,
     object_of_ours,
     outermost_members,
+    tell_once,
     text_of,
+    words_of,
 )
 from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import marking_refs
@@ -31,6 +34,7 @@ from p2pshare.intel.bundle import BundleObject, Reading, object_of
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.intel.json_text import Fault, find_half_surrogate, parse_object, without_bom
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking_words import MarkingWords
 from p2pshare.intel.refusals import InvalidValue
 from p2pshare.limits import PRODUCT_CHARACTERS_MAX, PRODUCTS_PER_STATUS_MAX
 
@@ -65,6 +69,7 @@ class _Document:
     name: str  # of the document, in ids: namespace of the publisher, then the id that is unique there
     created: str
     tlp: list[str]
+    words: MarkingWords
     about: dict[str, Any]  # for x_csaf
     references: list[dict[str, str]]
     products: dict[str, str]
@@ -91,22 +96,26 @@ def read_csaf(raw: bytes, source: InputSource) -> Reading:
             hint=fault.path if fault else "",
             reason=fault.reason if fault else "not-json",
         )
-    document = _open(content, source)
     reading = Reading()
+    around = words_of(raw, content, "product_tree", "vulnerabilities")
+    document = _open(content, source, tell_once(around, "the document", reading))
     seen: dict[str, BundleObject] = {}
     for position, item in enumerate(members_of(content, "vulnerabilities")):
         where = f"vulnerabilities[{position}]"
-        made = (half and find_half_surrogate(item)) or _vulnerability(item, document, reading)
+        own = words_of(raw, item if isinstance(item, dict) else {})
+        words = own.without_spoken().merged(document.words)
+        made = (half and find_half_surrogate(item)) or _vulnerability(item, document, words, reading)
         if not keep(reading, seen, made, where) or isinstance(made, Fault):
             continue
         for number, action in enumerate(_actions(item, document)):
             path = f"{where}/remediations[{number}]"
-            if keep(reading, seen, object_of(action), path):
-                keep(reading, seen, object_of(_mitigates(action["id"], made.object_id, document)), path)
+            if keep(reading, seen, object_of(action, around=words), path):
+                mitigates = _mitigates(action["id"], made.object_id, document)
+                keep(reading, seen, object_of(mitigates, around=words), path)
     return reading
 
 
-def _open(content: Mapping[str, Any], source: InputSource) -> _Document:
+def _open(content: Mapping[str, Any], source: InputSource, words: MarkingWords) -> _Document:
     """Check the parts that every document must have, and return what all objects of it share. Raises AuthorError."""
     document: Any = content.get("document")
     for path, type_ in MANDATORY.items():
@@ -128,6 +137,7 @@ def _open(content: Mapping[str, Any], source: InputSource) -> _Document:
         name=f"csaf:{publisher['namespace']}:{tracking['id']}",
         created=_instant(tracking["initial_release_date"], source.now),
         tlp=marking_refs(source.tlp, _tlp(document)),
+        words=words,
         about=_about(document),
         references=_references_to(document),
         products=dict(_products(content.get("product_tree"))),
@@ -201,7 +211,9 @@ def _products(tree: object) -> Iterator[tuple[str, str]]:
                 yield text_of(product, "product_id"), text_of(product, "name")[:PRODUCT_CHARACTERS_MAX]
 
 
-def _vulnerability(item: object, document: _Document, reading: Reading) -> BundleObject | Fault:
+def _vulnerability(
+    item: object, document: _Document, words: MarkingWords, reading: Reading
+) -> BundleObject | Fault:
     if not isinstance(item, dict):
         return Fault("wrong-type", "")
     own_ids = [text_of(one, "text") for one in members_of(item, "ids")]
@@ -238,7 +250,7 @@ def _vulnerability(item: object, document: _Document, reading: Reading) -> Bundl
             }
         ),
     }
-    return object_of(filled(stix))
+    return object_of(filled(stix), around=words)
 
 
 def _references_of(item: Mapping[str, Any]) -> Iterator[dict[str, str]]:

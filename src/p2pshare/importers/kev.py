@@ -22,7 +22,9 @@ from p2pshare.importers.advisories import (
     members_of,
     object_of_ours,
     outermost_members,
+    tell_once,
     text_of,
+    words_of,
 )
 from p2pshare.importers.formats import InputSource, ObjectFormat
 from p2pshare.importers.rules import instant_of, marking_refs
@@ -30,6 +32,7 @@ from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of
 from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
 from p2pshare.intel.json_text import Fault, is_shallow, parse_object, without_bom
+from p2pshare.intel.marking_words import MarkingWords, words_of_members
 from p2pshare.intel.refusals import InvalidValue
 
 REQUIRED = (
@@ -62,9 +65,10 @@ def read_kev(raw: bytes, source: InputSource) -> Reading:
         ) from None
     entries = list(unmask(elements(bytes(members["vulnerabilities"]), "/vulnerabilities"), faults))
     reading = Reading()
+    around = tell_once(words_of_members(members, frozenset({"vulnerabilities"})), "the catalogue", reading)
     seen: dict[str, BundleObject] = {}
     for position, entry in enumerate(entries):
-        found = entry if isinstance(entry, Fault) else _read_entry(entry, version, source)
+        found = entry if isinstance(entry, Fault) else _read_entry(entry, version, around, source)
         keep(reading, seen, found, f"vulnerabilities[{position}]")
     count = bytes(members.get("count", b""))
     if count and count != str(len(entries)).encode():
@@ -88,7 +92,7 @@ def _open(raw: bytes) -> tuple[JsonMembers, dict[int, Fault]]:
             raise error from None
 
 
-def _read_entry(raw: bytes, version: str, source: InputSource) -> BundleObject | Fault:
+def _read_entry(raw: bytes, version: str, around: MarkingWords, source: InputSource) -> BundleObject | Fault:
     entry, fault = parse_object(raw)
     if entry is None:
         return fault or Fault("not-json", "")
@@ -104,7 +108,8 @@ def _read_entry(raw: bytes, version: str, source: InputSource) -> BundleObject |
         cve = canonical_cve(entry["cveID"].strip())
     except InvalidValue as invalid:
         return Fault(invalid.reason, "/cveID")
-    return object_of(_vulnerability(entry, cve, version, source))
+    words = around.merged(words_of(raw, entry).without_spoken())
+    return object_of(_vulnerability(entry, cve, version, source), around=words)
 
 
 def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: InputSource) -> dict[str, Any]:

@@ -5,8 +5,9 @@ proposals: each is one object, or one refusal with its place. Rules:
 
 1. Only an attribute with `to_ids` becomes an indicator; everything else is a thing that was seen, and claims nothing.
 2. `deleted` travels: an attribute that was to be detected becomes a revoked indicator, so that earlier copies end.
-3. A marking only tightens, from the event to its parts; an event that stays in its organisation or in a
-   sharing group leaves only when a person says so with --tlp, a part of it that says so itself never.
+3. A marking only tightens, from the event to its parts, wherever it stands and however it is spelled; an event that
+   stays in its organisation or in a sharing group leaves only when a person says so with --tlp, a part of it that
+   says so itself never.
 4. A report or group names no object that is marked stricter than itself.
 """
 
@@ -41,15 +42,26 @@ from p2pshare.importers.misp_text import (
 from p2pshare.importers.misp_types import (
     EXPIRATION,
     INHERIT,
+    OBSERVABLE_TYPES,
     OWN_ORGANISATION,
     SHARING_GROUP,
     TagMarking,
+    inherited,
     marking_of_tags,
+    tightened,
 )
 from p2pshare.intel.authoring import named_id
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition
 from p2pshare.intel.json_text import Fault, parse_object
 from p2pshare.intel.marking import TLP_IDS
+from p2pshare.intel.marking_words import (
+    DEFINITION_ID,
+    NO_WORDS,
+    MarkingWords,
+    may_hold_words,
+    words_in,
+    words_of_members,
+)
 from p2pshare.intel.observable import InvalidValue
 from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import OBJECT_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX, REPORT_REFS_MAX
@@ -58,6 +70,11 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _PLAIN = (
     "uuid", "info", "date", "timestamp", "publish_timestamp", "distribution", "threat_level_id", "analysis", "Orgc", "Org", "Tag", "name", "meta-category", "comment", "deleted", "first_seen", "last_seen",
 )  # fmt: skip
+# Parts that have a marking of their own, and what is not handed on.
+_EVENT_PARTS = frozenset({"Attribute", "Object", "EventReport", "ShadowAttribute", "RelatedEvent"})
+_OBJECT_PARTS = frozenset({"Attribute", "ObjectReference", "ShadowAttribute"})
+_ATTRIBUTE_PARTS = frozenset({"ShadowAttribute", "data"})
+_VALUES = frozenset({"value", "value1", "value2"})  # of an observable: an adversary wrote them
 
 
 def read_misp(raw: bytes, source: InputSource) -> Reading:
@@ -126,6 +143,7 @@ class _EventReader:
         self._gathering = gathering
         self._members = members
         self._where = where
+        self._stated = source.tlp
         self._event = plain(members, *_PLAIN)
         self._ids_by_uuid: dict[str, str] = {}
         self._levels: dict[str, int] = {}
@@ -142,7 +160,7 @@ class _EventReader:
         distribution = text_of(self._event, "distribution")
         stays = distribution in (OWN_ORGANISATION, SHARING_GROUP) and source.tlp is None
         self._inherited = _Inherited(
-            marking_of_tags(tag_names(self._event)),
+            self._marking(self._event, words_of_members(members, _EVENT_PARTS), where),
             distribution,
             modified or source.now,
             refusal="event-distribution" if stays else "",
@@ -174,30 +192,45 @@ class _EventReader:
         stix = build.identity(uuid, name or uuid, self._inherited.modified)
         return str(stix["id"]) if self._gathering.add(stix, f"{self._where}/Orgc", is_added=True) else None
 
+    def _marking(self, thing: Mapping[str, Any], words: MarkingWords, where: str) -> TagMarking:
+        """The marking of a thing by itself: its tags, and what else in it looks like one."""
+        for spoken in sorted(words.spoken):
+            self._gathering.reading.notes.add("marking-spoken-of", f"{where}: {spoken}")
+        return tightened(marking_of_tags(tag_names(thing)), words)
+
+    def _words_in(self, raw: bytes, thing: Mapping[str, Any], skipped: frozenset[str]) -> MarkingWords:
+        if not may_hold_words(raw) and DEFINITION_ID not in raw:
+            return NO_WORDS
+        return words_in({name: value for name, value in thing.items() if name not in skipped})
+
     def _common(
-        self, thing: Mapping[str, Any], inherited: _Inherited, key: str, labels: tuple[str, ...]
+        self,
+        thing: Mapping[str, Any],
+        outer: _Inherited,
+        key: str,
+        labels: tuple[str, ...],
+        marking: TagMarking,
     ) -> Common:
-        modified = seconds_of(thing, "timestamp") or inherited.modified
-        tags = tag_names(thing)
+        modified = seconds_of(thing, "timestamp") or outer.modified
         return Common(
             uuid=uuid_of(thing) or named_id(f"misp:{self._uuid}:{key}"),
             created=min(self._begun, modified),
             modified=modified,
             creator=self._creator,
             labels=(*labels, *label_tags(thing)),
-            marking_refs=marking_refs(inherited.tags, marking_of_tags(tags)),
+            marking_refs=marking_refs(inherited(outer.tags, marking), self._stated),
         )
 
-    def _withheld(self, thing: Mapping[str, Any], inherited: _Inherited) -> str:
+    def _withheld(self, thing: Mapping[str, Any], outer: _Inherited) -> str:
         """Returns the reason why a part may not leave, or "" when it may."""
         own = text_of(thing, "distribution") or INHERIT
-        is_narrower = own in (OWN_ORGANISATION, SHARING_GROUP) and own != inherited.distribution
-        return inherited.refusal or ("distribution" if is_narrower else "")
+        is_narrower = own in (OWN_ORGANISATION, SHARING_GROUP) and own != outer.distribution
+        return outer.refusal or ("distribution" if is_narrower else "")
 
-    def _attributes(self, members: MispMembers, where: str, inherited: _Inherited) -> list[str]:
+    def _attributes(self, members: MispMembers, where: str, outer: _Inherited) -> list[str]:
         found = []
         for position, raw in enumerate(elements_of(members, "Attribute")):
-            id_ = self._attribute(raw, f"{where}/Attribute/{position}", inherited)
+            id_ = self._attribute(raw, f"{where}/Attribute/{position}", outer)
             if id_:
                 found.append(id_)
         return found
@@ -213,20 +246,22 @@ class _EventReader:
             )
         return thing
 
-    def _attribute(self, raw: bytes, where: str, inherited: _Inherited) -> str | None:
+    def _attribute(self, raw: bytes, where: str, outer: _Inherited) -> str | None:
         """Returns the id of the object that an attribute became, or None when it was refused."""
         thing = self._parse(raw, where)
         if thing is None:
             return None
         self._proposals(thing.get("ShadowAttribute"), where)
         type_, value = text_of(thing, "type"), text_of(thing, "value")
-        reason = self._withheld(thing, inherited) or ("" if type_ and value else "missing-property")
+        reason = self._withheld(thing, outer) or ("" if type_ and value else "missing-property")
         if reason:
             self._gathering.refuse(reason, where, value)
             return None
         labels = (f'misp:type="{type_}"', f'misp:category="{text_of(thing, "category")}"')
-        common = self._common(thing, inherited, f"{type_}:{labels[1]}:{value}", labels)
-        is_deleted = inherited.is_deleted or is_true(thing, "deleted")
+        skipped = _ATTRIBUTE_PARTS | _VALUES if type_ in OBSERVABLE_TYPES else _ATTRIBUTE_PARTS
+        marking = self._marking(thing, self._words_in(raw, thing, skipped), where)
+        common = self._common(thing, outer, f"{type_}:{labels[1]}:{value}", labels, marking)
+        is_deleted = outer.is_deleted or is_true(thing, "deleted")
         try:
             made = make_attribute(thing, common, is_deleted=is_deleted)
         except InvalidValue as invalid:
@@ -260,18 +295,19 @@ class _EventReader:
         thing = plain(members, *_PLAIN)
         name = text_of(thing, "name")
         labels = (f'misp:name="{name}"', f'misp:meta-category="{text_of(thing, "meta-category")}"')
-        common = self._common(thing, self._inherited, f"object:{where}", labels)
+        marking = self._marking(thing, words_of_members(members, _OBJECT_PARTS), where)
+        common = self._common(thing, self._inherited, f"object:{where}", labels, marking)
         is_deleted = is_true(thing, "deleted")
-        inherited = _Inherited(
-            self._inherited.tags,
+        outer = _Inherited(
+            inherited(self._inherited.tags, marking),
             text_of(thing, "distribution").replace(INHERIT, "") or self._inherited.distribution,
             common.modified,
             is_deleted,
             self._withheld(thing, self._inherited),
         )
-        ids = self._attributes(members, where, inherited)
+        ids = self._attributes(members, where, outer)
         named = [id_ for id_ in ids if self._levels[id_] <= _level(common.marking_refs)]
-        reason = inherited.refusal or ("deleted" if is_deleted else "" if named else "empty-object")
+        reason = outer.refusal or ("deleted" if is_deleted else "" if named else "empty-object")
         if reason:
             self._gathering.refuse(reason, where, name)
             return ids
@@ -349,7 +385,7 @@ class _EventReader:
             if text
         ]
         event = {**self._event, "uuid": self._uuid}
-        common = self._common(event, _Inherited(_NO_TAGS, "", self._inherited.modified), "", tuple(labels))
+        common = self._common(event, self._inherited, "", tuple(labels), self._inherited.tags)
         named = [id_ for id_ in dict.fromkeys(ids) if self._levels[id_] <= _level(common.marking_refs)]
         if len(named) > REPORT_REFS_MAX:
             self._gathering.reading.notes.add(
@@ -381,14 +417,12 @@ class _EventReader:
         if reason or about is None:
             self._gathering.refuse(reason or "empty-event", where, text_of(thing, "name"))
             return
-        common = self._common(thing, self._inherited, f"note:{where}", ())
+        marking = self._marking(thing, self._words_in(raw, thing, frozenset()), where)
+        common = self._common(thing, self._inherited, f"note:{where}", (), marking)
         stix = build.versioned(
             "note", common, abstract=text_of(thing, "name"), content=content, object_refs=[about]
         )
         self._keep(stix, common, where)
-
-
-_NO_TAGS = TagMarking(frozenset(), None, ())
 
 
 def _level(marking_refs: tuple[str, ...]) -> int:

@@ -16,7 +16,7 @@ import msgspec
 from p2pshare.importers.misp_text import format_seconds
 from p2pshare.importers.misp_types import TagMarking
 from p2pshare.intel.authoring import PATTERN_PATHS, named_id, pattern_of
-from p2pshare.intel.marking import TLP2_IDS, Pap
+from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable
 
 PAP_IDS: dict[Pap, str] = {
@@ -68,16 +68,17 @@ class Common:
     marking_refs: tuple[str, ...]
 
 
-def marking_refs(event: TagMarking, own: TagMarking) -> tuple[str, ...]:
-    """Returns the markings of a thing in an event: the stricter of the two, for a marking only tightens. Two levels
-    in one place, and tags that nobody understands, stay side by side: the gate refuses them (`intel.marking`)."""
-    levels = event.levels | own.levels
-    if len(event.levels) < 2 and len(own.levels) < 2 and levels:
-        levels = frozenset({max(levels)})
-    paps = [pap for pap in (event.pap, own.pap) if pap is not None]
+def marking_refs(marking: TagMarking, stated: Tlp | None) -> tuple[str, ...]:
+    """The markings of a thing as references. What is no tag and looks like a marking makes the thing's level stricter, or the
+    level `stated` for things that have none; it gives none. Two levels, and what nobody understands, stay: the gate
+    refuses them (`intel.marking`)."""
+    levels, least = marking.levels, marking.at_least
+    if least is not None and len(levels) < 2:
+        given = next(iter(levels), stated)
+        levels = frozenset({least}) if given is not None and least > given else levels
     refs = [TLP2_IDS[level] for level in sorted(levels)]
-    refs += [PAP_IDS[max(paps)]] if paps else []
-    refs += [f"marking-definition--{named_id(f'misp-tag:{tag}')}" for tag in (*event.unknown, *own.unknown)]
+    refs += [PAP_IDS[marking.pap]] if marking.pap is not None else []
+    refs += [f"marking-definition--{named_id(f'misp-tag:{tag}')}" for tag in marking.unknown]
     return tuple(dict.fromkeys(refs))
 
 

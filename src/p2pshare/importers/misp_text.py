@@ -87,7 +87,9 @@ def _unwrap(raw: bytes, where: str, wrappers: int) -> Iterator[tuple[str, MispMe
     members = object_members(raw)
     for wrapper in ("response", "Event"):
         if wrapper in members and wrappers:
-            yield from _unwrap(bytes(members[wrapper]), f"{where}/{wrapper}", wrappers - 1)
+            beside = {f"../{name}": member for name, member in members.items() if name != wrapper}
+            for place, found in _unwrap(bytes(members[wrapper]), f"{where}/{wrapper}", wrappers - 1):
+                yield place, (found if isinstance(found, str) else {**beside, **found})
             return
     is_misp = (
         where.endswith("/Event") or not EVENT_KEYS.isdisjoint(members) or {"info", "date"} <= set(members)

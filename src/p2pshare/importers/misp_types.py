@@ -6,10 +6,10 @@ joins two values with `|`. A value without canonical type here is kept as MISP's
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-from p2pshare.intel.marking import Pap, Tlp
+from p2pshare.intel.marking import KNOWN, Pap, Tlp, levels_of
+from p2pshare.intel.marking_words import MarkingWords, words_in_text
 from p2pshare.intel.observable import InvalidValue, Observable, canonical, recognise
 
 ADDRESS = "address"  # IPv4 or IPv6, an address or a network
@@ -123,15 +123,14 @@ def _read_half(kind: str, text: str) -> tuple[Observable, str]:
         return found.observable, found.note
 
 
-_SCHEME = re.compile(r'(tlp|pap)[\s:_=."-]+(.+)', re.IGNORECASE | re.DOTALL)
-
-
 class TagMarking(NamedTuple):
-    """Marking in a list of tags. `unknown` are tags of these schemes that nobody understands."""
+    """Marking in a list of tags. `unknown` are tags of these schemes that nobody understands, `at_least` is the level
+    of marking words beside the tags: it tightens, and gives no level."""
 
     levels: frozenset[Tlp]
     pap: Pap | None
     unknown: tuple[str, ...]
+    at_least: Tlp | None = None
 
 
 def marking_of_tags(tags: tuple[str, ...]) -> TagMarking:
@@ -141,19 +140,42 @@ def marking_of_tags(tags: tuple[str, ...]) -> TagMarking:
     paps: set[Pap] = set()
     unknown = []
     for tag in tags:
-        match = _SCHEME.fullmatch(tag.strip())
-        if match is None:
-            continue
-        word = match[2].strip(' "')
-        if match[1].lower() == "tlp" and (level := Tlp.from_label(word)) is not None:
-            levels.add(level)
-        elif match[1].lower() == "pap" and (pap := Pap.from_label(word)) is not None:
-            paps.add(pap)
-        else:
+        words = words_in_text(tag, is_label=True)
+        tlp, pap = levels_of(words)
+        levels.update(() if tlp is None else (tlp,))
+        paps.update(() if pap is None else (pap,))
+        if words.unknown:
             unknown.append(tag)
     return TagMarking(frozenset(levels), max(paps, default=None), tuple(unknown))
 
 
+def tightened(tags: TagMarking, words: MarkingWords) -> TagMarking:
+    """What tags say, with what else looks like a marking on the same thing."""
+    tlp, pap = levels_of(words)
+    meanings = [KNOWN.get(ref) for ref in sorted(words.refs)]
+    return TagMarking(
+        tags.levels,
+        max((one for one in (tags.pap, pap, *meanings) if isinstance(one, Pap)), default=None),
+        (*tags.unknown, *sorted(words.unknown), *(ref for ref in sorted(words.refs) if ref not in KNOWN)),
+        max((one for one in (tags.at_least, tlp, *meanings) if isinstance(one, Tlp)), default=None),
+    )
+
+
+def inherited(outer: TagMarking, own: TagMarking) -> TagMarking:
+    """The marking of a thing inside another: the stricter of the two, for a marking only tightens. Two levels in one place,
+    and what nobody understands, stay side by side: the gate refuses them (`intel.marking`)."""
+    levels = outer.levels | own.levels
+    if len(outer.levels) < 2 and len(own.levels) < 2 and levels:
+        levels = frozenset({max(levels)})
+    return TagMarking(
+        levels,
+        max((one for one in (outer.pap, own.pap) if one is not None), default=None),
+        tuple(dict.fromkeys((*outer.unknown, *own.unknown))),
+        max((one for one in (outer.at_least, own.at_least) if one is not None), default=None),
+    )
+
+
 def is_marking_tag(tag: str) -> bool:
     """Returns whether a tag is of the schemes that mark: it becomes a marking, never a label."""
-    return _SCHEME.fullmatch(tag.strip()) is not None
+    words = words_in_text(tag, is_label=True)
+    return bool(words.tlp or words.pap or words.unknown)

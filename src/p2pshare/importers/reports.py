@@ -10,6 +10,7 @@ version. So the rule is one that a person can see in the text itself:
    (`placeholder`), a mark that belongs to no value (`loose-mark`), a hash with a wrong digit (`bad-hash`).
 4. Passed over: words that end like a file or like a type's name, and paths: they are no values here.
 
+A text that says how it is marked, in any of its lines, is told (`TextMarking`).
 Where the text says that a hash is not one of a file (thumbprint, serial number, imphash ...), on its line before
 it or in the heading above, it is `not-a-file-hash`. Every value is yielded each time it stands in the text.
 Linear: each pattern here fails or ends within a bounded number of characters of where it began.
@@ -25,8 +26,9 @@ from typing import BinaryIO, NamedTuple
 
 from p2pshare.importers.formats import ValueFormat
 from p2pshare.importers.report_words import Word, is_likely_hash, is_plausible, words_of
-from p2pshare.importers.values import ListValue, read_lines, read_list
+from p2pshare.importers.values import ListValue, TextMarking, read_lines, read_list
 from p2pshare.intel.defanging import Unmarked, undo_marks
+from p2pshare.intel.marking_words import LineReader
 from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise
 from p2pshare.intel.refusals import Refusal
 
@@ -57,15 +59,22 @@ class _Label(NamedTuple):
     is_file: bool
 
 
-def read_report(stream: BinaryIO, *, takes_undefanged: bool = False) -> Iterator[ListValue | Refusal]:
+def read_report(
+    stream: BinaryIO, *, takes_undefanged: bool = False
+) -> Iterator[ListValue | Refusal | TextMarking]:
     """Yields values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
     is_of_files = True  # the hashes beneath the heading
+    lines = LineReader()
     for number, raw in read_lines(stream):
         where = f"line {number}"
         if raw is None:
             yield Refusal("line-too-long", where, "")
             continue
-        line = undo_marks(raw.decode("utf-8", "surrogateescape").translate(_HYPHENS))
+        text = raw.decode("utf-8", "surrogateescape")
+        words = lines.words_in(text)
+        if words:
+            yield TextMarking(words, where, text.strip())
+        line = undo_marks(text.translate(_HYPHENS))
         labels = [_Label(match.end(), match[1] is None) for match in _LABEL.finditer(line.text)]
         if _HEADING.match(line.text) is not None:
             is_of_files = labels[-1].is_file if labels else True

@@ -12,10 +12,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers.values import STRONG_TYPES
 from p2pshare.intel.display import clip
+from p2pshare.intel.marking_words import sense_of
 from p2pshare.intel.observable import InvalidValue, recognise
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -94,6 +96,11 @@ class Layout:
         """Returns the position of the column that says whether a value is to be detected, None where there is none."""
         names = [header_name(cell) for cell in self.header]
         return names.index(DETECTION_COLUMN) if DETECTION_COLUMN in names else None
+
+    @cached_property
+    def markings(self) -> tuple[int, ...]:
+        """The columns that are called after a scheme of marking."""
+        return tuple(place for place, cell in enumerate(self.header) if sense_of(cell))
 
     def title(self, position: int) -> str:
         """Returns `column 3` with the header's name, safe to print."""

@@ -26,7 +26,15 @@ from p2pshare.importers.table_layout import (
     header_name,
     split_row,
 )
-from p2pshare.importers.values import ListValue, ReadValue, read_lines, refuse_text
+from p2pshare.importers.values import ListValue, ReadValue, TextMarking, read_lines, refuse_text
+from p2pshare.intel.marking_words import (
+    NO_WORDS,
+    LineReader,
+    MarkingWords,
+    may_hold_words,
+    words_in,
+    words_in_text,
+)
 from p2pshare.intel.observable import InvalidValue, recognise
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
@@ -49,10 +57,10 @@ def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[ReadVa
     titles: list[str] = []
     rows = _rows(read_lines(stream), titles)
     sample = list(islice(rows, SAMPLE_ROWS))
-    texts = [one[1] for one in sample if not isinstance(one, Refusal)]
+    texts = [one[1] for one in sample if isinstance(one, tuple)]
     if not texts:
-        yield from _refused(sample)
-        yield from _refused(rows)
+        yield from _no_rows(sample)
+        yield from _no_rows(rows)
         return
     layout = find_layout(texts, titles[0] if titles else "", columns)
     for place in layout.assumed:
@@ -62,8 +70,8 @@ def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[ReadVa
     yield from _read_rows(chain(sample, rows), layout, texts[0])
 
 
-def _refused(rows: Iterable[TableRow | Refusal]) -> Iterator[Refusal]:
-    return (one for one in rows if isinstance(one, Refusal))
+def _no_rows(rows: Iterable[TableRow | Refusal | TextMarking]) -> Iterator[Refusal | TextMarking]:
+    return (one for one in rows if not isinstance(one, tuple))
 
 
 def is_table(head: bytes, is_named_so: bool) -> bool:
@@ -73,7 +81,7 @@ def is_table(head: bytes, is_named_so: bool) -> bool:
     titles: list[str] = []
     try:
         found = islice(_rows(read_lines(BytesIO(whole_lines)), titles), SAMPLE_ROWS)
-        rows = [one[1] for one in found if not isinstance(one, Refusal)]
+        rows = [one[1] for one in found if isinstance(one, tuple)]
         delimiter = find_delimiter(rows)
         if is_named_so or delimiter not in PLAIN_DELIMITERS or len(rows) < 2:
             return is_named_so and (delimiter != "" or _is_title(rows))
@@ -87,15 +95,25 @@ def _is_title(rows: Sequence[str]) -> bool:
     return bool(rows) and header_name(rows[0]) in VALUE_COLUMNS
 
 
-def _read_rows(rows: Iterable[TableRow | Refusal], layout: Layout, first: str) -> Iterator[ReadValue]:
+def _read_rows(
+    rows: Iterable[TableRow | Refusal | TextMarking], layout: Layout, first: str
+) -> Iterator[ReadValue]:
     is_header = bool(layout.header) and tuple(_cells_or_none(first, layout) or ()) == layout.header
     for one in rows:
-        if isinstance(one, Refusal):
+        if not isinstance(one, tuple):
             yield one
         elif is_header:
             is_header = False
+            yield from _marking_of(one[0], one[1])
         else:
             yield from _read_row(*one, layout)
+
+
+def _marking_of(line: int, text: str) -> Iterator[TextMarking]:
+    """What a row that holds no value says about marking: it says it of the table."""
+    words = words_in_text(text)
+    if words:
+        yield TextMarking(words, f"line {line}", text)
 
 
 def _cells_or_none(text: str, layout: Layout) -> list[str] | None:
@@ -108,40 +126,63 @@ def _cells_or_none(text: str, layout: Layout) -> list[str] | None:
 def _read_row(line: int, text: str, layout: Layout) -> Iterator[ReadValue]:
     cells = _cells_or_none(text, layout)
     if cells is None:
+        yield from _marking_of(line, text)
         yield Refusal("bad-row", f"line {line}", text)
         return
     # What stands behind an unquoted separator has moved, so no column of such a row can be trusted.
     if any(cells[layout.width :]) or len(cells) <= max(layout.columns):
+        yield from _marking_of(line, text)
         yield Refusal("uneven-row" if any(cells) else "empty-row", f"line {line}", text)
         return
     if layout.detection is not None and _is_no(cells, layout.detection):
         yield Refusal("not-for-detection", f"line {line}", text)
         return
+    words = _words_beside(text, cells, layout)
     is_empty = True
     for place in layout.columns:
         cell = cells[place]
         if cell:
             is_empty = False
-            yield _read_cell(cell, line, place)
+            yield from _read_cell(cell, line, place, words)
     if is_empty:
+        yield from _marking_of(line, text)
         yield Refusal("empty-row", f"line {line}", text)
+
+
+def _words_beside(text: str, cells: Sequence[str], layout: Layout) -> MarkingWords:
+    """What looks like a marking of a row's values: what stands under headers that are called after a scheme, and in all
+    cells that are no values."""
+    words = NO_WORDS
+    for place in layout.markings:
+        if place < len(cells) and place not in layout.columns:
+            words = words.merged(words_in({layout.header[place]: cells[place]}))
+    if may_hold_words(text.encode("utf-8", "surrogateescape")):
+        for place, cell in enumerate(cells):
+            if place not in layout.columns and place not in layout.markings:
+                words = words.merged(words_in_text(cell))
+    return words
 
 
 def _is_no(cells: Sequence[str], place: int) -> bool:
     return place < len(cells) and cells[place].lower() in _NO
 
 
-def _read_cell(cell: str, line: int, place: int) -> ReadValue:
+def _read_cell(cell: str, line: int, place: int, words: MarkingWords) -> Iterator[ReadValue]:
     try:
         found = recognise(cell)
     except InvalidValue as invalid:
-        return refuse_text(invalid, f"line {line}, column {place + 1}", cell)
-    return ListValue(found.observable, line, found.note)
+        yield from _marking_of(line, cell)
+        yield refuse_text(invalid, f"line {line}, column {place + 1}", cell)
+    else:
+        yield ListValue(found.observable, line, found.note, words)
 
 
-def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Iterator[TableRow | Refusal]:
+def _rows(
+    lines: Iterator[tuple[int, bytes | None]], titles: list[str]
+) -> Iterator[TableRow | Refusal | TextMarking]:
     """Yields rows with the number of their first line, without blank lines and comments (`#`). The comment
     that stands last above the first row goes into `titles`, for it may be the header."""
+    comments = LineReader()
     waiting: deque[tuple[int, bytes | None]] = deque()
     is_begun = False
     while True:
@@ -160,6 +201,9 @@ def _rows(lines: Iterator[tuple[int, bytes | None]], titles: list[str]) -> Itera
         if text.startswith("#"):
             if not is_begun:
                 titles[:] = [text.lstrip("# ")]
+            words = comments.words_in(text)
+            if words:
+                yield TextMarking(words, f"line {number}", text)
             continue
         is_begun = True
         if not _is_open(text):

@@ -2,6 +2,8 @@
 
 A line may be `value`, `value # comment`, `value<TAB>notes` or the hosts-file form `0.0.0.0 host`. Every line that
 is not blank and not a comment gives exactly one ListValue or one Refusal, so what was read adds up.
+
+A text has one marking, which a person gives. What it says of itself can only forbid that (`under_marking`).
 """
 
 from __future__ import annotations
@@ -12,8 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from p2pshare.errors import AuthorError
+from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.importers.formats import ValueFormat
+from p2pshare.intel.display import clip
+from p2pshare.intel.marking import KNOWN, Marking, Pap, Tlp, effective
+from p2pshare.intel.marking_words import (
+    LEVEL_NAMES,
+    NO_WORDS,
+    LineReader,
+    MarkingWords,
+    may_hold_words,
+    words_in_text,
+)
 from p2pshare.intel.observable import InvalidValue, Observable, Recognised, recognise
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
@@ -27,10 +39,22 @@ class ListValue:
     observable: Observable
     line: int
     note: str = ""
+    words: MarkingWords = NO_WORDS
+    """What beside the value looks like a marking of it."""
 
 
-ReadValue = ListValue | Refusal | Note
-"""Element out of a reader of values: a value, a refusal of a thing that is none, or a note."""
+@dataclass(frozen=True, slots=True)
+class TextMarking:
+    """Marking words about a whole text: in a comment, in prose, in a line that holds no value."""
+
+    words: MarkingWords
+    where: str
+    example: str
+
+
+TakenValue = ListValue | Refusal | Note
+ReadValue = TakenValue | TextMarking
+"""Element out of a reader of values: a value, a refusal of a thing that is none, a note, or a marking of all of them."""
 
 COMMENT_STARTS = ("#", "//", ";")
 # A comment inside a line: `(# ...`, or a mark with a blank before it; `#` also with a blank behind it, which no
@@ -42,8 +66,9 @@ _SINKS = frozenset({"0.0.0.0", "127.0.0.1", "::1", "::"})  # noqa: S104 - compar
 STRONG_TYPES = frozenset({"ipv4", "ipv6", "domain", "url", "email", "md5", "sha1", "sha256", "sha512"})
 
 
-def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
+def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal | TextMarking]:
     """Yields values and refusals in the order of the lines. Raises AuthorError encoding for UTF-16 and UTF-32."""
+    comments = LineReader()
     for number, raw in read_lines(stream):
         if raw is None:
             yield Refusal("line-too-long", f"line {number}", "")
@@ -55,13 +80,80 @@ def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal]:
         )  # no comment inside, no note, no second value
         text = line if is_word and not line.startswith(COMMENT_STARTS) else strip_comment(line)
         if not text:
+            words = comments.words_in(line)
+            if words:
+                yield TextMarking(words, f"line {number}", line)
             continue
         try:
             found = recognise(text) if is_word else _read_line(text)
         except InvalidValue as invalid:
+            words = comments.words_in(line)
+            if words:
+                yield TextMarking(words, f"line {number}", line)
             yield refuse_text(invalid, f"line {number}", text)
         else:
-            yield ListValue(found.observable, number, found.note)
+            words = NO_WORDS if is_word else _words_beside(raw, line, text)
+            yield ListValue(found.observable, number, found.note, words)
+
+
+def _words_beside(raw: bytes, line: str, text: str) -> MarkingWords:
+    """What stands in a line beside its value: a comment, and notes behind tabs."""
+    return words_in_text(line[len(text.partition("\t")[0]) :]) if may_hold_words(raw) else NO_WORDS
+
+
+# What reads as a value, and may be a level: `.red` and `.green` are top-level domains.
+_LIKE_LEVELS = frozenset(
+    f"{scheme}{sign}{name.lower()}" for scheme in ("tlp", "pap") for sign in ".-" for name in LEVEL_NAMES
+)
+
+
+def under_marking(found: Iterator[ReadValue], tlp: Tlp) -> Iterator[TakenValue]:
+    """`found` as it may be published under `tlp`: a value that is marked stricter is refused. Raises RefusedError where the
+    whole text is, or where nobody understands how it is marked: marked-stricter, unknown-marking, pap-not-carried."""
+    for one in found:
+        if isinstance(one, ListValue):
+            reason = _why_not_under(tlp, one.words) if one.words else ""
+            if reason:
+                yield Refusal(reason, f"line {one.line}", one.observable.value)
+                continue
+            if one.words.spoken or one.observable.value in _LIKE_LEVELS:
+                yield Note("marking-spoken-of", f"line {one.line}", one.observable.value)
+            yield one
+        elif isinstance(one, TextMarking):
+            reason = _why_not_under(tlp, one.words)
+            if reason:
+                raise RefusedError(
+                    f"the text is not marked {tlp.label}: {one.where} says {clip(one.example)!r}",
+                    hint=_HINTS[reason],
+                    reason=reason,
+                )
+            if one.words.spoken:
+                yield Note("marking-spoken-of", one.where, one.example)
+        else:
+            yield one
+
+
+_HINTS = {
+    "marked-stricter": "give the stricter --tlp, or take the words out where they do not mark this text",
+    "unknown-marking": "give --tlp red, or take the words out where they do not mark this text",
+    "pap-not-carried": "publish it as STIX or MISP, which carry a PAP, or take the words out",
+}
+
+
+def _why_not_under(tlp: Tlp, words: MarkingWords) -> str:
+    """The reason why values beside which `words` stand may not be published under `tlp`, or empty. No level is stricter than
+    RED, so there what is not understood forbids nothing; that it is about PAP, nobody knows."""
+    found = effective((), (), KNOWN, words)
+    least = found if isinstance(found, Marking) else found.at_least
+    if words.unknown or words.refs - KNOWN.keys():
+        return "" if tlp is Tlp.RED and not any(map(_is_about_pap, words.unknown)) else "unknown-marking"
+    if least.pap in (Pap.AMBER, Pap.RED):
+        return "pap-not-carried"
+    return "marked-stricter" if least.tlp > tlp else ""
+
+
+def _is_about_pap(text: str) -> bool:
+    return text.lower().startswith("pap")
 
 
 def refuse_text(invalid: InvalidValue, where: str, text: str) -> Refusal:

@@ -1,7 +1,8 @@
 """Bundle: bytes of STIX (2.1, or 2.0) to checked objects, each with its own bytes as they were written.
 
 Read are a bundle, a bare object, a JSON list of objects, and anything with an `objects` list (a TAXII page). The
-bundle itself is only a parcel: its id and properties are not kept. Steps, in this order:
+bundle itself is only a parcel: its id and properties are not kept, but what looks like a marking on it is one on each
+object in it. Steps, in this order:
 
 1. size and encoding                                       whole file refused
 2. depth, before any parser                                the object refused, or the file when it is not inside one
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -34,6 +36,15 @@ from p2pshare.intel.json_text import (
     refuse_syntax,
     says_nothing_twice,
     without_bom,
+)
+from p2pshare.intel.marking_words import (
+    DEFINITION_ID,
+    NO_WORDS,
+    MarkingWords,
+    may_hold_words,
+    words_of_bytes,
+    words_of_members,
+    words_of_object,
 )
 from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.limits import (
@@ -61,7 +72,13 @@ class BundleObject(msgspec.Struct, frozen=True, gc=False):
     is_added: bool = False
     """True for an object that a reader made beside those it read, so that one of them can be understood: not
     counted as read."""
+    words: MarkingWords = NO_WORDS
+    """Marking words in it and around it, beside these references."""
+    names: tuple[str, ...] = ()
+    """Ids of other objects that it names, but for its creator and its markings."""
 
+
+_OWN_REFERENCES = frozenset({"created_by_ref", "object_marking_refs"})
 
 _decode = msgspec.json.Decoder().decode
 
@@ -88,36 +105,45 @@ def read_stix(raw: bytes) -> Reading:
     if raw.count(b",") > INPUT_COMMAS_MAX:
         raise _too_many()
     reading = Reading()
-    first_by_version: dict[tuple[str, str], BundleObject] = {}
-    for position, piece in enumerate(_pieces(raw, reading.notes)):
+    place_by_version: dict[tuple[str, str], int] = {}
+    for position, (piece, around, is_quiet) in enumerate(_looked_at(_pieces(raw, reading.notes))):
         reading.read += 1
         if reading.read > OBJECTS_PER_BUNDLE_MAX:
             raise _too_many()
-        found = piece if isinstance(piece, Fault) else check_object(piece)
+        found = piece if isinstance(piece, Fault) else check_object(piece, around=around, is_quiet=is_quiet)
         if isinstance(found, Fault):
             reading.refusals.add(found.reason, f"objects[{position}]{found.path}")
             continue
-        first = first_by_version.setdefault((found.object_id, found.modified), found)
-        if first is found:
+        place = place_by_version.setdefault((found.object_id, found.modified), len(reading.objects))
+        if place == len(reading.objects):
             reading.objects.append(found)
-        else:
-            reading.refusals.add(repetition(first, found), f"objects[{position}] {found.object_id}")
+            continue
+        first = reading.objects[place]
+        reason = repetition(first, found)
+        if reason == "repeated" and found.words != first.words:  # it says the same inside another bundle
+            words = first.words.merged(found.words)
+            reading.objects[place] = msgspec.structs.replace(first, words=words)
+        reading.refusals.add(reason, f"objects[{position}] {found.object_id}")
     return reading
 
 
-def object_of(stix: Mapping[str, Any], *, is_added: bool = False) -> BundleObject | Fault:
+def object_of(
+    stix: Mapping[str, Any], *, is_added: bool = False, around: MarkingWords = NO_WORDS
+) -> BundleObject | Fault:
     """Returns an object that one of our readers made, checked like one that was read, or its fault."""
     try:
-        return check_object(msgspec.json.encode(stix), is_added=is_added)
+        return check_object(msgspec.json.encode(stix), is_added=is_added, around=around)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON escapes can spell and no encoding can hold
         return Fault("not-utf8", "")
 
 
-def check_object(piece: bytes, *, is_added: bool = False) -> BundleObject | Fault:
+def check_object(
+    piece: bytes, *, is_added: bool = False, around: MarkingWords = NO_WORDS, is_quiet: bool = False
+) -> BundleObject | Fault:
     """Returns one object that passed steps 4 and 5, or its first fault."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
-    plain = _check_plainly(piece, is_added)
+    plain = _check_plainly(piece, is_added, around, is_quiet)
     if plain is not None:
         return plain
     stix, fault = parse_object(piece)
@@ -128,22 +154,46 @@ def check_object(piece: bytes, *, is_added: bool = False) -> BundleObject | Faul
     fault = find_wrong(stix)
     if fault is not None:
         return fault
+    marking_refs = tuple(stix.get("object_marking_refs", ()))
+    granular_refs = tuple(
+        one["marking_ref"] for one in stix.get("granular_markings", ()) if "marking_ref" in one
+    )
+    references = len(marking_refs) + len(granular_refs)
     return BundleObject(
         raw=piece,
         object_id=stix["id"],
         type=stix["type"],
         modified=stix.get("modified", ""),
         created_by=stix.get("created_by_ref"),
-        marking_refs=tuple(stix.get("object_marking_refs", ())),
-        granular_refs=tuple(
-            one["marking_ref"] for one in stix.get("granular_markings", ()) if "marking_ref" in one
-        ),
+        marking_refs=marking_refs,
+        granular_refs=granular_refs,
         definition=stix if stix["type"] == "marking-definition" else None,
         is_added=is_added,
+        words=around.merged(_words_of(piece, stix, references, tuple(stix.get("labels", ())), is_quiet)),
+        names=() if stix["type"] == "indicator" else tuple(_names_in(stix)),
     )
 
 
-def _check_plainly(piece: bytes, is_added: bool) -> BundleObject | None:
+def _words_of(
+    piece: bytes, stix: Mapping[str, Any], references: int, labels: tuple[str, ...], is_quiet: bool
+) -> MarkingWords:
+    """What looks like a marking in an object, beside its `references` to markings."""
+    if is_quiet and piece.count(DEFINITION_ID) == references:
+        return NO_WORDS
+    words = words_of_bytes(piece, references, labels)
+    return words_of_object(stix) if words is None else words
+
+
+def _names_in(stix: Mapping[str, Any]) -> Iterator[str]:
+    """The ids in properties that are called references (STIX 2.1 section 3.1)."""
+    for name in stix:
+        if name.endswith("_ref") and name not in _OWN_REFERENCES and isinstance(stix[name], str):
+            yield stix[name]
+        elif name.endswith("_refs") and name not in _OWN_REFERENCES and isinstance(stix[name], list):
+            yield from (one for one in stix[name] if isinstance(one, str))
+
+
+def _check_plainly(piece: bytes, is_added: bool, around: MarkingWords, is_quiet: bool) -> BundleObject | None:
     """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 and
     5. Fast path: None decides nothing."""
     try:
@@ -165,6 +215,7 @@ def _check_plainly(piece: bytes, is_added: bool) -> BundleObject | None:
         (),
         None,
         is_added,
+        around.merged(_words_of(piece, stix, len(plain.object_marking_refs), plain.labels, is_quiet)),
     )
 
 
@@ -175,45 +226,59 @@ def repetition(first: BundleObject, later: BundleObject) -> str:
     return "duplicate-id"
 
 
-def _pieces(raw: bytes, notes: Refusals) -> Iterator[bytes | Fault]:
+_Piece = tuple[bytes | Fault, MarkingWords]
+_RUN_OBJECTS = 64
+
+
+def _looked_at(pieces: Iterator[_Piece]) -> Iterator[tuple[bytes | Fault, MarkingWords, bool]]:
+    """The pieces, with whether their bytes surely hold no marking word. Of many at once it is told faster than of each."""
+    while run := list(islice(pieces, _RUN_OBJECTS)):
+        is_quiet = not may_hold_words(b"\n".join([piece for piece, _ in run if isinstance(piece, bytes)]))
+        yield from ((piece, around, is_quiet) for piece, around in run)
+
+
+def _pieces(raw: bytes, notes: Refusals) -> Iterator[_Piece]:
     """Returns the bytes of each object of a text that is JSON or can be repaired (`json_mending`), or the fault of one."""
     try:
-        return _pieces_of(raw)
+        return _pieces_of(raw, notes)
     except AuthorError as error:
         texts = mend(raw, notes) if error.reason == "not-json" else []
         if not texts:
             raise
         if len(texts) == 1:
-            return _pieces_of(texts[0])
-        return (piece for text in texts for piece in _pieces_of_line(text))
+            return _pieces_of(texts[0], notes)
+        return (piece for text in texts for piece in _pieces_of_line(text, notes))
 
 
-def _pieces_of_line(text: bytes) -> Iterator[bytes | Fault]:
+def _pieces_of_line(text: bytes, notes: Refusals) -> Iterator[_Piece]:
     try:
-        return _pieces_of(text)
+        return _pieces_of(text, notes)
     except AuthorError as error:
-        return iter([Fault(error.reason, "")])
+        return iter([(Fault(error.reason, ""), NO_WORDS)])
 
 
-def _pieces_of(raw: bytes) -> Iterator[bytes | Fault]:
+def _pieces_of(raw: bytes, notes: Refusals) -> Iterator[_Piece]:
     """Returns the bytes of each object that passed steps 2 and 3, or the fault of one."""
     faults: Mapping[int, Fault] = {}
     text = raw
     if not is_shallow(raw):
         text, faults = mask_faulty(raw)
     try:
-        elements = _elements(text)
+        elements, around = _elements(text)
     except msgspec.DecodeError as error:
         if faults or not has_maskable(raw):
             refuse_syntax(text, error)
         text, faults = mask_faulty(raw)
         try:
-            elements = _elements(text)
+            elements, around = _elements(text)
         except msgspec.DecodeError as second:
             refuse_syntax(text, second)
     if len(elements) > OBJECTS_PER_BUNDLE_MAX:
         raise _too_many()
-    return unmask(map(bytes, elements), faults)
+    for spoken in sorted(around.spoken):
+        notes.add("marking-spoken-of", f"the bundle: {spoken}")
+    around = around.without_spoken()
+    return ((piece, around) for piece in unmask(map(bytes, elements), faults))
 
 
 def _too_many() -> AuthorError:
@@ -222,11 +287,11 @@ def _too_many() -> AuthorError:
     )
 
 
-def _elements(raw: bytes) -> list[msgspec.Raw]:
+def _elements(raw: bytes) -> tuple[list[msgspec.Raw], MarkingWords]:
     """Returns the bytes of each object. Raises AuthorError for JSON that is not STIX, msgspec.DecodeError for
     what is not JSON."""
     if raw.lstrip()[:1] == b"[":
-        return msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return msgspec.json.decode(raw, type=list[msgspec.Raw]), NO_WORDS
     if raw.lstrip()[:1] != b"{":
         msgspec.json.decode(raw)
         raise _not_stix({})
@@ -236,13 +301,14 @@ def _elements(raw: bytes) -> list[msgspec.Raw]:
     type_ = bytes(members.get("type", b""))
     if type_ == b'"bundle"' or (not type_ and objects):
         if not objects:
-            return []
+            return [], NO_WORDS
         if bytes(objects[:1]) != b"[":
             raise AuthorError("`objects` is not a list", hint="is it a STIX bundle?", reason="not-stix")
-        return msgspec.json.decode(objects, type=list[msgspec.Raw])
+        around = words_of_members(members, frozenset({"objects"}))
+        return msgspec.json.decode(objects, type=list[msgspec.Raw]), around
     if not type_ or "id" not in members:
         raise _not_stix(members)
-    return [msgspec.Raw(raw.strip())]
+    return [msgspec.Raw(raw.strip())], NO_WORDS
 
 
 def _not_stix(members: Mapping[str, object]) -> AuthorError:

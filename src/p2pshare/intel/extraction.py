@@ -5,7 +5,8 @@ what it does not look at stays in the frame. Rules of this file:
 
 1. One bad object costs that object, never the frame; a frame that is no JSON array costs the frame.
 2. Depth is checked before any parser runs.
-3. A marking only tightens: no object counts as looser than `floor`; what is not understood counts as RED.
+3. A marking only tightens: no object counts as looser than `floor`; what is not understood counts as RED. So do words
+   that look like one; nearly always a look at the frame's bytes tells that there are none (`marking_words`).
 4. A value that has no canonical form is noted; the object it stands in is kept (docs/intelligence.md).
 5. Indicators and relationships are checked as far as they are decoded; everything else fully (`checks`).
 """
@@ -27,6 +28,15 @@ from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_rescue import mask_faulty
 from p2pshare.intel.json_text import is_shallow, parse_object
 from p2pshare.intel.marking import MarkingProblem, Meaning, Pap, Tlp, effective, meaning_of
+from p2pshare.intel.marking_words import (
+    DEFINITION_ID,
+    NO_WORDS,
+    SHORT_NAMES,
+    MarkingWords,
+    may_hold_words,
+    words_of_bytes,
+    words_of_object,
+)
 from p2pshare.intel.pattern import canonical_comparison, comparisons_of, plain_pair
 from p2pshare.intel.refusals import InvalidValue, Refusals
 from p2pshare.intel.withdrawing import WITHDRAWAL, WithdrawalFacts, read_withdrawal
@@ -121,6 +131,7 @@ _decode_frame = msgspec.json.Decoder(list[_Fields]).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(_Fields).decode
 _decode_common = msgspec.json.Decoder(_CommonFields).decode
+_decode_any = msgspec.json.Decoder().decode
 _FAST_TYPES = frozenset({"indicator", "relationship"})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -158,11 +169,16 @@ class _FrameReader:
         self._floor = floor
         self._definitions = definitions
         self._instants: dict[str, int] = {}
-        self._levels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[Tlp, Pap | None, str]] = {}
+        self._levels: dict[tuple[object, ...], tuple[Tlp, Pap | None, str]] = {}
         self._labels: dict[tuple[tuple[str, ...], tuple[str, ...]], tuple[tuple[str, ...], int]] = {}
         self._authors: set[str | None] = {None}
         self._assessments: dict[str, AssessmentFacts] = {}
         self._withdrawals: dict[int, WithdrawalFacts] = {}
+        self._words: dict[int, MarkingWords] = {}
+        self._near_refs: tuple[str, ...] | None = None  # neighbours have the same markings and labels, mostly
+        self._near_levels: tuple[Tlp, Pap | None, str] | None = None
+        self._near_labels: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._near_kept: tuple[tuple[str, ...], int] | None = None
         self._claims_left = FRAME_CLAIMS_MAX
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
@@ -171,11 +187,16 @@ class _FrameReader:
             self._extraction.refusals.add("frame-too-many-objects", count=len(decoded))
             return
         slow = [position for position, fields in enumerate(decoded) if fields.type not in _FAST_TYPES]
-        if not slow:
+        references = sum([len(fields.object_marking_refs) for fields in decoded])
+        has_words = frame_json.count(DEFINITION_ID) != references or may_hold_words(frame_json, SHORT_NAMES)
+        if not slow and not has_words:
             self._keep(decoded)
             return
         parts: list[_Fields | _CommonFields | str] = [*decoded]
         raws = _decode_raws(frame_json)
+        if has_words:
+            for position, raw in enumerate(raws):
+                self._look_for_words(position, bytes(raw), decoded[position])
         for position in slow:
             parts[position] = self._check_fully(position, bytes(raws[position])) or decoded[position]
         self._keep(parts)
@@ -206,18 +227,24 @@ class _FrameReader:
             if faults and piece[:1] == b'"' and number.isdigit() and int(number) in faults:
                 parts.append(faults[int(number)].reason)
             else:
-                parts.append(self._decode_apart(position, piece))
+                part = self._decode_apart(position, piece)
+                if not isinstance(part, str):
+                    self._look_for_words(position, piece, part)
+                parts.append(part)
         self._keep(parts)
 
     def _keep(self, parts: Iterable[_Fields | _CommonFields | str]) -> None:
         """Keep each decoded object in its place, and count each reason that stands where one was not decoded."""
         keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
+        words = self._words
         for position, part in enumerate(parts):
             if isinstance(part, str):
                 refuse(part)
                 continue
             try:
-                plain = self._plain_facts(position, part) if isinstance(part, _Fields) else None
+                plain = None
+                if isinstance(part, _Fields):
+                    plain = self._plain_facts(position, part, words.get(position) if words else None)
                 keep(self._facts(position, part) if plain is None else plain)
             except _Refuse as refused:
                 refuse(str(refused))
@@ -239,6 +266,20 @@ class _FrameReader:
         except _UNREADABLE:
             return "wrong-type"
         return "wrong-type" if common.type in _FAST_TYPES else common
+
+    def _look_for_words(self, position: int, piece: bytes, fields: _Fields | _CommonFields) -> None:
+        """Remembers what in one object looks like a marking beside its references to markings."""
+        references = len(fields.object_marking_refs) + len(fields.granular_markings)
+        labels = fields.labels if isinstance(fields, _Fields) else ()
+        words = words_of_bytes(piece, references, labels, SHORT_NAMES)
+        if words is None:
+            try:
+                stix = _decode_any(piece)
+            except _UNREADABLE:
+                stix = parse_object(piece)[0]
+            words = words_of_object(stix) if isinstance(stix, dict) else NO_WORDS
+        if words:
+            self._words[position] = words
 
     def _check_fully(self, position: int, piece: bytes) -> str:
         """Returns the reason to refuse an object, or "". Remembers the meaning of a marking definition, and
@@ -263,13 +304,23 @@ class _FrameReader:
                 self._withdrawals[position] = withdrawal
         return ""
 
-    def _plain_facts(self, position: int, fields: _Fields) -> ObjectFacts | None:
+    def _plain_facts(
+        self, position: int, fields: _Fields, words: MarkingWords | None = None
+    ) -> ObjectFacts | None:
         """Returns the facts of an ordinary indicator: one value that is canonical as it stands, and an author, markings
         and labels that this frame had before. Fast path over `_facts`: None decides nothing, and counts nothing."""
         author, modified = fields.created_by_ref, fields.modified
         pair = plain_pair(fields.pattern)
-        levels = self._levels.get((fields.object_marking_refs, ()))
-        labels = self._labels.get((fields.labels, fields.indicator_types))
+        refs, said = fields.object_marking_refs, (fields.labels, fields.indicator_types)
+        levels, labels = self._near_levels, self._near_kept
+        if words:
+            levels = self._levels.get((refs, (), words))
+        elif refs != self._near_refs:
+            levels = self._levels.get((refs, ()))
+            self._near_refs, self._near_levels = refs if levels else None, levels
+        if said != self._near_labels:
+            labels = self._labels.get(said)
+            self._near_labels, self._near_kept = said if labels else None, labels
         if (
             pair is None
             or levels is None
@@ -285,11 +336,15 @@ class _FrameReader:
         kept, dropped = labels
         if problem or dropped:
             return None
+        instants = self._instants
+        modified_us, from_us = instants.get(modified), instants.get(fields.valid_from)
         try:
-            modified_us = self._instant(modified)
+            if modified_us is None:
+                modified_us = self._instant(modified)
+            if from_us is None:
+                from_us = self._instant(fields.valid_from)
             if fields.created != modified:
                 self._instant(fields.created)
-            from_us = modified_us if fields.valid_from == modified else self._instant(fields.valid_from)
             until_us = self._instant(fields.valid_until) if fields.valid_until else None
         except _Refuse:
             return None
@@ -306,7 +361,7 @@ class _FrameReader:
             if not is_id(author):
                 raise _Refuse("bad-id")
             self._authors.add(author)
-        tlp, pap = self._marking(fields)
+        tlp, pap = self._marking(fields, self._words.get(position, NO_WORDS))
         modified = fields.modified
         modified_us = self._instant(modified) if modified else None
         claims: tuple[ClaimFacts, ...] = ()
@@ -387,15 +442,17 @@ class _FrameReader:
             self._instants[text] = instant
         return instant
 
-    def _marking(self, fields: _Fields | _CommonFields) -> tuple[Tlp, Pap | None]:
+    def _marking(self, fields: _Fields | _CommonFields, words: MarkingWords) -> tuple[Tlp, Pap | None]:
         """Returns the effective levels; the TLP is at least the floor, and the floor where there is no marking at all."""
         granular: tuple[str, ...] = ()
         if fields.granular_markings:
             granular = tuple([one.marking_ref for one in fields.granular_markings if one.marking_ref])
-        key = (fields.object_marking_refs, granular)
+        key: tuple[object, ...] = (fields.object_marking_refs, granular)
+        if words:
+            key = (*key, words)
         found = self._levels.get(key)
         if found is None:
-            marking = effective(fields.object_marking_refs, granular, self._definitions)
+            marking = effective(fields.object_marking_refs, granular, self._definitions, words)
             problem = ""
             if isinstance(marking, MarkingProblem):
                 problem = "" if marking.reason == "no-marking" else marking.reason

@@ -1,7 +1,9 @@
 """Grouping: checked objects, one group for each marking, because each envelope carries one marking.
 
 With an object travel its companions, without which it cannot be read: the marking definitions it names and the
-identity of its creator. A companion with a marking of its own never enters a group that is looser than it.
+identity of its creator. A companion with a marking of its own never enters a group that is looser than it. An
+object is at least as strict as each object that it names, but for its creator: a reference says that this object
+exists, the id of a cyber-observable is computed from its content, and a report is about the objects it names.
 """
 
 from __future__ import annotations
@@ -10,7 +12,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from p2pshare.intel.bundle import BundleObject
-from p2pshare.intel.marking import Marking, MarkingProblem, Meaning, Tlp, effective, meaning_of
+from p2pshare.intel.marking import (
+    KNOWN,
+    Marking,
+    MarkingProblem,
+    Meaning,
+    Tlp,
+    effective,
+    meaning_of,
+)
+from p2pshare.intel.marking_words import NO_WORDS, MarkingWords
 from p2pshare.intel.refusals import Refusals, every_refusal
 
 DEFINITION = "marking-definition"
@@ -33,6 +44,9 @@ class Grouping:
 
     groups: list[MarkingGroup] = field(default_factory=list)
     refusals: Refusals = field(default_factory=every_refusal)
+    notes: Refusals = field(default_factory=Refusals)
+    """`tightened`: objects that are stricter than their own references to markings say. `marking-spoken-of`: see
+    `marking_words`."""
 
 
 def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None) -> Grouping:
@@ -42,7 +56,7 @@ def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None
     Refusal reasons: no-marking, unknown-marking, two-markings, not-referenced (a definition nobody names).
     """
     grouping = Grouping()
-    sorted_ = _sort(list(objects), default, grouping.refusals)
+    sorted_ = _sort(list(objects), default, grouping)
     placed: set[int] = set()
     for level in sorted(sorted_.members):
         own = sorted_.members[level]
@@ -58,9 +72,10 @@ def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None
         grouping.groups.append(group)
     left = [one for one in sorted_.waiting if id(one) not in placed]
     if left and default is not None:  # nobody names them, but the person gave a marking for what has none
-        if not grouping.groups:
-            grouping.groups.append(MarkingGroup(default))
-        grouping.groups[0].objects[:0] = left
+        for one in reversed(left):
+            _group_of(max(default, sorted_.levels.get(one.object_id, default)), grouping).objects.insert(
+                0, one
+            )
     else:
         for one in left:
             if not one.is_added:
@@ -81,38 +96,104 @@ class _Sorted:
     waiting: list[BundleObject] = field(default_factory=list)
 
 
-def _sort(objects: list[BundleObject], default: Tlp | None, refusals: Refusals) -> _Sorted:
+def _group_of(level: Tlp, grouping: Grouping) -> MarkingGroup:
+    """The loosest group that may hold something of this level; made where there is none."""
+    found = next((group for group in grouping.groups if group.tlp >= level), None)
+    if found is None:
+        found = MarkingGroup(level)
+        grouping.groups.append(found)
+    return found
+
+
+def _sort(objects: list[BundleObject], default: Tlp | None, grouping: Grouping) -> _Sorted:
     definitions: dict[str, Meaning] = {
         one.object_id: meaning_of(one.definition) for one in objects if one.definition is not None
     }
     result = _Sorted()
-    markings: dict[tuple[tuple[str, ...], tuple[str, ...]], Marking | MarkingProblem] = {}
+    markings: dict[tuple[object, ...], Marking | MarkingProblem] = {}
+
+    def marking_of(one: BundleObject, words: MarkingWords) -> Marking | MarkingProblem:
+        key = (one.marking_refs, one.granular_refs, words)
+        found = markings.get(key)
+        if found is None:
+            found = markings[key] = effective(one.marking_refs, one.granular_refs, definitions, words)
+        return found
+
+    marked: list[tuple[BundleObject, Tlp]] = []
+    levels: dict[str, Tlp] = {}  # by id; of what is refused, too
     for one in objects:
+        found = marking_of(one, one.words)
+        is_unmarked = isinstance(found, MarkingProblem) and found.reason == "no-marking"
+        level = _level_of(found)
         if one.type == DEFINITION:
             result.companions[one.object_id] = one
             result.waiting.append(one)
+            if (
+                one.object_id not in KNOWN and level > Tlp.CLEAR
+            ):  # it is marked itself, and its text may be a secret
+                levels[one.object_id] = result.levels[one.object_id] = level
             continue
-        refs = (one.marking_refs, one.granular_refs)
-        found = markings.get(refs)
-        if found is None:
-            found = markings[refs] = effective(*refs, definitions)
-        is_unmarked = isinstance(found, MarkingProblem) and found.reason == "no-marking"
+        if one.words.spoken:
+            grouping.notes.add("marking-spoken-of", f"{one.object_id}: {min(one.words.spoken)}")
         if is_unmarked and default is None and one.type == IDENTITY and not one.granular_refs:
             result.companions[one.object_id] = one
             result.waiting.append(one)
+            if level > Tlp.CLEAR:
+                result.levels[one.object_id] = level
             continue
-        if isinstance(found, MarkingProblem):
-            if not is_unmarked or default is None:
-                if not one.is_added:
-                    refusals.add(found.reason, one.object_id)
-                continue
-            found = found.at_least
-        level = found.tlp if default is None else max(found.tlp, default)
+        level = level if default is None else max(level, default)
+        levels[one.object_id] = max(level, levels.get(one.object_id, level))
+        if isinstance(found, MarkingProblem) and (not is_unmarked or default is None):
+            if not one.is_added:
+                grouping.refusals.add(found.reason, _example(one, found.reason))
+            continue
+        marked.append((one, level))
+    for one, before, level in _raised(marked, levels):
+        if level > before or (
+            one.words and level > max(_level_of(marking_of(one, NO_WORDS)), default or Tlp.CLEAR)
+        ):
+            grouping.notes.add("tightened", f"{one.object_id}: {level.label}")
         result.members.setdefault(level, []).append(one)
         if one.type == IDENTITY:
             result.companions[one.object_id] = one
             result.levels[one.object_id] = max(level, result.levels.get(one.object_id, level))
     return result
+
+
+def _level_of(found: Marking | MarkingProblem) -> Tlp:
+    return found.at_least.tlp if isinstance(found, MarkingProblem) else found.tlp
+
+
+def _example(one: BundleObject, reason: str) -> str:
+    """An object's id, and the words in it that are not understood."""
+    words = min(one.words.unknown, default="") if reason == "unknown-marking" else ""
+    return f"{one.object_id}: {words}" if words else one.object_id
+
+
+def _raised(
+    marked: list[tuple[BundleObject, Tlp]], levels: dict[str, Tlp]
+) -> Iterator[tuple[BundleObject, Tlp, Tlp]]:
+    """Each object with its own level and the one it has: that of the strictest among those that it names, directly or
+    through others. Each is raised once, for the strictest are followed first."""
+    raised = [level for _, level in marked]
+    if len(set(levels.values())) > 1:
+        naming: dict[str, list[int]] = {}
+        for place, (one, _) in enumerate(marked):
+            for id_ in (*one.names, *one.marking_refs, *one.granular_refs, *one.words.refs):
+                if id_ in levels and id_ != one.object_id:
+                    naming.setdefault(id_, []).append(place)
+        for level in sorted(Tlp, reverse=True):
+            pending = [id_ for id_, own in levels.items() if own == level]
+            while pending:
+                for place in naming.get(pending.pop(), ()):
+                    if raised[place] < level:
+                        raised[place] = level
+                        id_ = marked[place][0].object_id
+                        if levels[id_] < level:
+                            levels[id_] = level
+                            pending.append(id_)
+    for (one, before), level in zip(marked, raised, strict=True):
+        yield one, before, level
 
 
 def _named_by(objects: Iterable[BundleObject], companions: dict[str, BundleObject]) -> list[BundleObject]:
@@ -131,5 +212,6 @@ def _named_by(objects: Iterable[BundleObject], companions: dict[str, BundleObjec
 def _references(one: BundleObject) -> Iterator[str]:
     yield from one.marking_refs
     yield from one.granular_refs
+    yield from one.words.refs
     if one.created_by is not None:
         yield one.created_by

@@ -9,6 +9,8 @@ Rules (docs/intelligence.md, "Markings"):
    without TLP has its payload's marking, and the other two problems make it RED; what is not understood may also
    forbid use, so it is PAP:RED. Statements are neutral.
 4. No PAP limits no use. Of several the strictest counts.
+5. Words that look like a marking, wherever they stand, tighten like a granular marking, or are not understood
+   (`marking_words`). They mark nothing that has no marking.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from enum import IntEnum
 from typing import Any
 
 from p2pshare.errors import AuthorError
+from p2pshare.intel.marking_words import NO_WORDS, MarkingWords, fold, words_in
 
 TLP_EXTENSION = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 PAP_EXTENSION = "extension-definition--f8d78575-edfd-406e-8e84-6162a8450f5b"
@@ -81,8 +84,13 @@ class Pap(IntEnum):
         return _PAP_BY_WORD.get(_word(text, "PAP"))
 
 
+_WORD_CHARACTERS_MAX = 32  # a text is a level as a whole, or none: what is cut off might say another
+
+
 def _word(text: str, scheme: str) -> str:
-    word = text[:32].strip().upper()
+    word = fold(text).strip().upper()
+    if len(word) > _WORD_CHARACTERS_MAX:
+        return ""
     return word.removeprefix(scheme).lstrip(": ").replace("-", "+").replace("_", "+").replace(" ", "+")
 
 
@@ -116,7 +124,10 @@ PAP_IDS: dict[str, Pap] = {  # OASIS common objects, pap-marking-definition-f8d
 
 @dataclass(frozen=True)
 class StatementMarking:
-    """A marking that limits nobody: copyright and the like."""
+    """A marking that limits nobody: copyright and the like. A level that is spoken of in it tightens."""
+
+    tlp: Tlp | None = None
+    pap: Pap | None = None
 
 
 STATEMENT = StatementMarking()
@@ -150,8 +161,36 @@ class MarkingProblem:
     at_least: Marking
 
 
+def levels_of(words: MarkingWords) -> tuple[Tlp | None, Pap | None]:
+    """The strictest level of each scheme among `words`, without what its ids of marking definitions say."""
+    return (
+        max((_TLP_BY_WORD[name] for name in words.tlp), default=None),
+        max((_PAP_BY_WORD[name] for name in words.pap), default=None),
+    )
+
+
+_NO_MEANING = frozenset({"type", "spec_version", "id", "created", "created_by_ref", "object_marking_refs", "granular_markings"})  # fmt: skip
+
+
 def meaning_of(definition: Mapping[str, Any]) -> Meaning:
-    """Returns the meaning of a marking-definition object (parsed JSON of unknown shape)."""
+    """What a marking-definition object (parsed JSON of unknown shape) says about itself. Its name and texts tighten what
+    its definition says; where they contradict its kind, or are not understood, it is not understood."""
+    meaning = _defined(definition)
+    if meaning is None:
+        return None
+    words = words_in({name: value for name, value in definition.items() if name not in _NO_MEANING})
+    tlp, pap = levels_of(words)
+    if words.unknown or words.refs - TLP_IDS.keys():
+        return None
+    tlp = max((level for level in (tlp, *map(TLP_IDS.get, words.refs)) if level is not None), default=None)
+    if isinstance(meaning, Tlp):
+        return None if pap is not None else max(meaning, tlp or meaning)
+    if isinstance(meaning, Pap):
+        return None if tlp is not None else max(meaning, pap or meaning)
+    return StatementMarking(tlp, pap)
+
+
+def _defined(definition: Mapping[str, Any]) -> Meaning:
     extensions = definition.get("extensions")
     if isinstance(extensions, Mapping):
         for extension, property_, parse in (
@@ -184,16 +223,16 @@ def effective(
     object_refs: Iterable[str],
     granular_refs: Iterable[str] = (),
     definitions: Mapping[str, Meaning] = KNOWN,
+    words: MarkingWords = NO_WORDS,
 ) -> Marking | MarkingProblem:
-    """Returns the marking of one object, folded from its marking references by the rules above, or the problem.
+    """Folds the marking references of one object by the rules above, and what else in it looks like a marking.
 
     `definitions` maps ids found beside the object to their meaning; KNOWN ids win over it.
     """
     levels: set[Tlp] = set()
-    strictest: Tlp | None = None
-    pap: Pap | None = None
-    is_understood = True
-    for refs, is_granular in ((object_refs, False), (granular_refs, True)):
+    strictest, pap = levels_of(words)
+    is_understood = not words.unknown
+    for refs, is_granular in ((object_refs, False), (granular_refs, True), (words.refs, True)):
         for ref in refs:
             meaning = KNOWN[ref] if ref in KNOWN else definitions.get(ref)
             if isinstance(meaning, Tlp):
@@ -202,7 +241,10 @@ def effective(
                     levels.add(meaning)
             elif isinstance(meaning, Pap):
                 pap = meaning if pap is None else max(pap, meaning)
-            elif meaning is None:
+            elif isinstance(meaning, StatementMarking):
+                strictest = max((one for one in (strictest, meaning.tlp) if one is not None), default=None)
+                pap = max((one for one in (pap, meaning.pap) if one is not None), default=None)
+            else:
                 is_understood = False
     if not is_understood:
         return MarkingProblem("unknown-marking", Marking(Tlp.RED, Pap.RED))

@@ -18,7 +18,7 @@ from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.formats import InputSource, ObjectFormat, ValueFormat, detect_format
 from p2pshare.importers.registry import load_importer
-from p2pshare.importers.values import ReadValue
+from p2pshare.importers.values import TakenValue, under_marking
 from p2pshare.intel.authoring import (
     identity_id,
     identity_object,
@@ -46,6 +46,7 @@ HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
 MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
+MARKED_STRICTER_HINT = "publish what is marked stricter apart, under its own --tlp"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
 
 Reject = Callable[[Refusal], None]
@@ -92,6 +93,8 @@ class Draft:
         """Returns the remedy for a refusal that a person can mend here, or an empty text."""
         if not MENDED_BY_MARKING.isdisjoint(self.refusals.counts):
             return NO_MARKING_HINT
+        if "marked-stricter" in self.refusals.counts:
+            return MARKED_STRICTER_HINT
         return UNDEFANGED_HINT if "not-defanged" in self.refusals.counts else ""
 
 
@@ -156,7 +159,8 @@ def draft_file(
                     "a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking"
                 )
             draft.values = [] if is_searched else None
-            _draft_values(read_values(stream, source), draft, tlp, author, now, first_created, progress)
+            found = under_marking(read_values(stream, source), tlp)
+            _draft_values(found, draft, tlp, author, now, first_created, progress)
     return draft
 
 
@@ -176,6 +180,7 @@ def _draft_objects(
     grouping = split_by_marking(reading.objects, tlp)
     draft.read = reading.read
     draft.notes.merge(reading.notes)
+    draft.notes.merge(grouping.notes)
     for refusals in (reading.refusals, grouping.refusals):
         draft.refusals.merge(refusals)
         for refusal in refusals.each:
@@ -231,7 +236,7 @@ def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject
 
 
 def _draft_values(
-    found: Iterator[ReadValue],
+    found: Iterator[TakenValue],
     draft: Draft,
     tlp: Tlp,
     author: Author,
@@ -257,7 +262,7 @@ def _draft_values(
         draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
 
 
-def _distinct(found: Iterator[ReadValue], draft: Draft) -> Iterator[Observable]:
+def _distinct(found: Iterator[TakenValue], draft: Draft) -> Iterator[Observable]:
     """Yields the values, each once, and counts refusals, notes and repeats."""
     seen: set[Observable] = set()
     for one in found:

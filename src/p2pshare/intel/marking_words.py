@@ -1,0 +1,652 @@
+"""Marking words: what in bytes, a text or a tree looks like a TLP or PAP marking, wherever it stands and however it is spelled.
+
+The one place that knows such words; every reader asks it. Rules (docs/intelligence.md, "What tightens"):
+1. A word tightens and never marks: it makes what carries a looser marking stricter, and gives none to what has none.
+2. Compared are texts in NFKC and without case. What says a level only once invisible characters are taken out, or
+   letters are read as the Latin ones that they look like, is not understood.
+3. A scheme's name that is given something which is no level is not understood. One that is given nothing is told.
+4. Texts that an adversary wrote are no marking: the literals of a STIX pattern, and what a cyber-observable holds.
+
+`may_hold_words` runs on the bytes of everything that is read, so it is a look at bytes alone, and may err on one side only.
+Linear: each expression here ends within a bounded number of characters of where it began.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import re2
+
+DEFINITION_ID = b"marking-definition--"
+TLP, PAP = "tlp", "pap"
+LEVEL_NAMES = frozenset({"CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"})
+
+SHOWN_CHARACTERS = 48  # of a text that is not understood: enough to find it again
+CACHED_CHARACTERS_MAX = 128  # labels, names: the same texts stand in thousands of objects
+CACHED_MAX = 4_096
+# Whoever writes more than this into one object does not mark it: what is behind is not looked at, and not understood.
+FOUND_MAX = 128
+NODES_MAX = 32_768  # a report names 16,384 objects
+MENTIONS_MAX = 32  # in a text of 2 KiB
+
+
+class MarkingWords(NamedTuple):
+    """What was found: levels by their names (`AMBER+STRICT`; WHITE is CLEAR) under each scheme, texts that look like a
+    marking and are not understood, texts that speak of a scheme without a level, ids of marking definitions."""
+
+    tlp: frozenset[str] = frozenset()
+    pap: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    spoken: frozenset[str] = frozenset()
+    refs: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        """Whether anything was found."""
+        return any(self)
+
+    def merged(self, other: MarkingWords) -> MarkingWords:
+        """Both together."""
+        if other is NO_WORDS or self is NO_WORDS:
+            return self if other is NO_WORDS else other
+        return MarkingWords(*(mine | theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def without_spoken(self) -> MarkingWords:
+        """What is left where it has been told already that a scheme is spoken of."""
+        return self._replace(spoken=frozenset()) if self.spoken else self
+
+
+NO_WORDS = MarkingWords()
+TOO_MANY = MarkingWords(unknown=frozenset({"more than is looked at"}))
+
+# --- letters ---
+
+# Latin letter -> what looks like it (Unicode's confusables.txt, without what NFKC maps). What two letters look like
+# stands under one of them: it is enough that the word is seen.
+LOOKALIKES = {
+    "a": "аАαΑɑᴀᎪꓮ⍺",
+    "b": "ВвЬьΒβʙᏴꓐ",
+    "c": "сСϲϹᴄᏟꓚⲤⲥ",
+    "d": "ԁԀᴅᎠꓓժ",
+    "e": "еЕεΕᴇᎬꓰєЄ℮ҽɛⴹ",
+    "g": "ɡցԌԍɢᏀꓖ",
+    "h": "һНнΗʜᎻհꓧ",
+    "i": "іιıɪᎥꓲ",
+    "l": "ʟᏞꓡІΙӀӏǀ∣Լլⳑ",
+    "m": "мМΜᴍᎷꓟϻ",
+    "n": "ոΝɴꓠηռ",
+    "p": "рРρΡᴘᏢꓑⲣⲢƿ",
+    "r": "гʀᎡᏒꓣᴦЯя",
+    "s": "ѕЅꜱᏚꓢ",
+    "t": "тТτΤᴛᎢꓔ⊤ŧŦ",
+    "w": "ѡԝԜωᴡᎳꓪ",
+    ":": "∶꞉ː։׃",
+}
+# Alphabets of signs that NFKC leaves as they are: negative circled and squared letters, regional indicators.
+SIGN_ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)
+# Blank or nothing to the eye, though letters and signs to Unicode.
+BLANK_SIGNS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+INVISIBLE_CATEGORIES = frozenset({"Cf", "Mn", "Me"})
+# What many languages are written with, and nobody takes for a letter of a scheme's name. A text that is all this and ASCII
+# is looked at no further, so an A with an accent is read as no A.
+HARMLESS = frozenset("ÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽž§°«»´·¿¡€£©®–—‘’‚“”„…•")
+
+
+class _Skeleton(dict[int, str | None]):
+    """How each character looks, for `str.translate`; filled as characters are met, up to a few thousand."""
+
+    def __missing__(self, code: int) -> str | None:
+        found = None if unicodedata.category(chr(code)) in INVISIBLE_CATEGORIES else chr(code)
+        if len(self) < CACHED_MAX:
+            self[code] = found
+        return found
+
+
+_SKELETON = _Skeleton(
+    {ord(sign): letter for letter, signs in LOOKALIKES.items() for sign in signs}
+    | {first + place: chr(ord("a") + place) for first in SIGN_ALPHABETS for place in range(26)}
+    | {ord(sign): None for sign in BLANK_SIGNS}
+)
+
+
+_AS_HARMLESS = str.maketrans(
+    {
+        sign: "x" if sign.isalpha() else " "
+        for sign in HARMLESS
+        if not (base := unicodedata.normalize("NFKD", sign)[0].lower()).isascii() or base in "tlpa"
+    }
+)
+
+
+def fold(text: str) -> str:
+    """`text` as marking words are compared: NFKC, without case. Full-width and circled letters are the letters."""
+    return text.lower() if text.isascii() else _normalized("NFKC", text).casefold()
+
+
+def _skeleton(text: str) -> str:
+    """`text` as it looks: without what is invisible, marks taken off, each letter the Latin one that it resembles."""
+    return _normalized("NFKD", text.translate(_AS_HARMLESS)).translate(_SKELETON).casefold()
+
+
+def _normalized(form: Literal["NFKC", "NFKD"], text: str) -> str:
+    # Two signs stand for whole sentences, of 18 and 8 characters: a text of them costs what ten texts do.
+    return unicodedata.normalize(form, text.replace("\ufdfa", " ").replace("\ufdfb", " "))
+
+
+# --- bytes ---
+
+
+def _ignoring_case(pattern: str) -> Any:
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.never_capture = True
+    return re2.compile(pattern, options)
+
+
+SHORT_NAMES = (b"tlp", b"pap")
+NAMES = (*SHORT_NAMES, b"light")  # of `Traffic Light Protocol`
+# RE2 looks for a text whatever its case several times as fast as `lower` and `in`, which win in small texts.
+_SEARCH = {name: _ignoring_case(name.decode()) for name in NAMES}
+_SMALL_BYTES = 2_048
+
+
+# Where characters stand that look like a Latin letter: what `_skeleton` may make one of.
+_LETTER_BLOCKS = (
+    (0x80, 0x590), (0x1380, 0x1400), (0x1D00, 0x2000), (0x2070, 0x2500), (0x2C60, 0x2DE0), (0xA4D0, 0xA500), (0xA720, 0xA800),
+    (0xAB30, 0xABC0), (0xFF00, 0xFFF0), (0x10400, 0x10450), (0x10780, 0x107C0), (0x1D400, 0x1D800), (0x1F100, 0x1F200),
+)  # fmt: skip
+
+
+@cache
+def _disguised() -> Any:
+    """The schemes' names with at least one letter that is not ASCII, or escaped in JSON. Made when it is first needed: each
+    character is asked how it looks."""
+    signs: dict[str, list[str]] = {letter: [letter, *LOOKALIKES[letter]] for letter in "tlpa"}
+    for block in _LETTER_BLOCKS:
+        for character in map(chr, range(*block)):
+            letter = _skeleton(character)
+            if letter in signs:
+                signs[letter].append(character)
+
+    def looks_like(letter: str) -> str:
+        escapes = "|".join(f"{ord(one):04x}" for one in signs[letter] if ord(one) < 0x10000)
+        return rf"(?:[{''.join(signs[letter])}]|\\u(?:{escapes}|d8[0-9a-f]{{2}}\\u[0-9a-f]{{4}}))"
+
+    other = r"(?:[^\x00-\x7f]|\\u[0-9a-f]{4})"
+    between = f"{other}{{0,8}}"
+    t, l, p, a = map(looks_like, "tlpa")  # noqa: E741 - the letters themselves
+    names = (
+        *(f"{x}{between}{y}{between}{z}" for x, y, z in ((t, l, p), (p, a, p))),
+        f"{t}{other}{{1,16}}{p}",
+        *(
+            rf"(?:^|[^\pL\pN]|\\u[0-9a-f]{{4}}){name}"
+            for name in (f"{t}{between}{l}{other}", f"{other}{{1,8}}{l}{between}{p}")
+        ),
+        r"\\u00[2-7][0-9a-f]",  # ASCII that somebody escaped: nobody needs to
+    )
+    return _ignoring_case("|".join(names))
+
+
+_ASCII = bytes(range(128))
+_HARMLESS_ESCAPES = frozenset(f"{ord(sign):04x}".encode() for sign in HARMLESS)
+
+
+def _is_harmless(raw: bytes) -> bool:
+    """Whether all in `raw` that is not ASCII, or is escaped as JSON does, is harmless."""
+    if not raw.isascii():
+        try:
+            if not HARMLESS.issuperset(raw.translate(None, _ASCII).decode()):
+                return False
+        except UnicodeDecodeError:
+            return False
+    return b"\\" not in raw or _HARMLESS_ESCAPES.issuperset(
+        [piece[:4].lower() for piece in raw.split(b"\\u")[1:]]
+    )
+
+
+def may_hold_words(raw: bytes, names: tuple[bytes, ...] = NAMES) -> bool:
+    """Whether `words_in_text` or `words_in` could find a level in JSON or text of these bytes, under one of the schemes'
+    `names`. False is certain, but for ids of marking definitions: those are counted (DEFINITION_ID)."""
+    if len(raw) < _SMALL_BYTES:
+        lowered = raw.lower()
+        if any(name in lowered for name in names):
+            return True
+    elif any(_SEARCH[name].search(raw) for name in names):
+        return True
+    return _is_disguised(raw)
+
+
+def _is_disguised(raw: bytes) -> bool:
+    return not _is_harmless(raw) and _disguised().search(raw) is not None
+
+
+# --- texts ---
+
+_SCHEME = re.compile(r"(?<![^\W_])(?:(tlp)|(pap)|traffic[\W_]{0,3}light[\W_]{0,3}protocol)")
+_VERSION = re.compile(r"[\W_]{0,2}v?[12](?:[._]\d)?(?![^\W_])")
+_SAME = re.compile(r"[\W_]{1,3}tlp(?![^\W_])")  # `Traffic Light Protocol (TLP)`
+_BETWEEN = re.compile(
+    r"(?:[\W_]{0,16}(?:v?[12](?:[._]\d)?|tlp|traffic|light|protocol|levels?|colou?rs?|codes?|markings?|label|classification|classified"
+    r"|designation|rating|status|handling|version|sharing|is|as|of|this|the|document|report|information|file|to|at|set|marked)"
+    r"(?![^\W_])){0,6}[\W_]{0,16}"
+)
+_LEVEL = re.compile(r"(?:(amber)[\W_]{0,3}strict|(amber|red|green|clear|white))(?![^\W_])")
+_MORE = re.compile(r"[\W_]{0,2}(?:[/|&]|\bor\b|\band\b)[\W_]{0,2}(?:(?:tlp|pap)[\W_]{0,3})?")
+_LEVEL_BEFORE = re.compile(r"(?<![^\W_])" + _LEVEL.pattern + r"[\W_]{1,3}\Z")
+_BEFORE_CHARACTERS = 24
+# Given something: `tlp: mauve`, and a short text that is nothing but the two (`tlp-mauve`).
+_GIVEN = re.compile(r"[ \t]{0,2}[:=][\s\"'`*_(\[{<]{0,8}(?=[^\W_]|[^\x00-\x7f])")
+_PAIR = re.compile(r"[\W_]{0,4}(?:tlp|pap)[:=_-]{1,2}[\"']?[^\s.]{1,64}")
+
+
+def _wild(word: str) -> str:
+    """An expression for `word` in which any letter may be one that is not ASCII: all ASCII but the letter is excluded."""
+    return "".join(rf"[^\x00-{chr(ord(letter) - 1)}{chr(ord(letter) + 1)}-\x7f]" for letter in word)
+
+
+# Scheme and level, one letter of the first and all but one of the second may be anything that is not ASCII.
+_WILD = re.compile(
+    rf"(?<![^\W_])(t[^\x00-\x7f]p|tl[^\x00-\x7f]|[^\x00-\x7f]lp|tlp)[\W_]{{0,16}}"
+    rf"({'|'.join(map(_wild, ('strict', 'amber', 'green', 'clear', 'white', 'red')))})(?![^\W_])"
+)
+
+
+def words_in_text(text: str, *, is_label: bool = False) -> MarkingWords:
+    """What a text says about marking. `is_label`: it is a label or tag, which says one thing: a scheme's name before
+    anything else in it is given that."""
+    if len(text) <= CACHED_CHARACTERS_MAX:
+        return _words_of_short_text(text, is_label)
+    return _words_of_text(text, is_label) if len(text) <= _SMALL_BYTES else _words_of_long_text(text)
+
+
+def _words_of_text(text: str, is_label: bool) -> MarkingWords:
+    if text.isascii():
+        lowered = text.lower()
+        if TLP in lowered or PAP in lowered or "light" in lowered:
+            return _find_words(lowered, is_label)
+        return NO_WORDS
+    found = _find_words(fold(text), is_label)
+    skeleton = _skeleton(text)
+    seen = _find_words(skeleton, is_label)
+    is_disguised = bool(seen.tlp - found.tlp or seen.pap - found.pap or (seen.unknown and not found.unknown))
+    if is_disguised or (not skeleton.isascii() and any(map(_is_word_in_part, _WILD.finditer(skeleton)))):
+        found = found._replace(unknown=found.unknown | {_shown(text)})
+    return found if found else found._replace(spoken=seen.spoken)
+
+
+_BEFORE_BYTES, _BEHIND_BYTES = 96, 384  # seen around a place
+_SEEN_BYTES = 128  # behind a place, what has been seen well enough
+
+
+def _words_of_long_text(text: str) -> MarkingWords:
+    """The same, of the surroundings of each place where a scheme may be named: some characters become eighteen when they are
+    normalised."""
+    raw = text.encode("utf-8", "surrogatepass")
+    searches = [_SEARCH[name] for name in NAMES] + ([] if _is_harmless(raw) else [_disguised()])
+    words = NO_WORDS
+    looked_at = 0
+    for pattern in searches:
+        hit = pattern.search(raw)
+        while hit is not None:
+            looked_at += 1
+            if looked_at > FOUND_MAX:
+                return words.merged(TOO_MANY)
+            around = raw[max(0, hit.start() - _BEFORE_BYTES) : hit.end() + _BEHIND_BYTES]
+            words = words.merged(_words_of_text(around.decode("utf-8", "ignore"), is_label=False))
+            hit = pattern.search(raw, hit.start() + _SEEN_BYTES)
+    return words
+
+
+_words_of_short_text = lru_cache(maxsize=CACHED_MAX)(_words_of_text)
+
+
+def _is_word_in_part(match: re.Match[str]) -> bool:
+    return not match[0].isascii() and any("a" <= one <= "z" for one in match[2])
+
+
+def _shown(text: str) -> str:
+    return text.strip()[:SHOWN_CHARACTERS]
+
+
+def _find_words(folded: str, is_label: bool) -> MarkingWords:
+    levels: dict[str, set[str]] = {TLP: set(), PAP: set()}
+    unknown: set[str] = set()
+    spoken: set[str] = set()
+    end = 0
+    for mentions, match in enumerate(_SCHEME.finditer(folded)):
+        if mentions > MENTIONS_MAX:
+            unknown |= TOO_MANY.unknown
+            break
+        if match.start() < end:  # it was part of what stood before, as in `Traffic Light Protocol (TLP): RED`
+            continue
+        scheme = PAP if match[2] else TLP
+        names, end = _levels_behind(folded, match.end())
+        if (
+            not names
+            and folded[match.end() : match.end() + 1].isalnum()
+            and not _VERSION.match(folded, match.end())
+        ):
+            continue  # a longer word that begins like a scheme
+        if not names:
+            names = _level_before(folded, match.start())
+        if scheme == PAP and "AMBER+STRICT" in names:
+            unknown.add(_shown(folded[match.start() :]))
+        elif names:
+            levels[scheme].update(names)
+        elif _is_given_something(folded, match, scheme, is_label):
+            unknown.add(_shown(folded[match.start() :]))
+        elif folded[match.start() - 1 : match.start()] not in ("/", "."):  # a part of an address or file name
+            spoken.add(_shown(folded[match.start() :]))
+            same = _SAME.match(folded, match.end())
+            end = same.end() if same else match.end()
+    return MarkingWords(frozenset(levels[TLP]), frozenset(levels[PAP]), frozenset(unknown), frozenset(spoken))
+
+
+def _levels_behind(folded: str, end: int) -> tuple[set[str], int]:
+    """The levels that follow a scheme's name, and where they end."""
+    names: set[str] = set()
+    between = _BETWEEN.match(folded, end)
+    level = _LEVEL.match(folded, end) or (between and _LEVEL.match(folded, between.end()))
+    while level:
+        names.add(_level_name(level))
+        end = level.end()
+        more = _MORE.match(folded, end)
+        level = more and _LEVEL.match(folded, more.end())
+    return names, end
+
+
+def _level_before(folded: str, start: int) -> set[str]:
+    """The level right before a scheme's name that nothing follows: `RED (TLP)`."""
+    level = _LEVEL_BEFORE.search(folded[max(0, start - _BEFORE_CHARACTERS) : start])
+    return {_level_name(level)} if level else set()
+
+
+def _level_name(level: re.Match[str]) -> str:
+    name = "AMBER+STRICT" if level[1] else level[2].upper()
+    return "CLEAR" if name == "WHITE" else name
+
+
+def _is_given_something(folded: str, match: re.Match[str], scheme: str, is_label: bool) -> bool:
+    version = _VERSION.match(folded, match.end())
+    end = version.end() if version else match.end()
+    if is_label and not folded[: match.start()].strip(" \"'"):
+        return bool(folded[end:].strip(" \"'"))
+    if version and not folded[end:].strip():
+        return False
+    if scheme == TLP and _GIVEN.match(folded, end):
+        return True
+    return _PAIR.fullmatch(folded.strip()) is not None
+
+
+_LEFT_OPEN = re.compile(r"(?:tlp|pap|protocol)[\W_]{0,16}\Z")
+_MARGIN = "#/;>*|- \t"  # what lines of comments and lists begin with
+
+
+class LineReader:
+    """What the lines of a text say about marking, one after another: a level may stand on the line after its scheme."""
+
+    def __init__(self) -> None:
+        self._open = ""
+
+    def words_in(self, line: str) -> MarkingWords:
+        """What a line says, together with one before it that ended with a scheme's name."""
+        before = self._open
+        if not before and not may_hold_words(line.encode("utf-8", "surrogateescape")):
+            return NO_WORDS
+        text = line.strip(_MARGIN)
+        if not text:
+            return NO_WORDS
+        self._open = text if _LEFT_OPEN.search(fold(text[-2 * SHOWN_CHARACTERS :])) else ""
+        words = words_in_text(text)
+        if not before:
+            return words
+        both = words_in_text(f"{before[-SHOWN_CHARACTERS:]} {text[:SHOWN_CHARACTERS]}")
+        return words.merged(both.without_spoken())
+
+
+# --- trees ---
+
+_KEY_WORDS = re.compile(r"[a-z]+")
+_KEY_PARTS = frozenset(  # what may follow a scheme's name in a key whose value is the level: `tlp_2_0`, `tlpLevel`
+    {"", "v", "level", "levels", "color", "colour", "code", "marking", "markings", "label", "labels", "value", "values",
+     "classification", "designation", "rating", "status", "tag", "tags", "name"}
+)  # fmt: skip
+_KEY_THAT_SPEAKS = re.compile(
+    r"(?<![a-z0-9])tlp|tlp(?![a-z0-9])|(?<![a-z0-9])pap(?![a-z0-9])|traffic[\W_]{0,3}light"
+)
+_ID = re.compile(r"marking-definition--[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+LABEL_KEYS = frozenset({"label", "labels", "tag", "tags", "keyword", "keywords"})
+# STIX 2.1 section 6. What such an object says by these properties, somebody observed: an adversary wrote it.
+OBSERVED_TYPES = frozenset(
+    {
+        "artifact", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr", "mac-addr",
+        "mutex", "network-traffic", "process", "software", "url", "user-account", "windows-registry-key", "x509-certificate",
+    }
+)  # fmt: skip
+OBSERVED_PROPERTIES = frozenset(
+    {
+        "account_login", "body", "command_line", "credential", "cwd", "data", "display_name", "issuer", "key", "message_id",
+        "name", "path", "payload_bin", "subject", "url", "user_id", "value", "vendor",
+    }
+)  # fmt: skip
+_OWN_PROPERTIES = frozenset({"id", "spec_version", "object_marking_refs", "granular_markings"})
+_LITERAL = re.compile(r"'([^'\\]*+(?:\\.[^'\\]*+)*)'", re.DOTALL)
+_SPEAKING = "speaking"
+
+
+def sense_of(key: str) -> str:
+    """What the value under a key says: a level of TLP or PAP, something about TLP, or nothing."""
+    return (
+        _sense_of_short_key(key)
+        if len(key) <= CACHED_CHARACTERS_MAX
+        else _SPEAKING
+        if words_in_text(key)
+        else ""
+    )
+
+
+@lru_cache(maxsize=CACHED_MAX)
+def _sense_of_short_key(key: str) -> str:
+    folded = key.lower() if key.isascii() else _skeleton(key)
+    words = _KEY_WORDS.findall(folded)
+    while words and words[-1] in _KEY_PARTS:
+        words.pop()
+    last = words[-1] if words else ""
+    if last.endswith("tlp") or "".join(words).endswith("trafficlightprotocol"):
+        return TLP
+    for scheme in (TLP, PAP):
+        if last.startswith(scheme) and last[3:] in _KEY_PARTS:
+            return scheme
+    return _SPEAKING if _KEY_THAT_SPEAKS.search(folded) else ""
+
+
+def words_in(value: object) -> MarkingWords:
+    """What anything in a tree of parsed JSON or YAML says about marking: in keys, in texts, in values under keys that are
+    called after a scheme, in ids. `value` is shallow, so recursion is bounded."""
+    found = _Found()
+    try:
+        found.look_at(value, "")
+    except RecursionError:
+        return TOO_MANY
+    return found.words()
+
+
+def words_of_members(members: Mapping[str, msgspec.Raw], skipped: frozenset[str]) -> MarkingWords:
+    """What looks like a marking in the members of a JSON object, outside of those that are `skipped`. Nothing is decoded
+    that cannot hold any; what cannot be decoded is looked at as text."""
+    found = {}
+    for name, raw in members.items():
+        text = bytes(raw)
+        if name in skipped or not (may_hold_words(name.encode() + text) or DEFINITION_ID in text):
+            continue
+        try:
+            found[name] = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            found[name] = text.decode("utf-8", "replace")
+    return words_in(found)
+
+
+def words_of_bytes(
+    piece: bytes, references: int, labels: tuple[str, ...], names: tuple[bytes, ...] = NAMES
+) -> MarkingWords | None:
+    """What a STIX object's bytes tell at once: nothing, as nearly always, or that its labels say all there is. None where it
+    has to be looked into (`words_of_object`). `references`: how many there are to markings."""
+    if piece.count(DEFINITION_ID) != references or _is_disguised(piece):
+        return None
+    lowered = piece.lower()
+    spoken = sum([lowered.count(name) for name in names])
+    if not spoken:
+        return NO_WORDS
+    if sum(map(len, labels)) > CACHED_CHARACTERS_MAX:
+        return None
+    words, spoken_in_labels = _words_of_labels(labels, names)
+    return words if spoken == spoken_in_labels else None
+
+
+@lru_cache(maxsize=1_024)
+def _words_of_labels(labels: tuple[str, ...], names: tuple[bytes, ...]) -> tuple[MarkingWords, int]:
+    """What labels say, and how often they have what is looked for in bytes."""
+    words, spoken = NO_WORDS, 0
+    for label in labels:
+        words = words.merged(words_in_text(label, is_label=True))
+        lowered = label.encode("utf-8", "surrogatepass").lower()
+        spoken += sum([lowered.count(name) for name in names])
+    return words, spoken
+
+
+def words_of_object(stix: Mapping[str, Any]) -> MarkingWords:
+    """What a STIX object says about its marking beside the references in `object_marking_refs` and `granular_markings`.
+    Nothing for a marking definition: there the words are its meaning (`marking.meaning_of`)."""
+    if stix.get("type") == "marking-definition":
+        return NO_WORDS
+    rest = {name: value for name, value in stix.items() if name not in _OWN_PROPERTIES}
+    pattern = rest.get("pattern")
+    if isinstance(pattern, str) and "'" in pattern and rest.get("pattern_type", "stix") == "stix":
+        rest["pattern"] = _LITERAL.sub("''", pattern)
+        if isinstance(rest.get("name"), str):  # an indicator is often called by its value
+            rest["name"] = _without(rest["name"], (match[1] for match in _LITERAL.finditer(pattern)))
+    return words_in(rest)
+
+
+def _without(name: str, literals: Iterable[str]) -> str:
+    for literal in literals:
+        if len(literal) > 3:
+            name = name.replace(literal, "")
+    return name
+
+
+def _ids_in(text: str) -> MarkingWords:
+    """The ids of marking definitions in a text, of which one that is none is not understood."""
+    ids = [match[0].lower() for match in islice(_ID.finditer(text), FOUND_MAX + 1)]
+    words = MarkingWords(refs=frozenset(ids))
+    is_whole = len(ids) == text.count("marking-definition--") and len(ids) <= FOUND_MAX
+    return words if is_whole else words.merged(MarkingWords(unknown=frozenset({_shown(text)})))
+
+
+class _Found:
+    """What was found in a tree so far, and how much of the tree may still be looked at."""
+
+    def __init__(self, nodes_left: int = NODES_MAX, found_left: int = FOUND_MAX) -> None:
+        self._all = NO_WORDS
+        self._nodes_left = nodes_left
+        self._found_left = found_left
+
+    def words(self) -> MarkingWords:
+        return self._all if self._nodes_left > 0 and self._found_left > 0 else self._all.merged(TOO_MANY)
+
+    def _add(self, words: MarkingWords) -> None:
+        if words and self._found_left > 0:
+            self._found_left -= 1
+            self._all = self._all.merged(words)
+
+    def look_at(self, value: object, sense: str, *, is_label: bool = False) -> None:
+        if isinstance(value, str):
+            self._look_at_text(value, sense, is_label)
+        elif sense and not value and not isinstance(value, int | float):
+            self._add(MarkingWords(spoken=frozenset({sense})))
+        elif isinstance(value, Mapping):
+            if not self._may_look_at(len(value)):
+                return
+            if sense in (TLP, PAP):
+                self._look_for_level(value, sense)
+            else:
+                self._look_into(value, sense)
+        elif isinstance(value, list | tuple):
+            if self._may_look_at(len(value)):
+                for one in value:
+                    if sense or not isinstance(one, int | float):
+                        self.look_at(one, sense, is_label=is_label)
+        elif sense in (TLP, PAP):
+            self._add(MarkingWords(unknown=frozenset({f"{sense}: {value}"[:SHOWN_CHARACTERS]})))
+
+    def _may_look_at(self, nodes: int) -> bool:
+        self._nodes_left -= nodes + 1
+        return self._nodes_left > 0 and self._found_left > 0
+
+    def _look_for_level(self, mapping: Mapping[Any, Any], scheme: str) -> None:
+        """An object under the name of a scheme: somewhere in it stands the level."""
+        inside = _Found(self._nodes_left, self._found_left)
+        inside._look_into(mapping, scheme)
+        self._nodes_left, self._found_left = inside._nodes_left, inside._found_left
+        self._all = self._all.merged(inside._all or MarkingWords(unknown=frozenset({scheme})))
+
+    def _look_into(self, mapping: Mapping[Any, Any], within: str) -> None:
+        """The members of an object; `within` is the sense of the key under which the object itself stands."""
+        type_ = mapping.get("type")
+        is_observed = isinstance(type_, str) and type_ in OBSERVED_TYPES
+        for key, value in mapping.items():
+            if self._found_left <= 0:
+                break
+            name = str(key)
+            sense = sense_of(name)
+            if sense:
+                words = words_in_text(name)
+                self._add(MarkingWords(tlp=words.tlp, pap=words.pap))
+            if is_observed and name in OBSERVED_PROPERTIES and isinstance(value, str):
+                continue
+            if not sense and within and isinstance(value, str):
+                self._look_at_member(value, within)
+            else:
+                self.look_at(value, sense, is_label=name.lower() in LABEL_KEYS)
+
+    def _look_at_member(self, text: str, within: str) -> None:
+        """A text in an object that stands under a scheme's name: one of these is the level."""
+        level = _LEVEL.fullmatch(fold(text[:CACHED_CHARACTERS_MAX]).strip(" \"'"))
+        if level is None or len(text) > CACHED_CHARACTERS_MAX:
+            self._look_at_text(text, "", is_label=False)
+        else:
+            self._add_level(_level_name(level), within)
+
+    def _look_at_text(self, text: str, sense: str, is_label: bool) -> None:
+        if "marking-definition--" in text:
+            self._add(_ids_in(text))
+        if not sense:
+            self._add(words_in_text(text, is_label=is_label))
+            return
+        folded = fold(text[:CACHED_CHARACTERS_MAX]).strip(" \"'")
+        level = _LEVEL.fullmatch(folded)
+        if level is not None and len(text) <= CACHED_CHARACTERS_MAX:
+            self._add_level(_level_name(level), sense)
+            return
+        words = words_in_text(text, is_label=sense in (TLP, PAP))
+        if sense in (TLP, PAP) and not (words.tlp or words.pap or words.unknown):
+            is_level = bool(folded) and not _VERSION.fullmatch(folded)
+            shown = frozenset({f"{sense}: {text[:SHOWN_CHARACTERS]}"})
+            words = words.merged(MarkingWords(unknown=shown) if is_level else MarkingWords(spoken=shown))
+        elif sense == _SPEAKING and not words:
+            words = MarkingWords(spoken=frozenset({_shown(text)}))
+        self._add(words)
+
+    def _add_level(self, name: str, sense: str) -> None:
+        if sense != PAP:
+            self._add(MarkingWords(tlp=frozenset({name})))
+        elif name == "AMBER+STRICT":
+            self._add(MarkingWords(unknown=frozenset({f"pap: {name}"})))
+        else:
+            self._add(MarkingWords(pap=frozenset({name})))
