@@ -18,6 +18,9 @@ INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bound
 ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
 FRAME_OBJECTS_MAX = 1024  # objects in one frame: bounds what one transaction step holds in memory
 FRAME_BYTES_MAX = 8 * MIB  # one frame, decompressed: what one step of intake holds in memory
+FRAME_PLACES_MAX = (
+    64 * KIB
+)  # looked at for words that look like a marking: a frame of nothing else would cost seconds
 FRAME_CLAIMS_MAX = 64 * KIB  # 64 an object; without it 5 MiB of patterns become a million claims in memory
 ENVELOPE_CLAIMS_MAX = 400_000  # forty an object of what an author puts into one: bounds its time at intake
 FRAME_COMMAS_MAX = (

@@ -25,11 +25,13 @@ from p2pshare.intel.marking import (
     Marking,
     MarkingProblem,
     Pap,
+    StatementMarking,
     Tlp,
     definition_object,
     effective,
     meaning_of,
 )
+from p2pshare.intel.marking_words import MarkingWords, words_in, words_in_text
 
 UUID = "34655650-3d18-47b5-bb6c-b9bdb7b26203"
 INSTANT = "2023-07-28T12:14:36Z"
@@ -50,6 +52,7 @@ OPENCTI_STRICT = "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37"
         ("AMBER-STRICT", Tlp.AMBER_STRICT),
         ("TLP:AMBER_STRICT", Tlp.AMBER_STRICT),
         ("red", Tlp.RED),
+        ("ＴＬＰ：ＲＥＤ", Tlp.RED),
     ],
 )
 def test_levels_as_people_write_them(text: str, level: Tlp) -> None:
@@ -57,7 +60,19 @@ def test_levels_as_people_write_them(text: str, level: Tlp) -> None:
     assert Tlp.parse(level.label) is level
 
 
-@pytest.mark.parametrize("text", ["", "TLP:", "TLP:PURPLE", "amber strict red", "r\u200bed", "red" * 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "TLP:",
+        "TLP:PURPLE",
+        "amber strict red",
+        "r\u200bed",
+        "rеd",
+        "red" * 100,
+        "green" + " " * 40 + "but red",
+    ],
+)
 def test_an_unknown_level_is_never_a_level(text: str) -> None:
     with pytest.raises(AuthorError) as caught:
         Tlp.parse(text)
@@ -90,6 +105,26 @@ def test_markings_fold_fail_closed(refs: list[str], granular: list[str], expecte
     assert effective(refs, granular, {OWN: STATEMENT}) == expected
 
 
+RED_WORD, GREEN_WORD = words_in_text("TLP:RED"), words_in_text("TLP:GREEN")
+
+
+@pytest.mark.parametrize(
+    ("refs", "words", "expected"),
+    [
+        ([TLP2_IDS[Tlp.GREEN]], RED_WORD, Marking(Tlp.RED)),
+        ([TLP2_IDS[Tlp.AMBER]], GREEN_WORD, Marking(Tlp.AMBER)),
+        ([TLP2_IDS[Tlp.GREEN]], RED_WORD.merged(GREEN_WORD), Marking(Tlp.RED)),  # words are no second marking
+        ([TLP2_IDS[Tlp.GREEN]], words_in_text("PAP:RED"), Marking(Tlp.GREEN, Pap.RED)),
+        ([TLP2_IDS[Tlp.GREEN]], words_in_text("TLP:MAUVE"), MarkingProblem("unknown-marking", Marking(Tlp.RED, Pap.RED))),
+        ([TLP2_IDS[Tlp.GREEN]], words_in({"x": TLP2_IDS[Tlp.RED]}), Marking(Tlp.RED)),
+        ([TLP2_IDS[Tlp.GREEN]], words_in({"x": UNKNOWN}), MarkingProblem("unknown-marking", Marking(Tlp.RED, Pap.RED))),
+        ([], GREEN_WORD, MarkingProblem("no-marking", Marking(Tlp.GREEN))),
+    ],
+)  # fmt: skip
+def test_words_tighten_and_never_mark(refs: list[str], words: MarkingWords, expected: object) -> None:
+    assert effective(refs, (), {}, words) == expected
+
+
 @given(st.lists(st.sampled_from([*KNOWN, OWN, UNKNOWN]), max_size=4), st.sampled_from([*KNOWN, OWN, UNKNOWN]))
 def test_one_more_marking_never_loosens(refs: list[str], more: str) -> None:
     def level(found: Marking | MarkingProblem) -> Tlp:
@@ -117,6 +152,15 @@ def test_a_bundle_cannot_redefine_a_known_marking() -> None:
         ({"extensions": {"extension-definition--x": {"acs": 1}}, "definition_type": "statement"}, None),
         ({"definition_type": "statement", "x_opencti_definition_type": "PAP", "x_opencti_definition": "PAP:RED"}, Pap.RED),
         ({"definition_type": "statement", "x_opencti_definition_type": "NATIONAL", "x_opencti_definition": "X"}, None),
+        ({"definition_type": "statement", "definition": {"statement": "TLP:RED, do not share"}}, StatementMarking(Tlp.RED)),
+        ({"definition_type": "statement", "definition": {"statement": "under PAP:AMBER"}}, StatementMarking(None, Pap.AMBER)),
+        ({"definition_type": "statement", "definition": {"statement": "TLP:MAUVE"}}, None),
+        ({"definition_type": "statement", "definition": {"statement": f"see {TLP2_IDS[Tlp.RED]}"}}, StatementMarking(Tlp.RED)),
+        ({"definition_type": "statement", "definition": {"statement": f"see {OWN}"}}, None),
+        ({"definition_type": "tlp", "definition": {"tlp": "green"}, "name": "TLP:RED"}, Tlp.RED),
+        ({"definition_type": "tlp", "definition": {"tlp": "green"}, "name": "PAP:RED"}, None),
+        ({"extensions": {PAP_EXTENSION: {"pap": "green"}}, "name": "TLP:RED"}, None),
+        ({"extensions": {PAP_EXTENSION: {"pap": "green"}}, "name": "PAP:RED"}, Pap.RED),
         ({}, None),
         ({"definition_type": 5, "definition": [], "extensions": []}, None),
     ],

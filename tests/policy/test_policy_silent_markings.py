@@ -23,8 +23,8 @@ from p2pshare.intel.bundle import frames, read_stix
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.grouping import split_by_marking
 from p2pshare.intel.marking import KNOWN, TLP2_IDS, Pap, Tlp
-from p2pshare.intel.marking_words import may_hold_words, words_in, words_in_text
-from p2pshare.limits import INFLATED_BYTES_MAX
+from p2pshare.intel.marking_words import LOOKALIKES, may_hold_words, words_in, words_in_text
+from p2pshare.limits import INFLATED_BYTES_MAX, REPORT_REFS_MAX
 from p2pshare.sharing.drafting import Author, Draft, draft_file, nothing_before
 
 SECRET = "hushhush"
@@ -606,6 +606,60 @@ def test_a_look_at_the_bytes_sees_each_spelling(words: str) -> None:
         raw = json.dumps(words, ensure_ascii=escaped).encode()
         assert may_hold_words(raw)
         assert may_hold_words(raw + b" " * 10_000)
+
+
+@st.composite
+def disguised(draw: st.DrawFn) -> str:
+    """A level in letters that look like its own, between characters that nobody sees."""
+    scheme, sign, level = draw(st.sampled_from(["tlp", "pap"])), draw(st.sampled_from([":", ": ", "-", " ", "=", ": “"])), draw(st.sampled_from(["red", "amber", "mauve"]))  # fmt: skip
+    text = ""
+    for letter in scheme + sign + level:
+        text += draw(st.sampled_from([letter, letter.upper(), *LOOKALIKES.get(letter, ())]))
+        text += draw(st.sampled_from(["", "", "", "\u200b", "\u0301", "\u3164", "\ufe0f"]))
+    return (
+        draw(st.sampled_from(["", "see ", "é ", "— ", "日本 "]))
+        + text
+        + draw(st.sampled_from(["", ".", " ü", "日本"]))
+    )
+
+
+@given(disguised())
+def test_a_look_at_the_bytes_overlooks_no_disguise(text: str) -> None:
+    found = words_in_text(text)
+    if found.tlp or found.pap or found.unknown:
+        for escaped in (True, False):
+            raw = json.dumps(text, ensure_ascii=escaped).encode()
+            assert may_hold_words(raw)
+            assert may_hold_words(raw + b" " * 10_000)
+
+
+def test_a_level_at_the_end_of_a_long_text_is_found() -> None:
+    for filler in ("word ", "слово ", "tulip ", "\ufdfa"):
+        assert words_in_text(filler * 20_000 + "TLP:RED").tlp == {"RED"}
+        assert words_in_text("TLP:RED " + filler * 20_000).tlp == {"RED"}
+        assert words_in_text(filler * 20_000 + "ТLР:RЕD").unknown
+        assert not words_in_text(filler * 20_000)
+
+
+def test_more_than_anybody_marks_with_is_not_understood() -> None:
+    """So that no text costs seconds: a partner may have written it."""
+    for tree in (
+        "tlp x " * 100,
+        "tlp x " * 100_000,
+        [f"tlp {number}" for number in range(1_000)],
+        ["tlp", [0] * 100_000],
+        {"x": [RED[:-4] + f"{number:04x}" for number in range(1_000)]},
+    ):
+        assert words_in(tree).unknown
+    frame = json.dumps([stix(number=number, description="tlp x " * 100) for number in range(1_000)]).encode()
+    extraction = extract(frame, floor=Tlp.GREEN)
+    assert {fact.tlp for fact in extraction.objects} == {Tlp.RED}
+
+
+def test_a_report_of_the_most_objects_may_speak_of_tlp() -> None:
+    refs = [stix(number=number)["id"] for number in range(REPORT_REFS_MAX)]
+    made = draft(json.dumps(report(object_refs=refs, labels=["tlp:green"])).encode())
+    assert levels_of(made) == {Tlp.GREEN}
 
 
 LEVELS = st.dictionaries(st.integers(0, 7), st.sampled_from(list(Tlp)), min_size=2)

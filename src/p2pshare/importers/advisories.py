@@ -56,14 +56,14 @@ def elements(raw: bytes, path: str) -> list[bytes]:
 
 
 def words_of(raw: bytes, content: Mapping[str, Any], *skipped: str) -> MarkingWords:
-    """What looks like a marking in `content`, which was read from `raw`, outside of the members that are `skipped`."""
+    """Returns the marking words in `content`, which was read from `raw`, but for the members that are `skipped`."""
     if not may_hold_words(raw) and DEFINITION_ID not in raw:
         return NO_WORDS
     return words_in({name: value for name, value in content.items() if name not in skipped})
 
 
 def tell_once(words: MarkingWords, where: str, reading: Reading) -> MarkingWords:
-    """`words` for each object that they are around of; that they speak of a scheme is told once."""
+    """Returns `words` for the objects inside, and notes once for all of them that a scheme is spoken of."""
     for spoken in sorted(words.spoken):
         reading.notes.add("marking-spoken-of", f"{where}: {spoken}")
     return words.without_spoken()

@@ -193,7 +193,7 @@ class _EventReader:
         return str(stix["id"]) if self._gathering.add(stix, f"{self._where}/Orgc", is_added=True) else None
 
     def _marking(self, thing: Mapping[str, Any], words: MarkingWords, where: str) -> TagMarking:
-        """The marking of a thing by itself: its tags, and what else in it looks like one."""
+        """Returns the marking of a thing by itself: its tags, and other words of marking in it."""
         for spoken in sorted(words.spoken):
             self._gathering.reading.notes.add("marking-spoken-of", f"{where}: {spoken}")
         return tightened(marking_of_tags(tag_names(thing)), words)

@@ -69,9 +69,9 @@ class Common:
 
 
 def marking_refs(marking: TagMarking, stated: Tlp | None) -> tuple[str, ...]:
-    """The markings of a thing as references. What is no tag and looks like a marking makes the thing's level stricter, or the
-    level `stated` for things that have none; it gives none. Two levels, and what nobody understands, stay: the gate
-    refuses them (`intel.marking`)."""
+    """Returns a marking as references. Words beside the tags make its level stricter, or that which the person `stated`; they
+    give none. Two levels, and tags that nobody understands, stay side by side: the gate refuses them
+    (`intel.marking`)."""
     levels, least = marking.levels, marking.at_least
     if least is not None and len(levels) < 2:
         given = next(iter(levels), stated)

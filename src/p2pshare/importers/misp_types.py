@@ -150,7 +150,7 @@ def marking_of_tags(tags: tuple[str, ...]) -> TagMarking:
 
 
 def tightened(tags: TagMarking, words: MarkingWords) -> TagMarking:
-    """What tags say, with what else looks like a marking on the same thing."""
+    """Returns the marking of tags, with other words of marking on the same thing."""
     tlp, pap = levels_of(words)
     meanings = [KNOWN.get(ref) for ref in sorted(words.refs)]
     return TagMarking(
@@ -162,8 +162,8 @@ def tightened(tags: TagMarking, words: MarkingWords) -> TagMarking:
 
 
 def inherited(outer: TagMarking, own: TagMarking) -> TagMarking:
-    """The marking of a thing inside another: the stricter of the two, for a marking only tightens. Two levels in one place,
-    and what nobody understands, stay side by side: the gate refuses them (`intel.marking`)."""
+    """Returns the marking of a thing inside another: the stricter of the two, for a marking only tightens. Two levels in
+    one place, and tags that nobody understands, stay side by side: the gate refuses them (`intel.marking`)."""
     levels = outer.levels | own.levels
     if len(outer.levels) < 2 and len(own.levels) < 2 and levels:
         levels = frozenset({max(levels)})

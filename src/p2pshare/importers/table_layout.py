@@ -99,7 +99,7 @@ class Layout:
 
     @cached_property
     def markings(self) -> tuple[int, ...]:
-        """The columns that are called after a scheme of marking."""
+        """Returns the columns that are called after a scheme of marking."""
         return tuple(place for place, cell in enumerate(self.header) if sense_of(cell))
 
     def title(self, position: int) -> str:

@@ -110,7 +110,7 @@ def _read_rows(
 
 
 def _marking_of(line: int, text: str) -> Iterator[TextMarking]:
-    """What a row that holds no value says about marking: it says it of the table."""
+    """Yields the marking words of a row without a value: they are about the table."""
     words = words_in_text(text)
     if words:
         yield TextMarking(words, f"line {line}", text)
@@ -150,8 +150,8 @@ def _read_row(line: int, text: str, layout: Layout) -> Iterator[ReadValue]:
 
 
 def _words_beside(text: str, cells: Sequence[str], layout: Layout) -> MarkingWords:
-    """What looks like a marking of a row's values: what stands under headers that are called after a scheme, and in all
-    cells that are no values."""
+    """Returns the marking words of a row's values: in columns that are called after a scheme, and in all other cells that
+    are not read."""
     words = NO_WORDS
     for place in layout.markings:
         if place < len(cells) and place not in layout.columns:

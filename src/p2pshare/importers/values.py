@@ -3,7 +3,7 @@
 A line may be `value`, `value # comment`, `value<TAB>notes` or the hosts-file form `0.0.0.0 host`. Every line that
 is not blank and not a comment gives exactly one ListValue or one Refusal, so what was read adds up.
 
-A text has one marking, which a person gives. What it says of itself can only forbid that (`under_marking`).
+A text has one marking, which a person gives. Words of marking in it can only forbid that one (`under_marking`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ListValue:
     line: int
     note: str = ""
     words: MarkingWords = NO_WORDS
-    """What beside the value looks like a marking of it."""
+    """Marking words beside the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +97,19 @@ def read_list(stream: BinaryIO) -> Iterator[ListValue | Refusal | TextMarking]:
 
 
 def _words_beside(raw: bytes, line: str, text: str) -> MarkingWords:
-    """What stands in a line beside its value: a comment, and notes behind tabs."""
+    """Returns the marking words in a line beside its value: in a comment, and in notes behind tabs."""
     return words_in_text(line[len(text.partition("\t")[0]) :]) if may_hold_words(raw) else NO_WORDS
 
 
-# What reads as a value, and may be a level: `.red` and `.green` are top-level domains.
+# Values that may be levels: `.red` and `.green` are top-level domains.
 _LIKE_LEVELS = frozenset(
     f"{scheme}{sign}{name.lower()}" for scheme in ("tlp", "pap") for sign in ".-" for name in LEVEL_NAMES
 )
 
 
 def under_marking(found: Iterator[ReadValue], tlp: Tlp) -> Iterator[TakenValue]:
-    """`found` as it may be published under `tlp`: a value that is marked stricter is refused. Raises RefusedError where the
-    whole text is, or where nobody understands how it is marked: marked-stricter, unknown-marking, pap-not-carried."""
+    """Yields `found` as it may be published under `tlp`, with a refusal for each value that is marked stricter. Raises
+    RefusedError when the whole text is: marked-stricter, unknown-marking, pap-not-carried."""
     for one in found:
         if isinstance(one, ListValue):
             reason = _why_not_under(tlp, one.words) if one.words else ""
@@ -141,8 +141,8 @@ _HINTS = {
 
 
 def _why_not_under(tlp: Tlp, words: MarkingWords) -> str:
-    """The reason why values beside which `words` stand may not be published under `tlp`, or empty. No level is stricter than
-    RED, so there what is not understood forbids nothing; that it is about PAP, nobody knows."""
+    """Returns the reason why values with these `words` may not be published under `tlp`, or "". No level is stricter than
+    RED, so under RED a word that is not understood forbids nothing, unless it is about PAP."""
     found = effective((), (), KNOWN, words)
     least = found if isinstance(found, Marking) else found.at_least
     if words.unknown or words.refs - KNOWN.keys():

@@ -1,8 +1,8 @@
 """Bundle: bytes of STIX (2.1, or 2.0) to checked objects, each with its own bytes as they were written.
 
 Read are a bundle, a bare object, a JSON list of objects, and anything with an `objects` list (a TAXII page). The
-bundle itself is only a parcel: its id and properties are not kept, but what looks like a marking on it is one on each
-object in it. Steps, in this order:
+bundle itself is only a parcel: its id and properties are not kept, but a marking on it is one on each object in it.
+Steps, in this order:
 
 1. size and encoding                                       whole file refused
 2. depth, before any parser                                the object refused, or the file when it is not inside one
@@ -177,15 +177,15 @@ def check_object(
 def _words_of(
     piece: bytes, stix: Mapping[str, Any], references: int, labels: tuple[str, ...], is_quiet: bool
 ) -> MarkingWords:
-    """What looks like a marking in an object, beside its `references` to markings."""
+    """Returns the marking words of an object, beside its `references` to markings."""
     if is_quiet and piece.count(DEFINITION_ID) == references:
         return NO_WORDS
     words = words_of_bytes(piece, references, labels)
-    return words_of_object(stix) if words is None else words
+    return words_of_object(stix) if isinstance(words, int) else words
 
 
 def _names_in(stix: Mapping[str, Any]) -> Iterator[str]:
-    """The ids in properties that are called references (STIX 2.1 section 3.1)."""
+    """Yields the ids in properties that are called references (STIX 2.1 section 3.1)."""
     for name in stix:
         if name.endswith("_ref") and name not in _OWN_REFERENCES and isinstance(stix[name], str):
             yield stix[name]
@@ -231,7 +231,7 @@ _RUN_OBJECTS = 64
 
 
 def _looked_at(pieces: Iterator[_Piece]) -> Iterator[tuple[bytes | Fault, MarkingWords, bool]]:
-    """The pieces, with whether their bytes surely hold no marking word. Of many at once it is told faster than of each."""
+    """Yields the pieces, and whether their bytes surely hold no marking word: asked of many at once, for that is faster."""
     while run := list(islice(pieces, _RUN_OBJECTS)):
         is_quiet = not may_hold_words(b"\n".join([piece for piece, _ in run if isinstance(piece, bytes)]))
         yield from ((piece, around, is_quiet) for piece, around in run)

@@ -32,6 +32,7 @@ from p2pshare.intel.marking_words import (
     DEFINITION_ID,
     NO_WORDS,
     SHORT_NAMES,
+    TOO_MANY,
     MarkingWords,
     may_hold_words,
     words_of_bytes,
@@ -45,6 +46,7 @@ from p2pshare.limits import (
     FRAME_CLAIMS_MAX,
     FRAME_COMMAS_MAX,
     FRAME_OBJECTS_MAX,
+    FRAME_PLACES_MAX,
     LABEL_CHARACTERS_MAX,
     LABELS_MAX,
 )
@@ -175,6 +177,7 @@ class _FrameReader:
         self._assessments: dict[str, AssessmentFacts] = {}
         self._withdrawals: dict[int, WithdrawalFacts] = {}
         self._words: dict[int, MarkingWords] = {}
+        self._places_left = FRAME_PLACES_MAX
         self._near_refs: tuple[str, ...] | None = None  # neighbours have the same markings and labels, mostly
         self._near_levels: tuple[Tlp, Pap | None, str] | None = None
         self._near_labels: tuple[tuple[str, ...], tuple[str, ...]] | None = None
@@ -268,18 +271,22 @@ class _FrameReader:
         return "wrong-type" if common.type in _FAST_TYPES else common
 
     def _look_for_words(self, position: int, piece: bytes, fields: _Fields | _CommonFields) -> None:
-        """Remembers what in one object looks like a marking beside its references to markings."""
+        """Remembers the marking words of one object, beside its references to markings."""
         references = len(fields.object_marking_refs) + len(fields.granular_markings)
         labels = fields.labels if isinstance(fields, _Fields) else ()
         words = words_of_bytes(piece, references, labels, SHORT_NAMES)
-        if words is None:
-            try:
-                stix = _decode_any(piece)
-            except _UNREADABLE:
-                stix = parse_object(piece)[0]
-            words = words_of_object(stix) if isinstance(stix, dict) else NO_WORDS
+        if isinstance(words, int):
+            self._places_left -= words
+            words = self._words_inside(piece) if self._places_left > 0 else TOO_MANY
         if words:
             self._words[position] = words
+
+    def _words_inside(self, piece: bytes) -> MarkingWords:
+        try:
+            stix = _decode_any(piece)
+        except _UNREADABLE:
+            stix = parse_object(piece)[0]
+        return words_of_object(stix) if isinstance(stix, dict) else NO_WORDS
 
     def _check_fully(self, position: int, piece: bytes) -> str:
         """Returns the reason to refuse an object, or "". Remembers the meaning of a marking definition, and

@@ -45,8 +45,8 @@ class Grouping:
     groups: list[MarkingGroup] = field(default_factory=list)
     refusals: Refusals = field(default_factory=every_refusal)
     notes: Refusals = field(default_factory=Refusals)
-    """`tightened`: objects that are stricter than their own references to markings say. `marking-spoken-of`: see
-    `marking_words`."""
+    """`tightened`: objects that became stricter than their own references to markings say. `marking-spoken-of`: objects
+    with a word of marking and no level."""
 
 
 def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None) -> Grouping:
@@ -97,7 +97,7 @@ class _Sorted:
 
 
 def _group_of(level: Tlp, grouping: Grouping) -> MarkingGroup:
-    """The loosest group that may hold something of this level; made where there is none."""
+    """Returns the loosest group that may hold an object of this level, a new one where there is none."""
     found = next((group for group in grouping.groups if group.tlp >= level), None)
     if found is None:
         found = MarkingGroup(level)
@@ -165,7 +165,7 @@ def _level_of(found: Marking | MarkingProblem) -> Tlp:
 
 
 def _example(one: BundleObject, reason: str) -> str:
-    """An object's id, and the words in it that are not understood."""
+    """Returns an object's id, with the words in it that are not understood."""
     words = min(one.words.unknown, default="") if reason == "unknown-marking" else ""
     return f"{one.object_id}: {words}" if words else one.object_id
 
@@ -173,7 +173,7 @@ def _example(one: BundleObject, reason: str) -> str:
 def _raised(
     marked: list[tuple[BundleObject, Tlp]], levels: dict[str, Tlp]
 ) -> Iterator[tuple[BundleObject, Tlp, Tlp]]:
-    """Each object with its own level and the one it has: that of the strictest among those that it names, directly or
+    """Yields each object with its own level and its level here: that of the strictest object that it names, directly or
     through others. Each is raised once, for the strictest are followed first."""
     raised = [level for _, level in marked]
     if len(set(levels.values())) > 1:

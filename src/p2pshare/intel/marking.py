@@ -10,7 +10,7 @@ Rules (docs/intelligence.md, "Markings"):
    forbid use, so it is PAP:RED. Statements are neutral.
 4. No PAP limits no use. Of several the strictest counts.
 5. Words that look like a marking, wherever they stand, tighten like a granular marking, or are not understood
-   (`marking_words`). They mark nothing that has no marking.
+   (`marking_words`). They give no marking to an object that has none.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ PAP_IDS: dict[str, Pap] = {  # OASIS common objects, pap-marking-definition-f8d
 
 @dataclass(frozen=True)
 class StatementMarking:
-    """A marking that limits nobody: copyright and the like. A level that is spoken of in it tightens."""
+    """A marking that limits nobody: copyright and the like. A level that stands in its text tightens."""
 
     tlp: Tlp | None = None
     pap: Pap | None = None
@@ -162,7 +162,7 @@ class MarkingProblem:
 
 
 def levels_of(words: MarkingWords) -> tuple[Tlp | None, Pap | None]:
-    """The strictest level of each scheme among `words`, without what its ids of marking definitions say."""
+    """Returns the strictest level of each scheme in `words`, without its ids of marking definitions."""
     return (
         max((_TLP_BY_WORD[name] for name in words.tlp), default=None),
         max((_PAP_BY_WORD[name] for name in words.pap), default=None),
@@ -173,8 +173,8 @@ _NO_MEANING = frozenset({"type", "spec_version", "id", "created", "created_by_re
 
 
 def meaning_of(definition: Mapping[str, Any]) -> Meaning:
-    """What a marking-definition object (parsed JSON of unknown shape) says about itself. Its name and texts tighten what
-    its definition says; where they contradict its kind, or are not understood, it is not understood."""
+    """Returns the meaning of a marking-definition object (parsed JSON of unknown shape). Levels in its name and texts
+    tighten its definition; where they are of another scheme, or not understood, the definition is not understood."""
     meaning = _defined(definition)
     if meaning is None:
         return None
@@ -191,6 +191,7 @@ def meaning_of(definition: Mapping[str, Any]) -> Meaning:
 
 
 def _defined(definition: Mapping[str, Any]) -> Meaning:
+    """Returns the meaning by the properties that the standards and OpenCTI have for it."""
     extensions = definition.get("extensions")
     if isinstance(extensions, Mapping):
         for extension, property_, parse in (
@@ -225,7 +226,8 @@ def effective(
     definitions: Mapping[str, Meaning] = KNOWN,
     words: MarkingWords = NO_WORDS,
 ) -> Marking | MarkingProblem:
-    """Folds the marking references of one object by the rules above, and what else in it looks like a marking.
+    """Returns the marking of one object, folded from its marking references and its other `words` of marking by the rules
+    above, or the problem.
 
     `definitions` maps ids found beside the object to their meaning; KNOWN ids win over it.
     """

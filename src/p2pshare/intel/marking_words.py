@@ -1,27 +1,30 @@
-"""Marking words: what in bytes, a text or a tree looks like a TLP or PAP marking, wherever it stands and however it is spelled.
+"""Marking words: everything in bytes, a text or a tree that looks like a TLP or PAP marking, however it is spelled.
 
 The one place that knows such words; every reader asks it. Rules (docs/intelligence.md, "What tightens"):
-1. A word tightens and never marks: it makes what carries a looser marking stricter, and gives none to what has none.
-2. Compared are texts in NFKC and without case. What says a level only once invisible characters are taken out, or
-   letters are read as the Latin ones that they look like, is not understood.
-3. A scheme's name that is given something which is no level is not understood. One that is given nothing is told.
-4. Texts that an adversary wrote are no marking: the literals of a STIX pattern, and what a cyber-observable holds.
 
-`may_hold_words` runs on the bytes of everything that is read, so it is a look at bytes alone, and may err on one side only.
-Linear: each expression here ends within a bounded number of characters of where it began.
+1. A word tightens and never marks: a looser marking beside it becomes stricter, and no marking stays none.
+2. Texts are compared in NFKC and without case. A text that names a level only once invisible characters are taken out,
+   or letters are read as the Latin ones that they look like, is not understood.
+3. The name of a scheme before anything that is no level (`tlp: mauve`) is not understood; the name alone is told.
+4. Texts of an adversary are no marking: the literals of a STIX pattern, and the values of a cyber-observable.
+
+`may_hold_words` looks at the bytes of everything that is read, and may err on one side only. Linear: each expression
+ends within a bounded number of characters of its beginning, and only so many places of an object are looked at.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import re2
+
+from p2pshare.lookalikes import INVISIBLE
 
 DEFINITION_ID = b"marking-definition--"
 TLP, PAP = "tlp", "pap"
@@ -30,15 +33,15 @@ LEVEL_NAMES = frozenset({"CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"})
 SHOWN_CHARACTERS = 48  # of a text that is not understood: enough to find it again
 CACHED_CHARACTERS_MAX = 128  # labels, names: the same texts stand in thousands of objects
 CACHED_MAX = 4_096
-# Whoever writes more than this into one object does not mark it: what is behind is not looked at, and not understood.
+# An object with more than this is not looked at to its end, and not understood: nobody marks so.
 FOUND_MAX = 128
 NODES_MAX = 32_768  # a report names 16,384 objects
 MENTIONS_MAX = 32  # in a text of 2 KiB
 
 
 class MarkingWords(NamedTuple):
-    """What was found: levels by their names (`AMBER+STRICT`; WHITE is CLEAR) under each scheme, texts that look like a
-    marking and are not understood, texts that speak of a scheme without a level, ids of marking definitions."""
+    """Levels by their names (`AMBER+STRICT`; WHITE is CLEAR) under each scheme, texts that look like a marking and are not
+    understood, texts that speak of a scheme without a level, ids of marking definitions."""
 
     tlp: frozenset[str] = frozenset()
     pap: frozenset[str] = frozenset()
@@ -47,17 +50,17 @@ class MarkingWords(NamedTuple):
     refs: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        """Whether anything was found."""
+        """Returns whether there is anything."""
         return any(self)
 
     def merged(self, other: MarkingWords) -> MarkingWords:
-        """Both together."""
+        """Returns the words of both."""
         if other is NO_WORDS or self is NO_WORDS:
             return self if other is NO_WORDS else other
         return MarkingWords(*(mine | theirs for mine, theirs in zip(self, other, strict=True)))
 
     def without_spoken(self) -> MarkingWords:
-        """What is left where it has been told already that a scheme is spoken of."""
+        """Returns the words without `spoken`, where that has been told already."""
         return self._replace(spoken=frozenset()) if self.spoken else self
 
 
@@ -66,8 +69,8 @@ TOO_MANY = MarkingWords(unknown=frozenset({"more than is looked at"}))
 
 # --- letters ---
 
-# Latin letter -> what looks like it (Unicode's confusables.txt, without what NFKC maps). What two letters look like
-# stands under one of them: it is enough that the word is seen.
+# Latin letter -> letters and signs that look like it, of the words that are looked for (Unicode's confusables.txt, without
+# those that NFKC maps). One that looks like two letters stands under one of them: it is enough that the word is seen.
 LOOKALIKES = {
     "a": "аАαΑɑᴀᎪꓮ⍺",
     "b": "ВвЬьΒβʙᏴꓐ",
@@ -89,19 +92,20 @@ LOOKALIKES = {
 }
 # Alphabets of signs that NFKC leaves as they are: negative circled and squared letters, regional indicators.
 SIGN_ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)
-# Blank or nothing to the eye, though letters and signs to Unicode.
-BLANK_SIGNS = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
-INVISIBLE_CATEGORIES = frozenset({"Cf", "Mn", "Me"})
-# What many languages are written with, and nobody takes for a letter of a scheme's name. A text that is all this and ASCII
-# is looked at no further, so an A with an accent is read as no A.
+MARK_CATEGORIES = frozenset({"Cf", "Mn", "Me"})
+# Letters and signs of many languages that nobody takes for a letter of a scheme's name. A text of these and ASCII is
+# looked at no further, so an A with an accent is read as no A.
 HARMLESS = frozenset("ÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœŠšŽž§°«»´·¿¡€£©®–—‘’‚“”„…•")
 
 
 class _Skeleton(dict[int, str | None]):
-    """How each character looks, for `str.translate`; filled as characters are met, up to a few thousand."""
+    """Character -> the one it looks like, None for one that is not seen, for `str.translate`. Filled as characters are
+    met, up to a few thousand."""
 
     def __missing__(self, code: int) -> str | None:
-        found = None if unicodedata.category(chr(code)) in INVISIBLE_CATEGORIES else chr(code)
+        sign = chr(code)
+        is_seen = INVISIBLE.match(sign) is None and unicodedata.category(sign) not in MARK_CATEGORIES
+        found = sign if is_seen else None
         if len(self) < CACHED_MAX:
             self[code] = found
         return found
@@ -110,7 +114,6 @@ class _Skeleton(dict[int, str | None]):
 _SKELETON = _Skeleton(
     {ord(sign): letter for letter, signs in LOOKALIKES.items() for sign in signs}
     | {first + place: chr(ord("a") + place) for first in SIGN_ALPHABETS for place in range(26)}
-    | {ord(sign): None for sign in BLANK_SIGNS}
 )
 
 
@@ -124,12 +127,12 @@ _AS_HARMLESS = str.maketrans(
 
 
 def fold(text: str) -> str:
-    """`text` as marking words are compared: NFKC, without case. Full-width and circled letters are the letters."""
+    """Returns `text` in NFKC and without case, as marking words are compared: a full-width letter is the letter."""
     return text.lower() if text.isascii() else _normalized("NFKC", text).casefold()
 
 
 def _skeleton(text: str) -> str:
-    """`text` as it looks: without what is invisible, marks taken off, each letter the Latin one that it resembles."""
+    """Returns `text` as it looks: without invisible characters and marks, each letter the Latin one that it resembles."""
     return _normalized("NFKD", text.translate(_AS_HARMLESS)).translate(_SKELETON).casefold()
 
 
@@ -156,7 +159,7 @@ _SEARCH = {name: _ignoring_case(name.decode()) for name in NAMES}
 _SMALL_BYTES = 2_048
 
 
-# Where characters stand that look like a Latin letter: what `_skeleton` may make one of.
+# Blocks of Unicode with characters that look like a Latin letter to `_skeleton`.
 _LETTER_BLOCKS = (
     (0x80, 0x590), (0x1380, 0x1400), (0x1D00, 0x2000), (0x2070, 0x2500), (0x2C60, 0x2DE0), (0xA4D0, 0xA500), (0xA720, 0xA800),
     (0xAB30, 0xABC0), (0xFF00, 0xFFF0), (0x10400, 0x10450), (0x10780, 0x107C0), (0x1D400, 0x1D800), (0x1F100, 0x1F200),
@@ -165,8 +168,8 @@ _LETTER_BLOCKS = (
 
 @cache
 def _disguised() -> Any:
-    """The schemes' names with at least one letter that is not ASCII, or escaped in JSON. Made when it is first needed: each
-    character is asked how it looks."""
+    """Returns the expression for the names of schemes with a letter that is not ASCII, or is escaped in JSON. Asks thousands
+    of characters how they look, so it is made when the first such text comes."""
     signs: dict[str, list[str]] = {letter: [letter, *LOOKALIKES[letter]] for letter in "tlpa"}
     for block in _LETTER_BLOCKS:
         for character in map(chr, range(*block)):
@@ -198,7 +201,7 @@ _HARMLESS_ESCAPES = frozenset(f"{ord(sign):04x}".encode() for sign in HARMLESS)
 
 
 def _is_harmless(raw: bytes) -> bool:
-    """Whether all in `raw` that is not ASCII, or is escaped as JSON does, is harmless."""
+    """Returns whether all characters of `raw` that are not ASCII, or are escaped in JSON, are harmless."""
     if not raw.isascii():
         try:
             if not HARMLESS.issuperset(raw.translate(None, _ASCII).decode()):
@@ -211,8 +214,8 @@ def _is_harmless(raw: bytes) -> bool:
 
 
 def may_hold_words(raw: bytes, names: tuple[bytes, ...] = NAMES) -> bool:
-    """Whether `words_in_text` or `words_in` could find a level in JSON or text of these bytes, under one of the schemes'
-    `names`. False is certain, but for ids of marking definitions: those are counted (DEFINITION_ID)."""
+    """Returns whether `words_in_text` or `words_in` could find anything in JSON or text of these bytes, by one of the
+    `names`. False is certain, but for ids of marking definitions: DEFINITION_ID is looked for apart."""
     if len(raw) < _SMALL_BYTES:
         lowered = raw.lower()
         if any(name in lowered for name in names):
@@ -240,17 +243,17 @@ _LEVEL = re.compile(r"(?:(amber)[\W_]{0,3}strict|(amber|red|green|clear|white))(
 _MORE = re.compile(r"[\W_]{0,2}(?:[/|&]|\bor\b|\band\b)[\W_]{0,2}(?:(?:tlp|pap)[\W_]{0,3})?")
 _LEVEL_BEFORE = re.compile(r"(?<![^\W_])" + _LEVEL.pattern + r"[\W_]{1,3}\Z")
 _BEFORE_CHARACTERS = 24
-# Given something: `tlp: mauve`, and a short text that is nothing but the two (`tlp-mauve`).
+# A name that is given something: `tlp: mauve`, and a text of these two alone (`tlp-mauve`).
 _GIVEN = re.compile(r"[ \t]{0,2}[:=][\s\"'`*_(\[{<]{0,8}(?=[^\W_]|[^\x00-\x7f])")
 _PAIR = re.compile(r"[\W_]{0,4}(?:tlp|pap)[:=_-]{1,2}[\"']?[^\s.]{1,64}")
 
 
 def _wild(word: str) -> str:
-    """An expression for `word` in which any letter may be one that is not ASCII: all ASCII but the letter is excluded."""
+    """Returns an expression for `word` in which any letter may be one that is not ASCII, so it excludes the rest of ASCII."""
     return "".join(rf"[^\x00-{chr(ord(letter) - 1)}{chr(ord(letter) + 1)}-\x7f]" for letter in word)
 
 
-# Scheme and level, one letter of the first and all but one of the second may be anything that is not ASCII.
+# Scheme and level: one letter of the first, and all but one of the second, may be anything that is not ASCII.
 _WILD = re.compile(
     rf"(?<![^\W_])(t[^\x00-\x7f]p|tl[^\x00-\x7f]|[^\x00-\x7f]lp|tlp)[\W_]{{0,16}}"
     rf"({'|'.join(map(_wild, ('strict', 'amber', 'green', 'clear', 'white', 'red')))})(?![^\W_])"
@@ -258,8 +261,7 @@ _WILD = re.compile(
 
 
 def words_in_text(text: str, *, is_label: bool = False) -> MarkingWords:
-    """What a text says about marking. `is_label`: it is a label or tag, which says one thing: a scheme's name before
-    anything else in it is given that."""
+    """Returns the marking words of a text. In a label or tag (`is_label`) the name of a scheme before anything is given it."""
     if len(text) <= CACHED_CHARACTERS_MAX:
         return _words_of_short_text(text, is_label)
     return _words_of_text(text, is_label) if len(text) <= _SMALL_BYTES else _words_of_long_text(text)
@@ -285,8 +287,7 @@ _SEEN_BYTES = 128  # behind a place, what has been seen well enough
 
 
 def _words_of_long_text(text: str) -> MarkingWords:
-    """The same, of the surroundings of each place where a scheme may be named: some characters become eighteen when they are
-    normalised."""
+    """Returns the marking words around each place where a scheme may be named: to normalise the whole costs too much."""
     raw = text.encode("utf-8", "surrogatepass")
     searches = [_SEARCH[name] for name in NAMES] + ([] if _is_harmless(raw) else [_disguised()])
     words = NO_WORDS
@@ -349,7 +350,7 @@ def _find_words(folded: str, is_label: bool) -> MarkingWords:
 
 
 def _levels_behind(folded: str, end: int) -> tuple[set[str], int]:
-    """The levels that follow a scheme's name, and where they end."""
+    """Returns the levels that follow the name of a scheme, and the position behind them."""
     names: set[str] = set()
     between = _BETWEEN.match(folded, end)
     level = _LEVEL.match(folded, end) or (between and _LEVEL.match(folded, between.end()))
@@ -362,7 +363,7 @@ def _levels_behind(folded: str, end: int) -> tuple[set[str], int]:
 
 
 def _level_before(folded: str, start: int) -> set[str]:
-    """The level right before a scheme's name that nothing follows: `RED (TLP)`."""
+    """Returns the level right before the name of a scheme: `RED (TLP)`."""
     level = _LEVEL_BEFORE.search(folded[max(0, start - _BEFORE_CHARACTERS) : start])
     return {_level_name(level)} if level else set()
 
@@ -389,13 +390,13 @@ _MARGIN = "#/;>*|- \t"  # what lines of comments and lists begin with
 
 
 class LineReader:
-    """What the lines of a text say about marking, one after another: a level may stand on the line after its scheme."""
+    """Reads the lines of a text one after another: a level may stand on the line after its scheme."""
 
     def __init__(self) -> None:
         self._open = ""
 
     def words_in(self, line: str) -> MarkingWords:
-        """What a line says, together with one before it that ended with a scheme's name."""
+        """Returns the marking words of a line, and of its beginning together with a line before that ends with a scheme."""
         before = self._open
         if not before and not may_hold_words(line.encode("utf-8", "surrogateescape")):
             return NO_WORDS
@@ -413,7 +414,7 @@ class LineReader:
 # --- trees ---
 
 _KEY_WORDS = re.compile(r"[a-z]+")
-_KEY_PARTS = frozenset(  # what may follow a scheme's name in a key whose value is the level: `tlp_2_0`, `tlpLevel`
+_KEY_PARTS = frozenset(  # may follow the name of a scheme in a key whose value is the level: `tlp_2_0`, `tlpLevel`
     {"", "v", "level", "levels", "color", "colour", "code", "marking", "markings", "label", "labels", "value", "values",
      "classification", "designation", "rating", "status", "tag", "tags", "name"}
 )  # fmt: skip
@@ -422,7 +423,7 @@ _KEY_THAT_SPEAKS = re.compile(
 )
 _ID = re.compile(r"marking-definition--[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 LABEL_KEYS = frozenset({"label", "labels", "tag", "tags", "keyword", "keywords"})
-# STIX 2.1 section 6. What such an object says by these properties, somebody observed: an adversary wrote it.
+# STIX 2.1 section 6. The values of these properties in these objects were observed: an adversary wrote them.
 OBSERVED_TYPES = frozenset(
     {
         "artifact", "directory", "domain-name", "email-addr", "email-message", "file", "ipv4-addr", "ipv6-addr", "mac-addr",
@@ -436,19 +437,16 @@ OBSERVED_PROPERTIES = frozenset(
     }
 )  # fmt: skip
 _OWN_PROPERTIES = frozenset({"id", "spec_version", "object_marking_refs", "granular_markings"})
-_LITERAL = re.compile(r"'([^'\\]*+(?:\\.[^'\\]*+)*)'", re.DOTALL)
+_LITERAL = re.compile(r"'([^']*+)'")
+_LITERALS_MAX = 16
 _SPEAKING = "speaking"
 
 
 def sense_of(key: str) -> str:
-    """What the value under a key says: a level of TLP or PAP, something about TLP, or nothing."""
-    return (
-        _sense_of_short_key(key)
-        if len(key) <= CACHED_CHARACTERS_MAX
-        else _SPEAKING
-        if words_in_text(key)
-        else ""
-    )
+    """Returns the sense of the value under a key: `tlp` or `pap` for a level, `speaking` for something about it, or ""."""
+    if len(key) <= CACHED_CHARACTERS_MAX:
+        return _sense_of_short_key(key)
+    return _SPEAKING if words_in_text(key) else ""
 
 
 @lru_cache(maxsize=CACHED_MAX)
@@ -467,8 +465,8 @@ def _sense_of_short_key(key: str) -> str:
 
 
 def words_in(value: object) -> MarkingWords:
-    """What anything in a tree of parsed JSON or YAML says about marking: in keys, in texts, in values under keys that are
-    called after a scheme, in ids. `value` is shallow, so recursion is bounded."""
+    """Returns the marking words of a tree of parsed JSON: in its keys, its texts, its values under keys that are called
+    after a scheme, its ids of marking definitions."""
     found = _Found()
     try:
         found.look_at(value, "")
@@ -478,8 +476,8 @@ def words_in(value: object) -> MarkingWords:
 
 
 def words_of_members(members: Mapping[str, msgspec.Raw], skipped: frozenset[str]) -> MarkingWords:
-    """What looks like a marking in the members of a JSON object, outside of those that are `skipped`. Nothing is decoded
-    that cannot hold any; what cannot be decoded is looked at as text."""
+    """Returns the marking words in the members of a JSON object, but for those that are `skipped`. A member that can hold
+    none is not decoded; one that cannot be decoded is read as text."""
     found = {}
     for name, raw in members.items():
         text = bytes(raw)
@@ -494,24 +492,26 @@ def words_of_members(members: Mapping[str, msgspec.Raw], skipped: frozenset[str]
 
 def words_of_bytes(
     piece: bytes, references: int, labels: tuple[str, ...], names: tuple[bytes, ...] = NAMES
-) -> MarkingWords | None:
-    """What a STIX object's bytes tell at once: nothing, as nearly always, or that its labels say all there is. None where it
-    has to be looked into (`words_of_object`). `references`: how many there are to markings."""
-    if piece.count(DEFINITION_ID) != references or _is_disguised(piece):
-        return None
+) -> MarkingWords | int:
+    """Returns the marking words of a STIX object where its bytes tell them at once: none, as nearly always, or those of its
+    `labels`. Else the cost of looking into it (`words_of_object`), in places. `references`: its number of references to
+    markings."""
+    is_disguised = _is_disguised(piece)
     lowered = piece.lower()
     spoken = sum([lowered.count(name) for name in names])
-    if not spoken:
-        return NO_WORDS
-    if sum(map(len, labels)) > CACHED_CHARACTERS_MAX:
-        return None
-    words, spoken_in_labels = _words_of_labels(labels, names)
-    return words if spoken == spoken_in_labels else None
+    if piece.count(DEFINITION_ID) == references and not is_disguised:
+        if not spoken:
+            return NO_WORDS
+        if sum(map(len, labels)) <= CACHED_CHARACTERS_MAX:
+            words, spoken_in_labels = _words_of_labels(labels, names)
+            if spoken == spoken_in_labels:
+                return words
+    return 1 + spoken + len(piece) // (64 if is_disguised else 256)
 
 
 @lru_cache(maxsize=1_024)
 def _words_of_labels(labels: tuple[str, ...], names: tuple[bytes, ...]) -> tuple[MarkingWords, int]:
-    """What labels say, and how often they have what is looked for in bytes."""
+    """Returns the marking words of labels, and how often `names` stand in them."""
     words, spoken = NO_WORDS, 0
     for label in labels:
         words = words.merged(words_in_text(label, is_label=True))
@@ -521,28 +521,24 @@ def _words_of_labels(labels: tuple[str, ...], names: tuple[bytes, ...]) -> tuple
 
 
 def words_of_object(stix: Mapping[str, Any]) -> MarkingWords:
-    """What a STIX object says about its marking beside the references in `object_marking_refs` and `granular_markings`.
-    Nothing for a marking definition: there the words are its meaning (`marking.meaning_of`)."""
+    """Returns the marking words of a STIX object, beside its references to markings. None of a marking definition: there
+    they are its meaning (`marking.meaning_of`)."""
     if stix.get("type") == "marking-definition":
         return NO_WORDS
     rest = {name: value for name, value in stix.items() if name not in _OWN_PROPERTIES}
     pattern = rest.get("pattern")
-    if isinstance(pattern, str) and "'" in pattern and rest.get("pattern_type", "stix") == "stix":
+    if isinstance(pattern, str) and "\\" not in pattern and rest.get("pattern_type", "stix") == "stix":
         rest["pattern"] = _LITERAL.sub("''", pattern)
-        if isinstance(rest.get("name"), str):  # an indicator is often called by its value
-            rest["name"] = _without(rest["name"], (match[1] for match in _LITERAL.finditer(pattern)))
+        name = rest.get("name")
+        if isinstance(name, str) and len(name) <= _SMALL_BYTES:  # an indicator is often called by its value
+            for literal in islice(_LITERAL.finditer(pattern), _LITERALS_MAX):
+                name = name.replace(literal[1], "") if len(literal[1]) > 3 else name
+            rest["name"] = name
     return words_in(rest)
 
 
-def _without(name: str, literals: Iterable[str]) -> str:
-    for literal in literals:
-        if len(literal) > 3:
-            name = name.replace(literal, "")
-    return name
-
-
 def _ids_in(text: str) -> MarkingWords:
-    """The ids of marking definitions in a text, of which one that is none is not understood."""
+    """Returns the ids of marking definitions in a text; one that is not whole is not understood."""
     ids = [match[0].lower() for match in islice(_ID.finditer(text), FOUND_MAX + 1)]
     words = MarkingWords(refs=frozenset(ids))
     is_whole = len(ids) == text.count("marking-definition--") and len(ids) <= FOUND_MAX
@@ -550,7 +546,7 @@ def _ids_in(text: str) -> MarkingWords:
 
 
 class _Found:
-    """What was found in a tree so far, and how much of the tree may still be looked at."""
+    """The marking words of a tree so far, and how much of the tree may still be looked at."""
 
     def __init__(self, nodes_left: int = NODES_MAX, found_left: int = FOUND_MAX) -> None:
         self._all = NO_WORDS
@@ -562,8 +558,9 @@ class _Found:
 
     def _add(self, words: MarkingWords) -> None:
         if words and self._found_left > 0:
-            self._found_left -= 1
-            self._all = self._all.merged(words)
+            both = self._all.merged(words)
+            self._found_left -= both != self._all  # the same may be said of each of many things in an object
+            self._all = both
 
     def look_at(self, value: object, sense: str, *, is_label: bool = False) -> None:
         if isinstance(value, str):
@@ -590,14 +587,14 @@ class _Found:
         return self._nodes_left > 0 and self._found_left > 0
 
     def _look_for_level(self, mapping: Mapping[Any, Any], scheme: str) -> None:
-        """An object under the name of a scheme: somewhere in it stands the level."""
+        """Looks for the level in an object that stands under the name of a scheme."""
         inside = _Found(self._nodes_left, self._found_left)
         inside._look_into(mapping, scheme)
         self._nodes_left, self._found_left = inside._nodes_left, inside._found_left
         self._all = self._all.merged(inside._all or MarkingWords(unknown=frozenset({scheme})))
 
     def _look_into(self, mapping: Mapping[Any, Any], within: str) -> None:
-        """The members of an object; `within` is the sense of the key under which the object itself stands."""
+        """Looks at the members of an object; `within` is the sense of the key under which the object itself stands."""
         type_ = mapping.get("type")
         is_observed = isinstance(type_, str) and type_ in OBSERVED_TYPES
         for key, value in mapping.items():
@@ -616,7 +613,7 @@ class _Found:
                 self.look_at(value, sense, is_label=name.lower() in LABEL_KEYS)
 
     def _look_at_member(self, text: str, within: str) -> None:
-        """A text in an object that stands under a scheme's name: one of these is the level."""
+        """Looks at a text in an object that stands under the name of a scheme: it may be the level."""
         level = _LEVEL.fullmatch(fold(text[:CACHED_CHARACTERS_MAX]).strip(" \"'"))
         if level is None or len(text) > CACHED_CHARACTERS_MAX:
             self._look_at_text(text, "", is_label=False)
