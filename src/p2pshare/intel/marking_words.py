@@ -22,7 +22,6 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-import re2
 
 from p2pshare.lookalikes import INVISIBLE
 
@@ -144,7 +143,12 @@ def _normalized(form: Literal["NFKC", "NFKD"], text: str) -> str:
 # --- bytes ---
 
 
+@cache
 def _ignoring_case(pattern: str) -> Any:
+    """Returns `pattern` for RE2, which looks for a text whatever its case several times as fast as `lower` and `in` in all
+    but small texts. Loaded when it is first needed, for a command that only looks something up reads no text."""
+    import re2
+
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
@@ -154,8 +158,6 @@ def _ignoring_case(pattern: str) -> Any:
 
 SHORT_NAMES = (b"tlp", b"pap")
 NAMES = (*SHORT_NAMES, b"light")  # of `Traffic Light Protocol`
-# RE2 looks for a text whatever its case several times as fast as `lower` and `in`, which win in small texts.
-_SEARCH = {name: _ignoring_case(name.decode()) for name in NAMES}
 _SMALL_BYTES = 2_048
 
 
@@ -220,7 +222,7 @@ def may_hold_words(raw: bytes, names: tuple[bytes, ...] = NAMES) -> bool:
         lowered = raw.lower()
         if any(name in lowered for name in names):
             return True
-    elif any(_SEARCH[name].search(raw) for name in names):
+    elif any(_ignoring_case(name.decode()).search(raw) for name in names):
         return True
     return _is_disguised(raw)
 
@@ -253,11 +255,13 @@ def _wild(word: str) -> str:
     return "".join(rf"[^\x00-{chr(ord(letter) - 1)}{chr(ord(letter) + 1)}-\x7f]" for letter in word)
 
 
-# Scheme and level: one letter of the first, and all but one of the second, may be anything that is not ASCII.
-_WILD = re.compile(
-    rf"(?<![^\W_])(t[^\x00-\x7f]p|tl[^\x00-\x7f]|[^\x00-\x7f]lp|tlp)[\W_]{{0,16}}"
-    rf"({'|'.join(map(_wild, ('strict', 'amber', 'green', 'clear', 'white', 'red')))})(?![^\W_])"
-)
+@cache
+def _wildly() -> re.Pattern[str]:
+    """Returns the expression for scheme and level of which one letter of the first, and all but one of the second, may be
+    anything that is not ASCII."""
+    levels = "|".join(map(_wild, ("strict", "amber", "green", "clear", "white", "red")))
+    scheme = r"t[^\x00-\x7f]p|tl[^\x00-\x7f]|[^\x00-\x7f]lp|tlp"
+    return re.compile(rf"(?<![^\W_])({scheme})[\W_]{{0,16}}({levels})(?![^\W_])")
 
 
 def words_in_text(text: str, *, is_label: bool = False) -> MarkingWords:
@@ -277,7 +281,7 @@ def _words_of_text(text: str, is_label: bool) -> MarkingWords:
     skeleton = _skeleton(text)
     seen = _find_words(skeleton, is_label)
     is_disguised = bool(seen.tlp - found.tlp or seen.pap - found.pap or (seen.unknown and not found.unknown))
-    if is_disguised or (not skeleton.isascii() and any(map(_is_word_in_part, _WILD.finditer(skeleton)))):
+    if is_disguised or (not skeleton.isascii() and any(map(_is_word_in_part, _wildly().finditer(skeleton)))):
         found = found._replace(unknown=found.unknown | {_shown(text)})
     return found if found else found._replace(spoken=seen.spoken)
 
@@ -289,7 +293,9 @@ _SEEN_BYTES = 128  # behind a place, what has been seen well enough
 def _words_of_long_text(text: str) -> MarkingWords:
     """Returns the marking words around each place where a scheme may be named: to normalise the whole costs too much."""
     raw = text.encode("utf-8", "surrogatepass")
-    searches = [_SEARCH[name] for name in NAMES] + ([] if _is_harmless(raw) else [_disguised()])
+    searches = [_ignoring_case(name.decode()) for name in NAMES] + (
+        [] if _is_harmless(raw) else [_disguised()]
+    )
     words = NO_WORDS
     looked_at = 0
     for pattern in searches:
