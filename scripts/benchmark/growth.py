@@ -6,13 +6,8 @@ import random
 import time
 from pathlib import Path
 
-from material import REPEATED, Partners, discard, indicator, values
+from material import REPEATED, Partners, discard, indicator, take_in_and_read, values
 from measuring import Report
-
-from p2pshare.operations.payload_readers import load_readers
-from p2pshare.sharing.intake import take_in
-
-READERS = load_readers()
 
 STEP = 10_000
 
@@ -51,7 +46,7 @@ def _take(
     objects = [indicator(type_, value, random_) for type_, value in chosen]
     arrivals = partners.sealed(0, objects, STEP)
     before, start = _written(), time.process_time()
-    take_in(node, READERS, arrivals, now)  # type: ignore[arg-type]
+    take_in_and_read(node, arrivals, now)  # type: ignore[arg-type]
     node.store.database.checkpoint()  # type: ignore[attr-defined]
     return time.process_time() - start, _written() - before
 

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anchors import Recording, naive, replay
-from material import Partners, discard, expected, two_authors
+from material import Partners, discard, expected, take_in_and_read, two_authors
 from measuring import Report, cpu_seconds
 
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS
 from p2pshare.node.node import Node
-from p2pshare.operations.payload_readers import load_readers
-from p2pshare.sharing.intake import Arrival, IntakeStatus, take_in
-
-READERS = load_readers()
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 
 ENVELOPES_OF_ONE = 400  # objects measured where each has an envelope of its own
 NAIVE_OBJECTS = 200
@@ -25,7 +22,7 @@ NAIVE_OBJECTS = 200
 def take_all_in(node: Node, arrivals: Sequence[Arrival], now: int) -> None:
     """As the daemon's queue would: what waits shares a transaction."""
     for start in range(0, len(arrivals), INTAKE_LIMITS.batch_bodies):
-        verdicts = take_in(node, READERS, arrivals[start : start + INTAKE_LIMITS.batch_bodies], now)
+        verdicts = take_in_and_read(node, arrivals[start : start + INTAKE_LIMITS.batch_bodies], now)
         assert all(verdict.status is IntakeStatus.HELD for verdict in verdicts), verdicts
 
 

@@ -8,13 +8,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from material import Partners, discard, indicator, values
+from material import Partners, discard, indicator, take_in_and_read, values
 from measuring import Report, percentile
 
-from p2pshare.operations.payload_readers import load_readers
-from p2pshare.sharing.intake import Arrival, take_in
-
-READERS = load_readers()
+from p2pshare.sharing.intake import Arrival
 
 
 def measure(report: Report, partners: Partners, *, now: int, objects: int) -> None:
@@ -46,7 +43,7 @@ async def _watch(
 
     async def take_in_one_by_one() -> None:
         for arrival in arrivals:
-            await loop.run_in_executor(pool, take_in, node, READERS, [arrival], now)
+            await loop.run_in_executor(pool, take_in_and_read, node, [arrival], now)
 
     work = asyncio.create_task(take_in_one_by_one())
     lags: list[float] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,8 +25,10 @@ from p2pshare.limits import FRAME_OBJECTS_MAX
 from p2pshare.node.init import found_home
 from p2pshare.node.node import Node, open_node
 from p2pshare.node.store import Store, open_store
-from p2pshare.sharing.intake import Arrival
+from p2pshare.operations.payload_readers import load_readers
+from p2pshare.sharing.intake import Arrival, IntakeVerdict, take_in
 from p2pshare.sharing.partners import add_partner
+from p2pshare.sharing.reading import read_all
 
 SEED = 20_261_124
 PUBLICATION = PublicationId(
@@ -212,3 +215,10 @@ def discard(node: Node) -> None:
     node.store.close()
     for suffix in ("", "-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def take_in_and_read(node: Node, arrivals: Sequence[Arrival], now: int) -> list[IntakeVerdict]:
+    """Take a batch in, and read what is in it, as the daemon does one after the other."""
+    verdicts = take_in(node, arrivals, now)
+    read_all(node, load_readers(), now, time.monotonic)
+    return verdicts

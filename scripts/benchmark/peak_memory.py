@@ -11,12 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from material import Partners, indicator, values
+from material import Partners, indicator, take_in_and_read, values
 
-from p2pshare.operations.payload_readers import load_readers
-from p2pshare.sharing.intake import Arrival, take_in
-
-READERS = load_readers()
+from p2pshare.sharing.intake import Arrival
 
 OBJECTS = 100_000
 
@@ -36,11 +33,11 @@ def main(folder: Path) -> None:
     (small,) = partners.sealed(0, objects[:10], 10)
     received_from = small.received_from
     del objects, arrival
-    take_in(partners.receiver, READERS, [small], now)
+    take_in_and_read(partners.receiver, [small], now)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     base = _resident("VmRSS")
     for path in paths:
-        take_in(partners.receiver, READERS, [Arrival(path.read_bytes(), received_from)], now)
+        take_in_and_read(partners.receiver, [Arrival(path.read_bytes(), received_from)], now)
     assert partners.receiver.store.log.counts().held == len(paths) + 1
     print((_resident("VmHWM") - base) / 1024)
 

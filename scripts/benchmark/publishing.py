@@ -16,18 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from material import SEED, Partners, discard, indicator, values
+from material import SEED, Partners, discard, indicator, take_in_and_read, values
 from measuring import Report, cpu_seconds
 
 from p2pshare.cli.session import is_running
 from p2pshare.envelope.card import fingerprint
 from p2pshare.node.init import found_home
 from p2pshare.node.node import close_node, open_node
-from p2pshare.operations.payload_readers import load_readers
-from p2pshare.sharing.intake import take_in
 from p2pshare.sharing.partners import add_partner
-
-READERS = load_readers()
 
 PATIENCE_SECONDS = 60
 BESIDE = ("description", "kill_chain_phases", "external_references")
@@ -52,7 +48,7 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
             before = _cpu_of(pid)
             rows["daemon"].append(_publish(home, file, objects) + _cpu_of(pid) - before)
         node, arrivals = partners.fresh_receiver(), partners.sealed(0, made, 10_000)
-        rows["taken in"].append(cpu_seconds(lambda: [take_in(node, READERS, [one], now) for one in arrivals]))  # noqa: B023
+        rows["taken in"].append(cpu_seconds(lambda: [take_in_and_read(node, [one], now) for one in arrivals]))  # noqa: B023
         discard(node)
         rows["read"].append(cpu_seconds(lambda: json.loads(file.read_bytes())))
     for what, name in (

@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from material import indicator, values
+from material import indicator, take_in_and_read, values
 from measuring import Report, percentile
 
 from p2pshare.daemon.driver import Driver
+from p2pshare.daemon.run import WriterThread
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.intel.marking import Tlp
@@ -25,7 +26,7 @@ from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.peering.server import PeerServer
 from p2pshare.sharing.drafting import DraftPart
-from p2pshare.sharing.intake import Arrival, take_in
+from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.partners import add_partner
 from p2pshare.sharing.publishing import PreparedPart, prepare, seal
 
@@ -47,12 +48,12 @@ class Whole:
             self.port = int(probe.getsockname()[1])
         url = f"https://127.0.0.1:{self.port}"
         found_home(folder / name, name=name, url=url, listen="", passphrase=None, now=int(time.time()))
-        self._pool = ThreadPoolExecutor(1)
-        self.node: Node = self._pool.submit(open_node, folder / name).result()
+        self.pool = ThreadPoolExecutor(1)
+        self.node: Node = self.pool.submit(open_node, folder / name).result()
 
     async def write(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: function(*arguments, **named))
+        return await loop.run_in_executor(self.pool, lambda: function(*arguments, **named))
 
     async def trust(self, other: Whole) -> None:
         card = other.node.identity.card
@@ -67,7 +68,7 @@ class Whole:
         )
 
     async def start(self) -> None:
-        self.driver = Driver(self.node, self.write, READERS, seed=1)
+        self.driver = Driver(self.node, WriterThread(self.pool, asyncio.Event()), READERS, seed=1)
         self._server = PeerServer(self.driver, self.driver.gate)
         await self.driver.start()
         await self._server.start("127.0.0.1", self.port)
@@ -80,7 +81,7 @@ class Whole:
         await self._server.stop()
         await self.driver.stop()
         await self.write(close_node, self.node)
-        self._pool.shutdown()
+        self.pool.shutdown()
 
     async def publish(self, objects: list[dict[str, object]]) -> None:
         frames = tuple(
@@ -131,7 +132,7 @@ async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
     arrivals = [Arrival(wire, alpha.node.identity.partner_id) for wire in wires if wire is not None]
     start = time.perf_counter()
     for arrival in arrivals:
-        await charlie.write(take_in, charlie.node, READERS, [arrival], int(time.time()))
+        await charlie.write(take_in_and_read, charlie.node, [arrival], int(time.time()))
     in_process = time.perf_counter() - start
     assert charlie.node.store.log.counts().held == bundles
     for whole in (alpha, bravo):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
+from p2pshare.sharing.reading import ContentReader
 from simulator.answers import Answer, Status, end_of
 from simulator.event_queue import EventQueue
 from simulator.network import Call, Heard, Network
@@ -72,14 +74,15 @@ class VirtualDriver:
         self.is_alive = True
         self.stage = stage
         self._skew_seconds = skew_seconds
-        self._exchange = Exchange(node, load_readers())
+        self._exchange = Exchange(node)
+        self._content = ContentReader(node, load_readers(), lambda: 0.0)
+        self._is_reading = False
         self._tickets = itertools.count()
         self._replies: dict[int, Callable[[actions.Action], None]] = {}
         self._is_step_planned = False
         self._calls: dict[int, Call] = {}
         self._schedule: IntakeSchedule[Waiting] = IntakeSchedule(stage.scenario.intake.limits)
         self._reading = Reading(self._schedule.has_room)
-        self._commit_random = Random(f"{seed} commits")
         self._is_committing = False
         self._is_news_due = False
         self._is_sweep_due = False
@@ -98,6 +101,7 @@ class VirtualDriver:
             ),
         )
         self.reload_roster()
+        self._plan_reading()
         self._give(beginning.first_hops)
         self._later(stage.scenario.sweep_seconds * stage.random.random(), self._sweep)
 
@@ -307,21 +311,34 @@ class VirtualDriver:
         self._is_committing = False
         is_sweep, self._is_sweep_due, self._is_news_due = self._is_sweep_due, False, False
         batch = self._schedule.take()
-        has_room_for = self.stage.scenario.intake.batch.count(self._commit_random)
         try:
             if is_sweep:
-                self._report(self._exchange.sweep(int(self.now)))
-            outcome = self._exchange.commit([one.item.body for one in batch[:has_room_for]], int(self.now))
+                swept = self._exchange.sweep(int(self.now))
+                self._is_sweep_due |= swept.is_more_due
+                self._report(swept)
+            outcome = self._exchange.commit([one.item.body for one in batch], int(self.now))
         except StoreError as error:
             self._fail(batch, error)
         else:
             self._report(outcome)
-            for one, decided in zip(batch, outcome.decided, strict=False):
+            for one, decided in zip(batch, outcome.decided, strict=True):
                 one.item.done(decided)
-            self._schedule.put_back(batch[len(outcome.decided) :])
+            self._plan_reading()
         self._reading.go_on()
         if len(self._schedule) or self._is_news_due or self._is_sweep_due:
             self._plan_commit()
+
+    def _plan_reading(self) -> None:
+        if not self._is_reading:
+            self._is_reading = True
+            self._later(self.stage.scenario.commit_seconds.draw(self.stage.random), self._read_content)
+
+    def _read_content(self) -> None:
+        """One turn of the reader; a full disk is tried again with the next arrival."""
+        self._is_reading = False
+        with suppress(StoreError):
+            if self._content.read_on(int(self.now), lambda: True):
+                self._plan_reading()
 
     def _fail(self, batch: Sequence[WaitingBody[Waiting]], error: StoreError) -> None:
         self.stage.trace.note(f"{self.name} nothing-stored {len(batch)}")

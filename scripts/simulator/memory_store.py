@@ -20,6 +20,7 @@ from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
 from p2pshare.log.interface import (
     AuthorState,
+    DeferredEnvelope,
     EnvelopeEntry,
     EnvelopeOrigin,
     NewEnvelope,
@@ -84,8 +85,8 @@ class MemoryLog:
         )
         return Stored(entry, source)
 
-    def mark_opened(self, opened: Iterable[tuple[EnvelopeOrigin, int | None]]) -> None:
-        """Do nothing: content is not read here."""
+    def next_unread(self, after_author: int, without: Collection[int] = ()) -> None:
+        """Content is not read here."""
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
         return {one for one in ids if one in self._held}
@@ -136,9 +137,16 @@ class MemoryLog:
         self._deferred[envelope_id] = (created, wire, received_from)
         return True
 
-    def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
-        due = [one for one, (created, _, _) in sorted(self._deferred.items()) if created <= now]
-        return [self._deferred.pop(one)[1:] for one in due]
+    def due_deferred(self, now: int, limit: int, bytes_max: int) -> list[DeferredEnvelope]:
+        due = [one for one, (created, _, _) in sorted(self._deferred.items()) if created <= now][:limit]
+        return [DeferredEnvelope(one, *self._deferred[one][1:], 0) for one in due]
+
+    def begin_deferred(self, ids: Iterable[EnvelopeId]) -> None:
+        """Do nothing: no attempt fails here."""
+
+    def drop_deferred(self, ids: Iterable[EnvelopeId]) -> None:
+        for one in ids:
+            del self._deferred[one]
 
     # --- what is to be delivered ---
 

@@ -69,8 +69,6 @@ class NetworkConditions:
 class IntakeRule:
     """The bodies that intake takes at once and that may wait for it: few and small, so that few bodies fill it."""
 
-    batch: Span = Span(1, 8)
-    """How many bodies one commit has room for: the product's ends early where their content grows large."""
     batch_bodies: int = 8
     batch_bytes: int = 65_536
     waiting_bytes: int = 262_144

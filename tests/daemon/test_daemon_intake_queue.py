@@ -18,21 +18,17 @@ from p2pshare.sharing.exchange import Outcome, ReceivedBody
 MALLORY, HONEST = PartnerId(b"m" * 32), PartnerId(b"h" * 32)
 
 
-class OneAtATime:
-    """An exchange whose every commit has room for `each` bodies; notes who was decided, in order."""
+class Commits:
+    """An exchange that holds everything, and notes whose bodies it took in, in order."""
 
-    def __init__(self, each: int) -> None:
-        self._each = each
+    def __init__(self) -> None:
         self.decided: list[PartnerId] = []
         self.commits = 0
 
-    def commit(
-        self, bodies: Sequence[ReceivedBody], now: int, *, content_bytes_max: int | None = None
-    ) -> Outcome:
+    def commit(self, bodies: Sequence[ReceivedBody], now: int) -> Outcome:
         self.commits += 1
-        taken = bodies[: self._each]
-        self.decided += [body.received_from for body in taken]
-        verdicts = [BodyDecided(body.received_from, body.envelope_id, PutVerdict.HELD, "") for body in taken]
+        self.decided += [body.received_from for body in bodies]
+        verdicts = [BodyDecided(body.received_from, body.envelope_id, PutVerdict.HELD, "") for body in bodies]
         return Outcome((), tuple(verdicts))
 
 
@@ -45,7 +41,7 @@ async def nothing_to_do(outcome: Outcome) -> None:
     """Nobody is told."""
 
 
-def queue_of(exchange: OneAtATime, limits: IntakeLimits = INTAKE_LIMITS) -> IntakeQueue:
+def queue_of(exchange: Commits, limits: IntakeLimits = INTAKE_LIMITS) -> IntakeQueue:
     def no_failure(body: ReceivedBody, error: StoreError) -> None:
         raise AssertionError(error)
 
@@ -73,7 +69,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_a_flood_of_one_partner_does_not_stand_before_another() -> None:
     async def work() -> None:
-        exchange = OneAtATime(each=INTAKE_LIMITS.batch_bodies)
+        exchange = Commits()
         queue = queue_of(exchange)
         flood = [queue.put(body(MALLORY, number)) for number in range(1000)]
         late = queue.put(body(HONEST, 5000))
@@ -88,25 +84,25 @@ def test_a_flood_of_one_partner_does_not_stand_before_another() -> None:
     run(work())
 
 
-def test_what_a_commit_had_no_room_for_keeps_its_order_and_gets_its_verdict() -> None:
+def test_each_body_gets_its_own_verdict_in_the_order_of_its_partner() -> None:
     async def work() -> None:
-        exchange = OneAtATime(each=1)
-        queue = queue_of(exchange)
+        exchange = Commits()
+        queue = queue_of(exchange, IntakeLimits(batch_bodies=2))
         waiting = [queue.put(body(MALLORY, number)) for number in range(5)]
         waiting += [queue.put(body(HONEST, number + 10)) for number in range(2)]
         queue.close()
         await queue.run()
         numbers = [int.from_bytes(one.result().envelope_id, "big") for one in waiting]
         assert numbers == [0, 1, 2, 3, 4, 10, 11]
-        assert exchange.commits == 7
-        assert exchange.decided.index(HONEST) <= 2
+        assert exchange.commits == 4
+        assert exchange.decided.index(HONEST) == 1
 
     run(work())
 
 
 def test_only_the_partner_that_filled_its_share_waits_for_room() -> None:
     async def work() -> None:
-        queue = queue_of(OneAtATime(each=INTAKE_LIMITS.batch_bodies))
+        queue = queue_of(Commits())
         for number in range(INTAKE_LIMITS.waiting_bytes_per_partner // MIB):
             await queue.room(MALLORY)
             queue.put(body(MALLORY, number, MIB))
@@ -122,7 +118,7 @@ def test_only_the_partner_that_filled_its_share_waits_for_room() -> None:
 
 def test_all_partners_together_wait_when_all_room_is_taken() -> None:
     async def work() -> None:
-        queue = queue_of(OneAtATime(each=INTAKE_LIMITS.batch_bodies), IntakeLimits(waiting_bytes=2 * MIB))
+        queue = queue_of(Commits(), IntakeLimits(waiting_bytes=2 * MIB))
         queue.put(body(MALLORY, 1, 2 * MIB))
         other = asyncio.create_task(queue.room(HONEST))
         await asyncio.sleep(0)

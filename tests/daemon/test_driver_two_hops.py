@@ -79,7 +79,9 @@ async def test_a_partner_that_was_down_is_caught_up_through_the_relay(chain: Cha
     await eventually(lambda: bravo.held() == 20, "bravo carries all")
     await charlie.start()
     await eventually(lambda: charlie.held() == 20, "charlie has caught up")
-    assert all(charlie.knows(f"while-down-{number}.example") for number in range(20))
+    await eventually(
+        lambda: all(charlie.knows(f"while-down-{number}.example") for number in range(20)), "and has read all"
+    )
 
 
 async def test_published_while_nothing_ran_leaves_at_the_next_start(chain: Chain) -> None:

@@ -117,7 +117,9 @@ def test_p3_not_even_with_a_correct_mark_for_the_recipient(
     assert open_reason(stolen, mallory, bravo) == "bad-wrap"
 
 
-@pytest.mark.parametrize(("rows", "tried"), [(OWN_ROWS_MAX, OWN_ROWS_MAX), (SLOTS_MAX, 0)])
+@pytest.mark.parametrize(
+    ("rows", "tried"), [(OWN_ROWS_MAX, OWN_ROWS_MAX), (2 * OWN_ROWS_MAX, 0), (SLOTS_MAX, 0)]
+)
 def test_rows_that_are_all_marked_for_one_recipient_are_not_all_tried(
     alpha: Identity, bravo: Identity, monkeypatch: pytest.MonkeyPatch, rows: int, tried: int
 ) -> None:

@@ -63,15 +63,13 @@ class Intake:
             assert sum(one.size for one in self.under_way[:-1]) < LIMITS.batch_bytes
             assert self.under_way or not any(self.expected.values()), "nothing is taken, and bodies wait"
 
-    def end(self, has_room_for: int) -> None:
-        """The commit judges one body at least, and puts back the rest."""
-        done, left = self.under_way[:has_room_for], self.under_way[has_room_for:]
-        self.under_way = []
+    def end(self) -> None:
+        """The commit takes in its batch."""
+        done, self.under_way = self.under_way, []
         for one in done:
-            self._judge(one)
-        self.schedule.put_back(left)
+            self._take_in(one)
 
-    def _judge(self, one: WaitingBody[Came]) -> None:
+    def _take_in(self, one: WaitingBody[Came]) -> None:
         received_from, body = one.received_from, one.item
         assert self.expected[received_from].popleft() is body, "a partner's bodies are out of order"
         for other in PARTNERS:
@@ -85,15 +83,13 @@ class Intake:
             self.begin()
             if not self.under_way:
                 break
-            self.end(1)
+            self.end()
         assert self.taken_in.total() == self.came, "a body was lost"
         assert len(self.schedule) == self.schedule.waiting_bytes == 0
 
 
 arrivals = st.tuples(st.just("arrive"), st.sampled_from(PARTNERS), st.integers(0, SIZE_MAX))
-commits = st.tuples(
-    st.sampled_from(["begin", "end"]), st.just(PARTNERS[0]), st.integers(1, LIMITS.batch_bodies)
-)
+commits = st.tuples(st.sampled_from(["begin", "end"]), st.just(PARTNERS[0]), st.just(0))
 days = st.lists(arrivals | arrivals | commits, max_size=120)
 
 
@@ -106,7 +102,7 @@ def live_through(steps: list[tuple[str, PartnerId, int]]) -> None:
             case "begin":
                 intake.begin()
             case _:
-                intake.end(number)
+                intake.end()
     intake.drain()
 
 
@@ -117,13 +113,9 @@ def test_whatever_comes_turns_order_and_room_are_kept_and_nothing_is_lost(
     live_through(steps)
 
 
-@given(
-    own_before=st.integers(0, 3), flooders=st.integers(1, 3), has_room_for=st.integers(1, LIMITS.batch_bodies)
-)
-def test_a_body_is_taken_in_within_its_turns_while_all_others_flood(
-    own_before: int, flooders: int, has_room_for: int
-) -> None:
-    """Each commit finds the others' share full again, and judges as few bodies as it may."""
+@given(own_before=st.integers(0, 3), flooders=st.integers(1, 3))
+def test_a_body_is_taken_in_within_its_turns_while_all_others_flood(own_before: int, flooders: int) -> None:
+    """Each commit finds the others' share full again."""
     intake, honest = Intake(), PARTNERS[0]
 
     def flood() -> None:
@@ -137,7 +129,7 @@ def test_a_body_is_taken_in_within_its_turns_while_all_others_flood(
     for _ in range((own_before + 1) * (flooders + 1)):
         intake.begin()
         flood()
-        intake.end(has_room_for)
+        intake.end()
     assert intake.taken_in[honest] == own_before + 1
 
 
@@ -156,16 +148,13 @@ def test_who_filled_its_share_waits_and_others_do_not() -> None:
     assert intake.arrive(PARTNERS[3], 1)
 
 
-def test_what_is_put_back_is_next_and_who_was_judged_waits_for_its_turn() -> None:
+def test_partners_take_turns_and_a_batch_ends_where_it_is_full() -> None:
     schedule: IntakeSchedule[str] = IntakeSchedule(IntakeLimits(batch_bodies=4))
     for name in ("a1", "a2", "a3", "b1", "b2"):
         schedule.put(PARTNERS["ab".index(name[0])], 1, name)
-    batch = schedule.take()
-    assert [one.item for one in batch] == ["a1", "b1", "a2", "b2"]
+    assert [one.item for one in schedule.take()] == ["a1", "b1", "a2", "b2"]
     schedule.put(PARTNERS[2], 1, "c1")
-    schedule.put_back(batch[1:])
-    assert [one.item for one in schedule.take()] == ["b1", "a2", "c1", "b2"]
-    assert [one.item for one in schedule.take()] == ["a3"]
+    assert [one.item for one in schedule.take()] == ["a3", "c1"]
 
 
 @pytest.mark.parametrize("plant", planted_bugs.SCHEDULE_BUGS, ids=lambda plant: plant.__name__)

@@ -27,7 +27,6 @@ from p2pshare.intel.grouping import split_by_marking
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node, gate_settings
-from p2pshare.operations.payload_readers import load_readers
 from p2pshare.policy.gate import Exit, strictest
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
@@ -127,7 +126,7 @@ def four(request: pytest.FixtureRequest, world: World) -> tuple[bool, dict[str, 
 def test_sending_agrees_with_the_table_and_nobody_else_can_read(four: tuple[bool, dict[str, Node]]) -> None:
     is_strict, nodes = four
     alpha = nodes["alpha"]
-    exchange = Exchange(alpha, load_readers())
+    exchange = Exchange(alpha)
     for marking, cells in rows(SENDING).items():
         for (audience, to), cell in zip(AUDIENCES.items(), cells[is_strict], strict=True):
             value = f"{marking.lower().replace('+', '-')}-{audience}.example"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from whole_nodes import NOW, READERS, World, befriend, send, take_in
+from whole_nodes import NOW, World, befriend, send, take_in
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import NotFoundError
@@ -43,7 +43,7 @@ def about(node: Node, value: str, partner: str) -> tuple[str, str, str]:
 
 def test_each_envelope_and_partner_has_the_answer_of_the_exchange(nodes: dict[str, Node]) -> None:
     alpha = nodes["alpha"]
-    exchange = Exchange(alpha, READERS)
+    exchange = Exchange(alpha)
     for name in ("bravo", "charlie", "delta"):
         peer = nodes[name].identity.partner_id
         for entry in alpha.store.log.entries(0, 100):
@@ -106,7 +106,7 @@ def handed(node: Node, peer: Node) -> set[str]:
     """What the exchange hands a peer, of everything that is held."""
     entries = [one for one in node.store.log.entries(0, 100) if one.author != peer.identity.partner_id]
     ids = [one.envelope_id for one in entries]
-    wires = Exchange(node, READERS).wires(peer.identity.partner_id, ids)
+    wires = Exchange(node).wires(peer.identity.partner_id, ids)
     return {envelope_id.text for envelope_id, wire in wires if wire is not None}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whole_nodes import NOW, READERS, World, befriend, send, wire_of
+from whole_nodes import NOW, World, befriend, send, wire_of
 
 from p2pshare.gossip.messages import PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId
@@ -26,7 +26,7 @@ def chain(world: World) -> tuple[Node, Node, Node]:
 def test_a_relayed_envelope_leaves_on_linked_partners_only(world: World) -> None:
     alpha, bravo, charlie = chain(world)
     (envelope_id,) = send(alpha, ["one.example"], to=["charlie"]).envelopes
-    exchange = Exchange(alpha, READERS)
+    exchange = Exchange(alpha)
     assert exchange.wire(bravo.identity.partner_id, envelope_id) == wire_of(alpha, envelope_id)
     assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
     remove_partner(alpha, "bravo")
@@ -37,7 +37,7 @@ def test_a_relayed_envelope_leaves_on_linked_partners_only(world: World) -> None
 def test_a_direct_envelope_leaves_to_its_recipients_only_and_waits_until_acknowledged(world: World) -> None:
     alpha, bravo, charlie = chain(world)
     (envelope_id,) = send(bravo, ["red.example"], to=["alpha"], tlp=Tlp.RED).envelopes
-    exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
+    exchange, peer = Exchange(bravo), alpha.identity.partner_id
     assert [one.envelope_id for one in exchange.outbox(peer, 10)] == [envelope_id]
     assert exchange.wire(peer, envelope_id) is not None
     assert exchange.wire(charlie.identity.partner_id, envelope_id) is None
@@ -51,7 +51,7 @@ def test_a_direct_envelope_leaves_to_its_recipients_only_and_waits_until_acknowl
 def test_a_direct_envelope_is_never_passed_on_by_its_recipient(world: World) -> None:
     alpha, bravo, charlie = chain(world)
     (envelope_id,) = send(alpha, ["red.example"], to=["bravo"], tlp=Tlp.RED).envelopes
-    exchange = Exchange(bravo, READERS)
+    exchange = Exchange(bravo)
     outcome = exchange.commit(
         [ReceivedBody(alpha.identity.partner_id, envelope_id, wire_of(alpha, envelope_id))], NOW
     )
@@ -65,7 +65,7 @@ def test_one_commit_tells_arrivals_in_order_with_who_handed_them_over_and_a_verd
     alpha, bravo, _ = chain(world)
     ids = [send(alpha, [f"n{number}.example"], to=["charlie"]).envelopes[0] for number in range(3)]
     peer = alpha.identity.partner_id
-    exchange = Exchange(bravo, READERS)
+    exchange = Exchange(bravo)
     exchange.begin()
     (own,) = send(bravo, ["own.example"], to=["alpha"]).envelopes
     bodies = [ReceivedBody(peer, one, wire_of(alpha, one)) for one in ids]
@@ -92,21 +92,21 @@ def test_one_commit_tells_arrivals_in_order_with_who_handed_them_over_and_a_verd
 def test_a_beginning_is_a_new_epoch_and_knows_what_has_not_left(world: World) -> None:
     alpha, bravo, _ = chain(world)
     (envelope_id,) = send(alpha, ["waits.example"], to=["bravo"]).envelopes
-    first, second = Exchange(alpha, READERS).begin(), Exchange(alpha, READERS).begin()
+    first, second = Exchange(alpha).begin(), Exchange(alpha).begin()
     assert first.epoch != second.epoch
     assert [one.envelope_id for one in second.first_hops.items] == [envelope_id]
-    Exchange(alpha, READERS).acknowledge(bravo.identity.partner_id, [envelope_id])
-    assert Exchange(alpha, READERS).begin().first_hops.items == ()
+    Exchange(alpha).acknowledge(bravo.identity.partner_id, [envelope_id])
+    assert Exchange(alpha).begin().first_hops.items == ()
 
 
 def test_links_are_what_policy_decided(world: World) -> None:
     alpha, bravo, _ = chain(world)
-    (link,) = links_of(Exchange(alpha, READERS).roster())
+    (link,) = links_of(Exchange(alpha).roster())
     assert (link.peer, link.circles, link.is_dialable) == (bravo.identity.partner_id, frozenset({MAIN}), True)
 
 
 def test_the_shards_hold_what_was_seen(world: World) -> None:
     alpha, _, _ = chain(world)
     send(alpha, ["a.example"], to=["bravo"])
-    loaded = {one.shard: len(one.keys) for one in Exchange(alpha, READERS).keys([MAIN])}
+    loaded = {one.shard: len(one.keys) for one in Exchange(alpha).keys([MAIN])}
     assert loaded == {Shard(MAIN, ttl): int(ttl == 4) for ttl in range(1, 7)}

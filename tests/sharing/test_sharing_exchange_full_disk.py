@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from whole_nodes import READERS, World, befriend, send
+from whole_nodes import World, befriend, send
 
 from p2pshare.errors import DiskFull
 from p2pshare.sharing.exchange import Exchange
@@ -30,6 +30,6 @@ def test_what_a_partner_acknowledges_is_noted_below_the_floor_of_free_space(
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 60)
     with pytest.raises(DiskFull):
         send(alpha, ["203.0.113.8"], to=["bravo"])
-    Exchange(alpha, READERS).acknowledge(bravo.identity.partner_id, [envelope_id])
+    Exchange(alpha).acknowledge(bravo.identity.partner_id, [envelope_id])
     assert alpha.store.log.first_hops() == []
     assert alpha.store.log.outbox(bravo.identity.partner_id) == []

@@ -12,7 +12,6 @@ import pytest
 import zstandard
 from whole_nodes import (
     NOW,
-    READERS,
     World,
     befriend,
     publish,
@@ -37,7 +36,7 @@ from p2pshare.knowledge import knowledge
 from p2pshare.knowledge.chunk import Chunk
 from p2pshare.limits import FRAME_CLAIMS_MAX, INFLATED_BYTES_MAX, MIB, PATTERN_OBSERVABLES_MAX
 from p2pshare.node.node import Node
-from p2pshare.sharing import content, partners, storing
+from p2pshare.sharing import content, partners, stix_reader, storing
 from p2pshare.sharing.content import Content
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
@@ -99,18 +98,6 @@ def test_an_envelope_with_more_claims_than_any_honest_one_is_read_up_to_the_limi
     assert read.refused == {"content-too-many-claims": 1}
 
 
-def test_a_commit_ends_early_where_content_grows_large(world: World) -> None:
-    """100 KB on the wire can be ten seconds of work: the rest is left for the next commit, and nothing is lost."""
-    alpha, bravo = linked(world, "alpha", "bravo")
-    ids = [send(bravo, [f"198.51.100.{number}"], to=["alpha"]).envelopes[0] for number in range(4)]
-    arrivals = [Arrival(wire_of(bravo, one), bravo.identity.partner_id) for one in ids]
-    first = take_in(alpha, arrivals, NOW, content_bytes_max=1)
-    assert [one.envelope_id for one in first] == ids[:1], "one at least"
-    (rest, account) = take_in(alpha, arrivals[1:], NOW), alpha.store.partners.accounts()[0]
-    assert [one.status for one in rest] == [IntakeStatus.HELD] * 3
-    assert (account.came_in, account.stored) == (4, 4)
-
-
 # --- marking -----------------------------------------------------------------------------------------
 
 
@@ -150,6 +137,7 @@ def test_a_chunk_is_measured_in_claims_too(world: World, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(knowledge, "Chunk", Noted)
     monkeypatch.setattr(storing, "STORE_CHUNK_OBJECTS", 30)
+    monkeypatch.setattr(stix_reader, "SLICE_ROWS", 30)
     alpha, bravo = linked(world, "alpha", "bravo")
     frames = tuple(raw_draft([pattern_of(20)]).frames[0] for _ in range(4))
     envelope = send_frames(alpha, frames)
@@ -157,7 +145,7 @@ def test_a_chunk_is_measured_in_claims_too(world: World, monkeypatch: pytest.Mon
     chunks.clear()
     arrival = Arrival(wire_of(alpha, envelope), alpha.identity.partner_id)
     assert take_in(bravo, [arrival], NOW)[0].status is IntakeStatus.HELD
-    assert chunks == [2, 2], "what we take in"
+    assert chunks == [2, 2], "what we read"
 
 
 def send_frames(node: Node, frames: tuple[bytes, ...]) -> EnvelopeId:
@@ -223,8 +211,8 @@ def test_a_full_disk_when_deferred_envelopes_come_due_loses_none(
     assert take_in(alpha, [arrival], NOW)[0].status is IntakeStatus.DEFERRED
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 1 << 62)
     with pytest.raises(DiskFull):
-        retry_deferred(alpha, READERS, NOW + 901)
-    exchange = Exchange(alpha, READERS)
+        retry_deferred(alpha, NOW + 901)
+    exchange = Exchange(alpha)
     assert exchange.sweep(NOW + 901).held == (), "it waits on, and the sweep does not fail"
     monkeypatch.setattr(alpha.store.database, "free_space_bytes_min", 0)
     assert [one.item.envelope_id for one in exchange.sweep(NOW + 902).held] == [early]

@@ -21,15 +21,17 @@ from whole_nodes import (
     wire_of,
 )
 
-from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
 from p2pshare.envelope.payload import decode_payload, inflate_frame
 from p2pshare.envelope.sealing import open_envelope
 from p2pshare.envelope.verification import verify_envelope
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.queries.lookup import look_up
+from p2pshare.sharing import intake
 from p2pshare.sharing.intake import Arrival, IntakeStatus, IntakeVerdict, retry_deferred
 from p2pshare.sharing.partners import remove_partner
+from p2pshare.sharing.reading import read_all
 
 DAY = 86_400
 
@@ -181,10 +183,67 @@ def test_future_is_deferred_and_taken_in_when_due(pair: tuple[Node, Node]) -> No
     verdict = bear(bravo, [wire], alpha, now=NOW)[0]
     assert verdict.status is IntakeStatus.DEFERRED
     assert not found(bravo, "evil.example", NOW)
-    assert retry_deferred(bravo, READERS, NOW + 60) == []
-    assert [one.status for one in retry_deferred(bravo, READERS, NOW + 2 * 3600)] == [IntakeStatus.HELD]
+    assert retry_deferred(bravo, NOW + 60) == []
+    assert [one.status for one in retry_deferred(bravo, NOW + 2 * 3600)] == [IntakeStatus.HELD]
+    read_all(bravo, READERS, NOW + 2 * 3600)
     assert found(bravo, "evil.example", NOW + 2 * 3600)
     check_accounts(bravo)
+
+
+def test_a_forged_envelope_of_the_future_is_not_kept_aside(pair: tuple[Node, Node]) -> None:
+    """Unsigned bytes would fill the room of deferred ones in another's name, and suppress the true one."""
+    alpha, bravo = pair
+    wire = wire_of(alpha, send(alpha, ["evil.example"], to=["bravo"], now=NOW + 3600).envelopes[0])
+    forged = wire[:-1] + bytes([wire[-1] ^ 1])
+    (verdict,) = bear(bravo, [forged], alpha)
+    assert (verdict.status, verdict.reason) == (IntakeStatus.REFUSED, "bad-signature")
+    assert bravo.store.log.due_deferred(NOW + 2 * 3600, 9, 1 << 20) == []
+    assert bear(bravo, [wire], alpha)[0].status is IntakeStatus.DEFERRED
+
+
+def test_who_may_not_hand_an_envelope_over_does_not_learn_whether_it_is_held(
+    world: World, pair: tuple[Node, Node]
+) -> None:
+    """`already-held` before admission would tell any partner what another circle, or a direct envelope, brought us."""
+    alpha, bravo = pair
+    charlie = world.found("charlie")
+    befriend(bravo, charlie)
+    befriend(charlie, bravo)
+    held = wire_of(alpha, send(alpha, ["secret.example"], to=["bravo"], tlp=Tlp.RED).envelopes[0])
+    other = wire_of(alpha, send(alpha, ["another.example"], to=["bravo"], tlp=Tlp.RED).envelopes[0])
+    assert bear(bravo, [held], alpha)[0].status is IntakeStatus.HELD
+    answers = bear(bravo, [held, other], charlie)
+    assert {(one.status, one.reason) for one in answers} == {(IntakeStatus.REFUSED, "direct-from-another")}
+
+
+def test_deferred_envelopes_are_taken_in_in_batches_and_one_that_fails_twice_costs_itself_alone(
+    pair: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All in one transaction, the watchdog killed the daemon over them, and at the next start it began again."""
+    alpha, bravo = pair
+    later = NOW + 3600
+    ids = [send(alpha, [f"m{n}.example"], to=["bravo"], now=later).envelopes[0] for n in range(5)]
+    arrivals = [Arrival(wire_of(alpha, one), alpha.identity.partner_id) for one in ids]
+    assert {one.status for one in take_in(bravo, arrivals, NOW)} == {IntakeStatus.DEFERRED}
+    bad, real = min(ids), intake._check
+
+    def die(batch: object, arrival: Arrival, decoded: DecodedEnvelope, is_seen: bool) -> object:
+        if decoded.envelope_id == bad:
+            raise SystemExit  # what a kill looks like from inside
+        return real(batch, arrival, decoded, is_seen)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intake, "_check", die)
+    deaths = 0
+    for _ in range(20):
+        try:
+            if not retry_deferred(bravo, later):
+                break
+        except SystemExit:
+            deaths += 1
+    assert deaths == 2
+    assert bravo.store.log.counts().held == 4
+    (account,) = bravo.store.partners.accounts()
+    assert account.refused == {"gave-up": 1}
 
 
 def test_far_future_and_expired_are_refused(pair: tuple[Node, Node]) -> None:

@@ -41,8 +41,8 @@ from p2pshare.queries.status import EnvelopeStatus, status
 from p2pshare.sharing import intake, payload_kinds
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeStatus, retry_deferred
-from p2pshare.sharing.payload_kinds import PAYLOAD_KINDS, STIX, PayloadKind, Readers, ReceivedPayload
-from p2pshare.sharing.stix_reader import StixReader
+from p2pshare.sharing.payload_kinds import PAYLOAD_KINDS, STIX, PayloadKind, Place, Readers, ReceivedPayload
+from p2pshare.sharing.reading import ContentReader, read_all
 
 HEADS = PayloadKind(
     "heads", frames_max=2, inflated_bytes_max=1_000, objects_max=3, ttl_classes=frozenset({1}), reader=""
@@ -83,7 +83,9 @@ def hand_over(
     reader: Node, received_from: Node, *wires: bytes, readers: Readers = READERS, now: int = NOW
 ) -> list[IntakeStatus]:
     arrivals = [Arrival(wire, received_from.identity.partner_id) for wire in wires]
-    return [verdict.status for verdict in intake.take_in(reader, readers, arrivals, now)]
+    statuses = [verdict.status for verdict in intake.take_in(reader, arrivals, now)]
+    read_all(reader, readers, now)
+    return statuses
 
 
 def refusals(node: Node) -> set[tuple[bytes, str, int]]:
@@ -117,11 +119,11 @@ def test_a_kind_of_the_future_is_held_and_handed_on_and_shown_as_nothing_that_wa
     envelope_id = decode_envelope(wire).envelope_id
     assert hand_over(bravo, alpha, wire) == [IntakeStatus.HELD]
     told = status(bravo, NOW)
-    assert told.envelopes == EnvelopeStatus(held=1, opened=0, relayed=1, pending=0)
+    assert told.envelopes == EnvelopeStatus(held=1, opened=0, relayed=1, pending=0, unread=0)
     assert told.refused == {"content-payload-type-unknown": 1}
     shown = show_envelope(bravo.store, envelope_id)
     assert (shown.opened, shown.objects) == (False, [])
-    exchange = Exchange(bravo, READERS)
+    exchange = Exchange(bravo)
     assert exchange.wire(charlie.identity.partner_id, envelope_id) == wire
 
 
@@ -239,15 +241,20 @@ def test_a_frame_that_states_nothing_costs_the_good_one_beside_it_nothing(
 
 
 class HeadsReader:
-    """A reader of a room above: its own table, in the transaction of intake."""
+    """A reader of a room above: its own table, in the reader's transaction."""
 
     def __init__(self, node: Node, read: list[ReceivedPayload], steps: list[str]) -> None:
         self._node, self._read, self._steps = node, read, steps
 
-    def read(self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
+    def begin(self, now: int) -> None:
+        self._steps.append("begun")
+
+    def read(
+        self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+    ) -> Iterator[Place]:
         assert self._node.store.log.entry(payload.envelope_id) is not None, "it is in the log"
         self._read.append(payload)
-        for frame in payload.frames:
+        for number, frame in enumerate(payload.frames[sum(place) :], sum(place) + 1):
             match frame:
                 case b"lie":
                     raise PeerError("no heads", reason="bad-heads")
@@ -260,10 +267,10 @@ class HeadsReader:
                 case _:
                     self._node.store.database.put_setting(head(frame.decode("latin-1")), payload.received_at)
             self._steps.append("frame")
-            yield
+            yield (number,)
 
-    def finish(self, now: int) -> None:
-        self._steps.append("settled")
+    def finish(self) -> None:
+        self._steps.append("finished")
 
 
 def noted(steps: list[str] | None = None) -> tuple[list[ReceivedPayload], Readers]:
@@ -302,7 +309,7 @@ def test_the_reader_of_a_room_above_gets_what_was_verified_and_frames_as_they_we
     ]
 
 
-def test_a_reader_settles_once_a_transaction_after_all_of_its_payloads(
+def test_a_reader_finishes_once_a_transaction_after_all_of_its_payloads(
     three: tuple[Node, Node, Node], heads: PayloadKind
 ) -> None:
     alpha, bravo, _ = three
@@ -310,9 +317,10 @@ def test_a_reader_settles_once_a_transaction_after_all_of_its_payloads(
     _, readers = noted(steps)
     wires = [heads_with(alpha, bravo, b"a", b"b"), heads_with(alpha, bravo, b"c", number=2)]
     hand_over(bravo, alpha, *wires, readers=readers)
-    assert steps == ["frame"] * 3 + ["settled"]
+    whole = ["begun", *["frame"] * 3, "finished"]
+    assert steps == whole
     hand_over(bravo, alpha, *wires, readers=readers)
-    assert steps == ["frame"] * 3 + ["settled"], "what is held already is not read again"
+    assert steps == whole, "what is held already is not read again"
 
 
 def test_a_payload_that_comes_twice_in_one_batch_is_read_once(
@@ -342,72 +350,68 @@ def test_what_a_reader_refuses_is_counted_against_the_author_and_spares_the_othe
     assert refusals(charlie) == {
         (author, "content-bad-heads", 1),
         (author, "odd-head", 1),
-        (author, "internal-error", 1),
+        (author, "content-gave-up", 1),
     }
     written = [charlie.store.database.setting(head(word)) for word in ("one", "two", "three", "four")]
-    assert written == [NOW] * 4, "what stands before a mistake stays"
+    assert written == [NOW, NOW, None, NOW], "what stands before a mistake stays, unless the mistake is ours"
     assert found(charlie, "evil.example")
 
 
-def test_a_disk_that_fills_up_while_a_reader_writes_undoes_the_batch(
+def test_a_disk_that_fills_up_while_a_reader_writes_loses_nothing_and_is_no_attempt(
     three: tuple[Node, Node, Node], heads: PayloadKind
 ) -> None:
-    """Nothing is acknowledged of what was undone, so it is sent again."""
+    """What was acknowledged stays; what is in it waits until there is room, however long that takes."""
     alpha, bravo, _ = three
     _, readers = noted()
     wires = [heads_with(alpha, bravo, b"a"), heads_with(alpha, bravo, b"b", b"full", number=2)]
-    with pytest.raises(DiskFull):
-        hand_over(bravo, alpha, *wires, readers=readers)
-    assert bravo.store.log.counts().held == 0
-    assert bravo.store.database.setting(head("a")) is None
+    for _ in range(5):
+        with pytest.raises(DiskFull):
+            hand_over(bravo, alpha, *wires, readers=readers)
+        assert bravo.store.database.setting(head("a")) is None
+    assert (bravo.store.log.counts().held, bravo.store.log.counts().unread) == (2, 2)
+    assert bravo.store.partners.refusals() == {}
 
 
-def test_an_exchange_hands_its_readers_on_also_to_what_was_deferred(
+def test_what_was_deferred_is_read_like_everything_else(
     three: tuple[Node, Node, Node], heads: PayloadKind
 ) -> None:
     alpha, bravo, _ = three
     read, readers = noted()
-    exchange, peer = Exchange(bravo, readers), alpha.identity.partner_id
+    exchange, peer = Exchange(bravo), alpha.identity.partner_id
     wires = [heads_with(alpha, bravo, b"a", number=number) for number in (1, 2)]
     bodies = [ReceivedBody(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
-    exchange.commit(bodies[:1], NOW - 3600)
-    assert read == []
-    exchange.commit(bodies[1:], NOW)
-    assert len(read) == 1
-    exchange.sweep(NOW)
-    assert len(read) == 2
-    assert retry_deferred(bravo, readers, NOW) == []
+    for take_in_now, count in (
+        (lambda: exchange.commit(bodies[:1], NOW - 3600), 0),
+        (lambda: exchange.commit(bodies[1:], NOW), 1),
+        (lambda: exchange.sweep(NOW), 2),
+    ):
+        take_in_now()
+        read_all(bravo, readers, NOW)
+        assert len(read) == count
+    assert retry_deferred(bravo, NOW) == []
 
 
-def test_stix_is_read_on_in_a_later_transaction(three: tuple[Node, Node, Node]) -> None:
-    """The envelope may be held and told of first, and what is in it be read afterwards, a frame at a time."""
+def test_stix_is_read_on_in_a_later_transaction_and_from_its_place_in_a_later_life(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The envelope is held and told of first, and what is in it is read afterwards, a piece at a time."""
     alpha, bravo, _ = three
-    put_off: list[tuple[EnvelopeOrigin, ReceivedPayload]] = []
-
-    class Later:
-        def read(
-            self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]
-        ) -> Iterator[None]:
-            put_off.append((source, payload))
-            yield from ()
-
-        def finish(self, now: int) -> None:
-            """Nothing was gathered."""
-
+    monkeypatch.setattr("p2pshare.sharing.stix_reader.PIECE_ROWS", 1)
     parts = [draft(alpha, ["evil.example", "8.8.8.8"]), draft(alpha, ["8.8.4.4"])]
-    wire = sealed(alpha, bravo, stix_header(parts[0]), *(part.frames[0] for part in parts))
-    hand_over(bravo, alpha, wire, readers={STIX.name: lambda node: Later()})
+    wire = sealed(alpha, bravo, stix_header(parts[0]), b"damaged", *(part.frames[0] for part in parts))
+    intake.take_in(bravo, [Arrival(wire, alpha.identity.partner_id)], NOW)
     values = ("evil.example", "8.8.8.8", "8.8.4.4")
     seen = [[found(bravo, value) for value in values]]
-    reader, refused = StixReader(bravo), Counter[str]()
-    steps = reader.read(*put_off[0], refused)
-    for _ in parts:
-        with bravo.store.transaction():
-            next(steps)
-            reader.finish(NOW + 60)
+    while True:
+        reader = ContentReader(bravo, READERS, lambda: 0.0)  # a new life each time
+        is_more = reader.read_on(NOW + 60, lambda: True)
         seen.append([found(bravo, value) for value in values])
-    assert seen == [[False] * 3, [True, True, False], [True] * 3]
-    assert not list(steps) and not refused
+        if not is_more:
+            break
+    assert [sum(row) for row in seen] == sorted(sum(row) for row in seen)
+    assert {sum(row) for row in seen} == {0, 1, 2, 3}
+    assert bravo.store.partners.refusals() == {"content-bad-frame": 1}, "counted once"
+    assert len(bravo.store.knowledge.lookup([detect("8.8.8.8")])[detect("8.8.8.8")]) == 1, "read once"
     listed = [detect("8.8.8.8"), detect("8.8.4.4")]
     assert set(bravo.store.knowledge.quarantined(listed)) == set(listed), "what lists block is seen in each"
 
@@ -415,17 +419,17 @@ def test_stix_is_read_on_in_a_later_transaction(three: tuple[Node, Node, Node]) 
 def test_many_small_envelopes_share_their_chunks(
     three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A commit of 128 envelopes with one indicator each is one chunk, not 128; and however many, memory is bounded."""
+    """Envelopes with one indicator each share a chunk; and however many, memory is bounded."""
     alpha, bravo, _ = three
     stored: list[int] = []
     real = bravo.store.knowledge.add
 
-    def add(frames: Any) -> None:
+    def add(frames: Any, now: int) -> None:
         stored.append(len(frames))
-        real(frames)
+        real(frames, now)
 
     monkeypatch.setattr(bravo.store.knowledge, "add", add)
-    monkeypatch.setattr("p2pshare.sharing.storing.STORE_CHUNK_OBJECTS", 4)
+    monkeypatch.setattr("p2pshare.sharing.stix_reader.SLICE_ROWS", 4)
     values = [f"198.51.100.{number}" for number in range(6)]
     sent = [send(alpha, [value], to=["bravo"]).envelopes[0] for value in values]
     take_in(bravo, [Arrival(wire_of(alpha, one), alpha.identity.partner_id) for one in sent], NOW)

@@ -7,7 +7,6 @@ import hashlib
 import pytest
 from whole_nodes import (
     NOW,
-    READERS,
     World,
     befriend,
     draft,
@@ -151,7 +150,7 @@ def test_what_had_no_room_is_asked_for_again_when_older_ones_have_expired(
     alpha, bravo, _ = three
     first, second = published(alpha, 1), published(alpha, 1, now=NOW + DAY)
     room_for(bravo, 1, second)
-    exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
+    exchange, peer = Exchange(bravo), alpha.identity.partner_id
 
     def commit(wires: list[bytes], now: int) -> list[tuple[PutVerdict, str]]:
         bodies = [ReceivedBody(peer, decode_envelope(wire).envelope_id, wire) for wire in wires]
@@ -176,7 +175,7 @@ def test_a_flood_that_expires_bit_by_bit_is_not_downloaded_again_with_each_sweep
         wire_of(alpha, send(alpha, [name_of(n)], to=["bravo"], now=NOW + n * 60, ttl_class=1).envelopes[0])
         for n in range(3)
     ]
-    exchange, peer = Exchange(bravo, READERS), alpha.identity.partner_id
+    exchange, peer = Exchange(bravo), alpha.identity.partner_id
 
     def commit(wire: bytes, now: int) -> None:
         exchange.commit([ReceivedBody(peer, decode_envelope(wire).envelope_id, wire)], now)

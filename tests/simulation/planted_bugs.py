@@ -29,6 +29,7 @@ from p2pshare.gossip import (
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.identifiers import PartnerId
 from p2pshare.log import sequences
+from p2pshare.log.interface import NewEnvelope
 from p2pshare.partners.partners import Partners
 from p2pshare.policy.admission import Admit
 from p2pshare.sharing import exchange, intake
@@ -168,11 +169,9 @@ def expiry_by_arrival(patch: Patch) -> None:
 
     def check(*arguments: Any) -> Any:
         row = real(*arguments)
-        if isinstance(row, intake._Passed):
-            envelope = row.envelope
-            core = replace(envelope.core, created=envelope.received_at)
-            sealed = SealedEnvelope(envelope.envelope_id, core, envelope.wire)
-            row = replace(row, envelope=replace(envelope, envelope=sealed))
+        if isinstance(row, NewEnvelope):
+            core = replace(row.core, created=row.received_at)
+            row = replace(row, envelope=SealedEnvelope(row.envelope_id, core, row.wire))
         return row
 
     patch.setattr(intake, "_check_believing_nothing", check)
@@ -288,13 +287,7 @@ def first_come_first_served(patch: Patch) -> None:
         self._waiting.setdefault(in_one_row, deque()).append(one)
         self._bytes[received_from] += size
 
-    def put_back(self: Any, left: Any) -> None:
-        for one in reversed(left):
-            self._waiting.setdefault(in_one_row, deque()).appendleft(one)
-            self._bytes[one.received_from] += one.size
-
     patch.setattr(intake_schedule.IntakeSchedule, "put", put)
-    patch.setattr(intake_schedule.IntakeSchedule, "put_back", put_back)
 
 
 def room_without_bounds(patch: Patch) -> None:
@@ -302,26 +295,9 @@ def room_without_bounds(patch: Patch) -> None:
     patch.setattr(intake_schedule.IntakeSchedule, "has_room", lambda self, received_from: True)
 
 
-def what_had_no_room_is_lost(patch: Patch) -> None:
-    """What a commit did not decide is thought to be done."""
-    patch.setattr(intake_schedule.IntakeSchedule, "put_back", lambda self, left: None)
-
-
-def what_had_no_room_goes_last(patch: Patch) -> None:
-    """What a commit did not decide stands in line again, behind what came meanwhile."""
-
-    def put_back(self: Any, left: Any) -> None:
-        for one in left:
-            self.put(one.received_from, one.size, one.item)
-
-    patch.setattr(intake_schedule.IntakeSchedule, "put_back", put_back)
-
-
 SCHEDULE_BUGS: tuple[Callable[[Patch], None], ...] = (
     first_come_first_served,
     room_without_bounds,
-    what_had_no_room_is_lost,
-    what_had_no_room_goes_last,
 )
 
 BUGS: Mapping[str, PlantedBug] = MappingProxyType(
@@ -353,8 +329,6 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(equal_roots_compared_all_the_same, "quiet", ("quiet_is_quiet",)),
             PlantedBug(first_come_first_served, "byzantine-body-flood", ("turns_are_kept",)),
             PlantedBug(room_without_bounds, "byzantine-body-flood", ("room_is_kept",)),
-            PlantedBug(what_had_no_room_is_lost, "quiet", ("all_is_accounted_for",)),
-            PlantedBug(what_had_no_room_goes_last, "slow-disks", ("turns_are_kept",)),
         )
     }
 )

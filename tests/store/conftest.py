@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stored_envelopes import ReadEnvelope
 
 from p2pshare.envelope.envelope import Core, Mode
 from p2pshare.envelope.payload import compress_frame
@@ -20,8 +21,8 @@ from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.knowledge.interface import NewFrame
+from p2pshare.log.interface import ContentState
 from p2pshare.node.store import Store, StoreReading, open_store, reading_store
-from p2pshare.sharing.storing import ReadEnvelope
 
 NOW = 1_800_000_000
 US = 1_000_000
@@ -89,6 +90,7 @@ class Material:
             SealedEnvelope(envelope_id, core, b"wire of " + seed.encode()),
             received_from,
             received_at,
+            content=ContentState.READ if opened else ContentState.NOT_OURS,
             recipient_sequence=recipient_sequence,
             frames=(cls.frame(objects, floor),) if opened else None,
             **more,

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.assessing import (
@@ -22,7 +23,6 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, freeze_partner, put_partner
-from p2pshare.sharing.storing import store_envelopes
 
 DAY = 86_400
 VALUE = Observable("ipv4", "198.51.100.7")

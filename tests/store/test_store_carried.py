@@ -8,12 +8,12 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from stored_envelopes import store_envelopes
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import CircleId
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, TTL_SECONDS_BY_CLASS
 from p2pshare.node.store import open_store
-from p2pshare.sharing.storing import store_envelopes
 
 DAY = 86_400
 steps = st.lists(

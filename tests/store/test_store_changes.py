@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored_envelopes import store_envelopes
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.assessing import Target, false_positive_object, sighting_object
@@ -20,7 +21,6 @@ from p2pshare.knowledge.state_table import SIEM_TLP_MAX
 from p2pshare.node.store import open_store
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import put_partner
-from p2pshare.sharing.storing import store_envelopes
 
 DAY = 86_400
 VALUES = [f"198.51.100.{n}" for n in range(3)]

@@ -6,8 +6,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from stored_envelopes import store_envelopes
 
-from p2pshare.sharing.storing import ContentWriter, store_envelopes
+from p2pshare.sharing.storing import ContentWriter
 
 TABLES = ("frame", "claim", "object", "observable", "carried_again", "effective_state", "sequence_gap")
 
@@ -39,11 +40,13 @@ def arrivals(make):
 def add_content_after(store, envelopes, stored):
     content = ContentWriter(store.knowledge, None)
     with store.transaction():
-        store.log.mark_opened(one.source for one in stored)
+        content.begin(envelopes[0].received_at)
         for one, envelope in zip(stored, envelopes, strict=True):
+            if envelope.recipient_sequence is not None:
+                store.log.note_recipient_sequence(one.source, envelope.recipient_sequence)
             for frame in envelope.frames:
                 content.add(one.source, frame)
-        content.finish(envelopes[0].received_at)
+        content.finish()
 
 
 @pytest.mark.parametrize("is_one_transaction", [True, False])

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import StoreError
@@ -14,7 +15,6 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner
-from p2pshare.sharing.storing import store_envelopes
 
 ADDRESS = Observable("ipv4", "198.51.100.7")
 
@@ -240,11 +240,29 @@ def test_deferred_envelopes_wait_in_a_bounded_room(store, make):
     assert kept.count(True) == 64
     assert store.log.defer(ids[0], b"wire 0", make.alpha, make.now + 1_000)  # the same again is no second
     assert store.log.defer(ids[99], b"other", make.bravo, make.now + 900)
-    assert store.log.pop_deferred(make.now) == []
-    due = store.log.pop_deferred(make.now + 401)
-    assert due == [(b"other", make.bravo), (b"wire 0", make.alpha), (b"wire 1", make.alpha)]
-    assert len(store.log.pop_deferred(make.now + 10_000)) == 62
-    assert store.log.pop_deferred(make.now + 10_000) == []
+    assert store.log.due_deferred(make.now, 100, 1_000) == []
+    due = store.log.due_deferred(make.now + 401, 100, 1_000)
+    assert [(one.wire, one.received_from) for one in due] == [
+        (b"other", make.bravo), (b"wire 0", make.alpha), (b"wire 1", make.alpha)
+    ]  # fmt: skip
+    assert len(store.log.due_deferred(make.now + 401, 2, 1_000)) == 2
+    assert len(store.log.due_deferred(make.now + 401, 100, 11)) == 2, "so many bytes"
+    assert len(store.log.due_deferred(make.now + 401, 100, 1)) == 1, "one at least"
+    store.log.drop_deferred(one.envelope_id for one in due)
+    assert len(store.log.due_deferred(make.now + 10_000, 100, 1_000)) == 62
+
+
+def test_a_deferred_envelope_that_was_tried_before_comes_alone(store, make):
+    ids = [EnvelopeId(n.to_bytes(32, "big")) for n in range(3)]
+    for n, one in enumerate(ids):
+        store.log.defer(one, b"wire", make.alpha, make.now + 1_000 + n)
+    store.log.begin_deferred(ids[1:2])
+    assert [one.envelope_id for one in store.log.due_deferred(make.now + 5_000, 9, 999)] == ids[:1]
+    store.log.drop_deferred(ids[:1])
+    (alone,) = store.log.due_deferred(make.now + 5_000, 9, 999)
+    assert (alone.envelope_id, alone.attempts) == (ids[1], 1)
+    store.log.forgive_deferred(ids[1:2])
+    assert len(store.log.due_deferred(make.now + 5_000, 9, 999)) == 2
 
 
 def test_missing_numbers_of_an_author_are_gaps_until_they_come(store, make):

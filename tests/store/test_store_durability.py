@@ -11,12 +11,12 @@ from pathlib import Path
 
 import apsw
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull
 from p2pshare.intel.observable import Observable
 from p2pshare.node.store import Store, open_store
-from p2pshare.sharing.storing import store_envelopes
 
 
 def _big(make, sequence, objects=400):
@@ -85,7 +85,8 @@ import importlib.util, resource, sys
 from pathlib import Path
 from p2pshare.errors import DiskFull
 from p2pshare.node.store import open_store
-from p2pshare.sharing.storing import store_envelopes
+sys.path.insert(0, str(Path(sys.argv[2]).parent.parent / "support"))
+from stored_envelopes import store_envelopes
 
 spec = importlib.util.spec_from_file_location("material", sys.argv[2])
 module = importlib.util.module_from_spec(spec)

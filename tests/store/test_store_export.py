@@ -9,11 +9,11 @@ import time
 from contextlib import closing
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import state_queries
-from p2pshare.sharing.storing import store_envelopes
 
 US = 1_000_000
 

@@ -54,7 +54,7 @@ def test_a_fresh_row_is_what_judging_says(
         pap,
     )
     steps = steps_for(type_)
-    row = _fresh_row(7, 5, claim, steps.first_seconds, {9: (sealed_at, NOW)}, 3)
+    row = _fresh_row(7, 5, claim, steps.first_seconds, {9: (sealed_at, NOW)}, NOW, 3)
     until_us = None if until_after_us is None else modified_us + until_after_us
     state = ClaimState(
         1, bool(status), tlp, pap, confidence, modified_us + from_after_us, until_us, sealed_at, NOW

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from stored_envelopes import store_envelopes
+
 from p2pshare.envelope.envelope import Mode
-from p2pshare.sharing.storing import store_envelopes
 
 
 def test_who_acknowledged_is_known_after_a_restart_and_only_the_others_still_wait(open_at, make):

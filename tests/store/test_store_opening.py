@@ -8,12 +8,12 @@ from contextlib import closing
 
 import apsw
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.database import connection as connections
 from p2pshare.database.connection import open_reader, open_writer, refuse_network_file_system
 from p2pshare.database.schema import STORE
 from p2pshare.errors import StoreError
-from p2pshare.sharing.storing import store_envelopes
 
 SAFE = {
     "journal_mode": "wal",

@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.exporters.interface import Selection
 from p2pshare.exporters.registry import load_exporter
 from p2pshare.intel.marking import PAP_EXTENSION, PAP_IDS, TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import detect
-from p2pshare.sharing.storing import store_envelopes
 
 US = 1_000_000
 IDS = {level: id_ for id_, level in PAP_IDS.items()}

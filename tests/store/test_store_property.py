@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stored_envelopes import store_envelopes
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import parse_instant
@@ -15,7 +16,6 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.node.store import open_store
-from p2pshare.sharing.storing import store_envelopes
 
 VALUES = [f"198.51.100.{n}" for n in range(4)]
 MODIFIED = [f"2026-01-0{n}T00:00:00Z" for n in range(1, 4)]

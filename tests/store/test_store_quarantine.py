@@ -6,10 +6,10 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
-from p2pshare.sharing.storing import store_envelopes
 
 BAD, GOOD, UNKNOWN = (Observable("ipv4", f"198.51.100.{n}") for n in (7, 8, 9))
 

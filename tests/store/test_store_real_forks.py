@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
-from p2pshare.sharing.storing import store_envelopes
 
 ALTERED = 70  # as many as ATT&CK itself has with one `modified` and other content, over its releases
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.database import schema as schemas
 from p2pshare.database.connection import open_writer
@@ -22,11 +23,10 @@ from p2pshare.database.schema import APPLICATION_ID, STORE, WARNING_INDEX, Schem
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.node.store import Store
-from p2pshare.sharing.storing import store_envelopes
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (17, "92de75f5fd5e5b96b58039619eb3221977ef714468058e9e544f771851d3ce23"),
+    STORE: (18, "7bab082086756de844f91354b9652cbf461ac75ff8e6d5643a22ddb19e58451e"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"

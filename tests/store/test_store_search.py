@@ -8,11 +8,11 @@ import zlib
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.knowledge.interface import Wanted
 from p2pshare.limits import INFLATED_BYTES_MAX
-from p2pshare.sharing.storing import store_envelopes
 
 WORDS = ("emotet", "Qak\u00dfot", "C:\\temp\\x.exe", 'say "x"', "\u0437\u043b\u043e", "a-b.c", "loader")
 

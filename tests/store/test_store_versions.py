@@ -7,6 +7,7 @@ import json
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
@@ -14,7 +15,6 @@ from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_objec
 from p2pshare.knowledge.interface import Wanted
 from p2pshare.knowledge.versions import TWINS_MAX
 from p2pshare.node.store import open_store
-from p2pshare.sharing.storing import store_envelopes
 
 ONE, OTHER = Observable("ipv4", "198.51.100.1"), Observable("ipv4", "198.51.100.2")
 LATER = "2026-02-01T00:00:00.000Z"

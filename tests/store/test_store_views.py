@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 
 import apsw
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.partners.interface import PartnerRow
-from p2pshare.sharing.storing import store_envelopes
 
 VALUE = "198.51.100.7"
 FUTURE, PAST = "2999-01-01T00:00:00Z", "2026-01-02T00:00:00Z"

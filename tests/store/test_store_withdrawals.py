@@ -8,13 +8,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from stored_envelopes import store_envelopes
 
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.knowledge.state_table import LAST_CHANGE
-from p2pshare.sharing.storing import store_envelopes
 
 ONE = Observable("ipv4", "198.51.100.1")
 FIRST, LATER, LAST = "2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z"

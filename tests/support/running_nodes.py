@@ -13,6 +13,7 @@ from typing import Any
 from whole_nodes import READERS, send
 
 from p2pshare.daemon.driver import Driver
+from p2pshare.daemon.run import WriterThread
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
@@ -51,7 +52,7 @@ class Partner:
         )
 
     async def start(self) -> None:
-        self.driver = Driver(self.node, self.write, READERS, seed=1)
+        self.driver = Driver(self.node, WriterThread(self.pool, asyncio.Event()), READERS, seed=1)
         self.server = PeerServer(self.driver, self.driver.gate)
         await self.driver.start()
         await self.server.start("127.0.0.1", self.port)

@@ -24,6 +24,7 @@ from p2pshare.sharing.drafting import DraftPart, Progress
 from p2pshare.sharing.intake import Arrival, IntakeVerdict
 from p2pshare.sharing.partners import add_partner
 from p2pshare.sharing.publishing import PublishReport, prepare, seal
+from p2pshare.sharing.reading import read_all
 from p2pshare.sharing.screening import NOTHING_CONFIRMED, Confirmed
 from p2pshare.sharing.spool import drop, spooling, taken
 
@@ -130,11 +131,11 @@ def seal_unchecked(
     return seal_envelope(node.identity, request).wire
 
 
-def take_in(
-    node: Node, arrivals: Sequence[Arrival], now: int, *, content_bytes_max: int | None = None
-) -> list[IntakeVerdict]:
-    """Intake with the readers that the daemon hands it."""
-    return intake.take_in(node, READERS, arrivals, now, content_bytes_max=content_bytes_max)
+def take_in(node: Node, arrivals: Sequence[Arrival], now: int) -> list[IntakeVerdict]:
+    """Intake, and all that is read after it with the readers that the daemon hands in."""
+    verdicts = intake.take_in(node, arrivals, now)
+    read_all(node, READERS, now)
+    return verdicts
 
 
 def quiet(what: str, done: int, of: int) -> None:

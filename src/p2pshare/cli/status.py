@@ -36,7 +36,7 @@ def _print_status(answer: NodeStatus) -> None:
     console.print_result(f"{console.shown(answer.name)}  {answer.partner_id}  daemon {running}")
     held = answer.envelopes
     console.print_result(
-        f"envelopes    held {held.held}  opened {held.opened}  relayed {held.relayed}  pending {held.pending}"
+        f"envelopes    held {held.held}  opened {held.opened}  unread {held.unread}  relayed {held.relayed}  pending {held.pending}"
     )
     console.print_result(f"observables  {_counts(answer.observables)}")
     console.print_result(f"refused      {_counts(answer.refused)}")

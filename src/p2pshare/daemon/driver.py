@@ -49,6 +49,7 @@ from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
 from p2pshare.sharing.payload_kinds import Readers
+from p2pshare.sharing.reading import ContentReader
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ READER_THREADS = 2
 STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 STOPPING_PAUSE_SECONDS = 5.0
+READING_PAUSE_SECONDS = 0.005  # the answer leaves first
 
 
 class Driver:
@@ -75,7 +77,9 @@ class Driver:
         self.roster = Roster(node.identity.partner_id)
         self._node = node
         self._writer = writer
-        self._exchange = Exchange(node, readers)
+        self._exchange = Exchange(node)
+        self._content = ContentReader(node, readers, time.monotonic)
+        self._is_unread = asyncio.Event()
         # Nobody must foresee the keys of audits.
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
         self._now = Clock()
@@ -123,6 +127,8 @@ class Driver:
         self._intake_task = asyncio.create_task(self._intake.run())
         await self.reload_roster()
         self._give(beginning.first_hops)
+        self._is_unread.set()  # by a life before this one
+        self._spawn(self._read_content())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
 
@@ -338,10 +344,26 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
+        if outcome.held:
+            self._is_unread.set()
         if outcome.makes_room:
             self._spawn(
                 self.reload_roster()
             )  # what was unavailable is forgotten: what had no room is asked for again
+
+    async def _read_content(self) -> None:
+        """Reads what arrived, after it was acknowledged and announced on."""
+        while True:
+            await self._is_unread.wait()
+            self._is_unread.clear()
+            await asyncio.sleep(READING_PAUSE_SECONDS)
+            try:
+                while await self._writer(self._content.read_on, int(time.time()), self._writer.is_wanted):
+                    pass
+            except StoreError as error:
+                log.error("content waits to be read: %s", error.reason)
+                self._is_unread.set()
+                await asyncio.sleep(DISK_FULL_PAUSE_SECONDS)
 
     def _report_failure(self, body: ReceivedBody, error: StoreError) -> None:
         self._give(events.BodyUndecided(body.received_from, body.envelope_id))

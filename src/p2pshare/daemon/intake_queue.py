@@ -1,8 +1,7 @@
 """The queue before intake: bodies wait while the writer commits, and those that waited share the next commit.
 
-So a commit costs its fsync once for all that came meanwhile. One task makes all commits: arrivals are reported in the
-order of their lsn. Whose body is next, and who may hand over another, is `gossip.intake_schedule`'s to say; a commit also
-ends early where its content grows large, and bodies that it had no room for are put back.
+So a commit costs its fsync once for all that came meanwhile. One task makes all commits: arrivals are told in the
+order of their numbers. Whose body is next, and who may hand over another, is `gossip.intake_schedule`'s to say.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Protocol, TypeVar
 
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.gossip.events import BodyDecided
 from p2pshare.gossip.intake_schedule import INTAKE_LIMITS, IntakeLimits, IntakeSchedule, WaitingBody
 from p2pshare.identifiers import PartnerId
-from p2pshare.limits import INTAKE_BATCH_CONTENT_BYTES
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody
 
 log = logging.getLogger(__name__)
@@ -31,6 +28,10 @@ class StoreWriter(Protocol):
     """A function that runs another one in the thread that owns the store's writing side, in the order asked for."""
 
     async def __call__(self, function: Callable[..., T], *arguments: object) -> T: ...
+
+    def is_wanted(self) -> bool:
+        """Returns whether somebody waits for the thread; any thread may ask."""
+        ...
 
 
 class IntakeQueue:
@@ -105,12 +106,10 @@ class IntakeQueue:
         now = int(self._now())
         try:
             if is_sweep:
-                await self._report(await self._writer(self._exchange.sweep, now))
-            outcome = await self._writer(
-                partial(self._exchange.commit, content_bytes_max=INTAKE_BATCH_CONTENT_BYTES),
-                [one.item[0] for one in batch],
-                now,
-            )
+                swept = await self._writer(self._exchange.sweep, now)
+                self._is_sweep_due |= swept.is_more_due
+                await self._report(swept)
+            outcome = await self._writer(self._exchange.commit, [one.item[0] for one in batch], now)
             await self._report(outcome)
         except StoreError as error:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), error.reason)
@@ -120,11 +119,10 @@ class IntakeQueue:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), type(error).__name__)
             self._fail(batch, StoreError("intake failed", reason="internal"))
             return
-        for one, decided in zip(batch, outcome.decided, strict=False):
+        for one, decided in zip(batch, outcome.decided, strict=True):
             _, done = one.item
             if not done.done():
                 done.set_result(decided)
-        self._schedule.put_back(batch[len(outcome.decided) :])
 
     def _fail(self, batch: list[WaitingBody[Waiting]], error: StoreError) -> None:
         for one in batch:

@@ -20,6 +20,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -131,17 +132,34 @@ class WriterThread:
     def __init__(self, pool: ThreadPoolExecutor, stop: asyncio.Event) -> None:
         self._pool = pool
         self._stop = stop
+        self._waiting = 0
+        self._counting = threading.Lock()
         self.failure: StoreFailed | None = None
 
     async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        def run() -> T:
+            self._count(-1)
+            return function(*arguments)
+
+        self._count(1)
+        waiting = self._pool.submit(run)
+        waiting.add_done_callback(lambda done: self._count(-1) if done.cancelled() else None)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments))
+            return await asyncio.wrap_future(waiting)
         except StoreFailed as error:
             if self.failure is None:
                 log.critical("the disk failed, the daemon ends: %s", error.message)
                 self.failure = error
                 self._stop.set()
             raise
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._waiting += change
+
+    def is_wanted(self) -> bool:
+        """Returns whether a function waits for the thread."""
+        return self._waiting > 0
 
 
 class Running:

@@ -99,17 +99,21 @@ class Database:
 
     # --- writing ------------------------------------------------------------------------------------
 
-    def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[apsw.Connection]:
+    def transaction(
+        self, *, frees_space: bool = False, is_durable: bool = True
+    ) -> AbstractContextManager[apsw.Connection]:
         """Returns a context with the writing connection inside a transaction; the outermost block commits or undoes.
 
-        `frees_space`: the transaction holds nothing but acknowledgements, removals and expiry, and may begin on a full disk.
+        `frees_space`: it holds nothing but acknowledgements, removals and expiry, and may begin on a full disk.
+        `is_durable` False: the outermost block ends without a sync. What it holds outlives the end of the process, and a loss
+        of power only once a later transaction was synced.
         Raises `DiskFull` (nothing kept, try again when there is room) and StoreError (read-only, damaged, or a disk
         that failed to write or sync).
         """
-        return self._transaction(frees_space=frees_space)
+        return self._transaction(frees_space=frees_space, is_durable=is_durable)
 
     @contextmanager
-    def _transaction(self, *, frees_space: bool) -> Iterator[apsw.Connection]:
+    def _transaction(self, *, frees_space: bool, is_durable: bool) -> Iterator[apsw.Connection]:
         if self._writer is None:
             raise StoreError("the store was opened for reading only", reason="store-read-only")
         with self._lock:
@@ -122,7 +126,7 @@ class Database:
             if not frees_space:
                 require_free_space(self.path, self.free_space_bytes_min)
             try:
-                with translated(self._writer):
+                with translated(self._writer), _syncing(self._writer, is_durable=is_durable):
                     yield from self._one_transaction(self._writer)
             except StoreFailed:
                 self._has_failed = True
@@ -257,6 +261,19 @@ def open_database(
     except BaseException:
         writer.close()
         raise
+
+
+@contextmanager
+def _syncing(writer: apsw.Connection, *, is_durable: bool) -> Iterator[None]:
+    """SQLite syncs the write-ahead log at each commit under FULL alone."""
+    if is_durable:
+        yield
+        return
+    writer.pragma("synchronous", "NORMAL")
+    try:
+        yield
+    finally:
+        writer.pragma("synchronous", "FULL")
 
 
 def _undone() -> StoreError:

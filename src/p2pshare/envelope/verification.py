@@ -107,8 +107,16 @@ def verify_signatures(decoded: DecodedEnvelope, key: VerifyKey) -> None:
     key.verify(DOMAIN_SIGNATURE, decoded.digests, decoded.signatures)
 
 
+def verified_before(decoded: DecodedEnvelope, author_card: Card) -> VerifiedEnvelope:
+    """An envelope out of our own log, which holds verified ones alone: check 9 again, for the card may have changed since.
+    Raises PeerError."""
+    signing_key(decoded.core, author_card)
+    return VerifiedEnvelope(decoded, author_card)
+
+
 def verify_envelope(decoded: DecodedEnvelope, author_card: Card, now: int) -> VerifiedEnvelope:
-    """Verify an envelope at `now` (unix seconds) by checks 7 and 9 to 11; the only way to a `VerifiedEnvelope`.
+    """Verify an envelope at `now` (unix seconds) by checks 7 and 9 to 11; the only way to a `VerifiedEnvelope` for what a
+    partner hands over.
 
     Raises PeerError.
     """

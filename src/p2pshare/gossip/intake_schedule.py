@@ -5,17 +5,15 @@ waits for a commit to fill up. Both drivers keep this schedule; it holds no cloc
 
 1. Partners take turns, one body each, and each one's bodies keep their order. So a body that has k of its own partner
    before it waits for at most k + 1 of any other's, and for those of the commit under way: a flood waits behind itself.
-2. A batch ends at so many bodies or bytes. Bodies that a commit had no room for are put back: they are next, in their order,
-   before those that came meanwhile; a partner that had its turn waits for the next one.
+2. A batch ends at so many bodies or bytes.
 3. The bytes that wait are bounded, of one partner and of all; beyond a bound reading pauses. A body is read whole before it
-   is known, so each bound may be passed by one body, and by those that a commit puts back.
-4. A body that was put is taken exactly once, unless it was put back.
+   is known, so each bound may be passed by one body.
+4. A body that was put is taken exactly once.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -48,7 +46,7 @@ class WaitingBody(Generic[T]):
 
 
 class IntakeSchedule(Generic[T]):
-    """A fair queue of bodies: put, take a batch, and put back the bodies that were not taken in."""
+    """A fair queue of bodies: put, and take a batch."""
 
     def __init__(self, limits: IntakeLimits = INTAKE_LIMITS) -> None:
         self._limits = limits
@@ -94,14 +92,6 @@ class IntakeSchedule(Generic[T]):
             if own:
                 self._waiting[received_from] = own  # at the end: the others' turn
         return batch
-
-    def put_back(self, left: Sequence[WaitingBody[T]]) -> None:
-        """Put back the rest of a batch, in its order, that the commit had no room for."""
-        turns = dict.fromkeys([*(one.received_from for one in left), *self._waiting])
-        for one in reversed(left):
-            self._waiting.setdefault(one.received_from, deque()).appendleft(one)
-            self._bytes[one.received_from] += one.size
-        self._waiting = {received_from: self._waiting[received_from] for received_from in turns}
 
     def _count_out(self, one: WaitingBody[T]) -> None:
         self._bytes[one.received_from] -= one.size

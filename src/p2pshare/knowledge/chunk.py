@@ -36,6 +36,7 @@ from p2pshare.log.interface import EnvelopeOrigin
 _KNOWN_OBSERVABLES = """
 SELECT o.value, o.id FROM {keys} k CROSS JOIN observable o ON o.value = k.value AND o.type = ?
 """
+_NEWEST_FRAME = "SELECT max(id) FROM frame WHERE envelope = ?"
 _NOTE_FORK = """
 INSERT INTO object_fork VALUES (?, ?, ?, ?, ?, 1, ?)
 ON CONFLICT DO UPDATE SET times = times + 1
@@ -60,15 +61,13 @@ class Chunk:
         connection: apsw.Connection,
         vocabulary: Vocabulary,
         frames: Sequence[tuple[EnvelopeOrigin, NewFrame]],
+        now: int,
     ) -> None:
         self._connection = connection
         self._vocabulary = vocabulary
-        first = next_id(connection, "frame")
-        self._bytes = [frame.frame for _, frame in frames]
-        self._frames = [
-            StoredFrame(source, row_id, frame.objects)
-            for row_id, (source, frame) in enumerate(frames, start=first)
-        ]
+        self._now = now
+        self._new_frames: list[tuple[int, int, int, bytes]] = []
+        self._frames = self._place(frames)
         self._contents = Contents(connection)
         self._observables: dict[str, dict[str, int]] = {}
         self._fresh_types: list[str] = []
@@ -80,15 +79,24 @@ class Chunk:
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
 
+    def _place(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> list[StoredFrame]:
+        """Give each frame its row; pieces of one frame share it."""
+        row_id = next_id(self._connection, "frame")
+        newest: dict[int, int] = {}
+        placed = []
+        for source, frame in frames:
+            if not frame.is_continued:
+                newest[source.lsn] = row_id
+                self._new_frames.append((row_id, source.lsn, source.received_at, frame.frame))
+                row_id += 1
+            elif source.lsn not in newest:
+                [(newest[source.lsn],)] = fetch(self._connection, _NEWEST_FRAME, (source.lsn,))
+            placed.append(StoredFrame(source, newest[source.lsn], frame.objects))
+        return placed
+
     def store(self) -> None:
         """Write everything of the chunk, inside the caller's transaction."""
-        self._connection.executemany(
-            "INSERT INTO frame VALUES (?, ?, ?, ?)",
-            (
-                (frame.frame, frame.source.lsn, frame.source.received_at, raw)
-                for frame, raw in zip(self._frames, self._bytes, strict=True)
-            ),
-        )
+        self._connection.executemany("INSERT INTO frame VALUES (?, ?, ?, ?)", self._new_frames)
         self._intern_observables()
         keys = [[encode_object_id(fact.object_id) for fact in frame.objects] for frame in self._frames]
         by_author: dict[int, set[EncodedId]] = defaultdict(set)
@@ -107,7 +115,9 @@ class Chunk:
         for frame, frame_keys in zip(self._frames, keys, strict=True):
             self._add_frame(frame, frame_keys, known[frame.source.author])
         instants = {frame.frame: (frame.source.created, frame.source.received_at) for frame in self._frames}
-        add_fresh(self._connection, self._fresh_types, self._first_fresh, self._claims.rows, instants)
+        add_fresh(
+            self._connection, self._fresh_types, self._first_fresh, self._claims.rows, instants, self._now
+        )
         self._claims.write(self._connection)
         self._objects.write(self._connection)
         self._connection.executemany(_CARRY_AGAIN, self._carried)

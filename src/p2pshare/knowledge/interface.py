@@ -6,7 +6,7 @@ Seconds are unix seconds; names that end in `_us` are microseconds since the epo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import EnvelopeId, PartnerId
@@ -26,11 +26,13 @@ Walked = Callable[[int, int], None]
 class NewFrame:
     """A zstd frame of STIX objects as it was sealed, and the facts read from it.
 
-    `objects[n].position` is the place of the object in the frame's JSON array.
+    `objects[n].position` is the place of the object in the frame's JSON array. A frame may come in pieces, in order:
+    `is_continued` says that the newest frame of the same envelope goes on.
     """
 
     frame: bytes
     objects: Sequence[ObjectFacts]
+    is_continued: bool = field(default=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

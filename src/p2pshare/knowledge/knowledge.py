@@ -197,12 +197,12 @@ class Knowledge(KnowledgeReading):
         if now:
             state_table.reevaluate_dirty(writer, now, self._reported_before)
 
-    def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> None:
-        """Store frames of envelopes that the log holds, and the facts read from them. Memory grows with
+    def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]], now: int) -> None:
+        """Store frames of envelopes that the log holds, and the facts read from them, evaluated at `now`. Memory grows with
         `frames`: hand a large publication over in parts (limits.STORE_CHUNK_OBJECTS)."""
         with self._database.transaction() as writer:
-            self._evaluated_at = max([self._evaluated_at, *(source.received_at for source, _ in frames)])
-            Chunk(writer, self._vocabulary, frames).store()
+            self._evaluated_at = max(self._evaluated_at, now)
+            Chunk(writer, self._vocabulary, frames, now).store()
 
     def reevaluate(self, now: int, limit: int) -> int:
         """Evaluate at most `limit` of the observables that time alone has changed by `now`, unix seconds;

@@ -231,6 +231,7 @@ def add_fresh(
     first: int,
     claims: Iterable[Row],
     sources: dict[int, tuple[int, int]],
+    now: int,
 ) -> None:
     """Add rows for observables that are new in this chunk: ids from `first` on, of these `types`.
 
@@ -250,7 +251,7 @@ def add_fresh(
     rows: list[Row] = []
     for row_id, name in enumerate(types, start=first):
         claim = () if row_id in marked else single.get(row_id, ())
-        row = _fresh_row(row_id, seq + 1, claim, ages_seconds[name], sources, tlp_max) if claim else None
+        row = _fresh_row(row_id, seq + 1, claim, ages_seconds[name], sources, now, tlp_max) if claim else None
         if row is None:
             marked.add(row_id)
             row = (row_id, None, None, *_UNEVALUATED)
@@ -266,12 +267,18 @@ _UNEVALUATED = (EffectiveStatus.GONE, 0, None, None, None, None, None, None, Non
 
 
 def _fresh_row(
-    row_id: int, seq: int, claim: Row, age_seconds: int, sources: dict[int, tuple[int, int]], tlp_max: int
+    row_id: int,
+    seq: int,
+    claim: Row,
+    age_seconds: int,
+    sources: dict[int, tuple[int, int]],
+    now: int,
+    tlp_max: int,
 ) -> Row | None:
     """Returns the row that `evaluate` would make of one claim in the first step of its life, of
     `age_seconds`; None for any other."""
     _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap = claim
-    sealed_at, now = sources[frame]
+    sealed_at, received_at = sources[frame]
     from_us = modified_us + from_after_us
     begins = -(-from_us // SECOND_US)
     due = (begins if begins > sealed_at else sealed_at) + age_seconds
@@ -285,4 +292,5 @@ def _fresh_row(
         return None
     score = CONFIDENCE_DEFAULT if confidence is None else confidence
     valid_from = from_us // SECOND_US
-    return row_id, seq, ADD, 0, score, confidence, tlp, pap, now, now, valid_from, ends, 1, 1, now, due
+    seen = (received_at, received_at)
+    return row_id, seq, ADD, 0, score, confidence, tlp, pap, *seen, valid_from, ends, 1, 1, now, due

@@ -3,10 +3,10 @@
 
 Rules:
 
-1. Repeating a write changes nothing: an envelope is stored once. The answer says what has changed.
-2. The log knows nothing of content. The caller that opened an envelope says so (`mark_opened`) and keeps the
-   content elsewhere, under the `EnvelopeOrigin` that `add` returned.
-3. Only envelopes that were verified here, or sealed by us, get in; the types say which.
+1. Repeating a write changes nothing: an envelope is stored once. What changed is what the answer says.
+2. The log knows nothing of content but whether it was read. What is read is kept elsewhere, under the
+   `EnvelopeOrigin` of its envelope; unread envelopes are a queue (`next_unread`) that outlives any crash.
+3. Only what was verified here, or sealed by us, gets in; the types say which.
 4. Our own chain never forks here (`sequences`).
 
 Errors: see `database.Database`. Every reading method may be called from any thread.
@@ -20,6 +20,7 @@ from typing import Any
 
 import apsw
 
+from p2pshare.database.arrays import row_ids
 from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import OWN_ID, Setting, get_setting, put_setting
@@ -35,6 +36,8 @@ from p2pshare.log import expiry, sequences
 from p2pshare.log.interface import (
     AUTHOR_QUOTA_BYTES,
     AuthorState,
+    ContentState,
+    DeferredEnvelope,
     EnvelopeCounts,
     EnvelopeEntry,
     EnvelopeOrigin,
@@ -43,6 +46,7 @@ from p2pshare.log.interface import (
     NewEnvelope,
     SequenceFork,
     Stored,
+    UnreadEnvelope,
 )
 
 LAST_LSN = Setting("last_lsn", int)
@@ -56,6 +60,16 @@ SELECT e.lsn, e.envelope_id, a.partner_id, e.circle, e.mode, e.created, e.ttl_cl
 FROM envelope e JOIN organisation a ON a.id = e.author
 """
 """SQL for the columns of an EnvelopeEntry; a WHERE clause follows."""
+
+
+_UNREAD = """
+SELECT e.lsn, e.author, e.incarnation, e.sequence, e.envelope_id, e.created, e.received_at,
+    coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.received_from IS NULL,
+    a.partner_id, e.size, r.attempts, r.place
+FROM (SELECT * FROM envelope INDEXED BY envelope_unread WHERE content = 0 AND {} AND lsn NOT IN (SELECT value FROM carray(?))
+    ORDER BY author, size, lsn LIMIT 1) e
+JOIN organisation a ON a.id = e.author LEFT JOIN reading r ON r.lsn = e.lsn
+"""
 
 
 class EnvelopeReading:
@@ -112,24 +126,24 @@ class EnvelopeReading:
     def record(self, envelope_id: EnvelopeId) -> EnvelopeRecord | None:
         """Returns how an envelope is held, None when it has no row."""
         rows = self._fetch(
-            """SELECT p.partner_id, e.received_at, e.is_opened, e.stage = 0 FROM envelope e
+            """SELECT p.partner_id, e.received_at, e.content, e.stage = 0 FROM envelope e
             LEFT JOIN organisation p ON p.id = e.received_from WHERE e.envelope_id = ?""",
             (bytes(envelope_id),),
         )
         if not rows:
             return None
-        [(received_from, received_at, is_opened, is_carried)] = rows
+        [(received_from, received_at, content, is_carried)] = rows
         return EnvelopeRecord(
             None if received_from is None else PartnerId(received_from),
             received_at,
-            bool(is_opened),
+            ContentState(content),
             bool(is_carried),
         )
 
     def counts(self) -> EnvelopeCounts:
         """Returns the numbers of unexpired envelopes."""
         (row,) = self._fetch(
-            """SELECT count(*), coalesce(sum(is_opened), 0), coalesce(sum(
+            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content = 0), 0), coalesce(sum(
                 awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0)
             FROM envelope e WHERE stage = 0"""
         )
@@ -176,6 +190,43 @@ class EnvelopeReading:
             {"partner": bytes(partner)},
         )
         return [(ttl_class, created, EnvelopeId(envelope_id)) for ttl_class, created, envelope_id in rows]
+
+    # --- what waits for the reader ------------------------------------------------------------------
+
+    def next_unread(self, after_author: int, without: Collection[int] = ()) -> UnreadEnvelope | None:
+        """Returns the smallest unread envelope of the author whose row comes next after `after_author`, from the first again
+        after the last; None when nothing waits but the lsns in `without`."""
+        left_out = row_ids(without or (0,))
+        for statement in (_UNREAD.format("author > ?"), _UNREAD.format("author <= ?")):
+            rows = self._fetch(statement, (after_author, left_out))
+            if rows:
+                lsn, row, *numbers, envelope_id, created, at, is_own, author, size, attempts, place = rows[0]
+                incarnation, sequence = numbers
+                origin = EnvelopeOrigin(
+                    lsn, row, incarnation, sequence, envelope_id, created, at, bool(is_own)
+                )
+                return UnreadEnvelope(origin, PartnerId(author), size, attempts or 0, place or b"")
+        return None
+
+    def due_deferred(self, now: int, limit: int, bytes_max: int) -> list[DeferredEnvelope]:
+        """Returns at most `limit` deferred envelopes that are due at `now`, oldest first, of `bytes_max` bytes together; one at
+        least. One that was tried before comes alone."""
+        due: list[DeferredEnvelope] = []
+        rows = self._fetch(
+            """SELECT d.envelope_id, d.attempts, length(d.wire), b.partner_id FROM deferred d
+            LEFT JOIN organisation b ON b.id = d.received_from
+            WHERE d.created <= ? ORDER BY d.created, d.envelope_id LIMIT ?""",
+            (now + FUTURE_DEFER_SECONDS, limit),
+        )
+        total = 0
+        for envelope_id, attempts, size, received_from in rows:
+            total += size
+            if due and (total > bytes_max or attempts or due[0].attempts):
+                break
+            ((wire,),) = self._fetch("SELECT wire FROM deferred WHERE envelope_id = ?", (envelope_id,))
+            partner = None if received_from is None else PartnerId(received_from)
+            due.append(DeferredEnvelope(EnvelopeId(envelope_id), wire, partner, attempts))
+        return due
 
     # --- what is to be delivered --------------------------------------------------------------------
 
@@ -313,7 +364,7 @@ class EnvelopeLog(EnvelopeReading):
         received_from = None if arrival.received_from is None else organisation(arrival.received_from)
         envelope_id = bytes(arrival.envelope_id)
         writer.execute(
-            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0)",
+            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
             (
                 lsn,
                 envelope_id,
@@ -329,6 +380,7 @@ class EnvelopeLog(EnvelopeReading):
                 len(arrival.wire),
                 received_from,
                 arrival.received_at,
+                arrival.content,
                 arrival.awaits_first_hop,
             ),
         )
@@ -344,17 +396,42 @@ class EnvelopeLog(EnvelopeReading):
                 sequences.put_recipient_sequence(writer, organisation(recipient), last)
         numbers = (core.incarnation, core.sequence)
         source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
-        if arrival.recipient_sequence is not None:
-            sequences.note_received(writer, author, arrival.recipient_sequence, arrival.received_at)
         sequences.note_fork(writer, source)
         return source
 
-    def mark_opened(self, sources: Iterable[EnvelopeOrigin]) -> None:
-        """Mark envelopes whose content can be read here."""
-        with self._database.transaction() as writer:
+    def begin_reading(self, sources: Iterable[EnvelopeOrigin]) -> None:
+        """Counts an attempt to read each of these, before it is made: one that takes the process with it has been counted.
+
+        Outlives the end of the process, not a loss of power, which no content causes.
+        """
+        with self._database.transaction(is_durable=False) as writer:
             writer.executemany(
-                "UPDATE envelope SET is_opened = 1 WHERE lsn = ?", ((one.lsn,) for one in sources)
+                "INSERT INTO reading VALUES (?, 1, NULL) ON CONFLICT DO UPDATE SET attempts = attempts + 1",
+                ((one.lsn,) for one in sources),
             )
+
+    def forgive_reading(self, sources: Iterable[EnvelopeOrigin]) -> None:
+        """Takes back an attempt at each of these that ended for a reason of ours (a full disk)."""
+        with self._database.transaction(frees_space=True, is_durable=False) as writer:
+            writer.executemany(
+                "UPDATE reading SET attempts = attempts - 1 WHERE lsn = ?", ((one.lsn,) for one in sources)
+            )
+
+    def put_place(self, source: EnvelopeOrigin, place: bytes) -> None:
+        """Reading goes on from `place`; the attempts up to here have not failed."""
+        with self._database.transaction() as writer:
+            writer.execute("UPDATE reading SET place = ?, attempts = 0 WHERE lsn = ?", (place, source.lsn))
+
+    def put_content(self, source: EnvelopeOrigin, content: ContentState) -> None:
+        """What became of the content: reading has come to its end."""
+        with self._database.transaction() as writer:
+            writer.execute("UPDATE envelope SET content = ? WHERE lsn = ?", (content, source.lsn))
+            writer.execute("DELETE FROM reading WHERE lsn = ?", (source.lsn,))
+
+    def note_recipient_sequence(self, source: EnvelopeOrigin, number: int) -> None:
+        """The author's number for this one of the envelopes that it sealed for us (1, 2, ...). Repeating changes nothing."""
+        with self._database.transaction() as writer:
+            sequences.note_received(writer, source.author, number, source.received_at)
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
         """Note that `partner` has an envelope: it leaves the outbox, and the first hop is done. Repeating
@@ -404,24 +481,28 @@ class EnvelopeLog(EnvelopeReading):
             ):
                 return False
             row = (bytes(envelope_id), received_from_id, created, wire)
-            writer.execute("INSERT INTO deferred VALUES (?, ?, ?, ?)", row)
+            writer.execute("INSERT INTO deferred VALUES (?, ?, ?, 0, ?)", row)
             return True
 
-    def pop_deferred(self, now: int) -> list[tuple[bytes, PartnerId | None]]:
-        """Returns (wire, received_from) of the envelopes that are due at `now`, oldest first, and removes them."""
-        with self._database.transaction(frees_space=True) as writer:
-            due = (now + FUTURE_DEFER_SECONDS,)
-            rows = fetch(
-                writer,
-                """SELECT d.wire, b.partner_id FROM deferred d LEFT JOIN organisation b ON b.id = d.received_from
-                WHERE d.created <= ? ORDER BY d.created, d.envelope_id""",
-                due,
+    def begin_deferred(self, ids: Iterable[EnvelopeId]) -> None:
+        """Count an attempt to take each of these in, before it is made; see `begin_reading`."""
+        self._count_attempts(ids, 1)
+
+    def forgive_deferred(self, ids: Iterable[EnvelopeId]) -> None:
+        """Take back an attempt at each of these that ended for a reason of ours (a full disk)."""
+        self._count_attempts(ids, -1)
+
+    def _count_attempts(self, ids: Iterable[EnvelopeId], change: int) -> None:
+        with self._database.transaction(frees_space=True, is_durable=False) as writer:
+            writer.executemany(
+                "UPDATE deferred SET attempts = attempts + ? WHERE envelope_id = ?",
+                ((change, bytes(one)) for one in ids),
             )
-            writer.execute("DELETE FROM deferred WHERE created <= ?", due)
-        return [
-            (wire, None if received_from is None else PartnerId(received_from))
-            for wire, received_from in rows
-        ]
+
+    def drop_deferred(self, ids: Iterable[EnvelopeId]) -> None:
+        """Take these out."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.executemany("DELETE FROM deferred WHERE envelope_id = ?", ((bytes(one),) for one in ids))
 
     def expire(self, now: int) -> int:
         """Drop what has expired at `now`, unix seconds; returns how many envelopes lost their wire. See

@@ -32,6 +32,10 @@ def expire(connection: apsw.Connection, now: int) -> int:
     connection.executemany(
         "UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", ((lsn,) for lsn in due)
     )
+    connection.executemany("DELETE FROM reading WHERE lsn = ?", ((lsn,) for lsn in due))
+    connection.executemany(
+        "UPDATE envelope SET content = 3 WHERE lsn = ? AND content = 0", ((lsn,) for lsn in due)
+    )
     _drop_keys(connection, now - EXPIRED_KEY_KEEP_SECONDS, evidence)
     return len(due)
 
@@ -39,7 +43,7 @@ def expire(connection: apsw.Connection, now: int) -> int:
 def _drop_keys(connection: apsw.Connection, expired_at: int, evidence: frozenset[int]) -> None:
     rows = fetch(
         connection,
-        "SELECT lsn, is_opened FROM envelope WHERE expires <= ? AND stage = 1 AND stage < 2",
+        "SELECT lsn, content = 1 FROM envelope WHERE expires <= ? AND stage = 1 AND stage < 2",
         (expired_at,),
     )
     keep = [lsn for lsn, is_opened in rows if is_opened or lsn in evidence]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.envelope import Core
@@ -18,6 +19,18 @@ AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
 """The bytes of one author that are carried here in one circle: the configuration's, kept where every reader finds it."""
 
 
+class ContentState(IntEnum):
+    """What became of an envelope's content here. All but UNREAD stay."""
+
+    UNREAD = 0
+    """Held, acknowledged and announced; the reader has not come to its end."""
+    READ = 1
+    NOT_OURS = 2
+    """Sealed for others: it is only carried."""
+    UNREADABLE = 3
+    """Sealed for us, and left aside: counted against its author."""
+
+
 @dataclass(frozen=True)
 class NewEnvelope:
     """An envelope to be stored: one that was verified here, or one that we sealed."""
@@ -26,9 +39,8 @@ class NewEnvelope:
     received_from: PartnerId | None
     """The partner that handed it over, None for our own."""
     received_at: int
-    recipient_sequence: int | None = None
-    """The author's number for the envelopes sealed for us (1, 2, ...), whether or not we can read its payload; None for our own
-    envelopes, for those of others, and where not even the body opens."""
+    content: ContentState = ContentState.UNREAD
+    """READ when the content is stored in the same transaction."""
     awaits_first_hop: bool = False
     """True for our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
@@ -109,6 +121,28 @@ class Stored:
         return self.source is not None
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadEnvelope:
+    """An envelope whose content waits for the reader: `size` of its wire in bytes, how often reading was tried since it last
+    came further, and the place where it goes on (b"": at the beginning)."""
+
+    source: EnvelopeOrigin
+    author: PartnerId
+    size: int
+    attempts: int
+    place: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredEnvelope:
+    """An envelope that was kept aside because it came from the near future; `attempts` to take it in since it is due."""
+
+    envelope_id: EnvelopeId
+    wire: bytes
+    received_from: PartnerId | None
+    attempts: int
+
+
 @dataclass(frozen=True)
 class AuthorState:
     """State of our own chain: the next envelope has `sequence` + 1 and links to `previous` (32 bytes)."""
@@ -120,27 +154,28 @@ class AuthorState:
 
 @dataclass(frozen=True)
 class EnvelopeRecord:
-    """An envelope as it is held, besides its entry: the partner that handed it over (None: ours), whether we
-    could read it, and whether its bytes are still here to be sent."""
+    """An envelope as it is held, besides its entry: who handed it over (None: ours), what became of its content, and
+    whether its bytes are still here to be sent."""
 
     received_from: PartnerId | None
     received_at: int
-    is_opened: bool
+    content: ContentState
     is_carried: bool
 
 
 @dataclass(frozen=True)
 class EnvelopeCounts:
-    """Numbers of envelopes held: all, those readable here, and our own that wait for a partner."""
+    """What is held: all envelopes, those read here, those not read yet, and our own that wait for a partner."""
 
     held: int
     opened: int
+    unread: int
     pending: int
 
     @property
     def relayed(self) -> int:
-        """Returns the number of those that are only carried."""
-        return self.held - self.opened
+        """Those only carried."""
+        return self.held - self.opened - self.unread
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.object_texts import labels_of, title_of
 from p2pshare.knowledge.interface import ObjectVersion, Walked, Wanted
+from p2pshare.log.interface import ContentState
 from p2pshare.node.store import StoreReading
 from p2pshare.queries.lookup import WithdrawalReason, reason_of
 
@@ -216,7 +217,7 @@ def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequenc
         size=entry.size,
         received_from=None if received_from is None else names.get(received_from, received_from.text),
         received_at=format_instant(record.received_at * SECOND_US),
-        opened=record.is_opened,
+        opened=record.content is ContentState.READ,
         carried=record.is_carried,
         objects=[_held_content(raw) for raw in store.knowledge.envelope_objects(envelope_id)],
     )

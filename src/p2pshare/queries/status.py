@@ -36,6 +36,7 @@ class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
 
     held: int
     opened: int
+    unread: int
     relayed: int
     pending: int
 
@@ -103,7 +104,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         name=node.config.name,
         running=is_running,
         partners=partner_rows(node, now),
-        envelopes=EnvelopeStatus(counts.held, counts.opened, counts.relayed, counts.pending),
+        envelopes=EnvelopeStatus(counts.held, counts.opened, counts.unread, counts.relayed, counts.pending),
         observables=dict(sorted(store.knowledge.observable_counts().items())),
         refused=dict(sorted(store.partners.refusals().items())),
         forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),

@@ -7,6 +7,7 @@ are read one at a time: however large a payload is when inflated, one frame of i
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from p2pshare.limits import ENVELOPE_CLAIMS_MAX
 from p2pshare.sharing.payload_kinds import STIX
 
 logger = logging.getLogger(__name__)
+
+_DEFINITION = re.compile(rb'"type"\s*:\s*"marking-definition"')
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,27 @@ class Content:
     """Faults inside objects that were kept."""
     objects: int = 0
     claims: int = 0
+    """Of all frames so far."""
+    begin: int = 0
+    """The frame with which reading goes on; of those before it only the marking definitions are read again."""
+    is_begun: bool = False
+    """Whether what is refused in that frame was counted before."""
+    frame: int = 0
+    objects_before: int = 0
+    claims_before: int = 0
+    """The present frame's number, and what was before it."""
 
     def __iter__(self) -> Iterator[ReadFrame]:
         """Yields each frame once it is read. What cannot be read is counted and left out; what is good beside it is kept."""
         budget_bytes = STIX.inflated_bytes_max
         definitions: dict[str, Meaning] = {}
-        for frame in self.frames:
+        for number, frame in enumerate(self.frames):
+            self.frame = number
+            if self.frame < self.begin:
+                budget_bytes -= self._pass_over(frame, budget_bytes, definitions)
+                continue
+            self.objects_before, self.claims_before = self.objects, self.claims
+            is_new = self.frame > self.begin or not self.is_begun
             try:
                 size, affordable_bytes = stated_bytes(frame), budget_bytes
                 if size <= budget_bytes:
@@ -67,7 +85,8 @@ class Content:
                 logger.error("a frame could not be read: %s", type(error).__name__)
                 self.refused["internal-error"] += 1
                 continue
-            self.refused.update(extraction.refusals.counts)
+            if is_new:
+                self.refused.update(extraction.refusals.counts)
             self.notes.merge(extraction.notes)
             self.objects += len(extraction.objects)
             if self.objects > STIX.objects_max:
@@ -78,6 +97,19 @@ class Content:
                 self.refused["content-too-many-claims"] += 1
                 return
             yield ReadFrame(frame, extraction.objects, text, not extraction.refusals)
+
+    def _pass_over(self, frame: bytes, budget_bytes: int, definitions: dict[str, Meaning]) -> int:
+        """Returns what a frame that was read before took of the budget; takes in what it defines for those behind it."""
+        try:
+            size = stated_bytes(frame)
+            if size > budget_bytes:
+                return 0
+            text = inflate_frame(frame, budget_bytes=budget_bytes)
+        except ShareError:
+            return 0
+        if _DEFINITION.search(text):
+            extract(text, floor=self.floor, definitions=definitions)
+        return size
 
 
 def only(frame: ReadFrame, kept: Sequence[ObjectFacts]) -> NewFrame:

@@ -28,7 +28,6 @@ from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import may_leave
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.partners import apply_card_update, load_roster
-from p2pshare.sharing.payload_kinds import Readers
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +56,8 @@ class Outcome:
 
     held: tuple[EnvelopeHeld, ...]
     decided: tuple[BodyDecided, ...] = ()
+    is_more_due: bool = False
+    """Whether more of what was deferred may be due: another sweep says."""
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
 
@@ -72,12 +73,10 @@ class Beginning:
 
 
 class Exchange:
-    """The exchange of one daemon's life. `readers`: the reader of each payload kind. Raises what the store raises
-    (StoreError, DiskFull) with nothing of the call kept."""
+    """One per daemon's life. Raises what the store raises (StoreError, DiskFull) with nothing of the call kept."""
 
-    def __init__(self, node: Node, readers: Readers) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._readers = readers
         self._reported_lsn = 0
         self._is_quota_refused = False
         self._has_expired = False
@@ -94,31 +93,28 @@ class Exchange:
         first_hops = FirstHopsLoaded(tuple(map(_item, store.log.first_hops())))
         return Beginning(epoch, self._reported_lsn, self._node.identity.card.version, first_hops)
 
-    def commit(
-        self, bodies: Sequence[ReceivedBody], now: int, *, content_bytes_max: int | None = None
-    ) -> Outcome:
-        """Take bodies in, in one transaction, and return all that arrived, by partners or published here. `now` in unix
-        seconds.
-
-        `decided` may end before the bodies do, see `intake.take_in`.
-        """
+    def commit(self, bodies: Sequence[ReceivedBody], now: int) -> Outcome:
+        """Takes bodies in, in one transaction, and tells all that arrived, by others or published here."""
         verdicts: list[IntakeVerdict] = []
         if bodies:
             arrivals = [Arrival(body.wire, body.received_from) for body in bodies]
-            verdicts = take_in(self._node, self._readers, arrivals, now, content_bytes_max=content_bytes_max)
+            verdicts = take_in(self._node, arrivals, now)
             self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
         received_from_by_id = {body.envelope_id: body.received_from for body in reversed(bodies)}
-        decided = tuple(_decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=False))
+        decided = tuple(
+            _decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))
+        )
         return Outcome(self._news(received_from_by_id), decided)
 
     def sweep(self, now: int) -> Outcome:
-        """Drop what has expired, take in what was deferred and is due, at `now` (unix seconds)."""
+        """Drop what has expired, and take in a batch of what was deferred and is due, at `now` (unix seconds)."""
         makes_room = self._makes_room(self._node.store.log.expire(now), now)
+        is_more = False
         try:
-            retry_deferred(self._node, self._readers, now)
+            is_more = bool(retry_deferred(self._node, now))
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
-        return Outcome(self._news({}), makes_room=makes_room)
+        return Outcome(self._news({}), makes_room=makes_room, is_more_due=is_more)
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts

@@ -10,18 +10,18 @@ A reader can rely on this, and keeps its part:
 1. A payload comes from an envelope that passed every check, is in the log and was sealed for us. Author, id, circle
    and times are believed; header and frames are the author's words, within the limits of the kind: `receive` has
    compared all that they state, before anything was inflated. Frames come as they were sealed.
-   Reading never decides whether an envelope is held: that was decided.
-2. `read` is a generator, a step a frame, walked inside a transaction for one payload after the other, in the order of
-   arrival. It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says.
-3. `finish(now)` ends each transaction in which it was walked, and writes what was gathered. That may be between two steps
-   of a payload: the walk then goes on in a later transaction. After one that was undone a new reader begins anew.
-   Intake walks all payloads of a batch in the transaction that stores their envelopes, with a reader made for it.
+   Reading never decides whether an envelope is held: it was acknowledged and announced before.
+2. `read` is a generator of small steps (some 20 ms), walked inside a transaction. Each step yields the place from which
+   reading can go on, in numbers of the reader's own choice; reading begins at the place that it is handed, () at first.
+   It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says.
+3. `begin(now)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered. That may be between two steps
+   of a payload: the walk then goes on in a later transaction, or in a later life from the place that was kept.
+   After a transaction that was undone a new reader begins at the place that was kept last.
 4. What is wrong inside is counted in `refused`, by reason, and what is good beside it is kept. A PeerError ends the
    payload and is counted as `content-REASON`. Both are counted against the author, never against who passed it on. What
    earlier steps wrote stays, so a reader checks before it writes.
-5. An OperatorError (a full disk, a store that failed) undoes the transaction, and what else is in it. Any other exception
-   in a step is a bug of ours: it costs this payload alone, as `internal-error`, unless it came out
-   of a write or of `finish`: a part that failed undoes the transaction, and the whole batch with it.
+5. Any other exception undoes the transaction, and what else is in it. An OperatorError (a full disk) is tried again later;
+   anything else is a bug of ours: the payload is read once more, alone, and then left aside as `content-gave-up`.
 """
 
 from __future__ import annotations
@@ -93,16 +93,26 @@ class ReceivedPayload:
     """Bytes to which the frames together say that they inflate."""
 
 
+Place = tuple[int, ...]
+"""Where reading of a payload goes on: () at its beginning, else numbers that its reader gave."""
+
+
 class PayloadReader(Protocol):
     """Reads the payloads of one kind: see the contract above."""
 
-    def read(self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
-        """Read on, a frame a step, and count in `refused` what is left out; what is read is stored under `source`, the
-        log's name for the envelope. Raises PeerError."""
+    def begin(self, now: int) -> None:
+        """A transaction begins: what is written in it is evaluated at `now` (unix seconds)."""
         ...
 
-    def finish(self, now: int) -> None:
-        """Write what was gathered: the end of a transaction, at `now` (unix seconds). Raises StoreError."""
+    def read(
+        self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+    ) -> Iterator[Place]:
+        """Read on from `place`, and count in `refused` what is left out; what is read is stored under `source`, the log's
+        name for the envelope. Raises PeerError."""
+        ...
+
+    def finish(self) -> None:
+        """Write what was gathered: the end of a transaction. Raises StoreError."""
         ...
 
 

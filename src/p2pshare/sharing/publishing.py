@@ -35,6 +35,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import PUBLICATION_PARTS_MAX
+from p2pshare.log.interface import ContentState
 from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.sharing.content import Content, only
@@ -388,6 +389,7 @@ def _seal_one(
         sealed,
         received_from=None,
         received_at=now,
+        content=ContentState.READ,
         frames=part.frames,
         awaits_first_hop=audience.mode is not Mode.DIRECT,
         recipient_sequences=numbers,

@@ -1,7 +1,7 @@
 """Storing: envelopes into the log, what was read of them into knowledge, and quarantine over both.
 
-The log comes first and knows nothing of content; facts that are read afterwards are stored under the `EnvelopeOrigin`
-that it answered with. Today the three are one transaction: nobody sees an envelope without its claims.
+The log comes first and knows nothing of content; what is read afterwards is stored under the `EnvelopeOrigin` that it answered
+with. What we publish is stored with its content in one transaction; what others send is read after (`reading`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,18 @@ class ContentWriter:
     no more than a chunk of them is held at once, however large an envelope is. What a list in `index` blocks is
     quarantined."""
 
-    def __init__(self, knowledge: Knowledge, index: WarningIndex | None) -> None:
+    def __init__(self, knowledge: Knowledge, index: WarningIndex | None, rows_max: int | None = None) -> None:
         self._knowledge = knowledge
+        self._rows_max = rows_max or STORE_CHUNK_OBJECTS
         self._index = index
         self._watch = Watch(knowledge, index)
+        self._now = 0
         self._pending: list[tuple[EnvelopeOrigin, NewFrame]] = []
         self._rows = 0
+
+    def begin(self, now: int) -> None:
+        """Begin a transaction: content that is stored in it is evaluated at `now` (unix seconds)."""
+        self._now = now
 
     def add(self, source: EnvelopeOrigin, frame: NewFrame) -> None:
         """Take a frame; it may be written at once. Raises StoreError."""
@@ -37,18 +43,18 @@ class ContentWriter:
         self._rows += sum(
             len(one.claims) or 1 for one in frame.objects
         )  # one pattern may name a thousand values
-        if self._rows >= STORE_CHUNK_OBJECTS:
+        if self._rows >= self._rows_max:
             self._write()
 
-    def finish(self, now: int) -> None:
-        """Write the rest, and the quarantine: the end of a transaction, at `now` (unix seconds). Raises StoreError."""
+    def finish(self) -> None:
+        """Write the rest, and the quarantine: the end of a transaction. Raises StoreError."""
         self._write()
-        self._watch.finish(now)
+        self._watch.finish(self._now)
         self._watch = Watch(self._knowledge, self._index)
 
     def _write(self) -> None:
         if self._pending:
-            self._knowledge.add(self._pending)
+            self._knowledge.add(self._pending, self._now)
         self._pending, self._rows = [], 0
 
 
@@ -73,10 +79,10 @@ def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stor
             if answer.source is not None and arrival.frames is not None
         ]
         if opened:
-            store.log.mark_opened(source for source, _ in opened)
             content = ContentWriter(store.knowledge, None)
+            content.begin(max(arrival.received_at for arrival in arrivals))
             for source, frames in opened:
                 for frame in frames:
                     content.add(source, frame)
-            content.finish(max(arrival.received_at for arrival in arrivals))
+            content.finish()
     return stored

@@ -5,6 +5,7 @@ INSERT INTO setting VALUES ('last_lsn', 0), ('author_quota_bytes', 1073741824);
 
 -- One row an envelope; `lsn` is its place in the arrival log and is never used again (setting last_lsn).
 -- stage: 0 carried, 1 expired (wire dropped, key still listed for an hour), 2 content only.
+-- content: what became of its content here (log.interface.ContentState); 0 is unread.
 CREATE TABLE envelope (
     lsn INTEGER PRIMARY KEY,
     envelope_id BLOB NOT NULL UNIQUE,
@@ -20,7 +21,7 @@ CREATE TABLE envelope (
     size INTEGER NOT NULL,
     received_from INTEGER REFERENCES organisation (id),
     received_at INTEGER NOT NULL,
-    is_opened INTEGER NOT NULL,
+    content INTEGER NOT NULL,
     awaits_first_hop INTEGER NOT NULL,
     stage INTEGER NOT NULL DEFAULT 0
 );
@@ -29,6 +30,16 @@ CREATE INDEX envelope_key ON envelope (circle, ttl_class, created, envelope_id) 
 CREATE INDEX envelope_chain ON envelope (author, incarnation, sequence);
 CREATE INDEX envelope_expires ON envelope (expires) WHERE stage < 2;
 CREATE INDEX envelope_first_hop ON envelope (lsn) WHERE awaits_first_hop = 1;
+-- The reader's queue: authors take turns, small envelopes first.
+CREATE INDEX envelope_unread ON envelope (author, size, lsn) WHERE content = 0;
+
+-- How often reading an unread envelope was tried, and the place from which it goes on (opaque; NULL: from its beginning).
+-- Only envelopes of which reading began have a row.
+CREATE TABLE reading (
+    lsn INTEGER PRIMARY KEY REFERENCES envelope (lsn),
+    attempts INTEGER NOT NULL,
+    place BLOB
+);
 
 CREATE TABLE wire (
     lsn INTEGER PRIMARY KEY REFERENCES envelope (lsn),
@@ -53,10 +64,11 @@ CREATE TRIGGER envelope_dropped AFTER UPDATE OF stage ON envelope WHEN old.stage
     WHERE author = old.author AND circle = iif(old.mode = 1, old.circle, zeroblob(16));
 END;
 
--- Envelopes of the near future.
+-- Envelopes of the near future; how often taking them in was tried, since they are due.
 CREATE TABLE deferred (
     envelope_id BLOB PRIMARY KEY,
     received_from INTEGER REFERENCES organisation (id),
     created INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
     wire BLOB NOT NULL
 );

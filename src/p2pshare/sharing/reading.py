@@ -1,0 +1,217 @@
+"""Reading: the content of envelopes that are held, after they were acknowledged and announced.
+
+Intake never opens an envelope, so nothing that a partner can time tells whether it was addressed to us (docs/gossip.md,
+"Reading after the answer"). What is unread is a queue in the log, and this is its one consumer:
+
+1. Authors take turns, small envelopes first: a withdrawal does not wait behind a list, nor one author behind another.
+2. An attempt is counted before it is made. The second that fails, or takes the process with it, leaves the envelope
+   aside as unreadable; a full disk is no attempt. What failed once is read alone: a fault costs the envelope that has it.
+3. The log, the content and the place from which reading goes on change in one transaction: a crash loses nothing and
+   reads nothing twice.
+4. Work is done in slices of about 20 ms. Slices share a transaction of at most TURN_SECONDS and TURN_ENVELOPES while
+   nobody else waits for the writer, and are committed at once when somebody does.
+
+Everything here runs in the writer thread.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.sealing import OpenedPayload, open_envelope
+from p2pshare.envelope.verification import VerifiedEnvelope, verified_before
+from p2pshare.errors import OperatorError, PeerError
+from p2pshare.identifiers import EnvelopeId
+from p2pshare.limits import MIB
+from p2pshare.log.interface import ContentState, UnreadEnvelope
+from p2pshare.node.node import Node
+from p2pshare.partners.roster import Roster
+from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, receive
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 1.0  # of one transaction, while nobody else wants the writer
+TURN_ENVELOPES = 8  # ... which shares its cost among so many
+AUTHOR_SECONDS = 0.250  # of one author, where others wait
+ATTEMPTS_MAX = 2  # one may have died of something else
+WALKS_BYTES_MAX = (
+    32 * MIB
+)  # payloads held open between two turns; what is beyond is opened again at its place
+
+
+@dataclass
+class _Walk:
+    """An envelope on its way: its steps, and how far they came."""
+
+    envelope: UnreadEnvelope
+    steps: Iterator[Place]
+    place: Place
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+class ContentReader:
+    """One per life of whoever writes the store. `clock` in seconds, monotonic."""
+
+    def __init__(self, node: Node, readers: Readers, clock: Callable[[], float]) -> None:
+        self._node = node
+        self._readers = readers
+        self._clock = clock
+        self._last_author = 0
+        self._made: dict[str, PayloadReader] = {}
+        self._walks: dict[int, _Walk] = {}
+        """Those that are not at their end, by lsn; the oldest first."""
+
+    def read_on(self, now: int, is_wanted: Callable[[], bool]) -> bool:
+        """Read for one transaction, at `now` (unix seconds), which ends early where `is_wanted` says that somebody else waits
+        for the writer. Returns whether more is unread. Raises StoreError (a full disk) with nothing of it kept."""
+        chosen = self._choose()
+        if not chosen:
+            return False
+        self._node.store.log.begin_reading(one.source for one in chosen)
+        try:
+            self._read(chosen, now, is_wanted)
+        except OperatorError:
+            self._forget()
+            self._node.store.log.forgive_reading(one.source for one in chosen)
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours in one envelope must not stop the others
+            logger.error("content was not read: internal-error (%s)", type(error).__name__)
+            self._forget()
+        return True
+
+    def _choose(self) -> list[UnreadEnvelope]:
+        """Rules 1 and 2."""
+        chosen: list[UnreadEnvelope] = []
+        while len(chosen) < TURN_ENVELOPES:
+            after = chosen[-1].source.author if chosen else self._last_author
+            one = self._node.store.log.next_unread(after, [held.source.lsn for held in chosen])
+            if one is None or (chosen and one.attempts):
+                break
+            chosen.append(one)
+            if one.attempts:
+                break
+        return chosen
+
+    def _read(self, chosen: Sequence[UnreadEnvelope], now: int, is_wanted: Callable[[], bool]) -> None:
+        log, end = self._node.store.log, self._clock() + TURN_SECONDS
+        walked: list[_Walk] = []
+        with self._node.store.transaction():
+            roster = load_roster(self._node)
+            for reader in self._made.values():
+                reader.begin(now)
+            for number, one in enumerate(chosen):
+                self._last_author = one.source.author
+                walk = self._walk_of(one, roster, now)
+                if walk is not None:
+                    walked.append(walk)
+                    until = end if len(chosen) == 1 else min(end, self._clock() + AUTHOR_SECONDS)
+                    if self._is_at_its_end(walk, until, is_wanted):
+                        self._walks.pop(one.source.lsn, None)
+                        log.put_content(one.source, ContentState.READ)
+                if is_wanted() or self._clock() >= end:
+                    log.forgive_reading(left.source for left in chosen[number + 1 :])
+                    break
+            for reader in self._made.values():
+                reader.finish()
+            for walk in walked:
+                self._node.store.partners.count_refusals(walk.envelope.author, walk.refused)
+                walk.refused.clear()
+                if walk.envelope.source.lsn in self._walks:
+                    log.put_place(walk.envelope.source, json.dumps(walk.place).encode())
+        self._keep_few()
+
+    def _is_at_its_end(self, walk: _Walk, until: float, is_wanted: Callable[[], bool]) -> bool:
+        """Steps on; returns whether nothing is left."""
+        try:
+            for place in walk.steps:
+                walk.place = place
+                if is_wanted() or self._clock() >= until:
+                    return False
+        except PeerError as error:
+            walk.refused[_left_aside(walk.envelope, error)] += 1
+        return True
+
+    def _keep_few(self) -> None:
+        while (
+            sum(walk.envelope.size for walk in self._walks.values()) > WALKS_BYTES_MAX
+            and len(self._walks) > 1
+        ):
+            del self._walks[next(iter(self._walks))]
+
+    def _walk_of(self, one: UnreadEnvelope, roster: Roster, now: int) -> _Walk | None:
+        """Returns the steps of what waits; None when there is nothing to read: then it is noted what became of it."""
+        if one.source.lsn in self._walks:
+            return self._walks[one.source.lsn]
+        log = self._node.store.log
+        if one.attempts >= ATTEMPTS_MAX:
+            self._give_up(one, PeerError("reading it failed twice", reason="gave-up"))
+            return None
+        try:
+            verified = self._verified(one, roster)
+            opened = open_envelope(self._node.identity, verified, verified.author_card)
+            if opened is None:
+                log.put_content(one.source, ContentState.NOT_OURS)
+                return None
+            self._walks[one.source.lsn] = self._begin(one, verified, opened, now)
+        except PeerError as error:
+            self._give_up(one, error)
+            return None
+        return self._walks[one.source.lsn]
+
+    def _begin(
+        self, one: UnreadEnvelope, verified: VerifiedEnvelope, opened: OpenedPayload, now: int
+    ) -> _Walk:
+        """Raises PeerError when the payload is left aside; its number has come all the same: nobody withheld it."""
+        self._node.store.log.note_recipient_sequence(one.source, opened.recipient_sequence)
+        payload = receive(verified, opened.payload, self._readers, one.source.received_at)
+        name = payload.kind.name
+        if name not in self._made:
+            self._made[name] = self._readers[name](self._node)
+            self._made[name].begin(now)
+        place: Place = tuple(json.loads(one.place)) if one.place else ()
+        walk = _Walk(one, iter(()), place)
+        walk.steps = self._made[name].read(one.source, payload, walk.refused, place)
+        return walk
+
+    def _verified(self, one: UnreadEnvelope, roster: Roster) -> VerifiedEnvelope:
+        """Check 9 again, for cards change. Raises PeerError."""
+        wire = self._node.store.log.wire(EnvelopeId(one.source.envelope_id))
+        if wire is None:
+            raise PeerError("an envelope has gone before it was read", reason="gone")
+        entry = roster.get(one.author)
+        if entry is None and one.author != roster.own_id:
+            raise PeerError(
+                "an envelope is of an author that is no partner any more", reason="unknown-author"
+            )
+        card = self._node.identity.card if entry is None else entry.card
+        return verified_before(decode_envelope(wire), card)
+
+    def _give_up(self, one: UnreadEnvelope, error: PeerError) -> None:
+        self._node.store.log.put_content(one.source, ContentState.UNREADABLE)
+        self._node.store.partners.count_refusals(one.author, {_left_aside(one, error): 1})
+
+    def _forget(self) -> None:
+        """What was gathered for a transaction that was undone."""
+        self._made.clear()
+        self._walks.clear()
+
+
+def read_all(node: Node, readers: Readers, now: int, clock: Callable[[], float] = lambda: 0.0) -> None:
+    """Read everything that is unread, for a process that is alone with the store. Raises StoreError."""
+    reader = ContentReader(node, readers, clock)
+    while reader.read_on(now, lambda: False):
+        pass
+
+
+def _left_aside(one: UnreadEnvelope, error: PeerError) -> str:
+    """Log that content is not read; returns the reason it is counted under."""
+    logger.warning(
+        "content of %s by %s: %s", EnvelopeId(one.source.envelope_id).short, one.author.short, error.reason
+    )
+    return f"content-{error.reason}"

@@ -1,0 +1,226 @@
+"""Reading: nothing that a partner can time depends on who is addressed, and no crash loses or repeats what is read."""
+
+from __future__ import annotations
+
+import ast
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from whole_nodes import NOW, READERS, World, befriend, draft, seal_unchecked, send, wire_of
+
+from p2pshare.gossip.messages import PutVerdict
+from p2pshare.intel.observable import detect
+from p2pshare.log.interface import ContentState, EnvelopeOrigin
+from p2pshare.node.node import Node
+from p2pshare.queries.status import status
+from p2pshare.sharing import intake
+from p2pshare.sharing.exchange import Exchange, ReceivedBody
+from p2pshare.sharing.intake import Arrival
+from p2pshare.sharing.payload_kinds import Place, ReceivedPayload
+from p2pshare.sharing.reading import ContentReader, read_all
+
+KILLED = """
+import os, random, signal, sys
+from pathlib import Path
+from p2pshare.node.node import open_node
+from p2pshare.operations.payload_readers import load_readers
+from p2pshare.sharing import reading, stix_reader
+stix_reader.PIECE_ROWS = 3
+steps = int(sys.argv[2])
+
+def is_wanted():
+    global steps
+    steps -= 1
+    if steps < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return True  # each life comes further by a step at least: two deaths at one place are two attempts
+
+node = open_node(Path(sys.argv[1]))
+reader = reading.ContentReader(node, load_readers(), lambda: 0.0)
+while reader.read_on(int(sys.argv[3]), is_wanted):
+    pass
+"""
+
+
+@pytest.fixture
+def three(world: World) -> tuple[Node, Node, Node]:
+    """alpha, bravo and charlie, who all know each other."""
+    nodes = [world.found(name) for name in ("alpha", "bravo", "charlie")]
+    for one in nodes:
+        for other in nodes:
+            if one is not other:
+                befriend(one, other)
+    alpha, bravo, charlie = nodes
+    return alpha, bravo, charlie
+
+
+class Noted:
+    """A reader that notes whose payload it reads, a step for each frame."""
+
+    def __init__(self, read: list[tuple[str, int]], names: dict[bytes, str]) -> None:
+        self._read, self._names = read, names
+
+    def begin(self, now: int) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+    def read(
+        self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+    ) -> Iterator[Place]:
+        for number in range(sum(place), len(payload.frames)):
+            self._read.append((self._names[payload.author], payload.header.objects))
+            yield (number + 1,)
+
+
+def take_in(node: Node, author: Node, *values: list[str], begin: int = 1) -> None:
+    """Hands over an envelope with a frame for each list."""
+    parts = [draft(author, one) for one in values]
+    part = parts[0].__class__(
+        parts[0].tlp, tuple(one.frames[0] for one in parts), sum(one.objects for one in parts)
+    )
+    wire = seal_unchecked(author, part, node, ahead=begin, recipient_sequence=begin)
+    intake.take_in(node, [Arrival(wire, author.identity.partner_id)], NOW)
+
+
+# --- what can be timed -------------------------------------------------------------------------------
+
+
+def test_intake_cannot_know_whether_it_is_addressed(repository: Path) -> None:
+    """It imports nothing that opens an envelope, reads a payload or stores what was read."""
+    tree = ast.parse((repository / "src/p2pshare/sharing/intake.py").read_text(encoding="utf-8"))
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert "p2pshare.envelope.verification" in imported, "the search itself works"
+    knows = ("sealing", "payload", "payload_kinds", "content", "reading", "knowledge", "quarantining")
+    assert not {name for name in imported if name.split(".")[-1] in knows or ".knowledge" in name}
+
+
+def test_an_envelope_is_answered_and_announced_before_anything_in_it_is_read(
+    three: tuple[Node, Node, Node],
+) -> None:
+    alpha, bravo, _ = three
+    envelope_id = send(alpha, ["evil.example"], to=["bravo"]).envelopes[0]
+    body = ReceivedBody(alpha.identity.partner_id, envelope_id, wire_of(alpha, envelope_id))
+    outcome = Exchange(bravo).commit([body], NOW)
+    assert [one.verdict for one in outcome.decided] == [PutVerdict.HELD]
+    assert [one.item.envelope_id for one in outcome.held] == [envelope_id]
+    assert (status(bravo, NOW).envelopes.unread, bravo.store.knowledge.last_observable()) == (1, 0)
+    read_all(bravo, READERS, NOW)
+    assert (status(bravo, NOW).envelopes.unread, bravo.store.knowledge.last_observable()) == (0, 1)
+
+
+# --- turns -------------------------------------------------------------------------------------------
+
+
+def test_authors_take_turns_and_small_envelopes_come_first(three: tuple[Node, Node, Node]) -> None:
+    """A withdrawal does not wait behind a list, nor one author behind another's flood."""
+    alpha, bravo, charlie = three
+    take_in(charlie, alpha, [f"a{n}.example" for n in range(300)], begin=1)
+    for number in range(2, 5):
+        take_in(charlie, alpha, ["small.example"], begin=number)
+    take_in(charlie, bravo, ["b.example"])
+    read: list[tuple[str, int]] = []
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    reader = ContentReader(charlie, {"stix": lambda node: Noted(read, names)}, lambda: 0.0)
+    while reader.read_on(NOW, lambda: True):
+        pass
+    assert [name for name, _ in read[:3]].count("bravo") == 1
+    assert [objects for name, objects in read if name == "alpha"] == [1, 1, 1, 300]
+
+
+def test_a_turn_ends_at_once_where_somebody_else_waits_for_the_writer(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo, _ = three
+    monkeypatch.setattr("p2pshare.sharing.stix_reader.PIECE_ROWS", 10)
+    take_in(bravo, alpha, [f"a{n}.example" for n in range(100)])
+    reader, seen = ContentReader(bravo, READERS, lambda: 0.0), [0]
+    while reader.read_on(NOW, lambda: True):
+        seen.append(bravo.store.knowledge.last_observable())
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= 10, "each step was committed by itself"
+    reader = ContentReader(bravo, READERS, lambda: 0.0)
+    take_in(bravo, alpha, [f"b{n}.example" for n in range(100)], begin=2)
+    assert reader.read_on(NOW, lambda: False)
+    assert bravo.store.knowledge.last_observable() == 200, "and in one transaction where nobody does"
+
+
+# --- crashes -----------------------------------------------------------------------------------------
+
+
+def test_a_process_that_is_killed_anywhere_loses_nothing_and_reads_nothing_twice(
+    world: World, three: tuple[Node, Node, Node]
+) -> None:
+    alpha, bravo, _ = three
+    values = [f"v{n}.example" for n in range(60)]
+    take_in(bravo, alpha, values[:25], values[25:40], values[40:])
+    random_, home = random.Random(10), bravo.home
+    bravo.store.close()
+    deaths = 0
+    for _ in range(30):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(home), str(random_.randrange(2, 9)), str(NOW)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        deaths += 1
+    assert done.returncode == 0
+    assert deaths >= 2
+    bravo = world.reopen("bravo")
+    claims = bravo.store.knowledge.lookup([detect(value) for value in values])
+    assert {len(rows) for rows in claims.values()} == {1}
+    assert len(claims) == len(values)
+    assert (bravo.store.log.counts().opened, bravo.store.log.counts().unread) == (1, 0)
+    assert bravo.store.partners.refusals() == {}
+
+
+def test_content_that_kills_its_reader_twice_is_left_aside_and_costs_no_other(
+    three: tuple[Node, Node, Node],
+) -> None:
+    alpha, bravo, _ = three
+    take_in(bravo, alpha, ["deadly.example"], begin=1)
+    take_in(bravo, alpha, ["good.example", "fine.example"], begin=2)
+    deaths = 0
+
+    class Deadly(Noted):
+        def read(
+            self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+        ) -> Iterator[Place]:
+            if payload.header.objects == 1:
+                raise SystemExit  # what a kill looks like from inside
+            yield from super().read(source, payload, refused, place)
+
+    names = {bytes(alpha.identity.partner_id): "alpha"}
+    read: list[tuple[str, int]] = []
+    for _ in range(9):
+        try:
+            read_all(bravo, {"stix": lambda node: Deadly(read, names)}, NOW)
+            break
+        except SystemExit:
+            deaths += 1
+    assert deaths == 2
+    assert read == [("alpha", 2)]
+    assert bravo.store.partners.refusals() == {"content-gave-up": 1}
+
+
+def test_what_expires_unread_is_no_longer_waited_for(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, _ = three
+    take_in(bravo, alpha, ["late.example"])
+    (entry,) = bravo.store.log.entries(0, 9)
+    bravo.store.log.expire(entry.expires)
+    record = bravo.store.log.record(entry.envelope_id)
+    assert record is not None
+    assert record.content is ContentState.UNREADABLE
+    assert not ContentReader(bravo, READERS, lambda: 0.0).read_on(NOW, lambda: False)
