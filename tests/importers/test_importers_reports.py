@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers.reports import TAKEN_TYPES, read_report
-from p2pshare.importers.values import ListValue
+from p2pshare.importers.values import ListValue, TextMarking
 from p2pshare.intel.observable import canonical
 from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
@@ -32,6 +32,7 @@ def read(text: str | bytes, *, takes_undefanged: bool = False) -> list[str]:
         if isinstance(one, ListValue)
         else f"- {one.reason} {one.example}".rstrip()
         for one in read_report(io.BytesIO(raw), takes_undefanged=takes_undefanged)
+        if not isinstance(one, TextMarking)
     ]
 
 

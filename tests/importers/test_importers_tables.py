@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.importers.formats import detect_format
 from p2pshare.importers.tables import read_table
-from p2pshare.importers.values import ListValue
+from p2pshare.importers.values import ListValue, TextMarking
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 
@@ -28,7 +28,7 @@ def read(raw: bytes, *columns: str) -> list[str]:
     for one in read_table(io.BytesIO(raw), columns):
         if isinstance(one, ListValue):
             shown.append(f"{one.line} {one.observable.value} {one.note}".rstrip())
-        else:
+        elif not isinstance(one, TextMarking):
             mark = "!" if isinstance(one, Note) else ""
             shown.append(f"{one.where.removeprefix('line ')} {one.reason}{mark}")
     return shown
@@ -182,7 +182,7 @@ def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes, columns: tupl
         assert error.reason in {"encoding", "no-such-column", "which-column", "no-values"}
         return
     for one in found:
-        assert isinstance(one, ListValue | Refusal | Note)
+        assert isinstance(one, ListValue | Refusal | Note | TextMarking)
 
 
 @given(st.integers(0, 2_000), st.integers(0, 255))

@@ -24,7 +24,7 @@ def read(raw: bytes) -> list[str]:
     for one in read_list(io.BytesIO(raw)):
         if isinstance(one, ListValue):
             shown.append(f"{one.line} {one.observable.type} {one.observable.value} {one.note}".rstrip())
-        else:
+        elif isinstance(one, Refusal):
             shown.append(f"{one.where.removeprefix('line ')} {one.reason}")
     return shown
 
