@@ -169,19 +169,24 @@ from collections.abc import Iterator
 from p2pshare.database.settings import Setting
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
-from p2pshare.sharing.payload_kinds import ReceivedPayload
+from p2pshare.sharing.payload_kinds import Place, ReceivedPayload
 
 
 class ToyReader:
     def __init__(self, node: Node) -> None:
         self._database = node.store.database
 
-    def read(self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str]) -> Iterator[None]:
-        for frame in payload.frames:
-            self._database.put_setting(Setting("toy", str), f"{payload.kind.name}: {frame.decode()}")
-            yield
+    def begin(self, now: int) -> None:
+        """Nothing depends on the time."""
 
-    def finish(self, now: int) -> None:
+    def read(
+        self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+    ) -> Iterator[Place]:
+        for number, frame in enumerate(payload.frames[sum(place) :], sum(place) + 1):
+            self._database.put_setting(Setting("toy", str), f"{payload.kind.name}: {frame.decode()}")
+            yield (number,)
+
+    def finish(self) -> None:
         """Nothing was gathered."""
 ''',
         "sharing/payload_kinds.py",

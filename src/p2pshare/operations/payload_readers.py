@@ -9,6 +9,8 @@ from p2pshare.errors import OperatorError
 from p2pshare.sharing import payload_kinds
 from p2pshare.sharing.payload_kinds import PayloadKind, Readers
 
+_METHODS = ("begin", "read", "finish")  # of `payload_kinds.PayloadReader`
+
 
 def load_readers() -> Readers:
     """Returns the reader of each kind in the table by the kind's name; imports the rooms that hold them.
@@ -24,8 +26,8 @@ def _reader_of(kind: PayloadKind) -> Any:
         reader = resolve_name(kind.reader)
     except (ImportError, AttributeError, ValueError) as error:
         raise _missing(kind, str(error)) from error
-    if not isinstance(reader, type) or not callable(getattr(reader, "read", None)):
-        raise _missing(kind, "it is no class that reads")
+    if not isinstance(reader, type) or not all(callable(getattr(reader, name, None)) for name in _METHODS):
+        raise _missing(kind, f"it is no class with {', '.join(_METHODS)}")
     return reader
 
 

@@ -23,7 +23,12 @@ class StixReader:
 
     def __init__(self, node: Node) -> None:
         self._content = ContentWriter(node.store.knowledge, node.warning_index, SLICE_ROWS)
-        self.begin, self.finish = self._content.begin, self._content.finish
+
+    def begin(self, now: int) -> None:
+        self._content.begin(now)
+
+    def finish(self) -> None:
+        self._content.finish()
 
     def read(
         self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
