@@ -112,7 +112,10 @@ def under_marking(found: Iterator[ReadValue], tlp: Tlp) -> Iterator[TakenValue]:
     RefusedError when the whole text is: marked-stricter, unknown-marking, pap-not-carried."""
     for one in found:
         if isinstance(one, ListValue):
-            reason = _why_not_under(tlp, one.words) if one.words else ""
+            if one.words is NO_WORDS and one.observable.value not in _LIKE_LEVELS:
+                yield one
+                continue
+            reason = _why_not_under(tlp, one.words)
             if reason:
                 yield Refusal(reason, f"line {one.line}", one.observable.value)
                 continue
