@@ -79,7 +79,9 @@ async def test_status_tells_what_only_the_daemon_knows(asked: tuple[Ask, dict[st
     ask, samples = asked
     status = await ask(samples["status"])
     assert status.running
-    assert (status.door.requests_seen, status.door.handshakes_refused) == (0, {})
+    assert status.door.requests_seen == 0
+    # a test beside this one may have dialled a port that is ours by now, and hung up
+    assert status.door.handshakes_refused.keys() <= {"hung-up"}
 
 
 async def test_status_tells_what_the_door_refused_a_moment_ago(world: World, busy: threading.Event) -> None:
