@@ -122,7 +122,14 @@ def test_lookup_has_its_promised_keys_and_answers_each_value_in_order(alpha: Hom
 def test_status_has_its_promised_keys(alpha: Home) -> None:
     answer = alpha("status", "--json").json
     assert {"partner_id", "name", "running", "partners", "envelopes", "observables", "refused"} <= set(answer)
-    assert answer["envelopes"] == {"held": 1, "opened": 1, "unread": 0, "relayed": 0, "pending": 1}
+    assert answer["envelopes"] == {
+        "held": 1,
+        "opened": 1,
+        "unread": 0,
+        "relayed": 0,
+        "pending": 1,
+        "no_room": 0,
+    }
     assert answer["observables"] == {"domain": 1, "ipv4": 1, "url": 1}
     assert answer["running"] is False
 

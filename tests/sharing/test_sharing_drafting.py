@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import tracemalloc
+import uuid
 from collections import Counter
 from collections.abc import Callable
 
@@ -85,6 +87,11 @@ def indicator(number: int, **other: object) -> dict[str, object]:
         "valid_from": "2026-01-01T00:00:00Z",
         **other,
     }
+
+
+def drawn_uuid(seed: int) -> uuid.UUID:
+    """An id like those of real programs, which takes its bytes on the wire."""
+    return uuid.UUID(int=random.Random(seed).getrandbits(128), version=4)
 
 
 def bundle(*objects: object) -> bytes:
@@ -189,7 +196,8 @@ def test_large_input_is_split_and_each_part_carries_its_marking_definitions() ->
     }
     refs = [TLP2_IDS[Tlp.GREEN], statement["id"]]
     count = ENVELOPE_OBJECTS_TARGET + 10
-    draft = read(bundle(statement, *(indicator(n, object_marking_refs=refs) for n in range(count))), tlp=None)
+    objects = (indicator(n, object_marking_refs=refs, id=f"indicator--{drawn_uuid(n)}") for n in range(count))
+    draft = read(bundle(statement, *objects), tlp=None)
     assert len(draft.parts) == 2
     check_sum(draft)
     facts = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import tracemalloc
 import uuid
 from dataclasses import replace
@@ -36,7 +37,8 @@ from p2pshare.knowledge import knowledge
 from p2pshare.knowledge.chunk import Chunk
 from p2pshare.limits import FRAME_CLAIMS_MAX, INFLATED_BYTES_MAX, MIB, PATTERN_OBSERVABLES_MAX
 from p2pshare.node.node import Node
-from p2pshare.sharing import content, partners, stix_reader, storing
+from p2pshare.policy import content_cost
+from p2pshare.sharing import partners, stix_reader, storing
 from p2pshare.sharing.content import Content
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
@@ -74,11 +76,13 @@ def linked(world: World, *names: str) -> list[Node]:
 def test_frames_that_fail_at_their_last_byte_do_not_inflate_for_nothing() -> None:
     """4,096 of them in one envelope of 8 MiB took the only writing thread for 13 minutes."""
     compressor = zstandard.ZstdCompressor(write_content_size=True, write_checksum=True)
-    whole = compressor.compress(bytes(INFLATED_BYTES_MAX // 4))
+    whole = compressor.compress(
+        random.Random(1).randbytes(INFLATED_BYTES_MAX // 128) + bytes(INFLATED_BYTES_MAX // 8)
+    )
     damaged = whole[:-1] + bytes([whole[-1] ^ 1])
     read = Content([damaged] * 9, Tlp.GREEN)
     assert list(read) == []
-    assert read.refused == {"content-bad-frame": 4, "content-inflated-too-large": 5}
+    assert read.refused == {"content-bad-frame": 7, "content-inflated-too-large": 2}
 
 
 def test_a_damaged_frame_costs_the_good_one_behind_it_nothing_but_its_own_size() -> None:
@@ -91,11 +95,12 @@ def test_a_damaged_frame_costs_the_good_one_behind_it_nothing_but_its_own_size()
 def test_an_envelope_with_more_claims_than_any_honest_one_is_read_up_to_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(content, "ENVELOPE_CLAIMS_MAX", 25)
+    monkeypatch.setattr(content_cost, "ENVELOPE_CLAIMS_MAX", 25)
     frames = [compress_frame(json.dumps([pattern_of(10)]).encode()) for _ in range(4)]
+    frames += [compress_frame(json.dumps([pattern_of(1)]).encode())]
     read = Content(frames, Tlp.GREEN)
-    assert [len(frame.objects[0].claims) for frame in read] == [10, 10]
-    assert read.refused == {"content-too-many-claims": 1}
+    assert [sum(len(one.claims) for one in frame.objects) for frame in read] == [10, 10, 0, 0, 1]
+    assert read.refused == {"frame-too-many-claims": 2}
 
 
 # --- marking -----------------------------------------------------------------------------------------
@@ -154,10 +159,13 @@ def send_frames(node: Node, frames: tuple[bytes, ...]) -> EnvelopeId:
     return report.envelopes[0]
 
 
-def test_what_frames_inflate_to_is_not_held_until_there_is_enough_to_be_written(world: World) -> None:
+def test_what_frames_inflate_to_is_not_held_until_there_is_enough_to_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Frames of blanks hold no object, so they never fill a chunk: an envelope of a few KB would take 256 MiB."""
     alpha, bravo = linked(world, "alpha", "bravo")
     size, count = 4 * MIB, 12
+    monkeypatch.setattr(content_cost, "INFLATED_BYTES_MIN", size * count + 1024)
     part = DraftPart(Tlp.GREEN, (compress_frame(b"[" + b" " * size + b"]"),) * count, 0)
     arrival = Arrival(seal_unchecked(alpha, part, bravo), alpha.identity.partner_id)
     tracemalloc.start()
@@ -168,7 +176,7 @@ def test_what_frames_inflate_to_is_not_held_until_there_is_enough_to_be_written(
         tracemalloc.stop()
     assert verdict.status is IntakeStatus.HELD
     assert not bravo.store.partners.refusals()
-    assert peak < size * count / 2
+    assert size < peak < size * count / 2
 
 
 def test_an_author_who_makes_every_type_its_own_does_not_fill_our_memory(

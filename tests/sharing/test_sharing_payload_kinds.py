@@ -119,7 +119,7 @@ def test_a_kind_of_the_future_is_held_and_handed_on_and_shown_as_nothing_that_wa
     envelope_id = decode_envelope(wire).envelope_id
     assert hand_over(bravo, alpha, wire) == [IntakeStatus.HELD]
     told = status(bravo, NOW)
-    assert told.envelopes == EnvelopeStatus(held=1, opened=0, relayed=1, pending=0, unread=0)
+    assert told.envelopes == EnvelopeStatus(held=1, opened=0, relayed=1, pending=0, unread=0, no_room=0)
     assert told.refused == {"content-payload-type-unknown": 1}
     shown = show_envelope(bravo.store, envelope_id)
     assert (shown.opened, shown.objects) == (False, [])

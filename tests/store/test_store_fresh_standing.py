@@ -52,6 +52,7 @@ def test_a_fresh_row_is_what_judging_says(
         from_after_us,
         until_after_us,
         pap,
+        0,
     )
     steps = steps_for(type_)
     row = _fresh_row(7, 5, claim, steps.first_seconds, {9: (sealed_at, NOW)}, NOW, 3)

@@ -149,8 +149,9 @@ class Driver:
         self._readers.shutdown()
 
     def wake(self) -> None:
-        """Look for news in the arrival log: something was published here."""
+        """Look for news in the arrival log, and for what may be read: something was published here, or the quota changed."""
         self._intake.look_for_news()
+        self._is_unread.set()
 
     async def reload_roster(self) -> None:
         """Follow the roster: partners were added, removed, or changed their cards. A removed one is out when this returns."""
@@ -344,7 +345,7 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
-        if outcome.held:
+        if outcome.held or outcome.is_unread:
             self._is_unread.set()
         if outcome.makes_room:
             self._spawn(

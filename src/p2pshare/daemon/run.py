@@ -260,7 +260,10 @@ class Running:
                 log.warning("'%s' was changed in the config: it needs a restart", name)
         self._node = replace(self._node, config=config)
         await self._writer(note_config, self._node)
-        await self._driver.reload_roster()  # what was refused for a quota may have room now
+        await (
+            self._driver.reload_roster()
+        )  # what was refused for a quota, or waits for it unread, may have room now
+        self._driver.wake()
         log.info("config reloaded")
 
     async def _tidy(self) -> None:

@@ -12,8 +12,12 @@ from typing import Generic, TypeVar
 import apsw
 
 from p2pshare.database.fetching import fetch
+from p2pshare.limits import MIB
 
 REMEMBERED_MAX = 20_000  # label sets, types: a hostile author can make every one its own; then we only forget
+REMEMBERED_CHARACTERS_MAX = (
+    4 * MIB
+)  # of all of them: a label set may have 16,384 characters, a real one has thirty
 
 K = TypeVar("K", bound=Hashable)
 
@@ -26,22 +30,25 @@ class Interned(Generic[K]):
         self._find = f"SELECT id FROM {table} WHERE {column} = ?"
         self._add = f"INSERT INTO {table} ({column}) VALUES (?)"
         self._ids: dict[K, int] = {}
+        self._characters = 0
 
     def id_of(self, value: K) -> int:
         """Returns the id of the row that holds `value`, made when it is not there. Inside a transaction only."""
         known = self._ids.get(value)
         if known is None:
-            if len(self._ids) >= REMEMBERED_MAX:
-                self._ids.clear()
+            if len(self._ids) >= REMEMBERED_MAX or self._characters >= REMEMBERED_CHARACTERS_MAX:
+                self.forget()
             known = self._ids[value] = self._intern(value)
         return known
 
     def forget(self) -> None:
         """Empty the cache after a rollback: ids given in that transaction are void."""
         self._ids.clear()
+        self._characters = 0
 
     def _intern(self, value: K) -> int:
         stored = self._stored(value)
+        self._characters += len(stored)
         found = fetch(self._connection, self._find, (stored,))
         if found:
             return int(found[0][0])

@@ -13,7 +13,7 @@ what it does not look at stays in the frame. Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -26,7 +26,7 @@ from p2pshare.intel.checks import find_wrong, is_id, is_id_of, is_indicator_id
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_rescue import mask_faulty
-from p2pshare.intel.json_text import is_shallow, parse_object
+from p2pshare.intel.json_text import Fault, is_shallow, parse_object
 from p2pshare.intel.marking import MarkingProblem, Meaning, Pap, Tlp, effective, meaning_of
 from p2pshare.intel.marking_words import (
     DEFINITION_ID,
@@ -142,17 +142,23 @@ class _Refuse(Exception):
     """Raised to refuse an object; the argument is the reason."""
 
 
-def extract(frame_json: bytes, *, floor: Tlp, definitions: dict[str, Meaning] | None = None) -> Extraction:
+def extract(
+    frame_json: bytes,
+    *,
+    floor: Tlp,
+    definitions: dict[str, Meaning] | None = None,
+    claims_max: int = FRAME_CLAIMS_MAX,
+) -> Extraction:
     """Returns facts about the objects of one frame. Never raises for what the frame holds.
 
     `definitions` carries the meaning of marking definitions from one frame of a payload to the next; it is
-    added to. Refusal reasons: frame-*, and those of `checks` and `json_text`.
+    added to. Patterns with several values give at most `claims_max` claims together. Refusal reasons: frame-*, and those of `checks` and `json_text`.
     """
     extraction = Extraction()
     if len(frame_json) > FRAME_BYTES_MAX:
         extraction.refusals.add("frame-too-large")
         return extraction
-    reader = _FrameReader(extraction, floor, {} if definitions is None else definitions)
+    reader = _FrameReader(extraction, floor, {} if definitions is None else definitions, claims_max)
     try:
         if is_shallow(frame_json):
             reader.read_all(_decode_frame(frame_json), frame_json)
@@ -166,7 +172,9 @@ def extract(frame_json: bytes, *, floor: Tlp, definitions: dict[str, Meaning] | 
 class _FrameReader:
     """Reader of one frame; holds the small caches that make repeated texts free."""
 
-    def __init__(self, extraction: Extraction, floor: Tlp, definitions: dict[str, Meaning]) -> None:
+    def __init__(
+        self, extraction: Extraction, floor: Tlp, definitions: dict[str, Meaning], claims_max: int
+    ) -> None:
         self._extraction = extraction
         self._floor = floor
         self._definitions = definitions
@@ -182,7 +190,7 @@ class _FrameReader:
         self._near_levels: tuple[Tlp, Pap | None, str] | None = None
         self._near_labels: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self._near_kept: tuple[tuple[str, ...], int] | None = None
-        self._claims_left = FRAME_CLAIMS_MAX
+        self._claims_left = claims_max
 
     def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
         """Read the frame as it was decoded at once: the ordinary way."""
@@ -211,11 +219,13 @@ class _FrameReader:
             refusals.add("frame-malformed")
             return
         try:
-            text, faults = (frame_json, {}) if is_shallow(frame_json) else mask_faulty(frame_json)
+            faults: Mapping[int, Fault] = {}
             try:
-                raws = _decode_raws(text)
+                raws = _decode_raws(frame_json) if is_shallow(frame_json) else None
             except _UNREADABLE:
-                text, faults = mask_faulty(frame_json)
+                raws = None
+            if raws is None:
+                text, faults = mask_faulty(frame_json)  # the slowest there is: never twice
                 raws = _decode_raws(text)
         except (*_UNREADABLE, AuthorError):
             refusals.add("frame-malformed")
@@ -427,9 +437,12 @@ class _FrameReader:
     def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
         """Returns (type, canonical value) of each value that the pattern equals; one without canonical form is noted."""
         found = []
+        if self._claims_left <= 0 and pattern.count("'") > 2:  # not even to be parsed
+            raise _Refuse("frame-too-many-claims")
         comparisons = comparisons_of(pattern)
         if len(comparisons) > 1:
             if len(comparisons) > self._claims_left:
+                self._claims_left = 0
                 raise _Refuse("frame-too-many-claims")
             self._claims_left -= len(comparisons)
         for type_, text in comparisons:

@@ -6,7 +6,8 @@ Rules:
 
 1. An assessment counts once, when its object is stored first: another version or content of it changes nothing.
 2. It is about the object of the author it names; where it names none, about the object of that id if one
-   author alone has one. An assessment of an object that is not held yet waits, and applies when that arrives.
+   author alone has one. An assessment of an object that is not held yet waits, and applies when that arrives: the newest
+   WAITING_MAX of each organisation do.
 3. Organisations are counted, not messages: one row for each (observable, reporter), whose latest word holds.
 4. Only partners of the roster that are not frozen, and we ourselves, start a claim's decay again or count
    towards a false positive; a partner that leaves the roster stops counting.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import apsw
 
@@ -39,6 +40,8 @@ from p2pshare.knowledge.state_table import evaluated_at, mark
 FALSE_POSITIVE_SOURCE = "false-positive"
 FALSE_POSITIVE_REPORTS = Setting("false_positive_reports", int)
 """The number of organisations that make a false positive; 0: none do."""
+WAITING_MAX = 64  # of one organisation about one object that is not held yet, the newest: the others are kept, and wait no more
+_COUNT_MAX = 2**53 - 1  # what JSON readers keep exactly
 _COUNTED = (Assessment.SIGHTING, Assessment.FALSE_POSITIVE)
 
 _IS_TRUSTED = """(
@@ -47,35 +50,48 @@ _IS_TRUSTED = """(
 )"""
 # The observables an assessment is about. `target_author` NULL: the id must be one author's alone.
 _OBSERVABLES = """
-SELECT DISTINCT c.observable FROM claim c
-CROSS JOIN organisation a ON a.id = c.author
-CROSS JOIN observable o ON o.id = c.observable
-CROSS JOIN observable_type t ON t.id = o.type
+SELECT DISTINCT c.observable FROM claim c INDEXED BY claim_current
 WHERE c.object_key = :target AND c.status < 2
-AND CASE WHEN :author IS NULL
-    THEN (SELECT count(DISTINCT d.author) FROM claim d WHERE d.object_key = :target AND d.status < 2) = 1
-    ELSE a.partner_id = :author END
-AND (:type IS NULL OR (t.name = :type AND o.value = :value))
+AND c.author = CASE WHEN :author IS NULL
+    THEN (
+        SELECT min(d.author) FROM claim d INDEXED BY claim_current WHERE d.object_key = :target AND d.status < 2
+        HAVING min(d.author) = max(d.author)
+    )
+    ELSE (SELECT a.id FROM organisation a WHERE a.partner_id = :author) END
+AND (:type IS NULL OR c.observable = (
+    SELECT o.id FROM observable o WHERE o.value = :value AND o.type = (SELECT t.id FROM observable_type t WHERE t.name = :type)
+))
 """
-_SUM_UP = """
+_SUM_UP = f"""
 INSERT INTO sighting VALUES (
-    :observable, :reporter, 1, :count, :seen, :seen, :not_seen, :is_false_positive, :tlp, :received_at
+    :observable, :reporter, :reports, :count, :first, :last, :not_seen, coalesce(:is_false_positive, 0), :tlp, :received_at
 )
 ON CONFLICT DO UPDATE SET
-    reports = reports + 1,
-    count = min(count + excluded.count, 9007199254740991),
+    reports = reports + excluded.reports,
+    count = min(count + excluded.count, {_COUNT_MAX}),
     first_seen = min(coalesce(first_seen, excluded.first_seen), coalesce(excluded.first_seen, first_seen)),
     last_seen = max(coalesce(last_seen, excluded.last_seen), coalesce(excluded.last_seen, last_seen)),
     not_seen_at = max(coalesce(not_seen_at, excluded.not_seen_at), coalesce(excluded.not_seen_at, not_seen_at)),
-    is_false_positive = CASE WHEN excluded.count = 0 AND NOT excluded.is_false_positive
-        THEN is_false_positive ELSE excluded.is_false_positive END,
+    is_false_positive = coalesce(:is_false_positive, is_false_positive),
     tlp = max(tlp, excluded.tlp),
     received_at = excluded.received_at
 """
 _SIGHTED = f"""
-UPDATE effective_state SET sighted_at = max(coalesce(sighted_at, 0), :seen)
+UPDATE effective_state SET sighted_at = max(coalesce(sighted_at, 0), :last)
 WHERE observable = :observable AND {_IS_TRUSTED.format(":reporter")}
 """
+_ASSESSED = f"""
+SELECT a.object, a.kind, a.reporter, a.target, a.target_author, a.type, a.value, a.count, a.seen_at, a.tlp, a.received_at
+FROM {MANY} k CROSS JOIN assessment a ON a.object = k.value ORDER BY a.object
+"""
+# Each version of the target that comes looks at all that wait for it.
+_WAIT_NO_LONGER = """
+UPDATE assessment SET is_waiting = 0 WHERE object IN (
+    SELECT object FROM assessment INDEXED BY assessment_waiting WHERE target = ? AND reporter = ? AND is_waiting = 1
+    ORDER BY object DESC LIMIT -1 OFFSET ?
+)
+"""
+_APPLIED = f"UPDATE assessment SET is_waiting = 0 WHERE object IN (SELECT value FROM {MANY})"
 _REPORTS = f"""
 SELECT k.value, (
     SELECT count(*) FROM sighting g
@@ -116,7 +132,10 @@ def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> No
             facts.kind in _COUNTED,
         )
         connection.execute("INSERT INTO assessment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    _apply(connection, [one.object for one in arrived if one.facts.kind in _COUNTED])
+    counted = [one for one in arrived if one.facts.kind in _COUNTED]
+    _apply(connection, [one.object for one in counted])
+    about = {(claim_key(encode_object_id(one.facts.target)), one.reporter) for one in counted}
+    connection.executemany(_WAIT_NO_LONGER, ((*one, WAITING_MAX) for one in about))
 
 
 def apply_waiting(connection: apsw.Connection, claim_keys: Iterable[bytes | str]) -> None:
@@ -135,39 +154,82 @@ def apply_waiting(connection: apsw.Connection, claim_keys: Iterable[bytes | str]
     _apply(connection, sorted(waiting))
 
 
-def _apply(connection: apsw.Connection, assessments: Iterable[int]) -> None:
+@dataclass(slots=True)
+class _Summary:
+    """What one organisation says about one target in several assessments, in the order of their rows."""
+
+    reporter: int
+    about: tuple[bytes | str, bytes | None, str | None, str | None]
+    """Target, its author, and type and value of the one observable that is meant."""
+    rows: list[int] = field(default_factory=list)
+    count: int = 0
+    first: int | None = None
+    last: int | None = None
+    not_seen: int | None = None
+    is_false_positive: bool | None = None
+    """The latest word; None where none says it."""
+    said_by: int = 0
+    """The row of the latest word."""
+    tlp: int = 0
+    received_at: int = 0
+
+    def take(self, row_id: int, kind: int, count: int, seen_at: int, tlp: int, received_at: int) -> None:
+        is_false_positive = kind == Assessment.FALSE_POSITIVE
+        self.rows.append(row_id)
+        if is_false_positive or count > 0:
+            self.is_false_positive, self.said_by = is_false_positive, row_id
+        if not is_false_positive and count > 0:
+            self.count = min(self.count + count, _COUNT_MAX)
+            self.first = seen_at if self.first is None else min(self.first, seen_at)
+            self.last = seen_at if self.last is None else max(self.last, seen_at)
+        elif not is_false_positive:
+            self.not_seen = seen_at if self.not_seen is None else max(self.not_seen, seen_at)
+        self.tlp, self.received_at = max(self.tlp, tlp), received_at
+
+
+def _apply(connection: apsw.Connection, assessments: Sequence[int]) -> None:
+    """Apply the assessments whose target is held. What one organisation says about one target is summed up first: a thousand
+    sightings of an indicator with a thousand values change a thousand rows, not a million."""
     changed: set[int] = set()
-    for row_id in assessments:
-        ((kind, reporter, target, author, type_, value, count, seen_at, tlp, received_at),) = fetch(
-            connection,
-            """SELECT kind, reporter, target, target_author, type, value, count, seen_at, tlp, received_at
-            FROM assessment WHERE object = ?""",
-            (row_id,),
-        )
+    for summary in sorted(_summaries(connection, assessments), key=lambda one: one.said_by):
+        target, author, type_, value = summary.about
         wanted = {"target": target, "author": author, "type": type_, "value": value}
         observables = [one for (one,) in fetch(connection, _OBSERVABLES, wanted)]
         if not observables:
             continue
-        connection.execute("UPDATE assessment SET is_waiting = 0 WHERE object = ?", (row_id,))
-        is_false_positive = kind == Assessment.FALSE_POSITIVE
-        is_seen = count > 0 and not is_false_positive
-        row = {
-            "reporter": reporter,
-            "count": count if is_seen else 0,
-            "seen": seen_at if is_seen else None,
-            "not_seen": None if is_seen or is_false_positive else seen_at,
-            "is_false_positive": is_false_positive,
-            "tlp": tlp,
-            "received_at": received_at,
+        connection.execute(_APPLIED, (row_ids(summary.rows),))
+        said = {
+            "reporter": summary.reporter,
+            "reports": len(summary.rows),
+            "count": summary.count,
+            "first": summary.first,
+            "last": summary.last,
+            "not_seen": summary.not_seen,
+            "is_false_positive": summary.is_false_positive,
+            "tlp": summary.tlp,
+            "received_at": summary.received_at,
         }
-        for observable in observables:
-            connection.execute(_SUM_UP, row | {"observable": observable})
-            if is_seen:
-                sighted = {"seen": seen_at, "observable": observable, "reporter": reporter}
-                connection.execute(_SIGHTED, sighted)
+        connection.executemany(_SUM_UP, (said | {"observable": one} for one in observables))
+        if summary.last is not None:
+            sighted = {"last": summary.last, "reporter": summary.reporter}
+            connection.executemany(_SIGHTED, (sighted | {"observable": one} for one in observables))
         changed.update(observables)
     mark(connection, changed)
     recount(connection, changed)
+
+
+def _summaries(connection: apsw.Connection, assessments: Sequence[int]) -> Collection[_Summary]:
+    summaries: dict[tuple[object, ...], _Summary] = {}
+    if assessments:
+        for row_id, kind, reporter, *about, count, seen_at, tlp, received_at in fetch(
+            connection, _ASSESSED, (row_ids(assessments),)
+        ):
+            key = (reporter, *about)
+            if key not in summaries:
+                target, author, type_, value = about
+                summaries[key] = _Summary(reporter, (target, author, type_, value))
+            summaries[key].take(row_id, kind, count, seen_at, tlp, received_at)
+    return summaries.values()
 
 
 def recount(connection: apsw.Connection, observables: Collection[int]) -> None:

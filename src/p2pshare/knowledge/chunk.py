@@ -20,7 +20,7 @@ from p2pshare.database.fetching import fetch
 from p2pshare.intel.assessing import AssessmentFacts
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.withdrawing import WithdrawalFacts
-from p2pshare.knowledge import assessments, withdrawals
+from p2pshare.knowledge import assessments, wide_objects, withdrawals
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.coverage import NETWORK_TYPES
 from p2pshare.knowledge.current_versions import reselect
@@ -31,6 +31,8 @@ from p2pshare.knowledge.row_changes import CURRENT, REVOKED, SUPERSEDED, Pending
 from p2pshare.knowledge.state_table import add_fresh
 from p2pshare.knowledge.versions import Version, VersionDecision, VersionOutcome, decide
 from p2pshare.knowledge.vocabulary import Vocabulary, count_observables
+from p2pshare.knowledge.wide_objects import NARROW_CLAIMS_MAX
+from p2pshare.limits import MIB
 from p2pshare.log.interface import EnvelopeOrigin
 
 _KNOWN_OBSERVABLES = """
@@ -45,6 +47,12 @@ _CARRY_AGAIN = """
 INSERT INTO carried_again SELECT ?1, ?2, f.envelope, ?3 FROM frame f WHERE f.id = ?4
 ON CONFLICT DO UPDATE SET tlp = max(tlp, excluded.tlp)
 """
+
+
+COMPARED_BYTES_MIN = (
+    2 * MIB
+)  # of stored frames that a chunk may inflate to compare what comes again with what is held ...
+COMPARED_TIMES = 64  # ... and so many times its own compressed bytes: a few bytes must not ask for all that was ever stored
 
 
 def next_id(connection: apsw.Connection, table: str) -> int:
@@ -68,11 +76,13 @@ class Chunk:
         self._now = now
         self._new_frames: list[tuple[int, int, int, bytes]] = []
         self._frames = self._place(frames)
-        self._contents = Contents(connection)
+        compressed = sum(len(frame.frame) for _, frame in frames)
+        self._contents = Contents(connection, budget_bytes=COMPARED_BYTES_MIN + COMPARED_TIMES * compressed)
         self._observables: dict[str, dict[str, int]] = {}
         self._fresh_types: list[str] = []
         self._assessments: list[assessments.ArrivedAssessment] = []
         self._withdrawals: list[withdrawals.ArrivedWithdrawal] = []
+        self._wide: list[tuple[bytes | str, int, int]] = []
         self._carried: list[tuple[bytes | str, int, int, int]] = []
         self._dirty: set[tuple[int, EncodedId]] = set()
         self._first_fresh = next_id(connection, "observable")
@@ -121,6 +131,8 @@ class Chunk:
         self._claims.write(self._connection)
         self._objects.write(self._connection)
         self._connection.executemany(_CARRY_AGAIN, self._carried)
+        if self._wide:
+            wide_objects.add(self._connection, self._wide)
         reselect(self._connection, self._dirty)
         withdrawals.add(self._connection, self._vocabulary, self._withdrawals)
         targets = (encode_object_id(one.facts.target) for one in self._withdrawals)
@@ -188,6 +200,8 @@ class Chunk:
             self._claims,
             self._claims.next,
         )
+        if len(fact.claims) > NARROW_CLAIMS_MAX:
+            self._wide.append((stored_key, author, len(fact.claims)))
         modified_us = fact.modified_us or 0  # extraction refuses an indicator without it
         for claim in fact.claims:
             rows.append(
@@ -206,6 +220,7 @@ class Chunk:
                     (claim.valid_from_us or 0) - modified_us,
                     None if claim.valid_until_us is None else claim.valid_until_us - modified_us,
                     claim.pap,
+                    0,
                 )
             )
             row_id += 1

@@ -27,7 +27,7 @@ SELECT o.value, a.partner_id, c.object_key, c.tlp, c.confidence, l.labels,
     c.pap, e.created, s.sighted_at, EXISTS (SELECT 1 FROM quarantine q WHERE q.observable = o.id)
 FROM {keys} k
 CROSS JOIN observable o ON o.value = k.value AND o.type = (SELECT id FROM observable_type WHERE name = ?)
-CROSS JOIN claim c ON c.observable = o.id AND +c.status < 2
+CROSS JOIN claim c INDEXED BY claim_observable ON c.observable = o.id AND c.status < 2 AND c.is_aside = 0
 CROSS JOIN organisation a ON a.id = c.author
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope

@@ -23,6 +23,7 @@ import apsw
 from p2pshare.database.database import Database
 from p2pshare.database.settings import get_setting, put_setting
 from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import (
@@ -32,6 +33,7 @@ from p2pshare.knowledge import (
     searching,
     state_queries,
     state_table,
+    wide_objects,
     withdrawals,
 )
 from p2pshare.knowledge.assessments import FALSE_POSITIVE_REPORTS
@@ -203,6 +205,12 @@ class Knowledge(KnowledgeReading):
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
             Chunk(writer, self._vocabulary, frames, now).store()
+            state_table.evaluate_marked(writer, self._evaluated_at, self._reported_before)
+
+    def reach(self, source: EnvelopeOrigin, objects: Sequence[ObjectFacts]) -> list[wide_objects.Reach]:
+        """Returns how many stored rows each of `objects` out of the envelope `source` would touch beside its own; [] where
+        none touches many."""
+        return self._read(wide_objects.reach, source.author, objects)
 
     def reevaluate(self, now: int, limit: int) -> int:
         """Evaluate at most `limit` of the observables that time alone has changed by `now`, unix seconds;

@@ -9,12 +9,12 @@ Rules (`knowledge.effective_state` evaluates; this file only keeps the result):
    sweep evaluates observables that time alone has changed, in batches of its own transactions.
 3. The feed keeps the newest change of each observable: one row, whose `seq` is given anew with each change and
    never twice. Taking the rows above some `seq` in order, and putting or removing each, gives the active set.
-4. An observable that never was active is in no feed: a value that was never reported needs no removal.
+4. At most so many claims of one author about one observable count (`asides`); the rest costs no evaluation.
+5. An observable that never was active is in no feed: a value that was never reported needs no removal.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 
@@ -24,11 +24,13 @@ from p2pshare.database.arrays import MANY, row_ids
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.intel.instants import SECOND_US
+from p2pshare.knowledge import asides
 from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, steps_for
 from p2pshare.knowledge.effective_state import GONE, ClaimState, EffectiveState, EffectiveStatus, evaluate
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 
 ADD, UPDATE, REMOVE = 1, 2, 3
+MARKED_MAX = 8_192  # observables that wait for the end of a transaction: evaluated in some 100 ms
 SIEM_TLP_MAX = Setting("siem_tlp_max", int)
 """The strictest marking that the SIEM's views show: the gate's answer, kept where SQL can see it."""
 EVALUATED_AT = Setting("evaluated_at", int)
@@ -42,7 +44,7 @@ SELECT c.observable, c.author, c.status = 1, c.tlp, c.pap, c.confidence, c.modif
         AND w.replaced_by IS NOT NULL
     )
 FROM {MANY} k
-CROSS JOIN claim c ON c.observable = k.value AND +c.status < 2
+CROSS JOIN claim c INDEXED BY claim_observable ON c.observable = k.value AND c.status < 2 AND c.is_aside = 0
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
 """
@@ -54,7 +56,6 @@ FROM {MANY} k
 CROSS JOIN effective_state s ON s.observable = k.value
 CROSS JOIN observable o ON o.id = s.observable
 CROSS JOIN observable_type t ON t.id = o.type
-ORDER BY s.observable
 """
 _CHANGE = """
 UPDATE effective_state SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
@@ -136,21 +137,43 @@ def reevaluate_due(connection: apsw.Connection, now: int, limit: int) -> int:
     return len(due)
 
 
+def evaluate_marked(connection: apsw.Connection, now: int, reported_before: int) -> None:
+    """Evaluate what is marked once it is much, before the end of the transaction: so that who measures how long a
+    transaction takes measures this, too."""
+    if fetch(connection, "SELECT 1 FROM dirty LIMIT 1 OFFSET ?", (MARKED_MAX - 1,)):
+        reevaluate_dirty(connection, now, reported_before)
+
+
 def _evaluate(connection: apsw.Connection, ids: Sequence[int], now: int, reported_before: int) -> None:
+    for observable in asides.having(connection, ids):
+        asides.settle(connection, observable)
+    crowded = _evaluate_counted(connection, ids, now, reported_before)
+    for observable in crowded:
+        asides.settle(connection, observable)
+    if crowded:
+        _evaluate_counted(connection, crowded, now, reported_before)
+
+
+def _evaluate_counted(
+    connection: apsw.Connection, ids: Sequence[int], now: int, reported_before: int
+) -> list[int]:
+    """Evaluate each of `ids` over the claims that count; returns those passed over, about which an author says more than
+    counts and it is to be settled first what does."""
     tlp_max = siem_tlp_max(connection)
-    claims, hidden = states(connection, ids, tlp_max)
     seq = last_change(connection)
     changes: list[Row] = []
     reported: list[Row] = []
-    for name, _, sighted_at, quarantined, row_id, reported_seq, at, due, *before in fetch(
-        connection, _BEFORE, (row_ids(ids),)
-    ):
+    crowded: list[int] = []
+    for row, claims in _with_claims(connection, ids):
+        name, _, sighted_at, quarantined, row_id, reported_seq, at, due, *before = row
+        if len(claims) > asides.COUNTED_MAX and asides.is_crowded(claim.author for claim in claims):
+            crowded.append(row_id)
+            continue
+        shown = [claim for claim in claims if claim.tlp <= tlp_max]
         old = tuple(before)
-        new = evaluate(
-            claims.get(row_id, ()), steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined
-        )
+        new = evaluate(shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined)
         if new.status == EffectiveStatus.GONE:
-            new = GONE._replace(reason="marking" if row_id in hidden else "superseded")
+            new = GONE._replace(reason="marking" if claims else "superseded")
         op = _op(old, new)
         if (
             op == REMOVE and reported_seq > reported_before
@@ -166,6 +189,7 @@ def _evaluate(connection: apsw.Connection, ids: Sequence[int], now: int, reporte
     connection.executemany(_CHANGE, changes)
     connection.executemany(_REPORT, reported)
     put_setting(connection, LAST_CHANGE, seq)
+    return crowded
 
 
 def _op(old: tuple[object, ...], new: EffectiveState) -> int:
@@ -183,16 +207,45 @@ def evaluated(
 ) -> Iterator[tuple[str, str, EffectiveState]]:
     """Yields (type, value, effective state) of each at any `now` over the claims no stricter than `tlp_max`,
     in order of ids; those without such a claim are left out."""
-    claims, _ = states(connection, ids, tlp_max)
-    for name, value, sighted_at, quarantined, row_id, *_ in fetch(connection, _BEFORE, (row_ids(ids),)):
-        if row_id in claims:
-            yield (
-                name,
-                value,
-                evaluate(
-                    claims[row_id], steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined
-                ),
-            )
+    for (name, value, sighted_at, quarantined, *_), claims in _with_claims(connection, ids):
+        shown = [claim for claim in claims if claim.tlp <= tlp_max]
+        if shown:
+            state = evaluate(shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined)
+            yield name, value, state
+
+
+def _with_claims(
+    connection: apsw.Connection, ids: Collection[int]
+) -> Iterator[tuple[Row, Sequence[ClaimState]]]:
+    """Yields each row of _BEFORE with the claims that count about that observable, in order of ids: one observable's
+    claims are in memory at a time, however many there are."""
+    in_order = sorted(ids)
+    claims = _claims_of(connection, in_order)
+    observable, found = next(claims, _NO_MORE)
+    for row in connection.execute(_BEFORE, (row_ids(in_order),)):
+        row_id = row[4]
+        while observable < row_id:
+            observable, found = next(claims, _NO_MORE)
+        yield row, found if observable == row_id else ()
+
+
+_NO_MORE: tuple[float, list[ClaimState]] = (float("inf"), [])
+
+
+def _claims_of(
+    connection: apsw.Connection, in_order: Collection[int]
+) -> Iterator[tuple[float, list[ClaimState]]]:
+    """Yields (observable, its claims that count) for those that have any."""
+    current: int | None = None
+    claims: list[ClaimState] = []
+    for row in connection.execute(_STATES, (row_ids(in_order),)):
+        if row[0] != current:
+            if current is not None:
+                yield current, claims
+            current, claims = row[0], []
+        claims.append(ClaimState._make(row[1:]))
+    if current is not None:
+        yield current, claims
 
 
 def siem_tlp_max(connection: apsw.Connection) -> int:
@@ -208,21 +261,6 @@ def last_change(connection: apsw.Connection) -> int:
 def evaluated_at(connection: apsw.Connection) -> int:
     """Returns the latest time at which anything was evaluated, unix seconds, 0 at first."""
     return get_setting(connection, EVALUATED_AT) or 0
-
-
-def states(
-    connection: apsw.Connection, ids: Collection[int], tlp_max: int
-) -> tuple[dict[int, list[ClaimState]], set[int]]:
-    """Returns the claims no stricter than `tlp_max` of each observable, and those observables that have a stricter one."""
-    claims: dict[int, list[ClaimState]] = defaultdict(list)
-    hidden: set[int] = set()
-    for row in fetch(connection, _STATES, (row_ids(ids),)):
-        claim = ClaimState._make(row[1:])
-        if claim.tlp <= tlp_max:
-            claims[row[0]].append(claim)
-        else:
-            hidden.add(row[0])
-    return claims, hidden
 
 
 def add_fresh(
@@ -277,7 +315,9 @@ def _fresh_row(
 ) -> Row | None:
     """Returns the row that `evaluate` would make of one claim in the first step of its life, of
     `age_seconds`; None for any other."""
-    _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap = claim
+    _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap, _ = (
+        claim
+    )
     sealed_at, received_at = sources[frame]
     from_us = modified_us + from_after_us
     begins = -(-from_us // SECOND_US)

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import apsw
+import msgspec
 
 from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
@@ -43,6 +44,9 @@ ON CONFLICT DO UPDATE SET
             SELECT excluded.incarnation, excluded.sequence, excluded.reason, coalesce(excluded.replaced_by, '')
         ) ORDER BY incarnation DESC, sequence DESC, reason DESC, replaced_by DESC LIMIT 1
     )
+WHERE coalesce(excluded.up_to_us, up_to_us - 1, -1) > coalesce(up_to_us, -1)
+OR (excluded.incarnation, excluded.sequence, excluded.reason, coalesce(excluded.replaced_by, ''))
+    > (incarnation, sequence, reason, coalesce(replaced_by, ''))
 """
 CLAIM_TYPES = f"(SELECT id FROM object_type WHERE name IN ('{INDICATOR}', ''))"
 """The values of `withdrawal.type` where a claim is meant."""
@@ -74,13 +78,30 @@ class ArrivedWithdrawal:
 
 
 def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[ArrivedWithdrawal]) -> None:
-    """Note the reach of each; `apply` does the rest."""
+    """Note the reach of each; `apply` does the rest. Those of one target are taken together first: a thousand of them are
+    one change."""
+    furthest: dict[tuple[int, str], ArrivedWithdrawal] = {}
     for one in arrived:
+        key = (one.author, one.facts.target)
+        furthest[key] = _further(furthest[key], one) if key in furthest else one
+    for one in furthest.values():
         facts = one.facts
-        prefix, key = encode_object_id(facts.target)
-        place = (key, vocabulary.object_type(prefix), one.author)
+        prefix, key_text = encode_object_id(facts.target)
+        place = (key_text, vocabulary.object_type(prefix), one.author)
         content = (facts.incarnation, facts.sequence, facts.up_to_us, facts.reason.value, facts.replaced_by)
         connection.execute(_ADD, (*place, *content, one.received_at))
+
+
+def _further(first: ArrivedWithdrawal, second: ArrivedWithdrawal) -> ArrivedWithdrawal:
+    """Returns what both say together, as _ADD would: the furthest `up_to`, and the rest of the one further in the chain."""
+    facts = max(first.facts, second.facts, key=_place_of)
+    instants = [one.facts.up_to_us for one in (first, second) if one.facts.up_to_us is not None]
+    facts = msgspec.structs.replace(facts, up_to_us=max(instants, default=None))
+    return ArrivedWithdrawal(first.author, facts, first.received_at)
+
+
+def _place_of(facts: WithdrawalFacts) -> tuple[int, int, str, str]:
+    return facts.incarnation, facts.sequence, facts.reason.value, facts.replaced_by or ""
 
 
 def apply(connection: apsw.Connection, keys: Iterable[EncodedId]) -> None:

@@ -31,6 +31,7 @@ from p2pshare.limits import (
     DEFERRED_BYTES_PER_PARTNER_MAX,
     DEFERRED_ENTRIES_PER_PARTNER_MAX,
     FUTURE_DEFER_SECONDS,
+    QUOTA_RESERVE_PARTS,
 )
 from p2pshare.log import expiry, sequences
 from p2pshare.log.interface import (
@@ -69,6 +70,16 @@ SELECT e.lsn, e.author, e.incarnation, e.sequence, e.envelope_id, e.created, e.r
 FROM (SELECT * FROM envelope INDEXED BY envelope_unread WHERE content = 0 AND {} AND lsn NOT IN (SELECT value FROM carray(?))
     ORDER BY author, size, lsn LIMIT 1) e
 JOIN organisation a ON a.id = e.author LEFT JOIN reading r ON r.lsn = e.lsn
+"""
+
+
+READ_AGAIN_MAX = 10_000  # envelopes that waited for room, put back in one transaction: a tenth of a second
+_READ_AGAIN = """
+UPDATE envelope SET content = 0 WHERE lsn IN (
+    SELECT e.lsn FROM envelope e INDEXED BY envelope_no_room
+    CROSS JOIN carried c ON c.author = e.author AND c.circle = iif(e.mode = 1, e.circle, zeroblob(16))
+    WHERE e.content = 4 AND e.stage = 0 AND c.cost < ?1 - ?1 / ?2 LIMIT ?3
+)
 """
 
 
@@ -143,8 +154,9 @@ class EnvelopeReading:
     def counts(self) -> EnvelopeCounts:
         """Returns the numbers of unexpired envelopes."""
         (row,) = self._fetch(
-            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content = 0), 0), coalesce(sum(
-                awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0)
+            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content IN (0, 4)), 0), coalesce(sum(
+                awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0),
+                coalesce(sum(content = 4), 0)
             FROM envelope e WHERE stage = 0"""
         )
         return EnvelopeCounts(*row)
@@ -256,7 +268,8 @@ class EnvelopeReading:
     # --- authors and their numbers ------------------------------------------------------------------
 
     def quota_bytes(self) -> int:
-        """Returns the quota: the bytes of one author that are carried here in one circle, 0 before it is set."""
+        """Returns the quota: the bytes of one author that are carried here in one circle, on the wire and as cost; 0 before it
+        is set."""
         return self._database.setting(AUTHOR_QUOTA_BYTES) or 0
 
     def carried(self) -> Mapping[tuple[PartnerId, CircleId], int]:
@@ -264,8 +277,16 @@ class EnvelopeReading:
 
         Direct ones stand together under the circle of sixteen zero bytes.
         """
+        return self._sums("bytes")
+
+    def costs(self) -> Mapping[tuple[PartnerId, CircleId], int]:
+        """Returns what the same envelopes cost us, in bytes (`policy.content_cost`): as `carried` counts, and more for
+        those that were read."""
+        return self._sums("cost")
+
+    def _sums(self, column: str) -> Mapping[tuple[PartnerId, CircleId], int]:
         rows = self._fetch(
-            "SELECT o.partner_id, c.circle, c.bytes FROM carried c JOIN organisation o ON o.id = c.author"
+            f"SELECT o.partner_id, c.circle, c.{column} FROM carried c JOIN organisation o ON o.id = c.author"
         )
         return {(PartnerId(author), CircleId(circle)): size for author, circle, size in rows}
 
@@ -364,7 +385,7 @@ class EnvelopeLog(EnvelopeReading):
         received_from = None if arrival.received_from is None else organisation(arrival.received_from)
         envelope_id = bytes(arrival.envelope_id)
         writer.execute(
-            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
             (
                 lsn,
                 envelope_id,
@@ -382,6 +403,7 @@ class EnvelopeLog(EnvelopeReading):
                 arrival.received_at,
                 arrival.content,
                 arrival.awaits_first_hop,
+                len(arrival.wire),
             ),
         )
         writer.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
@@ -422,11 +444,21 @@ class EnvelopeLog(EnvelopeReading):
         with self._database.transaction() as writer:
             writer.execute("UPDATE reading SET place = ?, attempts = 0 WHERE lsn = ?", (place, source.lsn))
 
-    def put_content(self, source: EnvelopeOrigin, content: ContentState) -> None:
-        """What became of the content: reading has come to its end."""
+    def put_content(self, source: EnvelopeOrigin, content: ContentState, cost: int | None = None) -> None:
+        """What became of the content: reading has come to its end. `cost` in bytes, where it is known to be more than its size."""
         with self._database.transaction() as writer:
-            writer.execute("UPDATE envelope SET content = ? WHERE lsn = ?", (content, source.lsn))
+            writer.execute(
+                "UPDATE envelope SET content = ?, cost = coalesce(?, cost) WHERE lsn = ?",
+                (content, cost, source.lsn),
+            )
             writer.execute("DELETE FROM reading WHERE lsn = ?", (source.lsn,))
+
+    def read_again(self) -> int:
+        """Put what waited for room back among what is unread, where its author takes less than the part of the quota that is
+        for all envelopes, at most READ_AGAIN_MAX of them; returns how many."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute(_READ_AGAIN, (self.quota_bytes(), QUOTA_RESERVE_PARTS, READ_AGAIN_MAX))
+            return writer.changes()
 
     def note_recipient_sequence(self, source: EnvelopeOrigin, number: int) -> None:
         """The author's number for this one of the envelopes that it sealed for us (1, 2, ...). Repeating changes nothing."""
@@ -531,9 +563,10 @@ class EnvelopeLog(EnvelopeReading):
         return epoch
 
     def set_quota(self, author_bytes: int) -> None:
-        """Set the bytes of one author that are carried here in one circle."""
+        """Set the bytes of one author that are carried here in one circle; what has room now is to be read."""
         if self._database.setting(AUTHOR_QUOTA_BYTES) != author_bytes:
             self._database.put_setting(AUTHOR_QUOTA_BYTES, author_bytes)
+            self.read_again()
 
 
 def audience(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[PartnerId, bool]:

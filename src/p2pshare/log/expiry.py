@@ -34,7 +34,7 @@ def expire(connection: apsw.Connection, now: int) -> int:
     )
     connection.executemany("DELETE FROM reading WHERE lsn = ?", ((lsn,) for lsn in due))
     connection.executemany(
-        "UPDATE envelope SET content = 3 WHERE lsn = ? AND content = 0", ((lsn,) for lsn in due)
+        "UPDATE envelope SET content = 3 WHERE lsn = ? AND content IN (0, 4)", ((lsn,) for lsn in due)
     )
     _drop_keys(connection, now - EXPIRED_KEY_KEEP_SECONDS, evidence)
     return len(due)

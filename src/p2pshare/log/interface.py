@@ -20,7 +20,7 @@ AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
 
 
 class ContentState(IntEnum):
-    """What became of an envelope's content here. All but UNREAD stay."""
+    """What became of an envelope's content here. All but UNREAD and NO_ROOM stay."""
 
     UNREAD = 0
     """Held, acknowledged and announced; the reader has not come to its end."""
@@ -29,6 +29,8 @@ class ContentState(IntEnum):
     """Sealed for others: it is only carried."""
     UNREADABLE = 3
     """Sealed for us, and left aside: counted against its author."""
+    NO_ROOM = 4
+    """Sealed for us; it waits until what its author costs here leaves room (`policy.content_cost`)."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +167,14 @@ class EnvelopeRecord:
 
 @dataclass(frozen=True)
 class EnvelopeCounts:
-    """What is held: all envelopes, those read here, those not read yet, and our own that wait for a partner."""
+    """What is held: all envelopes, those read here, those not read yet, our own that wait for a partner, and those of the
+    unread that wait for room."""
 
     held: int
     opened: int
     unread: int
     pending: int
+    no_room: int
 
     @property
     def relayed(self) -> int:

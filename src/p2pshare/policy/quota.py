@@ -31,10 +31,11 @@ class Quota:
         self._quota = quota_bytes
         self._carried = Counter(carried)
 
-    def has_room(self, author: PartnerId, circle: CircleId, size: int) -> bool:
-        """Returns whether an envelope of `size` bytes may come to what is carried."""
+    def has_room(self, author: PartnerId, circle: CircleId, size: int, *, more: int | None = None) -> bool:
+        """Returns whether an envelope of `size` bytes may come to what is carried; or, where it is among that already, whether
+        it may count for `more` bytes than it does."""
         reserve = 0 if size <= QUOTA_SMALL_BYTES_MAX else self._quota // QUOTA_RESERVE_PARTS
-        return self._carried[author, circle] + size <= self._quota - reserve
+        return self._carried[author, circle] + (size if more is None else more) <= self._quota - reserve
 
     def add(self, author: PartnerId, circle: CircleId, size: int) -> None:
         """Count an envelope of `size` bytes that came in."""

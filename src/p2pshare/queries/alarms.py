@@ -223,7 +223,7 @@ def _card_forks(seen: Situation) -> Iterator[Alarm]:
 
 def _quotas(seen: Situation) -> Iterator[Alarm]:
     quota = seen.store.log.quota_bytes()
-    for author, circle, size in nearly_full(quota, seen.store.log.carried()):
+    for author, circle, size in nearly_full(quota, seen.store.log.costs()):  # never less than what is carried
         if author != seen.own_id:
             yield _alarm(
                 "quota",
@@ -231,7 +231,8 @@ def _quotas(seen: Situation) -> Iterator[Alarm]:
                 seen.names,
                 None,
                 f"envelopes of {{name}} take up {size // MIB} of the {quota // MIB} MiB that one author may fill here",
-                "ask {name} what it publishes; if it is right, raise limits.author_mib: beyond it they are refused",
+                "ask {name} what it publishes; if it is right, raise limits.author_mib: beyond it they are refused, or "
+                "carried and not read",
                 bytes=size,
                 circle=circle.text,
             )

@@ -32,13 +32,15 @@ class PartnerStatus(PartnerSummary, frozen=True):
 
 
 class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
-    """All envelopes, those readable here, those only carried, and our own that no partner has taken yet."""
+    """All envelopes, those read here, those not read yet, those only carried, our own that no partner has taken yet, and those
+    of the unread whose author has filled its room."""
 
     held: int
     opened: int
     unread: int
     relayed: int
     pending: int
+    no_room: int
 
 
 class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,7 +106,9 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         name=node.config.name,
         running=is_running,
         partners=partner_rows(node, now),
-        envelopes=EnvelopeStatus(counts.held, counts.opened, counts.unread, counts.relayed, counts.pending),
+        envelopes=EnvelopeStatus(
+            counts.held, counts.opened, counts.unread, counts.relayed, counts.pending, counts.no_room
+        ),
         observables=dict(sorted(store.knowledge.observable_counts().items())),
         refused=dict(sorted(store.partners.refusals().items())),
         forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),

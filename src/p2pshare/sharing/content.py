@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,8 +21,8 @@ from p2pshare.intel.json_rescue import elements_of
 from p2pshare.intel.marking import Meaning, Tlp
 from p2pshare.intel.refusals import Refusals
 from p2pshare.knowledge.interface import NewFrame
-from p2pshare.limits import ENVELOPE_CLAIMS_MAX
-from p2pshare.sharing.payload_kinds import STIX
+from p2pshare.limits import FRAME_CLAIMS_MAX
+from p2pshare.policy.content_cost import ContentBounds, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,41 +43,46 @@ class ReadFrame(NewFrame):
 class Content:
     """Frames still to be read, and counts of what reading them refused so far, by reason. Iterate once."""
 
-    frames: Iterable[bytes]
+    frames: Sequence[bytes]
     floor: Tlp
     """No object in the frames counts as looser than this."""
     refused: Counter[str] = field(default_factory=Counter)
     notes: Refusals = field(default_factory=Refusals)
     """Faults inside objects that were kept."""
     objects: int = 0
-    claims: int = 0
-    """Of all frames so far."""
+    rows: int = 0
+    """Of all frames so far (`policy.content_cost`)."""
     begin: int = 0
     """The frame with which reading goes on; of those before it only the marking definitions are read again."""
     is_begun: bool = False
     """Whether what is refused in that frame was counted before."""
     frame: int = 0
     objects_before: int = 0
-    claims_before: int = 0
+    rows_before: int = 0
     """The present frame's number, and what was before it."""
+
+    def __post_init__(self) -> None:
+        self.bounds = ContentBounds.of(sum(map(len, self.frames)))
 
     def __iter__(self) -> Iterator[ReadFrame]:
         """Yields each frame once it is read. What cannot be read is counted and left out; what is good beside it is kept."""
-        budget_bytes = STIX.inflated_bytes_max
+        budget_bytes = self.bounds.inflated_bytes
         definitions: dict[str, Meaning] = {}
         for number, frame in enumerate(self.frames):
             self.frame = number
             if self.frame < self.begin:
                 budget_bytes -= self._pass_over(frame, budget_bytes, definitions)
                 continue
-            self.objects_before, self.claims_before = self.objects, self.claims
+            self.objects_before, self.rows_before = self.objects, self.rows
             is_new = self.frame > self.begin or not self.is_begun
             try:
                 size, affordable_bytes = stated_bytes(frame), budget_bytes
                 if size <= budget_bytes:
                     budget_bytes -= size  # before it is tried: one that fails at its end has cost as much
                 text = inflate_frame(frame, budget_bytes=affordable_bytes)
-                extraction = extract(text, floor=self.floor, definitions=definitions)
+                extraction = extract(
+                    text, floor=self.floor, definitions=definitions, claims_max=self._claims_left()
+                )
             except ShareError as error:
                 self.refused[f"content-{error.reason}"] += 1
                 continue
@@ -89,14 +94,23 @@ class Content:
                 self.refused.update(extraction.refusals.counts)
             self.notes.merge(extraction.notes)
             self.objects += len(extraction.objects)
-            if self.objects > STIX.objects_max:
+            if self.objects > self.bounds.objects:
                 self.refused["content-too-many-objects"] += 1
                 return
-            self.claims += sum(len(one.claims) for one in extraction.objects)
-            if self.claims > ENVELOPE_CLAIMS_MAX:
-                self.refused["content-too-many-claims"] += 1
+            if not self.take_rows(rows_of(extraction.objects)):
                 return
             yield ReadFrame(frame, extraction.objects, text, not extraction.refusals)
+
+    def take_rows(self, rows: int) -> bool:
+        """Count `rows` more; returns False, and says so, where they are too many for what the envelope weighs."""
+        self.rows += rows
+        if self.rows > self.bounds.rows:
+            self.refused["content-too-many-claims"] += 1
+        return self.rows <= self.bounds.rows
+
+    def _claims_left(self) -> int:
+        """Returns how many claims of patterns with several values the next frame may have."""
+        return min(FRAME_CLAIMS_MAX, max(0, self.bounds.rows - self.rows))
 
     def _pass_over(self, frame: bytes, budget_bytes: int, definitions: dict[str, Meaning]) -> int:
         """Returns what a frame that was read before took of the budget; takes in what it defines for those behind it."""

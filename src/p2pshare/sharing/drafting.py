@@ -41,6 +41,7 @@ from p2pshare.limits import (
 )
 from p2pshare.node.node import Progress
 from p2pshare.node.store import StoreReading
+from p2pshare.policy.content_cost import ROW_CHARACTERS, ContentBounds
 
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 REPEATED = "repeated"
@@ -210,13 +211,37 @@ def _parts_of(group: MarkingGroup, author: Author, now: int) -> Iterator[DraftPa
     definitions = [one for one in group.objects if one.type == DEFINITION]
     others = [one for one in group.objects if one.type != DEFINITION]
     repeats = group.repeats  # companions stand first, so those that stand elsewhere too are in the first part
-    for objects in _envelopes_of(others) if others else [[]]:
-        added = _own_identity(objects, group.tlp, author, now)
-        compressed = tuple(map(compress_frame, [*added, *frames([*definitions, *objects])]))
-        count = len(added) + len(definitions) + len(objects)
-        beside = len(added) + sum(one.is_added for one in objects)
-        yield DraftPart(group.tlp, compressed, count, beside + repeats)
-        repeats = len(definitions)
+    for run in _envelopes_of(others) if others else [[]]:
+        for added, objects, compressed in _sealable(run, definitions, group.tlp, author, now):
+            count = len(added) + len(definitions) + len(objects)
+            beside = len(added) + sum(one.is_added for one in objects)
+            yield DraftPart(group.tlp, compressed, count, beside + repeats)
+            repeats = len(definitions)
+
+
+def _sealable(
+    objects: Sequence[BundleObject],
+    definitions: Sequence[BundleObject],
+    tlp: Tlp,
+    author: Author,
+    now: int,
+) -> Iterator[tuple[list[bytes], Sequence[BundleObject], tuple[bytes, ...]]]:
+    """Yields (frames added, objects, all frames compressed) of one envelope each, within what its size allows its content
+    (`policy.content_cost`): where it is too much, each half is an envelope of its own."""
+    added = _own_identity(objects, tlp, author, now)
+    texts = [*added, *frames([*definitions, *objects])]
+    compressed = tuple(map(compress_frame, texts))
+    size = sum(map(len, texts))
+    bounds = ContentBounds.of(sum(map(len, compressed)))
+    # what a pattern names stands in quotation marks: never fewer than its claims
+    rows = sum(one.raw.count(b"'") // 2 for one in objects) + size // ROW_CHARACTERS
+    count = len(added) + len(definitions) + len(objects)
+    if len(objects) < 2 or bounds.allow(objects=count, rows=rows, inflated_bytes=size):
+        yield added, objects, compressed
+        return
+    middle = len(objects) // 2
+    for half in (objects[:middle], objects[middle:]):
+        yield from _sealable(half, definitions, tlp, author, now)
 
 
 def _envelopes_of(objects: Iterable[BundleObject]) -> Iterator[list[BundleObject]]:

@@ -60,6 +60,8 @@ class Outcome:
     """Whether more of what was deferred may be due: another sweep says."""
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
+    is_unread: bool = False
+    """Whether content that waited for room may be read now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +110,15 @@ class Exchange:
 
     def sweep(self, now: int) -> Outcome:
         """Drop what has expired, and take in a batch of what was deferred and is due, at `now` (unix seconds)."""
-        makes_room = self._makes_room(self._node.store.log.expire(now), now)
+        expired = self._node.store.log.expire(now)
+        makes_room = self._makes_room(expired, now)
+        is_unread = bool(expired and self._node.store.log.read_again())
         is_more = False
         try:
             is_more = bool(retry_deferred(self._node, now))
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
-        return Outcome(self._news({}), makes_room=makes_room, is_more_due=is_more)
+        return Outcome(self._news({}), makes_room=makes_room, is_more_due=is_more, is_unread=is_unread)
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts

@@ -13,7 +13,8 @@ A reader can rely on this, and keeps its part:
    Reading never decides whether an envelope is held: it was acknowledged and announced before.
 2. `read` is a generator of small steps (some 20 ms), walked inside a transaction. Each step yields the place from which
    reading can go on, in numbers of the reader's own choice; reading begins at the place that it is handed, () at first.
-   It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says.
+   It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says. It returns
+   the rows that it came to (`policy.content_cost`), all of the payload: its author pays for them.
 3. `begin(now)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered. That may be between two steps
    of a payload: the walk then goes on in a later transaction, or in a later life from the place that was kept.
    After a transaction that was undone a new reader begins at the place that was kept last.
@@ -27,7 +28,7 @@ A reader can rely on this, and keeps its part:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -106,9 +107,9 @@ class PayloadReader(Protocol):
 
     def read(
         self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
-    ) -> Iterator[Place]:
+    ) -> Generator[Place, None, int]:
         """Read on from `place`, and count in `refused` what is left out; what is read is stored under `source`, the log's
-        name for the envelope. Raises PeerError."""
+        name for the envelope. Returns the rows of the whole payload. Raises PeerError."""
         ...
 
     def finish(self) -> None:

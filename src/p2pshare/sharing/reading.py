@@ -8,7 +8,9 @@ Intake never opens an envelope, so nothing that a partner can time tells whether
    aside as unreadable; a full disk is no attempt. What failed once is read alone: a fault costs the envelope that has it.
 3. The log, the content and the place from which reading goes on change in one transaction: a crash loses nothing and
    reads nothing twice.
-4. Work is done in slices of about 20 ms. Slices share a transaction of at most TURN_SECONDS and TURN_ENVELOPES while
+4. What an envelope costs (`policy.content_cost`) is counted against its author's quota, and what has no room waits for it
+   unread: an author pays for what it makes us do, not for its bytes alone.
+5. Work is done in slices of about 20 ms. Slices share a transaction of at most TURN_SECONDS and TURN_ENVELOPES while
    nobody else waits for the writer, and are committed at once when somebody does.
 
 Everything here runs in the writer thread.
@@ -31,18 +33,23 @@ from p2pshare.limits import MIB
 from p2pshare.log.interface import ContentState, UnreadEnvelope
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
+from p2pshare.policy.content_cost import cost_bytes
+from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, receive
 
 logger = logging.getLogger(__name__)
+
+NO_ROOM = "content-quota"
+"""The reason that is counted when content waits because its author has filled its room here."""
 
 TURN_SECONDS = 1.0  # of one transaction, while nobody else wants the writer
 TURN_ENVELOPES = 8  # ... which shares its cost among so many
 AUTHOR_SECONDS = 0.250  # of one author, where others wait
 ATTEMPTS_MAX = 2  # one may have died of something else
 WALKS_BYTES_MAX = (
-    32 * MIB
-)  # payloads held open between two turns; what is beyond is opened again at its place
+    64 * MIB
+)  # inflated, of payloads held open between two turns; what is beyond is opened again at its place
 
 
 @dataclass
@@ -50,8 +57,12 @@ class _Walk:
     """An envelope on its way: its steps, and how far they came."""
 
     envelope: UnreadEnvelope
+    inflated_bytes: int
+    """That its payload states."""
     steps: Iterator[Place]
     place: Place
+    rows: int = 0
+    """That it came to, once it is at its end."""
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -113,7 +124,7 @@ class ContentReader:
                     until = end if len(chosen) == 1 else min(end, self._clock() + AUTHOR_SECONDS)
                     if self._is_at_its_end(walk, until, is_wanted):
                         self._walks.pop(one.source.lsn, None)
-                        log.put_content(one.source, ContentState.READ)
+                        log.put_content(one.source, ContentState.READ, _cost(walk))
                 if is_wanted() or self._clock() >= end:
                     log.forgive_reading(left.source for left in chosen[number + 1 :])
                     break
@@ -129,18 +140,20 @@ class ContentReader:
     def _is_at_its_end(self, walk: _Walk, until: float, is_wanted: Callable[[], bool]) -> bool:
         """Steps on; returns whether nothing is left."""
         try:
-            for place in walk.steps:
-                walk.place = place
+            while True:
+                walk.place = next(walk.steps)
                 if is_wanted() or self._clock() >= until:
                     return False
+        except StopIteration as end:
+            walk.rows = end.value or 0
         except PeerError as error:
             walk.refused[_left_aside(walk.envelope, error)] += 1
         return True
 
     def _keep_few(self) -> None:
-        while (
-            sum(walk.envelope.size for walk in self._walks.values()) > WALKS_BYTES_MAX
-            and len(self._walks) > 1
+        while len(self._walks) > TURN_ENVELOPES or (
+            len(self._walks) > 1
+            and sum(walk.inflated_bytes for walk in self._walks.values()) > WALKS_BYTES_MAX
         ):
             del self._walks[next(iter(self._walks))]
 
@@ -158,26 +171,43 @@ class ContentReader:
             if opened is None:
                 log.put_content(one.source, ContentState.NOT_OURS)
                 return None
-            self._walks[one.source.lsn] = self._begin(one, verified, opened, now)
+            walk = self._begin(one, verified, opened, now)
         except PeerError as error:
             self._give_up(one, error)
             return None
-        return self._walks[one.source.lsn]
+        if walk is not None:
+            self._walks[one.source.lsn] = walk
+        return walk
 
     def _begin(
         self, one: UnreadEnvelope, verified: VerifiedEnvelope, opened: OpenedPayload, now: int
-    ) -> _Walk:
-        """Raises PeerError when the payload is left aside; its number has come all the same: nobody withheld it."""
+    ) -> _Walk | None:
+        """Returns None when its author has no room. Raises PeerError when the payload is left aside; its number has come all
+        the same: nobody withheld it."""
         self._node.store.log.note_recipient_sequence(one.source, opened.recipient_sequence)
         payload = receive(verified, opened.payload, self._readers, one.source.received_at)
+        if not self._has_room(one, verified, payload.stated_bytes):
+            self._node.store.log.put_content(one.source, ContentState.NO_ROOM)
+            self._node.store.partners.count_refusals(one.author, {NO_ROOM: 1})
+            return None
         name = payload.kind.name
         if name not in self._made:
             self._made[name] = self._readers[name](self._node)
             self._made[name].begin(now)
         place: Place = tuple(json.loads(one.place)) if one.place else ()
-        walk = _Walk(one, iter(()), place)
+        walk = _Walk(one, payload.stated_bytes, iter(()), place)
         walk.steps = self._made[name].read(one.source, payload, walk.refused, place)
         return walk
+
+    def _has_room(self, one: UnreadEnvelope, verified: VerifiedEnvelope, inflated_bytes: int) -> bool:
+        """Returns whether the author may cost us what is certain before a frame is inflated; what its rows come to is known
+        after, and the next one is compared with it."""
+        log, core = self._node.store.log, verified.core
+        if one.author == self._node.identity.partner_id or one.place:
+            return True
+        more = cost_bytes(one.size, inflated_bytes=inflated_bytes, rows=0) - one.size
+        shelf = counted_under(core.mode, core.circle)
+        return Quota(log.quota_bytes(), log.costs()).has_room(one.author, shelf, one.size, more=more)
 
     def _verified(self, one: UnreadEnvelope, roster: Roster) -> VerifiedEnvelope:
         """Check 9 again, for cards change. Raises PeerError."""
@@ -207,6 +237,10 @@ def read_all(node: Node, readers: Readers, now: int, clock: Callable[[], float] 
     reader = ContentReader(node, readers, clock)
     while reader.read_on(now, lambda: False):
         pass
+
+
+def _cost(walk: _Walk) -> int:
+    return cost_bytes(walk.envelope.size, inflated_bytes=walk.inflated_bytes, rows=walk.rows)
 
 
 def _left_aside(one: UnreadEnvelope, error: PeerError) -> str:

@@ -36,13 +36,14 @@ class ContentWriter:
         """Begin a transaction: content that is stored in it is evaluated at `now` (unix seconds)."""
         self._now = now
 
-    def add(self, source: EnvelopeOrigin, frame: NewFrame) -> None:
-        """Take a frame; it may be written at once. Raises StoreError."""
+    def add(self, source: EnvelopeOrigin, frame: NewFrame, rows: int | None = None) -> None:
+        """Take a frame that touches `rows` rows, those of its objects where that is not said; it may be written at once.
+        Raises StoreError."""
         self._watch.look(frame.objects)
         self._pending.append((source, frame))
-        self._rows += sum(
-            len(one.claims) or 1 for one in frame.objects
-        )  # one pattern may name a thousand values
+        if rows is None:
+            rows = sum(len(one.claims) or 1 for one in frame.objects)
+        self._rows += rows
         if self._rows >= self._rows_max:
             self._write()
 

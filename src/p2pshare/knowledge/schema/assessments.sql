@@ -21,7 +21,7 @@ CREATE TABLE assessment (
     is_waiting INTEGER NOT NULL
 );
 CREATE INDEX assessment_target ON assessment (target);
-CREATE INDEX assessment_waiting ON assessment (target) WHERE is_waiting = 1;
+CREATE INDEX assessment_waiting ON assessment (target, reporter) WHERE is_waiting = 1;
 
 -- What one organisation says about one observable, summed up: never a row a message. is_false_positive is its latest word.
 CREATE TABLE sighting (

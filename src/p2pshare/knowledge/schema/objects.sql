@@ -36,6 +36,7 @@ CREATE TABLE network_length (
 -- from_after_us and until_after_us count from modified_us: most claims begin when they are written, and SQLite
 -- keeps a 0 in no bytes and half a year in six, where an instant takes eight.
 -- pap: what may be done with it (docs/intelligence.md, "Markings"), 0 CLEAR to 3 RED; NULL: none is stated.
+-- is_aside: 1 where its author says more about the observable than counts here (docs/store.md, "Claims that stand aside").
 CREATE TABLE claim (
     id INTEGER PRIMARY KEY,
     observable INTEGER NOT NULL,
@@ -50,9 +51,15 @@ CREATE TABLE claim (
     modified_us INTEGER NOT NULL,
     from_after_us INTEGER NOT NULL,
     until_after_us INTEGER,
-    pap INTEGER
+    pap INTEGER,
+    is_aside INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX claim_observable ON claim (observable);
+-- Claims that count, and no others: however often a value was said, asking for it costs what counts.
+CREATE INDEX claim_observable ON claim (observable) WHERE status < 2 AND is_aside = 0;
+-- Those that may come back: the newest, and the strictest, of one author about one observable.
+CREATE INDEX claim_aside ON claim (observable, author, modified_us) WHERE status = 0 AND is_aside = 1;
+CREATE INDEX claim_aside_tlp ON claim (observable, author, tlp) WHERE status = 0 AND is_aside = 1;
+CREATE INDEX claim_aside_pap ON claim (observable, author, pap) WHERE status = 0 AND is_aside = 1;
 -- Two partial indexes, so that an object with very many versions costs no more to replace than one with two.
 CREATE INDEX claim_current ON claim (object_key, author) WHERE status < 2;
 CREATE INDEX claim_superseded ON claim (object_key, author, modified_us) WHERE status = 2;
@@ -62,6 +69,14 @@ CREATE TRIGGER claim_changed AFTER UPDATE OF status, tlp, pap ON claim
 WHEN NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = new.observable) BEGIN
     INSERT INTO dirty VALUES (new.observable);
 END;
+
+-- Objects that name many values: a few bytes about one of them touch as many rows. `claims`: the most that a version had.
+CREATE TABLE wide_object (
+    object_key BLOB NOT NULL,
+    author INTEGER NOT NULL,
+    claims INTEGER NOT NULL,
+    PRIMARY KEY (object_key, author)
+) WITHOUT ROWID;
 
 -- Versions of objects that give no claims: everything that is not an indicator, and opaque patterns.
 -- object_key: the 16 bytes of "TYPE--UUID" where TYPE is the object's type, else the id as text.

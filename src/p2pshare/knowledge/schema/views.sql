@@ -34,7 +34,7 @@ LEFT JOIN tlp_label tlp ON tlp.level = s.tlp
 LEFT JOIN pap_label pap ON pap.level = s.pap
 WHERE s.status < 5 AND s.tlp <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max');
 
--- Claims that may be shown. The unary + keeps the planner from walking claims in the order of an index on something else.
+-- Claims that count and may be shown.
 CREATE VIEW v1_claims AS
 SELECT
     type, value, author, author_name, object_id, tlp, confidence, labels, valid_from, valid_until, revoked, envelope_id,
@@ -102,7 +102,7 @@ FROM (
     LEFT JOIN label_set l ON l.id = c.label_set
     LEFT JOIN tlp_label tlp ON tlp.level = c.tlp
     LEFT JOIN pap_label pap ON pap.level = c.pap
-    WHERE +c.status < 2 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
+    WHERE c.status < 2 AND c.is_aside = 0 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
 );
 
 -- The change feed: the newest change of each observable that ever was active. A row without marking is one that is gone.

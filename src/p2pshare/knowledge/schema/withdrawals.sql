@@ -26,7 +26,8 @@ CREATE TRIGGER withdrawal_added AFTER INSERT ON withdrawal BEGIN
     WHERE c.object_key = new.object_key AND c.author = new.author AND c.status < 2
     AND NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = c.observable);
 END;
-CREATE TRIGGER withdrawal_changed AFTER UPDATE ON withdrawal BEGIN
+CREATE TRIGGER withdrawal_changed AFTER UPDATE ON withdrawal
+WHEN (old.replaced_by IS NULL) != (new.replaced_by IS NULL) BEGIN
     INSERT INTO dirty
     SELECT DISTINCT c.observable FROM claim c
     WHERE c.object_key = new.object_key AND c.author = new.author AND c.status < 2

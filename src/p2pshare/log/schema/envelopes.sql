@@ -6,6 +6,7 @@ INSERT INTO setting VALUES ('last_lsn', 0), ('author_quota_bytes', 1073741824);
 -- One row an envelope; `lsn` is its place in the arrival log and is never used again (setting last_lsn).
 -- stage: 0 carried, 1 expired (wire dropped, key still listed for an hour), 2 content only.
 -- content: what became of its content here (log.interface.ContentState); 0 is unread.
+-- cost: what it takes of us, in bytes (policy.content_cost): its size, and more once its content is read.
 CREATE TABLE envelope (
     lsn INTEGER PRIMARY KEY,
     envelope_id BLOB NOT NULL UNIQUE,
@@ -23,7 +24,8 @@ CREATE TABLE envelope (
     received_at INTEGER NOT NULL,
     content INTEGER NOT NULL,
     awaits_first_hop INTEGER NOT NULL,
-    stage INTEGER NOT NULL DEFAULT 0
+    stage INTEGER NOT NULL DEFAULT 0,
+    cost INTEGER NOT NULL
 );
 -- What reconciliation compares: the shard's keys in order. Direct envelopes (mode 0) are in no shard.
 CREATE INDEX envelope_key ON envelope (circle, ttl_class, created, envelope_id) WHERE mode = 1 AND stage < 2;
@@ -32,6 +34,8 @@ CREATE INDEX envelope_expires ON envelope (expires) WHERE stage < 2;
 CREATE INDEX envelope_first_hop ON envelope (lsn) WHERE awaits_first_hop = 1;
 -- The reader's queue: authors take turns, small envelopes first.
 CREATE INDEX envelope_unread ON envelope (author, size, lsn) WHERE content = 0;
+-- What waits until its author takes less room.
+CREATE INDEX envelope_no_room ON envelope (author) WHERE content = 4;
 
 -- How often reading an unread envelope was tried, and the place from which it goes on (opaque; NULL: from its beginning).
 -- Only envelopes of which reading began have a row.
@@ -46,21 +50,27 @@ CREATE TABLE wire (
     bytes BLOB NOT NULL
 );
 
--- How much of each author is carried here in each circle: what its quota is compared with (limits.author_mib).
--- Direct envelopes are counted together, under the circle of sixteen zero bytes: the one they name says nothing.
+-- How much of each author is carried here in each circle: what its quota is compared with (limits.author_mib). `bytes` on
+-- the wire decide whether another envelope is taken in, which must not depend on whether we can read it; `cost` decides whether
+-- it is read. Direct envelopes are counted together, under the circle of sixteen zero bytes: the one they name says nothing.
 CREATE TABLE carried (
     author INTEGER NOT NULL REFERENCES organisation (id),
     circle BLOB NOT NULL,
     bytes INTEGER NOT NULL,
+    cost INTEGER NOT NULL,
     PRIMARY KEY (author, circle)
 ) WITHOUT ROWID;
 
 CREATE TRIGGER envelope_carried AFTER INSERT ON envelope WHEN new.stage = 0 BEGIN
-    INSERT INTO carried VALUES (new.author, iif(new.mode = 1, new.circle, zeroblob(16)), new.size)
-    ON CONFLICT (author, circle) DO UPDATE SET bytes = bytes + new.size;
+    INSERT INTO carried VALUES (new.author, iif(new.mode = 1, new.circle, zeroblob(16)), new.size, new.cost)
+    ON CONFLICT (author, circle) DO UPDATE SET bytes = bytes + new.size, cost = cost + new.cost;
+END;
+CREATE TRIGGER envelope_read AFTER UPDATE OF cost ON envelope WHEN new.stage = 0 AND old.cost != new.cost BEGIN
+    UPDATE carried SET cost = cost + new.cost - old.cost
+    WHERE author = new.author AND circle = iif(new.mode = 1, new.circle, zeroblob(16));
 END;
 CREATE TRIGGER envelope_dropped AFTER UPDATE OF stage ON envelope WHEN old.stage = 0 AND new.stage > 0 BEGIN
-    UPDATE carried SET bytes = bytes - old.size
+    UPDATE carried SET bytes = bytes - old.size, cost = cost - old.cost
     WHERE author = old.author AND circle = iif(old.mode = 1, old.circle, zeroblob(16));
 END;
 
