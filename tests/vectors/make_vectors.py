@@ -88,6 +88,7 @@ def envelope_vectors() -> Json:
         alpha, request([bravo.card, charlie.card, alpha.card], b"", sequence=2, previous=one.envelope_id)
     )
     direct = sealing.seal(charlie, request([bravo.card], bytes(300), mode=sealing.Mode.DIRECT, ttl_class=1))
+    ahead = sealing.seal(alpha, request([bravo.card], b"", incarnation=NOW + 2 * DAY))
 
     def golden(name: str, sealed: sealing.SealedEnvelope, content: bytes, opens: dict[str, int]) -> Json:
         core = sealed.core
@@ -149,6 +150,19 @@ def envelope_vectors() -> Json:
         case("a day and a second too early", "time", "from-the-future", edited(plain), NOW - DAY - 1),
         case("eleven minutes too early", "time", "deferred", edited(plain), NOW - 660),
         case("after its 90 days", "time", "expired", edited(plain), NOW + 90 * DAY),
+        case(
+            "an incarnation two days and a second beyond created",
+            "time",
+            "incarnation-ahead",
+            forge(alpha, [bravo.card], incarnation=NOW + 2 * DAY + 1),
+        ),
+        case(
+            "the highest incarnation there is, a day too early",
+            "time",
+            "incarnation-ahead",
+            forge(alpha, [bravo.card], incarnation=(1 << 53) - 1),
+            NOW - DAY - 1,
+        ),
         case(
             "signed with an expired key", "verify", "unknown-key", forge(alpha, [bravo.card], created=NOW - 1)
         ),
@@ -242,6 +256,7 @@ def envelope_vectors() -> Json:
                 {"bravo": 1, "charlie": 2, "alpha": 3},
             ),
             golden("direct, one day", direct, bytes(300), {"bravo": 1}),
+            golden("the highest incarnation of its time", ahead, b"", {"bravo": 1}),
         ],
         "negative": negative,
     }
