@@ -94,8 +94,8 @@ def peak_mib() -> float:
 
 async def _measure(case: Case, seconds: float) -> tuple[Dials, int]:
     now = int(time.time())
-    own = TlsKey.generate("door", now, 30)
-    keys = [TlsKey.generate(f"partner {number}", now, 30) for number in range(PARTNERS)]
+    own = TlsKey.generate(_id_of(PARTNERS), now, 30)
+    keys = [TlsKey.generate(_id_of(number), now, 30) for number in range(PARTNERS)]
     gate = TlsGate(own)
     for number, key in enumerate(keys):
         gate.add(_id_of(number), [key.certificate])

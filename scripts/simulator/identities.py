@@ -44,7 +44,7 @@ def identity_of(number: int, *, is_dialable: bool = True) -> Identity:
         SigningKey.from_secret(_secret(label, "sign", 64)),
         KemKey.from_secret(_secret(label, "kem", 32)),
         HintKey.from_secret(_secret(label, "hint", 32)),
-        _tls_key(),
+        TlsKey.generate(partner_id, _BEGIN, 400),
     )
     body = CardBody(
         partner_id=partner_id,
@@ -64,11 +64,6 @@ def identity_of(number: int, *, is_dialable: bool = True) -> Identity:
     )
     card = accept_first(sign_card(body, (root,)), int(START_SECONDS))
     return Identity(partner_id, (root,), operational, card)
-
-
-@functools.cache
-def _tls_key() -> TlsKey:
-    return TlsKey.generate("simulated", _BEGIN, 400)
 
 
 def _dated(key: AnyKey) -> OperationalKey[AnyKey]:

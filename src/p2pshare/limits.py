@@ -45,6 +45,9 @@ TTL_CLASS_BY_NAME = {"1d": 1, "7d": 2, "30d": 3, "90d": 4, "1y": 5, "2y": 6}
 # --- time ------------------------------------------------------------------------------------------
 FUTURE_DEFER_SECONDS = 600  # created further ahead than this: kept aside until its time comes
 FUTURE_REFUSE_SECONDS = 86_400  # created further ahead than this: refused
+INCARNATION_REFUSE_SECONDS = 2 * 86_400  # an incarnation further beyond `created` than this: refused
+INCARNATION_COUNT_SECONDS = 86_400  # our next one is above those used up to so far beyond our clock: with one
+# ... limit for both, a thief of our key who goes just below it would leave us no number that is accepted
 EXPIRED_KEY_KEEP_SECONDS = 3_600  # an id outlives its expiry so that both sides compare the same set
 
 # --- cards -----------------------------------------------------------------------------------------

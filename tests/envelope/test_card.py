@@ -194,7 +194,8 @@ def test_an_expired_update_is_refused_but_old_versions_may_have_expired(alpha: I
 
 def test_a_card_of_another_partner_is_refused(alpha: Identity, bravo: Identity) -> None:
     assert reason_of(bravo.card.raw, current=alpha.card) == "card-other-partner"
-    changed = sign_card(next_body(alpha.card, partner_id=bravo.partner_id), alpha.roots)
+    theirs = {"partner_id": bravo.partner_id, "tls_certificates": bravo.card.tls_certificates}
+    changed = sign_card(next_body(alpha.card, **theirs), alpha.roots)
     assert reason_of(changed, current=alpha.card) == "card-other-partner"
     hidden = encode_versions([alpha.card.raw, changed])
     assert reason_of(hidden) == "card-other-partner"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from envelope_forge import NOW, body_of
+from envelope_forge import NOW, body_of, certificate, uris
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +30,7 @@ from p2pshare.envelope.certificate import TlsKey, check_certificate
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, SigningKey, reissue_card
 from p2pshare.errors import PeerError
-from p2pshare.identifiers import KeyId
+from p2pshare.identifiers import KeyId, PartnerId
 
 
 def is_refused(raw: bytes) -> bool:
@@ -210,28 +208,51 @@ def test_bad_addresses(url: str) -> None:
     assert not is_good_url(url)
 
 
-def certificate(
-    *, is_ca: bool | None, key: ec.EllipticCurvePrivateKey | None = None, serial: bytes = b"\x07"
-) -> bytes:
-    key = key or ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
-    start = datetime.fromtimestamp(NOW, UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, start, start + timedelta(days=1))
-    if is_ca is not None:
-        builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
-    der = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-    return der.replace(bytes.fromhex("a003020102 020107"), bytes.fromhex("a003020102 0201") + serial, 1)
+OTHER = PartnerId(bytes(range(32)))
+
+
+def with_serial(of: PartnerId, serial: bytes) -> bytes:
+    """A good certificate but for its serial number, a DER integer of one byte, which no builder would write."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    body = x509.load_der_x509_certificate(certificate(of, key=key)).tbs_certificate_bytes
+    version = bytes.fromhex("a003020102")
+    body = body.replace(version + bytes.fromhex("020107"), version + b"\x02\x01" + serial, 1)
+    signature = key.sign(body, ec.ECDSA(hashes.SHA256()))
+    return sequence(
+        body, sequence(bytes.fromhex("06082a8648ce3d040302")), b"\x03" + sized(b"\x00" + signature)
+    )
+
+
+def sized(content: bytes) -> bytes:
+    """The length and the content of a DER value of at most 64 KiB."""
+    size = len(content)
+    if size < 0x80:
+        return bytes([size]) + content
+    return (b"\x81" + bytes([size]) if size < 0x100 else b"\x82" + size.to_bytes(2, "big")) + content
+
+
+def sequence(*values: bytes) -> bytes:
+    return b"\x30" + sized(b"".join(values))
+
+
+def refused(der: bytes, partner_id: PartnerId = OTHER) -> bool:
+    try:
+        check_certificate(der, partner_id)
+    except PeerError as error:
+        assert error.reason == "bad-certificate"
+        return True
+    return False
 
 
 def test_certificates_that_could_mint_others_are_refused(alpha: Identity) -> None:
     body = body_of(alpha.card)
-    good = certificate(is_ca=False)
+    good = certificate(alpha.partner_id)
     assert decode_card(
         sign_card(replace(body, tls_certificates=(good,)), alpha.roots)
     ).body.tls_certificates == (good,)
     for der in (
-        certificate(is_ca=True),
-        certificate(is_ca=None),
+        certificate(alpha.partner_id, is_ca=True),
+        certificate(alpha.partner_id, is_ca=None),
         good + b"\x00",
         good[:-1],
         b"0",
@@ -240,41 +261,82 @@ def test_certificates_that_could_mint_others_are_refused(alpha: Identity) -> Non
         assert reason_of(replace(body, tls_certificates=(der,)), alpha) == "bad-certificate"
 
 
+def test_nobody_can_list_the_certificate_of_another(alpha: Identity, bravo: Identity) -> None:
+    """Everybody who connects to bravo has its certificate; on alpha's card it shut bravo out."""
+    body = body_of(alpha.card)
+    own, others = alpha.operational.tls.certificate, bravo.operational.tls.certificate
+    assert reason_of(replace(body, tls_certificates=(own, others)), alpha) == "bad-certificate"
+    assert reason_of(replace(body, tls_certificates=(others,)), alpha) == "bad-certificate"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        uris("p2pshare:"),
+        uris(OTHER.text),
+        uris(f"p2pshare:{OTHER.text[:-1]}"),
+        uris(f"p2pshare:{OTHER.text.upper()}"),
+        uris(f"P2PSHARE:{OTHER.text}"),
+        uris(f"p2pshare:{OTHER.text} "),
+        uris(f"p2pshare:{'0' * 64}"),
+        uris(f"p2pshare:{OTHER.text}", f"p2pshare:{OTHER.text}"),
+        uris(f"p2pshare:{OTHER.text}", f"p2pshare:{'0' * 64}"),
+        [x509.DNSName(f"p2pshare:{OTHER.text}")],
+        [*uris(f"p2pshare:{OTHER.text}"), x509.DNSName("a.example")],
+    ],
+)
+def test_a_certificate_names_its_partner_once_and_nobody_else(names: list[x509.GeneralName]) -> None:
+    assert not refused(certificate(OTHER))
+    assert refused(certificate(OTHER, names=names))
+
+
+def test_a_certificate_is_signed_with_its_own_key() -> None:
+    """Whoever lists a certificate has its key: a copy with another name in it cannot be signed. A broken signature passed."""
+    key, thief = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    good = certificate(OTHER, key=key)
+    assert not refused(good)
+    assert refused(good[:-1] + bytes([good[-1] ^ 1]))
+    assert refused(certificate(OTHER, key=key, signer=thief)), "the public key of another"
+    assert refused(certificate(OTHER, issuer="another")), "the issuer is not the subject"
+
+
+def test_a_certificate_is_signed_with_a_hash_that_holds() -> None:
+    for good in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512()):
+        assert not refused(certificate(OTHER, hash_algorithm=good))
+    for other in (hashes.SHA224(), hashes.SHA3_256()):
+        assert refused(certificate(OTHER, hash_algorithm=other))
+
+
 def test_a_certificate_that_confuses_the_parser_is_refused(alpha: Identity) -> None:
     """Found by mutation: an unknown version raises a bare Exception."""
     der = alpha.operational.tls.certificate
     version = der.index(bytes.fromhex("a003020102")) + 4
-    with pytest.raises(PeerError) as caught:
-        check_certificate(der[:version] + b"C" + der[version + 1 :])
-    assert caught.value.reason == "bad-certificate"
-    other_curve = certificate(is_ca=False, key=ec.generate_private_key(ec.SECP521R1()))
-    with pytest.raises(PeerError):
-        check_certificate(other_curve)
+    assert refused(der[:version] + b"C" + der[version + 1 :], alpha.partner_id)
+    assert refused(certificate(OTHER, key=ec.generate_private_key(ec.SECP521R1())))
 
 
 @pytest.mark.parametrize("serial", [b"\x00", b"\x80", b"\xff"])
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")
 def test_a_serial_number_that_is_not_positive_is_refused(serial: bytes) -> None:
     """The parser only warns, and a warning is an error here but not in the daemon: it must not do the check's work."""
-    check_certificate(certificate(is_ca=False, serial=b"\x01"))
-    with pytest.raises(PeerError) as caught:
-        check_certificate(certificate(is_ca=False, serial=serial))
-    assert caught.value.reason == "bad-certificate"
+    assert not refused(with_serial(OTHER, b"\x01"))
+    assert refused(with_serial(OTHER, serial))
 
 
 @given(st.data())
-def test_any_mutation_of_a_certificate_is_read_or_refused(alpha: Identity, data: st.DataObject) -> None:
-    der = bytearray(alpha.operational.tls.certificate)
+def test_any_change_of_a_certificate_is_refused(alpha: Identity, data: st.DataObject) -> None:
+    """It is signed: no bit can be changed, whatever the parser makes of it."""
+    good = alpha.operational.tls.certificate
+    der = bytearray(good)
     for _ in range(data.draw(st.integers(1, 4))):
         der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        assert check_certificate(bytes(der)) is None
-    except PeerError as error:
-        assert error.reason == "bad-certificate"
+    assert refused(bytes(der), alpha.partner_id) == (bytes(der) != good)
 
 
 def test_a_tls_key_comes_back_and_another_certificate_does_not_fit() -> None:
-    key, other = TlsKey.generate("x", NOW, 1), TlsKey.generate("x", NOW, 1)
+    key, other = TlsKey.generate(OTHER, NOW, 1), TlsKey.generate(OTHER, NOW, 1)
+    assert not refused(key.certificate)
     assert TlsKey.from_secret(key.secret(), key.certificate) == key
     with pytest.raises(ValueError, match="another key"):
         TlsKey.from_secret(key.secret(), other.certificate)

@@ -233,6 +233,22 @@ def test_the_time_window_at_its_limits(
         assert caught.value.reason == verdict.value
 
 
+@pytest.mark.parametrize(
+    ("incarnation", "reason"),
+    [(NOW + 2 * DAY, None), (NOW + 2 * DAY + 1, "incarnation-ahead"), ((1 << 53) - 1, "incarnation-ahead")],
+)
+def test_an_incarnation_from_which_its_author_could_not_go_on_is_refused(
+    alpha: Identity, bravo: Identity, incarnation: int, reason: str | None
+) -> None:
+    """One envelope with the highest number there is muted an identity for good: no later one could be larger."""
+    wire = forge(alpha, [bravo.card], incarnation=incarnation)
+    if reason is None:
+        assert verify_envelope(decode_envelope(wire), alpha.card, NOW).core.incarnation == incarnation
+    else:
+        for now in (NOW, NOW - 3600, NOW - 2 * DAY, NOW + 365 * DAY):
+            assert verify_reason(wire, alpha, now) == reason, "whatever the reader's clock says"
+
+
 def test_an_expired_or_future_envelope_is_refused(alpha: Identity, bravo: Identity) -> None:
     wire = seal(alpha, request([bravo.card])).wire
     assert verify_reason(wire, alpha, NOW + TTL_SECONDS_BY_CLASS[4]) == "expired"

@@ -54,6 +54,11 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
             number: days * 86_400 for number, days in enumerate((1, 7, 30, 90, 365, 730), 1)
         }
         == limits.TTL_SECONDS_BY_CLASS,
+        "incarnation > created + 172,800": limits.INCARNATION_REFUSE_SECONDS == 172_800,
+        "| incarnation beyond `created`, for a reader | 172,800 s |": limits.INCARNATION_REFUSE_SECONDS
+        == 172_800,
+        "| incarnation beyond now that an author counts | 86,400 s |": limits.INCARNATION_COUNT_SECONDS
+        == 86_400,
         "created more than 86,400 s ahead; more than 600 s ahead": (
             limits.FUTURE_REFUSE_SECONDS,
             limits.FUTURE_DEFER_SECONDS,

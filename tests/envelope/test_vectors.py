@@ -73,7 +73,7 @@ def partners() -> dict[str, Identity]:
             SigningKey.from_secret(Secret(bytes_of(entry["sign"]))),
             KemKey.from_secret(Secret(bytes_of(entry["kem"]))),
             HintKey.from_secret(Secret(bytes_of(entry["hint"]))),
-            TlsKey.generate("not part of the vectors", ENVELOPES["now"], 1),
+            TlsKey.generate(PartnerId.parse(entry["partner_id"]), ENVELOPES["now"], 1),
         )
         card = accept_first(bytes_of(entry["card"]), ENVELOPES["now"])
         assert card.partner_id.text == entry["partner_id"]

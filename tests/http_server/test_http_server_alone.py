@@ -16,6 +16,7 @@ from p2pshare.http_server.interface import Body, Call, Route, ServerLimits
 from p2pshare.http_server.refusals import NO_SUCH_ROUTE, HttpRefusal, RequestRefused, refusal_of
 from p2pshare.http_server.server import HttpServer
 from p2pshare.http_server.tls import Pin, hardened_context, load_own_key
+from p2pshare.identifiers import PartnerId
 
 LIMITS = ServerLimits(
     connections_per_caller=2,
@@ -93,7 +94,7 @@ class Door:
 
 
 async def opened(limits: ServerLimits) -> Door:
-    key = TlsKey.generate("library", int(time.time()), 30)
+    key = TlsKey.generate(PartnerId(bytes(32)), int(time.time()), 30)
     context = hardened_context(ssl.PROTOCOL_TLS_SERVER)
     load_own_key(context, key.certificate, key.secret().reveal())
     library = Library()

@@ -105,7 +105,7 @@ class Party:
 
     def __init__(self, name: str, key: TlsKey | None = None) -> None:
         self.partner_id = PartnerId(hashlib.sha256(name.encode()).digest())
-        self.key = key or TlsKey.generate(name, int(time.time()), 30)
+        self.key = key or TlsKey.generate(self.partner_id, int(time.time()), 30)
         self.gate = TlsGate(self.key)
 
     @property
@@ -185,7 +185,7 @@ _keys: list[TlsKey] = []
 
 def _bravo_key() -> TlsKey:
     if not _keys:
-        _keys.append(TlsKey.generate("bravo", int(time.time()), 30))
+        _keys.append(Party("bravo").key)
     return _keys[0]
 
 
@@ -316,6 +316,27 @@ def forge(
     certificate = builder.sign(signer.private_key, hashes.SHA384())
     private = private_key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     return Forged(TlsKey(certificate.public_bytes(Encoding.DER), Secret(private)), certificate, private_key)
+
+
+@pytest.fixture
+def copy_certificate() -> Callable[[bytes], bytes]:
+    """Makes a certificate that says all that another one says, with another key."""
+
+    def copy(der: bytes) -> bytes:
+        original = x509.load_der_x509_certificate(der)
+        private_key = ec.generate_private_key(ec.SECP384R1())
+        builder = x509.CertificateBuilder(
+            original.issuer,
+            original.subject,
+            private_key.public_key(),
+            original.serial_number,
+            original.not_valid_before_utc,
+            original.not_valid_after_utc,
+            list(original.extensions),
+        )
+        return builder.sign(private_key, hashes.SHA384()).public_bytes(Encoding.DER)
+
+    return copy
 
 
 @pytest.fixture

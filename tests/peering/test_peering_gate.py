@@ -353,15 +353,43 @@ async def test_dropping_one_partner_leaves_the_others_connected(house, alpha, br
 # --- the table of pins ------------------------------------------------------------------------------
 
 
-async def test_a_certificate_of_one_partner_cannot_be_claimed_by_another(alpha, bravo, make_party):
+async def test_a_certificate_that_two_partners_claim_is_pinned_for_neither(
+    house, alpha, bravo, make_party, open_wire
+):
+    """Whoever came first had it: the other was locked out, or its requests counted as the first one's."""
     thief = make_party("thief")
-    with pytest.raises(PeerError) as error:
-        bravo.gate.add(thief.partner_id, [thief.certificate, alpha.certificate])
-    assert error.value.reason == "certificate-of-another"
+    server, port = await house.serve(bravo)
+    wire = await open_wire(alpha, bravo, port)
+    bravo.gate.add(thief.partner_id, [thief.certificate, alpha.certificate])
+    assert bravo.gate.partner_of(tls.pin_of(alpha.certificate)) is None
+    assert bravo.gate.partner_of(tls.pin_of(thief.certificate)) == thief.partner_id
+    assert bravo.gate.uncontested([thief.certificate, alpha.certificate]) == (thief.certificate,)
+    await wire.send(REQUEST)
+    assert await wire.closed(), "a connection from before"
+    assert await say(port, REQUEST, alpha.gate.client_context([bravo.certificate])) == b""
+    assert server.requests_seen == 0
+    bravo.gate.add(thief.partner_id, [thief.certificate])
     assert bravo.gate.partner_of(tls.pin_of(alpha.certificate)) == alpha.partner_id
+    assert await say(port, REQUEST, alpha.gate.client_context([bravo.certificate])) != b""
+
+
+async def test_our_own_certificate_is_pinned_for_nobody(bravo, make_party):
+    thief = make_party("thief")
+    bravo.gate.add(thief.partner_id, [thief.certificate, bravo.certificate])
+    assert bravo.gate.partner_of(tls.pin_of(bravo.certificate)) is None
+    assert bravo.gate.uncontested([thief.certificate, bravo.certificate]) == (thief.certificate,)
+    bravo.gate.remove(thief.partner_id)
     assert bravo.gate.partner_of(tls.pin_of(thief.certificate)) is None
-    with pytest.raises(PeerError):
-        bravo.gate.add(thief.partner_id, [bravo.certificate])
+
+
+async def test_a_certificate_with_everything_but_the_key_of_another_shuts_nobody_out(
+    house, alpha, bravo, make_party, copy_certificate
+):
+    """OpenSSL finds an anchor by its subject: two with one subject, serial number and key identifier are told apart."""
+    server, port = await house.serve(bravo)
+    bravo.gate.add(make_party("thief").partner_id, [copy_certificate(alpha.certificate)])
+    assert await say(port, REQUEST, alpha.gate.client_context([bravo.certificate])) != b""
+    assert server.requests_seen == 1
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -1,4 +1,4 @@
-"""What a partner may cost: content made to burn time or memory, the room for the deferred, certificates of others."""
+"""What a partner may cost: content made to burn time or memory, the room for the deferred, many cards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import random
 import tracemalloc
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,11 +24,9 @@ from whole_nodes import (
 )
 
 from p2pshare.database import interned
-from p2pshare.envelope.card import fingerprint
-from p2pshare.envelope.card_format import CardBody, sign_card
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.envelope.payload import compress_frame
-from p2pshare.errors import DiskFull, PeerError
+from p2pshare.errors import DiskFull
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
@@ -43,7 +40,7 @@ from p2pshare.sharing.content import Content
 from p2pshare.sharing.drafting import DraftPart
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival, IntakeStatus, retry_deferred
-from p2pshare.sharing.partners import add_partner, apply_card_update, load_roster
+from p2pshare.sharing.partners import apply_card_update, load_roster
 
 
 def pattern_of(values: int) -> dict[str, Any]:
@@ -226,43 +223,7 @@ def test_a_full_disk_when_deferred_envelopes_come_due_loses_none(
     assert [one.item.envelope_id for one in exchange.sweep(NOW + 902).held] == [early]
 
 
-# --- certificates ----------------------------------------------------------------------------------
-
-
-def card_with(node: Node, certificates: tuple[bytes, ...]) -> bytes:
-    """The next version of the node's card, properly signed, with these TLS certificates."""
-    card = node.identity.card
-    fields = {name: getattr(card, name) for name in CardBody.__dataclass_fields__}
-    body = replace(
-        CardBody(**fields),
-        version=card.version + 1,
-        previous=card.body_digest,
-        tls_certificates=certificates,
-    )
-    return sign_card(body, node.identity.roots)
-
-
-@pytest.mark.parametrize("victim", ["zulu", "alpha"])
-def test_a_partner_cannot_put_anothers_certificate_on_its_card(world: World, victim: str) -> None:
-    """At the next start whoever came first in the list had it: the owner was locked out. `alpha` is ourselves."""
-    alpha, mallory, zulu = linked(world, "alpha", "mallory", "zulu")
-    owner = {"alpha": alpha, "zulu": zulu}[victim].identity.card
-    own = mallory.identity.card.tls_certificates[0]
-    raw = card_with(mallory, (own, owner.tls_certificates[0]))
-    with pytest.raises(PeerError) as caught:
-        apply_card_update(alpha, mallory.identity.partner_id, raw, NOW)
-    assert caught.value.reason == "certificate-of-another"
-    with pytest.raises(PeerError) as caught:
-        add_partner(
-            alpha,
-            raw,
-            confirmed_fingerprint=fingerprint(mallory.identity.partner_id),
-            alias="",
-            has_link=True,
-            now=NOW,
-        )
-    entry = load_roster(alpha).get(mallory.identity.partner_id)
-    assert entry is not None and entry.card.tls_certificates == (own,)
+# --- cards -----------------------------------------------------------------------------------------
 
 
 def test_a_partner_that_renews_its_card_again_and_again_is_remembered_once(world: World) -> None:

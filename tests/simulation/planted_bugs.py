@@ -57,8 +57,8 @@ def no_new_incarnation(patch: Patch) -> None:
     """After a restore an author goes on with the numbers it had."""
     real = sequences.begin_incarnation
 
-    def begin_incarnation(connection: Any, now: int) -> int:
-        return sequences.own_chain(connection).incarnation or real(connection, now)
+    def begin_incarnation(connection: Any, now: int, revoked: Any) -> int:
+        return sequences.own_chain(connection).incarnation or real(connection, now, revoked)
 
     patch.setattr(sequences, "begin_incarnation", begin_incarnation)
 

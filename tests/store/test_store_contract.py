@@ -158,7 +158,7 @@ def test_a_number_of_our_own_chain_is_never_used_twice(store, make):
 
 def test_a_restored_backup_begins_above_what_partners_give_back(store, make):
     """Envelopes of ours that a restored store no longer knows come back with their incarnation."""
-    ahead = make.now + 500_000
+    ahead = make.now + 50_000
     store_envelopes(
         store, [make.envelope(author=make.ourselves, incarnation=ahead, received_from=make.alpha)]
     )

@@ -110,18 +110,19 @@ def seal_unchecked(
     header: PayloadHeader | None = None,
     ttl_class: int = 4,
     recipient_sequence: int = 1,
+    incarnation: int | None = None,
 ) -> bytes:
     """The wire of an envelope for `other` with whatever `part` holds, as an author who checks nothing would seal it.
 
-    Its place is `ahead` of the author's chain, which it does not move.
+    Its place is `ahead` of the author's chain, which it does not move, or as far into `incarnation`.
     """
     state = node.store.log.author_state(now)
     header = header or stix_header(part, now)
     request = SealRequest(
         payload=encode_payload(header, part.frames),
         recipients=(Recipient(other.identity.card, recipient_sequence),),
-        incarnation=state.incarnation,
-        sequence=state.sequence + ahead,
+        incarnation=state.incarnation if incarnation is None else incarnation,
+        sequence=(state.sequence if incarnation is None else 0) + ahead,
         previous=state.previous,
         circle=CircleId.of(circle),
         mode=mode,

@@ -1,4 +1,4 @@
-"""Makes what the product refuses to make: envelopes of a dishonest author, correctly signed.
+"""Makes what the product refuses to make: envelopes of a dishonest author, correctly signed, and bad certificates.
 
 Used by the tests of `envelope/` and by `scripts/make-vectors`. Keys may come from a fixed text, so that vectors
 and tests name partners instead of carrying files.
@@ -9,9 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from p2pshare.envelope import sealing
 from p2pshare.envelope.card import Card, accept_first
@@ -134,7 +140,7 @@ def named_identity(name: str, roots: int = 1, threshold: int = 1) -> Identity:
         SigningKey.from_secret(seed("sign", 64)),
         KemKey.from_secret(seed("kem", 32)),
         HintKey.from_secret(seed("hint", 32)),
-        TlsKey.generate(f"p2pshare {partner_id.short}", NOW, 90),
+        TlsKey.generate(partner_id, NOW, 90),
     )
     body = CardBody(
         partner_id=partner_id,
@@ -155,3 +161,30 @@ def named_identity(name: str, roots: int = 1, threshold: int = 1) -> Identity:
     return Identity(
         partner_id, root_keys, operational, accept_first(sign_card(body, root_keys[:threshold]), NOW)
     )
+
+
+def certificate(
+    of: PartnerId,
+    *,
+    is_ca: bool | None = False,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    names: Sequence[x509.GeneralName] | None = None,
+    issuer: str = "x",
+    signer: ec.EllipticCurvePrivateKey | None = None,
+    hash_algorithm: hashes.HashAlgorithm | None = None,
+) -> bytes:
+    """A TLS certificate that is good but for what is asked for; `names` empty leaves the extension out."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    names = uris(f"p2pshare:{of.text}") if names is None else names
+    subject, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("x", issuer))
+    start = datetime.fromtimestamp(NOW, UTC)
+    builder = x509.CertificateBuilder(by, subject, key.public_key(), 7, start, start + timedelta(days=1))
+    if is_ca is not None:
+        builder = builder.add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(signer or key, hash_algorithm or hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def uris(*texts: str) -> list[x509.GeneralName]:
+    return [x509.UniformResourceIdentifier(text) for text in texts]

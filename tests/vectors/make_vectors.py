@@ -14,7 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
-from envelope_forge import DAY, NOW, body_of, forge, named_identity, next_body, request, sign_parts
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA224
+from cryptography.x509 import DNSName
+from envelope_forge import (
+    DAY,
+    NOW,
+    body_of,
+    certificate,
+    forge,
+    named_identity,
+    next_body,
+    request,
+    sign_parts,
+    uris,
+)
 
 from p2pshare.envelope import sealing
 from p2pshare.envelope.card import accept_first, accept_update, fingerprint, safety_number
@@ -40,7 +54,7 @@ from p2pshare.envelope.payload import (
     pad,
     padded_size,
 )
-from p2pshare.identifiers import PublicationId
+from p2pshare.identifiers import PartnerId, PublicationId
 
 FOLDER = Path(__file__).resolve().parent
 PUBLICATION = PublicationId(bytes(range(16)))
@@ -88,6 +102,7 @@ def envelope_vectors() -> Json:
         alpha, request([bravo.card, charlie.card, alpha.card], b"", sequence=2, previous=one.envelope_id)
     )
     direct = sealing.seal(charlie, request([bravo.card], bytes(300), mode=sealing.Mode.DIRECT, ttl_class=1))
+    ahead = sealing.seal(alpha, request([bravo.card], b"", incarnation=NOW + 2 * DAY))
 
     def golden(name: str, sealed: sealing.SealedEnvelope, content: bytes, opens: dict[str, int]) -> Json:
         core = sealed.core
@@ -149,6 +164,19 @@ def envelope_vectors() -> Json:
         case("a day and a second too early", "time", "from-the-future", edited(plain), NOW - DAY - 1),
         case("eleven minutes too early", "time", "deferred", edited(plain), NOW - 660),
         case("after its 90 days", "time", "expired", edited(plain), NOW + 90 * DAY),
+        case(
+            "an incarnation two days and a second beyond created",
+            "time",
+            "incarnation-ahead",
+            forge(alpha, [bravo.card], incarnation=NOW + 2 * DAY + 1),
+        ),
+        case(
+            "the highest incarnation there is, a day too early",
+            "time",
+            "incarnation-ahead",
+            forge(alpha, [bravo.card], incarnation=(1 << 53) - 1),
+            NOW - DAY - 1,
+        ),
         case(
             "signed with an expired key", "verify", "unknown-key", forge(alpha, [bravo.card], created=NOW - 1)
         ),
@@ -242,6 +270,7 @@ def envelope_vectors() -> Json:
                 {"bravo": 1, "charlie": 2, "alpha": 3},
             ),
             golden("direct, one day", direct, bytes(300), {"bravo": 1}),
+            golden("the highest incarnation of its time", ahead, b"", {"bravo": 1}),
         ],
         "negative": negative,
     }
@@ -359,6 +388,10 @@ def card_vectors() -> Json:
         case("a name with a bidi control", "malformed", solo_with(name="a\u202eb")),
         case("an http address", "malformed", solo_with(urls=("http://a.example",))),
         case("a certificate that is none", "bad-certificate", solo_with(tls_certificates=(b"0",))),
+        *(
+            case(f"a certificate {what}", "bad-certificate", solo_with(tls_certificates=(der,)))
+            for what, der in _bad_certificates(solo.partner_id, mallory.card.tls_certificates[0]).items()
+        ),
         case(
             "versions with a hole",
             "malformed",
@@ -399,6 +432,24 @@ def card_vectors() -> Json:
             golden("the same again", "board 2", "board 1 to 2"),
         ],
         "negative": negative,
+    }
+
+
+def _bad_certificates(of: PartnerId, others: bytes) -> dict[str, bytes]:
+    """Certificates that are wrong in one thing each, by what it is."""
+    good, named = certificate(of), f"p2pshare:{of.text}"
+    return {
+        "of another partner": others,
+        "that names nobody": certificate(of, names=[]),
+        "that names its partner twice": certificate(of, names=uris(named, named)),
+        "that names its partner and another": certificate(of, names=uris(named, f"p2pshare:{'0' * 64}")),
+        "that names its partner in capitals": certificate(of, names=uris(f"p2pshare:{of.text.upper()}")),
+        "that names its partner as a host": certificate(of, names=[DNSName(of.text)]),
+        "whose signature is broken": good[:-1] + bytes([good[-1] ^ 1]),
+        "signed with another key": certificate(of, signer=generate_private_key(SECP256R1())),
+        "issued by another": certificate(of, issuer="another"),
+        "signed over SHA-224": certificate(of, hash_algorithm=SHA224()),
+        "that could sign others": certificate(of, is_ca=True),
     }
 
 

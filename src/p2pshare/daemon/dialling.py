@@ -49,7 +49,7 @@ class Lines:
             self._gate.expect_from(peer, entry.card.urls)
         leaving = []
         for peer in [*self._lines, *links]:
-            addresses = _addresses(links[peer]) if peer in links else ()
+            addresses = self._addresses(links[peer]) if peer in links else ()
             line = self._lines.get(peer)
             if line is not None and line.addresses != addresses:
                 leaving.append(self._lines.pop(peer))
@@ -68,6 +68,16 @@ class Lines:
             log.error("the TLS certificate of %s cannot be used: %s", peer.short, error.reason)
             return
         self._pinned[peer] = certificates
+
+    def _addresses(self, entry: RosterEntry) -> tuple[PeerAddress, ...]:
+        """Returns where to dial, and which certificates may be shown there; none where every one is contested."""
+        card = entry.card
+        certificates = self._gate.uncontested(card.tls_certificates)
+        if len(certificates) < len(card.tls_certificates):
+            log.error(
+                "a TLS certificate of %s is another's, too, and pinned for neither", entry.partner_id.short
+            )
+        return tuple(PeerAddress(card.partner_id, url, certificates) for url in card.urls if certificates)
 
     def client(self, peer: PartnerId) -> PeerClient:
         """Returns the client of this partner. Raises PeerError when it has no address that can be dialled."""
@@ -92,8 +102,3 @@ class Lines:
         """End every connection."""
         lines, self._lines = self._lines, {}
         await asyncio.gather(*(line.client.close() for line in lines.values() if line.client is not None))
-
-
-def _addresses(entry: RosterEntry) -> tuple[PeerAddress, ...]:
-    card = entry.card
-    return tuple(PeerAddress(card.partner_id, url, card.tls_certificates) for url in card.urls)

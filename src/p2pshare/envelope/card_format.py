@@ -256,8 +256,9 @@ def _decode_single(raw: bytes) -> DecodedCard:
 def _decode_body(raw: bytes) -> CardBody:
     reader = Reader(raw)
     reader.map(14)
+    partner_id = PartnerId(_at(reader, 0).blob(32, 32))
     body = CardBody(
-        partner_id=PartnerId(_at(reader, 0).blob(32, 32)),
+        partner_id=partner_id,
         version=_at(reader, 1).integer(),
         previous=_at(reader, 2).blob(DIGEST_BYTES, DIGEST_BYTES),
         not_before=_at(reader, 3).integer(),
@@ -269,7 +270,7 @@ def _decode_body(raw: bytes) -> CardBody:
         hint_keys=_decode_keys(
             _at(reader, 9), X25519_PUBLIC_BYTES, CARD_HINT_KEYS_MAX, HintPublicKey.from_raw
         ),
-        tls_certificates=_decode_certificates(_at(reader, 10)),
+        tls_certificates=_decode_certificates(_at(reader, 10), partner_id),
         name=_at(reader, 11).text(1, CARD_NAME_BYTES_MAX),
         urls=_decode_urls(_at(reader, 12)),
         revoked=_decode_revoked(_at(reader, 13)),
@@ -331,13 +332,13 @@ def _decode_keys(
     return tuple(keys)
 
 
-def _decode_certificates(reader: Reader) -> tuple[bytes, ...]:
+def _decode_certificates(reader: Reader, partner_id: PartnerId) -> tuple[bytes, ...]:
     count = reader.array(1, CARD_TLS_CERTIFICATES_MAX)
     certificates = tuple(reader.blob(1, TLS_CERTIFICATE_BYTES_MAX) for _ in range(count))
     if len(set(certificates)) != count:
         raise refusal("malformed", "a TLS certificate stands twice in a card")
     for der in certificates:
-        check_certificate(der)
+        check_certificate(der, partner_id)
     return certificates
 
 

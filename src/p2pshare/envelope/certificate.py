@@ -1,7 +1,8 @@
-"""TLS certificates: self-signed leaves that can vouch for nobody but themselves.
+"""TLS certificates: self-signed leaves that can vouch for nobody but themselves, and name the partner they are of.
 
 The exact DER bytes stand in the partner's card and are the only trust anchor for that partner. A pinned
-certificate with CA:TRUE could mint a second identity that passes the handshake, so the card refuses it.
+certificate with CA:TRUE could mint a second identity that passes the handshake, so the card refuses it. Everybody who
+connects sees a certificate: one that named nobody could be put on another's card, and whoever came first had it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import Secret
+from p2pshare.identifiers import PartnerId
 from p2pshare.limits import TLS_CERTIFICATE_BYTES_MAX
 
 CURVES = ("secp256r1", "secp384r1")
+SIGNATURE_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+PARTNER_URI = "p2pshare:"  # followed by the partner id in hexadecimal
 CLOCK_TOLERANCE = timedelta(days=1)  # a partner's clock may be behind ours when it first sees the certificate
 
 
@@ -30,16 +34,16 @@ class TlsKey:
     _private: Secret = field(compare=False)
 
     @classmethod
-    def generate(cls, name: str, now: int, days: int) -> TlsKey:
+    def generate(cls, partner_id: PartnerId, now: int, days: int) -> TlsKey:
         """Returns a new key and its certificate for `days` days from `now` (unix seconds).
 
-        `name` (1 to 64 characters) is shown to everyone who connects.
+        It shows the partner id to everyone who connects, and no name.
         """
         key = ec.generate_private_key(ec.SECP384R1())
         private = key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        return cls(_self_signed(key, name, now, days), Secret(private))
+        return cls(_self_signed(key, partner_id, now, days), Secret(private))
 
     @classmethod
     def from_secret(cls, secret: Secret, certificate: bytes) -> TlsKey:
@@ -54,8 +58,31 @@ class TlsKey:
         return self._private
 
 
-def check_certificate(der: bytes) -> None:
-    """Require that `der` is a certificate that says CA:FALSE, with a key on P-256 or P-384 and a positive serial number.
+def check_certificate(der: bytes, partner_id: PartnerId) -> None:
+    """Require that `der` is a leaf (`check_leaf`) that names the partner and nobody else, signed with its own key: so it is
+    on no other partner's card, and whoever put it there has the key. Raises PeerError `bad-certificate`.
+    """
+    certificate = check_leaf(der)
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        hash_algorithm = certificate.signature_hash_algorithm
+    except Exception:  # noqa: BLE001 - as in check_leaf
+        raise refusal("bad-certificate", "a TLS certificate does not name its partner") from None
+    if list(names) != [x509.UniformResourceIdentifier(PARTNER_URI + partner_id.text)]:
+        raise refusal("bad-certificate", "a TLS certificate names somebody else than its partner")
+    if not isinstance(hash_algorithm, SIGNATURE_HASHES):
+        raise refusal("bad-certificate", "a TLS certificate is not signed with ECDSA and SHA-256, 384 or 512")
+    try:
+        certificate.verify_directly_issued_by(
+            certificate
+        )  # the issuer is the subject, and the signature holds
+    except Exception:  # noqa: BLE001 - as in check_leaf
+        raise refusal("bad-certificate", "a TLS certificate is not signed with its own key") from None
+
+
+def check_leaf(der: bytes) -> x509.Certificate:
+    """Require that `der` is a certificate that says CA:FALSE, with a key on P-256 or P-384 and a positive serial number;
+    returns it.
 
     The serial number is of RFC 5280 section 4.1.2.2. Raises PeerError `bad-certificate`.
     """
@@ -76,10 +103,12 @@ def check_certificate(der: bytes) -> None:
         raise refusal("bad-certificate", "a TLS certificate's key is not on P-256 or P-384")
     if serial_number <= 0:  # RFC 5280 section 4.1.2.2; the parser only warns
         raise refusal("bad-certificate", "a TLS certificate's serial number is not positive")
+    return certificate
 
 
-def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, now: int, days: int) -> bytes:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def _self_signed(key: ec.EllipticCurvePrivateKey, partner_id: PartnerId, now: int, days: int) -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"p2pshare {partner_id.short}")])
+    named = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(PARTNER_URI + partner_id.text)])
     start = datetime.fromtimestamp(now, UTC)
     usage = x509.KeyUsage(
         digital_signature=True,
@@ -104,6 +133,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey, name: str, now: int, days: int
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(both_ends, critical=False)
+        .add_extension(named, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA384())
     )

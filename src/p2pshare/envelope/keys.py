@@ -85,12 +85,8 @@ class Identity:
 
 
 def generate_operational_keys(partner_id: PartnerId, now: int) -> OperationalKeys:
-    """Returns new daily keys, valid from `now` (unix seconds) on.
-
-    The certificate shows a short form of the partner id to everyone who connects, and no name.
-    """
-    days = _KEY_VALID_SECONDS // 86_400
-    tls = TlsKey.generate(f"p2pshare {partner_id.short}", now, days)
+    """Returns new daily keys, valid from `now` (unix seconds) on."""
+    tls = TlsKey.generate(partner_id, now, _KEY_VALID_SECONDS // 86_400)
     return OperationalKeys(SigningKey.generate(), KemKey.generate(), HintKey.generate(), tls)
 
 

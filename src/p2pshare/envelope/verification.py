@@ -27,7 +27,7 @@ from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.envelope import DOMAIN_SIGNATURE, Core, DecodedEnvelope
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS
+from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS, INCARNATION_REFUSE_SECONDS
 
 
 class TimeVerdict(Enum):
@@ -37,6 +37,7 @@ class TimeVerdict(Enum):
     DEFERRED = "deferred"
     FROM_THE_FUTURE = "from-the-future"
     EXPIRED = "expired"
+    INCARNATION_AHEAD = "incarnation-ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,11 @@ class VerifiedEnvelope:
 def time_verdict(core: Core, now: int) -> TimeVerdict:
     """Returns the outcome of check 7 at `now` (unix seconds).
 
-    Created over 10 minutes ahead: deferred; over a day ahead: refused; past its ttl: expired.
+    Incarnation over two days beyond `created`: refused, whatever the clock says, since the author could go on from no
+    higher one. Created over 10 minutes ahead: deferred; over a day ahead: refused; past its ttl: expired.
     """
+    if core.incarnation > core.created + INCARNATION_REFUSE_SECONDS:
+        return TimeVerdict.INCARNATION_AHEAD
     if core.created > now + FUTURE_REFUSE_SECONDS:
         return TimeVerdict.FROM_THE_FUTURE
     if core.created > now + FUTURE_DEFER_SECONDS:
@@ -74,7 +78,7 @@ def time_verdict(core: Core, now: int) -> TimeVerdict:
 
 
 def check_time(core: Core, now: int) -> None:
-    """Require that an envelope passes check 7. Raises PeerError `deferred`, `from-the-future` or `expired`."""
+    """Require that an envelope passes check 7. Raises PeerError with its verdict as the reason."""
     verdict = time_verdict(core, now)
     if verdict is not TimeVerdict.CURRENT:
         raise refusal(verdict.value, f"an envelope is refused for its time: {verdict.value}")

@@ -25,7 +25,7 @@ from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import OWN_ID, Setting, get_setting, put_setting
 from p2pshare.envelope.envelope import Mode
-from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, KeyId, PartnerId
 from p2pshare.limits import (
     DEFERRED_BYTES_MAX,
     DEFERRED_BYTES_PER_PARTNER_MAX,
@@ -352,6 +352,7 @@ class EnvelopeLog(EnvelopeReading):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._incarnation: int | None = None
+        self._revoked_keys: frozenset[KeyId] = frozenset()
         if database.setting(EPOCH) is None:
             self.new_epoch()
 
@@ -543,18 +544,27 @@ class EnvelopeLog(EnvelopeReading):
             return expiry.expire(writer, now)
 
     def author_state(self, now: int) -> AuthorState:
-        """Returns the state of our chain. The first call after opening begins (and persists) a larger incarnation."""
+        """Returns the state of our chain at `now`, unix seconds. The first call after opening begins (and persists) a new
+        incarnation, and so does one after the clock was set back or forward where the current one no longer fits.
+
+        Raises StoreError `own-incarnations-used`.
+        """
         chain = self._database.read(sequences.own_chain)
-        if chain.incarnation != self._incarnation:  # not begun yet, or what began it was undone
+        has_begun = chain.incarnation == self._incarnation  # not so when what began it was undone
+        if not has_begun or not self._database.read(sequences.fits_clock, now):
             self.begin_incarnation(now)
             chain = self._database.read(sequences.own_chain)
         return chain
 
     def begin_incarnation(self, now: int) -> int:
-        """Returns a new incarnation, max(last + 1, now), durable when this returns. `now` in unix seconds."""
+        """Returns a new incarnation (see `sequences`), durable when this returns. `now` in unix seconds."""
         with self._database.transaction() as writer:
-            self._incarnation = sequences.begin_incarnation(writer, now)
+            self._incarnation = sequences.begin_incarnation(writer, now, self._revoked_keys)
             return self._incarnation
+
+    def distrust_keys(self, revoked: Collection[KeyId]) -> None:
+        """Set which of our own sign keys are revoked: what they sign moves our numbers no more."""
+        self._revoked_keys = frozenset(revoked)
 
     def new_epoch(self) -> Epoch:
         """Returns a new epoch, durable when this returns."""

@@ -2,7 +2,9 @@
 
 Rules (docs/envelope.md, "Order of checks"; docs/store.md):
 
-1. Our incarnation is larger at each start than any this store, or a copy of us that partners heard, ever had.
+1. Our incarnation is the smallest never used that is neither below our clock nor below any in our name that counts:
+   used by us, or by an envelope whose key we have not revoked, and at most a day ahead of the clock. It begins anew at
+   each start, and when the clock was set so that partners would refuse it, or a higher one counts again.
 2. Our (incarnation, sequence) only grows. Using one twice would be an equivocation, so it raises.
 3. Two ids for one (author, incarnation, sequence) are kept, both, and noted; nobody is banned for it.
 4. An author numbers what it seals for us 1, 2, 3 ...; what is missing below the highest is a gap, and a late
@@ -11,13 +13,17 @@ Rules (docs/envelope.md, "Order of checks"; docs/store.md):
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import closing
+
 import apsw
 
 from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import OWN_ID, get_setting
-from p2pshare.envelope.envelope import Core
-from p2pshare.errors import StoreError
-from p2pshare.identifiers import EnvelopeId
+from p2pshare.envelope.envelope import Core, decode_envelope
+from p2pshare.errors import PeerError, StoreError
+from p2pshare.identifiers import EnvelopeId, KeyId
+from p2pshare.limits import INCARNATION_COUNT_SECONDS, INCARNATION_REFUSE_SECONDS
 from p2pshare.log.interface import AuthorState, EnvelopeOrigin
 
 SQLITE_INTEGER_MAX = 2**63 - 1
@@ -30,18 +36,79 @@ def own_chain(connection: apsw.Connection) -> AuthorState:
     return AuthorState(incarnation, sequence, previous)
 
 
-def begin_incarnation(connection: apsw.Connection, now: int) -> int:
-    """Begin a larger incarnation (rule 1) and return it; `now` in unix seconds. Its first sequence is 1; the
-    link to the previous envelope stays."""
-    ((highest,),) = fetch(
-        connection,
-        """SELECT max(e.incarnation) FROM envelope e JOIN organisation a ON a.id = e.author
-        WHERE a.partner_id = ?""",
-        (get_setting(connection, OWN_ID),),
-    )
-    incarnation = max(own_chain(connection).incarnation + 1, (highest or 0) + 1, now)
+def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection[KeyId]) -> int:
+    """Begin a new incarnation (rule 1) and return it; `now` in unix seconds, `revoked` our keys that somebody else may
+    have. Its first sequence is 1; the link to the previous envelope stays.
+
+    Raises StoreError `own-incarnations-used` when nothing is left below what partners refuse: a thief of our key made an
+    envelope for every second of a day.
+    """
+    limit = now + INCARNATION_COUNT_SECONDS
+    current = own_chain(connection).incarnation
+    counting = (current if current <= limit else 0, _highest_counting(connection, limit, revoked))
+    incarnation = _first_unused(connection, max(now, 1, *(one + 1 for one in counting)))
+    if incarnation > now + INCARNATION_REFUSE_SECONDS:
+        raise StoreError(
+            "every number that partners accept was used in our name",
+            hint="the sign key is stolen: revoke it; this ends by itself after a day without its envelopes",
+            reason="own-incarnations-used",
+        )
     connection.execute("UPDATE own_chain SET incarnation = ?, sequence = 0", (incarnation,))
     return incarnation
+
+
+def fits_clock(connection: apsw.Connection, now: int) -> bool:
+    """Returns whether our incarnation may be used at `now`, unix seconds: partners accept it, and we used no higher one
+    that counts. Both fail only after the clock was set."""
+    current = own_chain(connection).incarnation
+    if current > now + INCARNATION_REFUSE_SECONDS:
+        return False
+    return not fetch(
+        connection,
+        """SELECT 1 FROM envelope e JOIN organisation o ON o.id = e.author
+        WHERE o.partner_id = ? AND e.incarnation > ? AND e.incarnation <= ? AND e.received_from IS NULL LIMIT 1""",
+        (get_setting(connection, OWN_ID), current, now + INCARNATION_COUNT_SECONDS),
+    )
+
+
+def _highest_counting(connection: apsw.Connection, limit: int, revoked: Collection[KeyId]) -> int:
+    """Returns the highest incarnation up to `limit` of our own envelopes and of those in our name under keys that are not
+    `revoked`; 0 without any. One whose bytes are gone counts: it may be ours."""
+    with closing(
+        connection.cursor()
+    ) as rows:  # the first nearly always does; a thief's may be many, and large
+        rows.execute(
+            """SELECT e.incarnation, e.received_from IS NULL, w.bytes FROM envelope e
+            JOIN organisation o ON o.id = e.author LEFT JOIN wire w ON w.lsn = e.lsn
+            WHERE o.partner_id = ? AND e.incarnation <= ? ORDER BY e.incarnation DESC""",
+            (get_setting(connection, OWN_ID), limit),
+        )
+        for incarnation, is_sealed_here, wire in rows:
+            if is_sealed_here or not revoked or wire is None or _key_of(wire) not in revoked:
+                return int(incarnation)
+    return 0
+
+
+def _first_unused(connection: apsw.Connection, incarnation: int) -> int:
+    """Returns `incarnation`, or the first above it under which nothing is held in our name, whoever made it."""
+    with closing(connection.cursor()) as rows:
+        rows.execute(
+            """SELECT DISTINCT e.incarnation FROM envelope e JOIN organisation o ON o.id = e.author
+            WHERE o.partner_id = ? AND e.incarnation >= ? ORDER BY e.incarnation""",
+            (get_setting(connection, OWN_ID), incarnation),
+        )
+        for (used,) in rows:
+            if used != incarnation:
+                break
+            incarnation += 1
+    return incarnation
+
+
+def _key_of(wire: bytes) -> KeyId | None:
+    try:
+        return decode_envelope(wire).core.key_id
+    except PeerError:
+        return None  # damaged on our disk: what cannot be read counts
 
 
 def extend_own_chain(connection: apsw.Connection, core: Core, envelope_id: EnvelopeId) -> None:

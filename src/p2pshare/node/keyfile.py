@@ -132,10 +132,11 @@ def identity_of(material: KeyMaterial, key_path: Path, card_path: Path) -> Ident
     try:
         card = believe_chain(_read_public(card_path))
     except PeerError as error:
+        hint = "restore the file from a backup, or from a partner"
+        if error.reason == "bad-certificate":  # docs/decisions/0066: a home of a version before that
+            hint += "; one that never worked with this version: `p2pshare init` in another folder, exchange cards anew"
         raise KeyFileError(
-            f"{card_path}: our own card is damaged ({error.reason})",
-            hint="restore the file from a backup, or from a partner",
-            reason="card-file-damaged",
+            f"{card_path}: our own card is damaged ({error.reason})", hint=hint, reason="card-file-damaged"
         ) from None
     newest = card.sign_keys[0].key.key_id
     in_use = [keys for keys in material.sets if keys.sign.key_id == newest]

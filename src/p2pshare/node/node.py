@@ -141,8 +141,8 @@ def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:
 
 
 def note_config(node: Node) -> None:
-    """Put into the store what its views must know of the configuration: our name, the strictest TLP that a SIEM may get,
-    how many organisations make a false positive, and how many bytes of one author are carried."""
+    """Tell the store what it must know of configuration and card: our name, the strictest TLP that a SIEM may get, how many
+    organisations make a false positive, how many bytes of one author are carried, and which of our keys are revoked."""
     own = node.identity.partner_id
     # nothing is written where nothing changed: a full disk must not keep anybody from looking
     if node.store.partners.names().get(own) != node.config.name:
@@ -150,6 +150,7 @@ def note_config(node: Node) -> None:
     node.store.knowledge.set_siem_tlp_max(strictest(Exit.SIEM, gate_settings(node.config)))
     node.store.knowledge.set_false_positive_reports(node.config.lifecycle.false_positive_reports)
     node.store.log.set_quota(node.config.limits.author_mib * MIB)
+    node.store.log.distrust_keys([one.key_id for one in node.card.revoked])
 
 
 def gate_settings(config: Config) -> GateSettings:

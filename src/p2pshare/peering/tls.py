@@ -7,8 +7,9 @@ The rules of this file:
    owner could mint a second identity that passes the handshake.
 3. The handshake is not the last word: `partner_of` compares the exact DER bytes, when a connection is made
    and again at each request. That is also how a removed partner is out within one request.
-4. A certificate belongs to one partner. A second partner that puts it on its own card is refused, or its
-   owner's requests would count as the other's.
+4. A certificate belongs to one partner, which it names (`envelope.certificate`). One that two claim all the same, or that
+   is our own, is pinned for nobody: requests would count as the wrong one's, and whoever came first would shut out the
+   other.
 5. A client context trusts the certificates of one partner, so that no other server is ever shown ours.
 6. An address lets nobody in. It only finds a place at a crowded door: the numeric ones of partners' cards, and those at
    which a pinned certificate was shown. Names are not resolved for it, so nothing waits and no name server is believed.
@@ -19,10 +20,11 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from p2pshare.config import url_address
-from p2pshare.envelope.certificate import check_certificate
+from p2pshare.envelope.certificate import check_leaf
 from p2pshare.envelope.keys import TlsKey
 from p2pshare.errors import ConfigError, PeerError
 from p2pshare.http_server.known_addresses import KnownAddresses, origin_of
@@ -37,39 +39,46 @@ class TlsGate:
     def __init__(self, key: TlsKey) -> None:
         self.known_addresses: KnownAddresses[PartnerId] = KnownAddresses()
         self._key = key
+        self._claims: dict[PartnerId, dict[Pin, bytes]] = {}
         self._partners: dict[Pin, PartnerId] = {}
-        self._certificates: dict[Pin, bytes] = {}
         self._newest: ssl.SSLContext | None = None
         self._front = self._own_context(ssl.PROTOCOL_TLS_SERVER)
         self._front.sni_callback = self._swap_in_newest
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
-        """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had.
+        """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had; what another claims, too,
+        for neither (`uncontested`).
 
-        The next handshake sees it. Raises PeerError `bad-certificate` or `certificate-of-another`; the
-        table is then unchanged.
+        The next handshake sees it. Raises PeerError `bad-certificate`; the table is then unchanged.
         """
         if not 1 <= len(certificates) <= CARD_TLS_CERTIFICATES_MAX:
             raise PeerError("a partner has one or two TLS certificates", reason="bad-certificate")
-        pins = {pin_of(certificate): certificate for certificate in certificates}
-        for pin, certificate in pins.items():
+        for certificate in certificates:
             check_anchor(certificate)
-            if self._partners.get(pin, partner_id) != partner_id or certificate == self._key.certificate:
-                raise PeerError(
-                    "a TLS certificate is already pinned for another partner", reason="certificate-of-another"
-                )
-        self._unpin(partner_id)  # and the next handshake builds a new context
-        self._partners |= dict.fromkeys(pins, partner_id)
-        self._certificates |= pins
+        self._claims[partner_id] = {pin_of(certificate): certificate for certificate in certificates}
+        self._pin_claims()
 
     def remove(self, partner_id: PartnerId) -> None:
         """Forget the partner's pins. Its live connections end at their next request; `PeerServer.drop` ends them at once."""
-        self._unpin(partner_id)
+        self._claims.pop(partner_id, None)
+        self._pin_claims()
         self.known_addresses.forget(partner_id)
 
-    def _unpin(self, partner_id: PartnerId) -> None:
-        for pin in [pin for pin, owner in self._partners.items() if owner == partner_id]:
-            del self._partners[pin], self._certificates[pin]
+    def uncontested(self, certificates: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Returns those of `certificates` (DER) that at most one partner claims, and that are not our own."""
+        return tuple(
+            certificate
+            for certificate in certificates
+            if certificate != self._key.certificate
+            and sum(pin_of(certificate) in pins for pins in self._claims.values()) <= 1
+        )
+
+    def _pin_claims(self) -> None:
+        """Pin what one partner alone claims; the next handshake builds a new context."""
+        claimed = [(pin, partner_id) for partner_id, pins in self._claims.items() for pin in pins]
+        times = Counter(pin for pin, _ in claimed)
+        own = pin_of(self._key.certificate)
+        self._partners = {pin: partner_id for pin, partner_id in claimed if times[pin] == 1 and pin != own}
         self._newest = None
 
     def expect_from(self, partner_id: PartnerId, urls: Iterable[str]) -> None:
@@ -102,8 +111,9 @@ class TlsGate:
         """Switch a connection to the newest context; OpenSSL calls this for every ClientHello, also without a server name."""
         if self._newest is None:
             self._newest = self._own_context(ssl.PROTOCOL_TLS_SERVER)
-            if self._certificates:
-                self._newest.load_verify_locations(cadata=b"".join(self._certificates.values()))
+            if self._partners:
+                anchors = (self._claims[partner_id][pin] for pin, partner_id in self._partners.items())
+                self._newest.load_verify_locations(cadata=b"".join(anchors))
         connection.context = self._newest
 
     def _own_context(self, protocol: int) -> ssl.SSLContext:
@@ -128,7 +138,7 @@ def check_anchor(certificate: bytes) -> None:
     OpenSSL reads it too, alone: a certificate that only OpenSSL cannot read would otherwise spoil the context that
     holds those of all partners.
     """
-    check_certificate(certificate)
+    check_leaf(certificate)  # whom it names was checked on the card
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificate)
     except ssl.SSLError:

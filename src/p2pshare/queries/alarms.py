@@ -1,14 +1,15 @@
 """Alarms: faults that somebody should act upon now. Each has a word that stays, names a partner and says what to do.
 
-==============  =====================================================================================
-sequence-gap    numbers that an author used for us never came: something was withheld or lost
-no-exchange     nothing was heard from a linked partner for long: it is away, or somebody cuts us off
-author-silent   a partner who published often has stopped, though others still bring us news
-sequence-fork   two envelopes of one place in an author's chain
-object-fork     two contents of one version of an object
-card-fork       two cards of one version: the partner is frozen
-quota           an author's envelopes have nearly filled the room they may take up here
-==============  =====================================================================================
+====================  =====================================================================================
+sequence-gap          numbers that an author used for us never came: something was withheld or lost
+no-exchange           nothing was heard from a linked partner for long: it is away, or somebody cuts us off
+author-silent         a partner who published often has stopped, though others still bring us news
+sequence-fork         two envelopes of one place in an author's chain
+object-fork           two contents of one version of an object
+card-fork             two cards of one version: the partner is frozen
+certificate-conflict  two partners have one TLS certificate: it lets neither in
+quota                 an author's envelopes have nearly filled the room they may take up here
+====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
 `ALARMS` lists them; a room above this one adds its functions, and the caller hands in the whole list.
@@ -40,6 +41,7 @@ from p2pshare.limits import (
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.quota import nearly_full
+from p2pshare.sharing.partners import contested_certificates
 
 
 class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -221,6 +223,18 @@ def _card_forks(seen: Situation) -> Iterator[Alarm]:
         )
 
 
+def _certificates(seen: Situation) -> Iterator[Alarm]:
+    for one, other in contested_certificates(seen.store):
+        yield _alarm(
+            "certificate-conflict",
+            one,
+            seen.names,
+            None,
+            f"{{name}} and {seen.names.get(other) or other.short} have one TLS certificate: it lets neither in",
+            "call both, and have whoever does not own it issue a card with one of its own",
+        )
+
+
 def _quotas(seen: Situation) -> Iterator[Alarm]:
     quota = seen.store.log.quota_bytes()
     for author, circle, size in nearly_full(quota, seen.store.log.costs()):  # never less than what is carried
@@ -249,6 +263,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _sequence_forks,
     _object_forks,
     _card_forks,
+    _certificates,
     _quotas,
 )
 """The alarms of this room, in the order in which they are reported."""

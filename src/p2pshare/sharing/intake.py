@@ -173,7 +173,7 @@ def _check_believing_nothing(
     if is_seen:
         return IntakeVerdict(IntakeStatus.ALREADY_HELD, envelope_id)
     time = time_verdict(core, now)
-    if time in (TimeVerdict.EXPIRED, TimeVerdict.FROM_THE_FUTURE):
+    if time not in (TimeVerdict.CURRENT, TimeVerdict.DEFERRED):
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, time.value)
     if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, shelf, size):
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, QUOTA)

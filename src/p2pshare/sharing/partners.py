@@ -6,6 +6,7 @@ Every card in the store was accepted here by `envelope.card`, so reading the ros
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 
 from msgspec import Struct, structs
@@ -25,7 +26,7 @@ from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.node.node import Node, NodeReading
-from p2pshare.node.store import Store
+from p2pshare.node.store import Store, StoreReading
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.partners.roster import Roster, RosterEntry
 
@@ -109,7 +110,6 @@ def add_partner(
     remembered = _newest_card(node, card.partner_id)
     if remembered is not None:  # also of a partner once removed: its chain cannot start over
         card = accept_update(remembered, raw, now)
-    _check_certificates(node, card)
     chosen = _choose_alias(roster, card, alias or (known.alias if known else ""))
     row = PartnerRow(
         partner_id=card.partner_id,
@@ -213,23 +213,18 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
             hint="confirm with `p2pshare partner add`",
             reason="card-roots-changed",
         )
-    _check_certificates(node, card)
     node.store.partners.update_card(partner_id, card.raw, card.version)
     return True
 
 
-def _check_certificates(node: Node, card: Card) -> None:
-    """Require that no TLS certificate on the card is another partner's. A partner that put another's on its own card
-    would, at our next start, lock that one out, or have its requests count as its own. Raises PeerError
-    `certificate-of-another`."""
-    others = [entry.card for entry in load_roster(node) if entry.partner_id != card.partner_id]
-    taken = {one for other in (*others, node.identity.card) for one in other.tls_certificates}
-    if taken & set(card.tls_certificates):
-        raise PeerError(
-            "a TLS certificate on the card is another partner's",
-            hint="ask the partner for a card with a certificate of its own",
-            reason="certificate-of-another",
-        )
+def contested_certificates(store: StoreReading) -> list[tuple[PartnerId, PartnerId]]:
+    """Returns each pair of partners that have a TLS certificate in common: it is pinned for neither. A card is never refused
+    for it, or whoever listed another's new certificate first would keep that one's new keys and revocations from us."""
+    claims: dict[bytes, list[PartnerId]] = {}
+    for row in store.partners.all():
+        for certificate in _stored_card(row.partner_id, row.card).tls_certificates:
+            claims.setdefault(certificate, []).append(row.partner_id)
+    return [pair for claimants in claims.values() for pair in itertools.combinations(claimants, 2)]
 
 
 def describe(entry: RosterEntry) -> PartnerSummary:

@@ -1,0 +1,225 @@
+"""Our own numbers over clocks that are wrong, starts, restored backups and a thief: partners accept each, none is used twice."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from stored_envelopes import store_envelopes
+
+from p2pshare.envelope.verification import TimeVerdict, time_verdict
+from p2pshare.errors import StoreError
+from p2pshare.log.interface import AuthorState
+from p2pshare.node.store import Store, open_store
+
+DAY = 86_400
+HIGHEST = 2**53 - 1
+
+
+class Author:
+    """A store that seals in its own name, is started, copied and put back."""
+
+    def __init__(self, folder: Path, make: Any) -> None:
+        self._path, self._make = folder / "store.sqlite", make
+        self._backup = folder / "backup.sqlite"
+        self.used: list[tuple[int, int]] = []
+        self._since_backup: list[Any] = []
+        self.store = self._opened()
+        self.store.partners.put_own(make.ourselves, "Ourselves")
+        self.back_up()
+
+    def _opened(self) -> Store:
+        return open_store(self._path, free_space_bytes_min=0)
+
+    def start(self) -> None:
+        self.store.close()
+        self.store = self._opened()
+
+    def seal(self, now: int) -> AuthorState:
+        """Seals one more envelope and returns the chain it went into."""
+        state = self.store.log.author_state(now)
+        numbers = {"incarnation": state.incarnation, "sequence": state.sequence + 1}
+        envelope = self._make.envelope(
+            author=self._make.ourselves, received_from=None, created=now, salt=str(len(self.used)), **numbers
+        )
+        assert time_verdict(envelope.core, now) is TimeVerdict.CURRENT
+        store_envelopes(self.store, [envelope])
+        self.used.append((state.incarnation, state.sequence + 1))
+        self._since_backup.append(numbers | {"created": now, "salt": str(len(self.used) - 1)})
+        return state
+
+    def hear(self, incarnation: int, now: int) -> bool:
+        """Takes in an envelope in our name that we did not seal, where intake would; returns whether it did."""
+        stolen = self._make.envelope(
+            author=self._make.ourselves,
+            incarnation=incarnation,
+            created=now,
+            salt=f"thief {now} {incarnation}",
+        )
+        if time_verdict(stolen.core, now) is not TimeVerdict.CURRENT:
+            return False
+        store_envelopes(self.store, [stolen])
+        self.used.append((incarnation, 1))
+        return True
+
+    def back_up(self) -> None:
+        self.store.database.checkpoint()
+        shutil.copyfile(self._path, self._backup)
+        self._since_backup = []
+
+    def put_back(self, *, comes_home: bool) -> None:
+        """Puts yesterday's store in place; what it sealed since comes home from partners, or has not yet."""
+        self.store.close()
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(f"store.sqlite{suffix}").unlink(missing_ok=True)
+        shutil.copyfile(self._backup, self._path)
+        self.store = self._opened()
+        if comes_home:
+            home = [
+                self._make.envelope(author=self._make.ourselves, received_from=self._make.bravo, **numbers)
+                for numbers in self._since_backup
+            ]
+            store_envelopes(self.store, home)
+
+
+@contextmanager
+def author(make: Any) -> Iterator[Author]:
+    with tempfile.TemporaryDirectory() as folder:
+        one = Author(Path(folder), make)
+        yield one
+        one.store.close()
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["seal", "start"]),
+            st.sampled_from([-3650, -400, -3, -2, -1, 0, 1, 2, 3, 10_000]),  # days that the clock is ahead
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=14,
+    )
+)
+@example([("seal", 3, 0), ("seal", 0, 0), ("seal", 3, 0), ("start", 0, 0), ("seal", 1, 0), ("seal", 0, 1)])
+def test_whatever_the_clock_says_each_number_is_accepted_and_used_once(
+    make: Any, actions: list[tuple[str, int, int]]
+) -> None:
+    with author(make) as one:
+        for what, days, seconds in actions:
+            now = make.now + days * DAY + seconds
+            if what == "start":
+                one.start()
+            one.seal(now)
+        assert len(set(one.used)) == len(one.used)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("seal"), st.just(0)),
+            st.tuples(st.just("start"), st.just(0)),
+            st.tuples(st.just("back up"), st.just(0)),
+            st.tuples(st.just("put back, all home"), st.just(0)),
+            st.tuples(
+                st.just("hear"),
+                st.sampled_from(
+                    [1, DAY - 1, DAY, DAY + 1, DAY + 2, 2 * DAY - 1, 2 * DAY, 2 * DAY + 1, HIGHEST]
+                ),
+            ),
+        ),
+        min_size=1,
+        max_size=16,
+    )
+)
+@example([("hear", HIGHEST), ("hear", 2 * DAY), ("hear", DAY), ("start", 0), ("seal", 0)])
+@example([("hear", DAY), ("hear", DAY + 1), ("hear", DAY + 2), ("start", 0), ("seal", 0), ("seal", 0)])
+def test_with_a_clock_that_is_right_no_thief_and_no_backup_makes_us_use_a_number_twice(
+    make: Any, actions: list[tuple[str, int]]
+) -> None:
+    with author(make) as one:
+        now = make.now
+        for what, ahead in actions:
+            now += 30
+            if what == "hear":
+                one.hear(min(HIGHEST, now + ahead), now)
+            elif what == "back up":
+                one.back_up()
+            elif what == "put back, all home":
+                one.put_back(comes_home=True)
+            else:
+                if what == "start":
+                    one.start()
+                one.seal(now)
+        assert len(set(one.used)) == len(one.used)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.sampled_from(["seal", "start", "back up", "put back"]), min_size=1, max_size=16))
+def test_with_a_clock_that_is_right_our_numbers_only_grow(make: Any, actions: list[str]) -> None:
+    """Also over a restored backup whose later envelopes nobody has given back yet."""
+    with author(make) as one:
+        now = make.now
+        for what in actions:
+            now += 30
+            if what == "back up":
+                one.back_up()
+            elif what == "put back":
+                one.put_back(comes_home=False)
+            else:
+                if what == "start":
+                    one.start()
+                one.seal(now)
+        assert one.used == sorted(set(one.used))
+
+
+def test_after_a_clock_that_was_ahead_the_numbers_go_back(make: Any) -> None:
+    """They stayed above it for good: every partner refused every later envelope."""
+    with author(make) as one:
+        ahead = make.now + 400 * DAY
+        assert one.seal(ahead).incarnation == ahead
+        assert one.seal(make.now).incarnation == make.now, "without a start in between"
+        one.start()
+        assert one.seal(make.now + 1).incarnation == make.now + 1
+        assert one.seal(ahead).incarnation == ahead + 1, "where time has come: above what was used then"
+
+
+def test_a_clock_that_is_set_right_while_we_run_counts_what_it_had_forgotten(make: Any) -> None:
+    """A machine that starts in 1970 would go on below its own numbers, and old versions would stay the newest."""
+    with author(make) as one:
+        before = one.seal(make.now).incarnation
+        one.start()
+        one.seal(1_000)
+        assert one.seal(make.now + 60).incarnation > before
+
+
+def test_a_store_whose_numbers_a_thief_had_ended_recovers(make: Any) -> None:
+    """Its own chain says 2^53 - 1, the highest number that an envelope can carry."""
+    with author(make) as one:
+        with one.store.database.transaction() as writer:
+            writer.execute("UPDATE own_chain SET incarnation = ?, sequence = 7", (HIGHEST,))
+        one.start()
+        assert one.seal(make.now).incarnation == make.now
+
+
+def test_when_a_thief_has_used_every_number_that_is_accepted_nothing_is_sealed_and_it_is_said(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("p2pshare.log.sequences.INCARNATION_COUNT_SECONDS", 10)
+    monkeypatch.setattr("p2pshare.log.sequences.INCARNATION_REFUSE_SECONDS", 20)
+    with author(make) as one:
+        for ahead in range(10, 21):
+            assert one.hear(make.now + ahead, make.now)
+        with pytest.raises(StoreError) as caught:
+            one.seal(make.now)
+        assert caught.value.reason == "own-incarnations-used"
+        assert one.seal(make.now + 1).incarnation == make.now + 21
