@@ -78,8 +78,7 @@ def _drop_wires(connection: apsw.Connection, due: Sequence[_Row], evidence: froz
     connection.executemany("DELETE FROM outbox WHERE lsn = ?", _lsns(due))
     connection.executemany("UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", _lsns(due))
     connection.executemany("DELETE FROM reading WHERE lsn = ?", _lsns(due))
-    unread = [row for row in due if row.content == ContentState.UNREAD]
-    connection.executemany("UPDATE envelope SET content = 3 WHERE lsn = ?", _lsns(unread))
+    connection.executemany("UPDATE envelope SET content = 3 WHERE lsn = ? AND content = 0", _lsns(due))
 
 
 def _drop_keys(connection: apsw.Connection, rows: Sequence[_Row], evidence: frozenset[int]) -> None:
