@@ -19,10 +19,13 @@ from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
 from p2pshare.log.interface import (
+    EXPIRY_BEGINS,
     AuthorState,
     DeferredEnvelope,
     EnvelopeEntry,
     EnvelopeOrigin,
+    ExpiryPlace,
+    ExpiryStep,
     NewEnvelope,
     SequenceFork,
     Stored,
@@ -113,7 +116,8 @@ class MemoryLog:
             if (held.entry.circle, held.entry.ttl_class, held.entry.mode) == (circle, ttl_class, Mode.RELAY)
         )
 
-    def expire(self, now: int) -> int:
+    def expire(self, now: int, after: ExpiryPlace = EXPIRY_BEGINS) -> ExpiryStep:
+        """Drops all at once: few envelopes wait here."""
         due = [held for held in self._log if held.entry.expires <= now and held.wire is not None]
         for held in due:
             held.wire, held.awaits_first_hop = None, False
@@ -121,7 +125,7 @@ class MemoryLog:
         if len(kept) < len(self._log):
             self._log, self._lsns = kept, [held.entry.lsn for held in kept]
             self._held = {held.entry.envelope_id: held for held in kept}
-        return len(due)
+        return ExpiryStep(len(due), None)
 
     def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
         """Returns nothing: sizes are not counted here, see `quota_bytes`."""

@@ -14,6 +14,7 @@ from every_operation import requests, told_node
 from whole_nodes import READERS, World, quiet
 
 from p2pshare.daemon.run import Running, WriterThread
+from p2pshare.node.node import WriterTimes
 from p2pshare.operations.crossing import fields_of, read_answer
 from p2pshare.operations.interface import Query, Request
 from p2pshare.operations.table import OPERATIONS
@@ -80,6 +81,7 @@ async def test_status_tells_what_only_the_daemon_knows(asked: tuple[Ask, dict[st
     status = await ask(samples["status"])
     assert status.running
     assert status.door.requests_seen == 0
+    assert status.writer == WriterTimes(), "nothing was asked of the writer"
     # a test beside this one may have dialled a port that is ours by now, and hung up
     assert status.door.handshakes_refused.keys() <= {"hung-up"}
 

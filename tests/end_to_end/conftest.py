@@ -181,8 +181,9 @@ class Partner:
         """From its next start on, the daemon's memory and descriptors may be looked at."""
         self.preface += IN_SIGHT
 
-    def start(self, *, clock_ahead_seconds: int = 0) -> None:
-        """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong."""
+    def start(self, *, clock_ahead_seconds: int = 0, watchdog_seconds: int = 0) -> None:
+        """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong, and a watchdog may wait
+        for its pings."""
         command = self.command("run")
         preface = self.preface
         if clock_ahead_seconds:
@@ -196,13 +197,14 @@ class Partner:
         self._manager.bind(str(path))
         self._manager.setblocking(False)
         self._told = []
+        watched = {"WATCHDOG_USEC": str(watchdog_seconds * 1_000_000)} if watchdog_seconds else {}
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"NOTIFY_SOCKET": str(path)},
+                env=os.environ | {"NOTIFY_SOCKET": str(path)} | watched,
             )
         wait_until(
             lambda: "READY=1" in self.told_manager() or self.process.poll() is not None, f"{self.name} starts"

@@ -40,6 +40,12 @@ def _print_status(answer: NodeStatus) -> None:
     )
     console.print_result(f"observables  {_counts(answer.observables)}")
     console.print_result(f"refused      {_counts(answer.refused)}")
+    if answer.writer:
+        times = answer.writer
+        console.print_result(
+            f"writer       longest call {times.longest_seconds:.2f} s  {times.longest_call or 'none'}"
+            f"  over limit {times.over_limit}  longest ping {times.longest_ping_seconds:.2f} s"
+        )
     if answer.partners:
         console.print_partners(answer.partners)
     else:

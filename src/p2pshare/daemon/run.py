@@ -30,7 +30,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from p2pshare.config import CONFIG_NAME, Config, load_config
 from p2pshare.daemon.control import ControlServer, Permitted
@@ -42,7 +42,17 @@ from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, ShareError
 from p2pshare.limits import MIB, SWEEP_SECONDS
 from p2pshare.node.keys_apart import read_operational_keys_apart
-from p2pshare.node.node import Door, Live, Node, Progress, close_node, note_config, open_node, require_home
+from p2pshare.node.node import (
+    Door,
+    Live,
+    Node,
+    Progress,
+    WriterTimes,
+    close_node,
+    note_config,
+    open_node,
+    require_home,
+)
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.table import OPERATIONS, read_request
@@ -59,6 +69,10 @@ T = TypeVar("T")
 
 LOG_FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 TIDY_SECONDS = 60.0  # how often refusals are accounted for and the log is moved into the store
+WRITER_SECONDS_MAX = (
+    2.0  # one call, whatever came: a warning above it, for others wait, the watchdog's ping among them
+)
+PING_SECONDS = 30.0  # between two pings that no watchdog asks for: half the period of the shipped unit's
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
@@ -99,6 +113,7 @@ async def _run(home: Path, readers: Readers) -> None:
         running = Running(node, writer, readers)
         await running.start(life)
         _freeze_memory()
+        writer.forget_times()
         notify("READY=1")
         log.info("ready")
         await running.serve(stop, reload)
@@ -135,11 +150,21 @@ class WriterThread:
         self._waiting = 0
         self._counting = threading.Lock()
         self.failure: StoreFailed | None = None
+        self.times = WriterTimes()
 
     async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await self.call(_name_of(function), function, *arguments)
+
+    async def call(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function whose time is noted under `name`."""
+
         def run() -> T:
             self._count(-1)
-            return function(*arguments)
+            began = time.monotonic()
+            try:
+                return function(*arguments)
+            finally:
+                self._note(name, time.monotonic() - began)
 
         self._count(1)
         waiting = self._pool.submit(run)
@@ -160,6 +185,36 @@ class WriterThread:
     def is_wanted(self) -> bool:
         """Returns whether a function waits for the thread."""
         return self._waiting > 0
+
+    async def ping(self, function: Callable[[], object]) -> None:
+        """Run a function that costs nothing, and note how long its turn and it took."""
+        began = time.monotonic()
+        await self(function)
+        seconds = time.monotonic() - began
+        if seconds > WRITER_SECONDS_MAX:
+            log.warning("a ping of the store's writer came back after %.1f s", seconds)
+        with self._counting:
+            if seconds > self.times.longest_ping_seconds:
+                self.times = structs.replace(self.times, longest_ping_seconds=round(seconds, 3))
+
+    def forget_times(self) -> None:
+        """Begin to measure: nobody waits for a daemon that has not started."""
+        self.times = WriterTimes()
+
+    def _note(self, name: str, seconds: float) -> None:
+        is_over = seconds > WRITER_SECONDS_MAX
+        if is_over:
+            log.warning("the store's writer was held for %.1f s by %s", seconds, name)
+        with self._counting:
+            times = self.times
+            if seconds > times.longest_seconds:
+                times = structs.replace(times, longest_seconds=round(seconds, 3), longest_call=name)
+            self.times = structs.replace(times, over_limit=times.over_limit + is_over)
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    """Returns the name of a function of this program, without its arguments: nothing of what came is in it."""
+    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 class Running:
@@ -200,9 +255,7 @@ class Running:
                     self._sweep_spool(),
                 )
             ]
-            period = watchdog_seconds()
-            if period is not None:
-                background.append(tasks.create_task(self._ping(period)))
+            background.append(tasks.create_task(self._ping(watchdog_seconds())))
             await stop.wait()
             for task in background:
                 task.cancel()
@@ -221,7 +274,10 @@ class Running:
             answer: Struct = request.run(node, int(time.time()), report)
             return answer
 
-        answer = await (asyncio.to_thread(run) if operation.reads_only else self._writer(run))
+        if operation.reads_only:
+            answer = await asyncio.to_thread(run)
+        else:
+            answer = await self._writer.call(f"operation {name_of(request)}", run)
         if operation.changes_roster:
             await self._follow_roster()
         if operation.changes_lists:
@@ -232,7 +288,8 @@ class Running:
 
     def _live(self) -> Live:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
-        return Live(self._driver.peer_states(), Door(self._server.requests_seen, refused))
+        door = Door(self._server.requests_seen, refused)
+        return Live(self._driver.peer_states(), door, self._writer.times)
 
     async def _follow_roster(self) -> None:
         """Take the roster in anew: a partner that was removed is unpinned first, then its connections are cut."""
@@ -317,12 +374,14 @@ class Running:
             except ShareError as error:
                 log.error("%d refusals (%s) could not be noted: %s", count, reason, error.reason)
 
-    async def _ping(self, period: float) -> None:
-        """Ping after a round trip of the store: a writer that hangs is a daemon that hangs."""
+    async def _ping(self, period: float | None) -> None:
+        """Ping after a round trip of the store: a writer that hangs is a daemon that hangs. Where no watchdog waits for it
+        (None), the round trip is measured all the same."""
         while True:
-            await self._writer(self._node.store.log.last_lsn)
-            notify("WATCHDOG=1")
-            await asyncio.sleep(period)
+            await self._writer.ping(self._node.store.log.last_lsn)
+            if period is not None:
+                notify("WATCHDOG=1")
+            await asyncio.sleep(PING_SECONDS if period is None else period)
 
 
 def _door_limits(config: Config) -> DoorLimits:

@@ -36,6 +36,7 @@ from p2pshare.limits import (
 from p2pshare.log import expiry, sequences
 from p2pshare.log.interface import (
     AUTHOR_QUOTA_BYTES,
+    EXPIRY_BEGINS,
     AuthorState,
     ContentState,
     DeferredEnvelope,
@@ -43,6 +44,8 @@ from p2pshare.log.interface import (
     EnvelopeEntry,
     EnvelopeOrigin,
     EnvelopeRecord,
+    ExpiryPlace,
+    ExpiryStep,
     GapTotal,
     NewEnvelope,
     SequenceFork,
@@ -537,11 +540,10 @@ class EnvelopeLog(EnvelopeReading):
         with self._database.transaction(frees_space=True) as writer:
             writer.executemany("DELETE FROM deferred WHERE envelope_id = ?", ((bytes(one),) for one in ids))
 
-    def expire(self, now: int) -> int:
-        """Drop what has expired at `now`, unix seconds; returns how many envelopes lost their wire. See
-        docs/store.md, "Expiry"."""
+    def expire(self, now: int, after: ExpiryPlace = EXPIRY_BEGINS) -> ExpiryStep:
+        """Drop a batch of what has expired at `now`, unix seconds, behind `after`. See docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
-            return expiry.expire(writer, now)
+            return expiry.expire(writer, now, after)
 
     def author_state(self, now: int) -> AuthorState:
         """Returns the state of our chain at `now`, unix seconds. The first call after opening begins (and persists) a new

@@ -10,60 +10,98 @@ after that             dropped   dropped    kept: claims follow their own validi
 
 An envelope without readable content leaves nothing at all in the end. The wires of the first few forks of
 each author stay: they are the proof of an equivocation.
+
+What is due at once may be everything that a partner ever sent, all with one `created`: a call takes a batch of it, in order
+of `expires`, and says where the next one goes on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
 import apsw
 
 from p2pshare.database.fetching import fetch
-from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, FORK_EVIDENCE_PER_AUTHOR_MAX
+from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, FORK_EVIDENCE_PER_AUTHOR_MAX, MIB
+from p2pshare.log.interface import ContentState, ExpiryPlace, ExpiryStep
+
+EXPIRED_AT_ONCE = 1_000  # rows looked at by one call: some 50 ms that other writers wait
+EXPIRED_BYTES_AT_ONCE = 64 * MIB  # of wires dropped by one call: each of their pages is touched to be freed
 
 
-def expire(connection: apsw.Connection, now: int) -> int:
-    """Take each step that is due at `now`, unix seconds; returns how many envelopes lost their wire."""
-    evidence = _fork_evidence(connection)
-    due = [
-        lsn
-        for (lsn,) in fetch(connection, "SELECT lsn FROM envelope WHERE expires <= ? AND stage < 1", (now,))
-    ]
-    connection.executemany("DELETE FROM wire WHERE lsn = ?", ((lsn,) for lsn in due if lsn not in evidence))
-    connection.executemany("DELETE FROM outbox WHERE lsn = ?", ((lsn,) for lsn in due))
-    connection.executemany(
-        "UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", ((lsn,) for lsn in due)
-    )
-    connection.executemany("DELETE FROM reading WHERE lsn = ?", ((lsn,) for lsn in due))
-    connection.executemany(
-        "UPDATE envelope SET content = 3 WHERE lsn = ? AND content IN (0, 4)", ((lsn,) for lsn in due)
-    )
-    _drop_keys(connection, now - EXPIRED_KEY_KEEP_SECONDS, evidence)
-    return len(due)
+class _Row(NamedTuple):
+    lsn: int
+    author: int
+    expires: int
+    stage: int
+    content: int
+    size: int
 
 
-def _drop_keys(connection: apsw.Connection, expired_at: int, evidence: frozenset[int]) -> None:
+def expire(connection: apsw.Connection, now: int, after: ExpiryPlace) -> ExpiryStep:
+    """Take each step that is due at `now`, unix seconds, of one batch behind `after`."""
+    rows = _batch(connection, now, after)
+    evidence = _fork_evidence(connection, {row.author for row in rows})
+    due = [row for row in rows if row.stage == 0]
+    _drop_wires(connection, due, evidence)
+    _drop_keys(connection, [row for row in rows if row.expires <= now - EXPIRED_KEY_KEEP_SECONDS], evidence)
+    last = ExpiryPlace(rows[-1].expires, rows[-1].lsn) if rows else after
+    is_more = bool(rows) and bool(_due(connection, now, last, 1))
+    return ExpiryStep(len(due), last if is_more else None)
+
+
+def _batch(connection: apsw.Connection, now: int, after: ExpiryPlace) -> list[_Row]:
+    rows: list[_Row] = []
+    total = 0
+    for row in _due(connection, now, after, EXPIRED_AT_ONCE):
+        total += row.size if row.stage == 0 else 0
+        if rows and total > EXPIRED_BYTES_AT_ONCE:
+            break
+        rows.append(row)
+    return rows
+
+
+def _due(connection: apsw.Connection, now: int, after: ExpiryPlace, limit: int) -> list[_Row]:
+    """Returns the next rows that are past their time, those that have only their key left for its hour among them."""
     rows = fetch(
         connection,
-        "SELECT lsn, content = 1 FROM envelope WHERE expires <= ? AND stage = 1 AND stage < 2",
-        (expired_at,),
+        """SELECT lsn, author, expires, stage, content, size FROM envelope
+        WHERE expires <= ? AND stage < 2 AND (expires, lsn) > (?, ?) ORDER BY expires, lsn LIMIT ?""",
+        (now, *after, limit),
     )
-    keep = [lsn for lsn, is_opened in rows if is_opened or lsn in evidence]
-    drop = [lsn for lsn, is_opened in rows if not is_opened and lsn not in evidence]
-    connection.executemany("UPDATE envelope SET stage = 2 WHERE lsn = ?", ((lsn,) for lsn in keep))
-    connection.executemany("DELETE FROM envelope WHERE lsn = ?", ((lsn,) for lsn in drop))
+    return [_Row._make(row) for row in rows]
 
 
-def _fork_evidence(connection: apsw.Connection) -> frozenset[int]:
-    """Returns the arrival numbers of the envelopes that prove the first few forks of each author."""
-    rows = fetch(
-        connection,
-        """SELECT f.author, a.lsn, b.lsn FROM sequence_fork f
-        JOIN envelope a ON a.envelope_id = f.first JOIN envelope b ON b.envelope_id = f.second
-        ORDER BY f.author, f.noted_at, b.lsn""",
-    )
-    kept: dict[int, int] = {}
+def _drop_wires(connection: apsw.Connection, due: Sequence[_Row], evidence: frozenset[int]) -> None:
+    connection.executemany("DELETE FROM wire WHERE lsn = ?", _lsns(due, without=evidence))
+    connection.executemany("DELETE FROM outbox WHERE lsn = ?", _lsns(due))
+    connection.executemany("UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", _lsns(due))
+    connection.executemany("DELETE FROM reading WHERE lsn = ?", _lsns(due))
+    connection.executemany("UPDATE envelope SET content = 3 WHERE lsn = ? AND content IN (0, 4)", _lsns(due))
+
+
+def _drop_keys(connection: apsw.Connection, rows: Sequence[_Row], evidence: frozenset[int]) -> None:
+    keep = [row for row in rows if row.content == ContentState.READ or row.lsn in evidence]
+    kept = frozenset(row.lsn for row in keep)
+    connection.executemany("UPDATE envelope SET stage = 2 WHERE lsn = ?", _lsns(keep))
+    connection.executemany("DELETE FROM envelope WHERE lsn = ?", _lsns(rows, without=kept))
+
+
+def _lsns(rows: Iterable[_Row], without: frozenset[int] = frozenset()) -> Iterable[tuple[int]]:
+    return ((row.lsn,) for row in rows if row.lsn not in without)
+
+
+def _fork_evidence(connection: apsw.Connection, authors: Collection[int]) -> frozenset[int]:
+    """Returns the arrival numbers of the envelopes that prove the first few forks of each of `authors`."""
     evidence: set[int] = set()
-    for author, first, second in rows:
-        kept[author] = kept.get(author, 0) + 1
-        if kept[author] <= FORK_EVIDENCE_PER_AUTHOR_MAX:
-            evidence.update((first, second))
+    for author in authors:
+        rows = fetch(
+            connection,
+            """SELECT a.lsn, b.lsn FROM sequence_fork f
+            JOIN envelope a ON a.envelope_id = f.first JOIN envelope b ON b.envelope_id = f.second
+            WHERE f.author = ? ORDER BY f.noted_at, b.lsn LIMIT ?""",
+            (author, FORK_EVIDENCE_PER_AUTHOR_MAX),
+        )
+        evidence.update(lsn for pair in rows for lsn in pair)
     return frozenset(evidence)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from p2pshare.database.settings import Setting
 from p2pshare.envelope.envelope import Core
@@ -143,6 +144,24 @@ class DeferredEnvelope:
     wire: bytes
     received_from: PartnerId | None
     attempts: int
+
+
+class ExpiryPlace(NamedTuple):
+    """The envelope behind which expiry goes on: its `expires`, and its lsn among those of one second."""
+
+    expires: int
+    lsn: int
+
+
+EXPIRY_BEGINS = ExpiryPlace(-1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryStep:
+    """One batch of expiry: how many envelopes lost their wire, and where the next batch begins; None: nothing more is due."""
+
+    dropped: int
+    place: ExpiryPlace | None
 
 
 @dataclass(frozen=True)

@@ -52,12 +52,23 @@ class Door(Struct, frozen=True, forbid_unknown_fields=True):
     handshakes_refused: dict[str, int]
 
 
+class WriterTimes(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long calls held the store's writer since the daemon's start: the longest and what it was, how many were above the
+    limit, and the longest round trip of a ping, which waits for the calls before it."""
+
+    longest_seconds: float = 0.0
+    longest_call: str = ""
+    over_limit: int = 0
+    longest_ping_seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class Live:
     """The part of a node that only its running daemon knows."""
 
     links: Mapping[PartnerId, LinkState]
     door: Door
+    writer: WriterTimes = WriterTimes()  # noqa: RUF009 - it is frozen
 
 
 class NodeReading(Protocol):

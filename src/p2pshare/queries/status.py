@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
-from p2pshare.node.node import Door, LinkState, NodeReading
+from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
@@ -58,6 +58,8 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     warnings: list[str]
     alarms: list[Alarm]
     door: Door | UnsetType = UNSET
+    """Set while the daemon runs."""
+    writer: WriterTimes | UnsetType = UNSET
     """Set while the daemon runs."""
 
 
@@ -116,6 +118,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         warnings=_warnings(keys_expire, now),
         alarms=alarms(store, node.card.partner_id, is_running=is_running, now=now, functions=alarm_functions),
         door=UNSET if node.live is None else node.live.door,
+        writer=UNSET if node.live is None else node.live.writer,
     )
 
 

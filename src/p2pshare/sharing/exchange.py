@@ -22,7 +22,7 @@ from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
-from p2pshare.log.interface import EnvelopeEntry
+from p2pshare.log.interface import EXPIRY_BEGINS, EnvelopeEntry
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import may_leave
@@ -57,7 +57,7 @@ class Outcome:
     held: tuple[EnvelopeHeld, ...]
     decided: tuple[BodyDecided, ...] = ()
     is_more_due: bool = False
-    """Whether more of what was deferred may be due: another sweep says."""
+    """Whether more may have expired, or be due of what was deferred: another sweep says."""
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
     is_unread: bool = False
@@ -82,6 +82,7 @@ class Exchange:
         self._reported_lsn = 0
         self._is_quota_refused = False
         self._has_expired = False
+        self._expired_to = EXPIRY_BEGINS
         self._room_reported_at = 0
         self._roster: Roster | None = None
 
@@ -109,10 +110,14 @@ class Exchange:
         return Outcome(self._news(received_from_by_id), decided)
 
     def sweep(self, now: int) -> Outcome:
-        """Drop what has expired, and take in a batch of what was deferred and is due, at `now` (unix seconds)."""
-        expired = self._node.store.log.expire(now)
-        makes_room = self._makes_room(expired, now)
-        is_unread = bool(expired and self._node.store.log.read_again())
+        """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
+        at `now` (unix seconds)."""
+        step = self._node.store.log.expire(now, self._expired_to)
+        self._expired_to = step.place or EXPIRY_BEGINS
+        makes_room = self._makes_room(step.dropped, now)
+        is_unread = bool(step.dropped and self._node.store.log.read_again())
+        if step.place is not None:
+            return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, is_unread=is_unread)
         is_more = False
         try:
             is_more = bool(retry_deferred(self._node, now))
