@@ -9,15 +9,21 @@ after that             dropped   dropped    kept: claims follow their own validi
 =====================  ========  =========  ======================================
 
 An envelope without readable content leaves nothing at all in the end. The wires of the first few forks of
-each author stay: they are the proof of an equivocation.
+each author stay: they are the proof of an equivocation. What expires before it was read is counted by author.
 """
 
 from __future__ import annotations
 
 import apsw
+import msgspec
 
+from p2pshare.database.arrays import row_ids
 from p2pshare.database.fetching import fetch
+from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, FORK_EVIDENCE_PER_AUTHOR_MAX
+
+EXPIRED_UNREAD = Setting("expired_unread", bytes)
+"""JSON: partner id in hexadecimal -> [count, when the first and when the last was noticed, in unix seconds]."""
 
 
 def expire(connection: apsw.Connection, now: int) -> int:
@@ -33,11 +39,36 @@ def expire(connection: apsw.Connection, now: int) -> int:
         "UPDATE envelope SET stage = 1, awaits_first_hop = 0 WHERE lsn = ?", ((lsn,) for lsn in due)
     )
     connection.executemany("DELETE FROM reading WHERE lsn = ?", ((lsn,) for lsn in due))
+    _count_unread(connection, due, now)
     connection.executemany(
         "UPDATE envelope SET content = 3 WHERE lsn = ? AND content = 0", ((lsn,) for lsn in due)
     )
     _drop_keys(connection, now - EXPIRED_KEY_KEEP_SECONDS, evidence)
     return len(due)
+
+
+def _count_unread(connection: apsw.Connection, due: list[int], now: int) -> None:
+    """Count those of `due` that were never read: in an hour their rows are gone."""
+    unread = fetch(
+        connection,
+        """SELECT o.partner_id, count(*) FROM carray(?) d CROSS JOIN envelope e ON e.lsn = d.value
+        JOIN organisation o ON o.id = e.author WHERE e.content = 0 GROUP BY o.id""",
+        (row_ids(due or [0]),),
+    )
+    if not unread:
+        return
+    counted = expired_unread(connection)
+    for author, count in unread:
+        before, first, _ = counted.get(author.hex(), (0, now, now))
+        counted[author.hex()] = (before + count, first, now)
+    put_setting(connection, EXPIRED_UNREAD, msgspec.json.encode(counted))
+
+
+def expired_unread(connection: apsw.Connection) -> dict[str, tuple[int, int, int]]:
+    """Returns what expired unread so far, as in EXPIRED_UNREAD."""
+    return msgspec.json.decode(
+        get_setting(connection, EXPIRED_UNREAD) or b"{}", type=dict[str, tuple[int, int, int]]
+    )
 
 
 def _drop_keys(connection: apsw.Connection, expired_at: int, evidence: frozenset[int]) -> None:
