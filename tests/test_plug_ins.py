@@ -164,12 +164,11 @@ def toy(home: Path, word: str) -> int:
         '''"""The reader of toys: what a frame says is put into the settings."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 from p2pshare.database.settings import Setting
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
-from p2pshare.sharing.payload_kinds import Place, ReceivedPayload
+from p2pshare.sharing.payload_kinds import Place, ReceivedPayload, Steps
 
 
 class ToyReader:
@@ -181,7 +180,7 @@ class ToyReader:
 
     def read(
         self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
-    ) -> Iterator[Place]:
+    ) -> Steps:
         for number, frame in enumerate(payload.frames[sum(place) :], sum(place) + 1):
             self._database.put_setting(Setting("toy", str), f"{payload.kind.name}: {frame.decode()}")
             yield (number,)

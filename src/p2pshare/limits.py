@@ -194,7 +194,6 @@ COALESCE_SECONDS_MIN = 0.050  # arrivals of this long share one announcement
 ROUND_TRIP_SECONDS_MAX = 1.0  # what is believed of a peer's round trip: a satellite link has 0.7 s
 FETCH_SECONDS_MIN = 0.250  # before another announcer is asked, at least
 FETCH_BYTES_PER_SECOND_MIN = 64 * KIB  # slower than this another announcer is asked
-INTAKE_BATCH_CONTENT_BYTES = 16 * MIB  # inflated: about 1.5 s; 100 KB on the wire can be 64 MiB of content
 DISK_FULL_PAUSE_SECONDS = 60.0  # before a partner whose disk was full is asked again
 SWEEP_SECONDS = 60.0  # how often deferred envelopes and expiry are looked at
 EXCHANGES_NOTED_SECONDS = 5.0  # how often the times of exchanges are written down
@@ -214,6 +213,7 @@ RHYTHM_FACTOR = (
     3  # times its longest pause lately: a week's end is no alarm for who has paused over one before
 )
 RHYTHM_SECONDS_MIN = 86_400  # nobody is called silent within a day
+EXPIRED_UNREAD_ALARM_SECONDS = 30 * 86_400  # after the last one: nothing else tells of it any more
 
 # --- topology doctor -------------------------------------------------------------------------------
 ECLIPSE_PEERS_MIN = 3  # two peers who conspire, or fail together, cannot hide what the third brings
@@ -227,6 +227,9 @@ TOPOLOGY_MENDS_MAX = 32  # links proposed at once for one circle: as many as peo
 
 # --- store -----------------------------------------------------------------------------------------
 FREE_SPACE_BYTES_MIN = 64 * MIB  # below this nothing new is acknowledged: WAL and checkpoint need room
+READING_SPACE_BYTES_MIN = (
+    256 * MIB  # free above that floor, or content waits to be read: what we carry for others goes first
+)
 
 STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this
 STORE_LOG_BYTES = 32 * MIB  # the write-ahead log is moved into the file at this size at the latest

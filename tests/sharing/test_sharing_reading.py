@@ -8,21 +8,35 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from whole_nodes import NOW, READERS, World, befriend, draft, seal_unchecked, send, wire_of
+from whole_nodes import (
+    NOW,
+    READERS,
+    World,
+    befriend,
+    draft,
+    seal_unchecked,
+    seen_by_daemon,
+    send,
+    wire_of,
+)
 
+from p2pshare.database.connection import free_space_bytes
+from p2pshare.errors import DiskFull
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.intel.observable import detect
+from p2pshare.knowledge.interface import NewFrame
+from p2pshare.limits import EXPIRED_UNREAD_ALARM_SECONDS, READING_SPACE_BYTES_MIN
 from p2pshare.log.interface import ContentState, EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.queries.status import status
-from p2pshare.sharing import intake
+from p2pshare.sharing import intake, reading, stix_reader
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival
-from p2pshare.sharing.payload_kinds import Place, ReceivedPayload
+from p2pshare.sharing.payload_kinds import SLICE_SECONDS, Place, ReceivedPayload
 from p2pshare.sharing.reading import ContentReader, read_all
 
 KILLED = """
@@ -152,6 +166,47 @@ def test_a_turn_ends_at_once_where_somebody_else_waits_for_the_writer(
     assert bravo.store.knowledge.last_observable() == 200, "and in one transaction where nobody does"
 
 
+@pytest.mark.parametrize(("seconds_per_row", "rows"), [(100e-6, 150), (10e-6, 1_500), (0.1, 64)])
+def test_what_is_written_at_once_takes_no_longer_than_a_slice_by_the_clock(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, seconds_per_row: float, rows: int
+) -> None:
+    """A thousand rows take 15 ms in a small store and 160 in a large one on a slow disk: others waited for all of it."""
+    written = rows_written_at_once(three, monkeypatch, seconds_per_row)
+    steady = written[len(written) // 2 : -1]
+    assert steady == pytest.approx([rows] * len(steady), rel=0.02)
+    if rows > stix_reader.SLICE_ROWS_MIN:
+        assert max(steady) * seconds_per_row <= SLICE_SECONDS
+
+
+def test_where_writing_is_fast_more_is_written_at_once(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert max(rows_written_at_once(three, monkeypatch, 1e-6)) > 2 * stix_reader.SLICE_ROWS
+
+
+def rows_written_at_once(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, seconds_per_row: float
+) -> list[int]:
+    """Reads 7,000 values by a clock that runs by what is written."""
+    alpha, bravo, _ = three
+    now, written, real = 0.0, list[int](), bravo.store.knowledge.add
+
+    def add(frames: Sequence[tuple[EnvelopeOrigin, NewFrame]], at: int) -> None:
+        nonlocal now
+        written.append(sum(len(frame.objects) for _, frame in frames))
+        now += written[-1] * seconds_per_row
+        real(frames, at)
+
+    monkeypatch.setattr(bravo.store.knowledge, "add", add)
+    monkeypatch.setattr(reading, "TURN_SECONDS", 1e9)
+    for begin in range(1, 8):
+        take_in(bravo, alpha, [f"v{begin}-{n}.example" for n in range(1_000)], begin=begin)
+    read_all(bravo, READERS, NOW, lambda: now)
+    assert bravo.store.log.counts().unread == 0
+    assert sum(written) == 7_000
+    return written
+
+
 # --- crashes -----------------------------------------------------------------------------------------
 
 
@@ -215,7 +270,49 @@ def test_content_that_kills_its_reader_twice_is_left_aside_and_costs_no_other(
     assert bravo.store.partners.refusals() == {"content-gave-up": 1}
 
 
-def test_what_expires_unread_is_no_longer_waited_for(three: tuple[Node, Node, Node]) -> None:
+# --- a disk that fills up -----------------------------------------------------------------------------
+
+
+def test_reading_waits_well_above_the_floor_at_which_intake_does_and_is_told(
+    three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others need of us goes first: envelopes are taken in and carried on while their content waits."""
+    alpha, bravo, _ = three
+    room = free_space_bytes(bravo.store.database.path)
+    if room < READING_SPACE_BYTES_MIN:
+        pytest.skip("the disk of the tests is nearly full")
+    monkeypatch.setattr(bravo.store.database, "free_space_bytes_min", room - READING_SPACE_BYTES_MIN // 2)
+    envelope_id = send(alpha, ["evil.example"], to=["bravo"]).envelopes[0]
+    body = ReceivedBody(alpha.identity.partner_id, envelope_id, wire_of(alpha, envelope_id))
+    exchange, reader = Exchange(bravo), ContentReader(bravo, READERS, lambda: 0.0)
+    assert [one.verdict for one in exchange.commit([body], NOW).decided] == [PutVerdict.HELD]
+    for _ in range(5):
+        with pytest.raises(DiskFull):
+            reader.read_on(NOW, lambda: False)
+    assert bravo.store.log.wire(envelope_id) is not None, "it is carried"
+    told = status(seen_by_daemon(bravo), NOW)
+    assert told.envelopes.unread == 1
+    assert [(alarm.word, alarm.count) for alarm in told.alarms] == [("reading-waits", 1)]
+    monkeypatch.setattr(bravo.store.database, "free_space_bytes_min", 1)
+    assert reader.read_on(NOW, lambda: False), "no attempt was counted"
+    told = status(seen_by_daemon(bravo), NOW)
+    assert (told.envelopes.unread, told.envelopes.opened, told.alarms) == (0, 1, [])
+
+
+def test_what_has_to_wait_lets_others_go_first(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, _ = three
+    take_in(bravo, alpha, ["first.example"], begin=1)
+    take_in(bravo, alpha, ["second.example"], begin=2)
+    reader = ContentReader(bravo, READERS, lambda: 0.0)
+    assert reader.read_on(NOW, lambda: False, without=[1])
+    assert not reader.read_on(NOW, lambda: False, without=[1])
+    assert bravo.store.log.counts().unread == 1
+    assert bravo.store.knowledge.lookup([detect("second.example")])
+    assert reader.read_on(NOW, lambda: False)
+    assert bravo.store.log.counts().unread == 0
+
+
+def test_what_expires_unread_is_no_longer_waited_for_and_is_an_alarm(three: tuple[Node, Node, Node]) -> None:
     alpha, bravo, _ = three
     take_in(bravo, alpha, ["late.example"])
     (entry,) = bravo.store.log.entries(0, 9)
@@ -224,3 +321,20 @@ def test_what_expires_unread_is_no_longer_waited_for(three: tuple[Node, Node, No
     assert record is not None
     assert record.content is ContentState.UNREADABLE
     assert not ContentReader(bravo, READERS, lambda: 0.0).read_on(NOW, lambda: False)
+    day = 86_400
+    bravo.store.log.expire(entry.expires + day)  # nothing is left of its row
+    told = [
+        [alarm for alarm in status(bravo, at).alarms if alarm.word == "expired-unread"]
+        for at in (entry.expires + day, entry.expires + EXPIRED_UNREAD_ALARM_SECONDS)
+    ]
+    assert [(alarm.partner, alarm.count) for alarm in told[0]] == [("alpha", 1)]
+    assert told[1] == []
+
+
+def test_what_was_read_in_time_expires_without_an_alarm(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, _ = three
+    take_in(bravo, alpha, ["in-time.example"])
+    read_all(bravo, READERS, NOW)
+    (entry,) = bravo.store.log.entries(0, 9)
+    bravo.store.log.expire(entry.expires)
+    assert bravo.store.log.expired_unread() == []

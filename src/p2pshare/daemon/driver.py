@@ -28,6 +28,7 @@ from typing import Any, TypeVar, cast
 from p2pshare.daemon.clock import Clock
 from p2pshare.daemon.dialling import Lines
 from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
+from p2pshare.daemon.reading_pauses import ReadingPauses
 from p2pshare.errors import NotFoundError, PeerError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
@@ -62,7 +63,7 @@ READER_THREADS = 2
 STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 STOPPING_PAUSE_SECONDS = 5.0
-READING_PAUSE_SECONDS = 0.005  # the answer leaves first
+READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
 
 
 class Driver:
@@ -82,6 +83,7 @@ class Driver:
         self._is_unread = asyncio.Event()
         # Nobody must foresee the keys of audits.
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
+        self._reading_pauses = ReadingPauses(self._random)
         self._now = Clock()
         self._lines = Lines(self.gate, DialLimits(connect_seconds=node.config.gossip.connect_timeout_seconds))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="reader")
@@ -127,7 +129,6 @@ class Driver:
         self._intake_task = asyncio.create_task(self._intake.run())
         await self.reload_roster()
         self._give(beginning.first_hops)
-        self._is_unread.set()  # by a life before this one
         self._spawn(self._read_content())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
@@ -345,6 +346,8 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
+        for one in outcome.held:
+            self._reading_pauses.begin(one.lsn, one.item.size, self._now())
         if outcome.held or outcome.is_unread:
             self._is_unread.set()
         if outcome.makes_room:
@@ -353,18 +356,31 @@ class Driver:
             )  # what was unavailable is forgotten: what had no room is asked for again
 
     async def _read_content(self) -> None:
-        """Reads what arrived, after it was acknowledged and announced on."""
+        """Read what was left unread by a life before this one, and what arrives, after it was acknowledged and announced
+        on."""
         while True:
-            await self._is_unread.wait()
-            self._is_unread.clear()
-            await asyncio.sleep(READING_PAUSE_SECONDS)
             try:
-                while await self._writer(self._content.read_on, int(time.time()), self._writer.is_wanted):
+                while await self._writer(
+                    self._content.read_on,
+                    int(time.time()),
+                    self._writer.is_wanted,
+                    self._reading_pauses.not_due(self._now()),
+                ):
                     pass
             except StoreError as error:
                 log.error("content waits to be read: %s", error.reason)
-                self._is_unread.set()
                 await asyncio.sleep(DISK_FULL_PAUSE_SECONDS)
+                continue
+            except Exception as error:  # noqa: BLE001 the daemon outlives a bug in reading
+                place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
+                log.error("content waits to be read: %s\n%s", type(error).__name__, place)
+                await self._write(self._exchange.note_reading_failed)
+                await asyncio.sleep(READING_FAILED_PAUSE_SECONDS)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._reading_pauses.seconds_left(self._now())):
+                    await self._is_unread.wait()
+            self._is_unread.clear()
 
     def _report_failure(self, body: ReceivedBody, error: StoreError) -> None:
         self._give(events.BodyUndecided(body.received_from, body.envelope_id))

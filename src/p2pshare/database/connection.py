@@ -182,10 +182,15 @@ def _unescape(text: str) -> str:
     return text
 
 
+def free_space_bytes(path: Path) -> int:
+    """Returns how much may still be written on the disk of the file at `path`."""
+    usage = os.statvfs(path.parent)
+    return usage.f_bavail * usage.f_frsize
+
+
 def require_free_space(path: Path, free_space_bytes_min: int) -> None:
     """Require that at least `free_space_bytes_min` bytes are free, before anything is written. Raises DiskFull."""
-    usage = os.statvfs(path.parent)
-    free_bytes = usage.f_bavail * usage.f_frsize
+    free_bytes = free_space_bytes(path)
     if free_bytes < free_space_bytes_min:
         raise DiskFull(
             f"only {free_bytes // MIB} MiB are free at {path.parent}; the floor is {free_space_bytes_min // MIB} MiB",

@@ -26,6 +26,7 @@ import apsw
 
 from p2pshare.database.connection import (
     StoreFailed,
+    free_space_bytes,
     open_reader,
     open_writer,
     require_free_space,
@@ -180,6 +181,12 @@ class Database:
             interned.forget()
         if writer.in_transaction:  # some errors (a full disk) have undone everything already
             writer.execute("ROLLBACK")
+
+    def lacks_space(self, bytes_above: int) -> bool:
+        """Returns whether less than `bytes_above` bytes are free above the floor; False where there is no floor."""
+        return bool(self.free_space_bytes_min) and (
+            free_space_bytes(self.path) < self.free_space_bytes_min + bytes_above
+        )
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file; for idle moments. Never waits for readers."""

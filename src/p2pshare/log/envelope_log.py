@@ -44,6 +44,7 @@ from p2pshare.log.interface import (
     EnvelopeEntry,
     EnvelopeOrigin,
     EnvelopeRecord,
+    ExpiredUnread,
     ExpiryPlace,
     ExpiryStep,
     GapTotal,
@@ -222,6 +223,13 @@ class EnvelopeReading:
                 )
                 return UnreadEnvelope(origin, PartnerId(author), size, attempts or 0, place or b"")
         return None
+
+    def expired_unread(self) -> list[ExpiredUnread]:
+        """Returns how many envelopes of each author expired before they were read, in the order of the authors' ids."""
+        return [
+            ExpiredUnread(PartnerId(bytes.fromhex(author)), *counted)
+            for author, counted in sorted(self._database.read(expiry.expired_unread).items())
+        ]
 
     def due_deferred(self, now: int, limit: int, bytes_max: int) -> list[DeferredEnvelope]:
         """Returns at most `limit` deferred envelopes that are due at `now`, oldest first, of `bytes_max` bytes together; one at

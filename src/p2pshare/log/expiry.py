@@ -9,7 +9,7 @@ after that             dropped   dropped    kept: claims follow their own validi
 =====================  ========  =========  ======================================
 
 An envelope without readable content leaves nothing at all in the end. The wires of the first few forks of
-each author stay: they are the proof of an equivocation.
+each author stay: they are the proof of an equivocation. What expires before it was read is counted by author.
 
 What is due at once may be everything that a partner ever sent, all with one `created`: a call takes a batch of it, in order
 of `expires`, and says where the next one goes on.
@@ -21,13 +21,19 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import apsw
+import msgspec
 
+from p2pshare.database.arrays import row_ids
 from p2pshare.database.fetching import fetch
+from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, FORK_EVIDENCE_PER_AUTHOR_MAX, MIB
 from p2pshare.log.interface import ContentState, ExpiryPlace, ExpiryStep
 
 EXPIRED_AT_ONCE = 1_000  # rows looked at by one call: some 50 ms that other writers wait
 EXPIRED_BYTES_AT_ONCE = 64 * MIB  # of wires dropped by one call: each of their pages is touched to be freed
+
+EXPIRED_UNREAD = Setting("expired_unread", bytes)
+"""JSON: partner id in hexadecimal -> [count, when the first and when the last was noticed, in unix seconds]."""
 
 
 class _Row(NamedTuple):
@@ -44,6 +50,7 @@ def expire(connection: apsw.Connection, now: int, after: ExpiryPlace) -> ExpiryS
     rows = _batch(connection, now, after)
     evidence = _fork_evidence(connection, {row.author for row in rows})
     due = [row for row in rows if row.stage == 0]
+    _count_unread(connection, due, now)
     _drop_wires(connection, due, evidence)
     _drop_keys(connection, [row for row in rows if row.expires <= now - EXPIRED_KEY_KEEP_SECONDS], evidence)
     last = ExpiryPlace(rows[-1].expires, rows[-1].lsn) if rows else after
@@ -60,6 +67,30 @@ def _batch(connection: apsw.Connection, now: int, after: ExpiryPlace) -> list[_R
             break
         rows.append(row)
     return rows
+
+
+def _count_unread(connection: apsw.Connection, due: Sequence[_Row], now: int) -> None:
+    """Count those of `due` that were never read: in an hour their rows are gone."""
+    unread = fetch(
+        connection,
+        """SELECT o.partner_id, count(*) FROM carray(?) d CROSS JOIN envelope e ON e.lsn = d.value
+        JOIN organisation o ON o.id = e.author WHERE e.content IN (0, 4) GROUP BY o.id""",
+        (row_ids([row.lsn for row in due] or [0]),),
+    )
+    if not unread:
+        return
+    counted = expired_unread(connection)
+    for author, count in unread:
+        before, first, _ = counted.get(author.hex(), (0, now, now))
+        counted[author.hex()] = (before + count, first, now)
+    put_setting(connection, EXPIRED_UNREAD, msgspec.json.encode(counted))
+
+
+def expired_unread(connection: apsw.Connection) -> dict[str, tuple[int, int, int]]:
+    """Returns what expired unread so far, as in EXPIRED_UNREAD."""
+    return msgspec.json.decode(
+        get_setting(connection, EXPIRED_UNREAD) or b"{}", type=dict[str, tuple[int, int, int]]
+    )
 
 
 def _due(connection: apsw.Connection, now: int, after: ExpiryPlace, limit: int) -> list[_Row]:

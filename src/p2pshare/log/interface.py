@@ -211,6 +211,17 @@ class GapTotal:
     noted_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class ExpiredUnread:
+    """Number of envelopes of `author` that expired before they were read, ever, and when the first and the last was noticed
+    (unix seconds)."""
+
+    author: PartnerId
+    envelopes: int
+    first_at: int
+    last_at: int
+
+
 @dataclass(frozen=True)
 class SequenceFork:
     """Two envelopes of one author with one (incarnation, sequence): its proof of equivocation. Both are held."""

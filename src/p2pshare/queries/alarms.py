@@ -1,14 +1,8 @@
 """Alarms: faults that somebody should act upon now. Each has a word that stays, names a partner and says what to do.
 
-====================  =====================================================================================
-sequence-gap          numbers that an author used for us never came: something was withheld or lost
-no-exchange           nothing was heard from a linked partner for long: it is away, or somebody cuts us off
-author-silent         a partner who published often has stopped, though others still bring us news
-sequence-fork         two envelopes of one place in an author's chain
-object-fork           two contents of one version of an object
-card-fork             two cards of one version: the partner is frozen
-certificate-conflict  two partners have one TLS certificate: it lets neither in
-quota                 an author's envelopes have nearly filled the room they may take up here
+====================  ==============================================================================
+reading-waits         envelopes wait to be read until there is more room on the disk
+expired-unread        envelopes of an author expired before they were read
 ====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
@@ -29,10 +23,12 @@ from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.knowledge.interface import ObjectFork
 from p2pshare.limits import (
+    EXPIRED_UNREAD_ALARM_SECONDS,
     GAP_ALARM_SECONDS,
     GAPS_SHOWN_MAX,
     MIB,
     NO_EXCHANGE_ALARM_SECONDS,
+    READING_SPACE_BYTES_MIN,
     RHYTHM_ENVELOPES_MAX,
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
@@ -252,6 +248,36 @@ def _quotas(seen: Situation) -> Iterator[Alarm]:
             )
 
 
+def _reading_waits(seen: Situation) -> Iterator[Alarm]:
+    unread = seen.store.log.counts().unread
+    if unread and seen.store.database.lacks_space(READING_SPACE_BYTES_MIN):
+        floor = seen.store.database.free_space_bytes_min
+        yield _alarm(
+            "reading-waits",
+            seen.own_id,
+            seen.names,
+            None,
+            f"{unread} envelopes wait to be read: less than {(floor + READING_SPACE_BYTES_MIN) // MIB} MiB are free on the disk",
+            "free some space: they are carried meanwhile, but what they say counts only once it is read",
+            count=unread,
+        )
+
+
+def _expired_unread(seen: Situation) -> Iterator[Alarm]:
+    for one in seen.store.log.expired_unread():
+        if seen.now - one.last_at < EXPIRED_UNREAD_ALARM_SECONDS:
+            yield _alarm(
+                "expired-unread",
+                one.author,
+                seen.names,
+                one.first_at,
+                f"{one.envelopes} envelopes of {{name}} expired before they were read here,"
+                f" the last {format_instant(one.last_at * SECOND_US)}",
+                "ask {name} to publish again what still holds, and see why reading waited (`p2pshare status`, the log)",
+                count=one.envelopes,
+            )
+
+
 def _and_more(forks: Sequence[object]) -> str:
     return f", and {len(forks) - 1} more" if len(forks) > 1 else ""
 
@@ -265,6 +291,8 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _card_forks,
     _certificates,
     _quotas,
+    _reading_waits,
+    _expired_unread,
 )
 """The alarms of this room, in the order in which they are reported."""
 

@@ -165,6 +165,10 @@ class Exchange:
             for peer, at in sorted(instants.items()):
                 self._node.store.partners.touch(peer, at)
 
+    def note_reading_failed(self) -> None:
+        """Count a fault of ours that kept content from being read."""
+        self._node.store.partners.count_refusals(None, {"content-internal-error": 1})
+
     def apply_card(self, peer: PartnerId, raw: bytes, now: int) -> bool:
         """Take the peer's own newer card; returns whether the roster changed. Raises PeerError with its reason."""
         try:

@@ -11,10 +11,11 @@ A reader can rely on this, and keeps its part:
    and times are believed; header and frames are the author's words, within the limits of the kind: `receive` has
    compared all that they state, before anything was inflated. Frames come as they were sealed.
    Reading never decides whether an envelope is held: it was acknowledged and announced before.
-2. `read` is a generator of small steps (some 20 ms), walked inside a transaction. Each step yields the place from which
+2. `read` is a generator of small steps, walked inside a transaction. Each step yields the place from which
    reading can go on, in numbers of the reader's own choice; reading begins at the place that it is handed, () at first.
-   It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or gathers what it says. It returns
-   the rows that it came to (`policy.content_cost`), all of the payload: its author pays for them.
+   Others wait for the writer until a step is over, so none should take longer than SLICE_SECONDS: the generator is sent the
+   seconds that its last step took. It inflates one frame at a time, against `kind.inflated_bytes_max` for all, and writes or
+   gathers what it says. It returns the rows that it came to (`policy.content_cost`), all of the payload: its author pays for them.
 3. `begin(now)` begins each transaction in which it is walked, and `finish()` ends it and writes what was gathered. That may be between two steps
    of a payload: the walk then goes on in a later transaction, or in a later life from the place that was kept.
    After a transaction that was undone a new reader begins at the place that was kept last.
@@ -94,8 +95,13 @@ class ReceivedPayload:
     """Bytes to which the frames together say that they inflate."""
 
 
+SLICE_SECONDS = 0.020  # of the writer's time, before others who wait for it get it
+
 Place = tuple[int, ...]
 """Where reading of a payload goes on: () at its beginning, else numbers that its reader gave."""
+
+Steps = Generator[Place, float | None, int | None]
+"""The steps of a payload: each yields a place, and is sent the seconds that it took (None or 0: nobody knows)."""
 
 
 class PayloadReader(Protocol):
@@ -107,7 +113,7 @@ class PayloadReader(Protocol):
 
     def read(
         self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
-    ) -> Generator[Place, None, int]:
+    ) -> Steps:
         """Read on from `place`, and count in `refused` what is left out; what is read is stored under `source`, the log's
         name for the envelope. Returns the rows of the whole payload. Raises PeerError."""
         ...

@@ -10,8 +10,10 @@ Intake never opens an envelope, so nothing that a partner can time tells whether
    reads nothing twice.
 4. What an envelope costs (`policy.content_cost`) is counted against its author's quota, and what has no room waits for it
    unread: an author pays for what it makes us do, not for its bytes alone.
-5. Work is done in slices of about 20 ms. Slices share a transaction of at most TURN_SECONDS and TURN_ENVELOPES while
-   nobody else waits for the writer, and are committed at once when somebody does.
+5. Work is done in steps of at most SLICE_SECONDS, by the clock: readers are told what each took. Steps share a transaction
+   of at most TURN_SECONDS and TURN_ENVELOPES while nobody else waits for the writer, and are committed at once when
+   somebody does.
+6. Reading waits where less than READING_SPACE_BYTES_MIN is free above the floor at which intake stops.
 
 Everything here runs in the writer thread.
 """
@@ -21,22 +23,22 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import VerifiedEnvelope, verified_before
-from p2pshare.errors import OperatorError, PeerError
+from p2pshare.errors import DiskFull, OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId
-from p2pshare.limits import MIB
+from p2pshare.limits import MIB, READING_SPACE_BYTES_MIN
 from p2pshare.log.interface import ContentState, UnreadEnvelope
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.content_cost import cost_bytes
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.partners import load_roster
-from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, receive
+from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, Steps, receive
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +56,14 @@ WALKS_BYTES_MAX = (
 
 @dataclass
 class _Walk:
-    """An envelope on its way: its steps, and how far they came."""
+    """An envelope on its way: its steps, how far they came, and the seconds that the last one took (None: none was made)."""
 
     envelope: UnreadEnvelope
     inflated_bytes: int
     """That its payload states."""
-    steps: Iterator[Place]
+    steps: Steps
     place: Place
+    seconds: float | None = None
     rows: int = 0
     """That it came to, once it is at its end."""
     refused: Counter[str] = field(default_factory=Counter)
@@ -78,12 +81,15 @@ class ContentReader:
         self._walks: dict[int, _Walk] = {}
         """Those that are not at their end, by lsn; the oldest first."""
 
-    def read_on(self, now: int, is_wanted: Callable[[], bool]) -> bool:
+    def read_on(self, now: int, is_wanted: Callable[[], bool], without: Sequence[int] = ()) -> bool:
         """Read for one transaction, at `now` (unix seconds), which ends early where `is_wanted` says that somebody else waits
-        for the writer. Returns whether more is unread. Raises StoreError (a full disk) with nothing of it kept."""
-        chosen = self._choose()
+        for the writer; the lsns `without` have to wait. Returns whether more is unread. Raises StoreError (a full disk) with
+        nothing of it kept."""
+        chosen = self._choose(without)
         if not chosen:
             return False
+        if self._node.store.database.lacks_space(READING_SPACE_BYTES_MIN):
+            raise DiskFull("too little space is free to read what arrived", hint="free some space")
         self._node.store.log.begin_reading(one.source for one in chosen)
         try:
             self._read(chosen, now, is_wanted)
@@ -96,12 +102,12 @@ class ContentReader:
             self._forget()
         return True
 
-    def _choose(self) -> list[UnreadEnvelope]:
+    def _choose(self, without: Sequence[int]) -> list[UnreadEnvelope]:
         """Rules 1 and 2."""
         chosen: list[UnreadEnvelope] = []
         while len(chosen) < TURN_ENVELOPES:
             after = chosen[-1].source.author if chosen else self._last_author
-            one = self._node.store.log.next_unread(after, [held.source.lsn for held in chosen])
+            one = self._node.store.log.next_unread(after, [*without, *(held.source.lsn for held in chosen)])
             if one is None or (chosen and one.attempts):
                 break
             chosen.append(one)
@@ -140,9 +146,13 @@ class ContentReader:
     def _is_at_its_end(self, walk: _Walk, until: float, is_wanted: Callable[[], bool]) -> bool:
         """Steps on; returns whether nothing is left."""
         try:
+            now = self._clock()
             while True:
-                walk.place = next(walk.steps)
-                if is_wanted() or self._clock() >= until:
+                began = now
+                walk.place = walk.steps.send(walk.seconds)
+                now = self._clock()
+                walk.seconds = now - began
+                if is_wanted() or now >= until:
                     return False
         except StopIteration as end:
             walk.rows = end.value or 0
@@ -195,9 +205,9 @@ class ContentReader:
             self._made[name] = self._readers[name](self._node)
             self._made[name].begin(now)
         place: Place = tuple(json.loads(one.place)) if one.place else ()
-        walk = _Walk(one, payload.stated_bytes, iter(()), place)
-        walk.steps = self._made[name].read(one.source, payload, walk.refused, place)
-        return walk
+        refused: Counter[str] = Counter()
+        steps = self._made[name].read(one.source, payload, refused, place)
+        return _Walk(one, payload.stated_bytes, steps, place, refused=refused)
 
     def _has_room(self, one: UnreadEnvelope, verified: VerifiedEnvelope, inflated_bytes: int) -> bool:
         """Returns whether the author may cost us what is certain before a frame is inflated; what its rows come to is known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
@@ -12,11 +12,15 @@ from p2pshare.knowledge.wide_objects import Reach
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
 from p2pshare.sharing.content import Content
-from p2pshare.sharing.payload_kinds import Place, ReceivedPayload
+from p2pshare.sharing.payload_kinds import SLICE_SECONDS, Place, ReceivedPayload, Steps
 from p2pshare.sharing.storing import ContentWriter
 
-PIECE_ROWS = 512  # claims, or objects without one, of a step: some 10 ms
-SLICE_ROWS = 1_024  # ... written together: some 20 ms
+PIECE_ROWS = 512  # claims, or objects without one, that a step gathers at most: some 5 ms
+SLICE_ROWS = 1_024  # written together at first; then as many as the clock says ...
+SLICE_ROWS_MIN = 64  # ... at least: with fewer the statements themselves would be what takes long
+SLICE_ROWS_MAX = 8_192  # ... at most: bounds memory
+WRITING_SECONDS = 0.75 * SLICE_SECONDS  # of a chunk: the next one may be dearer
+CHANGE_MAX = 2.0  # of the size from one chunk to the next: one odd time is no measure
 
 
 class StixReader:
@@ -34,42 +38,56 @@ class StixReader:
 
     def read(
         self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
-    ) -> Generator[Place, None, int]:
-        """A place is (frame, objects of it that were read, objects and rows of the payload before that frame)."""
+    ) -> Steps:
+        """A place is (frame, objects of it that were read, objects and rows of the payload before that frame).
+
+        Inflating a frame and gathering its first piece is a step; so is each further piece, and each chunk that is written.
+        """
         number, done, objects, rows = place or (0, 0, 0, 0)
         floor = Tlp.from_label(payload.header.marking) or Tlp.RED  # one that we do not know is the strictest
         content = Content(
             payload.frames, floor, refused, objects=objects, rows=rows, begin=number, is_begun=done > 0
         )
         for frame in content:
-            before = (content.objects_before, content.rows_before)
             reach = self._reach(source, frame.objects)
             if not content.take_rows(sum(one.charged for one in reach)):
                 break
-            for piece, weight in pieces(frame.objects[done:], reach[done:]) or (
-                [((), 0)] if not done else []
-            ):
+            before = (content.objects_before, content.rows_before)
+            behind = (content.frame + 1, 0, content.objects, content.rows)
+            is_whole = 0 < done >= len(frame.objects)
+            while not is_whole:
+                piece, weight = piece_of(frame.objects, done, min(PIECE_ROWS, self._content.room), reach)
                 # what it inflated to is not held
-                self._content.add(source, NewFrame(frame.frame, piece, is_continued=done > 0), weight)
+                self._content.gather(source, NewFrame(frame.frame, piece, is_continued=done > 0), weight)
                 done += len(piece)
-                yield content.frame, done, *before
+                is_whole = done >= len(frame.objects)
+                here = behind if is_whole else (content.frame, done, *before)
+                yield here
+                if self._content.room <= 0:
+                    rows = self._content.write()
+                    self._note_time(rows, (yield here))
             done = 0
-            yield content.frame + 1, 0, content.objects, content.rows
         return content.rows
 
+    def _note_time(self, rows: int, seconds: float | None) -> None:
+        """Have as many rows written together as take WRITING_SECONDS, by the time that `rows` of them took."""
+        if seconds:
+            fitting = rows * WRITING_SECONDS / seconds
+            before = self._content.rows_max
+            fitting = min(max(fitting, before / CHANGE_MAX), before * CHANGE_MAX)
+            self._content.rows_max = min(max(int(fitting), SLICE_ROWS_MIN), SLICE_ROWS_MAX)
 
-def pieces(
-    objects: Sequence[ObjectFacts], reach: Sequence[Reach] = ()
-) -> list[tuple[Sequence[ObjectFacts], int]]:
-    """Returns runs of `objects` with some PIECE_ROWS rows each, and their rows: one pattern may name a thousand values, and
-    one sighting touch as many."""
-    runs: list[tuple[Sequence[ObjectFacts], int]] = []
-    begin = rows = 0
-    for number, one in enumerate(objects, start=1):
-        rows += len(one.claims) or 1
+
+def piece_of(
+    objects: Sequence[ObjectFacts], begin: int, rows_max: int, reach: Sequence[Reach] = ()
+) -> tuple[Sequence[ObjectFacts], int]:
+    """Returns a run of `objects` from `begin` on, with some `rows_max` rows, and their number: one pattern may name a thousand
+    values, and one sighting touch as many."""
+    rows = 0
+    for end in range(begin, len(objects)):
+        rows += len(objects[end].claims) or 1
         if reach:
-            rows += reach[number - 1].rows
-        if rows >= PIECE_ROWS:
-            runs.append((objects[begin:number], rows))
-            begin, rows = number, 0
-    return runs if begin == len(objects) else [*runs, (objects[begin:], rows)]
+            rows += reach[end].rows
+        if rows >= rows_max:
+            return objects[begin : end + 1], rows
+    return objects[begin:], rows

@@ -25,7 +25,7 @@ class ContentWriter:
 
     def __init__(self, knowledge: Knowledge, index: WarningIndex | None, rows_max: int | None = None) -> None:
         self._knowledge = knowledge
-        self._rows_max = rows_max or STORE_CHUNK_OBJECTS
+        self.rows_max = rows_max or STORE_CHUNK_OBJECTS
         self._index = index
         self._watch = Watch(knowledge, index)
         self._now = 0
@@ -36,27 +36,38 @@ class ContentWriter:
         """Begin a transaction: content that is stored in it is evaluated at `now` (unix seconds)."""
         self._now = now
 
-    def add(self, source: EnvelopeOrigin, frame: NewFrame, rows: int | None = None) -> None:
-        """Take a frame that touches `rows` rows, those of its objects where that is not said; it may be written at once.
-        Raises StoreError."""
+    def add(self, source: EnvelopeOrigin, frame: NewFrame) -> None:
+        """Take a frame; it may be written at once. Raises StoreError."""
+        self.gather(source, frame)
+        if self.room <= 0:
+            self.write()
+
+    def gather(self, source: EnvelopeOrigin, frame: NewFrame, rows: int | None = None) -> None:
+        """Take a frame that touches `rows` rows, those of its objects where that is not said; write nothing yet."""
         self._watch.look(frame.objects)
         self._pending.append((source, frame))
         if rows is None:
             rows = sum(len(one.claims) or 1 for one in frame.objects)
         self._rows += rows
-        if self._rows >= self._rows_max:
-            self._write()
+
+    @property
+    def room(self) -> int:
+        """Returns how many rows are missing in the chunk; 0 or less: it is to be written before more is gathered."""
+        return self.rows_max - self._rows
 
     def finish(self) -> None:
         """Write the rest, and the quarantine: the end of a transaction. Raises StoreError."""
-        self._write()
+        self.write()
         self._watch.finish(self._now)
         self._watch = Watch(self._knowledge, self._index)
 
-    def _write(self) -> None:
+    def write(self) -> int:
+        """Write what was gathered; returns how many rows it was. Raises StoreError."""
+        rows = self._rows
         if self._pending:
             self._knowledge.add(self._pending, self._now)
         self._pending, self._rows = [], 0
+        return rows
 
 
 @dataclass(frozen=True)
