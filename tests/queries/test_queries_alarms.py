@@ -89,10 +89,10 @@ def test_numbers_that_never_came_are_named_once_they_are_late(pair: tuple[Node, 
     assert len(told) == (late >= 0)
     if told:
         (alarm,) = told
-        assert (alarm.partner, alarm.missing, alarm.ranges) == ("alpha", 4, [(2, 3), (5, 6)])
+        assert (alarm.partner, alarm.missing, alarm.ranges) == ("alpha", 4, [(NOW, 2, 3), (NOW, 5, 6)])
         assert alarm.since == "2027-01-15T08:00:00Z"
         assert alarm.message.startswith(
-            "4 of the envelopes that alpha sealed for us never came: number 2 to 3, 5 "
+            "4 of the envelopes that alpha sealed for us never came: number 2 to 3, 5 to 6 of incarnation "
         )
 
 
@@ -104,7 +104,7 @@ def test_a_gap_keeps_its_time_while_it_is_filled_and_ends_with_the_last_number(
     bear(bravo, alpha, wires[0], wires[4])
     bear(bravo, alpha, wires[2], now=NOW + HOUR)
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
-    assert (alarm.since, alarm.ranges) == ("2027-01-15T08:00:00Z", [(2, 2), (4, 4)])
+    assert (alarm.since, alarm.ranges) == ("2027-01-15T08:00:00Z", [(NOW, 2, 2), (NOW, 4, 4)])
     bear(bravo, alpha, wires[1], wires[3], now=NOW + HOUR)
     assert of(bravo, "sequence-gap", NOW + 2 * HOUR) == []
 
@@ -116,7 +116,7 @@ def test_a_gap_of_an_earlier_version_has_no_time_and_is_told(pair: tuple[Node, N
         database.execute("UPDATE sequence_gap SET noted_at = 0")
     database.close()
     (alarm,) = of(bravo, "sequence-gap")
-    assert (alarm.since, alarm.ranges) == (None, [(1, 1)])
+    assert (alarm.since, alarm.ranges) == (None, [(NOW, 1, 1)])
 
 
 @pytest.mark.parametrize("gaps", [GAPS_SHOWN_MAX - 1, GAPS_SHOWN_MAX, GAPS_SHOWN_MAX + 1])
@@ -133,7 +133,7 @@ def test_more_gaps_than_a_line_holds_are_counted_and_cut(pair: tuple[Node, Node]
     bear(bravo, alpha, *published(alpha, 14)[1::2])
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
     assert (alarm.missing, len(alarm.ranges)) == (7, 5)
-    assert alarm.message.endswith("number 1, 3, 5, 7, 9, ...")
+    assert alarm.message.endswith(f"number 1, 3, 5, 7, 9 of incarnation {NOW}, ...")
 
 
 @pytest.mark.parametrize("late", [-1, 0, 1])

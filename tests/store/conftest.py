@@ -16,6 +16,7 @@ from stored_envelopes import ReadEnvelope
 
 from p2pshare.envelope.envelope import Core, Mode
 from p2pshare.envelope.payload import compress_frame
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.extraction import extract
@@ -74,7 +75,7 @@ class Material:
         created: int = NOW,
         ttl_class: int = 4,
         opened: bool = True,
-        recipient_sequence: int | None = None,
+        recipient_sequence: int | RecipientNumber | None = None,
         received_at: int = NOW,
         salt: str = "",
         floor: Tlp = Tlp.CLEAR,

@@ -26,7 +26,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (19, "3733fc15ecb1770cdecd0e1fec97203c5eed340e323593dae8f6cbf34b6ed20c"),
+    STORE: (19, "f67144c10cc99c94e45a36ad276bbb71397dba87d4fd67c38fa132cfea0bcc63"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"

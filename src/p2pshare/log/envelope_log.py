@@ -25,6 +25,7 @@ from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import OWN_ID, Setting, get_setting, put_setting
 from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, KeyId, PartnerId
 from p2pshare.limits import (
     DEFERRED_BYTES_MAX,
@@ -312,29 +313,37 @@ class EnvelopeReading:
             for author in authors
         }
 
-    def recipient_sequences(self, partners: Collection[PartnerId]) -> dict[PartnerId, int]:
-        """Returns the last number used for each recipient, 0 at first."""
+    def recipient_numbers(
+        self, partners: Collection[PartnerId], incarnation: int
+    ) -> dict[PartnerId, RecipientNumber]:
+        """Returns the number that the next envelope of ours, in `incarnation`, has for each recipient."""
         rows = self._fetch(
-            "SELECT o.partner_id, s.last FROM recipient_sequence s JOIN organisation o ON o.id = s.recipient"
+            """SELECT o.partner_id, s.incarnation, s.last
+            FROM recipient_sequence s JOIN organisation o ON o.id = s.recipient"""
         )
-        known = {PartnerId(partner): last for partner, last in rows}
-        return {partner: known.get(partner, 0) for partner in partners}
+        known = {
+            PartnerId(partner): RecipientNumber(last + 1)
+            if used == incarnation
+            else RecipientNumber(1, used, last)
+            for partner, used, last in rows
+        }
+        return {partner: known.get(partner, RecipientNumber(1)) for partner in partners}
 
     def sequence_gaps(self, author: PartnerId, limit: int = 1_000) -> list[Row]:
-        """Returns the lowest ranges (first, last) of numbers `author` used for us that never arrived."""
+        """Returns the lowest ranges (incarnation, first, last) of numbers `author` used for us that never arrived."""
         return self._fetch(
-            """SELECT g.first, g.last FROM sequence_gap g JOIN organisation o ON o.id = g.author
-            WHERE o.partner_id = ? ORDER BY g.first LIMIT ?""",
+            """SELECT g.incarnation, g.first, g.last FROM sequence_gap g JOIN organisation o ON o.id = g.author
+            WHERE o.partner_id = ? ORDER BY g.incarnation, g.first LIMIT ?""",
             (bytes(author), limit),
         )
 
     def gap_totals(self) -> list[GapTotal]:
         """Returns one total for each author with such gaps, in the order of their ids.
 
-        The sum fits: gaps do not overlap, and none goes beyond 63 bits.
+        A sum of many incarnations may not fit 63 bits: it is exact up to 2^53, and no honest author comes there.
         """
         rows = self._fetch(
-            """SELECT o.partner_id, sum(g.last - g.first + 1), min(g.noted_at)
+            """SELECT o.partner_id, CAST(total(g.last - g.first + 1) AS INTEGER), min(g.noted_at)
             FROM sequence_gap g JOIN organisation o ON o.id = g.author GROUP BY o.id ORDER BY o.partner_id"""
         )
         return [GapTotal(PartnerId(author), numbers, noted_at) for author, numbers, noted_at in rows]
@@ -427,7 +436,7 @@ class EnvelopeLog(EnvelopeReading):
         if arrival.received_from is None:
             sequences.extend_own_chain(writer, core, arrival.envelope_id)
             for recipient, last in arrival.recipient_sequences.items():
-                sequences.put_recipient_sequence(writer, organisation(recipient), last)
+                sequences.put_recipient_sequence(writer, organisation(recipient), core.incarnation, last)
         numbers = (core.incarnation, core.sequence)
         source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
         sequences.note_fork(writer, source)
@@ -472,10 +481,10 @@ class EnvelopeLog(EnvelopeReading):
             writer.execute(_READ_AGAIN, (self.quota_bytes(), QUOTA_RESERVE_PARTS, READ_AGAIN_MAX))
             return writer.changes()
 
-    def note_recipient_sequence(self, source: EnvelopeOrigin, number: int) -> None:
-        """The author's number for this one of the envelopes that it sealed for us (1, 2, ...). Repeating changes nothing."""
+    def note_recipient_number(self, source: EnvelopeOrigin, number: RecipientNumber) -> None:
+        """The author's number for this one of the envelopes that it sealed for us. Repeating changes nothing."""
         with self._database.transaction() as writer:
-            sequences.note_received(writer, source.author, number, source.received_at)
+            sequences.note_received(writer, source.author, source.incarnation, number, source.received_at)
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
         """Note that `partner` has an envelope: it leaves the outbox, and the first hop is done. Repeating

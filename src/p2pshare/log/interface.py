@@ -47,7 +47,7 @@ class NewEnvelope:
     awaits_first_hop: bool = False
     """True for our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
-    """The last number used for each recipient, persisted in the same transaction as the envelope."""
+    """Its number for each recipient, in its incarnation, persisted in the same transaction as the envelope."""
     audience: tuple[PartnerId, ...] = ()
     """The partners for which our own envelope was sealed. A direct one waits in the outbox of each."""
 

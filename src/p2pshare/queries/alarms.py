@@ -50,7 +50,8 @@ class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
     message: str
     hint: str
     missing: int | UnsetType = UNSET
-    ranges: list[tuple[int, int]] | UnsetType = UNSET
+    ranges: list[tuple[int, int, int]] | UnsetType = UNSET
+    """(incarnation, first, last) of numbers that are missing."""
     count: int | UnsetType = UNSET
     envelopes: list[str] | UnsetType = UNSET
     objects: list[str] | UnsetType = UNSET
@@ -117,18 +118,30 @@ def _gaps(seen: Situation) -> Iterator[Alarm]:
         if seen.now - total.noted_at < GAP_ALARM_SECONDS:
             continue
         ranges = seen.store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
-        shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)
-        more = "" if sum(last - first + 1 for first, last in ranges) == total.numbers else ", ..."
+        more = "" if sum(last - first + 1 for _, first, last in ranges) == total.numbers else ", ..."
         yield _alarm(
             "sequence-gap",
             total.author,
             seen.names,
             total.noted_at,
-            f"{total.numbers} of the envelopes that {{name}} sealed for us never came: number {shown}{more}",
+            f"{total.numbers} of the envelopes that {{name}} sealed for us never came: {_numbers(ranges)}{more}",
             "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
             missing=total.numbers,
             ranges=ranges,
         )
+
+
+def _numbers(ranges: Sequence[tuple[int, int, int]]) -> str:
+    """Returns (incarnation, first, last) in words, an incarnation after the other."""
+    by_incarnation: dict[int, list[str]] = {}
+    for incarnation, first, last in ranges:
+        by_incarnation.setdefault(incarnation, []).append(
+            str(first) if first == last else f"{first} to {last}"
+        )
+    return "; ".join(
+        f"number {', '.join(numbers)} of incarnation {incarnation}"
+        for incarnation, numbers in by_incarnation.items()
+    )
 
 
 def _no_exchange(seen: Situation) -> Iterator[Alarm]:

@@ -363,8 +363,9 @@ def _seal_one(
 ) -> ReadEnvelope:
     """Returns the next envelope of our chain, sealed: opened, and waiting in the outbox for its first hop."""
     part, audience, state = one.part, one.audience, node.store.log.author_state(now)
-    used = node.store.log.recipient_sequences([entry.partner_id for entry in audience.recipients])
-    numbers = {partner: number + 1 for partner, number in used.items()}
+    numbers = node.store.log.recipient_numbers(
+        [entry.partner_id for entry in audience.recipients], state.incarnation
+    )
     header = PayloadHeader(
         type=STIX.name,
         created=now,
@@ -392,7 +393,7 @@ def _seal_one(
         content=ContentState.READ,
         frames=part.frames,
         awaits_first_hop=audience.mode is not Mode.DIRECT,
-        recipient_sequences=numbers,
+        recipient_sequences={partner: number.sequence for partner, number in numbers.items()},
         audience=tuple(numbers),
     )
 
