@@ -195,7 +195,8 @@ class EnvelopeReading:
 
     def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
         """Returns (ttl class, created, id), ascending, of the direct envelopes between `partner` and us, in both
-        directions: seen and not expired for an hour."""
+        directions: seen and not expired for an hour. One of ours that came home from `partner` is among them, whatever is
+        known of its audience."""
         rows = self._fetch(
             """SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2
             AND e.author = (SELECT id FROM organisation WHERE partner_id = :partner)
@@ -203,8 +204,12 @@ class EnvelopeReading:
             SELECT e.ttl_class, e.created, e.envelope_id FROM envelope_recipient x
             JOIN envelope e ON e.lsn = x.lsn
             WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.mode = 0 AND e.stage < 2
+            UNION
+            SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2
+            AND e.author = (SELECT id FROM organisation WHERE partner_id = :own)
+            AND e.received_from = (SELECT id FROM organisation WHERE partner_id = :partner)
             ORDER BY 1, 2, 3""",
-            {"partner": bytes(partner)},
+            {"partner": bytes(partner), "own": self._database.setting(OWN_ID)},
         )
         return [(ttl_class, created, EnvelopeId(envelope_id)) for ttl_class, created, envelope_id in rows]
 
@@ -271,7 +276,7 @@ class EnvelopeReading:
 
     def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
         """Returns the partners, also of the past, for which our own envelope was sealed, and whether each has
-        acknowledged it.
+        acknowledged it. Of one that came home, those that could be told from it.
 
         Empty for others' envelopes.
         """
@@ -430,15 +435,23 @@ class EnvelopeLog(EnvelopeReading):
         writer.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
         if arrival.audience:
             recipients = [(lsn, organisation(recipient)) for recipient in arrival.audience]
-            writer.executemany("INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)", recipients)
+            writer.executemany(
+                "INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, ?)",
+                ((*row, row[1] == received_from) for row in recipients),
+            )
             if core.mode == Mode.DIRECT:
-                writer.executemany("INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)", recipients)
+                writer.executemany(
+                    "INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)",
+                    (row for row in recipients if row[1] != received_from),
+                )
+        numbers = (core.incarnation, core.sequence)
+        source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
         if arrival.received_from is None:
             sequences.extend_own_chain(writer, core, arrival.envelope_id)
             for recipient, last in arrival.recipient_sequences.items():
                 sequences.put_recipient_sequence(writer, organisation(recipient), core.incarnation, last)
-        numbers = (core.incarnation, core.sequence)
-        source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
+                if recipient == core.author:  # what we hold from the start never has to come home
+                    self.note_recipient_number(source, RecipientNumber(last))
         sequences.note_fork(writer, source)
         return source
 

@@ -49,7 +49,8 @@ class NewEnvelope:
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
     """Its number for each recipient, in its incarnation, persisted in the same transaction as the envelope."""
     audience: tuple[PartnerId, ...] = ()
-    """The partners for which our own envelope was sealed. A direct one waits in the outbox of each."""
+    """The partners for which our own envelope was sealed, as far as they are known where it came home. A direct one waits in
+    the outbox of each but the one that brought it."""
 
     @property
     def envelope_id(self) -> EnvelopeId:

@@ -118,14 +118,19 @@ def _gaps(seen: Situation) -> Iterator[Alarm]:
         if seen.now - total.noted_at < GAP_ALARM_SECONDS:
             continue
         ranges = seen.store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
+        message = f"{total.numbers} of the envelopes that {{name}} sealed for us never came:"
+        hint = "a relay may withhold them: link with {name} directly, or ask {name} to publish them again"
+        if total.author == seen.own_id:
+            message = f"{total.numbers} of the envelopes that this node sealed are not here:"
+            hint = "the store was put back from a backup: they come home from partners that hold them; link with more of them"
         more = "" if sum(last - first + 1 for _, first, last in ranges) == total.numbers else ", ..."
         yield _alarm(
             "sequence-gap",
             total.author,
             seen.names,
             total.noted_at,
-            f"{total.numbers} of the envelopes that {{name}} sealed for us never came: {_numbers(ranges)}{more}",
-            "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
+            f"{message} {_numbers(ranges)}{more}",
+            hint,
             missing=total.numbers,
             ranges=ranges,
         )
