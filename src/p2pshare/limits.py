@@ -214,6 +214,7 @@ RHYTHM_FACTOR = (
     3  # times its longest pause lately: a week's end is no alarm for who has paused over one before
 )
 RHYTHM_SECONDS_MIN = 86_400  # nobody is called silent within a day
+USED_TWICE_ALARM_SECONDS = 30 * 86_400  # after both branches were last in use: the copy was stopped
 EXPIRED_UNREAD_ALARM_SECONDS = 30 * 86_400  # after the last one: nothing else tells of it any more
 
 # --- topology doctor -------------------------------------------------------------------------------

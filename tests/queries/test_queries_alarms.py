@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,11 +34,12 @@ from p2pshare.limits import (
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
+    USED_TWICE_ALARM_SECONDS,
 )
-from p2pshare.node.node import Node
+from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.queries import alarms as queries_alarms
 from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
-from p2pshare.queries.doctor import WARN, examine_node
+from p2pshare.queries.doctor import FAIL, WARN, examine_node
 from p2pshare.queries.proofs import proof_about
 from p2pshare.queries.status import status
 from p2pshare.sharing.intake import Arrival, IntakeStatus
@@ -252,6 +254,34 @@ def test_our_own_number_used_twice_says_that_our_keys_are(pair: tuple[Node, Node
     assert "this node's keys" in alarm.hint
     proof = decode_proof(proof_about(alpha.store, alpha.identity.card.raw, "alpha"))
     assert proof.first.core.author == alpha.identity.partner_id
+
+    (alarm,) = of(alpha, "identity-used-twice")
+    assert "stop the copy" in alarm.hint
+    assert [finding.level for finding in examine_node(alpha.home, is_running=True, now=NOW)].count(FAIL) >= 2
+
+
+def test_a_home_that_runs_twice_is_told_to_both_and_to_their_partner_until_it_has_ended(
+    pair: tuple[Node, Node], tmp_path: Path
+) -> None:
+    alpha, bravo = pair
+    bear(bravo, alpha, *published(alpha, 1))
+    alpha.store.database.checkpoint()
+    shutil.copytree(alpha.home, tmp_path / "copy")
+    copy = open_node(tmp_path / "copy")
+    sealed: list[bytes] = []
+    for n, node in enumerate((alpha, copy, alpha)):
+        now = NOW + 100 + n
+        sealed.append(wire_of(node, send(node, [f"twice{n}.example"], to=["bravo"], now=now).envelopes[0]))
+    bear(bravo, alpha, *sealed, now=NOW + 200)
+    for node, others in ((alpha, sealed[1:2]), (copy, [sealed[0], sealed[2]])):
+        bear(node, bravo, *others, now=NOW + 200)
+    for node in (alpha, copy, bravo):
+        (alarm,) = of(node, "identity-used-twice", NOW + 200)
+        assert (alarm.partner, alarm.since) == ("alpha", "2027-01-15T08:01:41Z")
+        assert ("stop the copy" in alarm.hint) == (node is not bravo)
+        assert of(node, "sequence-fork", NOW + 200) == of(node, "sequence-gap", NOW + 2 * HOUR) == []
+        assert of(node, "identity-used-twice", NOW + 200 + USED_TWICE_ALARM_SECONDS) == []
+    close_node(copy)
 
 
 def test_nothing_to_prove_and_nobody_of_that_name(pair: tuple[Node, Node]) -> None:

@@ -79,10 +79,11 @@ class Material:
         received_at: int = NOW,
         salt: str = "",
         floor: Tlp = Tlp.CLEAR,
+        previous: bytes = bytes(32),
         **more: Any,
     ) -> ReadEnvelope:
         core = Core(
-            1, author, KeyId(bytes(16)), incarnation, sequence, bytes(32), MAIN, mode, created, ttl_class,
+            1, author, KeyId(bytes(16)), incarnation, sequence, previous, MAIN, mode, created, ttl_class,
             bytes(16), bytes(32), 1, 256,
         )  # fmt: skip
         seed = repr((author, incarnation, sequence, created, mode, salt, objects))

@@ -34,7 +34,7 @@ from p2pshare.limits import (
     FUTURE_DEFER_SECONDS,
     QUOTA_RESERVE_PARTS,
 )
-from p2pshare.log import expiry, sequences
+from p2pshare.log import chain_forks, expiry, sequences
 from p2pshare.log.interface import (
     AUTHOR_QUOTA_BYTES,
     EXPIRY_BEGINS,
@@ -53,6 +53,7 @@ from p2pshare.log.interface import (
     SequenceFork,
     Stored,
     UnreadEnvelope,
+    UsedTwice,
 )
 
 LAST_LSN = Setting("last_lsn", int)
@@ -366,6 +367,10 @@ class EnvelopeReading:
             for author, incarnation, sequence, first, second, noted_at in rows
         ]
 
+    def used_twice(self) -> list[UsedTwice]:
+        """Returns the authors whose chain was followed by two nodes at once, each with its newest proof."""
+        return self._database.read(chain_forks.used_twice)
+
     def fork_count(self) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM sequence_fork")
         return int(count)
@@ -453,6 +458,7 @@ class EnvelopeLog(EnvelopeReading):
                 if recipient == core.author:  # what we hold from the start never has to come home
                     self.note_recipient_number(source, RecipientNumber(last))
         sequences.note_fork(writer, source)
+        chain_forks.note_chain_fork(writer, source, core.previous)
         return source
 
     def begin_reading(self, sources: Iterable[EnvelopeOrigin]) -> None:

@@ -223,6 +223,18 @@ class ExpiredUnread:
     last_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class UsedTwice:
+    """Two envelopes of `author` that follow the same one and begin two branches of its chain, which were both in use from
+    `since` to `until` (unix seconds, by the author's clocks) at least: a copy of its home runs beside it."""
+
+    author: PartnerId
+    first: EnvelopeId
+    second: EnvelopeId
+    since: int
+    until: int
+
+
 @dataclass(frozen=True)
 class SequenceFork:
     """Two envelopes of one author with one (incarnation, sequence): its proof of equivocation. Both are held."""

@@ -33,6 +33,7 @@ from p2pshare.limits import (
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
+    USED_TWICE_ALARM_SECONDS,
 )
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
@@ -211,6 +212,38 @@ def _sequence_forks(seen: Situation) -> Iterator[Alarm]:
         )
 
 
+COPY = "stop the copy: one home runs once, and a second node is made with `p2pshare init`. Is there none? Then its keys are stolen"
+
+
+def _used_twice(seen: Situation) -> Iterator[Alarm]:
+    proofs = {
+        one.author: (
+            one.since,
+            f"its chain goes on in two branches, the last time both {format_instant(one.until * SECOND_US)}",
+            (one.first, one.second),
+        )
+        for one in seen.store.log.used_twice()
+        if seen.now - one.until < USED_TWICE_ALARM_SECONDS
+    }
+    ours = [fork for fork in seen.store.log.sequence_forks() if fork.author == seen.own_id]
+    if ours:
+        first = ours[0]
+        what = f"they used one number of its chain{_and_more(ours)}"
+        proofs.setdefault(seen.own_id, (first.noted_at, what, (first.first, first.second)))
+    for author, (since, what, envelopes) in proofs.items():
+        yield _alarm(
+            "identity-used-twice",
+            author,
+            seen.names,
+            since,
+            f"two nodes publish as {{name}}: {what}",
+            COPY
+            if author == seen.own_id
+            else "call {name}: a copy of its home runs beside it; else its keys are stolen",
+            envelopes=[one.text for one in envelopes],
+        )
+
+
 def _object_forks(seen: Situation) -> Iterator[Alarm]:
     for author, forks in _of_each_author(seen.store.knowledge.object_forks()).items():
         yield _alarm(
@@ -305,6 +338,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _no_exchange,
     _silent_authors,
     _sequence_forks,
+    _used_twice,
     _object_forks,
     _card_forks,
     _certificates,

@@ -42,3 +42,13 @@ CREATE TABLE sequence_fork (
     noted_at INTEGER NOT NULL,
     PRIMARY KEY (author, incarnation, sequence, second)
 ) WITHOUT ROWID;
+
+-- Two envelopes of an author, in two incarnations, that follow the same one: what a restored backup leaves, and a home that was
+-- copied and started twice. The newest of each author.
+CREATE TABLE chain_fork (
+    id INTEGER PRIMARY KEY,
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    first BLOB NOT NULL,
+    second BLOB NOT NULL,
+    UNIQUE (author, first, second)
+);
