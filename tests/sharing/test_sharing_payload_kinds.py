@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from store_rows import rows
 from whole_nodes import (
     NOW,
     READERS,
@@ -90,12 +89,8 @@ def hand_over(
 
 def refusals(node: Node) -> set[tuple[bytes, str, int]]:
     """(partner, reason, times) of all that was refused here."""
-    with closing(sqlite3.connect(f"file:{node.home / STORE_NAME}?mode=ro", uri=True)) as store:
-        return set(
-            store.execute(
-                "SELECT o.partner_id, r.reason, r.count FROM refusal r JOIN organisation o ON o.id = r.organisation"
-            )
-        )
+    sql = "SELECT o.partner_id, r.reason, r.count FROM refusal r JOIN organisation o ON o.id = r.organisation"
+    return set(rows(node.home / STORE_NAME, sql))
 
 
 def head(word: str) -> Setting[int]:
