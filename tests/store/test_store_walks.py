@@ -145,6 +145,34 @@ def test_a_limit_that_was_loosened_shows_more_with_each_step(store, make, small_
     assert [one.claims for one in row.values()] == [2]
 
 
+@pytest.mark.parametrize("first", ["the sweep", "an arrival", "another call"])
+def test_a_clock_that_was_set_back_is_forgiven_step_by_step_whoever_notices_first(
+    store, make, small_steps, first
+):
+    """An arrival took the new time for granted, and what was evaluated in the other decade stayed over for good."""
+    store_envelopes(store, [make.envelope(*map(make.indicator, VALUES))])
+    while store.knowledge.reevaluate(make.now + 4_000 * 86_400, 100) == 100:
+        pass
+    assert shown(store) == set()
+    if first == "the sweep":
+        store.knowledge.reevaluate(make.now + 60, 100)
+    elif first == "an arrival":
+        other = make.envelope(make.indicator("203.0.113.1"), sequence=2, received_at=make.now + 60)
+        store_envelopes(store, [other])
+    else:
+        store.knowledge.quarantine([Observable("ipv4", "203.0.113.1")], "allow-list", "", make.now + 60)
+    assert len(shown(store) & set(VALUES)) == STEP
+    assert walk_to_the_end(store, make.now + 60) >= 4
+    assert shown(store) >= set(VALUES)
+
+
+def test_a_call_that_waited_behind_another_sets_no_clock_back(store, make):
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[0]))])
+    store.knowledge.reevaluate(make.now + 30, 100)
+    store_envelopes(store, [make.envelope(make.indicator(VALUES[1]), sequence=2)])
+    assert not store.knowledge.go_on(make.now + 30)
+
+
 def test_no_step_over_many_values_keeps_others_from_writing(store, make):
     """20,000 values that two partners call false; docs/store.md has the figures of a million."""
     for name, partner in (("alpha", make.alpha), ("bravo", make.bravo)):

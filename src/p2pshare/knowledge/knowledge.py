@@ -195,6 +195,7 @@ class Knowledge(KnowledgeReading):
     def committing(self, writer: apsw.Connection) -> None:
         """Evaluate the observables that were marked, at the latest time that any call of the transaction was given."""
         now = self._evaluated_at or state_table.evaluated_at(writer)
+        walks.begin_ahead(writer, now)
         if now:
             state_table.reevaluate_dirty(writer, now, self._reported_before)
 
@@ -214,6 +215,7 @@ class Knowledge(KnowledgeReading):
         """
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
+            walks.begin_ahead(writer, now)
             return state_table.reevaluate_due(writer, now, limit)
 
     def quarantine(self, observables: Collection[Observable], source: str, reason: str, now: int) -> int:
@@ -254,10 +256,10 @@ class Knowledge(KnowledgeReading):
             walks.begin_reports(writer)
 
     def go_on(self, now: int) -> bool:
-        """Take a step of what a change of the roster or of a setting has begun, evaluated at `now` (unix seconds); returns
-        whether anything was left to do."""
+        """Take a step of what a change of the roster, of a setting or of the clock has begun, evaluated at `now` (unix seconds);
+        returns whether anything was left to do."""
         if not self._read(walks.is_under_way):
             return False
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
-            return walks.go_on(writer)
+            return walks.go_on(writer, now)
