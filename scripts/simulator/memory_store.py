@@ -159,8 +159,9 @@ class MemoryLog:
             self._held[envelope_id].audience[partner] = True
         self._held[envelope_id].awaits_first_hop = False
 
-    def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
-        return [held.entry for held in self._log if held.wire and not held.audience.get(partner, True)]
+    def outbox(self, partner: PartnerId, limit: int = -1) -> list[EnvelopeEntry]:
+        waiting = [held.entry for held in self._log if held.wire and not held.audience.get(partner, True)]
+        return waiting if limit < 0 else waiting[:limit]
 
     def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
         return self._held[envelope_id].audience

@@ -253,12 +253,12 @@ class EnvelopeReading:
 
     # --- what is to be delivered --------------------------------------------------------------------
 
-    def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
-        """Returns our direct envelopes that `partner` has not acknowledged, oldest first."""
+    def outbox(self, partner: PartnerId, limit: int = -1) -> list[EnvelopeEntry]:
+        """Returns our direct envelopes that `partner` has not acknowledged, oldest first, at most `limit` of them (-1: all)."""
         rows = self._fetch(
-            f"""{_ENTRY} JOIN outbox x ON x.lsn = e.lsn JOIN organisation r ON r.id = x.recipient
-            WHERE r.partner_id = ? ORDER BY e.lsn""",
-            (bytes(partner),),
+            f"""{_ENTRY} JOIN outbox x ON x.lsn = e.lsn
+            WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = ?) ORDER BY x.lsn LIMIT ?""",
+            (bytes(partner), limit),
         )
         return [_entry_of(row) for row in rows]
 

@@ -180,7 +180,7 @@ class Exchange:
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what
         was acknowledged."""
-        return tuple(_item(entry) for entry in self._node.store.log.outbox(peer)[:limit])
+        return tuple(_item(entry) for entry in self._node.store.log.outbox(peer, limit))
 
     # --- any thread ---
 
