@@ -31,6 +31,7 @@ from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, S
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
+from p2pshare.envelope.vouch import VouchPage, check_page, decode_page
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId, PublicationId
 
@@ -53,8 +54,8 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
 
 
-ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS = map(
-    load, ("envelope.json", "card.json", "proof.json", "payload.json", "derivation.json")
+ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES = map(
+    load, ("envelope.json", "card.json", "proof.json", "payload.json", "derivation.json", "vouch.json")
 )
 
 
@@ -148,7 +149,10 @@ def test_golden_cards(case: dict[str, Any]) -> None:
     assert card.body_digest.hex() == case["body_digest"]
     assert [key.key_id.text for key in card.roots] == case["roots"]
     assert [entry.key.key_id.text for entry in card.sign_keys] == case["sign_keys"]
-    assert [entry.key_id.text for entry in card.revoked] == case["revoked"]
+    revoked = [
+        [entry.key_id.text, entry.since, entry.reason, entry.vouch_root.hex()] for entry in card.revoked
+    ]
+    assert revoked == case["revoked"]
 
 
 @by_name(CARDS["negative"])
@@ -178,6 +182,41 @@ def test_golden_proofs(case: dict[str, Any]) -> None:
 def test_negative_proofs(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
         verify_proof(decode_proof(bytes_of(case["proof"])))
+    assert caught.value.reason == case["reason"]
+
+
+# --- vouch pages -----------------------------------------------------------------------------------
+
+
+def vouch_page(case: dict[str, Any]) -> VouchPage:
+    if "page" in case:
+        return decode_page(bytes_of(case["page"]))
+    golden = next(entry for entry in VOUCHES["golden"] if entry["name"] == case["of"])
+    return decode_page(edited(bytes_of(golden["page"]), case))
+
+
+def card_of_vouch(name: str) -> Card:
+    return believe_chain(bytes_of(VOUCHES["cards"][name]))
+
+
+@by_name(VOUCHES["golden"])
+def test_golden_vouch_pages(case: dict[str, Any]) -> None:
+    page = vouch_page(case)
+    check_page(page, card_of_vouch("card"))
+    assert (page.author.text, page.key_id.text, page.scope.text) == (
+        case["author"],
+        case["key_id"],
+        case["scope"],
+    )
+    assert (page.number, len(page.ids)) == (case["number"], case["ids"])
+    assert (page.ids[0].text, page.ids[-1].text) == (case["first"], case["last"])
+    assert page.root.hex() == VOUCHES["root"]
+
+
+@by_name(VOUCHES["negative"])
+def test_negative_vouch_pages(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        check_page(vouch_page(case), card_of_vouch(case["card"]))
     assert caught.value.reason == case["reason"]
 
 

@@ -49,6 +49,7 @@ DOMAIN_CARD = b"p2pshare/v1/card\x00"
 DOMAIN_PARTNER = b"p2pshare/v1/partner-id\x00"
 DIGEST_BYTES = 32
 NO_PREVIOUS = bytes(DIGEST_BYTES)  # version 1 follows nothing
+NOTHING_VOUCHED = bytes(DIGEST_BYTES)  # the vouch root of a revoked key whose every envelope is disowned
 REVOCATION_REASON_MAX = 3  # 0 unspecified, 1 compromised, 2 lost, 3 superseded
 
 # A person confirms a name by reading it: controls, bidi marks, invisible characters and tags would lie.
@@ -77,16 +78,15 @@ class OperationalKey(Generic[AnyKey]):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A sign key that must not be trusted from `since` (unix seconds) on, nor beyond its last good publication.
+    """A sign key that somebody else may have, since when (unix seconds) and why (0 to 3).
 
-    That is named by its place in the author's chain, `incarnation` and `sequence`; `reason` is 0 to 3.
+    A thief chooses times and numbers, so only what stands in the lists under `vouch_root` (`vouch`) is still its owner's.
     """
 
     key_id: KeyId
     since: int
-    incarnation: int
-    sequence: int
     reason: int
+    vouch_root: bytes = NOTHING_VOUCHED
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def encode_body(body: CardBody) -> bytes:
             10: list(body.tls_certificates),
             11: body.name,
             12: list(body.urls),
-            13: [[r.key_id, r.since, r.incarnation, r.sequence, r.reason] for r in body.revoked],
+            13: [[r.key_id, r.since, r.reason, r.vouch_root] for r in body.revoked],
         }
     )
 
@@ -354,12 +354,10 @@ def _decode_urls(reader: Reader) -> tuple[str, ...]:
 def _decode_revoked(reader: Reader) -> tuple[Revocation, ...]:
     revoked = []
     for _ in range(reader.array(0, CARD_REVOCATIONS_MAX)):
-        reader.array(5, 5)
+        reader.array(4, 4)
         key_id = KeyId(reader.blob(16, 16))
-        since, incarnation, sequence = (reader.integer() for _ in range(3))
-        revoked.append(
-            Revocation(key_id, since, incarnation, sequence, reader.integer(REVOCATION_REASON_MAX))
-        )
+        since, reason = reader.integer(), reader.integer(REVOCATION_REASON_MAX)
+        revoked.append(Revocation(key_id, since, reason, reader.blob(DIGEST_BYTES, DIGEST_BYTES)))
     if not _is_ascending([entry.key_id for entry in revoked]):
         raise refusal("malformed", "a card's revocations are not in the order of their key ids")
     return tuple(revoked)
