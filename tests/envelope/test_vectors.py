@@ -26,6 +26,7 @@ from p2pshare.envelope.card_format import partner_id_of
 from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
+from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
@@ -54,8 +55,8 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
 
 
-ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES = map(
-    load, ("envelope.json", "card.json", "proof.json", "payload.json", "derivation.json", "vouch.json")
+ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS = (
+    load(f"{name}.json") for name in ("envelope", "card", "proof", "payload", "derivation", "vouch", "guest")
 )
 
 
@@ -218,6 +219,20 @@ def test_negative_vouch_pages(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
         check_page(vouch_page(case), card_of_vouch(case["card"]))
     assert caught.value.reason == case["reason"]
+
+
+# --- guest keys ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", GUESTS["invitations"])
+def test_golden_invitation_keys(case: dict[str, Any]) -> None:
+    secret, host = Secret(bytes.fromhex(case["secret"])), PartnerId.parse(case["host"])
+    assert invitation_key(secret, host, case["expires"]).certificate == bytes_of(case["certificate"])
+
+
+@pytest.mark.parametrize("case", GUESTS["knocks"])
+def test_golden_knock_keys(case: dict[str, Any]) -> None:
+    assert knock_key(bytes_of(case["card"])).certificate == bytes_of(case["certificate"])
 
 
 # --- payload and derivations -----------------------------------------------------------------------

@@ -49,6 +49,8 @@ from p2pshare.envelope.card_format import (
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.envelope import decode_envelope, encode_core
 from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
+from p2pshare.envelope.guest import invitation_key, knock_key
+from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.envelope.payload import (
     ALONE,
@@ -648,6 +650,36 @@ def _id_of(number: int) -> EnvelopeId:
     return EnvelopeId(hashlib.sha256(f"p2pshare test vector envelope {number}".encode()).digest())
 
 
+# --- guest keys ------------------------------------------------------------------------------------
+
+
+def guest_vectors() -> Json:
+    alpha = named_identity("alpha")
+    host = PartnerId(bytes(range(32)))
+
+    def invitation(secret: bytes, host: PartnerId, expires: int) -> Json:
+        key = invitation_key(Secret(secret), host, expires)
+        return {
+            "secret": secret.hex(),
+            "host": host.text,
+            "expires": expires,
+            "certificate": text_of(key.certificate),
+        }
+
+    return {
+        "about": "docs/card.md, Guest keys. Test keys: never use them.",
+        "invitations": [
+            invitation(bytes(range(16)), host, NOW + 3 * DAY),
+            invitation(bytes(range(16)), alpha.partner_id, NOW + 3 * DAY),
+            invitation(bytes(16), host, 2_524_608_000 + 7 * DAY),
+        ],
+        "knocks": [
+            {"card": text_of(card), "certificate": text_of(knock_key(card).certificate)}
+            for card in (alpha.card.raw, reissue_card(alpha, NOW + DAY, name="Alpha Two").card.raw)
+        ],
+    }
+
+
 # --- parts -----------------------------------------------------------------------------------------
 
 
@@ -765,6 +797,7 @@ def main() -> None:
         "card.json": card_vectors(),
         "proof.json": proof_vectors(),
         "vouch.json": vouch_vectors(),
+        "guest.json": guest_vectors(),
         "payload.json": payload_vectors(),
         "derivation.json": derivation_vectors(),
     }
