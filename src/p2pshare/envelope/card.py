@@ -49,8 +49,11 @@ __all__ = [
     "accept_first",
     "accept_update",
     "believe_chain",
+    "check_first",
+    "check_follows",
     "check_signatures",
     "check_time",
+    "count_signatures",
     "decode_card",
     "fingerprint",
     "parse_fingerprint",
@@ -123,11 +126,7 @@ def believe_chain(raw: bytes) -> Card:
     For one's own card, which may have to be renewed late, and for evidence.
     """
     versions = decode_versions(raw)
-    first = versions[0].body
-    if first.version != 1:
-        raise refusal("card-gap", "first contact needs every version of the card, from 1 on")
-    if first.partner_id != partner_id_of(first.roots, first.threshold):
-        raise refusal("card-identity", "a card's partner id is not the hash of its roots")
+    check_first(versions[0].body)
     _check_chain(None, versions)
     return _believed(versions)
 
@@ -164,6 +163,18 @@ def verify_fork(proof: ForkProof) -> None:
 
 def check_signatures(card: DecodedCard, previous: DecodedCard | None) -> None:
     """Check rules 2 and 3. Raises PeerError `card-signature`, `bad-signature`, `card-threshold`."""
+    own, before = count_signatures(card, previous)
+    if own < card.body.threshold:
+        raise refusal("card-threshold", "too few of a card's own roots signed it")
+    if previous and before < previous.body.threshold:
+        raise refusal("card-threshold", "too few roots of the previous card signed the next one")
+
+
+def count_signatures(card: DecodedCard, previous: DecodedCard | None) -> tuple[int, int]:
+    """Returns how many roots of `card` have signed it, and how many of `previous`, after rule 3.
+
+    Raises PeerError `card-signature`, `bad-signature`.
+    """
     own = {root.key_id: root for root in card.body.roots}
     before = {root.key_id: root for root in previous.body.roots} if previous else {}
     message = signed_message(card.body_raw)
@@ -173,20 +184,30 @@ def check_signatures(card: DecodedCard, previous: DecodedCard | None) -> None:
             raise refusal("card-signature", "a card is signed by a key that is no root of it")
         root.verify(DOMAIN_CARD, message, signature)
     signers = {key_id for key_id, _ in card.signatures}
-    if len(signers & own.keys()) < card.body.threshold:
-        raise refusal("card-threshold", "too few of a card's own roots signed it")
-    if previous and len(signers & before.keys()) < previous.body.threshold:
-        raise refusal("card-threshold", "too few roots of the previous card signed the next one")
+    return len(signers & own.keys()), len(signers & before.keys())
+
+
+def check_first(body: CardBody) -> None:
+    """Check rule 1. Raises PeerError `card-gap`, `card-identity`."""
+    if body.version != 1:
+        raise refusal("card-gap", "first contact needs every version of the card, from 1 on")
+    if body.partner_id != partner_id_of(body.roots, body.threshold):
+        raise refusal("card-identity", "a card's partner id is not the hash of its roots")
+
+
+def check_follows(version: DecodedCard, previous: DecodedCard) -> None:
+    """Check rule 4. Raises PeerError `card-gap`, `card-other-partner`."""
+    is_next = version.body.version == previous.body.version + 1
+    if not is_next or version.body.previous != previous.body_digest:
+        raise refusal("card-gap", "a card does not follow the one before it")
+    if version.body.partner_id != previous.body.partner_id:
+        raise refusal("card-other-partner", "a card is of another partner")
 
 
 def _check_chain(previous: DecodedCard | None, versions: Sequence[DecodedCard]) -> None:
     for version in versions:
         if previous is not None:
-            is_next = version.body.version == previous.body.version + 1
-            if not is_next or version.body.previous != previous.body_digest:
-                raise refusal("card-gap", "a card does not follow the one before it")
-            if version.body.partner_id != previous.body.partner_id:
-                raise refusal("card-other-partner", "a card is of another partner")
+            check_follows(version, previous)
         check_signatures(version, previous)
         previous = version
 

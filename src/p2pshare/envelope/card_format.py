@@ -166,9 +166,15 @@ def is_good_url(url: str) -> bool:
 
 def sign_card(body: CardBody, signers: Sequence[SigningKey]) -> bytes:
     """Sign a version with `signers`: roots of this version and, from version 2 on, of the version before. Returns the card."""
-    body_raw = encode_body(body)
+    return sign_body(encode_body(body), signers)
+
+
+def sign_body(
+    body_raw: bytes, signers: Sequence[SigningKey], signed: Sequence[tuple[KeyId, bytes]] = ()
+) -> bytes:
+    """Returns the card of these bytes with the signatures that it has and those of `signers`."""
     message = signed_message(body_raw)
-    signatures = {signer.key_id: signer.sign(DOMAIN_CARD, message) for signer in signers}
+    signatures = dict(signed) | {signer.key_id: signer.sign(DOMAIN_CARD, message) for signer in signers}
     return pack([CARD_MAGIC, FORMAT_VERSION, body_raw, [list(pair) for pair in sorted(signatures.items())]])
 
 
@@ -211,21 +217,26 @@ def decode_card(raw: bytes) -> DecodedCard:
     return decode_versions(raw)[-1]
 
 
-def decode_versions(raw: bytes) -> tuple[DecodedCard, ...]:
-    """Returns every version in a card file, oldest first. Checks the shape only.
+def decode_versions(raw: bytes, *, is_unfinished: bool = False) -> tuple[DecodedCard, ...]:
+    """Returns every version in a card file, oldest first. Checks the shape only. The newest of an unfinished one may have no
+    signature at all.
 
     Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`, `bad-key`, `bad-certificate`.
     """
+    signatures_min = 0 if is_unfinished else 1
     if len(raw) > CARD_CHAIN_BYTES_MAX:
         raise refusal("oversized", "a card file is too large")
     if raw[3:7] != VERSIONS_MAGIC:  # both forms begin: array of 3 or 4, bin of 4, magic
-        return (_decode_single(raw),)
+        return (_decode_single(raw, signatures_min),)
     reader = Reader(raw)
     reader.array(3, 3)
     reader.blob(4, 4)
     _check_format(reader.integer())
     count = reader.array(2, CARD_CHAIN_LENGTH_MAX)  # one version alone has the plain form
-    cards = [_decode_single(reader.blob(1, CARD_BYTES_MAX)) for _ in range(count)]
+    cards = [
+        _decode_single(reader.blob(1, CARD_BYTES_MAX), signatures_min if number == count else 1)
+        for number in range(1, count + 1)
+    ]
     reader.end()
     for before, after in itertools.pairwise(cards):
         if after.body.version != before.body.version + 1:
@@ -233,7 +244,7 @@ def decode_versions(raw: bytes) -> tuple[DecodedCard, ...]:
     return tuple(cards)
 
 
-def _decode_single(raw: bytes) -> DecodedCard:
+def _decode_single(raw: bytes, signatures_min: int) -> DecodedCard:
     if len(raw) > CARD_BYTES_MAX:
         raise refusal("oversized", "a card is too large")
     reader = Reader(raw)
@@ -243,7 +254,7 @@ def _decode_single(raw: bytes) -> DecodedCard:
     _check_format(reader.integer())
     body_raw = reader.blob(1, CARD_BYTES_MAX)
     signatures = []
-    for _ in range(reader.array(1, 2 * ROOT_KEYS_MAX)):
+    for _ in range(reader.array(signatures_min, 2 * ROOT_KEYS_MAX)):
         reader.array(2, 2)
         signatures.append((KeyId(reader.blob(16, 16)), reader.blob(SIGNATURE_BYTES, SIGNATURE_BYTES)))
     reader.end()

@@ -53,6 +53,7 @@ __all__ = [
     "VerifyKey",
     "create_identity",
     "generate_operational_keys",
+    "next_body",
     "reissue_card",
 ]
 
@@ -136,12 +137,41 @@ def reissue_card(
     operational: OperationalKeys | None = None,
     revoked: Sequence[Revocation] = (),
 ) -> Identity:
-    """Returns the identity with the next version of its card, changed as given, and valid for a whole life again.
+    """Returns the identity with the next version of its card (`next_body`), signed with its roots.
+
+    Raises AuthorError as that does, and KeyFileError `roots-offline` when too few root keys are at hand; then
+    `unfinished_card.begin_card` and other machines are the way.
+    """
+    card = identity.card
+    body = next_body(identity, now, name=name, urls=urls, operational=operational, revoked=revoked)
+    if len(identity.roots) < card.threshold:
+        raise KeyFileError(
+            f"a new card needs {card.threshold} root keys and {len(identity.roots)} are in the key file",
+            hint="bring the root keys that are kept offline",
+            reason="roots-offline",
+        )
+    updated = accept_update(card, sign_card(body, identity.roots), now)
+    if operational is None:
+        return replace(identity, card=updated)
+    retired = (identity.operational, *identity.retired)[:_RETIRED_MAX]
+    return replace(identity, card=updated, operational=operational, retired=retired)
+
+
+def next_body(
+    identity: Identity,
+    now: int,
+    *,
+    name: str | None = None,
+    urls: Sequence[str] | None = None,
+    operational: OperationalKeys | None = None,
+    revoked: Sequence[Revocation] = (),
+) -> CardBody:
+    """Returns the next version of the card, changed as given, and valid for a whole life again.
 
     New `operational` keys go first and the old ones stay as long as the card has room. `revoked` is added, in place of what
     the card said of the same key; the whole set of a revoked key leaves the card, but for a sign key under which something
-    is vouched for. Raises KeyFileError `roots-offline` when too few root keys are at hand, AuthorError for a bad name or
-    address, and `key-in-use` when the set in use is revoked and no new one given.
+    is vouched for. Raises AuthorError for a bad name or address, and `key-in-use` when the set in use is revoked and no
+    new one given.
     """
     card = identity.card
     chosen_name = card.name if name is None else name
@@ -149,12 +179,6 @@ def reissue_card(
     if name is not None:
         _check_new_name(name)
     _check_name_and_urls(chosen_name, chosen_urls)
-    if len(identity.roots) < card.threshold:
-        raise KeyFileError(
-            f"a new card needs {card.threshold} root keys and {len(identity.roots)} are in the key file",
-            hint="bring the root keys that are kept offline",
-            reason="roots-offline",
-        )
     body = CardBody(**{field: getattr(card, field) for field in CardBody.__dataclass_fields__})
     body = replace(
         body,
@@ -166,15 +190,12 @@ def reissue_card(
         urls=chosen_urls,
         revoked=_revocations(card, revoked),
     )
-    sets, retired = (identity.operational, *identity.retired), identity.retired
-    body = _without_revoked_keys(body, sets)
+    body = _without_revoked_keys(body, (identity.operational, *identity.retired))
     if operational is not None:
-        body = _with_new_keys(body, operational, now)
-        retired = sets[:_RETIRED_MAX]
-    elif identity.operational.sign.key_id in {entry.key_id for entry in body.revoked}:
+        return _with_new_keys(body, operational, now)
+    if identity.operational.sign.key_id in {entry.key_id for entry in body.revoked}:
         raise AuthorError("the keys in use are revoked, and there are no new ones", reason="key-in-use")
-    updated = accept_update(card, sign_card(body, identity.roots), now)
-    return replace(identity, card=updated, operational=operational or identity.operational, retired=retired)
+    return body
 
 
 def _revocations(card: Card, revoked: Sequence[Revocation]) -> tuple[Revocation, ...]:
