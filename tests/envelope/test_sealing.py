@@ -310,6 +310,20 @@ def test_what_was_held_before_its_key_was_revoked_is_read_where_it_may_be_vouche
         assert caught.value.reason == reason
 
 
+def test_what_was_sealed_before_is_found_after_its_hint_key_left_the_card(
+    alpha: Identity, bravo: Identity
+) -> None:
+    """The whole set goes with a revoked key; by the new card alone the envelope seemed to be for somebody else."""
+    held = decode_envelope(seal(alpha, request([bravo.card])).wire)
+    identity = alpha
+    for number in range(3):
+        key_id = identity.operational.sign.key_id
+        identity = _renewed(identity, NOW + 60 + number, [Revocation(key_id, NOW + 60, 1, b"r" * 32)])
+        verified = verified_before(held, identity.card)
+        assert open_envelope(bravo, verified, identity.card) == OpenedPayload(b"payload", 1)
+        assert alpha.operational.hint.public not in [entry.key for entry in identity.card.hint_keys]
+
+
 def _renewed(identity: Identity, now: int, revoked: list[Revocation]) -> Identity:
     fresh = generate_operational_keys(identity.partner_id, now)
     return reissue_card(identity, now, operational=fresh, revoked=revoked)

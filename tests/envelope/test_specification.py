@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare import limits
-from p2pshare.envelope import guest
+from p2pshare.envelope import card, guest
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,7 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "str of 1 to 256 bytes": limits.CARD_NAME_BYTES_MAX == 256,
         "0 to 8 str of at most 512 bytes": (limits.CARD_URLS_MAX, limits.CARD_URL_BYTES_MAX) == (8, 512),
         "0 to 64 of": limits.CARD_REVOCATIONS_MAX == 64,
+        "at most 72 in all": card.HINT_KEYS_EVER_MAX == 72,
         "expires of the invitation - 691,200": guest.INVITATION_SECONDS == 691_200,
         "1,576,800,000 s later": guest.KNOCK_SECONDS == 1_576_800_000,
         "at most 147,456 bytes": limits.VOUCH_PAGE_BYTES_MAX == 147_456,

@@ -20,7 +20,9 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from p2pshare.envelope.agreement import HintPublicKey
 from p2pshare.envelope.card_format import (
     DOMAIN_CARD,
     CardBody,
@@ -37,7 +39,13 @@ from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import KeyId, PartnerId
-from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_CHAIN_LENGTH_MAX, FUTURE_DEFER_SECONDS
+from p2pshare.limits import (
+    CARD_CHAIN_BYTES_MAX,
+    CARD_CHAIN_LENGTH_MAX,
+    CARD_HINT_KEYS_MAX,
+    CARD_REVOCATIONS_MAX,
+    FUTURE_DEFER_SECONDS,
+)
 
 __all__ = [
     "Card",
@@ -63,6 +71,7 @@ __all__ = [
 
 DOMAIN_FINGERPRINT = b"p2pshare/v1/fingerprint\x00"
 DOMAIN_SAFETY = b"p2pshare/v1/safety-number\x00"
+HINT_KEYS_EVER_MAX = CARD_HINT_KEYS_MAX + CARD_REVOCATIONS_MAX  # one an envelope may have been made with
 FINGERPRINT_CHARACTERS = 52
 CHECK_CHARACTERS = 4
 
@@ -87,6 +96,16 @@ class Card(CardBody):
 
     def revocation(self, key_id: KeyId) -> Revocation | None:
         return next((entry for entry in self.revoked if entry.key_id == key_id), None)
+
+    @cached_property
+    def hint_keys_ever(self) -> tuple[HintPublicKey, ...]:
+        """The hint keys by which envelopes of this partner can be found, newest first: those of this version, and, where it
+        revokes a key, of all before. The set of a revoked key leaves the card, and what was sealed with it stays."""
+        versions = decode_versions(self.raw) if self.revoked else ()
+        entries = (
+            entry for body in (self, *(one.body for one in reversed(versions))) for entry in body.hint_keys
+        )
+        return tuple({entry.key.raw: entry.key for entry in entries}.values())[:HINT_KEYS_EVER_MAX]
 
     def is_current(self, at: int) -> bool:
         """Returns whether content may be sealed for this partner at `at` (unix seconds)."""
