@@ -29,6 +29,7 @@ from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
+from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
@@ -219,6 +220,13 @@ def test_negative_vouch_pages(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
         check_page(vouch_page(case), card_of_vouch(case["card"]))
     assert caught.value.reason == case["reason"]
+
+
+@pytest.mark.parametrize("case", VOUCHES["notices"])
+def test_golden_notices(case: dict[str, Any]) -> None:
+    notice = read_notice(bytes_of(case["notice"]))
+    assert (notice.notice_id.text, notice.author.text) == (case["notice_id"], case["author"])
+    assert notice.created(card_of_vouch("card")) == case["created"]
 
 
 # --- guest keys ------------------------------------------------------------------------------------

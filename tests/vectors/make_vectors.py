@@ -52,6 +52,7 @@ from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, env
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
+from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import (
     ALONE,
     PartPlace,
@@ -612,6 +613,15 @@ def vouch_vectors() -> Json:
         },
         "key_id": key_id.text,
         "root": made.root.hex(),
+        "notices": [
+            {
+                "notice": text_of(raw),
+                "notice_id": read_notice(raw).notice_id.text,
+                "author": alpha.partner_id.text,
+                "created": created,
+            }
+            for raw, created in ((card.version_raw, NOW + DAY), (direct, NOW))
+        ],
         "golden": [golden(name, raw) for name, raw in names.items()],
         "negative": [
             case("empty", "malformed", b""),

@@ -23,7 +23,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from p2pshare.envelope.card import Card
+from p2pshare.envelope.card import Card, Revocation
 from p2pshare.envelope.card_format import NOTHING_VOUCHED
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.errors import AuthorError
@@ -163,11 +163,13 @@ def decode_page(raw: bytes) -> VouchPage:
     return VouchPage(author, key_id, scope, number, tuple(map(EnvelopeId, ids)), _root(b"".join(shelves)))
 
 
-def check_page(page: VouchPage, card: Card) -> None:
-    """Require that the author's roots signed what is on the page, by `card`, the newest. Raises PeerError `bad-vouch`."""
+def check_page(page: VouchPage, card: Card) -> Revocation:
+    """Require that the author's roots signed what is on the page, by `card`, the newest; returns the revocation that names
+    it. Raises PeerError `bad-vouch`."""
     revocation = card.revocation(page.key_id)
     if page.author != card.partner_id or revocation is None or revocation.vouch_root != page.root:
         raise refusal("bad-vouch", "the author's card does not have the root of a vouch page")
+    return revocation
 
 
 def _cut(ids: list[EnvelopeId]) -> tuple[bytes, ...]:
