@@ -40,7 +40,7 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     """Begin a new incarnation (rule 1) and return it; `now` in unix seconds, `revoked` our keys that somebody else may
     have. Its first sequence is 1; the link to the previous envelope stays.
 
-    Raises StoreError `own-incarnations-used` when nothing is left below what partners refuse: a thief of our key made an
+    Raises StoreError `own-incarnations-used` when nothing is left of what partners accept: a thief of our key made an
     envelope for every second of a day.
     """
     limit = now + INCARNATION_COUNT_SECONDS
@@ -50,7 +50,7 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     if incarnation > now + INCARNATION_REFUSE_SECONDS:
         raise StoreError(
             "every number that partners accept was used in our name",
-            hint="the sign key is stolen: revoke it; this ends by itself after a day without its envelopes",
+            hint="the sign key is stolen, and must be revoked; this ends by itself when no more of them come",
             reason="own-incarnations-used",
         )
     connection.execute("UPDATE own_chain SET incarnation = ?, sequence = 0", (incarnation,))
