@@ -60,6 +60,8 @@ class Outcome:
     """Whether more of what was deferred may be due: another sweep says."""
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
+    unread: tuple[tuple[int, int], ...] = ()
+    """The lsn of each new envelope that is to be read, and how many bytes are sealed in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +106,19 @@ class Exchange:
         decided = tuple(
             _decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))
         )
-        return Outcome(self._news(received_from_by_id), decided)
+        return Outcome(self._news(received_from_by_id), decided, unread=_unread(verdicts))
 
     def sweep(self, now: int) -> Outcome:
         """Drop what has expired, and take in a batch of what was deferred and is due, at `now` (unix seconds)."""
         makes_room = self._makes_room(self._node.store.log.expire(now), now)
-        is_more = False
+        taken_in: list[IntakeVerdict] = []
         try:
-            is_more = bool(retry_deferred(self._node, now))
+            taken_in = retry_deferred(self._node, now)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
-        return Outcome(self._news({}), makes_room=makes_room, is_more_due=is_more)
+        return Outcome(
+            self._news({}), makes_room=makes_room, is_more_due=bool(taken_in), unread=_unread(taken_in)
+        )
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
@@ -240,6 +244,14 @@ def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
             CircleId.of_pair(roster.own_id, entry.partner_id),
         )
         for entry in roster.links()
+    )
+
+
+def _unread(verdicts: Sequence[IntakeVerdict]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (verdict.entry.lsn, verdict.content_bytes)
+        for verdict in verdicts
+        if verdict.status is IntakeStatus.HELD and verdict.entry is not None
     )
 
 
