@@ -352,9 +352,9 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
-        for one in outcome.held:
-            self._reading_pauses.begin(one.lsn, one.item.size, self._now())
-        if outcome.held or outcome.is_unread:
+        for lsn, content_bytes in outcome.unread:
+            self._reading_pauses.begin(lsn, content_bytes, self._now())
+        if outcome.unread or outcome.reads_again:
             self._is_unread.set()
         if outcome.makes_room:
             self._spawn(
