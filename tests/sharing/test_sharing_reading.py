@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from whole_nodes import NOW, READERS, World, befriend, draft, seal_unchecked, send, wire_of
+from whole_nodes import NOW, READERS, World, draft, seal_unchecked, send, wire_of
 
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.intel.observable import detect
@@ -46,18 +46,6 @@ reader = reading.ContentReader(node, load_readers(), lambda: 0.0)
 while reader.read_on(int(sys.argv[3]), is_wanted):
     pass
 """
-
-
-@pytest.fixture
-def three(world: World) -> tuple[Node, Node, Node]:
-    """alpha, bravo and charlie, who all know each other."""
-    nodes = [world.found(name) for name in ("alpha", "bravo", "charlie")]
-    for one in nodes:
-        for other in nodes:
-            if one is not other:
-                befriend(one, other)
-    alpha, bravo, charlie = nodes
-    return alpha, bravo, charlie
 
 
 class Noted:
