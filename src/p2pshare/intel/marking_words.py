@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate, islice
 from typing import Any, Literal, NamedTuple
@@ -273,23 +273,28 @@ class Look(NamedTuple):
     is_disguised: bool
 
 
+QUIET = Look((), is_disguised=False)
+
+
 def look_at(raw: bytes, names: tuple[bytes, ...] = NAMES) -> Look:
     """Returns which of `names` stand in JSON or text of these bytes, whatever their case. One that is missing is certainly
     missing."""
     seen = _unescaped(raw)
     if seen is None:
         return Look(names, is_disguised=True)
-    here = _names_in(seen, names)
+    here = tuple(_names_in(seen, names))
     if seen is not raw:  # if it is no JSON, an escape is none
-        here = tuple([name for name in names if name in here or name in _names_in(raw, names)])
-    return Look(here, _is_disguised(seen) or (seen is not raw and _is_disguised(raw)))
+        here = tuple(dict.fromkeys([*here, *_names_in(raw, names)]))
+    is_disguised = _is_disguised(seen) or (seen is not raw and _is_disguised(raw))
+    return Look(here, is_disguised) if here or is_disguised else QUIET
 
 
-def _names_in(seen: bytes, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def _names_in(seen: bytes, names: tuple[bytes, ...]) -> Iterator[bytes]:
     if len(seen) < _SMALL_BYTES:
         lowered = seen.lower()
-        return tuple([name for name in names if name in lowered])
-    return tuple([name for name in names if _ignoring_case(name.decode()).search(seen) is not None])
+        yield from (name for name in names if name in lowered)
+    else:
+        yield from (name for name in names if _ignoring_case(name.decode()).search(seen) is not None)
 
 
 def _is_disguised(seen: bytes) -> bool:
@@ -319,7 +324,7 @@ def _may_hold_words(seen: bytes, names: tuple[bytes, ...]) -> bool:
         if _disguised().search(seen) is not None:
             return True
         names = tuple([name for name in names if name not in SHORT_NAMES])  # it holds those as well
-    return bool(_names_in(seen, names))
+    return next(_names_in(seen, names), None) is not None
 
 
 # --- texts ---
@@ -600,10 +605,9 @@ def words_of_bytes(piece: bytes, references: int, labels: tuple[str, ...], look:
     if seen.count(DEFINITION_ID) == references and not is_disguised:
         if not spoken:
             return NO_WORDS
-        if sum(map(len, labels)) <= CACHED_CHARACTERS_MAX:
-            words, spoken_in_labels = _words_of_labels(labels, look.names)
-            if spoken == spoken_in_labels:
-                return words
+        words, spoken_in_labels = _words_of_labels(labels, look.names)
+        if spoken == spoken_in_labels:
+            return words
     return 1 + spoken + len(piece) // (64 if is_disguised else 256)
 
 
@@ -629,9 +633,9 @@ def words_in_labels_only(
     words, in_these = NO_WORDS, 0
     for position, those in enumerate(labels):
         if those != near:
-            if sum(map(len, those)) > CACHED_CHARACTERS_MAX:
-                return None
             near, (words, in_these) = those, _words_of_labels(those, SHORT_NAMES)
+            if in_these < 0:
+                return None
         spoken -= in_these
         if words:
             found[position] = words
@@ -663,7 +667,9 @@ def definitions_named(references: tuple[str, ...]) -> int:
 
 @lru_cache(maxsize=1_024)
 def _words_of_labels(labels: tuple[str, ...], names: tuple[bytes, ...]) -> tuple[MarkingWords, int]:
-    """Returns the marking words of labels, and how often `names` stand in them."""
+    """Returns the marking words of labels, and how often `names` stand in them; -1 for labels that are long."""
+    if sum(map(len, labels)) > CACHED_CHARACTERS_MAX:
+        return NO_WORDS, -1
     words, spoken = NO_WORDS, 0
     for label in labels:
         words = words.merged(words_in_text(label, is_label=True))
