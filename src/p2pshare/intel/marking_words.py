@@ -191,9 +191,9 @@ def _disguised() -> Any:
         return _as_class([one for look, signs in looks.items() if is_right(look) for one in signs])
 
     def like(letter: str) -> str:
-        return f"[{letter}{all_that(lambda look: look == letter)}]"
+        return f"[{letter}{_as_class(looks[letter])}]"
 
-    unseen = f"[{all_that(lambda look: not look)}]*"
+    unseen = f"[{_as_class(looks[''])}]*"
     no_letters = all_that(lambda look: not look or not look[0].isalnum() or not look[-1].isalnum()) + _EITHER
     several = all_that(lambda look: len(look) > 1) + r"\x{ac00}-\x{d7a3}"
     several_of_a_name = all_that(lambda look: len(look) > 1 and any(one in look for one in "tlp"))
@@ -601,7 +601,10 @@ def words_of_bytes(piece: bytes, references: int, labels: tuple[str, ...], look:
     unescaped = _unescaped(piece)
     seen = piece if unescaped is None else unescaped
     is_disguised = unescaped is None or (look.is_disguised and _is_disguised(seen))
-    spoken = _count(look.names, seen.lower()) if look.names else 0
+    lowered = seen.lower()
+    spoken = 0
+    for name in look.names:
+        spoken += lowered.count(name)
     if seen.count(DEFINITION_ID) == references and not is_disguised:
         if not spoken:
             return NO_WORDS
