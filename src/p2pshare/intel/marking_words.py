@@ -145,13 +145,18 @@ def _normalized(form: Literal["NFKC", "NFKD"], text: str) -> str:
 
 
 @cache
-def _ignoring_case(pattern: str) -> Any:
-    """Returns `pattern` for RE2, which looks for a text whatever its case several times as fast as `lower` and `in` in all
-    but small texts. Loaded when it is first needed, for a command that only looks something up reads no text."""
+def _ignoring_case(name: str) -> Any:
+    """Returns the expression for a name whatever its case, which RE2 looks for several times as fast as `lower` and `in` do
+    in all but small texts."""
+    return _compiled(name, is_case_sensitive=False)
+
+
+def _compiled(pattern: str, *, is_case_sensitive: bool) -> Any:
+    """Returns `pattern` for RE2. Loaded when it is first needed, for a command that only looks something up reads no text."""
     import re2
 
     options = re2.Options()
-    options.case_sensitive = False
+    options.case_sensitive = is_case_sensitive
     options.log_errors = False
     options.never_capture = True
     return re2.compile(pattern, options)
@@ -191,18 +196,19 @@ def _disguised() -> Any:
         return _as_class([one for look, signs in looks.items() if is_right(look) for one in signs])
 
     def like(letter: str) -> str:
-        return f"[{letter}{_as_class(looks[letter])}]"
+        return f"[{letter}{letter.upper()}{_as_class(looks[letter])}]"
 
     unseen = f"[{_as_class(looks[''])}]*"
     no_letters = all_that(lambda look: not look or not look[0].isalnum() or not look[-1].isalnum()) + _EITHER
     several = all_that(lambda look: len(look) > 1) + r"\x{ac00}-\x{d7a3}"
     several_of_a_name = all_that(lambda look: len(look) > 1 and any(one in look for one in "tlp"))
-    wild = f"[^\\x00-\\x7f{_as_class(set(''.join(LOOKALIKES.values())))}]"
+    like_latin = [one for letter in LOOKALIKES for one in looks[letter] if one in LOOKALIKES[letter]]
+    wild = f"[^\\x00-\\x7f{_as_class(like_latin)}]"  # others look like Latin letters, too: they are few
     t, l, p, a = map(like, "tlpa")  # noqa: E741 - the letters themselves
     start = rf"(?:^|[{_ASCII_SIGNS}{no_letters}]|{_ESCAPED_SPACE})"
     between = rf"(?:[{_ASCII_SIGNS}{no_letters}]|{_ESCAPED_SPACE})*"
     level = "|".join("".join(f"(?:{like(letter)}|{wild})" for letter in name) for name in _LEVEL_WORDS)
-    return _ignoring_case(
+    return _compiled(
         "|".join(
             (
                 f"{t}{unseen}{l}{unseen}{p}",
@@ -212,10 +218,11 @@ def _disguised() -> Any:
                 rf"{start}{t}{unseen}{wild}{unseen}{p}(?:{between}(?:{level})(?:$|[{_ASCII_SIGNS}{no_letters}])"
                 # ... or a sign before the text ends that is none of a level's letters, or several
                 rf"|{between}(?:[^\"\\\\]|\\\\.)*(?:[{several}]|{unseen[:-1]}))",
-                f"(?:{t}|{l}|{p}|{wild}){unseen}[{several_of_a_name}]",
-                f"[{several_of_a_name}]{unseen}(?:{t}|{l}|{p})",
+                f"(?:{t}|{l}|{p}|{a}|{wild}){unseen}[{several_of_a_name}]",
+                f"[{several_of_a_name}]{unseen}(?:{t}|{l}|{p}|{a})",
             )
-        )
+        ),
+        is_case_sensitive=True,  # the looks of both cases have been asked for, and they differ
     )
 
 
