@@ -169,6 +169,10 @@ def test_a_look_at_the_frame_finds_what_a_look_at_each_object_finds(
 @example("㎩p:red")
 @example("t\ud800p: red")
 @example("\nt한p: red")
+@example("⊤日p ϲᏞεꓮʀ")  # a sign that NFKD makes another letter of than it looks like
+@example("тlϺ wʐıŧꓰ:")  # a letter whose other case looks Latin
+@example("ΤLՈ= rɛк·")
+@example("pa㎀:red")
 def test_a_look_at_the_bytes_overlooks_no_text(text: str) -> None:
     if words_in_text(text):
         for escaped in (True, False):

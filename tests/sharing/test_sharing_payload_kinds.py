@@ -14,8 +14,6 @@ from store_rows import rows
 from whole_nodes import (
     NOW,
     READERS,
-    World,
-    befriend,
     draft,
     raw_draft,
     seal_unchecked,
@@ -47,18 +45,6 @@ HEADS = PayloadKind(
     "heads", frames_max=2, inflated_bytes_max=1_000, objects_max=3, ttl_classes=frozenset({1}), reader=""
 )
 HEADS_HEADER = PayloadHeader("heads", NOW, "", 0, PublicationId(bytes(range(16))), PartPlace(2, 5))
-
-
-@pytest.fixture
-def three(world: World) -> tuple[Node, Node, Node]:
-    """alpha, bravo and charlie, who all know each other."""
-    nodes = [world.found(name) for name in ("alpha", "bravo", "charlie")]
-    for one in nodes:
-        for other in nodes:
-            if one is not other:
-                befriend(one, other)
-    alpha, bravo, charlie = nodes
-    return alpha, bravo, charlie
 
 
 @pytest.fixture

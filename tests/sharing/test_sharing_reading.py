@@ -16,7 +16,6 @@ from whole_nodes import (
     NOW,
     READERS,
     World,
-    befriend,
     draft,
     seal_unchecked,
     seen_by_daemon,
@@ -60,18 +59,6 @@ reader = reading.ContentReader(node, load_readers(), lambda: 0.0)
 while reader.read_on(int(sys.argv[3]), is_wanted):
     pass
 """
-
-
-@pytest.fixture
-def three(world: World) -> tuple[Node, Node, Node]:
-    """alpha, bravo and charlie, who all know each other."""
-    nodes = [world.found(name) for name in ("alpha", "bravo", "charlie")]
-    for one in nodes:
-        for other in nodes:
-            if one is not other:
-                befriend(one, other)
-    alpha, bravo, charlie = nodes
-    return alpha, bravo, charlie
 
 
 class Noted:

@@ -38,7 +38,9 @@ from p2pshare.intel.json_text import (
     without_bom,
 )
 from p2pshare.intel.marking_words import (
+    DEFINITION_ID,
     NO_WORDS,
+    QUIET,
     Look,
     MarkingWords,
     definitions_named,
@@ -180,6 +182,8 @@ def _words_of(
     piece: bytes, stix: Mapping[str, Any], refs: tuple[str, ...], labels: tuple[str, ...], look: Look | None
 ) -> MarkingWords:
     """Returns the marking words of an object, beside its references to markings."""
+    if look is QUIET and piece.count(DEFINITION_ID) == definitions_named(refs):
+        return NO_WORDS
     words = words_of_bytes(piece, definitions_named(refs), labels, look or look_at(piece))
     return words_of_object(stix) if isinstance(words, int) else words
 

@@ -166,7 +166,9 @@ def extract(
     reader = _FrameReader(extraction, floor, {} if definitions is None else definitions, claims_max)
     try:
         if is_shallow(frame_json):
-            reader.read_all(_decode_frame(frame_json), frame_json)
+            # The bytes are looked at while the processor has them at hand, and what is decoded is kept while it has that.
+            ids, may_hold = frame_json.count(DEFINITION_ID), may_hold_words(frame_json, SHORT_NAMES)
+            reader.read_all(_decode_frame(frame_json), frame_json, ids, may_hold)
             return extraction
     except _UNREADABLE:
         pass
@@ -195,15 +197,16 @@ class _FrameReader:
         self._near_instant_us = 0
         self._claims_left = claims_max
 
-    def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
-        """Read the frame as it was decoded at once: the ordinary way."""
+    def read_all(self, decoded: list[_Fields], frame_json: bytes, ids: int, may_hold: bool) -> None:
+        """Read the frame as it was decoded at once: the ordinary way. `ids`: how often DEFINITION_ID stands in it;
+        `may_hold`: whether it may hold other words of marking."""
         if len(decoded) > FRAME_OBJECTS_MAX:
             self._extraction.refusals.add("frame-too-many-objects", count=len(decoded))
             return
         slow = [position for position, fields in enumerate(decoded) if fields.type not in _FAST_TYPES]
         raws: list[msgspec.Raw] = []
-        has_other_ids = frame_json.count(DEFINITION_ID) != _definitions_named(decoded)
-        if has_other_ids or may_hold_words(frame_json, SHORT_NAMES):
+        has_other_ids = ids != _definitions_named(decoded)
+        if has_other_ids or may_hold:
             labels = [fields.labels for fields in decoded]
             in_labels = None if has_other_ids else words_in_labels_only(frame_json, labels)
             if in_labels is None:
@@ -261,27 +264,29 @@ class _FrameReader:
     def _keep(self, parts: Iterable[_Fields | _CommonFields | str]) -> None:
         """Keep each decoded object in its place, and count each reason that stands where one was not decoded."""
         keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
-        plain_facts, facts, words_at = self._plain_facts, self._facts, self._words.get
+        plain_facts, facts = self._plain_facts, self._facts
+        has_words, words_at = bool(self._words), self._words.get
         # Neighbours have the same markings and labels, mostly.
-        near: tuple[object, ...] = ()
-        near_said: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        near_refs: tuple[str, ...] = ()
+        near_words: MarkingWords | None = None
         levels: tuple[Tlp, Pap | None, str] | None = None
+        near_labels: tuple[str, ...] = ()
+        near_types: tuple[str, ...] = ()
         kept: tuple[tuple[str, ...], int] = ((), 0)
         for position, part in enumerate(parts):
-            if isinstance(part, str):
-                refuse(part)
-                continue
             try:
                 if type(part) is not _Fields:
+                    if isinstance(part, str):
+                        raise _Refuse(part)
                     keep(facts(position, part))
                     continue
-                refs, words = part.object_marking_refs, words_at(position)
-                if levels is None or refs != near[0] or words is not near[1]:
+                refs, words = part.object_marking_refs, words_at(position) if has_words else None
+                if refs != near_refs or words is not near_words or levels is None:
                     levels = self._levels.get((refs, (), words) if words else (refs, ()))
-                    near = (refs, words)
-                said = (part.labels, part.indicator_types)
-                if said != near_said:
-                    kept, near_said = self._kept_labels(said), said
+                    near_refs, near_words = refs, words
+                if part.labels != near_labels or part.indicator_types != near_types:
+                    near_labels, near_types = part.labels, part.indicator_types
+                    kept = self._kept_labels((near_labels, near_types))
                 plain = plain_facts(position, part, levels, kept)
                 keep(facts(position, part) if plain is None else plain)
             except _Refuse as refused:

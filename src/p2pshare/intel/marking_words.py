@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate, islice
 from typing import Any, Literal, NamedTuple
@@ -145,13 +145,18 @@ def _normalized(form: Literal["NFKC", "NFKD"], text: str) -> str:
 
 
 @cache
-def _ignoring_case(pattern: str) -> Any:
-    """Returns `pattern` for RE2, which looks for a text whatever its case several times as fast as `lower` and `in` in all
-    but small texts. Loaded when it is first needed, for a command that only looks something up reads no text."""
+def _ignoring_case(name: str) -> Any:
+    """Returns the expression for a name whatever its case, which RE2 looks for several times as fast as `lower` and `in` do
+    in all but small texts."""
+    return _compiled(name, is_case_sensitive=False)
+
+
+def _compiled(pattern: str, *, is_case_sensitive: bool) -> Any:
+    """Returns `pattern` for RE2. Loaded when it is first needed, for a command that only looks something up reads no text."""
     import re2
 
     options = re2.Options()
-    options.case_sensitive = False
+    options.case_sensitive = is_case_sensitive
     options.log_errors = False
     options.never_capture = True
     return re2.compile(pattern, options)
@@ -191,18 +196,19 @@ def _disguised() -> Any:
         return _as_class([one for look, signs in looks.items() if is_right(look) for one in signs])
 
     def like(letter: str) -> str:
-        return f"[{letter}{all_that(lambda look: look == letter)}]"
+        return f"[{letter}{letter.upper()}{_as_class(looks[letter])}]"
 
-    unseen = f"[{all_that(lambda look: not look)}]*"
+    unseen = f"[{_as_class(looks[''])}]*"
     no_letters = all_that(lambda look: not look or not look[0].isalnum() or not look[-1].isalnum()) + _EITHER
     several = all_that(lambda look: len(look) > 1) + r"\x{ac00}-\x{d7a3}"
     several_of_a_name = all_that(lambda look: len(look) > 1 and any(one in look for one in "tlp"))
-    wild = f"[^\\x00-\\x7f{_as_class(set(''.join(LOOKALIKES.values())))}]"
+    like_latin = [one for letter in LOOKALIKES for one in looks[letter] if one in LOOKALIKES[letter]]
+    wild = f"[^\\x00-\\x7f{_as_class(like_latin)}]"  # others look like Latin letters, too: they are few
     t, l, p, a = map(like, "tlpa")  # noqa: E741 - the letters themselves
     start = rf"(?:^|[{_ASCII_SIGNS}{no_letters}]|{_ESCAPED_SPACE})"
     between = rf"(?:[{_ASCII_SIGNS}{no_letters}]|{_ESCAPED_SPACE})*"
     level = "|".join("".join(f"(?:{like(letter)}|{wild})" for letter in name) for name in _LEVEL_WORDS)
-    return _ignoring_case(
+    return _compiled(
         "|".join(
             (
                 f"{t}{unseen}{l}{unseen}{p}",
@@ -212,10 +218,11 @@ def _disguised() -> Any:
                 rf"{start}{t}{unseen}{wild}{unseen}{p}(?:{between}(?:{level})(?:$|[{_ASCII_SIGNS}{no_letters}])"
                 # ... or a sign before the text ends that is none of a level's letters, or several
                 rf"|{between}(?:[^\"\\\\]|\\\\.)*(?:[{several}]|{unseen[:-1]}))",
-                f"(?:{t}|{l}|{p}|{wild}){unseen}[{several_of_a_name}]",
-                f"[{several_of_a_name}]{unseen}(?:{t}|{l}|{p})",
+                f"(?:{t}|{l}|{p}|{a}|{wild}){unseen}[{several_of_a_name}]",
+                f"[{several_of_a_name}]{unseen}(?:{t}|{l}|{p}|{a})",
             )
-        )
+        ),
+        is_case_sensitive=True,  # the looks of both cases have been asked for, and they differ
     )
 
 
@@ -273,23 +280,28 @@ class Look(NamedTuple):
     is_disguised: bool
 
 
+QUIET = Look((), is_disguised=False)
+
+
 def look_at(raw: bytes, names: tuple[bytes, ...] = NAMES) -> Look:
     """Returns which of `names` stand in JSON or text of these bytes, whatever their case. One that is missing is certainly
     missing."""
     seen = _unescaped(raw)
     if seen is None:
         return Look(names, is_disguised=True)
-    here = _names_in(seen, names)
+    here = tuple(_names_in(seen, names))
     if seen is not raw:  # if it is no JSON, an escape is none
-        here = tuple([name for name in names if name in here or name in _names_in(raw, names)])
-    return Look(here, _is_disguised(seen) or (seen is not raw and _is_disguised(raw)))
+        here = tuple(dict.fromkeys([*here, *_names_in(raw, names)]))
+    is_disguised = _is_disguised(seen) or (seen is not raw and _is_disguised(raw))
+    return Look(here, is_disguised) if here or is_disguised else QUIET
 
 
-def _names_in(seen: bytes, names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def _names_in(seen: bytes, names: tuple[bytes, ...]) -> Iterator[bytes]:
     if len(seen) < _SMALL_BYTES:
         lowered = seen.lower()
-        return tuple([name for name in names if name in lowered])
-    return tuple([name for name in names if _ignoring_case(name.decode()).search(seen) is not None])
+        yield from (name for name in names if name in lowered)
+    else:
+        yield from (name for name in names if _ignoring_case(name.decode()).search(seen) is not None)
 
 
 def _is_disguised(seen: bytes) -> bool:
@@ -319,7 +331,7 @@ def _may_hold_words(seen: bytes, names: tuple[bytes, ...]) -> bool:
         if _disguised().search(seen) is not None:
             return True
         names = tuple([name for name in names if name not in SHORT_NAMES])  # it holds those as well
-    return bool(_names_in(seen, names))
+    return next(_names_in(seen, names), None) is not None
 
 
 # --- texts ---
@@ -596,14 +608,16 @@ def words_of_bytes(piece: bytes, references: int, labels: tuple[str, ...], look:
     unescaped = _unescaped(piece)
     seen = piece if unescaped is None else unescaped
     is_disguised = unescaped is None or (look.is_disguised and _is_disguised(seen))
-    spoken = _count(look.names, seen.lower()) if look.names else 0
+    lowered = seen.lower()
+    spoken = 0
+    for name in look.names:
+        spoken += lowered.count(name)
     if seen.count(DEFINITION_ID) == references and not is_disguised:
         if not spoken:
             return NO_WORDS
-        if sum(map(len, labels)) <= CACHED_CHARACTERS_MAX:
-            words, spoken_in_labels = _words_of_labels(labels, look.names)
-            if spoken == spoken_in_labels:
-                return words
+        words, spoken_in_labels = _words_of_labels(labels, look.names)
+        if spoken == spoken_in_labels:
+            return words
     return 1 + spoken + len(piece) // (64 if is_disguised else 256)
 
 
@@ -629,9 +643,9 @@ def words_in_labels_only(
     words, in_these = NO_WORDS, 0
     for position, those in enumerate(labels):
         if those != near:
-            if sum(map(len, those)) > CACHED_CHARACTERS_MAX:
-                return None
             near, (words, in_these) = those, _words_of_labels(those, SHORT_NAMES)
+            if in_these < 0:
+                return None
         spoken -= in_these
         if words:
             found[position] = words
@@ -663,7 +677,9 @@ def definitions_named(references: tuple[str, ...]) -> int:
 
 @lru_cache(maxsize=1_024)
 def _words_of_labels(labels: tuple[str, ...], names: tuple[bytes, ...]) -> tuple[MarkingWords, int]:
-    """Returns the marking words of labels, and how often `names` stand in them."""
+    """Returns the marking words of labels, and how often `names` stand in them; -1 for labels that are long."""
+    if sum(map(len, labels)) > CACHED_CHARACTERS_MAX:
+        return NO_WORDS, -1
     words, spoken = NO_WORDS, 0
     for label in labels:
         words = words.merged(words_in_text(label, is_label=True))
