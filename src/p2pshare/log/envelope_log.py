@@ -508,7 +508,8 @@ class EnvelopeLog(EnvelopeReading):
             writer.executemany("DELETE FROM deferred WHERE envelope_id = ?", ((bytes(one),) for one in ids))
 
     def expire(self, now: int, after: ExpiryPlace = EXPIRY_BEGINS) -> ExpiryStep:
-        """Drop a batch of what has expired at `now`, unix seconds, behind `after`. See docs/store.md, "Expiry"."""
+        """Drop a batch of what has expired at `now`, unix seconds; `after` is the place of the last batch of this life. See
+        docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
             return expiry.expire(writer, now, after)
 
