@@ -125,7 +125,7 @@ class MemoryLog:
         if len(kept) < len(self._log):
             self._log, self._lsns = kept, [held.entry.lsn for held in kept]
             self._held = {held.entry.envelope_id: held for held in kept}
-        return ExpiryStep(len(due), None)
+        return ExpiryStep(len(due), after, is_more=False)
 
     def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
         """Returns nothing: sizes are not counted here, see `quota_bytes`."""

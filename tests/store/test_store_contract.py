@@ -13,6 +13,7 @@ from p2pshare.errors import StoreError
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.log import sequences
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner
 
@@ -284,6 +285,21 @@ def test_missing_numbers_of_an_author_are_gaps_until_they_come(store, make):
     receive(2**63 - 1, 14)
     receive(2**62, 15)
     assert [total.numbers for total in store.log.gap_totals()] == [2**63 - 1 - 9 - 1 - 1 + 2]
+
+
+def test_an_author_that_leaves_every_other_number_out_makes_no_later_envelope_dear(store, make):
+    """Each number that comes late looks for its gap: among 100,000 of them 128 envelopes took 0.7 s of the writer."""
+    steps = []
+    with store.database.transaction() as writer:
+        author = store.database.organisation(make.alpha)
+        for number in range(2, 4_002, 2):
+            sequences.note_received(writer, author, number, make.now)
+        writer.set_progress_handler(lambda: bool(steps.append(1)), 100)
+        for number in range(3_800, 4_000):
+            sequences.note_received(writer, author, number, make.now)
+        writer.set_progress_handler(None)
+    assert len(steps) < 1_000, "hundreds of SQLite's steps"
+    assert [total.numbers for total in store.log.gap_totals()] == [2_000 - 100]
 
 
 def test_two_envelopes_of_one_number_are_both_kept_and_flagged(store, make):

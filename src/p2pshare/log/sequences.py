@@ -169,12 +169,17 @@ def note_received(connection: apsw.Connection, author: int, number: int, now: in
             )
         connection.execute("INSERT OR REPLACE INTO sequence_seen VALUES (?, ?)", (author, number))
         return
-    gaps = fetch(
-        connection,
-        "SELECT first, last, noted_at FROM sequence_gap WHERE author = ?1 AND first <= ?2 AND last >= ?2",
-        (author, number),
+    gaps = (
+        fetch(  # they do not overlap: the nearest below holds it, or none does, however many an author made
+            connection,
+            """SELECT first, last, noted_at FROM sequence_gap WHERE author = ? AND first <= ?
+        ORDER BY first DESC LIMIT 1""",
+            (author, number),
+        )
     )
     for first, last, noted_at in gaps:
+        if last < number:
+            continue
         connection.execute("DELETE FROM sequence_gap WHERE author = ? AND first = ?", (author, first))
         for low, high in ((first, number - 1), (number + 1, last)):
             if low <= high:

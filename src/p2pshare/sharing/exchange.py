@@ -115,10 +115,10 @@ class Exchange:
         """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
         at `now` (unix seconds)."""
         step = self._node.store.log.expire(now, self._expired_to)
-        self._expired_to = step.place or EXPIRY_BEGINS
+        self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
         reads_again = bool(step.dropped and self._node.store.log.read_again())
-        if step.place is not None:
+        if step.is_more:
             return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, reads_again=reads_again)
         taken_in: list[IntakeVerdict] = []
         try:
