@@ -153,7 +153,7 @@ def test_a_turn_ends_at_once_where_somebody_else_waits_for_the_writer(
     assert bravo.store.knowledge.last_observable() == 200, "and in one transaction where nobody does"
 
 
-@pytest.mark.parametrize(("seconds_per_row", "rows"), [(100e-6, 150), (10e-6, 1_500), (0.1, 64)])
+@pytest.mark.parametrize(("seconds_per_row", "rows"), [(100e-6, 150), (10e-6, 1_500), (0.1, 128)])
 def test_what_is_written_at_once_takes_no_longer_than_a_slice_by_the_clock(
     three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, seconds_per_row: float, rows: int
 ) -> None:
