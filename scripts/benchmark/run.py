@@ -24,6 +24,7 @@ import reading
 import spreading
 import under_attack
 import under_flood
+import under_siege
 from material import Partners
 from measuring import Report
 
@@ -43,6 +44,14 @@ def main() -> int:
     size.add_argument("--peers", action="store_true", help="other programs on the same objects, nothing else")
     size.add_argument(
         "--flood", action="store_true", help="a thousand strangers a second at the door, nothing else"
+    )
+    size.add_argument(
+        "--siege",
+        type=float,
+        nargs="?",
+        const=under_siege.SIEGE_SECONDS,
+        metavar="SECONDS",
+        help="a day of a partner's attack in so many seconds (1200), nothing else; fewer are a part of the day",
     )
     size.add_argument(
         "--against",
@@ -70,6 +79,8 @@ def main() -> int:
             is_well = _beside_peers(report, Path(name), arguments.objects)
         elif arguments.flood:
             under_flood.measure(report, seconds=FLOOD_SECONDS)
+        elif arguments.siege is not None:
+            under_siege.measure(report, Path(name), seconds=arguments.siege)
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:

@@ -127,7 +127,7 @@ class MemoryLog:
         if len(kept) < len(self._log):
             self._log, self._lsns = kept, [held.entry.lsn for held in kept]
             self._held = {held.entry.envelope_id: held for held in kept}
-        return ExpiryStep(len(due), None)
+        return ExpiryStep(len(due), after, is_more=False)
 
     def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
         """Returns nothing: sizes are not counted here, see `quota_bytes`."""
@@ -161,8 +161,9 @@ class MemoryLog:
             self._held[envelope_id].audience[partner] = True
         self._held[envelope_id].awaits_first_hop = False
 
-    def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
-        return [held.entry for held in self._log if held.wire and not held.audience.get(partner, True)]
+    def outbox(self, partner: PartnerId, limit: int = -1) -> list[EnvelopeEntry]:
+        waiting = [held.entry for held in self._log if held.wire and not held.audience.get(partner, True)]
+        return waiting if limit < 0 else waiting[:limit]
 
     def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
         return self._held[envelope_id].audience

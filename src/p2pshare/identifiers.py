@@ -56,6 +56,12 @@ class EnvelopeId(FixedBytes):
     length = 32
 
 
+class NoticeId(FixedBytes):
+    """The hash of a card or vouch page as it goes round a circle, 32 bytes; signatures are inside it."""
+
+    length = 32
+
+
 class KeyId(FixedBytes):
     """The hash of a hybrid public key, 16 bytes."""
 

@@ -68,6 +68,11 @@ CARD_CHAIN_BYTES_MAX = 4 * MIB  # a file of all versions: what one response may 
 CARD_SIGN_KEYS_MAX = 8  # at one a month the oldest outlives every envelope of the default class
 CARD_KEM_KEYS_MAX = 2  # two only while rotating
 CARD_HINT_KEYS_MAX = 8  # as many as sign keys: a hint is found with the key of its time
+VOUCH_PAGE_IDS_MAX = 2_000  # in one page: 64 KB, small enough to be asked for again
+VOUCH_SHELF_PAGES_MAX = 512  # of one circle or partner: a million envelopes
+VOUCH_SHELVES_MAX = 2_048  # circles and partners together
+VOUCH_SHELVES_STEP = 64  # filled up to a multiple: their number would say with how many partners one speaks
+VOUCH_PAGE_BYTES_MAX = 144 * KIB  # those three lists full are 142.5 KiB
 
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked

@@ -24,6 +24,7 @@ from p2pshare.envelope.card_format import (
     CARD_MAGIC,
     DOMAIN_CARD,
     NO_PREVIOUS,
+    NOTHING_VOUCHED,
     Revocation,
     decode_card,
     encode_body,
@@ -301,9 +302,52 @@ def test_ten_rotations_stay_within_the_card(alpha: Identity) -> None:
 
 def test_a_revoked_key_is_not_given_out_from_then_on(alpha: Identity) -> None:
     key_id = alpha.operational.sign.key_id
-    revoked = reissue_card(alpha, NOW + DAY, revoked=[Revocation(key_id, NOW + 60, NOW, 5, 1)])
+    revoked = revoking(alpha, [Revocation(key_id, NOW + 60, 1, b"r" * 32)])
     assert revoked.card.verify_key(key_id, NOW + 59) is not None
     assert revoked.card.verify_key(key_id, NOW + 60) is None
+
+
+def revoking(identity: Identity, revoked: list[Revocation]) -> Identity:
+    now = NOW + DAY
+    fresh = generate_operational_keys(identity.partner_id, now)
+    return reissue_card(identity, now, operational=fresh, revoked=revoked)
+
+
+@pytest.mark.parametrize("is_in_use", [False, True])
+@pytest.mark.parametrize("root", [NOTHING_VOUCHED, b"r" * 32])
+def test_the_whole_set_of_a_revoked_key_leaves_the_card(
+    alpha: Identity, is_in_use: bool, root: bytes
+) -> None:
+    """Certificate, kem and hint key stayed: the thief connected as alpha and read what was sealed for it."""
+    rotated = reissue_card(alpha, NOW, operational=generate_operational_keys(alpha.partner_id, NOW))
+    good, stolen = rotated.operational, alpha.operational
+    if is_in_use:
+        good, stolen = stolen, good
+    card = revoking(rotated, [Revocation(stolen.sign.key_id, NOW, 1, root)]).card
+    assert stolen.tls.certificate not in card.tls_certificates
+    assert stolen.kem.public not in [entry.key for entry in card.kem_keys]
+    assert stolen.hint.public not in [entry.key for entry in card.hint_keys]
+    listed = [entry.key.key_id for entry in card.sign_keys]
+    assert (stolen.sign.key_id in listed) == (root != NOTHING_VOUCHED), "to verify what is vouched for"
+    assert good.sign.key_id in listed
+    assert good.tls.certificate in card.tls_certificates
+
+
+def test_the_keys_in_use_are_not_revoked_without_new_ones(alpha: Identity) -> None:
+    with pytest.raises(AuthorError) as caught:
+        reissue_card(alpha, NOW, revoked=[Revocation(alpha.operational.sign.key_id, NOW, 1, b"r" * 32)])
+    assert caught.value.reason == "key-in-use"
+
+
+def test_a_later_card_may_vouch_for_more_or_less_under_one_key(alpha: Identity) -> None:
+    """What comes home after a restore is added, what has expired left out."""
+    key_id = alpha.operational.sign.key_id
+    first = revoking(alpha, [Revocation(key_id, NOW, 1, b"r" * 32)])
+    second = reissue_card(first, NOW + DAY, revoked=[Revocation(key_id, NOW, 1, b"s" * 32)])
+    assert [entry.vouch_root for entry in second.card.revoked] == [b"s" * 32]
+    last = reissue_card(second, NOW + DAY, revoked=[Revocation(key_id, NOW, 1)])
+    assert last.card.revoked == (Revocation(key_id, NOW, 1, NOTHING_VOUCHED),)
+    assert key_id not in [entry.key.key_id for entry in last.card.sign_keys]
 
 
 def test_too_few_roots_cannot_reissue(board: Identity) -> None:

@@ -132,8 +132,9 @@ def test_fields_that_contradict_one_another_are_refused(alpha: Identity) -> None
         replace(body, kem_keys=body.kem_keys * 2),
         replace(body, hint_keys=()),
         replace(body, roots=()),
-        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 1, 1, 0),) * 2),
-        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 1, 1, 4),)),
+        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 0),) * 2),
+        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 4),)),
+        replace(body, revoked=(Revocation(KeyId(bytes(16)), NOW, 1, bytes(31)),)),
     ]
     assert {reason_of(changed, alpha) for changed in contradictions} == {"malformed"}
 
@@ -170,7 +171,7 @@ def test_roots_and_revocations_at_their_limit(alpha: Identity) -> None:
     assert len(decode_card(sign_card(eight, roots[:8])).signatures) == 8
     nine = replace(body, roots=tuple(key.verify_key for key in roots))
     assert reason_of(nine, alpha) == "malformed"
-    revoked = tuple(Revocation(KeyId(bytes(15) + bytes([number])), NOW, 1, 1, 3) for number in range(65))
+    revoked = tuple(Revocation(KeyId(bytes(15) + bytes([number])), NOW, 3) for number in range(65))
     assert len(decode_card(sign_card(replace(body, revoked=revoked[:64]), alpha.roots)).body.revoked) == 64
     assert reason_of(replace(body, revoked=revoked), alpha) == "malformed"
 

@@ -24,7 +24,7 @@ from p2pshare.envelope.evidence import (
     verify_proof,
 )
 from p2pshare.envelope.inspection import Inspection, InspectionVerdict, inspect
-from p2pshare.envelope.keys import Identity, reissue_card
+from p2pshare.envelope.keys import Identity, generate_operational_keys, reissue_card
 from p2pshare.envelope.sealing import seal
 from p2pshare.errors import PeerError
 
@@ -183,8 +183,9 @@ def test_a_proof_by_a_key_that_was_revoked_since_is_refused_where_that_is_known(
     alpha: Identity, pair: Pair, proofs: dict[str, bytes]
 ) -> None:
     """Whoever stole the key shows an older card; who trusts the newest one is not fooled."""
-    stolen = Revocation(alpha.operational.sign.key_id, NOW, NOW - 1, 1, 1)
-    newest = reissue_card(alpha, NOW, revoked=[stolen]).card
+    stolen = Revocation(alpha.operational.sign.key_id, NOW, 1)
+    fresh = generate_operational_keys(alpha.partner_id, NOW)
+    newest = reissue_card(alpha, NOW, operational=fresh, revoked=[stolen]).card
     proof = decode_proof(proofs["envelopes"])
     with pytest.raises(PeerError) as caught:
         check_not_revoked(proof, newest)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare import limits
+from p2pshare.envelope import card, guest
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,17 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "str of 1 to 256 bytes": limits.CARD_NAME_BYTES_MAX == 256,
         "0 to 8 str of at most 512 bytes": (limits.CARD_URLS_MAX, limits.CARD_URL_BYTES_MAX) == (8, 512),
         "0 to 64 of": limits.CARD_REVOCATIONS_MAX == 64,
+        "at most 72 in all": card.HINT_KEYS_EVER_MAX == 72,
+        "expires of the invitation - 691,200": guest.INVITATION_SECONDS == 691_200,
+        "1,576,800,000 s later": guest.KNOCK_SECONDS == 1_576_800_000,
+        "at most 147,456 bytes": limits.VOUCH_PAGE_BYTES_MAX == 147_456,
+        "n 1 to 2,000, p 1 to 512, s 1 to 2,048": (
+            limits.VOUCH_PAGE_IDS_MAX,
+            limits.VOUCH_SHELF_PAGES_MAX,
+            limits.VOUCH_SHELVES_MAX,
+        )
+        == (2_000, 512, 2_048),
+        "s a multiple of 64": limits.VOUCH_SHELVES_STEP == 64,
     }
     assert [words for words in stated if words not in specification] == []
     assert [words for words, holds in stated.items() if not holds] == []

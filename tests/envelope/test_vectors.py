@@ -26,12 +26,15 @@ from p2pshare.envelope.card_format import partner_id_of
 from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
+from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
+from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
+from p2pshare.envelope.vouch import VouchPage, check_page, decode_page
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId, PublicationId
 
@@ -54,8 +57,8 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
 
 
-ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS = map(
-    load, ("envelope.json", "card.json", "proof.json", "payload.json", "derivation.json")
+ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS = (
+    load(f"{name}.json") for name in ("envelope", "card", "proof", "payload", "derivation", "vouch", "guest")
 )
 
 
@@ -150,7 +153,10 @@ def test_golden_cards(case: dict[str, Any]) -> None:
     assert card.body_digest.hex() == case["body_digest"]
     assert [key.key_id.text for key in card.roots] == case["roots"]
     assert [entry.key.key_id.text for entry in card.sign_keys] == case["sign_keys"]
-    assert [entry.key_id.text for entry in card.revoked] == case["revoked"]
+    revoked = [
+        [entry.key_id.text, entry.since, entry.reason, entry.vouch_root.hex()] for entry in card.revoked
+    ]
+    assert revoked == case["revoked"]
 
 
 @by_name(CARDS["negative"])
@@ -181,6 +187,62 @@ def test_negative_proofs(case: dict[str, Any]) -> None:
     with pytest.raises(PeerError) as caught:
         verify_proof(decode_proof(bytes_of(case["proof"])))
     assert caught.value.reason == case["reason"]
+
+
+# --- vouch pages -----------------------------------------------------------------------------------
+
+
+def vouch_page(case: dict[str, Any]) -> VouchPage:
+    if "page" in case:
+        return decode_page(bytes_of(case["page"]))
+    golden = next(entry for entry in VOUCHES["golden"] if entry["name"] == case["of"])
+    return decode_page(edited(bytes_of(golden["page"]), case))
+
+
+def card_of_vouch(name: str) -> Card:
+    return believe_chain(bytes_of(VOUCHES["cards"][name]))
+
+
+@by_name(VOUCHES["golden"])
+def test_golden_vouch_pages(case: dict[str, Any]) -> None:
+    page = vouch_page(case)
+    check_page(page, card_of_vouch("card"))
+    assert (page.author.text, page.key_id.text, page.scope.text) == (
+        case["author"],
+        case["key_id"],
+        case["scope"],
+    )
+    assert (page.number, len(page.ids)) == (case["number"], case["ids"])
+    assert (page.ids[0].text, page.ids[-1].text) == (case["first"], case["last"])
+    assert page.root.hex() == VOUCHES["root"]
+
+
+@by_name(VOUCHES["negative"])
+def test_negative_vouch_pages(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        check_page(vouch_page(case), card_of_vouch(case["card"]))
+    assert caught.value.reason == case["reason"]
+
+
+@pytest.mark.parametrize("case", VOUCHES["notices"])
+def test_golden_notices(case: dict[str, Any]) -> None:
+    notice = read_notice(bytes_of(case["notice"]))
+    assert (notice.notice_id.text, notice.author.text) == (case["notice_id"], case["author"])
+    assert notice.created(card_of_vouch("card")) == case["created"]
+
+
+# --- guest keys ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", GUESTS["invitations"])
+def test_golden_invitation_keys(case: dict[str, Any]) -> None:
+    secret, host = Secret(bytes.fromhex(case["secret"])), PartnerId.parse(case["host"])
+    assert invitation_key(secret, host, case["expires"]).certificate == bytes_of(case["certificate"])
+
+
+@pytest.mark.parametrize("case", GUESTS["knocks"])
+def test_golden_knock_keys(case: dict[str, Any]) -> None:
+    assert knock_key(bytes_of(case["card"])).certificate == bytes_of(case["certificate"])
 
 
 # --- payload and derivations -----------------------------------------------------------------------

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from store_rows import rows
 from whole_nodes import World, befriend, send
 
 from p2pshare.intel.marking import Tlp
 
 
 def shown(home: Path) -> set[str]:
-    """The values a SIEM reads, with a client of its own."""
-    with closing(sqlite3.connect(f"file:{home / 'store.sqlite'}?mode=ro", uri=True)) as reader:
-        claims = {value for (value,) in reader.execute("SELECT value FROM v1_claims")}
-        indicators = {value for (value,) in reader.execute("SELECT value FROM v1_indicators")}
+    """The values a SIEM reads."""
+    path = home / "store.sqlite"
+    claims = {value for (value,) in rows(path, "SELECT value FROM v1_claims")}
+    indicators = {value for (value,) in rows(path, "SELECT value FROM v1_indicators")}
     assert claims == indicators
     return claims
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
+from p2pshare.importers.interface import ListValue, TextMarking
 from p2pshare.importers.reports import TAKEN_TYPES, read_report
-from p2pshare.importers.values import ListValue, TextMarking
 from p2pshare.intel.observable import canonical
 from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX

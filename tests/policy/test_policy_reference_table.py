@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_rows import rows as stored_rows
 from whole_nodes import NOW, World, befriend, publish, quiet, raw_draft, seal_unchecked, send, take_in
 
 from p2pshare.envelope.envelope import Mode
@@ -188,11 +187,12 @@ def refs_of(marking: str) -> tuple[list[str], list[str]]:
 
 def shown_in(node: Node) -> Iterator[tuple[str, bool, str]]:
     """(exit, whether it is for blocking, everything it says)."""
-    with closing(sqlite3.connect(f"file:{node.home / 'store.sqlite'}?mode=ro", uri=True)) as reader:
-        views = "SELECT name FROM sqlite_master WHERE type = 'view' AND name LIKE 'v1%'"
-        for (view,) in reader.execute(views).fetchall():
-            if view not in ("v1_sightings",):
-                yield view, False, json.dumps(reader.execute(f"SELECT * FROM {view}").fetchall())
+    path = node.home / "store.sqlite"
+    for (view,) in stored_rows(
+        path, "SELECT name FROM sqlite_master WHERE type = 'view' AND name LIKE 'v1%'"
+    ):
+        if view not in ("v1_sightings",):
+            yield view, False, json.dumps(stored_rows(path, f"SELECT * FROM {view}"))
     selection = Selection(NOW * 1_000_000, strictest(Exit.SIEM, gate_settings(node.config)))
     for name in EXPORTERS:
         exporter = load_exporter(name)

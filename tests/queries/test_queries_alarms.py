@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,9 +113,8 @@ def test_a_gap_keeps_its_time_while_it_is_filled_and_ends_with_the_last_number(
 def test_a_gap_of_an_earlier_version_has_no_time_and_is_told(pair: tuple[Node, Node]) -> None:
     alpha, bravo = pair
     bear(bravo, alpha, *published(alpha, 2)[1:])
-    with sqlite3.connect(bravo.home / "store.sqlite") as database:
-        database.execute("UPDATE sequence_gap SET noted_at = 0")
-    database.close()
+    with bravo.store.database.transaction() as writer:
+        writer.execute("UPDATE sequence_gap SET noted_at = 0")
     (alarm,) = of(bravo, "sequence-gap")
     assert (alarm.since, alarm.ranges) == (None, [(NOW, 1, 1)])
 

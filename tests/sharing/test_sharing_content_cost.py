@@ -6,8 +6,10 @@ import json
 import os
 import random
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
+import apsw
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -15,8 +17,9 @@ from hypothesis import strategies as st
 from whole_nodes import NOW, READERS, World, befriend, draft, raw_draft, seal_unchecked, take_in
 
 from p2pshare.config import load_config
-from p2pshare.intel.marking import Pap, Tlp
+from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.knowledge import asides
 from p2pshare.knowledge.asides import COUNTED_MAX, _Said, counted
 from p2pshare.knowledge.wide_objects import NARROW_CLAIMS_MAX
 from p2pshare.limits import KIB, MIB, PATTERN_OBSERVABLES_MAX
@@ -199,7 +202,7 @@ def test_what_waits_for_room_is_read_once_the_author_s_older_envelopes_have_expi
     bravo.store.log.set_quota(costs + 8 * KIB)
     hand_over(mallory, bravo, raw_draft([indicator(["late"], 99, description=" " * 200 * KIB)]), 2)
     assert status(bravo, NOW).envelopes.no_room == 1
-    assert Exchange(bravo).sweep(NOW + day + 1).is_unread
+    assert Exchange(bravo).sweep(NOW + day + 1).reads_again
     read_all(bravo, READERS, NOW + day + 1)
     assert status(bravo, NOW + day + 1).envelopes.no_room == 0
     assert Observable("mutex", "late") in bravo.store.knowledge.lookup([Observable("mutex", "late")])
@@ -243,6 +246,7 @@ def test_when_those_that_count_are_withdrawn_the_others_take_their_places(pair: 
 
 said = st.builds(
     _Said,
+    observable=st.just(1),
     id=st.integers(1, 10_000),
     author=st.just(1),
     status=st.integers(0, 1),
@@ -261,8 +265,10 @@ def test_which_claims_count_depends_on_no_order_and_loosens_nothing(
 ) -> None:
     kept = counted(claims)
     assert len(kept) == min(len(claims), COUNTED_MAX)
-    assert max(one.tlp for one in kept) == max(one.tlp for one in claims)
-    assert max(one.pap for one in kept) == max(one.pap for one in claims)
+    for live, of_all in (([one for one in some if not one.status] for some in (kept, claims)),):
+        assert [max((getattr(one, m) for one in live), default=-1) for m in ("tlp", "pap")] == [
+            max((getattr(one, m) for one in of_all), default=-1) for m in ("tlp", "pap")
+        ]
     shuffled = list(claims)
     drawn.shuffle(shuffled)
     assert set(counted(shuffled)) == set(kept)
@@ -278,6 +284,35 @@ def test_the_next_honest_word_costs_no_walk_over_all_that_was_ever_said(pair: tu
         hand_over(mallory, bravo, raw_draft(objects), number)
     looked_at = rows_looked_at(bravo, [Observable("mutex", name) for name in names])
     assert looked_at <= len(names) * COUNTED_MAX
+
+
+def test_what_stands_aside_costs_nobody_else_anything(
+    pair: tuple[Node, Node], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each later list of an honest author about such values was settled anew, value by value."""
+    mallory, bravo = pair
+    honest = world.found("honest")
+    befriend(bravo, honest)
+    names = [f"m{number}" for number in range(20)]
+    objects = [indicator(names, number) for number in range(COUNTED_MAX + 4)]
+    hand_over(mallory, bravo, raw_draft(objects))
+    settled: list[int] = []
+    really = asides.settle
+
+    def noted(connection: apsw.Connection, observables: Sequence[int], crowds: Any) -> None:
+        settled.extend(observables)
+        really(connection, observables, crowds)
+
+    monkeypatch.setattr(asides, "settle", noted)
+    hand_over(honest, bravo, raw_draft([indicator(names, 7_000)]))
+    assert settled == []
+    stricter = indicator(
+        names[:1], 0, modified="2026-01-02T00:00:00Z", object_marking_refs=[TLP2_IDS[Tlp.RED]]
+    )
+    hand_over(mallory, bravo, raw_draft([stricter]), 2)
+    assert len(settled) == 19  # a place is free where its older version said more
+    value = Observable("mutex", names[0])
+    assert Tlp.RED in {claim.tlp for claim in bravo.store.knowledge.lookup([value])[value]}
 
 
 def rows_looked_at(node: Node, values: list[Observable]) -> int:

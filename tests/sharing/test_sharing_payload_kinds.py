@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from store_rows import rows
 from whole_nodes import (
     NOW,
     READERS,
-    World,
-    befriend,
     draft,
     raw_draft,
     seal_unchecked,
@@ -51,18 +48,6 @@ HEADS_HEADER = PayloadHeader("heads", NOW, "", 0, PublicationId(bytes(range(16))
 
 
 @pytest.fixture
-def three(world: World) -> tuple[Node, Node, Node]:
-    """alpha, bravo and charlie, who all know each other."""
-    nodes = [world.found(name) for name in ("alpha", "bravo", "charlie")]
-    for one in nodes:
-        for other in nodes:
-            if one is not other:
-                befriend(one, other)
-    alpha, bravo, charlie = nodes
-    return alpha, bravo, charlie
-
-
-@pytest.fixture
 def heads(monkeypatch: pytest.MonkeyPatch) -> PayloadKind:
     """A second row in the table, as a later version has it."""
     monkeypatch.setattr(payload_kinds, "PAYLOAD_KINDS", {**PAYLOAD_KINDS, HEADS.name: HEADS})
@@ -90,12 +75,8 @@ def hand_over(
 
 def refusals(node: Node) -> set[tuple[bytes, str, int]]:
     """(partner, reason, times) of all that was refused here."""
-    with closing(sqlite3.connect(f"file:{node.home / STORE_NAME}?mode=ro", uri=True)) as store:
-        return set(
-            store.execute(
-                "SELECT o.partner_id, r.reason, r.count FROM refusal r JOIN organisation o ON o.id = r.organisation"
-            )
-        )
+    sql = "SELECT o.partner_id, r.reason, r.count FROM refusal r JOIN organisation o ON o.id = r.organisation"
+    return set(rows(node.home / STORE_NAME, sql))
 
 
 def head(word: str) -> Setting[int]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
+from store_rows import named_rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.identifiers import PartnerId
@@ -67,9 +66,7 @@ class Village:
         return found.get(observable)
 
     def view(self, sql):
-        with closing(sqlite3.connect(f"file:{self.store.database.path}?mode=ro", uri=True)) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(sql)]
+        return named_rows(self.store.database.path, sql)
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_rows import named_rows as rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.identifiers import PartnerId
@@ -36,12 +35,6 @@ SHARED = (
     "authors",
     "reason",
 )
-
-
-def rows(path, sql, *bindings):
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(sql, bindings)]
 
 
 class Consumer:

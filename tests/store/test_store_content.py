@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
+from store_rows import rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.envelope.recipient_number import RecipientNumber
@@ -14,9 +12,8 @@ from p2pshare.sharing.storing import ContentWriter
 TABLES = ("frame", "claim", "object", "observable", "carried_again", "effective_state", "sequence_gap")
 
 
-def rows(path):
-    with closing(sqlite3.connect(path)) as store:
-        return {table: store.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}
+def tables(path):
+    return {table: rows(path, f"SELECT * FROM {table}") for table in TABLES}
 
 
 def arrivals(make):
@@ -60,7 +57,7 @@ def test_content_after_its_envelope_is_what_it_is_with_it(
     with_it.partners.put_own(make.ourselves, "Ourselves")
     store_envelopes(with_it, envelopes)
     with_it.close()
-    wanted = rows(store_path)
+    wanted = tables(store_path)
     assert all(wanted[table] for table in TABLES), "each table is compared"
     for path in tmp_path.glob("store.sqlite*"):
         path.unlink()
@@ -72,7 +69,7 @@ def test_content_after_its_envelope_is_what_it_is_with_it(
     else:
         add_content_after(after, envelopes, after.log.add(envelopes))
     after.close()
-    assert rows(store_path) == wanted
+    assert tables(store_path) == wanted
 
 
 def test_content_that_fails_undoes_the_transaction_that_stored_its_envelope(store, make):

@@ -15,6 +15,7 @@ from p2pshare.errors import StoreError
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.log import sequences
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner
 
@@ -301,6 +302,21 @@ def test_gaps_of_an_author_who_jumps_as_far_as_it_can_in_each_incarnation_are_st
     store_envelopes(store, envelopes)
     (total,) = store.log.gap_totals()
     assert total.numbers >= 2**62
+
+
+def test_an_author_that_leaves_every_other_number_out_makes_no_later_envelope_dear(store, make):
+    """Each number that comes late looks for its gap: among 100,000 of them 128 envelopes took 0.7 s of the writer."""
+    steps = []
+    with store.database.transaction() as writer:
+        author = store.database.organisation(make.alpha)
+        for number in range(2, 4_002, 2):
+            sequences.note_received(writer, author, number, make.now)
+        writer.set_progress_handler(lambda: bool(steps.append(1)), 100)
+        for number in range(3_800, 4_000):
+            sequences.note_received(writer, author, number, make.now)
+        writer.set_progress_handler(None)
+    assert len(steps) < 1_000, "hundreds of SQLite's steps"
+    assert [total.numbers for total in store.log.gap_totals()] == [2_000 - 100]
 
 
 def test_two_envelopes_of_one_number_are_both_kept_and_flagged(store, make):

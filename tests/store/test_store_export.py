@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-import sqlite3
 import time
-from contextlib import closing
 
 import pytest
+from store_rows import named_rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Pap, Tlp
@@ -44,9 +43,7 @@ def mixed(store, make):
 
 
 def _view(store, make):
-    with closing(sqlite3.connect(f"file:{store.database.path}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute("SELECT * FROM v1_indicators")]
+    return named_rows(store.database.path, "SELECT * FROM v1_indicators")
 
 
 @pytest.mark.parametrize("is_ready", [True, False], ids=["as-evaluated", "evaluated-anew"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
+from store_rows import rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.exporters.interface import Selection
@@ -24,11 +22,6 @@ def marked(make, *refs, value=VALUE, tlp=Tlp.GREEN, **more):
     return make.indicator(value, object_marking_refs=refs, **more)
 
 
-def read(path, sql):
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute(sql).fetchall()
-
-
 def exported(store, make, name):
     selection = Selection(make.now * US, Tlp.AMBER_STRICT)
     return b"".join(load_exporter(name).render(store.knowledge, selection)).decode()
@@ -40,8 +33,8 @@ def test_what_may_not_be_acted_upon_is_in_no_block_list_and_is_there_for_detecti
 ):
     store_envelopes(store, [make.envelope(marked(make, *([] if pap is None else [IDS[pap]])))])
     label = None if pap is None else f"PAP:{pap.name}"
-    assert read(store_path, "SELECT pap FROM v1_claims") == [(label,)]
-    assert read(store_path, "SELECT pap FROM v1_indicators") == [(label,)]
+    assert rows(store_path, "SELECT pap FROM v1_claims") == [(label,)]
+    assert rows(store_path, "SELECT pap FROM v1_indicators") == [(label,)]
     assert [claim.pap for claim in store.knowledge.lookup([detect(VALUE)])[detect(VALUE)]] == [pap]
     is_listed = pap in (None, Pap.CLEAR, Pap.GREEN)
     assert exported(store, make, "list") == (f"{VALUE}\n" if is_listed else "")

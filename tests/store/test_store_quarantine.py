@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-
 import pytest
+from store_rows import rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Pap, Tlp
@@ -15,9 +13,8 @@ BAD, GOOD, UNKNOWN = (Observable("ipv4", f"198.51.100.{n}") for n in (7, 8, 9))
 
 
 def viewed(store):
-    with closing(sqlite3.connect(f"file:{store.database.path}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT value, active, status, reason FROM v1_indicators ORDER BY value")
-        return {value: tuple(more) for value, *more in rows}
+    sql = "SELECT value, active, status, reason FROM v1_indicators ORDER BY value"
+    return {value: tuple(more) for value, *more in rows(store.database.path, sql)}
 
 
 def exported(store, make):

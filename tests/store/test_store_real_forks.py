@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter, defaultdict
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from store_rows import rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import TLP2_IDS, Tlp
@@ -28,10 +27,9 @@ def forked(*files: list[dict]) -> dict[tuple[str, str], int]:
     return {key: len(texts) for key, texts in contents.items() if len(texts) > 1}
 
 
-def rows(store) -> int:
+def version_count(store) -> int:
     """Versions of objects that make no claims: ATT&CK has no indicators."""
-    with closing(sqlite3.connect(f"file:{store.database.path}?mode=ro", uri=True)) as connection:
-        return connection.execute("SELECT count(*) FROM object").fetchone()[0]
+    return rows(store.database.path, "SELECT count(*) FROM object")[0][0]
 
 
 @pytest.fixture
@@ -42,10 +40,10 @@ def attack(shared_data: Path) -> list[dict]:
 def test_re_receipt_of_attack_adds_nothing(store, make, attack):
     texts = [make.envelope(*attack, sequence=1), make.envelope(*reversed(attack), sequence=2)]
     store_envelopes(store, texts[:1])
-    assert rows(store) == len({stix["id"] for stix in attack}) == len(attack)
+    assert version_count(store) == len({stix["id"] for stix in attack}) == len(attack)
     store_envelopes(store, texts[1:])
     store_envelopes(store, texts)
-    assert rows(store) == len(attack)
+    assert version_count(store) == len(attack)
     assert store.knowledge.object_forks() == []
 
 
@@ -64,7 +62,7 @@ def test_seventy_objects_of_one_modified_and_other_content_are_seventy_forks(sto
     forks = store.knowledge.object_forks()
     assert {fork.object_id for fork in forks} == {object_id for object_id, _ in expected}
     assert [fork.times for fork in forks] == [1] * ALTERED
-    assert rows(store) == len(attack) + ALTERED
+    assert version_count(store) == len(attack) + ALTERED
     for object_id, _ in list(expected)[::10]:
         versions = store.knowledge.object_versions(object_id)
         assert [one.is_current for one in versions] == [True, True]
@@ -72,7 +70,7 @@ def test_seventy_objects_of_one_modified_and_other_content_are_seventy_forks(sto
         assert len({one.raw for one in versions}) == 2
     store_envelopes(store, [make.envelope(*attack, sequence=3), make.envelope(*altered, sequence=4)])
     assert store.knowledge.object_forks() == forks
-    assert rows(store) == len(attack) + ALTERED
+    assert version_count(store) == len(attack) + ALTERED
 
 
 def test_the_fork_among_the_reports_of_unit_42(store, make, shared_data):

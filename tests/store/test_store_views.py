@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 
 import apsw
 import pytest
+from store_rows import named_rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.intel.marking import Tlp
@@ -30,12 +30,10 @@ for line in sys.stdin:
 
 @pytest.fixture
 def read(store_path):
-    """Rows as dictionaries through the interpreter's own SQLite, read-only."""
+    """Rows as dictionaries, read-only."""
 
     def read_rows(sql, *bindings):
-        with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(sql, bindings)]
+        return named_rows(store_path, sql, *bindings)
 
     return read_rows
 
@@ -194,8 +192,5 @@ def test_a_filter_on_the_value_uses_the_index(store, read):
 
 
 def test_a_reader_of_the_views_cannot_write(store, store_path):
-    with (
-        closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection,
-        pytest.raises(sqlite3.OperationalError),
-    ):
-        connection.execute("DELETE FROM claim")
+    with pytest.raises(apsw.ReadOnlyError):
+        named_rows(store_path, "DELETE FROM claim")

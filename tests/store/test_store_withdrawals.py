@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
+from store_rows import rows
 from stored_envelopes import store_envelopes
 
 from p2pshare.intel.instants import parse_instant
@@ -194,8 +193,7 @@ def test_what_is_withdrawn_for_another_object_is_replaced_in_every_view(
     """Also when what replaces it is told after the withdrawal, when no claim changes any more."""
 
     def shown(view):
-        with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
-            return connection.execute(f"SELECT status, reason FROM {view}").fetchall()
+        return rows(store_path, f"SELECT status, reason FROM {view}")
 
     store_envelopes(store, [alpha.version(1)])
     if is_said_later:
@@ -204,8 +202,7 @@ def test_what_is_withdrawn_for_another_object_is_replaced_in_every_view(
     other = "indicator--00000000-0000-4000-8000-000000000001"
     store_envelopes(store, [alpha.withdrawal(3, reason=Reason.SUPERSEDED, replaced_by=other)])
     assert shown("v1_indicators") == shown("v1_claims") == [("replaced", "replaced")]
-    with closing(sqlite3.connect(f"file:{store_path}?mode=ro", uri=True)) as connection:
-        ((op,),) = connection.execute("SELECT op FROM v1_changes").fetchall()
+    ((op,),) = rows(store_path, "SELECT op FROM v1_changes")
     assert op == "remove"
 
 

@@ -136,18 +136,9 @@ def next_body(card: Card, **changes: Any) -> CardBody:
 
 def named_identity(name: str, roots: int = 1, threshold: int = 1) -> Identity:
     """A partner whose keys follow from its name (but for the TLS key): for vectors, never for use."""
-
-    def seed(purpose: str, size: int) -> Secret:
-        return Secret(hashlib.shake_256(f"p2pshare test vector {name} {purpose}".encode()).digest(size))
-
-    root_keys = tuple(SigningKey.from_secret(seed(f"root {number}", 64)) for number in range(roots))
+    root_keys = tuple(SigningKey.from_secret(_seed(name, f"root {number}", 64)) for number in range(roots))
     partner_id = partner_id_of([key.verify_key for key in root_keys], threshold)
-    operational = OperationalKeys(
-        SigningKey.from_secret(seed("sign", 64)),
-        KemKey.from_secret(seed("kem", 32)),
-        HintKey.from_secret(seed("hint", 32)),
-        TlsKey.generate(partner_id, NOW, 90),
-    )
+    operational = named_keys(name, partner_id)
     body = CardBody(
         partner_id=partner_id,
         version=1,
@@ -167,6 +158,20 @@ def named_identity(name: str, roots: int = 1, threshold: int = 1) -> Identity:
     return Identity(
         partner_id, root_keys, operational, accept_first(sign_card(body, root_keys[:threshold]), NOW)
     )
+
+
+def named_keys(name: str, partner_id: PartnerId) -> OperationalKeys:
+    """Daily keys of this partner that follow from a name (but for the TLS key)."""
+    return OperationalKeys(
+        SigningKey.from_secret(_seed(name, "sign", 64)),
+        KemKey.from_secret(_seed(name, "kem", 32)),
+        HintKey.from_secret(_seed(name, "hint", 32)),
+        TlsKey.generate(partner_id, NOW, 90),
+    )
+
+
+def _seed(name: str, purpose: str, size: int) -> Secret:
+    return Secret(hashlib.shake_256(f"p2pshare test vector {name} {purpose}".encode()).digest(size))
 
 
 def certificate(

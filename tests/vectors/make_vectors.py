@@ -8,22 +8,26 @@ changed is written as `{"of": name, "replace": [offset, base64], "cut": length, 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA224
 from cryptography.x509 import DNSName
 from envelope_forge import (
+    CIRCLE,
     DAY,
     NOW,
     body_of,
     certificate,
     forge,
     named_identity,
+    named_keys,
     next_body,
     request,
     sign_parts,
@@ -34,6 +38,7 @@ from p2pshare.envelope import sealing
 from p2pshare.envelope.card import accept_first, accept_update, fingerprint, safety_number
 from p2pshare.envelope.card_format import (
     CARD_MAGIC,
+    NOTHING_VOUCHED,
     VERSIONS_MAGIC,
     Revocation,
     decode_card,
@@ -44,7 +49,10 @@ from p2pshare.envelope.card_format import (
 from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.envelope import decode_envelope, encode_core
 from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
+from p2pshare.envelope.guest import invitation_key, knock_key
+from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
+from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import (
     ALONE,
     PartPlace,
@@ -55,7 +63,8 @@ from p2pshare.envelope.payload import (
     padded_size,
 )
 from p2pshare.envelope.recipient_number import RecipientNumber
-from p2pshare.identifiers import PartnerId, PublicationId
+from p2pshare.envelope.vouch import Scope, check_page, decode_page, vouch
+from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 
 FOLDER = Path(__file__).resolve().parent
 PUBLICATION = PublicationId(bytes(range(16)))
@@ -329,8 +338,13 @@ def card_vectors() -> Json:
     """Shapes are shown with one root (small cards), thresholds with two of three."""
     solo, board, mallory = named_identity("solo"), named_identity("board", 3, 2), named_identity("mallory")
     second = reissue_card(board, NOW + DAY, name="Board of Three")
-    revocation = Revocation(board.operational.sign.key_id, NOW + DAY, NOW, 9, 1)
-    third = reissue_card(second, NOW + 2 * DAY, revoked=[revocation])
+    revocation = Revocation(board.operational.sign.key_id, NOW + DAY, 1, bytes(range(32)))
+    third = reissue_card(
+        second,
+        NOW + 2 * DAY,
+        operational=named_keys("board, later", board.partner_id),
+        revoked=[revocation],
+    )
     other_second = reissue_card(board, NOW + DAY, name="Another Story")
     files = {
         "solo": solo.card.raw,
@@ -368,7 +382,10 @@ def card_vectors() -> Json:
             "threshold": card.threshold,
             "roots": [key.key_id.text for key in card.roots],
             "sign_keys": [entry.key.key_id.text for entry in card.sign_keys],
-            "revoked": [entry.key_id.text for entry in card.revoked],
+            "revoked": [
+                [entry.key_id.text, entry.since, entry.reason, entry.vouch_root.hex()]
+                for entry in card.revoked
+            ],
             "body_digest": card.body_digest.hex(),
         }
 
@@ -578,6 +595,136 @@ def _in_order(*files: bytes) -> list[bytes]:
     return sorted(files, key=lambda raw: decode_card(raw).body_digest)
 
 
+# --- vouch pages -----------------------------------------------------------------------------------
+
+
+def vouch_vectors() -> Json:
+    """Three pages that one card vouches for, two of them of one circle, and pages that it does not."""
+    alpha, bravo, mallory = named_identity("alpha"), named_identity("bravo"), named_identity("mallory")
+    key_id, ids = alpha.operational.sign.key_id, [_id_of(number) for number in range(2_005)]
+    scopes: dict[Scope, list[EnvelopeId]] = {CIRCLE: ids[:2_001], bravo.partner_id: ids[2_001:]}
+    made, evil = vouch(alpha.partner_id, key_id, scopes), vouch(alpha.partner_id, key_id, {CIRCLE: ids[:1]})
+    fresh = named_keys("alpha, later", alpha.partner_id)
+    card, others = (
+        reissue_card(alpha, NOW + DAY, operational=fresh, revoked=[Revocation(key_id, NOW, 1, root)]).card
+        for root in (made.root, NOTHING_VOUCHED)
+    )
+    full, rest, direct = (raw for _, raw in made.pages())
+    names = {"a full page": full, "the last page of a circle": rest, "a partner's page": direct}
+    parts = msgpack.unpackb(direct)
+
+    def golden(name: str, raw: bytes) -> Json:
+        page = decode_page(raw)
+        check_page(page, card)
+        return {
+            "name": name,
+            "page": text_of(raw),
+            "author": page.author.text,
+            "key_id": page.key_id.text,
+            "scope": page.scope.text,
+            "number": page.number,
+            "ids": len(page.ids),
+            "first": page.ids[0].text,
+            "last": page.ids[-1].text,
+        }
+
+    def case(name: str, reason: str, page: bytes | Json, card: str = "card") -> Json:
+        form = {"page": text_of(page)} if isinstance(page, bytes) else page
+        return {"name": name, "reason": reason, "card": card, **form}
+
+    def with_part(place: int, value: Any) -> bytes:
+        return pack([*parts[:place], value, *parts[place + 1 :]])
+
+    small = "a partner's page"
+    entries = [parts[8][at : at + 32] for at in range(0, len(parts[8]), 32)]
+    shelves = [parts[10][at : at + 32] for at in range(0, len(parts[10]), 32)]
+    return {
+        "about": "docs/card.md, Vouch pages. `card` names one of `cards`. Test keys: never use them.",
+        "cards": {
+            "card": text_of(card.raw),
+            "nothing vouched for": text_of(others.raw),
+            "before": text_of(alpha.card.raw),
+            "another's": text_of(mallory.card.raw),
+        },
+        "key_id": key_id.text,
+        "root": made.root.hex(),
+        "notices": [
+            {
+                "notice": text_of(raw),
+                "notice_id": read_notice(raw).notice_id.text,
+                "author": alpha.partner_id.text,
+                "created": created,
+            }
+            for raw, created in ((card.version_raw, NOW + DAY), (direct, NOW))
+        ],
+        "golden": [golden(name, raw) for name, raw in names.items()],
+        "negative": [
+            case("empty", "malformed", b""),
+            case("cut", "malformed", edited(small, cut=len(direct) - 1)),
+            case("a byte more", "malformed", edited(small, append=text_of(b"\x00"))),
+            case("another magic", "malformed", with_part(0, b"p2pv")),
+            case("format version 2", "unknown-version", with_part(1, 2)),
+            case("another author", "bad-vouch", with_part(2, bytes(mallory.partner_id))),
+            case("another key", "bad-vouch", with_part(3, bytes(16))),
+            case("kind 2", "malformed", with_part(4, 2)),
+            case("a circle of 32 bytes", "malformed", with_part(4, 0)),
+            case("another partner", "bad-vouch", with_part(5, bytes(mallory.partner_id))),
+            case("another salt", "bad-vouch", with_part(6, bytes(16))),
+            case("page 1 of 1", "bad-vouch", with_part(7, 1)),
+            case("page 512", "malformed", with_part(7, 512)),
+            case("an id more", "bad-vouch", with_part(8, parts[8] + b"\xff" * 32)),
+            case("an id less", "bad-vouch", with_part(8, parts[8][:-32])),
+            case("another id", "bad-vouch", with_part(8, b"".join(sorted([*entries[1:], _id_of(9_999)])))),
+            case("ids out of order", "bad-vouch", with_part(8, b"".join(entries[::-1]))),
+            case("no id", "malformed", with_part(8, b"")),
+            case("half an id", "malformed", with_part(8, parts[8][:-1])),
+            case("2,001 ids", "malformed", with_part(8, bytes(2_001 * 32))),
+            case("another page's hash", "bad-vouch", with_part(9, bytes(32))),
+            case("shelves out of order", "bad-vouch", with_part(10, b"".join(shelves[::-1]))),
+            case("63 shelves", "bad-vouch", with_part(10, b"".join(shelves[1:]))),
+            case("no shelf", "malformed", with_part(10, b"")),
+            case("the thief's own", "bad-vouch", next(raw for _, raw in evil.pages())),
+            case("a card that does not revoke the key", "bad-vouch", edited(small), "before"),
+            case("a card that vouches for nothing", "bad-vouch", edited(small), "nothing vouched for"),
+            case("another's card", "bad-vouch", edited(small), "another's"),
+        ],
+    }
+
+
+def _id_of(number: int) -> EnvelopeId:
+    return EnvelopeId(hashlib.sha256(f"p2pshare test vector envelope {number}".encode()).digest())
+
+
+# --- guest keys ------------------------------------------------------------------------------------
+
+
+def guest_vectors() -> Json:
+    alpha = named_identity("alpha")
+    host = PartnerId(bytes(range(32)))
+
+    def invitation(secret: bytes, host: PartnerId, expires: int) -> Json:
+        key = invitation_key(Secret(secret), host, expires)
+        return {
+            "secret": secret.hex(),
+            "host": host.text,
+            "expires": expires,
+            "certificate": text_of(key.certificate),
+        }
+
+    return {
+        "about": "docs/card.md, Guest keys. Test keys: never use them.",
+        "invitations": [
+            invitation(bytes(range(16)), host, NOW + 3 * DAY),
+            invitation(bytes(range(16)), alpha.partner_id, NOW + 3 * DAY),
+            invitation(bytes(16), host, 2_524_608_000 + 7 * DAY),
+        ],
+        "knocks": [
+            {"card": text_of(card), "certificate": text_of(knock_key(card).certificate)}
+            for card in (alpha.card.raw, reissue_card(alpha, NOW + DAY, name="Alpha Two").card.raw)
+        ],
+    }
+
+
 # --- parts -----------------------------------------------------------------------------------------
 
 
@@ -694,6 +841,8 @@ def main() -> None:
         "envelope.json": envelope_vectors(),
         "card.json": card_vectors(),
         "proof.json": proof_vectors(),
+        "vouch.json": vouch_vectors(),
+        "guest.json": guest_vectors(),
         "payload.json": payload_vectors(),
         "derivation.json": derivation_vectors(),
     }

@@ -62,6 +62,7 @@ A = TypeVar("A")
 READER_THREADS = 2
 STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
 EVENTS_AT_ONCE = 64  # then the loop may do something else
+ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other writers wait
 STOPPING_PAUSE_SECONDS = 5.0
 READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
 
@@ -243,7 +244,7 @@ class Driver:
             case actions.ReadOutbox():
                 self._spawn(self._read_outbox(action))
             case actions.Acknowledge():
-                self._spawn(self._write(self._exchange.acknowledge, action.peer, action.ids))
+                self._spawn(self._acknowledge(action.peer, action.ids))
             case actions.Notice():
                 self._log_note(action.peer, action.reason)
             case actions.Abandon():
@@ -271,6 +272,11 @@ class Driver:
             await self._writer(function, *arguments)
         except StoreError as error:
             log.error("the store could not note an exchange: %s", error.reason)
+
+    async def _acknowledge(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> None:
+        """Note that the peer holds these, a part at a time: a first comparison may tell of all that we ever sent."""
+        for start in range(0, len(ids), ACKNOWLEDGED_AT_ONCE):
+            await self._write(self._exchange.acknowledge, peer, ids[start : start + ACKNOWLEDGED_AT_ONCE])
 
     async def _read_outbox(self, action: actions.ReadOutbox) -> None:
         items: tuple[AnnounceItem, ...] = ()
@@ -346,9 +352,9 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
-        for one in outcome.held:
-            self._reading_pauses.begin(one.lsn, one.item.size, self._now())
-        if outcome.held or outcome.is_unread:
+        for lsn, content_bytes in outcome.unread:
+            self._reading_pauses.begin(lsn, content_bytes, self._now())
+        if outcome.unread or outcome.reads_again:
             self._is_unread.set()
         if outcome.makes_room:
             self._spawn(

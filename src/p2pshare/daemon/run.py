@@ -226,6 +226,7 @@ class Running:
         self._driver = Driver(node, writer, readers)
         self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
         self._lists_changed = asyncio.Event()
+        self._is_stale = asyncio.Event()
 
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
@@ -279,6 +280,7 @@ class Running:
         else:
             answer = await self._writer.call(f"operation {name_of(request)}", run)
         if operation.changes_roster:
+            self._is_stale.set()
             await self._follow_roster()
         if operation.changes_lists:
             self._lists_changed.set()
@@ -317,6 +319,7 @@ class Running:
                 log.warning("'%s' was changed in the config: it needs a restart", name)
         self._node = replace(self._node, config=config)
         await self._writer(note_config, self._node)
+        self._is_stale.set()
         await (
             self._driver.reload_roster()
         )  # what was refused for a quota, or waits for it unread, may have room now
@@ -333,14 +336,17 @@ class Running:
                 log.error("the store was not tidied: %s", error.reason)
 
     async def _reevaluate(self) -> None:
-        """Evaluate again what time has changed, batch after batch, other writers in between."""
+        """Evaluate again what time, the roster or a setting has changed, batch after batch, other writers in between."""
         while True:
+            self._is_stale.clear()
             try:
                 while await self._writer(reevaluate, self._node, int(time.time())):
                     pass
             except ShareError as error:
                 log.error("what is over was not evaluated: %s", error.reason)
-            await asyncio.sleep(SWEEP_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await self._is_stale.wait()
 
     async def _follow_lists(self) -> None:
         """Evaluate what is stored under lists that changed, or whose evaluation did not end: a step at a time, so that others

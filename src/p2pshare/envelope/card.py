@@ -20,7 +20,9 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from p2pshare.envelope.agreement import HintPublicKey
 from p2pshare.envelope.card_format import (
     DOMAIN_CARD,
     CardBody,
@@ -37,7 +39,13 @@ from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import KeyId, PartnerId
-from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_CHAIN_LENGTH_MAX, FUTURE_DEFER_SECONDS
+from p2pshare.limits import (
+    CARD_CHAIN_BYTES_MAX,
+    CARD_CHAIN_LENGTH_MAX,
+    CARD_HINT_KEYS_MAX,
+    CARD_REVOCATIONS_MAX,
+    FUTURE_DEFER_SECONDS,
+)
 
 __all__ = [
     "Card",
@@ -49,8 +57,11 @@ __all__ = [
     "accept_first",
     "accept_update",
     "believe_chain",
+    "check_first",
+    "check_follows",
     "check_signatures",
     "check_time",
+    "count_signatures",
     "decode_card",
     "fingerprint",
     "parse_fingerprint",
@@ -60,6 +71,7 @@ __all__ = [
 
 DOMAIN_FINGERPRINT = b"p2pshare/v1/fingerprint\x00"
 DOMAIN_SAFETY = b"p2pshare/v1/safety-number\x00"
+HINT_KEYS_EVER_MAX = CARD_HINT_KEYS_MAX + CARD_REVOCATIONS_MAX  # one an envelope may have been made with
 FINGERPRINT_CHARACTERS = 52
 CHECK_CHARACTERS = 4
 
@@ -84,6 +96,16 @@ class Card(CardBody):
 
     def revocation(self, key_id: KeyId) -> Revocation | None:
         return next((entry for entry in self.revoked if entry.key_id == key_id), None)
+
+    @cached_property
+    def hint_keys_ever(self) -> tuple[HintPublicKey, ...]:
+        """The hint keys by which envelopes of this partner can be found, newest first: those of this version, and, where it
+        revokes a key, of all before. The set of a revoked key leaves the card, and what was sealed with it stays."""
+        versions = decode_versions(self.raw) if self.revoked else ()
+        entries = (
+            entry for body in (self, *(one.body for one in reversed(versions))) for entry in body.hint_keys
+        )
+        return tuple({entry.key.raw: entry.key for entry in entries}.values())[:HINT_KEYS_EVER_MAX]
 
     def is_current(self, at: int) -> bool:
         """Returns whether content may be sealed for this partner at `at` (unix seconds)."""
@@ -123,11 +145,7 @@ def believe_chain(raw: bytes) -> Card:
     For one's own card, which may have to be renewed late, and for evidence.
     """
     versions = decode_versions(raw)
-    first = versions[0].body
-    if first.version != 1:
-        raise refusal("card-gap", "first contact needs every version of the card, from 1 on")
-    if first.partner_id != partner_id_of(first.roots, first.threshold):
-        raise refusal("card-identity", "a card's partner id is not the hash of its roots")
+    check_first(versions[0].body)
     _check_chain(None, versions)
     return _believed(versions)
 
@@ -164,6 +182,18 @@ def verify_fork(proof: ForkProof) -> None:
 
 def check_signatures(card: DecodedCard, previous: DecodedCard | None) -> None:
     """Check rules 2 and 3. Raises PeerError `card-signature`, `bad-signature`, `card-threshold`."""
+    own, before = count_signatures(card, previous)
+    if own < card.body.threshold:
+        raise refusal("card-threshold", "too few of a card's own roots signed it")
+    if previous and before < previous.body.threshold:
+        raise refusal("card-threshold", "too few roots of the previous card signed the next one")
+
+
+def count_signatures(card: DecodedCard, previous: DecodedCard | None) -> tuple[int, int]:
+    """Returns how many roots of `card` have signed it, and how many of `previous`, after rule 3.
+
+    Raises PeerError `card-signature`, `bad-signature`.
+    """
     own = {root.key_id: root for root in card.body.roots}
     before = {root.key_id: root for root in previous.body.roots} if previous else {}
     message = signed_message(card.body_raw)
@@ -173,20 +203,30 @@ def check_signatures(card: DecodedCard, previous: DecodedCard | None) -> None:
             raise refusal("card-signature", "a card is signed by a key that is no root of it")
         root.verify(DOMAIN_CARD, message, signature)
     signers = {key_id for key_id, _ in card.signatures}
-    if len(signers & own.keys()) < card.body.threshold:
-        raise refusal("card-threshold", "too few of a card's own roots signed it")
-    if previous and len(signers & before.keys()) < previous.body.threshold:
-        raise refusal("card-threshold", "too few roots of the previous card signed the next one")
+    return len(signers & own.keys()), len(signers & before.keys())
+
+
+def check_first(body: CardBody) -> None:
+    """Check rule 1. Raises PeerError `card-gap`, `card-identity`."""
+    if body.version != 1:
+        raise refusal("card-gap", "first contact needs every version of the card, from 1 on")
+    if body.partner_id != partner_id_of(body.roots, body.threshold):
+        raise refusal("card-identity", "a card's partner id is not the hash of its roots")
+
+
+def check_follows(version: DecodedCard, previous: DecodedCard) -> None:
+    """Check rule 4. Raises PeerError `card-gap`, `card-other-partner`."""
+    is_next = version.body.version == previous.body.version + 1
+    if not is_next or version.body.previous != previous.body_digest:
+        raise refusal("card-gap", "a card does not follow the one before it")
+    if version.body.partner_id != previous.body.partner_id:
+        raise refusal("card-other-partner", "a card is of another partner")
 
 
 def _check_chain(previous: DecodedCard | None, versions: Sequence[DecodedCard]) -> None:
     for version in versions:
         if previous is not None:
-            is_next = version.body.version == previous.body.version + 1
-            if not is_next or version.body.previous != previous.body_digest:
-                raise refusal("card-gap", "a card does not follow the one before it")
-            if version.body.partner_id != previous.body.partner_id:
-                raise refusal("card-other-partner", "a card is of another partner")
+            check_follows(version, previous)
         check_signatures(version, previous)
         previous = version
 

@@ -49,6 +49,7 @@ DOMAIN_CARD = b"p2pshare/v1/card\x00"
 DOMAIN_PARTNER = b"p2pshare/v1/partner-id\x00"
 DIGEST_BYTES = 32
 NO_PREVIOUS = bytes(DIGEST_BYTES)  # version 1 follows nothing
+NOTHING_VOUCHED = bytes(DIGEST_BYTES)  # the vouch root of a revoked key whose every envelope is disowned
 REVOCATION_REASON_MAX = 3  # 0 unspecified, 1 compromised, 2 lost, 3 superseded
 
 # A person confirms a name by reading it: controls, bidi marks, invisible characters and tags would lie.
@@ -77,16 +78,15 @@ class OperationalKey(Generic[AnyKey]):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """A sign key that must not be trusted from `since` (unix seconds) on, nor beyond its last good publication.
+    """A sign key that somebody else may have, since when (unix seconds) and why (0 to 3).
 
-    That is named by its place in the author's chain, `incarnation` and `sequence`; `reason` is 0 to 3.
+    A thief chooses times and numbers, so only what stands in the lists under `vouch_root` (`vouch`) is still its owner's.
     """
 
     key_id: KeyId
     since: int
-    incarnation: int
-    sequence: int
     reason: int
+    vouch_root: bytes = NOTHING_VOUCHED
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,15 @@ def is_good_url(url: str) -> bool:
 
 def sign_card(body: CardBody, signers: Sequence[SigningKey]) -> bytes:
     """Sign a version with `signers`: roots of this version and, from version 2 on, of the version before. Returns the card."""
-    body_raw = encode_body(body)
+    return sign_body(encode_body(body), signers)
+
+
+def sign_body(
+    body_raw: bytes, signers: Sequence[SigningKey], signed: Sequence[tuple[KeyId, bytes]] = ()
+) -> bytes:
+    """Returns the card of these bytes with the signatures that it has and those of `signers`."""
     message = signed_message(body_raw)
-    signatures = {signer.key_id: signer.sign(DOMAIN_CARD, message) for signer in signers}
+    signatures = dict(signed) | {signer.key_id: signer.sign(DOMAIN_CARD, message) for signer in signers}
     return pack([CARD_MAGIC, FORMAT_VERSION, body_raw, [list(pair) for pair in sorted(signatures.items())]])
 
 
@@ -189,7 +195,7 @@ def encode_body(body: CardBody) -> bytes:
             10: list(body.tls_certificates),
             11: body.name,
             12: list(body.urls),
-            13: [[r.key_id, r.since, r.incarnation, r.sequence, r.reason] for r in body.revoked],
+            13: [[r.key_id, r.since, r.reason, r.vouch_root] for r in body.revoked],
         }
     )
 
@@ -211,21 +217,26 @@ def decode_card(raw: bytes) -> DecodedCard:
     return decode_versions(raw)[-1]
 
 
-def decode_versions(raw: bytes) -> tuple[DecodedCard, ...]:
-    """Returns every version in a card file, oldest first. Checks the shape only.
+def decode_versions(raw: bytes, *, is_unfinished: bool = False) -> tuple[DecodedCard, ...]:
+    """Returns every version in a card file, oldest first. Checks the shape only. The newest of an unfinished one may have no
+    signature at all.
 
     Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`, `bad-key`, `bad-certificate`.
     """
+    signatures_min = 0 if is_unfinished else 1
     if len(raw) > CARD_CHAIN_BYTES_MAX:
         raise refusal("oversized", "a card file is too large")
     if raw[3:7] != VERSIONS_MAGIC:  # both forms begin: array of 3 or 4, bin of 4, magic
-        return (_decode_single(raw),)
+        return (_decode_single(raw, signatures_min),)
     reader = Reader(raw)
     reader.array(3, 3)
     reader.blob(4, 4)
     _check_format(reader.integer())
     count = reader.array(2, CARD_CHAIN_LENGTH_MAX)  # one version alone has the plain form
-    cards = [_decode_single(reader.blob(1, CARD_BYTES_MAX)) for _ in range(count)]
+    cards = [
+        _decode_single(reader.blob(1, CARD_BYTES_MAX), signatures_min if number == count else 1)
+        for number in range(1, count + 1)
+    ]
     reader.end()
     for before, after in itertools.pairwise(cards):
         if after.body.version != before.body.version + 1:
@@ -233,7 +244,7 @@ def decode_versions(raw: bytes) -> tuple[DecodedCard, ...]:
     return tuple(cards)
 
 
-def _decode_single(raw: bytes) -> DecodedCard:
+def _decode_single(raw: bytes, signatures_min: int) -> DecodedCard:
     if len(raw) > CARD_BYTES_MAX:
         raise refusal("oversized", "a card is too large")
     reader = Reader(raw)
@@ -243,7 +254,7 @@ def _decode_single(raw: bytes) -> DecodedCard:
     _check_format(reader.integer())
     body_raw = reader.blob(1, CARD_BYTES_MAX)
     signatures = []
-    for _ in range(reader.array(1, 2 * ROOT_KEYS_MAX)):
+    for _ in range(reader.array(signatures_min, 2 * ROOT_KEYS_MAX)):
         reader.array(2, 2)
         signatures.append((KeyId(reader.blob(16, 16)), reader.blob(SIGNATURE_BYTES, SIGNATURE_BYTES)))
     reader.end()
@@ -354,12 +365,10 @@ def _decode_urls(reader: Reader) -> tuple[str, ...]:
 def _decode_revoked(reader: Reader) -> tuple[Revocation, ...]:
     revoked = []
     for _ in range(reader.array(0, CARD_REVOCATIONS_MAX)):
-        reader.array(5, 5)
+        reader.array(4, 4)
         key_id = KeyId(reader.blob(16, 16))
-        since, incarnation, sequence = (reader.integer() for _ in range(3))
-        revoked.append(
-            Revocation(key_id, since, incarnation, sequence, reader.integer(REVOCATION_REASON_MAX))
-        )
+        since, reason = reader.integer(), reader.integer(REVOCATION_REASON_MAX)
+        revoked.append(Revocation(key_id, since, reason, reader.blob(DIGEST_BYTES, DIGEST_BYTES)))
     if not _is_ascending([entry.key_id for entry in revoked]):
         raise refusal("malformed", "a card's revocations are not in the order of their key ids")
     return tuple(revoked)

@@ -134,7 +134,7 @@ def check_not_revoked(proof: Proof, newest: Card) -> None:
     """Require that the keys of a proof are not revoked by `newest`, a card of the author that is trusted here.
 
     A thief may have signed with a key that its owner has revoked since. A key that `newest` does not name any more was
-    not revoked. Raises PeerError `revoked-key`.
+    not revoked. Raises PeerError `revoked-key`, `not-vouched`.
     """
     if isinstance(proof, ForkProof):
         return
@@ -142,7 +142,7 @@ def check_not_revoked(proof: Proof, newest: Card) -> None:
         try:
             signing_key(statement.core, newest)
         except PeerError as error:
-            if error.reason == "revoked-key":
+            if error.reason in ("revoked-key", "not-vouched"):
                 raise
 
 

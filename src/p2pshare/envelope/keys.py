@@ -13,6 +13,7 @@ from p2pshare.envelope.agreement import HintKey, HintPublicKey, KemKey, KemPubli
 from p2pshare.envelope.card import Card, accept_first, accept_update
 from p2pshare.envelope.card_format import (
     NO_PREVIOUS,
+    NOTHING_VOUCHED,
     AnyKey,
     CardBody,
     OperationalKey,
@@ -52,6 +53,7 @@ __all__ = [
     "VerifyKey",
     "create_identity",
     "generate_operational_keys",
+    "next_body",
     "reissue_card",
 ]
 
@@ -135,10 +137,41 @@ def reissue_card(
     operational: OperationalKeys | None = None,
     revoked: Sequence[Revocation] = (),
 ) -> Identity:
-    """Returns the identity with the next version of its card, changed as given, and valid for a whole life again.
+    """Returns the identity with the next version of its card (`next_body`), signed with its roots.
 
-    New `operational` keys go first and the old ones stay as long as the card has room; `revoked` is added.
-    Raises KeyFileError `roots-offline` when too few root keys are at hand, AuthorError for a bad name or address.
+    Raises AuthorError as that does, and KeyFileError `roots-offline` when too few root keys are at hand; then
+    `unfinished_card.begin_card` and other machines are the way.
+    """
+    card = identity.card
+    body = next_body(identity, now, name=name, urls=urls, operational=operational, revoked=revoked)
+    if len(identity.roots) < card.threshold:
+        raise KeyFileError(
+            f"a new card needs {card.threshold} root keys and {len(identity.roots)} are in the key file",
+            hint="bring the root keys that are kept offline",
+            reason="roots-offline",
+        )
+    updated = accept_update(card, sign_card(body, identity.roots), now)
+    if operational is None:
+        return replace(identity, card=updated)
+    retired = (identity.operational, *identity.retired)[:_RETIRED_MAX]
+    return replace(identity, card=updated, operational=operational, retired=retired)
+
+
+def next_body(
+    identity: Identity,
+    now: int,
+    *,
+    name: str | None = None,
+    urls: Sequence[str] | None = None,
+    operational: OperationalKeys | None = None,
+    revoked: Sequence[Revocation] = (),
+) -> CardBody:
+    """Returns the next version of the card, changed as given, and valid for a whole life again.
+
+    New `operational` keys go first and the old ones stay as long as the card has room. `revoked` is added, in place of what
+    the card said of the same key; the whole set of a revoked key leaves the card, but for a sign key under which something
+    is vouched for. Raises AuthorError for a bad name or address, and `key-in-use` when the set in use is revoked and no
+    new one given.
     """
     card = identity.card
     chosen_name = card.name if name is None else name
@@ -146,12 +179,6 @@ def reissue_card(
     if name is not None:
         _check_new_name(name)
     _check_name_and_urls(chosen_name, chosen_urls)
-    if len(identity.roots) < card.threshold:
-        raise KeyFileError(
-            f"a new card needs {card.threshold} root keys and {len(identity.roots)} are in the key file",
-            hint="bring the root keys that are kept offline",
-            reason="roots-offline",
-        )
     body = CardBody(**{field: getattr(card, field) for field in CardBody.__dataclass_fields__})
     body = replace(
         body,
@@ -161,14 +188,39 @@ def reissue_card(
         expires=now + CARD_LIFE_SECONDS_MAX,
         name=chosen_name,
         urls=chosen_urls,
-        revoked=tuple(sorted([*card.revoked, *revoked], key=lambda entry: entry.key_id)),
+        revoked=_revocations(card, revoked),
     )
-    retired = identity.retired
+    body = _without_revoked_keys(body, (identity.operational, *identity.retired))
     if operational is not None:
-        body = _with_new_keys(body, operational, now)
-        retired = (identity.operational, *retired)[:_RETIRED_MAX]
-    updated = accept_update(card, sign_card(body, identity.roots), now)
-    return replace(identity, card=updated, operational=operational or identity.operational, retired=retired)
+        return _with_new_keys(body, operational, now)
+    if identity.operational.sign.key_id in {entry.key_id for entry in body.revoked}:
+        raise AuthorError("the keys in use are revoked, and there are no new ones", reason="key-in-use")
+    return body
+
+
+def _revocations(card: Card, revoked: Sequence[Revocation]) -> tuple[Revocation, ...]:
+    """Returns those of the card and the new ones, one a key, as a card has them in order."""
+    by_key = {entry.key_id: entry for entry in (*card.revoked, *revoked)}
+    return tuple(by_key[key_id] for key_id in sorted(by_key))
+
+
+def _without_revoked_keys(body: CardBody, sets: Sequence[OperationalKeys]) -> CardBody:
+    """Returns the body without the keys of every one of `sets` whose sign key it revokes: a thief of the set could go on
+    connecting and reading as this partner. A sign key stays that is needed to verify what is vouched for."""
+    roots = {entry.key_id: entry.vouch_root for entry in body.revoked}
+    stolen = [one for one in sets if one.sign.key_id in roots]
+    certificates = {one.tls.certificate for one in stolen}
+    return replace(
+        body,
+        sign_keys=tuple(entry for entry in body.sign_keys if roots.get(entry.key.key_id) != NOTHING_VOUCHED),
+        kem_keys=_but(body.kem_keys, {one.kem.public.raw for one in stolen}),
+        hint_keys=_but(body.hint_keys, {one.hint.public.raw for one in stolen}),
+        tls_certificates=tuple(one for one in body.tls_certificates if one not in certificates),
+    )
+
+
+def _but(keys: Sequence[OperationalKey[AnyKey]], left_out: set[bytes]) -> tuple[OperationalKey[AnyKey], ...]:
+    return tuple(entry for entry in keys if entry.key.raw not in left_out)
 
 
 def _with_new_keys(body: CardBody, keys: OperationalKeys, now: int) -> CardBody:

@@ -209,9 +209,9 @@ def _own_rows(identity: Identity, verified: VerifiedEnvelope, author_card: Card)
     core = verified.core
     own_keys = [identity.operational.hint, *(keys.hint for keys in identity.retired)]
     marks = {
-        own.hint(other.key, core.author, identity.partner_id, core.nonce)
+        own.hint(other, core.author, identity.partner_id, core.nonce)
         for own in own_keys
-        for other in author_card.hint_keys
+        for other in author_card.hint_keys_ever
     }
     return [row for row, hint in enumerate(hints_of(verified.decoded)) if hint in marks]
 

@@ -22,10 +22,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from p2pshare.envelope.card import Card
+from p2pshare.envelope.card import Card, Revocation
+from p2pshare.envelope.card_format import NOTHING_VOUCHED
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.envelope import DOMAIN_SIGNATURE, Core, DecodedEnvelope
 from p2pshare.envelope.hybrid import VerifyKey
+from p2pshare.errors import PeerError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS, INCARNATION_REFUSE_SECONDS
 
@@ -87,17 +89,31 @@ def check_time(core: Core, now: int) -> None:
 def signing_key(core: Core, author_card: Card) -> VerifyKey:
     """Returns the key that must have signed an envelope (check 9).
 
-    It is looked up at the instant of creation, because an envelope outlives the key that signed it. A thief can choose
-    that instant, so a revocation also names the last good publication: nothing beyond it counts.
-    Raises PeerError `unknown-key`, `revoked-key`, `wrong-author`.
+    It is looked up at the instant of creation, because an envelope outlives the key that signed it. A thief can choose that
+    instant, and the numbers: nothing under a revoked key counts that comes after the revocation, whatever it says.
+    Raises PeerError `unknown-key`, `revoked-key`, `not-vouched`, `wrong-author`.
     """
-    if core.author != author_card.partner_id:
-        raise refusal("wrong-author", "an envelope is of another author than the card")
+    _check_author(core, author_card)
     revocation = author_card.revocation(core.key_id)
     if revocation is not None:
-        last_good = (revocation.incarnation, revocation.sequence)
-        if core.created >= revocation.since or (core.incarnation, core.sequence) > last_good:
-            raise refusal("revoked-key", "an envelope is signed with a revoked key")
+        raise _revoked(revocation)
+    return _key_at_creation(core, author_card)
+
+
+def _check_author(core: Core, author_card: Card) -> None:
+    if core.author != author_card.partner_id:
+        raise refusal("wrong-author", "an envelope is of another author than the card")
+
+
+def _revoked(revocation: Revocation) -> PeerError:
+    if revocation.vouch_root == NOTHING_VOUCHED:
+        return refusal("revoked-key", "an envelope is signed with a revoked key")
+    return refusal(
+        "not-vouched", "an envelope is signed with a revoked key, and no vouch page for it is at hand"
+    )
+
+
+def _key_at_creation(core: Core, author_card: Card) -> VerifyKey:
     key = author_card.verify_key(core.key_id, core.created)
     if key is None:
         raise refusal(
@@ -113,8 +129,18 @@ def verify_signatures(decoded: DecodedEnvelope, key: VerifyKey) -> None:
 
 def verified_before(decoded: DecodedEnvelope, author_card: Card) -> VerifiedEnvelope:
     """An envelope out of our own log, which holds verified ones alone: check 9 again, for the card may have changed since.
-    Raises PeerError."""
-    signing_key(decoded.core, author_card)
+
+    Under a key that was revoked meanwhile, what was created before `since` is still read where anything is vouched for: its
+    time may be a thief's, but it was taken in before that was known. Raises PeerError.
+    """
+    core = decoded.core
+    _check_author(core, author_card)
+    revocation = author_card.revocation(core.key_id)
+    if revocation is not None and (
+        core.created >= revocation.since or revocation.vouch_root == NOTHING_VOUCHED
+    ):
+        raise _revoked(revocation)
+    _key_at_creation(core, author_card)
     return VerifiedEnvelope(decoded, author_card)
 
 

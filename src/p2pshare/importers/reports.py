@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from p2pshare.importers.formats import ValueFormat
+from p2pshare.importers.interface import ListValue, TextMarking, ValueFormat
 from p2pshare.importers.report_words import Word, is_likely_hash, is_plausible, words_of
-from p2pshare.importers.values import ListValue, TextMarking, read_lines, read_list
+from p2pshare.importers.values import read_lines, read_list
 from p2pshare.intel.defanging import Unmarked, undo_marks
 from p2pshare.intel.marking_words import LineReader
 from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise

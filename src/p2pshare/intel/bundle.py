@@ -40,8 +40,11 @@ from p2pshare.intel.json_text import (
 from p2pshare.intel.marking_words import (
     DEFINITION_ID,
     NO_WORDS,
+    QUIET,
+    Look,
     MarkingWords,
-    may_hold_words,
+    definitions_named,
+    look_at,
     words_of_bytes,
     words_of_members,
     words_of_object,
@@ -106,11 +109,11 @@ def read_stix(raw: bytes) -> Reading:
         raise _too_many()
     reading = Reading()
     place_by_version: dict[tuple[str, str], int] = {}
-    for position, (piece, around, is_quiet) in enumerate(_looked_at(_pieces(raw, reading.notes))):
+    for position, (piece, around, look) in enumerate(_looked_at(_pieces(raw, reading.notes))):
         reading.read += 1
         if reading.read > OBJECTS_PER_BUNDLE_MAX:
             raise _too_many()
-        found = piece if isinstance(piece, Fault) else check_object(piece, around=around, is_quiet=is_quiet)
+        found = piece if isinstance(piece, Fault) else check_object(piece, around=around, look=look)
         if isinstance(found, Fault):
             reading.refusals.add(found.reason, f"objects[{position}]{found.path}")
             continue
@@ -138,12 +141,12 @@ def object_of(
 
 
 def check_object(
-    piece: bytes, *, is_added: bool = False, around: MarkingWords = NO_WORDS, is_quiet: bool = False
+    piece: bytes, *, is_added: bool = False, around: MarkingWords = NO_WORDS, look: Look | None = None
 ) -> BundleObject | Fault:
-    """Returns one object that passed steps 4 and 5, or its first fault."""
+    """Returns one object that passed steps 4 and 5, or its first fault. `look`: what is known of its bytes."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
-    plain = _check_plainly(piece, is_added, around, is_quiet)
+    plain = _check_plainly(piece, is_added, around, look)
     if plain is not None:
         return plain
     stix, fault = parse_object(piece)
@@ -158,7 +161,6 @@ def check_object(
     granular_refs = tuple(
         one["marking_ref"] for one in stix.get("granular_markings", ()) if "marking_ref" in one
     )
-    references = len(marking_refs) + len(granular_refs)
     return BundleObject(
         raw=piece,
         object_id=stix["id"],
@@ -169,18 +171,20 @@ def check_object(
         granular_refs=granular_refs,
         definition=stix if stix["type"] == "marking-definition" else None,
         is_added=is_added,
-        words=around.merged(_words_of(piece, stix, references, tuple(stix.get("labels", ())), is_quiet)),
+        words=around.merged(
+            _words_of(piece, stix, (*marking_refs, *granular_refs), tuple(stix.get("labels", ())), look)
+        ),
         names=() if stix["type"] == "indicator" else tuple(_names_in(stix)),
     )
 
 
 def _words_of(
-    piece: bytes, stix: Mapping[str, Any], references: int, labels: tuple[str, ...], is_quiet: bool
+    piece: bytes, stix: Mapping[str, Any], refs: tuple[str, ...], labels: tuple[str, ...], look: Look | None
 ) -> MarkingWords:
-    """Returns the marking words of an object, beside its `references` to markings."""
-    if is_quiet and piece.count(DEFINITION_ID) == references:
+    """Returns the marking words of an object, beside its references to markings."""
+    if look is QUIET and piece.count(DEFINITION_ID) == definitions_named(refs):
         return NO_WORDS
-    words = words_of_bytes(piece, references, labels)
+    words = words_of_bytes(piece, definitions_named(refs), labels, look or look_at(piece))
     return words_of_object(stix) if isinstance(words, int) else words
 
 
@@ -193,7 +197,9 @@ def _names_in(stix: Mapping[str, Any]) -> Iterator[str]:
             yield from (one for one in stix[name] if isinstance(one, str))
 
 
-def _check_plainly(piece: bytes, is_added: bool, around: MarkingWords, is_quiet: bool) -> BundleObject | None:
+def _check_plainly(
+    piece: bytes, is_added: bool, around: MarkingWords, look: Look | None
+) -> BundleObject | None:
     """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 and
     5. Fast path: None decides nothing."""
     try:
@@ -215,7 +221,7 @@ def _check_plainly(piece: bytes, is_added: bool, around: MarkingWords, is_quiet:
         (),
         None,
         is_added,
-        around.merged(_words_of(piece, stix, len(plain.object_marking_refs), plain.labels, is_quiet)),
+        around.merged(_words_of(piece, stix, plain.object_marking_refs, plain.labels, look)),
     )
 
 
@@ -230,11 +236,11 @@ _Piece = tuple[bytes | Fault, MarkingWords]
 _RUN_OBJECTS = 64
 
 
-def _looked_at(pieces: Iterator[_Piece]) -> Iterator[tuple[bytes | Fault, MarkingWords, bool]]:
-    """Yields the pieces, and whether their bytes surely hold no marking word: asked of many at once, for that is faster."""
+def _looked_at(pieces: Iterator[_Piece]) -> Iterator[tuple[bytes | Fault, MarkingWords, Look]]:
+    """Yields the pieces, and what a look at their bytes tells: at many of them at once, for that is faster."""
     while run := list(islice(pieces, _RUN_OBJECTS)):
-        is_quiet = not may_hold_words(b"\n".join([piece for piece, _ in run if isinstance(piece, bytes)]))
-        yield from ((piece, around, is_quiet) for piece, around in run)
+        look = look_at(b"\n".join([piece for piece, _ in run if isinstance(piece, bytes)]))
+        yield from ((piece, around, look) for piece, around in run)
 
 
 def _pieces(raw: bytes, notes: Refusals) -> Iterator[_Piece]:

@@ -27,10 +27,10 @@ LOCAL_CHARACTERS_MAX = 64  # RFC 5321 section 4.5.3.1.1
 LOCAL_FORBIDDEN = frozenset(' "(),:;<>@[\\]')
 
 # Fast paths. No two parts that follow each other begin alike: linear, whatever the text.
-_DOMAIN_SHAPE = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)+")
+_DOMAIN_SHAPE = re.compile(r"[a-z0-9._-]+")
 # The characters that the URL parser leaves as they are in a path or query (percent signs go the slow way).
 _URL_SHAPE = re.compile(
-    r"https?://([a-z0-9._-]++)(/[A-Za-z0-9._~!$&()*+,;=:@/-]*+)(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?-]*+)?"
+    r"https?://([a-z0-9._-]+)(/[A-Za-z0-9._~!$&()*+,;=:@/-]*)(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?-]*)?"
 )
 
 
@@ -39,6 +39,9 @@ def is_plain_domain(text: str) -> bool:
     return (
         len(text) <= LABEL_CHARACTERS_MAX  # so no label is longer, and the match is short
         and _DOMAIN_SHAPE.fullmatch(text) is not None
+        and "." in text
+        and text[0] != "."
+        and ".." not in text
         and text[-1] >= "a"  # a letter ...
         and ".0x" not in text  # ... and not of a hexadecimal number: so the last label is not a number
         and text[-2] != "."

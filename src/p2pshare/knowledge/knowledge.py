@@ -33,6 +33,7 @@ from p2pshare.knowledge import (
     searching,
     state_queries,
     state_table,
+    walks,
     wide_objects,
     withdrawals,
 )
@@ -196,6 +197,7 @@ class Knowledge(KnowledgeReading):
     def committing(self, writer: apsw.Connection) -> None:
         """Evaluate the observables that were marked, at the latest time that any call of the transaction was given."""
         now = self._evaluated_at or state_table.evaluated_at(writer)
+        walks.begin_ahead(writer, now)
         if now:
             state_table.reevaluate_dirty(writer, now, self._reported_before)
 
@@ -221,6 +223,7 @@ class Knowledge(KnowledgeReading):
         """
         with self._database.transaction() as writer:
             self._evaluated_at = max(self._evaluated_at, now)
+            walks.begin_ahead(writer, now)
             return state_table.reevaluate_due(writer, now, limit)
 
     def quarantine(self, observables: Collection[Observable], source: str, reason: str, now: int) -> int:
@@ -239,23 +242,32 @@ class Knowledge(KnowledgeReading):
             return quarantine.release(writer, observables, source)
 
     def set_siem_tlp_max(self, level: Tlp) -> None:
-        """Set the strictest marking that the SIEM sees; observables that this shows or hides are evaluated anew."""
+        """Set the strictest marking that the SIEM sees; observables that this shows or hides are evaluated anew (`walks`)."""
         if self._database.setting(SIEM_TLP_MAX) == level:
             return
         with self._database.transaction() as writer:
             before = get_setting(writer, SIEM_TLP_MAX)
-            state_table.mark_stricter(writer, min(-1 if before is None else before, int(level)))
             put_setting(writer, SIEM_TLP_MAX, int(level))
+            walks.begin_markings(writer, min(-1 if before is None else before, int(level)))
 
     def set_false_positive_reports(self, needed: int) -> None:
-        """Set the number of organisations that make a false positive (0: none do); all are counted anew."""
+        """Set the number of organisations that make a false positive (0: none do); all are counted anew (`walks`)."""
         if self._database.setting(FALSE_POSITIVE_REPORTS) == needed:
             return
         with self._database.transaction() as writer:
             put_setting(writer, FALSE_POSITIVE_REPORTS, needed)
-            assessments.recount_all(writer)
+            walks.begin_reports(writer)
 
     def recount_reports(self) -> None:
-        """Count false positives anew: to be called in the transaction that changes the roster."""
+        """Begin to count false positives anew (`walks`): to be called in the transaction that changes the roster."""
         with self._database.transaction(frees_space=True) as writer:
-            assessments.recount_all(writer)
+            walks.begin_reports(writer)
+
+    def go_on(self, now: int) -> bool:
+        """Take a step of what a change of the roster, of a setting or of the clock has begun, evaluated at `now` (unix seconds);
+        returns whether anything was left to do."""
+        if not self._read(walks.is_under_way):
+            return False
+        with self._database.transaction() as writer:
+            self._evaluated_at = max(self._evaluated_at, now)
+            return walks.go_on(writer, now)

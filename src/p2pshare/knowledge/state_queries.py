@@ -21,6 +21,7 @@ from p2pshare.knowledge.claims import observable_ids
 from p2pshare.knowledge.effective_state import EffectiveState, EffectiveStatus
 from p2pshare.knowledge.interface import IndicatorRow
 from p2pshare.knowledge.state_table import evaluated, siem_tlp_max
+from p2pshare.knowledge.walks import is_over_markings
 
 SLICE_IDS = 4_000  # observables of one slice of an export
 
@@ -118,7 +119,9 @@ def _slices(connection: apsw.Connection, now_us: int, type_: str | None) -> Iter
 
 def _is_ready(connection: apsw.Connection, wanted: Slice, tlp_max: Tlp) -> bool:
     """Returns whether the table holds the answer."""
-    return tlp_max == siem_tlp_max(connection) and not fetch(connection, _OTHER_TIME, wanted)
+    if tlp_max != siem_tlp_max(connection) or is_over_markings(connection):
+        return False
+    return not fetch(connection, _OTHER_TIME, wanted)
 
 
 def _rows(connection: apsw.Connection, wanted: Slice, tlp_max: Tlp) -> Iterator[IndicatorRow]:

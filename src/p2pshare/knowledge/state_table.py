@@ -15,7 +15,7 @@ Rules (`knowledge.effective_state` evaluates; this file only keeps the result):
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 
 import apsw
@@ -145,29 +145,31 @@ def evaluate_marked(connection: apsw.Connection, now: int, reported_before: int)
 
 
 def _evaluate(connection: apsw.Connection, ids: Sequence[int], now: int, reported_before: int) -> None:
-    for observable in asides.having(connection, ids):
-        asides.settle(connection, observable)
-    crowded = _evaluate_counted(connection, ids, now, reported_before)
-    for observable in crowded:
-        asides.settle(connection, observable)
-    if crowded:
-        _evaluate_counted(connection, crowded, now, reported_before)
+    crowds = asides.having(connection, ids)
+    unsettled = _evaluate_counted(connection, ids, now, reported_before, crowds)
+    if unsettled:
+        asides.settle(connection, unsettled, crowds)
+        _evaluate_counted(connection, unsettled, now, reported_before, None)
 
 
 def _evaluate_counted(
-    connection: apsw.Connection, ids: Sequence[int], now: int, reported_before: int
+    connection: apsw.Connection,
+    ids: Sequence[int],
+    now: int,
+    reported_before: int,
+    crowds: Mapping[int, asides.Crowd] | None,
 ) -> list[int]:
-    """Evaluate each of `ids` over the claims that count; returns those passed over, about which an author says more than
-    counts and it is to be settled first what does."""
+    """Evaluate each of `ids` over the claims that count; returns those passed over, of which it is to be settled first what
+    counts: an author says more than that, or something of the `crowds` may take a place. None: all is settled."""
     tlp_max = siem_tlp_max(connection)
     seq = last_change(connection)
     changes: list[Row] = []
     reported: list[Row] = []
-    crowded: list[int] = []
+    unsettled: list[int] = []
     for row, claims in _with_claims(connection, ids):
         name, _, sighted_at, quarantined, row_id, reported_seq, at, due, *before = row
-        if len(claims) > asides.COUNTED_MAX and asides.is_crowded(claim.author for claim in claims):
-            crowded.append(row_id)
+        if crowds is not None and _is_unsettled(claims, crowds.get(row_id)):
+            unsettled.append(row_id)
             continue
         shown = [claim for claim in claims if claim.tlp <= tlp_max]
         old = tuple(before)
@@ -189,7 +191,13 @@ def _evaluate_counted(
     connection.executemany(_CHANGE, changes)
     connection.executemany(_REPORT, reported)
     put_setting(connection, LAST_CHANGE, seq)
-    return crowded
+    return unsettled
+
+
+def _is_unsettled(claims: Sequence[ClaimState], crowd: asides.Crowd | None) -> bool:
+    if len(claims) > asides.COUNTED_MAX and asides.is_crowded(claim.author for claim in claims):
+        return True
+    return crowd is not None and not crowd.is_settled(claims)
 
 
 def _op(old: tuple[object, ...], new: EffectiveState) -> int:

@@ -260,12 +260,12 @@ class EnvelopeReading:
 
     # --- what is to be delivered --------------------------------------------------------------------
 
-    def outbox(self, partner: PartnerId) -> list[EnvelopeEntry]:
-        """Returns our direct envelopes that `partner` has not acknowledged, oldest first."""
+    def outbox(self, partner: PartnerId, limit: int = -1) -> list[EnvelopeEntry]:
+        """Returns our direct envelopes that `partner` has not acknowledged, oldest first, at most `limit` of them (-1: all)."""
         rows = self._fetch(
-            f"""{_ENTRY} JOIN outbox x ON x.lsn = e.lsn JOIN organisation r ON r.id = x.recipient
-            WHERE r.partner_id = ? ORDER BY e.lsn""",
-            (bytes(partner),),
+            f"""{_ENTRY} JOIN outbox x ON x.lsn = e.lsn
+            WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = ?) ORDER BY x.lsn LIMIT ?""",
+            (bytes(partner), limit),
         )
         return [_entry_of(row) for row in rows]
 
@@ -535,17 +535,15 @@ class EnvelopeLog(EnvelopeReading):
         all together, have filled the room."""
         with self._database.transaction() as writer:
             received_from_id = None if received_from is None else self._database.organisation(received_from)
-            ((is_known, entries, own_bytes, held_bytes),) = fetch(
-                writer,
-                """SELECT
-                    EXISTS (SELECT 1 FROM deferred WHERE envelope_id = ?1),
-                    (SELECT count(*) FROM deferred WHERE received_from IS ?2),
-                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred WHERE received_from IS ?2),
-                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred)""",
-                (bytes(envelope_id), received_from_id),
-            )
-            if is_known:
+            if fetch(writer, "SELECT 1 FROM deferred WHERE envelope_id = ?", (bytes(envelope_id),)):
                 return True
+            ((entries, own_bytes, held_bytes),) = fetch(  # one walk: a batch may bring a hundred of them
+                writer,
+                """SELECT coalesce(sum(received_from IS ?1), 0),
+                    coalesce(sum(iif(received_from IS ?1, length(wire), 0)), 0), coalesce(sum(length(wire)), 0)
+                FROM deferred""",
+                (received_from_id,),
+            )
             if (
                 entries >= DEFERRED_ENTRIES_PER_PARTNER_MAX
                 or own_bytes + len(wire) > DEFERRED_BYTES_PER_PARTNER_MAX
@@ -577,7 +575,8 @@ class EnvelopeLog(EnvelopeReading):
             writer.executemany("DELETE FROM deferred WHERE envelope_id = ?", ((bytes(one),) for one in ids))
 
     def expire(self, now: int, after: ExpiryPlace = EXPIRY_BEGINS) -> ExpiryStep:
-        """Drop a batch of what has expired at `now`, unix seconds, behind `after`. See docs/store.md, "Expiry"."""
+        """Drop a batch of what has expired at `now`, unix seconds; `after` is the place of the last batch of this life. See
+        docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
             return expiry.expire(writer, now, after)
 

@@ -148,7 +148,7 @@ class DeferredEnvelope:
 
 
 class ExpiryPlace(NamedTuple):
-    """The envelope behind which expiry goes on: its `expires`, and its lsn among those of one second."""
+    """The envelope up to which wires were dropped: its `expires`, and its lsn among those of one second."""
 
     expires: int
     lsn: int
@@ -159,10 +159,11 @@ EXPIRY_BEGINS = ExpiryPlace(-1, 0)
 
 @dataclass(frozen=True, slots=True)
 class ExpiryStep:
-    """One batch of expiry: how many envelopes lost their wire, and where the next batch begins; None: nothing more is due."""
+    """One batch of expiry: how many envelopes lost their wire, up to where it came, and whether more may be due."""
 
     dropped: int
-    place: ExpiryPlace | None
+    place: ExpiryPlace
+    is_more: bool
 
 
 @dataclass(frozen=True)

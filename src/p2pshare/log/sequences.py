@@ -41,7 +41,7 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     """Begin a new incarnation (rule 1) and return it; `now` in unix seconds, `revoked` our keys that somebody else may
     have. Its first sequence is 1; the link to the previous envelope stays.
 
-    Raises StoreError `own-incarnations-used` when nothing is left below what partners refuse: a thief of our key made an
+    Raises StoreError `own-incarnations-used` when nothing is left of what partners accept: a thief of our key made an
     envelope for every second of a day.
     """
     limit = now + INCARNATION_COUNT_SECONDS
@@ -51,7 +51,7 @@ def begin_incarnation(connection: apsw.Connection, now: int, revoked: Collection
     if incarnation > now + INCARNATION_REFUSE_SECONDS:
         raise StoreError(
             "every number that partners accept was used in our name",
-            hint="the sign key is stolen: revoke it; this ends by itself after a day without its envelopes",
+            hint="the sign key is stolen, and must be revoked; this ends by itself when no more of them come",
             reason="own-incarnations-used",
         )
     connection.execute("UPDATE own_chain SET incarnation = ?, sequence = 0", (incarnation,))
@@ -165,13 +165,15 @@ def note_received(
         _note_known(connection, author, number.incarnation_before, number.last_before, now)
     if sequence > _highest(connection, author, incarnation):
         _note_known(connection, author, incarnation, sequence, now)
-    gaps = fetch(
+    gaps = fetch(  # they do not overlap: the nearest below holds it, or none does, however many an author made
         connection,
-        """SELECT first, last, noted_at FROM sequence_gap
-        WHERE author = ?1 AND incarnation = ?2 AND first <= ?3 AND last >= ?3""",
+        """SELECT first, last, noted_at FROM sequence_gap WHERE author = ? AND incarnation = ? AND first <= ?
+        ORDER BY first DESC LIMIT 1""",
         (author, incarnation, sequence),
     )
     for first, last, noted_at in gaps:
+        if last < sequence:
+            continue
         connection.execute(
             "DELETE FROM sequence_gap WHERE author = ? AND incarnation = ? AND first = ?",
             (author, incarnation, first),

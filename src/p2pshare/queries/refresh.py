@@ -1,7 +1,8 @@
 """Refresh: time passes, and an observable that counted yesterday may not count today.
 
 Scores, ends and the change feed follow time here and nowhere else (docs/decisions/0037): a batch of observables at once,
-each batch one transaction of the store, so that other writers wait for one batch and never for all.
+each batch one transaction of the store, so that other writers wait for one batch and never for all. So does what a change
+of the roster or of a setting has left to evaluate (`knowledge.walks`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from p2pshare.node.node import Node
 
 
 def reevaluate(node: Node, now: int) -> bool:
-    """Reevaluate one batch of what is due at `now` (unix seconds); returns whether there may be more. Raises StoreError."""
+    """Reevaluate one batch of what is stale or due at `now` (unix seconds); returns whether there may be more. Raises
+    StoreError."""
+    if node.store.knowledge.go_on(now):
+        return True
     return node.store.knowledge.reevaluate(now, REEVALUATE_OBSERVABLES) == REEVALUATE_OBSERVABLES
 
 

@@ -16,9 +16,10 @@ from typing import BinaryIO
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import InputSource, ObjectFormat, ValueFormat, detect_format
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import InputSource, ObjectFormat, TakenValue, ValueFormat
 from p2pshare.importers.registry import load_importer
-from p2pshare.importers.values import TakenValue, under_marking
+from p2pshare.importers.values import under_marking
 from p2pshare.intel.authoring import (
     identity_id,
     identity_object,

@@ -60,7 +60,9 @@ class Outcome:
     """Whether more may have expired, or be due of what was deferred: another sweep says."""
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
-    is_unread: bool = False
+    unread: tuple[tuple[int, int], ...] = ()
+    """The lsn of each new envelope that is to be read, and how many bytes are sealed in it."""
+    reads_again: bool = False
     """Whether content that waited for room may be read now."""
 
 
@@ -107,23 +109,29 @@ class Exchange:
         decided = tuple(
             _decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))
         )
-        return Outcome(self._news(received_from_by_id), decided)
+        return Outcome(self._news(received_from_by_id), decided, unread=_unread(verdicts))
 
     def sweep(self, now: int) -> Outcome:
         """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
         at `now` (unix seconds)."""
         step = self._node.store.log.expire(now, self._expired_to)
-        self._expired_to = step.place or EXPIRY_BEGINS
+        self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
-        is_unread = bool(step.dropped and self._node.store.log.read_again())
-        if step.place is not None:
-            return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, is_unread=is_unread)
-        is_more = False
+        reads_again = bool(step.dropped and self._node.store.log.read_again())
+        if step.is_more:
+            return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, reads_again=reads_again)
+        taken_in: list[IntakeVerdict] = []
         try:
-            is_more = bool(retry_deferred(self._node, now))
+            taken_in = retry_deferred(self._node, now)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
-        return Outcome(self._news({}), makes_room=makes_room, is_more_due=is_more, is_unread=is_unread)
+        return Outcome(
+            self._news({}),
+            makes_room=makes_room,
+            is_more_due=bool(taken_in),
+            unread=_unread(taken_in),
+            reads_again=reads_again,
+        )
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
@@ -182,7 +190,7 @@ class Exchange:
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what
         was acknowledged."""
-        return tuple(_item(entry) for entry in self._node.store.log.outbox(peer)[:limit])
+        return tuple(_item(entry) for entry in self._node.store.log.outbox(peer, limit))
 
     # --- any thread ---
 
@@ -252,6 +260,14 @@ def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
             CircleId.of_pair(roster.own_id, entry.partner_id),
         )
         for entry in roster.links()
+    )
+
+
+def _unread(verdicts: Sequence[IntakeVerdict]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (verdict.entry.lsn, verdict.content_bytes)
+        for verdict in verdicts
+        if verdict.status is IntakeStatus.HELD and verdict.entry is not None
     )
 
 

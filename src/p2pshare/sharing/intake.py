@@ -29,6 +29,7 @@ from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
 from p2pshare.envelope.own_audience import addressed_to
 from p2pshare.envelope.verification import (
     TimeVerdict,
+    VerifiedEnvelope,
     signing_key,
     time_verdict,
     verify_envelope,
@@ -80,6 +81,8 @@ class IntakeVerdict:
     envelope_id: EnvelopeId | None
     reason: str = ""
     entry: EnvelopeEntry | None = None
+    content_bytes: int = 0
+    """Of what is sealed in a new envelope; 0 where none is held now."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def _store(node: Node, checked: Sequence[NewEnvelope | IntakeVerdict]) -> list[I
         if isinstance(one, NewEnvelope):
             outcome = next(stored)
             status = IntakeStatus.HELD if outcome.is_new else IntakeStatus.ALREADY_HELD
-            one = IntakeVerdict(status, one.envelope_id, entry=outcome.entry)
+            sealed = one.envelope.decoded.body if isinstance(one.envelope, VerifiedEnvelope) else b""
+            one = IntakeVerdict(status, one.envelope_id, entry=outcome.entry, content_bytes=len(sealed))
         verdicts.append(one)
     return verdicts
 
