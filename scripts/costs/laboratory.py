@@ -50,20 +50,21 @@ from p2pshare.intel.observable import Observable, canonical_pair
 from p2pshare.intel.refusals import InvalidValue
 from p2pshare.limits import MIB
 from p2pshare.node.init import found_home
-from p2pshare.node.node import STORE_NAME, close_node, open_node
+from p2pshare.node.node import STORE_NAME, WARNING_INDEX_NAME, close_node, open_node
 from p2pshare.node.store import open_store
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.queries.refresh import reevaluate_all
 from p2pshare.sharing.intake import Arrival, take_in
 from p2pshare.sharing.partners import add_partner
 from p2pshare.sharing.reading import read_all
+from p2pshare.warninglists.warning_index import open_warning_index
 
 NOW = 1_800_000_000
 HONEST_VALUES = 1_000
 HONEST_RUNS = 5
 SECONDS_MAX = 20.0  # of one recipe: longer is found
 MEMORY_BYTES_MAX = 4 << 30
-AGAIN_TIMES = 4
+AGAIN_TIMES = 8
 SWEEPS = 20
 SWEEP_SECONDS = 60
 HOSTILE, HONEST, OTHER = "mallory", "alice", "carol"
@@ -76,6 +77,8 @@ class Costs:
     """What one envelope cost."""
 
     wire_bytes: int
+    last_wire_bytes: int = 0
+    """Of the last, where several are counted together: `memory_bytes` is its alone."""
     inflated_bytes: int = 0
     objects: int = 0
     cpu_seconds: float = 0.0
@@ -88,10 +91,11 @@ class Costs:
     refused: dict[str, int] = field(default_factory=dict)
 
     def per_byte(self, measure: str) -> float:
+        if measure == "memory":
+            return max(self.memory_bytes - MEMORY_FLOOR_BYTES, 0) / (self.last_wire_bytes or self.wire_bytes)
         total = {
             "cpu": self.cpu_seconds + self.next_seconds,
             "disk": self.disk_bytes,
-            "memory": max(self.memory_bytes - MEMORY_FLOOR_BYTES, 0),
             "later": self.later_seconds,
         }[measure]
         return total / self.wire_bytes
@@ -117,7 +121,6 @@ def _together(costs: Sequence[Costs]) -> Costs:
         cpu_seconds=sum(one.cpu_seconds for one in costs),
         next_seconds=sum(one.next_seconds for one in costs),
         disk_bytes=sum(one.disk_bytes for one in costs),
-        memory_bytes=max(one.memory_bytes for one in costs),
         later_seconds=sum(one.later_seconds for one in costs),
     )
 
@@ -127,7 +130,7 @@ class Laboratory:
 
     def __init__(self, folder: Path, *, seconds_max: float = SECONDS_MAX) -> None:
         self._folder = folder
-        self._seconds_max = seconds_max
+        self.seconds_max = seconds_max
         self._readers = load_readers()
         self._identities: dict[str, Identity] = {}
         nodes = {}
@@ -147,7 +150,7 @@ class Laboratory:
         for node in nodes.values():
             close_node(node)
         self._node = bravo
-        self._prepared = folder / "bravo" / STORE_NAME
+        self._prepared = folder / "bravo"
         self._warm_up = self._list(OTHER, self._domains("warm", 1_000), 2)
         self._steps = 0
         domains = self._domains("honest", HONEST_VALUES)
@@ -243,7 +246,7 @@ class Laboratory:
         honest = self.honest.per_byte(measure)
         found = [
             one.per_byte(measure)
-            if again >= AGAIN_TIMES
+            if again >= AGAIN_TIMES or measure == "memory"  # nobody pays for memory beforehand
             else _together(costs[: number + 1]).per_byte(measure)
             for number, (one, again) in enumerate(zip(costs, times, strict=False))
         ]
@@ -254,8 +257,9 @@ class Laboratory:
         self._steps += 1
         folder = self._folder / f"step-{self._steps}"
         folder.mkdir()
-        shutil.copyfile(self._prepared, folder / STORE_NAME)
-        (folder / STORE_NAME).chmod(0o600)
+        for name in (STORE_NAME, WARNING_INDEX_NAME):
+            shutil.copyfile(self._prepared / name, folder / name)
+            (folder / name).chmod(0o600)
         reading, writing = os.pipe()
         gc.collect()
         gc.freeze()
@@ -281,7 +285,7 @@ class Laboratory:
 
     def _gathered(self, child: int, reading: int, sizes: Sequence[int]) -> list[Costs]:
         found: list[Costs] = []
-        end = time.monotonic() + self._seconds_max
+        end = time.monotonic() + self.seconds_max
         raw = b""
         while True:
             ready, _, _ = select.select([reading], [], [], max(0.0, end - time.monotonic()))
@@ -317,7 +321,9 @@ class _Child:
 
     def __init__(self, node: Any, folder: Path, readers: Any, pipe: Any) -> None:
         self._store = open_store(folder / STORE_NAME, free_space_bytes_min=0)
-        self._node = replace(node, store=self._store, warning_index=None)
+        self._node = replace(
+            node, store=self._store, warning_index=open_warning_index(folder / WARNING_INDEX_NAME)
+        )
         self._path = folder / STORE_NAME
         self._readers, self._pipe = readers, pipe
 
@@ -329,9 +335,11 @@ class _Child:
                 self._tell(costs)
             costs = Costs(_size(group))
             before, refused = self._size(), self._store.partners.refusals()
+            costs.last_wire_bytes = len(group[-1].wire)
+            costs.cpu_seconds = self._seconds(group[:-1])
             _forget_peak()
             base = _resident("VmRSS")
-            costs.cpu_seconds = self._seconds(group)
+            costs.cpu_seconds += self._seconds(group[-1:])
             costs.memory_bytes = max(0, _resident("VmHWM") - base)
             costs.disk_bytes = self._size() - before
             now = self._store.partners.refusals()
@@ -342,6 +350,8 @@ class _Child:
         self._tell(costs)
 
     def _seconds(self, arrivals: Sequence[Arrival]) -> float:
+        if not arrivals:
+            return 0.0
         began = time.process_time()
         take_in(self._node, arrivals, NOW)
         read_all(self._node, self._readers, NOW, time.monotonic)

@@ -25,7 +25,7 @@ KINDS = (
     "marking", "unknown", "raw",
 )  # fmt: skip
 SHAPES = ("plain", "in", "or", "observations", "or-other", "opaque", "steps", "escapes")
-VALUE_TYPES = ("mutex", "domain", "url", "ipv4", "email", "file-name", "sha256")
+VALUE_TYPES = ("mutex", "domain", "below", "url", "ipv4", "email", "file-name", "sha256")
 FILLERS = (
     "text", "spaces", "brackets", "deep", "numbers", "objects", "keys", "escapes", "quotes", "words", "disguised", "nan",
     "half", "duplicates", "references", "strings", "schemes",
@@ -39,12 +39,16 @@ CREATED = 1_790_000_000
 _PATHS = {
     "mutex": "mutex:name",
     "domain": "domain-name:value",
+    "below": "domain-name:value",
     "url": "url:value",
     "ipv4": "ipv4-addr:value",
     "email": "email-addr:value",
     "file-name": "file:name",
     "sha256": "file:hashes.'SHA-256'",
 }
+
+
+_TYPES = {"below": "domain"}
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ def values_of(recipe: Recipe, count: int, characters_max: int = 256 * KIB) -> li
             weight = lump.count if lump.value_step == 0 else 1
             several = lump.values if lump.value_step == 0 or lump.shape != "plain" else lump.count
             for number in range(min(several, count)):
-                pair = (lump.value_type, _value(lump, lump.value_base + number))
+                pair = (_TYPES.get(lump.value_type, lump.value_type), _value(lump, lump.value_base + number))
                 found[pair] = found.get(pair, 0) + weight
     chosen: list[tuple[str, str]] = []
     for pair in sorted(found, key=lambda one: -found[one]):
@@ -284,6 +288,8 @@ def _value(lump: Objects, number: int) -> str:
             return f"198.{18 + number // 65536 % 2}.{number // 256 % 256}.{number % 256}"
         case "domain":
             return ".".join([word[:60], *["a"] * min(room // 2, 100), "example"])
+        case "below":  # each has parents of its own
+            return ".".join([*["a"] * min(room // 2, 100), word[:60], "example"])
         case "email":
             return f"{word[:60]}@{'a.' * min(room // 2, 100)}example"
         case "url":
@@ -341,7 +347,7 @@ def _assessed(lump: Objects, number: int, author: str, more: str = "") -> str:
         value = _value(lump, lump.value_base + number * lump.value_step)
         if lump.names_value == "none":
             value = "none" + value
-        said += f',"observable_type":"{lump.value_type}","observable_value":"{value}"'
+        said += f',"observable_type":"{_TYPES.get(lump.value_type, lump.value_type)}","observable_value":"{value}"'
     return f',"extensions":{{"{ASSESSMENT_EXTENSION}":{{{said}}}}}}}'
 
 
