@@ -75,7 +75,7 @@ _ENVELOPE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "level": st.sampled_from((1, 3, 6, 6, 9)),
     "is_earlier": st.booleans(),
     "times": st.sampled_from((1, 1, 1, 8, 50)),
-    "shifts": st.sampled_from(("ids", "versions", "values", "")),
+    "shifts": st.sampled_from(("ids", "both", "versions", "values", "")),
     "padding_bytes": st.sampled_from((0, 0, 1_000, 10_000, 100_000)),
 }
 

@@ -94,6 +94,11 @@ KNOWN: dict[str, Recipe] = {
         Sealed((Objects(values=1_000, value_step=0, shape="in", version_base=1_000),), times=80),
         Sealed((Objects(count=80),), times=8, shifts="values"),
     ),
+    "many wide objects of many values that are withdrawn": (
+        Sealed((Objects(values=1_000, shape="in"),), times=40, shifts="both"),
+        Sealed((Objects("withdrawal", count=40, version_base=1_000),)),
+        Sealed((Objects(count=40, version_base=2_000),), times=8, shifts="versions"),
+    ),
     "forks of many wide objects": (
         Sealed((Objects(values=1_000, value_step=0, shape="in"),), times=80),
         Sealed((Objects(count=80, is_distinct=True),), times=8, shifts="values", is_earlier=True),

@@ -24,7 +24,6 @@ import os
 import pickle
 import random
 import resource
-import select
 import shutil
 import signal
 import statistics
@@ -35,7 +34,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from costs.recipes import Recipe, frames_of, shifted, values_of
+from costs.recipes import Recipe, Sealed, frames_of, shifted, values_of
 from p2pshare.database.fetching import fetch
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
@@ -48,7 +47,6 @@ from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable, canonical_pair
 from p2pshare.intel.refusals import InvalidValue
-from p2pshare.limits import MIB
 from p2pshare.node.init import found_home
 from p2pshare.node.node import STORE_NAME, WARNING_INDEX_NAME, close_node, open_node
 from p2pshare.node.store import open_store
@@ -65,6 +63,7 @@ HONEST_RUNS = 5
 SECONDS_MAX = 20.0  # of one recipe: longer is found
 MEMORY_BYTES_MAX = 4 << 30
 AGAIN_TIMES = 8
+SETUPS_REMEMBERED_MAX = 12
 SWEEPS = 20
 SWEEP_SECONDS = 60
 HOSTILE, HONEST, OTHER = "mallory", "alice", "carol"
@@ -125,6 +124,20 @@ def _together(costs: Sequence[Costs]) -> Costs:
     )
 
 
+class _Sequences:
+    """Places in an author's chain, from the middle on to both ends."""
+
+    def __init__(self) -> None:
+        self._first = self._last = 1_000_000
+
+    def next(self, is_earlier: bool) -> int:
+        if is_earlier:
+            self._first -= 1
+            return self._first
+        self._last += 1
+        return self._last
+
+
 class Laboratory:
     """One folder with three partners and a prepared store. `measure` may be called as often as is wanted."""
 
@@ -151,7 +164,10 @@ class Laboratory:
             close_node(node)
         self._node = bravo
         self._prepared = folder / "bravo"
-        self._warm_up = self._list(OTHER, self._domains("warm", 1_000), 2)
+        self._warm_ups = [
+            self._list(OTHER, self._domains(f"warm {number}", 1_000), number) for number in (3, 2)
+        ]
+        self._setups: dict[Sealed, tuple[Path, list[Costs]]] = {}
         self._steps = 0
         domains = self._domains("honest", HONEST_VALUES)
         self.honest = self._measure_honest(domains)
@@ -210,37 +226,55 @@ class Laboratory:
 
     def measure(self, recipe: Recipe) -> Measured:
         """Returns what each envelope of a recipe cost."""
-        hostile = self._identities[HOSTILE].partner_id.text
-        groups: list[list[Arrival]] = []
-        sizes = []
-        first = last = 1_000_000
+        sequences = _Sequences()
+        groups, sizes = [], []
         for sealed in recipe:
-            group = []
-            objects = inflated = 0
-            for number in range(sealed.times):
-                frames, more, size = frames_of(shifted(sealed, number), hostile)
-                first, last = (first - 1, last) if sealed.is_earlier else (first, last + 1)
-                with suppress(ShareError):  # larger than an envelope may be
-                    group.append(self._seal(HOSTILE, frames, more, first if sealed.is_earlier else last))
-                objects, inflated = objects + more, inflated + size
+            group, objects, inflated = self._sealed(sealed, sequences)
             if group:
                 groups.append(group)
                 sizes.append((objects, inflated))
         if not groups:
             return Measured((), dict.fromkeys(MEASURES, 0.0))
+        begun, costs = self._prepared, []
+        if len(groups) > 1 and len(groups[0]) >= AGAIN_TIMES:
+            begun, costs = self._begun(recipe[0], groups[0])
         values = values_of(recipe, HONEST_VALUES)
         after = self._list(HONEST, values, 1) if values else None
-        costs = self._taken_in(groups, after)
-        clean = 0.0
-        if after is not None and costs[-1].next_seconds > 2 * self._honest_next:
+        if not costs or not costs[-1].is_cut_off:
+            costs = costs + self._taken_in(groups[len(costs) :], after, begun=begun)
+        if costs[-1].next_seconds > 2 * self._honest_next:
             clean = self._taken_in([], after)[0].next_seconds
-        elif after is not None:
+        else:
             clean = self._honest_next
         for one, (objects, inflated) in zip(costs, sizes, strict=False):
             one.objects, one.inflated_bytes = objects, inflated
         costs[-1].next_seconds = max(0.0, costs[-1].next_seconds - clean)
         times = [len(group) for group in groups]
         return Measured(tuple(costs), {measure: self._ratio(measure, costs, times) for measure in MEASURES})
+
+    def _sealed(self, sealed: Sealed, sequences: _Sequences) -> tuple[list[Arrival], int, int]:
+        """Returns the envelopes, the number of objects in them, and the bytes that they inflate to."""
+        hostile = self._identities[HOSTILE].partner_id.text
+        group = []
+        objects = inflated = 0
+        for number in range(sealed.times):
+            frames, more, size = frames_of(shifted(sealed, number), hostile)
+            with suppress(ShareError):  # larger than an envelope may be
+                group.append(self._seal(HOSTILE, frames, more, sequences.next(sealed.is_earlier)))
+            objects, inflated = objects + more, inflated + size
+        return group, objects, inflated
+
+    def _begun(self, sealed: Sealed, group: Sequence[Arrival]) -> tuple[Path, list[Costs]]:
+        """Returns the store after many envelopes with which a recipe begins, and what they cost: made once, and remembered
+        for the recipes that begin in the same way."""
+        if sealed not in self._setups:
+            folder = self._folder / f"setup-{self._steps}"
+            costs = self._taken_in([group], None, keep=folder)
+            if len(self._setups) >= SETUPS_REMEMBERED_MAX:
+                shutil.rmtree(self._setups.pop(next(iter(self._setups)))[0])
+            self._setups[sealed] = (folder, costs)
+        folder, costs = self._setups[sealed]
+        return folder, [replace(one) for one in costs]
 
     def _ratio(self, measure: str, costs: Sequence[Costs], times: Sequence[int]) -> float:
         honest = self.honest.per_byte(measure)
@@ -252,13 +286,21 @@ class Laboratory:
         ]
         return max(found) / honest if honest else 0.0
 
-    def _taken_in(self, groups: Sequence[Sequence[Arrival]], after: Arrival | None) -> list[Costs]:
-        """Returns the costs of the arrivals; of the last, the seconds that `after` took."""
+    def _taken_in(
+        self,
+        groups: Sequence[Sequence[Arrival]],
+        after: Arrival | None,
+        *,
+        begun: Path | None = None,
+        keep: Path | None = None,
+    ) -> list[Costs]:
+        """Returns the costs of the arrivals; of the last, the seconds that `after` took. Begins with the store in the folder
+        `begun`; with `keep` the store is left there as it is after the arrivals."""
         self._steps += 1
-        folder = self._folder / f"step-{self._steps}"
+        folder = keep or self._folder / f"step-{self._steps}"
         folder.mkdir()
         for name in (STORE_NAME, WARNING_INDEX_NAME):
-            shutil.copyfile(self._prepared / name, folder / name)
+            shutil.copyfile((begun or self._prepared) / name, folder / name)
             (folder / name).chmod(0o600)
         reading, writing = os.pipe()
         gc.collect()
@@ -268,10 +310,13 @@ class Laboratory:
             status = 1
             try:
                 os.close(reading)
+                signal.setitimer(signal.ITIMER_PROF, self.seconds_max)  # ends the process
                 logging.disable(logging.CRITICAL)  # what is refused is counted
                 resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
                 with os.fdopen(writing, "wb") as pipe:
-                    _Child(self._node, folder, self._readers, pipe).run(self._warm_up, groups, after)
+                    child_ = _Child(self._node, folder, self._readers, pipe)
+                    warm_up = self._warm_ups[begun in (None, self._prepared)]
+                    child_.run(warm_up, groups, after, is_swept=keep is None)
                 status = 0
             finally:
                 os._exit(status)
@@ -281,38 +326,32 @@ class Laboratory:
         finally:
             gc.unfreeze()
             os.close(reading)
-            shutil.rmtree(folder, ignore_errors=True)
+            if keep is None:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _gathered(self, child: int, reading: int, sizes: Sequence[int]) -> list[Costs]:
-        found: list[Costs] = []
-        end = time.monotonic() + self.seconds_max
-        raw = b""
-        while True:
-            ready, _, _ = select.select([reading], [], [], max(0.0, end - time.monotonic()))
-            piece = os.read(reading, MIB) if ready else b""
-            if not piece:
-                break
-            raw += piece
-        is_late = not ready
-        if is_late:
-            os.kill(child, signal.SIGKILL)
+        """Returns what the child told, and where it did not come to its end what it used up until then."""
+        with os.fdopen(reading, "rb", closefd=False) as pipe:
+            raw = pipe.read()
         _, status, usage = os.wait4(child, 0)
-        while raw:
-            length = int.from_bytes(raw[:4], "big")
-            if len(raw) < 4 + length:
-                break
-            found.append(pickle.loads(raw[4 : 4 + length]))  # our own child's
+        told: dict[int, Costs] = {}
+        while len(raw) > 4 and len(raw) >= 4 + (length := int.from_bytes(raw[:4], "big")):
+            number, costs = pickle.loads(raw[4 : 4 + length])  # our own child's
+            told[number] = costs  # the last is told again with what came after
             raw = raw[4 + length :]
-        wanted = max(len(sizes), 1)
-        if len(found) < wanted or is_late:  # ended, or had no memory left
-            wire = sizes[min(len(found), wanted - 1)] if sizes else 1
+        found = list(told.values())
+        if status:
+            is_late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
             spent = usage.ru_utime + usage.ru_stime - sum(one.cpu_seconds for one in found)
-            memory = MEMORY_BYTES_MAX if status and not is_late else 0
-            if len(found) == wanted:
-                found[-1].is_cut_off = True
+            if len(found) < len(sizes):
+                memory = 0 if is_late else MEMORY_BYTES_MAX
+                found.append(Costs(sizes[len(found)], memory_bytes=memory))
+                found[-1].cpu_seconds = spent
+            elif found and not found[-1].next_seconds:
                 found[-1].next_seconds = spent
-            else:
-                found.append(Costs(wire, cpu_seconds=spent, memory_bytes=memory, is_cut_off=True))
+            elif found:
+                found[-1].later_seconds = spent
+            found[-1].is_cut_off = True
         return found
 
 
@@ -327,12 +366,19 @@ class _Child:
         self._path = folder / STORE_NAME
         self._readers, self._pipe = readers, pipe
 
-    def run(self, warm_up: Arrival, groups: Sequence[Sequence[Arrival]], after: Arrival | None) -> None:
-        self._seconds([warm_up])  # modules, statements and the cache are paid for
-        costs = Costs(1)
-        for group in groups:
-            if costs.wire_bytes > 1:
-                self._tell(costs)
+    def run(
+        self,
+        warm_up: Arrival,
+        groups: Sequence[Sequence[Arrival]],
+        after: Arrival | None,
+        *,
+        is_swept: bool,
+    ) -> None:
+        with self._store.transaction() as writer:
+            fetch(writer, "PRAGMA quick_check")  # a daemon's cache holds what was written lately
+        self._seconds([warm_up])  # modules and statements are paid for
+        costs, number = Costs(1), 0
+        for number, group in enumerate(groups):
             costs = Costs(_size(group))
             before, refused = self._size(), self._store.partners.refusals()
             costs.last_wire_bytes = len(group[-1].wire)
@@ -344,10 +390,13 @@ class _Child:
             costs.disk_bytes = self._size() - before
             now = self._store.partners.refusals()
             costs.refused = {reason: now[reason] - refused.get(reason, 0) for reason in now}
+            self._tell(number, costs)
         if after is not None:
             costs.next_seconds = self._seconds([after])
-        costs.later_seconds = self._swept()
-        self._tell(costs)
+            self._tell(number, costs)
+        if is_swept:
+            costs.later_seconds = self._swept()
+            self._tell(number, costs)
 
     def _seconds(self, arrivals: Sequence[Arrival]) -> float:
         if not arrivals:
@@ -372,11 +421,10 @@ class _Child:
 
     def _size(self) -> int:
         self._store.database.checkpoint()
-        log = self._path.with_name(self._path.name + "-wal")
-        return self._path.stat().st_size + (log.stat().st_size if log.exists() else 0)
+        return self._path.stat().st_size
 
-    def _tell(self, costs: Costs) -> None:
-        raw = pickle.dumps(costs)
+    def _tell(self, number: int, costs: Costs) -> None:
+        raw = pickle.dumps((number, costs))
         self._pipe.write(len(raw).to_bytes(4, "big") + raw)
         self._pipe.flush()
 

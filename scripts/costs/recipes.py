@@ -106,7 +106,7 @@ class Sealed:
     times: int = 1
     """How many such envelopes there are, ..."""
     shifts: str = "ids"
-    """... and what goes on from one to the next: "ids", "versions", "values" or nothing."""
+    """... and what goes on from one to the next: "ids", "values", "both" of these, "versions" or nothing."""
     padding_bytes: int = 0
     """Of text that does not compress, in an object of its own: where bounds follow from compressed bytes it buys room."""
 
@@ -219,13 +219,16 @@ def values_of(recipe: Recipe, count: int, characters_max: int = 256 * KIB) -> li
 
 def shifted(sealed: Sealed, number: int) -> Sealed:
     """Returns envelope `number` of those that a recipe says together."""
-    field_name = {"ids": "id_base", "versions": "version_base", "values": "value_base"}.get(sealed.shifts)
-    if field_name is None or not number:
-        return sealed
     lumps = []
     for lump in sealed.lumps:
-        further = number * lump.count * (lump.values if field_name == "value_base" else 1)
-        lumps.append(replace(lump, **{field_name: getattr(lump, field_name) + further}))
+        further = number * lump.count
+        if sealed.shifts in ("ids", "both"):
+            lump = replace(lump, id_base=lump.id_base + further)
+        if sealed.shifts in ("values", "both"):
+            lump = replace(lump, value_base=lump.value_base + further * lump.values)
+        if sealed.shifts == "versions":
+            lump = replace(lump, version_base=lump.version_base + further)
+        lumps.append(lump)
     return replace(sealed, lumps=tuple(lumps))
 
 
