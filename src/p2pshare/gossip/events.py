@@ -75,7 +75,7 @@ class FirstHopsLoaded:
 class EnvelopeHeld:
     """An envelope was committed; handed in, in order of `lsn`. `received_from` is the peer it came from, None if not known.
 
-    `direct_to` are the peers to hand it to from here; None for a relayed envelope, () for another author's direct one.
+    `direct_to` are the peers at its other end, to whom it is to be handed from here; None for a relayed envelope, () for another author's direct one.
     """
 
     lsn: int

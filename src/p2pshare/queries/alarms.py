@@ -33,6 +33,7 @@ from p2pshare.limits import (
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
+    USED_TWICE_ALARM_SECONDS,
 )
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
@@ -50,7 +51,8 @@ class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
     message: str
     hint: str
     missing: int | UnsetType = UNSET
-    ranges: list[tuple[int, int]] | UnsetType = UNSET
+    ranges: list[tuple[int, int, int]] | UnsetType = UNSET
+    """(incarnation, first, last) of numbers that are missing."""
     count: int | UnsetType = UNSET
     envelopes: list[str] | UnsetType = UNSET
     objects: list[str] | UnsetType = UNSET
@@ -117,18 +119,35 @@ def _gaps(seen: Situation) -> Iterator[Alarm]:
         if seen.now - total.noted_at < GAP_ALARM_SECONDS:
             continue
         ranges = seen.store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
-        shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)
-        more = "" if sum(last - first + 1 for first, last in ranges) == total.numbers else ", ..."
+        message = f"{total.numbers} of the envelopes that {{name}} sealed for us never came:"
+        hint = "a relay may withhold them: link with {name} directly, or ask {name} to publish them again"
+        if total.author == seen.own_id:
+            message = f"{total.numbers} of the envelopes that this node sealed are not here:"
+            hint = "the store was put back from a backup: they come home from partners that hold them; link with more of them"
+        more = "" if sum(last - first + 1 for _, first, last in ranges) == total.numbers else ", ..."
         yield _alarm(
             "sequence-gap",
             total.author,
             seen.names,
             total.noted_at,
-            f"{total.numbers} of the envelopes that {{name}} sealed for us never came: number {shown}{more}",
-            "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
+            f"{message} {_numbers(ranges)}{more}",
+            hint,
             missing=total.numbers,
             ranges=ranges,
         )
+
+
+def _numbers(ranges: Sequence[tuple[int, int, int]]) -> str:
+    """Returns (incarnation, first, last) in words, an incarnation after the other."""
+    by_incarnation: dict[int, list[str]] = {}
+    for incarnation, first, last in ranges:
+        by_incarnation.setdefault(incarnation, []).append(
+            str(first) if first == last else f"{first} to {last}"
+        )
+    return "; ".join(
+        f"number {', '.join(numbers)} of incarnation {incarnation}"
+        for incarnation, numbers in by_incarnation.items()
+    )
 
 
 def _no_exchange(seen: Situation) -> Iterator[Alarm]:
@@ -190,6 +209,38 @@ def _sequence_forks(seen: Situation) -> Iterator[Alarm]:
             hint,
             count=len(forks),
             envelopes=[first.first.text, first.second.text],
+        )
+
+
+COPY = "stop the copy: one home runs once, and a second node is made with `p2pshare init`. Is there none? Then its keys are stolen"
+
+
+def _used_twice(seen: Situation) -> Iterator[Alarm]:
+    proofs = {
+        one.author: (
+            one.since,
+            f"its chain goes on in two branches, the last time both {format_instant(one.until * SECOND_US)}",
+            (one.first, one.second),
+        )
+        for one in seen.store.log.used_twice()
+        if seen.now - one.until < USED_TWICE_ALARM_SECONDS
+    }
+    ours = [fork for fork in seen.store.log.sequence_forks() if fork.author == seen.own_id]
+    if ours:
+        first = ours[0]
+        what = f"they used one number of its chain{_and_more(ours)}"
+        proofs.setdefault(seen.own_id, (first.noted_at, what, (first.first, first.second)))
+    for author, (since, what, envelopes) in proofs.items():
+        yield _alarm(
+            "identity-used-twice",
+            author,
+            seen.names,
+            since,
+            f"two nodes publish as {{name}}: {what}",
+            COPY
+            if author == seen.own_id
+            else "call {name}: a copy of its home runs beside it; else its keys are stolen",
+            envelopes=[one.text for one in envelopes],
         )
 
 
@@ -287,6 +338,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _no_exchange,
     _silent_authors,
     _sequence_forks,
+    _used_twice,
     _object_forks,
     _card_forks,
     _certificates,

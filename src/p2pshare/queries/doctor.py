@@ -28,7 +28,9 @@ from p2pshare.queries.status import DAY_SECONDS, KEYS_WARNING_DAYS
 OK, WARN, FAIL = "ok", "warn", "fail"
 SPACE_WARNING_FACTOR = 4  # times the floor: time to make room before nothing new is taken
 POST_QUANTUM_OPENSSL = (3, 5)  # the first with ML-KEM in TLS
-SEVERE = frozenset({"card-fork", "sequence-fork"})  # keys may be stolen; other alarms are warnings
+SEVERE = frozenset(
+    {"card-fork", "sequence-fork", "identity-used-twice"}
+)  # keys may be stolen, or in two hands; others are warnings
 
 
 @dataclass(frozen=True, slots=True)

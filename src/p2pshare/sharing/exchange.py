@@ -153,8 +153,10 @@ class Exchange:
     def _held(self, entry: EnvelopeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
         if entry.mode == Mode.DIRECT:
-            recipients = self._node.store.log.audience(entry.envelope_id) if entry.is_own else ()
-            direct_to = tuple(sorted(recipients))
+            ends = set(self._node.store.log.audience(entry.envelope_id) if entry.is_own else ())
+            if entry.is_own and received_from is not None:
+                ends.add(received_from)  # it is in the shard of that pair, whatever we know of its audience
+            direct_to = tuple(sorted(ends))
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, received_from, entry.is_own, direct_to)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
@@ -241,6 +243,7 @@ class Exchange:
             circle=entry.circle,
             link=link,
             is_own=entry.is_own,
+            is_home=entry.author == peer,
             direct_recipients=store.log.audience(envelope_id).keys() if is_direct else (),
         )
         return store.log.wire(envelope_id) if is_allowed else None

@@ -26,6 +26,7 @@ from enum import Enum
 
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
+from p2pshare.envelope.own_audience import addressed_to
 from p2pshare.envelope.verification import (
     TimeVerdict,
     VerifiedEnvelope,
@@ -190,7 +191,11 @@ def _check_believing_nothing(
         )
     verified = verify_envelope(decoded, card, now)
     batch.quota.add(core.author, shelf, size)
-    return NewEnvelope(verified, received_from=arrival.received_from, received_at=now)
+    audience: tuple[PartnerId, ...] = ()
+    if core.author == batch.roster.own_id:  # it comes home: we know nothing of it but what is in it
+        cards = (entry.card for entry in batch.roster)
+        audience = tuple(card.partner_id for card in addressed_to(node.identity, decoded, cards))
+    return NewEnvelope(verified, received_from=arrival.received_from, received_at=now, audience=audience)
 
 
 def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:
