@@ -360,7 +360,7 @@ def test_what_was_sealed_before_is_found_after_its_hint_key_left_the_card(
         key_id = identity.operational.sign.key_id
         identity = _renewed(identity, NOW + 60 + number, [Revocation(key_id, NOW + 60, 1, b"r" * 32)])
         verified = verified_before(held, identity.card)
-        assert open_envelope(bravo, verified, identity.card) == OpenedPayload(b"payload", 1)
+        assert open_envelope(bravo, verified, identity.card) == OpenedPayload(b"payload", RecipientNumber(1))
         assert alpha.operational.hint.public not in [entry.key for entry in identity.card.hint_keys]
 
 
