@@ -1,28 +1,43 @@
-"""`p2pshare card`: the signed self-description that partners give one another."""
+"""`p2pshare card`: the signed self-description that partners give one another, and the next version of our own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import STANDARD_STREAM, json_option, read_input
+from p2pshare.cli.options import (
+    EXIT_PARTLY_DONE,
+    STANDARD_STREAM,
+    Function,
+    UsageProblem,
+    json_option,
+    read_input,
+)
 from p2pshare.cli.output import write_output
+from p2pshare.cli.session import ask
 from p2pshare.errors import PeerError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 if TYPE_CHECKING:
     from p2pshare.envelope.card import Card
+    from p2pshare.operations.interface import Request
+    from p2pshare.sharing.own_card import IssuedVersion
+
+V = TypeVar("V", bound="IssuedVersion")
+_UNSAID = ("missing", "unfinished", "is_new")
+UNSIGNED_NAME = "unsigned.p2pcard"
 
 
 @click.group(cls=Group)
 def card() -> None:
-    """show and export cards"""
+    """show and export cards; issue the next version of your own"""
 
 
 @card.command("export")
@@ -50,6 +65,118 @@ def show_card(home: Path, file: str | None, as_json: bool) -> None:
         console.print_json(described)
     else:
         console.print_fields(described)
+
+
+def _unsigned_option(function: Function) -> Function:
+    """Add `--unsigned`: where the card goes that others must sign."""
+    return click.option(
+        "--unsigned",
+        metavar="FILE",
+        shell_complete=complete_file,
+        help="where the card is written when other holders of root keys must sign it first; else"
+        f" {UNSIGNED_NAME} in the home folder",
+    )(function)
+
+
+@card.command("renew")
+@_unsigned_option
+@json_option
+@click.pass_obj
+def renew_card(home: Path, unsigned: str | None, as_json: bool) -> int:
+    """put new daily keys on the card when the time has come; a running daemon does it by itself"""
+    from p2pshare.operations.cards import RenewCard
+
+    return _issue(home, RenewCard(), unsigned, as_json)
+
+
+@card.command("rotate")
+@_unsigned_option
+@json_option
+@click.pass_obj
+def rotate_card(home: Path, unsigned: str | None, as_json: bool) -> int:
+    """put new daily keys on the card now"""
+    from p2pshare.operations.cards import RotateCard
+
+    return _issue(home, RotateCard(), unsigned, as_json)
+
+
+@card.command("set")
+@click.option("--name", help="your organisation's name, as partners see it")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    metavar="https://HOST:PORT",
+    help="where partners reach this node, in place of all before; may be repeated, the preferred one first",
+)
+@_unsigned_option
+@json_option
+@click.pass_obj
+def set_card(home: Path, name: str | None, urls: tuple[str, ...], unsigned: str | None, as_json: bool) -> int:
+    """change the name or the addresses on the card"""
+    from p2pshare.operations.cards import SetCard
+
+    if name is None and not urls:
+        raise UsageProblem("nothing to set", hint="give --name, --url, or both")
+    code = _issue(home, SetCard(name, urls or None), unsigned, as_json)
+    _compare_config(home, name, urls)
+    return code
+
+
+def _compare_config(home: Path, name: str | None, urls: Sequence[str]) -> None:
+    """Say what `config.toml` says otherwise: this node is called and listens by that file, which is a person's."""
+    from p2pshare.config import CONFIG_NAME, load_config
+
+    config = load_config(home / CONFIG_NAME)
+    if name is not None and config.name != name:
+        console.say(f"{CONFIG_NAME} has another name: it is what this node calls itself in its own store")
+    if urls and config.url not in urls:
+        console.say(f"{CONFIG_NAME} has another url: change it, and restart the daemon")
+
+
+@card.command("install")
+@click.argument("file", shell_complete=complete_file)
+@json_option
+@click.pass_obj
+def install_card(home: Path, file: str, as_json: bool) -> int:
+    """use the next version of your own card, which the holders of root keys have signed"""
+    from p2pshare.operations.cards import InstallCard
+
+    return _issue(home, InstallCard(read_input(file, CARD_CHAIN_BYTES_MAX)), None, as_json)
+
+
+def _issue(home: Path, request: Request[V], unsigned: str | None, as_json: bool) -> int:
+    """Have the card issued and tell what came of it; returns the exit code."""
+    issued = ask(home, request)
+    fields = _fields_of(issued)
+    if issued.unfinished:
+        file = unsigned or str(home / UNSIGNED_NAME)
+        write_output(file, issued.unfinished)
+        fields["unsigned"] = file
+    if as_json:
+        console.print_json(fields)
+    else:
+        console.print_fields({name: value for name, value in fields.items() if name != "keys"})
+        console.print_table(
+            ("KIND", "KEY", "STATE"), [(key.kind, key.key_id, key.state) for key in issued.keys]
+        )
+    if issued.unfinished:
+        keys = console.counted(issued.missing, "more root key")
+        console.say(
+            f"nothing has changed yet: {keys} must sign {console.shown(fields['unsigned'])}, with `p2pshare card sign`;"
+            " then `p2pshare card install FILE` here"
+        )
+        return EXIT_PARTLY_DONE
+    if not issued.is_new:
+        console.say("nothing had to be done")
+    return 0
+
+
+def _fields_of(issued: IssuedVersion) -> dict[str, Any]:
+    """Returns the promised JSON of a version of our card."""
+    from p2pshare.operations.crossing import fields_of
+
+    return {name: value for name, value in fields_of(issued).items() if name not in _UNSAID}
 
 
 def read_card(home: Path, file: str | None) -> Card:

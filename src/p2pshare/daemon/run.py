@@ -25,7 +25,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -269,10 +268,10 @@ class Running:
         operation = OPERATIONS[name_of(request)]
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
-        node = replace(self._node, live=self._live())
+        self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins
-            answer: Struct = request.run(node, int(time.time()), report)
+            answer: Struct = request.run(self._node, int(time.time()), report)
             return answer
 
         if operation.reads_only:
@@ -282,6 +281,8 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_card:
+            await self._driver.follow_card()
         if operation.changes_lists:
             self._lists_changed.set()
         if operation.publishes:
@@ -317,7 +318,7 @@ class Running:
         for name in NEEDS_RESTART:
             if getattr(config, name) != getattr(self._node.config, name):
                 log.warning("'%s' was changed in the config: it needs a restart", name)
-        self._node = replace(self._node, config=config)
+        self._node.config = config
         await self._writer(note_config, self._node)
         self._is_stale.set()
         await (

@@ -1,0 +1,54 @@
+"""`card renew`, `rotate`, `set` and `install`: the next version of our own card.
+
+Each is done by a process that reads the root keys and ends (`node.card_issuing`). Where too few roots are at hand the
+answer is an unfinished card, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+from p2pshare.node.card_issuing import CardChange
+from p2pshare.node.node import Node, Progress
+from p2pshare.operations.interface import Request
+from p2pshare.sharing.own_card import (
+    IssuedVersion,
+    describe_card,
+    install,
+    issue,
+    needs_renewal,
+    shown_by,
+)
+
+
+class RenewCard(Request[IssuedVersion], frozen=True, tag="card-renew"):
+    """Put new operational keys on the card when those in use have served their time; else change nothing."""
+
+    def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
+        if not needs_renewal(node.card, now):
+            return describe_card(node.card, is_new=False)
+        return RotateCard().run(node, now, progress)
+
+
+class RotateCard(Request[IssuedVersion], frozen=True, tag="card-rotate"):
+    """Put new operational keys on the card now. Earlier ones open and verify what was made with them."""
+
+    def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
+        return issue(node, CardChange(now, has_new_keys=True, shown=shown_by(node, now).certificate))
+
+
+class SetCard(Request[IssuedVersion], frozen=True, tag="card-set"):
+    """Change the name or the addresses on the card; None leaves them, no address is a node that dials only."""
+
+    name: str | None = None
+    urls: tuple[str, ...] | None = None
+
+    def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
+        return issue(node, CardChange(now, name=self.name, urls=self.urls))
+
+
+class InstallCard(Request[IssuedVersion], frozen=True, tag="card-install"):
+    """Use the next version of our card, which holders of root keys have signed."""
+
+    card: bytes
+
+    def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
+        return install(node, self.card, now)

@@ -1,0 +1,72 @@
+"""Our own card, with real daemons: renewed in time without a person, rotated under traffic, and nobody is locked out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from p2pshare.envelope.card import Card, believe_chain
+
+if TYPE_CHECKING:
+    from conftest import Company, Partner
+
+pytestmark = [
+    pytest.mark.end_to_end,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="skipped: no /proc here"),
+]
+Eventually = Callable[[Callable[[], Any], str], Any]
+DAYS = 86_400
+
+
+def own_card(partner: Partner) -> Card:
+    return believe_chain((partner.home / "card.p2pcard").read_bytes())
+
+
+def version_at(partner: Partner, other: Partner) -> int:
+    """The version of the other's card that the partner has."""
+    [row] = [one for one in partner.cli_json("partner", "list", "--json") if one["alias"] == other.name]
+    return int(row["card_version"])
+
+
+def test_a_rotation_under_traffic_reaches_the_neighbour_at_once_and_locks_nobody_out(
+    company: Company, eventually: Eventually
+) -> None:
+    alpha, bravo = company.pair()
+    alpha.publish("before.example\n")
+    bravo.wait_for("before.example")
+    answer = alpha.cli_json("card", "rotate", "--json")
+    assert list(answer) == ["version", "expires", "keys", "signed"]
+    assert (answer["version"], answer["signed"]) == (2, True)
+    states = {(key["kind"], key["state"]) for key in answer["keys"]}
+    assert states == {("root", "current")} | {
+        (kind, state) for kind in ("sign", "kem", "hint", "tls") for state in ("current", "older")
+    }
+    alpha.publish("straight-after.example\n")
+    eventually(lambda: version_at(bravo, alpha) == 2, "bravo has the new card")
+    bravo.wait_for("straight-after.example")  # refused at first, perhaps, and asked for again
+    eventually(lambda: "another certificate of ours is shown" in alpha.log(), "the new certificate is shown")
+    bravo.publish("back.example\n")
+    alpha.wait_for("back.example")
+    alpha.publish("with-the-new.example\n")
+    bravo.wait_for("with-the-new.example")
+    alpha.stop()
+    alpha.start()  # the key file and the card belong together, and bravo's version was noted
+    alpha.publish("after-a-restart.example\n")
+    bravo.wait_for("after-a-restart.example")
+
+
+def test_a_partner_that_was_down_through_the_rotation_is_shown_the_certificate_it_knows(
+    company: Company, eventually: Eventually
+) -> None:
+    alpha, bravo = company.pair()
+    bravo.stop()
+    alpha.cli("card", "rotate")
+    alpha.cli("card", "set", "--name", "ALPHA TWO")
+    bravo.start()
+    eventually(lambda: version_at(bravo, alpha) == 3, "bravo has the new card")
+    eventually(lambda: "another certificate of ours is shown" in alpha.log(), "then the new one is shown")
+    alpha.publish("still-linked.example\n")
+    bravo.wait_for("still-linked.example")
