@@ -218,6 +218,7 @@ RHYTHM_FACTOR = (
     3  # times its longest pause lately: a week's end is no alarm for who has paused over one before
 )
 RHYTHM_SECONDS_MIN = 86_400  # nobody is called silent within a day
+KEYS_ALARM_SECONDS = 30 * 86_400  # before our keys end: they were due for renewal for as long
 EXPIRED_UNREAD_ALARM_SECONDS = 30 * 86_400  # after the last one: nothing else tells of it any more
 
 # --- topology doctor -------------------------------------------------------------------------------

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from p2pshare.envelope.card import Card, believe_chain
+from p2pshare.node.keyfile import read_identity, write_key_file
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -19,6 +22,11 @@ pytestmark = [
 ]
 Eventually = Callable[[Callable[[], Any], str], Any]
 DAYS = 86_400
+
+
+def link(left: Partner, right: Partner) -> None:
+    left.trust(right)
+    right.trust(left)
 
 
 def own_card(partner: Partner) -> Card:
@@ -56,6 +64,47 @@ def test_a_rotation_under_traffic_reaches_the_neighbour_at_once_and_locks_nobody
     alpha.start()  # the key file and the card belong together, and bravo's version was noted
     alpha.publish("after-a-restart.example\n")
     bravo.wait_for("after-a-restart.example")
+
+
+def found_before(company: Company, name: str, days: int, monkeypatch: pytest.MonkeyPatch) -> Partner:
+    """A partner whose home was made so many days ago: the daemons' clocks, and that of TLS, are right."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr("p2pshare.cli.card.now_seconds", lambda: int(time.time()) - days * DAYS)
+        return company.found(name)
+
+
+def test_a_daemon_renews_its_keys_at_day_30_without_a_person(
+    company: Company, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo = found_before(company, "alpha", 30, monkeypatch), company.found("bravo")
+    young = found_before(company, "young", 29, monkeypatch)
+    link(alpha, bravo)
+    link(young, bravo)
+    for partner in (alpha, bravo, young):
+        partner.start()
+    eventually(lambda: own_card(alpha).version == 2, "alpha renews")
+    eventually(lambda: version_at(bravo, alpha) == 2, "bravo has the new card")
+    eventually(lambda: "another certificate of ours is shown" in alpha.log(), "the new certificate is shown")
+    alpha.publish("renewed.example\n")
+    bravo.wait_for("renewed.example")
+    bravo.publish("and-back.example\n")
+    alpha.wait_for("and-back.example")
+    assert own_card(young).version == 1
+
+
+def test_a_daemon_that_cannot_renew_says_so_and_goes_on(
+    company: Company, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, bravo = found_before(company, "alpha", 61, monkeypatch), company.found("bravo")
+    link(alpha, bravo)
+    identity = read_identity(alpha.home / "identity.p2pkey", alpha.home / "card.p2pcard")
+    write_key_file(alpha.home / "identity.p2pkey", replace(identity, roots=()))
+    alpha.start()
+    bravo.start()
+    eventually(lambda: "were not renewed" in alpha.log(), "alpha says so")
+    assert "keys-not-renewed" in [alarm["word"] for alarm in alpha.status()["alarms"]]
+    alpha.publish("still-working.example\n")
+    bravo.wait_for("still-working.example")
 
 
 def test_a_partner_that_was_down_through_the_rotation_is_shown_the_certificate_it_knows(

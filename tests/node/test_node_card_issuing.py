@@ -114,6 +114,17 @@ def test_too_few_roots_change_no_card_and_say_how_many_are_missing(tmp_path: Pat
     assert len(read_key_file(key).sets) == 2, "the keys wait for their card"
 
 
+def test_a_renewal_without_a_person_writes_nothing_where_others_must_sign(tmp_path: Path) -> None:
+    """Each day's try would else replace the keys of the card that is on its way to the signers."""
+    board = create_identity("Board", [], NOW, roots=3, threshold=2)
+    key, card = home_of(tmp_path, Identity(board.partner_id, board.roots[:1], board.operational, board.card))
+    before = key.read_bytes()
+    with pytest.raises(KeyFileError) as caught:
+        issue_apart(key, card, CardChange(NOW, has_new_keys=True, must_finish=True))
+    assert caught.value.reason == "roots-offline"
+    assert key.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

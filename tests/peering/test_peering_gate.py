@@ -467,7 +467,7 @@ async def test_hundreds_of_partners_share_one_door(house, bravo, make_party, hel
 
 async def test_another_certificate_is_shown_from_the_next_handshake_on(house, make_party, alpha, bravo):
     """A rotation of bravo's: who has pinned both certificates of its card gets in before and after."""
-    server, port = await house.serve(bravo)
+    _, port = await house.serve(bravo)
     renewed = make_party("bravo")
     both = [bravo.certificate, renewed.certificate]
     assert (await say(port, REQUEST, alpha.gate.client_context(both))).startswith(b"HTTP/1.1 200")

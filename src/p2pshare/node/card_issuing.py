@@ -31,7 +31,7 @@ from p2pshare.envelope.keys import (
     next_body,
 )
 from p2pshare.envelope.unfinished_card import begin_card
-from p2pshare.errors import AuthorError, PeerError
+from p2pshare.errors import AuthorError, KeyFileError, PeerError
 from p2pshare.identifiers import KeyId
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX, ROOT_KEYS_MAX
 from p2pshare.node.keyfile import (
@@ -55,7 +55,8 @@ PROGRAM = "from p2pshare.node.card_issuing import issue_here; import sys; issue_
 class CardChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What the next version of our card shall say; None leaves a field as it is. Nothing in it is secret.
 
-    `shown` is the certificate that partners are shown now, `revoked` (key id, since, reason, vouch root) each, `roots` are
+    With `must_finish` a card that others must sign, too, is an error and nothing is written. `shown` is the certificate that
+    partners are shown now, `revoked` (key id, since, reason, vouch root) each, `roots` are
     public keys; `now` in unix seconds.
     """
 
@@ -64,6 +65,7 @@ class CardChange(Struct, frozen=True, forbid_unknown_fields=True):
     name: str | None = None
     urls: tuple[str, ...] | None = None
     shown: bytes | None = None
+    must_finish: bool = False
     revoked: tuple[tuple[bytes, int, int, bytes], ...] = ()
     roots: tuple[bytes, ...] | None = None
     threshold: int | None = None
@@ -131,6 +133,13 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
             accept_update(identity.card, unfinished.raw, change.now)
     except PeerError as error:  # what any partner would refuse as well
         raise AuthorError(error.message, hint=error.hint, reason=error.reason) from None
+    missing = max(unfinished.own.missing, unfinished.before.missing)
+    if missing and change.must_finish:
+        raise KeyFileError(
+            f"a new card needs {missing} more root keys than the key file holds",
+            hint="`p2pshare card renew` writes a card for those who keep them to sign",
+            reason="roots-offline",
+        )
     sets = material.sets
     if fresh is not None:
         in_use = sets.index(identity.operational)  # those before it stand on no card, and never will
@@ -139,5 +148,4 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
         write_key_file(key_path, kept, passphrase if is_encrypted(key_path) else None)
     if unfinished.is_finished:
         replace_file(card_path, unfinished.raw, CARD_FILE_MODE)
-    missing = max(unfinished.own.missing, unfinished.before.missing)
     return IssuedCard(replace(material, roots=(), sets=sets), unfinished.raw, missing)

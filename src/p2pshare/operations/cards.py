@@ -15,7 +15,7 @@ from p2pshare.sharing.own_card import (
     install,
     issue,
     needs_renewal,
-    shown_by,
+    renew,
 )
 
 
@@ -32,7 +32,7 @@ class RotateCard(Request[IssuedVersion], frozen=True, tag="card-rotate"):
     """Put new operational keys on the card now. Earlier ones open and verify what was made with them."""
 
     def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
-        return issue(node, CardChange(now, has_new_keys=True, shown=shown_by(node, now).certificate))
+        return renew(node, now)
 
 
 class SetCard(Request[IssuedVersion], frozen=True, tag="card-set"):

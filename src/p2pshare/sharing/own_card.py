@@ -48,9 +48,14 @@ class IssuedVersion(Struct, frozen=True, forbid_unknown_fields=True):
     """False where nothing had to be done."""
 
 
+def ends_of(card: Card) -> int:
+    """Returns until when (unix seconds) partners believe what is made with the newest keys of the card."""
+    return min(card.sign_keys[0].expires, card.expires)
+
+
 def needs_renewal(card: Card, now: int) -> bool:
-    """Returns whether the newest sign key has been in use for its time (30 days of 90), or the card ends before that key."""
-    return now >= min(card.sign_keys[0].expires, card.expires) - OPERATIONAL_OVERLAP_SECONDS
+    """Returns whether the newest keys have been in use for their time, 30 days of 90, or their card ends as soon."""
+    return now >= ends_of(card) - OPERATIONAL_OVERLAP_SECONDS
 
 
 def shown_tls_key(
@@ -84,6 +89,13 @@ def shown_by(node: Node, now: int) -> TlsKey:
     partners = node.store.partners
     links = [row.partner_id for row in partners.all() if row.has_link]
     return shown_tls_key(node.identity, links, partners.card_fetches(), now)
+
+
+def renew(node: Node, now: int, *, must_finish: bool = False) -> IssuedVersion:
+    """Put new operational keys on our card, as `issue` does. Raises KeyFileError `roots-offline` where others must sign it,
+    too, and `must_finish`."""
+    shown = shown_by(node, now).certificate
+    return issue(node, CardChange(now, has_new_keys=True, shown=shown, must_finish=must_finish))
 
 
 def issue(node: Node, change: CardChange) -> IssuedVersion:
