@@ -119,3 +119,26 @@ def test_a_partner_that_was_down_through_the_rotation_is_shown_the_certificate_i
     eventually(lambda: "another certificate of ours is shown" in alpha.log(), "then the new one is shown")
     alpha.publish("still-linked.example\n")
     bravo.wait_for("still-linked.example")
+
+
+def test_after_a_revocation_the_partner_that_has_the_card_is_linked_as_before(
+    company: Company, eventually: Eventually
+) -> None:
+    """The stolen certificate is shown no more. Until nodes knock, a partner that does not hear of it takes the card as a file."""
+    alpha, bravo = company.pair()
+    alpha.publish("before.example\n")
+    bravo.wait_for("before.example")
+    [stolen] = [
+        key["key_id"]
+        for key in alpha.cli_json("card", "show", "--json")["keys"]
+        if (key["kind"], key["state"]) == ("sign", "current")
+    ]
+    answer = alpha.cli_json("card", "revoke", stolen, "--reason", "compromised", "--json")
+    assert (answer["version"], answer["vouched"], answer["not_vouched"]) == (2, 1, 0)
+    assert [key["state"] for key in answer["keys"] if key["key_id"] == stolen] == ["revoked"]
+    bravo.trust(alpha)  # the file, by hand
+    assert version_at(bravo, alpha) == 2
+    alpha.publish("after.example\n")
+    bravo.wait_for("after.example")
+    bravo.publish("back.example\n")
+    alpha.wait_for("back.example")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from p2pshare.envelope.card import Card
     from p2pshare.operations.interface import Request
     from p2pshare.sharing.own_card import IssuedVersion
+    from p2pshare.sharing.revoking import RevocationReason
 
 V = TypeVar("V", bound="IssuedVersion")
+_TABLES = ("keys", "not_vouched_newest")
 _UNSAID = ("missing", "unfinished", "is_new")
 UNSIGNED_NAME = "unsigned.p2pcard"
 
@@ -63,8 +65,10 @@ def show_card(home: Path, file: str | None, as_json: bool) -> None:
     described = describe_card(read_card(home, file))
     if as_json:
         console.print_json(described)
-    else:
-        console.print_fields(described)
+        return
+    keys = described.pop("keys")
+    console.print_fields(described)
+    _print_keys(keys)
 
 
 def _unsigned_option(function: Function) -> Function:
@@ -98,6 +102,43 @@ def rotate_card(home: Path, unsigned: str | None, as_json: bool) -> int:
     from p2pshare.operations.cards import RotateCard
 
     return _issue(home, RotateCard(), unsigned, as_json)
+
+
+@card.command("revoke")
+@click.argument("key")
+@click.option(
+    "--reason",
+    required=True,
+    type=click.Choice(["unspecified", "compromised", "lost", "superseded"]),
+    help="why; the card says it to everybody",
+)
+@click.option(
+    "--since",
+    metavar="TIME",
+    default="",
+    help="since when somebody else may have the key; now unless given. What partners held before stays a day longer",
+)
+@click.option(
+    "--vouch", metavar="ID", multiple=True, help="an envelope that came home and is yours all the same"
+)
+@click.option("--dry-run", is_flag=True, help="only tell what would be vouched for")
+@_unsigned_option
+@json_option
+@click.pass_obj
+def revoke_key(
+    home: Path,
+    key: str,
+    reason: RevocationReason,
+    since: str,
+    vouch: tuple[str, ...],
+    dry_run: bool,
+    unsigned: str | None,
+    as_json: bool,
+) -> int:
+    """say that somebody else may have the sign key whose id begins with KEY, and take its whole set off the card"""
+    from p2pshare.operations.cards import RevokeKey
+
+    return _issue(home, RevokeKey(key, reason, since, vouch, dry_run), unsigned, as_json)
 
 
 @card.command("set")
@@ -156,10 +197,12 @@ def _issue(home: Path, request: Request[V], unsigned: str | None, as_json: bool)
     if as_json:
         console.print_json(fields)
     else:
-        console.print_fields({name: value for name, value in fields.items() if name != "keys"})
-        console.print_table(
-            ("KIND", "KEY", "STATE"), [(key.kind, key.key_id, key.state) for key in issued.keys]
-        )
+        console.print_fields({name: value for name, value in fields.items() if name not in _TABLES})
+        _print_keys(fields["keys"])
+        for one in fields.get("not_vouched_newest", ()):
+            console.say(
+                f"not vouched for: {one['envelope_id']}, made {one['created']}; not sealed by this store"
+            )
     if issued.unfinished:
         keys = console.counted(issued.missing, "more root key")
         console.say(
@@ -170,6 +213,12 @@ def _issue(home: Path, request: Request[V], unsigned: str | None, as_json: bool)
     if not issued.is_new:
         console.say("nothing had to be done")
     return 0
+
+
+def _print_keys(keys: Sequence[Mapping[str, str]]) -> None:
+    console.print_table(
+        ("KIND", "KEY", "STATE"), [(key["kind"], key["key_id"], key["state"]) for key in keys]
+    )
 
 
 def _fields_of(issued: IssuedVersion) -> dict[str, Any]:
@@ -206,6 +255,8 @@ def describe_card(card: Card) -> dict[str, Any]:
     """Returns the promised JSON of a card."""
     from p2pshare.envelope.card import fingerprint
     from p2pshare.lookalikes import notes_on
+    from p2pshare.operations.crossing import fields_of
+    from p2pshare.sharing.own_card import keys_of
 
     notes = list(notes_on(card.name))
     return {
@@ -216,6 +267,7 @@ def describe_card(card: Card) -> dict[str, Any]:
         "version": card.version,
         "urls": list(card.urls),
         "expires": datetime.fromtimestamp(card.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "keys": [fields_of(key) for key in keys_of(card)],
     }
 
 

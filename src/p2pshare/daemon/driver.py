@@ -184,8 +184,14 @@ class Driver:
     async def _show_certificate(self) -> None:
         """Show the certificate of our card that every linked partner knows (`sharing.own_card`), or the newest."""
         key = await self._read(shown_by, self._node, int(time.time()))
-        if self.gate.show(key, self._node.card.tls_certificates):
-            log.info("another certificate of ours is shown from now on")
+        certificates = self._node.card.tls_certificates
+        before = self.gate.show(key, certificates)
+        if before is None:
+            return
+        log.info("another certificate of ours is shown from now on")
+        if (
+            before in certificates
+        ):  # else it was revoked: who does not know the new one yet would hear no more
             await self._lines.hang_up()
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:

@@ -42,6 +42,7 @@ OPERATIONS: dict[str, Operation] = {
     "allow-remove": Operation(warninglists.Disallow, changes_lists=True),
     "card-install": Operation(cards.InstallCard, changes_card=True),
     "card-renew": Operation(cards.RenewCard, changes_card=True),
+    "card-revoke": Operation(cards.RevokeKey, changes_card=True),
     "card-rotate": Operation(cards.RotateCard, changes_card=True),
     "card-set": Operation(cards.SetCard, changes_card=True),
     "discard": Operation(publishing.Discard),

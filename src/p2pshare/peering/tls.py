@@ -46,15 +46,19 @@ class TlsGate:
         self._front = self._own_context(ssl.PROTOCOL_TLS_SERVER)
         self._front.sni_callback = self._swap_in_newest
 
-    def show(self, key: TlsKey, own_certificates: Collection[bytes]) -> bool:
-        """Show the certificate of `key` from the next handshake on; returns whether that is another one than before.
+    @property
+    def shown_certificate(self) -> bytes:
+        return self._key.certificate
+
+    def show(self, key: TlsKey, own_certificates: Collection[bytes]) -> bytes | None:
+        """Show the certificate of `key` from the next handshake on; returns the one of before, None where it is the same.
 
         `own_certificates` (DER) are those of our card: none of them is pinned for a partner.
         """
         self._own = frozenset(own_certificates) | {key.certificate}
-        is_other, self._key = key.certificate != self._key.certificate, key
+        before, self._key = self._key.certificate, key
         self._pin_claims()
-        return is_other
+        return before if before != key.certificate else None
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
         """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had; what another claims, too,

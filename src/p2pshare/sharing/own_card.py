@@ -21,6 +21,7 @@ from p2pshare.limits import OPERATIONAL_OVERLAP_SECONDS
 from p2pshare.node.card_issuing import CardChange, issue_apart
 from p2pshare.node.keyfile import identity_of, write_card_file
 from p2pshare.node.node import Node, card_path, key_path, note_config
+from p2pshare.node.vouch_pages import drop_pages
 
 SHOWN_MARGIN_SECONDS = 86_400  # before a certificate ends the next one is shown: partners' clocks differ
 
@@ -116,6 +117,7 @@ def issue(node: Node, change: CardChange) -> IssuedVersion:
             unfinished=issued.card,
         )
     note_config(node)
+    drop_pages(node.home, node.card)
     return describe_card(node.card)
 
 
@@ -142,6 +144,7 @@ def install(node: Node, raw: bytes, now: int) -> IssuedVersion:
     write_card_file(card_path(node), installed)
     node.identity = identity
     note_config(node)
+    drop_pages(node.home, installed)
     return describe_card(installed)
 
 
