@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from msgspec import structs
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Group
@@ -22,11 +24,13 @@ from p2pshare.cli.options import (
 )
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import ask
-from p2pshare.errors import PeerError
+from p2pshare.errors import PeerError, RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 if TYPE_CHECKING:
     from p2pshare.envelope.card import Card
+    from p2pshare.envelope.keys import SigningKey
+    from p2pshare.envelope.unfinished_card import UnfinishedCard
     from p2pshare.operations.interface import Request
     from p2pshare.sharing.own_card import IssuedVersion
     from p2pshare.sharing.revoking import RevocationReason
@@ -175,6 +179,102 @@ def _compare_config(home: Path, name: str | None, urls: Sequence[str]) -> None:
         console.say(f"{CONFIG_NAME} has another url: change it, and restart the daemon")
 
 
+@card.command("threshold")
+@click.argument("threshold", type=int)
+@click.option(
+    "--new-root",
+    "new_roots",
+    metavar="FILE",
+    multiple=True,
+    shell_complete=complete_file,
+    help="make a root key, keep it in FILE (to be taken elsewhere), and add it to the card",
+)
+@click.option("--drop-root", "dropped", metavar="KEY", multiple=True, help="take the root key off the card")
+@_unsigned_option
+@json_option
+@click.pass_obj
+def set_threshold(
+    home: Path,
+    threshold: int,
+    new_roots: tuple[str, ...],
+    dropped: tuple[str, ...],
+    unsigned: str | None,
+    as_json: bool,
+) -> int:
+    """change how many root keys must sign your card, and which they are; each partner confirms such a card again"""
+    from p2pshare.envelope.keys import SigningKey
+    from p2pshare.node.keyfile import find_passphrase, write_root_file
+    from p2pshare.node.undumpable import make_undumpable
+    from p2pshare.operations.cards import InstallCard, SetRoots
+
+    make_undumpable()
+    partner_id, roots = read_card(home, None).partner_id, [SigningKey.generate() for _ in new_roots]
+    for file, root in zip(new_roots, roots, strict=True):
+        write_root_file(Path(file), partner_id, root, find_passphrase(os.environ))
+    issued = ask(home, SetRoots(threshold, tuple(root.verify_key.raw for root in roots), dropped))
+    if issued.unfinished and roots:  # this process has them, and ends
+        signed = _signed(issued.unfinished, roots)
+        if signed.is_finished:
+            issued = ask(home, InstallCard(signed.raw))
+        else:
+            missing = max(signed.own.missing, signed.before.missing)
+            issued = structs.replace(issued, unfinished=signed.raw, missing=missing)
+    return _tell(home, issued, unsigned, as_json)
+
+
+@card.command("sign")
+@click.argument("file", shell_complete=complete_file)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    required=True,
+    shell_complete=complete_file,
+    help="where the signed card goes, or - for stdout",
+)
+@click.option(
+    "--roots",
+    "root_file",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="the file with your root keys; else the key file of the home folder",
+)
+@click.option("--yes", is_flag=True, help="ask nothing")
+@json_option
+@click.pass_obj
+def sign_card_file(
+    home: Path, file: str, output: str, root_file: str | None, yes: bool, as_json: bool
+) -> int:
+    """sign the next version of a card with the root keys that are here; no home folder is needed"""
+    from p2pshare.envelope.unfinished_card import read_unfinished
+    from p2pshare.node.keyfile import find_passphrase, read_roots
+    from p2pshare.node.node import KEY_FILE_NAME
+    from p2pshare.sharing.own_card import describe_unfinished
+
+    unfinished = read_unfinished(read_input(file, CARD_CHAIN_BYTES_MAX))
+    for line in unfinished.changes():
+        console.say(line)
+    if not yes and console.can_ask() and not console.ask("sign this card?"):
+        raise RefusedError("the card was not signed", reason="card-unconfirmed")
+    path = Path(root_file) if root_file is not None else home / KEY_FILE_NAME
+    signed = _signed(unfinished.raw, read_roots(path, find_passphrase(os.environ)))
+    write_output(output, signed.raw)
+    issued = describe_unfinished(signed)
+    if as_json and output != STANDARD_STREAM:
+        console.print_json(_fields_of(issued))
+    if signed.is_finished:
+        console.say("enough root keys have signed: `p2pshare card install FILE` where the node is")
+        return 0
+    console.say(f"{console.counted(issued.missing, 'more root key')} must sign it")
+    return EXIT_PARTLY_DONE
+
+
+def _signed(raw: bytes, roots: Sequence[SigningKey]) -> UnfinishedCard:
+    from p2pshare.envelope.unfinished_card import read_unfinished
+
+    return read_unfinished(raw).signed_by(roots)
+
+
 @card.command("install")
 @click.argument("file", shell_complete=complete_file)
 @json_option
@@ -188,7 +288,10 @@ def install_card(home: Path, file: str, as_json: bool) -> int:
 
 def _issue(home: Path, request: Request[V], unsigned: str | None, as_json: bool) -> int:
     """Have the card issued and tell what came of it; returns the exit code."""
-    issued = ask(home, request)
+    return _tell(home, ask(home, request), unsigned, as_json)
+
+
+def _tell(home: Path, issued: IssuedVersion, unsigned: str | None, as_json: bool) -> int:
     fields = _fields_of(issued)
     if issued.unfinished:
         file = unsigned or str(home / UNSIGNED_NAME)

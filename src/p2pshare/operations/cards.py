@@ -19,6 +19,7 @@ from p2pshare.sharing.own_card import (
     issue,
     needs_renewal,
     renew,
+    set_roots,
 )
 from p2pshare.sharing.revoking import RevocationReason, RevokedKey, revoke
 
@@ -67,6 +68,18 @@ class RevokeKey(Request[RevokedKey], frozen=True, tag="card-revoke"):
             is_dry_run=self.dry_run,
             now=now,
         )
+
+
+class SetRoots(Request[IssuedVersion], frozen=True, tag="card-threshold"):
+    """Change how many root keys must sign our card, and which there are: public keys to `add`, and to `drop` those whose id
+    begins so."""
+
+    threshold: int
+    add: tuple[bytes, ...] = ()
+    drop: tuple[str, ...] = ()
+
+    def run(self, node: Node, now: int, progress: Progress) -> IssuedVersion:
+        return set_roots(node, self.threshold, add=self.add, drop=self.drop, now=now)
 
 
 class SetCard(Request[IssuedVersion], frozen=True, tag="card-set"):

@@ -45,6 +45,7 @@ OPERATIONS: dict[str, Operation] = {
     "card-revoke": Operation(cards.RevokeKey, changes_card=True),
     "card-rotate": Operation(cards.RotateCard, changes_card=True),
     "card-set": Operation(cards.SetCard, changes_card=True),
+    "card-threshold": Operation(cards.SetRoots, changes_card=True),
     "discard": Operation(publishing.Discard),
     "explain": Operation(looking.Explain),
     "lookup": Operation(looking.LookUp),

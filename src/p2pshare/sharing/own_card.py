@@ -14,7 +14,8 @@ from p2pshare.envelope.card_format import AnyKey, CardBody, decode_versions
 from p2pshare.envelope.certificate import ends_at
 from p2pshare.envelope.hybrid import key_id_of
 from p2pshare.envelope.keys import Identity, TlsKey, under_card
-from p2pshare.errors import PeerError, RefusedError
+from p2pshare.envelope.unfinished_card import UnfinishedCard, read_unfinished
+from p2pshare.errors import NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import OPERATIONAL_OVERLAP_SECONDS
@@ -23,6 +24,7 @@ from p2pshare.node.keyfile import identity_of, write_card_file
 from p2pshare.node.node import Node, card_path, key_path, note_config
 from p2pshare.node.vouch_pages import drop_pages
 
+KEY_DIGITS_MIN = 8  # of a key id that is typed: of 2^32 others one begins so
 SHOWN_MARGIN_SECONDS = 86_400  # before a certificate ends the next one is shown: partners' clocks differ
 
 
@@ -107,18 +109,27 @@ def issue(node: Node, change: CardChange) -> IssuedVersion:
     issued = issue_apart(key_path(node), card_path(node), change)
     node.identity = identity_of(issued.material, key_path(node), card_path(node))
     if issued.missing:
-        body = decode_versions(issued.card, is_unfinished=True)[-1].body
-        return IssuedVersion(
-            body.version,
-            format_instant(body.expires * SECOND_US) or "",
-            keys_of(body),
-            signed=False,
-            missing=issued.missing,
-            unfinished=issued.card,
-        )
+        return describe_unfinished(read_unfinished(issued.card))
     note_config(node)
     drop_pages(node.home, node.card)
     return describe_card(node.card)
+
+
+def set_roots(
+    node: Node, threshold: int, *, add: Sequence[bytes], drop: Sequence[str], now: int
+) -> IssuedVersion:
+    """Change how many root keys must sign our card, and which they are, as `issue` does. `drop` are first digits of key ids."""
+    roots = {root.key_id.text: root.raw for root in node.card.roots}
+    for wanted in drop:
+        matching = [key_id for key_id in roots if key_id.startswith(wanted.lower())]
+        if len(wanted) < KEY_DIGITS_MIN or len(matching) != 1:
+            raise NotFoundError(
+                f"no root key of our card has this id, or {KEY_DIGITS_MIN} digits are not enough to tell which",
+                hint="`p2pshare card show` lists the keys",
+                reason="key-unknown",
+            )
+        del roots[matching[0]]
+    return issue(node, CardChange(now, roots=(*roots.values(), *add), threshold=threshold))
 
 
 def install(node: Node, raw: bytes, now: int) -> IssuedVersion:
@@ -146,6 +157,18 @@ def install(node: Node, raw: bytes, now: int) -> IssuedVersion:
     note_config(node)
     drop_pages(node.home, installed)
     return describe_card(installed)
+
+
+def describe_unfinished(card: UnfinishedCard) -> IssuedVersion:
+    """Returns a version that is on its way, or that its last signer has finished."""
+    return IssuedVersion(
+        card.body.version,
+        format_instant(card.body.expires * SECOND_US) or "",
+        keys_of(card.body),
+        signed=card.is_finished,
+        missing=max(card.own.missing, card.before.missing),
+        unfinished=card.raw,
+    )
 
 
 def describe_card(card: Card, *, is_new: bool = True) -> IssuedVersion:

@@ -23,10 +23,9 @@ from p2pshare.log.interface import EnvelopeEntry
 from p2pshare.node.card_issuing import CardChange
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.vouch_pages import keep_pages
-from p2pshare.sharing.own_card import IssuedVersion, describe_card, issue, shown_by
+from p2pshare.sharing.own_card import KEY_DIGITS_MIN, IssuedVersion, describe_card, issue, shown_by
 
 ENTRIES_AT_ONCE = 1_000
-KEY_DIGITS_MIN = 8  # of a key id that is typed: 2^32 others would have to begin so
 NOT_VOUCHED_LISTED_MAX = 1_000  # more is not looked through by a person
 RevocationReason = Literal["unspecified", "compromised", "lost", "superseded"]
 REASONS: dict[RevocationReason, int] = {"unspecified": 0, "compromised": 1, "lost": 2, "superseded": 3}
