@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from msgspec import structs
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Group
@@ -202,6 +201,8 @@ def set_threshold(
     as_json: bool,
 ) -> int:
     """change how many root keys must sign your card, and which they are; each partner confirms such a card again"""
+    from msgspec import structs
+
     from p2pshare.envelope.keys import SigningKey
     from p2pshare.node.keyfile import find_passphrase, write_root_file
     from p2pshare.node.undumpable import make_undumpable

@@ -81,8 +81,8 @@ def init(
     )
     if secret is None:
         console.warn(
-            f"the key file is not encrypted: whoever reads {home} or its backup has your keys; before anybody has your"
-            " card, delete the folder and give --passphrase-file to a new `p2pshare init`"
+            f"the key file is not encrypted: whoever reads {home} or its backup has your keys; `p2pshare passphrase set`"
+            " encrypts it"
         )
     if not root_files:
         console.say(
