@@ -58,7 +58,7 @@ def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_card_show_has_its_promised_keys(alpha: Home) -> None:
     shown = alpha("card", "show", "--json").json
-    assert list(shown) == ["partner_id", "name", "fingerprint", "version", "urls", "expires"]
+    assert list(shown) == ["partner_id", "name", "fingerprint", "version", "urls", "expires", "keys"]
 
 
 def test_partner_list_has_its_promised_keys(alpha: Home) -> None:
