@@ -101,13 +101,6 @@ def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
         connection.execute(_MARK, (row_ids(observables),))
 
 
-def mark_stricter(connection: apsw.Connection, tlp: int) -> None:
-    """Mark observables that have a claim stricter than `tlp`: whether those are shown has changed."""
-    connection.execute(
-        "INSERT OR IGNORE INTO dirty SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
-    )
-
-
 def mark_ahead(connection: apsw.Connection, now: int) -> None:
     """Mark observables that were evaluated at a time that has not come yet: a clock was set back."""
     connection.execute(
