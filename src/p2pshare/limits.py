@@ -220,6 +220,7 @@ RHYTHM_FACTOR = (
 )
 RHYTHM_SECONDS_MIN = 86_400  # nobody is called silent within a day
 USED_TWICE_ALARM_SECONDS = 30 * 86_400  # after both branches were last in use: the copy was stopped
+KEYS_ALARM_SECONDS = 30 * 86_400  # before our keys end: they were due for renewal for as long
 EXPIRED_UNREAD_ALARM_SECONDS = 30 * 86_400  # after the last one: nothing else tells of it any more
 
 # --- topology doctor -------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from p2pshare.queries.doctor import FAIL, WARN, examine_node
 from p2pshare.queries.proofs import proof_about
 from p2pshare.queries.status import status
 from p2pshare.sharing.intake import Arrival, IntakeStatus
+from p2pshare.sharing.own_card import renew
 from p2pshare.sharing.partners import apply_card_update, remove_partner
 
 HOUR = 3_600
@@ -287,7 +288,7 @@ def test_nothing_to_prove_and_nobody_of_that_name(pair: tuple[Node, Node]) -> No
     for name in ("alpha", "nobody"):
         with pytest.raises(NotFoundError):
             proof_about(bravo.store, bravo.identity.card.raw, name)
-    assert alarms(bravo.store, bravo.identity.partner_id, is_running=True, now=NOW) == []
+    assert alarms(bravo.store, bravo.card, is_running=True, now=NOW) == []
 
 
 # --- a room above ----------------------------------------------------------------------------------
@@ -330,3 +331,16 @@ def test_the_page_explains_each_word(repository: Path) -> None:
     words = re.findall(r'_alarm\(\s*"([a-z-]+)"', code)
     assert len(words) == len(ALARMS), "one function for each word"
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(words)
+
+
+def test_keys_that_nothing_has_renewed_are_an_alarm_from_day_60_of_90(pair: Any) -> None:
+    alpha, _ = pair
+    day = 86_400
+    assert not of(alpha, "keys-not-renewed", NOW + 60 * day - 1)
+    [alarm] = of(alpha, "keys-not-renewed", NOW + 60 * day)
+    assert alarm.partner_id == alpha.card.partner_id.text
+    assert "card renew" in alarm.hint
+    [ended] = of(alpha, "keys-not-renewed", NOW + 91 * day)
+    assert " ended at " in ended.message
+    renew(alpha, NOW + 60 * day)
+    assert not of(alpha, "keys-not-renewed", NOW + 60 * day)

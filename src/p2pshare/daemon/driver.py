@@ -49,6 +49,7 @@ from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
+from p2pshare.sharing.own_card import shown_by
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.reading import ContentReader
 
@@ -106,6 +107,7 @@ class Driver:
         self._loaded_circles: set[CircleId] = set()
         self._linked: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
+        self._card_fetches: dict[PartnerId, int] = {}
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._roster_lock = asyncio.Lock()
@@ -128,11 +130,13 @@ class Driver:
             ),
         )
         self._intake_task = asyncio.create_task(self._intake.run())
+        await self._show_certificate()
         await self.reload_roster()
         self._give(beginning.first_hops)
         self._spawn(self._read_content())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
+        self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
 
     async def stop(self) -> None:
         """End what is under way: cancel requests, commit bodies that came, close connections."""
@@ -171,6 +175,24 @@ class Driver:
             self._linked = {link.peer for link in links}
             self._give(events.LinksConfigured(links, len(roster)))
             await self._load_pairs(fresh)  # and what was committed between the two
+
+    async def follow_card(self) -> None:
+        """Use our new card from here on: partners are told its version and fetch it."""
+        await self._show_certificate()
+        self._give(events.OwnCardChanged(self._node.card.version))
+
+    async def _show_certificate(self) -> None:
+        """Show the certificate of our card that every linked partner knows (`sharing.own_card`), or the newest."""
+        key = await self._read(shown_by, self._node, int(time.time()))
+        certificates = self._node.card.tls_certificates
+        before = self.gate.show(key, certificates)
+        if before is None:
+            return
+        log.info("another certificate of ours is shown from now on")
+        if (
+            before in certificates
+        ):  # else it was revoked: who does not know the new one yet would hear no more
+            await self._lines.hang_up()
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
         """Load the keys of the direct envelopes between each of these and us."""
@@ -427,7 +449,9 @@ class Driver:
     async def card(self, peer: PartnerId) -> bytes:
         self._note_exchange(peer)
         self._give(events.Heard(peer))
-        return self._node.identity.card.raw
+        card = self._node.card
+        self._card_fetches[peer] = card.version
+        return card.raw
 
     # --- from time to time ---
 
@@ -456,6 +480,10 @@ class Driver:
         exchanged, self._exchanged = self._exchanged, {}
         if exchanged:
             await self._write(self._exchange.note_exchanges, exchanged)
+        fetches, self._card_fetches = self._card_fetches, {}
+        if fetches:
+            await self._write(self._node.store.partners.note_card_fetches, fetches)
+            await self._show_certificate()  # theirs may be the last one that it waited for
 
     async def _sweep(self) -> None:
         self._intake.sweep()

@@ -11,7 +11,7 @@ Numbers and times cannot tell a thief's envelopes from the owner's: a thief choo
 sign the root. One page is checked against the card alone, whatever else is at hand. The salt of a shelf keeps whoever
 holds the pages of one circle from guessing what is listed for another.
 
-No room uses this yet: nodes do not exchange pages (docs/card.md says what holds until they do).
+`sharing.revoking` makes them; nodes do not exchange pages yet (docs/card.md says what holds until they do).
 """
 
 from __future__ import annotations

@@ -54,6 +54,13 @@ class LinksConfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCardChanged:
+    """Our own card has this version now; every peer that we can ask is greeted with it."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeysLoaded:
     """The keys of one shard that the store has seen, ascending; at start, and when a link carries a new circle.
 
@@ -235,6 +242,7 @@ class Tick:
 
 Event = (
     LinksConfigured
+    | OwnCardChanged
     | KeysLoaded
     | FirstHopsLoaded
     | EnvelopeHeld

@@ -30,9 +30,9 @@ from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
 
 COMMENT_STARTS = ("#", "//", ";")
-# A comment inside a line: `(# ...`, or a mark with a blank before it; `#` also with a blank behind it, which no
+# A comment inside a line: a mark with a blank before it, also in parentheses; `#` also with a blank behind it, which no
 # URL has. One blank only, or a line of blanks would cost the square of its length.
-_INLINE = re.compile(r"\s(?:#|//|;)|\(#|#\s")
+_INLINE = re.compile(r"\s(?:#|//|;|\(#)|#\s")
 _BULLET = re.compile(r"[-*\u2022]\s+")
 _SINKS = frozenset({"0.0.0.0", "127.0.0.1", "::1", "::"})  # noqa: S104 - compared with, never bound to
 # A note that is itself one of these is a second value, and which one was meant is not ours to guess.

@@ -10,7 +10,9 @@ Steps, in this order:
 4. each object: size, JSON, duplicate keys, NaN, half of
    a surrogate pair                                        the object refused
 5. each object: what its type must have                    the object refused
-6. the same id and version twice                           the later one refused: `repeated` or `duplicate-id`
+6. each indicator: a pattern that is one, an end that is
+   later than its begin                                    the object refused
+7. the same id and version twice                           the later one refused: `repeated` or `duplicate-id`
 
 read = len(objects) + refusals.total, always.
 """
@@ -26,6 +28,7 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.checks import as_plain_indicator, find_wrong
+from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
 from p2pshare.intel.json_text import (
@@ -49,6 +52,8 @@ from p2pshare.intel.marking_words import (
     words_of_members,
     words_of_object,
 )
+from p2pshare.intel.pattern import plain_pair
+from p2pshare.intel.pattern_syntax import is_pattern
 from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.limits import (
     FRAME_BYTES_MAX,
@@ -143,7 +148,7 @@ def object_of(
 def check_object(
     piece: bytes, *, is_added: bool = False, around: MarkingWords = NO_WORDS, look: Look | None = None
 ) -> BundleObject | Fault:
-    """Returns one object that passed steps 4 and 5, or its first fault. `look`: what is known of its bytes."""
+    """Returns one object that passed steps 4 to 6, or its first fault. `look`: what is known of its bytes."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
     plain = _check_plainly(piece, is_added, around, look)
@@ -155,6 +160,10 @@ def check_object(
     if stix.get("type") == "bundle":
         return Fault("nested-bundle", "")
     fault = find_wrong(stix)
+    if fault is None and stix["type"] == "indicator" and not stix.get("revoked"):
+        fault = _why_never(
+            stix["pattern"], stix.get("pattern_type", "stix"), stix["valid_from"], stix.get("valid_until")
+        )
     if fault is not None:
         return fault
     marking_refs = tuple(stix.get("object_marking_refs", ()))
@@ -176,6 +185,17 @@ def check_object(
         ),
         names=() if stix["type"] == "indicator" else tuple(_names_in(stix)),
     )
+
+
+def _why_never(pattern: str, pattern_type: str, valid_from: str, valid_until: str | None) -> Fault | None:
+    """Returns why an indicator whose instants are instants would never tell anybody anything, or None: no tool reads
+    its pattern (STIX 2.1 section 9), or it is over before it begins (section 4.7). One that is revoked takes back what was
+    published before there was this rule, so it is not asked."""
+    if pattern_type == "stix" and plain_pair(pattern) is None and not is_pattern(pattern):
+        return Fault("bad-pattern", "/pattern")
+    if valid_until is not None and parse_instant(valid_until) <= parse_instant(valid_from):
+        return Fault("already-over", "/valid_until")
+    return None
 
 
 def _words_of(
@@ -200,8 +220,8 @@ def _names_in(stix: Mapping[str, Any]) -> Iterator[str]:
 def _check_plainly(
     piece: bytes, is_added: bool, around: MarkingWords, look: Look | None
 ) -> BundleObject | None:
-    """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 and
-    5. Fast path: None decides nothing."""
+    """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 to
+    6. Fast path: None decides nothing."""
     try:
         stix = _decode(piece)
         if type(stix) is not dict or stix.get("type") != "indicator" or not says_nothing_twice(piece, stix):
@@ -210,6 +230,9 @@ def _check_plainly(
         return None
     plain = as_plain_indicator(stix)
     if plain is None:
+        return None
+    until = None if plain.valid_until is msgspec.UNSET else plain.valid_until
+    if not plain.revoked and _why_never(plain.pattern, plain.pattern_type, plain.valid_from, until):
         return None
     return BundleObject(
         piece,

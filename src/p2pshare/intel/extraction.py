@@ -139,6 +139,9 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(_Fields).decode
 _decode_common = msgspec.json.Decoder(_CommonFields).decode
 _decode_any = msgspec.json.Decoder().decode
+RULE_LANGUAGES = frozenset(
+    {"pcre", "sigma", "snort", "suricata", "yara"}
+)  # STIX 2.1 section 10.8, but for stix
 _FAST_TYPES = frozenset({"indicator", "relationship"})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -438,8 +441,10 @@ class _FrameReader:
         from_us = self._instant(fields.valid_from)
         until_us = self._instant(fields.valid_until) if fields.valid_until else None
         if fields.pattern_type != "stix":
+            if fields.pattern_type not in RULE_LANGUAGES:
+                self._extraction.notes.add("opaque-pattern", f"{fields.id}: {fields.pattern_type}")
             return ()
-        pairs = self._observables(fields.pattern)
+        pairs = self._observables(fields.pattern, fields.id)
         if not pairs:
             return ()
         labels, dropped = self._kept_labels((fields.labels, fields.indicator_types))
@@ -462,12 +467,15 @@ class _FrameReader:
             found = self._labels[said] = _kept_labels(said[0] + said[1])
         return found
 
-    def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
-        """Returns (type, canonical value) of each value that the pattern equals; one without canonical form is noted."""
+    def _observables(self, pattern: str, object_id: str) -> Sequence[tuple[str, str]]:
+        """Returns (type, canonical value) of each value that the pattern equals; one without canonical form is noted, and so is
+        a pattern that equals none: somebody meant it to be detected."""
         found = []
         if self._claims_left <= 0 and pattern.count("'") > 2:  # not even to be parsed
             raise _Refuse("frame-too-many-claims")
         comparisons = comparisons_of(pattern)
+        if not comparisons:
+            self._extraction.notes.add("opaque-pattern", object_id)
         if len(comparisons) > 1:
             if len(comparisons) > self._claims_left:
                 self._claims_left = 0

@@ -3,6 +3,7 @@
 ====================  ==============================================================================
 reading-waits         envelopes wait to be read until there is more room on the disk
 expired-unread        envelopes of an author expired before they were read
+keys-not-renewed      the keys on our card end, and nothing has renewed them in time
 ====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from p2pshare.envelope.card import Card
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
@@ -26,8 +28,10 @@ from p2pshare.limits import (
     EXPIRED_UNREAD_ALARM_SECONDS,
     GAP_ALARM_SECONDS,
     GAPS_SHOWN_MAX,
+    KEYS_ALARM_SECONDS,
     MIB,
     NO_EXCHANGE_ALARM_SECONDS,
+    OPERATIONAL_OVERLAP_SECONDS,
     READING_SPACE_BYTES_MIN,
     RHYTHM_ENVELOPES_MAX,
     RHYTHM_ENVELOPES_MIN,
@@ -38,6 +42,7 @@ from p2pshare.limits import (
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.quota import nearly_full
+from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import contested_certificates
 
 
@@ -68,11 +73,15 @@ class Situation:
     """Everything that an alarm's function looks at. `names` are those of partners, present or past; `now` is unix seconds."""
 
     store: StoreReading
-    own_id: PartnerId
+    own_card: Card
     names: Mapping[PartnerId, str]
     is_running: bool
     """Whether a daemon runs here."""
     now: int
+
+    @property
+    def own_id(self) -> PartnerId:
+        return self.own_card.partner_id
 
 
 AlarmFunction = Callable[[Situation], Iterator[Alarm]]
@@ -329,6 +338,22 @@ def _expired_unread(seen: Situation) -> Iterator[Alarm]:
             )
 
 
+def _keys_not_renewed(seen: Situation) -> Iterator[Alarm]:
+    ends = ends_of(seen.own_card)
+    if seen.now < ends - KEYS_ALARM_SECONDS:
+        return
+    yield _alarm(
+        "keys-not-renewed",
+        seen.own_id,
+        seen.names,
+        ends - OPERATIONAL_OVERLAP_SECONDS,
+        f"the keys on our card {'ended' if seen.now >= ends else 'end'} at {format_instant(ends * SECOND_US)},"
+        " and were not renewed: then partners refuse what {name} publishes",
+        "`p2pshare card renew` does it or says what is missing; where root keys are kept elsewhere it writes the card for"
+        " those who keep them to sign",
+    )
+
+
 def _and_more(forks: Sequence[object]) -> str:
     return f", and {len(forks) - 1} more" if len(forks) > 1 else ""
 
@@ -345,13 +370,14 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _quotas,
     _reading_waits,
     _expired_unread,
+    _keys_not_renewed,
 )
 """The alarms of this room, in the order in which they are reported."""
 
 
 def alarms(
     store: StoreReading,
-    own_id: PartnerId,
+    own_card: Card,
     *,
     is_running: bool,
     now: int,
@@ -359,7 +385,7 @@ def alarms(
 ) -> list[Alarm]:
     """Returns every alarm of `functions`, grouped by word in their order, then in the order of names."""
     names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
-    seen = Situation(store, own_id, names, is_running, now)
+    seen = Situation(store, own_card, names, is_running, now)
     found = [alarm for function in functions for alarm in function(seen)]
     order = {word: number for number, word in enumerate(dict.fromkeys(alarm.word for alarm in found))}
     return sorted(found, key=lambda alarm: (order[alarm.word], alarm.partner))
