@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from p2pshare.envelope.agreement import HINT_BYTES
-from p2pshare.envelope.card import Card, believe_chain
+from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import (
     BODY_TAG_BYTES,
     COMMITMENT_BYTES,
@@ -91,9 +91,11 @@ def write_envelope(
     return decode_envelope(encode_envelope(core_raw, wraps, body, signatures))
 
 
-def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Random) -> DecodedEnvelope:
-    """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it. Raises
-    StoreError."""
+def publish(
+    store: Store, identity: Identity, wish: Wish, recipients: Sequence[Card], now: int, random: Random
+) -> DecodedEnvelope:
+    """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it; `recipients`
+    are the cards of `wish.direct_to`. Raises StoreError."""
     state = store.log.author_state(now)
     envelope = write_envelope(
         identity,
@@ -103,9 +105,7 @@ def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Rand
         previous=state.previous,
         created=now,
         random=random,
-        recipients=[
-            believe_chain(row.card) for row in store.partners.all() if row.partner_id in wish.direct_to
-        ],
+        recipients=recipients,
     )
     row = NewEnvelope(
         SealedEnvelope(envelope.envelope_id, envelope.core, envelope.wire),
