@@ -33,6 +33,7 @@ from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
 from p2pshare.intel.json_text import (
     Fault,
+    has_too_many_brackets,
     is_shallow,
     parse_object,
     refuse_outer_duplicates,
@@ -151,6 +152,8 @@ def check_object(
     """Returns one object that passed steps 4 to 6, or its first fault. `look`: what is known of its bytes."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
+    if has_too_many_brackets(piece):
+        return Fault("too-many-brackets", "")
     plain = _check_plainly(piece, is_added, around, look)
     if plain is not None:
         return plain
