@@ -380,6 +380,30 @@ def test_a_column_that_says_bad_is_read_beside_victims() -> None:
     assert read(raw) == ["column 1 (victim_ip) column-not-read!", "2 198.51.100.1"]
 
 
+def test_hashes_of_known_software_are_no_indicators_and_those_beside_victims_are() -> None:
+    asked(
+        b'"SHA-1","MD5","FileName","ProductCode","OpSystemCode"\n"'
+        + b"ab" * 20
+        + b'","'
+        + b"cd" * 16
+        + b'","a.exe",1,"358"\n'
+    )
+    raw = b"victim_ip,sha256\n192.0.2.1," + b"ab" * 32 + b"\n"
+    assert read(raw) == ["column 1 (victim_ip) column-not-read!", "2 " + "ab" * 32]
+
+
+def test_a_header_below_a_title_is_obeyed() -> None:
+    rows = "".join(f"192.0.2.{number},3389,2026-01-08\n" for number in range(20))
+    for title, seen in (
+        ("Infected machines", "Infected machines"),
+        ("Week 2, 2026", "victim_ip"),
+        ("Week 2", "victim_ip"),
+    ):
+        message = str(asked(f"{title}\nvictim_ip,port,seen\n{rows}".encode()))
+        assert f"tell about victims ({seen})" in message
+        assert "with 192.0.2.0" in message
+
+
 def test_email_addresses_are_taken_only_where_somebody_says_so() -> None:
     asked(b"A,Hospital,a@hospital.example\nB,CERT,b@cert.example\n")
     assert read(b"domain,n\nevil.example,1\nabuse@provider.example,2\n") == [

@@ -121,6 +121,8 @@ _OF_MACHINES = frozenset(
     {"antivirus", "building", "last logon", "location", "manufacturer", "model", "operating system", "os", "os version", "owner", "room", "site", "user"}
 )
 MACHINE_SIGNS_MIN = 2
+KNOWN_FILES = "files of known software"
+_OF_SOFTWARE = frozenset({"op system code", "product code", "special code"})  # the NSRL's files that are known
 _SENDING_END = frozenset({"source", "source address", "source ip", "src", "src addr", "src ip"})
 _RECEIVING_END = frozenset({"destination", "destination address", "destination ip", "dest ip", "dst", "dst addr", "dst ip"})
 # fmt: on
@@ -175,7 +177,7 @@ def takes_emails(cell: str) -> bool:
 def whom_it_is_about(header: Sequence[str]) -> str:
     """Returns whom a table tells about instead of warning of, with the headers that say so; empty for any other table."""
     header = [clip(cell) for cell in header]
-    names = [header_name(cell) for cell in header]
+    names = [" ".join(_words(cell)) for cell in header]
     victims = [
         cell
         for cell, name in zip(header, names, strict=True)
@@ -184,6 +186,9 @@ def whom_it_is_about(header: Sequence[str]) -> str:
     exposed = [cell for cell, name in zip(header, names, strict=True) if name in _OF_EXPOSED]
     if victims or len(exposed) >= EXPOSED_SIGNS_MIN:
         return f"victims ({', '.join(victims or exposed)})"
+    software = [cell for cell, name in zip(header, names, strict=True) if name in _OF_SOFTWARE]
+    if software:
+        return f"{KNOWN_FILES} ({', '.join(software)})"
     machines = [cell for cell, name in zip(header, names, strict=True) if name in _OF_MACHINES]
     assets = [cell for cell in header if any(word.startswith(_OF_ASSETS) for word in _words(cell))]
     if assets or len(machines) >= MACHINE_SIGNS_MIN:

@@ -21,6 +21,7 @@ from functools import cached_property
 from p2pshare.errors import AuthorError
 from p2pshare.importers.table_headers import (
     DETECTION_COLUMN,
+    KNOWN_FILES,
     header_name,
     may_name_values,
     names_others,
@@ -37,6 +38,7 @@ from p2pshare.intel.observable import InvalidValue, recognise
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_ROWS = 64  # looked at before the first is read
 UNIFORM_PERCENT_MIN = 80  # of the sample's rows have one width, in what is a table without being named so
+TITLE_ROWS_MAX = 8  # of the first rows one may be a header: titles are shorter
 COLUMNS_SHOWN_MAX = 8  # of those that a person may choose from
 HASH_TYPES = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512"})
 
@@ -175,16 +177,13 @@ def find_layout(rows: Sequence[str], titles: str, wanted: Sequence[str]) -> Layo
         return Layout(delimiter, width, header, asked, of_emails=asked)
     holding = _columns_of_values(body, width)
     layout = Layout(delimiter, width, header, tuple(holding))
-    examples = {
-        place: next((row[place] for row in body if place < len(row) and row[place]), "") for place in holding
-    }
+    examples = {place: _first_value(body, place) for place in holding}
     named = [place for place, cell in enumerate(header) if names_values(cell)]
     about = whom_it_is_about(header)
     if about:
-        hashes = [place for place in named if holding.get(place, HASH_TYPES) <= HASH_TYPES]
-        named = [
-            place for place in named if says_bad(header[place]) or (place in holding and place in hashes)
-        ]
+        # a hash beside victims is what they were hit with
+        kinds = frozenset() if about.startswith(KNOWN_FILES) else HASH_TYPES
+        named = [place for place in named if says_bad(header[place]) or holding.get(place, {""}) <= kinds]
     if named:
         return replace(
             layout,
@@ -192,8 +191,9 @@ def find_layout(rows: Sequence[str], titles: str, wanted: Sequence[str]) -> Layo
             passed_over=tuple(place for place in holding if place not in named),
             of_emails=tuple(place for place in named if takes_emails(header[place])),
         )
-    if about or not holding:
-        raise _undecided(layout, examples, about)
+    late = [cells for cells in table[1:TITLE_ROWS_MAX] if _is_late_header(cells)]
+    if about or late or not holding:
+        raise _undecided(layout, examples, about or (whom_it_is_about(late[0]) if late else ""))
     of_others = [place for place in holding if header and names_others(header[place])]
     left = [place for place in holding if place not in of_others]
     is_said = all(may_name_values(header[place]) for place in left) if header else True
@@ -212,6 +212,15 @@ def _is_said(header: Sequence[str]) -> bool:
 
 def _says_something(cell: str) -> bool:
     return names_values(cell) or may_name_values(cell) or names_others(cell)
+
+
+def _first_value(body: Sequence[Sequence[str]], place: int) -> str:
+    return next((row[place] for row in body if place < len(row) and _type_of(row[place])), "")
+
+
+def _is_late_header(cells: Sequence[str]) -> bool:
+    """Returns whether a row that is not the first is a header all the same: a title may stand above it."""
+    return len(cells) > 1 and not any(map(_type_of, cells)) and any(map(_says_something, cells))
 
 
 def _undecided(layout: Layout, examples: Mapping[int, str], about: str) -> AuthorError:
