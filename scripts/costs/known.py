@@ -99,6 +99,10 @@ KNOWN: dict[str, Recipe] = {
         Sealed((Objects("withdrawal", count=40, version_base=1_000),)),
         Sealed((Objects(count=40, version_base=2_000),), times=8, shifts="versions"),
     ),
+    "narrow forks of many wide objects, later": (
+        Sealed((Objects(values=1_000, value_step=0, shape="in"),), times=120),
+        Sealed((Objects(count=120, is_distinct=True),), times=8, shifts="values"),
+    ),
     "forks of many wide objects": (
         Sealed((Objects(values=1_000, value_step=0, shape="in"),), times=80),
         Sealed((Objects(count=80, is_distinct=True),), times=8, shifts="values", is_earlier=True),
@@ -181,6 +185,35 @@ KNOWN: dict[str, Recipe] = {
     "one of everything": (Sealed((Objects(),)),),
 }
 
-# The worst of each measure, of a search of half an hour on 30 November 2026 (docs/performance.md). They are held by
-# tests/sharing/test_sharing_worst_envelope.py.
-WORST: dict[str, Recipe] = {}
+# The worst of each measure that a search of half an hour found on 30 November 2026, on two shared cores under a load of 5 to 12, 252
+# recipes in all (docs/performance.md). They are held by tests/sharing/test_sharing_worst_envelope.py.
+WORST: dict[str, Recipe] = {
+    "cpu": (
+        Sealed(
+            (
+                Objects("raw", filler="nan", filler_bytes=1),
+                Objects("note", count=4, filler="brackets", filler_bytes=62_500),
+            )
+        ),
+    ),
+    "disk": (
+        Sealed((Objects("raw", filler="spaces", filler_bytes=250_000),), frame_objects=1),
+        Sealed(
+            (
+                Objects(count=1_909, is_distinct=True, value_bytes=1_384),
+                Objects(count=8_145, version_base=1_000, values=324, value_base=100, is_random=True),
+                Objects(count=28_860, is_text_id=True, value_type="ipv4", filler="escapes"),
+            ),
+            frame_objects=250,
+            level=3,
+            shifts="",
+            padding_bytes=1_000,
+        ),
+    ),
+    "memory": KNOWN["many wide objects of many values that are withdrawn"],
+    "later": (
+        Sealed((Objects(count=3, values=1_000, value_step=0, shape="in", valid_step=61, is_ending=True),)),
+    ),
+}
+# Above fifty times, as the same search found it: nothing may make it worse.
+ABOVE: dict[str, Recipe] = {"cpu": KNOWN["forks of many wide objects"]}

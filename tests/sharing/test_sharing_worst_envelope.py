@@ -11,13 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from costs.known import KNOWN, WORST
+from costs.known import ABOVE, KNOWN, WORST
 from costs.laboratory import MEASURES, Laboratory, Measured
 from costs.recipes import Objects, Recipe, Sealed, frames_of, scaled, written
 from search_costs import RATIO_MAX, Search
 
 MEASUREMENTS = 3
 SEARCH_SECONDS = 10.0
+ABOVE_RATIO_MAX = 150.0
+"""Of what is known to cost more than it should (docs/performance.md): 44 to 77 as it was measured."""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,12 @@ def test_the_worst_envelope_of_the_search_costs_at_most_fifty_times_an_honest_on
     assert max(found.ratios.values()) <= RATIO_MAX, (found, written(WORST[name]))
 
 
+@pytest.mark.parametrize("name", sorted(ABOVE))
+def test_what_is_known_to_cost_more_does_not_grow(laboratory: Laboratory, name: str) -> None:
+    found = measured(laboratory, ABOVE[name])
+    assert max(found.ratios.values()) <= ABOVE_RATIO_MAX, found
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -50,14 +58,15 @@ def test_the_worst_envelope_of_the_search_costs_at_most_fifty_times_an_honest_on
         "sightings that wait",
         "deep JSON",
         "earlier forks of objects in a large frame",
+        "lists in lists",
     ],
 )
-@pytest.mark.parametrize("scale", [1, 1 / 16])
 def test_what_cost_hundreds_of_times_as_much_before_it_was_bounded_does_no_longer(
-    laboratory: Laboratory, name: str, scale: float
+    laboratory: Laboratory, name: str
 ) -> None:
-    found = measured(laboratory, scaled(KNOWN[name], scale))
-    assert max(found.ratios.values()) <= RATIO_MAX, found
+    for scale in (1, 1 / 16):
+        found = measured(laboratory, scaled(KNOWN[name], scale))
+        assert max(found.ratios.values()) <= RATIO_MAX, found
 
 
 def test_the_search_itself_finds_nothing_worse_in_a_few_seconds(laboratory: Laboratory) -> None:
