@@ -50,7 +50,7 @@ def counted(told: list[dict[str, object]]) -> dict[object, object]:
 # file -> observables, refused, notes
 READ: dict[str, tuple[str, int, dict[str, int], dict[str, int]]] = {
     "f1.txt": ("http://shared.evil.example/;x=1\nhttp://other.evil.example/;x=2\n", 2, {}, {}),
-    "f1.csv": ("http://shared.evil.example/,1\nhttp://other.evil.example/,2\n", 2, {}, {}),
+    "f1.csv": ("http://shared.evil.example/,1\nhttp://other.evil.example/,2\n", 2, {}, {"not-cut": 1}),
     "f9.json": (
         json.dumps({"type": "bundle", "objects": BROKEN}),
         1,

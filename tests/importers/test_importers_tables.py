@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers.detection import detect_format
 from p2pshare.importers.interface import ListValue, TextMarking
 from p2pshare.importers.tables import read_table
-from p2pshare.intel.observable import detect
+from p2pshare.intel.observable import InvalidValue, detect
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 
@@ -234,15 +234,28 @@ URL_LINES = [
 @pytest.mark.parametrize("raw", URL_LINES)
 @pytest.mark.parametrize("name", ["x.txt", "x.csv", "-"])
 def test_urls_with_separators_are_not_cut(raw: bytes, name: str) -> None:
-    assert detect_format(raw, name) == "list"
-    for found in read_table(io.BytesIO(raw)):
+    assert detect_format(raw, name) == ("csv" if name == "x.csv" else "list")
+    first, *values = list(read_table(io.BytesIO(raw)))
+    assert isinstance(first, Note)
+    assert first.reason == "not-cut"
+    assert values
+    for found in values:
         assert isinstance(found, ListValue)
         assert not found.observable.value.endswith(("shared.evil.example/", "other.evil.example/"))
 
 
-URL_TAIL = st.text("ab0=./?&-_~", max_size=8)
+def whole(line: str) -> str:
+    """The value that a line is as it stands, else nothing; a separator at the end of a line separates nothing."""
+    try:
+        return detect(line).value
+    except InvalidValue:
+        return ""
 
 
+URL_TAIL = st.text("ab0=/?&-_~", max_size=8)
+
+
+@example([("", ""), ("", "")], ";", "", "", "x.txt")
 @given(
     st.lists(st.tuples(URL_TAIL, URL_TAIL), min_size=2, max_size=8),
     st.sampled_from([";", ",", "|", ";;", ",x,"]),
@@ -260,7 +273,7 @@ def test_no_whole_host_comes_of_a_url_with_separators(
     except AuthorError as error:
         assert error.reason in ("which-column", "no-values")
         return
-    wholes = {detect(line).value for line in lines if "://" in line}
+    wholes = {value for line in lines if (value := whole(line))}
     assert {one.observable.value for one in found if isinstance(one, ListValue)} <= wholes
     assert detect_format(raw, name) in ("list", "csv")
 
@@ -356,6 +369,7 @@ SHADOWSERVER = [
     "victim,group,domain,seen",
     "hostname,os,owner",
     "ip address,asset tag,department",
+    "username,hostname",
 ]
 
 

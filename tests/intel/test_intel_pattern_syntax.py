@@ -73,10 +73,12 @@ PIECES = st.sampled_from(
 
 
 def check(text: str) -> None:
-    """The two versions are not told apart here: a word of 2.1 that is a name in 2.0 may stand beside what 2.0 alone has."""
+    """The two versions are not told apart here: a word of 2.1 that is a name in 2.0 may stand beside what 2.0 alone has. And the
+    reference wants a bracket first, where its own grammar lets a comment stand."""
     is_accepted = reference_accepts(text)
     assert is_pattern(text) or not is_accepted, text
-    assert is_accepted or not is_pattern(text) or "EXISTS" in text, text
+    if "EXISTS" not in text and not text.lstrip().startswith("/"):
+        assert is_accepted or not is_pattern(text), text
 
 
 def reference_accepts(text: str) -> bool:
@@ -102,6 +104,7 @@ def test_a_text_that_does_not_parse_is_no_pattern(text: str) -> None:
 
 @given(st.lists(PIECES, max_size=12).map("".join))
 @example("[a:LAST = 1]")
+@example("/* */[a:b = 1]")
 @example("[a:EXISTS = 1]")
 def test_any_pieces_are_judged_as_by_the_reference_parser(text: str) -> None:
     check(text)

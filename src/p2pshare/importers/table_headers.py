@@ -116,9 +116,9 @@ _OF_VICTIMS = ("betroffen", "compromised", "constituent", "infect", "infizier", 
 _OF_EXPOSED = frozenset({"city", "device vendor", "device type", "geo", "hostname source", "region", "sector", "severity", "tag"})
 EXPOSED_SIGNS_MIN = 3  # of these: one or two stand in feeds as well
 _OF_SINKHOLES = frozenset({"cc asn", "cc dns", "cc ip", "cc port", "sic"})
-_OF_ASSETS = ("asset", "department", "employee", "inventar", "inventory", "abteilung")
+_OF_ASSETS = ("abteilung", "asset", "department", "employee", "inventar", "inventory", "owner", "user")
 _OF_MACHINES = frozenset(
-    {"antivirus", "building", "last logon", "location", "manufacturer", "model", "operating system", "os", "os version", "owner", "room", "site", "user"}
+    {"antivirus", "building", "last logon", "location", "manufacturer", "model", "operating system", "os", "os version", "room", "site", "computer", "device", "workstation"}
 )
 MACHINE_SIGNS_MIN = 2
 KNOWN_FILES = "files of known software"
@@ -190,7 +190,11 @@ def whom_it_is_about(header: Sequence[str]) -> str:
     if software:
         return f"{KNOWN_FILES} ({', '.join(software)})"
     machines = [cell for cell, name in zip(header, names, strict=True) if name in _OF_MACHINES]
-    assets = [cell for cell in header if any(word.startswith(_OF_ASSETS) for word in _words(cell))]
+    assets = [
+        cell
+        for cell in header
+        if any(word.startswith(_OF_ASSETS) for word in _words(cell)) and _words(cell) != ["user", "agent"]
+    ]
     if assets or len(machines) >= MACHINE_SIGNS_MIN:
         return f"somebody's own machines ({', '.join(assets or machines)})"
     ends = [

@@ -58,6 +58,8 @@ class Layout:
     passed_over: tuple[int, ...] = ()
     of_emails: tuple[int, ...] = ()
     """Columns in which e-mail addresses are to be detected: somebody said so."""
+    is_uncut: bool = False
+    """True where a separator stands in most lines, and they are values as they stand."""
 
     @property
     def detection(self) -> int | None:
@@ -169,7 +171,7 @@ def find_layout(rows: Sequence[str], titles: str, wanted: Sequence[str]) -> Layo
         delimiter, table = "", _split_all(rows, "")
         header = _header_of(table, "", "", wanted)
         if not header:
-            return Layout("", 1, (), (0,))
+            return Layout("", 1, (), (0,), is_uncut=True)
     body = table[1:] if header and header == tuple(table[0]) else table
     width = len(header) or max(Counter(map(len, body)).items(), key=lambda one: (one[1], one[0]))[0]
     if wanted:

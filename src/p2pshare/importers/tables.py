@@ -63,6 +63,8 @@ def read_table(stream: BinaryIO, columns: Sequence[str] = ()) -> Iterator[ReadVa
         yield from _no_rows(rows)
         return
     layout = find_layout(texts, titles[0] if titles else "", columns)
+    if layout.is_uncut:
+        yield Note("not-cut", "", texts[0])
     for place in layout.assumed:
         yield Note("column-assumed", layout.title(place))
     for place in layout.passed_over:
@@ -75,9 +77,9 @@ def _no_rows(rows: Iterable[TableRow | Refusal | TextMarking]) -> Iterator[Refus
 
 
 def is_table(head: bytes, is_named_so: bool) -> bool:
-    """Returns whether a file that begins with `head` is a table and no list. Lines that are values as they stand are a list,
-    whatever the name; else `is_named_so` is asked for no more than cells, and any other text must have rows of one width and
-    a column whose values can be told, or must be asked about."""
+    """Returns whether a file that begins with `head` is a table and no list: `is_named_so` is asked for no more than cells;
+    any other text must have rows of one width that are no values as they stand, and a column whose values can be told or
+    must be asked about."""
     whole_lines = head[: head.rfind(b"\n") + 1] or head
     titles: list[str] = []
     try:
@@ -86,14 +88,16 @@ def is_table(head: bytes, is_named_so: bool) -> bool:
         delimiter = find_delimiter(rows)
         if not delimiter:
             return _is_title(rows, is_named_so)
-        if is_named_so or (delimiter in PLAIN_DELIMITERS and len(rows) > 1):
+        if is_named_so:
+            return True
+        if delimiter in PLAIN_DELIMITERS and len(rows) > 1:
             layout = find_layout(rows, titles[0] if titles else "", ())
             return layout.delimiter != "" or _is_title(rows, is_named_so)
         return delimiter not in PLAIN_DELIMITERS and any(
             _is_of_others(split_row(text, delimiter), rows) for text in (*titles, *rows[:1])
         )
     except AuthorError as error:
-        return is_named_so or error.reason == "which-column"
+        return error.reason == "which-column"
     except csv.Error:
         return is_named_so
 
