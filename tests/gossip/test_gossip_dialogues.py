@@ -420,3 +420,13 @@ def test_a_card_whose_fetch_failed_is_asked_for_at_the_next_hello(dialogue: Any)
     talk.sleep(5)
     talk.open(card_version=2)
     talk.expect(actions.FetchCard)
+
+
+def test_a_hello_that_tells_of_a_newer_card_leads_to_it_without_waiting_for_our_own(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.open()
+    talk.tell(events.HelloHeard(talk.peers[0], 7, Hello(EPOCH, int(talk.now), 2, ())))
+    talk.expect(actions.Reply)
+    talk.expect(actions.FetchCard)
+    talk.tell(events.HelloHeard(talk.peers[0], 8, Hello(EPOCH, int(talk.now), 2, ())))
+    talk.expect_none(actions.FetchCard)

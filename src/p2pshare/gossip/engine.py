@@ -305,10 +305,12 @@ class Engine:
             self._reconciliation.link_up(link)
             self._push.link_up(link)
         self._reconciliation.hello_answered(link, hello)
+        self._fetch_newer_card(link, hello)
+
+    def _fetch_newer_card(self, link: Link, hello: Hello) -> None:
+        """Fetch the peer's card when it has a newer one: once, whether it is accepted is for the partners service to say."""
         if hello.card_version > max(link.config.card_version, link.card_asked):
-            link.card_asked = (
-                hello.card_version
-            )  # once: whether it is accepted is for the partners service to say
+            link.card_asked = hello.card_version
             pending = self._state.begin(link, protocol.CARD)
             self._state.act(FetchCard(pending.number, link.peer))
 
@@ -318,6 +320,8 @@ class Engine:
         self._note_epoch(link, event.message)
         self._reconciliation.hello_heard(link, event.message)
         self._state.act(Reply(event.ticket, self._own_hello(link)))
+        if link.is_open and link.config.is_dialable:
+            self._fetch_newer_card(link, event.message)
         if self._state.now < link.answered_at + SILENCE_SECONDS:
             link.hello_at = self._state.now + HELLO_INTERVAL_SECONDS * (1 + self._state.random.random())
 
