@@ -41,6 +41,11 @@ TTL_SECONDS_BY_CLASS = {  # ttl class -> seconds it is carried; a closed set so 
     6: 730 * 86_400,
 }
 TTL_CLASS_BY_NAME = {"1d": 1, "7d": 2, "30d": 3, "90d": 4, "1y": 5, "2y": 6}
+NOTICE_CLASS = 7  # the shard of a circle's cards and vouch pages; no envelope has it
+NOTICE_CARRIED_SECONDS = (
+    1_130 * 86_400
+)  # from `created` on: a card's 400 days before its revocation, and the 730 of an envelope after it
+SHARD_SECONDS_BY_CLASS = {**TTL_SECONDS_BY_CLASS, NOTICE_CLASS: NOTICE_CARRIED_SECONDS}
 
 # --- time ------------------------------------------------------------------------------------------
 FUTURE_DEFER_SECONDS = 600  # created further ahead than this: kept aside until its time comes
@@ -72,6 +77,7 @@ VOUCH_SHELF_PAGES_MAX = 512  # of one circle or partner: a million envelopes
 VOUCH_SHELVES_MAX = 2_048  # circles and partners together
 VOUCH_SHELVES_STEP = 64  # filled up to a multiple: their number would say with how many partners one speaks
 VOUCH_PAGE_BYTES_MAX = 144 * KIB  # those three lists full are 142.5 KiB
+NOTICE_BYTES_MAX = VOUCH_PAGE_BYTES_MAX + 64  # a page or a card, and the circle
 
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked
