@@ -59,12 +59,13 @@ async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(ch
     await bravo.start()
     await alpha.publish("first.example", to=["bravo"])
     await eventually(lambda: bravo.held() == 1, "bravo holds the first")
+    assert alpha.driver is not None and bravo.driver is not None
+    states, peer = alpha.driver.peer_states, bravo.node.identity.partner_id
+    await eventually(lambda: states()[peer].state == "connected", "alpha can push")
     await bravo.write(bravo.node.store.log.set_quota, 1)
     await alpha.publish("second.example", to=["bravo"])
     await eventually(lambda: "quota" in bravo.node.store.partners.refusals(), "bravo refuses the second")
-    assert alpha.driver is not None and bravo.driver is not None
-    peer = bravo.node.identity.partner_id
-    await eventually(lambda: alpha.driver.peer_states()[peer].noted == {"push-refused": 1}, "alpha sees it")
+    await eventually(lambda: states()[peer].noted == {"push-refused": 1}, "alpha sees it")
     await bravo.write(note_config, bravo.node)
     await bravo.driver._report_outcome(Outcome((), makes_room=True))
     await eventually(lambda: bravo.knows("second.example"), "and has asked for it again")
@@ -202,6 +203,38 @@ async def test_a_renewed_card_is_fetched_and_used_without_a_person(chain: Chain)
     await alpha.start()
     await alpha.publish("with-the-new-key.example", to=["bravo"])
     await eventually(lambda: bravo.knows("with-the-new-key.example"), "bravo trusts the new certificate")
+
+
+async def test_a_partner_two_hops_away_has_a_new_card_within_a_minute(chain: Chain) -> None:
+    """It never meets the author: the card goes round the circle. So does one that was issued while the others were down."""
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    for number, name in enumerate(("ALPHA ONE", "ALPHA TWO")):
+        await alpha.stop()
+        renewed = reissue_card(alpha.node.identity, int(time.time()), name=name)
+        alpha.node = replace(alpha.node, identity=renewed)
+        if number:
+            await charlie.stop()
+        await alpha.start()
+        await eventually(lambda name=name: bravo.card_name(alpha) == name, "bravo has it")  # type: ignore[misc]
+        if number:
+            await charlie.start()
+        await eventually(lambda name=name: charlie.card_name(alpha) == name, "charlie has it")  # type: ignore[misc]
+    await alpha.publish("after.example", to=["charlie"])
+    await eventually(lambda: charlie.knows("after.example"), "charlie reads on")
+
+
+async def test_versions_that_were_missed_are_asked_for(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await bravo.start()
+    for name in ("SECOND", "THIRD"):
+        renewed = reissue_card(alpha.node.identity, int(time.time()), name=name)
+        alpha.node = replace(alpha.node, identity=renewed)
+    await alpha.start()
+    await eventually(lambda: bravo.card_name(alpha) == "THIRD", "bravo has it")
+    await charlie.start()
+    await eventually(lambda: charlie.card_name(alpha) == "THIRD", "charlie has it")
+    await eventually(lambda: charlie.notices() == bravo.notices() == alpha.notices(), "nothing differs")
 
 
 async def test_times_of_exchanges_are_written_down(chain: Chain) -> None:

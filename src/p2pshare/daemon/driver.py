@@ -160,6 +160,7 @@ class Driver:
         async with self._roster_lock:
             roster = await self._read(self._exchange.roster)
             await self._lines.follow(roster)
+            await self._list_notices()
             links = links_of(roster)
             circles = {circle for link in links for circle in link.circles} - self._loaded_circles
             for loaded in await self._read(self._exchange.keys, circles):
@@ -171,6 +172,14 @@ class Driver:
             self._linked = {link.peer for link in links}
             self._give(events.LinksConfigured(links, len(roster)))
             await self._load_pairs(fresh)  # and what was committed between the two
+
+    async def _list_notices(self) -> None:
+        """Have the newest cards go round; on a full disk those that did before."""
+        try:
+            self._give(await self._writer(self._exchange.list_notices))
+        except StoreError as error:
+            log.error("the newest cards do not go round yet: %s", error.reason)
+        self._intake.look_for_news()
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
         """Load the keys of the direct envelopes between each of these and us."""
@@ -325,6 +334,14 @@ class Driver:
                 if await self._writer(self._exchange.apply_card, action.peer, raw, int(time.time())):
                     log.info("partner %s has a newer card", action.peer.short)
                     await self.reload_roster()
+            case actions.FetchChain():
+                raw = await client.chain(action.partner)
+                arguments = (action.partner, action.circle, raw, int(time.time()))
+                is_changed, dropped = await self._writer(self._exchange.apply_chain, *arguments)
+                self._give(dropped)
+                if is_changed:
+                    log.info("partner %s has a newer card", action.partner.short)
+                    await self.reload_roster()
             case _:
                 answer: EngineAnswer = await client.ask(question_of(action), action.message)
                 return answer
@@ -347,7 +364,12 @@ class Driver:
     # --- intake ---
 
     async def _report_outcome(self, outcome: Outcome) -> None:
-        reported: tuple[events.Event, ...] = (*outcome.held, *outcome.decided)
+        reported: tuple[events.Event, ...] = (
+            outcome.dropped,
+            *outcome.held,
+            *outcome.decided,
+            *outcome.missing,
+        )
         for number, event in enumerate(reported):
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
@@ -356,10 +378,10 @@ class Driver:
             self._reading_pauses.begin(one.lsn, one.item.size, self._now())
         if outcome.held or outcome.is_unread:
             self._is_unread.set()
-        if outcome.makes_room:
+        if outcome.makes_room or outcome.has_changed_roster:
             self._spawn(
                 self.reload_roster()
-            )  # what was unavailable is forgotten: what had no room is asked for again
+            )  # what was unavailable is forgotten: what had no room, or no card yet, is asked for again
 
     async def _read_content(self) -> None:
         """Read what was left unread by a life before this one, and what arrives, after it was acknowledged and announced
@@ -428,6 +450,14 @@ class Driver:
         self._note_exchange(peer)
         self._give(events.Heard(peer))
         return self._node.identity.card.raw
+
+    async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
+        self._note_exchange(peer)
+        self._give(events.Heard(peer))
+        raw = await self._read(self._exchange.chain, peer, partner)
+        if raw is None:
+            raise NotFoundError("no card that goes round on this link", reason="not-held")
+        return raw
 
     # --- from time to time ---
 

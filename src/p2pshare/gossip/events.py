@@ -87,6 +87,22 @@ class EnvelopeHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticesDropped:
+    """Notices that are held no more, since a newer card has pushed them out; handed in before what pushed them out is."""
+
+    items: tuple[AnnounceItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainMissing:
+    """A newer card of `partner` came from `peer` as a notice of `circle`, and versions between it and the known one are missing."""
+
+    peer: PartnerId
+    partner: PartnerId
+    circle: CircleId
+
+
+@dataclass(frozen=True, slots=True)
 class BodyDecided:
     """Intake's verdict on a body that `peer` handed over under `envelope_id`; after COMMIT, never before.
 
@@ -238,6 +254,8 @@ Event = (
     | KeysLoaded
     | FirstHopsLoaded
     | EnvelopeHeld
+    | NoticesDropped
+    | ChainMissing
     | BodyDecided
     | BodyUndecided
     | OutboxRead

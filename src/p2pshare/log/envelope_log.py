@@ -433,6 +433,13 @@ class EnvelopeLog(EnvelopeReading):
         sequences.note_fork(writer, source)
         return source
 
+    def next_lsn(self) -> int:
+        """Returns the next place in the arrival log, for a notice: it is kept elsewhere, and told of in the same order."""
+        with self._database.transaction() as writer:
+            lsn = (get_setting(writer, LAST_LSN) or 0) + 1
+            put_setting(writer, LAST_LSN, lsn)
+            return lsn
+
     def begin_reading(self, sources: Iterable[EnvelopeOrigin]) -> None:
         """Counts an attempt to read each of these, before it is made: one that takes the process with it has been counted.
 
