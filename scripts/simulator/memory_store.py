@@ -31,7 +31,7 @@ from p2pshare.log.interface import (
     Stored,
 )
 from p2pshare.partners.interface import Account, PartnerRow
-from p2pshare.partners.notices import NoticeEntry
+from p2pshare.partners.notices import NoticeEntry, RevocationRow
 
 
 @dataclass
@@ -230,6 +230,9 @@ class NoNotices:
         """Return nothing."""
 
     def entries(self, after_lsn: int, limit: int) -> list[NoticeEntry]:
+        return []
+
+    def revocations(self) -> list[RevocationRow]:
         return []
 
     def keys(self, circle: CircleId) -> list[tuple[int, NoticeId]]:

@@ -216,6 +216,7 @@ POLL_DIRECT_MAX = 64  # direct envelopes named in one answer to a poll: as many 
 
 # --- alarms ----------------------------------------------------------------------------------------
 GAP_ALARM_SECONDS = 900  # before a missing number is an alarm: two stores compare every 15 minutes at least
+PAGES_ALARM_SECONDS = 900  # before a list that did not come is an alarm: as long as for a missing number
 GAPS_SHOWN_MAX = 5  # ranges or objects named in one alarm; the store has them all
 NO_EXCHANGE_ALARM_SECONDS = 3_600  # a link that works is heard every 5 minutes; an hour is no restart
 RHYTHM_ENVELOPES_MIN = 8  # before an author has a usual pause

@@ -13,11 +13,15 @@ import pytest
 from running_nodes import Partner, eventually
 from whole_nodes import befriend
 
+from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
+from p2pshare.envelope.vouch import vouch
 from p2pshare.errors import DiskFull
+from p2pshare.identifiers import CircleId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import note_config
 from p2pshare.sharing.exchange import Outcome
+from p2pshare.sharing.notices import hold_pages
 from p2pshare.sharing.partners import remove_partner
 
 Chain = tuple[Partner, Partner, Partner]
@@ -235,6 +239,37 @@ async def test_versions_that_were_missed_are_asked_for(chain: Chain) -> None:
     await charlie.start()
     await eventually(lambda: charlie.card_name(alpha) == "THIRD", "charlie has it")
     await eventually(lambda: charlie.notices() == bravo.notices() == alpha.notices(), "nothing differs")
+
+
+async def test_what_a_thief_sealed_leaves_two_hops_away_and_what_its_owner_lists_stays(chain: Chain) -> None:
+    """Real stores, keys and TLS, three in a line; charlie never meets alpha, whose keys the thief had."""
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    [good] = await alpha.publish("good.example", to=["bravo", "charlie"])
+    await alpha.publish("evil.example", to=["bravo", "charlie"])
+    for partner in (bravo, charlie):
+        await eventually(lambda one=partner: one.knows("evil.example"), "it is in effect")  # type: ignore[misc]
+    await alpha.stop()
+    now, identity = int(time.time()), alpha.node.identity
+    key_id = identity.operational.sign.key_id
+    made = vouch(identity.partner_id, key_id, {CircleId.of("main"): [good]})
+    fresh = generate_operational_keys(identity.partner_id, now)
+    revoked = [Revocation(key_id, now - 3_600, 1, made.root)]
+    renewed = reissue_card(identity, now, operational=fresh, revoked=revoked)
+    shown = replace(renewed.operational, tls=identity.operational.tls)  # the one that bravo knows
+    alpha.node = replace(alpha.node, identity=replace(renewed, operational=shown))
+    await alpha.write(hold_pages, alpha.node, made)
+    await alpha.start()
+    await eventually(lambda: bravo.card_version(alpha) == 2, "bravo has the card")
+    await alpha.stop()
+    alpha.node = replace(alpha.node, identity=renewed)
+    await alpha.start()
+    for partner in (bravo, charlie):
+        await eventually(lambda one=partner: not one.knows("evil.example"), "the thief's is out")  # type: ignore[misc]
+        await eventually(lambda one=partner: one.knows("good.example"), "the owner's is in effect")  # type: ignore[misc]
+    await alpha.publish("after.example", to=["charlie"])
+    await eventually(lambda: charlie.knows("after.example"), "alpha goes on under its new key")
+    assert alpha.held() == bravo.held() == charlie.held() == 2
 
 
 async def test_times_of_exchanges_are_written_down(chain: Chain) -> None:

@@ -50,7 +50,7 @@ def test_a_notice_is_asked_for_and_passed_on_like_an_envelope(dialogue: Any) -> 
 def test_what_a_newer_card_pushed_out_is_neither_announced_nor_compared(dialogue: Any) -> None:
     talk = dialogue()
     talk.tell(held(1, 1))
-    talk.tell(events.NoticesDropped((notice(1), notice(9))))  # 9 was never held: nothing is wrong with that
+    talk.tell(events.ItemsDropped((notice(1), notice(9))))  # 9 was never held: nothing is wrong with that
     talk.tell(held(2, 2))
     talk.open()
     talk.sleep(1)

@@ -88,6 +88,11 @@ class Partner:
         assert entry is not None
         return entry.card.name
 
+    def card_version(self, other: Partner) -> int:
+        entry = load_roster(self.node).get(other.node.identity.partner_id)
+        assert entry is not None
+        return entry.card.version
+
     def notices(self, circle: str = "main") -> set[bytes]:
         """The ids of the notices that go round a circle from here."""
         return {bytes(one) for _, one in self.node.store.notices.keys(CircleId.of(circle))}

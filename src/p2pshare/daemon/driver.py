@@ -180,6 +180,7 @@ class Driver:
         except StoreError as error:
             log.error("the newest cards do not go round yet: %s", error.reason)
         self._intake.look_for_news()
+        self._intake.sweep()  # a card may revoke a key, and a page vouch for what is held under it
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
         """Load the keys of the direct envelopes between each of these and us."""

@@ -90,6 +90,10 @@ class Card(CardBody):
         revocation = self.revocation(key_id)
         if revocation is not None and at >= revocation.since:
             return None
+        return self.listed_key(key_id, at)
+
+    def listed_key(self, key_id: KeyId, at: int) -> VerifyKey | None:
+        """Returns the key that was in its time at `at` (unix seconds), revoked or not: for what its owner vouches for."""
         for entry in self.sign_keys:
             if entry.key.key_id == key_id and entry.is_valid(at):
                 return entry.key

@@ -142,7 +142,7 @@ class Engine:
             case events.EnvelopeHeld():
                 self._state.aside.pop(event.item.envelope_id, None)
                 self._push.held(event)
-            case events.NoticesDropped():
+            case events.ItemsDropped():
                 self._push.dropped(event.items)
             case events.ChainMissing():
                 self._chain_missing(event)

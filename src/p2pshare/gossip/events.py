@@ -87,8 +87,9 @@ class EnvelopeHeld:
 
 
 @dataclass(frozen=True, slots=True)
-class NoticesDropped:
-    """Notices that are held no more, since a newer card has pushed them out; handed in before what pushed them out is."""
+class ItemsDropped:
+    """Notices that a newer card has pushed out, and envelopes that are out of effect: they are compared and announced no more.
+    Handed in before what pushed them out is."""
 
     items: tuple[AnnounceItem, ...]
 
@@ -254,7 +255,7 @@ Event = (
     | KeysLoaded
     | FirstHopsLoaded
     | EnvelopeHeld
-    | NoticesDropped
+    | ItemsDropped
     | ChainMissing
     | BodyDecided
     | BodyUndecided

@@ -13,6 +13,7 @@ any thread.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -58,6 +59,24 @@ class NoticeEntry:
     size: int
     page: VouchedPage | None
 
+
+@dataclass(frozen=True, slots=True)
+class RevocationRow:
+    """A revocation on an author's newest card: since when it is known here, and how far what is held under the key was looked
+    at (`place` -1: to the end). Seconds are unix seconds."""
+
+    author: PartnerId
+    key_id: KeyId
+    since: int
+    root: bytes
+    noted_at: int
+    is_late: bool
+    place: int
+    frame: int
+    position: int
+
+
+ENDED = -1
 
 _ENTRY = """
 SELECT n.lsn, n.notice_id, a.partner_id, n.circle, n.created, length(n.bytes), n.key_id, n.root, n.pages
@@ -123,6 +142,31 @@ class NoticesReading:
         )
         return {EnvelopeId(one) for (one,) in rows}
 
+    def has_all_pages(self, author: PartnerId, key_id: KeyId, circle: CircleId) -> bool:
+        """Returns whether every page of a circle (or pair) is held that an author's card vouches for under a key."""
+        rows = self._fetch(
+            f"SELECT count(*), max(pages) FROM notice n WHERE {_OF} AND n.key_id = ? AND n.circle = ?",
+            (bytes(author), bytes(key_id), bytes(circle)),
+        )
+        ((count, pages),) = rows
+        return bool(count) and count >= pages
+
+    def missing_pages(self) -> list[RevocationRow]:
+        """Returns the revocations that name a root, and of whose pages none is here, or not all of a circle's."""
+        pages = self.pages()
+        return [row for row in self.revocations() if any(row.root) and not _are_whole(row, pages)]
+
+    def revocations(self) -> list[RevocationRow]:
+        """Returns all revocations that were noted, in the order of their authors' rows."""
+        rows = self._fetch(
+            """SELECT o.partner_id, r.key_id, r.since, r.root, r.noted_at, r.is_late, r.place, r.frame, r.position
+            FROM revocation r JOIN organisation o ON o.id = r.author ORDER BY r.author, r.key_id"""
+        )
+        return [
+            RevocationRow(PartnerId(author), KeyId(key_id), since, root, noted_at, bool(is_late), *place)
+            for author, key_id, since, root, noted_at, is_late, *place in rows
+        ]
+
     def _some(self, statement: str, authors: Collection[PartnerId] | None) -> list[NoticeEntry]:
         if authors is None:
             return [_entry_of(row) for row in self._fetch(f"{statement} ORDER BY n.lsn")]
@@ -163,12 +207,51 @@ class Notices(NoticesReading):
                 )
             return older
 
+    def note_revocation(
+        self, author: PartnerId, key_id: KeyId, since: int, root: bytes, noted_at: int
+    ) -> None:
+        """Note a revocation, or another root of one that was noted; what is held is to be looked at (again)."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO revocation (author, key_id, since, root, noted_at) VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET since = excluded.since, root = excluded.root, place = 0, frame = 0, position = 0""",
+                (self._database.organisation(author), bytes(key_id), since, root, noted_at),
+            )
+
+    def look_again(self, author: PartnerId, key_id: KeyId, *, is_late: bool = False) -> None:
+        """Have what is held under a key looked at again: a page came, or (`is_late`) none came for a day."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """UPDATE revocation SET place = 0, frame = 0, position = 0, is_late = max(is_late, ?)
+                WHERE key_id = ? AND author = (SELECT id FROM organisation WHERE partner_id = ?)""",
+                (is_late, bytes(key_id), bytes(author)),
+            )
+
+    def put_place(self, row: RevocationRow, place: int, frame: int = 0, position: int = 0) -> None:
+        """Note how far what is held under a key was looked at."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute(
+                """UPDATE revocation SET place = ?, frame = ?, position = ?
+                WHERE key_id = ? AND author = (SELECT id FROM organisation WHERE partner_id = ?)""",
+                (place, frame, position, bytes(row.key_id), bytes(row.author)),
+            )
+
     def drop(self, entries: Iterable[NoticeEntry]) -> None:
         """Hold these no more."""
         with self._database.transaction(frees_space=True) as writer:
             for one in entries:
                 writer.execute("DELETE FROM vouched WHERE page = ?", (one.lsn,))
                 writer.execute("DELETE FROM notice WHERE lsn = ?", (one.lsn,))
+
+
+def _are_whole(row: RevocationRow, pages: Iterable[NoticeEntry]) -> bool:
+    wanted: dict[CircleId, int] = {}
+    held: Counter[CircleId] = Counter()
+    for one in pages:
+        if one.page is not None and (one.author, one.page.key_id) == (row.author, row.key_id):
+            wanted[one.circle] = one.page.pages
+            held[one.circle] += 1
+    return bool(wanted) and all(held[circle] >= count for circle, count in wanted.items())
 
 
 def _entry_of(row: Row) -> NoticeEntry:

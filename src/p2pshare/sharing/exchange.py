@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.notice import is_notice
@@ -22,9 +22,9 @@ from p2pshare.gossip.events import (
     ChainMissing,
     EnvelopeHeld,
     FirstHopsLoaded,
+    ItemsDropped,
     KeysLoaded,
     LinkConfig,
-    NoticesDropped,
 )
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
@@ -36,6 +36,7 @@ from p2pshare.node.node import Node
 from p2pshare.partners.notices import NoticeEntry
 from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
+from p2pshare.sharing import revoking
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster
@@ -82,10 +83,11 @@ class Outcome:
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
     is_unread: bool = False
     """Whether content that waited for room may be read now."""
-    dropped: NoticesDropped = NoticesDropped(())  # noqa: RUF009 - it is frozen
+    dropped: ItemsDropped = ItemsDropped(())  # noqa: RUF009 - it is frozen
     missing: tuple[ChainMissing, ...] = ()
     has_changed_roster: bool = False
-    """Whether a partner's card is newer, or a partner frozen: roster and pins are to be read again."""
+    """Whether a partner's card is newer, a partner frozen, or more vouched for: roster and pins are to be read again, and
+    what was refused may be let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ class Exchange:
     def sweep(self, now: int) -> Outcome:
         """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
         at `now` (unix seconds)."""
+        revoked = revoking.step(self._node, now)
+        if revoked.is_more_due:
+            back = self._back(revoked.back)
+            dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))
+            return Outcome(back, is_more_due=True, is_unread=bool(back), dropped=dropped)
         step = self._node.store.log.expire(now, self._expired_to)
         self._expired_to = step.place or EXPIRY_BEGINS
         makes_room = self._makes_room(step.dropped, now)
@@ -200,14 +207,33 @@ class Exchange:
         direct_to = tuple(pair if is_own else ()) if pair else None
         return EnvelopeHeld(one.lsn, _notice_item(one), one.author, received_from, is_own, direct_to)
 
-    def list_notices(self) -> NoticesDropped:
+    def _back(self, ids: Sequence[EnvelopeId]) -> tuple[EnvelopeHeld, ...]:
+        """Returns what is new, and behind it these, which are in effect again: each takes a place in the arrival log anew."""
+        news = list(self._news({}))
+        for envelope_id in ids:
+            entry = self._node.store.log.entry(envelope_id)
+            if entry is not None:
+                self._reported_lsn = self._node.store.log.next_lsn()
+                news.append(replace(self._held(entry, None), lsn=self._reported_lsn))
+        return tuple(news)
+
+    def _keys_of(self, envelope_id: EnvelopeId) -> list[AnnounceItem]:
+        """Returns the keys under which gossip knows an envelope: a direct one stands in the shard of each pair."""
+        entry = self._node.store.log.entry(envelope_id)
+        if entry is None or entry.mode != Mode.DIRECT:
+            return [] if entry is None else [_item(entry)]
+        own_id = self._node.identity.partner_id
+        others = self._node.store.log.audience(envelope_id) if entry.is_own else [entry.author]
+        return [replace(_item(entry), circle=CircleId.of_pair(own_id, other)) for other in others]
+
+    def list_notices(self) -> ItemsDropped:
         """Bring the cards that go round up to date with roster and cards; returns what gossip is to forget. What is new is
         reported with the next commit."""
         return _forgotten(list_cards(self._node))
 
     def apply_chain(
         self, author: PartnerId, circle: CircleId, raw: bytes, now: int
-    ) -> tuple[bool, NoticesDropped]:
+    ) -> tuple[bool, ItemsDropped]:
         """Take every version of a card of which a notice of `circle` told; returns whether the roster changed, and what gossip
         is to forget. Raises PeerError with its reason."""
         is_changed, dropped = take_in_chain(self._node, author, circle, raw, now)
@@ -354,8 +380,8 @@ def _notice_item(one: NoticeEntry) -> AnnounceItem:
     return AnnounceItem(EnvelopeId(one.notice_id), one.created, NOTICE_CLASS, one.circle, one.size)
 
 
-def _forgotten(dropped: Sequence[NoticeEntry]) -> NoticesDropped:
-    return NoticesDropped(tuple(map(_notice_item, dropped)))
+def _forgotten(dropped: Sequence[NoticeEntry]) -> ItemsDropped:
+    return ItemsDropped(tuple(map(_notice_item, dropped)))
 
 
 def _decided(body: ReceivedBody, verdict: IntakeVerdict) -> BodyDecided:

@@ -46,6 +46,7 @@ from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.notices import TakenNotice, take_in_notice
 from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.revoking import is_vouched
 
 QUOTA = "quota"
 """The reason for which an envelope is refused whose author has filled its room here; it may be let in later."""
@@ -218,13 +219,14 @@ def _check_believing_nothing(
     if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, shelf, size):
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, QUOTA)
     card = _author_card(node, batch.roster, core.author)
+    vouched = is_vouched(node, core, envelope_id, card)
     if time is TimeVerdict.DEFERRED:
-        verify_signatures(decoded, signing_key(core, card))
+        verify_signatures(decoded, signing_key(core, card, is_vouched=vouched))
         is_kept = node.store.log.defer(envelope_id, arrival.wire, arrival.received_from, core.created)
         return IntakeVerdict(
             IntakeStatus.DEFERRED if is_kept else IntakeStatus.REFUSED, envelope_id, time.value
         )
-    verified = verify_envelope(decoded, card, now)
+    verified = verify_envelope(decoded, card, now, is_vouched=vouched)
     batch.quota.add(core.author, shelf, size)
     return NewEnvelope(verified, received_from=arrival.received_from, received_at=now)
 

@@ -20,8 +20,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from p2pshare.envelope.card import Card, CardFork, DecodedCard, check_roots
-from p2pshare.envelope.notice import CircleNotice, notice_id_of, notice_of
-from p2pshare.envelope.vouch import VouchPage, check_page
+from p2pshare.envelope.notice import CircleNotice, circle_of_page, notice_id_of, notice_of, read_notice
+from p2pshare.envelope.vouch import Vouch, VouchPage, check_page
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import MIB
@@ -112,7 +112,20 @@ def _take_in_page(
     listed = VouchedPage(page.key_id, page.root, page.pages, page.ids)
     new = NewNotice(notice.notice_id, notice.author, notice.circle, revocation.since, raw, listed)
     notices.put(node.store.log.next_lsn(), new)
-    return TakenNotice(is_new=True)
+    notices.look_again(notice.author, page.key_id)
+    return TakenNotice(is_new=True, has_changed_roster=True)  # what was not vouched for may be let in
+
+
+def hold_pages(node: Node, made: Vouch) -> None:
+    """Hold the pages of what we vouch for ourselves, so that they go round; our card must have their root already. Raises
+    PeerError `bad-vouch`, StoreError."""
+    with node.store.transaction():
+        for scope, raw in made.pages():
+            wire = notice_of(circle_of_page(made.author, scope), raw)
+            notice = read_notice(wire)
+            assert isinstance(notice.content, VouchPage)
+            if node.store.notices.entry(notice.notice_id) is None:
+                _take_in_page(node, load_roster(node), notice, notice.content, wire)
 
 
 def take_in_chain(

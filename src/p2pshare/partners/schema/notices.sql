@@ -27,3 +27,19 @@ CREATE TABLE vouched (
     PRIMARY KEY (author, key_id, envelope_id, page)
 ) WITHOUT ROWID;
 CREATE INDEX vouched_page ON vouched (page);
+
+-- Revocations on the newest cards (of partners, and ours): since when each is known here, and how far what is held under the
+-- key has been looked at. place: the lsn behind which that goes on, -1 once it has ended; frame, position: where in the next
+-- envelope. is_late: whether it was looked at again after the day in which pages may come.
+CREATE TABLE revocation (
+    author INTEGER NOT NULL REFERENCES organisation (id),
+    key_id BLOB NOT NULL,
+    since INTEGER NOT NULL,
+    root BLOB NOT NULL,
+    noted_at INTEGER NOT NULL,
+    is_late INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL DEFAULT 0,
+    frame INTEGER NOT NULL DEFAULT 0,
+    position INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (author, key_id)
+) WITHOUT ROWID;
