@@ -36,7 +36,7 @@ from p2pshare.node.node import Node
 from p2pshare.partners.notices import NoticeEntry
 from p2pshare.partners.roster import Roster, RosterEntry
 from p2pshare.policy.admission import carries, may_leave
-from p2pshare.sharing import revoking
+from p2pshare.sharing import revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster
@@ -150,7 +150,7 @@ class Exchange:
     def sweep(self, now: int) -> Outcome:
         """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
         at `now` (unix seconds)."""
-        revoked = revoking.step(self._node, now)
+        revoked = revocation_walk.step(self._node, now)
         if revoked.is_more_due:
             back = self._back(revoked.back)
             dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))

@@ -46,7 +46,7 @@ from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.notices import TakenNotice, take_in_notice
 from p2pshare.sharing.partners import load_roster
-from p2pshare.sharing.revoking import is_vouched
+from p2pshare.sharing.revocation_walk import is_vouched
 
 QUOTA = "quota"
 """The reason for which an envelope is refused whose author has filled its room here; it may be let in later."""

@@ -39,7 +39,7 @@ from p2pshare.policy.content_cost import cost_bytes
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, Steps, receive
-from p2pshare.sharing.revoking import is_read
+from p2pshare.sharing.revocation_walk import is_read
 
 logger = logging.getLogger(__name__)
 
@@ -241,7 +241,7 @@ class ContentReader:
         return verified_before(decoded, card, is_in_effect=may_read)
 
     def _put_off(self, one: UnreadEnvelope, error: PeerError) -> None:
-        """Take what its author does not stand for out of the queue; it comes back when a page lists it (`sharing.revoking`)."""
+        """Take what its author does not stand for out of the queue; it comes back when a page lists it (`sharing.revocation_walk`)."""
         store, reason = self._node.store, _left_aside(one, error)
         store.log.set_out(one.source.lsn, None)
         for row in store.notices.revocations():
