@@ -37,6 +37,7 @@ from material import frames_of, indicator, values
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import ALONE, PayloadHeader, encode_payload
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import Recipient, SealedEnvelope, SealRequest, seal
 from p2pshare.errors import NotFoundError, PeerError
 from p2pshare.gossip.messages import Announce, AnnounceAnswer, Hello, PutVerdict
@@ -173,7 +174,7 @@ class Author:
         header = PayloadHeader("stix", self._now, Tlp.GREEN.label, objects, PUBLICATION, ALONE)
         request = SealRequest(
             payload=encode_payload(header, frames),
-            recipients=(Recipient(card, self._numbers[card.partner_id]),),
+            recipients=(Recipient(card, RecipientNumber(self._numbers[card.partner_id])),),
             incarnation=self._now,
             sequence=self._sealed,
             previous=bytes(32),

@@ -23,7 +23,7 @@ from whole_nodes import World, befriend, send
 from p2pshare.errors import OperatorError
 from p2pshare.exporters.interface import FolderFormat, Format
 from p2pshare.exporters.registry import EXPORTERS, load_exporter
-from p2pshare.importers.formats import ObjectFormat, ValueFormat
+from p2pshare.importers.interface import ObjectFormat, ValueFormat
 from p2pshare.importers.registry import IMPORTERS, load_importer
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.sharing import payload_kinds
@@ -52,8 +52,8 @@ PLUG_INS: Mapping[str, PlugIn] = {
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from p2pshare.importers.formats import InputSource, ValueFormat
-from p2pshare.importers.values import ListValue, ReadValue
+from p2pshare.importers.interface import InputSource, ValueFormat
+from p2pshare.importers.interface import ListValue, ReadValue
 from p2pshare.intel.observable import detect
 
 
@@ -72,7 +72,7 @@ FORMAT = ValueFormat(read_toy, lambda head, is_named_so: is_named_so or head.sta
         "importers/toy.py",
         '''"""Toy boxes: STIX objects in JSON that calls them toys."""
 
-from p2pshare.importers.formats import InputSource, ObjectFormat
+from p2pshare.importers.interface import InputSource, ObjectFormat
 from p2pshare.intel.bundle import Reading, read_stix
 
 

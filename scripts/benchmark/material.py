@@ -17,6 +17,7 @@ from pathlib import Path
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
 from p2pshare.identifiers import CircleId, PublicationId
 from p2pshare.intel.marking import TLP2_IDS, Tlp
@@ -195,7 +196,9 @@ class Partners:
             header = PayloadHeader("stix", self._now, Tlp.GREEN.label, len(part), PUBLICATION, ALONE)
             request = SealRequest(
                 payload=encode_payload(header, frames_of(part)),
-                recipients=(Recipient(self.receiver.identity.card, self._sequences[author]),),
+                recipients=(
+                    Recipient(self.receiver.identity.card, RecipientNumber(self._sequences[author])),
+                ),
                 incarnation=self._now,
                 sequence=self._sequences[author],
                 previous=bytes(32),

@@ -16,6 +16,7 @@ from material import indicator, take_in_and_read, values
 from measuring import Report, percentile
 
 from p2pshare.daemon.driver import Driver
+from p2pshare.daemon.reading_pauses import ReadingPauses
 from p2pshare.daemon.run import WriterThread
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.payload import compress_frame
@@ -32,7 +33,7 @@ from p2pshare.sharing.publishing import PreparedPart, prepare, seal
 
 READERS = load_readers()
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 40
 
 
 def quiet(what: str, done: int, of: int) -> None:
@@ -111,8 +112,16 @@ async def _lag(stop: asyncio.Event, lags: list[float]) -> None:
         lags.append(max(0.0, time.perf_counter() - start - 0.001))
 
 
+class AtOnce(ReadingPauses):
+    """No pauses."""
+
+    def begin(self, lsn: int, content_bytes: int, now: float) -> None:
+        pass
+
+
 async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
-    """A partner that starts with nothing, over TLS; and the same envelopes handed to another one in its process."""
+    """A partner that starts with nothing, over TLS; and the same envelopes handed to another one in its process. Both read
+    at once: the drawn pause, of up to 15 s, would be all that is measured."""
     random_ = random.Random(4)
     alpha, bravo, charlie = (Whole(folder, name) for name in ("holder", "late", "in-process"))
     for other in (bravo, charlie):
@@ -125,6 +134,7 @@ async def _catch_up(report: Report, folder: Path, bundles: int) -> None:
     wires = [alpha.node.store.log.wire(one.envelope_id) for one in alpha.node.store.log.entries(0, bundles)]
     start = time.perf_counter()
     await bravo.start()
+    bravo.driver._reading_pauses = AtOnce(random_)
     while (counts := bravo.node.store.log.counts()).held < bundles or counts.unread:
         assert time.perf_counter() - start < bundles * PATIENCE_SECONDS, "the partner never got it"
         await asyncio.sleep(0.005)
@@ -174,9 +184,7 @@ async def _measure(report: Report, folder: Path, publications: int, bundles: int
     await _catch_up(report, folder, max(2, bundles))
     report.add("one indicator: publish -> visible at a partner, p50", "ms", [percentile(latencies, 0.5)])
     report.add("one indicator: publish -> visible at a partner, p99", "ms", [percentile(latencies, 0.99)])
-    report.add(
-        "10k bundles: publish to visible over TLS, wall", "indicators / s", [bundles * 10_000 / seconds]
-    )
+    report.add("10k bundles, one after the other: publish to visible", "s each", [seconds / bundles])
     report.add("loop lag meanwhile, p99", "ms", [percentile(lags, 0.99) * 1e3])
     report.gate("publish -> visible p50 (ms)", percentile(latencies, 0.5), 50, is_at_least=False)
     report.gate("publish -> visible p99 (ms)", percentile(latencies, 0.99), 250, is_at_least=False)

@@ -75,11 +75,15 @@ QUIET_SHARE, QUIET_SECONDS_MAX = (
 FIRING, ASKING = 3, 1  # connections of the attacker: four are all that a partner gets
 SEALED_PER_SECOND = 200  # fresh envelopes that wait for each second of the siege: what it fires is less
 SEALED_BYTES_MAX = QUOTA_MIB * MIB  # more is refused all the same
-HEAVY_DIFFERENT = 40
-HEAVY_INDICATORS, HEAVY_VALUES, HEAVY_PER_FRAME = 400, 1_000, 64
+HEAVY_DIFFERENT, HEAVY_INDICATORS = 40, 400  # envelopes, and in each indicators that all name the same values
+WIDE_DIFFERENT, WIDE_INDICATORS = (
+    200,
+    25,
+)  # the same, no larger than what is read: together more than the quota
+NAMED_VALUES, NAMED_PER_FRAME = 1_000, 64
 DEFERRED_AHEAD_SECONDS = FUTURE_DEFER_SECONDS + 60  # it is due within the run
 PATIENCE_SECONDS = 120.0
-ENVELOPES = {"fresh": 30, "replay": 25, "hello": 25, "garbage": 15, "deferred": 4, "heavy": 1}
+ENVELOPES = {"fresh": 30, "replay": 25, "hello": 25, "garbage": 14, "deferred": 4, "heavy": 1, "wide": 1}
 """Of a hundred requests on three of its four connections ..."""
 QUESTIONS = {"announcement": 1, "sync": 1}
 """... and on the fourth, which waits: a comparison costs its share of a second, and is refused with a pause beyond it."""
@@ -284,8 +288,16 @@ class Forge:
         one = _indicator(number, f"[domain-name:value = 'n{number}.{who}.example']")
         return self._seal([compress_frame(json.dumps([one]).encode())], 1, created)
 
-    def heavy(self, number: int, frames: Sequence[bytes]) -> tuple[EnvelopeId, bytes]:
-        return self._seal(frames, HEAVY_INDICATORS, None)
+    def naming(self, first: int, indicators: int) -> tuple[EnvelopeId, bytes]:
+        """An envelope with indicators that all name the same values, whichever envelope they are in; `first` is the number of
+        the first."""
+        names = ",".join(f"'m{n}'" for n in range(NAMED_VALUES))
+        objects = [_indicator(first + n, f"[mutex:name IN ({names})]") for n in range(indicators)]
+        frames = [
+            compress_frame(json.dumps(objects[start : start + NAMED_PER_FRAME]).encode())
+            for start in range(0, indicators, NAMED_PER_FRAME)
+        ]
+        return self._seal(frames, indicators, None)
 
     def _seal(self, frames: Sequence[bytes], objects: int, created: int | None) -> tuple[EnvelopeId, bytes]:
         self._sequence += 1
@@ -323,19 +335,6 @@ def _indicator(number: int, pattern: str) -> dict[str, object]:
     }
 
 
-def _heavy_frames(number: int) -> list[bytes]:
-    """Indicators that all name the same thousand values, whichever envelope they are in."""
-    names = ",".join(f"'m{n}'" for n in range(HEAVY_VALUES))
-    objects = [
-        _indicator(10**9 + number * HEAVY_INDICATORS + n, f"[mutex:name IN ({names})]")
-        for n in range(HEAVY_INDICATORS)
-    ]
-    return [
-        compress_frame(json.dumps(objects[start : start + HEAVY_PER_FRAME]).encode())
-        for start in range(0, HEAVY_INDICATORS, HEAVY_PER_FRAME)
-    ]
-
-
 class Attacker:
     """Fires shots at the victim, and counts each with what came of it."""
 
@@ -345,8 +344,10 @@ class Attacker:
         self._forge = forge
         self._random = random.Random(1)
         self._fresh = self._sealed(seconds)
-        heavy = [_heavy_frames(n) for n in range(min(HEAVY_DIFFERENT, 1 + int(seconds)))]
-        self._heavy = [forge.heavy(n, frames) for n, frames in enumerate(heavy)]
+        # of those that cost most it has as many as a shorter siege can use
+        heavy, wide = (min(most, 1 + int(seconds)) for most in (HEAVY_DIFFERENT, WIDE_DIFFERENT))
+        self._heavy = [forge.naming(10**9 + n * HEAVY_INDICATORS, HEAVY_INDICATORS) for n in range(heavy)]
+        self._wide = [forge.naming(2 * 10**9 + n * WIDE_INDICATORS, WIDE_INDICATORS) for n in range(wide)]
         self._fired = 0
         self._deferred = 0
         self._sync = Sync(int(time.time()), b"", (SyncPart(Shard(MAIN, 5), _dear_question(_index(100_000))),))
@@ -393,10 +394,13 @@ class Attacker:
     async def _heavy_shot(self) -> str:
         return await self._put(self._random.choice(self._heavy))
 
+    async def _wide_shot(self) -> str:
+        return await self._put(self._random.choice(self._wide))
+
     async def _deferred_shot(self) -> str:
         self._deferred += 1
         created = int(time.time()) + DEFERRED_AHEAD_SECONDS
-        return await self._put(self._forge.small(2 * 10**9 + self._deferred, created))
+        return await self._put(self._forge.small(3 * 10**9 + self._deferred, created))
 
     async def _garbage_shot(self) -> str:
         size = self._random.choice((100, KIB, 6 * KIB, 64 * KIB))

@@ -42,6 +42,7 @@ class _Held:
     wire: bytes | None
     audience: dict[PartnerId, bool] = field(default_factory=dict)
     awaits_first_hop: bool = False
+    received_from: PartnerId | None = None
 
 
 class MemoryLog:
@@ -77,7 +78,8 @@ class MemoryLog:
         self._last_lsn += 1
         is_own = core.author == self._own_id
         entry = EnvelopeEntry.of(self._last_lsn, arrival, is_own=is_own)
-        held = _Held(entry, arrival.wire, dict.fromkeys(arrival.audience, False), arrival.awaits_first_hop)
+        audience = {partner: partner == arrival.received_from for partner in arrival.audience}
+        held = _Held(entry, arrival.wire, audience, arrival.awaits_first_hop, arrival.received_from)
         self._held[arrival.envelope_id] = held
         self._log.append(held)
         self._lsns.append(self._last_lsn)
@@ -126,7 +128,7 @@ class MemoryLog:
         if len(kept) < len(self._log):
             self._log, self._lsns = kept, [held.entry.lsn for held in kept]
             self._held = {held.entry.envelope_id: held for held in kept}
-        return ExpiryStep(len(due), None)
+        return ExpiryStep(len(due), after, is_more=False)
 
     def carried(self) -> dict[tuple[PartnerId, CircleId], int]:
         """Returns nothing: sizes are not counted here, see `quota_bytes`."""
@@ -171,7 +173,12 @@ class MemoryLog:
         return sorted(
             (held.entry.ttl_class, held.entry.created, held.entry.envelope_id)
             for held in self._log
-            if held.entry.mode == Mode.DIRECT and (held.entry.author == partner or partner in held.audience)
+            if held.entry.mode == Mode.DIRECT
+            and (
+                held.entry.author == partner
+                or partner in held.audience
+                or (held.entry.is_own and held.received_from == partner)
+            )
         )
 
     def first_hops(self) -> list[EnvelopeEntry]:

@@ -214,7 +214,8 @@ class Oracle:
                 "only_verified_is_held", f"{origin.short} {what} {envelope_id.short}: nobody signed it"
             )
         elif known.envelope.core.mode is Mode.DIRECT:
-            if origin != known.author or peer not in known.direct_to:
+            ends = ({known.author, one} for one in known.direct_to)  # it may come home, too
+            if {origin, peer} not in ends:
                 self.complain("nothing_leaks", f"{origin.short} {what} the direct {envelope_id.short}")
         elif known.envelope.core.circle not in self._carried(origin, peer):
             self.complain("nothing_leaks", f"{origin.short} {what} {envelope_id.short} of a foreign circle")

@@ -91,10 +91,12 @@ class StoreConfig:
     """The local store."""
 
     free_space_mib_min: int = 64
-    """Below this much free space (MiB) nothing new is acknowledged. Lower risks a store that cannot check-point."""
+    """Below this much free space (MiB) nothing new is acknowledged; 256 MiB above it reading stops. Lower risks a store
+    that cannot check-point."""
 
     cache_mib: int = 64
-    """Page cache of the writing connection (MiB). Lower slows ingest of large stores; higher only takes memory."""
+    """Page cache of the writing connection (MiB). Lower slows ingest of large stores; higher only takes memory: with
+    256 the daemon may take 350."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ MIB = 1024 * KIB
 ENVELOPE_BYTES_MAX = 16 * MIB  # one envelope on the wire; a body must fit in memory a few times over
 CORE_BYTES_MAX = 4 * KIB  # the signed header is a dozen small fields; 300 bytes in practice
 SLOTS_MAX = 1024  # wrapped keys in one envelope: 1.2 MB and 100 ms of HPKE at the limit
+RECIPIENTS_MAX = SLOTS_MAX - 1  # partners that one envelope may be for: its author has a row of its own
 OWN_ROWS_MAX = 4  # rows marked for one recipient: one in practice; 1,024 such rows cost 0.3 s to try
 INFLATED_BYTES_MAX = 64 * MIB  # all frames of one envelope, decompressed: bounds memory at intake
 ZSTD_WINDOW_BYTES_MAX = 8 * MIB  # RFC 8878 section 3.1.1.1.2 recommends decoders support 8 MB
@@ -225,6 +226,8 @@ RHYTHM_FACTOR = (
     3  # times its longest pause lately: a week's end is no alarm for who has paused over one before
 )
 RHYTHM_SECONDS_MIN = 86_400  # nobody is called silent within a day
+USED_TWICE_ALARM_SECONDS = 30 * 86_400  # after both branches were last in use: the copy was stopped
+KEYS_ALARM_SECONDS = 30 * 86_400  # before our keys end: they were due for renewal for as long
 EXPIRED_UNREAD_ALARM_SECONDS = 30 * 86_400  # after the last one: nothing else tells of it any more
 
 # --- topology doctor -------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def test_card_show_has_its_promised_keys(alpha: Home) -> None:
     shown = alpha("card", "show", "--json").json
-    assert list(shown) == ["partner_id", "name", "fingerprint", "version", "urls", "expires"]
+    assert list(shown) == ["partner_id", "name", "fingerprint", "version", "urls", "expires", "keys"]
 
 
 def test_partner_list_has_its_promised_keys(alpha: Home) -> None:
@@ -169,6 +169,48 @@ def test_an_export_file_appears_whole_or_not_at_all(
     assert said.err.startswith(f"error: cannot write {target}: no space left on device\nhint: ")
     assert target.read_text() == "one.example\n"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("block")] == ["block.txt"]
+
+
+@pytest.mark.parametrize(
+    ("before", "type_", "allowed", "reason"),
+    [
+        ("a.example\n", "sha256", "--allow-empty", "the new list is empty"),
+        ("a.example\n" * 7, "sha256", "--allow-empty", "the new list is empty"),
+        ("a.example\nb.example\n\nc.example", "domain", "--allow-shrink", "has 1 line,"),
+        ("a.example\n" * 900, "domain", "--allow-shrink", "has 900"),
+        ("x" * 200_000 + "\n" + "a.example\n" * 2, "domain", "--allow-shrink", "has 3"),
+    ],
+)
+def test_a_good_list_is_not_replaced_by_an_empty_one_or_by_one_of_less_than_half(
+    alpha: Home, tmp_path: Path, before: str, type_: str, allowed: str, reason: str
+) -> None:
+    target, link = tmp_path / "block.txt", tmp_path / "link.txt"
+    target.write_text(before)
+    link.symlink_to(target)
+    arguments = ("export", "--format", "list", "--type", type_, "-o", str(link))
+    other = {"--allow-empty": "--allow-shrink", "--allow-shrink": "--allow-empty"}[allowed]
+    for options in ((), (other,)):
+        said = alpha(*arguments, *options)
+        assert (said.code, said.out) == (1, "")
+        assert reason in said.err
+        assert allowed in said.err
+        assert target.read_text() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+    assert alpha(*arguments, allowed).code == 0
+    assert target.read_text() == ("" if type_ == "sha256" else "one.example\n")
+
+
+def test_a_list_of_half_the_lines_and_an_empty_one_over_nothing_are_written(
+    alpha: Home, tmp_path: Path
+) -> None:
+    target = tmp_path / "block.txt"
+    assert alpha("export", "--format", "list", "--type", "sha256", "-o", str(target)).code == 0
+    for before in ("", "\n\n", "a.example\nb.example\n"):
+        target.write_text(before)
+        assert alpha("export", "--format", "list", "--type", "domain", "-o", str(target)).code == 0
+        assert target.read_text() == "one.example\n"
+    said = alpha("export", "--format", "ndjson", "--allow-empty", "-o", str(target))
+    assert (said.code, target.read_text()) == (2, "one.example\n")
 
 
 def test_a_feed_is_a_folder_without_what_counts_no_more(alpha: Home, tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from p2pshare.errors import DiskFull
 from p2pshare.identifiers import CircleId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import note_config
+from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.sharing.exchange import Outcome
-from p2pshare.sharing.notices import hold_pages
 from p2pshare.sharing.partners import remove_partner
 
 Chain = tuple[Partner, Partner, Partner]
@@ -258,7 +258,7 @@ async def test_what_a_thief_sealed_leaves_two_hops_away_and_what_its_owner_lists
     renewed = reissue_card(identity, now, operational=fresh, revoked=revoked)
     shown = replace(renewed.operational, tls=identity.operational.tls)  # the one that bravo knows
     alpha.node = replace(alpha.node, identity=replace(renewed, operational=shown))
-    await alpha.write(hold_pages, alpha.node, made)
+    keep_pages(alpha.home, made)
     await alpha.start()
     await eventually(lambda: bravo.card_version(alpha) == 2, "bravo has the card")
     await alpha.stop()

@@ -13,6 +13,7 @@ from envelope_forge import DAY, NOW, body_of, forge, next_body, request, sign_pa
 from p2pshare.envelope import sealing
 from p2pshare.envelope.card import accept_first, accept_update
 from p2pshare.envelope.card_format import NOTHING_VOUCHED, OperationalKey, Revocation, sign_card
+from p2pshare.envelope.encoding import INTEGER_MAX
 from p2pshare.envelope.envelope import decode_envelope, encode_core, encode_envelope, hints_of
 from p2pshare.envelope.keys import (
     Identity,
@@ -21,6 +22,7 @@ from p2pshare.envelope.keys import (
     reissue_card,
 )
 from p2pshare.envelope.payload import pad
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import OpenedPayload, Recipient, open_envelope, seal
 from p2pshare.envelope.verification import (
     TimeVerdict,
@@ -71,7 +73,7 @@ def test_p1_only_listed_recipients_read_whatever_the_audience() -> None:
             author, request([partner.card for partner in audience], payload, sequence=round_number + 1)
         )
         readers = {
-            partner.partner_id: result.recipient_sequence
+            partner.partner_id: result.number.sequence
             for partner in partners
             if (result := opened(sealed.wire, author, partner)) is not None and result.payload == payload
         }
@@ -89,7 +91,9 @@ def test_p1_a_hundred_recipients_each_with_their_own_number(alpha: Identity, bra
     sealed = seal(alpha, request([reader.card for reader in readers]))
     assert sealed.core.slots == 48
     for number in (1, 17, 40):
-        assert opened(sealed.wire, alpha, readers[number - 1]) == OpenedPayload(b"payload", number)
+        assert opened(sealed.wire, alpha, readers[number - 1]) == OpenedPayload(
+            b"payload", RecipientNumber(number)
+        )
     assert opened(sealed.wire, alpha, bravo) is None
 
 
@@ -164,7 +168,7 @@ def test_p4_two_keys_for_two_recipients_are_noticed(
     """The salamander: a dishonest author wraps another content key for charlie."""
     other = {charlie.partner_id: b"another key".ljust(32)}
     wire = forge(alpha, [bravo.card, charlie.card], wrapped_keys=other)
-    assert opened(wire, alpha, bravo) == OpenedPayload(b"payload", 1)
+    assert opened(wire, alpha, bravo) == OpenedPayload(b"payload", RecipientNumber(1))
     assert open_reason(wire, alpha, charlie) == "commitment-mismatch"
 
 
@@ -202,8 +206,44 @@ def test_padding_that_is_not_the_one_form_is_refused(alpha: Identity, bravo: Ide
 def test_the_forge_makes_good_envelopes_when_asked(alpha: Identity, bravo: Identity) -> None:
     """So that the refusals above are due to what was forged, not to the forge."""
     assert opened(forge(alpha, [bravo.card], padded=pad(b"honest")), alpha, bravo) == OpenedPayload(
-        b"honest", 1
+        b"honest", RecipientNumber(1)
     )
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        RecipientNumber(0),
+        RecipientNumber(INTEGER_MAX + 1),
+        RecipientNumber(2**64 - 1),
+        RecipientNumber(2, NOW - 9, 1),
+        RecipientNumber(1, NOW - 9, 0),
+        RecipientNumber(1, 0, 9),
+        RecipientNumber(1, NOW, 9),
+        RecipientNumber(1, INTEGER_MAX + 1, 9),
+        RecipientNumber(1, NOW - 9, INTEGER_MAX + 1),
+    ],
+    ids=repr,
+)
+def test_a_number_that_no_honest_author_gives_is_refused(
+    alpha: Identity, bravo: Identity, number: RecipientNumber
+) -> None:
+    """Else it would be noted as a gap that nothing ever closes, or hide one."""
+    assert open_reason(forge(alpha, [bravo.card], number=number), alpha, bravo) == "bad-wrap"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        RecipientNumber(INTEGER_MAX),
+        RecipientNumber(1, NOW - 9, 9),
+        RecipientNumber(1, NOW + 9, INTEGER_MAX),  # an author whose clock was ahead goes back
+    ],
+    ids=repr,
+)
+def test_numbers_at_their_limits_are_read(alpha: Identity, bravo: Identity, number: RecipientNumber) -> None:
+    read = opened(forge(alpha, [bravo.card], number=number), alpha, bravo)
+    assert read == OpenedPayload(b"payload", number)
 
 
 # --- time and keys ---------------------------------------------------------------------------------
@@ -322,7 +362,7 @@ def test_what_was_sealed_before_is_found_after_its_hint_key_left_the_card(
         key_id = identity.operational.sign.key_id
         identity = _renewed(identity, NOW + 60 + number, [Revocation(key_id, NOW + 60, 1, b"r" * 32)])
         verified = verified_before(held, identity.card, is_in_effect=True)
-        assert open_envelope(bravo, verified, identity.card) == OpenedPayload(b"payload", 1)
+        assert open_envelope(bravo, verified, identity.card) == OpenedPayload(b"payload", RecipientNumber(1))
         assert alpha.operational.hint.public not in [entry.key for entry in identity.card.hint_keys]
 
 
@@ -336,7 +376,7 @@ def test_rotated_keys_still_open_and_are_still_believed(alpha: Identity, bravo: 
     old_wire = seal(alpha, request([bravo.card])).wire
     new_alpha = reissue_card(alpha, later, operational=generate_operational_keys(alpha.partner_id, later))
     new_bravo = reissue_card(bravo, later, operational=generate_operational_keys(bravo.partner_id, later))
-    assert opened(old_wire, new_alpha, new_bravo) == OpenedPayload(b"payload", 1)
+    assert opened(old_wire, new_alpha, new_bravo) == OpenedPayload(b"payload", RecipientNumber(1))
     crossed = seal(new_alpha, request([bravo.card], created=later)).wire
     assert open_envelope(new_bravo, verified(crossed, new_alpha, later), new_alpha.card) is not None
 
@@ -398,10 +438,14 @@ def test_four_threads_seal_and_verify_at_once(alpha: Identity, bravo: Identity, 
     def publish(number: int) -> bool:
         payload = number.to_bytes(4, "big") * 500
         plain = request([bravo.card, charlie.card], payload, sequence=number)
-        numbered = replace(plain, recipients=[Recipient(card, number) for card in (bravo.card, charlie.card)])
+        numbered = replace(
+            plain,
+            recipients=[Recipient(card, RecipientNumber(number)) for card in (bravo.card, charlie.card)],
+        )
         wire = seal(alpha, numbered).wire
         return all(
-            opened(wire, alpha, reader) == OpenedPayload(payload, number) for reader in (bravo, charlie)
+            opened(wire, alpha, reader) == OpenedPayload(payload, RecipientNumber(number))
+            for reader in (bravo, charlie)
         )
 
     with ThreadPoolExecutor(4) as pool:

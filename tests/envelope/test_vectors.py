@@ -31,6 +31,7 @@ from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
 from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
 from p2pshare.envelope.vouch import VouchPage, check_page, decode_page
@@ -95,8 +96,9 @@ def test_golden_envelopes(case: dict[str, Any], partners: dict[str, Identity]) -
     verified = verify_envelope(decoded, author.card, ENVELOPES["now"])
     for name, reader in partners.items():
         opened = open_envelope(reader, verified, author.card)
-        sequence = case["opens_with_sequence"].get(name)
-        assert opened == (None if sequence is None else OpenedPayload(bytes_of(case["payload"]), sequence))
+        number = case["opens_with_number"].get(name)
+        expected = number and OpenedPayload(bytes_of(case["payload"]), RecipientNumber(*number))
+        assert opened == expected
 
 
 def envelope_wire(case: dict[str, Any]) -> bytes:

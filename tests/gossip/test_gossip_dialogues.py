@@ -396,3 +396,16 @@ def test_a_push_that_waits_is_given_up_when_its_peer_announces_the_envelope(dial
         sent.append(puts[0].envelope_id)
         talk.tell(events.Answered(puts[0].request, PutAnswer(PutVerdict.HELD)))
     assert sent == [item(number).envelope_id for number in range(1, 7)]
+
+
+def test_a_new_card_of_ours_is_told_at_once_to_whom_we_can_ask_and_in_every_answer(dialogue: Any) -> None:
+    """A thief of the old keys acts until the partners have the new ones: five minutes to the next hello are too long."""
+    talk = dialogue()
+    talk.open()
+    talk.sleep(1)
+    talk.expect_none(actions.SendHello)
+    talk.tell(events.OwnCardChanged(2))
+    hello = talk.expect(actions.SendHello)
+    assert hello.message.card_version == 2
+    talk.tell(events.HelloHeard(talk.peers[0], 7, Hello(EPOCH, int(talk.now), 1, ())))
+    assert talk.expect(actions.Reply).message.card_version == 2

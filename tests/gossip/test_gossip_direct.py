@@ -154,3 +154,34 @@ def test_who_cannot_be_dialled_is_told_of_its_direct_envelopes_by_the_feed_and_s
     assert talk.expect(actions.Reply).message.direct == (DIRECT.envelope_id,)
     talk.tell(events.PollAsked(peer, 3, Poll(EPOCH, 0, 30, (DIRECT.envelope_id,))))
     assert talk.expect(actions.Acknowledge).ids == (DIRECT.envelope_id,)
+
+
+def test_what_its_author_has_lost_is_pushed_home_to_it(dialogue: Any) -> None:
+    """The peer was restored from a backup; we are a recipient."""
+    talk = talk_of_pairs(dialogue)
+    (peer,) = talk.peers
+    greet(talk, ())
+    talk.tell(events.EnvelopeHeld(1, DIRECT, peer, peer, False, ()))
+    other = key_of(NOW - 5, item(9).envelope_id)
+    talk.sleep(HELLO_INTERVAL_SECONDS + 10)
+    greet(talk, root(talk, other))
+    question = talk.expect(actions.SendSync)
+    (part,) = question.message.parts
+    answer = finish(respond(SortedKeys([other]), part.message))
+    talk.tell(events.Answered(question.request, SyncAnswer((SyncPart(part.shard, answer),))))
+    push(talk, PutVerdict.HELD)
+    talk.expect_none(actions.SendAnnounce)
+
+
+def test_what_came_home_goes_to_its_other_recipients_and_not_back_to_who_brought_it(dialogue: Any) -> None:
+    talk = talk_of_pairs(dialogue, peers=2)
+    greet(talk, ())
+    greet(talk, ())
+    bringer, other = talk.peers
+    talk.tell(events.EnvelopeHeld(1, DIRECT, US, bringer, True, (bringer, other)))
+    put = talk.expect(actions.SendPut)
+    assert (put.peer, put.envelope_id) == (other, DIRECT.envelope_id)
+    talk.expect_none(actions.SendPut)
+    talk.tell(events.HelloHeard(bringer, 1, Hello(EPOCH, int(talk.now), 1)))
+    shards = talk.expect(actions.Reply).message.shards
+    assert [one.shard.circle for one in shards] == [pair_of(talk)]

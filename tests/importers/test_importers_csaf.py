@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.csaf import MANDATORY, read_csaf
-from p2pshare.importers.formats import InputSource, detect_format
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import InputSource
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.limits import PRODUCT_CHARACTERS_MAX, PRODUCTS_PER_STATUS_MAX

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import InputSource, detect_format
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import InputSource
 from p2pshare.importers.kev import CATALOGUE_URL, REQUIRED, read_kev
 from p2pshare.intel.bundle import Reading
 from p2pshare.intel.marking import TLP2_IDS, Tlp

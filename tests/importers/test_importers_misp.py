@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import InputSource, detect_format
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import InputSource
 from p2pshare.importers.misp import read_misp
 from p2pshare.importers.misp_objects import PAP_IDS
 from p2pshare.importers.misp_types import OBSERVABLE_TYPES, marking_of_tags

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
+from p2pshare.importers.interface import ListValue, TextMarking
 from p2pshare.importers.reports import TAKEN_TYPES, read_report
-from p2pshare.importers.values import ListValue, TextMarking
 from p2pshare.intel.observable import canonical
 from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
@@ -63,6 +63,12 @@ def read(text: str | bytes, *, takes_undefanged: bool = False) -> list[str]:
         ("hxxp://[2001:db8::1]/x", ["url http://[2001:db8::1]/x"]),
         ("hxxp://a.example/,hxxp://b.example/", ["url http://a.example/", "url http://b.example/"]),
         ("hxxp://a.example/?u=http://b.example/", ["url http://a.example/?u=http://b.example/"]),
+        # ranges, masks and typography make no name that nobody wrote
+        ("used 192[.]0[.]2[.]30-39 and 192[.]0[.]2[.]0-255/24", ["- address-range 192.0.2.30-39", "- address-range 192.0.2.0-255/24"]),
+        ("Some Lab:198.51.100.4-198.51.100.7, nginx 1.2.3.4-5", ["- address-range 198.51.100.4-198.51.100.7"]),
+        ("a mask 192[.]0[.]2[.]0/255.255.255.0 and 203[.]0[.]113[.]200/30:443", ["- bad-network 192.0.2.0/255.255.255.0", "- bad-network 203.0.113.200/30:443"]),
+        ("also ranges=203[.]0[.]113[.]0/25,x", ["ipv4-net 203.0.113.0/25"]),
+        ("evil[.]example\u00b9 evil\u2212host[.]example", ["- typography evil.example\u00b9", "- typography evil\u2212host.example"]),
         # around a value: sentence, Markdown, AsciiDoc, HTML
         ("(see evil[.]example).", ["domain evil.example"]),
         ("**evil[.]example**, _evil[.]example_ 'evil[.]example'", ["domain evil.example"] * 3),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.importers.formats import detect_format
+from p2pshare.importers.detection import detect_format
 
 HEAD_BYTES = 4_096
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers import sigma
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.interface import InputSource
 from p2pshare.importers.sigma import check_condition, documents_of, read_sigma
 from p2pshare.importers.yaml_text import load_mapping
 from p2pshare.intel.authoring import identity_id

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import detect_format
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import ListValue, TextMarking
 from p2pshare.importers.tables import read_table
-from p2pshare.importers.values import ListValue, TextMarking
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import detect_format
-from p2pshare.importers.values import ListValue, TextMarking, read_list, strip_comment
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import ListValue, TextMarking
+from p2pshare.importers.values import read_list, strip_comment
 from p2pshare.intel.refusals import Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, MIB
 
@@ -42,6 +43,11 @@ def read(raw: bytes) -> list[str]:
         (b"192.0.2.1:443\n", ["1 ipv4 192.0.2.1 port-dropped"]),
         (b"192.0.2.0/24 # net\n", ["1 ipv4-net 192.0.2.0/24"]),
         (b"evil.example (# was seen)\n", ["1 domain evil.example"]),
+        (b"http://evil.example/(#a\n", ["1 url http://evil.example/(#a"]),
+        (b"http://evil.example/;x=1\n", ["1 url http://evil.example/;x=1"]),
+        (b"192.0.2.0-255\n198.51.100.4 - 198.51.100.7\n", ["1 address-range", "2 address-range"]),
+        (b"192.0.2.0/255.255.255.0\n", ["1 ipv4-net 192.0.2.0/24 netmask"]),
+        ("evil\u2013host.example\nevil.example\u201d\n".encode(), ["1 typography", "2 typography"]),
         (b"evil.example/a/# C2 (see http://x.example)\n", ["1 url http://evil.example/a/ scheme-assumed"]),
         (b"evil.example    # was: d\xc3\xa9colar\n", ["1 domain evil.example"]),
         (b"evil.example # latin-1 \xe9\n", ["1 domain evil.example"]),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers import yara
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.interface import InputSource
 from p2pshare.importers.yara import read_yara
 from p2pshare.importers.yara_text import split_rules
 from p2pshare.intel.bundle import Reading

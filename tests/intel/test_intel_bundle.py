@@ -268,3 +268,33 @@ def test_an_object_of_a_reader_of_ours_is_checked_like_any_other() -> None:
     assert object_of(tool | {"name": "\ud800"}) == Fault("not-utf8", "")
     assert object_of(tool | {"name": 7}) == Fault("wrong-type", "/name")
     assert object_of(tool | {"x": "y" * OBJECT_BYTES_MAX}) == Fault("object-too-large", "")
+
+
+LATER = "2023-07-28T12:14:36.195Z"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"pattern": "[domain-name:value = 'evil.example'"}, "bad-pattern"),
+        ({"pattern": "[domain-name:value = 'evil.example'", "spec_version": ..., "pattern_type": ...}, "bad-pattern"),
+        ({"pattern": "evil.example"}, "bad-pattern"),
+        ({"pattern": "[domain-name:value = 'evil.example'", "x_other": [1]}, "bad-pattern"),
+        ({"valid_until": INSTANT}, "already-over"),
+        ({"valid_until": "2023-07-28T12:14:36.193Z"}, "already-over"),
+        ({"valid_until": "2023-07-28T13:14:36.194+01:00"}, "already-over"),
+        ({"valid_until": INSTANT, "confidence": 5, "granular_markings": [{"lang": "en"}]}, "already-over"),
+        ({"valid_until": LATER}, ""),
+        ({"pattern": "[a:b = 1] AND [c:d LIKE 'x']"}, ""),
+        ({"pattern": "rule evil { condition: true }", "pattern_type": "yara"}, ""),
+        ({"pattern": "[domain-name:value = 'evil.example'", "valid_until": INSTANT, "revoked": True}, ""),
+    ],
+)  # fmt: skip
+def test_an_indicator_that_can_never_tell_anything_is_refused_unless_it_takes_back(
+    changes: dict[str, Any], reason: str
+) -> None:
+    reading = read_stix(bundle(numbered(1), indicator(**changes)))
+    assert len(reading.objects) == (1 if reason else 2)
+    place = "/pattern" if reason == "bad-pattern" else "/valid_until"
+    expected = [{"reason": reason, "count": 1, "examples": [f"objects[1]{place}"]}] if reason else []
+    assert reading.refusals.to_json() == expected

@@ -158,9 +158,11 @@ def test_values_without_canonical_form_are_noted_and_their_object_is_kept() -> N
         indicator(1, pattern="[domain-name:value = 'localhost']"),
         indicator(2, pattern="[domain-name:value LIKE '%.example']"),
         indicator(3, pattern="rule evil { condition: true }", pattern_type="yara"),
+        indicator(4, pattern="[ipv4-addr:value = '192.0.2.1']", pattern_type="STIX"),
+        indicator(5, pattern="[file:size = 3]"),
     )
-    assert [len(one.claims) for one in extraction.objects] == [1, 0, 0, 0]
-    assert extraction.notes.counts == {"bad-address": 1, "domain-without-dot": 1}
+    assert [len(one.claims) for one in extraction.objects] == [1, 0, 0, 0, 0, 0]
+    assert extraction.notes.counts == {"bad-address": 1, "domain-without-dot": 1, "opaque-pattern": 3}
     assert not extraction.refusals
 
 

@@ -341,3 +341,106 @@ def test_addresses_keep_their_family() -> None:
     assert canonical_address("::1") == ("ipv6", "::1")
     assert canonical_address("0.0.0.0/0") == ("ipv4-net", "0.0.0.0/0")
     assert canonical_address("::/0") == ("ipv6-net", "::/0")
+
+
+DASHES = st.sampled_from(
+    ["-", "_", "~", "..", " - ", "\u2010", "\u2011", "\u2012", "\u2013", "\u2014", "\u2212", " \u2013 "]
+)
+OCTET = st.integers(0, 255).map(str)
+ADDRESS = st.ip_addresses(v=4).map(str)
+LENGTH = st.integers(0, 32).map(lambda bits: f"/{bits}")
+RANGES = st.one_of(
+    st.builds(lambda one, dash, other: f"{one}{dash}{other}", ADDRESS, DASHES, ADDRESS | OCTET),
+    st.builds(lambda one, dash, other: f"{one}{dash}{other}", ADDRESS, st.sampled_from("-\u2013"), ADDRESS | OCTET).flatmap(
+        lambda text: st.sampled_from([f"{text}/24", f"{text}:80", f"http://{text}/", f"http://{text}/a"])
+    ),
+    st.builds(
+        lambda parts, place, wide: ".".join([*parts[:place], wide, *parts[place + 1 :]]),
+        st.lists(OCTET, min_size=4, max_size=4), st.integers(0, 3), st.sampled_from(["*", "x", "xxx", "1-5", "[1-5]"]),
+    ),
+    st.builds(lambda one, dash, other: f"{one}{dash}{other}", st.ip_addresses(v=6).map(str), st.sampled_from(["-", "\u2013", " - "]), st.ip_addresses(v=6).map(str)),
+)  # fmt: skip
+
+
+@given(RANGES)
+@example("198.51.100.1-5")
+@example("192.0.2.0/24-192.0.3.0/24")
+def test_a_range_of_addresses_is_no_name_and_no_url_that_nobody_wrote(text: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        recognise(text)
+    assert caught.value.reason == "address-range"
+
+
+@given(ADDRESS, st.integers(1, 32))
+def test_a_netmask_is_a_length(address: str, bits: int) -> None:
+    mask = str(ipaddress.IPv4Network((0, bits)).netmask)
+    found = recognise(f"{address}/{mask}")
+    assert (found.observable, found.note) == (canonical("ipv4-net", f"{address}/{bits}"), "netmask")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["0.0.0.0", "0.0.0.255", "255.0.255.0", "255.255.255", "24/", "24//", "24:80", "24-28", "1.2", "33", "192.0.2.5", "24\u201328"],
+)  # fmt: skip
+def test_a_spoilt_mask_is_no_path(rest: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        recognise(f"192.0.2.1/{rest}")
+    assert caught.value.reason in ("bad-network", "address-range")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["192.0.2.1/gate.php", "192.0.2.1/24/gate.php", "192.0.2.1:80/a-5", "192.0.2.1-5.dyn.example", "1.0.0.1.in-addr.arpa", "163.com", "1-2-3-4.example/x", "10.x.example"],
+)  # fmt: skip
+def test_names_and_paths_that_look_a_little_like_ranges_are_read(text: str) -> None:
+    assert recognise(text).observable.type in ("domain", "url")
+
+
+QUOTES = "\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\u2032\u2033\u300c\u300d\uff02"
+SIGNS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2192\u27a1\u2022\u00b7\u2713\u25cf\u2502\u2020\u2021\u00a7\u00b0\u00ae\u2122\u00b9\u00b2\u2074\u2460\u00aa\u1d43"
+TYPOGRAPHY = st.sampled_from(QUOTES + SIGNS)
+
+
+@given(
+    st.sampled_from(["evil.example", "http://evil.example", "http://evil.example/", "bad@evil.example", "192.0.2.1", "evil.exe", "evil.example/gate.php"]),
+    TYPOGRAPHY,
+    st.booleans(),
+)  # fmt: skip
+def test_a_sign_of_the_text_around_a_value_makes_no_name_of_it(text: str, sign: str, is_before: bool) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        recognise(f"{sign}{text}" if is_before else f"{text}{sign}")
+    assert caught.value.reason in ("typography", "bad-url")  # a sign before the scheme leaves none
+
+
+@given(
+    st.sampled_from(["domain", "url", "email"]),
+    st.text("abcxyz", min_size=1, max_size=5),
+    TYPOGRAPHY,
+    st.text("abcxyz", min_size=1, max_size=5),
+)
+def test_a_typographic_sign_inside_a_name_is_refused_under_every_type(
+    type_: str, before: str, sign: str, after: str
+) -> None:
+    host = f"{before}{sign}{after}.example"
+    text = {"domain": host, "url": f"http://{host}/", "email": f"x@{host}"}[type_]
+    assert reason(type_, text) == "typography"
+
+
+@pytest.mark.parametrize("text", ['"http://evil.example/', 'http://evil.example/"', "http://evil.example/a>", "`evil.example", "<evil.example"])  # fmt: skip
+def test_half_a_pair_of_quotes_is_part_of_no_value(text: str) -> None:
+    with pytest.raises(InvalidValue) as caught:
+        recognise(text)
+    assert caught.value.reason == "typography"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("paral\u00b7lel.example", "xn--parallel-koa.example"),
+        ("\U0001f4a9.example", "xn--ls8h.example"),
+        ("http://evil.example/a\u2013b", "http://evil.example/a%E2%80%93b"),
+        ("xn--evilhost-vn3d.example", "xn--evilhost-vn3d.example"),
+    ],
+)
+def test_what_somebody_did_write_is_read(text: str, value: str) -> None:
+    assert detect(text).value == value

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from p2pshare.importers.values import ListValue, read_list
+from p2pshare.importers.interface import ListValue
+from p2pshare.importers.values import read_list
 from p2pshare.intel.bundle import frames, read_stix
 from p2pshare.intel.extraction import Extraction, extract
 from p2pshare.intel.grouping import split_by_marking

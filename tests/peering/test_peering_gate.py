@@ -463,3 +463,23 @@ async def test_hundreds_of_partners_share_one_door(house, bravo, make_party, hel
     for party in parties[::13]:
         assert await house.dial(party, bravo, port).ask(HELLO, hello)
     assert server.handshakes_refused == 0
+
+
+async def test_another_certificate_is_shown_from_the_next_handshake_on(house, make_party, alpha, bravo):
+    """A rotation of bravo's: who has pinned both certificates of its card gets in before and after."""
+    _, port = await house.serve(bravo)
+    renewed = make_party("bravo")
+    both = [bravo.certificate, renewed.certificate]
+    assert (await say(port, REQUEST, alpha.gate.client_context(both))).startswith(b"HTTP/1.1 200")
+    assert bravo.gate.show(renewed.key, both)
+    assert not bravo.gate.show(renewed.key, both)
+    assert await say(port, REQUEST, alpha.gate.client_context([bravo.certificate])) == b""
+    assert (await say(port, REQUEST, alpha.gate.client_context(both))).startswith(b"HTTP/1.1 200")
+
+
+async def test_no_certificate_of_our_own_card_is_pinned_for_a_partner(make_party, alpha, bravo):
+    older = make_party("bravo")
+    bravo.gate.show(bravo.key, [bravo.certificate, older.certificate])
+    bravo.gate.add(alpha.partner_id, [older.certificate])
+    assert bravo.gate.uncontested([older.certificate]) == ()
+    assert bravo.gate.partner_of(tls.pin_of(older.certificate)) is None

@@ -141,17 +141,20 @@ def test_admission_table() -> None:
     assert arrives("bravo", "bravo", circle=OTHER) == "circle-not-on-link"
     assert arrives("bravo", "bravo", mode=Mode.DIRECT) == "admitted"
     assert arrives("charlie", "bravo", mode=Mode.DIRECT) == "direct-from-another"
-    assert arrives("alpha", "bravo", mode=Mode.DIRECT) == "direct-from-another"
+    assert arrives("alpha", "bravo", mode=Mode.DIRECT) == "admitted"  # our own, from its recipient
+    assert arrives("alpha", "charlie", mode=Mode.DIRECT) == "direct-from-another"  # there is no link
+    assert arrives("alpha", "stranger", mode=Mode.DIRECT) == "direct-from-another"
+    assert arrives("alpha", None, mode=Mode.DIRECT) == "direct-from-another"
     frozen = Roster.of(OWN, [replace(entry("bravo"), is_frozen=True)])
     assert arrives("bravo", "bravo", roster=frozen) == "author-frozen"
 
 
 @pytest.mark.parametrize(
-    ("mode", "has_link", "circle_matches", "is_own", "is_awaited"),
-    list(itertools.product(Mode, (False, True), (False, True), (False, True), (False, True))),
+    ("mode", "has_link", "circle_matches", "whose", "is_awaited"),
+    list(itertools.product(Mode, (False, True), (False, True), ("ours", "theirs", "another"), (False, True))),
 )
 def test_nothing_leaves_that_the_link_may_not_carry(
-    mode: Mode, has_link: bool, circle_matches: bool, is_own: bool, is_awaited: bool
+    mode: Mode, has_link: bool, circle_matches: bool, whose: str, is_awaited: bool
 ) -> None:
     link = entry("delta", has_link=has_link)
     recipients: set[PartnerId] = {link.partner_id} if is_awaited else {card("bravo").partner_id}
@@ -159,11 +162,12 @@ def test_nothing_leaves_that_the_link_may_not_carry(
         mode=mode,
         circle=MAIN if circle_matches else OTHER,
         link=link,
-        is_own=is_own,
+        is_own=whose == "ours",
+        is_home=whose == "theirs",
         direct_recipients=recipients,
     )
     if mode is Mode.DIRECT:
-        assert leaves is (has_link and is_own and is_awaited)
+        assert leaves is (has_link and (whose == "theirs" or (whose == "ours" and is_awaited)))
     else:
         assert leaves is (has_link and circle_matches)
 

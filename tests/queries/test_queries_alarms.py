@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,16 @@ from p2pshare.limits import (
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
+    USED_TWICE_ALARM_SECONDS,
 )
-from p2pshare.node.node import Node
+from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.queries import alarms as queries_alarms
 from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
-from p2pshare.queries.doctor import WARN, examine_node
+from p2pshare.queries.doctor import FAIL, WARN, examine_node
 from p2pshare.queries.proofs import proof_about
 from p2pshare.queries.status import status
 from p2pshare.sharing.intake import Arrival, IntakeStatus
+from p2pshare.sharing.own_card import renew
 from p2pshare.sharing.partners import apply_card_update, remove_partner
 
 HOUR = 3_600
@@ -88,10 +91,10 @@ def test_numbers_that_never_came_are_named_once_they_are_late(pair: tuple[Node, 
     assert len(told) == (late >= 0)
     if told:
         (alarm,) = told
-        assert (alarm.partner, alarm.missing, alarm.ranges) == ("alpha", 4, [(2, 3), (5, 6)])
+        assert (alarm.partner, alarm.missing, alarm.ranges) == ("alpha", 4, [(NOW, 2, 3), (NOW, 5, 6)])
         assert alarm.since == "2027-01-15T08:00:00Z"
         assert alarm.message.startswith(
-            "4 of the envelopes that alpha sealed for us never came: number 2 to 3, 5 "
+            "4 of the envelopes that alpha sealed for us never came: number 2 to 3, 5 to 6 of incarnation "
         )
 
 
@@ -103,7 +106,7 @@ def test_a_gap_keeps_its_time_while_it_is_filled_and_ends_with_the_last_number(
     bear(bravo, alpha, wires[0], wires[4])
     bear(bravo, alpha, wires[2], now=NOW + HOUR)
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
-    assert (alarm.since, alarm.ranges) == ("2027-01-15T08:00:00Z", [(2, 2), (4, 4)])
+    assert (alarm.since, alarm.ranges) == ("2027-01-15T08:00:00Z", [(NOW, 2, 2), (NOW, 4, 4)])
     bear(bravo, alpha, wires[1], wires[3], now=NOW + HOUR)
     assert of(bravo, "sequence-gap", NOW + 2 * HOUR) == []
 
@@ -114,7 +117,7 @@ def test_a_gap_of_an_earlier_version_has_no_time_and_is_told(pair: tuple[Node, N
     with bravo.store.database.transaction() as writer:
         writer.execute("UPDATE sequence_gap SET noted_at = 0")
     (alarm,) = of(bravo, "sequence-gap")
-    assert (alarm.since, alarm.ranges) == (None, [(1, 1)])
+    assert (alarm.since, alarm.ranges) == (None, [(NOW, 1, 1)])
 
 
 @pytest.mark.parametrize("gaps", [GAPS_SHOWN_MAX - 1, GAPS_SHOWN_MAX, GAPS_SHOWN_MAX + 1])
@@ -131,7 +134,7 @@ def test_more_gaps_than_a_line_holds_are_counted_and_cut(pair: tuple[Node, Node]
     bear(bravo, alpha, *published(alpha, 14)[1::2])
     (alarm,) = of(bravo, "sequence-gap", NOW + HOUR)
     assert (alarm.missing, len(alarm.ranges)) == (7, 5)
-    assert alarm.message.endswith("number 1, 3, 5, 7, 9, ...")
+    assert alarm.message.endswith(f"number 1, 3, 5, 7, 9 of incarnation {NOW}, ...")
 
 
 @pytest.mark.parametrize("late", [-1, 0, 1])
@@ -251,13 +254,41 @@ def test_our_own_number_used_twice_says_that_our_keys_are(pair: tuple[Node, Node
     proof = decode_proof(proof_about(alpha.store, alpha.identity.card.raw, "alpha"))
     assert proof.first.core.author == alpha.identity.partner_id
 
+    (alarm,) = of(alpha, "identity-used-twice")
+    assert "stop the copy" in alarm.hint
+    assert [finding.level for finding in examine_node(alpha.home, is_running=True, now=NOW)].count(FAIL) >= 2
+
+
+def test_a_home_that_runs_twice_is_told_to_both_and_to_their_partner_until_it_has_ended(
+    pair: tuple[Node, Node], tmp_path: Path
+) -> None:
+    alpha, bravo = pair
+    bear(bravo, alpha, *published(alpha, 1))
+    alpha.store.database.checkpoint()
+    shutil.copytree(alpha.home, tmp_path / "copy")
+    copy = open_node(tmp_path / "copy")
+    sealed: list[bytes] = []
+    for n, node in enumerate((alpha, copy, alpha)):
+        now = NOW + 100 + n
+        sealed.append(wire_of(node, send(node, [f"twice{n}.example"], to=["bravo"], now=now).envelopes[0]))
+    bear(bravo, alpha, *sealed, now=NOW + 200)
+    for node, others in ((alpha, sealed[1:2]), (copy, [sealed[0], sealed[2]])):
+        bear(node, bravo, *others, now=NOW + 200)
+    for node in (alpha, copy, bravo):
+        (alarm,) = of(node, "identity-used-twice", NOW + 200)
+        assert (alarm.partner, alarm.since) == ("alpha", "2027-01-15T08:01:41Z")
+        assert ("stop the copy" in alarm.hint) == (node is not bravo)
+        assert of(node, "sequence-fork", NOW + 200) == of(node, "sequence-gap", NOW + 2 * HOUR) == []
+        assert of(node, "identity-used-twice", NOW + 200 + USED_TWICE_ALARM_SECONDS) == []
+    close_node(copy)
+
 
 def test_nothing_to_prove_and_nobody_of_that_name(pair: tuple[Node, Node]) -> None:
     _, bravo = pair
     for name in ("alpha", "nobody"):
         with pytest.raises(NotFoundError):
             proof_about(bravo.store, bravo.identity.card.raw, name)
-    assert alarms(bravo.store, bravo.identity.partner_id, is_running=True, now=NOW) == []
+    assert alarms(bravo.store, bravo.card, is_running=True, now=NOW) == []
 
 
 # --- a room above ----------------------------------------------------------------------------------
@@ -300,3 +331,16 @@ def test_the_page_explains_each_word(repository: Path) -> None:
     words = re.findall(r'_alarm\(\s*"([a-z-]+)"', code)
     assert len(words) == len(ALARMS), "one function for each word"
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(words)
+
+
+def test_keys_that_nothing_has_renewed_are_an_alarm_from_day_60_of_90(pair: Any) -> None:
+    alpha, _ = pair
+    day = 86_400
+    assert not of(alpha, "keys-not-renewed", NOW + 60 * day - 1)
+    [alarm] = of(alpha, "keys-not-renewed", NOW + 60 * day)
+    assert alarm.partner_id == alpha.card.partner_id.text
+    assert "card renew" in alarm.hint
+    [ended] = of(alpha, "keys-not-renewed", NOW + 91 * day)
+    assert " ended at " in ended.message
+    renew(alpha, NOW + 60 * day)
+    assert not of(alpha, "keys-not-renewed", NOW + 60 * day)

@@ -202,7 +202,7 @@ def test_what_waits_for_room_is_read_once_the_author_s_older_envelopes_have_expi
     bravo.store.log.set_quota(costs + 8 * KIB)
     hand_over(mallory, bravo, raw_draft([indicator(["late"], 99, description=" " * 200 * KIB)]), 2)
     assert status(bravo, NOW).envelopes.no_room == 1
-    assert Exchange(bravo).sweep(NOW + day + 1).is_unread
+    assert Exchange(bravo).sweep(NOW + day + 1).reads_again
     read_all(bravo, READERS, NOW + day + 1)
     assert status(bravo, NOW + day + 1).envelopes.no_room == 0
     assert Observable("mutex", "late") in bravo.store.knowledge.lookup([Observable("mutex", "late")])

@@ -89,6 +89,14 @@ def indicator(number: int, **other: object) -> dict[str, object]:
     }
 
 
+def test_what_is_over_already_is_noted_and_what_was_never_begun_is_refused() -> None:
+    ends = ["2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2099-01-01T00:00:00Z"]
+    draft = read(bundle(*(indicator(number, valid_until=end) for number, end in enumerate(ends, start=1))))
+    check_sum(draft)
+    assert draft.refusals.counts == {"already-over": 2}
+    assert draft.notes.counts == {"expired": 1}
+
+
 def drawn_uuid(seed: int) -> uuid.UUID:
     """An id like those of real programs, which takes its bytes on the wire."""
     return uuid.UUID(int=random.Random(seed).getrandbits(128), version=4)

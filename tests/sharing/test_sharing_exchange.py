@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from whole_nodes import NOW, World, befriend, send, wire_of
 
 from p2pshare.gossip.messages import PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
+from p2pshare.log import expiry
 from p2pshare.node.node import Node
 from p2pshare.sharing.exchange import Exchange, ReceivedBody, links_of
 from p2pshare.sharing.partners import remove_partner
 
 MAIN = CircleId.of("main")
+DAY = 86_400
 
 
 def chain(world: World) -> tuple[Node, Node, Node]:
@@ -87,6 +90,32 @@ def test_one_commit_tells_arrivals_in_order_with_who_handed_them_over_and_a_verd
         (PutVerdict.REFUSED, "other-bytes"),
     ]
     assert exchange.commit([], NOW).held == ()
+
+
+def test_what_expires_together_goes_a_batch_a_sweep_and_others_commit_in_between(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An author may let all that it sent end in one second: dropping it in one call held the writer as long as it liked."""
+    alpha, bravo, _ = chain(world)
+    peer = alpha.identity.partner_id
+    exchange = Exchange(bravo)
+    exchange.begin()
+    ids = [send(alpha, [f"n{n}.example"], to=["bravo"], ttl_class=1).envelopes[0] for n in range(6)]
+    (late,) = send(alpha, ["late.example"], to=["bravo"], now=NOW + DAY + 900).envelopes
+    bodies = [ReceivedBody(peer, one, wire_of(alpha, one)) for one in (*ids, late)]
+    first = exchange.commit(bodies, NOW + DAY - 1)
+    assert [one.verdict for one in first.decided] == [PutVerdict.HELD] * 6 + [PutVerdict.DEFERRED]
+    monkeypatch.setattr(expiry, "EXPIRED_AT_ONCE", 2)
+    over = NOW + DAY + 900
+    for left in (4, 2, 0):
+        swept = exchange.sweep(over)
+        assert (swept.is_more_due, swept.held) == (True, ()), "what was deferred waits until nothing expires"
+        assert bravo.store.log.counts().held == left
+        assert exchange.commit([bodies[0]], over).decided, "another's turn"
+    last = exchange.sweep(over)
+    assert [one.item.envelope_id for one in last.held] == [late]
+    assert last.is_more_due
+    assert not exchange.sweep(over).is_more_due
 
 
 def test_a_beginning_is_a_new_epoch_and_knows_what_has_not_left(world: World) -> None:

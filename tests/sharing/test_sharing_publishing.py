@@ -31,6 +31,7 @@ from p2pshare.envelope import envelope as envelope_wire
 from p2pshare.envelope import payload as envelope_payload
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.intel import extraction
 from p2pshare.intel.authoring import indicator_id
@@ -75,16 +76,12 @@ def prepared(
 
 def refused(node: Node, made: PreparedPublication, kept: Kept, now: int = NOW + 30) -> str:
     """Seals what has changed: nothing is kept and no number of our chain is used. The reason's words."""
-    before = node.store.log.counts(), node.store.log.author_state(now), node.store.log.recipient_sequences([])
+    before = node.store.log.counts(), node.store.log.author_state(now)
     with pytest.raises(RefusedError) as caught:
         seal(node, made.terms, kept, now, quiet)
     assert caught.value.reason == "prepared-changed"
     assert caught.value.hint
-    assert (
-        node.store.log.counts(),
-        node.store.log.author_state(now),
-        node.store.log.recipient_sequences([]),
-    ) == before
+    assert (node.store.log.counts(), node.store.log.author_state(now)) == before
     return caught.value.message
 
 
@@ -276,7 +273,8 @@ def test_all_of_it_or_nothing_and_nothing_is_seen_before_the_last_is_sealed(
     assert alpha.store.log.counts().held == 0
     assert not alpha.store.knowledge.lookup([detect("0.evil.example")])
     assert alpha.store.log.author_state(NOW) == before
-    assert alpha.store.log.recipient_sequences([bravo.identity.partner_id]) == {bravo.identity.partner_id: 0}
+    numbers = alpha.store.log.recipient_numbers([bravo.identity.partner_id], before.incarnation)
+    assert numbers == {bravo.identity.partner_id: RecipientNumber(1)}
     envelopes = seal(alpha, made.terms, kept, NOW, quiet)
     arrivals = [Arrival(wire_of(alpha, one), alpha.identity.partner_id) for one in envelopes]
     assert [one.status for one in take_in(bravo, arrivals, NOW)] == [IntakeStatus.HELD] * 3

@@ -16,7 +16,6 @@ from whole_nodes import (
     NOW,
     READERS,
     World,
-    befriend,
     draft,
     seal_unchecked,
     seen_by_daemon,
@@ -60,18 +59,6 @@ reader = reading.ContentReader(node, load_readers(), lambda: 0.0)
 while reader.read_on(int(sys.argv[3]), is_wanted):
     pass
 """
-
-
-@pytest.fixture
-def three(world: World) -> tuple[Node, Node, Node]:
-    """alpha, bravo and charlie, who all know each other."""
-    nodes = [world.found(name) for name in ("alpha", "bravo", "charlie")]
-    for one in nodes:
-        for other in nodes:
-            if one is not other:
-                befriend(one, other)
-    alpha, bravo, charlie = nodes
-    return alpha, bravo, charlie
 
 
 class Noted:
@@ -166,7 +153,7 @@ def test_a_turn_ends_at_once_where_somebody_else_waits_for_the_writer(
     assert bravo.store.knowledge.last_observable() == 200, "and in one transaction where nobody does"
 
 
-@pytest.mark.parametrize(("seconds_per_row", "rows"), [(100e-6, 150), (10e-6, 1_500), (0.1, 64)])
+@pytest.mark.parametrize(("seconds_per_row", "rows"), [(100e-6, 150), (10e-6, 1_500), (0.1, 128)])
 def test_what_is_written_at_once_takes_no_longer_than_a_slice_by_the_clock(
     three: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, seconds_per_row: float, rows: int
 ) -> None:

@@ -316,8 +316,7 @@ def test_pages_that_do_not_come_are_an_alarm_until_they_do(theft: Theft) -> None
     theft.settle(THEN)
 
     def words(now: int) -> list[str]:
-        own = theft.bravo.identity.partner_id
-        found = alarms(theft.bravo.store, own, is_running=True, now=now)
+        found = alarms(theft.bravo.store, theft.bravo.card, is_running=True, now=now)
         return [one.word for one in found if one.word == "vouch-pages-missing"]
 
     assert (words(THEN + 899), words(THEN + 900)) == ([], ["vouch-pages-missing"])

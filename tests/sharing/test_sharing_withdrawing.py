@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,14 +36,6 @@ from p2pshare.sharing.withdrawing import WithdrawalReport, WithdrawalRequest, wi
 
 SHARED, OTHER = "203.0.113.9", "evil.example"
 Three = tuple[Node, Node, Node]
-
-
-@pytest.fixture
-def three(world: World) -> Three:
-    alpha, bravo, charlie = (world.found(name) for name in ("alpha", "bravo", "charlie"))
-    for one, other in itertools.permutations((alpha, bravo, charlie), 2):
-        befriend(one, other)
-    return alpha, bravo, charlie
 
 
 def taken_back(

@@ -16,6 +16,7 @@ from stored_envelopes import ReadEnvelope
 
 from p2pshare.envelope.envelope import Core, Mode
 from p2pshare.envelope.payload import compress_frame
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.extraction import extract
@@ -74,14 +75,15 @@ class Material:
         created: int = NOW,
         ttl_class: int = 4,
         opened: bool = True,
-        recipient_sequence: int | None = None,
+        recipient_sequence: int | RecipientNumber | None = None,
         received_at: int = NOW,
         salt: str = "",
         floor: Tlp = Tlp.CLEAR,
+        previous: bytes = bytes(32),
         **more: Any,
     ) -> ReadEnvelope:
         core = Core(
-            1, author, KeyId(bytes(16)), incarnation, sequence, bytes(32), MAIN, mode, created, ttl_class,
+            1, author, KeyId(bytes(16)), incarnation, sequence, previous, MAIN, mode, created, ttl_class,
             bytes(16), bytes(32), 1, 256,
         )  # fmt: skip
         seed = repr((author, incarnation, sequence, created, mode, salt, objects))

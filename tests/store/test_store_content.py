@@ -6,6 +6,7 @@ import pytest
 from store_rows import rows
 from stored_envelopes import store_envelopes
 
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.sharing.storing import ContentWriter
 
 TABLES = ("frame", "claim", "object", "observable", "carried_again", "effective_state", "sequence_gap")
@@ -40,7 +41,8 @@ def add_content_after(store, envelopes, stored):
         content.begin(envelopes[0].received_at)
         for one, envelope in zip(stored, envelopes, strict=True):
             if envelope.recipient_sequence is not None:
-                store.log.note_recipient_sequence(one.source, envelope.recipient_sequence)
+                number = RecipientNumber(envelope.recipient_sequence)
+                store.log.note_recipient_number(one.source, number)
             for frame in envelope.frames:
                 content.add(one.source, frame)
         content.finish()
@@ -80,4 +82,4 @@ def test_content_that_fails_undoes_the_transaction_that_stored_its_envelope(stor
 def test_a_number_of_what_nobody_can_read_here_has_come(store, make):
     store_envelopes(store, [make.envelope(sequence=1, recipient_sequence=1, opened=False)])
     store_envelopes(store, [make.envelope(sequence=2, recipient_sequence=3)])
-    assert store.log.sequence_gaps(make.alpha) == [(2, 2)]
+    assert store.log.sequence_gaps(make.alpha) == [(1, 2, 2)]

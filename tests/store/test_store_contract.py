@@ -8,11 +8,14 @@ from contextlib import suppress
 import pytest
 from stored_envelopes import store_envelopes
 
+from p2pshare.envelope.encoding import INTEGER_MAX
 from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.errors import StoreError
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
+from p2pshare.log import sequences
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner
 
@@ -132,7 +135,12 @@ def test_our_chain_continues_and_recipients_are_counted(store, make):
     store_envelopes(store, [own])
     after = store.log.author_state(make.now)
     assert (after.incarnation, after.sequence, after.previous) == (state.incarnation, 1, own.envelope_id)
-    assert store.log.recipient_sequences([make.alpha, make.bravo]) == {make.alpha: 1, make.bravo: 0}
+    for incarnation, number in (
+        (state.incarnation, RecipientNumber(2)),
+        (state.incarnation + 9, RecipientNumber(1, state.incarnation, 1)),
+    ):
+        numbers = store.log.recipient_numbers([make.alpha, make.bravo], incarnation)
+        assert numbers == {make.alpha: number, make.bravo: RecipientNumber(1)}
 
 
 def test_each_start_begins_a_larger_incarnation_and_keeps_the_link(store, open_at, make):
@@ -269,21 +277,46 @@ def test_missing_numbers_of_an_author_are_gaps_until_they_come(store, make):
     def receive(number, n):
         store_envelopes(store, [make.envelope(sequence=n, recipient_sequence=number)])
 
-    for n, number in enumerate([2, 3, 9, 6, 2**64 - 1, 0], start=1):
+    for n, number in enumerate([2, 3, 9, 6], start=1):
         receive(number, n)
-    assert store.log.sequence_gaps(make.alpha) == [(1, 1), (4, 5), (7, 8)]
-    assert store.log.sequence_gaps(make.alpha, 2) == [(1, 1), (4, 5)]
+    assert store.log.sequence_gaps(make.alpha) == [(1, 1, 1), (1, 4, 5), (1, 7, 8)]
+    assert store.log.sequence_gaps(make.alpha, 2) == [(1, 1, 1), (1, 4, 5)]
     (total,) = store.log.gap_totals()
     assert (total.author, total.numbers, total.noted_at) == (make.alpha, 5, make.now)
     receive(1, 10)
     receive(5, 11)
     receive(5, 12)
     receive(8, 13)
-    assert store.log.sequence_gaps(make.alpha) == [(4, 4), (7, 7)]
+    assert store.log.sequence_gaps(make.alpha) == [(1, 4, 4), (1, 7, 7)]
     assert store.log.sequence_gaps(make.bravo) == []
-    receive(2**63 - 1, 14)
-    receive(2**62, 15)
-    assert [total.numbers for total in store.log.gap_totals()] == [2**63 - 1 - 9 - 1 - 1 + 2]
+    receive(INTEGER_MAX, 14)
+    receive(2**52, 15)
+    assert [total.numbers for total in store.log.gap_totals()] == [INTEGER_MAX - 9 - 1 - 1 + 2]
+
+
+def test_gaps_of_an_author_who_jumps_as_far_as_it_can_in_each_incarnation_are_still_summed_up(store, make):
+    """Else one author's numbers end every status: the sum is beyond what SQLite adds."""
+    envelopes = [
+        make.envelope(incarnation=n, recipient_sequence=INTEGER_MAX, opened=False) for n in range(1, 1_030)
+    ]
+    store_envelopes(store, envelopes)
+    (total,) = store.log.gap_totals()
+    assert total.numbers >= 2**62
+
+
+def test_an_author_that_leaves_every_other_number_out_makes_no_later_envelope_dear(store, make):
+    """Each number that comes late looks for its gap: among 100,000 of them 128 envelopes took 0.7 s of the writer."""
+    steps = []
+    with store.database.transaction() as writer:
+        author = store.database.organisation(make.alpha)
+        for number in range(2, 4_002, 2):
+            sequences.note_received(writer, author, number, make.now)
+        writer.set_progress_handler(lambda: bool(steps.append(1)), 100)
+        for number in range(3_800, 4_000):
+            sequences.note_received(writer, author, number, make.now)
+        writer.set_progress_handler(None)
+    assert len(steps) < 1_000, "hundreds of SQLite's steps"
+    assert [total.numbers for total in store.log.gap_totals()] == [2_000 - 100]
 
 
 def test_two_envelopes_of_one_number_are_both_kept_and_flagged(store, make):

@@ -26,7 +26,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (19, "6b165a714718bad1053311bab460844f2a2ae824f626c7e2faa540c9a8ee3004"),
+    STORE: (19, "298615572918aad3bc32473b1fa713f27852dd051a835e466505f8fb0e333651"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"

@@ -12,6 +12,7 @@ from p2pshare.envelope.card import fingerprint
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
+from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import Explain, LookUp, Search, ShowEnvelope, ShowObject, ShowRaw, ShowStatus
@@ -92,6 +93,12 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         Discard("0" * 32),
         Withdraw(OWN, "mistake"),
         ShowRecall(claim.object_id),
+        RenewCard(),
+        InstallCard(node.card.raw),
+        RotateCard(),
+        RevokeKey(node.card.sign_keys[0].key.key_id.text, "lost"),
+        SetRoots(1),
+        SetCard("Alpha Two", ("https://alpha.example:8443",)),
         RemovePartner("newcomer"),
     ]
     by_name = {name_of(one): one for one in every}

@@ -10,6 +10,7 @@ from pathlib import Path
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import Recipient, SealRequest
 from p2pshare.envelope.sealing import seal as seal_envelope
 from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
@@ -120,7 +121,7 @@ def seal_unchecked(
     header = header or stix_header(part, now)
     request = SealRequest(
         payload=encode_payload(header, part.frames),
-        recipients=(Recipient(other.identity.card, recipient_sequence),),
+        recipients=(Recipient(other.identity.card, RecipientNumber(recipient_sequence)),),
         incarnation=state.incarnation if incarnation is None else incarnation,
         sequence=(state.sequence if incarnation is None else 0) + ahead,
         previous=state.previous,

@@ -25,6 +25,7 @@ from p2pshare.envelope.card_format import CardBody, OperationalKey, partner_id_o
 from p2pshare.envelope.envelope import (
     DOMAIN_SIGNATURE,
     NO_PREVIOUS,
+    WRAPPED_BYTES,
     Core,
     Mode,
     digests_of,
@@ -42,6 +43,7 @@ from p2pshare.envelope.keys import (
     TlsKey,
 )
 from p2pshare.envelope.payload import pad
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import CARD_LIFE_SECONDS_MAX
 
@@ -54,7 +56,9 @@ def request(recipients: Sequence[Card], payload: bytes = b"payload", **changes: 
     """An honest request; recipient n gets the sequence number n, from 1."""
     plain = sealing.SealRequest(
         payload=payload,
-        recipients=[sealing.Recipient(card, number) for number, card in enumerate(recipients, 1)],
+        recipients=[
+            sealing.Recipient(card, RecipientNumber(number)) for number, card in enumerate(recipients, 1)
+        ],
         incarnation=NOW,
         sequence=1,
         previous=NO_PREVIOUS,
@@ -72,10 +76,11 @@ def forge(
     *,
     padded: bytes | None = None,
     wrapped_keys: Mapping[PartnerId, bytes] | None = None,
+    number: RecipientNumber | None = None,
     encode: Callable[[Core], bytes] = encode_core,
     **changes: Any,
 ) -> bytes:
-    """A signed wire whose header, padding, wrapped keys or encoding are whatever is asked for."""
+    """A signed wire whose header, padding, wrapped keys, number or encoding are whatever is asked for."""
     padded = pad(b"payload") if padded is None else padded
     content_key = hashlib.sha256(b"forged content key" + author.partner_id).digest()
     core = Core(
@@ -98,13 +103,14 @@ def forge(
     core_raw = encode(core)
     info = sealing._wrap_info(core_raw)
     rows = []
-    for number, card in enumerate(recipients, 1):
+    for place, card in enumerate(recipients, 1):
         key = (wrapped_keys or {}).get(card.partner_id, content_key)
         hint = author.operational.hint.hint(card.hint, author.partner_id, card.partner_id, core.nonce)
-        rows.append((hint, card.kem.wrap(key + number.to_bytes(8, "big"), info)))
-    for number in range(slots_for(len(recipients)) - len(recipients)):
-        hint = hashlib.sha256(b"forged dummy" + bytes([number])).digest()[:8]
-        rows.append((hint, sealing._nobody().wrap(bytes(40), info)))
+        numbered = (number or RecipientNumber(place)).encode()
+        rows.append((hint, card.kem.wrap(key + numbered, info)))
+    for place in range(slots_for(len(recipients)) - len(recipients)):
+        hint = hashlib.sha256(b"forged dummy" + bytes([place])).digest()[:8]
+        rows.append((hint, sealing._nobody().wrap(bytes(WRAPPED_BYTES), info)))
     rows.sort()
     wraps = b"".join(hint for hint, _ in rows) + b"".join(wrap for _, wrap in rows)
     body = AESGCM(sealing._body_key(content_key)).encrypt(bytes(12), padded, core_raw)

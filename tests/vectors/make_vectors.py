@@ -62,6 +62,7 @@ from p2pshare.envelope.payload import (
     pad,
     padded_size,
 )
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.vouch import Scope, check_page, decode_page, vouch
 from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 
@@ -111,9 +112,21 @@ def envelope_vectors() -> Json:
         alpha, request([bravo.card, charlie.card, alpha.card], b"", sequence=2, previous=one.envelope_id)
     )
     direct = sealing.seal(charlie, request([bravo.card], bytes(300), mode=sealing.Mode.DIRECT, ttl_class=1))
+    restarted = sealing.seal(
+        alpha,
+        replace(
+            request([], b"", incarnation=NOW + 60, previous=three.envelope_id),
+            recipients=[
+                sealing.Recipient(bravo.card, RecipientNumber(1, NOW, 2)),
+                sealing.Recipient(charlie.card, RecipientNumber(1)),
+            ],
+        ),
+    )
     ahead = sealing.seal(alpha, request([bravo.card], b"", incarnation=NOW + 2 * DAY))
 
-    def golden(name: str, sealed: sealing.SealedEnvelope, content: bytes, opens: dict[str, int]) -> Json:
+    def golden(
+        name: str, sealed: sealing.SealedEnvelope, content: bytes, opens: dict[str, list[int]]
+    ) -> Json:
         core = sealed.core
         fields = {
             "suite": core.suite,
@@ -136,7 +149,7 @@ def envelope_vectors() -> Json:
             "envelope_id": sealed.envelope_id.text,
             "core": fields,
             "payload": text_of(content),
-            "opens_with_sequence": opens,
+            "opens_with_number": opens,
         }
 
     parts = decode_envelope(one.wire)
@@ -247,6 +260,22 @@ def envelope_vectors() -> Json:
             "body-tampered",
             _body_flipped(alpha, forge(alpha, [charlie.card])),
         ),
+        *(
+            case(
+                f"a number for the recipient {name}",
+                "open",
+                "bad-wrap",
+                forge(alpha, [charlie.card], number=number),
+            )
+            for name, number in {
+                "of 0": RecipientNumber(0),
+                "of 2^53": RecipientNumber(1 << 53),
+                "that is no first one, with one before": RecipientNumber(2, NOW - 9, 1),
+                "with the incarnation before alone": RecipientNumber(1, NOW - 9, 0),
+                "with the last number before alone": RecipientNumber(1, 0, 9),
+                "whose incarnation before is its own": RecipientNumber(1, NOW, 9),
+            }.items()
+        ),
         case(
             "padding that is not zero",
             "open",
@@ -271,15 +300,21 @@ def envelope_vectors() -> Json:
         "now": NOW,
         "partners": [secrets_of(identity) for identity in (alpha, bravo, charlie, mallory)],
         "golden": [
-            golden(plain, one, payload, {"bravo": 1}),
+            golden(plain, one, payload, {"bravo": [1, 0, 0]}),
             golden(
                 "three recipients, one of them the author, and a dummy",
                 three,
                 b"",
-                {"bravo": 1, "charlie": 2, "alpha": 3},
+                {"bravo": [1, 0, 0], "charlie": [2, 0, 0], "alpha": [3, 0, 0]},
             ),
-            golden("direct, one day", direct, bytes(300), {"bravo": 1}),
-            golden("the highest incarnation of its time", ahead, b"", {"bravo": 1}),
+            golden("direct, one day", direct, bytes(300), {"bravo": [1, 0, 0]}),
+            golden("the highest incarnation of its time", ahead, b"", {"bravo": [1, 0, 0]}),
+            golden(
+                "the first of an incarnation names the last of the one before, where there was one",
+                restarted,
+                b"",
+                {"bravo": [1, NOW, 2], "charlie": [1, 0, 0]},
+            ),
         ],
         "negative": negative,
     }

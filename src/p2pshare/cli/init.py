@@ -26,10 +26,33 @@ from p2pshare.cli.options import UsageProblem, json_option
     help="encrypt the key file with the first line of FILE; later commands find it through"
     " P2PSHARE_PASSPHRASE_FILE or as the systemd credential 'passphrase'",
 )
+@click.option(
+    "--roots-to",
+    "root_files",
+    metavar="FILE",
+    multiple=True,
+    shell_complete=complete_file,
+    help="keep the root key in FILE, and not in the home; repeated, a key in each: the machine then issues no card"
+    " by itself",
+)
+@click.option(
+    "--threshold",
+    type=int,
+    metavar="NUMBER",
+    help="how many of those root keys must sign a card; else more than half of them",
+)
 @json_option
 @click.pass_obj
 def init(
-    home: Path, name: str, url: str, dial_only: bool, listen: str, passphrase_file: str | None, as_json: bool
+    home: Path,
+    name: str,
+    url: str,
+    dial_only: bool,
+    listen: str,
+    passphrase_file: str | None,
+    root_files: tuple[str, ...],
+    threshold: int | None,
+    as_json: bool,
 ) -> None:
     """make a home folder: root and operational keys, a commented config file and the card"""
     from p2pshare.cli.card import describe_card, now_seconds
@@ -42,15 +65,34 @@ def init(
             hint="give --url https://HOST:PORT, or --dial-only without --url and --listen",
         )
     secret = None if passphrase_file is None else read_passphrase_file(Path(passphrase_file))
-    identity = found_home(home, name=name, url=url, listen=listen, passphrase=secret, now=now_seconds())
+    if threshold is not None and not root_files:
+        raise UsageProblem(
+            "--threshold is for root keys that are kept elsewhere", hint="give --roots-to, too"
+        )
+    identity = found_home(
+        home,
+        name=name,
+        url=url,
+        listen=listen,
+        passphrase=secret,
+        now=now_seconds(),
+        root_files=[Path(file) for file in root_files],
+        threshold=threshold if threshold is not None else len(root_files) // 2 + 1,
+    )
     if secret is None:
         console.warn(
-            f"the key file is not encrypted: whoever reads {home} or its backup has your keys; before anybody has your"
-            " card, delete the folder and give --passphrase-file to a new `p2pshare init`"
+            f"the key file is not encrypted: whoever reads {home} or its backup has your keys; `p2pshare passphrase set`"
+            " encrypts it"
+        )
+    if not root_files:
+        console.say(
+            "the root key is in the key file: whoever has it is this partner for good, and no revocation helps;"
+            " --roots-to FILE keeps it elsewhere"
         )
     described = describe_card(identity.card)
     if as_json:
-        console.print_json(described | {"home": str(home), "key_file_encrypted": secret is not None})
+        told = {"home": str(home), "key_file_encrypted": secret is not None, "root_files": list(root_files)}
+        console.print_json(described | told)
         return
     console.print_result(f"home         {console.shown(home)}")
     console.print_result(f"partner id   {described['partner_id']}")

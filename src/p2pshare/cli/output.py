@@ -28,6 +28,7 @@ OWN_MODE = 0o600
 LINKS_MAX = 40  # of one name, as Linux itself follows them (path_resolution(7))
 READER_SECONDS_MAX = 5  # a FIFO's reader, started beside this command, is there by then, or nobody comes
 READER_PAUSE_SECONDS = 0.05
+LINE_BYTES_READ = 65_536  # of a file that was there, at once
 EVERYBODYS = stat.S_ISVTX | stat.S_IWOTH  # mode bits of a folder like /tmp
 DEVICES = Path("/dev")
 DESCRIPTOR = re.compile(r"/proc/(\d+)(?:/task/\d+)?/fd/(\d+)")  # what realpath makes of /dev/fd/N
@@ -59,6 +60,30 @@ def write_output(name: str, raw: bytes) -> None:
     """Write `raw` to the file `name`, or to stdout for `-`. Raises OperatorError."""
     with open_output(name) as stream:
         stream.write(raw)
+
+
+def lines_there(name: str) -> int:
+    """Returns how many lines that hold something stand in the file that `name` would replace; 0 where nothing is replaced,
+    as of stdout and of any stream. Raises OperatorError."""
+    if name == STANDARD_STREAM:
+        return 0
+    try:
+        target, there = _followed(name)
+        if there is None or _is_stream(target, there):
+            return 0
+        with target.open("rb") as stream:
+            return sum(1 for line in _bounded_lines(stream) if line.strip())
+    except OSError as error:
+        raise console.unwritable(name, error) from None
+
+
+def _bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yields the beginning of each line: a file that was there may be anything, one line of gigabytes too."""
+    is_begun = False
+    while piece := stream.readline(LINE_BYTES_READ):
+        if not is_begun:
+            yield piece
+        is_begun = not piece.endswith(b"\n")
 
 
 def _followed(name: str) -> tuple[Path, os.stat_result | None]:

@@ -38,6 +38,10 @@ class Interrupted(ShareError):
 COMMANDS = {
     "init": ("p2pshare.cli.init:init", "make a home folder: keys, config file and card"),
     "card": ("p2pshare.cli.card:card", "show and export cards"),
+    "passphrase": (
+        "p2pshare.cli.passphrase:passphrase",
+        "encrypt the key file, or change its passphrase",
+    ),
     "partner": ("p2pshare.cli.partner:partner", "add, list, export and remove partners"),
     "run": ("p2pshare.cli.run:run", "run the daemon in the foreground"),
     "publish": ("p2pshare.cli.publish:publish", "publish a STIX bundle or a list of values"),

@@ -27,6 +27,8 @@ class Line:
     addresses: tuple[PeerAddress, ...]
     place: int = 0
     client: PeerClient | None = None
+    shown: bytes = b""
+    """The certificate of ours that the client shows."""
 
 
 class Lines:
@@ -86,17 +88,26 @@ class Lines:
             raise PeerError("no address to dial", reason="no-address")
         if line.client is None:
             line.client = PeerClient(self._gate, line.addresses[line.place], self._limits)
+            line.shown = self._gate.shown_certificate
         return line.client
 
     async def note_failure(self, peer: PartnerId) -> None:
-        """Note that the address in use did not answer: the next one is tried, where there is one."""
+        """Note that the address in use did not answer: the next one is tried, where there is one, or this one with another
+        certificate of ours."""
         line = self._lines.get(peer)
-        if line is None or len(line.addresses) < 2:
+        if line is None or (len(line.addresses) < 2 and line.shown == self._gate.shown_certificate):
             return
         line.place = (line.place + 1) % len(line.addresses)
         client, line.client = line.client, None
         if client is not None:
             await client.close()
+
+    async def hang_up(self) -> None:
+        """End every connection; the next request dials anew, with the certificate that the gate shows by then."""
+        clients = [line.client for line in self._lines.values() if line.client is not None]
+        for line in self._lines.values():
+            line.client = None
+        await asyncio.gather(*(client.close() for client in clients))
 
     async def close(self) -> None:
         """End every connection."""

@@ -49,6 +49,7 @@ from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
+from p2pshare.sharing.own_card import shown_by
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.reading import ContentReader
 
@@ -106,6 +107,8 @@ class Driver:
         self._loaded_circles: set[CircleId] = set()
         self._linked: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
+        self._card_fetches: dict[PartnerId, int] = {}
+        self._own_notices: frozenset[EnvelopeId] = frozenset()
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._roster_lock = asyncio.Lock()
@@ -128,11 +131,13 @@ class Driver:
             ),
         )
         self._intake_task = asyncio.create_task(self._intake.run())
+        await self._show_certificate()
         await self.reload_roster()
         self._give(beginning.first_hops)
         self._spawn(self._read_content())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
+        self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
 
     async def stop(self) -> None:
         """End what is under way: cancel requests, commit bodies that came, close connections."""
@@ -179,8 +184,28 @@ class Driver:
             self._give(await self._writer(self._exchange.list_notices))
         except StoreError as error:
             log.error("the newest cards do not go round yet: %s", error.reason)
+        self._own_notices = await self._read(self._exchange.own_notices)
         self._intake.look_for_news()
         self._intake.sweep()  # a card may revoke a key, and a page vouch for what is held under it
+
+    async def follow_card(self) -> None:
+        """Use our new card from here on: partners are told its version and fetch it, and it goes round."""
+        await self._show_certificate()
+        await self._list_notices()
+        self._give(events.OwnCardChanged(self._node.card.version))
+
+    async def _show_certificate(self) -> None:
+        """Show the certificate of our card that every linked partner knows (`sharing.own_card`), or the newest."""
+        key = await self._read(shown_by, self._node, int(time.time()))
+        certificates = self._node.card.tls_certificates
+        before = self.gate.show(key, certificates)
+        if before is None:
+            return
+        log.info("another certificate of ours is shown from now on")
+        if (
+            before in certificates
+        ):  # else it was revoked: who does not know the new one yet would hear no more
+            await self._lines.hang_up()
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
         """Load the keys of the direct envelopes between each of these and us."""
@@ -254,6 +279,7 @@ class Driver:
             case actions.ReadOutbox():
                 self._spawn(self._read_outbox(action))
             case actions.Acknowledge():
+                self._note_card_known(action.peer, action.ids)
                 self._spawn(self._acknowledge(action.peer, action.ids))
             case actions.Notice():
                 self._log_note(action.peer, action.reason)
@@ -375,9 +401,9 @@ class Driver:
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
                 await asyncio.sleep(0)
-        for one in outcome.held:
-            self._reading_pauses.begin(one.lsn, one.item.size, self._now())
-        if outcome.held or outcome.is_unread:
+        for lsn, content_bytes in outcome.unread:
+            self._reading_pauses.begin(lsn, content_bytes, self._now())
+        if outcome.unread or outcome.reads_again:
             self._is_unread.set()
         if outcome.makes_room or outcome.has_changed_roster:
             self._spawn(
@@ -446,11 +472,19 @@ class Driver:
         self._give(events.Heard(peer))
         for envelope_id in ids:
             yield envelope_id, await self._read(self._exchange.wire, peer, envelope_id)
+            self._note_card_known(peer, [envelope_id])
 
     async def card(self, peer: PartnerId) -> bytes:
         self._note_exchange(peer)
         self._give(events.Heard(peer))
-        return self._node.identity.card.raw
+        card = self._node.card
+        self._card_fetches[peer] = card.version
+        return card.raw
+
+    def _note_card_known(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> None:
+        """Note that the peer has our newest card when one of `ids` is its notice: as good as a fetch."""
+        if not self._own_notices.isdisjoint(ids):
+            self._card_fetches[peer] = self._node.card.version
 
     async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
         self._note_exchange(peer)
@@ -487,6 +521,10 @@ class Driver:
         exchanged, self._exchanged = self._exchanged, {}
         if exchanged:
             await self._write(self._exchange.note_exchanges, exchanged)
+        fetches, self._card_fetches = self._card_fetches, {}
+        if fetches:
+            await self._write(self._node.store.partners.note_card_fetches, fetches)
+            await self._show_certificate()  # theirs may be the last one that it waited for
 
     async def _sweep(self) -> None:
         self._intake.sweep()

@@ -25,7 +25,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,6 +59,7 @@ from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
 from p2pshare.sharing import spool
+from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
 
@@ -74,6 +74,7 @@ WRITER_SECONDS_MAX = (
 )
 PING_SECONDS = 30.0  # between two pings that no watchdog asks for: half the period of the shipped unit's
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
+RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
 
@@ -254,6 +255,7 @@ class Running:
                     self._reevaluate(),
                     self._follow_lists(),
                     self._sweep_spool(),
+                    self._renew_card(),
                 )
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
@@ -269,10 +271,10 @@ class Running:
         operation = OPERATIONS[name_of(request)]
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
-        node = replace(self._node, live=self._live())
+        self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins
-            answer: Struct = request.run(node, int(time.time()), report)
+            answer: Struct = request.run(self._node, int(time.time()), report)
             return answer
 
         if operation.reads_only:
@@ -282,6 +284,8 @@ class Running:
         if operation.changes_roster:
             self._is_stale.set()
             await self._follow_roster()
+        if operation.changes_card:
+            await self._driver.follow_card()
         if operation.changes_lists:
             self._lists_changed.set()
         if operation.publishes:
@@ -317,7 +321,7 @@ class Running:
         for name in NEEDS_RESTART:
             if getattr(config, name) != getattr(self._node.config, name):
                 log.warning("'%s' was changed in the config: it needs a restart", name)
-        self._node = replace(self._node, config=config)
+        self._node.config = config
         await self._writer(note_config, self._node)
         self._is_stale.set()
         await (
@@ -371,6 +375,21 @@ class Running:
                 await self._writer(spool.sweep, self._node.home, int(time.time()))
             except ShareError as error:
                 log.error("what was prepared and never sealed was not removed: %s", error.message)
+
+    async def _renew_card(self) -> None:
+        """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,
+        it is tried again each day, and becomes an alarm (`queries.alarms`)."""
+        while True:
+            now = int(time.time())
+            if needs_renewal(self._node.card, now):
+                try:
+                    renewing = partial(renew, self._node, now, must_finish=True)
+                    issued = await self._writer.call("renewing the card", renewing)
+                    log.info("the keys on our card were renewed: version %d", issued.version)
+                    await self._driver.follow_card()
+                except ShareError as error:
+                    log.error("the keys on our card were not renewed: %s", error.message)
+            await asyncio.sleep(RENEWAL_SECONDS)
 
     async def _account(self) -> None:
         """Move refusals at the door to the long accounts, partner by partner."""

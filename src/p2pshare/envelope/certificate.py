@@ -58,6 +58,11 @@ class TlsKey:
         return self._private
 
 
+def ends_at(der: bytes) -> int:
+    """Returns when the certificate, one that was checked, ends: its last second, in unix seconds."""
+    return int(x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp())
+
+
 def check_certificate(der: bytes, partner_id: PartnerId) -> None:
     """Require that `der` is a leaf (`check_leaf`) that names the partner and nobody else, signed with its own key: so it is
     on no other partner's card, and whoever put it there has the key. Raises PeerError `bad-certificate`.

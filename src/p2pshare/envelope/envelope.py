@@ -5,7 +5,7 @@
     wire = [magic "p2ps", 1, core (bin), wraps (bin), body (bin), signatures (bin)]
     core = {0 suite, 1 author, 2 key id, 3 incarnation, 4 sequence, 5 previous, 6 circle, 7 mode,
             8 created, 9 ttl class, 10 nonce, 11 commitment, 12 slots, 13 body bytes}
-    wraps = hint (8) * slots || wrap (1,176) * slots                fixed stride: nothing to parse
+    wraps = hint (8) * slots || wrap (1,192) * slots                fixed stride: nothing to parse
     id   = SHA-384(domain || SHA-384(core) || SHA-384(wraps) || SHA-384(body))[:32]
 
 Checks made here, cheap first: 1 size, 2 shape, 3 core canonical, 4 lengths (docs/envelope.md, "Order of checks").
@@ -22,6 +22,7 @@ from p2pshare.envelope.agreement import HINT_BYTES, HPKE_TAG_BYTES, KEM_ENCAPSUL
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.envelope.hybrid import SIGNATURE_BYTES
 from p2pshare.envelope.payload import padded_size
+from p2pshare.envelope.recipient_number import RECIPIENT_NUMBER_BYTES
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.limits import CORE_BYTES_MAX, ENVELOPE_BYTES_MAX, SLOTS_MAX, TTL_SECONDS_BY_CLASS
 
@@ -32,7 +33,7 @@ DOMAIN_SIGNATURE = b"p2pshare/v1/envelope-signature\x00"
 DOMAIN_ID = b"p2pshare/v1/envelope-id\x00"
 
 CONTENT_KEY_BYTES = 32
-WRAPPED_BYTES = CONTENT_KEY_BYTES + 8  # content key || recipient sequence
+WRAPPED_BYTES = CONTENT_KEY_BYTES + RECIPIENT_NUMBER_BYTES
 WRAP_BYTES = KEM_ENCAPSULATION_BYTES + WRAPPED_BYTES + HPKE_TAG_BYTES
 NONCE_BYTES = 16
 COMMITMENT_BYTES = 32
@@ -193,7 +194,7 @@ def hints_of(decoded: DecodedEnvelope) -> list[bytes]:
 
 
 def wrap_of(decoded: DecodedEnvelope, row: int) -> bytes:
-    """Returns the wrapped key (1,176 bytes) of row `row`."""
+    """Returns the wrapped key (1,192 bytes) of row `row`."""
     start = decoded.core.slots * HINT_BYTES + row * WRAP_BYTES
     return decoded.wraps[start : start + WRAP_BYTES]
 

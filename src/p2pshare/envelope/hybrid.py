@@ -67,6 +67,11 @@ class Secret:
         raise TypeError("a secret cannot be pickled or copied")
 
 
+def key_id_of(public: bytes) -> KeyId:
+    """Returns the id of a public key, of any kind, by its public form (docs/card.md, "Keys")."""
+    return KeyId(hashlib.sha384(DOMAIN_KEY_ID + public).digest()[:16])
+
+
 @dataclass(frozen=True, slots=True)
 class VerifyKey:
     """A public signing key: `raw` is Ed25519 (32 bytes) || ML-DSA-87 (2,592 bytes)."""
@@ -93,7 +98,7 @@ class VerifyKey:
             mldsa_key = mldsa.MLDSA87PublicKey.from_public_bytes(post_quantum)
         except ValueError:
             raise refusal("bad-key", "a verify key cannot be read") from None
-        return cls(raw, KeyId(hashlib.sha384(DOMAIN_KEY_ID + raw).digest()[:16]), ed25519_key, mldsa_key)
+        return cls(raw, key_id_of(raw), ed25519_key, mldsa_key)
 
     def verify(self, context: bytes, message: bytes, signature: bytes) -> None:
         """Verify both halves of a signature (4,691 bytes), the cheap one first. Raises PeerError `bad-signature`."""

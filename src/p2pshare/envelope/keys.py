@@ -55,11 +55,12 @@ __all__ = [
     "generate_operational_keys",
     "next_body",
     "reissue_card",
+    "under_card",
 ]
 
 _KEY_VALID_SECONDS = OPERATIONAL_LIFE_SECONDS + OPERATIONAL_OVERLAP_SECONDS
 KEY_CLOCK_TOLERANCE_SECONDS = 86_400  # our clock may be set back after the keys were made
-_RETIRED_MAX = CARD_HINT_KEYS_MAX - 1  # older keys stand in nobody's copy of the card any more
+RETIRED_MAX = CARD_HINT_KEYS_MAX - 1  # older keys stand in nobody's copy of the card any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ class Identity:
     retired: tuple[OperationalKeys, ...] = ()
 
 
+def under_card(identity: Identity, card: Card) -> Identity | None:
+    """Returns the identity with `card`, and the set that it names in use; None where no such set is at hand."""
+    sets = (identity.operational, *identity.retired)
+    newest = card.sign_keys[0].key.key_id
+    in_use = next((keys for keys in sets if keys.sign.key_id == newest), None)
+    if card.partner_id != identity.partner_id or in_use is None:
+        return None
+    retired = tuple(keys for keys in sets if keys is not in_use)
+    return replace(identity, operational=in_use, card=card, retired=retired)
+
+
 def generate_operational_keys(partner_id: PartnerId, now: int) -> OperationalKeys:
     """Returns new daily keys, valid from `now` (unix seconds) on."""
     tls = TlsKey.generate(partner_id, now, _KEY_VALID_SECONDS // 86_400)
@@ -101,10 +113,7 @@ def create_identity(
     """
     _check_new_name(name)
     _check_name_and_urls(name, urls)
-    if not 1 <= threshold <= roots <= ROOT_KEYS_MAX:
-        raise AuthorError(
-            f"the threshold must be 1 to {roots}, the roots 1 to {ROOT_KEYS_MAX}", reason="bad-threshold"
-        )
+    _check_threshold(threshold, roots)
     root_keys = tuple(SigningKey.generate() for _ in range(roots))
     root_publics = tuple(key.verify_key for key in root_keys)
     partner_id = partner_id_of(root_publics, threshold)
@@ -153,7 +162,7 @@ def reissue_card(
     updated = accept_update(card, sign_card(body, identity.roots), now)
     if operational is None:
         return replace(identity, card=updated)
-    retired = (identity.operational, *identity.retired)[:_RETIRED_MAX]
+    retired = (identity.operational, *identity.retired)[:RETIRED_MAX]
     return replace(identity, card=updated, operational=operational, retired=retired)
 
 
@@ -164,14 +173,18 @@ def next_body(
     name: str | None = None,
     urls: Sequence[str] | None = None,
     operational: OperationalKeys | None = None,
+    shown: bytes | None = None,
     revoked: Sequence[Revocation] = (),
+    roots: Sequence[VerifyKey] | None = None,
+    threshold: int | None = None,
 ) -> CardBody:
     """Returns the next version of the card, changed as given, and valid for a whole life again.
 
-    New `operational` keys go first and the old ones stay as long as the card has room. `revoked` is added, in place of what
-    the card said of the same key; the whole set of a revoked key leaves the card, but for a sign key under which something
-    is vouched for. Raises AuthorError for a bad name or address, and `key-in-use` when the set in use is revoked and no
-    new one given.
+    New `operational` keys go first and the old ones stay as long as the card has room; of the certificates that is `shown`,
+    the one that partners are shown now, where it is not the newest. `revoked` is added, in place of what the card said of
+    the same key; the whole set of a revoked key leaves the card, but for a sign key under which something is vouched for.
+    `roots` and `threshold` are those of the next version. Raises AuthorError for a bad name, address or threshold, and
+    `key-in-use` when the set in use is revoked and no new one given.
     """
     card = identity.card
     chosen_name = card.name if name is None else name
@@ -179,6 +192,9 @@ def next_body(
     if name is not None:
         _check_new_name(name)
     _check_name_and_urls(chosen_name, chosen_urls)
+    chosen_roots = card.roots if roots is None else tuple(sorted(roots, key=lambda root: root.raw))
+    chosen_threshold = card.threshold if threshold is None else threshold
+    _check_threshold(chosen_threshold, len(chosen_roots))
     body = CardBody(**{field: getattr(card, field) for field in CardBody.__dataclass_fields__})
     body = replace(
         body,
@@ -186,13 +202,15 @@ def next_body(
         previous=card.body_digest,
         not_before=now,
         expires=now + CARD_LIFE_SECONDS_MAX,
+        roots=chosen_roots,
+        threshold=chosen_threshold,
         name=chosen_name,
         urls=chosen_urls,
         revoked=_revocations(card, revoked),
     )
     body = _without_revoked_keys(body, (identity.operational, *identity.retired))
     if operational is not None:
-        return _with_new_keys(body, operational, now)
+        return _with_new_keys(body, operational, shown, now)
     if identity.operational.sign.key_id in {entry.key_id for entry in body.revoked}:
         raise AuthorError("the keys in use are revoked, and there are no new ones", reason="key-in-use")
     return body
@@ -223,8 +241,9 @@ def _but(keys: Sequence[OperationalKey[AnyKey]], left_out: set[bytes]) -> tuple[
     return tuple(entry for entry in keys if entry.key.raw not in left_out)
 
 
-def _with_new_keys(body: CardBody, keys: OperationalKeys, now: int) -> CardBody:
-    certificates = (keys.tls.certificate, *body.tls_certificates)
+def _with_new_keys(body: CardBody, keys: OperationalKeys, shown: bytes | None, now: int) -> CardBody:
+    older = sorted(body.tls_certificates, key=lambda certificate: certificate != shown)  # stable
+    certificates = (keys.tls.certificate, *older)
     return replace(
         body,
         sign_keys=(_dated(keys.sign.verify_key, now), *body.sign_keys)[:CARD_SIGN_KEYS_MAX],
@@ -236,6 +255,13 @@ def _with_new_keys(body: CardBody, keys: OperationalKeys, now: int) -> CardBody:
 
 def _dated(key: AnyKey, now: int) -> OperationalKey[AnyKey]:
     return OperationalKey(key, now - KEY_CLOCK_TOLERANCE_SECONDS, now + _KEY_VALID_SECONDS)
+
+
+def _check_threshold(threshold: int, roots: int) -> None:
+    if not 1 <= threshold <= roots <= ROOT_KEYS_MAX:
+        raise AuthorError(
+            f"the threshold must be 1 to {roots}, the roots 1 to {ROOT_KEYS_MAX}", reason="bad-threshold"
+        )
 
 
 def _check_name_and_urls(name: str, urls: Sequence[str]) -> None:

@@ -47,6 +47,7 @@ from p2pshare.envelope.envelope import (
 )
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import pad, unpad
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.errors import AuthorError, OperatorError, RefusedError
 from p2pshare.identifiers import CircleId, EnvelopeId
@@ -60,10 +61,10 @@ _NONCE_BODY = bytes(12)  # rule 1: a key encrypts one message in its life
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A partner who may open the envelope, and the envelope's number among all those sealed for it."""
+    """A partner who may open the envelope, and the envelope's number among those sealed for it."""
 
     card: Card
-    sequence: int
+    number: RecipientNumber
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,10 @@ class SealedEnvelope:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPayload:
-    """A payload as only recipients get it. `recipient_sequence` has a gap when an envelope for us was withheld."""
+    """A payload as only recipients get it. `number` has a gap before it when an envelope for us was withheld."""
 
     payload: bytes = field(repr=False)
-    recipient_sequence: int
+    number: RecipientNumber
 
 
 def seal(identity: Identity, request: SealRequest) -> SealedEnvelope:
@@ -158,8 +159,8 @@ def open_envelope(identity: Identity, verified: VerifiedEnvelope, author_card: C
     for row in rows:
         wrapped = _unwrap(kem_keys, wrap_of(verified.decoded, row), info)
         if wrapped is not None:
-            content_key, sequence = wrapped[:CONTENT_KEY_BYTES], wrapped[CONTENT_KEY_BYTES:]
-            return OpenedPayload(_open_body(content_key, verified), int.from_bytes(sequence, "big"))
+            number = RecipientNumber.parse(wrapped[CONTENT_KEY_BYTES:], verified.core.incarnation)
+            return OpenedPayload(_open_body(wrapped[:CONTENT_KEY_BYTES], verified), number)
     raise refusal("bad-wrap", "a row marked for us cannot be opened with our keys")
 
 
@@ -190,7 +191,7 @@ def _wrap_for_all(
     for recipient in recipients:
         card = recipient.card
         hint = hint_key.hint(card.hint, identity.partner_id, card.partner_id, core.nonce)
-        rows.append((hint, card.kem.wrap(content_key + recipient.sequence.to_bytes(8, "big"), info)))
+        rows.append((hint, card.kem.wrap(content_key + recipient.number.encode(), info)))
     for _ in range(core.slots - len(rows)):
         rows.append((secrets.token_bytes(HINT_BYTES), _nobody().wrap(bytes(WRAPPED_BYTES), info)))
     rows.sort()

@@ -8,14 +8,13 @@ Rules:
 1. All versions but the newest are believed as ever; the newest follows them.
 2. What is signed is one body: nobody can change it on the way, and every signature that is there must hold.
 3. Only roots of the newest version or of the one before may sign.
-
-No command uses this yet (docs/card.md says so).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from p2pshare.envelope.card import (
     Card,
@@ -27,12 +26,13 @@ from p2pshare.envelope.card import (
 from p2pshare.envelope.card_format import (
     CardBody,
     DecodedCard,
+    OperationalKey,
     decode_versions,
     encode_body,
     encode_versions,
     sign_body,
 )
-from p2pshare.envelope.hybrid import SigningKey
+from p2pshare.envelope.hybrid import SigningKey, VerifyKey
 from p2pshare.errors import AuthorError
 
 
@@ -64,6 +64,25 @@ class UnfinishedCard:
     def is_finished(self) -> bool:
         return not self.own.missing and not self.before.missing
 
+    def changes(self) -> tuple[str, ...]:
+        """Returns, for a signer to read, what this version says and what it changes in the one before, a line each."""
+        body = self.body
+        lines = [f"version {body.version} of {body.name!r}, partner {body.partner_id.text}"]
+        if len(self._versions) < 2:
+            return (*lines, "the first version: nothing before it")
+        before = self._versions[-2].body
+        for name in ("name", "urls", "threshold"):
+            old, new = getattr(before, name), getattr(body, name)
+            if old != new:
+                lines.append(f"{name}: {old!r} becomes {new!r}")
+        for kind in ("roots", "sign_keys", "kem_keys", "hint_keys", "tls_certificates"):
+            old, new = ({_raw_of(one) for one in getattr(version, kind)} for version in (before, body))
+            if old != new:
+                lines.append(f"{kind.replace('_', ' ')}: {len(new - old)} new, {len(old - new)} taken off")
+        revoked = {entry.key_id for entry in body.revoked} - {entry.key_id for entry in before.revoked}
+        lines.extend(f"revokes the sign key {key_id.text}" for key_id in sorted(revoked))
+        return tuple(lines)
+
     def signed_by(self, roots: Sequence[SigningKey]) -> UnfinishedCard:
         """Returns it with the signatures of `roots`, too. Raises AuthorError `not-a-root` with nothing signed."""
         *history, newest = self._versions
@@ -75,6 +94,13 @@ class UnfinishedCard:
                 reason="not-a-root",
             )
         return _counted((*history, newest), sign_body(newest.body_raw, roots, newest.signatures))
+
+
+def _raw_of(key: VerifyKey | OperationalKey[Any] | bytes) -> bytes:
+    if isinstance(key, OperationalKey):
+        raw: bytes = key.key.raw
+        return raw
+    return key if isinstance(key, bytes) else key.raw
 
 
 def begin_card(card: Card | None, body: CardBody) -> UnfinishedCard:

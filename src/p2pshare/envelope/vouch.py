@@ -11,7 +11,7 @@ Numbers and times cannot tell a thief's envelopes from the owner's: a thief choo
 sign the root. One page is checked against the card alone, whatever else is at hand. The salt of a shelf keeps whoever
 holds the pages of one circle from guessing what is listed for another.
 
-Nodes keep and pass on pages (`sharing.notices`), and follow them (`sharing.revocation_walk`).
+`sharing.revoking` makes them, nodes keep and pass them on (`sharing.notices`), and follow them (`sharing.revocation_walk`).
 """
 
 from __future__ import annotations

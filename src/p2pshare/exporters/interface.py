@@ -27,6 +27,8 @@ class Format:
     """A format of one file. `render` yields pieces of the output in order; joined they are the file."""
 
     render: Callable[[KnowledgeReading, Selection], Iterator[bytes]]
+    is_for_blocking: bool = False
+    """True where machines block by the lines of the file: it does not take the place of a longer one unasked."""
 
 
 @dataclass(frozen=True)

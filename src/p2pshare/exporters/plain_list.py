@@ -29,4 +29,4 @@ def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]
         yield ("\n".join(piece) + "\n").encode()
 
 
-FORMAT = Format(render)
+FORMAT = Format(render, is_for_blocking=True)

@@ -155,6 +155,8 @@ class Engine:
             case events.LinksConfigured():
                 self._state.partners = event.partners
                 self._configure(event.links)
+            case events.OwnCardChanged():
+                self._own_card_changed(event.version)
             case events.KeysLoaded():
                 self._state.index.load(event.shard, event.keys)
             case events.FirstHopsLoaded():
@@ -331,6 +333,14 @@ class Engine:
         self._state.act(Reply(event.ticket, self._own_hello(link)))
         if self._state.now < link.answered_at + SILENCE_SECONDS:
             link.hello_at = self._state.now + HELLO_INTERVAL_SECONDS * (1 + self._state.random.random())
+
+    def _own_card_changed(self, version: int) -> None:
+        """Tell each peer that we can ask, now: the others hear it in the answer to their next hello."""
+        self._state.card_version = version
+        for link in self._state.links.values():
+            if link.is_open and link.config.is_dialable:
+                link.hello_at = self._state.now
+                self._state.touch(link)
 
     def _note_epoch(self, link: Link, hello: Hello) -> None:
         """Note the peer's epoch, and a clock that is far off. Another epoch is a restart: its counts are void, so compare."""

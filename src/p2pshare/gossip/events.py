@@ -54,6 +54,13 @@ class LinksConfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCardChanged:
+    """Our own card has this version now; every peer that we can ask is greeted with it."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeysLoaded:
     """The keys of one shard that the store has seen, ascending; at start, and when a link carries a new circle.
 
@@ -75,7 +82,7 @@ class FirstHopsLoaded:
 class EnvelopeHeld:
     """An envelope was committed; handed in, in order of `lsn`. `received_from` is the peer it came from, None if not known.
 
-    `direct_to` are the peers to hand it to from here; None for a relayed envelope, () for another author's direct one.
+    `direct_to` are the peers at its other end, to whom it is to be handed from here; None for a relayed envelope, () for another author's direct one.
     """
 
     lsn: int
@@ -252,6 +259,7 @@ class Tick:
 
 Event = (
     LinksConfigured
+    | OwnCardChanged
     | KeysLoaded
     | FirstHopsLoaded
     | EnvelopeHeld

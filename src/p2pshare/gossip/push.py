@@ -106,17 +106,19 @@ class Push:
         return [link.peer for link in links[:EAGER_PEERS_MAX]]
 
     def _held_direct(self, event: EnvelopeHeld, recipients: tuple[PartnerId, ...]) -> None:
-        """Push a direct envelope to its recipients (rule 3). It is compared only with the partner at its other end."""
+        """Push a direct envelope to its recipients (rule 3), but not to the one that brought it home. It is compared only with
+        the partner at its other end."""
         for peer in recipients if event.is_own else (event.author,):
             link = self._state.links.get(peer)
             if link is None or link.config.pair is None:
                 continue
             key = key_of(event.item.created, event.item.envelope_id)
             self._state.index.add(Shard(link.config.pair, event.item.ttl_class), key)
-            if event.is_own and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
+            is_owed = event.is_own and peer != event.received_from
+            if is_owed and link.is_open and len(link.pushes) < PUSHES_WAITING_PER_PEER_MAX:
                 link.awaited[event.item.envelope_id] = event.item
                 link.pushes.append(event.item.envelope_id)
-            elif event.is_own:
+            elif is_owed:
                 link.has_outbox = True
             self._state.touch(link)
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.interface import InputSource
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, Reading, repetition
 from p2pshare.intel.instants import SECOND_US, format_instant

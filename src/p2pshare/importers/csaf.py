@@ -27,7 +27,7 @@ from p2pshare.importers.advisories import (
     text_of,
     words_of,
 )
-from p2pshare.importers.formats import InputSource, ObjectFormat
+from p2pshare.importers.interface import InputSource, ObjectFormat
 from p2pshare.importers.rules import marking_refs
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.bundle import BundleObject, Reading, object_of

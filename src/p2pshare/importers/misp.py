@@ -20,7 +20,7 @@ from typing import Any
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers import misp_objects as build
-from p2pshare.importers.formats import InputSource, ObjectFormat
+from p2pshare.importers.interface import InputSource, ObjectFormat
 from p2pshare.importers.misp_attributes import make_attribute, make_sighting
 from p2pshare.importers.misp_objects import Common, marking_refs
 from p2pshare.importers.misp_text import (

@@ -1,7 +1,7 @@
 """The formats that people publish, by name: a new one is a file beside this one and a row here.
 
 A row is all that help, completion and detection by a file's name or JSON read of a format; `load_importer` imports the file it
-names. Detection asks in the order of the rows (`formats.detect_format`): signs without doubt stand above guesses.
+names. Detection asks in the order of the rows (`detection.detect_format`): signs without doubt stand above guesses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from p2pshare.importers.formats import InputFormat
+    from p2pshare.importers.interface import InputFormat
 
 
 class Importer(NamedTuple):

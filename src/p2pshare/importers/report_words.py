@@ -53,6 +53,7 @@ _SCHEME = re.compile(
 _URL_END = re.compile(r"[\[\]{}\\^]|'(?![A-Za-z0-9])")
 _HOST_AND_PATH = re.compile(r"(?:[\w-]{1,32}:)?((?:[\w*-]+\.)+[\w-]+)(?::\d{1,5})?/")
 _NETWORK = re.compile(r"[0-9A-Fa-f.:]{2,45}/\d{1,3}")
+_LENGTH = re.compile(r"/\d{1,3}(?![\w.-])", re.ASCII)  # of a network
 _PIECE = re.compile(r"[^,;=(){}\[\]'\\!?&#$^~/]+")
 _EDGES = ".:-+*@%"
 _URL_EDGES = ".,;:!?'*_~+"  # `+` breaks a line in AsciiDoc
@@ -104,7 +105,8 @@ def _is_plausible_host(text: str) -> bool:
     if host.count(":") >= IPV6_COLONS_MIN:
         return _is_ipv6(host)
     host = host.partition(":")[0]
-    return is_ipv4(host) or _is_plausible_domain(host)
+    begin, _, end = host.partition("-")
+    return is_ipv4(host) or (is_ipv4(begin) and is_ipv4(end)) or _is_plausible_domain(host)
 
 
 def _is_plausible_domain(text: str) -> bool:
@@ -234,6 +236,9 @@ def _pieces(line: Unmarked, start: int, end: int) -> Iterator[Word]:
         if piece[0] == "." and text[match.start() - 1] in ")]}":  # `server-{1,30}.evil.example`
             yield _host(line, match.start(), last)._replace(fault="placeholder")
             continue
+        length = _LENGTH.match(text, last, end)
+        if length is not None and is_ipv4(text[first:last].rpartition(":")[2]):
+            last = length.end()  # `net=192.0.2.0/24`: without it, it would be an address that nobody wrote
         if text[first - 2 : first] == "*." and first - 2 >= match.start():
             first -= 2
         for word in _piece_words(line, first, last):

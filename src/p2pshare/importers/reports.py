@@ -6,7 +6,7 @@ version. So the rule is one that a person can see in the text itself:
 1. Taken: what somebody defanged (`hxxp`, `[.]`, `(dot)`, `[@]`, `[:]` ...), file hashes, and CVE ids.
 2. Refused as `not-defanged`: every other address, network, host, URL and e-mail address; with `takes_undefanged`
    these are taken too, but for the targets of links (`reference-link`) and version numbers (`version-number`).
-3. Refused: what is a value only in part: cut off by an ellipsis (`cut-off`), with a placeholder in it
+3. Refused: ranges of addresses (`address-range`), and what is a value only in part: cut off by an ellipsis (`cut-off`), with a placeholder in it
    (`placeholder`), a mark that belongs to no value (`loose-mark`), a hash with a wrong digit (`bad-hash`).
 4. Passed over: words that end like a file or like a type's name, and paths: they are no values here.
 
@@ -24,12 +24,13 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from p2pshare.importers.formats import ValueFormat
+from p2pshare.importers.interface import ListValue, TextMarking, ValueFormat
 from p2pshare.importers.report_words import Word, is_likely_hash, is_plausible, words_of
-from p2pshare.importers.values import ListValue, TextMarking, read_lines, read_list
+from p2pshare.importers.values import read_lines, read_list
+from p2pshare.intel.addresses import is_address_range
 from p2pshare.intel.defanging import Unmarked, undo_marks
 from p2pshare.intel.marking_words import LineReader
-from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise
+from p2pshare.intel.observable import InvalidValue, Recognised, canonical, recognise, refuse_range
 from p2pshare.intel.refusals import Refusal
 
 TAKEN_TYPES = frozenset(
@@ -119,6 +120,8 @@ def _classify(
     """Returns the value of one word, or its refusal; None for a word that is no value."""
     if not word.is_defanged and not is_plausible(word):
         return None
+    if word.kind == "host" and is_address_range(word.text):
+        return _Refused("address-range", word.text)
     reason = _why_not(text, word, labels, takes_undefanged)
     if reason:
         return _Refused(reason, word.text)
@@ -135,6 +138,7 @@ def _classify(
 def _recognise(word: Word) -> Recognised:
     """Returns the value of a word. Raises InvalidValue."""
     if word.kind == "path":  # commas and all, which `recognise` takes for a row of a table
+        refuse_range(word.text)
         return Recognised(canonical("url", f"http://{word.text}"), "scheme-assumed")
     return recognise(word.text)
 

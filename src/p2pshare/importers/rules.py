@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from p2pshare.importers.formats import InputSource
+from p2pshare.importers.interface import InputSource
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource, ObjectFormat
+from p2pshare.importers.interface import InputSource, ObjectFormat
 from p2pshare.importers.rules import Rule, indicator_of, texts_of
 from p2pshare.importers.yaml_text import load_mapping
 from p2pshare.intel.bundle import BundleObject, Reading, object_of, repetition

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2pshare.importers.formats import ObjectFormat
+from p2pshare.importers.interface import ObjectFormat
 from p2pshare.intel.bundle import read_stix
 
 FORMAT = ObjectFormat(lambda raw, _: read_stix(raw))

@@ -16,7 +16,7 @@ from itertools import chain, islice
 from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import ValueFormat
+from p2pshare.importers.interface import ListValue, ReadValue, TextMarking, ValueFormat
 from p2pshare.importers.table_layout import (
     SAMPLE_ROWS,
     VALUE_COLUMNS,
@@ -26,7 +26,7 @@ from p2pshare.importers.table_layout import (
     header_name,
     split_row,
 )
-from p2pshare.importers.values import ListValue, ReadValue, TextMarking, read_lines, refuse_text
+from p2pshare.importers.values import read_lines, refuse_text
 from p2pshare.intel.marking_words import (
     NO_WORDS,
     LineReader,

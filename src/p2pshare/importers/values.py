@@ -11,11 +11,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from p2pshare.errors import AuthorError, RefusedError
-from p2pshare.importers.formats import ValueFormat
+from p2pshare.importers.interface import ListValue, ReadValue, TakenValue, TextMarking, ValueFormat
 from p2pshare.intel.display import clip
 from p2pshare.intel.marking import KNOWN, Marking, Pap, Tlp, effective
 from p2pshare.intel.marking_words import (
@@ -26,40 +25,14 @@ from p2pshare.intel.marking_words import (
     may_hold_words,
     words_in_text,
 )
-from p2pshare.intel.observable import InvalidValue, Observable, Recognised, recognise
+from p2pshare.intel.observable import InvalidValue, Recognised, recognise
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX
 
-
-@dataclass(frozen=True, slots=True)
-class ListValue:
-    """A value and its line (from 1). `note` is a word for what was dropped or assumed: port-dropped,
-    scheme-assumed, wildcard-dropped, hosts-file; empty when nothing was."""
-
-    observable: Observable
-    line: int
-    note: str = ""
-    words: MarkingWords = NO_WORDS
-    """Marking words beside the value."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextMarking:
-    """Marking words about a whole text: in a comment, in prose, in a line that holds no value."""
-
-    words: MarkingWords
-    where: str
-    example: str
-
-
-TakenValue = ListValue | Refusal | Note
-ReadValue = TakenValue | TextMarking
-"""Element out of a reader of values: a value, a refusal of a thing that is none, a note, or a marking of all of them."""
-
 COMMENT_STARTS = ("#", "//", ";")
-# A comment inside a line: `(# ...`, or a mark with a blank before it; `#` also with a blank behind it, which no
+# A comment inside a line: a mark with a blank before it, also in parentheses; `#` also with a blank behind it, which no
 # URL has. One blank only, or a line of blanks would cost the square of its length.
-_INLINE = re.compile(r"\s(?:#|//|;)|\(#|#\s")
+_INLINE = re.compile(r"\s(?:#|//|;|\(#)|#\s")
 _BULLET = re.compile(r"[-*\u2022]\s+")
 _SINKS = frozenset({"0.0.0.0", "127.0.0.1", "::1", "::"})  # noqa: S104 - compared with, never bound to
 # A note that is itself one of these is a second value, and which one was meant is not ours to guess.

@@ -15,7 +15,7 @@ import re
 from typing import Any
 
 from p2pshare.errors import AuthorError
-from p2pshare.importers.formats import InputSource, ObjectFormat
+from p2pshare.importers.interface import InputSource, ObjectFormat
 from p2pshare.importers.rules import Rule, indicator_of
 from p2pshare.importers.yara_text import YaraFile, YaraRule, split_rules
 from p2pshare.intel.bundle import BundleObject, Reading, object_of

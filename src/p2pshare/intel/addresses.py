@@ -19,6 +19,51 @@ _GROUP = "[1-9a-f][0-9a-f]{0,3}+"
 _IPV6_SHAPE = re.compile(rf"{_GROUP}(?::{_GROUP}){{0,4}}::{_GROUP}(?::{_GROUP}){{0,4}}")
 
 
+# Ranges as people write them. A word processor's dashes are dashes here; blanks only around the dash of a whole range.
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"), "-")
+_V4 = r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?:/\d{1,2})?"
+_PART = r"(?:\d{1,3}(?:[-_~]\d{1,3})?|\*|[xX]{1,3}|\[\d{1,3}-\d{1,3}\])"
+_RANGE = re.compile(
+    rf"{_V4} ?(?:[-_~]{{1,2}}|\.\.) ?(?:{_V4}|\d{{1,3}}(?:\.\d{{1,3}}){{0,2}})(?:/\d{{1,2}})?"
+    rf"|(?:{_PART}\.){{3}}{_PART}(?:/\d{{1,2}})?"
+    r"|[0-9a-fA-F:.]{2,45}(?:/\d{1,3})? ?[-~]{1,2} ?[0-9a-fA-F:.]{1,45}(?:/\d{1,3})?",
+    re.ASCII,
+)
+RANGE_CHARACTERS_MAX = 2 * 64  # two networks and a dash
+# What stands behind an address and its slash and is no path: a mask, a length with more behind it.
+_LIKE_MASK = re.compile(r"\d{1,3}(?:[,;:-].*|/+)|[\d.]*\.[\d.]*/*", re.ASCII | re.DOTALL)
+ALL_ONES = 0xFFFF_FFFF
+
+
+def is_address_range(text: str) -> bool:
+    """Returns whether `text` says more than one address otherwise than as a network: `192.0.2.1-5`, `192.0.2.*`, ..."""
+    if len(text) > RANGE_CHARACTERS_MAX or is_ipv4(text):
+        return False
+    text = text.translate(_DASHES)
+    if _RANGE.fullmatch(text) is None:
+        return False
+    is_network = (
+        text.replace(".", "").replace("/", "").isdigit() and ".." not in text
+    )  # wrong perhaps, but it says one
+    return not is_network and (
+        "." in text if text[0] in "*xX[" else text.count(".") >= 3 or text.count(":") >= 2
+    )
+
+
+def is_like_mask(text: str) -> bool:
+    """Returns whether `text`, found behind an address and a slash, is a mask or a length that was spoilt, and no path."""
+    return _LIKE_MASK.fullmatch(text.translate(_DASHES)) is not None
+
+
+def with_length(address: str, mask: str) -> str | None:
+    """Returns `192.0.2.0/24` for the mask 255.255.255.0; None where `mask` is none whose ones stand together."""
+    if not (is_ipv4(address) and is_ipv4(mask)):
+        return None
+    number = int(IPv4Address(mask))
+    zeros = number ^ ALL_ONES
+    return f"{address}/{number.bit_count()}" if number and zeros & (zeros + 1) == 0 else None
+
+
 def is_ipv4(text: str) -> bool:
     """Returns whether `text` is exactly a canonical IPv4 address."""
     parts = text.split(".", 4)
@@ -71,7 +116,7 @@ def _canonical_network(text: str) -> tuple[str, str]:
     if "%" in text:
         raise InvalidValue("zone-id")
     host, _, length = text.partition("/")
-    # A prefix length in decimal digits only: netmasks such as /255.255.255.0 are not read.
+    # A prefix length in decimal digits only; a netmask is read where people write (`observable.recognise`).
     if len(text) > ADDRESS_CHARACTERS_MAX or not (length.isascii() and length.isdigit() and len(length) <= 3):
         raise InvalidValue("bad-network")
     try:

@@ -10,7 +10,9 @@ Steps, in this order:
 4. each object: size, JSON, duplicate keys, NaN, half of
    a surrogate pair                                        the object refused
 5. each object: what its type must have                    the object refused
-6. the same id and version twice                           the later one refused: `repeated` or `duplicate-id`
+6. each indicator: a pattern that is one, an end that is
+   later than its begin                                    the object refused
+7. the same id and version twice                           the later one refused: `repeated` or `duplicate-id`
 
 read = len(objects) + refusals.total, always.
 """
@@ -26,6 +28,7 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.checks import as_plain_indicator, find_wrong
+from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
 from p2pshare.intel.json_text import (
@@ -40,12 +43,17 @@ from p2pshare.intel.json_text import (
 from p2pshare.intel.marking_words import (
     DEFINITION_ID,
     NO_WORDS,
+    QUIET,
+    Look,
     MarkingWords,
-    may_hold_words,
+    definitions_named,
+    look_at,
     words_of_bytes,
     words_of_members,
     words_of_object,
 )
+from p2pshare.intel.pattern import plain_pair
+from p2pshare.intel.pattern_syntax import is_pattern
 from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.limits import (
     FRAME_BYTES_MAX,
@@ -106,11 +114,11 @@ def read_stix(raw: bytes) -> Reading:
         raise _too_many()
     reading = Reading()
     place_by_version: dict[tuple[str, str], int] = {}
-    for position, (piece, around, is_quiet) in enumerate(_looked_at(_pieces(raw, reading.notes))):
+    for position, (piece, around, look) in enumerate(_looked_at(_pieces(raw, reading.notes))):
         reading.read += 1
         if reading.read > OBJECTS_PER_BUNDLE_MAX:
             raise _too_many()
-        found = piece if isinstance(piece, Fault) else check_object(piece, around=around, is_quiet=is_quiet)
+        found = piece if isinstance(piece, Fault) else check_object(piece, around=around, look=look)
         if isinstance(found, Fault):
             reading.refusals.add(found.reason, f"objects[{position}]{found.path}")
             continue
@@ -138,12 +146,12 @@ def object_of(
 
 
 def check_object(
-    piece: bytes, *, is_added: bool = False, around: MarkingWords = NO_WORDS, is_quiet: bool = False
+    piece: bytes, *, is_added: bool = False, around: MarkingWords = NO_WORDS, look: Look | None = None
 ) -> BundleObject | Fault:
-    """Returns one object that passed steps 4 and 5, or its first fault."""
+    """Returns one object that passed steps 4 to 6, or its first fault. `look`: what is known of its bytes."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
-    plain = _check_plainly(piece, is_added, around, is_quiet)
+    plain = _check_plainly(piece, is_added, around, look)
     if plain is not None:
         return plain
     stix, fault = parse_object(piece)
@@ -152,13 +160,16 @@ def check_object(
     if stix.get("type") == "bundle":
         return Fault("nested-bundle", "")
     fault = find_wrong(stix)
+    if fault is None and stix["type"] == "indicator" and not stix.get("revoked"):
+        fault = _why_never(
+            stix["pattern"], stix.get("pattern_type", "stix"), stix["valid_from"], stix.get("valid_until")
+        )
     if fault is not None:
         return fault
     marking_refs = tuple(stix.get("object_marking_refs", ()))
     granular_refs = tuple(
         one["marking_ref"] for one in stix.get("granular_markings", ()) if "marking_ref" in one
     )
-    references = len(marking_refs) + len(granular_refs)
     return BundleObject(
         raw=piece,
         object_id=stix["id"],
@@ -169,18 +180,31 @@ def check_object(
         granular_refs=granular_refs,
         definition=stix if stix["type"] == "marking-definition" else None,
         is_added=is_added,
-        words=around.merged(_words_of(piece, stix, references, tuple(stix.get("labels", ())), is_quiet)),
+        words=around.merged(
+            _words_of(piece, stix, (*marking_refs, *granular_refs), tuple(stix.get("labels", ())), look)
+        ),
         names=() if stix["type"] == "indicator" else tuple(_names_in(stix)),
     )
 
 
+def _why_never(pattern: str, pattern_type: str, valid_from: str, valid_until: str | None) -> Fault | None:
+    """Returns why an indicator whose instants are instants would never tell anybody anything, or None: no tool reads
+    its pattern (STIX 2.1 section 9), or it is over before it begins (section 4.7). One that is revoked takes back what was
+    published before there was this rule, so it is not asked."""
+    if pattern_type == "stix" and plain_pair(pattern) is None and not is_pattern(pattern):
+        return Fault("bad-pattern", "/pattern")
+    if valid_until is not None and parse_instant(valid_until) <= parse_instant(valid_from):
+        return Fault("already-over", "/valid_until")
+    return None
+
+
 def _words_of(
-    piece: bytes, stix: Mapping[str, Any], references: int, labels: tuple[str, ...], is_quiet: bool
+    piece: bytes, stix: Mapping[str, Any], refs: tuple[str, ...], labels: tuple[str, ...], look: Look | None
 ) -> MarkingWords:
-    """Returns the marking words of an object, beside its `references` to markings."""
-    if is_quiet and piece.count(DEFINITION_ID) == references:
+    """Returns the marking words of an object, beside its references to markings."""
+    if look is QUIET and piece.count(DEFINITION_ID) == definitions_named(refs):
         return NO_WORDS
-    words = words_of_bytes(piece, references, labels)
+    words = words_of_bytes(piece, definitions_named(refs), labels, look or look_at(piece))
     return words_of_object(stix) if isinstance(words, int) else words
 
 
@@ -193,9 +217,11 @@ def _names_in(stix: Mapping[str, Any]) -> Iterator[str]:
             yield from (one for one in stix[name] if isinstance(one, str))
 
 
-def _check_plainly(piece: bytes, is_added: bool, around: MarkingWords, is_quiet: bool) -> BundleObject | None:
-    """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 and
-    5. Fast path: None decides nothing."""
+def _check_plainly(
+    piece: bytes, is_added: bool, around: MarkingWords, look: Look | None
+) -> BundleObject | None:
+    """Returns the object when it is an ordinary indicator, as nearly every object is, and passes steps 4 to
+    6. Fast path: None decides nothing."""
     try:
         stix = _decode(piece)
         if type(stix) is not dict or stix.get("type") != "indicator" or not says_nothing_twice(piece, stix):
@@ -204,6 +230,9 @@ def _check_plainly(piece: bytes, is_added: bool, around: MarkingWords, is_quiet:
         return None
     plain = as_plain_indicator(stix)
     if plain is None:
+        return None
+    until = None if plain.valid_until is msgspec.UNSET else plain.valid_until
+    if not plain.revoked and _why_never(plain.pattern, plain.pattern_type, plain.valid_from, until):
         return None
     return BundleObject(
         piece,
@@ -215,7 +244,7 @@ def _check_plainly(piece: bytes, is_added: bool, around: MarkingWords, is_quiet:
         (),
         None,
         is_added,
-        around.merged(_words_of(piece, stix, len(plain.object_marking_refs), plain.labels, is_quiet)),
+        around.merged(_words_of(piece, stix, plain.object_marking_refs, plain.labels, look)),
     )
 
 
@@ -230,11 +259,11 @@ _Piece = tuple[bytes | Fault, MarkingWords]
 _RUN_OBJECTS = 64
 
 
-def _looked_at(pieces: Iterator[_Piece]) -> Iterator[tuple[bytes | Fault, MarkingWords, bool]]:
-    """Yields the pieces, and whether their bytes surely hold no marking word: asked of many at once, for that is faster."""
+def _looked_at(pieces: Iterator[_Piece]) -> Iterator[tuple[bytes | Fault, MarkingWords, Look]]:
+    """Yields the pieces, and what a look at their bytes tells: at many of them at once, for that is faster."""
     while run := list(islice(pieces, _RUN_OBJECTS)):
-        is_quiet = not may_hold_words(b"\n".join([piece for piece, _ in run if isinstance(piece, bytes)]))
-        yield from ((piece, around, is_quiet) for piece, around in run)
+        look = look_at(b"\n".join([piece for piece, _ in run if isinstance(piece, bytes)]))
+        yield from ((piece, around, look) for piece, around in run)
 
 
 def _pieces(raw: bytes, notes: Refusals) -> Iterator[_Piece]:

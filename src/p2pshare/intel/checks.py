@@ -223,11 +223,15 @@ def as_plain_indicator(stix: object) -> PlainIndicator | None:
         and _is_instant(modified)
         and (plain.created == modified or _is_instant(plain.created))
         and (plain.valid_from == modified or _is_instant(plain.valid_from))
-        and (until is msgspec.UNSET or _is_instant(until))
+        and (until is msgspec.UNSET or _is_end(until))
         and (author is msgspec.UNSET or _are_ids((author,)))
         and _are_ids(plain.object_marking_refs)
     )
     return plain if is_right else None
+
+
+_is_end = lru_cache(maxsize=1_024)(_is_instant)
+"""Remembered, since many objects end at the same few instants."""
 
 
 @lru_cache(maxsize=1_024)

@@ -33,8 +33,13 @@ from p2pshare.intel.marking_words import (
     NO_WORDS,
     SHORT_NAMES,
     TOO_MANY,
+    Look,
     MarkingWords,
+    definitions_named,
+    look_at,
     may_hold_words,
+    objects_to_look_at,
+    words_in_labels_only,
     words_of_bytes,
     words_of_object,
 )
@@ -134,6 +139,9 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(_Fields).decode
 _decode_common = msgspec.json.Decoder(_CommonFields).decode
 _decode_any = msgspec.json.Decoder().decode
+RULE_LANGUAGES = frozenset(
+    {"pcre", "sigma", "snort", "suricata", "yara"}
+)  # STIX 2.1 section 10.8, but for stix
 _FAST_TYPES = frozenset({"indicator", "relationship"})
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -161,7 +169,9 @@ def extract(
     reader = _FrameReader(extraction, floor, {} if definitions is None else definitions, claims_max)
     try:
         if is_shallow(frame_json):
-            reader.read_all(_decode_frame(frame_json), frame_json)
+            # The bytes are looked at while the processor has them at hand, and what is decoded is kept while it has that.
+            ids, may_hold = frame_json.count(DEFINITION_ID), may_hold_words(frame_json, SHORT_NAMES)
+            reader.read_all(_decode_frame(frame_json), frame_json, ids, may_hold)
             return extraction
     except _UNREADABLE:
         pass
@@ -186,28 +196,36 @@ class _FrameReader:
         self._withdrawals: dict[int, WithdrawalFacts] = {}
         self._words: dict[int, MarkingWords] = {}
         self._places_left = FRAME_PLACES_MAX
-        self._near_refs: tuple[str, ...] | None = None  # neighbours have the same markings and labels, mostly
-        self._near_levels: tuple[Tlp, Pap | None, str] | None = None
-        self._near_labels: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-        self._near_kept: tuple[tuple[str, ...], int] | None = None
+        self._near_instant: str | None = None
+        self._near_instant_us = 0
         self._claims_left = claims_max
 
-    def read_all(self, decoded: list[_Fields], frame_json: bytes) -> None:
-        """Read the frame as it was decoded at once: the ordinary way."""
+    def read_all(self, decoded: list[_Fields], frame_json: bytes, ids: int, may_hold: bool) -> None:
+        """Read the frame as it was decoded at once: the ordinary way. `ids`: how often DEFINITION_ID stands in it;
+        `may_hold`: whether it may hold other words of marking."""
         if len(decoded) > FRAME_OBJECTS_MAX:
             self._extraction.refusals.add("frame-too-many-objects", count=len(decoded))
             return
         slow = [position for position, fields in enumerate(decoded) if fields.type not in _FAST_TYPES]
-        references = sum([len(fields.object_marking_refs) for fields in decoded])
-        has_words = frame_json.count(DEFINITION_ID) != references or may_hold_words(frame_json, SHORT_NAMES)
-        if not slow and not has_words:
+        raws: list[msgspec.Raw] = []
+        has_other_ids = ids != _definitions_named(decoded)
+        if has_other_ids or may_hold:
+            labels = [fields.labels for fields in decoded]
+            in_labels = None if has_other_ids else words_in_labels_only(frame_json, labels)
+            if in_labels is None:
+                raws = _decode_raws(frame_json)
+                pieces = [bytes(raw) for raw in raws]
+                look = look_at(frame_json, SHORT_NAMES)
+                all_ = range(len(pieces))
+                for position in all_ if has_other_ids else objects_to_look_at(pieces, look):
+                    self._look_for_words(position, pieces[position], decoded[position], look)
+            else:
+                self._words = in_labels
+        if not slow:
             self._keep(decoded)
             return
         parts: list[_Fields | _CommonFields | str] = [*decoded]
-        raws = _decode_raws(frame_json)
-        if has_words:
-            for position, raw in enumerate(raws):
-                self._look_for_words(position, bytes(raw), decoded[position])
+        raws = raws or _decode_raws(frame_json)
         for position in slow:
             parts[position] = self._check_fully(position, bytes(raws[position])) or decoded[position]
         self._keep(parts)
@@ -242,23 +260,38 @@ class _FrameReader:
             else:
                 part = self._decode_apart(position, piece)
                 if not isinstance(part, str):
-                    self._look_for_words(position, piece, part)
+                    self._look_for_words(position, piece, part, look_at(piece, SHORT_NAMES))
                 parts.append(part)
         self._keep(parts)
 
     def _keep(self, parts: Iterable[_Fields | _CommonFields | str]) -> None:
         """Keep each decoded object in its place, and count each reason that stands where one was not decoded."""
         keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
-        words = self._words
+        plain_facts, facts = self._plain_facts, self._facts
+        has_words, words_at = bool(self._words), self._words.get
+        # Neighbours have the same markings and labels, mostly.
+        near_refs: tuple[str, ...] = ()
+        near_words: MarkingWords | None = None
+        levels: tuple[Tlp, Pap | None, str] | None = None
+        near_labels: tuple[str, ...] = ()
+        near_types: tuple[str, ...] = ()
+        kept: tuple[tuple[str, ...], int] = ((), 0)
         for position, part in enumerate(parts):
-            if isinstance(part, str):
-                refuse(part)
-                continue
             try:
-                plain = None
-                if isinstance(part, _Fields):
-                    plain = self._plain_facts(position, part, words.get(position) if words else None)
-                keep(self._facts(position, part) if plain is None else plain)
+                if type(part) is not _Fields:
+                    if isinstance(part, str):
+                        raise _Refuse(part)
+                    keep(facts(position, part))
+                    continue
+                refs, words = part.object_marking_refs, words_at(position) if has_words else None
+                if refs != near_refs or words is not near_words or levels is None:
+                    levels = self._levels.get((refs, (), words) if words else (refs, ()))
+                    near_refs, near_words = refs, words
+                if part.labels != near_labels or part.indicator_types != near_types:
+                    near_labels, near_types = part.labels, part.indicator_types
+                    kept = self._kept_labels((near_labels, near_types))
+                plain = plain_facts(position, part, levels, kept)
+                keep(facts(position, part) if plain is None else plain)
             except _Refuse as refused:
                 refuse(str(refused))
 
@@ -280,11 +313,15 @@ class _FrameReader:
             return "wrong-type"
         return "wrong-type" if common.type in _FAST_TYPES else common
 
-    def _look_for_words(self, position: int, piece: bytes, fields: _Fields | _CommonFields) -> None:
+    def _look_for_words(
+        self, position: int, piece: bytes, fields: _Fields | _CommonFields, look: Look
+    ) -> None:
         """Remembers the marking words of one object, beside its references to markings."""
-        references = len(fields.object_marking_refs) + len(fields.granular_markings)
+        references = definitions_named(fields.object_marking_refs) + definitions_named(
+            tuple([one.marking_ref for one in fields.granular_markings])
+        )
         labels = fields.labels if isinstance(fields, _Fields) else ()
-        words = words_of_bytes(piece, references, labels, SHORT_NAMES)
+        words = words_of_bytes(piece, references, labels, look)
         if isinstance(words, int):
             self._places_left -= words
             words = self._words_inside(piece) if self._places_left > 0 else TOO_MANY
@@ -322,26 +359,19 @@ class _FrameReader:
         return ""
 
     def _plain_facts(
-        self, position: int, fields: _Fields, words: MarkingWords | None = None
+        self,
+        position: int,
+        fields: _Fields,
+        levels: tuple[Tlp, Pap | None, str] | None,
+        kept: tuple[tuple[str, ...], int],
     ) -> ObjectFacts | None:
-        """Returns the facts of an ordinary indicator: one value that is canonical as it stands, and an author, markings
-        and labels that this frame had before. Fast path over `_facts`: None decides nothing, and counts nothing."""
-        author, modified = fields.created_by_ref, fields.modified
+        """Returns the facts of an ordinary indicator: one value that is canonical as it stands, and an author and markings
+        that this frame had before. Fast path over `_facts`: None decides nothing, and counts nothing."""
         pair = plain_pair(fields.pattern)
-        refs, said = fields.object_marking_refs, (fields.labels, fields.indicator_types)
-        levels, labels = self._near_levels, self._near_kept
-        if words:
-            levels = self._levels.get((refs, (), words))
-        elif refs != self._near_refs:
-            levels = self._levels.get((refs, ()))
-            self._near_refs, self._near_levels = refs if levels else None, levels
-        if said != self._near_labels:
-            labels = self._labels.get(said)
-            self._near_labels, self._near_kept = said if labels else None, labels
+        author = fields.created_by_ref
         if (
             pair is None
             or levels is None
-            or labels is None
             or fields.type != "indicator"
             or fields.pattern_type != "stix"
             or author not in self._authors
@@ -350,24 +380,23 @@ class _FrameReader:
         ):
             return None
         tlp, pap, problem = levels
-        kept, dropped = labels
+        labels, dropped = kept
         if problem or dropped:
             return None
-        instants = self._instants
-        modified_us, from_us = instants.get(modified), instants.get(fields.valid_from)
+        modified, valid_from, valid_until = fields.modified, fields.valid_from, fields.valid_until
         try:
-            if modified_us is None:
-                modified_us = self._instant(modified)
-            if from_us is None:
-                from_us = self._instant(fields.valid_from)
+            if modified != self._near_instant:
+                self._near_instant_us, self._near_instant = self._instant(modified), modified
+            modified_us = self._near_instant_us
             if fields.created != modified:
                 self._instant(fields.created)
-            until_us = self._instant(fields.valid_until) if fields.valid_until else None
+            from_us = modified_us if valid_from == modified else self._instant(valid_from)
+            until_us = self._instants.get(valid_until) or self._instant(valid_until) if valid_until else None
         except _Refuse:
             return None
         revoked = fields.revoked
-        claim = ClaimFacts(*pair, fields.confidence, from_us, until_us, kept, revoked, tlp, pap)
-        return ObjectFacts(position, fields.id, fields.type, modified_us, author, tlp, revoked, (claim,))
+        claim = ClaimFacts(*pair, fields.confidence, from_us, until_us, labels, revoked, tlp, pap)
+        return ObjectFacts(position, fields.id, "indicator", modified_us, author, tlp, revoked, (claim,))
 
     def _facts(self, position: int, fields: _Fields | _CommonFields) -> ObjectFacts:
         type_ = fields.type
@@ -412,15 +441,13 @@ class _FrameReader:
         from_us = self._instant(fields.valid_from)
         until_us = self._instant(fields.valid_until) if fields.valid_until else None
         if fields.pattern_type != "stix":
+            if fields.pattern_type not in RULE_LANGUAGES:
+                self._extraction.notes.add("opaque-pattern", f"{fields.id}: {fields.pattern_type}")
             return ()
-        pairs = self._observables(fields.pattern)
+        pairs = self._observables(fields.pattern, fields.id)
         if not pairs:
             return ()
-        key = (fields.labels, fields.indicator_types)
-        found = self._labels.get(key)
-        if found is None:
-            found = self._labels[key] = _kept_labels(fields.labels + fields.indicator_types)
-        labels, dropped = found
+        labels, dropped = self._kept_labels((fields.labels, fields.indicator_types))
         if dropped:
             self._extraction.notes.add("label-dropped", count=dropped)
         confidence, revoked = fields.confidence, fields.revoked
@@ -434,12 +461,21 @@ class _FrameReader:
             ]
         )
 
-    def _observables(self, pattern: str) -> Sequence[tuple[str, str]]:
-        """Returns (type, canonical value) of each value that the pattern equals; one without canonical form is noted."""
+    def _kept_labels(self, said: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[tuple[str, ...], int]:
+        found = self._labels.get(said)
+        if found is None:
+            found = self._labels[said] = _kept_labels(said[0] + said[1])
+        return found
+
+    def _observables(self, pattern: str, object_id: str) -> Sequence[tuple[str, str]]:
+        """Returns (type, canonical value) of each value that the pattern equals; one without canonical form is noted, and so is
+        a pattern that equals none: somebody meant it to be detected."""
         found = []
         if self._claims_left <= 0 and pattern.count("'") > 2:  # not even to be parsed
             raise _Refuse("frame-too-many-claims")
         comparisons = comparisons_of(pattern)
+        if not comparisons:
+            self._extraction.notes.add("opaque-pattern", object_id)
         if len(comparisons) > 1:
             if len(comparisons) > self._claims_left:
                 self._claims_left = 0
@@ -482,6 +518,15 @@ class _FrameReader:
         if problem:
             self._extraction.notes.add(problem, fields.id)
         return tlp, pap
+
+
+def _definitions_named(decoded: Sequence[_Fields]) -> int:
+    """Returns how often DEFINITION_ID stands in the objects' references to markings, but for granular ones."""
+    references = [fields.object_marking_refs for fields in decoded]
+    first = references[0] if references else ()
+    alike = references.count(first)
+    others = [refs for refs in references if refs != first] if alike < len(references) else ()
+    return definitions_named(first) * alike + sum([definitions_named(refs) for refs in others])
 
 
 def _kept_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], int]:

@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -130,9 +131,9 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else _normalized("NFKC", text).casefold()
 
 
-def _skeleton(text: str) -> str:
+def _skeleton(text: str, letters: Mapping[int, str | None] = _SKELETON) -> str:
     """Returns `text` as it looks: without invisible characters and marks, each letter the Latin one that it resembles."""
-    return _normalized("NFKD", text.translate(_AS_HARMLESS)).translate(_SKELETON).casefold()
+    return _normalized("NFKD", text.translate(_AS_HARMLESS)).translate(letters).casefold()
 
 
 def _normalized(form: Literal["NFKC", "NFKD"], text: str) -> str:
@@ -144,13 +145,18 @@ def _normalized(form: Literal["NFKC", "NFKD"], text: str) -> str:
 
 
 @cache
-def _ignoring_case(pattern: str) -> Any:
-    """Returns `pattern` for RE2, which looks for a text whatever its case several times as fast as `lower` and `in` in all
-    but small texts. Loaded when it is first needed, for a command that only looks something up reads no text."""
+def _ignoring_case(name: str) -> Any:
+    """Returns the expression for a name whatever its case, which RE2 looks for several times as fast as `lower` and `in` do
+    in all but small texts."""
+    return _compiled(name, is_case_sensitive=False)
+
+
+def _compiled(pattern: str, *, is_case_sensitive: bool) -> Any:
+    """Returns `pattern` for RE2. Loaded when it is first needed, for a command that only looks something up reads no text."""
     import re2
 
     options = re2.Options()
-    options.case_sensitive = False
+    options.case_sensitive = is_case_sensitive
     options.log_errors = False
     options.never_capture = True
     return re2.compile(pattern, options)
@@ -159,76 +165,173 @@ def _ignoring_case(pattern: str) -> Any:
 SHORT_NAMES = (b"tlp", b"pap")
 NAMES = (*SHORT_NAMES, b"light")  # of `Traffic Light Protocol`
 _SMALL_BYTES = 2_048
+_ASCII = bytes(range(128))
+_ASCII_SIGNS = r"\x00-/:-@\[-`{-\x7f"  # neither letters nor digits
 
-
-# Blocks of Unicode with characters that look like a Latin letter to `_skeleton`.
-_LETTER_BLOCKS = (
-    (0x80, 0x590), (0x1380, 0x1400), (0x1D00, 0x2000), (0x2070, 0x2500), (0x2C60, 0x2DE0), (0xA4D0, 0xA500), (0xA720, 0xA800),
-    (0xAB30, 0xABC0), (0xFF00, 0xFFF0), (0x10400, 0x10450), (0x10780, 0x107C0), (0x1D400, 0x1D800), (0x1F100, 0x1F200),
+# Characters whose looks are asked for. Of the others, Han and Hangul are letters that look like no Latin one, and the rest
+# is taken for either: a letter and none.
+_LOOKED_AT = (
+    (0x80, 0x3400), (0x4DC0, 0x4E00), (0x9FFD, 0xAC00), (0xD7A4, 0xD800), (0xE000, 0x17000), (0x1B000, 0x20000), (0x2F800, 0x2FA20), (0xE0000, 0xE1000),
 )  # fmt: skip
+_EITHER = r"\x{17000}-\x{1afff}\x{20000}-\x{10ffff}"
+_ESCAPED_SPACE = r"\\[bfnrt]"  # in JSON, where the letter belongs to the sign
 
 
 @cache
 def _disguised() -> Any:
-    """Returns the expression for the names of schemes with a letter that is not ASCII, or is escaped in JSON. Asks thousands
-    of characters how they look, so it is made when the first such text comes."""
-    signs: dict[str, list[str]] = {letter: [letter, *LOOKALIKES[letter]] for letter in "tlpa"}
-    for block in _LETTER_BLOCKS:
-        for character in map(chr, range(*block)):
-            letter = _skeleton(character)
-            if letter in signs:
-                signs[letter].append(character)
+    """Returns the expression for the names of schemes with a letter that only looks like one, in UTF-8. Asks thousands of
+    characters how they look, so it is made when the first such text comes.
 
-    def looks_like(letter: str) -> str:
-        escapes = "|".join(f"{ord(one):04x}" for one in signs[letter] if ord(one) < 0x10000)
-        return rf"(?:[{''.join(signs[letter])}]|\\u(?:{escapes}|d8[0-9a-f]{{2}}\\u[0-9a-f]{{4}}))"
+    It holds whatever `_words_of_text` finds in a text that is not ASCII, so it errs on one side only; and hardly more, for
+    half of the words of a Russian text have letters that look Latin. `tests/intel/test_intel_marking_sieve.py` holds it to
+    both.
+    """
+    letters = _Skeleton(_SKELETON)  # a copy: what is met here would fill the one that texts need
+    looks: dict[str, list[str]] = {}
+    for first, end in _LOOKED_AT:
+        for character in map(chr, range(first, end)):
+            looks.setdefault(_skeleton(character, letters), []).append(character)
 
-    other = r"(?:[^\x00-\x7f]|\\u[0-9a-f]{4})"
-    between = f"{other}{{0,8}}"
-    t, l, p, a = map(looks_like, "tlpa")  # noqa: E741 - the letters themselves
-    names = (
-        *(f"{x}{between}{y}{between}{z}" for x, y, z in ((t, l, p), (p, a, p))),
-        f"{t}{other}{{1,16}}{p}",
-        *(
-            rf"(?:^|[^\pL\pN]|\\u[0-9a-f]{{4}}){name}"
-            for name in (f"{t}{between}{l}{other}", f"{other}{{1,8}}{l}{between}{p}")
+    def all_that(is_right: Callable[[str], object]) -> str:
+        return _as_class([one for look, signs in looks.items() if is_right(look) for one in signs])
+
+    def like(letter: str) -> str:
+        return f"[{letter}{letter.upper()}{_as_class(looks[letter])}]"
+
+    unseen = f"[{_as_class(looks[''])}]*"
+    no_letters = all_that(lambda look: not look or not look[0].isalnum() or not look[-1].isalnum()) + _EITHER
+    several = all_that(lambda look: len(look) > 1) + r"\x{ac00}-\x{d7a3}"
+    several_of_a_name = all_that(lambda look: len(look) > 1 and any(one in look for one in "tlp"))
+    like_latin = [one for letter in LOOKALIKES for one in looks[letter] if one in LOOKALIKES[letter]]
+    wild = f"[^\\x00-\\x7f{_as_class(like_latin)}]"  # others look like Latin letters, too: they are few
+    t, l, p, a = map(like, "tlpa")  # noqa: E741 - the letters themselves
+    start = rf"(?:^|[{_ASCII_SIGNS}{no_letters}]|{_ESCAPED_SPACE})"
+    between = rf"(?:[{_ASCII_SIGNS}{no_letters}]|{_ESCAPED_SPACE})*"
+    level = "|".join("".join(f"(?:{like(letter)}|{wild})" for letter in name) for name in _LEVEL_WORDS)
+    return _compiled(
+        "|".join(
+            (
+                f"{t}{unseen}{l}{unseen}{p}",
+                f"{p}{unseen}{a}{unseen}{p}",
+                f"{start}{t}{unseen}{l}{unseen}{wild}",
+                f"{start}{wild}{unseen}{l}{unseen}{p}",
+                rf"{start}{t}{unseen}{wild}{unseen}{p}(?:{between}(?:{level})(?:$|[{_ASCII_SIGNS}{no_letters}])"
+                # ... or a sign before the text ends that is none of a level's letters, or several
+                rf"|{between}(?:[^\"\\\\]|\\\\.)*(?:[{several}]|{unseen[:-1]}))",
+                f"(?:{t}|{l}|{p}|{a}|{wild}){unseen}[{several_of_a_name}]",
+                f"[{several_of_a_name}]{unseen}(?:{t}|{l}|{p}|{a})",
+            )
         ),
-        r"\\u00[2-7][0-9a-f]",  # ASCII that somebody escaped: nobody needs to
+        is_case_sensitive=True,  # the looks of both cases have been asked for, and they differ
     )
-    return _ignoring_case("|".join(names))
 
 
-_ASCII = bytes(range(128))
-_HARMLESS_ESCAPES = frozenset(f"{ord(sign):04x}".encode() for sign in HARMLESS)
+def _as_class(characters: Iterable[str]) -> str:
+    """Returns what stands for `characters` between the brackets of an expression for RE2."""
+    ranges: list[list[int]] = []
+    for code in sorted(map(ord, characters)):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in ranges)
+
+
+_SAMPLE_BYTES = 4_096
 
 
 def _is_harmless(raw: bytes) -> bool:
-    """Returns whether all characters of `raw` that are not ASCII, or are escaped in JSON, are harmless."""
-    if not raw.isascii():
-        try:
-            if not HARMLESS.issuperset(raw.translate(None, _ASCII).decode()):
-                return False
-        except UnicodeDecodeError:
-            return False
-    return b"\\" not in raw or _HARMLESS_ESCAPES.issuperset(
-        [piece[:4].lower() for piece in raw.split(b"\\u")[1:]]
-    )
+    """Returns whether all characters of `raw` that are not ASCII are harmless."""
+    if raw.isascii():
+        return True
+    if len(raw) > _SAMPLE_BYTES and not _is_harmless(raw[:_SAMPLE_BYTES].decode("utf-8", "ignore").encode()):
+        return False  # one sentence tells the language of the rest, mostly
+    try:
+        return HARMLESS.issuperset(raw.translate(None, _ASCII).decode())
+    except UnicodeDecodeError:
+        return False
+
+
+# A letter, digit or hyphen of ASCII as an escape: nobody needs to write so, and ids are counted in the bytes.
+_NEEDLESS_ESCAPE = re.compile(rb"\\u00(?:2[dD]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
+
+
+def _unescaped(raw: bytes) -> bytes | None:
+    """Returns JSON text with each escape `\\u2013` replaced by its character; None for what cannot be JSON, or is written
+    as nobody does."""
+    if b"\\" not in raw or b"\\u" not in raw:  # one byte is found ten times as fast as two
+        return raw
+    if _NEEDLESS_ESCAPE.search(raw) is not None:
+        return None
+    try:
+        text = raw.decode().encode("raw_unicode_escape").decode("raw_unicode_escape")
+    except UnicodeDecodeError:
+        return None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # each half of a surrogate pair is an escape of its own
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+class Look(NamedTuple):
+    """What a look at bytes tells: the names of schemes that stand in them, and whether one may stand there in disguise."""
+
+    names: tuple[bytes, ...]
+    is_disguised: bool
+
+
+QUIET = Look((), is_disguised=False)
+
+
+def look_at(raw: bytes, names: tuple[bytes, ...] = NAMES) -> Look:
+    """Returns which of `names` stand in JSON or text of these bytes, whatever their case. One that is missing is certainly
+    missing."""
+    seen = _unescaped(raw)
+    if seen is None:
+        return Look(names, is_disguised=True)
+    here = tuple(_names_in(seen, names))
+    if seen is not raw:  # if it is no JSON, an escape is none
+        here = tuple(dict.fromkeys([*here, *_names_in(raw, names)]))
+    is_disguised = _is_disguised(seen) or (seen is not raw and _is_disguised(raw))
+    return Look(here, is_disguised) if here or is_disguised else QUIET
+
+
+def _names_in(seen: bytes, names: tuple[bytes, ...]) -> Iterator[bytes]:
+    if len(seen) < _SMALL_BYTES:
+        lowered = seen.lower()
+        yield from (name for name in names if name in lowered)
+    else:
+        yield from (name for name in names if _ignoring_case(name.decode()).search(seen) is not None)
+
+
+def _is_disguised(seen: bytes) -> bool:
+    """Returns whether there could be a name that is written otherwise than in ASCII."""
+    if _is_harmless(seen):
+        return False
+    found = _disguised().search(seen)
+    if found is None or not found[0].isascii():
+        return found is not None
+    seen = seen.lower()  # it was a plain name, which may stand before another one
+    for name in SHORT_NAMES:
+        seen = seen.replace(name, b"---")
+    return _disguised().search(seen) is not None
 
 
 def may_hold_words(raw: bytes, names: tuple[bytes, ...] = NAMES) -> bool:
     """Returns whether `words_in_text` or `words_in` could find anything in JSON or text of these bytes, by one of the
     `names`. False is certain, but for ids of marking definitions: DEFINITION_ID is looked for apart."""
-    if len(raw) < _SMALL_BYTES:
-        lowered = raw.lower()
-        if any(name in lowered for name in names):
-            return True
-    elif any(_ignoring_case(name.decode()).search(raw) for name in names):
+    seen = _unescaped(raw)
+    if seen is None or _may_hold_words(seen, names):
         return True
-    return _is_disguised(raw)
+    return seen is not raw and _may_hold_words(raw, names)
 
 
-def _is_disguised(raw: bytes) -> bool:
-    return not _is_harmless(raw) and _disguised().search(raw) is not None
+def _may_hold_words(seen: bytes, names: tuple[bytes, ...]) -> bool:
+    if not _is_harmless(seen):
+        if _disguised().search(seen) is not None:
+            return True
+        names = tuple([name for name in names if name not in SHORT_NAMES])  # it holds those as well
+    return next(_names_in(seen, names), None) is not None
 
 
 # --- texts ---
@@ -241,6 +344,7 @@ _BETWEEN = re.compile(
     r"|designation|rating|status|handling|version|sharing|is|as|of|this|the|document|report|information|file|to|at|set|marked)"
     r"(?![^\W_])){0,6}[\W_]{0,16}"
 )
+_LEVEL_WORDS = ("strict", "amber", "green", "clear", "white", "red")
 _LEVEL = re.compile(r"(?:(amber)[\W_]{0,3}strict|(amber|red|green|clear|white))(?![^\W_])")
 _MORE = re.compile(r"[\W_]{0,2}(?:[/|&]|\bor\b|\band\b)[\W_]{0,2}(?:(?:tlp|pap)[\W_]{0,3})?")
 _LEVEL_BEFORE = re.compile(r"(?<![^\W_])" + _LEVEL.pattern + r"[\W_]{1,3}\Z")
@@ -259,7 +363,7 @@ def _wild(word: str) -> str:
 def _wildly() -> re.Pattern[str]:
     """Returns the expression for scheme and level of which one letter of the first, and all but one of the second, may be
     anything that is not ASCII."""
-    levels = "|".join(map(_wild, ("strict", "amber", "green", "clear", "white", "red")))
+    levels = "|".join(map(_wild, _LEVEL_WORDS))
     scheme = r"t[^\x00-\x7f]p|tl[^\x00-\x7f]|[^\x00-\x7f]lp|tlp"
     return re.compile(rf"(?<![^\W_])({scheme})[\W_]{{0,16}}({levels})(?![^\W_])")
 
@@ -304,7 +408,8 @@ def _words_of_long_text(text: str) -> MarkingWords:
             looked_at += 1
             if looked_at > FOUND_MAX:
                 return words.merged(TOO_MANY)
-            around = raw[max(0, hit.start() - _BEFORE_BYTES) : hit.end() + _BEHIND_BYTES]
+            end = min(hit.end(), hit.start() + _SEEN_BYTES) + _BEHIND_BYTES
+            around = raw[max(0, hit.start() - _BEFORE_BYTES) : end]
             words = words.merged(_words_of_text(around.decode("utf-8", "ignore"), is_label=False))
             hit = pattern.search(raw, hit.start() + _SEEN_BYTES)
     return words
@@ -496,33 +601,89 @@ def words_of_members(members: Mapping[str, msgspec.Raw], skipped: frozenset[str]
     return words_in(found)
 
 
-def words_of_bytes(
-    piece: bytes, references: int, labels: tuple[str, ...], names: tuple[bytes, ...] = NAMES
-) -> MarkingWords | int:
+def words_of_bytes(piece: bytes, references: int, labels: tuple[str, ...], look: Look) -> MarkingWords | int:
     """Returns the marking words of a STIX object where its bytes tell them at once: none, as nearly always, or those of its
-    `labels`. Else the cost of looking into it (`words_of_object`), in places. `references`: its number of references to
-    markings."""
-    is_disguised = _is_disguised(piece)
-    lowered = piece.lower()
-    spoken = sum([lowered.count(name) for name in names])
-    if piece.count(DEFINITION_ID) == references and not is_disguised:
+    `labels`. Else the cost of looking into it (`words_of_object`), in places. `references`: how often DEFINITION_ID stands
+    in its references to markings. `look`: what is known of more bytes than these."""
+    unescaped = _unescaped(piece)
+    seen = piece if unescaped is None else unescaped
+    is_disguised = unescaped is None or (look.is_disguised and _is_disguised(seen))
+    lowered = seen.lower()
+    spoken = 0
+    for name in look.names:
+        spoken += lowered.count(name)
+    if seen.count(DEFINITION_ID) == references and not is_disguised:
         if not spoken:
             return NO_WORDS
-        if sum(map(len, labels)) <= CACHED_CHARACTERS_MAX:
-            words, spoken_in_labels = _words_of_labels(labels, names)
-            if spoken == spoken_in_labels:
-                return words
+        words, spoken_in_labels = _words_of_labels(labels, look.names)
+        if spoken == spoken_in_labels:
+            return words
     return 1 + spoken + len(piece) // (64 if is_disguised else 256)
+
+
+def _count(names: tuple[bytes, ...], lowered: bytes) -> int:
+    return sum([lowered.count(name) for name in names])
+
+
+def words_in_labels_only(
+    frame_json: bytes, labels: Sequence[tuple[str, ...]]
+) -> dict[int, MarkingWords] | None:
+    """Returns the marking words of each object of a frame by its position where all that the frame holds stand in the
+    objects' `labels`, beside references to markings; None where a look at each object has to tell.
+
+    No object holds fewer names than its labels do, so none holds more where the sums are equal.
+    """
+    seen = _unescaped(frame_json)
+    if seen is None:
+        return None
+    lowered = seen.lower()
+    spoken = _count(SHORT_NAMES, lowered)
+    found: dict[int, MarkingWords] = {}
+    near: tuple[str, ...] = ()
+    words, in_these = NO_WORDS, 0
+    for position, those in enumerate(labels):
+        if those != near:
+            near, (words, in_these) = those, _words_of_labels(those, SHORT_NAMES)
+            if in_these < 0:
+                return None
+        spoken -= in_these
+        if words:
+            found[position] = words
+    return None if spoken or _is_disguised(seen) else found
+
+
+def objects_to_look_at(pieces: Sequence[bytes], look: Look) -> Iterable[int]:
+    """Returns the positions of the objects of a frame, of which these are the `pieces`, that may hold marking words beside
+    their references to markings."""
+    text = b"\n".join(pieces).lower()
+    if look.is_disguised or b"\\u" in text:
+        return range(len(pieces))
+    ends = list(accumulate([len(piece) + 1 for piece in pieces]))
+    found = set()
+    for name in look.names:
+        at = text.find(name)
+        while at >= 0:
+            position = bisect(ends, at)
+            found.add(position)
+            at = text.find(name, ends[position])
+    return sorted(found)
+
+
+@lru_cache(maxsize=1_024)
+def definitions_named(references: tuple[str, ...]) -> int:
+    """Returns how often DEFINITION_ID stands in references to markings: once in each that is one."""
+    return sum([one.count("marking-definition--") for one in references])
 
 
 @lru_cache(maxsize=1_024)
 def _words_of_labels(labels: tuple[str, ...], names: tuple[bytes, ...]) -> tuple[MarkingWords, int]:
-    """Returns the marking words of labels, and how often `names` stand in them."""
+    """Returns the marking words of labels, and how often `names` stand in them; -1 for labels that are long."""
+    if sum(map(len, labels)) > CACHED_CHARACTERS_MAX:
+        return NO_WORDS, -1
     words, spoken = NO_WORDS, 0
     for label in labels:
         words = words.merged(words_in_text(label, is_label=True))
-        lowered = label.encode("utf-8", "surrogatepass").lower()
-        spoken += sum([lowered.count(name) for name in names])
+        spoken += _count(names, label.encode("utf-8", "surrogatepass").lower())
     return words, spoken
 
 

@@ -5,6 +5,9 @@ let through (they are in real host names), single and doubled hyphens anywhere t
 URL: the href of the WHATWG URL standard, without an empty fragment, whose host is canonical itself.
 E-mail: local part as written (RFC 5321 section 2.4: case may matter), domain as above.
 
+Signs of the text around a name (curly quotes, dashes of word processors, arrows, footnote numbers) are part of none:
+IDNA would code them into a name that nobody wrote.
+
 Each kind has a fast path for what is canonical already; tests prove that it agrees with the slow one.
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from urllib.parse import unquote
 
 import idna
 from ada_url import URL
@@ -27,11 +31,44 @@ LOCAL_CHARACTERS_MAX = 64  # RFC 5321 section 4.5.3.1.1
 LOCAL_FORBIDDEN = frozenset(' "(),:;<>@[\\]')
 
 # Fast paths. No two parts that follow each other begin alike: linear, whatever the text.
-_DOMAIN_SHAPE = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)+")
+_DOMAIN_SHAPE = re.compile(r"[a-z0-9._-]+")
 # The characters that the URL parser leaves as they are in a path or query (percent signs go the slow way).
 _URL_SHAPE = re.compile(
-    r"https?://([a-z0-9._-]++)(/[A-Za-z0-9._~!$&()*+,;=:@/-]*+)(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?-]*+)?"
+    r"https?://([a-z0-9._-]+)(/[A-Za-z0-9._~!$&()*+,;=:@/-]*)(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?-]*)?"
 )
+
+_AUTHORITY = re.compile(r"[^:/?#]*+:[/\\]*+([^/\\?#]*+)")
+# Dots and hyphens that UTS 46 maps, and signs that IDNA lets stand in names (RFC 5892 appendix A).
+_OF_NAMES = frozenset("\u3002\uff0e\uff61\uff0d\uff3f\u0375\u05f3\u05f4\u0f0b\u30fb")
+_MIDDLE_DOT = "\u00b7"  # Catalan, between two l only (RFC 5892 appendix A.3)
+# Symbols that are emoji and not arrows, boxes, bullets, ticks: those stand in names that browsers resolve.
+_EMOJI = ((0x2600, 0x26FF), (0x2719, 0x2793), (0x1F000, 0x1F7FF), (0x1F900, 0x1FAFF))
+_MAPPED_AWAY = ("<super>", "<sub>", "<circle>", "<square>", "<fraction>")  # footnotes and signs of one letter
+
+
+def is_typographic(character: str) -> bool:
+    """Returns whether a character that is not ASCII belongs to a text and to no name in it."""
+    if character in _OF_NAMES:
+        return False
+    category = unicodedata.category(character)
+    if category[0] == "S":
+        code = ord(character)
+        return category not in ("So", "Sk") or not any(first <= code <= last for first, last in _EMOJI)
+    if category[0] in "LM" or category == "Nd":
+        return unicodedata.decomposition(character).startswith(_MAPPED_AWAY)
+    return True
+
+
+def refuse_typography(text: str) -> None:
+    """Raise InvalidValue typography where a character of `text` belongs to no name."""
+    if text.isascii():
+        return
+    for place, character in enumerate(text):
+        if character < "\x80" or not is_typographic(character):
+            continue
+        neighbours = text[place - 1 : place] + text[place + 1 : place + 2]
+        if character != _MIDDLE_DOT or neighbours.lower() != "ll":
+            raise InvalidValue("typography")
 
 
 def is_plain_domain(text: str) -> bool:
@@ -39,6 +76,9 @@ def is_plain_domain(text: str) -> bool:
     return (
         len(text) <= LABEL_CHARACTERS_MAX  # so no label is longer, and the match is short
         and _DOMAIN_SHAPE.fullmatch(text) is not None
+        and "." in text
+        and text[0] != "."
+        and ".." not in text
         and text[-1] >= "a"  # a letter ...
         and ".0x" not in text  # ... and not of a hexadecimal number: so the last label is not a number
         and text[-2] != "."
@@ -47,13 +87,14 @@ def is_plain_domain(text: str) -> bool:
 
 
 def canonical_domain(text: str) -> str:
-    """Returns the canonical domain. Raises InvalidValue: bad-domain, domain-without-dot."""
+    """Returns the canonical domain. Raises InvalidValue: bad-domain, domain-without-dot, typography."""
     return text if is_plain_domain(text) else _domain_slowly(text)
 
 
 def _domain_slowly(text: str) -> str:
     if len(text) > DOMAIN_INPUT_CHARACTERS_MAX:
         raise InvalidValue("bad-domain")
+    refuse_typography(text)
     try:
         # UTS 46 section 4, step 1 (map) and 2 (normalise): it maps the ideographic full stop to a dot as well.
         mapped = idna.uts46_remap(text, std3_rules=False, transitional=False)
@@ -109,7 +150,7 @@ def _check_a_label(label: str) -> None:
 
 
 def canonical_url(text: str) -> str:
-    """Returns the canonical URL. Raises InvalidValue: bad-url, bad-host."""
+    """Returns the canonical URL. Raises InvalidValue: bad-url, bad-host, typography."""
     return text if is_plain_url(text) else _url_slowly(text)
 
 
@@ -130,6 +171,9 @@ def _url_slowly(text: str) -> str:
     host = url.hostname
     if not host:
         raise InvalidValue("bad-url")
+    if not text.isascii() or "%" in text:
+        written = _AUTHORITY.match(text)  # before IDNA coded it
+        refuse_typography(unquote(written[1].rpartition("@")[2]) if written else text)
     url.hash = url.hash  # the standard's own way to drop an empty fragment
     canonical = _canonical_url_host(host)
     if canonical != host:  # the standard keeps a trailing dot, and the case of hosts under tcp:, ssh:, ...
@@ -151,7 +195,7 @@ def _canonical_url_host(host: str) -> str:
 
 
 def canonical_email(text: str) -> str:
-    """Returns the canonical e-mail address. Raises InvalidValue bad-email."""
+    """Returns the canonical e-mail address. Raises InvalidValue: bad-email, typography."""
     local, separator, domain = text.rpartition("@")
     if (
         not separator
@@ -161,7 +205,8 @@ def canonical_email(text: str) -> str:
         or local[-1] == "."
     ):
         raise InvalidValue("bad-email")
+    refuse_typography(local)
     try:
         return f"{local}@{canonical_domain(domain)}"
-    except InvalidValue:
-        raise InvalidValue("bad-email") from None
+    except InvalidValue as invalid:
+        raise InvalidValue("typography" if invalid.reason == "typography" else "bad-email") from None

@@ -16,7 +16,15 @@ from typing import NamedTuple
 import msgspec
 
 from p2pshare.intel import artefacts
-from p2pshare.intel.addresses import canonical_address, is_ipv4, is_plain_ipv6
+from p2pshare.intel.addresses import (
+    OCTETS,
+    canonical_address,
+    is_address_range,
+    is_ipv4,
+    is_like_mask,
+    is_plain_ipv6,
+    with_length,
+)
 from p2pshare.intel.defanging import refang as refang
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.names import (
@@ -25,6 +33,7 @@ from p2pshare.intel.names import (
     canonical_url,
     is_plain_domain,
     is_plain_url,
+    is_typographic,
 )
 from p2pshare.intel.refusals import InvalidValue as InvalidValue
 from p2pshare.limits import VALUE_BYTES_MAX
@@ -96,6 +105,7 @@ PLAIN: dict[str, Callable[[str], bool]] = {
 }
 
 _SEPARATORS = re.compile(r"[,;|\t]")
+_STRAY = frozenset('"`<>')  # ASCII signs that no value begins or ends with
 WRAPPINGS = {'"': '"', "'": "'", "`": "`", "<": ">", "\u201c": "\u201d"}
 
 # Shapes that nothing else has; the first that fits decides.
@@ -258,8 +268,9 @@ def detect(text: str) -> Observable:
 def recognise(text: str) -> Recognised:
     """Returns the observable in `text`: refanged, its type recognised by its shape, in the order of docs/intelligence.md.
 
-    Notes: port-dropped, scheme-assumed, wildcard-dropped. Raises InvalidValue; `not-one-value` for a
-    sentence, `cut-off` for what somebody shortened with an ellipsis: the rest of it is a guess.
+    Notes: port-dropped, scheme-assumed, wildcard-dropped, netmask. Raises InvalidValue; `not-one-value` for a
+    sentence, `cut-off` for what somebody shortened with an ellipsis: the rest of it is a guess; `address-range`;
+    `typography` for what a sign of the text around it touches.
     """
     text = _unwrap(clean(text))
     if text[:2].lower() == "hk" and "\\" in text:
@@ -269,14 +280,33 @@ def recognise(text: str) -> Recognised:
         raise InvalidValue("empty")
     if "\u2026" in text or (text.rstrip("])").endswith("...") and text.strip(".[]()")):
         raise InvalidValue("cut-off")
+    if _is_stray(text[0]) or _is_stray(text[-1]):
+        raise InvalidValue("typography")
     if len(text.split(None, 1)) > 1:
-        raise InvalidValue("not-one-value")
+        raise InvalidValue("address-range" if is_address_range(text) else "not-one-value")
     scheme, separator, _ = text.partition("://")
     if _SEPARATORS.search(scheme) is not None:  # a row of a table, or several values
         raise InvalidValue("not-one-value")
     if separator:
+        refuse_range(text[len(scheme) + 3 :])
         return Recognised(canonical("url", text))
     return _recognise_word(text)
+
+
+def _is_stray(character: str) -> bool:
+    return character in _STRAY or (character >= "\x80" and is_typographic(character))
+
+
+def refuse_range(text: str) -> None:
+    """Raise InvalidValue for a host, with a path or without, that is more than one address, or a network with a spoilt mask:
+    as a name, or as a URL, it would be one that nobody wrote."""
+    if not text[:1].isdigit():
+        return
+    host, slash, rest = text.partition("/")
+    if is_address_range(text) or is_address_range(host.partition(":")[0]):
+        raise InvalidValue("address-range")
+    if slash and is_ipv4(host) and is_like_mask(rest):
+        raise InvalidValue("bad-network")
 
 
 def _unwrap(text: str) -> str:
@@ -307,14 +337,21 @@ def _recognise_word(text: str) -> Recognised:
 
 
 def _recognise_slashed(text: str) -> Recognised:
-    """Returns a network, or a URL without its scheme: http is assumed, and noted."""
+    """Returns a network, also one whose length is said as a mask, or a URL without its scheme: http is assumed. Both are
+    noted."""
     host, _, rest = text.partition("/")
     if not host:
         raise InvalidValue("path-only")
     if rest.isascii() and rest.isdigit() and len(rest) <= 3 and _is_address(host):
         return Recognised(Observable(*canonical_address(text)))
+    network = with_length(host, rest)
+    if network is not None:
+        return Recognised(Observable(*canonical_address(network)), "netmask")
+    if is_address_range(text):
+        raise InvalidValue("address-range")
     if "." not in host:
         raise InvalidValue("unknown-type")
+    refuse_range(text)
     return Recognised(canonical("url", f"http://{text}"), "scheme-assumed")
 
 
@@ -328,6 +365,8 @@ def _is_address(text: str) -> bool:
 
 def _recognise_coloned(text: str) -> Recognised:
     """Returns an IPv6 address, or a host and a port: the port is dropped, and noted."""
+    if is_address_range(text):
+        raise InvalidValue("address-range")
     if text.count(":") > 1 and not text.startswith("["):
         return Recognised(Observable(*canonical_address(text)))
     host, _, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
@@ -337,6 +376,7 @@ def _recognise_coloned(text: str) -> Recognised:
     note = "port-dropped" if port else ""
     if ":" in bare or is_ipv4(bare):
         return Recognised(Observable(*canonical_address(bare)), note)
+    refuse_range(bare)
     return Recognised(canonical("domain", bare), note)
 
 
@@ -344,9 +384,20 @@ def _recognise_dotted(text: str) -> Recognised:
     head, _, last = text.rpartition(".")
     if not head.strip("*."):
         raise InvalidValue("unknown-type")
+    if text[0] in "0123456789*xX[":
+        _refuse_like_address(text, head, last)
     if last.isdigit():
         return Recognised(Observable(*canonical_address(text)))
     if last.lower() in FILE_EXTENSIONS:
         return Recognised(canonical("file-name", text))
     bare = text.removeprefix("*").removeprefix(".")
     return Recognised(canonical("domain", bare), "" if bare == text else "wildcard-dropped")
+
+
+def _refuse_like_address(text: str, head: str, last: str) -> None:
+    """Raise InvalidValue for a range, and for three octets behind which something begins like a fourth."""
+    if is_address_range(text):
+        raise InvalidValue("address-range")
+    octets = head.split(".", 3)
+    if len(octets) == 3 and OCTETS.issuperset(octets) and last[:1].isdigit() and not last.isdigit():
+        raise InvalidValue("bad-address")

@@ -251,12 +251,6 @@ def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
             )
 
 
-def recount_all(connection: apsw.Connection) -> None:
-    """Count anew every observable that is called a false positive: the number needed, or the roster, has changed."""
-    rows = fetch(connection, "SELECT DISTINCT observable FROM sighting WHERE is_false_positive = 1")
-    recount(connection, [row_id for (row_id,) in rows])
-
-
 _ASSESSMENTS = """
 SELECT s.kind, a.partner_id, t.name, o.object_key, s.target, s.target_author, s.type, s.value, s.count, s.seen_at, o.tlp,
     s.received_at, o.frame, o.position

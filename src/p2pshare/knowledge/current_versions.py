@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Current versions, decided anew over all versions of an object (`versions.latest`).
+"""Current versions, decided anew over the newest versions of an object (`versions.latest`): all of them, unless it has thousands.
 
 Needed where a version that its author sealed earlier comes later and changes which is current: a first copy of a
 version that was known from a second, or another content of a fork. A version that arrives in order never gets here.
@@ -16,7 +16,7 @@ import msgspec
 from p2pshare.database.arrays import MANY, key_tables, row_ids
 from p2pshare.database.fetching import fetch
 from p2pshare.knowledge.contents import Contents
-from p2pshare.knowledge.known_versions import all_versions, claim_key
+from p2pshare.knowledge.known_versions import claim_key, newest_versions
 from p2pshare.knowledge.object_keys import EncodedId
 from p2pshare.knowledge.row_changes import CURRENT, REVOKED, SUPERSEDED
 from p2pshare.knowledge.versions import Version, latest
@@ -59,7 +59,7 @@ def reselect(connection: apsw.Connection, objects: Collection[tuple[int, Encoded
 
 def _reselect(connection: apsw.Connection, author: int, key: EncodedId) -> None:
     contents = Contents(connection)
-    versions = all_versions(connection, author, key)
+    versions = newest_versions(connection, author, key)
     current = latest(versions)
     for version in versions:
         if version not in current:

@@ -154,8 +154,8 @@ class Carrier:
     """An envelope of ours that held a version of an object: its mode, the marking of the object in it, and
     its recipients.
 
-    `recipients`: whether each has acknowledged it; None when that is not written down here: an envelope of
-    ours that came home from a partner.
+    `recipients`: whether each has acknowledged it; None when nothing is known of them. `came_home`: a partner handed it back
+    to us, and `recipients` are those that could be told from it; there may be more.
     """
 
     lsn: int
@@ -166,6 +166,7 @@ class Carrier:
     is_expired: bool
     awaits_first_hop: bool
     recipients: Mapping[PartnerId, bool] | None
+    came_home: bool
 
 
 @dataclass(frozen=True)

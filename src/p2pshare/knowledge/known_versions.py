@@ -13,9 +13,13 @@ from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
-from p2pshare.knowledge.versions import TWINS_MAX, ObjectVersions, Order, Version
+from p2pshare.knowledge.versions import ObjectVersions, Order, Version
 from p2pshare.log.interface import EnvelopeOrigin
 
+COMPARED_ROWS_MAX = (
+    4_096  # of one object's versions, compared anew: four with all the values that a pattern may name
+)
+TWIN_ROWS_MAX = 64  # of the superseded versions of one instant of an object: real ones have one or two
 TOGETHER_MIN = 16  # objects of one instant from which one query for all is cheaper than one for each
 
 _CURRENT_CLAIMS = """
@@ -76,7 +80,7 @@ SELECT c.object_key, NULL, c.id, c.modified_us, c.tlp, e.incarnation, e.sequence
 FROM claim c
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
-WHERE c.object_key = ? AND c.author = ? AND c.status {status}
+WHERE c.object_key = ? AND c.author = ? AND c.status {status} ORDER BY c.modified_us DESC LIMIT ?
 """
 _ALL_OBJECTS = """
 SELECT o.object_key, t.name, o.id, o.modified_us, o.tlp, e.incarnation, e.sequence, e.envelope_id, o.frame, o.position
@@ -84,7 +88,7 @@ FROM object o
 CROSS JOIN object_type t ON t.id = o.type
 CROSS JOIN frame f ON f.id = o.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope
-WHERE o.object_key = ? AND o.author = ? AND o.status {status}
+WHERE o.object_key = ? AND o.author = ? AND o.status {status} ORDER BY o.modified_us DESC LIMIT ?
 """
 
 
@@ -136,7 +140,7 @@ class KnownVersions:
 
     def _fetch_twins(self, keys: Collection[EncodedId], modified_us: int) -> bool:
         """Returns whether all were found: more rows than versions can have are left to `of`, which bounds each object."""
-        rows_max = TWINS_MAX * len(keys)
+        rows_max = TWIN_ROWS_MAX * len(keys)
         claim_keys = {claim_key(key) for key in keys}
         object_keys = {stored_key for _, stored_key in keys}
         for statement, wanted in (
@@ -166,22 +170,34 @@ class KnownVersions:
                 (_SUPERSEDED_CLAIMS, claim_key(key)),
                 (_SUPERSEDED_OBJECTS, key[1]),
             ):
-                rows = fetch(self._connection, statement, (stored_key, self._author, modified_us, TWINS_MAX))
+                rows = fetch(
+                    self._connection, statement, (stored_key, self._author, modified_us, TWIN_ROWS_MAX)
+                )
                 for found, version in _versions(rows, is_claim=statement is _SUPERSEDED_CLAIMS):
                     if found == key:
                         known.remember(version)
         return known
 
 
-def all_versions(connection: apsw.Connection, author: int, key: EncodedId) -> list[Version]:
-    """Returns every stored version of one object of one author, current or not."""
+def newest_versions(connection: apsw.Connection, author: int, key: EncodedId) -> list[Version]:
+    """Returns the stored versions of one object of one author, current or not: the newest by `modified`, so many as have
+    COMPARED_ROWS_MAX rows."""
     versions: list[tuple[EncodedId, Version]] = []
     for status in ("< 2", "= 2"):  # each has its own partial index
-        claims = fetch(connection, _ALL_CLAIMS.format(status=status), (claim_key(key), author))
-        versions += _versions(claims, is_claim=True)
-        objects = fetch(connection, _ALL_OBJECTS.format(status=status), (key[1], author))
-        versions += _versions(objects, is_claim=False)
+        bound = (author, COMPARED_ROWS_MAX)
+        claims = fetch(connection, _ALL_CLAIMS.format(status=status), (claim_key(key), *bound))
+        versions += _versions(_whole(claims), is_claim=True)
+        objects = fetch(connection, _ALL_OBJECTS.format(status=status), (key[1], *bound))
+        versions += _versions(_whole(objects), is_claim=False)
     return [version for found, version in versions if found == key]
+
+
+def _whole(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Returns the rows without those of the version at which they were cut off."""
+    if len(rows) < COMPARED_ROWS_MAX:
+        return rows
+    oldest = rows[-1][3]
+    return [row for row in rows if row[3] != oldest]
 
 
 def order_of(frame: StoredFrame, fact: ObjectFacts) -> Order:

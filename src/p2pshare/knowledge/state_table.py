@@ -30,6 +30,7 @@ from p2pshare.knowledge.effective_state import GONE, ClaimState, EffectiveState,
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 
 ADD, UPDATE, REMOVE = 1, 2, 3
+SETTLED_AT_ONCE_MAX = 256  # observables of which it is decided what counts: 35 claims of each in memory
 MARKED_MAX = 8_192  # observables that wait for the end of a transaction: evaluated in some 100 ms
 SIEM_TLP_MAX = Setting("siem_tlp_max", int)
 """The strictest marking that the SIEM's views show: the gate's answer, kept where SQL can see it."""
@@ -100,13 +101,6 @@ def mark(connection: apsw.Connection, observables: Collection[int]) -> None:
         connection.execute(_MARK, (row_ids(observables),))
 
 
-def mark_stricter(connection: apsw.Connection, tlp: int) -> None:
-    """Mark observables that have a claim stricter than `tlp`: whether those are shown has changed."""
-    connection.execute(
-        "INSERT OR IGNORE INTO dirty SELECT observable FROM claim WHERE tlp > ? AND status < 2", (tlp,)
-    )
-
-
 def mark_ahead(connection: apsw.Connection, now: int) -> None:
     """Mark observables that were evaluated at a time that has not come yet: a clock was set back."""
     connection.execute(
@@ -147,9 +141,10 @@ def evaluate_marked(connection: apsw.Connection, now: int, reported_before: int)
 def _evaluate(connection: apsw.Connection, ids: Sequence[int], now: int, reported_before: int) -> None:
     crowds = asides.having(connection, ids)
     unsettled = _evaluate_counted(connection, ids, now, reported_before, crowds)
-    if unsettled:
-        asides.settle(connection, unsettled, crowds)
-        _evaluate_counted(connection, unsettled, now, reported_before, None)
+    for begin in range(0, len(unsettled), SETTLED_AT_ONCE_MAX):
+        some = unsettled[begin : begin + SETTLED_AT_ONCE_MAX]
+        asides.settle(connection, some, crowds)
+        _evaluate_counted(connection, some, now, reported_before, None)
 
 
 def _evaluate_counted(

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 FORKED_CONTENTS_MAX = 2
-TWINS_MAX = 8  # contents of one version that are stored: a version has one, a fork two, a hostile one many
+TWINS_MAX = 3  # contents of one version that are stored: a version has one, a fork two, a hostile one many
 
 Order = tuple[int, int, bytes, int, int, int]
 """(incarnation, sequence, envelope id, modified_us or 0, frame, position)."""

@@ -140,7 +140,8 @@ WITH carried AS (
     SELECT a.lsn, a.tlp FROM carried_again a JOIN object_type t ON t.id = a.type
     WHERE a.object_key = :key AND t.name = :type
 )
-SELECT e.lsn, e.envelope_id, e.mode, e.ttl_class, max(c.tlp), e.stage > 0, e.awaits_first_hop
+SELECT e.lsn, e.envelope_id, e.mode, e.ttl_class, max(c.tlp), e.stage > 0, e.awaits_first_hop,
+    e.received_from IS NOT NULL
 FROM carried c JOIN envelope e ON e.lsn = c.lsn GROUP BY e.lsn ORDER BY e.lsn
 """
 
@@ -167,7 +168,7 @@ def carriers(connection: apsw.Connection, object_id: str) -> list[Carrier]:
     type_, key = encode_object_id(object_id)
     wanted = {"claim_key": claim_key((type_, key)), "key": key, "type": type_}
     found = []
-    for lsn, raw_id, mode, ttl_class, tlp, is_expired, awaits_first_hop in fetch(
+    for lsn, raw_id, mode, ttl_class, tlp, is_expired, awaits_first_hop, came_home in fetch(
         connection, _CARRIERS, wanted
     ):
         envelope_id = EnvelopeId(raw_id)
@@ -182,6 +183,7 @@ def carriers(connection: apsw.Connection, object_id: str) -> list[Carrier]:
                 is_expired=bool(is_expired),
                 awaits_first_hop=bool(awaits_first_hop),
                 recipients=recipients or None,
+                came_home=bool(came_home),
             )
         )
     return found

@@ -25,6 +25,7 @@ from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import OWN_ID, Setting, get_setting, put_setting
 from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, KeyId, PartnerId
 from p2pshare.limits import (
     DEFERRED_BYTES_MAX,
@@ -34,7 +35,7 @@ from p2pshare.limits import (
     MIB,
     QUOTA_RESERVE_PARTS,
 )
-from p2pshare.log import expiry, sequences
+from p2pshare.log import chain_forks, expiry, sequences
 from p2pshare.log.interface import (
     AUTHOR_QUOTA_BYTES,
     EXPIRY_BEGINS,
@@ -54,6 +55,7 @@ from p2pshare.log.interface import (
     SequenceFork,
     Stored,
     UnreadEnvelope,
+    UsedTwice,
 )
 
 LAST_LSN = Setting("last_lsn", int)
@@ -203,16 +205,22 @@ class EnvelopeReading:
 
     def direct_keys(self, partner: PartnerId) -> list[tuple[int, int, EnvelopeId]]:
         """Returns (ttl class, created, id), ascending, of the direct envelopes between `partner` and us, in both
-        directions: seen and not expired for an hour."""
+        directions: seen and not expired for an hour. One of ours that came home from `partner` is among them, whatever is
+        known of its audience."""
         rows = self._fetch(
             """SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2 AND e.is_out = 0
             AND e.author = (SELECT id FROM organisation WHERE partner_id = :partner)
             UNION
             SELECT e.ttl_class, e.created, e.envelope_id FROM envelope_recipient x
             JOIN envelope e ON e.lsn = x.lsn
-            WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.mode = 0 AND e.stage < 2 AND e.is_out = 0
+            WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.mode = 0 AND e.stage < 2
+            AND e.is_out = 0
+            UNION
+            SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2 AND e.is_out = 0
+            AND e.author = (SELECT id FROM organisation WHERE partner_id = :own)
+            AND e.received_from = (SELECT id FROM organisation WHERE partner_id = :partner)
             ORDER BY 1, 2, 3""",
-            {"partner": bytes(partner)},
+            {"partner": bytes(partner), "own": self._database.setting(OWN_ID)},
         )
         return [(ttl_class, created, EnvelopeId(envelope_id)) for ttl_class, created, envelope_id in rows]
 
@@ -315,7 +323,7 @@ class EnvelopeReading:
 
     def audience(self, envelope_id: EnvelopeId) -> Mapping[PartnerId, bool]:
         """Returns the partners, also of the past, for which our own envelope was sealed, and whether each has
-        acknowledged it.
+        acknowledged it. Of one that came home, those that could be told from it.
 
         Empty for others' envelopes.
         """
@@ -357,29 +365,37 @@ class EnvelopeReading:
             for author in authors
         }
 
-    def recipient_sequences(self, partners: Collection[PartnerId]) -> dict[PartnerId, int]:
-        """Returns the last number used for each recipient, 0 at first."""
+    def recipient_numbers(
+        self, partners: Collection[PartnerId], incarnation: int
+    ) -> dict[PartnerId, RecipientNumber]:
+        """Returns the number that the next envelope of ours, in `incarnation`, has for each recipient."""
         rows = self._fetch(
-            "SELECT o.partner_id, s.last FROM recipient_sequence s JOIN organisation o ON o.id = s.recipient"
+            """SELECT o.partner_id, s.incarnation, s.last
+            FROM recipient_sequence s JOIN organisation o ON o.id = s.recipient"""
         )
-        known = {PartnerId(partner): last for partner, last in rows}
-        return {partner: known.get(partner, 0) for partner in partners}
+        known = {
+            PartnerId(partner): RecipientNumber(last + 1)
+            if used == incarnation
+            else RecipientNumber(1, used, last)
+            for partner, used, last in rows
+        }
+        return {partner: known.get(partner, RecipientNumber(1)) for partner in partners}
 
     def sequence_gaps(self, author: PartnerId, limit: int = 1_000) -> list[Row]:
-        """Returns the lowest ranges (first, last) of numbers `author` used for us that never arrived."""
+        """Returns the lowest ranges (incarnation, first, last) of numbers `author` used for us that never arrived."""
         return self._fetch(
-            """SELECT g.first, g.last FROM sequence_gap g JOIN organisation o ON o.id = g.author
-            WHERE o.partner_id = ? ORDER BY g.first LIMIT ?""",
+            """SELECT g.incarnation, g.first, g.last FROM sequence_gap g JOIN organisation o ON o.id = g.author
+            WHERE o.partner_id = ? ORDER BY g.incarnation, g.first LIMIT ?""",
             (bytes(author), limit),
         )
 
     def gap_totals(self) -> list[GapTotal]:
         """Returns one total for each author with such gaps, in the order of their ids.
 
-        The sum fits: gaps do not overlap, and none goes beyond 63 bits.
+        A sum of many incarnations may not fit 63 bits: it is exact up to 2^53, and no honest author comes there.
         """
         rows = self._fetch(
-            """SELECT o.partner_id, sum(g.last - g.first + 1), min(g.noted_at)
+            """SELECT o.partner_id, CAST(total(g.last - g.first + 1) AS INTEGER), min(g.noted_at)
             FROM sequence_gap g JOIN organisation o ON o.id = g.author GROUP BY o.id ORDER BY o.partner_id"""
         )
         return [GapTotal(PartnerId(author), numbers, noted_at) for author, numbers, noted_at in rows]
@@ -396,6 +412,10 @@ class EnvelopeReading:
             )
             for author, incarnation, sequence, first, second, noted_at in rows
         ]
+
+    def used_twice(self) -> list[UsedTwice]:
+        """Returns the authors whose chain was followed by two nodes at once, each with its newest proof."""
+        return self._database.read(chain_forks.used_twice)
 
     def fork_count(self) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM sequence_fork")
@@ -467,16 +487,25 @@ class EnvelopeLog(EnvelopeReading):
         writer.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
         if arrival.audience:
             recipients = [(lsn, organisation(recipient)) for recipient in arrival.audience]
-            writer.executemany("INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, 0)", recipients)
+            writer.executemany(
+                "INSERT OR IGNORE INTO envelope_recipient VALUES (?, ?, ?)",
+                ((*row, row[1] == received_from) for row in recipients),
+            )
             if core.mode == Mode.DIRECT:
-                writer.executemany("INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)", recipients)
+                writer.executemany(
+                    "INSERT OR IGNORE INTO outbox (lsn, recipient) VALUES (?, ?)",
+                    (row for row in recipients if row[1] != received_from),
+                )
+        numbers = (core.incarnation, core.sequence)
+        source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
         if arrival.received_from is None:
             sequences.extend_own_chain(writer, core, arrival.envelope_id)
             for recipient, last in arrival.recipient_sequences.items():
-                sequences.put_recipient_sequence(writer, organisation(recipient), last)
-        numbers = (core.incarnation, core.sequence)
-        source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
+                sequences.put_recipient_sequence(writer, organisation(recipient), core.incarnation, last)
+                if recipient == core.author:  # what we hold from the start never has to come home
+                    self.note_recipient_number(source, RecipientNumber(last))
         sequences.note_fork(writer, source)
+        chain_forks.note_chain_fork(writer, source, core.previous)
         return source
 
     def next_lsn(self) -> int:
@@ -553,10 +582,10 @@ class EnvelopeLog(EnvelopeReading):
             writer.execute(_READ_AGAIN, (self.quota_bytes(), QUOTA_RESERVE_PARTS, READ_AGAIN_MAX))
             return writer.changes()
 
-    def note_recipient_sequence(self, source: EnvelopeOrigin, number: int) -> None:
-        """The author's number for this one of the envelopes that it sealed for us (1, 2, ...). Repeating changes nothing."""
+    def note_recipient_number(self, source: EnvelopeOrigin, number: RecipientNumber) -> None:
+        """The author's number for this one of the envelopes that it sealed for us. Repeating changes nothing."""
         with self._database.transaction() as writer:
-            sequences.note_received(writer, source.author, number, source.received_at)
+            sequences.note_received(writer, source.author, source.incarnation, number, source.received_at)
 
     def acknowledge(self, envelope_id: EnvelopeId, partner: PartnerId) -> None:
         """Note that `partner` has an envelope: it leaves the outbox, and the first hop is done. Repeating
@@ -588,17 +617,15 @@ class EnvelopeLog(EnvelopeReading):
         all together, have filled the room."""
         with self._database.transaction() as writer:
             received_from_id = None if received_from is None else self._database.organisation(received_from)
-            ((is_known, entries, own_bytes, held_bytes),) = fetch(
-                writer,
-                """SELECT
-                    EXISTS (SELECT 1 FROM deferred WHERE envelope_id = ?1),
-                    (SELECT count(*) FROM deferred WHERE received_from IS ?2),
-                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred WHERE received_from IS ?2),
-                    (SELECT coalesce(sum(length(wire)), 0) FROM deferred)""",
-                (bytes(envelope_id), received_from_id),
-            )
-            if is_known:
+            if fetch(writer, "SELECT 1 FROM deferred WHERE envelope_id = ?", (bytes(envelope_id),)):
                 return True
+            ((entries, own_bytes, held_bytes),) = fetch(  # one walk: a batch may bring a hundred of them
+                writer,
+                """SELECT coalesce(sum(received_from IS ?1), 0),
+                    coalesce(sum(iif(received_from IS ?1, length(wire), 0)), 0), coalesce(sum(length(wire)), 0)
+                FROM deferred""",
+                (received_from_id,),
+            )
             if (
                 entries >= DEFERRED_ENTRIES_PER_PARTNER_MAX
                 or own_bytes + len(wire) > DEFERRED_BYTES_PER_PARTNER_MAX
@@ -630,7 +657,8 @@ class EnvelopeLog(EnvelopeReading):
             writer.executemany("DELETE FROM deferred WHERE envelope_id = ?", ((bytes(one),) for one in ids))
 
     def expire(self, now: int, after: ExpiryPlace = EXPIRY_BEGINS) -> ExpiryStep:
-        """Drop a batch of what has expired at `now`, unix seconds, behind `after`. See docs/store.md, "Expiry"."""
+        """Drop a batch of what has expired at `now`, unix seconds; `after` is the place of the last batch of this life. See
+        docs/store.md, "Expiry"."""
         with self._database.transaction(frees_space=True) as writer:
             return expiry.expire(writer, now, after)
 

@@ -12,7 +12,7 @@ An envelope without readable content leaves nothing at all in the end. The wires
 each author stay: they are the proof of an equivocation. What expires before it was read is counted by author.
 
 What is due at once may be everything that a partner ever sent, all with one `created`: a call takes a batch of it, in order
-of `expires`, and says where the next one goes on.
+of `expires`, and says whether there is more.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from p2pshare.database.arrays import row_ids
 from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, FORK_EVIDENCE_PER_AUTHOR_MAX, MIB
-from p2pshare.log.interface import ContentState, ExpiryPlace, ExpiryStep
+from p2pshare.log.interface import EXPIRY_BEGINS, ContentState, ExpiryPlace, ExpiryStep
 
 EXPIRED_AT_ONCE = 1_000  # rows looked at by one call: some 50 ms that other writers wait
 EXPIRED_BYTES_AT_ONCE = 64 * MIB  # of wires dropped by one call: each of their pages is touched to be freed
+LSN_MAX = 2**63 - 1  # SQLite's integer
 
 EXPIRED_UNREAD = Setting("expired_unread", bytes)
 """JSON: partner id in hexadecimal -> [count, when the first and when the last was noticed, in unix seconds]."""
@@ -46,27 +47,20 @@ class _Row(NamedTuple):
 
 
 def expire(connection: apsw.Connection, now: int, after: ExpiryPlace) -> ExpiryStep:
-    """Take each step that is due at `now`, unix seconds, of one batch behind `after`."""
-    rows = _batch(connection, now, after)
-    evidence = _fork_evidence(connection, {row.author for row in rows})
-    due = [row for row in rows if row.stage == 0]
+    """Take each step that is due at `now`, unix seconds, of one batch. Wires up to `after` are known to be dropped, so that the
+    rows whose keys stay for their hour are not walked over again; were one missed, it would go with its key."""
+    over = now - EXPIRED_KEY_KEEP_SECONDS
+    rows = _due(connection, EXPIRY_BEGINS, over, EXPIRED_AT_ONCE)
+    begins = max(ExpiryPlace(over, LSN_MAX), after if after.expires <= now else EXPIRY_BEGINS)
+    rows += _due(connection, begins, now, EXPIRED_AT_ONCE - len(rows))
+    batch = _cut(rows)
+    evidence = _fork_evidence(connection, {row.author for row in batch})
+    due = [row for row in batch if row.stage == 0]
     _count_unread(connection, due, now)
     _drop_wires(connection, due, evidence)
-    _drop_keys(connection, [row for row in rows if row.expires <= now - EXPIRED_KEY_KEEP_SECONDS], evidence)
-    last = ExpiryPlace(rows[-1].expires, rows[-1].lsn) if rows else after
-    is_more = bool(rows) and bool(_due(connection, now, last, 1))
-    return ExpiryStep(len(due), last if is_more else None)
-
-
-def _batch(connection: apsw.Connection, now: int, after: ExpiryPlace) -> list[_Row]:
-    rows: list[_Row] = []
-    total = 0
-    for row in _due(connection, now, after, EXPIRED_AT_ONCE):
-        total += row.size if row.stage == 0 else 0
-        if rows and total > EXPIRED_BYTES_AT_ONCE:
-            break
-        rows.append(row)
-    return rows
+    _drop_keys(connection, [row for row in batch if row.expires <= over], evidence)
+    last = max(begins, ExpiryPlace(batch[-1].expires, batch[-1].lsn)) if batch else begins
+    return ExpiryStep(len(due), last, len(batch) < len(rows) or len(rows) == EXPIRED_AT_ONCE)
 
 
 def _count_unread(connection: apsw.Connection, due: Sequence[_Row], now: int) -> None:
@@ -93,15 +87,25 @@ def expired_unread(connection: apsw.Connection) -> dict[str, tuple[int, int, int
     )
 
 
-def _due(connection: apsw.Connection, now: int, after: ExpiryPlace, limit: int) -> list[_Row]:
-    """Returns the next rows that are past their time, those that have only their key left for its hour among them."""
+def _due(connection: apsw.Connection, after: ExpiryPlace, until: int, limit: int) -> list[_Row]:
+    """Returns the next rows behind `after` that end at `until` at the latest, and still have a key."""
     rows = fetch(
         connection,
         """SELECT lsn, author, expires, stage, content, size FROM envelope
         WHERE expires <= ? AND stage < 2 AND (expires, lsn) > (?, ?) ORDER BY expires, lsn LIMIT ?""",
-        (now, *after, limit),
+        (until, *after, limit),
     )
     return [_Row._make(row) for row in rows]
+
+
+def _cut(rows: Sequence[_Row]) -> Sequence[_Row]:
+    """Returns as many of the first rows as have no more bytes of wire together than one call drops; one at least."""
+    total = 0
+    for number, row in enumerate(rows):
+        total += row.size if row.stage == 0 else 0
+        if number and total > EXPIRED_BYTES_AT_ONCE:
+            return rows[:number]
+    return rows
 
 
 def _drop_wires(connection: apsw.Connection, due: Sequence[_Row], evidence: frozenset[int]) -> None:

@@ -47,9 +47,10 @@ class NewEnvelope:
     awaits_first_hop: bool = False
     """True for our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
-    """The last number used for each recipient, persisted in the same transaction as the envelope."""
+    """Its number for each recipient, in its incarnation, persisted in the same transaction as the envelope."""
     audience: tuple[PartnerId, ...] = ()
-    """The partners for which our own envelope was sealed. A direct one waits in the outbox of each."""
+    """The partners for which our own envelope was sealed, as far as they are known where it came home. A direct one waits in
+    the outbox of each but the one that brought it."""
 
     @property
     def envelope_id(self) -> EnvelopeId:
@@ -164,7 +165,7 @@ class DeferredEnvelope:
 
 
 class ExpiryPlace(NamedTuple):
-    """The envelope behind which expiry goes on: its `expires`, and its lsn among those of one second."""
+    """The envelope up to which wires were dropped: its `expires`, and its lsn among those of one second."""
 
     expires: int
     lsn: int
@@ -175,10 +176,11 @@ EXPIRY_BEGINS = ExpiryPlace(-1, 0)
 
 @dataclass(frozen=True, slots=True)
 class ExpiryStep:
-    """One batch of expiry: how many envelopes lost their wire, and where the next batch begins; None: nothing more is due."""
+    """One batch of expiry: how many envelopes lost their wire, up to where it came, and whether more may be due."""
 
     dropped: int
-    place: ExpiryPlace | None
+    place: ExpiryPlace
+    is_more: bool
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,18 @@ class ExpiredUnread:
     envelopes: int
     first_at: int
     last_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsedTwice:
+    """Two envelopes of `author` that follow the same one and begin two branches of its chain, which were both in use from
+    `since` to `until` (unix seconds, by the author's clocks) at least: a copy of its home runs beside it."""
+
+    author: PartnerId
+    first: EnvelopeId
+    second: EnvelopeId
+    since: int
+    until: int
 
 
 @dataclass(frozen=True)

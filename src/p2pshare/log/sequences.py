@@ -7,8 +7,10 @@ Rules (docs/envelope.md, "Order of checks"; docs/store.md):
    each start, and when the clock was set so that partners would refuse it, or a higher one counts again.
 2. Our (incarnation, sequence) only grows. Using one twice would be an equivocation, so it raises.
 3. Two ids for one (author, incarnation, sequence) are kept, both, and noted; nobody is banned for it.
-4. An author numbers what it seals for us 1, 2, 3 ...; what is missing below the highest is a gap, and a late
-   arrival closes it. One jump costs one row, whatever its size.
+4. An author numbers what it seals for us 1, 2, 3 ... in each of its incarnations; what is missing below the highest is a
+   gap, and a late arrival closes it. One jump costs one row, whatever its size.
+5. The first number of an incarnation names the last of the one before. Where that is more than we have seen, the rest is
+   missing there; where it is less, the author was put back from a backup, and nothing is missing.
 """
 
 from __future__ import annotations
@@ -21,12 +23,11 @@ import apsw
 from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import OWN_ID, get_setting
 from p2pshare.envelope.envelope import Core, decode_envelope
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.errors import PeerError, StoreError
 from p2pshare.identifiers import EnvelopeId, KeyId
 from p2pshare.limits import INCARNATION_COUNT_SECONDS, INCARNATION_REFUSE_SECONDS
 from p2pshare.log.interface import AuthorState, EnvelopeOrigin
-
-SQLITE_INTEGER_MAX = 2**63 - 1
 
 
 def own_chain(connection: apsw.Connection) -> AuthorState:
@@ -126,11 +127,10 @@ def extend_own_chain(connection: apsw.Connection, core: Core, envelope_id: Envel
     )
 
 
-def put_recipient_sequence(connection: apsw.Connection, recipient: int, last: int) -> None:
-    """Keep the last number used for a recipient; it only ever grows."""
+def put_recipient_sequence(connection: apsw.Connection, recipient: int, incarnation: int, last: int) -> None:
+    """Keep the last number used for a recipient, and in which incarnation."""
     connection.execute(
-        "INSERT INTO recipient_sequence VALUES (?, ?) ON CONFLICT DO UPDATE SET last = max(last, excluded.last)",
-        (recipient, last),
+        "INSERT OR REPLACE INTO recipient_sequence VALUES (?, ?, ?)", (recipient, incarnation, last)
     )
 
 
@@ -156,28 +156,55 @@ def note_fork(connection: apsw.Connection, source: EnvelopeOrigin) -> None:
         )
 
 
-def note_received(connection: apsw.Connection, author: int, number: int, now: int) -> None:
-    """Note a number that arrived (rule 4). One that no honest author reaches (beyond 63 bits) is no evidence of anything."""
-    if not 1 <= number <= SQLITE_INTEGER_MAX:
-        return
-    rows = fetch(connection, "SELECT highest FROM sequence_seen WHERE author = ?", (author,))
-    highest = rows[0][0] if rows else 0
-    if number > highest:
-        if number > highest + 1:
-            connection.execute(
-                "INSERT INTO sequence_gap VALUES (?, ?, ?, ?)", (author, highest + 1, number - 1, now)
-            )
-        connection.execute("INSERT OR REPLACE INTO sequence_seen VALUES (?, ?)", (author, number))
-        return
+def note_received(
+    connection: apsw.Connection, author: int, incarnation: int, number: RecipientNumber, now: int
+) -> None:
+    """Note a number that arrived (rules 4 and 5); `incarnation` is that of its envelope."""
+    sequence = number.sequence
+    if number.last_before:
+        _note_known(connection, author, number.incarnation_before, number.last_before, now)
+    if sequence > _highest(connection, author, incarnation):
+        _note_known(connection, author, incarnation, sequence, now)
     gaps = fetch(
         connection,
-        "SELECT first, last, noted_at FROM sequence_gap WHERE author = ?1 AND first <= ?2 AND last >= ?2",
-        (author, number),
+        """SELECT first, last, noted_at FROM sequence_gap
+        WHERE author = ?1 AND incarnation = ?2 AND first <= ?3 AND last >= ?3""",
+        (author, incarnation, sequence),
     )
     for first, last, noted_at in gaps:
-        connection.execute("DELETE FROM sequence_gap WHERE author = ? AND first = ?", (author, first))
-        for low, high in ((first, number - 1), (number + 1, last)):
+        if last < sequence:
+            continue
+        connection.execute(
+            "DELETE FROM sequence_gap WHERE author = ? AND incarnation = ? AND first = ?",
+            (author, incarnation, first),
+        )
+        for low, high in ((first, sequence - 1), (sequence + 1, last)):
             if low <= high:
-                connection.execute(
-                    "INSERT INTO sequence_gap VALUES (?, ?, ?, ?)", (author, low, high, noted_at)
-                )
+                _add_gap(connection, author, incarnation, low, high, noted_at)
+
+
+def _note_known(connection: apsw.Connection, author: int, incarnation: int, last: int, now: int) -> None:
+    """Note that the author numbered up to `last`: what is new by that is missing, as far as it has not come."""
+    highest = _highest(connection, author, incarnation)
+    if last > highest:
+        _add_gap(connection, author, incarnation, highest + 1, last, now)
+        connection.execute(
+            "INSERT OR REPLACE INTO sequence_seen VALUES (?, ?, ?)", (author, incarnation, last)
+        )
+
+
+def _highest(connection: apsw.Connection, author: int, incarnation: int) -> int:
+    rows = fetch(
+        connection,
+        "SELECT highest FROM sequence_seen WHERE author = ? AND incarnation = ?",
+        (author, incarnation),
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def _add_gap(
+    connection: apsw.Connection, author: int, incarnation: int, first: int, last: int, noted_at: int
+) -> None:
+    connection.execute(
+        "INSERT INTO sequence_gap VALUES (?, ?, ?, ?, ?)", (author, incarnation, first, last, noted_at)
+    )

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from p2pshare.config import CONFIG_NAME, parse_config, render_config
 from p2pshare.envelope.keys import Identity, Secret, create_identity
 from p2pshare.errors import OperatorError
-from p2pshare.node.keyfile import check_new_passphrase, write_card_file, write_key_file
+from p2pshare.node.keyfile import (
+    check_new_passphrase,
+    require_absent,
+    write_card_file,
+    write_key_file,
+    write_root_file,
+)
 from p2pshare.node.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import open_store
 from p2pshare.node.undumpable import make_undumpable
 
 
 def found_home(
-    home: Path, *, name: str, url: str, listen: str, passphrase: Secret | None, now: int
+    home: Path,
+    *,
+    name: str,
+    url: str,
+    listen: str,
+    passphrase: Secret | None,
+    now: int,
+    root_files: Sequence[Path] = (),
+    threshold: int = 1,
 ) -> Identity:
     """Make `home` with everything that a node needs; returns the new identity. `now` in unix seconds.
+
+    Each of `root_files` gets one root key, of which `threshold` sign a card, and the home's key file none; without them it has
+    the only one.
 
     Raises ConfigError for unusable values, OperatorError where a home or a key file is there already (`home-exists`,
     `home-unfinished`) or the folder cannot be made.
@@ -38,10 +57,14 @@ def found_home(
             hint=f"put {CONFIG_NAME} back; or delete the folder if `init` was interrupted and nobody has its card",
             reason="home-unfinished",
         )
+    for path in root_files:
+        require_absent(path)
     if passphrase is not None:
         check_new_passphrase(passphrase)
     make_undumpable()
-    identity = create_identity(name, [url] if url else [], now)
+    identity = create_identity(
+        name, [url] if url else [], now, roots=max(1, len(root_files)), threshold=threshold
+    )
     try:
         if not home.is_dir():  # a folder that was there keeps the mode that somebody gave it
             home.mkdir(mode=HOME_MODE, parents=True)
@@ -50,6 +73,10 @@ def found_home(
         raise OperatorError(
             f"cannot make {home}: {error.strerror}", hint="check the folder above it"
         ) from None
+    for path, root in zip(root_files, identity.roots, strict=False):
+        write_root_file(path, identity.partner_id, root, passphrase)
+    if root_files:
+        identity = replace(identity, roots=())
     write_key_file(home / KEY_FILE_NAME, identity, passphrase)
     write_card_file(home / CARD_FILE_NAME, identity.card)
     open_store(home / STORE_NAME).close()

@@ -6,7 +6,7 @@
     content = SHA-384(keys)[:32] || keys, encrypted when there is a passphrase (AES-256-GCM, aad = all before it)
     keys    = {0 partner id, 1 [root secret, ...], 2 [[sign, kem, hint, TLS key, TLS certificate], ...]}
 
-The first operational set is the newest. Reading refuses a file that others could read or change; writing replaces
+A root file has roots and no sets: keys that are kept elsewhere, and only sign cards. The first operational set is the newest. Reading refuses a file that others could read or change; writing replaces
 it atomically, so a crash leaves the old file or the new one.
 """
 
@@ -67,9 +67,34 @@ def write_key_file(
     path: Path, identity: Identity, passphrase: Secret | None = None, *, scrypt_log_n: int = SCRYPT_LOG_N
 ) -> None:
     """Put the keys of `identity` at `path`, 0600, replacing what was there. Raises KeyFileError."""
-    make_undumpable()
     sets = (identity.operational, *identity.retired)
-    keys = encode_keys(KeyMaterial(identity.partner_id, identity.roots, sets))
+    write_keys(
+        path, KeyMaterial(identity.partner_id, identity.roots, sets), passphrase, scrypt_log_n=scrypt_log_n
+    )
+
+
+def write_root_file(
+    path: Path, partner_id: PartnerId, root: SigningKey, passphrase: Secret | None = None
+) -> None:
+    """Put one root key at `path`, 0600, where nothing is yet. Raises KeyFileError."""
+    require_absent(path)
+    write_keys(path, KeyMaterial(partner_id, (root,), ()), passphrase)
+
+
+def require_absent(path: Path) -> None:
+    """Require that nothing is at `path`. Raises KeyFileError `root-file-exists`."""
+    if os.path.lexists(path):
+        raise KeyFileError(
+            f"{path} exists", hint="a key is never overwritten: name another file", reason="root-file-exists"
+        )
+
+
+def write_keys(
+    path: Path, material: KeyMaterial, passphrase: Secret | None, *, scrypt_log_n: int = SCRYPT_LOG_N
+) -> None:
+    """Put a key file or root file at `path`, 0600, replacing what was there. Raises KeyFileError."""
+    make_undumpable()
+    keys = encode_keys(material)
     content = hashlib.sha384(keys).digest()[:_CHECKSUM_BYTES] + keys
     if passphrase is None:
         raw = pack([KEY_FILE_MAGIC, FORMAT_VERSION, 0, b"", b"", content])
@@ -88,7 +113,29 @@ def write_card_file(path: Path, card: Card) -> None:
 
 def read_key_file(path: Path, passphrase: Secret | None = None) -> KeyMaterial:
     """Returns the keys at `path`. Raises KeyFileError (`key-file-missing`, `-symlink`, `-unreadable`, `-owner`,
-    `-permissions`, `-damaged`, `passphrase-missing`, `passphrase-wrong`)."""
+    `-permissions`, `-damaged`, `passphrase-missing`, `passphrase-wrong`), `root-file` for one that has roots alone."""
+    material = _read_keys(path, passphrase)
+    if not material.sets:
+        raise KeyFileError(
+            f"{path} holds root keys alone", hint="`p2pshare card sign` works with it", reason="root-file"
+        )
+    return material
+
+
+def read_roots(path: Path, passphrase: Secret | None = None) -> tuple[SigningKey, ...]:
+    """Returns the root keys of a root file or key file. Raises KeyFileError as `read_key_file`, `roots-offline` where it has
+    none."""
+    roots = _read_keys(path, passphrase).roots
+    if not roots:
+        raise KeyFileError(
+            f"{path} holds no root key",
+            hint="they are kept elsewhere: name that file",
+            reason="roots-offline",
+        )
+    return roots
+
+
+def _read_keys(path: Path, passphrase: Secret | None) -> KeyMaterial:
     make_undumpable()
     raw = _read_private(path)
     try:
@@ -325,7 +372,7 @@ def decode_keys(raw: bytes) -> KeyMaterial:
         for _ in range(reader.array(0, ROOT_KEYS_MAX))
     )
     reader.key(2)
-    sets = tuple(_decode_set(reader) for _ in range(reader.array(1, CARD_HINT_KEYS_MAX)))
+    sets = tuple(_decode_set(reader) for _ in range(reader.array(0, CARD_HINT_KEYS_MAX)))
     reader.end()
     return KeyMaterial(partner_id, roots, sets)
 

@@ -16,17 +16,23 @@ import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
-from p2pshare.errors import KeyFileError, PeerError
+from p2pshare.errors import AuthorError, KeyFileError, PeerError, ShareError
 from p2pshare.node.keyfile import KeyMaterial, decode_keys, encode_keys, read_operational_keys
 from p2pshare.node.undumpable import make_undumpable
 
 log = logging.getLogger(__name__)
 
-PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from p2pshare.node.keys_apart import hand_over; hand_over(sys.argv[1])"
+TAKE_PATH = (
+    "import sys; end = 3 + int(sys.argv[1]); sys.path[:] = sys.argv[end:]; sys.argv[:] = sys.argv[2:end]\n"
+)
+PROGRAM = "from p2pshare.node.keys_apart import hand_over; import sys; hand_over(sys.argv[0])"
+ERRORS: Mapping[int, type[ShareError]] = {66: KeyFileError, 65: AuthorError}
+"""Exit codes of a child that tells an error: those of sysexits(3)."""
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,10 +40,24 @@ def read_operational_keys_apart(path: Path) -> KeyMaterial:
     """Returns what `keyfile.read_operational_keys` returns, read by a child process. Raises KeyFileError as it does, and
     `key-process` when the child cannot be started or does not end well.
     """
+    answer = run_apart(PROGRAM, path)
+    try:
+        return decode_keys(answer)
+    except (PeerError, ValueError):
+        raise did_not_answer(path) from None
+
+
+def run_apart(program: str, path: Path, *arguments: str) -> bytes:
+    """Returns what `program`, Python source, wrote to stdout in a process of its own. Its `sys.argv` holds `path`, whose keys
+    it opens, then `arguments`, and its `sys.path` is ours.
+
+    An error that it tells (`answer_apart`) is raised here: KeyFileError or AuthorError. Raises KeyFileError `key-process`.
+    """
     if not make_undumpable():
         log.warning("other processes of this user can read this one's memory, and so its keys")
     # -I: no variable, no folder of the moment says what is imported, only the path that this process has
-    command = [sys.executable, "-I", "-B", "-c", PROGRAM, str(path), *sys.path]
+    said = [str(len(arguments)), str(path), *arguments]
+    command = [sys.executable, "-I", "-B", "-c", TAKE_PATH + program, *said, *sys.path]
     try:
         with _held_back(*ENDING_SIGNALS):
             child = subprocess.Popen(command, stdout=subprocess.PIPE, close_fds=False)
@@ -45,30 +65,37 @@ def read_operational_keys_apart(path: Path) -> KeyMaterial:
         raise _failed(path, f"cannot be started: {error.strerror}") from None
     with child:
         answer, _ = child.communicate()
-    if child.returncode == KeyFileError.exit_code:
+    if kind := ERRORS.get(child.returncode):
         with suppress(ValueError, TypeError):
-            raise KeyFileError(**json.loads(answer))
+            raise kind(**json.loads(answer))
     if child.returncode != 0:
         raise _failed(path, f"ended with {child.returncode}")
-    try:
-        return decode_keys(answer)
-    except (PeerError, ValueError):
-        raise _failed(path, "did not answer") from None
+    return answer
 
 
 def hand_over(path: str) -> None:
     """Be the child: write the operational keys of the key file at `path` to stdout, or, with exit code 66, the error."""
+    answer_apart(lambda: encode_keys(read_operational_keys(Path(path))))
+
+
+def answer_apart(work: Callable[[], bytes]) -> NoReturn:
+    """Be the child of `run_apart`: write to stdout what `work` returns, or the error that it raises, and end."""
     make_undumpable()
     code = 0
     try:
-        answer = encode_keys(read_operational_keys(Path(path)))
-    except KeyFileError as error:
-        code = error.exit_code
+        answer = work()
+    except (KeyFileError, AuthorError) as error:
+        code = next(code for code, kind in ERRORS.items() if isinstance(error, kind))
         answer = json.dumps({"message": error.message, "hint": error.hint, "reason": error.reason}).encode()
     with suppress(BrokenPipeError):  # nobody waits any more
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
     sys.exit(code)
+
+
+def did_not_answer(path: Path) -> KeyFileError:
+    """Returns the error for a child whose answer cannot be read."""
+    return _failed(path, "did not answer")
 
 
 def _failed(path: Path, how: str) -> KeyFileError:

@@ -86,9 +86,14 @@ class NodeReading(Protocol):
     def live(self) -> Live | None: ...
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Node:
-    """The parts that the rooms above need: home folder, configuration, our identity with its keys, and the store."""
+    """The parts that the rooms above need: home folder, configuration, our identity with its keys, and the store.
+
+    Everybody in a process has the same one. In a daemon's life the configuration is read again, and a new card gives another
+    identity: whoever works with it asks for it each time. Only the writer thread replaces the identity, so that nothing is
+    sealed half with one and half with the other.
+    """
 
     home: Path
     config: Config
@@ -149,6 +154,14 @@ def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:
     node = Node(home, config, identity, store, warning_index)
     note_config(node)
     return node
+
+
+def key_path(node: Node) -> Path:
+    return node.home / KEY_FILE_NAME
+
+
+def card_path(node: Node) -> Path:
+    return node.home / CARD_FILE_NAME
 
 
 def note_config(node: Node) -> None:

@@ -6,6 +6,7 @@ a constructor does not look at them, `crossing.py` does.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -20,17 +21,18 @@ T = TypeVar("T")
 class Request(Struct, Generic[A], frozen=True, forbid_unknown_fields=True, tag_field="operation"):
     """A request for an `A`. Its tag is the name of the operation. Runs where the store's writer is, unless it is a Query."""
 
+    @abstractmethod
     def run(self, node: Node, now: int, progress: Progress) -> A:
         """Do it and return the answer. `now` in unix seconds. Raises ShareError, with nothing changed."""
-        raise NotImplementedError
 
 
 class Query(Request[A], Generic[A], frozen=True):
     """A request that only reads: it is handed nothing that writes, so any thread may run it, or a command beside the
     daemon."""
 
+    @abstractmethod
     def run(self, node: NodeReading, now: int, progress: Progress) -> A:
-        raise NotImplementedError
+        """Do it as `Request.run` does."""
 
 
 class Several(Struct, Generic[T], frozen=True, forbid_unknown_fields=True):

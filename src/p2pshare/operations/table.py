@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from p2pshare.errors import OperatorError
 from p2pshare.intel.display import clip
-from p2pshare.operations import assessing, looking, partners, publishing, warninglists, withdrawing
+from p2pshare.operations import assessing, cards, looking, partners, publishing, warninglists, withdrawing
 from p2pshare.operations.crossing import DIFFERENT_VERSIONS, answer_of, read
 from p2pshare.operations.interface import Query, Request
 
@@ -21,6 +21,7 @@ class Operation:
 
     request: type[Request[Any]]
     changes_roster: bool = False
+    changes_card: bool = False
     changes_lists: bool = False
     publishes: bool = False
     reports_refusals: bool = False
@@ -39,6 +40,12 @@ OPERATIONS: dict[str, Operation] = {
     "allow-add": Operation(warninglists.Allow, changes_lists=True),
     "allow-list": Operation(warninglists.ListAllowed),
     "allow-remove": Operation(warninglists.Disallow, changes_lists=True),
+    "card-install": Operation(cards.InstallCard, changes_card=True),
+    "card-renew": Operation(cards.RenewCard, changes_card=True),
+    "card-revoke": Operation(cards.RevokeKey, changes_card=True),
+    "card-rotate": Operation(cards.RotateCard, changes_card=True),
+    "card-set": Operation(cards.SetCard, changes_card=True),
+    "card-threshold": Operation(cards.SetRoots, changes_card=True),
     "discard": Operation(publishing.Discard),
     "explain": Operation(looking.Explain),
     "lookup": Operation(looking.LookUp),

@@ -12,12 +12,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import apsw
+import msgspec
 
 from p2pshare.database.database import Database
-from p2pshare.database.settings import OWN_ID, put_setting
+from p2pshare.database.settings import OWN_ID, Setting, put_setting
 from p2pshare.identifiers import PartnerId
 from p2pshare.partners.interface import Account, PartnerRow, StoredCardFork
 
+CARD_FETCHED = Setting("card_fetched", bytes)
+"""JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 OURSELVES = 0  # the account of what came from nobody else
 _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
 
@@ -100,6 +103,11 @@ class PartnersReading:
         )
         return [StoredCardFork(PartnerId(partner), first, second, at) for partner, first, second, at in rows]
 
+    def card_fetches(self) -> dict[PartnerId, int]:
+        """Returns the newest version of our own card that each partner has fetched from us."""
+        stored = msgspec.json.decode(self._database.setting(CARD_FETCHED) or b"{}", type=dict[str, int])
+        return {PartnerId.parse(partner): version for partner, version in stored.items()}
+
     def fork_count(self) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM card_fork")
         return int(count)
@@ -170,6 +178,15 @@ class Partners(PartnersReading):
                 "INSERT INTO last_exchange VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
                 (self._database.organisation(partner_id), last_exchange),
             )
+
+    def note_card_fetches(self, versions: Mapping[PartnerId, int]) -> None:
+        """Note that these partners have fetched these versions of our card; a version from before stays."""
+        with self._database.transaction() as writer:
+            fetched = self.card_fetches()
+            for partner_id, version in versions.items():
+                fetched[partner_id] = max(version, fetched.get(partner_id, 0))
+            stored = {partner.text: version for partner, version in sorted(fetched.items())}
+            put_setting(writer, CARD_FETCHED, msgspec.json.encode(stored))
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         """Count each thing handed over, (partner, "held"|"already-held"|"deferred"|"refused", reason): once

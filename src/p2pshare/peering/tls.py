@@ -21,7 +21,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from p2pshare.config import url_address
 from p2pshare.envelope.certificate import check_leaf
@@ -39,11 +39,26 @@ class TlsGate:
     def __init__(self, key: TlsKey) -> None:
         self.known_addresses: KnownAddresses[PartnerId] = KnownAddresses()
         self._key = key
+        self._own = frozenset((key.certificate,))
         self._claims: dict[PartnerId, dict[Pin, bytes]] = {}
         self._partners: dict[Pin, PartnerId] = {}
         self._newest: ssl.SSLContext | None = None
         self._front = self._own_context(ssl.PROTOCOL_TLS_SERVER)
         self._front.sni_callback = self._swap_in_newest
+
+    @property
+    def shown_certificate(self) -> bytes:
+        return self._key.certificate
+
+    def show(self, key: TlsKey, own_certificates: Collection[bytes]) -> bytes | None:
+        """Show the certificate of `key` from the next handshake on; returns the one of before, None where it is the same.
+
+        `own_certificates` (DER) are those of our card: none of them is pinned for a partner.
+        """
+        self._own = frozenset(own_certificates) | {key.certificate}
+        before, self._key = self._key.certificate, key
+        self._pin_claims()
+        return before if before != key.certificate else None
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
         """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had; what another claims, too,
@@ -69,7 +84,7 @@ class TlsGate:
         return tuple(
             certificate
             for certificate in certificates
-            if certificate != self._key.certificate
+            if certificate not in self._own
             and sum(pin_of(certificate) in pins for pins in self._claims.values()) <= 1
         )
 
@@ -77,8 +92,10 @@ class TlsGate:
         """Pin what one partner alone claims; the next handshake builds a new context."""
         claimed = [(pin, partner_id) for partner_id, pins in self._claims.items() for pin in pins]
         times = Counter(pin for pin, _ in claimed)
-        own = pin_of(self._key.certificate)
-        self._partners = {pin: partner_id for pin, partner_id in claimed if times[pin] == 1 and pin != own}
+        own = set(map(pin_of, self._own))
+        self._partners = {
+            pin: partner_id for pin, partner_id in claimed if times[pin] == 1 and pin not in own
+        }
         self._newest = None
 
     def expect_from(self, partner_id: PartnerId, urls: Iterable[str]) -> None:

@@ -1,7 +1,8 @@
 """Admission: the envelopes that may come in, and those that may go out on a link; the same rule for both sides.
 
-A direct envelope travels once, from its author to a recipient. A relayed one travels on every link that
-carries its circle. Nothing else moves, so a filter that could be forgotten does not exist.
+A direct envelope travels from its author to a recipient, and back from a recipient to its author, who may have lost it. A
+relayed one travels on every link that carries its circle. Nothing else moves, so a filter that could be forgotten does not
+exist.
 """
 
 from __future__ import annotations
@@ -40,9 +41,10 @@ def admit(
         return RefuseEntry("author-unknown")
     if entry is not None and entry.is_frozen:
         return RefuseEntry("author-frozen")
-    if mode is Mode.DIRECT:
-        return Admit() if received_from == author else RefuseEntry("direct-from-another")
     link = roster.get(received_from) if received_from is not None else None
+    if mode is Mode.DIRECT:
+        is_home = is_own and link is not None and link.has_link
+        return Admit() if received_from == author or is_home else RefuseEntry("direct-from-another")
     if link is None or not carries(link, circle):
         return RefuseEntry("circle-not-on-link")
     return Admit()
@@ -59,15 +61,21 @@ def may_leave(
     circle: CircleId,
     link: RosterEntry,
     is_own: bool,
+    is_home: bool,
     direct_recipients: Collection[PartnerId] = (),
 ) -> bool:
     """Returns whether an envelope we hold may be offered or handed to the partner at the end of `link`.
 
-    `direct_recipients` are the partners it was sealed for; it only matters for direct envelopes, which only
-    their author hands over, and only to those.
+    `is_own` where we are its author, `is_home` where that partner is. `direct_recipients` are the partners that our own was
+    sealed for; it only matters for direct envelopes, which their author hands to those, and those to their author.
     """
     return not why_kept(
-        mode=mode, circle=circle, link=link, is_own=is_own, direct_recipients=direct_recipients
+        mode=mode,
+        circle=circle,
+        link=link,
+        is_own=is_own,
+        is_home=is_home,
+        direct_recipients=direct_recipients,
     )
 
 
@@ -77,6 +85,7 @@ def why_kept(
     circle: CircleId,
     link: RosterEntry,
     is_own: bool,
+    is_home: bool,
     direct_recipients: Collection[PartnerId] = (),
 ) -> str:
     """Returns the reason why an envelope must not leave on `link`: `no-link`, `direct-from-another`,
@@ -85,6 +94,8 @@ def why_kept(
         return "no-link"
     if mode is not Mode.DIRECT:
         return "" if carries(link, circle) else "circle-not-on-link"
+    if is_home:
+        return ""
     if not is_own:
         return "direct-from-another"
     return "" if link.partner_id in direct_recipients else "not-a-recipient"

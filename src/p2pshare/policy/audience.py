@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.intel.marking import Tlp
-from p2pshare.limits import SLOTS_MAX
+from p2pshare.limits import RECIPIENTS_MAX
 from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
 from p2pshare.policy.gate import Exit, GateSettings, may_pass
 
@@ -58,9 +58,11 @@ def resolve(
         return Refuse(
             "no-recipients", "there is nobody to publish to", "add a partner first: `p2pshare partner add`"
         )
-    if len(usable) > SLOTS_MAX:
+    if len(usable) > RECIPIENTS_MAX:
         return Refuse(
-            "too-many-recipients", f"{len(usable)} recipients; {SLOTS_MAX} fit", "publish to groups in turn"
+            "too-many-recipients",
+            f"{len(usable)} recipients; {RECIPIENTS_MAX} fit",
+            "publish to groups in turn",
         )
     mode = Mode.RELAY if may_pass(tlp, Exit.RELAY, settings) else Mode.DIRECT
     apart = [entry.alias for entry in usable if not entry.has_link]

@@ -3,6 +3,7 @@
 ====================  ==============================================================================
 reading-waits         envelopes wait to be read until there is more room on the disk
 expired-unread        envelopes of an author expired before they were read
+keys-not-renewed      the keys on our card end, and nothing has renewed them in time
 ====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from p2pshare.envelope.card import Card
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
@@ -26,18 +28,22 @@ from p2pshare.limits import (
     EXPIRED_UNREAD_ALARM_SECONDS,
     GAP_ALARM_SECONDS,
     GAPS_SHOWN_MAX,
+    KEYS_ALARM_SECONDS,
     MIB,
     NO_EXCHANGE_ALARM_SECONDS,
+    OPERATIONAL_OVERLAP_SECONDS,
     PAGES_ALARM_SECONDS,
     READING_SPACE_BYTES_MIN,
     RHYTHM_ENVELOPES_MAX,
     RHYTHM_ENVELOPES_MIN,
     RHYTHM_FACTOR,
     RHYTHM_SECONDS_MIN,
+    USED_TWICE_ALARM_SECONDS,
 )
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.quota import nearly_full
+from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import contested_certificates
 
 
@@ -51,7 +57,8 @@ class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
     message: str
     hint: str
     missing: int | UnsetType = UNSET
-    ranges: list[tuple[int, int]] | UnsetType = UNSET
+    ranges: list[tuple[int, int, int]] | UnsetType = UNSET
+    """(incarnation, first, last) of numbers that are missing."""
     count: int | UnsetType = UNSET
     envelopes: list[str] | UnsetType = UNSET
     objects: list[str] | UnsetType = UNSET
@@ -67,11 +74,15 @@ class Situation:
     """Everything that an alarm's function looks at. `names` are those of partners, present or past; `now` is unix seconds."""
 
     store: StoreReading
-    own_id: PartnerId
+    own_card: Card
     names: Mapping[PartnerId, str]
     is_running: bool
     """Whether a daemon runs here."""
     now: int
+
+    @property
+    def own_id(self) -> PartnerId:
+        return self.own_card.partner_id
 
 
 AlarmFunction = Callable[[Situation], Iterator[Alarm]]
@@ -118,18 +129,35 @@ def _gaps(seen: Situation) -> Iterator[Alarm]:
         if seen.now - total.noted_at < GAP_ALARM_SECONDS:
             continue
         ranges = seen.store.log.sequence_gaps(total.author, GAPS_SHOWN_MAX)
-        shown = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)
-        more = "" if sum(last - first + 1 for first, last in ranges) == total.numbers else ", ..."
+        message = f"{total.numbers} of the envelopes that {{name}} sealed for us never came:"
+        hint = "a relay may withhold them: link with {name} directly, or ask {name} to publish them again"
+        if total.author == seen.own_id:
+            message = f"{total.numbers} of the envelopes that this node sealed are not here:"
+            hint = "the store was put back from a backup: they come home from partners that hold them; link with more of them"
+        more = "" if sum(last - first + 1 for _, first, last in ranges) == total.numbers else ", ..."
         yield _alarm(
             "sequence-gap",
             total.author,
             seen.names,
             total.noted_at,
-            f"{total.numbers} of the envelopes that {{name}} sealed for us never came: number {shown}{more}",
-            "a relay may withhold them: link with {name} directly, or ask {name} to publish them again",
+            f"{message} {_numbers(ranges)}{more}",
+            hint,
             missing=total.numbers,
             ranges=ranges,
         )
+
+
+def _numbers(ranges: Sequence[tuple[int, int, int]]) -> str:
+    """Returns (incarnation, first, last) in words, an incarnation after the other."""
+    by_incarnation: dict[int, list[str]] = {}
+    for incarnation, first, last in ranges:
+        by_incarnation.setdefault(incarnation, []).append(
+            str(first) if first == last else f"{first} to {last}"
+        )
+    return "; ".join(
+        f"number {', '.join(numbers)} of incarnation {incarnation}"
+        for incarnation, numbers in by_incarnation.items()
+    )
 
 
 def _no_exchange(seen: Situation) -> Iterator[Alarm]:
@@ -191,6 +219,38 @@ def _sequence_forks(seen: Situation) -> Iterator[Alarm]:
             hint,
             count=len(forks),
             envelopes=[first.first.text, first.second.text],
+        )
+
+
+COPY = "stop the copy: one home runs once, and a second node is made with `p2pshare init`. Is there none? Then its keys are stolen"
+
+
+def _used_twice(seen: Situation) -> Iterator[Alarm]:
+    proofs = {
+        one.author: (
+            one.since,
+            f"its chain goes on in two branches, the last time both {format_instant(one.until * SECOND_US)}",
+            (one.first, one.second),
+        )
+        for one in seen.store.log.used_twice()
+        if seen.now - one.until < USED_TWICE_ALARM_SECONDS
+    }
+    ours = [fork for fork in seen.store.log.sequence_forks() if fork.author == seen.own_id]
+    if ours:
+        first = ours[0]
+        what = f"they used one number of its chain{_and_more(ours)}"
+        proofs.setdefault(seen.own_id, (first.noted_at, what, (first.first, first.second)))
+    for author, (since, what, envelopes) in proofs.items():
+        yield _alarm(
+            "identity-used-twice",
+            author,
+            seen.names,
+            since,
+            f"two nodes publish as {{name}}: {what}",
+            COPY
+            if author == seen.own_id
+            else "call {name}: a copy of its home runs beside it; else its keys are stolen",
+            envelopes=[one.text for one in envelopes],
         )
 
 
@@ -295,6 +355,22 @@ def _expired_unread(seen: Situation) -> Iterator[Alarm]:
             )
 
 
+def _keys_not_renewed(seen: Situation) -> Iterator[Alarm]:
+    ends = ends_of(seen.own_card)
+    if seen.now < ends - KEYS_ALARM_SECONDS:
+        return
+    yield _alarm(
+        "keys-not-renewed",
+        seen.own_id,
+        seen.names,
+        ends - OPERATIONAL_OVERLAP_SECONDS,
+        f"the keys on our card {'ended' if seen.now >= ends else 'end'} at {format_instant(ends * SECOND_US)},"
+        " and were not renewed: then partners refuse what {name} publishes",
+        "`p2pshare card renew` does it or says what is missing; where root keys are kept elsewhere it writes the card for"
+        " those who keep them to sign",
+    )
+
+
 def _and_more(forks: Sequence[object]) -> str:
     return f", and {len(forks) - 1} more" if len(forks) > 1 else ""
 
@@ -304,6 +380,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _no_exchange,
     _silent_authors,
     _sequence_forks,
+    _used_twice,
     _object_forks,
     _card_forks,
     _certificates,
@@ -311,13 +388,14 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _quotas,
     _reading_waits,
     _expired_unread,
+    _keys_not_renewed,
 )
 """The alarms of this room, in the order in which they are reported."""
 
 
 def alarms(
     store: StoreReading,
-    own_id: PartnerId,
+    own_card: Card,
     *,
     is_running: bool,
     now: int,
@@ -325,7 +403,7 @@ def alarms(
 ) -> list[Alarm]:
     """Returns every alarm of `functions`, grouped by word in their order, then in the order of names."""
     names = store.partners.names() | {row.partner_id: row.alias for row in store.partners.all()}
-    seen = Situation(store, own_id, names, is_running, now)
+    seen = Situation(store, own_card, names, is_running, now)
     found = [alarm for function in functions for alarm in function(seen)]
     order = {word: number for number, word in enumerate(dict.fromkeys(alarm.word for alarm in found))}
     return sorted(found, key=lambda alarm: (order[alarm.word], alarm.partner))

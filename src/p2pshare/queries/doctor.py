@@ -24,11 +24,14 @@ from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import StoreReading, reading_store
 from p2pshare.queries.alarms import ALARMS, AlarmFunction, alarms
 from p2pshare.queries.status import DAY_SECONDS, KEYS_WARNING_DAYS
+from p2pshare.sharing.own_card import ends_of
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SPACE_WARNING_FACTOR = 4  # times the floor: time to make room before nothing new is taken
 POST_QUANTUM_OPENSSL = (3, 5)  # the first with ML-KEM in TLS
-SEVERE = frozenset({"card-fork", "sequence-fork"})  # keys may be stolen; other alarms are warnings
+SEVERE = frozenset(
+    {"card-fork", "sequence-fork", "identity-used-twice"}
+)  # keys may be stolen, or in two hands; others are warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,9 @@ def _passphrase(home: Path) -> Iterator[Finding]:
 
 def _card(home: Path, now: int) -> Iterator[Finding]:
     card = _own_card(home)
-    end = min(card.expires, card.sign_keys[0].expires)
+    end = ends_of(card)
     until, left_days = f"until {format_instant(end * SECOND_US)}", (end - now) // DAY_SECONDS
-    hint = "issue a new card and give it to your partners"
+    hint = "`p2pshare card renew` does what a running daemon does by itself where the root keys are here"
     if now >= end:
         yield Finding("card", FAIL, f"partners believed this node {until}", hint)
     elif left_days < KEYS_WARNING_DAYS:
@@ -225,9 +228,9 @@ def _daemon(*, is_running: bool) -> Iterator[Finding]:
 
 
 def _alarms(home: Path, is_running: bool, now: int, functions: Sequence[AlarmFunction]) -> Iterator[Finding]:
-    own_id = _own_card(home).partner_id
+    own_card = _own_card(home)
     with reading_store(home / STORE_NAME) as store:
-        raised = alarms(store, own_id, is_running=is_running, now=now, functions=functions)
+        raised = alarms(store, own_card, is_running=is_running, now=now, functions=functions)
     for alarm in raised:
         level = FAIL if alarm.word in SEVERE else WARN
         yield Finding("alarm", level, f"{alarm.word}: {alarm.message}", alarm.hint)

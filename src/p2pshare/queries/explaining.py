@@ -31,13 +31,13 @@ from p2pshare.sharing.partners import find_partner, load_roster
 ENTRIES_AT_ONCE = 1_000
 
 RULES = {
-    "author": "wrote it",
+    "author": "wrote it; where it has lost it, it gets it back",
     "direct-recipient": "it was sealed for this partner, and its author hands it over",
     "circle-on-link": "relayed envelopes of this circle go to every partner whose link carries it",
     "no-link": "there is no link to this partner; what is relayed may come to it through others",
     "circle-not-on-link": "the link to this partner does not carry the envelope's circle",
     "not-a-recipient": "a direct envelope goes to those it was sealed for only, and this partner is none of them",
-    "direct-from-another": "another author sealed it straight for us, and such an envelope is never handed on",
+    "direct-from-another": "another author sealed it straight for us, and such an envelope goes to nobody but that author",
     "expired": "its time is over, and its bytes are gone here",
 }
 
@@ -194,6 +194,7 @@ def _why_kept(store: StoreReading, entry: EnvelopeEntry, link: RosterEntry) -> s
         circle=entry.circle,
         link=link,
         is_own=entry.is_own,
+        is_home=entry.author == link.partner_id,
         direct_recipients=store.log.audience(entry.envelope_id).keys() if is_direct else (),
     )
 

@@ -25,7 +25,21 @@ from p2pshare.queries.lookup import WithdrawalReason, reason_of
 TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
 
 
-class FoundObject(Struct, frozen=True, forbid_unknown_fields=True):
+class ShownVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A version of an object, without its content."""
+
+    author: str
+    author_id: str
+    tlp: str
+    pap: str | None
+    modified: str | None
+    is_current: bool
+    is_revoked: bool
+    envelope_id: str
+    received_at: str | None
+
+
+class FoundObject(ShownVersion, frozen=True, forbid_unknown_fields=True):
     """The current version of an object that fits the search."""
 
     id: str | None
@@ -33,30 +47,12 @@ class FoundObject(Struct, frozen=True, forbid_unknown_fields=True):
     title: str
     labels: list[str]
     pattern_type: str | None
-    author: str
-    author_id: str
-    tlp: str
-    pap: str | None
-    modified: str | None
-    is_current: bool
-    is_revoked: bool
-    envelope_id: str
-    received_at: str | None
 
 
-class HeldVersion(Struct, frozen=True, forbid_unknown_fields=True):
+class HeldVersion(ShownVersion, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One version of an object, by the number that `show --version` takes; `object` is its JSON."""
 
     number: int
-    author: str
-    author_id: str
-    tlp: str
-    pap: str | None
-    modified: str | None
-    is_current: bool
-    is_revoked: bool
-    envelope_id: str
-    received_at: str | None
     is_fork: bool
     withdrawal: WithdrawalReason | None
     object: dict[str, Any]

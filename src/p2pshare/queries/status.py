@@ -11,6 +11,7 @@ from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
+from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
 
 DAY_SECONDS = 86_400
@@ -101,7 +102,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
     """Returns one screen about this node; `alarm_functions` are those of this room and of rooms above it."""
     store = node.store
     counts = store.log.counts()
-    keys_expire = min(node.card.expires, node.card.sign_keys[0].expires)
+    keys_expire = ends_of(node.card)
     is_running = node.live is not None
     return NodeStatus(
         partner_id=node.card.partner_id.text,
@@ -116,7 +117,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),
         keys_expire=format_instant(_to_us(keys_expire)),
         warnings=_warnings(keys_expire, now),
-        alarms=alarms(store, node.card.partner_id, is_running=is_running, now=now, functions=alarm_functions),
+        alarms=alarms(store, node.card, is_running=is_running, now=now, functions=alarm_functions),
         door=UNSET if node.live is None else node.live.door,
         writer=UNSET if node.live is None else node.live.writer,
     )

@@ -13,12 +13,15 @@ from io import BufferedReader
 from itertools import islice
 from typing import BinaryIO
 
+import msgspec
+
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
-from p2pshare.importers.formats import InputSource, ObjectFormat, ValueFormat, detect_format
+from p2pshare.importers.detection import detect_format
+from p2pshare.importers.interface import InputSource, ObjectFormat, TakenValue, ValueFormat
 from p2pshare.importers.registry import load_importer
-from p2pshare.importers.values import TakenValue, under_marking
+from p2pshare.importers.values import under_marking
 from p2pshare.intel.authoring import (
     identity_id,
     identity_object,
@@ -28,7 +31,7 @@ from p2pshare.intel.authoring import (
 )
 from p2pshare.intel.bundle import BundleObject, Reading, frames
 from p2pshare.intel.grouping import DEFINITION, MarkingGroup, split_by_marking
-from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.instants import SECOND_US, parse_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Note, Refusal, Refusals
@@ -182,6 +185,7 @@ def _draft_objects(
     draft.read = reading.read
     draft.notes.merge(reading.notes)
     draft.notes.merge(grouping.notes)
+    _note_what_is_over(reading.objects, draft.notes, now)
     for refusals in (reading.refusals, grouping.refusals):
         draft.refusals.merge(refusals)
         for refusal in refusals.each:
@@ -194,6 +198,28 @@ def _draft_objects(
             draft.parts.append(part)
             done += part.objects
             progress("drafted", done, reading.read)
+
+
+class _End(msgspec.Struct, gc=False):
+    """When an indicator ends."""
+
+    type: str
+    id: str
+    valid_until: str = ""
+    revoked: bool = False
+
+
+_decode_end = msgspec.json.Decoder(_End).decode
+
+
+def _note_what_is_over(objects: Iterable[BundleObject], notes: Refusals, now: int) -> None:
+    """Note the indicators that count for nobody any more: who publishes them may take them for news."""
+    for one in objects:
+        if one.type != "indicator" or b"valid_until" not in one.raw:
+            continue
+        end = _decode_end(one.raw)
+        if end.valid_until and not end.revoked and parse_instant(end.valid_until) <= now * SECOND_US:
+            notes.add("expired", one.object_id)
 
 
 def _own_identity(objects: Sequence[BundleObject], tlp: Tlp, author: Author, now: int) -> list[bytes]:

@@ -81,7 +81,9 @@ class Outcome:
     """Whether more may have expired, or be due of what was deferred: another sweep says."""
     makes_room: bool = False
     """Something has expired since envelopes were refused for their author's quota: they may be asked for again."""
-    is_unread: bool = False
+    unread: tuple[tuple[int, int], ...] = ()
+    """The lsn of each new envelope that is to be read, and how many bytes are sealed in it."""
+    reads_again: bool = False
     """Whether content that waited for room may be read now."""
     dropped: ItemsDropped = ItemsDropped(())  # noqa: RUF009 - it is frozen
     missing: tuple[ChainMissing, ...] = ()
@@ -140,6 +142,7 @@ class Exchange:
         return Outcome(
             self._news(received_from_by_id),
             decided,
+            unread=_unread(verdicts),
             dropped=_forgotten([old for _, one in notices for old in one.dropped]),
             missing=tuple(
                 ChainMissing(body.received_from, *one.missing) for body, one in notices if one.missing
@@ -154,19 +157,25 @@ class Exchange:
         if revoked.is_more_due:
             back = self._back(revoked.back)
             dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))
-            return Outcome(back, is_more_due=True, is_unread=bool(back), dropped=dropped)
+            return Outcome(back, is_more_due=True, reads_again=bool(back), dropped=dropped)
         step = self._node.store.log.expire(now, self._expired_to)
-        self._expired_to = step.place or EXPIRY_BEGINS
+        self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
-        is_unread = bool(step.dropped and self._node.store.log.read_again())
-        if step.place is not None:
-            return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, is_unread=is_unread)
-        is_more = False
+        reads_again = bool(step.dropped and self._node.store.log.read_again())
+        if step.is_more:
+            return Outcome(self._news({}), makes_room=makes_room, is_more_due=True, reads_again=reads_again)
+        taken_in: list[IntakeVerdict] = []
         try:
-            is_more = bool(retry_deferred(self._node, now))
+            taken_in = retry_deferred(self._node, now)
         except DiskFull:
             logger.warning("deferred envelopes wait on: the disk is full")
-        return Outcome(self._news({}), makes_room=makes_room, is_more_due=is_more, is_unread=is_unread)
+        return Outcome(
+            self._news({}),
+            makes_room=makes_room,
+            is_more_due=bool(taken_in),
+            unread=_unread(taken_in),
+            reads_again=reads_again,
+        )
 
     def _makes_room(self, expired: int, now: int) -> bool:
         """Returns whether envelopes refused for a quota may be asked for again. Not with each sweep: a flood whose parts
@@ -195,8 +204,10 @@ class Exchange:
     def _held(self, entry: EnvelopeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
         if entry.mode == Mode.DIRECT:
-            recipients = self._node.store.log.audience(entry.envelope_id) if entry.is_own else ()
-            direct_to = tuple(sorted(recipients))
+            ends = set(self._node.store.log.audience(entry.envelope_id) if entry.is_own else ())
+            if entry.is_own and received_from is not None:
+                ends.add(received_from)  # it is in the shard of that pair, whatever we know of its audience
+            direct_to = tuple(sorted(ends))
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, received_from, entry.is_own, direct_to)
 
     def _held_notice(self, one: NoticeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
@@ -230,6 +241,11 @@ class Exchange:
         """Bring the cards that go round up to date with roster and cards; returns what gossip is to forget. What is new is
         reported with the next commit."""
         return _forgotten(list_cards(self._node))
+
+    def own_notices(self) -> frozenset[EnvelopeId]:
+        """Returns the ids under which our own newest card goes round. In any thread."""
+        own = self._node.store.notices.cards([self._node.identity.partner_id])
+        return frozenset(EnvelopeId(one.notice_id) for one in own)
 
     def apply_chain(
         self, author: PartnerId, circle: CircleId, raw: bytes, now: int
@@ -333,6 +349,7 @@ class Exchange:
             circle=entry.circle,
             link=link,
             is_own=entry.is_own,
+            is_home=entry.author == peer,
             direct_recipients=store.log.audience(envelope_id).keys() if is_direct else (),
         )
         return store.log.wire(envelope_id) if is_allowed else None
@@ -369,6 +386,14 @@ def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
             CircleId.of_pair(roster.own_id, entry.partner_id),
         )
         for entry in roster.links()
+    )
+
+
+def _unread(verdicts: Sequence[IntakeVerdict]) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (verdict.entry.lsn, verdict.content_bytes)
+        for verdict in verdicts
+        if verdict.status is IntakeStatus.HELD and verdict.entry is not None
     )
 
 

@@ -29,8 +29,10 @@ from enum import Enum
 from p2pshare.envelope.card import Card, DecodedCard
 from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
 from p2pshare.envelope.notice import CircleNotice, is_notice, notice_id_of, read_notice
+from p2pshare.envelope.own_audience import addressed_to
 from p2pshare.envelope.verification import (
     TimeVerdict,
+    VerifiedEnvelope,
     signing_key,
     time_verdict,
     verify_envelope,
@@ -86,6 +88,8 @@ class IntakeVerdict:
     entry: EnvelopeEntry | None = None
     notice: TakenNotice | None = None
     """What more there is to say of a notice."""
+    content_bytes: int = 0
+    """Of what is sealed in a new envelope; 0 where none is held now."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,8 @@ def _store(node: Node, checked: Sequence[NewEnvelope | IntakeVerdict]) -> list[I
         if isinstance(one, NewEnvelope):
             outcome = next(stored)
             status = IntakeStatus.HELD if outcome.is_new else IntakeStatus.ALREADY_HELD
-            one = IntakeVerdict(status, one.envelope_id, entry=outcome.entry)
+            sealed = one.envelope.decoded.body if isinstance(one.envelope, VerifiedEnvelope) else b""
+            one = IntakeVerdict(status, one.envelope_id, entry=outcome.entry, content_bytes=len(sealed))
         verdicts.append(one)
     return verdicts
 
@@ -228,7 +233,11 @@ def _check_believing_nothing(
         )
     verified = verify_envelope(decoded, card, now, is_vouched=vouched)
     batch.quota.add(core.author, shelf, size)
-    return NewEnvelope(verified, received_from=arrival.received_from, received_at=now)
+    audience: tuple[PartnerId, ...] = ()
+    if core.author == batch.roster.own_id:  # it comes home: we know nothing of it but what is in it
+        cards = (entry.card for entry in batch.roster)
+        audience = tuple(card.partner_id for card in addressed_to(node.identity, decoded, cards))
+    return NewEnvelope(verified, received_from=arrival.received_from, received_at=now, audience=audience)
 
 
 def _author_card(node: Node, roster: Roster, author: PartnerId) -> Card:

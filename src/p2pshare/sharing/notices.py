@@ -21,11 +21,12 @@ from dataclasses import dataclass
 
 from p2pshare.envelope.card import Card, CardFork, DecodedCard, check_roots
 from p2pshare.envelope.notice import CircleNotice, circle_of_page, notice_id_of, notice_of, read_notice
-from p2pshare.envelope.vouch import Vouch, VouchPage, check_page
+from p2pshare.envelope.vouch import VouchPage, check_page
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.limits import MIB
 from p2pshare.node.node import Node
+from p2pshare.node.vouch_pages import own_pages
 from p2pshare.partners.notices import NewNotice, NoticeEntry, VouchedPage
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import carries
@@ -116,16 +117,13 @@ def _take_in_page(
     return TakenNotice(is_new=True, has_changed_roster=True)  # what was not vouched for may be let in
 
 
-def hold_pages(node: Node, made: Vouch) -> None:
-    """Hold the pages of what we vouch for ourselves, so that they go round; our card must have their root already. Raises
-    PeerError `bad-vouch`, StoreError."""
-    with node.store.transaction():
-        for scope, raw in made.pages():
-            wire = notice_of(circle_of_page(made.author, scope), raw)
-            notice = read_notice(wire)
-            assert isinstance(notice.content, VouchPage)
-            if node.store.notices.entry(notice.notice_id) is None:
-                _take_in_page(node, load_roster(node), notice, notice.content, wire)
+def hold_own_pages(node: Node) -> None:
+    """Hold the pages for which our own card stands, so that they go round. Raises StoreError."""
+    for page, raw in own_pages(node.home, node.card):
+        wire = notice_of(circle_of_page(page.author, page.scope), raw)
+        if node.store.notices.entry(notice_id_of(wire)) is None:
+            with node.store.transaction():
+                _take_in_page(node, load_roster(node), read_notice(wire), page, wire)
 
 
 def take_in_chain(
@@ -146,6 +144,8 @@ def list_cards(
 
     `also` are authors and circles in which their card was met. Writes only where something changed. Raises StoreError.
     """
+    if authors is None:
+        hold_own_pages(node)
     store, roster = node.store, load_roster(node)
     cards = {entry.partner_id: entry.card for entry in roster} | {roster.own_id: node.card}
     held = {(one.author, one.circle): one for one in store.notices.cards(authors)}

@@ -363,8 +363,9 @@ def _seal_one(
 ) -> ReadEnvelope:
     """Returns the next envelope of our chain, sealed: opened, and waiting in the outbox for its first hop."""
     part, audience, state = one.part, one.audience, node.store.log.author_state(now)
-    used = node.store.log.recipient_sequences([entry.partner_id for entry in audience.recipients])
-    numbers = {partner: number + 1 for partner, number in used.items()}
+    cards = [entry.card for entry in audience.recipients]
+    addressed = [*cards, node.identity.card]  # what a backup has forgotten can be read when it comes home
+    numbers = node.store.log.recipient_numbers([card.partner_id for card in addressed], state.incarnation)
     header = PayloadHeader(
         type=STIX.name,
         created=now,
@@ -375,7 +376,7 @@ def _seal_one(
     )
     request = SealRequest(
         payload=encode_payload(header, [frame.frame for frame in part.frames]),
-        recipients=tuple(Recipient(entry.card, numbers[entry.partner_id]) for entry in audience.recipients),
+        recipients=tuple(Recipient(card, numbers[card.partner_id]) for card in addressed),
         incarnation=state.incarnation,
         sequence=state.sequence + 1,
         previous=state.previous,
@@ -392,8 +393,8 @@ def _seal_one(
         content=ContentState.READ,
         frames=part.frames,
         awaits_first_hop=audience.mode is not Mode.DIRECT,
-        recipient_sequences=numbers,
-        audience=tuple(numbers),
+        recipient_sequences={partner: number.sequence for partner, number in numbers.items()},
+        audience=tuple(card.partner_id for card in cards),
     )
 
 

@@ -199,7 +199,7 @@ class ContentReader:
     ) -> _Walk | None:
         """Returns None when its author has no room. Raises PeerError when the payload is left aside; its number has come all
         the same: nobody withheld it."""
-        self._node.store.log.note_recipient_sequence(one.source, opened.recipient_sequence)
+        self._node.store.log.note_recipient_number(one.source, opened.number)
         payload = receive(verified, opened.payload, self._readers, one.source.received_at)
         if not self._has_room(one, verified, payload.stated_bytes):
             self._node.store.log.put_content(one.source, ContentState.NO_ROOM)

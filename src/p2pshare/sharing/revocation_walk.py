@@ -19,6 +19,7 @@ from p2pshare.log.interface import KeyedEnvelope
 from p2pshare.node.node import Node
 from p2pshare.partners.notices import ENDED, RevocationRow
 from p2pshare.policy.vouching import PAGES_SECONDS, KnownRevocation, is_in_effect
+from p2pshare.sharing.notices import hold_own_pages
 from p2pshare.sharing.partners import load_roster
 
 ENVELOPES_A_STEP = 64  # that change without any content of theirs: a transaction of some 20 ms
@@ -49,6 +50,8 @@ def step(node: Node, now: int) -> RevocationStep:
 
 def _note(node: Node, now: int) -> None:
     """Note the revocations on the newest cards that are new, or have another root."""
+    if node.card.revoked:
+        hold_own_pages(node)  # or ours would be out before the list of what we stand for is looked at
     known = {(row.author, row.key_id): (row.since, row.root) for row in node.store.notices.revocations()}
     for card in (node.card, *(entry.card for entry in load_roster(node))):
         for one in card.revoked:
@@ -106,8 +109,9 @@ def _is_in_effect(node: Node, row: RevocationRow, one: KeyedEnvelope, now: int, 
 
 def _has_all_pages(node: Node, row: RevocationRow, mode: int, circle: CircleId) -> bool:
     own_id = node.identity.partner_id
-    if row.author == own_id:
-        return True  # whoever revokes its own key has all that it vouches for
+    if row.author == own_id:  # a direct one of ours has a page for each recipient
+        missing = node.store.notices.missing_pages()
+        return (row.author, row.key_id) not in {(one.author, one.key_id) for one in missing}
     place = circle if mode == Mode.RELAY else CircleId.of_pair(own_id, row.author)
     return node.store.notices.has_all_pages(row.author, row.key_id, place)
 

@@ -56,6 +56,8 @@ _TOKEN = re.compile("[0-9a-f]{32}")
 
 
 def _encode_id(one: Any) -> bytes:
+    """Returns what an id is written as. An `enc_hook`: by msgspec's contract it raises NotImplementedError for what it does
+    not know."""
     if isinstance(one, FixedBytes):
         return bytes(one)
     raise NotImplementedError(type(one).__name__)

@@ -17,7 +17,7 @@ from p2pshare.sharing.storing import ContentWriter
 
 PIECE_ROWS = 512  # claims, or objects without one, that a step gathers at most: some 5 ms
 SLICE_ROWS = 1_024  # written together at first; then as many as the clock says ...
-SLICE_ROWS_MIN = 64  # ... at least: with fewer the statements themselves would be what takes long
+SLICE_ROWS_MIN = 128  # ... at least: with fewer the statements themselves would be what takes long
 SLICE_ROWS_MAX = 8_192  # ... at most: bounds memory
 WRITING_SECONDS = 0.75 * SLICE_SECONDS  # of a chunk: the next one may be dearer
 CHANGE_MAX = 2.0  # of the size from one chunk to the next: one odd time is no measure

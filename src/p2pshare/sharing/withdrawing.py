@@ -7,6 +7,9 @@ Rules:
 3. Each recipient gets it under the strictest marking of what it was sent, and direct if any of that went direct: so the
    withdrawal tells nobody more than the object did, and still reaches everybody.
 4. It is carried at least as long as the object: in the longest ttl class that any version had.
+5. Of what came home after a backup was put back we know the recipients that its hints tell (`envelope.own_audience.addressed_to`),
+   and not whether there were more: where its marking is for everybody, everybody is told; else the report says that somebody
+   may be missing.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import WITHDRAWAL, Reason, WithdrawalFacts, withdrawal_object
 from p2pshare.knowledge.interface import Carrier, NewFrame
-from p2pshare.limits import FRAME_OBJECTS_MAX, SLOTS_MAX
+from p2pshare.limits import FRAME_OBJECTS_MAX, RECIPIENTS_MAX
 from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster, RosterEntry, UnknownName
@@ -180,14 +183,15 @@ def _ways(
     ttl_class = max(one.ttl_class for one in carriers)
     sent: dict[PartnerId, list[Carrier]] = defaultdict(list)
     for carrier in carriers:
-        if carrier.recipients is not None:
-            for partner in carrier.recipients:
-                sent[partner].append(carrier)
-        elif may_pass(carrier.tlp, Exit.EVERYONE, settings):
-            for entry in roster:
-                sent[entry.partner_id].append(carrier)
-        else:
-            report.skipped[f"envelope {carrier.envelope_id.short}"] = "audience-unknown"
+        partners = set(carrier.recipients or ())
+        if carrier.recipients is None or carrier.came_home:
+            if may_pass(carrier.tlp, Exit.EVERYONE, settings):
+                partners.update(entry.partner_id for entry in roster)
+            else:
+                unknown = "audience-incomplete" if partners else "audience-unknown"
+                report.skipped[f"envelope {carrier.envelope_id.short}"] = unknown
+        for partner in partners:
+            sent[partner].append(carrier)
     for entry in _named(roster, names, max(one.tlp for one in carriers), settings):
         sent.setdefault(entry.partner_id, carriers)
     known = node.store.partners.names()
@@ -254,7 +258,7 @@ def _parcels(ways: Mapping[str, Mapping[PartnerId, _Way]]) -> Iterator[_Parcel]:
         for partner, way in by_partner.items():
             by_way[way].append(partner)
         for way, partners in by_way.items():
-            for some in _cut(sorted(partners), SLOTS_MAX):
+            for some in _cut(sorted(partners), RECIPIENTS_MAX):
                 together[way, some].append(target)
     for (way, recipients), targets in sorted(together.items()):
         for part in _cut(targets, FRAME_OBJECTS_MAX):

@@ -33,9 +33,11 @@ class FoundEntries:
                 self.note(pair, part, owner, pattern)
 
 
-def keys_of(part: Pair) -> Iterable[str]:
-    """Returns the keys under which an entry about `part` may stand; addresses are found as spans."""
+def keys_of(part: Pair, labels_max: int) -> Iterable[str]:
+    """Returns the keys under which an entry about `part` may stand, where none has more labels than `labels_max`: of a domain
+    of a hundred labels only the last few are names that a list may hold. Addresses are found as spans."""
     type_, value = part
     if type_ == "domain":
-        return with_parents(value)
+        labels = value.rsplit(".", labels_max)
+        return with_parents(value if len(labels) <= labels_max else ".".join(labels[1:]))
     return () if type_ in SPAN_TYPES else (key_of(value),)

@@ -67,13 +67,15 @@ class Hit(NamedTuple):
 
 
 class _Remembered(NamedTuple):
-    """Memory for one kind of query: the lists that it asks with their types, their networks and patterns, and
-    whether any list names a URL (hardly any does, and then the long texts of URLs need not be looked for)."""
+    """Memory for one kind of query: the lists that it asks with their types, their networks and patterns,
+    whether any list names a URL (hardly any does, and then the long texts of URLs need not be looked for), and how many labels
+    the longest name has: no domain is looked for with more."""
 
     asked: Mapping[int, frozenset[str]]
     spans: SpanIndex
     patterns: PatternSet | None
     has_urls: bool
+    labels_max: int
 
 
 @dataclass(frozen=True)
@@ -326,13 +328,15 @@ class WarningIndex:
                         for owner, span in memory.spans.overlapping(span_of(*part)).items():
                             found.note(pair, part, owner, span)
                     elif part[0] != "url" or memory.has_urls:
-                        keys.update(keys_of(part))
+                        keys.update(keys_of(part, memory.labels_max))
                     if memory.patterns is not None:
                         found.note_patterns(pair, part, memory.patterns)
-            self._find_names(wanted, keys, found)
+            self._find_names(wanted, keys, found, memory.labels_max)
             return {pair: self._hits(entries) for pair, entries in found.entries.items()}
 
-    def _find_names(self, wanted: Iterable[Pair], keys: Collection[str], found: FoundEntries) -> None:
+    def _find_names(
+        self, wanted: Iterable[Pair], keys: Collection[str], found: FoundEntries, labels_max: int
+    ) -> None:
         """Note the names found, in one query for all keys. Few of them are on a list: only then is it worked
         out whose they are."""
         named: dict[str, list[tuple[int, bool]]] = defaultdict(list)
@@ -342,7 +346,7 @@ class WarningIndex:
                     named[key].append((owner, covers_below))
         for pair in wanted if named else ():
             for part in parts(*pair):
-                for key in keys_of(part):
+                for key in keys_of(part, labels_max):
                     for owner, covers_below in named.get(key, ()):
                         if covers_below or part[0] != "domain" or part[1] == key:
                             found.note(pair, part, owner, f"*.{key}" if covers_below else key)
@@ -395,8 +399,11 @@ class WarningIndex:
                 if number in asked
             ]
             has_urls = bool(fetch(read, "SELECT 1 FROM name_entry WHERE value LIKE '%://%' LIMIT 1"))
+            ((dots,),) = fetch(
+                read, "SELECT max(length(value) - length(replace(value, '.', ''))) FROM name_entry"
+            )
             self._memory[is_blocking_only] = _Remembered(
-                asked, spans, PatternSet(patterns) if patterns else None, has_urls
+                asked, spans, PatternSet(patterns) if patterns else None, has_urls, 1 + (dots or 0)
             )
         return self._memory[is_blocking_only]
 

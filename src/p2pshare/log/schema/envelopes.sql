@@ -35,6 +35,8 @@ CREATE TABLE envelope (
 CREATE INDEX envelope_key ON envelope (circle, ttl_class, created, envelope_id)
 WHERE mode = 1 AND stage < 2 AND is_out = 0;
 CREATE INDEX envelope_chain ON envelope (author, incarnation, sequence);
+-- What follows an envelope in its author's chain: two that do are a fork of it (chain_fork).
+CREATE INDEX envelope_previous ON envelope (author, previous);
 CREATE INDEX envelope_expires ON envelope (expires) WHERE stage < 2;
 CREATE INDEX envelope_first_hop ON envelope (lsn) WHERE awaits_first_hop = 1;
 -- The reader's queue: authors take turns, small envelopes first.

@@ -1,72 +1,15 @@
-"""The contract of a format, and detection: which format a file is in, by its name and its beginning.
-
-A format is a row of `registry` and a file with its reader and, where a row cannot say it, a function that recognises it.
-"""
+"""Detection: which format a file is in, by its name and its beginning."""
 
 from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
 
-from p2pshare.identifiers import PartnerId
 from p2pshare.importers.registry import IMPORTERS, load_importer
-from p2pshare.intel.bundle import Reading
-from p2pshare.intel.marking import Tlp
-
-if TYPE_CHECKING:
-    from p2pshare.importers.values import ReadValue
 
 JSON_TAKEN_FOR = "stix"  # JSON that has no key of any row
 TEXT_TAKEN_FOR = "list"  # a text that no format recognises
 _TOKEN = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*)(?:"\s*(:?))?|[{}\[\]]', re.DOTALL)
-
-
-@dataclass(frozen=True)
-class InputSource:
-    """The facts about a file beside its bytes: its name (`-` for stdin), the publisher, the time (unix seconds), the
-    marking that the person gave, and the columns that hold the values of a table."""
-
-    name: str
-    author: PartnerId
-    now: int
-    tlp: Tlp | None = None
-    columns: tuple[str, ...] = ()
-    takes_undefanged: bool = False
-    """Takes values of a text that nobody defanged, too."""
-
-
-Recognises = Callable[[bytes, bool], bool]
-"""(the first few KiB without byte order mark, whether the name has an ending of the row) -> whether it is this format."""
-
-
-def by_its_name(head: bytes, is_named_so: bool) -> bool:
-    """Recognise files by the endings in the row, and no others."""
-    return is_named_so
-
-
-@dataclass(frozen=True)
-class ObjectFormat:
-    """A format of STIX objects: its reader takes the whole file, and a second reading gives the same ids."""
-
-    read: Callable[[bytes, InputSource], Reading]
-    recognises: Recognises = by_its_name
-
-
-@dataclass(frozen=True)
-class ValueFormat:
-    """A format of values, which become indicators of ours. Its reader streams: it yields a value or a refusal for each
-    thing that it read, and notes."""
-
-    read: Callable[[BinaryIO, InputSource], Iterator[ReadValue]]
-    recognises: Recognises = by_its_name
-    is_searched: bool = False
-    """True when values are found in prose: nobody has seen them as values yet, so they are shown before they leave."""
-
-
-InputFormat = ObjectFormat | ValueFormat
 
 
 def detect_format(head: bytes, name: str = "") -> str:

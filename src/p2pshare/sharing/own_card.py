@@ -1,0 +1,204 @@
+"""Our own card: when its keys are renewed, which of its certificates partners are shown, and how a new one is taken up.
+
+The card is issued elsewhere (`node.card_issuing`), by a process that holds the roots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from p2pshare.envelope.card import Card, OperationalKey, accept_update
+from p2pshare.envelope.card_format import AnyKey, CardBody, decode_versions
+from p2pshare.envelope.certificate import ends_at
+from p2pshare.envelope.hybrid import key_id_of
+from p2pshare.envelope.keys import Identity, TlsKey, under_card
+from p2pshare.envelope.unfinished_card import UnfinishedCard, read_unfinished
+from p2pshare.errors import NotFoundError, PeerError, RefusedError
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.limits import OPERATIONAL_OVERLAP_SECONDS
+from p2pshare.node.card_issuing import CardChange, issue_apart
+from p2pshare.node.keyfile import identity_of, write_card_file
+from p2pshare.node.node import Node, card_path, key_path, note_config
+from p2pshare.node.vouch_pages import drop_pages
+
+KEY_DIGITS_MIN = 8  # of a key id that is typed: of 2^32 others one begins so
+SHOWN_MARGIN_SECONDS = 86_400  # before a certificate ends the next one is shown: partners' clocks differ
+
+
+class CardKey(Struct, frozen=True, forbid_unknown_fields=True):
+    """A public key of our card: its kind (root, sign, kem, hint, tls) and state: current, older (believed and used to open, no
+    longer to make), revoked (as the card says)."""
+
+    key_id: str
+    kind: str
+    state: str
+
+
+class IssuedVersion(Struct, frozen=True, forbid_unknown_fields=True):
+    """A version of our card. `signed` is False where `missing` more root keys must sign it first: then `unfinished` is the file
+    for the next signer, and nothing has changed yet."""
+
+    version: int
+    expires: str
+    keys: list[CardKey]
+    signed: bool
+    missing: int = 0
+    unfinished: bytes = b""
+    is_new: bool = True
+    """False where nothing had to be done."""
+
+
+def ends_of(card: Card) -> int:
+    """Returns until when (unix seconds) partners believe what is made with the newest keys of the card."""
+    return min(card.sign_keys[0].expires, card.expires)
+
+
+def needs_renewal(card: Card, now: int) -> bool:
+    """Returns whether the newest keys have been in use for their time, 30 days of 90, or their card ends as soon."""
+    return now >= ends_of(card) - OPERATIONAL_OVERLAP_SECONDS
+
+
+def shown_tls_key(
+    identity: Identity, links: Iterable[PartnerId], fetched: Mapping[PartnerId, int], now: int
+) -> TlsKey:
+    """Returns the TLS key to show partners with. A partner that does not know the newest certificate yet would refuse us, and
+    so never learn it: an older one of the card is shown until each of `links` has fetched a version with the newest, at most
+    until it ends.
+
+    `fetched` are the versions of our card that partners have fetched; `now` in unix seconds.
+    """
+    held = {keys.tls.certificate: keys.tls for keys in (identity.operational, *identity.retired)}
+    usable = [held[one] for one in identity.card.tls_certificates if one in held]
+    newest = usable[0] if usable else identity.operational.tls
+    if len(usable) < 2:
+        return newest
+    since = _first_version_with(identity.card, newest.certificate)
+    if all(fetched.get(peer, 0) >= since for peer in links):
+        return newest
+    older = (one for one in usable[1:] if now < ends_at(one.certificate) - SHOWN_MARGIN_SECONDS)
+    return next(older, newest)
+
+
+def _first_version_with(card: Card, certificate: bytes) -> int:
+    versions = (version.body for version in decode_versions(card.raw))
+    return next((body.version for body in versions if certificate in body.tls_certificates), card.version)
+
+
+def shown_by(node: Node, now: int) -> TlsKey:
+    """Returns the TLS key to show now, by the links and fetched cards that the store knows of."""
+    partners = node.store.partners
+    links = [row.partner_id for row in partners.all() if row.has_link]
+    return shown_tls_key(node.identity, links, partners.card_fetches(), now)
+
+
+def renew(node: Node, now: int, *, must_finish: bool = False) -> IssuedVersion:
+    """Put new operational keys on our card, as `issue` does. Raises KeyFileError `roots-offline` where others must sign it,
+    too, and `must_finish`."""
+    shown = shown_by(node, now).certificate
+    return issue(node, CardChange(now, has_new_keys=True, shown=shown, must_finish=must_finish))
+
+
+def issue(node: Node, change: CardChange) -> IssuedVersion:
+    """Issue the next version of our card and use it from here on, or return the unfinished one. Runs in the writer thread.
+
+    Raises KeyFileError, AuthorError with nothing changed.
+    """
+    issued = issue_apart(key_path(node), card_path(node), change)
+    node.identity = identity_of(issued.material, key_path(node), card_path(node))
+    if issued.missing:
+        return describe_unfinished(read_unfinished(issued.card))
+    note_config(node)
+    drop_pages(node.home, node.card)
+    return describe_card(node.card)
+
+
+def set_roots(
+    node: Node, threshold: int, *, add: Sequence[bytes], drop: Sequence[str], now: int
+) -> IssuedVersion:
+    """Change how many root keys must sign our card, and which they are, as `issue` does. `drop` are first digits of key ids."""
+    roots = {root.key_id.text: root.raw for root in node.card.roots}
+    for wanted in drop:
+        matching = [key_id for key_id in roots if key_id.startswith(wanted.lower())]
+        if len(wanted) < KEY_DIGITS_MIN or len(matching) != 1:
+            raise NotFoundError(
+                f"no root key of our card has this id, or {KEY_DIGITS_MIN} digits are not enough to tell which",
+                hint="`p2pshare card show` lists the keys",
+                reason="key-unknown",
+            )
+        del roots[matching[0]]
+    return issue(node, CardChange(now, roots=(*roots.values(), *add), threshold=threshold))
+
+
+def install(node: Node, raw: bytes, now: int) -> IssuedVersion:
+    """Use the next version of our card, which holders of root keys have signed. Raises RefusedError with nothing changed."""
+    card = node.card
+    try:
+        installed = accept_update(card, raw, now)
+    except PeerError as error:
+        raise RefusedError(
+            f"the file is not the next version of our card: {error.message}",
+            hint="a file that lacks signatures goes to the next signer; one made before the newest card is void",
+            reason=error.reason,
+        ) from None
+    if installed is card:
+        return describe_card(card, is_new=False)
+    identity = under_card(node.identity, installed)
+    if identity is None:
+        raise RefusedError(
+            "the file names operational keys that are not in the key file",
+            hint="it was made before the newest `card rotate`, or on another machine: make it again",
+            reason="card-keys-missing",
+        )
+    write_card_file(card_path(node), installed)
+    node.identity = identity
+    note_config(node)
+    drop_pages(node.home, installed)
+    return describe_card(installed)
+
+
+def describe_unfinished(card: UnfinishedCard) -> IssuedVersion:
+    """Returns a version that is on its way, or that its last signer has finished."""
+    return IssuedVersion(
+        card.body.version,
+        format_instant(card.body.expires * SECOND_US) or "",
+        keys_of(card.body),
+        signed=card.is_finished,
+        missing=max(card.own.missing, card.before.missing),
+        unfinished=card.raw,
+    )
+
+
+def describe_card(card: Card, *, is_new: bool = True) -> IssuedVersion:
+    """Returns the version that is in force."""
+    expires = format_instant(card.expires * SECOND_US) or ""
+    return IssuedVersion(card.version, expires, keys_of(card), signed=True, is_new=is_new)
+
+
+def keys_of(card: CardBody) -> list[CardKey]:
+    """Returns the public keys on a card and those it revokes, a kind after the other, the newest first."""
+    revoked = {entry.key_id.text for entry in card.revoked}
+    found = [
+        *(CardKey(root.key_id.text, "root", "current") for root in card.roots),
+        *_of_kind("sign", card.sign_keys, revoked),
+        *_of_kind("kem", card.kem_keys),
+        *_of_kind("hint", card.hint_keys),
+        *(
+            CardKey(key_id_of(certificate).text, "tls", "older" if number else "current")
+            for number, certificate in enumerate(card.tls_certificates)
+        ),
+    ]
+    listed = {key.key_id for key in found}
+    gone = (CardKey(key_id, "sign", "revoked") for key_id in sorted(revoked - listed))
+    return [*found, *gone]
+
+
+def _of_kind(
+    kind: str, entries: Sequence[OperationalKey[AnyKey]], revoked: Collection[str] = ()
+) -> Iterator[CardKey]:
+    for number, entry in enumerate(entries):
+        key_id = key_id_of(entry.key.raw).text
+        state = "revoked" if key_id in revoked else "older" if number else "current"
+        yield CardKey(key_id, kind, state)
