@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ RATIO_MAX = 50.0
 EXAMPLES = 60  # of one beginning of the search
 KEPT_BY_MEASURE = 6
 SHOWN = 12
-SCALES = (1, 1 / 4, 1 / 16, 1 / 64)  # of what was found before: whole, and in the room that bounds leave
+SCALES = (1, 1 / 16)  # of what was found before: whole, and in the room that bounds leave
 
 
 class Search:
@@ -106,7 +107,8 @@ def main() -> int:
                     for one in measured.envelopes:
                         print("    " + _costs(one), dict(one.refused) or "", flush=True)
         if not options.known:
-            search.go_on(options.seed, time.monotonic() + options.seconds)
+            with suppress(KeyboardInterrupt):  # what was found until then is told
+                search.go_on(options.seed, time.monotonic() + options.seconds)
         for measure in MEASURES:
             print(f"worst by {measure}, of {search.tried} recipes:")
             for ratio, recipe, measured in search.worst(measure)[:SHOWN]:

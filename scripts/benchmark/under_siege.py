@@ -40,6 +40,7 @@ from p2pshare.envelope.card import believe_chain, fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
 from p2pshare.errors import PeerError
 from p2pshare.gossip.messages import Announce, AnnounceItem, Hello, PutVerdict, Shard, Sync, SyncPart
@@ -309,7 +310,7 @@ class Forge:
             self._identity,
             SealRequest(
                 payload=encode_payload(header, tuple(frames)),
-                recipients=(Recipient(self._victim, self._sequence),),
+                recipients=(Recipient(self._victim, RecipientNumber(self._sequence)),),
                 incarnation=self._incarnation,
                 sequence=self._sequence,
                 previous=bytes(32),

@@ -166,6 +166,7 @@ KNOWN: dict[str, Recipe] = {
     "disguised words": (Sealed((Objects("note", count=40, filler="disguised", filler_bytes=200_000),)),),
     "escapes": (Sealed((Objects("note", count=10, filler="escapes", filler_bytes=1_000_000),)),),
     "duplicate keys": (Sealed((Objects("note", count=10, filler="duplicates", filler_bytes=1_000_000),)),),
+    "lists in lists": (Sealed((Objects("note", filler="brackets", filler_bytes=250_000),)),),
     "objects in objects": (Sealed((Objects("note", count=10, filler="objects", filler_bytes=1_000_000),)),),
     "many keys": (Sealed((Objects("note", count=10, filler="keys", filler_bytes=1_000_000),)),),
     "many frames": (Sealed((Objects("note", count=4_096),), frame_objects=1),),

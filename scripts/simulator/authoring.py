@@ -1,15 +1,18 @@
 """Envelopes of simulated partners: in the product's wire form, signed, with bytes from the seed for content.
 
 Nobody can open them, for nothing was sealed in them: how envelopes travel does not depend on what is inside,
-and sealing draws keys that no seed may decide.
+and sealing draws keys that no seed may decide. Direct ones have true hints, by which an author that was set back knows to
+whom they are owed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from p2pshare.envelope.agreement import HINT_BYTES
+from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import (
     BODY_TAG_BYTES,
     COMMITMENT_BYTES,
@@ -24,6 +27,7 @@ from p2pshare.envelope.envelope import (
     digests_of,
     encode_core,
     encode_envelope,
+    slots_for,
 )
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import padded_size
@@ -56,8 +60,10 @@ def write_envelope(
     previous: bytes,
     created: int,
     random: Random,
+    recipients: Sequence[Card] = (),
 ) -> DecodedEnvelope:
-    """Returns a signed envelope, as its receiver would decode it. `created` in unix seconds."""
+    """Returns a signed envelope, as its receiver would decode it, with the true hints of `recipients`: by them an author that was
+    set back knows for whom it was. `created` in unix seconds."""
     body = random.randbytes(padded_size(wish.body_bytes) + BODY_TAG_BYTES)
     core = Core(
         suite=SUITE_XWING,
@@ -72,19 +78,24 @@ def write_envelope(
         ttl_class=wish.ttl_class,
         nonce=random.randbytes(NONCE_BYTES),
         commitment=random.randbytes(COMMITMENT_BYTES),
-        slots=1,
+        slots=slots_for(max(1, len(recipients))),
         body_bytes=len(body),
     )
     core_raw = encode_core(core)
-    wraps = random.randbytes(HINT_BYTES + WRAP_BYTES)
+    key = identity.operational.hint
+    hints = [key.hint(card.hint, identity.partner_id, card.partner_id, core.nonce) for card in recipients]
+    hints += [random.randbytes(HINT_BYTES) for _ in range(core.slots - len(hints))]
+    wraps = b"".join(sorted(hints)) + random.randbytes(core.slots * WRAP_BYTES)
     digests = digests_of(core_raw, wraps, body)
     signatures = identity.operational.sign.sign(DOMAIN_SIGNATURE, digests)
     return decode_envelope(encode_envelope(core_raw, wraps, body, signatures))
 
 
-def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Random) -> DecodedEnvelope:
-    """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it. Raises
-    StoreError."""
+def publish(
+    store: Store, identity: Identity, wish: Wish, recipients: Sequence[Card], now: int, random: Random
+) -> DecodedEnvelope:
+    """Store an envelope in our own store, on our own chain, in one transaction, as `sharing.publishing` does it; `recipients`
+    are the cards of `wish.direct_to`. Raises StoreError."""
     state = store.log.author_state(now)
     envelope = write_envelope(
         identity,
@@ -94,6 +105,7 @@ def publish(store: Store, identity: Identity, wish: Wish, now: int, random: Rand
         previous=state.previous,
         created=now,
         random=random,
+        recipients=recipients,
     )
     row = NewEnvelope(
         SealedEnvelope(envelope.envelope_id, envelope.core, envelope.wire),

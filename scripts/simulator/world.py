@@ -296,7 +296,8 @@ class World:
             return
         now = int(self.event_queue.now + author.skew_seconds)
         try:
-            envelope = publish(author.store, author.identity, wish, now, self.random)
+            recipients = [self.by_id[peer].identity.card for peer in wish.direct_to]
+            envelope = publish(author.store, author.identity, wish, recipients, now, self.random)
         except StoreError:  # the person who published was told so
             self.trace.note(f"{author.name} cannot publish")
             return

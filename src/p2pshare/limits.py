@@ -94,6 +94,9 @@ PRODUCT_CHARACTERS_MAX = 256  # ... long name a million times
 RULE_NEEDS_MAX = 64  # other rules that one YARA rule names, and those they name: real ones need three
 RULE_DEPTH_MAX = 32  # of a Sigma rule's YAML; real ones have 8
 RULE_NODES_MAX = 20_000  # of a Sigma rule's YAML: lists of a few thousand values are real
+OBJECT_BRACKETS_MAX = (
+    32_768  # lists and objects inside one STIX object: 100 bytes of memory each, where the text has two
+)
 JSON_DEPTH_MAX = 64  # checked before parsing: no parser of ours meets a deeper text
 LIST_LINE_BYTES_MAX = 64 * KIB  # one line of a value list; longer lines are refused, the rest is read
 TABLE_ROW_LINES_MAX = 32  # lines of one table row: a quote that is not closed by then costs its row only

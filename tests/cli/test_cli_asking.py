@@ -110,6 +110,21 @@ def test_what_will_not_leave_is_shown_before_the_question(homes: tuple[Path, Pat
     assert 0 < shown.find("1 private-address, for example 10.0.0.1") < shown.find("publish? [y/N]")
 
 
+def test_the_first_values_of_a_tables_columns_are_shown_before_the_question(
+    homes: tuple[Path, Path], tmp_path: Path
+) -> None:
+    alpha, bravo = homes
+    told = fingerprint(own_card(bravo).partner_id)
+    arguments = ["partner", "add", str(bravo / "card.p2pcard"), "--fingerprint", told, "--alias", "bravo"]
+    assert run_program(["--home", str(alpha), *arguments]) == 0
+    values = tmp_path / "values.csv"
+    values.write_text("hostname,seen\nws1.hospital.example,2026\nws2.hospital.example,2026\n")
+    code, shown = on_terminal(alpha, "publish", str(values), "--tlp", "green", answer=b"n\n")
+    assert code == 5
+    line = "column 1 (hostname): ws1.hospital.example, ws2.hospital.example"
+    assert 0 < shown.find(line) < shown.find("publish? [y/N]")
+
+
 def test_with_yes_nothing_is_asked_on_a_terminal(homes: tuple[Path, Path], tmp_path: Path) -> None:
     alpha, _ = homes
     values = tmp_path / "values.txt"

@@ -120,6 +120,47 @@ def test_a_dry_run_shows_everything_and_keeps_nothing(alpha: Partner) -> None:
     alpha.cli("lookup", "dry.example", code=3)
 
 
+SILENT_HARM = {
+    "urls.txt": b"http://shared-host.example/;x=1\nhttp://other-host.example/;x=2\n",
+    "victims.csv": b"victim_ip,port,seen\n198.51.100.61,3389,2026-01-08\n",
+    "people.csv": b"name,mail\nA. Analyst,analyst@silent.example\n",
+    "scan.csv": b"timestamp,ip,hostname,tag,naics\n2026-01-08,198.51.100.10,cust1.silent.example,rdp,0\n",
+    "ranges.txt": b"198.51.100.0-255\n198.51.100.1-5\n198.51.100.0/24/\n",
+    "quotes.txt": "silent.example\u201d\nsilent\u2013host.example\nsilent.example\xb9\n".encode(),
+    "patterns.json": bundle(
+        indicator(90, pattern="[domain-name:value = 'silent.example'"),
+        indicator(91, valid_until="2026-01-01T00:00:00Z"),
+        indicator(92, pattern="[domain-name:value LIKE '%.silent.example']"),
+    ),
+}
+
+
+def test_with_a_daemon_no_input_does_harm_in_silence(company: Company, tmp_path: Path) -> None:
+    """What leaves is what was written; a block list made of it never loses what it had."""
+    left, right = company.linked("alpha", "bravo")
+    left.start()
+    right.start()
+    options = ("--tlp", "green", "--yes", "--json")
+    for name, raw in SILENT_HARM.items():
+        (tmp_path / name).write_bytes(raw)
+        code = {"urls.txt": 0, "patterns.json": 6}.get(name, 1)
+        said = left.cli("publish", str(tmp_path / name), *options, code=code)
+        if name == "patterns.json":
+            answer = json.loads(said.out)
+            assert {one["reason"] for one in answer["refused"]} == {"already-over", "bad-pattern"}
+            assert [(one["reason"], one["count"]) for one in answer["notes"]] == [("opaque-pattern", 1)]
+    expected = {"http://shared-host.example/;x=1", "http://other-host.example/;x=2"}
+    right.wait_for(*expected)
+    left.publish("last-silent.example\n")
+    right.wait_for("last-silent.example")
+    assert right.values() == expected | {"last-silent.example"}
+    target = tmp_path / "block.txt"
+    right.cli("export", "--format", "list", "-o", str(target))
+    assert set(target.read_text().split()) == right.values()
+    right.cli("export", "--format", "list", "--type", "sha256", "-o", str(target), code=1)
+    assert set(target.read_text().split()) == right.values()
+
+
 def test_an_unknown_recipient_is_refused_with_the_nearest_name(alpha: Partner) -> None:
     said = alpha.cli("publish", "-", "--tlp", "green", "--to", "brvo", "--yes", stdin=b"x.example\n", code=5)
     assert "did you mean 'bravo'?" in said.err

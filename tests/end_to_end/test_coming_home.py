@@ -42,10 +42,16 @@ def knows(partner: Partner, value: str) -> bool:
     return bool(partner.query(f"SELECT 1 FROM observable WHERE value = '{value}'"))
 
 
+@pytest.mark.parametrize("who_dials_out", ["nobody", "alpha", "bravo"])
 def test_an_author_set_back_to_yesterdays_backup_reads_withdraws_and_counts_its_own(
-    company: Company, eventually: Eventually
+    company: Company, eventually: Eventually, who_dials_out: str
 ) -> None:
-    alpha, bravo = company.pair()
+    """Whichever end can be dialled, its own comes home, what went direct as well."""
+    alpha, bravo = (company.found(name, is_dialable=name != who_dials_out) for name in ("alpha", "bravo"))
+    alpha.trust(bravo)
+    bravo.trust(alpha)
+    alpha.start()
+    bravo.start()
     alpha.publish("before.example\n")
     bravo.wait_for("before.example")
     alpha.stop()

@@ -82,6 +82,8 @@ def test_a_running_daemon_holds_no_root_secret_and_no_passphrase(
     assert memory_holds(alpha.process.pid, wanted) == set(daily)
     alpha.status()
     assert memory_holds(alpha.process.pid, wanted) == set(daily)
+    alpha.cli("card", "rotate")  # done by a child, which reads the key file anew
+    assert memory_holds(alpha.process.pid, wanted) <= set(daily)
 
 
 def test_the_daemons_own_process_opens_neither_key_file_nor_passphrase(
@@ -97,4 +99,6 @@ def test_the_daemons_own_process_opens_neither_key_file_nor_passphrase(
         alpha.start()  # so the watch is awake
     alpha.preface = DIES_OF_OPENING.format(names=("identity.p2pkey", "passphrase"))
     alpha.start()
+    assert alpha.status()["running"] is True
+    assert alpha.cli_json("card", "rotate", "--json")["version"] == 2
     assert alpha.status()["running"] is True

@@ -409,3 +409,14 @@ def test_a_new_card_of_ours_is_told_at_once_to_whom_we_can_ask_and_in_every_answ
     assert hello.message.card_version == 2
     talk.tell(events.HelloHeard(talk.peers[0], 7, Hello(EPOCH, int(talk.now), 1, ())))
     assert talk.expect(actions.Reply).message.card_version == 2
+
+
+def test_a_card_whose_fetch_failed_is_asked_for_at_the_next_hello(dialogue: Any) -> None:
+    """Its owner shows a new certificate once everybody has the card: who has it not would refuse that for good."""
+    talk = dialogue()
+    talk.open(card_version=2)
+    card = talk.expect(actions.FetchCard)
+    talk.tell(events.Failed(card.request, "unreachable"))
+    talk.sleep(5)
+    talk.open(card_version=2)
+    talk.expect(actions.FetchCard)

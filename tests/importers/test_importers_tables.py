@@ -18,6 +18,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.importers.detection import detect_format
 from p2pshare.importers.interface import ListValue, TextMarking
 from p2pshare.importers.tables import read_table
+from p2pshare.intel.observable import detect
 from p2pshare.intel.refusals import Note, Refusal
 from p2pshare.limits import LIST_LINE_BYTES_MAX, TABLE_ROW_LINES_MAX
 
@@ -204,6 +205,219 @@ def test_a_separator_that_moves_the_cells_costs_the_row_and_takes_no_other_value
         "2 192.0.2.1",
         "3 uneven-row",
     ]
+
+
+def asked(raw: bytes, *, name: str = "x.csv") -> AuthorError:
+    """The question that a table ends in, also where nobody says that it is one."""
+    assert detect_format(raw, name) == "csv"
+    with pytest.raises(AuthorError) as caught:
+        read(raw)
+    assert caught.value.reason == "which-column"
+    assert "--column" in caught.value.hint
+    return caught.value
+
+
+# --- lines that are values as they stand are a list
+
+
+URL_LINES = [
+    b"http://shared.evil.example/;x=1\nhttp://other.evil.example/;x=2\n",
+    b"http://shared.evil.example/,a\nhttp://other.evil.example/,b\n",
+    b"hxxp://shared[.]evil.example/a;b;c\nhxxp://other[.]evil.example/d;e;f\n",
+    b"http://shared.evil.example/|a\nhttp://other.evil.example/|b\n",
+    b"http://shared.evil.example/?a,b\nevil.example\n" + b"http://shared.evil.example/?c,d\n" * 8,
+    b"HKLM\\Software\\Evil;a\nHKLM\\Software\\Evil;b\n",
+    b"evil.example,\nb.example,\n",
+]
+
+
+@pytest.mark.parametrize("raw", URL_LINES)
+@pytest.mark.parametrize("name", ["x.txt", "x.csv", "-"])
+def test_urls_with_separators_are_not_cut(raw: bytes, name: str) -> None:
+    assert detect_format(raw, name) == "list"
+    for found in read_table(io.BytesIO(raw)):
+        assert isinstance(found, ListValue)
+        assert not found.observable.value.endswith(("shared.evil.example/", "other.evil.example/"))
+
+
+URL_TAIL = st.text("ab0=./?&-_~", max_size=8)
+
+
+@given(
+    st.lists(st.tuples(URL_TAIL, URL_TAIL), min_size=2, max_size=8),
+    st.sampled_from([";", ",", "|", ";;", ",x,"]),
+    st.sampled_from(["http://", "hxxps://", ""]),
+    st.sampled_from(["", "url\n", "note about;urls,all|of them\n"]),
+    st.sampled_from(["x.txt", "x.csv"]),
+)
+def test_no_whole_host_comes_of_a_url_with_separators(
+    tails: list[tuple[str, str]], sign: str, scheme: str, above: str, name: str
+) -> None:
+    lines = [f"{scheme}host-{number}.example/{one}{sign}{other}" for number, (one, other) in enumerate(tails)]
+    raw = (above + "\n".join(lines) + "\n").encode()
+    try:
+        found = list(read_table(io.BytesIO(raw)))
+    except AuthorError as error:
+        assert error.reason in ("which-column", "no-values")
+        return
+    wholes = {detect(line).value for line in lines if "://" in line}
+    assert {one.observable.value for one in found if isinstance(one, ListValue)} <= wholes
+    assert detect_format(raw, name) in ("list", "csv")
+
+
+def test_a_single_column_of_urls_under_its_header_is_not_cut() -> None:
+    raw = b"url\n" + b"http://shared.evil.example/;x=1\n" * 9
+    assert detect_format(raw, "x.csv") == "csv"
+    assert read(raw) == [f"{line} http://shared.evil.example/;x=1" for line in range(2, 11)]
+
+
+def test_lines_that_may_be_urls_or_rows_are_asked_about_under_any_name() -> None:
+    rows = "".join(
+        f"http://p{n}.evil.example/a,2026-01-0{n},{'ab' * 31}{n:02}\n" for n in range(1, 6)
+    ).encode()
+    for raw in (
+        rows,
+        b"evil.example/a;b\nevil.example/c;d\n",
+        b"adresse,statut\nhttp://evil.example/a,online\n" * 1,
+    ):
+        for name in ("x.csv", "x.txt"):
+            asked(raw, name=name)
+    found = [line for line in read(rows, "1") if not line.endswith("!")]
+    assert found == [f"{n} http://p{n}.evil.example/a" for n in range(1, 6)]
+
+
+def test_a_header_makes_rows_of_urls() -> None:
+    assert read(b"url,status\nhttp://evil.example/a,online\n") == ["2 http://evil.example/a"]
+    assert read(b"# url,status\nhttp://evil.example/a,online\n") == ["2 http://evil.example/a"]
+
+
+# --- a header is obeyed
+
+
+OF_OTHERS = [
+    "victim", "victim_ip", "VictimIP", "Victims", "infected host", "affected domain", "customer", "client ip", "target", "Target-URL", "compromised_host", "our ip",
+    "name", "contact", "user", "owner", "mail", "email", "e-mail", "Email Address", "responsible person", "analyst",
+    "reporter", "reported by", "submitter", "submitted_url", "provider", "abuse", "registrar", "whois",
+    "reference", "References", "ref", "link", "report url", "source", "source_url", "advisory", "blog post", "details", "virustotal link", "screenshot url",
+    "benign", "whitelist", "known good", "legitimate domain", "allowlist", "clean_md5", "impersonated brand", "original url", "false positive",
+    "opfer", "betroffene ip", "referenz", "quelle", "r\u00e9f\u00e9rence", "URL de r\u00e9f\u00e9rence", "v\u00edctima", "fuente", "adresse", "x",
+    "ja3_md5", "cert sha1", "thumbprint",
+]  # fmt: skip
+CELLS = {
+    "domain": ["a.example", "b.example"],
+    "url": ["https://a.example/x", "https://b.example/y"],
+    "ip": ["192.0.2.61", "192.0.2.62"],
+    "email": ["a@a.example", "b@b.example"],
+    "md5": ["0a" * 15 + "0b", "0a" * 15 + "0c"],
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("title", OF_OTHERS)
+def test_a_column_of_somebody_is_not_taken_for_being_the_only_one(title: str, kind: str) -> None:
+    one, other = CELLS[kind]
+    asked(f"{title},port,seen\n{one},1,2026-01-08\n{other},2,2026-01-08\n".encode())
+    asked(f"seen\t{title}\n2026-01-08\t{one}\n2026-01-08\t{other}\n".encode(), name="x.tsv")
+    asked(
+        f"# seen;{title};port\n2026-01-08;{one};1\n2026-01-08;{other};2\n".encode()
+    ) if title != "name" and title != "adresse" and title != "x" else None
+
+
+@pytest.mark.parametrize("title", ["victim_ip", "reference", "whitelist", "email", "opfer", "our hosts"])
+@pytest.mark.parametrize("name", ["x.csv", "x.txt", "-"])
+def test_a_single_column_of_somebody_is_no_list(title: str, name: str) -> None:
+    asked(f"{title}\n192.0.2.61\n192.0.2.62\n".encode(), name=name)
+    asked(f"{title}\tport\n192.0.2.61\t80\n192.0.2.62\t80\n".encode(), name=name)
+
+
+@pytest.mark.parametrize(
+    ("title", "cell"),
+    [("Distribution URL Observed", "http://a.example/x"), ("remote ip", "192.0.2.1"), ("SHA256 of sample", "ab" * 32), ("source ip", "192.0.2.1"), ("Indicator of Compromise", "a.example")],
+)  # fmt: skip
+def test_a_column_that_names_a_kind_of_value_is_taken_for_being_the_only_one(title: str, cell: str) -> None:
+    assert read(f"seen,{title}\n2026,{cell}\n".encode())[-1].startswith(f"2 {cell}")
+
+
+def test_what_stands_beside_a_column_of_values_is_told_and_not_read() -> None:
+    assert read(b"sample sha256,reference\n" + b"ab" * 32 + b",https://news.example/1\n") == [
+        "column 1 (sample sha256) column-assumed!",
+        "column 2 (reference) column-not-read!",
+        "2 " + "ab" * 32,
+    ]
+
+
+SHADOWSERVER = [
+    "timestamp,ip,port,protocol,hostname,tag,asn,geo,naics,sector",
+    "timestamp,severity,ip,protocol,port,hostname,tag,asn,geo,region,city,hostname_source",
+    "timestamp,protocol,src_ip,src_port,src_asn,src_geo,src_naics,src_sector,dst_ip,dst_port,infection,family",
+    "timestamp,ip,port,asn,geo,type,infection,url,agent,cc,cc_port,cc_asn,cc_dns,machine_name",
+    "seen,source ip,source port,destination ip,malware",
+    "seen,ip,sinkhole,malware",
+    "victim,group,domain,seen",
+    "hostname,os,owner",
+    "ip address,asset tag,department",
+]
+
+
+@pytest.mark.parametrize("header", SHADOWSERVER)
+def test_a_report_about_victims_or_own_machines_is_asked_about(header: str) -> None:
+    def cell(title: str, number: int) -> str:
+        if title.endswith(("ip", "ip address")):
+            return f"192.0.2.{number}"
+        return f"h{number}.isp.example" if title in ("hostname", "domain", "cc_dns") else "1"
+
+    titles = header.split(",")
+    rows = "".join(",".join(cell(title, number) for title in titles) + "\n" for number in (10, 11))
+    message = str(asked(f"{header}\n{rows}".encode()))
+    assert "seems to tell about" in message
+    assert "192.0.2.10" in message or "h10.isp.example" in message
+    wanted = next(title for title in titles if title.endswith(("ip", "hostname", "domain", "ip address")))
+    assert len(read(f"{header}\n{rows}".encode(), wanted)) == 2
+
+
+def test_a_column_that_says_bad_is_read_beside_victims() -> None:
+    raw = b"victim_ip,c2_ip,naics\n192.0.2.1,198.51.100.1,5\n"
+    assert read(raw) == ["column 1 (victim_ip) column-not-read!", "2 198.51.100.1"]
+
+
+def test_hashes_of_known_software_are_no_indicators_and_those_beside_victims_are() -> None:
+    asked(
+        b'"SHA-1","MD5","FileName","ProductCode","OpSystemCode"\n"'
+        + b"ab" * 20
+        + b'","'
+        + b"cd" * 16
+        + b'","a.exe",1,"358"\n'
+    )
+    raw = b"victim_ip,sha256\n192.0.2.1," + b"ab" * 32 + b"\n"
+    assert read(raw) == ["column 1 (victim_ip) column-not-read!", "2 " + "ab" * 32]
+
+
+def test_a_header_below_a_title_is_obeyed() -> None:
+    rows = "".join(f"192.0.2.{number},3389,2026-01-08\n" for number in range(20))
+    for title, seen in (
+        ("Infected machines", "Infected machines"),
+        ("Week 2, 2026", "victim_ip"),
+        ("Week 2", "victim_ip"),
+    ):
+        message = str(asked(f"{title}\nvictim_ip,port,seen\n{rows}".encode()))
+        assert f"tell about victims ({seen})" in message
+        assert "with 192.0.2.0" in message
+
+
+def test_email_addresses_are_taken_only_where_somebody_says_so() -> None:
+    asked(b"A,Hospital,a@hospital.example\nB,CERT,b@cert.example\n")
+    assert read(b"domain,n\nevil.example,1\nabuse@provider.example,2\n") == [
+        "2 evil.example",
+        "3, column 1 email-not-named",
+    ]
+    for title in ("indicator", "ioc", "value", "phishing email"):
+        assert read(f"{title},n\nbad@evil.example,1\n".encode()) == ["2 bad@evil.example"]
+    assert read(b"mail,n\nbad@evil.example,1\n", "mail") == ["2 bad@evil.example"]
+
+
+def test_values_of_a_table_tell_their_column() -> None:
+    found = [one for one in read_table(io.BytesIO(b"n,ip\n1,192.0.2.1\n")) if isinstance(one, ListValue)]
+    assert [one.column for one in found] == ["column 2 (ip)"]
 
 
 # What `csv` and a regular expression find in the columns named here. Written without the reader: cells are

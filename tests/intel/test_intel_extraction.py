@@ -133,6 +133,7 @@ BAD = [
     ('{"type":"tool","id":"tool--' + UUID + '","a":NaN}', "not-a-number"),
     ('{"type":"indicator","id":"\\ud800"}', "half-surrogate"),
     (DEEP, "too-deep"),
+    ('{"type":"tool","id":"tool--' + UUID + '","a":[' + "[]," * 40_000 + "1]}", "too-many-brackets"),
     ("5", "not-an-object"),
     ("null", "not-an-object"),
     ('"0"', "not-an-object"),

@@ -20,7 +20,7 @@ from p2pshare.intel.json_text import (
     parse_object,
     without_bom,
 )
-from p2pshare.limits import JSON_DEPTH_MAX, MIB
+from p2pshare.limits import JSON_DEPTH_MAX, MIB, OBJECT_BRACKETS_MAX
 
 TREES = st.recursive(
     st.none() | st.text('[]{}"\\ab', max_size=6) | st.integers(),
@@ -89,6 +89,15 @@ def test_no_bytes_raise_in_the_depth_check(raw: bytes) -> None:
 )
 def test_faults_name_their_place(raw: bytes, fault: Fault) -> None:
     assert parse_object(raw) == (None, fault)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_an_object_of_nothing_but_lists_is_refused_before_each_takes_a_hundred_bytes(more: int) -> None:
+    """Of 250 KB of brackets, 6 KB on the wire, a reader made 11 MB of lists."""
+    raw = b'{"a":[' + b",".join([b"[]"] * (OBJECT_BRACKETS_MAX - 2 + more)) + b"]}"
+    parsed, fault = parse_object(raw)
+    assert fault == (Fault("too-many-brackets", "") if more > 0 else None)
+    assert (parsed is None) == (more > 0)
 
 
 def test_a_number_of_a_million_digits_costs_nothing() -> None:

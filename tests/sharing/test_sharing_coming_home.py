@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from store_rows import rows as stored_rows
 from whole_nodes import NOW, World, befriend, draft, quiet, seal_unchecked, send, take_in, wire_of
 
 from p2pshare.envelope.envelope import Mode, decode_envelope
@@ -91,12 +92,14 @@ def test_what_was_published_after_the_backup_comes_home_is_read_counts_and_is_wi
     hand_over(alpha.node, alpha.charlie, [one])
     alpha.put_back()
     assert claims(alpha.node, SHARED) == []
+    feed = stored_rows(alpha.node.home / "store.sqlite", "SELECT feed_id FROM v1_feed")
     assert alpha.comes_home(alpha.bravo, one) == [IntakeStatus.HELD]
     assert claims(alpha.node, SHARED) == [("alpha", False)]
     [row] = alpha.node.store.knowledge.indicators((NOW + DAY) * 1_000_000, tlp_max=Tlp.RED)
     assert (row.is_active, row.claims) == (True, 1)
     gone = taken_back(alpha.node, SHARED)
     assert (gone.recipients, gone.skipped) == ({"bravo", "charlie"}, {})
+    assert stored_rows(alpha.node.home / "store.sqlite", "SELECT feed_id FROM v1_feed") != feed
     hand_over(alpha.node, alpha.bravo, gone.envelopes)
     assert claims(alpha.bravo, SHARED) == [("alpha", True)]
     assert claims(alpha.node, SHARED) == [("alpha", True)]

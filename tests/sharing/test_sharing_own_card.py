@@ -10,9 +10,10 @@ from whole_nodes import NOW, World, befriend, quiet, send, take_in, wire_of
 
 from p2pshare.envelope.card import accept_update
 from p2pshare.envelope.certificate import ends_at
+from p2pshare.envelope.keys import SigningKey
 from p2pshare.errors import RefusedError
 from p2pshare.node.node import Node
-from p2pshare.operations.cards import InstallCard, RenewCard, RotateCard, SetCard
+from p2pshare.operations.cards import InstallCard, RenewCard, RotateCard, SetCard, SetRoots
 from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.own_card import needs_renewal, shown_by, shown_tls_key
 from p2pshare.sharing.partners import apply_card_update
@@ -162,3 +163,15 @@ def test_a_node_without_links_shows_the_newest(pair: tuple[Node, Node]) -> None:
     alpha, _ = pair
     RotateCard().run(alpha, NOW + 1, quiet)
     assert shown_tls_key(alpha.identity, [], {}, NOW + 1) == alpha.identity.operational.tls
+
+
+def test_after_a_change_of_roots_the_old_certificate_is_shown_until_it_ends(pair: tuple[Node, Node]) -> None:
+    """Who has fetched such a card does not believe it until a person there says so."""
+    alpha, bravo = pair
+    old = alpha.identity.operational.tls.certificate
+    fresh = SigningKey.generate().verify_key.raw
+    SetRoots(1, add=(fresh,)).run(alpha, NOW + 1, quiet)
+    RotateCard().run(alpha, NOW + 2, quiet)
+    alpha.store.partners.note_card_fetches({bravo.identity.partner_id: alpha.card.version})
+    assert shown_by(alpha, NOW + 3).certificate == old
+    assert shown_by(alpha, ends_at(old)).certificate == alpha.identity.operational.tls.certificate

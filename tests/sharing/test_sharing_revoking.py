@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 from whole_nodes import NOW, World, befriend, draft, quiet, seal_unchecked, send, take_in
 
+from p2pshare.envelope.card import CardFork
 from p2pshare.envelope.card_format import NOTHING_VOUCHED
 from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import NotFoundError
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
+from p2pshare.node.keyfile import read_identity
 from p2pshare.node.node import Node
 from p2pshare.node.vouch_pages import VOUCH_FOLDER, own_pages
 from p2pshare.operations.cards import RevokeKey, RotateCard, SetCard
-from p2pshare.sharing.intake import Arrival
+from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.own_card import shown_by
+from p2pshare.sharing.partners import apply_card_update
 from p2pshare.sharing.revoking import RevokedKey
 
 DAY = 86_400
@@ -146,3 +150,38 @@ def test_a_damaged_page_is_left_out_and_the_others_count(alpha: Node) -> None:
     assert len(pages) == 2
     pages[0].write_bytes(pages[0].read_bytes()[:-1])
     assert len(list(own_pages(alpha.home, alpha.card))) == 1
+
+
+# --- what a thief of the disk can do: README.md, "Who can do what" ---
+
+
+def test_a_thief_of_the_disk_signs_as_the_partner_until_its_key_is_revoked(world: World, alpha: Node) -> None:
+    bravo = world.reopen("bravo")
+    befriend(bravo, alpha)
+    thief, theirs = replace(alpha), alpha.identity.partner_id
+    first = seal_unchecked(thief, draft(thief, ["first.example"]), bravo, NOW + 5)
+    [verdict] = take_in(bravo, [Arrival(first, theirs)], NOW + 6)
+    assert verdict.status is IntakeStatus.HELD
+    revoked(alpha)
+    assert apply_card_update(bravo, theirs, alpha.card.raw, NOW + 70)
+    for created in (NOW + 7, NOW + 80):  # dated back, and not
+        late = seal_unchecked(thief, draft(thief, ["late.example"]), bravo, created, ahead=created - NOW)
+        [verdict] = take_in(bravo, [Arrival(late, theirs)], NOW + 81)
+        assert (verdict.status, verdict.reason) == (IntakeStatus.REFUSED, "revoked-key")
+    after = seal_unchecked(alpha, draft(alpha, ["after.example"]), bravo, NOW + 82)
+    [verdict] = take_in(bravo, [Arrival(after, theirs)], NOW + 83)
+    assert verdict.status is IntakeStatus.HELD
+
+
+def test_a_thief_of_the_root_key_is_the_partner_for_good(world: World, alpha: Node) -> None:
+    """Two cards of one version freeze the partner, and nobody can tell which one is its owner's."""
+    bravo = world.reopen("bravo")
+    befriend(bravo, alpha)
+    rooted = read_identity(alpha.home / "identity.p2pkey", alpha.home / "card.p2pcard")
+    stolen = reissue_card(rooted, NOW + 10, name="Alpha, says the thief")
+    assert apply_card_update(bravo, rooted.partner_id, stolen.card.raw, NOW + 11)
+    revoked(alpha)
+    with pytest.raises(CardFork):
+        apply_card_update(bravo, rooted.partner_id, alpha.card.raw, NOW + 70)
+    [row] = [one for one in bravo.store.partners.all() if one.partner_id == rooted.partner_id]
+    assert row.is_frozen

@@ -310,10 +310,10 @@ def test_an_author_that_leaves_every_other_number_out_makes_no_later_envelope_de
     with store.database.transaction() as writer:
         author = store.database.organisation(make.alpha)
         for number in range(2, 4_002, 2):
-            sequences.note_received(writer, author, number, make.now)
+            sequences.note_received(writer, author, 1, RecipientNumber(number), make.now)
         writer.set_progress_handler(lambda: bool(steps.append(1)), 100)
         for number in range(3_800, 4_000):
-            sequences.note_received(writer, author, number, make.now)
+            sequences.note_received(writer, author, 1, RecipientNumber(number), make.now)
         writer.set_progress_handler(None)
     assert len(steps) < 1_000, "hundreds of SQLite's steps"
     assert [total.numbers for total in store.log.gap_totals()] == [2_000 - 100]

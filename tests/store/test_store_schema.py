@@ -240,7 +240,7 @@ def test_an_older_index_of_warning_lists_says_what_a_person_must_enter_again(tmp
 def test_views_of_another_version_are_made_anew(store_path: Path, open_at: Open) -> None:
     open_at().close()
     ours = views_of(store_path)
-    assert set(ours) == {"v1_indicators", "v1_claims", "v1_changes", "v1_sightings"}
+    assert set(ours) == {"v1_indicators", "v1_claims", "v1_feed", "v1_changes", "v1_sightings"}
     plant_old_views(store_path)
     open_at().close()
     assert views_of(store_path) == ours

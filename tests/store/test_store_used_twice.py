@@ -137,6 +137,19 @@ def test_a_clock_that_is_set_leaves_no_fork(
     store.close()
 
 
+def test_an_author_whose_envelopes_all_follow_the_same_one_makes_no_later_one_dear(
+    store: Store, make: Any
+) -> None:
+    """Each looks for those that follow what it follows: of 4,000 it looks at 16."""
+    store_envelopes(store, [make.envelope(sequence=n, opened=False) for n in range(1, 4_000)])
+    steps: list[int] = []
+    with store.database.transaction() as writer:
+        writer.set_progress_handler(lambda: bool(steps.append(1)), 100)
+        store_envelopes(store, [make.envelope(sequence=n, opened=False) for n in range(4_000, 4_010)])
+        writer.set_progress_handler(None)
+    assert len(steps) < 200, "hundreds of SQLite's steps"
+
+
 def test_an_author_that_forks_its_chain_with_each_envelope_costs_little(store: Store, make: Any) -> None:
     """Only the newest are kept, and a circle of incarnations ends."""
     envelopes = [make.envelope(incarnation=n, opened=False, created=make.now + n) for n in range(1, 300)]

@@ -64,7 +64,7 @@ def test_another_process_reads_what_was_just_committed(store, store_path, make):
 
 def test_columns_are_those_that_are_promised(read, store, make, repository):
     text = (repository / "docs" / "siem.md").read_text("utf-8")
-    for view in ("v1_indicators", "v1_claims", "v1_changes", "v1_sightings"):
+    for view in ("v1_indicators", "v1_claims", "v1_feed", "v1_changes", "v1_sightings"):
         section = text.split(f"## {view}", 1)[1].split("\n## ", 1)[0]
         promised = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)
         assert [row["name"] for row in read(f"PRAGMA table_info({view})")] == promised

@@ -8,7 +8,7 @@ command goes on as it was told (0005).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,6 @@ from p2pshare.limits import TTL_CLASS_BY_NAME
 
 if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
-    from p2pshare.intel.observable import Observable
     from p2pshare.operations.interface import A, Request
     from p2pshare.operations.publishing import Prepare
     from p2pshare.sharing.drafting import Draft, FirstCreated
@@ -140,17 +139,22 @@ def publish(
         with connect(home) as session:
             request = _request(draft, names, ttl, share_private, share_listed, dry_run)
             asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
-            done = _prepare_and_seal(session, request, (draft.values or ()) if asks else None)
+            done = _prepare_and_seal(session, request, draft if asks else None)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
     answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
     if draft.values is not None:
         answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
+    if draft.columns:
+        answer["columns"] = [
+            {"column": title, "values": [{"type": one.type, "value": one.value} for one in first]}
+            for title, first in draft.columns.items()
+        ]
     if as_json:
         console.print_json(answer)
     else:
-        _print_answer(answer, is_dry_run=dry_run)
+        _print_answer(answer, draft, is_dry_run=dry_run)
     report_when_it_leaves(session, answer["envelopes"])
     return _exit_code(answer, draft)
 
@@ -231,9 +235,7 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
         yield published_before(store, own)
 
 
-def _prepare_and_seal(
-    session: Session, request: Prepare, asked_about: Sequence[Observable] | None
-) -> dict[str, Any]:
+def _prepare_and_seal(session: Session, request: Prepare, asked_about: Draft | None) -> dict[str, Any]:
     """Returns what was published, or would be, as a map; the counts of the file's reader are in it.
 
     Asks once, unless `asked_about` is None; a person who takes longer than a publication waits is asked again only if
@@ -246,10 +248,10 @@ def _prepare_and_seal(
     while True:
         done = fields_of(_run(session, request))
         token, basis = done.pop("token"), done.pop("basis")
-        is_asked = token and asked_about is not None and (basis, done) != shown
-        if is_asked:
+        is_asked = bool(token) and asked_about is not None and (basis, done) != shown
+        if is_asked and asked_about is not None:
             shown = basis, done
-            _ask_or_discard(session, token, done, asked_about or ())
+            _ask_or_discard(session, token, done, asked_about)
         try:
             return done | (fields_of(_run(session, Seal(token))) if token else {})
         except ShareError as error:
@@ -262,25 +264,26 @@ def _run(session: Session, request: Request[A]) -> A:
         return session.run(request, line.show)
 
 
-def _ask_or_discard(
-    session: Session, token: str, preview: Mapping[str, Any], values: Sequence[Observable]
-) -> None:
+def _ask_or_discard(session: Session, token: str, preview: Mapping[str, Any], draft: Draft) -> None:
     from p2pshare.operations.publishing import Discard
 
     try:
-        _ask(preview, values)
+        _ask(preview, draft)
     except (RefusedError, KeyboardInterrupt):
         with suppress(ShareError):  # it is gone within a minute anyway
             _run(session, Discard(token))
         raise
 
 
-def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
-    """Show values found in a text, refusals, marking and recipients, and ask once.
+def _ask(preview: Mapping[str, Any], draft: Draft) -> None:
+    """Show values found in a text, the first of each column of a table, refusals, marking and recipients, and ask once.
 
     Raises RefusedError on a no.
     """
+    values = draft.values or ()
     console.print_counts("refused", preview["refused"])
+    for line in _columns_shown(draft):
+        console.say(line)
     for one in values[:VALUES_SHOWN_MAX]:
         console.say(f"found {one.type} {console.shown(one.value)}")
     if len(values) > VALUES_SHOWN_MAX:
@@ -288,6 +291,12 @@ def _ask(preview: Mapping[str, Any], values: Sequence[Observable]) -> None:
     _print_audience(preview)
     if not console.ask("publish?"):
         raise RefusedError("nothing was published", reason="not-confirmed")
+
+
+def _columns_shown(draft: Draft) -> Iterator[str]:
+    """Yields a line for each column that was read, with its first values: whose they are is seen at a glance."""
+    for title, first in draft.columns.items():
+        yield f"{title}: {', '.join(console.shown(one.value) for one in first)}"
 
 
 def _print_audience(answer: Mapping[str, Any]) -> None:
@@ -312,12 +321,14 @@ def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(by_reason.values(), key=lambda refusal: (-refusal["count"], refusal["reason"]))
 
 
-def _print_answer(answer: Mapping[str, Any], *, is_dry_run: bool) -> None:
+def _print_answer(answer: Mapping[str, Any], draft: Draft, *, is_dry_run: bool) -> None:
     console.print_counts("refused", answer["refused"])
     console.print_counts("note", answer["notes"])
     if answer["published"]:
         _print_audience(answer)
     if is_dry_run:
+        for line in _columns_shown(draft):
+            console.print_result(line)
         for one in answer.get("values", ()):
             console.print_result(f"{one['type']} {console.shown(one['value'])}")
         console.say("dry run: nothing was published")

@@ -64,6 +64,9 @@ READER_THREADS = 2
 STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other writers wait
+CARD_SETTLED_SECONDS = (
+    5.0  # after a partner fetched our card: one that could not keep it asks again within two
+)
 STOPPING_PAUSE_SECONDS = 5.0
 READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single envelope has
 
@@ -107,7 +110,7 @@ class Driver:
         self._loaded_circles: set[CircleId] = set()
         self._linked: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
-        self._card_fetches: dict[PartnerId, int] = {}
+        self._card_fetches: dict[PartnerId, tuple[int, float]] = {}
         self._own_notices: frozenset[EnvelopeId] = frozenset()
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
@@ -478,13 +481,13 @@ class Driver:
         self._note_exchange(peer)
         self._give(events.Heard(peer))
         card = self._node.card
-        self._card_fetches[peer] = card.version
+        self._card_fetches[peer] = (card.version, self._now())
         return card.raw
 
     def _note_card_known(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> None:
         """Note that the peer has our newest card when one of `ids` is its notice: as good as a fetch."""
         if not self._own_notices.isdisjoint(ids):
-            self._card_fetches[peer] = self._node.card.version
+            self._card_fetches[peer] = (self._node.card.version, self._now())
 
     async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
         self._note_exchange(peer)
@@ -521,8 +524,12 @@ class Driver:
         exchanged, self._exchanged = self._exchanged, {}
         if exchanged:
             await self._write(self._exchange.note_exchanges, exchanged)
-        fetches, self._card_fetches = self._card_fetches, {}
+        settled = self._now() - CARD_SETTLED_SECONDS
+        fetches = {peer: version for peer, (version, at) in self._card_fetches.items() if at <= settled}
         if fetches:
+            self._card_fetches = {
+                peer: one for peer, one in self._card_fetches.items() if peer not in fetches
+            }
             await self._write(self._node.store.partners.note_card_fetches, fetches)
             await self._show_certificate()  # theirs may be the last one that it waited for
 

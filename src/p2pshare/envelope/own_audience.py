@@ -22,8 +22,8 @@ def addressed_to(identity: Identity, decoded: DecodedEnvelope, cards: Iterable[C
         card
         for card in cards
         if any(
-            own.hint(other.key, author, card.partner_id, nonce) in hints
+            own.hint(other, author, card.partner_id, nonce) in hints
             for own in own_keys
-            for other in card.hint_keys
+            for other in card.hint_keys_ever
         )
     ]

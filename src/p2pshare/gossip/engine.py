@@ -212,6 +212,8 @@ class Engine:
         if found is None:
             return
         link, pending = found
+        if pending.verb is protocol.CARD and isinstance(event, events.Failed | events.Busy):
+            link.card_asked = 0  # it may be there next time
         match event:
             case events.Answered():
                 link.failures = 0

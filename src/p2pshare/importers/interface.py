@@ -51,13 +51,15 @@ class ObjectFormat:
 @dataclass(frozen=True, slots=True)
 class ListValue:
     """A value and its line (from 1). `note` is a word for what was dropped or assumed: port-dropped,
-    scheme-assumed, wildcard-dropped, hosts-file; empty when nothing was."""
+    scheme-assumed, wildcard-dropped, netmask, hosts-file; empty when nothing was."""
 
     observable: Observable
     line: int
     note: str = ""
     words: MarkingWords = NO_WORDS
     """Marking words beside the value."""
+    column: str = ""
+    """Title of the table's column it stands in, safe to print; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

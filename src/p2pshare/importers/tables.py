@@ -17,13 +17,13 @@ from typing import BinaryIO
 
 from p2pshare.errors import AuthorError
 from p2pshare.importers.interface import ListValue, ReadValue, TextMarking, ValueFormat
+from p2pshare.importers.table_headers import names_others, names_values, whom_it_is_about
 from p2pshare.importers.table_layout import (
     SAMPLE_ROWS,
-    VALUE_COLUMNS,
+    UNIFORM_PERCENT_MIN,
     Layout,
     find_delimiter,
     find_layout,
-    header_name,
     split_row,
 )
 from p2pshare.importers.values import read_lines, refuse_text
@@ -75,24 +75,54 @@ def _no_rows(rows: Iterable[TableRow | Refusal | TextMarking]) -> Iterator[Refus
 
 
 def is_table(head: bytes, is_named_so: bool) -> bool:
-    """Returns whether a file that begins with `head` is a table and no list: `is_named_so` is asked for no
-    more than cells; any other text must have rows of one width and a column whose values can be told."""
+    """Returns whether a file that begins with `head` is a table and no list. Lines that are values as they stand are a list,
+    whatever the name; else `is_named_so` is asked for no more than cells, and any other text must have rows of one width and
+    a column whose values can be told, or must be asked about."""
     whole_lines = head[: head.rfind(b"\n") + 1] or head
     titles: list[str] = []
     try:
         found = islice(_rows(read_lines(BytesIO(whole_lines)), titles), SAMPLE_ROWS)
         rows = [one[1] for one in found if isinstance(one, tuple)]
         delimiter = find_delimiter(rows)
-        if is_named_so or delimiter not in PLAIN_DELIMITERS or len(rows) < 2:
-            return is_named_so and (delimiter != "" or _is_title(rows))
-        find_layout(rows, titles[0] if titles else "", ())
-    except AuthorError:
+        if not delimiter:
+            return _is_title(rows, is_named_so)
+        if is_named_so or (delimiter in PLAIN_DELIMITERS and len(rows) > 1):
+            layout = find_layout(rows, titles[0] if titles else "", ())
+            return layout.delimiter != "" or _is_title(rows, is_named_so)
+        return delimiter not in PLAIN_DELIMITERS and any(
+            _is_of_others(split_row(text, delimiter), rows) for text in (*titles, *rows[:1])
+        )
+    except AuthorError as error:
+        return is_named_so or error.reason == "which-column"
+    except csv.Error:
+        return is_named_so
+
+
+def _is_title(rows: Sequence[str], is_named_so: bool) -> bool:
+    """Returns whether the first of lines with one cell is a header: any in a file that is named like a table, and one that
+    tells of people, victims and the like in any other."""
+    return bool(rows) and ((is_named_so and names_values(rows[0])) or _is_of_others(rows[:1], rows))
+
+
+def _is_of_others(cells: Sequence[str], rows: Sequence[str]) -> bool:
+    """Returns whether cells above values are a header whose first column is nothing to be detected, or that of a table which
+    warns of nobody. Read as a list, it would be a refused line, and what stands behind a tab a note."""
+    if any(map(_is_value, cells)) or not (names_others(cells[0]) or whom_it_is_about(cells)):
+        return False
+    below = rows if _is_value_or_note(rows[0]) else rows[1:]
+    return bool(below) and sum(map(_is_value_or_note, below)) * 100 >= len(below) * UNIFORM_PERCENT_MIN
+
+
+def _is_value_or_note(text: str) -> bool:
+    return _is_value(text.partition("\t")[0])
+
+
+def _is_value(text: str) -> bool:
+    try:
+        recognise(text)
+    except InvalidValue:
         return False
     return True
-
-
-def _is_title(rows: Sequence[str]) -> bool:
-    return bool(rows) and header_name(rows[0]) in VALUE_COLUMNS
 
 
 def _read_rows(
@@ -143,7 +173,7 @@ def _read_row(line: int, text: str, layout: Layout) -> Iterator[ReadValue]:
         cell = cells[place]
         if cell:
             is_empty = False
-            yield from _read_cell(cell, line, place, words)
+            yield from _read_cell(cell, line, place, words, layout)
     if is_empty:
         yield from _marking_of(line, text)
         yield Refusal("empty-row", f"line {line}", text)
@@ -167,14 +197,17 @@ def _is_no(cells: Sequence[str], place: int) -> bool:
     return place < len(cells) and cells[place].lower() in _NO
 
 
-def _read_cell(cell: str, line: int, place: int, words: MarkingWords) -> Iterator[ReadValue]:
+def _read_cell(cell: str, line: int, place: int, words: MarkingWords, layout: Layout) -> Iterator[ReadValue]:
     try:
         found = recognise(cell)
     except InvalidValue as invalid:
         yield from _marking_of(line, cell)
         yield refuse_text(invalid, f"line {line}, column {place + 1}", cell)
     else:
-        yield ListValue(found.observable, line, found.note, words)
+        if found.observable.type == "email" and place not in layout.of_emails:
+            yield Refusal("email-not-named", f"line {line}, column {place + 1}", cell)
+        else:
+            yield ListValue(found.observable, line, found.note, words, layout.title(place))
 
 
 def _rows(

@@ -33,6 +33,7 @@ from p2pshare.intel.json_mending import mend
 from p2pshare.intel.json_rescue import has_maskable, mask_faulty, unmask
 from p2pshare.intel.json_text import (
     Fault,
+    has_too_many_brackets,
     is_shallow,
     parse_object,
     refuse_outer_duplicates,
@@ -52,7 +53,7 @@ from p2pshare.intel.marking_words import (
     words_of_members,
     words_of_object,
 )
-from p2pshare.intel.pattern import plain_pair
+from p2pshare.intel.pattern import comparisons_of
 from p2pshare.intel.pattern_syntax import is_pattern
 from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.limits import (
@@ -151,6 +152,8 @@ def check_object(
     """Returns one object that passed steps 4 to 6, or its first fault. `look`: what is known of its bytes."""
     if len(piece) > OBJECT_BYTES_MAX:
         return Fault("object-too-large", "")
+    if has_too_many_brackets(piece):
+        return Fault("too-many-brackets", "")
     plain = _check_plainly(piece, is_added, around, look)
     if plain is not None:
         return plain
@@ -191,7 +194,7 @@ def _why_never(pattern: str, pattern_type: str, valid_from: str, valid_until: st
     """Returns why an indicator whose instants are instants would never tell anybody anything, or None: no tool reads
     its pattern (STIX 2.1 section 9), or it is over before it begins (section 4.7). One that is revoked takes back what was
     published before there was this rule, so it is not asked."""
-    if pattern_type == "stix" and plain_pair(pattern) is None and not is_pattern(pattern):
+    if pattern_type == "stix" and not comparisons_of(pattern) and not is_pattern(pattern):
         return Fault("bad-pattern", "/pattern")
     if valid_until is not None and parse_instant(valid_until) <= parse_instant(valid_from):
         return Fault("already-over", "/valid_until")

@@ -26,7 +26,7 @@ from p2pshare.intel.checks import find_wrong, is_id, is_id_of, is_indicator_id
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_rescue import mask_faulty
-from p2pshare.intel.json_text import Fault, is_shallow, parse_object
+from p2pshare.intel.json_text import Fault, has_too_many_brackets, is_shallow, parse_object
 from p2pshare.intel.marking import MarkingProblem, Meaning, Pap, Tlp, effective, meaning_of
 from p2pshare.intel.marking_words import (
     DEFINITION_ID,
@@ -329,6 +329,8 @@ class _FrameReader:
             self._words[position] = words
 
     def _words_inside(self, piece: bytes) -> MarkingWords:
+        if has_too_many_brackets(piece):
+            return TOO_MANY
         try:
             stix = _decode_any(piece)
         except _UNREADABLE:

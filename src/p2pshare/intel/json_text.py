@@ -21,7 +21,7 @@ import msgspec
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.runs import run_end
-from p2pshare.limits import JSON_DEPTH_MAX, MIB
+from p2pshare.limits import JSON_DEPTH_MAX, MIB, OBJECT_BRACKETS_MAX
 
 _ALL_BUT_STRUCTURE = bytes(sorted(set(range(256)) - set(b'"[]{}')))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
@@ -242,8 +242,16 @@ class _Faulty(ValueError):
     """Raised for a key that stands twice, or a number that JSON does not have."""
 
 
+def has_too_many_brackets(raw: bytes) -> bool:
+    """Returns whether `raw`, an object's text, may hold more lists and objects than are read: those in its strings count,
+    too. Each takes fifty times the memory that it takes in the text."""
+    return raw.count(b"[") + raw.count(b"{") > OBJECT_BRACKETS_MAX
+
+
 def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, Fault | None]:
-    """Returns (object, None), or (None, fault): not-json, not-an-object, duplicate-key, not-a-number."""
+    """Returns (object, None), or (None, fault): too-many-brackets, not-json, not-an-object, duplicate-key, not-a-number."""
+    if has_too_many_brackets(raw):
+        return None, Fault("too-many-brackets", "")
     try:
         parsed = _STRICT.decode(raw.decode("utf-8", "surrogatepass"))
     except _Faulty:

@@ -280,7 +280,7 @@ def recognise(text: str) -> Recognised:
         raise InvalidValue("empty")
     if "\u2026" in text or (text.rstrip("])").endswith("...") and text.strip(".[]()")):
         raise InvalidValue("cut-off")
-    if _is_stray(text[0]) or _is_stray(text[-1]):
+    if text[0] in _STRAY or text[-1] in _STRAY or (not text.isascii() and _is_beside_text(text)):
         raise InvalidValue("typography")
     if len(text.split(None, 1)) > 1:
         raise InvalidValue("address-range" if is_address_range(text) else "not-one-value")
@@ -293,8 +293,8 @@ def recognise(text: str) -> Recognised:
     return _recognise_word(text)
 
 
-def _is_stray(character: str) -> bool:
-    return character in _STRAY or (character >= "\x80" and is_typographic(character))
+def _is_beside_text(text: str) -> bool:
+    return any(character >= "\x80" and is_typographic(character) for character in (text[0], text[-1]))
 
 
 def refuse_range(text: str) -> None:

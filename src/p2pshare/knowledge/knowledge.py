@@ -17,6 +17,7 @@ Every reading method may be called from any thread.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import apsw
 
@@ -29,6 +30,7 @@ from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import (
     assessments,
     claims,
+    feed,
     out_of_effect,
     quarantine,
     searching,
@@ -189,7 +191,23 @@ class Knowledge(KnowledgeReading):
             with database.transaction(frees_space=True) as writer:
                 state_table.note_types(writer)
         self._vocabulary = Vocabulary(database)
+        self._renewed_feed = b""
         database.join(self)
+        if self._read(feed.is_over, feed.read_mark(database.path.parent)):
+            with database.transaction(frees_space=True) as writer:  # as above
+                feed.renew(writer)
+            self.mark_feed()
+
+    def renew_feed(self) -> None:
+        """Begin another feed, once a life: an envelope of ours came home, so this store is a backup or a copy."""
+        with self._database.transaction() as writer:
+            if feed.feed_id(writer) != self._renewed_feed:
+                self._renewed_feed = feed.renew(writer)
+
+    def mark_feed(self) -> None:
+        """Write down beside the store how far its feed has come: what tells at the next opening that it was put back."""
+        with suppress(apsw.ConnectionClosedError):  # closed before: it was marked then
+            feed.write_mark(self._database.path.parent, self._read(feed.mark_of))
 
     def begun(self, writer: apsw.Connection) -> None:
         """Begin a transaction: note the last change before it. See `database.Participant`."""

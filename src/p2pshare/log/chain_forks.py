@@ -33,17 +33,18 @@ _Branch = list[tuple[int, int]]
 
 def note_chain_fork(connection: apsw.Connection, source: EnvelopeOrigin, previous: bytes) -> None:
     """Note the envelopes of other incarnations that follow `previous` as does `source`, which has just been stored (rule 1)."""
-    others = fetch(
+    newest = fetch(
         connection,
-        """SELECT envelope_id FROM envelope WHERE author = ? AND previous = ? AND incarnation != ?
+        """SELECT envelope_id, incarnation FROM envelope WHERE author = ? AND previous = ? AND lsn < ?
         ORDER BY lsn DESC LIMIT ?""",
-        (source.author, previous, source.incarnation, CHAIN_FORKS_PER_AUTHOR_MAX),
+        (source.author, previous, source.lsn, CHAIN_FORKS_PER_AUTHOR_MAX),
     )
+    others = [other for other, incarnation in newest if incarnation != source.incarnation]
     if not others:
         return
     connection.executemany(
         "INSERT OR IGNORE INTO chain_fork (author, first, second) VALUES (?, ?, ?)",
-        ((source.author, other, source.envelope_id) for (other,) in others),
+        ((source.author, other, source.envelope_id) for other in others),
     )
     connection.execute(
         """DELETE FROM chain_fork WHERE author = ?1 AND id NOT IN (

@@ -165,10 +165,11 @@ def note_received(
         _note_known(connection, author, number.incarnation_before, number.last_before, now)
     if sequence > _highest(connection, author, incarnation):
         _note_known(connection, author, incarnation, sequence, now)
+    # They do not overlap: the nearest below holds it, or none does, however many an author made.
     gaps = fetch(
         connection,
-        """SELECT first, last, noted_at FROM sequence_gap
-        WHERE author = ?1 AND incarnation = ?2 AND first <= ?3 AND last >= ?3""",
+        """SELECT first, last, noted_at FROM sequence_gap WHERE author = ? AND incarnation = ? AND first <= ?
+        ORDER BY first DESC LIMIT 1""",
         (author, incarnation, sequence),
     )
     for first, last, noted_at in gaps:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from p2pshare.database.database import Database, open_database
+from p2pshare.errors import OperatorError
 from p2pshare.knowledge.knowledge import Knowledge, KnowledgeReading
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
 from p2pshare.log.envelope_log import EnvelopeLog, EnvelopeReading
@@ -42,6 +43,11 @@ class Store(StoreReading):
     def transaction(self, *, frees_space: bool = False) -> AbstractContextManager[Any]:
         """Make the calls inside it one transaction; an error inside it undoes them all (`Database.transaction`)."""
         return self.database.transaction(frees_space=frees_space)
+
+    def close(self) -> None:
+        with suppress(OperatorError):  # a store that failed has nothing to tell
+            self.knowledge.mark_feed()
+        super().close()
 
 
 def open_store(

@@ -2,7 +2,7 @@
 
 Scores, ends and the change feed follow time here and nowhere else (docs/decisions/0037): a batch of observables at once,
 each batch one transaction of the store, so that other writers wait for one batch and never for all. So does what a change
-of the roster or of a setting has left to evaluate (`knowledge.walks`).
+of the roster or of a setting has left to evaluate (`knowledge.walks`). How far the feed has come is marked at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ def reevaluate(node: Node, now: int) -> bool:
     StoreError."""
     if node.store.knowledge.go_on(now):
         return True
-    return node.store.knowledge.reevaluate(now, REEVALUATE_OBSERVABLES) == REEVALUATE_OBSERVABLES
+    is_more = node.store.knowledge.reevaluate(now, REEVALUATE_OBSERVABLES) == REEVALUATE_OBSERVABLES
+    if not is_more:
+        node.store.knowledge.mark_feed()
+    return is_more
 
 
 def reevaluate_all(node: Node, now: int) -> None:

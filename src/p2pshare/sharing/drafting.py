@@ -47,6 +47,7 @@ from p2pshare.node.store import StoreReading
 from p2pshare.policy.content_cost import ROW_CHARACTERS, ContentBounds
 
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
+COLUMN_VALUES_SHOWN = 5  # of each column that is read: enough to see whose they are
 REPEATED = "repeated"
 MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
@@ -84,6 +85,8 @@ class Draft:
     """Things dropped from, or assumed about, values that were taken (`port-dropped`, ...)."""
     values: list[Observable] | None = None
     """Values found in a text that was searched (`ValueFormat.is_searched`): nobody has seen them as values yet. Else None."""
+    columns: dict[str, list[Observable]] = field(default_factory=dict)
+    """The first values of each column of a table that was read, by its title."""
     reject: Reject = lambda _: None
     """Called with each refusal: the counts keep only a few examples."""
 
@@ -331,6 +334,10 @@ def _distinct(found: Iterator[TakenValue], draft: Draft) -> Iterator[Observable]
                 draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
             if draft.values is not None:
                 draft.values.append(one.observable)
+            if one.column:
+                first = draft.columns.setdefault(one.column, [])
+                if len(first) < COLUMN_VALUES_SHOWN:
+                    first.append(one.observable)
             yield one.observable
 
 

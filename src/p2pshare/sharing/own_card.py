@@ -68,23 +68,26 @@ def shown_tls_key(
     so never learn it: an older one of the card is shown until each of `links` has fetched a version with the newest, at most
     until it ends.
 
-    `fetched` are the versions of our card that partners have fetched; `now` in unix seconds.
+    A change of roots waits for a person at each partner, and nobody tells us when: from then on an older one is shown until
+    it ends. `fetched` are the versions of our card that partners have fetched; `now` in unix seconds.
     """
     held = {keys.tls.certificate: keys.tls for keys in (identity.operational, *identity.retired)}
     usable = [held[one] for one in identity.card.tls_certificates if one in held]
     newest = usable[0] if usable else identity.operational.tls
     if len(usable) < 2:
         return newest
-    since = _first_version_with(identity.card, newest.certificate)
-    if all(fetched.get(peer, 0) >= since for peer in links):
+    versions = [version.body for version in decode_versions(identity.card.raw)]
+    since = _first_with(versions, newest.certificate)
+    known = versions[_first_with(versions, usable[-1].certificate) - 1 :]
+    is_waiting = len({(body.roots, body.threshold) for body in known}) > 1
+    if not is_waiting and all(fetched.get(peer, 0) >= since for peer in links):
         return newest
     older = (one for one in usable[1:] if now < ends_at(one.certificate) - SHOWN_MARGIN_SECONDS)
     return next(older, newest)
 
 
-def _first_version_with(card: Card, certificate: bytes) -> int:
-    versions = (version.body for version in decode_versions(card.raw))
-    return next((body.version for body in versions if certificate in body.tls_certificates), card.version)
+def _first_with(versions: Sequence[CardBody], certificate: bytes) -> int:
+    return next(body.version for body in versions if certificate in body.tls_certificates)
 
 
 def shown_by(node: Node, now: int) -> TlsKey:

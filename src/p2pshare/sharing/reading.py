@@ -200,6 +200,8 @@ class ContentReader:
         """Returns None when its author has no room. Raises PeerError when the payload is left aside; its number has come all
         the same: nobody withheld it."""
         self._node.store.log.note_recipient_number(one.source, opened.number)
+        if one.author == self._node.identity.partner_id:
+            self._node.store.knowledge.renew_feed()
         payload = receive(verified, opened.payload, self._readers, one.source.received_at)
         if not self._has_room(one, verified, payload.stated_bytes):
             self._node.store.log.put_content(one.source, ContentState.NO_ROOM)

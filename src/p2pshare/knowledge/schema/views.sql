@@ -105,6 +105,14 @@ FROM (
     WHERE c.status < 2 AND c.is_aside = 0 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
 );
 
+-- The change feed as a whole: another feed_id is another feed, to be read from 0.
+CREATE VIEW v1_feed AS
+SELECT
+    (SELECT lower(hex(s.value)) FROM setting s WHERE s.name = 'feed_id') AS feed_id,
+    (SELECT s.value FROM setting s WHERE s.name = 'last_change') AS last_seq,
+    (SELECT replace(datetime(s.value, 'unixepoch'), ' ', 'T') || 'Z' FROM setting s WHERE s.name = 'evaluated_at') AS settled_at,
+    (SELECT l.label FROM setting s JOIN tlp_label l ON l.level = s.value WHERE s.name = 'siem_tlp_max') AS tlp_max;
+
 -- The change feed: the newest change of each observable that ever was active. A row without marking is one that is gone.
 -- A removal always says why: what was active and is still to begin again has been moved by its author.
 CREATE VIEW v1_changes AS
