@@ -17,6 +17,7 @@ SHARED_FILE_NAMES = {
     "withdrawing.py": "object, service, operation",
     "publishing.py": "service, operation",
     "partners.py": "tables, service, operation",
+    "notices.py": "tables, service",
     "searching.py": "statement, query",
     "lookup.py": "query, command",
     "doctor.py": "query, command",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import NO_PREVIOUS, Mode
-from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, NoticeId, PartnerId
 from p2pshare.knowledge.interface import NewFrame
 from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS
 from p2pshare.log.interface import (
@@ -31,6 +31,7 @@ from p2pshare.log.interface import (
     Stored,
 )
 from p2pshare.partners.interface import Account, PartnerRow
+from p2pshare.partners.notices import NoticeEntry, RevocationRow
 
 
 @dataclass
@@ -229,6 +230,22 @@ class MemoryPartners:
         ]
 
 
+class NoNotices:
+    """A stand-in for `Notices`: nobody lists a card in these worlds."""
+
+    def entry(self, notice_id: EnvelopeId) -> None:
+        """Return nothing."""
+
+    def entries(self, after_lsn: int, limit: int) -> list[NoticeEntry]:
+        return []
+
+    def revocations(self) -> list[RevocationRow]:
+        return []
+
+    def keys(self, circle: CircleId) -> list[tuple[int, NoticeId]]:
+        return []
+
+
 class MemoryKnowledge:
     """A stand-in for `Knowledge` that knows nothing: content is not read here."""
 
@@ -246,6 +263,7 @@ class MemoryStore:
         self.log = MemoryLog(own_id)
         self.partners = MemoryPartners(partners)
         self.knowledge = MemoryKnowledge()
+        self.notices = NoNotices()
 
     @contextmanager
     def transaction(self, *, frees_space: bool = False) -> Iterator[None]:

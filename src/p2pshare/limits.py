@@ -42,6 +42,11 @@ TTL_SECONDS_BY_CLASS = {  # ttl class -> seconds it is carried; a closed set so 
     6: 730 * 86_400,
 }
 TTL_CLASS_BY_NAME = {"1d": 1, "7d": 2, "30d": 3, "90d": 4, "1y": 5, "2y": 6}
+NOTICE_CLASS = 7  # the shard of a circle's cards and vouch pages; no envelope has it
+NOTICE_CARRIED_SECONDS = (
+    1_130 * 86_400
+)  # from `created` on: a card's 400 days before its revocation, and the 730 of an envelope after it
+SHARD_SECONDS_BY_CLASS = {**TTL_SECONDS_BY_CLASS, NOTICE_CLASS: NOTICE_CARRIED_SECONDS}
 
 # --- time ------------------------------------------------------------------------------------------
 FUTURE_DEFER_SECONDS = 600  # created further ahead than this: kept aside until its time comes
@@ -73,6 +78,7 @@ VOUCH_SHELF_PAGES_MAX = 512  # of one circle or partner: a million envelopes
 VOUCH_SHELVES_MAX = 2_048  # circles and partners together
 VOUCH_SHELVES_STEP = 64  # filled up to a multiple: their number would say with how many partners one speaks
 VOUCH_PAGE_BYTES_MAX = 144 * KIB  # those three lists full are 142.5 KiB
+NOTICE_BYTES_MAX = VOUCH_PAGE_BYTES_MAX + 64  # a page or a card, and the circle
 
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked
@@ -214,6 +220,7 @@ POLL_DIRECT_MAX = 64  # direct envelopes named in one answer to a poll: as many 
 
 # --- alarms ----------------------------------------------------------------------------------------
 GAP_ALARM_SECONDS = 900  # before a missing number is an alarm: two stores compare every 15 minutes at least
+PAGES_ALARM_SECONDS = 900  # before a list that did not come is an alarm: as long as for a missing number
 GAPS_SHOWN_MAX = 5  # ranges or objects named in one alarm; the store has them all
 NO_EXCHANGE_ALARM_SECONDS = 3_600  # a link that works is heard every 5 minutes; an hour is no restart
 RHYTHM_ENVELOPES_MIN = 8  # before an author has a usual pause

@@ -13,10 +13,14 @@ import pytest
 from running_nodes import Partner, eventually
 from whole_nodes import befriend
 
+from p2pshare.envelope.card_format import Revocation
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
+from p2pshare.envelope.vouch import vouch
 from p2pshare.errors import DiskFull
+from p2pshare.identifiers import CircleId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import note_config
+from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.sharing.exchange import Outcome
 from p2pshare.sharing.partners import remove_partner
 
@@ -59,12 +63,13 @@ async def test_what_had_no_room_in_its_authors_quota_comes_once_there_is_room(ch
     await bravo.start()
     await alpha.publish("first.example", to=["bravo"])
     await eventually(lambda: bravo.held() == 1, "bravo holds the first")
+    assert alpha.driver is not None and bravo.driver is not None
+    states, peer = alpha.driver.peer_states, bravo.node.identity.partner_id
+    await eventually(lambda: states()[peer].state == "connected", "alpha can push")
     await bravo.write(bravo.node.store.log.set_quota, 1)
     await alpha.publish("second.example", to=["bravo"])
     await eventually(lambda: "quota" in bravo.node.store.partners.refusals(), "bravo refuses the second")
-    assert alpha.driver is not None and bravo.driver is not None
-    peer = bravo.node.identity.partner_id
-    await eventually(lambda: alpha.driver.peer_states()[peer].noted == {"push-refused": 1}, "alpha sees it")
+    await eventually(lambda: states()[peer].noted == {"push-refused": 1}, "alpha sees it")
     await bravo.write(note_config, bravo.node)
     await bravo.driver._report_outcome(Outcome((), makes_room=True))
     await eventually(lambda: bravo.knows("second.example"), "and has asked for it again")
@@ -202,6 +207,69 @@ async def test_a_renewed_card_is_fetched_and_used_without_a_person(chain: Chain)
     await alpha.start()
     await alpha.publish("with-the-new-key.example", to=["bravo"])
     await eventually(lambda: bravo.knows("with-the-new-key.example"), "bravo trusts the new certificate")
+
+
+async def test_a_partner_two_hops_away_has_a_new_card_within_a_minute(chain: Chain) -> None:
+    """It never meets the author: the card goes round the circle. So does one that was issued while the others were down."""
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    for number, name in enumerate(("ALPHA ONE", "ALPHA TWO")):
+        await alpha.stop()
+        renewed = reissue_card(alpha.node.identity, int(time.time()), name=name)
+        alpha.node = replace(alpha.node, identity=renewed)
+        if number:
+            await charlie.stop()
+        await alpha.start()
+        await eventually(lambda name=name: bravo.card_name(alpha) == name, "bravo has it")  # type: ignore[misc]
+        if number:
+            await charlie.start()
+        await eventually(lambda name=name: charlie.card_name(alpha) == name, "charlie has it")  # type: ignore[misc]
+    await alpha.publish("after.example", to=["charlie"])
+    await eventually(lambda: charlie.knows("after.example"), "charlie reads on")
+
+
+async def test_versions_that_were_missed_are_asked_for(chain: Chain) -> None:
+    alpha, bravo, charlie = chain
+    await bravo.start()
+    for name in ("SECOND", "THIRD"):
+        renewed = reissue_card(alpha.node.identity, int(time.time()), name=name)
+        alpha.node = replace(alpha.node, identity=renewed)
+    await alpha.start()
+    await eventually(lambda: bravo.card_name(alpha) == "THIRD", "bravo has it")
+    await charlie.start()
+    await eventually(lambda: charlie.card_name(alpha) == "THIRD", "charlie has it")
+    await eventually(lambda: charlie.notices() == bravo.notices() == alpha.notices(), "nothing differs")
+
+
+async def test_what_a_thief_sealed_leaves_two_hops_away_and_what_its_owner_lists_stays(chain: Chain) -> None:
+    """Real stores, keys and TLS, three in a line; charlie never meets alpha, whose keys the thief had."""
+    alpha, bravo, charlie = chain
+    await start_all(chain)
+    [good] = await alpha.publish("good.example", to=["bravo", "charlie"])
+    await alpha.publish("evil.example", to=["bravo", "charlie"])
+    for partner in (bravo, charlie):
+        await eventually(lambda one=partner: one.knows("evil.example"), "it is in effect")  # type: ignore[misc]
+    await alpha.stop()
+    now, identity = int(time.time()), alpha.node.identity
+    key_id = identity.operational.sign.key_id
+    made = vouch(identity.partner_id, key_id, {CircleId.of("main"): [good]})
+    fresh = generate_operational_keys(identity.partner_id, now)
+    revoked = [Revocation(key_id, now - 3_600, 1, made.root)]
+    renewed = reissue_card(identity, now, operational=fresh, revoked=revoked)
+    shown = replace(renewed.operational, tls=identity.operational.tls)  # the one that bravo knows
+    alpha.node = replace(alpha.node, identity=replace(renewed, operational=shown))
+    keep_pages(alpha.home, made)
+    await alpha.start()
+    await eventually(lambda: bravo.card_version(alpha) == 2, "bravo has the card")
+    await alpha.stop()
+    alpha.node = replace(alpha.node, identity=renewed)
+    await alpha.start()
+    for partner in (bravo, charlie):
+        await eventually(lambda one=partner: not one.knows("evil.example"), "the thief's is out")  # type: ignore[misc]
+        await eventually(lambda one=partner: one.knows("good.example"), "the owner's is in effect")  # type: ignore[misc]
+    await alpha.publish("after.example", to=["charlie"])
+    await eventually(lambda: charlie.knows("after.example"), "alpha goes on under its new key")
+    assert alpha.held() == bravo.held() == charlie.held() == 2
 
 
 async def test_times_of_exchanges_are_written_down(chain: Chain) -> None:

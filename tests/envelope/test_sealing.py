@@ -327,7 +327,7 @@ def test_whatever_a_thief_writes_into_it_nothing_more_comes_under_a_revoked_key(
         assert verify_reason(wire, revoked, NOW + 60) == reason
 
 
-def test_what_was_held_before_its_key_was_revoked_is_read_where_it_may_be_vouched_for(
+def test_what_was_held_before_its_key_was_revoked_is_read_where_it_is_in_effect(
     alpha: Identity, bravo: Identity
 ) -> None:
     key_id = alpha.operational.sign.key_id
@@ -338,8 +338,10 @@ def test_what_was_held_before_its_key_was_revoked_is_read_where_it_may_be_vouche
         _renewed(alpha, NOW + 60, [Revocation(key_id, NOW + 60, 1, root)]).card
         for root in (b"r" * 32, NOTHING_VOUCHED)
     )
-    assert verified_before(before, some).decoded is before
+    assert verified_before(before, some, is_in_effect=True).decoded is before
+    assert verified_before(after, some, is_in_effect=True).decoded is after  # its owner lists it
     for decoded, card, reason in (
+        (before, some, "not-vouched"),
         (after, some, "not-vouched"),
         (before, nothing, "revoked-key"),
         (after, nothing, "revoked-key"),
@@ -359,7 +361,7 @@ def test_what_was_sealed_before_is_found_after_its_hint_key_left_the_card(
     for number in range(3):
         key_id = identity.operational.sign.key_id
         identity = _renewed(identity, NOW + 60 + number, [Revocation(key_id, NOW + 60, 1, b"r" * 32)])
-        verified = verified_before(held, identity.card)
+        verified = verified_before(held, identity.card, is_in_effect=True)
         assert open_envelope(bravo, verified, identity.card) == OpenedPayload(b"payload", RecipientNumber(1))
         assert alpha.operational.hint.public not in [entry.key for entry in identity.card.hint_keys]
 

@@ -11,6 +11,8 @@ import pytest
 
 from p2pshare import limits
 from p2pshare.envelope import card, guest
+from p2pshare.log import envelope_log
+from p2pshare.policy import vouching
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +79,13 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "expires of the invitation - 691,200": guest.INVITATION_SECONDS == 691_200,
         "1,576,800,000 s later": guest.KNOCK_SECONDS == 1_576_800_000,
         "at most 147,456 bytes": limits.VOUCH_PAGE_BYTES_MAX == 147_456,
+        "at most 147,520 bytes": limits.NOTICE_BYTES_MAX == 147_520,
+        "in effect for 24 hours": vouching.PAGES_SECONDS == 24 * 3_600,
+        "1,000 envelopes and 64 MiB": (
+            envelope_log.EVIDENCE_ENVELOPES_MAX,
+            envelope_log.EVIDENCE_BYTES_MAX,
+        )
+        == (1_000, 64 << 20),
         "n 1 to 2,000, p 1 to 512, s 1 to 2,048": (
             limits.VOUCH_PAGE_IDS_MAX,
             limits.VOUCH_SHELF_PAGES_MAX,

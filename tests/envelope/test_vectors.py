@@ -228,7 +228,7 @@ def test_negative_vouch_pages(case: dict[str, Any]) -> None:
 def test_golden_notices(case: dict[str, Any]) -> None:
     notice = read_notice(bytes_of(case["notice"]))
     assert (notice.notice_id.text, notice.author.text) == (case["notice_id"], case["author"])
-    assert notice.created(card_of_vouch("card")) == case["created"]
+    assert (notice.circle.text, notice.created(card_of_vouch("card"))) == (case["circle"], case["created"])
 
 
 # --- guest keys ------------------------------------------------------------------------------------

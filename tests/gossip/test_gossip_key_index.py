@@ -41,11 +41,16 @@ def assert_same(index: SortedKeys, model: list[bytes]) -> None:
     assert b"".join(index.chunks()) == b"".join(model)
 
 
-@given(st.lists(st.one_of(keys, st.integers(0, 45)), max_size=400))
-def test_any_history_of_adding_and_expiring_equals_a_sorted_list(history: list[bytes | int]) -> None:
+@given(st.lists(st.one_of(keys, st.integers(0, 45), keys.map(lambda key: (key,))), max_size=400))
+def test_any_history_of_adding_removing_and_expiring_equals_a_sorted_list(
+    history: list[bytes | int | tuple[bytes]],
+) -> None:
     index, model = SortedKeys(), list[bytes]()
     for step in history:
-        if isinstance(step, int):
+        if isinstance(step, tuple):
+            assert index.remove(step[0]) is (step[0] in model)
+            model = [key for key in model if key != step[0]]
+        elif isinstance(step, int):
             kept = [key for key in model if int.from_bytes(key[:8], "big") >= step]
             assert index.expire(step) == len(model) - len(kept)
             model = kept
@@ -53,6 +58,19 @@ def test_any_history_of_adding_and_expiring_equals_a_sorted_list(history: list[b
             assert index.add(step) is (step not in model)
             model = sorted({*model, step})
     assert_same(index, model)
+
+
+def test_what_was_removed_leaves_whole_chunks_and_ranks_that_fit() -> None:
+    model = many_keys(5 * LOAD_KEYS)
+    index = SortedKeys(model)
+    assert index.rank(model[-1]) == len(model) - 1  # positions are cached
+    for key in model[LOAD_KEYS : 3 * LOAD_KEYS] + model[:1] + model[-1:]:
+        assert index.remove(key)
+        assert not index.remove(key)
+    model = model[1:LOAD_KEYS] + model[3 * LOAD_KEYS : -1]
+    assert_same(index, model)
+    assert [index.rank(key) for key in model] == list(range(len(model)))
+    assert index.fingerprint(10, len(model) - 10) == sum_fingerprint(model[10:-10])
 
 
 @settings(max_examples=40)

@@ -88,8 +88,8 @@ VERBS: tuple[AnyVerb, ...] = (PING, HELLO,""",
     ],
     "gossip/engine.py": [
         (
-            "import Action, FetchCard, Reply, ReplyRefused, SendHello",
-            "import Action, FetchCard, Reply, ReplyRefused, SendHello, SendPing",
+            "import Action, FetchCard, FetchChain, Reply, ReplyRefused, SendHello",
+            "import Action, FetchCard, FetchChain, Reply, ReplyRefused, SendHello, SendPing",
         ),
         (
             "import AnnounceAnswer, Hello, PollAnswer, PutAnswer, SyncAnswer",

@@ -157,7 +157,7 @@ def test_init_says_that_the_key_file_is_not_encrypted(
             said = capsys.readouterr()
             warnings = [line for line in said.err.splitlines() if line.startswith("warning: ")]
             assert len(warnings) == (not is_encrypted), said.err
-            assert all("is not encrypted" in one and "--passphrase-file" in one for one in warnings)
+            assert all("is not encrypted" in one and "passphrase set" in one for one in warnings)
             if as_json:
                 assert json.loads(said.out)["key_file_encrypted"] is is_encrypted
 

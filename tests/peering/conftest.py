@@ -95,6 +95,12 @@ class MemoryExchange:
         await self._called("card", peer)
         return b"card" * 100_000
 
+    async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
+        await self._called("chain", peer)
+        if partner != peer:
+            raise NotFoundError("no such card", reason="not-held")
+        return b"chain" * 100_000
+
 
 def envelope_of(wire: bytes) -> EnvelopeId:
     return EnvelopeId(hashlib.sha256(wire).digest())

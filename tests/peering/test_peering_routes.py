@@ -49,8 +49,12 @@ async def test_every_verb_reaches_the_exchange_with_the_peers_identity(
         SyncPart(SHARD, b"ba"),
     )
     assert await client.card() == b"card" * 100_000
+    assert await client.chain(alpha.partner_id) == b"chain" * 100_000
+    with pytest.raises(PeerRefused) as caught:
+        await client.chain(bravo.partner_id)
+    assert caught.value.reason == "not-held"
     assert {peer for _, peer in exchange.calls} == {alpha.partner_id}
-    assert server.requests_seen == 8
+    assert server.requests_seen == 10
     assert server.tally.connections_admitted == 1  # kept alive
 
 

@@ -340,8 +340,28 @@ def test_sightings_beyond_what_the_envelope_weighs_are_refused_and_told(pair: tu
     target = indicator([f"m{number}" for number in range(1_000)])
     hand_over(mallory, bravo, raw_draft([target]))
     hand_over(mallory, bravo, compressed([[sighting(target, number) for number in range(200)]]), 2)
-    assert bravo.store.partners.refusals()["content-too-many-claims"] == 1
-    assert rows_in(bravo, "sighting") == 0
+    assert bravo.store.partners.refusals()["content-too-many-claims"] == 199
+    assert rows_in(bravo, "sighting") == 1_000
+    [seen] = bravo.store.knowledge.sightings([Observable("mutex", "m7")])[Observable("mutex", "m7")]
+    assert seen.reports == 1
+
+
+def test_narrow_contents_of_versions_that_were_wide_are_charged_with_what_they_replace(
+    pair: tuple[Node, Node],
+) -> None:
+    """Forks of 120 wide objects in 7 KB took 0.15 s each time: every one compared and replaced a thousand claims."""
+    mallory, bravo = pair
+    for number in range(1, 7):
+        names = [f"m{number}x{value}" for value in range(1_000)]
+        hand_over(mallory, bravo, raw_draft([indicator(names, number)]), number)
+    narrow = [indicator([f"n{number}"], number) for number in range(1, 7)]
+    hand_over(mallory, bravo, raw_draft(narrow), 7)
+    assert bravo.store.partners.refusals()["content-too-many-claims"] == 5
+    newer = [indicator([f"n{number}"], number, modified="2026-01-02T00:00:00Z") for number in range(1, 7)]
+    hand_over(mallory, bravo, raw_draft(newer), 8)  # a correction is no attack
+    assert bravo.store.partners.refusals()["content-too-many-claims"] == 5
+    current = [Observable("mutex", f"n{number}") for number in range(1, 7)]
+    assert len(bravo.store.knowledge.lookup(current)) == 6
 
 
 def test_sightings_that_wait_for_their_object_do_not_pile_up(pair: tuple[Node, Node]) -> None:

@@ -14,12 +14,13 @@ from whole_nodes import READERS, send
 
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.run import WriterThread
-from p2pshare.identifiers import EnvelopeId
+from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.init import found_home
 from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.peering.server import PeerServer
+from p2pshare.sharing.partners import load_roster
 
 PATIENCE_SECONDS = 20.0
 
@@ -80,6 +81,21 @@ class Partner:
 
     def knows(self, value: str) -> bool:
         return bool(self.node.store.knowledge.lookup([detect(value)]))
+
+    def card_name(self, other: Partner) -> str:
+        """The name on the newest card of `other` that this one believes."""
+        entry = load_roster(self.node).get(other.node.identity.partner_id)
+        assert entry is not None
+        return entry.card.name
+
+    def card_version(self, other: Partner) -> int:
+        entry = load_roster(self.node).get(other.node.identity.partner_id)
+        assert entry is not None
+        return entry.card.version
+
+    def notices(self, circle: str = "main") -> set[bytes]:
+        """The ids of the notices that go round a circle from here."""
+        return {bytes(one) for _, one in self.node.store.notices.keys(CircleId.of(circle))}
 
     def pending(self) -> int:
         return self.node.store.log.counts().pending

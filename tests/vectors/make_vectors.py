@@ -52,7 +52,7 @@ from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, env
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
-from p2pshare.envelope.notice import read_notice
+from p2pshare.envelope.notice import circle_of_page, notice_of, read_notice
 from p2pshare.envelope.payload import (
     ALONE,
     PartPlace,
@@ -652,10 +652,14 @@ def vouch_vectors() -> Json:
             {
                 "notice": text_of(raw),
                 "notice_id": read_notice(raw).notice_id.text,
+                "circle": read_notice(raw).circle.text,
                 "author": alpha.partner_id.text,
                 "created": created,
             }
-            for raw, created in ((card.version_raw, NOW + DAY), (direct, NOW))
+            for raw, created in (
+                (notice_of(CIRCLE, card.version_raw), NOW + DAY),
+                (notice_of(circle_of_page(alpha.partner_id, bravo.partner_id), direct), NOW),
+            )
         ],
         "golden": [golden(name, raw) for name, raw in names.items()],
         "negative": [

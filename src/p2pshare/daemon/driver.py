@@ -111,6 +111,7 @@ class Driver:
         self._linked: set[PartnerId] = set()
         self._exchanged: dict[PartnerId, int] = {}
         self._card_fetches: dict[PartnerId, tuple[int, float]] = {}
+        self._own_notices: frozenset[EnvelopeId] = frozenset()
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._roster_lock = asyncio.Lock()
@@ -167,6 +168,7 @@ class Driver:
         async with self._roster_lock:
             roster = await self._read(self._exchange.roster)
             await self._lines.follow(roster)
+            await self._list_notices()
             links = links_of(roster)
             circles = {circle for link in links for circle in link.circles} - self._loaded_circles
             for loaded in await self._read(self._exchange.keys, circles):
@@ -179,9 +181,20 @@ class Driver:
             self._give(events.LinksConfigured(links, len(roster)))
             await self._load_pairs(fresh)  # and what was committed between the two
 
+    async def _list_notices(self) -> None:
+        """Have the newest cards go round; on a full disk those that did before."""
+        try:
+            self._give(await self._writer(self._exchange.list_notices))
+        except StoreError as error:
+            log.error("the newest cards do not go round yet: %s", error.reason)
+        self._own_notices = await self._read(self._exchange.own_notices)
+        self._intake.look_for_news()
+        self._intake.sweep()  # a card may revoke a key, and a page vouch for what is held under it
+
     async def follow_card(self) -> None:
-        """Use our new card from here on: partners are told its version and fetch it."""
+        """Use our new card from here on: partners are told its version and fetch it, and it goes round."""
         await self._show_certificate()
+        await self._list_notices()
         self._give(events.OwnCardChanged(self._node.card.version))
 
     async def _show_certificate(self) -> None:
@@ -269,6 +282,7 @@ class Driver:
             case actions.ReadOutbox():
                 self._spawn(self._read_outbox(action))
             case actions.Acknowledge():
+                self._note_card_known(action.peer, action.ids)
                 self._spawn(self._acknowledge(action.peer, action.ids))
             case actions.Notice():
                 self._log_note(action.peer, action.reason)
@@ -350,6 +364,14 @@ class Driver:
                 if await self._writer(self._exchange.apply_card, action.peer, raw, int(time.time())):
                     log.info("partner %s has a newer card", action.peer.short)
                     await self.reload_roster()
+            case actions.FetchChain():
+                raw = await client.chain(action.partner)
+                arguments = (action.partner, action.circle, raw, int(time.time()))
+                is_changed, dropped = await self._writer(self._exchange.apply_chain, *arguments)
+                self._give(dropped)
+                if is_changed:
+                    log.info("partner %s has a newer card", action.partner.short)
+                    await self.reload_roster()
             case _:
                 answer: EngineAnswer = await client.ask(question_of(action), action.message)
                 return answer
@@ -372,7 +394,12 @@ class Driver:
     # --- intake ---
 
     async def _report_outcome(self, outcome: Outcome) -> None:
-        reported: tuple[events.Event, ...] = (*outcome.held, *outcome.decided)
+        reported: tuple[events.Event, ...] = (
+            outcome.dropped,
+            *outcome.held,
+            *outcome.decided,
+            *outcome.missing,
+        )
         for number, event in enumerate(reported):
             self._give(event)
             if number % EVENTS_AT_ONCE == EVENTS_AT_ONCE - 1:
@@ -381,10 +408,10 @@ class Driver:
             self._reading_pauses.begin(lsn, content_bytes, self._now())
         if outcome.unread or outcome.reads_again:
             self._is_unread.set()
-        if outcome.makes_room:
+        if outcome.makes_room or outcome.has_changed_roster:
             self._spawn(
                 self.reload_roster()
-            )  # what was unavailable is forgotten: what had no room is asked for again
+            )  # what was unavailable is forgotten: what had no room, or no card yet, is asked for again
 
     async def _read_content(self) -> None:
         """Read what was left unread by a life before this one, and what arrives, after it was acknowledged and announced
@@ -448,6 +475,7 @@ class Driver:
         self._give(events.Heard(peer))
         for envelope_id in ids:
             yield envelope_id, await self._read(self._exchange.wire, peer, envelope_id)
+            self._note_card_known(peer, [envelope_id])
 
     async def card(self, peer: PartnerId) -> bytes:
         self._note_exchange(peer)
@@ -455,6 +483,19 @@ class Driver:
         card = self._node.card
         self._card_fetches[peer] = (card.version, self._now())
         return card.raw
+
+    def _note_card_known(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> None:
+        """Note that the peer has our newest card when one of `ids` is its notice: as good as a fetch."""
+        if not self._own_notices.isdisjoint(ids):
+            self._card_fetches[peer] = (self._node.card.version, self._now())
+
+    async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
+        self._note_exchange(peer)
+        self._give(events.Heard(peer))
+        raw = await self._read(self._exchange.chain, peer, partner)
+        if raw is None:
+            raise NotFoundError("no card that goes round on this link", reason="not-held")
+        return raw
 
     # --- from time to time ---
 

@@ -70,7 +70,7 @@ class IntakeQueue:
         """Queue a body; returns the future of its verdict, set once the engine was told. It fails with StoreError."""
         done: asyncio.Future[BodyDecided] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        self._schedule.put(body.received_from, len(body.wire), (body, done))
+        self._schedule.put(body.received_from, body.weight, (body, done))
         self._work.set()
         return done
 

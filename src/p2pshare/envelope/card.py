@@ -59,6 +59,7 @@ __all__ = [
     "believe_chain",
     "check_first",
     "check_follows",
+    "check_roots",
     "check_signatures",
     "check_time",
     "count_signatures",
@@ -89,6 +90,10 @@ class Card(CardBody):
         revocation = self.revocation(key_id)
         if revocation is not None and at >= revocation.since:
             return None
+        return self.listed_key(key_id, at)
+
+    def listed_key(self, key_id: KeyId, at: int) -> VerifyKey | None:
+        """Returns the key that was in its time at `at` (unix seconds), revoked or not: for what its owner vouches for."""
         for entry in self.sign_keys:
             if entry.key.key_id == key_id and entry.is_valid(at):
                 return entry.key
@@ -204,6 +209,18 @@ def count_signatures(card: DecodedCard, previous: DecodedCard | None) -> tuple[i
         root.verify(DOMAIN_CARD, message, signature)
     signers = {key_id for key_id, _ in card.signatures}
     return len(signers & own.keys()), len(signers & before.keys())
+
+
+def check_roots(card: DecodedCard, known: CardBody) -> None:
+    """Check that enough roots of a known version signed another one: what a forger cannot pass, before a whole chain is
+    compared. Rules 2 to 7 are still to be checked. Raises PeerError `card-signature`, `bad-signature`."""
+    roots = {root.key_id: root for root in known.roots}
+    message = signed_message(card.body_raw)
+    own = [(roots[key_id], signature) for key_id, signature in card.signatures if key_id in roots]
+    if len(own) < known.threshold:
+        raise refusal("card-signature", "too few roots that are known signed a card")
+    for root, signature in own:
+        root.verify(DOMAIN_CARD, message, signature)
 
 
 def check_first(body: CardBody) -> None:

@@ -12,6 +12,7 @@ A `.p2pcard` file is either form. Only the shape is checked here; whose signatur
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
@@ -244,6 +245,9 @@ def decode_versions(raw: bytes, *, is_unfinished: bool = False) -> tuple[Decoded
     return tuple(cards)
 
 
+@functools.lru_cache(
+    maxsize=CARD_CHAIN_LENGTH_MAX
+)  # a new version is compared with all before it: 2 ms each, once
 def _decode_single(raw: bytes, signatures_min: int) -> DecodedCard:
     if len(raw) > CARD_BYTES_MAX:
         raise refusal("oversized", "a card is too large")

@@ -86,16 +86,17 @@ def check_time(core: Core, now: int) -> None:
         raise refusal(verdict.value, f"an envelope is refused for its time: {verdict.value}")
 
 
-def signing_key(core: Core, author_card: Card) -> VerifyKey:
+def signing_key(core: Core, author_card: Card, *, is_vouched: bool = False) -> VerifyKey:
     """Returns the key that must have signed an envelope (check 9).
 
     It is looked up at the instant of creation, because an envelope outlives the key that signed it. A thief can choose that
-    instant, and the numbers: nothing under a revoked key counts that comes after the revocation, whatever it says.
+    instant, and the numbers: of what comes under a revoked key only that counts which its owner vouches for (`is_vouched`: a
+    page that was checked lists it), whatever it says.
     Raises PeerError `unknown-key`, `revoked-key`, `not-vouched`, `wrong-author`.
     """
     _check_author(core, author_card)
     revocation = author_card.revocation(core.key_id)
-    if revocation is not None:
+    if revocation is not None and not is_vouched:
         raise _revoked(revocation)
     return _key_at_creation(core, author_card)
 
@@ -114,7 +115,7 @@ def _revoked(revocation: Revocation) -> PeerError:
 
 
 def _key_at_creation(core: Core, author_card: Card) -> VerifyKey:
-    key = author_card.verify_key(core.key_id, core.created)
+    key = author_card.listed_key(core.key_id, core.created)
     if key is None:
         raise refusal(
             "unknown-key", "an envelope is signed with a key that is not in the author's card at that time"
@@ -127,29 +128,30 @@ def verify_signatures(decoded: DecodedEnvelope, key: VerifyKey) -> None:
     key.verify(DOMAIN_SIGNATURE, decoded.digests, decoded.signatures)
 
 
-def verified_before(decoded: DecodedEnvelope, author_card: Card) -> VerifiedEnvelope:
+def verified_before(
+    decoded: DecodedEnvelope, author_card: Card, *, is_in_effect: bool = False
+) -> VerifiedEnvelope:
     """An envelope out of our own log, which holds verified ones alone: check 9 again, for the card may have changed since.
 
-    Under a key that was revoked meanwhile, what was created before `since` is still read where anything is vouched for: its
-    time may be a thief's, but it was taken in before that was known. Raises PeerError.
+    `is_in_effect`: what to say of one under a key that was revoked meanwhile (`policy.vouching`). Raises PeerError.
     """
     core = decoded.core
     _check_author(core, author_card)
     revocation = author_card.revocation(core.key_id)
-    if revocation is not None and (
-        core.created >= revocation.since or revocation.vouch_root == NOTHING_VOUCHED
-    ):
+    if revocation is not None and not is_in_effect:
         raise _revoked(revocation)
     _key_at_creation(core, author_card)
     return VerifiedEnvelope(decoded, author_card)
 
 
-def verify_envelope(decoded: DecodedEnvelope, author_card: Card, now: int) -> VerifiedEnvelope:
+def verify_envelope(
+    decoded: DecodedEnvelope, author_card: Card, now: int, *, is_vouched: bool = False
+) -> VerifiedEnvelope:
     """Verify an envelope at `now` (unix seconds) by checks 7 and 9 to 11; the only way to a `VerifiedEnvelope` for what a
     partner hands over.
 
     Raises PeerError.
     """
     check_time(decoded.core, now)
-    verify_signatures(decoded, signing_key(decoded.core, author_card))
+    verify_signatures(decoded, signing_key(decoded.core, author_card, is_vouched=is_vouched))
     return VerifiedEnvelope(decoded, author_card)

@@ -11,7 +11,7 @@ Numbers and times cannot tell a thief's envelopes from the owner's: a thief choo
 sign the root. One page is checked against the card alone, whatever else is at hand. The salt of a shelf keeps whoever
 holds the pages of one circle from guessing what is listed for another.
 
-`sharing.revoking` makes them; nodes do not exchange pages yet (docs/card.md says what holds until they do).
+`sharing.revoking` makes them, nodes keep and pass them on (`sharing.notices`), and follow them (`sharing.revocation_walk`).
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class VouchPage:
     key_id: KeyId
     scope: Scope
     number: int
+    pages: int
+    """Of its scope, this one among them."""
     ids: tuple[EnvelopeId, ...] = field(repr=False)
     root: bytes
 
@@ -160,7 +162,8 @@ def decode_page(raw: bytes) -> VouchPage:
         raise refusal("bad-vouch", "a vouch page has other ids than its shelf says")
     if _shelf_digest(salt, kind, scope, b"".join(pages)) not in shelves:
         raise refusal("bad-vouch", "the shelf of a vouch page is none of the root")
-    return VouchPage(author, key_id, scope, number, tuple(map(EnvelopeId, ids)), _root(b"".join(shelves)))
+    root = _root(b"".join(shelves))
+    return VouchPage(author, key_id, scope, number, len(pages), tuple(map(EnvelopeId, ids)), root)
 
 
 def check_page(page: VouchPage, card: Card) -> Revocation:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from p2pshare.gossip.messages import Announce, EngineAnswer, Hello, Poll, Sync
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +75,21 @@ class FetchCard:
     peer: PartnerId
 
 
+@dataclass(frozen=True, slots=True)
+class FetchChain:
+    """Fetch every version of the card of `partner`, which the peer holds as a notice of `circle`, and let `sharing.notices`
+    decide. The answer is None."""
+
+    request: int
+    peer: PartnerId
+    partner: PartnerId
+    circle: CircleId
+
+
 SendQuestion = SendHello | SendAnnounce | SendPoll | SendSync
 """Requests that carry a message for the peer's engine."""
 
-PeerRequest = SendQuestion | SendGet | SendPut | FetchCard
+PeerRequest = SendQuestion | SendGet | SendPut | FetchCard | FetchChain
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,8 @@ class PollItem:
     lsn: int
     item: AnnounceItem
     held_by: set[PartnerId] = field(default_factory=set)
+    is_dropped: bool = False
+    """Whether it is a notice that a newer one has pushed out: nobody is told of it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class Arrivals:
         """Advance `last_lsn` over an arrival that is never announced."""
         self.last_lsn = lsn
 
+    def drop(self, envelope_id: EnvelopeId) -> None:
+        """Announce this arrival to nobody any more."""
+        one = self._by_id.get(envelope_id)
+        if one is not None:
+            one.is_dropped = True
+
     def note_holder(self, envelope_id: EnvelopeId, peer: PartnerId) -> None:
         """Note that the peer holds the envelope, so that it is not announced to that peer."""
         if envelope_id in self._by_id:
@@ -83,7 +91,7 @@ class Arrivals:
         to_lsn, previous = self.last_lsn, lsn
         for place in range(self._place(lsn), len(self._items)):
             one = self._items[place]
-            if one.item.circle in circles and peer not in one.held_by:
+            if self._is_news(one, peer, circles):
                 if len(items) == limit:
                     to_lsn = previous
                     break
@@ -94,7 +102,10 @@ class Arrivals:
     def count_after(self, lsn: int, peer: PartnerId, circles: Collection[CircleId]) -> int:
         """Returns the number of arrivals after `lsn` that wait to be announced to the peer."""
         behind = self._items[self._place(lsn) :]
-        return sum(one.item.circle in circles and peer not in one.held_by for one in behind)
+        return sum(self._is_news(one, peer, circles) for one in behind)
+
+    def _is_news(self, one: PollItem, peer: PartnerId, circles: Collection[CircleId]) -> bool:
+        return one.item.circle in circles and peer not in one.held_by and not one.is_dropped
 
     def _place(self, lsn: int) -> int:
         return bisect_right(self._items, lsn, key=lambda one: one.lsn)

@@ -35,7 +35,7 @@ The parts: `protocol` (the verbs), `states` (one peer's states), `push` (push, a
 from __future__ import annotations
 
 from p2pshare.gossip import events, protocol
-from p2pshare.gossip.actions import Action, FetchCard, Reply, ReplyRefused, SendHello
+from p2pshare.gossip.actions import Action, FetchCard, FetchChain, Reply, ReplyRefused, SendHello
 from p2pshare.gossip.engine_state import EngineSettings, EngineState, RandomSource, shard_of
 from p2pshare.gossip.events import Event, LinkConfig
 from p2pshare.gossip.fetching import Fetching
@@ -51,6 +51,7 @@ from p2pshare.gossip.states import Cause, State
 from p2pshare.identifiers import Epoch, PartnerId
 from p2pshare.limits import CLOCK_SKEW_SECONDS_MAX, HELLO_INTERVAL_SECONDS
 
+CHAIN_PAUSE_SECONDS = 60.0  # between two chains asked of one peer: checking one may take a second
 SILENCE_SECONDS = 2 * HELLO_INTERVAL_SECONDS  # a peer we cannot dial, and that missed two hellos, is away
 
 
@@ -141,6 +142,10 @@ class Engine:
             case events.EnvelopeHeld():
                 self._state.aside.pop(event.item.envelope_id, None)
                 self._push.held(event)
+            case events.ItemsDropped():
+                self._push.dropped(event.items)
+            case events.ChainMissing():
+                self._chain_missing(event)
             case events.BodyDecided():
                 if event.peer in self._state.links:
                     self._long_poll.decided(self._state.links[event.peer], event)
@@ -313,6 +318,16 @@ class Engine:
             link.card_asked = hello.card_version
             pending = self._state.begin(link, protocol.CARD)
             self._state.act(FetchCard(pending.number, link.peer))
+
+    def _chain_missing(self, event: events.ChainMissing) -> None:
+        """Fetch the missing versions from who has the newest, where it can be dialled; else another peer's notice brings us there."""
+        link = self._state.links.get(event.peer)
+        is_soon = link is not None and self._state.now < link.chain_asked_at + CHAIN_PAUSE_SECONDS
+        if link is None or is_soon or not (link.is_open and link.may_send(protocol.CHAIN)):
+            return
+        link.chain_asked_at = self._state.now
+        pending = self._state.begin(link, protocol.CHAIN)
+        self._state.act(FetchChain(pending.number, link.peer, event.partner, event.circle))
 
     def _hello_heard(self, link: Link, event: events.HelloHeard) -> None:
         if not link.config.is_dialable:

@@ -21,7 +21,7 @@ from p2pshare.limits import (
     FAULT_REASONS_PER_LINK_MAX,
     FUTURE_REFUSE_SECONDS,
     RECONCILE_SECONDS_MAX,
-    TTL_SECONDS_BY_CLASS,
+    SHARD_SECONDS_BY_CLASS,
     WANT_ENTRIES_MAX,
     WANT_ENTRIES_PER_PEER_MAX,
 )
@@ -200,7 +200,7 @@ class EngineState:
 
     def is_wanted(self, link: Link, item: AnnounceItem) -> bool:
         """Returns whether an announced item is one to fetch from this peer: allowed on the link, current, and not seen yet."""
-        if item.circle not in link.config.circles or item.ttl_class not in TTL_SECONDS_BY_CLASS:
+        if item.circle not in link.config.circles or item.ttl_class not in SHARD_SECONDS_BY_CLASS:
             return False
         if item.envelope_id in link.unavailable or item.envelope_id in self.aside:
             return False
@@ -218,7 +218,7 @@ class EngineState:
     def is_current(self, ttl_class: int, key: bytes) -> bool:
         """Returns whether a key is neither expired nor dated further ahead than intake accepts."""
         created = created_of(key)
-        return created + TTL_SECONDS_BY_CLASS[ttl_class] > self.now > created - FUTURE_REFUSE_SECONDS
+        return created + SHARD_SECONDS_BY_CLASS[ttl_class] > self.now > created - FUTURE_REFUSE_SECONDS
 
 
 def shard_of(item: AnnounceItem) -> Shard:

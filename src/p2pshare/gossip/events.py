@@ -94,6 +94,23 @@ class EnvelopeHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemsDropped:
+    """Notices that a newer card has pushed out, and envelopes that are out of effect: they are compared and announced no more.
+    Handed in before what pushed them out is."""
+
+    items: tuple[AnnounceItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainMissing:
+    """A newer card of `partner` came from `peer` as a notice of `circle`, and versions between it and the known one are missing."""
+
+    peer: PartnerId
+    partner: PartnerId
+    circle: CircleId
+
+
+@dataclass(frozen=True, slots=True)
 class BodyDecided:
     """Intake's verdict on a body that `peer` handed over under `envelope_id`; after COMMIT, never before.
 
@@ -246,6 +263,8 @@ Event = (
     | KeysLoaded
     | FirstHopsLoaded
     | EnvelopeHeld
+    | ItemsDropped
+    | ChainMissing
     | BodyDecided
     | BodyUndecided
     | OutboxRead

@@ -2,7 +2,8 @@
 
 A key is `created` (8 bytes, big endian) || envelope id (32), so the newest differences of two stores lie
 together at the end and what expires lies together at the start. A key stays until an hour after its
-envelope expired, held or not: an envelope that was seen once is never fetched again.
+envelope expired, held or not: an envelope that was seen once is never fetched again. The key of a notice goes with it when
+a newer card has pushed it out: what is compared is what is newest, and who still has the old one is given the new.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from p2pshare.gossip.messages import Shard, ShardRoot
 from p2pshare.gossip.negentropy.key_index import HOUR_SECONDS, SortedKeys, expiry_cut, key_of
 from p2pshare.identifiers import CircleId, EnvelopeId
-from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, TTL_SECONDS_BY_CLASS
+from p2pshare.limits import EXPIRED_KEY_KEEP_SECONDS, SHARD_SECONDS_BY_CLASS
 
 __all__ = ["HOUR_SECONDS", "Index", "ItemKey", "created_of", "cut_of", "id_of", "key_of"]
 
@@ -29,7 +30,7 @@ def id_of(key: ItemKey) -> EnvelopeId:
 
 def cut_of(shard: Shard, clock: int) -> int:
     """Returns the `created` (unix seconds) below which keys of the shard are not compared at `clock` (unix seconds)."""
-    return expiry_cut(clock, TTL_SECONDS_BY_CLASS[shard.ttl_class])
+    return expiry_cut(clock, SHARD_SECONDS_BY_CLASS[shard.ttl_class])
 
 
 class Index:
@@ -53,6 +54,10 @@ class Index:
     def add(self, shard: Shard, key: ItemKey) -> bool:
         """Add a key; returns False when it was there. Raises ValueError for a malformed key."""
         return self._shards.setdefault(shard, SortedKeys()).add(key)
+
+    def remove(self, shard: Shard, key: ItemKey) -> bool:
+        """Remove a key; returns False when it was not there."""
+        return shard in self._shards and self._shards[shard].remove(key)
 
     def __getitem__(self, shard: Shard) -> SortedKeys:
         return self._shards.setdefault(shard, SortedKeys())

@@ -71,6 +71,7 @@ class Link:
     batch: int = GET_IDS_MAX
     pending: dict[int, Pending] = field(default_factory=dict)
     card_asked: int = 0
+    chain_asked_at: float = -NEVER
 
     # announced to it, and by it
     reported: int = 0

@@ -31,10 +31,10 @@ from p2pshare.limits import (
     POLL_WAIT_SECONDS_MAX,
     REASON_BYTES_MAX,
     REQUEST_BYTES_MAX,
+    SHARD_SECONDS_BY_CLASS,
     SHARDS_PER_LINK_MAX,
     SYNC_BYTES_MAX,
     SYNC_PARTS_MAX,
-    TTL_SECONDS_BY_CLASS,
 )
 
 PROTOCOL_VERSION = 1
@@ -47,7 +47,7 @@ MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX  # every message but a body and a sync
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shard:
-    """A set that is compared as a whole: the relayed envelopes of one circle and one ttl class."""
+    """A set that is compared as a whole: the relayed envelopes of one circle and one ttl class, or its notices (class 7)."""
 
     circle: CircleId
     ttl_class: int
@@ -80,7 +80,7 @@ HelloAnswer = Hello
 
 @dataclass(frozen=True, slots=True)
 class AnnounceItem:
-    """An envelope that the announcer holds; `size` is its length on the wire in bytes, 0 in a repair (not known)."""
+    """An envelope, or a notice, that the announcer holds; `size` is its length on the wire in bytes, 0 in a repair (not known)."""
 
     envelope_id: EnvelopeId
     created: int
@@ -418,7 +418,7 @@ def _announce_items(value: Any) -> tuple[AnnounceItem, ...]:
 
 
 def _shard(circle: Any, ttl_class: Any) -> Shard:
-    if type(ttl_class) is not int or ttl_class not in TTL_SECONDS_BY_CLASS:
+    if type(ttl_class) is not int or ttl_class not in SHARD_SECONDS_BY_CLASS:
         raise _malformed("no such ttl class")
     return Shard(CircleId(_blob(circle, CircleId.length)), ttl_class)
 

@@ -82,7 +82,7 @@ class Verb(Generic[Q, A]):
     name: str
     method: str
     path: str
-    """`{id}` in it stands for the 64 hexadecimal digits of an envelope's id."""
+    """`{id}` in it stands for the 64 hexadecimal digits of the id of an envelope, a notice or a partner."""
     request: Codec[Q]
     answer: Codec[A]
     action: type[actions.PeerRequest]
@@ -96,9 +96,9 @@ class Verb(Generic[Q, A]):
     wait_seconds: float = 0.0
     """Time for which an answer may be held back until there is news."""
 
-    def path_of(self, envelope_id: EnvelopeId) -> str:
-        """Returns the path of a request that is about one envelope."""
-        return self.path.replace(ID_IN_PATH, envelope_id.text)
+    def path_of(self, named: EnvelopeId | PartnerId) -> str:
+        """Returns the path of a request that is about one envelope or partner."""
+        return self.path.replace(ID_IN_PATH, named.text)
 
 
 AnyVerb = Verb[Any, Any]
@@ -190,7 +190,19 @@ CARD: Verb[bytes, bytes] = Verb(
     answer_bytes_max=CARD_CHAIN_BYTES_MAX,
 )
 
-VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD)
+CHAIN: Verb[bytes, bytes] = Verb(
+    name="chain",
+    method="GET",
+    path=f"/v1/card/{ID_IN_PATH}",
+    request=RAW,
+    answer=RAW,
+    action=actions.FetchChain,
+    event=events.Heard,
+    request_bytes_max=0,
+    answer_bytes_max=CARD_CHAIN_BYTES_MAX,
+)
+
+VERBS: tuple[AnyVerb, ...] = (HELLO, ANNOUNCE, GET, PUT, POLL, SYNC, CARD, CHAIN)
 
 VERB_OF: Mapping[type[Any], AnyVerb] = MappingProxyType({verb.action: verb for verb in VERBS})
 """Each verb by the action that sends it."""

@@ -78,6 +78,13 @@ class Push:
                 link.announce_at = min(link.announce_at, self._announce_at(link, event))
                 state.touch(link)
 
+    def dropped(self, items: Collection[AnnounceItem]) -> None:
+        """Forget notices that a newer card has pushed out: they are neither compared nor announced any more."""
+        for item in items:
+            self._state.index.remove(shard_of(item), key_of(item.created, item.envelope_id))
+            self._state.arrivals.drop(item.envelope_id)
+            self._state.first_hops.pop(item.envelope_id, None)
+
     def _is_sparse(self, item: AnnounceItem) -> bool:
         """Returns whether far more partners exist than two hops reach: then a second push hardly ever brings a copy twice."""
         degree = len(self._state.carriers(item.circle))

@@ -82,7 +82,7 @@ class Chunk:
         self._fresh_types: list[str] = []
         self._assessments: list[assessments.ArrivedAssessment] = []
         self._withdrawals: list[withdrawals.ArrivedWithdrawal] = []
-        self._wide: list[tuple[bytes | str, int, int]] = []
+        self._wide: list[wide_objects.WideRow] = []
         self._carried: list[tuple[bytes | str, int, int, int]] = []
         self._dirty: set[tuple[int, EncodedId]] = set()
         self._first_fresh = next_id(connection, "observable")
@@ -201,7 +201,7 @@ class Chunk:
             self._claims.next,
         )
         if len(fact.claims) > NARROW_CLAIMS_MAX:
-            self._wide.append((stored_key, author, len(fact.claims)))
+            self._wide.append((stored_key, author, len(fact.claims), fact.modified_us or 0))
         modified_us = fact.modified_us or 0  # extraction refuses an indicator without it
         for claim in fact.claims:
             rows.append(

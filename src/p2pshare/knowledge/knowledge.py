@@ -31,6 +31,7 @@ from p2pshare.knowledge import (
     assessments,
     claims,
     feed,
+    out_of_effect,
     quarantine,
     searching,
     state_queries,
@@ -55,6 +56,7 @@ from p2pshare.knowledge.interface import (
     Wanted,
     Withdrawal,
 )
+from p2pshare.knowledge.out_of_effect import ContentPlace
 from p2pshare.knowledge.state_table import SIEM_TLP_MAX
 from p2pshare.knowledge.vocabulary import Vocabulary
 from p2pshare.log.interface import EnvelopeOrigin
@@ -280,6 +282,15 @@ class Knowledge(KnowledgeReading):
         """Begin to count false positives anew (`walks`): to be called in the transaction that changes the roster."""
         with self._database.transaction(frees_space=True) as writer:
             walks.begin_reports(writer)
+
+    def set_out(
+        self, lsn: int, author: int, place: ContentPlace, now: int, *, is_out: bool
+    ) -> ContentPlace | None:
+        """Take a step of what takes the content of an envelope out of effect, or back, evaluated at `now` (unix seconds);
+        returns where the next one begins, None when all is done."""
+        with self._database.transaction() as writer:
+            self._evaluated_at = max(self._evaluated_at, now)
+            return out_of_effect.step(writer, lsn, author, place, is_out=is_out)
 
     def go_on(self, now: int) -> bool:
         """Take a step of what a change of the roster, of a setting or of the clock has begun, evaluated at `now` (unix seconds);

@@ -25,10 +25,11 @@ NARROW_CLAIMS_MAX = (
 LOOKED_AT = 64  # claims that are looked at in the time in which one is changed
 
 _ADD = """
-INSERT INTO wide_object VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET claims = max(claims, excluded.claims)
+INSERT INTO wide_object VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET claims = max(claims, excluded.claims), modified_us = max(modified_us, excluded.modified_us)
 """
 _OF = """
-SELECT w.object_key, w.author, w.claims, EXISTS (
+SELECT w.object_key, w.author, w.claims, w.modified_us, EXISTS (
     SELECT 1 FROM withdrawal d JOIN object_type t ON t.id = d.type
     WHERE d.object_key = w.object_key AND d.author = w.author AND t.name IN ('indicator', '')
 ) FROM {keys} k CROSS JOIN wide_object w ON w.object_key = k.value
@@ -38,7 +39,7 @@ _TOUCHING = (Assessment.SIGHTING, Assessment.FALSE_POSITIVE)
 
 class Reach(NamedTuple):
     """How many stored rows an object touches, and how many of them it may touch again and again: those are charged to who
-    says it. The first withdrawal of an object, and the next version of it, touch rows that were paid for when they came."""
+    says it. The first withdrawal of an object, and a newer version of it, touch rows that were paid for when they came."""
 
     rows: int
     charged: int
@@ -47,8 +48,15 @@ class Reach(NamedTuple):
 NONE = Reach(0, 0)
 
 
-def add(connection: apsw.Connection, wide: Iterable[tuple[bytes | str, int, int]]) -> None:
-    """Note objects as (key in the claim table, author, claims)."""
+WideRow = tuple[bytes | str, int, int, int]
+"""Key in the claim table, author, claims, `modified` in microseconds."""
+
+_Wide = dict[bytes | str, list[tuple[int, int, int, int]]]
+"""Key -> (author, claims, `modified` in microseconds, whether it is withdrawn)."""
+
+
+def add(connection: apsw.Connection, wide: Iterable[WideRow]) -> None:
+    """Note objects."""
     connection.executemany(_ADD, wide)
 
 
@@ -57,10 +65,11 @@ def reach(connection: apsw.Connection, author: int, objects: Sequence[ObjectFact
     if not fetch(connection, "SELECT 1 FROM wide_object LIMIT 1"):
         return []
     targets = [_targets(one) for one in objects]
-    wide: dict[bytes | str, list[tuple[int, int, int]]] = {}
+    wide: _Wide = {}
     for table, bound in key_tables({key for keys in targets for key in keys}):
-        for key, owner, claims, is_withdrawn in fetch(connection, _OF.format(keys=table), (bound,)):
-            wide.setdefault(key, []).append((owner, claims, is_withdrawn))
+        for key, *found in fetch(connection, _OF.format(keys=table), (bound,)):
+            owner, claims, modified_us, is_withdrawn = found
+            wide.setdefault(key, []).append((owner, claims, modified_us, is_withdrawn))
     if not wide:
         return []
     return [_reach(one, keys, wide, author) for one, keys in zip(objects, targets, strict=True)]
@@ -78,14 +87,19 @@ def _targets(one: ObjectFacts) -> list[bytes | str]:
 def _reach(
     one: ObjectFacts,
     keys: Sequence[bytes | str],
-    wide: dict[bytes | str, list[tuple[int, int, int]]],
+    wide: _Wide,
     author: int,
 ) -> Reach:
     own, *others = keys
-    rows = sum(claims for owner, claims, _ in wide.get(own, ()) if owner == author)
-    charged = 0
+    rows = charged = 0
+    for owner, claims, modified_us, _ in wide.get(own, ()):
+        if owner == author:
+            rows += claims
+            # another content of a version that is held, or an older one: both may be said again and again
+            if (one.modified_us or 0) <= modified_us:
+                charged += max(0, claims - len(one.claims))
     for key in others:
-        for owner, claims, is_withdrawn in wide.get(key, ()):
+        for owner, claims, _, is_withdrawn in wide.get(key, ()):
             if one.withdrawal is not None and owner == author:
                 rows += claims
                 charged += claims if is_withdrawn else 0

@@ -32,6 +32,7 @@ from p2pshare.limits import (
     DEFERRED_BYTES_PER_PARTNER_MAX,
     DEFERRED_ENTRIES_PER_PARTNER_MAX,
     FUTURE_DEFER_SECONDS,
+    MIB,
     QUOTA_RESERVE_PARTS,
 )
 from p2pshare.log import chain_forks, expiry, sequences
@@ -49,6 +50,7 @@ from p2pshare.log.interface import (
     ExpiryPlace,
     ExpiryStep,
     GapTotal,
+    KeyedEnvelope,
     NewEnvelope,
     SequenceFork,
     Stored,
@@ -73,12 +75,16 @@ _UNREAD = """
 SELECT e.lsn, e.author, e.incarnation, e.sequence, e.envelope_id, e.created, e.received_at,
     coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.received_from IS NULL,
     a.partner_id, e.size, r.attempts, r.place
-FROM (SELECT * FROM envelope INDEXED BY envelope_unread WHERE content = 0 AND {} AND lsn NOT IN (SELECT value FROM carray(?))
+FROM (SELECT * FROM envelope INDEXED BY envelope_unread WHERE content = 0 AND is_out = 0 AND {} AND lsn NOT IN (SELECT value FROM carray(?))
     ORDER BY author, size, lsn LIMIT 1) e
 JOIN organisation a ON a.id = e.author LEFT JOIN reading r ON r.lsn = e.lsn
 """
 
 
+LOOKED_AT_ONCE = 20_000  # lsns that one step of a revocation walks over: some 20 ms
+EVIDENCE_ENVELOPES_MAX = 1_000  # of one author that are out of effect and kept as proof; more proves no more
+EVIDENCE_BYTES_MAX = 64 * MIB
+EVIDENCE_AT_ONCE = 1_000  # wires dropped in one transaction
 READ_AGAIN_MAX = 10_000  # envelopes that waited for room, put back in one transaction: a tenth of a second
 _READ_AGAIN = """
 UPDATE envelope SET content = 0 WHERE lsn IN (
@@ -99,20 +105,22 @@ class EnvelopeReading:
     # --- envelopes, in order of arrival -------------------------------------------------------------
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:
-        """Returns those of `ids` that are held, or were and have not been expired for an hour."""
+        """Returns those of `ids` that are held, or were and have not been expired for an hour; not what is out of effect."""
         if not ids:
             return set()
         array = apsw.carray(tuple(bytes(one) for one in ids))
         rows = self._fetch(
-            "SELECT e.envelope_id FROM carray(?) k CROSS JOIN envelope e ON e.envelope_id = k.value", (array,)
+            """SELECT e.envelope_id FROM carray(?) k CROSS JOIN envelope e ON e.envelope_id = k.value
+            WHERE e.is_out = 0""",
+            (array,),
         )
         return {EnvelopeId(found) for (found,) in rows}
 
     def wire(self, envelope_id: EnvelopeId) -> bytes | None:
-        """Returns the envelope as received, None when it is not held or has expired."""
+        """Returns the envelope as received, None when it is not held, has expired or is out of effect."""
         rows = self._fetch(
             """SELECT w.bytes FROM envelope e JOIN wire w ON w.lsn = e.lsn
-            WHERE e.envelope_id = ? AND e.stage = 0""",
+            WHERE e.envelope_id = ? AND e.stage = 0 AND e.is_out = 0""",
             (bytes(envelope_id),),
         )
         return rows[0][0] if rows else None
@@ -132,7 +140,8 @@ class EnvelopeReading:
     def entries(self, after_lsn: int, limit: int) -> list[EnvelopeEntry]:
         """Returns unexpired envelopes in order of arrival, after `after_lsn`."""
         rows = self._fetch(
-            f"{_ENTRY} WHERE e.lsn > ? AND e.stage = 0 ORDER BY e.lsn LIMIT ?", (after_lsn, limit)
+            f"{_ENTRY} WHERE e.lsn > ? AND e.stage = 0 AND e.is_out = 0 ORDER BY e.lsn LIMIT ?",
+            (after_lsn, limit),
         )
         return [_entry_of(row) for row in rows]
 
@@ -163,7 +172,7 @@ class EnvelopeReading:
             """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content IN (0, 4)), 0), coalesce(sum(
                 awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0),
                 coalesce(sum(content = 4), 0)
-            FROM envelope e WHERE stage = 0"""
+            FROM envelope e WHERE stage = 0 AND is_out = 0"""
         )
         return EnvelopeCounts(*row)
 
@@ -188,7 +197,7 @@ class EnvelopeReading:
         created = int.from_bytes(after[:_KEY_BYTES_OF_TIME], "big") if after else -1
         rows = self._fetch(
             """SELECT created, envelope_id FROM envelope
-            WHERE circle = ? AND ttl_class = ? AND (created, envelope_id) > (?, ?) AND mode = 1 AND stage < 2
+            WHERE circle = ? AND ttl_class = ? AND (created, envelope_id) > (?, ?) AND mode = 1 AND stage < 2 AND is_out = 0
             ORDER BY created, envelope_id LIMIT ?""",
             (bytes(circle), ttl_class, created, after[_KEY_BYTES_OF_TIME:], limit),
         )
@@ -199,14 +208,15 @@ class EnvelopeReading:
         directions: seen and not expired for an hour. One of ours that came home from `partner` is among them, whatever is
         known of its audience."""
         rows = self._fetch(
-            """SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2
+            """SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2 AND e.is_out = 0
             AND e.author = (SELECT id FROM organisation WHERE partner_id = :partner)
             UNION
             SELECT e.ttl_class, e.created, e.envelope_id FROM envelope_recipient x
             JOIN envelope e ON e.lsn = x.lsn
             WHERE x.recipient = (SELECT id FROM organisation WHERE partner_id = :partner) AND e.mode = 0 AND e.stage < 2
+            AND e.is_out = 0
             UNION
-            SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2
+            SELECT e.ttl_class, e.created, e.envelope_id FROM envelope e WHERE e.mode = 0 AND e.stage < 2 AND e.is_out = 0
             AND e.author = (SELECT id FROM organisation WHERE partner_id = :own)
             AND e.received_from = (SELECT id FROM organisation WHERE partner_id = :partner)
             ORDER BY 1, 2, 3""",
@@ -257,6 +267,42 @@ class EnvelopeReading:
             partner = None if received_from is None else PartnerId(received_from)
             due.append(DeferredEnvelope(EnvelopeId(envelope_id), wire, partner, attempts))
         return due
+
+    # --- what a thief of a key may have sealed ------------------------------------------------------
+
+    def under_key(self, author: PartnerId, key_id: KeyId, after_lsn: int) -> list[KeyedEnvelope]:
+        """Returns what an author sealed with a key, of the next LOOKED_AT_ONCE lsns after `after_lsn`, in order."""
+        rows = self._fetch(
+            """SELECT lsn, author, envelope_id, circle, mode, created, received_at, expires, stage = 0,
+                nullif(is_out, 2)
+            FROM envelope WHERE lsn > ?1 AND lsn <= ?1 + ?4 AND key_id = ?3
+            AND author = (SELECT id FROM organisation WHERE partner_id = ?2) ORDER BY lsn""",
+            (after_lsn, bytes(author), bytes(key_id), LOOKED_AT_ONCE),
+        )
+        return [
+            KeyedEnvelope(
+                lsn,
+                row,
+                EnvelopeId(envelope_id),
+                CircleId(circle),
+                mode,
+                created,
+                received_at,
+                expires,
+                bool(is_carried),
+                None if is_out is None else bool(is_out),
+            )
+            for lsn, row, envelope_id, circle, mode, created, received_at, expires, is_carried, is_out in rows
+        ]
+
+    def carries_key(self, author: PartnerId, key_id: KeyId) -> bool:
+        """Returns whether something that an author sealed with a key has not expired, in effect or not."""
+        rows = self._fetch(
+            """SELECT 1 FROM envelope INDEXED BY envelope_chain WHERE key_id = ? AND stage < 2
+            AND author = (SELECT id FROM organisation WHERE partner_id = ?) LIMIT 1""",
+            (bytes(key_id), bytes(author)),
+        )
+        return bool(rows)
 
     # --- what is to be delivered --------------------------------------------------------------------
 
@@ -416,7 +462,7 @@ class EnvelopeLog(EnvelopeReading):
         received_from = None if arrival.received_from is None else organisation(arrival.received_from)
         envelope_id = bytes(arrival.envelope_id)
         writer.execute(
-            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            "INSERT INTO envelope VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0)",
             (
                 lsn,
                 envelope_id,
@@ -435,6 +481,7 @@ class EnvelopeLog(EnvelopeReading):
                 arrival.content,
                 arrival.awaits_first_hop,
                 len(arrival.wire),
+                bytes(core.key_id),
             ),
         )
         writer.execute("INSERT INTO wire VALUES (?, ?)", (lsn, arrival.wire))
@@ -460,6 +507,13 @@ class EnvelopeLog(EnvelopeReading):
         sequences.note_fork(writer, source)
         chain_forks.note_chain_fork(writer, source, core.previous)
         return source
+
+    def next_lsn(self) -> int:
+        """Returns the next place in the arrival log, for a notice: it is kept elsewhere, and told of in the same order."""
+        with self._database.transaction() as writer:
+            lsn = (get_setting(writer, LAST_LSN) or 0) + 1
+            put_setting(writer, LAST_LSN, lsn)
+            return lsn
 
     def begin_reading(self, sources: Iterable[EnvelopeOrigin]) -> None:
         """Counts an attempt to read each of these, before it is made: one that takes the process with it has been counted.
@@ -492,6 +546,34 @@ class EnvelopeLog(EnvelopeReading):
                 (content, cost, source.lsn),
             )
             writer.execute("DELETE FROM reading WHERE lsn = ?", (source.lsn,))
+
+    def set_out(self, lsn: int, is_out: bool | None) -> None:
+        """Take an envelope out of effect, or back; None: its content is still on the way."""
+        with self._database.transaction(frees_space=True) as writer:
+            value = 2 if is_out is None else int(is_out)
+            writer.execute("UPDATE envelope SET is_out = ? WHERE lsn = ?", (value, lsn))
+            if is_out is not False:
+                writer.execute("DELETE FROM outbox WHERE lsn = ?", (lsn,))
+                writer.execute(
+                    "UPDATE envelope SET awaits_first_hop = 0 WHERE lsn = ? AND awaits_first_hop = 1", (lsn,)
+                )
+
+    def trim_evidence(self, author: PartnerId) -> None:
+        """Drop the wires of what is out of effect beyond EVIDENCE_ENVELOPES_MAX and EVIDENCE_BYTES_MAX of an author, the newest
+        first, at most EVIDENCE_AT_ONCE of them."""
+        with self._database.transaction(frees_space=True) as writer:
+            rows = fetch(
+                writer,
+                """SELECT lsn FROM (
+                    SELECT lsn, row_number() OVER kept AS number, sum(size) OVER kept AS bytes
+                    FROM envelope INDEXED BY envelope_out WHERE is_out = 1 AND stage = 0
+                    AND author = (SELECT id FROM organisation WHERE partner_id = ?)
+                    WINDOW kept AS (ORDER BY lsn)
+                ) WHERE number > ? OR bytes > ? LIMIT ?""",
+                (bytes(author), EVIDENCE_ENVELOPES_MAX, EVIDENCE_BYTES_MAX, EVIDENCE_AT_ONCE),
+            )
+            writer.executemany("DELETE FROM wire WHERE lsn = ?", rows)
+            writer.executemany("UPDATE envelope SET stage = 1 WHERE lsn = ?", rows)
 
     def read_again(self) -> int:
         """Put what waited for room back among what is unread, where its author takes less than the part of the quota that is

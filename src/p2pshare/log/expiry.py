@@ -68,7 +68,7 @@ def _count_unread(connection: apsw.Connection, due: Sequence[_Row], now: int) ->
     unread = fetch(
         connection,
         """SELECT o.partner_id, count(*) FROM carray(?) d CROSS JOIN envelope e ON e.lsn = d.value
-        JOIN organisation o ON o.id = e.author WHERE e.content IN (0, 4) GROUP BY o.id""",
+        JOIN organisation o ON o.id = e.author WHERE e.content IN (0, 4) AND e.is_out = 0 GROUP BY o.id""",
         (row_ids([row.lsn for row in due] or [0]),),
     )
     if not unread:

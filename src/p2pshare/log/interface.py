@@ -138,6 +138,23 @@ class UnreadEnvelope:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyedEnvelope:
+    """An envelope under a key that was revoked: its author's row, whether its wire is still here, and whether it is out of
+    effect (None: on the way there or back)."""
+
+    lsn: int
+    author: int
+    envelope_id: EnvelopeId
+    circle: CircleId
+    mode: int
+    created: int
+    received_at: int
+    expires: int
+    is_carried: bool
+    is_out: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeferredEnvelope:
     """An envelope that was kept aside because it came from the near future; `attempts` to take it in since it is due."""
 

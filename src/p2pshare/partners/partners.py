@@ -1,6 +1,6 @@
 # ruff: noqa: S608 - statements are put together from this program's own text only
-"""Partners: those whose cards were accepted, every version of each card, their accounts, and the time of each
-one's last exchange.
+"""Partners: those whose cards were accepted, the newest file of each, which holds every version; their accounts, and the
+time of each one's last exchange.
 
 A partner that is removed leaves its cards and accounts: a chain of cards cannot start over. Errors: see
 `database.Database`. Every reading method may be called from any thread.
@@ -15,7 +15,6 @@ import apsw
 import msgspec
 
 from p2pshare.database.database import Database
-from p2pshare.database.fetching import Row
 from p2pshare.database.settings import OWN_ID, Setting, put_setting
 from p2pshare.identifiers import PartnerId
 from p2pshare.partners.interface import Account, PartnerRow, StoredCardFork
@@ -53,13 +52,13 @@ class PartnersReading:
             for partner_id, alias, card, version, has_link, circles, is_frozen, added_at in rows
         ]
 
-    def card_versions(self, partner_id: PartnerId) -> list[Row]:
-        """Returns (version, card bytes) of each card that was ever accepted, oldest first."""
-        return self._fetch(
-            """SELECT c.version, c.raw FROM card c JOIN organisation o ON o.id = c.organisation
-            WHERE o.partner_id = ? ORDER BY c.version""",
+    def newest_card(self, partner_id: PartnerId) -> bytes | None:
+        """Returns the newest card file of a partner, present or past, that was ever accepted; it holds every version before."""
+        rows = self._fetch(
+            "SELECT c.raw FROM card c JOIN organisation o ON o.id = c.organisation WHERE o.partner_id = ?",
             (bytes(partner_id),),
         )
+        return rows[0][0] if rows else None
 
     def names(self) -> dict[PartnerId, str]:
         """Returns the alias of each partner, present or past, and our own name."""
@@ -225,8 +224,10 @@ def _name(writer: apsw.Connection, organisation: int, name: str) -> None:
 
 
 def _keep_card(writer: apsw.Connection, organisation: int, version: int, raw: bytes) -> None:
+    """Keep the newest file: it has all versions before it, and kept one by one 256 of them would take half a gigabyte."""
     writer.execute(
-        "INSERT OR IGNORE INTO card (organisation, version, raw) VALUES (?, ?, ?)",
+        """INSERT INTO card VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version, raw = excluded.raw
+        WHERE excluded.version > version""",
         (organisation, version, raw),
     )
 

@@ -23,7 +23,7 @@ from yarl import URL
 from p2pshare.config import url_address
 from p2pshare.errors import ConfigError, PeerError
 from p2pshare.gossip.messages import GetBodies, PutAnswer
-from p2pshare.gossip.protocol import CARD, GET, PUT, Question
+from p2pshare.gossip.protocol import CARD, CHAIN, GET, PUT, Question
 from p2pshare.http_server.bodies import BodyCutOff, pieces_of, read_piece
 from p2pshare.http_server.rates import Pace
 from p2pshare.http_server.tls import peer_pin, pin_of
@@ -115,6 +115,10 @@ class PeerClient:
     async def card(self) -> bytes:
         """Returns the partner's card file, or the chain of its versions: not yet verified."""
         return await self._call(CARD.method, CARD.path, b"", CARD.answer_bytes_max)
+
+    async def chain(self, partner: PartnerId) -> bytes:
+        """Returns every version of the card of another partner: not yet verified."""
+        return await self._call(CHAIN.method, CHAIN.path_of(partner), b"", CHAIN.answer_bytes_max)
 
     async def get(self, ids: Sequence[EnvelopeId]) -> AsyncIterator[tuple[EnvelopeId, bytes] | Gone]:
         """Yields each asked envelope as soon as it is whole: (id, wire, not yet verified) or Gone.

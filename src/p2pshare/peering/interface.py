@@ -41,6 +41,10 @@ class PeerExchange(Protocol):
     async def card(self, peer: PartnerId) -> bytes:
         """Returns our card, or the chain of all its versions, as file bytes."""
 
+    async def chain(self, peer: PartnerId, partner: PartnerId) -> bytes:
+        """Returns the chain of all versions of a partner's card. Raises NotFoundError when it is not held, or not for this
+        peer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorLimits(ServerLimits):

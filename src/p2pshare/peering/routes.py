@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from p2pshare.gossip.protocol import CARD, GET, ID_IN_PATH, PUT, VERBS, AnyVerb, Question
+from p2pshare.gossip.protocol import CARD, CHAIN, GET, ID_IN_PATH, PUT, VERBS, AnyVerb, Question
 from p2pshare.http_server.interface import Body, Call, Route
 from p2pshare.http_server.refusals import NO_SUCH_ROUTE, RequestRefused
 from p2pshare.identifiers import EnvelopeId, PartnerId
@@ -34,12 +34,19 @@ async def _card(exchange: PeerExchange, call: Call[PartnerId]) -> Body:
     return await exchange.card(call.caller)
 
 
+async def _chain(partner: PartnerId, exchange: PeerExchange, call: Call[PartnerId]) -> Body:
+    return await exchange.chain(call.caller, partner)
+
+
 ROUTES: dict[tuple[str, str], tuple[AnyVerb, Answer]] = {
     (GET.method, GET.path): (GET, _get),
     (CARD.method, CARD.path): (CARD, _card),
     **{(verb.method, verb.path): (verb, partial(_ask, verb)) for verb in VERBS if isinstance(verb, Question)},
 }
-PUT_PATH = re.compile(re.escape(PUT.path).replace(re.escape(ID_IN_PATH), "([0-9a-f]{64})"))
+ID_DIGITS = "([0-9a-f]{64})"
+PUT_PATH, CHAIN_PATH = (
+    re.compile(re.escape(verb.path).replace(re.escape(ID_IN_PATH), ID_DIGITS)) for verb in (PUT, CHAIN)
+)
 
 
 def route_of(exchange: PeerExchange, method: str, path: str) -> Route[PartnerId]:
@@ -51,6 +58,8 @@ def route_of(exchange: PeerExchange, method: str, path: str) -> Route[PartnerId]
 def _row_of(method: str, path: str) -> tuple[AnyVerb, Answer]:
     if method == PUT.method and (match := PUT_PATH.fullmatch(path)) is not None:
         return PUT, partial(_put, EnvelopeId.parse(match[1]))
+    if method == CHAIN.method and (match := CHAIN_PATH.fullmatch(path)) is not None:
+        return CHAIN, partial(_chain, PartnerId.parse(match[1]))
     if (method, path) not in ROUTES:
         raise RequestRefused(NO_SUCH_ROUTE)
     return ROUTES[method, path]

@@ -32,6 +32,7 @@ from p2pshare.limits import (
     MIB,
     NO_EXCHANGE_ALARM_SECONDS,
     OPERATIONAL_OVERLAP_SECONDS,
+    PAGES_ALARM_SECONDS,
     READING_SPACE_BYTES_MIN,
     RHYTHM_ENVELOPES_MAX,
     RHYTHM_ENVELOPES_MIN,
@@ -291,6 +292,22 @@ def _certificates(seen: Situation) -> Iterator[Alarm]:
         )
 
 
+def _missing_pages(seen: Situation) -> Iterator[Alarm]:
+    """Revoked keys of which pages did not come: somebody may withhold them."""
+    for row in seen.store.notices.missing_pages():
+        is_due = row.noted_at + PAGES_ALARM_SECONDS <= seen.now
+        if row.author != seen.own_id and is_due and seen.store.log.carries_key(row.author, row.key_id):
+            yield _alarm(
+                "vouch-pages-missing",
+                row.author,
+                seen.names,
+                row.noted_at,
+                "{name} revoked a key, and its list of what it stands for has not come: what it sealed before with that key leaves"
+                " after a day, what is new of it is refused",
+                "`p2pshare doctor topology` shows by how few partners you hear of {name}; ask it whether it vouched for anything",
+            )
+
+
 def _quotas(seen: Situation) -> Iterator[Alarm]:
     quota = seen.store.log.quota_bytes()
     for author, circle, size in nearly_full(quota, seen.store.log.costs()):  # never less than what is carried
@@ -367,6 +384,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _object_forks,
     _card_forks,
     _certificates,
+    _missing_pages,
     _quotas,
     _reading_waits,
     _expired_unread,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from p2pshare.envelope.card_format import decode_versions, encode_versions
 from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import Proof, card_fork, encode_proof, envelope_fork, verify_proof
 from p2pshare.errors import NotFoundError, PeerError
@@ -54,7 +55,8 @@ def _card_proofs(store: StoreReading, partner_id: PartnerId, own_card: bytes) ->
 
 def _envelope_proofs(store: StoreReading, author: PartnerId, own_card: bytes) -> Iterator[Proof]:
     """Yields a proof with each card of the author, the newest first: an older one still names a key that has gone since."""
-    cards = [raw for _, raw in reversed(store.partners.card_versions(author))] or [own_card]
+    versions = [one.raw for one in decode_versions(store.partners.newest_card(author) or own_card)]
+    cards = [encode_versions(versions[:number]) for number in range(len(versions), 0, -1)]
     for fork in store.log.sequence_forks():
         wires = _wires(store, fork) if fork.author == author else None
         if wires is not None:

@@ -103,10 +103,11 @@ class Content:
 
     def take_rows(self, rows: int) -> bool:
         """Count `rows` more; returns False, and says so, where they are too many for what the envelope weighs."""
-        self.rows += rows
-        if self.rows > self.bounds.rows:
+        if self.rows + rows > self.bounds.rows:
             self.refused["content-too-many-claims"] += 1
-        return self.rows <= self.bounds.rows
+            return False
+        self.rows += rows
+        return True
 
     def _claims_left(self) -> int:
         """Returns how many claims of patterns with several values the next frame may have."""

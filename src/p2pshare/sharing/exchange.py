@@ -12,26 +12,39 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.notice import is_notice
 from p2pshare.errors import DiskFull, PeerError
-from p2pshare.gossip.events import BodyDecided, EnvelopeHeld, FirstHopsLoaded, KeysLoaded, LinkConfig
+from p2pshare.gossip.events import (
+    BodyDecided,
+    ChainMissing,
+    EnvelopeHeld,
+    FirstHopsLoaded,
+    ItemsDropped,
+    KeysLoaded,
+    LinkConfig,
+)
 from p2pshare.gossip.index import key_of
 from p2pshare.gossip.messages import AnnounceItem, PutVerdict, Shard
 from p2pshare.gossip.negentropy.key_index import SortedKeys
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
-from p2pshare.limits import QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
+from p2pshare.limits import KIB, NOTICE_CLASS, QUOTA_RETRY_SECONDS, TTL_SECONDS_BY_CLASS
 from p2pshare.log.interface import EXPIRY_BEGINS, EnvelopeEntry
 from p2pshare.node.node import Node
-from p2pshare.partners.roster import Roster
-from p2pshare.policy.admission import may_leave
+from p2pshare.partners.notices import NoticeEntry
+from p2pshare.partners.roster import Roster, RosterEntry
+from p2pshare.policy.admission import carries, may_leave
+from p2pshare.sharing import revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
+from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
 from p2pshare.sharing.partners import apply_card_update, load_roster
 
 logger = logging.getLogger(__name__)
 
 ENTRIES_AT_ONCE = 1_000
+NOTICE_WEIGHT_BYTES = 512 * KIB  # of a card (17 ms on shared cores) or a page (32): 16 of them fill a batch
 
 VERDICTS = {
     IntakeStatus.HELD: PutVerdict.HELD,
@@ -39,6 +52,9 @@ VERDICTS = {
     IntakeStatus.REFUSED: PutVerdict.REFUSED,
     IntakeStatus.DEFERRED: PutVerdict.DEFERRED,
 }
+
+LATER = frozenset({GAP, "card-from-the-future"})
+"""Reasons for which a notice is refused that may be let in later: it is asked for again, as what had no room is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,11 @@ class ReceivedBody:
     received_from: PartnerId
     envelope_id: EnvelopeId
     wire: bytes
+
+    @property
+    def weight(self) -> int:
+        """Returns the bytes that it counts for where bodies take turns: a notice costs more to check than its size says."""
+        return max(len(self.wire), NOTICE_WEIGHT_BYTES) if is_notice(self.wire) else len(self.wire)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +85,11 @@ class Outcome:
     """The lsn of each new envelope that is to be read, and how many bytes are sealed in it."""
     reads_again: bool = False
     """Whether content that waited for room may be read now."""
+    dropped: ItemsDropped = ItemsDropped(())  # noqa: RUF009 - it is frozen
+    missing: tuple[ChainMissing, ...] = ()
+    has_changed_roster: bool = False
+    """Whether a partner's card is newer, a partner frozen, or more vouched for: roster and pins are to be read again, and
+    what was refused may be let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +131,33 @@ class Exchange:
             arrivals = [Arrival(body.wire, body.received_from) for body in bodies]
             verdicts = take_in(self._node, arrivals, now)
             self._is_quota_refused |= any(verdict.reason == QUOTA for verdict in verdicts)
+            if any(verdict.reason in LATER for verdict in verdicts):
+                self._is_quota_refused = self._has_expired = True
         received_from_by_id = {body.envelope_id: body.received_from for body in reversed(bodies)}
         decided = tuple(
             _decided(body, verdict) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))
         )
-        return Outcome(self._news(received_from_by_id), decided, unread=_unread(verdicts))
+        taken = [(body, verdict.notice) for body, verdict in zip(bodies, verdicts, strict=bool(verdicts))]
+        notices = [(body, one) for body, one in taken if one is not None]
+        return Outcome(
+            self._news(received_from_by_id),
+            decided,
+            unread=_unread(verdicts),
+            dropped=_forgotten([old for _, one in notices for old in one.dropped]),
+            missing=tuple(
+                ChainMissing(body.received_from, *one.missing) for body, one in notices if one.missing
+            ),
+            has_changed_roster=any(one.has_changed_roster for _, one in notices),
+        )
 
     def sweep(self, now: int) -> Outcome:
         """Drop a batch of what has expired, and when that was the last one take in a batch of what was deferred and is due,
         at `now` (unix seconds)."""
+        revoked = revocation_walk.step(self._node, now)
+        if revoked.is_more_due:
+            back = self._back(revoked.back)
+            dropped = ItemsDropped(tuple(item for one in revoked.gone for item in self._keys_of(one)))
+            return Outcome(back, is_more_due=True, reads_again=bool(back), dropped=dropped)
         step = self._node.store.log.expire(now, self._expired_to)
         self._expired_to = step.place
         makes_room = self._makes_room(step.dropped, now)
@@ -145,10 +189,17 @@ class Exchange:
     def _news(self, received_from_by_id: Mapping[EnvelopeId, PartnerId]) -> tuple[EnvelopeHeld, ...]:
         """Returns the entries of the arrival log above `_reported_lsn`, and moves it behind them."""
         news: list[EnvelopeHeld] = []
+        after = self._reported_lsn
         while entries := self._node.store.log.entries(self._reported_lsn, ENTRIES_AT_ONCE):
             self._reported_lsn = entries[-1].lsn
             news += [self._held(entry, received_from_by_id.get(entry.envelope_id)) for entry in entries]
-        return tuple(news)
+        while notices := self._node.store.notices.entries(after, ENTRIES_AT_ONCE):
+            after = notices[-1].lsn
+            news += [
+                self._held_notice(one, received_from_by_id.get(EnvelopeId(one.notice_id))) for one in notices
+            ]
+        self._reported_lsn = max(self._reported_lsn, after)
+        return tuple(sorted(news, key=lambda one: one.lsn))
 
     def _held(self, entry: EnvelopeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
         direct_to: tuple[PartnerId, ...] | None = None
@@ -158,6 +209,51 @@ class Exchange:
                 ends.add(received_from)  # it is in the shard of that pair, whatever we know of its audience
             direct_to = tuple(sorted(ends))
         return EnvelopeHeld(entry.lsn, _item(entry), entry.author, received_from, entry.is_own, direct_to)
+
+    def _held_notice(self, one: NoticeEntry, received_from: PartnerId | None) -> EnvelopeHeld:
+        own_id = self._node.identity.partner_id
+        partners = (row.partner_id for row in self._node.store.partners.all()) if one.page else ()
+        pair = [peer for peer in partners if one.circle == CircleId.of_pair(own_id, peer)]
+        is_own = one.author == own_id
+        direct_to = tuple(pair if is_own else ()) if pair else None
+        return EnvelopeHeld(one.lsn, _notice_item(one), one.author, received_from, is_own, direct_to)
+
+    def _back(self, ids: Sequence[EnvelopeId]) -> tuple[EnvelopeHeld, ...]:
+        """Returns what is new, and behind it these, which are in effect again: each takes a place in the arrival log anew."""
+        news = list(self._news({}))
+        for envelope_id in ids:
+            entry = self._node.store.log.entry(envelope_id)
+            if entry is not None:
+                self._reported_lsn = self._node.store.log.next_lsn()
+                news.append(replace(self._held(entry, None), lsn=self._reported_lsn))
+        return tuple(news)
+
+    def _keys_of(self, envelope_id: EnvelopeId) -> list[AnnounceItem]:
+        """Returns the keys under which gossip knows an envelope: a direct one stands in the shard of each pair."""
+        entry = self._node.store.log.entry(envelope_id)
+        if entry is None or entry.mode != Mode.DIRECT:
+            return [] if entry is None else [_item(entry)]
+        own_id = self._node.identity.partner_id
+        others = self._node.store.log.audience(envelope_id) if entry.is_own else [entry.author]
+        return [replace(_item(entry), circle=CircleId.of_pair(own_id, other)) for other in others]
+
+    def list_notices(self) -> ItemsDropped:
+        """Bring the cards that go round up to date with roster and cards; returns what gossip is to forget. What is new is
+        reported with the next commit."""
+        return _forgotten(list_cards(self._node))
+
+    def own_notices(self) -> frozenset[EnvelopeId]:
+        """Returns the ids under which our own newest card goes round. In any thread."""
+        own = self._node.store.notices.cards([self._node.identity.partner_id])
+        return frozenset(EnvelopeId(one.notice_id) for one in own)
+
+    def apply_chain(
+        self, author: PartnerId, circle: CircleId, raw: bytes, now: int
+    ) -> tuple[bool, ItemsDropped]:
+        """Take every version of a card of which a notice of `circle` told; returns whether the roster changed, and what gossip
+        is to forget. Raises PeerError with its reason."""
+        is_changed, dropped = take_in_chain(self._node, author, circle, raw, now)
+        return is_changed, _forgotten(dropped)
 
     def acknowledge(self, peer: PartnerId, ids: Collection[EnvelopeId]) -> None:
         """Note that the peer holds these: our own among them have left. Those of other authors are not ours to note."""
@@ -211,7 +307,13 @@ class Exchange:
             for shard in (
                 Shard(circle, ttl) for circle in sorted(circles) for ttl in sorted(TTL_SECONDS_BY_CLASS)
             )
-        ]
+        ] + [loaded for circle in sorted(circles) if (loaded := self._notice_keys(circle)).keys]
+
+    def _notice_keys(self, circle: CircleId) -> KeysLoaded:
+        keys = self._node.store.notices.keys(circle)
+        return KeysLoaded(
+            Shard(circle, NOTICE_CLASS), tuple(key_of(created, EnvelopeId(one)) for created, one in keys)
+        )
 
     def pair_keys(self, peer: PartnerId) -> list[KeysLoaded]:
         """Returns the keys of the direct envelopes between the peer and us, a shard each."""
@@ -219,7 +321,9 @@ class Exchange:
         by_class: dict[int, list[bytes]] = {}
         for ttl_class, created, envelope_id in self._node.store.log.direct_keys(peer):
             by_class.setdefault(ttl_class, []).append(key_of(created, envelope_id))
-        return [KeysLoaded(Shard(circle, ttl_class), tuple(keys)) for ttl_class, keys in by_class.items()]
+        direct = [KeysLoaded(Shard(circle, ttl_class), tuple(keys)) for ttl_class, keys in by_class.items()]
+        pages = self._notice_keys(circle)
+        return [*direct, pages] if pages.keys else direct
 
     def wires(self, peer: PartnerId, ids: Sequence[EnvelopeId]) -> Iterator[tuple[EnvelopeId, bytes | None]]:
         """Yields each id with its bytes; None both for an envelope that is not held and for one that this peer may not
@@ -235,8 +339,10 @@ class Exchange:
     def _wire(self, roster: Roster, peer: PartnerId, envelope_id: EnvelopeId) -> bytes | None:
         store, link = self._node.store, roster.get(peer)
         entry = store.log.entry(envelope_id)
-        if entry is None or link is None:
+        if link is None:
             return None
+        if entry is None:
+            return self._notice(link, envelope_id)
         is_direct = entry.mode == Mode.DIRECT
         is_allowed = may_leave(
             mode=Mode(entry.mode),
@@ -247,6 +353,26 @@ class Exchange:
             direct_recipients=store.log.audience(envelope_id).keys() if is_direct else (),
         )
         return store.log.wire(envelope_id) if is_allowed else None
+
+    def _notice(self, link: RosterEntry, notice_id: EnvelopeId) -> bytes | None:
+        store, own_id = self._node.store, self._node.identity.partner_id
+        one = store.notices.entry(notice_id)
+        if one is None or not link.has_link:
+            return None
+        is_for_pair = one.author == own_id and one.circle == CircleId.of_pair(own_id, link.partner_id)
+        return store.notices.raw(notice_id) if is_for_pair or carries(link, one.circle) else None
+
+    def chain(self, peer: PartnerId, partner: PartnerId) -> bytes | None:
+        """Returns every version of a partner's card, which goes round in a circle of this link; else None."""
+        roster = self._roster or self.roster()
+        link, entry = roster.get(peer), roster.get(partner)
+        if link is None or not any(
+            carries(link, one.circle) for one in self._node.store.notices.cards([partner])
+        ):
+            return None
+        if partner == roster.own_id:
+            return self._node.card.raw
+        return None if entry is None else entry.card.raw
 
 
 def links_of(roster: Roster) -> tuple[LinkConfig, ...]:
@@ -273,6 +399,14 @@ def _unread(verdicts: Sequence[IntakeVerdict]) -> tuple[tuple[int, int], ...]:
 
 def _item(entry: EnvelopeEntry) -> AnnounceItem:
     return AnnounceItem(entry.envelope_id, entry.created, entry.ttl_class, entry.circle, entry.size)
+
+
+def _notice_item(one: NoticeEntry) -> AnnounceItem:
+    return AnnounceItem(EnvelopeId(one.notice_id), one.created, NOTICE_CLASS, one.circle, one.size)
+
+
+def _forgotten(dropped: Sequence[NoticeEntry]) -> ItemsDropped:
+    return ItemsDropped(tuple(map(_notice_item, dropped)))
 
 
 def _decided(body: ReceivedBody, verdict: IntakeVerdict) -> BodyDecided:

@@ -10,6 +10,8 @@ The order of checks is that of docs/envelope.md, cheap first, and each step beli
 5. both signatures                       `envelope.verification.verify_envelope`
 6. into the log, one transaction for the whole batch; only then is anything acknowledged, or announced on
 
+Notices (cards and vouch pages) come the same way and are taken in before the envelopes of their batch (`sharing.notices`).
+
 What is inside is read after, by `sharing.reading`: whether an envelope is addressed to us changes nothing up to here, so
 nobody can tell it from the time that an answer takes.
 
@@ -24,8 +26,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from p2pshare.envelope.card import Card
+from p2pshare.envelope.card import Card, DecodedCard
 from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope
+from p2pshare.envelope.notice import CircleNotice, is_notice, notice_id_of, read_notice
 from p2pshare.envelope.own_audience import addressed_to
 from p2pshare.envelope.verification import (
     TimeVerdict,
@@ -43,7 +46,9 @@ from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.policy.admission import RefuseEntry, admit
 from p2pshare.policy.quota import Quota, counted_under
+from p2pshare.sharing.notices import TakenNotice, take_in_notice
 from p2pshare.sharing.partners import load_roster
+from p2pshare.sharing.revocation_walk import is_vouched
 
 QUOTA = "quota"
 """The reason for which an envelope is refused whose author has filled its room here; it may be let in later."""
@@ -81,6 +86,8 @@ class IntakeVerdict:
     envelope_id: EnvelopeId | None
     reason: str = ""
     entry: EnvelopeEntry | None = None
+    notice: TakenNotice | None = None
+    """What more there is to say of a notice."""
     content_bytes: int = 0
     """Of what is sealed in a new envelope; 0 where none is held now."""
 
@@ -99,14 +106,17 @@ def take_in(node: Node, arrivals: Sequence[Arrival], now: int) -> list[IntakeVer
     """Take a batch in; returns verdicts in the order of `arrivals`, after COMMIT. Raises StoreError (disk full) with nothing kept."""
     decoded = [_decode(arrival) for arrival in arrivals]
     with node.store.transaction():
+        notices = _take_in_notices(node, arrivals, decoded, now)
         quota = Quota(node.store.log.quota_bytes(), node.store.log.carried())
         batch = _Round(node, load_roster(node), quota, now)
         seen = node.store.log.is_seen(
             [one.envelope_id for one in decoded if isinstance(one, DecodedEnvelope)]
         )
         checked: list[NewEnvelope | IntakeVerdict] = []
-        for arrival, one in zip(arrivals, decoded, strict=True):
-            if isinstance(one, DecodedEnvelope):
+        for number, (arrival, one) in enumerate(zip(arrivals, decoded, strict=True)):
+            if isinstance(one, CircleNotice):
+                checked.append(notices[number])
+            elif isinstance(one, DecodedEnvelope):
                 outcome = _check(batch, arrival, one, one.envelope_id in seen)
                 checked.append(outcome)
                 if isinstance(outcome, NewEnvelope):
@@ -135,11 +145,42 @@ def _store(node: Node, checked: Sequence[NewEnvelope | IntakeVerdict]) -> list[I
     return verdicts
 
 
-def _decode(arrival: Arrival) -> DecodedEnvelope | IntakeVerdict:
+def _take_in_notices(
+    node: Node,
+    arrivals: Sequence[Arrival],
+    decoded: Sequence[DecodedEnvelope | CircleNotice | IntakeVerdict],
+    now: int,
+) -> dict[int, IntakeVerdict]:
+    """Take in the notices of a batch, cards first, so that pages and envelopes meet the newest; returns verdicts by place."""
+    notices = [(number, one) for number, one in enumerate(decoded) if isinstance(one, CircleNotice)]
+    notices.sort(key=lambda placed: not isinstance(placed[1].content, DecodedCard))
+    verdicts: dict[int, IntakeVerdict] = {}
+    roster = load_roster(node) if notices else None
+    for number, one in notices:
+        assert roster is not None
+        arrival = arrivals[number]
+        try:
+            taken = take_in_notice(node, roster, one, arrival.wire, arrival.received_from, now)
+        except OperatorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see _decode
+            logger.error("refused notice %s: internal-error (%s)", one.notice_id.short, type(error).__name__)
+            taken = TakenNotice("internal-error")
+        if taken.has_changed_roster:
+            roster = load_roster(node)
+        status = IntakeStatus.HELD if taken.is_new else IntakeStatus.ALREADY_HELD
+        if taken.reason:
+            status = IntakeStatus.REFUSED
+        verdicts[number] = IntakeVerdict(status, EnvelopeId(one.notice_id), taken.reason, notice=taken)
+    return verdicts
+
+
+def _decode(arrival: Arrival) -> DecodedEnvelope | CircleNotice | IntakeVerdict:
+    notice_id = EnvelopeId(notice_id_of(arrival.wire)) if is_notice(arrival.wire) else None
     try:
-        return decode_envelope(arrival.wire)
+        return decode_envelope(arrival.wire) if notice_id is None else read_notice(arrival.wire)
     except PeerError as error:
-        return IntakeVerdict(IntakeStatus.REFUSED, None, error.reason)
+        return IntakeVerdict(IntakeStatus.REFUSED, notice_id, error.reason)
     except Exception:  # noqa: BLE001 - one boundary: a bug of ours must not cost the rest of the batch
         logger.error("refused an envelope of %d bytes: internal-error while decoding", len(arrival.wire))
         return IntakeVerdict(IntakeStatus.REFUSED, None, "internal-error")
@@ -183,13 +224,14 @@ def _check_believing_nothing(
     if core.author != batch.roster.own_id and not batch.quota.has_room(core.author, shelf, size):
         return IntakeVerdict(IntakeStatus.REFUSED, envelope_id, QUOTA)
     card = _author_card(node, batch.roster, core.author)
+    vouched = is_vouched(node, core, envelope_id, card)
     if time is TimeVerdict.DEFERRED:
-        verify_signatures(decoded, signing_key(core, card))
+        verify_signatures(decoded, signing_key(core, card, is_vouched=vouched))
         is_kept = node.store.log.defer(envelope_id, arrival.wire, arrival.received_from, core.created)
         return IntakeVerdict(
             IntakeStatus.DEFERRED if is_kept else IntakeStatus.REFUSED, envelope_id, time.value
         )
-    verified = verify_envelope(decoded, card, now)
+    verified = verify_envelope(decoded, card, now, is_vouched=vouched)
     batch.quota.add(core.author, shelf, size)
     audience: tuple[PartnerId, ...] = ()
     if core.author == batch.roster.own_id:  # it comes home: we know nothing of it but what is in it

@@ -154,8 +154,8 @@ def freeze_partner(store: Store, partner_id: PartnerId, *, evidence: tuple[bytes
 
 def _newest_card(node: Node, partner_id: PartnerId) -> Card | None:
     """Returns the newest card ever accepted of this partner, present or past; None when there was none."""
-    versions = node.store.partners.card_versions(partner_id)
-    return _stored_card(partner_id, versions[-1][1]) if versions else None
+    raw = node.store.partners.newest_card(partner_id)
+    return None if raw is None else _stored_card(partner_id, raw)
 
 
 def _choose_alias(roster: Roster, card: Card, wanted: str) -> str:
@@ -214,6 +214,10 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
             reason="card-roots-changed",
         )
     node.store.partners.update_card(partner_id, card.raw, card.version)
+    _believed[partner_id] = (
+        card.raw,
+        card,
+    )  # or each version of a chain would be checked once for each after it
     return True
 
 

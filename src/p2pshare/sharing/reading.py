@@ -39,9 +39,11 @@ from p2pshare.policy.content_cost import cost_bytes
 from p2pshare.policy.quota import Quota, counted_under
 from p2pshare.sharing.partners import load_roster
 from p2pshare.sharing.payload_kinds import PayloadReader, Place, Readers, Steps, receive
+from p2pshare.sharing.revocation_walk import is_read
 
 logger = logging.getLogger(__name__)
 
+REVOKED = frozenset({"revoked-key", "not-vouched"})
 NO_ROOM = "content-quota"
 """The reason that is counted when content waits because its author has filled its room here."""
 
@@ -176,14 +178,17 @@ class ContentReader:
             self._give_up(one, PeerError("reading it failed twice", reason="gave-up"))
             return None
         try:
-            verified = self._verified(one, roster)
+            verified = self._verified(one, roster, now)
             opened = open_envelope(self._node.identity, verified, verified.author_card)
             if opened is None:
                 log.put_content(one.source, ContentState.NOT_OURS)
                 return None
             walk = self._begin(one, verified, opened, now)
         except PeerError as error:
-            self._give_up(one, error)
+            if error.reason in REVOKED:
+                self._put_off(one, error)
+            else:
+                self._give_up(one, error)
             return None
         if walk is not None:
             self._walks[one.source.lsn] = walk
@@ -221,7 +226,7 @@ class ContentReader:
         shelf = counted_under(core.mode, core.circle)
         return Quota(log.quota_bytes(), log.costs()).has_room(one.author, shelf, one.size, more=more)
 
-    def _verified(self, one: UnreadEnvelope, roster: Roster) -> VerifiedEnvelope:
+    def _verified(self, one: UnreadEnvelope, roster: Roster, now: int) -> VerifiedEnvelope:
         """Check 9 again, for cards change. Raises PeerError."""
         wire = self._node.store.log.wire(EnvelopeId(one.source.envelope_id))
         if wire is None:
@@ -232,7 +237,19 @@ class ContentReader:
                 "an envelope is of an author that is no partner any more", reason="unknown-author"
             )
         card = self._node.identity.card if entry is None else entry.card
-        return verified_before(decode_envelope(wire), card)
+        decoded = decode_envelope(wire)
+        at = one.source.received_at
+        may_read = is_read(self._node, decoded.core, decoded.envelope_id, card, at, now)
+        return verified_before(decoded, card, is_in_effect=may_read)
+
+    def _put_off(self, one: UnreadEnvelope, error: PeerError) -> None:
+        """Take what its author does not stand for out of the queue; it comes back when a page lists it (`sharing.revocation_walk`)."""
+        store, reason = self._node.store, _left_aside(one, error)
+        store.log.set_out(one.source.lsn, None)
+        for row in store.notices.revocations():
+            if row.author == one.author:
+                store.notices.look_again(row.author, row.key_id)
+        store.partners.count_refusals(one.author, {reason: 1})
 
     def _give_up(self, one: UnreadEnvelope, error: PeerError) -> None:
         self._node.store.log.put_content(one.source, ContentState.UNREADABLE)

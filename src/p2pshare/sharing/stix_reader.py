@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Tlp
@@ -50,15 +50,15 @@ class StixReader:
         )
         for frame in content:
             reach = self._reach(source, frame.objects)
-            if not content.take_rows(sum(one.charged for one in reach)):
-                break
+            left_out = {number for number, one in enumerate(reach) if not content.take_rows(one.charged)}
             before = (content.objects_before, content.rows_before)
             behind = (content.frame + 1, 0, content.objects, content.rows)
             is_whole = 0 < done >= len(frame.objects)
             while not is_whole:
                 piece, weight = piece_of(frame.objects, done, min(PIECE_ROWS, self._content.room), reach)
                 # what it inflated to is not held
-                self._content.gather(source, NewFrame(frame.frame, piece, is_continued=done > 0), weight)
+                kept = _without(piece, left_out, done) if left_out else piece
+                self._content.gather(source, NewFrame(frame.frame, kept, is_continued=done > 0), weight)
                 done += len(piece)
                 is_whole = done >= len(frame.objects)
                 here = behind if is_whole else (content.frame, done, *before)
@@ -76,6 +76,11 @@ class StixReader:
             before = self._content.rows_max
             fitting = min(max(fitting, before / CHANGE_MAX), before * CHANGE_MAX)
             self._content.rows_max = min(max(int(fitting), SLICE_ROWS_MIN), SLICE_ROWS_MAX)
+
+
+def _without(piece: Sequence[ObjectFacts], left_out: Collection[int], begin: int) -> Sequence[ObjectFacts]:
+    """Returns the objects of a piece that begins at `begin` of its frame, but for those `left_out`."""
+    return [one for number, one in enumerate(piece, start=begin) if number not in left_out]
 
 
 def piece_of(

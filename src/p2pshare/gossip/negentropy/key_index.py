@@ -96,6 +96,26 @@ class SortedKeys:
             self._split_chunk(where)
         return True
 
+    def remove(self, key: bytes) -> bool:
+        """Remove `key`; returns False when it was not there."""
+        if key not in self:
+            return False
+        where = bisect_right(self._firsts, key) - 1
+        chunk = self._chunks[where]
+        at = _place(chunk, key) * KEY_BYTES
+        rest = chunk[:at] + chunk[at + KEY_BYTES :]
+        removed = int.from_bytes(key[CREATED_BYTES:], "little")
+        if rest:
+            self._chunks[where], self._firsts[where] = rest, rest[:KEY_BYTES]
+            self._sums[where] -= removed
+        else:
+            for column in (self._chunks, self._firsts, self._sums):
+                del column[where]
+        self._total -= removed
+        self._count -= 1
+        del self._starts[where + 1 :]
+        return True
+
     def expire(self, created_before: int) -> int:
         """Drop every key created before this second, and return their number. Expiry is a prefix: nothing is searched."""
         cut = self.rank(created_before.to_bytes(CREATED_BYTES, "big"))

@@ -32,7 +32,8 @@ CREATE TABLE network_length (
 
 -- One author's statement about one observable, from one version of one indicator object.
 -- object_key: the 16 bytes of "indicator--UUID", else the id as text.
--- status: 0 current, 1 current and revoked by its author, 2 superseded by a later version.
+-- status: 0 current, 1 current and revoked by its author, 2 superseded by a later version, 3 out of effect: its author does
+-- not stand for the envelope any more.
 -- from_after_us and until_after_us count from modified_us: most claims begin when they are written, and SQLite
 -- keeps a 0 in no bytes and half a year in six, where an instant takes eight.
 -- pap: what may be done with it (docs/intelligence.md, "Markings"), 0 CLEAR to 3 RED; NULL: none is stated.
@@ -63,6 +64,7 @@ CREATE INDEX claim_aside_pap ON claim (observable, author, pap) WHERE status = 0
 -- Two partial indexes, so that an object with very many versions costs no more to replace than one with two.
 CREATE INDEX claim_current ON claim (object_key, author) WHERE status < 2;
 CREATE INDEX claim_superseded ON claim (object_key, author, modified_us) WHERE status = 2;
+CREATE INDEX claim_out ON claim (object_key, author) WHERE status = 3;
 
 -- Whatever changes what a claim says marks its observable (effective_states.sql, "dirty").
 CREATE TRIGGER claim_changed AFTER UPDATE OF status, tlp, pap ON claim
@@ -70,11 +72,13 @@ WHEN NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = new.observable) BEGI
     INSERT INTO dirty VALUES (new.observable);
 END;
 
--- Objects that name many values: a few bytes about one of them touch as many rows. `claims`: the most that a version had.
+-- Objects that name many values: a few bytes about one of them touch as many rows. `claims`: the most that a version had;
+-- `modified_us`: of the newest of those.
 CREATE TABLE wide_object (
     object_key BLOB NOT NULL,
     author INTEGER NOT NULL,
     claims INTEGER NOT NULL,
+    modified_us INTEGER NOT NULL,
     PRIMARY KEY (object_key, author)
 ) WITHOUT ROWID;
 
@@ -93,6 +97,7 @@ CREATE TABLE object (
 );
 CREATE INDEX object_current ON object (object_key, author) WHERE status < 2;
 CREATE INDEX object_superseded ON object (object_key, author, modified_us) WHERE status = 2;
+CREATE INDEX object_out ON object (object_key, author) WHERE status = 3;
 
 CREATE TABLE object_fork (
     author INTEGER NOT NULL REFERENCES organisation (id),

@@ -6,6 +6,8 @@ INSERT INTO setting VALUES ('last_lsn', 0), ('author_quota_bytes', 1073741824);
 -- One row an envelope; `lsn` is its place in the arrival log and is never used again (setting last_lsn).
 -- stage: 0 carried, 1 expired (wire dropped, key still listed for an hour), 2 content only.
 -- content: what became of its content here (log.interface.ContentState); 0 is unread.
+-- key_id: the sign key of its author. is_out: 1 where its author does not stand for it any more (docs/card.md, "Revocation"),
+-- 2 while that is being applied to its content; it is neither compared, nor handed on, nor counted.
 -- cost: what it takes of us, in bytes (policy.content_cost): its size, and more once its content is read.
 CREATE TABLE envelope (
     lsn INTEGER PRIMARY KEY,
@@ -25,17 +27,22 @@ CREATE TABLE envelope (
     content INTEGER NOT NULL,
     awaits_first_hop INTEGER NOT NULL,
     stage INTEGER NOT NULL DEFAULT 0,
-    cost INTEGER NOT NULL
+    cost INTEGER NOT NULL,
+    key_id BLOB NOT NULL,
+    is_out INTEGER NOT NULL DEFAULT 0
 );
 -- What reconciliation compares: the shard's keys in order. Direct envelopes (mode 0) are in no shard.
-CREATE INDEX envelope_key ON envelope (circle, ttl_class, created, envelope_id) WHERE mode = 1 AND stage < 2;
+CREATE INDEX envelope_key ON envelope (circle, ttl_class, created, envelope_id)
+WHERE mode = 1 AND stage < 2 AND is_out = 0;
 CREATE INDEX envelope_chain ON envelope (author, incarnation, sequence);
 -- What follows an envelope in its author's chain: two that do are a fork of it (chain_fork).
 CREATE INDEX envelope_previous ON envelope (author, previous);
 CREATE INDEX envelope_expires ON envelope (expires) WHERE stage < 2;
 CREATE INDEX envelope_first_hop ON envelope (lsn) WHERE awaits_first_hop = 1;
 -- The reader's queue: authors take turns, small envelopes first.
-CREATE INDEX envelope_unread ON envelope (author, size, lsn) WHERE content = 0;
+CREATE INDEX envelope_unread ON envelope (author, size, lsn) WHERE content = 0 AND is_out = 0;
+-- Evidence of what a thief did: bounded an author.
+CREATE INDEX envelope_out ON envelope (author, lsn) WHERE is_out = 1 AND stage = 0;
 -- What waits until its author takes less room.
 CREATE INDEX envelope_no_room ON envelope (author) WHERE content = 4;
 
@@ -67,13 +74,20 @@ CREATE TRIGGER envelope_carried AFTER INSERT ON envelope WHEN new.stage = 0 BEGI
     INSERT INTO carried VALUES (new.author, iif(new.mode = 1, new.circle, zeroblob(16)), new.size, new.cost)
     ON CONFLICT (author, circle) DO UPDATE SET bytes = bytes + new.size, cost = cost + new.cost;
 END;
-CREATE TRIGGER envelope_read AFTER UPDATE OF cost ON envelope WHEN new.stage = 0 AND old.cost != new.cost BEGIN
+CREATE TRIGGER envelope_read AFTER UPDATE OF cost ON envelope WHEN new.stage = 0 AND new.is_out = 0 AND old.cost != new.cost BEGIN
     UPDATE carried SET cost = cost + new.cost - old.cost
     WHERE author = new.author AND circle = iif(new.mode = 1, new.circle, zeroblob(16));
 END;
-CREATE TRIGGER envelope_dropped AFTER UPDATE OF stage ON envelope WHEN old.stage = 0 AND new.stage > 0 BEGIN
+CREATE TRIGGER envelope_dropped AFTER UPDATE OF stage ON envelope WHEN old.stage = 0 AND new.stage > 0 AND new.is_out = 0 BEGIN
     UPDATE carried SET bytes = bytes - old.size, cost = cost - old.cost
     WHERE author = old.author AND circle = iif(old.mode = 1, old.circle, zeroblob(16));
+END;
+
+CREATE TRIGGER envelope_went_out AFTER UPDATE OF is_out ON envelope
+WHEN new.stage = 0 AND (old.is_out = 0) != (new.is_out = 0) BEGIN
+    UPDATE carried SET
+        bytes = bytes + iif(new.is_out = 0, new.size, -new.size), cost = cost + iif(new.is_out = 0, new.cost, -new.cost)
+    WHERE author = new.author AND circle = iif(new.mode = 1, new.circle, zeroblob(16));
 END;
 
 -- Envelopes of the near future; how often taking them in was tried, since they are due.

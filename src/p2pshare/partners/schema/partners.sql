@@ -1,4 +1,4 @@
--- Partners, every card of theirs that was accepted, and what each handed over.
+-- Partners, the cards of theirs that were accepted, and what each handed over.
 
 CREATE TABLE partner (
     organisation INTEGER PRIMARY KEY REFERENCES organisation (id),
@@ -16,12 +16,11 @@ CREATE TABLE last_exchange (
     at INTEGER NOT NULL
 );
 
+-- The newest card file of each that ever was one; it holds every version before.
 CREATE TABLE card (
-    id INTEGER PRIMARY KEY,
-    organisation INTEGER NOT NULL REFERENCES organisation (id),
+    organisation INTEGER PRIMARY KEY REFERENCES organisation (id),
     version INTEGER NOT NULL,
-    raw BLOB NOT NULL,
-    UNIQUE (organisation, version)
+    raw BLOB NOT NULL
 );
 
 CREATE TABLE card_fork (

@@ -1,0 +1,91 @@
+"""Dialogues about notices: a class of their own, keys that go when a newer card comes, and chains that miss versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from gossip_words import EPOCH, MAIN, NOW, US, announce, item
+
+from p2pshare.gossip import actions, events
+from p2pshare.gossip.index import Index, key_of
+from p2pshare.gossip.messages import (
+    AnnounceItem,
+    Hello,
+    PutVerdict,
+    Shard,
+    decode_announce,
+    encode_announce,
+)
+from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.limits import NOTICE_CARRIED_SECONDS, NOTICE_CLASS
+
+NOTICES = Shard(MAIN, NOTICE_CLASS)
+AUTHOR = PartnerId(b"a" * 32)
+
+
+def notice(number: int, created: int = NOW) -> AnnounceItem:
+    return replace(item(number, created=created), ttl_class=NOTICE_CLASS)
+
+
+def held(number: int, lsn: int, received_from: PartnerId | None = None) -> events.EnvelopeHeld:
+    return events.EnvelopeHeld(lsn, notice(number), AUTHOR, received_from)
+
+
+def test_a_notice_is_asked_for_and_passed_on_like_an_envelope(dialogue: Any) -> None:
+    talk = dialogue(2)
+    talk.open()
+    message = announce(talk.peers[0], notice(1))
+    assert decode_announce(encode_announce(message.message)) == message.message
+    talk.tell(message)
+    get = talk.expect(actions.SendGet)
+    assert (get.peer, get.ids) == (talk.peers[0], (notice(1).envelope_id,))
+    talk.tell(events.BodyArrived(get.request, notice(1).envelope_id))
+    talk.tell(held(1, 1, talk.peers[0]))
+    talk.tell(events.BodyDecided(talk.peers[0], notice(1).envelope_id, PutVerdict.HELD))
+    talk.sleep(1)
+    assert {one.peer for one in talk.waiting if isinstance(one, actions.SendAnnounce)} == {talk.peers[1]}
+
+
+def test_what_a_newer_card_pushed_out_is_neither_announced_nor_compared(dialogue: Any) -> None:
+    talk = dialogue()
+    talk.tell(held(1, 1))
+    talk.tell(events.ItemsDropped((notice(1), notice(9))))  # 9 was never held: nothing is wrong with that
+    talk.tell(held(2, 2))
+    talk.open()
+    talk.sleep(1)
+    assert talk.expect(actions.SendAnnounce).message.items == (notice(2),)
+    talk.tell(events.HelloHeard(talk.peers[0], 1, Hello(EPOCH, NOW, 1)))
+    both, fresh = Index(), Index()
+    for index, numbers in ((both, (1, 2)), (fresh, (2,))):
+        for number in numbers:
+            index.add(NOTICES, key_of(NOW, notice(number).envelope_id))
+    said = talk.expect(actions.Reply).message.shards
+    assert said == fresh.roots([MAIN], NOW) != both.roots([MAIN], NOW)
+
+
+def test_a_notice_is_carried_as_long_as_its_class_and_no_longer() -> None:
+    index = Index()
+    index.add(NOTICES, key_of(NOW, notice(1).envelope_id))
+    assert index.roots([MAIN], NOW + NOTICE_CARRIED_SECONDS)
+    assert not index.roots([MAIN], NOW + NOTICE_CARRIED_SECONDS + 3_600)
+    assert index.expire(NOW + NOTICE_CARRIED_SECONDS + 3_600) == 0  # an hour longer, like any key
+    assert index.expire(NOW + NOTICE_CARRIED_SECONDS + 7_200) == 1
+
+
+def test_missing_versions_are_asked_of_who_has_the_newest_and_not_twice_a_minute(dialogue: Any) -> None:
+    talk = dialogue()
+    missing = events.ChainMissing(talk.peers[0], AUTHOR, MAIN)
+    talk.tell(missing)
+    talk.expect_none(actions.FetchChain)  # there is no link yet
+    talk.open()
+    talk.tell(missing)
+    fetch = talk.expect(actions.FetchChain)
+    assert (fetch.peer, fetch.partner, fetch.circle) == (talk.peers[0], AUTHOR, MAIN)
+    talk.tell(events.Answered(fetch.request))
+    talk.tell(missing)
+    talk.expect_none(actions.FetchChain)
+    talk.tell(missing, after=61)
+    talk.expect(actions.FetchChain)
+    talk.tell(events.ChainMissing(US, AUTHOR, CircleId(bytes(16))))  # of nobody we are linked with
+    talk.expect_none(actions.FetchChain)
