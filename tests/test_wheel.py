@@ -192,7 +192,7 @@ def test_man_finds_the_page_by_the_commands_place(bare: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["p2pshare", "pa"], ["partner"]),
+        (["p2pshare", "part"], ["partner"]),
         (["p2pshare", "partner", "pre"], ["preview"]),
         (["p2pshare", "publish", "--form"], ["--format"]),
         (["p2pshare", "publish", "--format", "ya"], ["yara"]),

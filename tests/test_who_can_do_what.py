@@ -49,7 +49,7 @@ SHOWN: dict[tuple[str, str], tuple[str, ...]] = {
     ("somebody on the network", "yes"): (GAPS,),
     (
         "whoever steals a partner's disk",
-        "its plain store; its keys too, unless the key file has a passphrase",
+        "its plain store; its keys too, unless the key file has a passphrase, and with them all that was sealed for it or by it",
     ): (STOLEN_DISK,),
     ("whoever steals a partner's disk", "as that partner, until its key is revoked"): (
         f"{REVOKING}::test_a_thief_of_the_disk_signs_as_the_partner_until_its_key_is_revoked",

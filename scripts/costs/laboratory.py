@@ -40,6 +40,7 @@ from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import ALONE, PayloadHeader, compress_frame, encode_payload
+from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.sealing import Recipient, SealRequest, seal
 from p2pshare.errors import ShareError
 from p2pshare.identifiers import CircleId, PublicationId
@@ -184,7 +185,7 @@ class Laboratory:
         header = PayloadHeader("stix", NOW, Tlp.GREEN.label, objects, PublicationId(bytes(16)), ALONE)
         request = SealRequest(
             payload=encode_payload(header, frames),
-            recipients=(Recipient(self._identities["bravo"].card, sequence),),
+            recipients=(Recipient(self._identities["bravo"].card, RecipientNumber(sequence)),),
             incarnation=NOW,
             sequence=sequence,
             previous=bytes(32),

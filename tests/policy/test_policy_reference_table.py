@@ -191,7 +191,7 @@ def shown_in(node: Node) -> Iterator[tuple[str, bool, str]]:
     for (view,) in stored_rows(
         path, "SELECT name FROM sqlite_master WHERE type = 'view' AND name LIKE 'v1%'"
     ):
-        if view not in ("v1_sightings",):
+        if view not in ("v1_sightings", "v1_feed"):  # both say nothing of one value alone
             yield view, False, json.dumps(stored_rows(path, f"SELECT * FROM {view}"))
     selection = Selection(NOW * 1_000_000, strictest(Exit.SIEM, gate_settings(node.config)))
     for name in EXPORTERS:
