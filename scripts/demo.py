@@ -115,21 +115,26 @@ def tell_story(own_file: Path | None) -> None:
 
 
 def wait_for_charlie() -> None:
-    """Shows both stores filling up until charlie holds every envelope of alpha's."""
+    """Shows both stores filling up until charlie holds every envelope of alpha's, and both have read theirs: that begins after
+    a pause, which hides for whom they are."""
     wanted = run_json("alpha", "status")["envelopes"]["held"]
     began = time.monotonic()
     told: list[str] = []
 
-    def all_there() -> bool:
-        held = {name: run_json(name, "status")["envelopes"]["held"] for name in ("bravo", "charlie")}
-        line = "envelopes: " + "  ".join(f"{name} {count} of {wanted}" for name, count in held.items())
+    def counts() -> dict[str, dict[str, int]]:
+        found = {name: run_json(name, "status")["envelopes"] for name in ("bravo", "charlie")}
+        line = "envelopes: " + "  ".join(
+            f"{name} {count['held']} of {wanted}, {count['unread']} to be read"
+            for name, count in found.items()
+        )
         if line not in told[-1:]:
             told.append(line)
             print(line)
-        return min(held.values()) >= wanted
+        return found
 
-    wait_until(all_there, "charlie has everything")
+    wait_until(lambda: all(one["held"] >= wanted for one in counts().values()), "charlie has everything")
     print(f"everything arrived within {time.monotonic() - began:.1f} s")
+    wait_until(lambda: not any(one["unread"] for one in counts().values()), "everything is read")
 
 
 def tell_how_to_look_inside() -> None:

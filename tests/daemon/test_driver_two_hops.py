@@ -19,6 +19,7 @@ from p2pshare.envelope.vouch import vouch
 from p2pshare.errors import DiskFull
 from p2pshare.identifiers import CircleId
 from p2pshare.intel.marking import Tlp
+from p2pshare.limits import SWEEP_SECONDS
 from p2pshare.node.node import note_config
 from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.sharing.exchange import Outcome
@@ -265,8 +266,11 @@ async def test_what_a_thief_sealed_leaves_two_hops_away_and_what_its_owner_lists
     alpha.node = replace(alpha.node, identity=renewed)
     await alpha.start()
     for partner in (bravo, charlie):
-        await eventually(lambda one=partner: not one.knows("evil.example"), "the thief's is out")  # type: ignore[misc]
-        await eventually(lambda one=partner: one.knows("good.example"), "the owner's is in effect")  # type: ignore[misc]
+        for is_so, what in (
+            (lambda one=partner: not one.knows("evil.example"), "the thief's is out"),
+            (lambda one=partner: one.knows("good.example"), "the owner's is in effect"),
+        ):
+            await eventually(is_so, what, seconds=2 * SWEEP_SECONDS)  # with the next sweep at the latest
     await alpha.publish("after.example", to=["charlie"])
     await eventually(lambda: charlie.knows("after.example"), "alpha goes on under its new key")
     assert alpha.held() == bravo.held() == charlie.held() == 2

@@ -101,8 +101,8 @@ class Partner:
         return self.node.store.log.counts().pending
 
 
-async def eventually(happened: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def eventually(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_SECONDS} s"
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         await asyncio.sleep(0.02)
