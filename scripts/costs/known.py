@@ -215,5 +215,12 @@ WORST: dict[str, Recipe] = {
         Sealed((Objects(count=3, values=1_000, value_step=0, shape="in", valid_step=61, is_ending=True),)),
     ),
 }
-# Above fifty times, as the same search found it: nothing may make it worse.
-ABOVE: dict[str, Recipe] = {"cpu": KNOWN["forks of many wide objects"]}
+# Were above fifty times, as searches found them.
+ABOVE: dict[str, Recipe] = {
+    "forks of many wide objects": KNOWN["forks of many wide objects"],
+    "forks of thousands of narrow objects": (
+        Sealed((Objects(count=4000, value_bytes=240, value_type="below", is_ending=True),), is_earlier=True),
+        Sealed((Objects(count=4000, value_bytes=240, value_type="below"),), is_earlier=True),
+        Sealed((Objects(kind="note", count=20),)),
+    ),
+}

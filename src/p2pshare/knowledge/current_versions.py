@@ -8,7 +8,7 @@ version that was known from a second, or another content of a fork. A version th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import apsw
 import msgspec
@@ -20,6 +20,7 @@ from p2pshare.knowledge.known_versions import claim_key, newest_versions
 from p2pshare.knowledge.object_keys import EncodedId
 from p2pshare.knowledge.row_changes import CURRENT, REVOKED, SUPERSEDED
 from p2pshare.knowledge.versions import Version, latest
+from p2pshare.limits import FRAME_BYTES_MAX
 
 # Of most objects there is one version: then nothing is to be decided.
 _SEVERAL = """
@@ -50,22 +51,26 @@ def reselect(connection: apsw.Connection, objects: Collection[tuple[int, Encoded
             for keys_table, bound in key_tables(wanted):
                 statement = _SEVERAL.format(keys=keys_table, table=table)
                 several.update(key for (key,) in fetch(connection, statement, (bound, author, author)))
-        for key in keys:
-            if claim_keys[key] in several or key[1] in several:
-                _reselect(connection, author, key)
+        _reselect(
+            connection, author, [key for key in keys if claim_keys[key] in several or key[1] in several]
+        )
         for keys_table, bound in key_tables(set(claim_keys.values())):
             connection.execute(_MARK.format(keys=keys_table), (bound, author))
 
 
-def _reselect(connection: apsw.Connection, author: int, key: EncodedId) -> None:
-    contents = Contents(connection)
-    versions = newest_versions(connection, author, key)
-    current = latest(versions)
-    for version in versions:
-        if version not in current:
-            _set(connection, version, SUPERSEDED)
-        else:
-            _set(connection, version, REVOKED if _is_revoked(contents, version) else CURRENT)
+def _reselect(connection: apsw.Connection, author: int, keys: Sequence[EncodedId]) -> None:
+    """Those that are current are read in the order of their frames: each frame is inflated once, not for each object in it."""
+    contents = Contents(connection, budget_bytes=FRAME_BYTES_MAX * len(keys))
+    chosen: list[Version] = []
+    for key in keys:
+        versions = newest_versions(connection, author, key)
+        current = latest(versions)
+        chosen += current
+        for version in versions:
+            if version not in current:
+                _set(connection, version, SUPERSEDED)
+    for version in sorted(chosen, key=lambda version: version.place):
+        _set(connection, version, REVOKED if _is_revoked(contents, version) else CURRENT)
 
 
 def _set(connection: apsw.Connection, version: Version, status: int) -> None:
