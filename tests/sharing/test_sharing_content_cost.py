@@ -208,6 +208,17 @@ def test_what_waits_for_room_is_read_once_the_author_s_older_envelopes_have_expi
     assert Observable("mutex", "late") in bravo.store.knowledge.lookup([Observable("mutex", "late")])
 
 
+def test_what_expires_while_it_waits_for_room_is_told_and_waits_no_more(pair: tuple[Node, Node]) -> None:
+    mallory, bravo = pair
+    bravo.store.log.set_quota(24 * KIB)
+    hand_over(mallory, bravo, raw_draft([indicator(["late"], 99, description=" " * 200 * KIB)]))
+    assert status(bravo, NOW).envelopes.no_room == 1
+    later = NOW + 90 * 86_400 + 1  # its key is listed for an hour more
+    Exchange(bravo).sweep(later)
+    assert [alarm.word for alarm in status(bravo, later).alarms if alarm.word == "expired-unread"]
+    assert bravo.store.database.fetch("SELECT content FROM envelope") == [(3,)]
+
+
 # --- one author about one value ------------------------------------------------------------------------
 
 
@@ -313,6 +324,17 @@ def test_what_stands_aside_costs_nobody_else_anything(
     assert len(settled) == 19  # a place is free where its older version said more
     value = Observable("mutex", names[0])
     assert Tlp.RED in {claim.tlp for claim in bravo.store.knowledge.lookup([value])[value]}
+
+
+def test_a_claim_that_stands_aside_and_is_tightened_is_not_overlooked(pair: tuple[Node, Node]) -> None:
+    mallory, bravo = pair
+    objects = [indicator(["m"], number) for number in range(COUNTED_MAX + 4)]
+    hand_over(mallory, bravo, raw_draft(objects))
+    value = Observable("mutex", "m")
+    counting = {claim.object_id for claim in bravo.store.knowledge.lookup([value])[value]}
+    aside = next(one for one in objects if one["id"] not in counting)
+    hand_over(mallory, bravo, raw_draft([aside], Tlp.AMBER), 2)  # the same version under a stricter marking
+    assert Tlp.AMBER in {claim.tlp for claim in bravo.store.knowledge.lookup([value])[value]}
 
 
 def rows_looked_at(node: Node, values: list[Observable]) -> int:
