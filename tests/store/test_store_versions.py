@@ -12,6 +12,7 @@ from stored_envelopes import store_envelopes
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.withdrawing import Reason, WithdrawalFacts, withdrawal_object
+from p2pshare.knowledge import known_versions
 from p2pshare.knowledge.interface import Wanted
 from p2pshare.knowledge.versions import TWINS_MAX
 from p2pshare.node.store import open_store
@@ -367,3 +368,11 @@ def test_a_fork_of_very_many_contents_that_come_last_first_stops_growing(store, 
     expected = {f"text {first_kept}", f"text {first_kept + 1}"}
     assert {text_of(one.raw) for one in versions if one.is_current} == expected
     assert [fork.times for fork in store.knowledge.object_forks()] == [contents - 1]
+
+
+def test_a_version_at_which_the_rows_were_cut_off_is_left_out_whole(monkeypatch):
+    """Half of its claims would be set aside, and the other half would go on to count."""
+    monkeypatch.setattr(known_versions, "COMPARED_ROWS_MAX", 4)
+    rows = [(b"", None, number, modified) for number, modified in enumerate((9, 9, 8, 8))]
+    assert known_versions._whole(rows) == rows[:2]
+    assert known_versions._whole(rows[:3]) == rows[:3]
