@@ -17,7 +17,8 @@ from difflib import ndiff
 from pathlib import Path
 
 import pytest
-from running_nodes import PATIENCE_SECONDS, free_port
+from free_port import free_port
+from running_nodes import PATIENCE_SECONDS
 from whole_nodes import World, befriend, send
 
 from p2pshare.errors import OperatorError

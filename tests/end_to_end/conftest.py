@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from free_port import free_port
 
 from p2pshare.cli.program import run_program
 from p2pshare.envelope.card import believe_chain, fingerprint
@@ -43,12 +44,6 @@ MAIN = """
 from p2pshare.__main__ import main
 main()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(happened: Callable[[], Any], what: str) -> Any:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from free_port import free_port
 from whole_nodes import READERS, send
 
 from p2pshare.daemon.driver import Driver
@@ -23,12 +23,6 @@ from p2pshare.peering.server import PeerServer
 from p2pshare.sharing.partners import load_roster
 
 PATIENCE_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Partner:
