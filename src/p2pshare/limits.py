@@ -223,6 +223,7 @@ GAP_ALARM_SECONDS = 900  # before a missing number is an alarm: two stores compa
 PAGES_ALARM_SECONDS = 900  # before a list that did not come is an alarm: as long as for a missing number
 GAPS_SHOWN_MAX = 5  # ranges or objects named in one alarm; the store has them all
 NO_EXCHANGE_ALARM_SECONDS = 3_600  # a link that works is heard every 5 minutes; an hour is no restart
+NOT_LET_IN_ALARM_SECONDS = 900  # a knock opens in seconds a door that a changed certificate closed
 RHYTHM_ENVELOPES_MIN = 8  # before an author has a usual pause
 RHYTHM_ENVELOPES_MAX = 32  # the newest that it is taken from
 RHYTHM_FACTOR = (

@@ -125,7 +125,7 @@ def test_a_partner_that_was_down_through_the_rotation_is_shown_the_certificate_i
 def test_after_a_revocation_the_partner_that_has_the_card_is_linked_as_before(
     company: Company, eventually: Eventually
 ) -> None:
-    """The stolen certificate is shown no more. Until nodes knock, a partner that does not hear of it takes the card as a file."""
+    """The stolen certificate is shown no more; a partner that does not hear of it over a line that stands knocks, or is knocked at."""
     alpha, bravo = company.pair()
     alpha.publish("before.example\n")
     bravo.wait_for("before.example")
@@ -137,9 +137,69 @@ def test_after_a_revocation_the_partner_that_has_the_card_is_linked_as_before(
     answer = alpha.cli_json("card", "revoke", stolen, "--reason", "compromised", "--json")
     assert (answer["version"], answer["vouched"], answer["not_vouched"]) == (2, 1, 0)
     assert [key["state"] for key in answer["keys"] if key["key_id"] == stolen] == ["revoked"]
-    bravo.trust(alpha)  # the file, by hand
-    assert version_at(bravo, alpha) == 2
+    eventually(lambda: version_at(bravo, alpha) == 2, "bravo has the card")
     alpha.publish("after.example\n")
     bravo.wait_for("after.example")
     bravo.publish("back.example\n")
     alpha.wait_for("back.example")
+
+
+@pytest.mark.parametrize("who_dials", ["both", "who changed", "the other"])
+def test_a_partner_that_was_down_through_a_revocation_is_linked_again_without_a_person(
+    company: Company, eventually: Eventually, who_dials: str
+) -> None:
+    """Neither knows a certificate that the other shows. They come together as guests: one hands its card over, or is asked for it."""
+    alpha = company.found("alpha", is_dialable=who_dials != "who changed")
+    bravo = company.found("bravo", is_dialable=who_dials != "the other")
+    link(alpha, bravo)
+    for partner in (alpha, bravo):
+        partner.start()
+    alpha.publish("before.example\n")
+    bravo.wait_for("before.example")
+    bravo.publish("before-too.example\n")
+    alpha.wait_for("before-too.example")
+    bravo.stop()
+    stolen = own_card(alpha).sign_keys[0].key.key_id.text
+    alpha.cli("card", "revoke", stolen, "--reason", "compromised")
+    if who_dials == "both":
+        alpha.stop()
+        alpha.start()
+    bravo.start()
+    eventually(lambda: version_at(bravo, alpha) == 2, "bravo has the card")
+    alpha.publish("after.example\n")
+    bravo.wait_for("after.example")
+    bravo.publish("back.example\n")
+    alpha.wait_for("back.example")
+    doors = {partner.name: partner.status()["door"]["guests"] for partner in (alpha, bravo)}
+    if who_dials == "who changed":
+        assert "card-taken" in doors["bravo"] and not doors["alpha"]
+        assert "knocked at" in alpha.log() and "card-handed-over" in alpha.log()
+    if who_dials == "the other":
+        assert "card-given" in doors["alpha"] and not doors["bravo"]
+        assert "other-certificate: card-taken" in bravo.log()
+
+
+def test_a_partner_that_removed_this_node_is_told_in_status_log_and_alarm(
+    company: Company, eventually: Eventually
+) -> None:
+    alpha, bravo = company.pair()
+    alpha.publish("before.example\n")
+    bravo.wait_for("before.example")
+    bravo.cli("partner", "remove", "alpha")
+
+    def row() -> Any:
+        [found] = alpha.status()["partners"]
+        return found
+
+    eventually(lambda: row()["last_error"] == "removed-by-partner", "alpha says so")
+    eventually(lambda: row()["knock"] == "card-handed-over", "it has knocked")
+    assert row()["knocked"].startswith("20")
+    assert "knocked at bravo: 20" in alpha.cli("status").out
+    assert "waiting: removed-by-partner" in alpha.cli("partner", "list").out
+    assert "removed-by-partner: card-handed-over" in alpha.log()
+    assert bravo.status()["door"]["guests"] == {"author-unknown": 1}
+    assert bravo.status()["refused"]["guest-author-unknown"] == 1
+    alpha.stop()
+    alpha.start(clock_ahead_seconds=1_000)
+    eventually(lambda: [one["word"] for one in alpha.status()["alarms"]] == ["not-let-in"], "an alarm")
+    assert "not-let-in: bravo does not accept" in alpha.cli("doctor", codes=(0, 1)).out

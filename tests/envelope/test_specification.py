@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from p2pshare import limits
-from p2pshare.envelope import card, guest
+from p2pshare.envelope import card, guest, knock
 from p2pshare.log import envelope_log
 from p2pshare.policy import vouching
 
@@ -78,6 +78,7 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "at most 72 in all": card.HINT_KEYS_EVER_MAX == 72,
         "expires of the invitation - 691,200": guest.INVITATION_SECONDS == 691_200,
         "1,576,800,000 s later": guest.KNOCK_SECONDS == 1_576_800_000,
+        "at most 4,194,311 bytes": knock.CARD_MESSAGE_BYTES_MAX == 4_194_311,
         "at most 147,456 bytes": limits.VOUCH_PAGE_BYTES_MAX == 147_456,
         "at most 147,520 bytes": limits.NOTICE_BYTES_MAX == 147_520,
         "in effect for 24 hours": vouching.PAGES_SECONDS == 24 * 3_600,

@@ -29,6 +29,15 @@ from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.inspection import inspect
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey
+from p2pshare.envelope.knock import (
+    CardAsked,
+    CardHanded,
+    KnockGreeting,
+    PlaceAsked,
+    decode_card_given,
+    decode_greeting,
+    decode_knock,
+)
 from p2pshare.envelope.notice import read_notice
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, decode_payload, inflate_frame, padded_size
 from p2pshare.envelope.recipient_number import RecipientNumber
@@ -243,6 +252,33 @@ def test_golden_invitation_keys(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", GUESTS["knocks"])
 def test_golden_knock_keys(case: dict[str, Any]) -> None:
     assert knock_key(bytes_of(case["card"])).certificate == bytes_of(case["certificate"])
+
+
+@by_name(GUESTS["messages"]["host"])
+def test_messages_of_a_host(case: dict[str, Any]) -> None:
+    message = unframed(case)
+    if case["says"][0] == 1:
+        assert decode_greeting(message) == KnockGreeting(bytes.fromhex(case["says"][1]), case["says"][2])
+    else:
+        assert decode_card_given(message) == bytes_of(case["says"][1])
+
+
+@by_name(GUESTS["messages"]["guest"])
+def test_messages_of_a_guest(case: dict[str, Any]) -> None:
+    message, says = unframed(case), case["says"]
+    if isinstance(says, str):
+        with pytest.raises(PeerError) as caught:
+            decode_knock(message)
+        assert caught.value.reason == says
+        return
+    expected = {2: lambda: CardHanded(bytes_of(says[1])), 3: CardAsked, 4: PlaceAsked}[says[0]]()
+    assert decode_knock(message) == expected
+
+
+def unframed(case: dict[str, Any]) -> bytes:
+    frame = bytes_of(case["frame"])
+    assert int.from_bytes(frame[:4], "big") == len(frame) - 4
+    return frame[4:]
 
 
 # --- payload and derivations -----------------------------------------------------------------------

@@ -135,16 +135,24 @@ class House:
         exchange: MemoryExchange | None = None,
         limits: DoorLimits | None = None,
         host: str = "127.0.0.1",
+        guests: Any = None,
+        guest_limits: Any = None,
     ) -> tuple[PeerServer, int]:
-        server = self.build(party, exchange, limits)
+        server = self.build(party, exchange, limits, guests, guest_limits)
         return server, await server.start(host, 0)
 
     def build(
-        self, party: Party, exchange: MemoryExchange | None = None, limits: DoorLimits | None = None
+        self,
+        party: Party,
+        exchange: MemoryExchange | None = None,
+        limits: DoorLimits | None = None,
+        guests: Any = None,
+        guest_limits: Any = None,
     ) -> PeerServer:
-        """A server that is not yet started."""
-        self._servers.append(PeerServer(exchange or MemoryExchange(), party.gate, limits))
-        return self._servers[-1]
+        """A server that is not yet started; it lets guests in when something stands behind it for them."""
+        server = PeerServer(exchange or MemoryExchange(), party.gate, limits, guests, guest_limits)
+        self._servers.append(server)
+        return server
 
     def dial(
         self,

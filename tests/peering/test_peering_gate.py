@@ -238,7 +238,7 @@ async def test_our_certificate_is_sent_to_the_right_server_and_never_to_an_impos
     await client.close()
     listening.close()
     if is_impostor:
-        assert error.value.reason == "tls"
+        assert error.value.reason == "other-certificate"
         assert count < 64  # an alert at most
     else:
         assert count > len(alpha.certificate)
@@ -266,15 +266,51 @@ async def test_a_client_context_trusts_one_partner_only(house, alpha, bravo, mak
     with pytest.raises(PeerUnreachable) as error:
         await house.dial(alpha, bravo, port).ask(HELLO, hello)
     alpha.gate.remove(charlie.partner_id)
-    assert error.value.reason == "tls"
+    assert error.value.reason == "other-certificate"
 
 
-async def test_a_partner_that_does_not_know_us_says_so_as_a_tls_failure(
-    house, alpha, bravo, make_party, hello
-):
-    _, port = await house.serve(bravo)
+async def test_a_partner_that_does_not_know_us_says_so(house, bravo, make_party, hello):
+    """asyncio hangs up without OpenSSL's last word: who is not let in could not tell it from a broken line."""
+    server, port = await house.serve(bravo)
+    client = house.dial(make_party("stranger"), bravo, port)
+    for _ in range(20):
+        with pytest.raises(PeerUnreachable) as error:
+            await client.ask(HELLO, hello)
+        assert error.value.reason == "certificate-refused"
+    assert server.tally.handshakes_refused == {"unknown-certificate": 20}
+
+
+async def test_who_is_let_in_later_is_no_longer_told_so(house, bravo, make_party, hello):
+    server, port = await house.serve(bravo)
+    newcomer = make_party("newcomer")
+    client = house.dial(newcomer, bravo, port)
     with pytest.raises(PeerUnreachable):
-        await house.dial(make_party("stranger"), bravo, port).ask(HELLO, hello)
+        await client.ask(HELLO, hello)
+    bravo.trusts(newcomer)
+    assert await client.ask(HELLO, hello)
+    await server.stop()
+    with pytest.raises(PeerUnreachable) as error:
+        await client.ask(HELLO, hello)
+    assert error.value.reason == "unreachable"
+
+
+@pytest.mark.parametrize("says", [bytes.fromhex("15030300020230"), b"", b"\x16\x03\x03\x00\x01\x02"])
+async def test_nobody_on_the_way_can_say_that_a_partner_does_not_know_us(alpha, bravo, hello, says):
+    """The alert `unknown_ca` in the clear, before the server has proved its certificate: anybody could send it."""
+
+    async def impostor(reader, writer):
+        await reader.read(1)
+        writer.write(says)
+        writer.close()
+
+    server = await asyncio.start_server(impostor, "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    client = PeerClient(alpha.gate, PeerAddress(bravo.partner_id, url, (bravo.certificate,)))
+    with pytest.raises(PeerUnreachable) as error:
+        await client.ask(HELLO, hello)
+    assert error.value.reason in ("tls", "unreachable")
+    await client.close()
+    server.close()
 
 
 # --- P12, and adding without a restart --------------------------------------------------------------

@@ -48,7 +48,7 @@ class Partner:
 
     async def start(self) -> None:
         self.driver = Driver(self.node, WriterThread(self.pool, asyncio.Event()), READERS, seed=1)
-        self.server = PeerServer(self.driver, self.driver.gate)
+        self.server = PeerServer(self.driver, self.driver.gate, guests=self.driver)
         await self.driver.start()
         await self.server.start("127.0.0.1", self.port)
 

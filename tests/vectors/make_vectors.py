@@ -52,6 +52,14 @@ from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, env
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
+from p2pshare.envelope.knock import (
+    CardAsked,
+    CardHanded,
+    KnockGreeting,
+    encode_card_given,
+    encode_greeting,
+    encode_knock,
+)
 from p2pshare.envelope.notice import circle_of_page, notice_of, read_notice
 from p2pshare.envelope.payload import (
     ALONE,
@@ -726,7 +734,32 @@ def guest_vectors() -> Json:
             {"card": text_of(card), "certificate": text_of(knock_key(card).certificate)}
             for card in (alpha.card.raw, reissue_card(alpha, NOW + DAY, name="Alpha Two").card.raw)
         ],
+        "messages": knock_messages(alpha.card.raw),
     }
+
+
+def knock_messages(card: bytes) -> Json:
+    """Messages of a knock, each as it stands in its frame: `says` is what a reader has of it, or the reason of its refusal."""
+    nonce = bytes(range(32))
+    host = [
+        ("greeting", encode_greeting(KnockGreeting(nonce, 300)), [1, nonce.hex(), 300]),
+        ("card given", encode_card_given(card), [3, text_of(card)]),
+    ]
+    guest = [
+        ("card handed over", encode_knock(CardHanded(card)), [2, text_of(card)]),
+        ("card asked for", encode_knock(CardAsked()), [3]),
+        ("place asked for, unread", pack([4, bytes(32), "Alpha", "", b"x", b"x"]), [4]),
+        ("no card file", pack([2, b""]), "malformed"),
+        ("a longer form", bytes.fromhex("9202c5000178"), "not-canonical"),
+        ("something behind", encode_knock(CardAsked()) + b"x", "malformed"),
+        ("the host's greeting", encode_greeting(KnockGreeting(nonce, 1)), "malformed"),
+        ("unknown", pack([5]), "malformed"),
+    ]
+
+    def entry(name: str, message: bytes, says: Any) -> Json:
+        return {"name": name, "frame": text_of(len(message).to_bytes(4, "big") + message), "says": says}
+
+    return {"host": [entry(*one) for one in host], "guest": [entry(*one) for one in guest]}
 
 
 # --- parts -----------------------------------------------------------------------------------------

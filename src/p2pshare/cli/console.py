@@ -211,6 +211,8 @@ def print_partners(partners: Sequence[PartnerStatus]) -> None:
         if one.noted:
             counts = "  ".join(f"{shown(reason)} {count}" for reason, count in one.noted.items())
             print_result(f"noted of {shown(one.alias)}: {counts}")
+        if one.knocked:
+            print_result(f"knocked at {shown(one.alias)}: {one.knocked}  {shown(one.knock)}")
 
 
 def no_progress(what: str, done: int, of: int) -> None:

@@ -91,6 +91,12 @@ class Lines:
             line.shown = self._gate.shown_certificate
         return line.client
 
+    def shows_newest(self, peer: PartnerId) -> bool:
+        """Returns whether the partner's client shows the certificate that is shown now: what is said about an older one is no
+        news."""
+        line = self._lines.get(peer)
+        return line is not None and line.shown == self._gate.shown_certificate
+
     async def note_failure(self, peer: PartnerId) -> None:
         """Note that the address in use did not answer: the next one is tried, where there is one, or this one with another
         certificate of ours."""

@@ -28,8 +28,11 @@ from typing import Any, TypeVar, cast
 from p2pshare.daemon.clock import Clock
 from p2pshare.daemon.dialling import Lines
 from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
+from p2pshare.daemon.knocks import CARD_TAKEN, HANDED_OVER, NOTHING_NEW, Knocks, reason_of
 from p2pshare.daemon.reading_pauses import ReadingPauses
-from p2pshare.errors import NotFoundError, PeerError, StoreError
+from p2pshare.envelope.card import CardFork
+from p2pshare.envelope.guest import knock_key
+from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
 from p2pshare.gossip.engine import Engine
@@ -43,10 +46,12 @@ from p2pshare.limits import (
     SWEEP_SECONDS,
 )
 from p2pshare.node.node import LinkState, Node
+from p2pshare.partners.interface import OTHER_CERTIFICATE
 from p2pshare.partners.roster import Roster
-from p2pshare.peering.client import Gone
+from p2pshare.peering.client import Gone, PeerAddress, PeerClient
 from p2pshare.peering.faults import PeerBusy, PeerFull, PeerUnreachable
 from p2pshare.peering.interface import DialLimits
+from p2pshare.peering.knocking import KnockLimits, ask_card, hand_card
 from p2pshare.peering.tls import TlsGate
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody, links_of
 from p2pshare.sharing.own_card import shown_by
@@ -72,7 +77,8 @@ READING_FAILED_PAUSE_SECONDS = 60.0  # after a fault of ours that no single enve
 
 
 class Driver:
-    """The driver of one daemon's life of gossip; it answers what `peering.server` asks (`peering.interface.PeerExchange`).
+    """The driver of one daemon's life of gossip; it answers what `peering.server` asks (`peering.interface.PeerExchange`, and
+    `peering.interface.GuestExchange`).
 
     `writer` runs functions in the writer thread; `readers` read each kind of payload there. `start` once, then the
     methods in any order, `stop` once; all from one event loop.
@@ -105,7 +111,7 @@ class Driver:
         self._is_step_planned = False
         self._is_busy = False
         self._requests: dict[int, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._loaded_circles: set[CircleId] = set()
         self._linked: set[PartnerId] = set()
@@ -114,6 +120,8 @@ class Driver:
         self._own_notices: frozenset[EnvelopeId] = frozenset()
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
+        self._knocks = Knocks(node.store.partners.closed_doors())
+        self._knock_limits = KnockLimits(node.config.gossip.connect_timeout_seconds)
         self._roster_lock = asyncio.Lock()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
@@ -134,6 +142,7 @@ class Driver:
             ),
         )
         self._intake_task = asyncio.create_task(self._intake.run())
+        self._expect_guests()
         await self._show_certificate()
         await self.reload_roster()
         self._give(beginning.first_hops)
@@ -178,6 +187,8 @@ class Driver:
             await self._load_pairs(fresh)
             self.roster = roster
             self._linked = {link.peer for link in links}
+            if self._knocks.keep(self._linked):
+                await self._note_doors()
             self._give(events.LinksConfigured(links, len(roster)))
             await self._load_pairs(fresh)  # and what was committed between the two
 
@@ -209,6 +220,13 @@ class Driver:
             before in certificates
         ):  # else it was revoked: who does not know the new one yet would hear no more
             await self._lines.hang_up()
+
+    def _expect_guests(self) -> None:
+        """Let in as guests who hold our card: the key that they show follows from its first version, which never changes."""
+        try:
+            self.gate.expect_guests([knock_key(self._node.card.raw).certificate])
+        except PeerError as error:
+            log.error("nobody can knock here: %s", error.reason)
 
     async def _load_pairs(self, peers: Sequence[PartnerId]) -> None:
         """Load the keys of the direct envelopes between each of these and us."""
@@ -331,15 +349,16 @@ class Driver:
 
     async def _end_of(self, action: actions.PeerRequest) -> events.Event:
         number = action.request
+        client: PeerClient | None = None
         try:
-            message = await self._ask(action)
+            client = self._lines.client(action.peer)
+            message = await self._ask(action, client)
         except PeerBusy as busy:
             return events.Busy(number, busy.retry_after_seconds)
         except PeerFull:
             return events.Busy(number, DISK_FULL_PAUSE_SECONDS)
         except PeerUnreachable as error:
-            self._note_trouble(action.peer, error.reason)
-            await self._lines.note_failure(action.peer)
+            await self._note_unreachable(action.peer, error.reason, client)
             return events.Failed(number, error.reason)
         except PeerError as error:
             return events.Declined(number, error.reason)
@@ -349,16 +368,17 @@ class Driver:
             return events.Failed(number, "internal")
         self._note_exchange(action.peer)
         self._note_trouble(action.peer, "")
+        if self._knocks.opened(action.peer):
+            await self._note_doors()
         return events.Answered(number, message)
 
-    async def _ask(self, action: actions.PeerRequest) -> EngineAnswer | PutAnswer | None:
-        client = self._lines.client(action.peer)
+    async def _ask(self, action: actions.PeerRequest, client: PeerClient) -> EngineAnswer | PutAnswer | None:
         match action:
             case actions.SendPut():
                 wire = await self._read(self._exchange.wire, action.peer, action.envelope_id)
                 return None if wire is None else await client.put(action.envelope_id, wire)
             case actions.SendGet():
-                await self._fetch(action)
+                await self._fetch(action, client)
             case actions.FetchCard():
                 raw = await client.card()
                 if await self._writer(self._exchange.apply_card, action.peer, raw, int(time.time())):
@@ -377,9 +397,9 @@ class Driver:
                 return answer
         return None
 
-    async def _fetch(self, action: actions.SendGet) -> None:
+    async def _fetch(self, action: actions.SendGet, client: PeerClient) -> None:
         """Hand each body to intake as soon as it is whole; intake reports its verdict."""
-        bodies = self._lines.client(action.peer).get(action.ids)
+        bodies = client.get(action.ids)
         async with contextlib.aclosing(cast(Any, bodies)):
             async for one in bodies:
                 if isinstance(one, Gone):
@@ -390,6 +410,93 @@ class Driver:
                 # Nothing may come between the next two lines: each arrival is decided.
                 self._give(events.BodyArrived(action.request, envelope_id))
                 self._intake.put(ReceivedBody(action.peer, envelope_id, wire))
+
+    # --- doors that are closed to us ---
+
+    async def _note_unreachable(self, peer: PartnerId, fault: str, client: PeerClient | None) -> None:
+        """Note that a request to the peer had no answer, and knock where its door is closed and a knock is due. What is said about
+        a certificate that we show no more is no news: the next try shows another."""
+        reason = ""
+        if client is not None and self._lines.shows_newest(peer):
+            with contextlib.suppress(StoreError):
+                has_met = peer in self._exchanged or await self._read(self._exchange.has_met, peer)
+                reason = reason_of(fault, has_met=has_met)
+        self._note_trouble(peer, reason or fault)
+        await self._lines.note_failure(peer)
+        if not reason or client is None or peer not in self._linked:
+            return
+        if self._knocks.closed(peer, reason, int(time.time())):
+            await self._note_doors()
+        if self._knocks.begin(peer, self._node.card.version, self._now()):
+            self._spawn(self._knock(peer, reason, client.address))
+
+    async def _knock(self, peer: PartnerId, reason: str, address: PeerAddress) -> None:
+        """Knock at a closed door, and note what came of it."""
+        was_heard = True
+        try:
+            outcome = await self._knock_at(peer, reason, address)
+        except PeerUnreachable as error:
+            outcome, was_heard = error.reason, False
+        except ShareError as error:
+            outcome = error.reason
+        except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one knock
+            place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
+            log.error("a knock failed: %s\n%s", type(error).__name__, place)
+            outcome = "internal"
+        log.info("knocked at %s, %s: %s", peer.short, reason, outcome)
+        noted = self._knocks.ended(
+            peer, reason, outcome, was_heard=was_heard, now=int(time.time()), at=self._now()
+        )
+        if noted:
+            await self._note_doors()
+        if outcome == HANDED_OVER:
+            self._give(events.Heard(peer))  # it has our card now: the next try is not to wait
+
+    async def _knock_at(self, peer: PartnerId, reason: str, address: PeerAddress) -> str:
+        """Returns what came of it. Raises ShareError."""
+        known = self.roster.entries[peer].card
+        if reason != OTHER_CERTIFICATE:
+            await hand_card(address, known.raw, self._node.card.raw, self._knock_limits)
+            return HANDED_OVER
+        raw = await ask_card(address, known.raw, known.version, self._knock_limits)
+        if raw is None or not await self._take_sifted(raw, peer):
+            return NOTHING_NEW
+        return CARD_TAKEN
+
+    async def _take_sifted(self, raw: bytes, expected: PartnerId | None) -> bool:
+        """Take a card file that anybody may have handed over, of `expected` or of any partner; returns whether anything in it was
+        new. Raises ShareError."""
+        author, news = await self._read(self._exchange.sift_card, raw, expected, int(time.time()))
+        try:
+            if not news or not await self._writer(self._exchange.apply_card, author, news, int(time.time())):
+                return False
+        except CardFork:
+            await self.reload_roster()  # it is frozen
+            raise
+        log.info("partner %s has a newer card", author.short)
+        await self.reload_roster()
+        return True
+
+    async def _note_doors(self) -> None:
+        await self._write(self._node.store.partners.note_closed_doors, dict(self._knocks.doors))
+
+    # --- guests (peering.interface.GuestExchange) ---
+
+    def own_version(self) -> int:
+        return self._node.card.version
+
+    def own_card(self) -> bytes:
+        return self._node.card.raw
+
+    async def take_card(self, card_file: bytes) -> bool:
+        """Take a card that a guest handed over, to its end even if the guest is cut meanwhile."""
+        taking = asyncio.create_task(self._take_sifted(card_file, None))
+        self._tasks.add(taking)
+        taking.add_done_callback(self._tasks.discard)
+        taking.add_done_callback(
+            lambda done: done.cancelled() or done.exception()
+        )  # nobody may be left to hear it
+        return await asyncio.shield(taking)
 
     # --- intake ---
 

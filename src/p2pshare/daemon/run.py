@@ -225,7 +225,9 @@ class Running:
         self._node = node
         self._writer = writer
         self._driver = Driver(node, writer, readers)
-        self._server = PeerServer(self._driver, self._driver.gate, _door_limits(node.config))
+        self._server = PeerServer(
+            self._driver, self._driver.gate, _door_limits(node.config), guests=self._driver
+        )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
 
@@ -294,7 +296,8 @@ class Running:
 
     def _live(self) -> Live:
         refused = dict(sorted(self._server.tally.handshakes_refused.items()))
-        door = Door(self._server.requests_seen, refused)
+        guests = dict(sorted(self._server.guest_outcomes.items()))
+        door = Door(self._server.requests_seen, refused, guests)
         return Live(self._driver.peer_states(), door, self._writer.times)
 
     async def _follow_roster(self) -> None:

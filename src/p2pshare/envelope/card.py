@@ -31,9 +31,11 @@ from p2pshare.envelope.card_format import (
     Revocation,
     decode_card,
     decode_versions,
+    digest_of_version,
     encode_versions,
     partner_id_of,
     signed_message,
+    split_versions,
 )
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import VerifyKey
@@ -65,8 +67,10 @@ __all__ = [
     "count_signatures",
     "decode_card",
     "fingerprint",
+    "news_in",
     "parse_fingerprint",
     "safety_number",
+    "split_versions",
     "verify_fork",
 ]
 
@@ -174,6 +178,32 @@ def accept_update(current: Card, raw: bytes, now: int) -> Card:
     _check_chain(known[-1], fresh)
     check_time(fresh[-1].body, now)
     return _believed([*known, *fresh])
+
+
+def news_in(current: Card, raw: bytes) -> bytes:
+    """Returns the part of a card file that `accept_update` has to look at: one version that is not the known one of its
+    number (rule 6), else those beyond the known ones; empty when there is neither. Enough known roots signed its newest.
+
+    For files that anybody may hand over: what no known root signed costs one version, however many are in the file.
+    Raises PeerError.
+    """
+    versions = split_versions(raw)
+    newest = decode_card(versions[-1])
+    if newest.body.partner_id != current.partner_id:
+        raise refusal("card-other-partner", "a card is of another partner")
+    first = newest.body.version - len(versions) + 1
+    if first < 1:
+        raise refusal("malformed", "the versions in a card file do not follow one another")
+    known = split_versions(current.raw)[first - 1 :]
+    for version, same in zip(versions, known, strict=False):
+        if digest_of_version(version) != digest_of_version(same):
+            check_roots(decode_card(version), current)
+            return version
+    fresh = versions[len(known) :] if first <= current.version else versions
+    if not fresh:
+        return b""
+    check_roots(newest, current)
+    return encode_versions(fresh)
 
 
 def verify_fork(proof: ForkProof) -> None:

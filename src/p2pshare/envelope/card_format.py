@@ -24,6 +24,7 @@ from p2pshare.envelope.agreement import KEM_PUBLIC_BYTES, X25519_PUBLIC_BYTES, H
 from p2pshare.envelope.certificate import check_certificate
 from p2pshare.envelope.encoding import INTEGER_MAX, Reader, pack, refusal
 from p2pshare.envelope.hybrid import SIGNATURE_BYTES, VERIFY_KEY_BYTES, SigningKey, VerifyKey
+from p2pshare.errors import PeerError
 from p2pshare.identifiers import KeyId, PartnerId
 from p2pshare.limits import (
     CARD_BYTES_MAX,
@@ -218,6 +219,38 @@ def decode_card(raw: bytes) -> DecodedCard:
     return decode_versions(raw)[-1]
 
 
+def split_versions(raw: bytes) -> list[bytes]:
+    """Returns every version in a card file as it stands there, oldest first, without a look into it: cheap for any file.
+
+    Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`.
+    """
+    if len(raw) > CARD_CHAIN_BYTES_MAX:
+        raise refusal("oversized", "a card file is too large")
+    if raw[3:7] != VERSIONS_MAGIC:  # both forms begin: array of 3 or 4, bin of 4, magic
+        return [raw]
+    reader = Reader(raw)
+    reader.array(3, 3)
+    reader.blob(4, 4)
+    _check_format(reader.integer())
+    count = reader.array(2, CARD_CHAIN_LENGTH_MAX)  # one version alone has the plain form
+    versions = [reader.blob(1, CARD_BYTES_MAX) for _ in range(count)]
+    reader.end()
+    return versions
+
+
+def digest_of_version(raw: bytes) -> bytes:
+    """Returns the digest of the body in a version of a card file; of what is no card, one that no body has. Cheap for any
+    bytes: the body is not looked into."""
+    reader = Reader(raw)
+    try:
+        reader.array(4, 4)
+        reader.blob(4, 4)
+        reader.integer()
+        return body_digest(reader.blob(1, CARD_BYTES_MAX))
+    except PeerError:
+        return NO_PREVIOUS
+
+
 def decode_versions(raw: bytes, *, is_unfinished: bool = False) -> tuple[DecodedCard, ...]:
     """Returns every version in a card file, oldest first. Checks the shape only. The newest of an unfinished one may have no
     signature at all.
@@ -225,20 +258,11 @@ def decode_versions(raw: bytes, *, is_unfinished: bool = False) -> tuple[Decoded
     Raises PeerError `oversized`, `malformed`, `not-canonical`, `unknown-version`, `bad-key`, `bad-certificate`.
     """
     signatures_min = 0 if is_unfinished else 1
-    if len(raw) > CARD_CHAIN_BYTES_MAX:
-        raise refusal("oversized", "a card file is too large")
-    if raw[3:7] != VERSIONS_MAGIC:  # both forms begin: array of 3 or 4, bin of 4, magic
-        return (_decode_single(raw, signatures_min),)
-    reader = Reader(raw)
-    reader.array(3, 3)
-    reader.blob(4, 4)
-    _check_format(reader.integer())
-    count = reader.array(2, CARD_CHAIN_LENGTH_MAX)  # one version alone has the plain form
+    versions = split_versions(raw)
     cards = [
-        _decode_single(reader.blob(1, CARD_BYTES_MAX), signatures_min if number == count else 1)
-        for number in range(1, count + 1)
+        _decode_single(version, signatures_min if number == len(versions) else 1)
+        for number, version in enumerate(versions, 1)
     ]
-    reader.end()
     for before, after in itertools.pairwise(cards):
         if after.body.version != before.body.version + 1:
             raise refusal("malformed", "the versions in a card file do not follow one another")

@@ -3,7 +3,7 @@
 A listener that admits exact certificates can show or take an unknown one from nobody. It need not: who holds an
 invitation, or a card, and its host derive the same key, and make the same certificate of a fixed form, to the byte.
 
-No room uses this yet: no door takes guests (docs/card.md says so).
+Knocking is in use (`peering.guest_door`, `peering.knocking`); no command makes an invitation yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from p2pshare.envelope.card_format import decode_versions, signed_message
+from p2pshare.envelope.card_format import decode_card, signed_message, split_versions
 from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import SEED_BYTES, Secret
@@ -50,7 +50,7 @@ def knock_key(host_card: bytes) -> TlsKey:
     Raises PeerError (card-gap, those of a file that is none, `malformed` for a time that no certificate can have); no
     signature is verified here.
     """
-    first = decode_versions(host_card)[0]
+    first = decode_card(split_versions(host_card)[0])
     if first.body.version != 1:
         raise refusal("card-gap", "knocking needs the first version of the host's card")
     begin = first.body.not_before

@@ -1,6 +1,6 @@
 """An admitted connection: aiohttp's protocol, reached only by callers that the service knows.
 
-Three things that aiohttp does not do by itself stand here. A connection with an unknown certificate never
+Whoever is no caller, and is spoken with in another way, is handed over before aiohttp hears of the connection. Three things that aiohttp does not do by itself stand here. A connection with an unknown certificate never
 reaches the parser (`connection_made`). The head of a request must arrive within `header_seconds` of its first
 byte. And no error of aiohttp writes text to a caller or a traceback to a log.
 
@@ -27,6 +27,9 @@ from p2pshare.limits import HEADER_FIELDS_MAX, HEADER_LINE_BYTES_MAX
 
 logger = logging.getLogger(__name__)
 
+ProtocolOf = Callable[[Pin | None, str], asyncio.Protocol | None]
+"""Returns the protocol for whoever shows the certificate with this pin from this host, in place of HTTP; None for HTTP."""
+
 SERVER_NAME = "p2pshare"  # in place of the versions of aiohttp and Python
 
 
@@ -40,12 +43,14 @@ class Connections(web.Server, Generic[Caller]):
         limits: ServerLimits,
         tally: Tally[Caller],
         known: KnownAddresses[Caller],
+        protocol_of: ProtocolOf | None,
     ) -> None:
         # A caller that asks and hangs up, again and again, must not pile up work beyond its connections' cap.
         super().__init__(answer, handler_cancellation=True)
         self.service = service
         self.limits = limits
         self.tally = tally
+        self.protocol_of = protocol_of
         self._known = known
         self._of_caller: dict[Caller, set[Connection[Caller]]] = {}
 
@@ -124,12 +129,22 @@ class Connection(RequestHandler, Generic[Caller]):
         self.pin = peer_pin(transport.get_extra_info("ssl_object"))
         peer_name = transport.get_extra_info("peername")
         self.host = peer_name[0] if peer_name else ""  # asyncio has none of a connection that was reset
+        if (other := self._other_protocol()) is not None:
+            self._manager = None
+            transport.set_protocol(other)
+            other.connection_made(transport)
+            return
         self._is_admitted = self._connections.enter(self)
         if self._is_admitted:
             super().connection_made(transport)
         else:
             self._manager = None  # aiohttp's mark of a connection it has nothing to do with
             transport.abort()  # type: ignore[attr-defined]
+
+    def _other_protocol(self) -> asyncio.Protocol | None:
+        """Returns the protocol of who is no caller and is spoken with otherwise; None for HTTP, or not at all."""
+        protocol_of = self._connections.protocol_of
+        return None if protocol_of is None else protocol_of(self.pin, self.host)
 
     def data_received(self, data: bytes) -> None:
         if not self._is_admitted:

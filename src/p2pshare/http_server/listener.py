@@ -27,6 +27,7 @@ from p2pshare.http_server.interface import ServerLimits
 from p2pshare.http_server.known_addresses import KnownAddresses, Origin, origin_of
 from p2pshare.http_server.rates import BURST_SECONDS, TokenBucket
 from p2pshare.http_server.tally import Tally
+from p2pshare.http_server.tls import socket_in_handshake
 from p2pshare.limits import TLS_SHUTDOWN_SECONDS
 
 BACKLOG = (
@@ -245,6 +246,7 @@ class Listener:
 
     async def _tls(self, handshake: Handshake, seconds: float) -> None:
         handshake.is_in_tls = True
+        socket_in_handshake.set(handshake.connection)  # of this task, and of what it starts
         await asyncio.get_running_loop().connect_accepted_socket(
             self._make_protocol,
             handshake.connection,

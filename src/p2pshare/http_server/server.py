@@ -25,7 +25,14 @@ from aiohttp import web
 
 from p2pshare.errors import OperatorError
 from p2pshare.http_server.bodies import BodyCutOff, BufferBudget, pieces_of, read_exactly
-from p2pshare.http_server.connection import SERVER_NAME, Connection, Connections, logger, place_of
+from p2pshare.http_server.connection import (
+    SERVER_NAME,
+    Connection,
+    Connections,
+    ProtocolOf,
+    logger,
+    place_of,
+)
 from p2pshare.http_server.interface import Body, Call, Caller, Route, ServerLimits, Service, Stream
 from p2pshare.http_server.known_addresses import KnownAddresses
 from p2pshare.http_server.listener import Listener
@@ -63,10 +70,12 @@ class HttpServer(Generic[Caller]):
         context: ssl.SSLContext,
         limits: ServerLimits,
         known: KnownAddresses[Caller] | None = None,
+        protocol_of: ProtocolOf | None = None,
     ) -> None:
         """Make a server that does not listen yet. Raises OperatorError `unsafe-http` (see `require_safe_http`).
 
-        `known` is told which addresses callers have, beside those that they are admitted from.
+        `known` is told which addresses callers have, beside those that they are admitted from. `protocol_of` names who is no
+        caller, and what is spoken with it instead of HTTP.
         """
         require_safe_http()
         self.tally: Tally[Caller] = Tally()
@@ -80,6 +89,7 @@ class HttpServer(Generic[Caller]):
         self._is_idle = asyncio.Event()
         self._is_idle.set()
         self._is_stopping = False
+        self._protocol_of = protocol_of
         self._connections: Connections[Caller] | None = None
         self._listener: Listener | None = None
 
@@ -88,7 +98,9 @@ class HttpServer(Generic[Caller]):
 
         Raises OperatorError, `address-in-use` or `cannot-listen`.
         """
-        self._connections = Connections(self._serve, self._service, self._limits, self.tally, self._known)
+        self._connections = Connections(
+            self._serve, self._service, self._limits, self.tally, self._known, self._protocol_of
+        )
         self._listener = Listener(self._context, self._connections, self._limits, self.tally, self._known)
         return await self._listener.start(host, port)
 

@@ -1,11 +1,16 @@
-"""The part of TLS that is the same for every caller: the version, no tickets, a key that touches no disk, pins."""
+"""The part of TLS that is the same for every caller: the version, no tickets, a key that touches no disk, pins, and that a
+caller whose certificate is not accepted is told so."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
+import socket
 import ssl
+from contextvars import ContextVar
+from typing import cast
 
 Pin = bytes  # SHA-256 of a certificate's DER bytes
 
@@ -21,9 +26,49 @@ def peer_pin(ssl_object: ssl.SSLObject | None) -> Pin | None:
     return pin_of(certificate) if certificate else None
 
 
+socket_in_handshake: ContextVar[socket.socket | None] = ContextVar("socket_in_handshake", default=None)
+"""The socket of the handshake that begins in this context: where its alert goes."""
+
+
+class _TellingObject(ssl.SSLObject):
+    """The server's end of a connection. asyncio drops what OpenSSL says last when a handshake fails; a caller whose certificate is
+    not accepted would see a broken line, and cannot know that its new one must be made known first (RFC 8446 section 6.2)."""
+
+    outgoing: ssl.MemoryBIO
+    plain: socket.socket | None
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError:
+            if self.plain is not None:
+                with contextlib.suppress(
+                    OSError
+                ):  # nothing of ours is under way: the caller has answered our part
+                    self.plain.send(self.outgoing.read())
+            raise
+
+
+class _ServerContext(ssl.SSLContext):
+    sslobject_class = _TellingObject
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        wrapped = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        connection = cast("_TellingObject", wrapped)
+        connection.outgoing, connection.plain = outgoing, socket_in_handshake.get()
+        return connection
+
+
 def hardened_context(protocol: int) -> ssl.SSLContext:
     """Returns a context of TLS 1.3 and nothing else, without compression or tickets; it has no trust anchors yet."""
-    context = ssl.SSLContext(protocol)
+    context = (_ServerContext if protocol == ssl.PROTOCOL_TLS_SERVER else ssl.SSLContext)(protocol)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     if protocol == ssl.PROTOCOL_TLS_SERVER:

@@ -46,10 +46,11 @@ class LinkState:
 
 
 class Door(Struct, frozen=True, forbid_unknown_fields=True):
-    """Counts of the listener for partners since the daemon's start; refused handshakes by reason."""
+    """Counts of the listener for partners since the daemon's start; refused handshakes by reason, guests by what came of them."""
 
     requests_seen: int
     handshakes_refused: dict[str, int]
+    guests: dict[str, int] = {}
 
 
 class WriterTimes(Struct, frozen=True, forbid_unknown_fields=True):

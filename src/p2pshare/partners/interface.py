@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from p2pshare.identifiers import PartnerId
 
+NOT_ACCEPTED_YET = "not-accepted-yet"
+REMOVED_BY_PARTNER = "removed-by-partner"
+OTHER_CERTIFICATE = "other-certificate"
+"""Reasons of a closed door: the pinned server does not know our certificate, and we had never talked before, or had; or the
+server shows another certificate than its card names."""
+
 
 @dataclass(frozen=True)
 class PartnerRow:
@@ -43,3 +49,14 @@ class StoredCardFork:
     first: bytes
     second: bytes
     noted_at: int
+
+
+@dataclass(frozen=True)
+class ClosedDoor:
+    """A partner whose server does not let us in: why (one of the reasons above), since when, when we last knocked there and
+    what came of it. `knocked_at` is 0 and `outcome` empty where we have not."""
+
+    reason: str
+    since: int
+    knocked_at: int = 0
+    outcome: str = ""

@@ -17,10 +17,12 @@ import msgspec
 from p2pshare.database.database import Database
 from p2pshare.database.settings import OWN_ID, Setting, put_setting
 from p2pshare.identifiers import PartnerId
-from p2pshare.partners.interface import Account, PartnerRow, StoredCardFork
+from p2pshare.partners.interface import Account, ClosedDoor, PartnerRow, StoredCardFork
 
 CARD_FETCHED = Setting("card_fetched", bytes)
 """JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
+CLOSED_DOORS = Setting("closed_doors", bytes)
+"""JSON: partner id in hexadecimal -> `ClosedDoor`, of partners whose server does not let us in."""
 OURSELVES = 0  # the account of what came from nobody else
 _COLUMN_BY_STATUS = {"held": "stored", "already-held": "already_held", "deferred": "deferred"}
 
@@ -108,6 +110,13 @@ class PartnersReading:
         stored = msgspec.json.decode(self._database.setting(CARD_FETCHED) or b"{}", type=dict[str, int])
         return {PartnerId.parse(partner): version for partner, version in stored.items()}
 
+    def closed_doors(self) -> dict[PartnerId, ClosedDoor]:
+        """Returns of each partner whose server did not let us in when we last came: why, and our knocks."""
+        stored = msgspec.json.decode(
+            self._database.setting(CLOSED_DOORS) or b"{}", type=dict[str, ClosedDoor]
+        )
+        return {PartnerId.parse(partner): door for partner, door in stored.items()}
+
     def fork_count(self) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM card_fork")
         return int(count)
@@ -187,6 +196,12 @@ class Partners(PartnersReading):
                 fetched[partner_id] = max(version, fetched.get(partner_id, 0))
             stored = {partner.text: version for partner, version in sorted(fetched.items())}
             put_setting(writer, CARD_FETCHED, msgspec.json.encode(stored))
+
+    def note_closed_doors(self, doors: Mapping[PartnerId, ClosedDoor]) -> None:
+        """Note the partners whose server does not let us in, all of them."""
+        stored = {partner.text: door for partner, door in sorted(doors.items())}
+        with self._database.transaction() as writer:
+            put_setting(writer, CLOSED_DOORS, msgspec.json.encode(stored))
 
     def add_accounting(self, verdicts: Iterable[tuple[PartnerId | None, str, str]]) -> None:
         """Count each thing handed over, (partner, "held"|"already-held"|"deferred"|"refused", reason): once

@@ -36,7 +36,13 @@ from p2pshare.limits import (
     KIB,
 )
 from p2pshare.peering.bodies import EnvelopeSplitter, read_at_most
-from p2pshare.peering.faults import PeerUnreachable, answered_fault
+from p2pshare.peering.faults import (
+    CERTIFICATE_REFUSED,
+    OTHER_CERTIFICATE,
+    PeerUnreachable,
+    answered_fault,
+    is_unknown_ca_alert,
+)
 from p2pshare.peering.interface import DialLimits
 from p2pshare.peering.tls import TlsGate
 
@@ -76,11 +82,13 @@ class PeerClient:
         self.address = address
         self._limits = limits or DialLimits()
         self._origin = dial_url(address.url)
+        self._is_refused = False
         self._session = aiohttp.ClientSession(
             connector=_dialling_connector(
                 gate.client_context(address.certificates),
                 frozenset(map(pin_of, address.certificates)),
                 functools.partial(gate.note_reached, address.partner_id),
+                self._note_refused,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -148,7 +156,7 @@ class PeerClient:
     @contextlib.asynccontextmanager
     async def _request(self, method: str, path: str, body: bytes) -> AsyncIterator[_Answer]:
         """Send a request; the context holds the answer, whose status is 200. Every fault is raised as a PeerError."""
-        with _translated_faults():
+        with self._refusal_told(), _translated_faults():
             pace = Pace(self._limits.answer_seconds, self._limits.bytes_per_second_min, _now())
             pace.moved(len(body))  # the time that sending may take
             async with asyncio.timeout_at(pace.deadline):
@@ -158,6 +166,7 @@ class PeerClient:
                     data=_PiecewisePayload(body) if body else None,
                     allow_redirects=False,
                 )
+            self._is_refused = False
             try:
                 answer = _Answer(response, self._limits)
                 if response.status != 200:
@@ -166,6 +175,20 @@ class PeerClient:
                 yield answer
             finally:
                 response.release()  # back to the pool when it was read to its end, else cut
+
+    def _note_refused(self) -> None:
+        """Note that the pinned server has ended a connection because it does not accept our certificate."""
+        self._is_refused = True
+
+    @contextlib.contextmanager
+    def _refusal_told(self) -> Iterator[None]:
+        """Tell a certificate that is not accepted from other broken lines: by then the request may have met a closed socket."""
+        try:
+            yield
+        except PeerUnreachable:
+            if not self._is_refused:
+                raise
+            raise PeerUnreachable("our certificate is not accepted", reason=CERTIFICATE_REFUSED) from None
 
 
 class _Answer:
@@ -209,18 +232,32 @@ class _DialledConnection(ResponseHandler):
     """aiohttp's protocol with two more checks: the exact certificate, and no flood of unrequested answers."""
 
     def __init__(
-        self, pins: frozenset[bytes], reached: Callable[[str, float], None], loop: asyncio.AbstractEventLoop
+        self,
+        pins: frozenset[bytes],
+        reached: Callable[[str, float], None],
+        refused: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         super().__init__(loop=loop)
         self._pins = pins
         self._reached = reached
+        self._refused = refused
+        self._is_pinned = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if peer_pin(transport.get_extra_info("ssl_object")) not in self._pins:
+        self._is_pinned = peer_pin(transport.get_extra_info("ssl_object")) in self._pins
+        if not self._is_pinned:
             self.abort()
         elif peer_name := transport.get_extra_info("peername"):  # none of a connection that was reset
             self._reached(peer_name[0], self._loop.time())
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._is_pinned and is_unknown_ca_alert(
+            exc
+        ):  # said under the pinned server's keys: nobody else can
+            self._refused()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -246,9 +283,13 @@ def dial_url(url: str) -> URL:
 
 
 def _dialling_connector(
-    context: ssl.SSLContext, pins: frozenset[bytes], reached: Callable[[str, float], None]
+    context: ssl.SSLContext,
+    pins: frozenset[bytes],
+    reached: Callable[[str, float], None],
+    refused: Callable[[], None],
 ) -> aiohttp.TCPConnector:
-    """`reached` is called with the numeric address at which the certificate was shown, and the loop's time."""
+    """`reached` is called with the numeric address at which the certificate was shown, and the loop's time; `refused` when the
+    server there does not accept ours."""
     connector = aiohttp.TCPConnector(
         ssl=context,
         limit=CONNECTIONS_PER_PARTNER_MAX,
@@ -257,7 +298,7 @@ def _dialling_connector(
     )
     # aiohttp has no public place for a protocol of ours; its own setting would be Fingerprint, which
     # switches verification off and shows our certificate first.
-    connection = functools.partial(_DialledConnection, pins, reached, asyncio.get_running_loop())
+    connection = functools.partial(_DialledConnection, pins, reached, refused, asyncio.get_running_loop())
     connector._factory = connection  # type: ignore[assignment]
     return connector
 
@@ -276,14 +317,16 @@ def _translated_faults() -> Iterator[None]:
     except (HttpProcessingError, aiohttp.ClientResponseError):
         raise PeerError("an answer is not HTTP", reason="malformed-http") from None
     except (aiohttp.ClientError, OSError) as error:
-        if _is_tls_failure(error):
+        if _has_cause(error, ssl.SSLCertVerificationError, aiohttp.ClientConnectorCertificateError):
+            raise PeerUnreachable("another certificate was shown", reason=OTHER_CERTIFICATE) from None
+        if _has_cause(error, ssl.SSLError, aiohttp.ClientSSLError):
             raise PeerUnreachable("the TLS handshake failed", reason="tls") from None
         raise PeerUnreachable("no connection", reason="unreachable") from None
 
 
-def _is_tls_failure(error: BaseException | None) -> bool:
+def _has_cause(error: BaseException | None, *kinds: type[BaseException]) -> bool:
     while error is not None:
-        if isinstance(error, (ssl.SSLError, aiohttp.ClientSSLError)):
+        if isinstance(error, kinds):
             return True
         error = error.__cause__
     return False

@@ -7,6 +7,7 @@ learns neither our versions nor whether something is held but not for it.
 from __future__ import annotations
 
 import re
+import ssl
 
 import msgpack
 
@@ -16,12 +17,21 @@ from p2pshare.limits import REASON_BYTES_MAX, RETRY_AFTER_SECONDS_MAX
 
 REASON_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 UNSPECIFIED = "unspecified"
+CERTIFICATE_REFUSED = "certificate-refused"
+OTHER_CERTIFICATE = "other-certificate"
+UNKNOWN_CA_ALERT = "TLSV1_ALERT_UNKNOWN_CA"  # OpenSSL's word for alert 48 of RFC 8446 section 6
 
 
 class PeerUnreachable(PeerError):
-    """No answer came (`unreachable`, `timeout`, `tls`, `cut-off`), or the partner cannot give one (`stopping`, `deadline`)."""
+    """No answer came (`unreachable`, `timeout`, `tls`, `cut-off`), the partner cannot give one (`stopping`, `deadline`), its server
+    does not accept our certificate (`certificate-refused`), or shows another one than its card names (`other-certificate`)."""
 
     reason = "unreachable"
+
+
+def is_unknown_ca_alert(error: BaseException | None) -> bool:
+    """Returns whether the other side of a TLS connection has said that it does not know our certificate."""
+    return isinstance(error, ssl.SSLError) and error.reason == UNKNOWN_CA_ALERT
 
 
 class PeerFull(PeerUnreachable):

@@ -46,6 +46,19 @@ class PeerExchange(Protocol):
         peer."""
 
 
+class GuestExchange(Protocol):
+    """The calls that the server makes for a guest: somebody who holds a card of ours, and nothing more is known of it."""
+
+    def own_version(self) -> int:
+        """Returns the version of our card."""
+
+    def own_card(self) -> bytes:
+        """Returns our card file, or the chain of all its versions."""
+
+    async def take_card(self, card_file: bytes) -> bool:
+        """Take a partner's newer card; returns whether there was anything new in it. Raises ShareError with its reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorLimits(ServerLimits):
     """The limits of the server for partners; the defaults are the protocol's, tests and the configuration narrow them."""

@@ -13,7 +13,9 @@ The rules of this file:
 5. A client context trusts the certificates of one partner, so that no other server is ever shown ours.
 6. An address lets nobody in. It only finds a place at a crowded door: the numeric ones of partners' cards, and those at
    which a pinned certificate was shown. Names are not resolved for it, so nothing waits and no name server is believed.
-7. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
+7. A guest's certificate follows from what its host knows (`envelope.guest`), so it is one more anchor. It names no partner, and
+   whoever shows it is spoken with as a guest (`peering.guest_door`), never as a caller.
+8. The private key goes into OpenSSL through an anonymous memory file, never through the disk: `http_server.tls`.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ class TlsGate:
         self._own = frozenset((key.certificate,))
         self._claims: dict[PartnerId, dict[Pin, bytes]] = {}
         self._partners: dict[Pin, PartnerId] = {}
+        self._guests: dict[Pin, bytes] = {}
         self._newest: ssl.SSLContext | None = None
         self._front = self._own_context(ssl.PROTOCOL_TLS_SERVER)
         self._front.sni_callback = self._swap_in_newest
@@ -59,6 +62,15 @@ class TlsGate:
         before, self._key = self._key.certificate, key
         self._pin_claims()
         return before if before != key.certificate else None
+
+    def expect_guests(self, certificates: Iterable[bytes]) -> None:
+        """Let in as guests who show one of `certificates` (DER), in place of those before; none of them is a partner's."""
+        self._guests = {pin_of(certificate): certificate for certificate in certificates}
+        self._pin_claims()
+
+    def is_guest(self, pin: Pin | None) -> bool:
+        """Returns whether a certificate with this pin is a guest's."""
+        return pin in self._guests
 
     def add(self, partner_id: PartnerId, certificates: Sequence[bytes]) -> None:
         """Pin `certificates` (DER; two while rotating) for `partner_id`, in place of those it had; what another claims, too,
@@ -92,9 +104,9 @@ class TlsGate:
         """Pin what one partner alone claims; the next handshake builds a new context."""
         claimed = [(pin, partner_id) for partner_id, pins in self._claims.items() for pin in pins]
         times = Counter(pin for pin, _ in claimed)
-        own = set(map(pin_of, self._own))
+        nobodys = {*map(pin_of, self._own), *self._guests}
         self._partners = {
-            pin: partner_id for pin, partner_id in claimed if times[pin] == 1 and pin not in own
+            pin: partner_id for pin, partner_id in claimed if times[pin] == 1 and pin not in nobodys
         }
         self._newest = None
 
@@ -128,15 +140,29 @@ class TlsGate:
         """Switch a connection to the newest context; OpenSSL calls this for every ClientHello, also without a server name."""
         if self._newest is None:
             self._newest = self._own_context(ssl.PROTOCOL_TLS_SERVER)
-            if self._partners:
-                anchors = (self._claims[partner_id][pin] for pin, partner_id in self._partners.items())
-                self._newest.load_verify_locations(cadata=b"".join(anchors))
+            partners = (self._claims[partner_id][pin] for pin, partner_id in self._partners.items())
+            if anchors := b"".join((*partners, *self._guests.values())):
+                self._newest.load_verify_locations(cadata=anchors)
         connection.context = self._newest
 
     def _own_context(self, protocol: int) -> ssl.SSLContext:
         context = _strict_context(protocol)
         load_own_key(context, self._key.certificate, self._key.secret().reveal())
         return context
+
+
+def guest_context(key: TlsKey, certificates: Sequence[bytes]) -> ssl.SSLContext:
+    """Returns a context to come as a guest with, which shows the certificate of `key`. It speaks only with the owner of
+    `certificates` (DER); without any with whoever answers, of whom nothing is then believed. Raises PeerError `bad-certificate`."""
+    for certificate in certificates:
+        check_anchor(certificate)
+    context = _strict_context(ssl.PROTOCOL_TLS_CLIENT)
+    if certificates:
+        context.load_verify_locations(cadata=b"".join(certificates))
+    else:
+        context.verify_mode = ssl.CERT_NONE
+    load_own_key(context, key.certificate, key.secret().reveal())
+    return context
 
 
 def _numeric_hosts(urls: Iterable[str]) -> list[str]:

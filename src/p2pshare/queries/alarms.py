@@ -1,6 +1,7 @@
 """Alarms: faults that somebody should act upon now. Each has a word that stays, names a partner and says what to do.
 
 ====================  ==============================================================================
+not-let-in            the server of a partner does not let us in, though we have knocked
 reading-waits         envelopes wait to be read until there is more room on the disk
 expired-unread        envelopes of an author expired before they were read
 keys-not-renewed      the keys on our card end, and nothing has renewed them in time
@@ -31,6 +32,7 @@ from p2pshare.limits import (
     KEYS_ALARM_SECONDS,
     MIB,
     NO_EXCHANGE_ALARM_SECONDS,
+    NOT_LET_IN_ALARM_SECONDS,
     OPERATIONAL_OVERLAP_SECONDS,
     PAGES_ALARM_SECONDS,
     READING_SPACE_BYTES_MIN,
@@ -42,6 +44,7 @@ from p2pshare.limits import (
 )
 from p2pshare.log.interface import SequenceFork
 from p2pshare.node.store import StoreReading
+from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE, REMOVED_BY_PARTNER
 from p2pshare.policy.quota import nearly_full
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import contested_certificates
@@ -161,10 +164,12 @@ def _numbers(ranges: Sequence[tuple[int, int, int]]) -> str:
 
 
 def _no_exchange(seen: Situation) -> Iterator[Alarm]:
-    heard = seen.store.partners.last_exchanges()
+    heard, doors = seen.store.partners.last_exchanges(), seen.store.partners.closed_doors()
     for row in seen.store.partners.all():
         since = max(heard.get(row.partner_id, 0), row.added_at)
         if not row.has_link or seen.now - since < NO_EXCHANGE_ALARM_SECONDS:
+            continue
+        if row.partner_id in doors:  # `not-let-in` says more
             continue
         has_met = row.partner_id in heard
         yield _alarm(
@@ -177,6 +182,42 @@ def _no_exchange(seen: Situation) -> Iterator[Alarm]:
             "ask {name} whether its daemon runs and has added you; `p2pshare status` shows what our side sees"
             if seen.is_running
             else "no daemon runs here: start it with `p2pshare run`",
+        )
+
+
+NOT_LET_IN = {
+    NOT_ACCEPTED_YET: (
+        "{name} does not accept this node's certificate, and never did",
+        "ask {name} to add this node: `p2pshare card export FILE` writes what it needs, and compare the fingerprints",
+    ),
+    REMOVED_BY_PARTNER: (
+        "{name} does not accept this node's certificate any more",
+        "ask {name} whether it removed this node, or has not taken its newest card: `p2pshare card export FILE` writes it",
+    ),
+    OTHER_CERTIFICATE: (
+        "at the address of {name} another certificate is shown than its card names, and no newer card of it was to be had there",
+        "ask {name} for its newest card and address; somebody else may answer there",
+    ),
+}
+"""What the reason of a closed door means, and what to do about it."""
+
+
+def _not_let_in(seen: Situation) -> Iterator[Alarm]:
+    """Partners whose doors stay closed, though we have knocked: a changed certificate would have been taken by then."""
+    doors = seen.store.partners.closed_doors()
+    for row in seen.store.partners.all():
+        door = doors.get(row.partner_id)
+        if door is None or not row.has_link or seen.now - door.since < NOT_LET_IN_ALARM_SECONDS:
+            continue
+        message, hint = NOT_LET_IN[door.reason]
+        knocked = f"; knocked {format_instant(door.knocked_at * SECOND_US)}" if door.knocked_at else ""
+        yield _alarm(
+            "not-let-in",
+            row.partner_id,
+            {row.partner_id: row.alias},
+            door.since,
+            f"{message} since {format_instant(door.since * SECOND_US)}{knocked}",
+            hint,
         )
 
 
@@ -378,6 +419,7 @@ def _and_more(forks: Sequence[object]) -> str:
 ALARMS: tuple[AlarmFunction, ...] = (
     _gaps,
     _no_exchange,
+    _not_let_in,
     _silent_authors,
     _sequence_forks,
     _used_twice,

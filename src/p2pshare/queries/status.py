@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
+from p2pshare.partners.interface import ClosedDoor
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
 from p2pshare.sharing.own_card import ends_of
@@ -19,10 +20,12 @@ KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer on
 
 
 NO_LINK = LinkState("")
+OPEN_DOOR = ClosedDoor("", 0)
 
 
 class PartnerStatus(PartnerSummary, frozen=True):
-    """A partner with the state of its link: `stopped` while no daemon runs."""
+    """A partner with the state of its link: `stopped` while no daemon runs. `knocked`: when we last knocked at its door because it
+    does not let us in, and `knock` what came of it; None and empty while it does."""
 
     state: str
     last_exchange: str | None
@@ -30,6 +33,8 @@ class PartnerStatus(PartnerSummary, frozen=True):
     backlog: int
     last_error: str
     noted: dict[str, int]
+    knocked: str | None = None
+    knock: str = ""
 
 
 class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +73,7 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     """Returns the partners with the state of their links at `now` (unix seconds), in alias order."""
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
+    doors = node.store.partners.closed_doors()
     circles = list(node.config.gossip.circles)
     return [
         PartnerStatus(
@@ -78,9 +84,12 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             backlog=link.backlog,
             last_error=link.last_error,
             noted=dict(sorted(link.noted.items())),
+            knocked=format_instant(_to_us(door.knocked_at or None)),
+            knock=door.outcome,
         )
         for entry in load_roster(node)
         for link in (links.get(entry.partner_id, NO_LINK),)
+        for door in (doors.get(entry.partner_id, OPEN_DOOR),)
     ]
 
 

@@ -39,7 +39,7 @@ from p2pshare.policy.admission import carries, may_leave
 from p2pshare.sharing import revocation_walk
 from p2pshare.sharing.intake import QUOTA, Arrival, IntakeStatus, IntakeVerdict, retry_deferred, take_in
 from p2pshare.sharing.notices import GAP, list_cards, take_in_chain
-from p2pshare.sharing.partners import apply_card_update, load_roster
+from p2pshare.sharing.partners import apply_card_update, load_roster, sift_card
 
 logger = logging.getLogger(__name__)
 
@@ -282,6 +282,14 @@ class Exchange:
         except PeerError as error:
             logger.warning("the newer card of %s is not accepted: %s", peer.short, error.reason)
             raise
+
+    def has_met(self, peer: PartnerId) -> bool:
+        """Returns whether the partner ever answered us or spoke to us. In any thread."""
+        return peer in self._node.store.partners.last_exchanges()
+
+    def sift_card(self, raw: bytes, expected: PartnerId | None, now: int) -> tuple[PartnerId, bytes]:
+        """Returns whose card file this is, and the part of it that is new (`sharing.partners.sift_card`). In any thread."""
+        return sift_card(self._node, raw, expected=expected, now=now)
 
     def outbox(self, peer: PartnerId, limit: int) -> tuple[AnnounceItem, ...]:
         """Returns at most `limit` direct envelopes that wait for the peer, oldest first. In the writer thread: after what

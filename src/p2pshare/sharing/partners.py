@@ -5,6 +5,7 @@ Every card in the store was accepted here by `envelope.card`, so reading the ros
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import re
@@ -18,9 +19,12 @@ from p2pshare.envelope.card import (
     accept_first,
     accept_update,
     believe_chain,
+    decode_card,
     fingerprint,
+    news_in,
     parse_fingerprint,
     safety_number,
+    split_versions,
 )
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
 from p2pshare.identifiers import CircleId, PartnerId
@@ -219,6 +223,31 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
         card,
     )  # or each version of a chain would be checked once for each after it
     return True
+
+
+def sift_card(
+    node: NodeReading, raw: bytes, *, expected: PartnerId | None, now: int
+) -> tuple[PartnerId, bytes]:
+    """Returns whose card file this is and the part of it that is new, for `apply_card_update`; empty when nothing is. For what
+    anybody may hand over: a forgery costs one version, and the writer nothing.
+
+    `expected` is the partner whose it must be, None for any. Raises PeerError with the reason. In any thread.
+    """
+    author = decode_card(split_versions(raw)[-1]).body.partner_id
+    if author == node.card.partner_id:
+        raise PeerError("another version of our own card", reason="own-card")
+    if expected is not None and author != expected:
+        raise PeerError("a card is of another partner", reason="card-other-partner")
+    entry = load_roster(node).get(author)
+    if entry is None:
+        raise PeerError("a card from a stranger", reason="author-unknown")
+    if entry.is_frozen:
+        raise PeerError("a card of a partner that is frozen", reason="author-frozen")
+    news = news_in(entry.card, raw)
+    if news:
+        with contextlib.suppress(CardFork):  # it is kept as evidence by whoever applies it
+            accept_update(entry.card, news, now)
+    return author, news
 
 
 def contested_certificates(store: StoreReading) -> list[tuple[PartnerId, PartnerId]]:

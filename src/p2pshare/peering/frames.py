@@ -1,0 +1,54 @@
+"""Frames: what is sent to a guest and by it, in place of HTTP: `u32 length (big-endian) || message` (docs/card.md, "The guests' door").
+
+Nothing is believed of a length: memory grows with the bytes that came. Only a message that holds a card file may be
+long, and its first bytes say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from p2pshare.envelope.encoding import refusal
+from p2pshare.envelope.knock import CARD_MESSAGE_BYTES_MAX
+from p2pshare.http_server.bodies import pieces_of
+from p2pshare.limits import KIB
+from p2pshare.peering.faults import PeerUnreachable
+
+FRAME_HEAD_BYTES = 4
+GUEST_MESSAGE_BYTES_MAX = (
+    64 * KIB
+)  # as any small message; those of a knock have 40, a card file its own limit
+READ_BUFFER_BYTES = 64 * KIB  # beyond twice as much the other side waits, unless a message is longer
+
+
+async def read_message(reader: asyncio.StreamReader, card_begins: bytes = b"") -> bytes:
+    """Returns the next message. One that begins with `card_begins` (when given) may have CARD_MESSAGE_BYTES_MAX.
+
+    Raises PeerError `oversized`, `malformed` (an empty one), PeerUnreachable `cut-off` when the other side ends before.
+    """
+    try:
+        length = int.from_bytes(await reader.readexactly(FRAME_HEAD_BYTES), "big")
+        if length == 0:
+            raise refusal("malformed", "a message is empty")
+        if length <= GUEST_MESSAGE_BYTES_MAX:
+            return await reader.readexactly(length)
+        begins = await reader.readexactly(len(card_begins))
+        if not card_begins or begins != card_begins or length > CARD_MESSAGE_BYTES_MAX:
+            raise refusal("oversized", "a message is too long")
+        return begins + await reader.readexactly(length - len(begins))
+    except asyncio.IncompleteReadError:
+        raise PeerUnreachable("the other side hung up", reason="cut-off") from None
+
+
+async def write_message(writer: asyncio.StreamWriter, message: bytes) -> None:
+    """Send one message; a long one in pieces, each when the one before has left. Raises OSError."""
+    writer.write(len(message).to_bytes(FRAME_HEAD_BYTES, "big"))
+    for piece in pieces_of(message):
+        writer.write(piece)
+        await writer.drain()
+
+
+async def end_of(reader: asyncio.StreamReader) -> None:
+    """Wait until the other side has ended: it has read what was sent last. Raises PeerError `malformed` when it says more."""
+    if await reader.read(1):
+        raise refusal("malformed", "more was said than the conversation has")
