@@ -20,6 +20,7 @@ from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 from p2pshare.peering import tls
 from p2pshare.peering.client import PeerAddress
 from p2pshare.peering.faults import PeerUnreachable
+from p2pshare.peering.frames import cut
 from p2pshare.peering.guest_door import GUESTS_MAX, GuestLimits
 from p2pshare.peering.knocking import KnockLimits, ask_card, hand_card
 from p2pshare.peering.tls import guest_context
@@ -79,7 +80,7 @@ async def come(host, host_card):
 
     yield come
     for writer in opened:
-        writer.transport.abort()
+        cut(writer)
 
 
 async def all_of(reader) -> bytes:
@@ -129,7 +130,7 @@ async def test_a_scanner_without_the_card_gets_no_byte(house, host, come, anyone
     for context in (anyone_context, own, guest_context(knock_key(other), [host.certificate])):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         assert await all_of(reader) == b""
-        writer.transport.abort()
+        cut(writer)
     assert not server.guest_outcomes
     assert server.tally.handshakes_refused == {"no-certificate": 1, "unknown-certificate": 2}
 
@@ -319,7 +320,7 @@ async def test_no_more_than_so_many_guests_come_in_a_minute(house, host, come):
     for source in ("127.0.0.2",) * 4 + ("127.0.0.3",) * 3:
         reader, writer = await come(port, source)
         heard.append(bool(await reader.read(1)))
-        writer.transport.abort()
+        cut(writer)
     assert heard == [True, True, True, False, True, True, False]
     await counted(server, cut_off=5, too_many=1, too_many_of_address=1)
 
@@ -349,12 +350,13 @@ async def test_a_flood_of_guests_is_bounded_and_partners_go_on(house, alpha, hos
             _, writer = await come(port, f"127.0.7.{number % 8}")
             writer.write((4 << 20).to_bytes(4, "big") + b"\x92\x02" + bytes(10_000))
             await asyncio.sleep(0.05)
-            writer.transport.abort()
+            cut(writer)
 
     flood = asyncio.gather(*(one_guest(number) for number in range(400)))
     while not flood.done():
         assert await client.ask(HELLO, hello)
         asked += 1
+        await asyncio.sleep(0.05)
         at_once = max(at_once, len(server._guest_door._guests))
     assert asked > 10
     assert at_once <= GUESTS_MAX

@@ -7,6 +7,7 @@ long, and its first bytes say so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.knock import CARD_MESSAGE_BYTES_MAX
@@ -52,3 +53,16 @@ async def end_of(reader: asyncio.StreamReader) -> None:
     """Wait until the other side has ended: it has read what was sent last. Raises PeerError `malformed` when it says more."""
     if await reader.read(1):
         raise refusal("malformed", "more was said than the conversation has")
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """End a conversation with TLS's goodbye: the other side knows that this was all. It has TLS_SHUTDOWN_SECONDS for its own."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def cut(writer: asyncio.StreamWriter) -> None:
+    """End a connection now, unless it has ended, or ends by itself."""
+    if not writer.transport.is_closing():  # Python 3.11.2 fails to abort one that has ended
+        writer.transport.abort()

@@ -38,7 +38,7 @@ from p2pshare.http_server.connection import place_of
 from p2pshare.http_server.known_addresses import origin_of
 from p2pshare.http_server.tally import Tally
 from p2pshare.http_server.tls import Pin
-from p2pshare.peering.frames import READ_BUFFER_BYTES, end_of, read_message, write_message
+from p2pshare.peering.frames import READ_BUFFER_BYTES, cut, end_of, hang_up, read_message, write_message
 from p2pshare.peering.interface import GuestExchange
 from p2pshare.peering.tls import TlsGate
 
@@ -123,9 +123,7 @@ class GuestDoor:
         try:
             async with asyncio.timeout(self._limits.seconds):
                 outcome = await self._converse(reader, writer)
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+                await hang_up(writer)
         except ShareError as error:
             outcome = error.reason
         except TimeoutError:
@@ -136,7 +134,7 @@ class GuestDoor:
             logger.error("internal error: %s", place_of(error))
             outcome = "internal"
         finally:
-            writer.transport.abort()
+            cut(writer)
         self._count(outcome)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:

@@ -31,7 +31,7 @@ from p2pshare.peering.faults import (
     PeerUnreachable,
     is_unknown_ca_alert,
 )
-from p2pshare.peering.frames import READ_BUFFER_BYTES, end_of, read_message, write_message
+from p2pshare.peering.frames import READ_BUFFER_BYTES, cut, end_of, hang_up, read_message, write_message
 from p2pshare.peering.tls import guest_context
 
 KNOCK_SECONDS_MAX = 30  # as long as a host gives its guests
@@ -96,11 +96,9 @@ async def _at_the_door(
             )
             try:
                 yield reader, writer
-                writer.close()
-                with contextlib.suppress(OSError):
-                    await writer.wait_closed()
+                await hang_up(writer)
             finally:
-                writer.transport.abort()
+                cut(writer)
 
 
 @contextlib.contextmanager
