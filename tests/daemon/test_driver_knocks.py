@@ -25,6 +25,7 @@ from p2pshare.peering.frames import read_message, write_message
 from p2pshare.peering.knocking import ask_card, hand_card
 from p2pshare.peering.tls import TlsGate
 from p2pshare.queries.alarms import NOT_LET_IN, alarms
+from p2pshare.queries.doctor import examine_node
 from p2pshare.queries.status import partner_rows
 from p2pshare.sharing.partners import remove_partner
 
@@ -176,6 +177,8 @@ async def test_a_partner_that_has_not_added_us_yet_is_told_apart(pair: Pair) -> 
     told = alarms(alpha.node.store, alpha.node.card, is_running=True, now=now + 1_000)
     assert "does not accept this node's certificate, and never did since" in told[0].message
     assert "; knocked 20" in told[0].message
+    found = examine_node(alpha.home, is_running=True, now=now + 1_000)
+    assert [one.level for one in found if one.message.startswith("not-let-in: bravo does not")] == ["warn"]
 
 
 def test_each_reason_of_a_closed_door_has_its_words() -> None:

@@ -30,8 +30,6 @@ from p2pshare.daemon.dialling import Lines
 from p2pshare.daemon.intake_queue import IntakeQueue, StoreWriter
 from p2pshare.daemon.knocks import CARD_TAKEN, HANDED_OVER, NOTHING_NEW, Knocks, reason_of
 from p2pshare.daemon.reading_pauses import ReadingPauses
-from p2pshare.envelope.card import CardFork
-from p2pshare.envelope.guest import knock_key
 from p2pshare.errors import NotFoundError, PeerError, ShareError, StoreError
 from p2pshare.gossip import actions, events
 from p2pshare.gossip.actions import Action
@@ -224,7 +222,7 @@ class Driver:
     def _expect_guests(self) -> None:
         """Let in as guests who hold our card: the key that they show follows from its first version, which never changes."""
         try:
-            self.gate.expect_guests([knock_key(self._node.card.raw).certificate])
+            self.gate.expect_knocks(self._node.card.raw)
         except PeerError as error:
             log.error("nobody can knock here: %s", error.reason)
 
@@ -470,8 +468,8 @@ class Driver:
         try:
             if not news or not await self._writer(self._exchange.apply_card, author, news, int(time.time())):
                 return False
-        except CardFork:
-            await self.reload_roster()  # it is frozen
+        except PeerError:
+            await self.reload_roster()  # a fork has frozen it
             raise
         log.info("partner %s has a newer card", author.short)
         await self.reload_roster()

@@ -30,7 +30,7 @@ socket_in_handshake: ContextVar[socket.socket | None] = ContextVar("socket_in_ha
 """The socket of the handshake that begins in this context: where its alert goes."""
 
 
-class _TellingObject(ssl.SSLObject):
+class _AlertingConnection(ssl.SSLObject):
     """The server's end of a connection. asyncio drops what OpenSSL says last when a handshake fails; a caller whose certificate is
     not accepted would see a broken line, and cannot know that its new one must be made known first (RFC 8446 section 6.2)."""
 
@@ -49,8 +49,8 @@ class _TellingObject(ssl.SSLObject):
             raise
 
 
-class _ServerContext(ssl.SSLContext):
-    sslobject_class = _TellingObject
+class _AlertingServer(ssl.SSLContext):
+    sslobject_class = _AlertingConnection
 
     def wrap_bio(
         self,
@@ -61,14 +61,14 @@ class _ServerContext(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         wrapped = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
-        connection = cast("_TellingObject", wrapped)
+        connection = cast("_AlertingConnection", wrapped)
         connection.outgoing, connection.plain = outgoing, socket_in_handshake.get()
         return connection
 
 
 def hardened_context(protocol: int) -> ssl.SSLContext:
     """Returns a context of TLS 1.3 and nothing else, without compression or tickets; it has no trust anchors yet."""
-    context = (_ServerContext if protocol == ssl.PROTOCOL_TLS_SERVER else ssl.SSLContext)(protocol)
+    context = (_AlertingServer if protocol == ssl.PROTOCOL_TLS_SERVER else ssl.SSLContext)(protocol)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     if protocol == ssl.PROTOCOL_TLS_SERVER:

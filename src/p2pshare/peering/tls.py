@@ -27,6 +27,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from p2pshare.config import url_address
 from p2pshare.envelope.certificate import check_leaf
+from p2pshare.envelope.guest import knock_key
 from p2pshare.envelope.keys import TlsKey
 from p2pshare.errors import ConfigError, PeerError
 from p2pshare.http_server.known_addresses import KnownAddresses, origin_of
@@ -67,6 +68,10 @@ class TlsGate:
         """Let in as guests who show one of `certificates` (DER), in place of those before; none of them is a partner's."""
         self._guests = {pin_of(certificate): certificate for certificate in certificates}
         self._pin_claims()
+
+    def expect_knocks(self, own_card: bytes) -> None:
+        """Let in as guests who hold our card file. Raises PeerError as `envelope.guest.knock_key` does."""
+        self.expect_guests([knock_key(own_card).certificate])
 
     def is_guest(self, pin: Pin | None) -> bool:
         """Returns whether a certificate with this pin is a guest's."""
