@@ -17,6 +17,7 @@ from whole_nodes import befriend
 from p2pshare.envelope.card_format import CardBody, Revocation, encode_versions, sign_card
 from p2pshare.envelope.keys import Identity, create_identity, generate_operational_keys, reissue_card
 from p2pshare.envelope.knock import KnockGreeting, encode_card_given, encode_greeting
+from p2pshare.gossip.link import Link
 from p2pshare.http_server.tls import load_own_key
 from p2pshare.partners.interface import NOT_ACCEPTED_YET, OTHER_CERTIFICATE, REMOVED_BY_PARTNER, ClosedDoor
 from p2pshare.peering.client import PeerAddress, PeerClient
@@ -124,6 +125,20 @@ async def test_a_partner_that_was_away_while_a_certificate_was_revoked_is_linked
     assert taken + given >= 1
     if who_dials != "both":
         assert (taken > 0, given > 0) == (who_dials == "who changed", who_dials == "the other")
+
+
+async def test_a_knock_that_was_heard_ends_the_pause_before_the_next_try(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pauses of a link that has failed for long are minutes; with the card handed over there is nothing to wait for."""
+    alpha, bravo = pair
+    await dial_only(alpha, bravo)
+    await met(alpha, bravo)
+    revoke(alpha)
+    monkeypatch.setattr(Link, "back_off", lambda link, now, random: setattr(link, "retry_at", now + 300.0))
+    await bravo.start()
+    await alpha.start()
+    await talk(alpha, bravo)
 
 
 async def test_both_changed_while_they_were_apart(pair: Pair) -> None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from whole_nodes import NOW, World, befriend
 
 from p2pshare.envelope.card import fingerprint
-from p2pshare.envelope.keys import reissue_card
+from p2pshare.envelope.card_format import CardBody, encode_versions, sign_card, split_versions
+from p2pshare.envelope.keys import SigningKey, reissue_card
 from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError, ShareError
+from p2pshare.identifiers import PartnerId
 from p2pshare.node.node import Node
 from p2pshare.queries.status import KEYS_WARNING_DAYS, status
 from p2pshare.sharing.partners import (
     add_partner,
     apply_card_update,
     find_partner,
+    freeze_partner,
     load_roster,
     remove_partner,
+    sift_card,
 )
 
 
@@ -122,6 +126,44 @@ def test_card_of_another_partner_does_not_update(world: World, alpha: Node, brav
         apply_card_update(alpha, bravo.identity.partner_id, charlie.identity.card.raw, NOW)
     with pytest.raises(PeerError):
         apply_card_update(alpha, charlie.identity.partner_id, charlie.identity.card.raw, NOW)
+
+
+def test_what_a_guest_hands_over_is_sifted_before_the_writer_is_asked(
+    world: World, alpha: Node, bravo: Node
+) -> None:
+    befriend(alpha, bravo)
+    bravo_id, first = bravo.identity.partner_id, bravo.identity
+    second = reissue_card(first, NOW + 10, name="Bravo two")
+    third = reissue_card(second, NOW + 11, name="Bravo three")
+    assert sift_card(alpha, third.card.raw, expected=None, now=NOW + 20) == (
+        bravo_id,
+        encode_versions(split_versions(third.card.raw)[1:]),
+    )
+    assert sift_card(alpha, first.card.raw, expected=bravo_id, now=NOW) == (bravo_id, b"")
+    fork = reissue_card(first, NOW + 12, name="Bravo too")
+    assert apply_card_update(alpha, bravo_id, second.card.raw, NOW + 20)
+    assert sift_card(alpha, fork.card.raw, expected=None, now=NOW + 20) == (bravo_id, fork.card.version_raw)
+    body = CardBody(**{one.name: getattr(third.card, one.name) for one in fields(CardBody)})
+    roots = (SigningKey.generate(), *third.roots)
+    keys = sorted((root.verify_key for root in roots), key=lambda key: key.raw)
+    rotated = sign_card(replace(body, roots=tuple(keys)), roots)
+    charlie = world.found("charlie").identity
+
+    def refused(raw: bytes, expected: PartnerId | None = None, now: int = NOW + 20) -> str:
+        before = alpha.store.partners.all()
+        with pytest.raises(PeerError) as caught:
+            sift_card(alpha, raw, expected=expected, now=now)
+        assert alpha.store.partners.all() == before
+        return caught.value.reason
+
+    assert refused(charlie.card.raw) == "author-unknown"
+    assert refused(charlie.card.raw, bravo_id) == "card-other-partner"
+    assert refused(reissue_card(alpha.identity, NOW + 10, name="x").card.raw) == "own-card"
+    assert refused(rotated) == "card-roots-changed"
+    assert refused(third.card.raw, now=NOW - 1_000) == "card-from-the-future"
+    assert refused(b"") == "malformed"
+    freeze_partner(alpha.store, bravo_id, evidence=(b"a", b"b"), now=NOW)
+    assert refused(third.card.raw) == "author-frozen"
 
 
 def test_removed_partner_may_be_added_again_but_not_with_an_older_card(alpha: Node, bravo: Node) -> None:

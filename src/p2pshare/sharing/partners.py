@@ -211,18 +211,22 @@ def apply_card_update(node: Node, partner_id: PartnerId, raw: bytes, now: int) -
         raise
     if card.body_digest == current.body_digest:
         return False
-    if (card.roots, card.threshold) != (current.roots, current.threshold):
-        raise PeerError(
-            "the partner's root keys changed",
-            hint="confirm with `p2pshare partner add`",
-            reason="card-roots-changed",
-        )
+    _check_roots_stayed(current, card)
     node.store.partners.update_card(partner_id, card.raw, card.version)
     _believed[partner_id] = (
         card.raw,
         card,
     )  # or each version of a chain would be checked once for each after it
     return True
+
+
+def _check_roots_stayed(current: Card, card: Card) -> None:
+    if (card.roots, card.threshold) != (current.roots, current.threshold):
+        raise PeerError(
+            "the partner's root keys changed",
+            hint="confirm with `p2pshare partner add`",
+            reason="card-roots-changed",
+        )
 
 
 def sift_card(
@@ -246,7 +250,7 @@ def sift_card(
     news = news_in(entry.card, raw)
     if news:
         with contextlib.suppress(CardFork):  # it is kept as evidence by whoever applies it
-            accept_update(entry.card, news, now)
+            _check_roots_stayed(entry.card, accept_update(entry.card, news, now))
     return author, news
 
 
