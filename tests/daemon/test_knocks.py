@@ -8,6 +8,7 @@ from p2pshare.daemon.knocks import (
     HANDED_OVER,
     KNOCK_SECONDS,
     NOTHING_NEW,
+    REOPENED_SECONDS,
     RETRY_SECONDS_MIN,
     Knocks,
     reason_of,
@@ -106,8 +107,20 @@ def test_a_door_that_opens_or_whose_partner_leaves_is_forgotten(knocks: Knocks) 
     for peer in (BRAVO, CHARLIE):
         assert not knocks.ended(peer, NOT_ACCEPTED_YET, HANDED_OVER, was_heard=True, now=NOW, at=1.0)
     assert knocks.doors == {}
-    knocks.closed(BRAVO, NOT_ACCEPTED_YET, NOW)
-    assert knocks.begin(BRAVO, 1, 1.0), "closed anew: knocked at anew"
+    knocks.closed(CHARLIE, NOT_ACCEPTED_YET, NOW)
+    assert knocks.begin(CHARLIE, 1, 1.0), "a partner that was added again is new"
+
+
+def test_a_door_that_closes_again_is_knocked_at_again_and_not_all_the_time(knocks: Knocks) -> None:
+    """A partner that revokes twice in a day must not wait for tomorrow; nor may somebody on the way have us knock each second."""
+    knocked = []
+    for second in range(100):
+        knocks.closed(BRAVO, OTHER_CERTIFICATE, NOW + second)
+        if knocks.begin(BRAVO, 1, float(second)):
+            knocks.ended(BRAVO, OTHER_CERTIFICATE, NOTHING_NEW, was_heard=True, now=NOW, at=float(second))
+            knocked.append(second)
+        knocks.opened(BRAVO)
+    assert knocked == list(range(0, 100, int(REOPENED_SECONDS)))
 
 
 def test_what_an_earlier_life_noted_is_kept_and_knocked_at_once() -> None:

@@ -15,13 +15,14 @@ from p2pshare.envelope.keys import create_identity
 from p2pshare.envelope.knock import CARD_MESSAGE_BYTES_MAX, CardAsked, CardHanded, encode_knock
 from p2pshare.errors import DiskFull, PeerError
 from p2pshare.gossip.protocol import HELLO
+from p2pshare.http_server.tally import Tally
 from p2pshare.http_server.tls import pin_of
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 from p2pshare.peering import tls
 from p2pshare.peering.client import PeerAddress
 from p2pshare.peering.faults import PeerUnreachable
 from p2pshare.peering.frames import cut
-from p2pshare.peering.guest_door import GUESTS_MAX, GuestLimits
+from p2pshare.peering.guest_door import GUESTS_MAX, GuestDoor, GuestLimits
 from p2pshare.peering.knocking import KnockLimits, ask_card, hand_card
 from p2pshare.peering.tls import guest_context
 
@@ -313,8 +314,29 @@ async def test_a_guest_that_is_overtaken_while_its_card_is_taken_leaves_nothing_
     assert server.guest_outcomes == {"overtaken": 1}
 
 
+async def test_a_guest_that_is_overtaken_before_its_first_turn_is_cut_as_well(host):
+    """Two that come in within one turn of the loop: a task that is cancelled before it has begun runs none of its lines."""
+    arrived = []
+    plain = await asyncio.start_server(lambda *ends: arrived.append(ends), "127.0.0.1", 0)
+    dialled = [await asyncio.open_connection(*plain.sockets[0].getsockname()) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while len(arrived) < 2:
+            await asyncio.sleep(0.01)
+    door = GuestDoor(Cards(), host.gate, Tally(), GuestLimits(guests=1))
+    for ends in arrived:
+        door._come_in(*ends)
+    assert await all_of(dialled[0][0]) == b""
+    assert len(await dialled[1][0].readexactly(GREETING_BYTES)) == GREETING_BYTES
+    await door.close()
+    assert await all_of(dialled[1][0]) == b""
+    assert door.outcomes == {"overtaken": 1}
+    for _, writer in dialled:
+        cut(writer)
+    plain.close()
+
+
 async def test_no_more_than_so_many_guests_come_in_a_minute(house, host, come):
-    limits = GuestLimits(per_minute=5, per_address_per_minute=3)
+    limits = GuestLimits(guests=9, per_minute=5, per_address_per_minute=3)
     server, port = await house.serve(host, guests=Cards(), guest_limits=limits)
     heard = []
     for source in ("127.0.0.2",) * 4 + ("127.0.0.3",) * 3:

@@ -423,10 +423,11 @@ class Driver:
         await self._lines.note_failure(peer)
         if not reason or client is None or peer not in self._linked:
             return
-        if self._knocks.closed(peer, reason, int(time.time())):
-            await self._note_doors()
+        is_new = self._knocks.closed(peer, reason, int(time.time()))
         if self._knocks.begin(peer, self._node.card.version, self._now()):
             self._spawn(self._knock(peer, reason, client.address))
+        if is_new:
+            await self._note_doors()
 
     async def _knock(self, peer: PartnerId, reason: str, address: PeerAddress) -> None:
         """Knock at a closed door, and note what came of it."""
@@ -452,7 +453,10 @@ class Driver:
 
     async def _knock_at(self, peer: PartnerId, reason: str, address: PeerAddress) -> str:
         """Returns what came of it. Raises ShareError."""
-        known = self.roster.entries[peer].card
+        entry = self.roster.get(peer)
+        if entry is None:
+            raise NotFoundError("the partner was removed meanwhile")
+        known = entry.card
         if reason != OTHER_CERTIFICATE:
             await hand_card(address, known.raw, self._node.card.raw, self._knock_limits)
             return HANDED_OVER

@@ -27,6 +27,9 @@ NOTHING_NEW = "nothing-new"
 
 KNOCK_SECONDS = 86_400.0  # between two knocks at a door that stays closed: a person opens it, or nobody
 RETRY_SECONDS_MIN = 60.0  # after a knock that reached nobody
+REOPENED_SECONDS = (
+    10.0  # after a knock at a door that was opened since: one that opens and closes all the time costs little
+)
 
 
 def reason_of(fault: str, *, has_met: bool) -> str:
@@ -41,6 +44,7 @@ class _Due:
     """When to knock next (seconds of any clock), the version of our card that the last knock told, and whether one is under way."""
 
     at: float = 0.0
+    ended_at: float = -KNOCK_SECONDS
     own_version: int = 0
     failures: int = 0
     is_knocking: bool = False
@@ -63,14 +67,16 @@ class Knocks:
 
     def opened(self, peer: PartnerId) -> bool:
         """Note that the partner has let us in; returns whether its door was closed."""
-        self._due.pop(peer, None)
+        for due in self._due.get(peer, {}).values():
+            due.at, due.failures = min(due.at, due.ended_at + REOPENED_SECONDS), 0
         return self.doors.pop(peer, None) is not None
 
     def keep(self, linked: Collection[PartnerId]) -> bool:
         """Forget all but these partners; returns whether there was anybody to forget."""
+        self._due = {peer: due for peer, due in self._due.items() if peer in linked}
         gone = [peer for peer in self.doors if peer not in linked]
         for peer in gone:
-            self.opened(peer)
+            del self.doors[peer]
         return bool(gone)
 
     def begin(self, peer: PartnerId, own_version: int, at: float) -> bool:
@@ -87,11 +93,14 @@ class Knocks:
         """Note what came of the knock at a door closed for `reason`, at `now` (unix seconds) and the instant `at`; returns
         whether there is anything to note: meanwhile the door may have been opened, or its partner have left."""
         due = self._due.get(peer, {}).get(reason)
-        if due is None or peer not in self.doors:
+        if due is not None:
+            due.is_knocking, due.ended_at = False, at
+            due.failures = 0 if was_heard else due.failures + 1
+            doubled = RETRY_SECONDS_MIN * 2.0 ** min(due.failures - 1, 16)
+            due.at = at + (KNOCK_SECONDS if was_heard else min(KNOCK_SECONDS, doubled))
+        door = self.doors.get(peer)
+        if due is None or door is None:
+            self.opened(peer)
             return False
-        self.doors[peer] = replace(self.doors[peer], knocked_at=now, outcome=outcome)
-        due.is_knocking = False
-        due.failures = 0 if was_heard else due.failures + 1
-        doubled = RETRY_SECONDS_MIN * 2.0 ** min(due.failures - 1, 16)
-        due.at = at + (KNOCK_SECONDS if was_heard else min(KNOCK_SECONDS, doubled))
+        self.doors[peer] = replace(door, knocked_at=now, outcome=outcome)
         return True

@@ -78,7 +78,7 @@ class GuestDoor:
         self._gate = gate
         self._tally = tally
         self._limits = limits or GuestLimits()
-        self._guests: dict[asyncio.Task[None], None] = {}  # who came first stands first
+        self._guests: dict[asyncio.Task[None], asyncio.StreamWriter] = {}  # who came first stands first
         self._came: deque[tuple[float, str]] = deque()  # of the last minute: when, and from which address
 
     def protocol_of(self, pin: Pin | None, host: str) -> asyncio.Protocol | None:
@@ -94,7 +94,7 @@ class GuestDoor:
         """Cut all guests."""
         guests = list(self._guests)
         for guest in guests:
-            guest.cancel()
+            self._cut(guest)
         await asyncio.gather(*guests, return_exceptions=True)
 
     def _reason_to_refuse(self, host: str) -> str:
@@ -111,13 +111,14 @@ class GuestDoor:
 
     def _come_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._guests) >= self._limits.guests:
-            oldest = next(iter(self._guests))
-            del self._guests[oldest]
-            oldest.cancel()
+            self._cut(next(iter(self._guests)))
             self._count("overtaken")
         guest = asyncio.create_task(self._serve(reader, writer))
-        self._guests[guest] = None
-        guest.add_done_callback(lambda done: self._guests.pop(done, None))
+        self._guests[guest] = writer
+
+    def _cut(self, guest: asyncio.Task[None]) -> None:
+        cut(self._guests.pop(guest))  # here, too: a task that has not begun ends without its last words
+        guest.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -135,6 +136,11 @@ class GuestDoor:
             outcome = "internal"
         finally:
             cut(writer)
+            guest = asyncio.current_task()
+            assert guest is not None
+            self._guests.pop(
+                guest, None
+            )  # now: whoever comes next must not overtake, and count, one that has ended
         self._count(outcome)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
