@@ -25,7 +25,9 @@ from p2pshare.intel.display import is_safe
 
 EXTENSION = f"extension-definition--{uuid5(NAMESPACE, 'extension:derivation')}"
 BAD_DERIVATION = "bad-derivation"
-ORIGINS_MAX = 8  # objects that one object stems from: a chain of that many restatements; each costs a stored row
+ORIGINS_MAX = (
+    8  # objects that one object stems from: a chain of that many restatements; each costs a stored row
+)
 PUBLIC_SOURCE_CHARACTERS_MAX = 256  # of the name of a public source: a URL without its query
 
 _TAIL = EXTENSION.rpartition("--")[2].encode()
@@ -33,7 +35,7 @@ _TAIL = EXTENSION.rpartition("--")[2].encode()
 _ESCAPED = re.compile(rb"\\u00(?:2[dD]|3[0-9]|6[1-9a-fA-F]|7[0-9aA])")
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
+class ObjectOrigin(msgspec.Struct, frozen=True, gc=False, array_like=True, order=True):
     """Another object that one stems from: the partner who signed it, and its id."""
 
     author: PartnerId
@@ -47,7 +49,7 @@ class Derivation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     all that stems from one public source is one source.
     """
 
-    origins: tuple[Origin, ...] = ()
+    origins: tuple[ObjectOrigin, ...] = ()
     public_source: str | None = None
 
 
@@ -90,7 +92,7 @@ def with_derivation(stix: Mapping[str, Any], derivation: Derivation | None) -> d
     return {**bare, "extensions": extensions} if extensions else bare
 
 
-def restating(origin: Origin, of: Derivation | None) -> Derivation:
+def restating(origin: ObjectOrigin, of: Derivation | None) -> Derivation:
     """Returns the derivation of an object that passes `origin` on, which itself says `of`: the origin first, then those that
     it names, as far as there is room. Whoever holds the last one only then hears of a withdrawal of the first, too."""
     named = () if of is None else of.origins
@@ -98,23 +100,23 @@ def restating(origin: Origin, of: Derivation | None) -> Derivation:
     return Derivation(origins, None if of is None else of.public_source)
 
 
-def restated_id(author: PartnerId, origin: Origin) -> str:
+def restated_id(author: PartnerId, origin: ObjectOrigin) -> str:
     """Returns the id of the object by which `author` passes `origin` on; doing so again is its next version."""
     type_ = origin.object_id.partition("--")[0]
     return f"{type_}--{named_id(f'restated:{author.text}:{origin.author.text}:{origin.object_id}')}"
 
 
-def _origins(entries: object) -> tuple[Origin, ...]:
+def _origins(entries: object) -> tuple[ObjectOrigin, ...]:
     if not isinstance(entries, list) or not 0 < len(entries) <= ORIGINS_MAX:
         raise _bad(f"derived_from is no list of 1 to {ORIGINS_MAX}")
     return tuple(dict.fromkeys(map(_origin, entries)))
 
 
-def _origin(entry: object) -> Origin:
+def _origin(entry: object) -> ObjectOrigin:
     if not isinstance(entry, dict) or not is_id(entry.get("object")):
         raise _bad("an entry of derived_from has no object id")
     try:
-        return Origin(PartnerId.parse(entry["author"]), entry["object"])
+        return ObjectOrigin(PartnerId.parse(entry["author"]), entry["object"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _bad("an entry of derived_from has no author") from None
 
