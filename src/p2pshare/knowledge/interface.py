@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.assessing import Assessment
+from p2pshare.intel.derivation import ObjectOrigin
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
@@ -145,6 +146,54 @@ class Withdrawal:
     sequence: int
     up_to_us: int | None
     reason: Reason
+    replaced_by: str | None
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SharedObject:
+    """What one author currently says under an object's id, as far as publishing asks: may what is read here be that?
+
+    `values`: all that its claims name, none for what claims nothing; `origins`: what it stems from, where that was asked for.
+    """
+
+    author: PartnerId
+    object_id: str
+    tlp: Tlp
+    is_revoked: bool
+    modified_us: int | None
+    values: frozenset[Observable]
+    origins: tuple[ObjectOrigin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """The JSON of a current object as its author wrote it, and the envelope that brought it."""
+
+    author: PartnerId
+    object_id: str
+    envelope_id: EnvelopeId
+    tlp: Tlp
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFinding:
+    """An object of ours, `own_id`, that states as our own finding what `author` says in `object_id`."""
+
+    author: PartnerId
+    object_id: str
+    own_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingWithdrawn:
+    """An object whose author took it back while our own finding beside it stands; `reason` None: revoked without one."""
+
+    author: PartnerId
+    object_id: str
+    own_id: str
+    reason: Reason | None
     replaced_by: str | None
     received_at: int
 

@@ -32,8 +32,10 @@ from p2pshare.knowledge import (
     claims,
     feed,
     out_of_effect,
+    own_findings,
     quarantine,
     searching,
+    shared_objects,
     state_queries,
     state_table,
     walks,
@@ -46,12 +48,16 @@ from p2pshare.knowledge.interface import (
     AssessmentRow,
     Carrier,
     ClaimRow,
+    FindingWithdrawn,
     IndicatorRow,
     NewFrame,
     ObjectFork,
     ObjectVersion,
+    OwnFinding,
     Quarantine,
+    SharedObject,
     SightingRow,
+    StoredText,
     Walked,
     Wanted,
     Withdrawal,
@@ -152,6 +158,29 @@ class KnowledgeReading:
         """Returns every envelope of ours that held a version of our object of this id, oldest first."""
         return self._read(withdrawals.carriers, object_id)
 
+    # --- what is shared already ---------------------------------------------------------------------
+
+    def shared_objects(
+        self, object_ids: Collection[str], *, with_origins: bool = False
+    ) -> dict[str, list[SharedObject]]:
+        """Returns, by id, what each author currently says under it, withdrawn or not, in order of arrival; absent ids are held
+        from nobody. `with_origins` reads what each stems from, too. Ask for thousands, not for a million."""
+        return self._read(shared_objects.shared_objects, object_ids, with_origins)
+
+    def own_statements(self, observables: Collection[Observable]) -> dict[Observable, str]:
+        """Returns the id of an unrevoked object of ours that states each of these as our own; absent where none does."""
+        return self._read(shared_objects.own_statements, observables)
+
+    def texts(self, wanted: Collection[tuple[PartnerId, str]]) -> list[StoredText]:
+        """Returns the current, unrevoked objects of these (author, id) as they were written, in the order in which they came;
+        what is not held is missing."""
+        return self._read(shared_objects.texts, wanted)
+
+    def findings_withdrawn(self, limit: int) -> list[FindingWithdrawn]:
+        """Returns the newest `limit` objects that their authors took back after we stated them as our own findings, which
+        still stand."""
+        return self._read(own_findings.withdrawn, limit)
+
     # --- objects ------------------------------------------------------------------------------------
 
     def search(self, wanted: Wanted, walked: Walked) -> Iterator[ObjectVersion]:
@@ -228,6 +257,12 @@ class Knowledge(KnowledgeReading):
             self._evaluated_at = max(self._evaluated_at, now)
             Chunk(writer, self._vocabulary, frames, now).store()
             state_table.evaluate_marked(writer, self._evaluated_at, self._reported_before)
+
+    def note_findings(self, findings: Collection[OwnFinding], now: int) -> None:
+        """Keep which objects of ours state what another author's object does, at `now` (unix seconds). Before they are sealed:
+        one that never is tells nothing."""
+        with self._database.transaction() as writer:
+            own_findings.note(writer, self._vocabulary, findings, now)
 
     def reach(self, source: EnvelopeOrigin, objects: Sequence[ObjectFacts]) -> list[wide_objects.Reach]:
         """Returns how many stored rows each of `objects` out of the envelope `source` would touch beside its own; [] where
