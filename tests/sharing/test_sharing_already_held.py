@@ -29,9 +29,7 @@ LATER = NOW + 100
 
 
 def objects_in(draft: Draft) -> list[dict[str, Any]]:
-    return [
-        one for part in draft.parts for frame in part.frames for one in json.loads(inflate_frame(frame))
-    ]
+    return [one for part in draft.parts for frame in part.frames for one in json.loads(inflate_frame(frame))]
 
 
 def indicator(number: int, value: str, **other: object) -> dict[str, object]:
@@ -82,9 +80,7 @@ def test_what_misp_gave_other_uuids_is_found_by_its_comment(three: Three, keeps_
     deliver(alpha, (bravo, charlie), NOW)
     raw = with_other_uuids(exported(bravo, "misp", LATER), keeps_tags=keeps_tags)
     draft = read(bravo, raw, LATER)
-    assert held(draft, alpha)[0] >= len(VALUES)
-    types = [one["type"] for one in objects_in(draft)]
-    assert types == ([] if keeps_tags else ["identity", "report"])
+    assert (draft.parts, held(draft, alpha)) == ([], [len(VALUES) + 1])
 
 
 def test_the_import_of_our_own_export_is_no_new_version(three: Three) -> None:
@@ -275,7 +271,9 @@ def test_what_its_author_withdrew_is_passed_on_only_by_who_stands_for_it(three: 
     deliver(alpha, (bravo, charlie), NOW + 10)
     refused = read(bravo, raw, LATER, Stance.RESTATE)
     assert (refused.parts, refused.refusals.counts) == ([], {"origin-withdrawn": 1})
-    affirmed = [one for one in objects_in(read(bravo, raw, LATER, Stance.AFFIRM)) if one["type"] == "indicator"]
+    affirmed = [
+        one for one in objects_in(read(bravo, raw, LATER, Stance.AFFIRM)) if one["type"] == "indicator"
+    ]
     assert len(affirmed) == 1
     assert EXTENSION in affirmed[0]["extensions"]
 

@@ -52,9 +52,7 @@ class Circle:
     def deliver(self, giver: int, taker: int) -> None:
         if giver != taker:
             after = self.delivered.get((giver, taker), 0)
-            self.delivered[giver, taker] = deliver(
-                self.nodes[giver], [self.nodes[taker]], self.now, after
-            )
+            self.delivered[giver, taker] = deliver(self.nodes[giver], [self.nodes[taker]], self.now, after)
 
     def deliver_all(self) -> None:
         for giver, taker in itertools.permutations(range(NODES), 2):

@@ -41,9 +41,7 @@ def only(raw: bytes, values: Collection[str]) -> bytes:
     """The events with the attributes of these values, as a search in MISP gives them."""
     events: list[dict[str, Any]] = []
     for one in json.loads(raw)["response"]:
-        attributes = [
-            attribute for attribute in one["Event"]["Attribute"] if attribute["value"] in values
-        ]
+        attributes = [attribute for attribute in one["Event"]["Attribute"] if attribute["value"] in values]
         if attributes:
             events.append({"Event": one["Event"] | {"Attribute": attributes}})
     return json.dumps({"response": events}).encode()
@@ -87,7 +85,7 @@ def share(node: Node, draft: Draft, now: int, names: Iterable[str] = ()) -> Publ
 def deliver(giver: Node, takers: Iterable[Node], now: int, after: int = 0) -> int:
     """Hand over what `giver` sealed behind the place `after` of its log; the place it has come to."""
     own = giver.identity.partner_id
-    entries = [one for one in giver.store.log.entries(after, 10_000)]
+    entries = giver.store.log.entries(after, 10_000)
     wires = [
         wire
         for one in entries

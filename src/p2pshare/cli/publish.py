@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,11 +178,8 @@ def publish(
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
     held = _held(home, draft)
-    answer = (
-        {"read": draft.read, "merged": draft.merged, "held": held}
-        | done
-        | {"refused": refused, "notes": notes}
-    )
+    answer: dict[str, Any] = {"read": draft.read, "merged": draft.merged, "held": held}
+    answer |= done | {"refused": refused, "notes": notes}
     if draft.values is not None:
         answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
     if draft.columns:
@@ -312,14 +308,12 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[tuple[FirstCre
         except StoreError:
             if not is_running(home):
                 raise
-            yield nothing_before, AskedIndex(partial(ask, home))
+            yield nothing_before, AskedIndex(lambda query: ask(home, query))
             return
         yield published_before(store, own), shared_in(store)
 
 
-def _prepare_and_seal(
-    session: Session, request: Prepare, draft: Draft, *, asks: bool
-) -> dict[str, Any]:
+def _prepare_and_seal(session: Session, request: Prepare, draft: Draft, *, asks: bool) -> dict[str, Any]:
     """Returns what was published, or would be, as a map; the counts of the file's reader are in it.
 
     Asks once, where it `asks`; a person who takes longer than a publication waits is asked again only if something else
@@ -422,7 +416,9 @@ def _print_answer(answer: Mapping[str, Any], draft: Draft, *, is_dry_run: bool) 
     console.print_counts("refused", answer["refused"])
     console.print_counts("note", answer["notes"])
     for one in answer["held"]:
-        console.say(f"already shared: {console.counted(one['count'], 'object')} by {console.shown(one['author'])}")
+        console.say(
+            f"already shared: {console.counted(one['count'], 'object')} by {console.shown(one['author'])}"
+        )
     if answer["published"]:
         _print_audience(answer)
     if is_dry_run:

@@ -23,7 +23,7 @@ from p2pshare.exporters.interface import FolderFormat, Format, Selection
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.misp_types import ADDRESS, ALSO, BESIDE, OBSERVABLE_TYPES
 from p2pshare.intel.authoring import identity_id, named_id
-from p2pshare.intel.export_origin import ExportOrigin, author_tag, misp_event_name, origin_uri
+from p2pshare.intel.export_origin import ExportOrigin, author_tag, event_info, misp_event_name, origin_uri
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.interface import ClaimRow
@@ -137,7 +137,7 @@ def _event(event: _Event) -> dict[str, Any]:
     times_claimed = Counter(one.claim.object_id for one in event.claimed)
     return {
         "uuid": event.uuid,
-        "info": f"{event.name or event.author.text[:8]}, {event.tlp.label}",
+        "info": event_info(event.name or event.author.text[:8], event.tlp),
         "date": datetime.fromtimestamp(oldest, UTC).date().isoformat(),
         "timestamp": str(newest),
         "analysis": "2",

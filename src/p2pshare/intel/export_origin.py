@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.intel.marking import Tlp
 
 SOURCE_NAME = "p2pshare"
 """The `source_name` of the external reference in STIX."""
@@ -77,6 +78,19 @@ def authors_tagged(raw: bytes) -> Iterator[PartnerId]:
     if _SCHEME in raw:
         for match in _AUTHOR_TAG.finditer(raw):
             yield PartnerId.parse(match[1].decode())
+
+
+def event_info(name: str, tlp: Tlp) -> str:
+    """Returns the title of the event of an author's claims of one marking."""
+    return f"{name}, {tlp.label}"
+
+
+def is_event_info(text: str) -> bool:
+    """Returns whether a title is one that `event_info` makes."""
+    return text.endswith(_INFO_ENDS)
+
+
+_INFO_ENDS = tuple(event_info("", tlp) for tlp in Tlp)
 
 
 def misp_event_name(author: PartnerId, tlp_name: str) -> str:

@@ -113,9 +113,7 @@ def _sort(
     objects: list[BundleObject], beside: list[BundleObject], default: Tlp | None, grouping: Grouping
 ) -> _Sorted:
     definitions: dict[str, Meaning] = {
-        one.object_id: meaning_of(one.definition)
-        for one in (*beside, *objects)
-        if one.definition is not None
+        one.object_id: meaning_of(one.definition) for one in (*beside, *objects) if one.definition is not None
     }
     result = _Sorted()
     markings: dict[tuple[object, ...], Marking | MarkingProblem] = {}

@@ -1,4 +1,3 @@
-# ruff: noqa: S608 - statements are put together from this program's own text only
 """What authors have shared already, as publishing asks: by object id, and by value. Functions on any connection, promised by
 `KnowledgeReading`; they change nothing.
 
@@ -31,7 +30,9 @@ from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_i
 from p2pshare.limits import MIB
 
 ROWS_MAX = 32_768  # read for one run of ids: some 10 MB; a single id with more is read alone
-FRAMES_BUDGET_BYTES = 256 * MIB  # inflated for one call that asks for texts: frames are read in order, each once
+FRAMES_BUDGET_BYTES = (
+    256 * MIB
+)  # inflated for one call that asks for texts: frames are read in order, each once
 
 _CLAIMS = """
 SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, c.frame, c.position, t.name, o.value
@@ -163,9 +164,7 @@ WHERE c.observable = ? AND c.author = (SELECT id FROM organisation WHERE partner
 """
 
 
-def own_statements(
-    connection: apsw.Connection, observables: Collection[Observable]
-) -> dict[Observable, str]:
+def own_statements(connection: apsw.Connection, observables: Collection[Observable]) -> dict[Observable, str]:
     """Returns the id of an object of ours that states each of these values, unrevoked; absent where none does."""
     own = get_setting(connection, OWN_ID)
     found: dict[Observable, str] = {}
@@ -179,7 +178,7 @@ def own_statements(
 _TEXTS = """
 SELECT a.partner_id, c.object_key, c.frame, c.position, e.envelope_id, c.tlp, {type}
 FROM {{keys}} k
-CROSS JOIN {table} c INDEXED BY {table}_current ON c.object_key = k.value AND c.status = 0
+CROSS JOIN {table} c INDEXED BY {table}_current ON c.object_key = k.value AND c.status < 2 AND +c.status = 0
 CROSS JOIN organisation a ON a.id = c.author
 CROSS JOIN frame f ON f.id = c.frame
 CROSS JOIN envelope e ON e.lsn = f.envelope

@@ -121,6 +121,5 @@ class AskedIndex:
     def own_statements(self, observables: Collection[Observable]) -> Mapping[Observable, str]:
         asked = tuple((one.type, one.value) for one in observables)
         return {
-            Observable(one.type, one.value): one.object_id
-            for one in self._run(FindOwnStatements(asked)).each
+            Observable(one.type, one.value): one.object_id for one in self._run(FindOwnStatements(asked)).each
         }

@@ -31,7 +31,14 @@ from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, object_of
 from p2pshare.intel.derivation import Derivation, ObjectOrigin, restated_id, restating, with_derivation
-from p2pshare.intel.export_origin import SOURCE_NAME, authors_tagged, misp_event_name, origins_in, without_origins
+from p2pshare.intel.export_origin import (
+    SOURCE_NAME,
+    authors_tagged,
+    is_event_info,
+    misp_event_name,
+    origins_in,
+    without_origins,
+)
 from p2pshare.intel.grouping import DEFINITION, IDENTITY
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.intel.json_text import Fault, parse_object
@@ -249,9 +256,7 @@ class _Sifting:
             self._result.notes.add(ORIGIN_DIFFERS, one.object_id)
         return None
 
-    def _says_nothing_new(
-        self, one: BundleObject, values: frozenset[Observable], held: SharedObject
-    ) -> bool:
+    def _says_nothing_new(self, one: BundleObject, values: frozenset[Observable], held: SharedObject) -> bool:
         """Returns whether all that an object names is named by the held one. What claims nothing (an attribute that is not to
         be detected any more) must name one of its values."""
         if values:
@@ -259,9 +264,7 @@ class _Sifting:
         if one.type == "indicator":
             return False
         texts = [one.raw, *(self._added[name] for name in one.names if name in self._added)]
-        return any(
-            msgspec.json.encode(value.value) in text for value in held.values for text in texts
-        )
+        return any(msgspec.json.encode(value.value) in text for value in held.values for text in texts)
 
     @property
     def _added(self) -> Mapping[str, bytes]:
@@ -301,9 +304,18 @@ class _Sifting:
             if len(inside) != 1 or None in named:
                 continue
             [(author, match)] = inside.items()
-            if author in authors_tagged(one.raw) or one.object_id.partition("--")[2] in _event_uuids(author):
+            if (
+                author in authors_tagged(one.raw)
+                or one.object_id.partition("--")[2] in _event_uuids(author)
+                or is_event_info(_name_of(one))
+            ):
                 self._matches[place] = match._replace(
-                    object_id=one.object_id, is_revoked=False, values=(), is_whole=True, differs=False, is_settled=True
+                    object_id=one.object_id,
+                    is_revoked=False,
+                    values=(),
+                    is_whole=True,
+                    differs=False,
+                    is_settled=True,
                 )
 
     # --- what becomes of them ---
@@ -408,9 +420,7 @@ class _Sifting:
             (place for place in range(len(self._objects)) if place not in self._left_out | companions),
             companions,
         )
-        along = self._named_from(
-            (place for place in self._left_out if place in self._matches), companions
-        )
+        along = self._named_from((place for place in self._left_out if place in self._matches), companions)
         most = self._result.held.most_common(1)
         for place in sorted(companions):
             one = self._objects[place]
@@ -533,6 +543,11 @@ def _values_of(one: BundleObject) -> frozenset[Observable]:
         return frozenset()
     said = _decode_claiming(one.raw)
     return frozenset(observables_of(said.pattern)) if said.pattern_type == "stix" else frozenset()
+
+
+def _name_of(one: BundleObject) -> str:
+    name = msgspec.json.decode(one.raw).get("name")
+    return name if isinstance(name, str) else ""
 
 
 def _is_revoked(one: BundleObject) -> bool:
