@@ -133,7 +133,7 @@ def _is_active(claim: ClaimRow, selection: Selection) -> bool:
     """Returns whether this claim counts now, beside others for the same value that may not."""
     begin, end = claim.valid_from_us, claim.valid_until_us
     return (
-        not claim.is_revoked
+        not claim.is_out
         and claim.tlp <= selection.tlp_max
         and (begin is None or begin <= selection.now_us)
         and (end is None or selection.now_us < end)

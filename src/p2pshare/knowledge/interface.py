@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.assessing import Assessment
+from p2pshare.intel.derivation import Derivation
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
@@ -55,6 +56,15 @@ class ClaimRow:
     """The time at which the observable was last seen by anybody, unix seconds."""
     is_quarantined: bool
     """True for a quarantined observable: `quarantined` gives the reason."""
+    derivation: Derivation | None = None
+    """What the object says that it stems from."""
+    is_fallen: bool = False
+    """True while an origin of it is withdrawn and it was not affirmed since: it counts no more than a withdrawn one."""
+
+    @property
+    def is_out(self) -> bool:
+        """Returns whether it was withdrawn, by its author or with its origin."""
+        return self.is_revoked or self.is_fallen
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,8 @@ class IndicatorRow:
     reason: str | None
     score: int
     pap: Pap | None
+    sources: int = 0
+    """How many independent statements stand behind it (`knowledge.sources`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,18 @@ class Withdrawal:
     received_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class EchoRow:
+    """Another author's object that stems from one of ours, or has the same id and says nothing of where it is from."""
+
+    author: PartnerId
+    object_id: str
+    is_restated: bool
+    """True where it says itself that it stems from ours: then it falls with it. Else it is a possible echo, and stays."""
+    is_fallen: bool
+    is_revoked: bool
+
+
 @dataclass(frozen=True)
 class Carrier:
     """An envelope of ours that held a version of an object: its mode, the marking of the object in it, and
@@ -198,3 +222,5 @@ class ObjectVersion:
     is_revoked: bool
     received_at: int
     raw: bytes
+    is_fallen: bool = False
+    """True of claims whose origin is withdrawn."""

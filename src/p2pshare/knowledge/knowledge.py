@@ -9,6 +9,8 @@ Rules:
    all that is marked (`state_table`): no reader ever sees a claim that the effective state does not know of.
 4. Withdrawals by authors, assessments by organisations and quarantine here are facts beside the claims;
    nothing is deleted.
+5. A withdrawal takes another author's claim along only where that one's own object says that it stems from what was withdrawn
+   (`derivations`). Who repeats another is no second source (`sources`).
 
 Content is stored under the `EnvelopeOrigin` that the log gave its envelope. Errors: see `database.Database`.
 Every reading method may be called from any thread.
@@ -30,6 +32,7 @@ from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import (
     assessments,
     claims,
+    derivations,
     feed,
     out_of_effect,
     quarantine,
@@ -46,6 +49,7 @@ from p2pshare.knowledge.interface import (
     AssessmentRow,
     Carrier,
     ClaimRow,
+    EchoRow,
     IndicatorRow,
     NewFrame,
     ObjectFork,
@@ -147,6 +151,10 @@ class KnowledgeReading:
         """Returns, by id, the `modified` in microseconds up to which `author` withdrew its object; absent
         where it did not."""
         return self._read(withdrawals.withdrawn_up_to, author, object_ids)
+
+    def echoes(self, author: PartnerId, object_id: str) -> list[EchoRow]:
+        """Returns current objects of others that stem from `author`'s object of this id, or have its id; by author and id."""
+        return self._read(derivations.echoes_of, author, object_id)
 
     def carriers(self, object_id: str) -> list[Carrier]:
         """Returns every envelope of ours that held a version of our object of this id, oldest first."""
