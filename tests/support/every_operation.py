@@ -75,7 +75,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         ShowEnvelope(node.store.log.entries(0, 1)[0].envelope_id.text),
         Explain(OWN, "bravo"),
         ShowStatus(),
-        FindShared((claim.object_id, "no id"), with_origins=True),
+        FindShared((claim.object_id, "no id")),
         FindOwnStatements((("domain", OWN),)),
         NoteFindings(((node.identity.partner_id.text, claim.object_id, claim.object_id),)),
         AddPartner(card.raw, fingerprint(card.partner_id), "newcomer", has_link=False),

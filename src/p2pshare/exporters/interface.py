@@ -26,7 +26,7 @@ class Selection:
         """Returns whether a claim counts now and may leave, beside others for the same value that may not."""
         begin, end = claim.valid_from_us, claim.valid_until_us
         return (
-            not claim.is_revoked
+            not claim.is_out
             and claim.tlp <= self.tlp_max
             and (begin is None or begin <= self.now_us)
             and (end is None or self.now_us < end)

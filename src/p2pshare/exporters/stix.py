@@ -44,7 +44,7 @@ def _bundle_uuid(selection: Selection) -> str:
 
 
 def _objects(knowledge: KnowledgeReading, selection: Selection) -> Iterator[dict[str, Any]]:
-    """Yields each object once, in order of arrival of its first value; what it names before it."""
+    """Yields each object once, where the first of its values stands among all; what it names before it."""
     done: set[Place] = set()
     definitions: set[str] = set()
     values = knowledge.values(

@@ -9,13 +9,15 @@ what it does not look at stays in the frame. Rules of this file:
    that look like one; nearly always a look at the frame's bytes tells that there are none (`marking_words`).
 4. A value that has no canonical form is noted; the object it stands in is kept (docs/intelligence.md).
 5. Indicators and relationships are checked as far as they are decoded; everything else fully (`checks`).
+6. What an object says it stems from is looked for where the frame's bytes may hold it. One that cannot be read refuses the
+   object: it must not count as its author's own (`derivation`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -23,6 +25,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
 from p2pshare.intel.assessing import AssessmentFacts, read_assessment
 from p2pshare.intel.checks import find_wrong, is_id, is_id_of, is_indicator_id
+from p2pshare.intel.derivation import BAD_DERIVATION, Derivation, may_hold_derivation, read_derivation
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_rescue import mask_faulty
@@ -84,6 +87,7 @@ class ObjectFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     claims: tuple[ClaimFacts, ...]
     assessment: AssessmentFacts | None = None
     withdrawal: WithdrawalFacts | None = None
+    derivation: Derivation | None = None
 
 
 @dataclass
@@ -122,6 +126,12 @@ class _Fields(msgspec.Struct, gc=False):
     target_ref: str = ""
 
 
+class _Extended(msgspec.Struct, gc=False):
+    """The property that the derivation of an object stands in."""
+
+    extensions: Any = None
+
+
 class _CommonFields(msgspec.Struct, gc=False):
     """Properties that are decoded of a type whose other properties may be anything."""
 
@@ -139,6 +149,7 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(_Fields).decode
 _decode_common = msgspec.json.Decoder(_CommonFields).decode
 _decode_any = msgspec.json.Decoder().decode
+_decode_extended = msgspec.json.Decoder(_Extended).decode
 RULE_LANGUAGES = frozenset(
     {"pcre", "sigma", "snort", "suricata", "yara"}
 )  # STIX 2.1 section 10.8, but for stix
@@ -195,6 +206,8 @@ class _FrameReader:
         self._assessments: dict[str, AssessmentFacts] = {}
         self._withdrawals: dict[int, WithdrawalFacts] = {}
         self._words: dict[int, MarkingWords] = {}
+        self._derivations: dict[int, Derivation | None] = {}
+        """What the object in a place stems from; None where that cannot be read."""
         self._places_left = FRAME_PLACES_MAX
         self._near_instant: str | None = None
         self._near_instant_us = 0
@@ -221,6 +234,10 @@ class _FrameReader:
                     self._look_for_words(position, pieces[position], decoded[position], look)
             else:
                 self._words = in_labels
+        if may_hold_derivation(frame_json):
+            raws = raws or _decode_raws(frame_json)
+            for position, raw in enumerate(raws):
+                self._look_for_derivation(position, bytes(raw))
         if not slow:
             self._keep(decoded)
             return
@@ -261,6 +278,7 @@ class _FrameReader:
                 part = self._decode_apart(position, piece)
                 if not isinstance(part, str):
                     self._look_for_words(position, piece, part, look_at(piece, SHORT_NAMES))
+                    self._look_for_derivation(position, piece)
                 parts.append(part)
         self._keep(parts)
 
@@ -269,6 +287,7 @@ class _FrameReader:
         keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
         plain_facts, facts = self._plain_facts, self._facts
         has_words, words_at = bool(self._words), self._words.get
+        derivations = self._derivations
         # Neighbours have the same markings and labels, mostly.
         near_refs: tuple[str, ...] = ()
         near_words: MarkingWords | None = None
@@ -281,6 +300,9 @@ class _FrameReader:
                 if type(part) is not _Fields:
                     if isinstance(part, str):
                         raise _Refuse(part)
+                    keep(facts(position, part))
+                    continue
+                if derivations and position in derivations:
                     keep(facts(position, part))
                     continue
                 refs, words = part.object_marking_refs, words_at(position) if has_words else None
@@ -327,6 +349,18 @@ class _FrameReader:
             words = self._words_inside(piece) if self._places_left > 0 else TOO_MANY
         if words:
             self._words[position] = words
+
+    def _look_for_derivation(self, position: int, piece: bytes) -> None:
+        """Remembers what one object stems from. What is decoded is bounded: brackets beyond measure are no derivation."""
+        if not may_hold_derivation(piece):
+            return
+        try:
+            said = None if has_too_many_brackets(piece) else _decode_extended(piece)
+            derivation = None if said is None else read_derivation({"extensions": said.extensions})
+            if said is None or derivation is not None:
+                self._derivations[position] = derivation
+        except (*_UNREADABLE, AuthorError):
+            self._derivations[position] = None
 
     def _words_inside(self, piece: bytes) -> MarkingWords:
         if has_too_many_brackets(piece):
@@ -409,6 +443,9 @@ class _FrameReader:
             if not is_id(author):
                 raise _Refuse("bad-id")
             self._authors.add(author)
+        derivation = self._derivations.get(position)
+        if derivation is None and position in self._derivations:
+            raise _Refuse(BAD_DERIVATION)
         tlp, pap = self._marking(fields, self._words.get(position, NO_WORDS))
         modified = fields.modified
         modified_us = self._instant(modified) if modified else None
@@ -435,6 +472,7 @@ class _FrameReader:
             claims,
             assessment,
             withdrawal,
+            derivation,
         )
 
     def _claims(self, fields: _Fields, tlp: Tlp, pap: Pap | None) -> tuple[ClaimFacts, ...]:

@@ -9,6 +9,8 @@ Rules:
    all that is marked (`state_table`): no reader ever sees a claim that the effective state does not know of.
 4. Withdrawals by authors, assessments by organisations and quarantine here are facts beside the claims;
    nothing is deleted.
+5. A withdrawal takes another author's claim along only where that one's own object says that it stems from what was withdrawn
+   (`derivations`). Who repeats another is no second source (`sources`).
 
 Content is stored under the `EnvelopeOrigin` that the log gave its envelope. Errors: see `database.Database`.
 Every reading method may be called from any thread.
@@ -30,6 +32,7 @@ from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import (
     assessments,
     claims,
+    derivations,
     feed,
     out_of_effect,
     own_findings,
@@ -48,6 +51,7 @@ from p2pshare.knowledge.interface import (
     AssessmentRow,
     Carrier,
     ClaimRow,
+    EchoRow,
     FindingWithdrawn,
     IndicatorRow,
     NewFrame,
@@ -154,18 +158,20 @@ class KnowledgeReading:
         where it did not."""
         return self._read(withdrawals.withdrawn_up_to, author, object_ids)
 
+    def echoes(self, author: PartnerId, object_id: str) -> list[EchoRow]:
+        """Returns current objects of others that stem from `author`'s object of this id, or have its id; by author and id."""
+        return self._read(derivations.echoes_of, author, object_id)
+
     def carriers(self, object_id: str) -> list[Carrier]:
         """Returns every envelope of ours that held a version of our object of this id, oldest first."""
         return self._read(withdrawals.carriers, object_id)
 
     # --- what is shared already ---------------------------------------------------------------------
 
-    def shared_objects(
-        self, object_ids: Collection[str], *, with_origins: bool = False
-    ) -> dict[str, list[SharedObject]]:
+    def shared_objects(self, object_ids: Collection[str]) -> dict[str, list[SharedObject]]:
         """Returns, by id, what each author currently says under it, withdrawn or not, in order of arrival; absent ids are held
-        from nobody. `with_origins` reads what each stems from, too. Ask for thousands, not for a million."""
-        return self._read(shared_objects.shared_objects, object_ids, with_origins)
+        from nobody. Ask for thousands, not for a million."""
+        return self._read(shared_objects.shared_objects, object_ids)
 
     def own_statements(self, observables: Collection[Observable]) -> dict[Observable, str]:
         """Returns the id of an unrevoked object of ours that states each of these as our own; absent where none does."""

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import apsw
 
 from p2pshare.database.arrays import key_tables
-from p2pshare.database.fetching import Row, fetch
+from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import OWN_ID, get_setting
-from p2pshare.errors import AuthorError
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.checks import is_id
-from p2pshare.intel.derivation import ObjectOrigin, may_hold_derivation, read_derivation
-from p2pshare.intel.json_text import parse_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.claims import observable_ids
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.interface import SharedObject, StoredText
 from p2pshare.knowledge.known_versions import claim_key
+from p2pshare.knowledge.lineages import said_by
 from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
 from p2pshare.limits import MIB
 
@@ -35,7 +34,15 @@ FRAMES_BUDGET_BYTES = (
 )  # inflated for one call that asks for texts: frames are read in order, each once
 
 _CLAIMS = """
-SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, c.frame, c.position, t.name, o.value
+SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, c.frame, c.position, c.derivation,
+    CASE
+        WHEN c.status = 1 THEN max(c.modified_us, coalesce((
+            SELECT max(w.said_us) FROM withdrawal w JOIN object_type y ON y.id = w.type
+            WHERE w.object_key = c.object_key AND w.author = c.author AND y.name IN ('indicator', '')
+        ), 0))
+        WHEN c.is_fallen THEN (SELECT v.fell_us FROM derivation v WHERE v.id = c.derivation)
+    END,
+    t.name, o.value
 FROM {keys} k
 CROSS JOIN claim c INDEXED BY claim_current ON c.object_key = k.value AND c.status < 2
 CROSS JOIN organisation a ON a.id = c.author
@@ -44,7 +51,15 @@ CROSS JOIN observable_type t ON t.id = o.type
 ORDER BY c.id LIMIT ?
 """
 _OBJECTS = """
-SELECT o.object_key, y.name, a.partner_id, o.tlp, o.status, o.modified_us, o.frame, o.position
+SELECT o.object_key, a.partner_id, o.tlp, o.status, o.modified_us, o.frame, o.position, o.derivation,
+    CASE
+        WHEN o.status = 1 THEN max(coalesce(o.modified_us, 0), coalesce((
+            SELECT w.said_us FROM withdrawal w
+            WHERE w.object_key = o.object_key AND w.type = o.type AND w.author = o.author
+        ), 0))
+        ELSE (SELECT v.fell_us FROM derivation v WHERE v.id = o.derivation AND coalesce(o.modified_us, 0) <= v.fell_us)
+    END,
+    y.name
 FROM {keys} k
 CROSS JOIN object o INDEXED BY object_current ON o.object_key = k.value AND o.status < 2
 CROSS JOIN object_type y ON y.id = o.type
@@ -56,7 +71,7 @@ _TLPS = {int(level): level for level in Tlp}
 
 @dataclass
 class _Found:
-    """The current version, or both of a fork, of an object by one author."""
+    """The current version, or both of a fork, of an object by one author. `out_us` 0: it stands."""
 
     author: PartnerId
     object_id: str
@@ -64,12 +79,12 @@ class _Found:
     is_revoked: bool
     modified_us: int | None
     place: tuple[int, int]
+    derivation: int | None
+    out_us: int
     values: set[Observable] = field(default_factory=set)
 
 
-def shared_objects(
-    connection: apsw.Connection, object_ids: Collection[str], with_origins: bool
-) -> dict[str, list[SharedObject]]:
+def shared_objects(connection: apsw.Connection, object_ids: Collection[str]) -> dict[str, list[SharedObject]]:
     """Returns, by id, what each author currently says under it, in order of arrival. Absent ids are held from nobody."""
     keys = [encode_object_id(one) for one in dict.fromkeys(object_ids) if is_id(one)]
     found: dict[tuple[str, bytes], _Found] = {}
@@ -78,8 +93,9 @@ def shared_objects(
             held = found.setdefault((one.object_id, bytes(one.author)), one)
             held.tlp = max(held.tlp, one.tlp)
             held.is_revoked = held.is_revoked and one.is_revoked
+            held.out_us = min(held.out_us, one.out_us)
             held.values |= one.values
-    contents = Contents(connection, budget_bytes=FRAMES_BUDGET_BYTES)
+    said = said_by(connection, {one.derivation for one in found.values() if one.derivation is not None})
     shared: dict[str, list[SharedObject]] = {}
     for one in sorted(found.values(), key=lambda one: one.place):
         shared.setdefault(one.object_id, []).append(
@@ -90,7 +106,8 @@ def shared_objects(
                 one.is_revoked,
                 one.modified_us,
                 frozenset(one.values),
-                _origins(contents.raw(*one.place)) if with_origins else (),
+                None if one.derivation is None else said[one.derivation],
+                one.out_us or None,
             )
         )
     return shared
@@ -112,66 +129,60 @@ def _runs(connection: apsw.Connection, keys: Sequence[EncodedId]) -> Iterator[li
 
 def _read(connection: apsw.Connection, keys: Sequence[EncodedId], limit: int) -> list[_Found] | None:
     """Returns what is found of these keys; None where that is more than `limit` rows (-1: however many)."""
-    found: list[_Found] = []
+    found: dict[tuple[int, int], _Found] = {}
     wanted = set(keys)
     for table, bound in key_tables({claim_key(key) for key in keys}):
         rows = fetch(connection, _CLAIMS.format(keys=table), (bound, limit))
         if len(rows) == limit:
             return None
-        found += _claimed(rows)
+        for *facts, type_, value in rows:
+            one = _found_in((INDICATOR, facts[0]), facts, found)
+            one.values.add(Observable(type_, value))
     for table, bound in key_tables({key for _, key in keys}):
         rows = fetch(connection, _OBJECTS.format(keys=table), (bound, limit))
         if len(rows) == limit:
             return None
-        for key, type_, author, tlp, status, modified_us, *place in rows:
-            if (type_, key) in wanted:
-                object_id = decode_object_id(type_, key)
-                found.append(
-                    _Found(PartnerId(author), object_id, tlp, status == 1, modified_us, (place[0], place[1]))
-                )
-    return found
+        for *facts, type_ in rows:
+            if (type_, facts[0]) in wanted:
+                _found_in((type_, facts[0]), facts, found)
+    return list(found.values())
 
 
-def _claimed(rows: Sequence[Row]) -> Iterator[_Found]:
-    by_place: dict[tuple[int, int], _Found] = {}
-    for key, author, tlp, status, modified_us, frame, position, type_, value in rows:
-        one = by_place.get((frame, position))
-        if one is None:
-            object_id = decode_object_id(INDICATOR, key)
-            one = by_place[frame, position] = _Found(
-                PartnerId(author), object_id, tlp, status == 1, modified_us, (frame, position)
-            )
-        one.tlp = max(one.tlp, tlp)
-        one.values.add(Observable(type_, value))
-    yield from by_place.values()
-
-
-def _origins(raw: bytes | None) -> tuple[ObjectOrigin, ...]:
-    """Returns the objects that an object says it stems from."""
-    if raw is None or not may_hold_derivation(raw):
-        return ()
-    stix, _ = parse_object(raw)
-    try:
-        said = None if stix is None else read_derivation(stix)
-    except AuthorError:
-        return ()
-    return () if said is None else said.origins
+def _found_in(key: EncodedId, facts: Sequence[Any], found: dict[tuple[int, int], _Found]) -> _Found:
+    """Returns the object at the place in a row, a new one where there is none yet."""
+    _, author, tlp, status, modified_us, frame, position, derivation, out_us = facts
+    one = found.get((frame, position))
+    if one is None:
+        place = frame, position
+        one = found[place] = _Found(
+            PartnerId(author),
+            decode_object_id(*key),
+            tlp,
+            status == 1,
+            modified_us,
+            place,
+            derivation,
+            out_us or 0,
+        )
+    one.tlp = max(one.tlp, tlp)
+    return one
 
 
 _CLAIMED_BY_US = """
-SELECT DISTINCT c.observable, c.object_key FROM claim c
-WHERE c.observable = ? AND c.author = (SELECT id FROM organisation WHERE partner_id = ?) AND c.status = 0
+SELECT c.object_key FROM claim c LEFT JOIN derivation v ON v.id = c.derivation
+WHERE c.observable = ? AND c.author = (SELECT id FROM organisation WHERE partner_id = ?) AND c.status = 0 AND c.is_aside = 0
+AND v.derived_from IS NULL LIMIT 1
 """
 
 
 def own_statements(connection: apsw.Connection, observables: Collection[Observable]) -> dict[Observable, str]:
-    """Returns the id of an object of ours that states each of these values, unrevoked; absent where none does."""
+    """Returns the id of an unrevoked object of ours that states each of these as our own; absent where none does."""
     own = get_setting(connection, OWN_ID)
     found: dict[Observable, str] = {}
     for row_id, observable in observable_ids(connection, observables).items():
         rows = fetch(connection, _CLAIMED_BY_US, (row_id, own))
         if rows:
-            found[observable] = decode_object_id(INDICATOR, rows[0][1])
+            found[observable] = decode_object_id(INDICATOR, rows[0][0])
     return found
 
 

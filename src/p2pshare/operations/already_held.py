@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.derivation import ObjectOrigin
+from p2pshare.intel.derivation import Derivation, ObjectOrigin
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.interface import OwnFinding, SharedObject
@@ -19,7 +19,8 @@ from p2pshare.operations.interface import Query, Request, Several
 
 
 class SharedAlready(Struct, frozen=True, forbid_unknown_fields=True):
-    """A `knowledge.interface.SharedObject` on its way to the command: values as (type, value), origins as (author, object id)."""
+    """A `knowledge.interface.SharedObject` on its way to the command: values as (type, value), origins as (author, object id).
+    `out_us`: when it was taken back, or fell with its origin."""
 
     author: str
     object_id: str
@@ -28,20 +29,22 @@ class SharedAlready(Struct, frozen=True, forbid_unknown_fields=True):
     modified_us: int | None
     values: list[tuple[str, str]]
     origins: list[tuple[str, str]]
+    public_source: str | None
+    out_us: int | None
 
 
 class FindShared(Query[Several[SharedAlready]], frozen=True, tag="find-shared"):
     """Say what each author says under these ids, in order of arrival."""
 
     ids: tuple[str, ...]
-    with_origins: bool = False
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[SharedAlready]:
-        found = node.store.knowledge.shared_objects(self.ids, with_origins=self.with_origins)
+        found = node.store.knowledge.shared_objects(self.ids)
         return Several([_crossing(one) for under in found.values() for one in under])
 
 
 def _crossing(one: SharedObject) -> SharedAlready:
+    said = one.derivation or Derivation()
     return SharedAlready(
         one.author.text,
         one.object_id,
@@ -49,7 +52,9 @@ def _crossing(one: SharedObject) -> SharedAlready:
         one.is_revoked,
         one.modified_us,
         sorted((value.type, value.value) for value in one.values),
-        [(origin.author.text, origin.object_id) for origin in one.origins],
+        [(origin.author.text, origin.object_id) for origin in said.origins],
+        said.public_source,
+        one.out_us,
     )
 
 
@@ -100,11 +105,11 @@ class AskedIndex:
     def __init__(self, run: Callable[[Query[Any]], Any]) -> None:
         self._run = run
 
-    def shared_objects(
-        self, object_ids: Collection[str], *, with_origins: bool
-    ) -> Mapping[str, Sequence[SharedObject]]:
+    def shared_objects(self, object_ids: Collection[str]) -> Mapping[str, Sequence[SharedObject]]:
         found: dict[str, list[SharedObject]] = {}
-        for one in self._run(FindShared(tuple(object_ids), with_origins)).each:
+        for one in self._run(FindShared(tuple(object_ids))).each:
+            origins = tuple(ObjectOrigin(PartnerId.parse(author), id_) for author, id_ in one.origins)
+            is_derived = bool(origins) or one.public_source is not None
             found.setdefault(one.object_id, []).append(
                 SharedObject(
                     PartnerId.parse(one.author),
@@ -113,7 +118,8 @@ class AskedIndex:
                     one.revoked,
                     one.modified_us,
                     frozenset(Observable(*value) for value in one.values),
-                    tuple(ObjectOrigin(PartnerId.parse(author), id_) for author, id_ in one.origins),
+                    Derivation(origins, one.public_source) if is_derived else None,
+                    one.out_us,
                 )
             )
         return found

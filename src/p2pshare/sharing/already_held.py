@@ -75,9 +75,7 @@ class Stance(Enum):
 class SharedIndex(Protocol):
     """What is held, as publishing asks. Each method is asked for some thousand things at once."""
 
-    def shared_objects(
-        self, object_ids: Collection[str], *, with_origins: bool
-    ) -> Mapping[str, Sequence[SharedObject]]:
+    def shared_objects(self, object_ids: Collection[str]) -> Mapping[str, Sequence[SharedObject]]:
         """Returns, by id, what each author says under it, in order of arrival."""
         ...
 
@@ -89,9 +87,7 @@ class SharedIndex(Protocol):
 class NothingShared:
     """The index of a draft that sees no store."""
 
-    def shared_objects(
-        self, object_ids: Collection[str], *, with_origins: bool
-    ) -> Mapping[str, Sequence[SharedObject]]:
+    def shared_objects(self, object_ids: Collection[str]) -> Mapping[str, Sequence[SharedObject]]:
         return {}
 
     def own_statements(self, observables: Collection[Observable]) -> Mapping[Observable, str]:
@@ -127,8 +123,10 @@ class _Match(NamedTuple):
     object_id: str
     tlp: Tlp
     is_revoked: bool
+    out_us: int | None
+    """When it was taken back, or what it stems from; None while it stands."""
     modified_us: int
-    origins: tuple[ObjectOrigin, ...]
+    derivation: Derivation | None
     values: tuple[Observable, ...]
     """What the object of the file claims."""
     is_whole: bool
@@ -201,7 +199,7 @@ class _Sifting:
             wanted |= {one.object_id, one.object_id.lower()}
             named = origins[place] = origins_in(one.raw)
             wanted.update(origin.object_id for origin in named)
-        shared = self._index.shared_objects(wanted, with_origins=self._stance is not Stance.LEAVE)
+        shared = self._index.shared_objects(wanted)
         if not shared:
             return
         for place, named in origins.items():
@@ -281,8 +279,9 @@ class _Sifting:
             held.object_id,
             held.tlp,
             held.is_revoked,
+            held.out_us,
             held.modified_us or 0,
-            held.origins,
+            held.derivation,
             tuple(sorted(values)),
             values >= held.values or one.object_id.lower() == held.object_id.lower(),
             not values <= held.values,
@@ -312,6 +311,7 @@ class _Sifting:
                 self._matches[place] = match._replace(
                     object_id=one.object_id,
                     is_revoked=False,
+                    out_us=None,
                     values=(),
                     is_whole=True,
                     differs=False,
@@ -339,7 +339,7 @@ class _Sifting:
                 self._hold(place, one, match)
             elif match.tlp > Tlp.AMBER:
                 self._refuse(place, one, NOT_OURS_TO_SHARE)
-            elif match.is_revoked and self._stance is Stance.RESTATE:
+            elif match.out_us is not None and self._stance is Stance.RESTATE:
                 self._refuse(place, one, ORIGIN_WITHDRAWN)
             else:
                 own_id = self._own_id(one, match)
@@ -354,7 +354,7 @@ class _Sifting:
 
     def _say_anew(self, own_ids: Mapping[int, str]) -> None:
         """Say each of these anew, but for what we said before and its author has not changed since."""
-        before = self._index.shared_objects(set(own_ids.values()), with_origins=True)
+        before = self._index.shared_objects(set(own_ids.values()))
         is_own = self._stance is Stance.AS_OWN
         stated: Mapping[Observable, str] = {}
         if is_own:
@@ -367,12 +367,11 @@ class _Sifting:
             ours = next((held for held in before.get(own_id, ()) if held.author == self._own), None)
             is_said = (
                 ours is not None
-                and not ours.is_revoked
-                and bool(ours.origins) != is_own
+                and ours.out_us is None
+                and _is_restated(ours) != is_own
                 and (ours.modified_us or 0) >= match.modified_us
                 and values <= ours.values
                 and ours.tlp >= match.tlp
-                and not (match.is_revoked and self._stance is Stance.AFFIRM)
             )
             saying = {own_id} if is_said else {stated[value] for value in values if value in stated}
             if match.is_revoked:
@@ -395,8 +394,10 @@ class _Sifting:
         What is passed on is not younger than what it passes on: so it falls with a withdrawal that we had not heard of
         (docs/intelligence.md, "Derivation").
         """
-        is_stated_now = self._stance is Stance.AS_OWN or match.is_revoked or not match.modified_us
+        is_stated_now = self._stance is Stance.AS_OWN or match.out_us is not None or not match.modified_us
         modified_us = self._now * SECOND_US if is_stated_now else match.modified_us
+        if match.out_us is not None:
+            modified_us = max(modified_us, match.out_us + MILLISECOND_US)
         if ours is not None and ours.modified_us is not None:
             modified_us = max(modified_us, ours.modified_us + MILLISECOND_US)
         return modified_us
@@ -494,8 +495,7 @@ class _Sifting:
     ) -> dict[str, Any]:
         derivation: Derivation | None = None
         if self._stance is not Stance.AS_OWN:
-            of = Derivation(match.origins) if match.origins else None
-            derivation = restating(ObjectOrigin(match.author, match.object_id), of)
+            derivation = restating(ObjectOrigin(match.author, match.object_id), match.derivation)
         said = with_derivation(stix, derivation)
         said |= {"id": own_id, "created_by_ref": self._own_identity, "modified": format_instant(modified_us)}
         if parse_instant(said.get("created", "") or said["modified"]) > modified_us:
@@ -552,6 +552,11 @@ def _name_of(one: BundleObject) -> str:
 
 def _is_revoked(one: BundleObject) -> bool:
     return b'"revoked"' in one.raw and bool(msgspec.json.decode(one.raw).get("revoked"))
+
+
+def _is_restated(held: SharedObject) -> bool:
+    """Returns whether it passes on what another says."""
+    return held.derivation is not None and bool(held.derivation.origins)
 
 
 def _part_of(values: Sequence[Observable]) -> str:
