@@ -192,7 +192,7 @@ def publish(
     else:
         _print_answer(answer, draft, is_dry_run=dry_run)
     report_when_it_leaves(session, answer["envelopes"])
-    return _exit_code(answer, draft)
+    return _exit_code(answer, draft, says_anew=as_own or restate)
 
 
 def _stance(*, as_own: bool, restate: bool, affirm: bool) -> Stance:
@@ -431,8 +431,9 @@ def _print_answer(answer: Mapping[str, Any], draft: Draft, *, is_dry_run: bool) 
         console.print_result(envelope_id)
 
 
-def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
-    """Returns 0, or 6 when something was refused beside what was published. Raises the error of a refusal of everything."""
+def _exit_code(answer: Mapping[str, Any], draft: Draft, *, says_anew: bool) -> int:
+    """Returns 0, or 6 when something was refused beside what was published, or need not be. Raises the error of a refusal of
+    everything; `says_anew`: held is then only what cannot be said anew."""
     policy = answer["refusal"]
     refused = {refusal["reason"] for refusal in answer["refused"]}
     options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})
@@ -447,7 +448,9 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
         return EXIT_PARTLY_DONE if refused else 0
     if policy is not None:
         raise RefusedError(policy["message"], hint=policy["hint"], reason=policy["reason"])
-    if refused and answer["held"]:
+    if refused and (answer["merged"] if says_anew else answer["held"]):
+        if hint:
+            console.say(f"hint: {hint}")
         return EXIT_PARTLY_DONE
     if refused:
         # a definition that nothing names is left over when what named it was refused: no reason of its own
