@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,13 +32,17 @@ STEP_SECONDS = 10
 node_numbers = st.integers(0, NODES - 1)
 value_numbers = st.integers(0, VALUES - 1)
 stances = st.sampled_from([Stance.LEAVE, Stance.AS_OWN, Stance.RESTATE])
+ways_out = st.sampled_from(["misp", "moved", "stix"])
 actions = st.one_of(
     st.tuples(st.just("publish"), node_numbers, value_numbers),
     st.tuples(st.just("withdraw"), node_numbers, value_numbers),
-    st.tuples(st.just("export"), node_numbers, st.sampled_from(["misp", "moved", "stix"])),
+    st.tuples(st.just("export"), node_numbers, ways_out),
     st.tuples(st.just("again"), node_numbers, st.integers(0, 5), stances),
+    st.tuples(st.just("round"), node_numbers, ways_out, stances),
     st.tuples(st.just("deliver"), node_numbers, node_numbers),
 )
+beginnings = st.lists(st.tuples(st.just("publish"), node_numbers, value_numbers), min_size=1, max_size=2)
+"""Where nobody has said anything, nothing comes back."""
 
 
 @dataclass
@@ -76,17 +81,18 @@ def circle() -> Iterator[Circle]:
         world.close()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(actions, min_size=1, max_size=14))
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(beginnings, st.lists(actions, min_size=5, max_size=14))
 def test_a_value_is_active_exactly_where_an_independent_statement_is_held(
-    circle: Circle, history: list[tuple[str, ...]]
+    circle: Circle, beginning: list[tuple[Any, ...]], history: list[tuple[Any, ...]]
 ) -> None:
     circle.deliver_all()
     number = next(circle.histories)
     values = [f"h{number}v{one}.example" for one in range(VALUES)]
     kept: list[list[bytes]] = [[] for _ in range(NODES)]  # of each node: what its MISP has
     stated: set[tuple[int, str]] = set()  # (node, value): its own, not withdrawn
-    for action, who, *more in history:
+    everything: list[tuple[Any, ...]] = [*beginning, ("deliver-all", 0), *history]
+    for action, who, *more in everything:
         circle.now += STEP_SECONDS
         node, now = circle.nodes[who], circle.now
         match action, *more:
@@ -102,17 +108,15 @@ def test_a_value_is_active_exactly_where_an_independent_statement_is_held(
                 stated.discard((who, values[one]))
             case "export", str(how):
                 kept[who].append(misp_of(node, how, values, now))
-            case "again", int(which), stance:
-                if not kept[who]:
-                    continue
-                assert isinstance(stance, Stance)
-                raw = kept[who][which % len(kept[who])]
-                draft = read(node, raw, now, stance)
-                sealed = share(node, draft, now)
-                if stance is Stance.LEAVE:
-                    assert not sealed.envelopes
-                if stance is Stance.AS_OWN:
-                    stated |= {(who, value) for value in values if says(node, value)}
+            case "again", int(which), Stance() as stance if kept[who]:
+                published_again(node, kept[who][which % len(kept[who])], now, stance)
+                stated |= own_of(who, node, values, stance)
+            case "round", str(how), Stance() as stance:
+                kept[who].append(misp_of(node, how, values, now))
+                published_again(node, kept[who][-1], now, stance)
+                stated |= own_of(who, node, values, stance)
+            case "deliver-all", *_:
+                circle.deliver_all()
             case "deliver", int(taker):
                 circle.deliver(who, taker)
     circle.now += STEP_SECONDS
@@ -121,9 +125,17 @@ def test_a_value_is_active_exactly_where_an_independent_statement_is_held(
     assert [circle.active(one, values) for one in range(NODES)] == [expected] * NODES
 
 
-def says(node: Node, value: str) -> bool:
-    """Whether the node states the value as its own."""
-    return bool(node.store.knowledge.own_statements([Observable("domain", value)]))
+def published_again(node: Node, raw: bytes, now: int, stance: Stance) -> None:
+    sealed = share(node, read(node, raw, now, stance), now)
+    assert stance is not Stance.LEAVE or not sealed.envelopes
+
+
+def own_of(who: int, node: Node, values: list[str], stance: Stance) -> set[tuple[int, str]]:
+    """What the node states as its own after it said so."""
+    if stance is not Stance.AS_OWN:
+        return set()
+    found = node.store.knowledge.own_statements([Observable("domain", value) for value in values])
+    return {(who, observable.value) for observable in found}
 
 
 def misp_of(node: Node, how: str, values: list[str], now: int) -> bytes:
