@@ -26,7 +26,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (19, "1d331355d4b94a82315619bbb17e315f691b6b4d02ccefbca052d409ab0fdca2"),
+    STORE: (20, "7fb52349c62458fc0a72ee42f89be616ae5b03c78bc64c5b50d7653c6e943157"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"
