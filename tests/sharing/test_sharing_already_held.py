@@ -19,7 +19,11 @@ from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node
-from p2pshare.sharing.already_held import Stance
+from p2pshare.operations.already_held import AskedIndex
+from p2pshare.operations.crossing import fields_of, read_answer
+from p2pshare.operations.interface import Query
+from p2pshare.operations.table import read_request
+from p2pshare.sharing.already_held import Stance, shared_in
 from p2pshare.sharing.drafting import Draft
 from p2pshare.sharing.withdrawing import WithdrawalRequest, withdraw
 
@@ -156,7 +160,8 @@ def test_a_withdrawn_object_does_not_come_back_by_its_echo(three: Three) -> None
     own = exported(alpha, "misp", LATER)
     take_back(alpha, "old.example", NOW + 10)
     deliver(alpha, (bravo, charlie), NOW + 10)
-    for node, raw in ((bravo, kept), (bravo, with_other_uuids(kept)), (alpha, own)):
+    file = bundle(indicator(1, "old.example"))  # which says nothing of where it comes from
+    for node, raw in ((bravo, kept), (bravo, with_other_uuids(kept)), (bravo, file), (alpha, own)):
         draft = read(node, raw, LATER)
         assert draft.parts == []
         assert draft.notes.counts["author-withdrew"] == 1
@@ -311,6 +316,35 @@ def test_a_list_names_nobody_whose_statement_could_be_passed_on(three: Three) ->
     with pytest.raises(AuthorError) as caught:
         read(three[1], b"evil.example\n", NOW, Stance.RESTATE, tlp=Tlp.GREEN)
     assert caught.value.reason == "nothing-to-restate"
+
+
+def test_a_command_that_asks_the_daemon_learns_the_same(three: Three) -> None:
+    """Members of the daemon's group may not open the store's file."""
+    alpha, bravo, charlie = three
+    told(three, indicator(1, "a.example"), indicator(2, "b.example"))
+    share(bravo, read(bravo, exported(bravo, "stix", LATER), LATER, Stance.RESTATE), LATER)
+    deliver(bravo, (alpha, charlie), LATER)
+    take_back(alpha, "b.example", LATER + 10)
+    deliver(alpha, (bravo, charlie), LATER + 10)
+    send(charlie, ["c.example"], to=[], now=LATER + 20)
+
+    def run(query: Query[Any]) -> Any:
+        asked = read_request(fields_of(query))
+        assert isinstance(asked, Query)
+        return read_answer(asked, fields_of(asked.run(charlie, LATER + 20, quiet)))
+
+    seen, asked = shared_in(charlie.store), AskedIndex(run)
+    ids = [str(indicator(number, "")["id"]) for number in (1, 2, 3)]
+    ids += [
+        restated_id(bravo.identity.partner_id, ObjectOrigin(alpha.identity.partner_id, one)) for one in ids
+    ]
+    found = asked.shared_objects(ids)
+    assert found == seen.shared_objects(ids)
+    assert [one for one in ids if one in found] == [ids[0], ids[1], ids[3], ids[4]]
+    assert [found[one][0].out_us is None for one in found] == [True, False, True, False]
+    values = [detect(f"{letter}.example") for letter in "abc"]
+    assert asked.own_statements(values) == seen.own_statements(values)
+    assert list(asked.own_statements(values)) == values[2:]
 
 
 def unique(things: Iterable[str]) -> int:

@@ -53,10 +53,9 @@ class Derivation(msgspec.Struct, frozen=True, gc=False, array_like=True):
     public_source: str | None = None
 
 
-def may_hold_derivation(frame_json: bytes) -> bool:
-    """Returns whether an object in these bytes may carry the extension. Fast: nearly always a look at the bytes tells
-    that none does."""
-    return _TAIL in frame_json or (b"\\u00" in frame_json and _ESCAPED.search(frame_json) is not None)
+def may_hold_derivation(text: bytes) -> bool:
+    """Returns whether this JSON may hold the extension: a look at the bytes, before anything is decoded."""
+    return _TAIL in text or (b"\\" in text and _ESCAPED.search(text) is not None)
 
 
 def read_derivation(stix: Mapping[str, Any]) -> Derivation | None:

@@ -9,7 +9,7 @@ what it does not look at stays in the frame. Rules of this file:
    that look like one; nearly always a look at the frame's bytes tells that there are none (`marking_words`).
 4. A value that has no canonical form is noted; the object it stands in is kept (docs/intelligence.md).
 5. Indicators and relationships are checked as far as they are decoded; everything else fully (`checks`).
-6. What an object says it stems from is looked for where the frame's bytes may hold it. One that cannot be read refuses the
+6. Extensions are decoded where they may hold what the object stems from, and only then. One that cannot be read refuses the
    object: it must not count as its author's own (`derivation`).
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -99,6 +99,9 @@ class Extraction:
     notes: Refusals = field(default_factory=Refusals)
 
 
+_NO_EXTENSIONS = msgspec.Raw()
+
+
 class _Granular(msgspec.Struct, gc=False):
     marking_ref: str = ""
 
@@ -124,12 +127,7 @@ class _Fields(msgspec.Struct, gc=False):
     relationship_type: str = ""
     source_ref: str = ""
     target_ref: str = ""
-
-
-class _Extended(msgspec.Struct, gc=False):
-    """The property that the derivation of an object stands in."""
-
-    extensions: Any = None
+    extensions: msgspec.Raw = _NO_EXTENSIONS
 
 
 class _CommonFields(msgspec.Struct, gc=False):
@@ -142,6 +140,7 @@ class _CommonFields(msgspec.Struct, gc=False):
     revoked: bool = False
     object_marking_refs: tuple[str, ...] = ()
     granular_markings: tuple[_Granular, ...] = ()
+    extensions: msgspec.Raw = _NO_EXTENSIONS
 
 
 _decode_frame = msgspec.json.Decoder(list[_Fields]).decode
@@ -149,7 +148,6 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(_Fields).decode
 _decode_common = msgspec.json.Decoder(_CommonFields).decode
 _decode_any = msgspec.json.Decoder().decode
-_decode_extended = msgspec.json.Decoder(_Extended).decode
 RULE_LANGUAGES = frozenset(
     {"pcre", "sigma", "snort", "suricata", "yara"}
 )  # STIX 2.1 section 10.8, but for stix
@@ -206,8 +204,6 @@ class _FrameReader:
         self._assessments: dict[str, AssessmentFacts] = {}
         self._withdrawals: dict[int, WithdrawalFacts] = {}
         self._words: dict[int, MarkingWords] = {}
-        self._derivations: dict[int, Derivation | None] = {}
-        """What the object in a place stems from; None where that cannot be read."""
         self._places_left = FRAME_PLACES_MAX
         self._near_instant: str | None = None
         self._near_instant_us = 0
@@ -234,10 +230,6 @@ class _FrameReader:
                     self._look_for_words(position, pieces[position], decoded[position], look)
             else:
                 self._words = in_labels
-        if may_hold_derivation(frame_json):
-            raws = raws or _decode_raws(frame_json)
-            for position, raw in enumerate(raws):
-                self._look_for_derivation(position, bytes(raw))
         if not slow:
             self._keep(decoded)
             return
@@ -278,7 +270,6 @@ class _FrameReader:
                 part = self._decode_apart(position, piece)
                 if not isinstance(part, str):
                     self._look_for_words(position, piece, part, look_at(piece, SHORT_NAMES))
-                    self._look_for_derivation(position, piece)
                 parts.append(part)
         self._keep(parts)
 
@@ -287,7 +278,6 @@ class _FrameReader:
         keep, refuse = self._extraction.objects.append, self._extraction.refusals.add
         plain_facts, facts = self._plain_facts, self._facts
         has_words, words_at = bool(self._words), self._words.get
-        derivations = self._derivations
         # Neighbours have the same markings and labels, mostly.
         near_refs: tuple[str, ...] = ()
         near_words: MarkingWords | None = None
@@ -300,9 +290,6 @@ class _FrameReader:
                 if type(part) is not _Fields:
                     if isinstance(part, str):
                         raise _Refuse(part)
-                    keep(facts(position, part))
-                    continue
-                if derivations and position in derivations:
                     keep(facts(position, part))
                     continue
                 refs, words = part.object_marking_refs, words_at(position) if has_words else None
@@ -349,18 +336,6 @@ class _FrameReader:
             words = self._words_inside(piece) if self._places_left > 0 else TOO_MANY
         if words:
             self._words[position] = words
-
-    def _look_for_derivation(self, position: int, piece: bytes) -> None:
-        """Remembers what one object stems from. What is decoded is bounded: brackets beyond measure are no derivation."""
-        if not may_hold_derivation(piece):
-            return
-        try:
-            said = None if has_too_many_brackets(piece) else _decode_extended(piece)
-            derivation = None if said is None else read_derivation({"extensions": said.extensions})
-            if said is None or derivation is not None:
-                self._derivations[position] = derivation
-        except (*_UNREADABLE, AuthorError):
-            self._derivations[position] = None
 
     def _words_inside(self, piece: bytes) -> MarkingWords:
         if has_too_many_brackets(piece):
@@ -412,6 +387,7 @@ class _FrameReader:
             or fields.pattern_type != "stix"
             or author not in self._authors
             or fields.granular_markings
+            or (fields.extensions and may_hold_derivation(bytes(fields.extensions)))
             or is_indicator_id(fields.id) is None
         ):
             return None
@@ -443,9 +419,7 @@ class _FrameReader:
             if not is_id(author):
                 raise _Refuse("bad-id")
             self._authors.add(author)
-        derivation = self._derivations.get(position)
-        if derivation is None and position in self._derivations:
-            raise _Refuse(BAD_DERIVATION)
+        derivation = _derivation_in(bytes(fields.extensions)) if fields.extensions else None
         tlp, pap = self._marking(fields, self._words.get(position, NO_WORDS))
         modified = fields.modified
         modified_us = self._instant(modified) if modified else None
@@ -567,6 +541,19 @@ def _definitions_named(decoded: Sequence[_Fields]) -> int:
     alike = references.count(first)
     others = [refs for refs in references if refs != first] if alike < len(references) else ()
     return definitions_named(first) * alike + sum([definitions_named(refs) for refs in others])
+
+
+def _derivation_in(extensions: bytes) -> Derivation | None:
+    """Returns what an object with these extensions says it stems from. What is decoded is bounded: brackets beyond measure are
+    no derivation."""
+    if not may_hold_derivation(extensions):
+        return None
+    if has_too_many_brackets(extensions):
+        raise _Refuse(BAD_DERIVATION)
+    try:
+        return read_derivation({"extensions": _decode_any(extensions)})
+    except (*_UNREADABLE, AuthorError):
+        raise _Refuse(BAD_DERIVATION) from None
 
 
 def _kept_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], int]:

@@ -110,6 +110,9 @@ class _Known(NamedTuple):
     derivations: tuple[int, ...]
 
 
+_UNKNOWN = _Known(None, ())
+
+
 def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[NewDerivation]) -> None:
     """Write what new versions say. What they fall with is decided by `settle`."""
     for one in arrived:
@@ -248,11 +251,9 @@ class _Following:
 
     def _of(self, origin: Named) -> _Known:
         if origin not in self._known:
-            partner, *key = origin
+            partner, type_, key = origin
             author = author_of(self._connection, partner)
-            self._known[origin] = (
-                _Known(None, ()) if author is None else self._look_up(author, (key[0], key[1]))
-            )
+            self._known[origin] = _UNKNOWN if author is None else self._look_up(author, (type_, key))
         return self._known[origin]
 
     def _look_up(self, author: int, key: EncodedId) -> _Known:

@@ -173,6 +173,7 @@ class SharedObject:
     tlp: Tlp
     is_revoked: bool
     modified_us: int | None
+    sealed_at: int
     values: frozenset[Observable]
     derivation: Derivation | None = None
     out_us: int | None = None

@@ -34,7 +34,7 @@ FRAMES_BUDGET_BYTES = (
 )  # inflated for one call that asks for texts: frames are read in order, each once
 
 _CLAIMS = """
-SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, c.frame, c.position, c.derivation,
+SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, e.created, c.frame, c.position, c.derivation,
     CASE
         WHEN c.status = 1 THEN max(c.modified_us, coalesce((
             SELECT max(w.said_us) FROM withdrawal w JOIN object_type y ON y.id = w.type
@@ -46,12 +46,14 @@ SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, c.frame, c.po
 FROM {keys} k
 CROSS JOIN claim c INDEXED BY claim_current ON c.object_key = k.value AND c.status < 2
 CROSS JOIN organisation a ON a.id = c.author
+CROSS JOIN frame f ON f.id = c.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
 CROSS JOIN observable o ON o.id = c.observable
 CROSS JOIN observable_type t ON t.id = o.type
 ORDER BY c.id LIMIT ?
 """
 _OBJECTS = """
-SELECT o.object_key, a.partner_id, o.tlp, o.status, o.modified_us, o.frame, o.position, o.derivation,
+SELECT o.object_key, a.partner_id, o.tlp, o.status, o.modified_us, e.created, o.frame, o.position, o.derivation,
     CASE
         WHEN o.status = 1 THEN max(coalesce(o.modified_us, 0), coalesce((
             SELECT w.said_us FROM withdrawal w
@@ -64,6 +66,8 @@ FROM {keys} k
 CROSS JOIN object o INDEXED BY object_current ON o.object_key = k.value AND o.status < 2
 CROSS JOIN object_type y ON y.id = o.type
 CROSS JOIN organisation a ON a.id = o.author
+CROSS JOIN frame f ON f.id = o.frame
+CROSS JOIN envelope e ON e.lsn = f.envelope
 ORDER BY o.id LIMIT ?
 """
 _TLPS = {int(level): level for level in Tlp}
@@ -78,6 +82,7 @@ class _Found:
     tlp: int
     is_revoked: bool
     modified_us: int | None
+    sealed_at: int
     place: tuple[int, int]
     derivation: int | None
     out_us: int
@@ -105,6 +110,7 @@ def shared_objects(connection: apsw.Connection, object_ids: Collection[str]) -> 
                 _TLPS[one.tlp],
                 one.is_revoked,
                 one.modified_us,
+                one.sealed_at,
                 frozenset(one.values),
                 None if one.derivation is None else said[one.derivation],
                 one.out_us or None,
@@ -150,7 +156,7 @@ def _read(connection: apsw.Connection, keys: Sequence[EncodedId], limit: int) ->
 
 def _found_in(key: EncodedId, facts: Sequence[Any], found: dict[tuple[int, int], _Found]) -> _Found:
     """Returns the object at the place in a row, a new one where there is none yet."""
-    _, author, tlp, status, modified_us, frame, position, derivation, out_us = facts
+    _, author, tlp, status, modified_us, sealed_at, frame, position, derivation, out_us = facts
     one = found.get((frame, position))
     if one is None:
         place = frame, position
@@ -160,6 +166,7 @@ def _found_in(key: EncodedId, facts: Sequence[Any], found: dict[tuple[int, int],
             tlp,
             status == 1,
             modified_us,
+            sealed_at,
             place,
             derivation,
             out_us or 0,

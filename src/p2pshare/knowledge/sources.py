@@ -50,12 +50,16 @@ _Stems = frozenset[tuple[str, Key]]
 
 
 def is_entangled(claims: Sequence[ClaimState]) -> bool:
-    """Returns whether some of these claims may be one source though their authors are two. Nearly always none are."""
+    """Returns whether some of these claims may be one source though their authors are two, or counted so until now. Nearly
+    always none are, and that is told in one pass."""
     if len(claims) < 2:
-        return False
-    return any(claim.derivation is not None for claim in claims) or len(
-        {claim.object_key for claim in claims}
-    ) < len(claims)
+        return bool(claims) and claims[0].source is not None
+    keys = set()
+    for claim in claims:
+        if claim.derivation is not None or claim.source is not None:
+            return True
+        keys.add(claim.object_key)
+    return len(keys) < len(claims)
 
 
 def sources_of(claims: Sequence[ClaimState], decisive: Sequence[ClaimState], lineage: Lineage) -> list[int]:

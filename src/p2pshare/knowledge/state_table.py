@@ -173,11 +173,12 @@ def _evaluate_counted(
             continue
         shown = [claim for claim in claims if claim.tlp <= tlp_max]
         old = tuple(before)
-        sources = Sources(lineages, shown) if len(shown) > 1 and is_entangled(shown) else None
+        sources = Sources(lineages, shown) if is_entangled(shown) else None
         new = evaluate(
             shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined, sources_of=sources
         )
-        counted_as += _counted_as(claims, shown, sources)
+        if sources is not None:
+            counted_as += _counted_as(shown, sources.found)
         if new.status == EffectiveStatus.GONE:
             new = GONE._replace(reason="marking" if claims else "superseded")
         op = _op(old, new)
@@ -213,17 +214,11 @@ class Sources:
         return self.found
 
 
-def _counted_as(
-    claims: Sequence[ClaimState], shown: Sequence[ClaimState], sources: Sources | None
-) -> Iterable[Row]:
+def _counted_as(claims: Sequence[ClaimState], sources: Sequence[int]) -> Iterable[Row]:
     """Yields (source, id) of claims that count as another author's from now on, or as their own again. What is not shown keeps
     what it has: nobody sees it."""
-    if sources is None:
-        for claim in shown:
-            if claim.source is not None:
-                yield None, claim.id
-        return
-    for claim, source in zip(shown, sources.found, strict=True):
+    for number, claim in enumerate(claims):
+        source = sources[number] if sources else claim.author  # one claim alone is its author's
         if claim.source != (None if source == claim.author else source):
             yield (None if source == claim.author else source), claim.id
 
@@ -366,24 +361,8 @@ def _fresh_row(
 ) -> Row | None:
     """Returns the row that `evaluate` would make of one claim in the first step of its life, of
     `age_seconds`; None for any other."""
-    (
-        _,
-        _,
-        _,
-        _,
-        frame,
-        _,
-        status,
-        tlp,
-        confidence,
-        _,
-        modified_us,
-        from_after_us,
-        until_after_us,
-        pap,
-        *rest,
-    ) = claim
-    _, derivation, _, _ = rest
+    frame, _, status, tlp, confidence, _, modified_us, *instants, pap, _, derivation, _, _ = claim[4:]
+    from_after_us, until_after_us = instants
     sealed_at, received_at = sources[frame]
     from_us = modified_us + from_after_us
     begins = -(-from_us // SECOND_US)

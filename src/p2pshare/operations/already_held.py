@@ -27,6 +27,7 @@ class SharedAlready(Struct, frozen=True, forbid_unknown_fields=True):
     tlp: Tlp
     revoked: bool
     modified_us: int | None
+    sealed_at: int
     values: list[tuple[str, str]]
     origins: list[tuple[str, str]]
     public_source: str | None
@@ -51,6 +52,7 @@ def _crossing(one: SharedObject) -> SharedAlready:
         one.tlp,
         one.is_revoked,
         one.modified_us,
+        one.sealed_at,
         sorted((value.type, value.value) for value in one.values),
         [(origin.author.text, origin.object_id) for origin in said.origins],
         said.public_source,
@@ -117,6 +119,7 @@ class AskedIndex:
                     one.tlp,
                     one.revoked,
                     one.modified_us,
+                    one.sealed_at,
                     frozenset(Observable(*value) for value in one.values),
                     Derivation(origins, one.public_source) if is_derived else None,
                     one.out_us,

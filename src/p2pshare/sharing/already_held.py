@@ -126,6 +126,7 @@ class _Match(NamedTuple):
     out_us: int | None
     """When it was taken back, or what it stems from; None while it stands."""
     modified_us: int
+    """Never later than it was sealed: no author can say something so late that no withdrawal reaches it."""
     derivation: Derivation | None
     values: tuple[Observable, ...]
     """What the object of the file claims."""
@@ -280,7 +281,7 @@ class _Sifting:
             held.tlp,
             held.is_revoked,
             held.out_us,
-            held.modified_us or 0,
+            min(held.modified_us or 0, held.sealed_at * SECOND_US),
             held.derivation,
             tuple(sorted(values)),
             values >= held.values or one.object_id.lower() == held.object_id.lower(),
