@@ -253,6 +253,11 @@ def test_a_chain_of_restatements_names_every_link(three: Three) -> None:
     ]
     ids = {name: node.identity.partner_id.text for name, node in zip("abc", three, strict=True)}
     assert sorted(chains, key=len) == [[ids["a"]], [ids["b"], ids["a"]]]
+    for raw in (exported(charlie, "stix", LATER + 1), exported(charlie, "misp", LATER + 1)):
+        draft = read(charlie, raw, LATER + 1, Stance.AS_OWN)
+        [own] = [one for one in objects_in(draft) if one["type"] == "indicator"]
+        assert "extensions" not in own  # also of what names an origin itself
+        assert (draft.merged, len(draft.findings)) == (1, 2)
 
 
 def test_saying_anew_never_loosens_and_strict_markings_are_not_ours_to_pass_on(three: Three) -> None:

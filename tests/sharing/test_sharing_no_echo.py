@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from misp_loop import deliver, exported, only, read, share, with_other_uuids
 from whole_nodes import NOW, World, befriend, quiet, send
@@ -38,9 +38,11 @@ actions = st.one_of(
     st.tuples(st.just("withdraw"), node_numbers, value_numbers),
     st.tuples(st.just("export"), node_numbers, ways_out),
     st.tuples(st.just("again"), node_numbers, st.integers(0, 5), stances),
+    st.tuples(st.just("again"), node_numbers, st.just(0), stances),
     st.tuples(st.just("round"), node_numbers, ways_out, stances),
     st.tuples(st.just("deliver"), node_numbers, node_numbers),
 )
+SAID, ALL = ("publish", 0, 0), ("deliver-all", 0)
 beginnings = st.lists(st.tuples(st.just("publish"), node_numbers, value_numbers), min_size=1, max_size=2)
 """Where nobody has said anything, nothing comes back."""
 
@@ -83,6 +85,20 @@ def circle() -> Iterator[Circle]:
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(beginnings, st.lists(actions, min_size=5, max_size=14))
+@example([SAID], [("export", 1, "misp"), ("withdraw", 0, 0), ALL, ("again", 1, 0, Stance.RESTATE)])
+@example([SAID], [("export", 1, "moved"), ("withdraw", 0, 0), ("again", 1, 0, Stance.RESTATE)])
+@example(
+    [SAID],
+    [("round", 1, "stix", Stance.RESTATE), ALL, ("round", 2, "stix", Stance.RESTATE), ("withdraw", 0, 0)],
+)
+@example(
+    [SAID],
+    [("round", 1, "misp", Stance.RESTATE), ALL, ("round", 0, "stix", Stance.AS_OWN), ("withdraw", 0, 0)],
+)
+@example(
+    [SAID], [("export", 0, "moved"), ("withdraw", 0, 0), ("again", 0, 0, Stance.LEAVE), ("publish", 0, 0)]
+)
+@example([SAID], [("export", 1, "stix"), ("withdraw", 0, 0), ALL, ("again", 1, 0, Stance.LEAVE)])
 def test_a_value_is_active_exactly_where_an_independent_statement_is_held(
     circle: Circle, beginning: list[tuple[Any, ...]], history: list[tuple[Any, ...]]
 ) -> None:

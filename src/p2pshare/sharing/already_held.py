@@ -164,6 +164,8 @@ class _Sifting:
         """Place -> the id under which the object is said anew ..."""
         self._modified: dict[int, int] = {}
         """... and its `modified`, in microseconds."""
+        self._stating: dict[Observable, str] = {}
+        """Value -> the id under which we state it as our own, before or by this file."""
         self._renamed: dict[str, str] = {}
         """Id in the file -> the id under which the same is held, or said."""
 
@@ -357,9 +359,9 @@ class _Sifting:
         """Say each of these anew, but for what we said before and its author has not changed since."""
         before = self._index.shared_objects(set(own_ids.values()))
         is_own = self._stance is Stance.AS_OWN
-        stated: Mapping[Observable, str] = {}
+        stated = self._stating
         if is_own:
-            stated = self._index.own_statements(
+            stated |= self._index.own_statements(
                 {value for place in own_ids for value in self._matches[place].values}
             )
         for place, own_id in own_ids.items():
@@ -384,6 +386,8 @@ class _Sifting:
                 self._anew[place] = own_id
                 self._modified[place] = self._modified_of(match, ours)
                 saying = {own_id}
+                if is_own:  # what others pass on stands in the same file: one finding is stated once
+                    stated |= dict.fromkeys(match.values, own_id)
             if is_own:
                 self._result.findings += [
                     OwnFinding(match.author, match.object_id, own) for own in sorted(saying)
