@@ -25,7 +25,7 @@ from p2pshare.policy.gate import Use, strictest_pap
 
 VALUES_PER_LOOKUP = 1_024
 
-Place = tuple[PartnerId, str]
+AuthorsObject = tuple[PartnerId, str]
 """(author, object id)."""
 
 
@@ -45,7 +45,7 @@ def _bundle_uuid(selection: Selection) -> str:
 
 def _objects(knowledge: KnowledgeReading, selection: Selection) -> Iterator[dict[str, Any]]:
     """Yields each object once, where the first of its values stands among all; what it names before it."""
-    done: set[Place] = set()
+    done: set[AuthorsObject] = set()
     definitions: set[str] = set()
     values = knowledge.values(
         selection.now_us,
@@ -70,7 +70,7 @@ def _objects(knowledge: KnowledgeReading, selection: Selection) -> Iterator[dict
 
 
 def _read(
-    knowledge: KnowledgeReading, wanted: Collection[Place], selection: Selection
+    knowledge: KnowledgeReading, wanted: Collection[AuthorsObject], selection: Selection
 ) -> list[tuple[StoredText, dict[str, Any]]]:
     """Returns those of the objects that the gate lets pass, parsed."""
     return [

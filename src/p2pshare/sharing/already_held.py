@@ -101,7 +101,7 @@ def shared_in(store: StoreReading) -> SharedIndex:
 
 @dataclass
 class Sifted:
-    """The objects of a file. Read (not added by a reader) = those in `taken` + `held` + `merged` + `refusals.total`."""
+    """The objects of a file. Read (not added by a reader) = those in `taken` + `held` + `merged` + refusals.total."""
 
     taken: list[BundleObject] = field(default_factory=list)
     """What may be published, in order: as it was read, or said anew."""
