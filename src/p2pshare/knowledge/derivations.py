@@ -51,16 +51,24 @@ SELECT d.derivation, v.claims FROM derived_from d CROSS JOIN derivation v ON v.i
 WHERE d.origin_author = ? AND d.origin_type = (SELECT id FROM object_type WHERE name = ?) AND d.origin_key = ?
 AND d.derivation > ? ORDER BY d.derivation LIMIT ?
 """
+_HOW_MANY = f"""
+SELECT k.value, (
+    SELECT sum(1 + v.claims) FROM (
+        SELECT d.derivation FROM derived_from d WHERE d.origin_key = k.value LIMIT {AT_ONCE_MAX + 1}
+    ) s JOIN derivation v ON v.id = s.derivation
+) FROM {{keys}} k WHERE EXISTS (SELECT 1 FROM derived_from d WHERE d.origin_key = k.value)
+"""
 _SAYING = """
 SELECT k.value FROM {keys} k WHERE EXISTS (SELECT 1 FROM derivation v WHERE v.object_key = k.value)
 """
 # A version has a claim for each of its values, all of one status: its first and its last tell of both versions of a fork.
-_CLAIM_OF = """
+_CLAIMS_OF = """
 SELECT c.status, min(c.modified_us, e.created * {second}), c.derivation FROM claim c INDEXED BY claim_current
 CROSS JOIN frame f ON f.id = c.frame CROSS JOIN envelope e ON e.lsn = f.envelope
-WHERE c.object_key = ? AND c.author = ? AND c.status < 2 ORDER BY c.id {way} LIMIT 1
+WHERE c.object_key = ? AND c.author = ? AND c.status < 2 ORDER BY c.id {way} LIMIT {limit}
 """
-_CLAIMS_OF = [_CLAIM_OF.format(second=SECOND_US, way=way) for way in ("", "DESC")]
+_FIRST_CLAIMS = _CLAIMS_OF.format(second=SECOND_US, way="", limit=2)
+_LAST_CLAIM = _CLAIMS_OF.format(second=SECOND_US, way="DESC", limit=1)
 _OBJECTS_OF = f"""
 SELECT o.status, min(coalesce(o.modified_us, 0), e.created * {SECOND_US}), o.derivation FROM object o INDEXED BY object_current
 CROSS JOIN frame f ON f.id = o.frame CROSS JOIN envelope e ON e.lsn = f.envelope
@@ -134,19 +142,38 @@ def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[N
             )
 
 
-def settle(connection: apsw.Connection, changed: Collection[tuple[int, EncodedId]]) -> None:
+def settle(
+    connection: apsw.Connection,
+    changed: Collection[tuple[int, EncodedId]],
+    arrived: Sequence[NewDerivation] = (),
+) -> None:
     """Decide anew whether these objects (author, id) have fallen, and follow what stems from them. To be called when a version of
-    one has come, or has become current, or was withdrawn, and their rows say so."""
-    if not changed or not fetch(connection, _ANY):
+    one has come, or has become current, or was withdrawn, and their rows say so; `arrived` are versions that `add` wrote just now."""
+    if not (changed or arrived) or not fetch(connection, _ANY):
         return
-    saying, named = (
-        _those(connection, statement, {key for _, (_, key) in changed}) for statement in (_SAYING, _NAMED)
-    )
+    following = _Following(connection)
+    for new in arrived:
+        following.decide_new(new)
+    also_new = {(new.author, new.key) for new in arrived}.union(changed)
+    saying = _those(connection, _SAYING, {key for _, (_, key) in changed})
+    named = _those(connection, _NAMED, {key for _, (_, key) in also_new})
     if saying or named:
-        objects = sorted(changed, key=str)
-        _Following(connection).settle(
-            [one for one in objects if one[1][1] in saying], [one for one in objects if one[1][1] in named]
+        following.settle(
+            [one for one in sorted(changed, key=str) if one[1][1] in saying],
+            [one for one in sorted(also_new, key=str) if one[1][1] in named],
         )
+
+
+def reach(connection: apsw.Connection, keys: Collection[bytes | str]) -> dict[bytes | str, int]:
+    """Returns, for those of these objects from which others stem, how many rows may be looked at in the transaction that changes
+    one: AT_ONCE_MAX at most, for more are left to a walk."""
+    if not fetch(connection, _ANY):
+        return {}
+    found: dict[bytes | str, int] = {}
+    for table, bound in key_tables(keys):
+        rows = fetch(connection, _HOW_MANY.format(keys=table), (bound,))
+        found.update((key, min(many, AT_ONCE_MAX)) for key, many in rows)
+    return found
 
 
 def _those(
@@ -176,6 +203,15 @@ class _Following:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._known: dict[Named, _Known] = {}
+        self._authors: dict[bytes, int | None] = {}
+
+    def decide_new(self, one: NewDerivation) -> None:
+        """Write down that a version has fallen that came just now: nothing stems from it yet that knows it."""
+        origins = [(bytes(it.author), *encode_object_id(it.object_id)) for it in one.said.origins]
+        fell_us = self._fell_us(sorted(origins, key=_in_order))
+        if fell_us is not None:
+            self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, one.id))
+            self._connection.execute(_FALL, (fell_us, claim_key(one.key), one.author, one.id))
 
     def settle(self, saying: Iterable[tuple[int, EncodedId]], named: Iterable[tuple[int, EncodedId]]) -> None:
         """Decide anew about the current versions of objects that say what they stem from, then follow those that are named."""
@@ -221,7 +257,7 @@ class _Following:
     def _decide(self, derivation: int) -> Named | None:
         """Write down whether a version has fallen; returns its object where that changed."""
         [(partner, type_, key, author, before)] = fetch(self._connection, _DERIVED, (derivation,))
-        fell_us = self._fell_us(derivation)
+        fell_us = self._fell_us(origins_of(self._connection, derivation))
         # also where it is the same: another version may have become current
         self._connection.execute(_FALL, (fell_us, claim_key((type_, key)), author, derivation))
         if fell_us == before:
@@ -229,10 +265,10 @@ class _Following:
         self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, derivation))
         return partner, type_, key
 
-    def _fell_us(self, derivation: int) -> int | None:
-        """Returns when the latest of the origins was withdrawn: rule 3."""
+    def _fell_us(self, layer: Sequence[Named]) -> int | None:
+        """Returns when the latest of these origins, and of those that they name in turn, was withdrawn: rule 3."""
         fell_us: int | None = None
-        layer, seen = origins_of(self._connection, derivation), set[Named]()
+        seen = set[Named]()
         for _ in range(CHAIN_MAX):
             further: list[Named] = []
             for origin in layer:
@@ -252,7 +288,9 @@ class _Following:
     def _of(self, origin: Named) -> _Known:
         if origin not in self._known:
             partner, type_, key = origin
-            author = author_of(self._connection, partner)
+            if partner not in self._authors:
+                self._authors[partner] = author_of(self._connection, partner)
+            author = self._authors[partner]
             self._known[origin] = _UNKNOWN if author is None else self._look_up(author, (type_, key))
         return self._known[origin]
 
@@ -261,8 +299,10 @@ class _Following:
         prefix, stored = key
         rows = fetch(self._connection, _OBJECTS_OF, (stored, author, prefix))
         if prefix in (INDICATOR, ""):
-            for statement in _CLAIMS_OF:
-                rows += fetch(self._connection, statement, (stored, author))
+            claims = fetch(self._connection, _FIRST_CLAIMS, (stored, author))
+            if len(claims) > 1:
+                claims += fetch(self._connection, _LAST_CLAIM, (stored, author))
+            rows += claims
         derivations = tuple(sorted({one for _, _, one in rows if one is not None}))
         if any(status == CURRENT for status, _, _ in rows):
             return _Known(None, derivations)
