@@ -4,7 +4,8 @@
 Rules (docs/store.md, "Derivation"):
 
 1. An origin is withdrawn while its author's withdrawal, or `revoked` in its current version, stands against it and no version of
-   it counts. When: the later of the two, by its author's clock, and never after it was sealed.
+   it counts. When: the later of the two, by its author's clock, and never after it was sealed. For one that is out of effect
+   (`out_of_effect`) nobody stands at all, and no later word about it affirms it.
 2. A version that stems from it, at first or at second hand, is *fallen* unless its own `modified` is later than that: who says
    it again after the withdrawal affirms it. Its author's withdrawals are another matter, and so are those of other authors of
    the same id: only (author, id) as the signed object names them count.
@@ -40,6 +41,9 @@ AT_ONCE_MAX = (
     32  # objects and claims that stem from one object and are looked at in the transaction that changes it
 )
 STEP_ROWS = 2_000  # of them looked at in one step of a walk: some 100 ms that other writers wait
+NEVER_AFFIRMED_US = (
+    2**62
+)  # the instant of a withdrawal that no `modified` is later than: year 9999 is below 2**58
 ECHOES_TOLD_MAX = 1_000  # objects of others that are told of one of ours: as many partners as any circle has
 
 _ANY = "SELECT 1 FROM derivation LIMIT 1"
@@ -73,6 +77,13 @@ _OBJECTS_OF = f"""
 SELECT o.status, min(coalesce(o.modified_us, 0), e.created * {SECOND_US}), o.derivation FROM object o INDEXED BY object_current
 CROSS JOIN frame f ON f.id = o.frame CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE o.object_key = ? AND o.author = ? AND o.status < 2 AND o.type = (SELECT id FROM object_type WHERE name = ?) LIMIT 4
+"""
+_OUT = """
+SELECT EXISTS (SELECT 1 FROM claim INDEXED BY claim_out WHERE object_key = ?1 AND author = ?2 AND status = 3 AND ?3 IN ('indicator', ''))
+OR EXISTS (
+    SELECT 1 FROM object INDEXED BY object_out WHERE object_key = ?1 AND author = ?2 AND status = 3
+    AND type = (SELECT id FROM object_type WHERE name = ?3)
+)
 """
 _SAID = """
 SELECT said_us FROM withdrawal WHERE object_key = ? AND author = ? AND type = (SELECT id FROM object_type WHERE name = ?)
@@ -149,7 +160,7 @@ def settle(
 ) -> None:
     """Decide anew whether these objects (author, id) have fallen, and follow what stems from them. To be called when a version of
     one has come, or has become current, or was withdrawn, and their rows say so; `arrived` are versions that `add` wrote just now."""
-    if not (changed or arrived) or not fetch(connection, _ANY):
+    if not (changed or arrived) or not is_any(connection):
         return
     following = _Following(connection)
     for new in arrived:
@@ -164,11 +175,14 @@ def settle(
         )
 
 
+def is_any(connection: apsw.Connection) -> bool:
+    """Returns whether any object says what it stems from."""
+    return bool(fetch(connection, _ANY))
+
+
 def reach(connection: apsw.Connection, keys: Collection[bytes | str]) -> dict[bytes | str, int]:
     """Returns, for those of these objects from which others stem, how many rows may be looked at in the transaction that changes
     one: AT_ONCE_MAX at most, for more are left to a walk."""
-    if not fetch(connection, _ANY):
-        return {}
     found: dict[bytes | str, int] = {}
     for table, bound in key_tables(keys):
         rows = fetch(connection, _HOW_MANY.format(keys=table), (bound,))
@@ -306,6 +320,8 @@ class _Following:
         derivations = tuple(sorted({one for _, _, one in rows if one is not None}))
         if any(status == CURRENT for status, _, _ in rows):
             return _Known(None, derivations)
+        if not rows and fetch(self._connection, _OUT, (stored, author, prefix))[0][0]:
+            return _Known(NEVER_AFFIRMED_US, ())
         said = [us for (us,) in fetch(self._connection, _SAID, (stored, author, prefix))]
         return _Known(max((*said, *(us for _, us, _ in rows)), default=None), derivations)
 
@@ -339,7 +355,10 @@ def echoes_of(connection: apsw.Connection, author: PartnerId, object_id: str) ->
     prefix, key = encode_object_id(object_id)
     stored = claim_key((prefix, key))
     found: dict[tuple[PartnerId, str], EchoRow] = {}
-    for table, state in (("claim", "c.status, c.is_fallen"), ("object", "c.status, v.fell_us IS NOT NULL")):
+    for table, state in (
+        ("claim", "c.status, c.is_fallen"),
+        ("object", "c.status, coalesce(v.fell_us >= coalesce(c.modified_us, 0), 0)"),
+    ):
         for partner, type_, other, status, is_fallen in fetch(
             connection,
             _STEMS_FROM.format(table=table, state=state),

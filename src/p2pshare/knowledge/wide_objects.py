@@ -65,7 +65,9 @@ def reach(connection: apsw.Connection, author: int, objects: Sequence[ObjectFact
     """Returns the reach of each of `objects` of `author`, in order; [] where none reaches a wide object, or one from which
     others stem. What stems from it is charged to nobody here: its authors paid for it (docs/decisions/0071)."""
     wide = _wide(connection, objects)
-    stemming = derivations.reach(connection, {key for one in objects for key in _changed_by(one)})
+    stemming: Mapping[bytes | str, int] = {}
+    if derivations.is_any(connection):
+        stemming = derivations.reach(connection, {key for one in objects for key in _changed_by(one)})
     if not wide and not stemming:
         return []
     return [_reach(one, wide, stemming, author) for one in objects]
