@@ -10,6 +10,7 @@ from passing_on import Partner
 from store_rows import named_rows, rows
 from stored_envelopes import store_envelopes
 
+from p2pshare.cli.lookup import _words_of
 from p2pshare.intel.assessing import Target, false_positive_object
 from p2pshare.intel.derivation import Derivation, ObjectOrigin, restating, with_derivation
 from p2pshare.intel.marking import Pap, Tlp
@@ -17,7 +18,11 @@ from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import derivations, walks
 from p2pshare.knowledge.out_of_effect import ContentPlace
 from p2pshare.partners.interface import PartnerRow
+from p2pshare.partners.roster import Roster
+from p2pshare.queries.lookup import look_up
+from p2pshare.queries.searching import show_object
 from p2pshare.sharing.partners import put_partner
+from p2pshare.sharing.recalling import recall_status
 
 VALUE = "198.51.100.1"
 ONE = Observable("ipv4", VALUE)
@@ -253,6 +258,23 @@ def test_a_version_out_of_effect_gives_way_to_one_that_fell(world):
             stored.source.lsn, stored.source.author, place, world.make.now, is_out=True
         )
     assert world.counts()[0] is False
+
+
+def test_what_stems_from_content_that_its_author_disowns_falls_and_comes_back_with_it(world):
+    """A thief of a sign key published it, others passed it on, and the owner does not vouch for it."""
+    stix, origin, published = original(world)
+    (stored,) = store_envelopes(world.store, [published])
+    world.take(world.bravo.restate(origin, stix))
+    world.take(world.bravo.restate(origin, stix))
+    for is_out in (True, False):
+        place = ContentPlace(0, 0)
+        while place is not None:
+            place = world.store.knowledge.set_out(
+                stored.source.lsn, stored.source.author, place, world.make.now, is_out=is_out
+            )
+        assert world.counts() == (not is_out, 1)
+    world.take(world.bravo.publish(VALUE, "own"))
+    assert world.counts() == (True, 2)
 
 
 def test_an_origin_without_claims_counts_as_well(world):
@@ -497,3 +519,69 @@ def test_exports_leave_out_what_fell(world):
     now_us = world.make.now * 1_000_000
     assert not list(world.store.knowledge.values(now_us, tlp_max=Tlp.GREEN, pap_max=Pap.RED))
     assert not "".join(world.store.knowledge.indicator_lines(now_us, tlp_max=Tlp.GREEN))
+
+
+# --- what people are told ---
+
+
+@pytest.fixture
+def told(world):
+    """Alpha's object, which Bravo passes on and Charlie repeats."""
+    names = (("alpha", world.make.alpha), ("bravo", world.make.bravo), ("charlie", world.make.charlie))
+    for name, partner in names:
+        put_partner(world.store, PartnerRow(partner, name, b"card", 1, True, (), False, world.make.now))
+    stix, origin, published = original(world)
+    world.take(published, world.bravo.restate(origin, stix), world.charlie.repeat(stix))
+    return stix
+
+
+def test_lookup_tells_whose_a_claim_is_and_who_has_the_same_id(world, told):
+    [answer] = look_up(world.store, [VALUE], world.make.now)
+    assert (answer.sources, answer.authors) == (1, ["alpha", "bravo", "charlie"])
+    assert (answer.matches[0].sources, answer.matches[0].authors) == (1, 3)
+    said = {one.author: one for one in answer.claims}
+    assert {one.source for one in answer.claims} == {"alpha"}
+    assert [(one.author, one.object_id) for one in said["bravo"].derived_from] == [("alpha", told["id"])]
+    assert {name: one.possible_echo for name, one in said.items()} == {
+        "alpha": ["charlie"], "bravo": [], "charlie": ["alpha"],
+    }  # fmt: skip
+    words = [" ".join(_words_of(one)) for one in answer.claims]
+    assert f"derived from {told['id']} by alpha" in words[1]
+    assert "possible-echo: the same id by alpha" in words[2]
+    world.take(world.alpha.withdraw(told["id"]))
+    [answer] = look_up(world.store, [VALUE], world.make.now)
+    assert (answer.active, answer.sources) == (True, 1)
+    assert [one.reason for one in answer.claims] == ["withdrawn", "origin-withdrawn", None]
+    assert {one.author: one.source for one in answer.claims}["charlie"] == "charlie"
+
+
+def test_show_tells_it_of_each_version(world, told):
+    world.take(world.alpha.withdraw(told["id"]))
+    versions = show_object(world.store, told["id"]).versions
+    assert [(one.author, one.possible_echo, one.is_fallen) for one in versions] == [
+        ("alpha", ["charlie"], False), ("charlie", ["alpha"], False),
+    ]  # fmt: skip
+    [restated] = show_object(world.store, next(iter(world.bravo.latest))).versions
+    assert [one.author for one in restated.derived_from] == ["alpha"]
+    assert (restated.is_fallen, restated.is_revoked, restated.possible_echo) == (True, False, [])
+
+
+def test_recall_tells_what_fell_what_stands_and_what_may_be_an_echo(world, told):
+    own = Roster.of(world.make.alpha, ())
+
+    def states():
+        found = recall_status(world.store, own, told["id"]).echoes
+        return {one.author: one.state for one in found}
+
+    world.take(world.alpha.withdraw(told["id"]))
+    assert states() == {"bravo": "origin-withdrawn", "charlie": "possible-echo"}
+    world.take(world.bravo.restate(world.alpha.origin(told), told), world.charlie.withdraw(told["id"]))
+    assert states() == {"bravo": "stands", "charlie": "withdrawn"}
+
+
+def test_a_version_of_the_same_instant_as_the_withdrawal_affirms_nothing(world):
+    stix, origin, published = original(world)
+    restated = world.bravo.restated(origin, stix)
+    withdrawn = world.alpha.taking_back(stix["id"], modified=restated["modified"])
+    world.take(published, world.bravo.seal(restated), world.alpha.seal(withdrawn))
+    assert world.counts() == (False, 1)

@@ -89,7 +89,7 @@ class Chunk:
         self._derivations: list[derivations.NewDerivation] = []
         self._next_derivation = 0
         self._changed: set[tuple[int, EncodedId]] = set()
-        """Objects of which others may stem: those that were known before, or say what they stem from, or were withdrawn."""
+        """Objects that were known before, or withdrawn: others that are held may stem from them."""
         self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
@@ -155,7 +155,7 @@ class Chunk:
             for frame, frame_keys in zip(self._frames, keys, strict=True):
                 author = frame.source.author
                 self._changed.update((author, key) for key in frame_keys if key[1] in withdrawn)
-        derivations.settle(self._connection, self._changed)
+        derivations.settle(self._connection, self._changed, self._derivations)
 
     def _intern_observables(self) -> None:
         """Find or make the row of each value; new ones in the order of their index."""
@@ -218,7 +218,6 @@ class Chunk:
         author = frame.source.author
         new = derivations.NewDerivation(row_id, author, key, fact.derivation, len(fact.claims))
         self._derivations.append(new)
-        self._changed.add((author, key))
         return row_id
 
     def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, status: int) -> None:

@@ -4,7 +4,8 @@
 Rules (docs/store.md, "Derivation"):
 
 1. An origin is withdrawn while its author's withdrawal, or `revoked` in its current version, stands against it and no version of
-   it counts. When: the later of the two, by its author's clock, and never after it was sealed.
+   it counts. When: the later of the two, by its author's clock, and never after it was sealed. For one that is out of effect
+   (`out_of_effect`) nobody stands at all, and no later word about it affirms it.
 2. A version that stems from it, at first or at second hand, is *fallen* unless its own `modified` is later than that: who says
    it again after the withdrawal affirms it. Its author's withdrawals are another matter, and so are those of other authors of
    the same id: only (author, id) as the signed object names them count.
@@ -40,6 +41,9 @@ AT_ONCE_MAX = (
     32  # objects and claims that stem from one object and are looked at in the transaction that changes it
 )
 STEP_ROWS = 2_000  # of them looked at in one step of a walk: some 100 ms that other writers wait
+NEVER_AFFIRMED_US = (
+    2**62
+)  # the instant of a withdrawal that no `modified` is later than: year 9999 is below 2**58
 ECHOES_TOLD_MAX = 1_000  # objects of others that are told of one of ours: as many partners as any circle has
 
 _ANY = "SELECT 1 FROM derivation LIMIT 1"
@@ -51,20 +55,35 @@ SELECT d.derivation, v.claims FROM derived_from d CROSS JOIN derivation v ON v.i
 WHERE d.origin_author = ? AND d.origin_type = (SELECT id FROM object_type WHERE name = ?) AND d.origin_key = ?
 AND d.derivation > ? ORDER BY d.derivation LIMIT ?
 """
+_HOW_MANY = f"""
+SELECT k.value, (
+    SELECT sum(1 + v.claims) FROM (
+        SELECT d.derivation FROM derived_from d WHERE d.origin_key = k.value LIMIT {AT_ONCE_MAX + 1}
+    ) s JOIN derivation v ON v.id = s.derivation
+) FROM {{keys}} k WHERE EXISTS (SELECT 1 FROM derived_from d WHERE d.origin_key = k.value)
+"""
 _SAYING = """
 SELECT k.value FROM {keys} k WHERE EXISTS (SELECT 1 FROM derivation v WHERE v.object_key = k.value)
 """
 # A version has a claim for each of its values, all of one status: its first and its last tell of both versions of a fork.
-_CLAIM_OF = """
+_CLAIMS_OF = """
 SELECT c.status, min(c.modified_us, e.created * {second}), c.derivation FROM claim c INDEXED BY claim_current
 CROSS JOIN frame f ON f.id = c.frame CROSS JOIN envelope e ON e.lsn = f.envelope
-WHERE c.object_key = ? AND c.author = ? AND c.status < 2 ORDER BY c.id {way} LIMIT 1
+WHERE c.object_key = ? AND c.author = ? AND c.status < 2 ORDER BY c.id {way} LIMIT {limit}
 """
-_CLAIMS_OF = [_CLAIM_OF.format(second=SECOND_US, way=way) for way in ("", "DESC")]
+_FIRST_CLAIMS = _CLAIMS_OF.format(second=SECOND_US, way="", limit=2)
+_LAST_CLAIM = _CLAIMS_OF.format(second=SECOND_US, way="DESC", limit=1)
 _OBJECTS_OF = f"""
 SELECT o.status, min(coalesce(o.modified_us, 0), e.created * {SECOND_US}), o.derivation FROM object o INDEXED BY object_current
 CROSS JOIN frame f ON f.id = o.frame CROSS JOIN envelope e ON e.lsn = f.envelope
 WHERE o.object_key = ? AND o.author = ? AND o.status < 2 AND o.type = (SELECT id FROM object_type WHERE name = ?) LIMIT 4
+"""
+_OUT = """
+SELECT EXISTS (SELECT 1 FROM claim INDEXED BY claim_out WHERE object_key = ?1 AND author = ?2 AND status = 3 AND ?3 IN ('indicator', ''))
+OR EXISTS (
+    SELECT 1 FROM object INDEXED BY object_out WHERE object_key = ?1 AND author = ?2 AND status = 3
+    AND type = (SELECT id FROM object_type WHERE name = ?3)
+)
 """
 _SAID = """
 SELECT said_us FROM withdrawal WHERE object_key = ? AND author = ? AND type = (SELECT id FROM object_type WHERE name = ?)
@@ -134,19 +153,41 @@ def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[N
             )
 
 
-def settle(connection: apsw.Connection, changed: Collection[tuple[int, EncodedId]]) -> None:
+def settle(
+    connection: apsw.Connection,
+    changed: Collection[tuple[int, EncodedId]],
+    arrived: Sequence[NewDerivation] = (),
+) -> None:
     """Decide anew whether these objects (author, id) have fallen, and follow what stems from them. To be called when a version of
-    one has come, or has become current, or was withdrawn, and their rows say so."""
-    if not changed or not fetch(connection, _ANY):
+    one has come, or has become current, or was withdrawn, and their rows say so; `arrived` are versions that `add` wrote just now."""
+    if not (changed or arrived) or not is_any(connection):
         return
-    saying, named = (
-        _those(connection, statement, {key for _, (_, key) in changed}) for statement in (_SAYING, _NAMED)
-    )
+    following = _Following(connection)
+    for new in arrived:
+        following.decide_new(new)
+    also_new = {(new.author, new.key) for new in arrived}.union(changed)
+    saying = _those(connection, _SAYING, {key for _, (_, key) in changed})
+    named = _those(connection, _NAMED, {key for _, (_, key) in also_new})
     if saying or named:
-        objects = sorted(changed, key=str)
-        _Following(connection).settle(
-            [one for one in objects if one[1][1] in saying], [one for one in objects if one[1][1] in named]
+        following.settle(
+            [one for one in sorted(changed, key=str) if one[1][1] in saying],
+            [one for one in sorted(also_new, key=str) if one[1][1] in named],
         )
+
+
+def is_any(connection: apsw.Connection) -> bool:
+    """Returns whether any object says what it stems from."""
+    return bool(fetch(connection, _ANY))
+
+
+def reach(connection: apsw.Connection, keys: Collection[bytes | str]) -> dict[bytes | str, int]:
+    """Returns, for those of these objects from which others stem, how many rows may be looked at in the transaction that changes
+    one: AT_ONCE_MAX at most, for more are left to a walk."""
+    found: dict[bytes | str, int] = {}
+    for table, bound in key_tables(keys):
+        rows = fetch(connection, _HOW_MANY.format(keys=table), (bound,))
+        found.update((key, min(many, AT_ONCE_MAX)) for key, many in rows)
+    return found
 
 
 def _those(
@@ -176,6 +217,15 @@ class _Following:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._known: dict[Named, _Known] = {}
+        self._authors: dict[bytes, int | None] = {}
+
+    def decide_new(self, one: NewDerivation) -> None:
+        """Write down that a version has fallen that came just now: nothing stems from it yet that knows it."""
+        origins = [(bytes(it.author), *encode_object_id(it.object_id)) for it in one.said.origins]
+        fell_us = self._fell_us(sorted(origins, key=_in_order))
+        if fell_us is not None:
+            self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, one.id))
+            self._connection.execute(_FALL, (fell_us, claim_key(one.key), one.author, one.id))
 
     def settle(self, saying: Iterable[tuple[int, EncodedId]], named: Iterable[tuple[int, EncodedId]]) -> None:
         """Decide anew about the current versions of objects that say what they stem from, then follow those that are named."""
@@ -221,7 +271,7 @@ class _Following:
     def _decide(self, derivation: int) -> Named | None:
         """Write down whether a version has fallen; returns its object where that changed."""
         [(partner, type_, key, author, before)] = fetch(self._connection, _DERIVED, (derivation,))
-        fell_us = self._fell_us(derivation)
+        fell_us = self._fell_us(origins_of(self._connection, derivation))
         # also where it is the same: another version may have become current
         self._connection.execute(_FALL, (fell_us, claim_key((type_, key)), author, derivation))
         if fell_us == before:
@@ -229,10 +279,10 @@ class _Following:
         self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, derivation))
         return partner, type_, key
 
-    def _fell_us(self, derivation: int) -> int | None:
-        """Returns when the latest of the origins was withdrawn: rule 3."""
+    def _fell_us(self, layer: Sequence[Named]) -> int | None:
+        """Returns when the latest of these origins, and of those that they name in turn, was withdrawn: rule 3."""
         fell_us: int | None = None
-        layer, seen = origins_of(self._connection, derivation), set[Named]()
+        seen = set[Named]()
         for _ in range(CHAIN_MAX):
             further: list[Named] = []
             for origin in layer:
@@ -252,7 +302,9 @@ class _Following:
     def _of(self, origin: Named) -> _Known:
         if origin not in self._known:
             partner, type_, key = origin
-            author = author_of(self._connection, partner)
+            if partner not in self._authors:
+                self._authors[partner] = author_of(self._connection, partner)
+            author = self._authors[partner]
             self._known[origin] = _UNKNOWN if author is None else self._look_up(author, (type_, key))
         return self._known[origin]
 
@@ -261,11 +313,15 @@ class _Following:
         prefix, stored = key
         rows = fetch(self._connection, _OBJECTS_OF, (stored, author, prefix))
         if prefix in (INDICATOR, ""):
-            for statement in _CLAIMS_OF:
-                rows += fetch(self._connection, statement, (stored, author))
+            claims = fetch(self._connection, _FIRST_CLAIMS, (stored, author))
+            if len(claims) > 1:
+                claims += fetch(self._connection, _LAST_CLAIM, (stored, author))
+            rows += claims
         derivations = tuple(sorted({one for _, _, one in rows if one is not None}))
         if any(status == CURRENT for status, _, _ in rows):
             return _Known(None, derivations)
+        if not rows and fetch(self._connection, _OUT, (stored, author, prefix))[0][0]:
+            return _Known(NEVER_AFFIRMED_US, ())
         said = [us for (us,) in fetch(self._connection, _SAID, (stored, author, prefix))]
         return _Known(max((*said, *(us for _, us, _ in rows)), default=None), derivations)
 
@@ -299,7 +355,10 @@ def echoes_of(connection: apsw.Connection, author: PartnerId, object_id: str) ->
     prefix, key = encode_object_id(object_id)
     stored = claim_key((prefix, key))
     found: dict[tuple[PartnerId, str], EchoRow] = {}
-    for table, state in (("claim", "c.status, c.is_fallen"), ("object", "c.status, v.fell_us IS NOT NULL")):
+    for table, state in (
+        ("claim", "c.status, c.is_fallen"),
+        ("object", "c.status, coalesce(v.fell_us >= coalesce(c.modified_us, 0), 0)"),
+    ):
         for partner, type_, other, status, is_fallen in fetch(
             connection,
             _STEMS_FROM.format(table=table, state=state),

@@ -22,6 +22,13 @@ JOIN object_type t ON t.id = d.origin_type WHERE d.derivation = ? ORDER BY 1, 2,
 """
 
 
+_STEM = """
+SELECT v.public_source, d.origin_author, t.name, d.origin_key FROM derivation v
+LEFT JOIN derived_from d INDEXED BY derived_from_derivation ON d.derivation = v.id
+LEFT JOIN object_type t ON t.id = d.origin_type WHERE v.id = ?
+"""
+
+
 def origins_of(connection: apsw.Connection, derivation: int) -> list[Named]:
     """Returns what one version names, in an order that is the same at every partner."""
     return [(partner, type_, key) for partner, type_, key in fetch(connection, _ORIGINS, (derivation,))]
@@ -56,14 +63,13 @@ class Lineages:
         return Lineage({one: self._stem(one) for one in set(derivations)}, self._partners)
 
     def _stem(self, derivation: int) -> Stem:
-        [(source,)] = fetch(
-            self._connection, "SELECT public_source FROM derivation WHERE id = ?", (derivation,)
-        )
-        origins = tuple(
+        rows = fetch(self._connection, _STEM, (derivation,))
+        origins = [
             (self._author(partner), claim_key((type_, key)))
-            for partner, type_, key in origins_of(self._connection, derivation)
-        )
-        return Stem(origins, source)
+            for _, partner, type_, key in rows
+            if partner is not None
+        ]
+        return Stem(tuple(origins), rows[0][0])
 
     def _author(self, partner: bytes) -> int:
         if partner not in self._authors:

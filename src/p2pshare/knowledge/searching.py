@@ -33,6 +33,9 @@ from p2pshare.knowledge.object_keys import INDICATOR, encode_object_id
 SLICE_ROWS = 8_192  # rows looked at in one short transaction
 
 _COLUMNS = "c.frame, c.position, a.partner_id, e.envelope_id, c.modified_us, c.tlp, {pap}, c.status, f.received_at, {fallen}"
+_OBJECT_FALLEN = (
+    "(SELECT d.fell_us >= coalesce(c.modified_us, 0) FROM derivation d WHERE d.id = c.derivation)"
+)
 _PLACES = """
 JOIN organisation a ON a.id = c.author JOIN frame f ON f.id = c.frame JOIN envelope e ON e.lsn = f.envelope
 """
@@ -44,7 +47,7 @@ AND (:value_type IS NULL OR c.observable IN (
 ))
 """
 _CURRENT_OBJECTS = f"""
-SELECT {_COLUMNS.format(pap="NULL", fallen="0")} FROM object c {_PLACES} JOIN object_type t ON t.id = c.type
+SELECT {_COLUMNS.format(pap="NULL", fallen=_OBJECT_FALLEN)} FROM object c {_PLACES} JOIN object_type t ON t.id = c.type
 WHERE c.id BETWEEN :first AND :last AND +c.status < 2 AND (:type IS NULL OR t.name = :type)
 """
 _NARROWED = """
@@ -182,7 +185,7 @@ _CLAIM_VERSIONS = f"""
 SELECT DISTINCT {_COLUMNS.format(pap="c.pap", fallen="c.is_fallen")} FROM claim c {_PLACES} WHERE c.object_key = ? AND c.status {{status}}
 """
 _OBJECT_VERSIONS = f"""
-SELECT {_COLUMNS.format(pap="NULL", fallen="0")} FROM object c JOIN object_type t ON t.id = c.type {_PLACES}
+SELECT {_COLUMNS.format(pap="NULL", fallen=_OBJECT_FALLEN)} FROM object c JOIN object_type t ON t.id = c.type {_PLACES}
 WHERE c.object_key = ? AND t.name = ? AND c.status {{status}}
 """
 
