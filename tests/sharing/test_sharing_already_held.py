@@ -12,6 +12,7 @@ from whole_nodes import NOW, quiet, send
 
 from p2pshare.envelope.payload import inflate_frame
 from p2pshare.errors import AuthorError
+from p2pshare.importers.kev import CATALOGUE_URL
 from p2pshare.intel.authoring import identity_id, indicator_id
 from p2pshare.intel.derivation import EXTENSION, ObjectOrigin, restated_id
 from p2pshare.intel.export_origin import ExportOrigin, origin_uri
@@ -170,6 +171,32 @@ def test_a_withdrawn_object_does_not_come_back_by_its_echo(three: Three) -> None
 def take_back(node: Node, what: str, now: int) -> None:
     request = WithdrawalRequest(what, Reason.FALSE_POSITIVE)
     withdraw(node, request, is_dry_run=False, now=now, progress=quiet)
+
+
+SIGMA = b"""
+title: A rule of everybody's
+id: 6f3e2987-db24-4c78-a860-b4f4095a7095
+logsource: {category: process_creation}
+detection:
+  selection: {Image: evil.exe}
+  condition: selection
+"""
+KEV = json.dumps({"catalogVersion": "1", "vulnerabilities": [{"cveID": "CVE-2024-1234", "vendorProject": "a", "product": "b", "vulnerabilityName": "c", "dateAdded": "2024-01-01", "shortDescription": "d", "requiredAction": "e", "dueDate": "2024-02-01"}]}).encode()  # fmt: skip
+
+
+def test_a_rule_that_brings_its_id_is_held_and_what_has_one_of_ours_is_not(three: Three) -> None:
+    """The same catalogue from two partners is two objects, which name one public source."""
+    alpha, bravo, charlie = three
+    for raw in (SIGMA, KEV):
+        share(alpha, read(alpha, raw, NOW, tlp=Tlp.GREEN), NOW)
+    deliver(alpha, (bravo, charlie), NOW)
+    rules = read(bravo, SIGMA, LATER, tlp=Tlp.GREEN)
+    assert (rules.parts, held(rules, alpha)) == ([], [1])
+    assert len(objects_in(read(alpha, SIGMA, LATER, tlp=Tlp.GREEN))) == 2  # alpha's next version
+    found = [
+        one for one in objects_in(read(bravo, KEV, LATER, tlp=Tlp.GREEN)) if one["type"] == "vulnerability"
+    ]
+    assert [one["extensions"][EXTENSION]["public_source"] for one in found] == [CATALOGUE_URL]
 
 
 # --- what goes along ---

@@ -226,7 +226,7 @@ class _Sifting:
             )
             is_same = is_exported and not _is_revoked(one) and values <= ours.values
             return self._as_match(one, ours, values) if is_same else None
-        if one.created_by == self._own_identity:
+        if self._is_of_ours(one):
             return None
         others = [held for held in under if held.author != self._own]
         if not others:
@@ -234,10 +234,15 @@ class _Sifting:
         saying = next((held for held in others if values <= held.values), others[0])
         return self._as_match(one, saying, values)
 
+    def _is_of_ours(self, one: BundleObject) -> bool:
+        """Returns whether we are its creator. A rule that brings its own id is not: its reader only names who publishes it."""
+        is_rule = one.raw.count(one.object_id.partition("--")[2].encode()) > 1 and bool(_rule_type(one))
+        return one.created_by == self._own_identity and not is_rule
+
     def _held_by_origin(
         self, one: BundleObject, named: Sequence[Any], shared: Mapping[str, Sequence[SharedObject]]
     ) -> _Match | None:
-        if one.created_by == self._own_identity and not any(origin.author == self._own for origin in named):
+        if self._is_of_ours(one) and not any(origin.author == self._own for origin in named):
             return None
         if any(
             held.author == self._own
@@ -548,6 +553,12 @@ def _values_of(one: BundleObject) -> frozenset[Observable]:
         return frozenset()
     said = _decode_claiming(one.raw)
     return frozenset(observables_of(said.pattern)) if said.pattern_type == "stix" else frozenset()
+
+
+def _rule_type(one: BundleObject) -> str:
+    """Returns the language of a rule, empty for all else."""
+    said = _decode_claiming(one.raw) if one.type == "indicator" else _Claiming()
+    return "" if said.pattern_type == "stix" else said.pattern_type
 
 
 def _name_of(one: BundleObject) -> str:
