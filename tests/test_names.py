@@ -28,6 +28,8 @@ SHARED_FILE_NAMES = {
     "config.py": "format, command",
     "run.py": "daemon, command",
     "misp.py": "importer, exporter",
+    "stix.py": "importer, exporter",
+    "already_held.py": "service, operation",
     "bodies.py": "any server's, a partner's",
     "server.py": "any server, the one for partners",
     "tls.py": "any server's, a partner's",

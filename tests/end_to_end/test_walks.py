@@ -23,7 +23,7 @@ def call_all_false(node: Node) -> None:
     """As if both partners had sent an assessment of each value."""
     with node.store.database.transaction() as writer:
         writer.execute(
-            """INSERT INTO sighting SELECT o.id, p.organisation, 1, 1, 0, 0, NULL, 1, 2, 0
+            """INSERT INTO sighting SELECT o.id, p.organisation, 1, 1, 0, 0, NULL, 1, 2, 0, NULL
             FROM observable o CROSS JOIN partner p"""
         )
         node.store.knowledge.recount_reports()

@@ -15,6 +15,7 @@ from p2pshare.exporters.interface import Selection
 from p2pshare.exporters.misp import FEED, FORMAT
 from p2pshare.importers.misp_objects import PAP_IDS
 from p2pshare.importers.misp_types import OBSERVABLE_TYPES
+from p2pshare.intel.export_origin import ExportOrigin, origin_uri, origins_in
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import TYPES
 from p2pshare.node.node import Node
@@ -86,7 +87,14 @@ def test_what_came_from_misp_goes_back_under_its_own_ids(alpha: Node) -> None:
     [sample] = amber["Attribute"]
     assert (sample["uuid"], sample["type"], sample["value"]) == (uuid(3), "md5", "ab" * 16)
     assert [tag["name"] for tag in sample["Tag"]] == ["PAP:RED", "apt:x"]
-    assert [event["Tag"] for event in (green, amber)] == [[{"name": "tlp:green"}], [{"name": "tlp:amber"}]]
+    whose = {"name": f'p2pshare:author="{alpha.identity.partner_id.text}"'}
+    assert green["Tag"] == [{"name": "tlp:green"}, whose]
+    assert amber["Tag"] == [{"name": "tlp:amber"}, whose]
+    [envelope] = {row.envelope_id for row in alpha.store.log.entries(0, 10) if row.is_own} & {
+        origin.envelope_id for origin in origins_in(source["comment"].encode())
+    }
+    own = alpha.identity.partner_id
+    assert source["comment"] == origin_uri(ExportOrigin(own, f"indicator--{uuid(1)}", envelope))
     assert [event["distribution"] for event in (green, amber)] == ["1", "0"]
 
 
@@ -210,7 +218,7 @@ def test_what_counts_no_more_does_not_leave(alpha: Node) -> None:
     [event] = exported(alpha)
     assert {one["value"] for one in event["Attribute"]} == {"h1.example", "both.example"}
     assert len({one["uuid"] for one in event["Attribute"]} - {uuid(1)}) == 2
-    assert {one["comment"] for one in event["Attribute"]} == {"confidence 80"}
+    assert {one["comment"].split(" p2pshare:")[0] for one in event["Attribute"]} == {"confidence 80"}
     assert [one["Tag"] for one in event["Attribute"]] == [[{"name": "PAP:AMBER"}]] * 2
 
 

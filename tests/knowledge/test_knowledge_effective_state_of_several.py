@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.knowledge.decay import DAY_SECONDS, DECAYS, FILE, FILE_STEPS, STEPS, remaining, steps_for
-from p2pshare.knowledge.effective_state import ClaimState, EffectiveStatus, evaluate, evaluate_claim
+from p2pshare.knowledge.effective_state import (
+    ORIGIN_WITHDRAWN,
+    ClaimState,
+    EffectiveStatus,
+    evaluate,
+    evaluate_claim,
+)
 
 NOW = 1_800_000_000
 DAYS = st.integers(-500, 50).map(lambda days: NOW + days * DAY_SECONDS)
@@ -24,6 +30,11 @@ CLAIMS = st.builds(
     sealed_at=DAYS,
     received_at=DAYS,
     is_replaced=st.booleans(),
+    object_key=st.just(b""),
+    derivation=st.none(),
+    is_fallen=st.booleans(),
+    id=st.just(0),
+    source=st.none(),
 )
 
 
@@ -42,7 +53,8 @@ def test_several_claims_are_summed_up_as_max_and_min_say(claims, type_, sighted_
     counted = live or claims
     found = evaluate(claims, steps_for(type_), NOW, sighted_at=sighted_at)
     assert found.status == min(one.status for one in evaluated)
-    assert found.reason == next(one.reason for one in evaluated if one.status == found.status)
+    reasons = [one.reason for one in evaluated if one.status == found.status]
+    assert found.reason == next((one for one in reasons if one != ORIGIN_WITHDRAWN), reasons[0])
     assert found.score == max(one.score for one in evaluated)
     assert found.due == min(stated(one.due for one in evaluated), default=None)
     assert found.confidence == max(stated(one.confidence for one in counted), default=None)
@@ -57,6 +69,7 @@ def test_several_claims_are_summed_up_as_max_and_min_say(claims, type_, sighted_
     is_endless = not ends or (bool(live) and len(ends) < len(live))
     assert found.valid_until == (None if is_endless else max(ends) // SECOND_US)
     assert (found.authors, found.claims) == (len({one.author for one in claims}), len(claims))
+    assert found.sources == len({one.author for one in counted})
 
 
 @given(st.sampled_from([*STEPS, "sha256"]), st.integers(-DAY_SECONDS, 500 * DAY_SECONDS))

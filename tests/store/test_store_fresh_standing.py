@@ -53,6 +53,9 @@ def test_a_fresh_row_is_what_judging_says(
         until_after_us,
         pap,
         0,
+        None,
+        0,
+        None,
     )
     steps = steps_for(type_)
     row = _fresh_row(7, 5, claim, steps.first_seconds, {9: (sealed_at, NOW)}, NOW, 3)

@@ -93,6 +93,10 @@ def test_a_claim_tells_who_what_and_until_when(store, read, make):
             "status": "active",
             "reason": None,
             "pap": None,
+            "source": make.alpha.text,
+            "derived_from": None,
+            "public_source": None,
+            "possible_echo": 0,
         }
     ]
 

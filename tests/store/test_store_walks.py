@@ -54,7 +54,7 @@ def called_false(store, make):
     with store.database.transaction() as writer:
         for partner in (make.alpha, make.bravo):
             writer.execute(
-                "INSERT INTO sighting SELECT id, ?, 1, 1, 0, 0, NULL, 1, 2, 0 FROM observable",
+                "INSERT INTO sighting SELECT id, ?, 1, 1, 0, 0, NULL, 1, 2, 0, NULL FROM observable",
                 (store.database.organisation(partner),),
             )
     store.knowledge.recount_reports()
@@ -183,7 +183,7 @@ def test_no_step_over_many_values_keeps_others_from_writing(store, make):
     with store.database.transaction() as writer:
         for partner in (make.alpha, make.bravo):
             writer.execute(
-                "INSERT INTO sighting SELECT id, ?, 1, 1, 0, 0, NULL, 1, 2, 0 FROM observable",
+                "INSERT INTO sighting SELECT id, ?, 1, 1, 0, 0, NULL, 1, 2, 0, NULL FROM observable",
                 (store.database.organisation(partner),),
             )
     longest = 0.0

@@ -11,6 +11,7 @@ from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 from p2pshare.envelope.card import fingerprint
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
+from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
@@ -74,6 +75,9 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         ShowEnvelope(node.store.log.entries(0, 1)[0].envelope_id.text),
         Explain(OWN, "bravo"),
         ShowStatus(),
+        FindShared((claim.object_id, "no id")),
+        FindOwnStatements((("domain", OWN),)),
+        NoteFindings(((node.identity.partner_id.text, claim.object_id, claim.object_id),)),
         AddPartner(card.raw, fingerprint(card.partner_id), "newcomer", has_link=False),
         ListPartners(),
         PreviewPartner("bravo", with_list=True),

@@ -54,6 +54,13 @@ def _print_envelope(envelope: ExplainedEnvelope, partner: str) -> None:
     verdict = "goes to" if envelope.leaves else "does not go to"
     console.print_result(f"  {verdict} {partner} ({envelope.rule}): {envelope.because}")
     console.print_result(f"  {partner} {has_and_reads(envelope.got, envelope.can_read)}")
+    for origin in envelope.derived_from or ():
+        console.print_result(
+            f"  derived from {console.shown(origin.object_id)} by {console.shown(origin.author)}"
+        )
+    if envelope.possible_echo:
+        others = ", ".join(map(console.shown, envelope.possible_echo))
+        console.print_result(f"  possible-echo: the same id by {others}")
 
 
 def has_and_reads(got: str, can_read: str) -> str:

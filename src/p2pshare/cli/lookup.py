@@ -17,6 +17,7 @@ from p2pshare.limits import INPUT_BYTES_MAX
 
 if TYPE_CHECKING:
     from p2pshare.queries.lookup import Claim, LookedUp, Match, SeenBy, WithdrawalReason
+    from p2pshare.queries.searching import HeldVersion
 
 
 @click.command(cls=Command)
@@ -54,7 +55,9 @@ def _print_answer(answer: LookedUp) -> None:
         )
         return
     authors = ", ".join(map(console.shown, answer.authors))
-    console.print_result(f"{value}  {answer.type}  {state_of(answer)}  by {authors}")
+    sources = answer.sources
+    counted = f"  ({console.counted(sources, 'source')})" if sources and sources < len(answer.authors) else ""
+    console.print_result(f"{value}  {answer.type}  {state_of(answer)}  by {authors}{counted}")
     for match in answer.matches:
         if match.match != "exact":
             console.print_result(f"  by its {match.match} {console.shown(match.value)}: {state_of(match)}")
@@ -105,7 +108,18 @@ def _words_of(claim: Claim) -> Iterable[str]:
         yield f"until {claim.valid_until}"
     if claim.match != "exact":
         yield f"about {claim.listed}"
+    yield from descent_of(claim)
     yield claim.object_id
+
+
+def descent_of(said: Claim | HeldVersion) -> Iterable[str]:
+    """Yields whose object it passes on, the public source that it is from, and who has an object of the same id."""
+    for origin in said.derived_from:
+        yield f"derived from {origin.object_id} by {origin.author}"
+    if said.public_source is not None:
+        yield f"public source {said.public_source}"
+    if said.possible_echo:
+        yield f"possible-echo: the same id by {', '.join(said.possible_echo)}"
 
 
 def why_withdrawn(withdrawal: WithdrawalReason) -> Iterable[str]:

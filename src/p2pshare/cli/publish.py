@@ -8,6 +8,7 @@ command goes on as it was told (0005).
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -26,7 +27,14 @@ from p2pshare.cli.options import (
     open_input,
 )
 from p2pshare.cli.rejects import Rejects, rejects_file
-from p2pshare.cli.session import Session, connect, is_running, open_store_for_reading, report_when_it_leaves
+from p2pshare.cli.session import (
+    Session,
+    ask,
+    connect,
+    is_running,
+    open_store_for_reading,
+    report_when_it_leaves,
+)
 from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
 from p2pshare.importers.registry import IMPORTERS
 from p2pshare.limits import TTL_CLASS_BY_NAME
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
     from p2pshare.operations.interface import A, Request
     from p2pshare.operations.publishing import Prepare
+    from p2pshare.sharing.already_held import SharedIndex, Stance
     from p2pshare.sharing.drafting import Draft, FirstCreated
 
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
@@ -46,11 +55,22 @@ MARKING_REASONS = frozenset(
         "stricter-than-part",
         "event-distribution",
         "distribution",
+        "not-ours-to-share",
+        "origin-withdrawn",
     }
 )
+FINDINGS_PER_REQUEST = 1_024
 NOTHING_FOUND = "read as a report, the input holds no values; `--format list` reads each line as one"
 NOT_PREPARED = "not-prepared"  # sharing.spool.NOT_PREPARED: what waited is gone; a test compares
+HELD_HINT = "--as-own states it as a finding of your own, --restate passes it on in its author's name"
+NOT_OURS_HINT = "what you found yourself is a value of your own: publish it as a list"
+ORIGIN_WITHDRAWN_HINT = "its author took it back: --affirm passes it on all the same, and you stand for it"
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
+REFUSAL_HINTS = {
+    "withdrawn": WITHDRAWN_HINT,
+    "not-ours-to-share": NOT_OURS_HINT,
+    "origin-withdrawn": ORIGIN_WITHDRAWN_HINT,
+}
 CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the option that confirms it
     "private-address": "--share-private",
     "internal-name": "--share-private",
@@ -107,6 +127,15 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 @click.option(
     "--share-listed", is_flag=True, help="share what a blocking warning list or your allow list knows"
 )
+@click.option(
+    "--as-own", is_flag=True, help="state what others have shared already as a finding of your own, too"
+)
+@click.option(
+    "--restate",
+    is_flag=True,
+    help="pass on what others have shared already, in your name; it falls with theirs",
+)
+@click.option("--affirm", is_flag=True, help="of --restate: what its author has withdrawn, too")
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @click.pass_obj
@@ -123,27 +152,34 @@ def publish(
     dry_run: bool,
     share_private: bool,
     share_listed: bool,
+    as_own: bool,
+    restate: bool,
+    affirm: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
     """publish what is in FILE, or on stdin for -: STIX, MISP, a table, a list of values, a report
 
-    Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names.
+    Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names. What others have shared already
+    is told and not published again.
     """
+    stance = _stance(as_own=as_own, restate=restate, affirm=affirm)
     if columns and format_name not in ("auto", "csv"):
         raise UsageProblem("only a table has columns", hint="leave --column out, or read it as --format csv")
     if columns:
         format_name = "csv"
     with rejects_file(rejects, file) as rejected:
-        draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, rejected)
+        draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, stance, rejected)
         with connect(home) as session:
             request = _request(draft, names, ttl, share_private, share_listed, dry_run)
             asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
-            done = _prepare_and_seal(session, request, draft if asks else None)
+            done = _prepare_and_seal(session, request, draft, asks=asks)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
-    answer = {"read": draft.read, "merged": draft.merged} | done | {"refused": refused, "notes": notes}
+    held = _held(home, draft)
+    answer: dict[str, Any] = {"read": draft.read, "merged": draft.merged, "held": held}
+    answer |= done | {"refused": refused, "notes": notes}
     if draft.values is not None:
         answer["values"] = [{"type": one.type, "value": one.value} for one in draft.values]
     if draft.columns:
@@ -156,7 +192,43 @@ def publish(
     else:
         _print_answer(answer, draft, is_dry_run=dry_run)
     report_when_it_leaves(session, answer["envelopes"])
-    return _exit_code(answer, draft)
+    return _exit_code(answer, draft, says_anew=as_own or restate)
+
+
+def _stance(*, as_own: bool, restate: bool, affirm: bool) -> Stance:
+    """Returns what the options say about what others have shared. Raises UsageProblem."""
+    from p2pshare.sharing.already_held import Stance
+
+    if as_own and (restate or affirm):
+        raise UsageProblem(
+            "what is your own finding is not passed on", hint="give either --as-own or --restate"
+        )
+    if affirm and not restate:
+        raise UsageProblem("--affirm is of --restate", hint="give both, or --as-own")
+    if affirm:
+        return Stance.AFFIRM
+    return Stance.RESTATE if restate else Stance.AS_OWN if as_own else Stance.LEAVE
+
+
+def _held(home: Path, draft: Draft) -> list[dict[str, Any]]:
+    """Returns how many objects each author has shared already, the most first."""
+    if not draft.held:
+        return []
+    names = {**_author_names(home), draft.author.partner_id.text: draft.author.name}
+    named = Counter({names.get(author.text, author.text): count for author, count in draft.held.items()})
+    ordered = sorted(named.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [{"author": name, "count": count} for name, count in ordered]
+
+
+def _author_names(home: Path) -> dict[str, str]:
+    """Returns the aliases of partners by their ids as text: present and past ones, where the store's file may be opened."""
+    from p2pshare.operations.partners import ListPartners
+
+    try:
+        with open_store_for_reading(home) as store:
+            return {partner_id.text: alias for partner_id, alias in store.partners.names().items()}
+    except StoreError:
+        return {one.partner_id: one.alias for one in ask(home, ListPartners()).each}
 
 
 def _request(
@@ -187,6 +259,7 @@ def _read_draft(
     columns: tuple[str, ...],
     tlp: str | None,
     takes_undefanged: bool,
+    stance: Stance,
     rejected: Rejects,
 ) -> Draft:
     """Returns the file, read and cut into parts. Raises AuthorError, RefusedError."""
@@ -198,7 +271,7 @@ def _read_draft(
     level = Tlp.parse(tlp) if tlp is not None else None
     own = believe_chain((require_home(home) / CARD_FILE_NAME).read_bytes())
     with (
-        _earlier_publications(home, own.partner_id) as first_created,
+        _earlier_publications(home, own.partner_id) as (first_created, shared),
         open_input(file) as stream,
         console.ProgressLine() as line,
         rejected.what_ends_it(),
@@ -215,13 +288,18 @@ def _read_draft(
             progress=line.show,
             takes_undefanged=takes_undefanged,
             reject=rejected.add,
+            shared=shared,
+            stance=stance,
         )
 
 
 @contextmanager
-def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
-    """Yields the lookup of what we published before, in the store. Members of the daemon's group may not open the store's file:
-    for them each value counts as new, which costs its first `created` and nothing else."""
+def _earlier_publications(home: Path, own: PartnerId) -> Iterator[tuple[FirstCreated, SharedIndex]]:
+    """Yields the lookups of what we published before, and of what others have, in the store. Members of the daemon's group may
+    not open the store's file: for them each value counts as new, which costs its first `created` and nothing else, and
+    the daemon is asked for what others have shared."""
+    from p2pshare.operations.already_held import AskedIndex
+    from p2pshare.sharing.already_held import shared_in
     from p2pshare.sharing.drafting import nothing_before, published_before
 
     with ExitStack() as open_files:
@@ -230,16 +308,16 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[FirstCreated]:
         except StoreError:
             if not is_running(home):
                 raise
-            yield nothing_before
+            yield nothing_before, AskedIndex(lambda query: ask(home, query))
             return
-        yield published_before(store, own)
+        yield published_before(store, own), shared_in(store)
 
 
-def _prepare_and_seal(session: Session, request: Prepare, asked_about: Draft | None) -> dict[str, Any]:
+def _prepare_and_seal(session: Session, request: Prepare, draft: Draft, *, asks: bool) -> dict[str, Any]:
     """Returns what was published, or would be, as a map; the counts of the file's reader are in it.
 
-    Asks once, unless `asked_about` is None; a person who takes longer than a publication waits is asked again only if
-    something else would leave by then.
+    Asks once, where it `asks`; a person who takes longer than a publication waits is asked again only if something else
+    would leave by then.
     """
     from p2pshare.operations.crossing import fields_of
     from p2pshare.operations.publishing import Seal
@@ -248,15 +326,26 @@ def _prepare_and_seal(session: Session, request: Prepare, asked_about: Draft | N
     while True:
         done = fields_of(_run(session, request))
         token, basis = done.pop("token"), done.pop("basis")
-        is_asked = bool(token) and asked_about is not None and (basis, done) != shown
-        if is_asked and asked_about is not None:
+        is_asked = bool(token) and asks and (basis, done) != shown
+        if is_asked:
             shown = basis, done
-            _ask_or_discard(session, token, done, asked_about)
+            _ask_or_discard(session, token, done, draft)
+        if token or (draft.merged and not request.dry_run):
+            _note_findings(session, draft)
         try:
             return done | (fields_of(_run(session, Seal(token))) if token else {})
         except ShareError as error:
             if error.reason != NOT_PREPARED or not is_asked:
                 raise
+
+
+def _note_findings(session: Session, draft: Draft) -> None:
+    """Have it kept in mind, before they are sealed, beside whose objects our own findings stand."""
+    from p2pshare.operations.already_held import NoteFindings
+
+    findings = [(one.author.text, one.object_id, one.own_id) for one in draft.findings]
+    for start in range(0, len(findings), FINDINGS_PER_REQUEST):
+        _run(session, NoteFindings(tuple(findings[start : start + FINDINGS_PER_REQUEST])))
 
 
 def _run(session: Session, request: Request[A]) -> A:
@@ -282,6 +371,8 @@ def _ask(preview: Mapping[str, Any], draft: Draft) -> None:
     """
     values = draft.values or ()
     console.print_counts("refused", preview["refused"])
+    if draft.held:
+        console.say(f"not published: {console.counted(draft.held.total(), 'object')} shared already")
     for line in _columns_shown(draft):
         console.say(line)
     for one in values[:VALUES_SHOWN_MAX]:
@@ -324,6 +415,10 @@ def _together(*lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _print_answer(answer: Mapping[str, Any], draft: Draft, *, is_dry_run: bool) -> None:
     console.print_counts("refused", answer["refused"])
     console.print_counts("note", answer["notes"])
+    for one in answer["held"]:
+        console.say(
+            f"already shared: {console.counted(one['count'], 'object')} by {console.shown(one['author'])}"
+        )
     if answer["published"]:
         _print_audience(answer)
     if is_dry_run:
@@ -336,21 +431,27 @@ def _print_answer(answer: Mapping[str, Any], draft: Draft, *, is_dry_run: bool) 
         console.print_result(envelope_id)
 
 
-def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
-    """Returns 0, or 6 when something was refused beside what was published. Raises the error of a refusal of everything."""
+def _exit_code(answer: Mapping[str, Any], draft: Draft, *, says_anew: bool) -> int:
+    """Returns 0, or 6 when something was refused beside what was published, or need not be. Raises the error of a refusal of
+    everything; `says_anew`: held is then only what cannot be said anew."""
     policy = answer["refusal"]
     refused = {refusal["reason"] for refusal in answer["refused"]}
     options = sorted({CONFIRMATIONS[reason] for reason in refused & CONFIRMATIONS.keys()})
     hint = draft.hint or (f"if it shall leave all the same: {' '.join(options)}" if options else "")
-    hint = hint or (WITHDRAWN_HINT if "withdrawn" in refused else "")
+    for reason, how in REFUSAL_HINTS.items():
+        hint = hint or (how if reason in refused else "")
     if answer["published"]:
-        if hint and (options or "withdrawn" in refused):
+        if hint and (options or refused & REFUSAL_HINTS.keys()):
             console.say(f"hint: {hint}")
         if policy is not None:
             console.warn(policy["message"])
         return EXIT_PARTLY_DONE if refused else 0
     if policy is not None:
         raise RefusedError(policy["message"], hint=policy["hint"], reason=policy["reason"])
+    if refused and (answer["merged"] if says_anew else answer["held"]):
+        if hint:
+            console.say(f"hint: {hint}")
+        return EXIT_PARTLY_DONE
     if refused:
         # a definition that nothing names is left over when what named it was refused: no reason of its own
         deciding = refused - {"not-referenced"} or refused
@@ -360,6 +461,13 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft) -> int:
         raise kind(
             "nothing in the input can be published", hint=hint or "the reasons are above, with examples"
         )
+    if answer["held"]:
+        console.say("nothing to publish: all that was read is shared already")
+        console.say(f"hint: {HELD_HINT}")
+        return 0
+    if answer["merged"]:
+        console.say("nothing to publish: you have said all of it")
+        return 0
     console.say(
         f"nothing to publish: {'the input holds no objects' if draft.values is None else NOTHING_FOUND}"
     )

@@ -25,6 +25,14 @@ WORDS = {
 WITHOUT_LINK = "carried by others; without a link to this partner no word of it can come"
 
 
+ECHO_WORDS = {
+    "possible-echo": "has the same id and does not say that it is from here: it stays",
+    "stands": "passes it on, and counts: it was said again after the withdrawal, or yours counts again",
+    "origin-withdrawn": "passes it on: it fell with it",
+    "withdrawn": "its author has withdrawn it, too",
+}
+
+
 @click.group(cls=Group)
 def recall() -> None:
     """see who has heard that an object was withdrawn"""
@@ -52,6 +60,10 @@ def _print(status: RecallStatus) -> None:
         console.warn("a version that was published since counts again")
     rows = ((one.name, one.state, means_of(one.state, has_link=one.has_link)) for one in status.recipients)
     console.print_table(("partner", "state", "means"), rows)
+    if status.echoes:
+        console.say("said by others as well:")
+        echoes = ((one.author, one.object_id, one.state, ECHO_WORDS[one.state]) for one in status.echoes)
+        console.print_table(("author", "object", "state", "means"), echoes)
 
 
 def means_of(state: str, *, has_link: bool) -> str:

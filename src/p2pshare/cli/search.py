@@ -93,5 +93,6 @@ def _print_found(found: FoundObject) -> None:
     kind = found.pattern_type if found.pattern_type not in (None, "stix") else None
     parts = [found.id, kind or found.type, found.tlp, found.author]
     parts += ["withdrawn"] if found.is_revoked else []
+    parts += ["origin-withdrawn"] if found.is_fallen else []
     parts += [found.received_at, found.title]
     console.print_result("  ".join(map(console.shown, parts)))

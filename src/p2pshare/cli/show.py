@@ -9,7 +9,7 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
-from p2pshare.cli.lookup import why_withdrawn
+from p2pshare.cli.lookup import descent_of, why_withdrawn
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import read_or_ask
@@ -86,8 +86,10 @@ def _print_version(object_id: str, version: HeldVersion) -> None:
     words = [f"version {version.number}", version.tlp, *([version.pap] if version.pap else [])]
     words.append("current" if version.is_current else "replaced")
     words += ["withdrawn"] if version.is_revoked else []
+    words += ["origin-withdrawn"] if version.is_fallen else []
     words += why_withdrawn(version.withdrawal) if version.withdrawal else []
     words += ["forked"] if version.is_fork else []
+    words += descent_of(version)
     words += [f"by {version.author}", f"modified {version.modified}", f"received {version.received_at}"]
     console.print_result(f"{console.shown(object_id)}  " + "  ".join(map(console.shown, words)))
     console.print_result(f"  in envelope {version.envelope_id}")

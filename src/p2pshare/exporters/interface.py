@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
+from p2pshare.knowledge.interface import ClaimRow
 from p2pshare.knowledge.knowledge import KnowledgeReading
 
 
@@ -20,6 +21,16 @@ class Selection:
     type: str | None = None
     names: Mapping[PartnerId, str] = field(default_factory=dict)
     """Of authors, for formats that name the author of a claim."""
+
+    def takes(self, claim: ClaimRow) -> bool:
+        """Returns whether a claim counts now and may leave, beside others for the same value that may not."""
+        begin, end = claim.valid_from_us, claim.valid_until_us
+        return (
+            not claim.is_out
+            and claim.tlp <= self.tlp_max
+            and (begin is None or begin <= self.now_us)
+            and (end is None or self.now_us < end)
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Ids are stable: the same author's claims are always in the same event, and an attribute has the UUID of the object that
 claims it, so what came from MISP goes back under its own UUID. An object that claims several values gets a UUIDv5 for
-each. Everything is for detection; what PAP says goes along as a tag.
+each. Everything is for detection; what PAP says goes along as a tag. The comment of each attribute says where it comes from
+(`intel.export_origin`), so that MISP's own export of it is known when it is read again, also under other UUIDs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from p2pshare.exporters.interface import FolderFormat, Format, Selection
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.misp_types import ADDRESS, ALSO, BESIDE, OBSERVABLE_TYPES
 from p2pshare.intel.authoring import identity_id, named_id
+from p2pshare.intel.export_origin import ExportOrigin, author_tag, event_info, misp_event_name, origin_uri
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.interface import ClaimRow
@@ -78,7 +80,7 @@ class _Event:
 
     @property
     def uuid(self) -> str:
-        return named_id(f"misp-event:{self.author.text}:{self.tlp.name}")
+        return named_id(misp_event_name(self.author, self.tlp.name))
 
 
 def render(knowledge: KnowledgeReading, selection: Selection) -> Iterator[bytes]:
@@ -120,7 +122,7 @@ def _events(knowledge: KnowledgeReading, selection: Selection) -> list[_Event]:
         claims = knowledge.lookup(batch)
         for observable in batch:
             for claim in claims.get(observable, ()):
-                if _is_active(claim, selection):
+                if selection.takes(claim):
                     key = (claim.author, claim.tlp)
                     event = found.setdefault(
                         key, _Event(claim.author, names.get(claim.author, ""), claim.tlp)
@@ -129,24 +131,13 @@ def _events(knowledge: KnowledgeReading, selection: Selection) -> list[_Event]:
     return [found[key] for key in sorted(found, key=lambda key: (key[0].text, key[1]))]
 
 
-def _is_active(claim: ClaimRow, selection: Selection) -> bool:
-    """Returns whether this claim counts now, beside others for the same value that may not."""
-    begin, end = claim.valid_from_us, claim.valid_until_us
-    return (
-        not claim.is_revoked
-        and claim.tlp <= selection.tlp_max
-        and (begin is None or begin <= selection.now_us)
-        and (end is None or selection.now_us < end)
-    )
-
-
 def _event(event: _Event) -> dict[str, Any]:
     newest = max(one.claim.sealed_at for one in event.claimed)
     oldest = min(one.claim.sealed_at for one in event.claimed)
     times_claimed = Counter(one.claim.object_id for one in event.claimed)
     return {
         "uuid": event.uuid,
-        "info": f"{event.name or event.author.text[:8]}, {event.tlp.label}",
+        "info": event_info(event.name or event.author.text[:8], event.tlp),
         "date": datetime.fromtimestamp(oldest, UTC).date().isoformat(),
         "timestamp": str(newest),
         "analysis": "2",
@@ -154,7 +145,7 @@ def _event(event: _Event) -> dict[str, Any]:
         "published": False,
         "distribution": DISTRIBUTIONS.get(event.tlp, OWN_ORGANISATION),
         "Orgc": {"uuid": identity_id(event.author).partition("--")[2], "name": event.name},
-        "Tag": [{"name": event.tlp.label.lower()}],
+        "Tag": [{"name": event.tlp.label.lower()}, {"name": author_tag(event.author)}],
         "Attribute": [
             _attribute(one, is_alone=times_claimed[one.claim.object_id] == 1) for one in event.claimed
         ],
@@ -174,10 +165,15 @@ def _attribute(claimed: _Claimed, *, is_alone: bool) -> dict[str, Any]:
         "value": f"AS{observable.value}" if observable.type == "asn" else observable.value,
         "to_ids": type_ != OTHER[0],
         "timestamp": str(claim.sealed_at),
-        "comment": f"confidence {claim.confidence}" if claim.confidence is not None else "",
+        "comment": _comment(claim),
         "Tag": [{"name": name} for name in _tags(claim.pap, claim.labels)],
     }
     return {name: value for name, value in attribute.items() if value not in ("", [])}
+
+
+def _comment(claim: ClaimRow) -> str:
+    origin = origin_uri(ExportOrigin(claim.author, claim.object_id, claim.envelope_id))
+    return origin if claim.confidence is None else f"confidence {claim.confidence} {origin}"
 
 
 def _type_of(type_: str, labels: Sequence[str]) -> tuple[str, str, bool]:

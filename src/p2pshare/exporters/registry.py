@@ -24,6 +24,7 @@ class Exporter(NamedTuple):
 EXPORTERS: Mapping[str, Exporter] = {
     "ndjson": Exporter("p2pshare.exporters.ndjson:FORMAT", "one JSON object a line, as in v1_indicators"),
     "list": Exporter("p2pshare.exporters.plain_list:FORMAT", "one value a line, for blocking"),
+    "stix": Exporter("p2pshare.exporters.stix:FORMAT", "a STIX bundle, each object as its author wrote it"),
     "misp": Exporter("p2pshare.exporters.misp:FORMAT", "MISP events, one for each author and marking"),
     "misp-feed": Exporter("p2pshare.exporters.misp:FEED", "a folder that MISP reads as a feed"),
 }

@@ -17,6 +17,8 @@ from p2pshare.errors import AuthorError
 from p2pshare.importers.interface import InputSource
 from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, Reading, repetition
+from p2pshare.intel.derivation import PUBLIC_SOURCE_CHARACTERS_MAX, Derivation, with_derivation
+from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.json_text import Fault, is_shallow, refuse_outer_duplicates, refuse_syntax, without_bom
 from p2pshare.intel.marking_words import DEFINITION_ID, NO_WORDS, MarkingWords, may_hold_words, words_in
@@ -77,10 +79,11 @@ def lacking(path: str) -> AuthorError:
 
 
 def object_of_ours(
-    type_: str, name: str, source: InputSource, created: str, tlp: list[str]
+    type_: str, name: str, source: InputSource, created: str, tlp: list[str], public_source: str
 ) -> dict[str, Any]:
-    """Returns the beginning of an object of ours; `name` is what its id is made of, beside the author."""
-    return {
+    """Returns the beginning of an object of ours; `name` is what its id is made of, beside the author. Whoever publishes what
+    stands in `public_source` says the same, so it is named (docs/intelligence.md, "Derivation")."""
+    stix: dict[str, Any] = {
         "type": type_,
         "spec_version": "2.1",
         "id": f"{type_}--{named_id(f'{source.author.text}:{name}')}",
@@ -89,6 +92,8 @@ def object_of_ours(
         "modified": format_instant(source.now * SECOND_US),
         "object_marking_refs": tlp,
     }
+    is_name = is_safe(public_source) and len(public_source) <= PUBLIC_SOURCE_CHARACTERS_MAX
+    return with_derivation(stix, Derivation(public_source=public_source)) if is_name else stix
 
 
 def filled(stix: dict[str, Any]) -> dict[str, Any]:

@@ -226,9 +226,7 @@ def _vulnerability(
         except InvalidValue as invalid:
             return Fault(invalid.reason, "/cve")
     notes = [text_of(note, "text") for note in members_of(item, "notes")]
-    stix = object_of_ours(
-        "vulnerability", f"{document.name}:{name}", document.source, document.created, document.tlp
-    )
+    stix = _object_of("vulnerability", f"{document.name}:{name}", document)
     stix |= {
         "name": name,
         "description": "\n\n".join(note for note in (text_of(item, "title"), *notes) if note),
@@ -316,7 +314,7 @@ def _actions(item: Mapping[str, Any], document: _Document) -> Iterator[dict[str,
             "\0".join((category, details, url)).encode("utf-8", "surrogatepass")
         ).hexdigest()
         name = f"{document.name}:remediation:{digest}"
-        stix = object_of_ours("course-of-action", name, document.source, document.created, document.tlp)
+        stix = _object_of("course-of-action", name, document)
         yield filled(
             stix
             | {
@@ -331,9 +329,14 @@ def _actions(item: Mapping[str, Any], document: _Document) -> Iterator[dict[str,
         )
 
 
+def _object_of(type_: str, name: str, document: _Document) -> dict[str, Any]:
+    """Returns the beginning of an object of ours that the document is the source of."""
+    return object_of_ours(type_, name, document.source, document.created, document.tlp, document.name)
+
+
 def _mitigates(action_id: str, vulnerability_id: str, document: _Document) -> dict[str, Any]:
     name = f"{action_id}:mitigates:{vulnerability_id}"
-    stix = object_of_ours("relationship", name, document.source, document.created, document.tlp)
+    stix = _object_of("relationship", name, document)
     return filled(
         stix | {"relationship_type": "mitigates", "source_ref": action_id, "target_ref": vulnerability_id}
     )

@@ -116,7 +116,9 @@ def _vulnerability(entry: dict[str, Any], cve: str, version: str, source: InputS
     weaknesses = [one for one in members_of(entry, "cwes") if isinstance(one, str) and one]
     is_ransomware = text_of(entry, "knownRansomwareCampaignUse") == "Known"
     created = instant_of(entry["dateAdded"], source.now)
-    stix = object_of_ours("vulnerability", f"kev:{cve}", source, created, marking_refs(source.tlp))
+    stix = object_of_ours(
+        "vulnerability", f"kev:{cve}", source, created, marking_refs(source.tlp), CATALOGUE_URL
+    )
     stix |= {
         "name": cve,
         "description": f"{entry['vulnerabilityName']}. {entry['shortDescription']}",

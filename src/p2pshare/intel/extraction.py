@@ -9,6 +9,8 @@ what it does not look at stays in the frame. Rules of this file:
    that look like one; nearly always a look at the frame's bytes tells that there are none (`marking_words`).
 4. A value that has no canonical form is noted; the object it stands in is kept (docs/intelligence.md).
 5. Indicators and relationships are checked as far as they are decoded; everything else fully (`checks`).
+6. Extensions are decoded where they may hold what the object stems from, and only then. One that cannot be read refuses the
+   object: it must not count as its author's own (`derivation`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from p2pshare.errors import AuthorError
 from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
 from p2pshare.intel.assessing import AssessmentFacts, read_assessment
 from p2pshare.intel.checks import find_wrong, is_id, is_id_of, is_indicator_id
+from p2pshare.intel.derivation import BAD_DERIVATION, Derivation, may_hold_derivation, read_derivation
 from p2pshare.intel.display import is_safe
 from p2pshare.intel.instants import parse_instant
 from p2pshare.intel.json_rescue import mask_faulty
@@ -84,6 +87,7 @@ class ObjectFacts(msgspec.Struct, frozen=True, gc=False, array_like=True):
     claims: tuple[ClaimFacts, ...]
     assessment: AssessmentFacts | None = None
     withdrawal: WithdrawalFacts | None = None
+    derivation: Derivation | None = None
 
 
 @dataclass
@@ -93,6 +97,9 @@ class Extraction:
     objects: list[ObjectFacts] = field(default_factory=list)
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
+
+
+_NO_EXTENSIONS = msgspec.Raw()
 
 
 class _Granular(msgspec.Struct, gc=False):
@@ -120,6 +127,7 @@ class _Fields(msgspec.Struct, gc=False):
     relationship_type: str = ""
     source_ref: str = ""
     target_ref: str = ""
+    extensions: msgspec.Raw = _NO_EXTENSIONS
 
 
 class _CommonFields(msgspec.Struct, gc=False):
@@ -132,6 +140,7 @@ class _CommonFields(msgspec.Struct, gc=False):
     revoked: bool = False
     object_marking_refs: tuple[str, ...] = ()
     granular_markings: tuple[_Granular, ...] = ()
+    extensions: msgspec.Raw = _NO_EXTENSIONS
 
 
 _decode_frame = msgspec.json.Decoder(list[_Fields]).decode
@@ -378,6 +387,7 @@ class _FrameReader:
             or fields.pattern_type != "stix"
             or author not in self._authors
             or fields.granular_markings
+            or (fields.extensions and may_hold_derivation(bytes(fields.extensions)))
             or is_indicator_id(fields.id) is None
         ):
             return None
@@ -409,6 +419,7 @@ class _FrameReader:
             if not is_id(author):
                 raise _Refuse("bad-id")
             self._authors.add(author)
+        derivation = _derivation_in(bytes(fields.extensions)) if fields.extensions else None
         tlp, pap = self._marking(fields, self._words.get(position, NO_WORDS))
         modified = fields.modified
         modified_us = self._instant(modified) if modified else None
@@ -435,6 +446,7 @@ class _FrameReader:
             claims,
             assessment,
             withdrawal,
+            derivation,
         )
 
     def _claims(self, fields: _Fields, tlp: Tlp, pap: Pap | None) -> tuple[ClaimFacts, ...]:
@@ -529,6 +541,19 @@ def _definitions_named(decoded: Sequence[_Fields]) -> int:
     alike = references.count(first)
     others = [refs for refs in references if refs != first] if alike < len(references) else ()
     return definitions_named(first) * alike + sum([definitions_named(refs) for refs in others])
+
+
+def _derivation_in(extensions: bytes) -> Derivation | None:
+    """Returns what an object with these extensions says it stems from. What is decoded is bounded: brackets beyond measure are
+    no derivation."""
+    if not may_hold_derivation(extensions):
+        return None
+    if has_too_many_brackets(extensions):
+        raise _Refuse(BAD_DERIVATION)
+    try:
+        return read_derivation({"extensions": _decode_any(extensions)})
+    except (*_UNREADABLE, AuthorError):
+        raise _Refuse(BAD_DERIVATION) from None
 
 
 def _kept_labels(labels: tuple[str, ...]) -> tuple[tuple[str, ...], int]:

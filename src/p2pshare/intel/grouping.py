@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from p2pshare.intel.bundle import BundleObject
 from p2pshare.intel.marking import (
@@ -49,14 +50,17 @@ class Grouping:
     with a word of marking and no level."""
 
 
-def split_by_marking(objects: Iterable[BundleObject], default: Tlp | None = None) -> Grouping:
+def split_by_marking(
+    objects: Iterable[BundleObject], default: Tlp | None = None, beside: Iterable[BundleObject] = ()
+) -> Grouping:
     """Returns `objects` in groups by effective marking. `default` (the marking a person gave with --tlp)
-    marks objects without one and tightens looser ones; it never loosens.
+    marks objects without one and tightens looser ones; it never loosens. `beside` are others of the same file that are
+    in no group: what names one of them is at least as strict all the same.
 
     Refusal reasons: no-marking, unknown-marking, two-markings, not-referenced (a definition nobody names).
     """
     grouping = Grouping()
-    sorted_ = _sort(list(objects), default, grouping)
+    sorted_ = _sort(list(objects), list(beside), default, grouping)
     placed: set[int] = set()
     for level in sorted(sorted_.members):
         own = sorted_.members[level]
@@ -105,9 +109,11 @@ def _group_of(level: Tlp, grouping: Grouping) -> MarkingGroup:
     return found
 
 
-def _sort(objects: list[BundleObject], default: Tlp | None, grouping: Grouping) -> _Sorted:
+def _sort(
+    objects: list[BundleObject], beside: list[BundleObject], default: Tlp | None, grouping: Grouping
+) -> _Sorted:
     definitions: dict[str, Meaning] = {
-        one.object_id: meaning_of(one.definition) for one in objects if one.definition is not None
+        one.object_id: meaning_of(one.definition) for one in (*beside, *objects) if one.definition is not None
     }
     result = _Sorted()
     markings: dict[tuple[object, ...], Marking | MarkingProblem] = {}
@@ -148,7 +154,12 @@ def _sort(objects: list[BundleObject], default: Tlp | None, grouping: Grouping) 
                 grouping.refusals.add(found.reason, _example(one, found.reason))
             continue
         marked.append((one, level))
-    for one, before, level in _raised(marked, levels):
+    in_groups = len(marked)
+    for one in beside:
+        level = _level_of(marking_of(one, one.words))
+        levels[one.object_id] = max(level, levels.get(one.object_id, level))
+        marked.append((one, level))
+    for one, before, level in islice(_raised(marked, levels), in_groups):
         if level > before or (
             one.words and level > max(_level_of(marking_of(one, NO_WORDS)), default or Tlp.CLEAR)
         ):

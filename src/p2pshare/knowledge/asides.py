@@ -4,7 +4,7 @@ An author may say the same value in ten thousand indicators. If all of them coun
 cost a walk over them (docs/store.md, "Claims that stand aside"). So at most COUNTED_MAX claims of one author about one observable
 count, and the others stand aside: they are kept, found by their object, and neither evaluated nor shown by value.
 
-1. Those count that are not withdrawn, and among them the newest by their author's `modified`: so which ones count depends on
+1. Those count that are not withdrawn, by their author or with their origin, and among them the newest by their author's `modified`: so which ones count depends on
    the envelopes held, not on the order in which they came.
 2. The strictest marking of all that is said and not withdrawn counts, too: standing aside loosens nothing.
 3. When one that counts is withdrawn or replaced, the newest of those aside takes its place.
@@ -28,8 +28,12 @@ from p2pshare.knowledge.row_changes import CURRENT
 
 COUNTED_MAX = 16  # claims of one author about one observable: real ones have one to three
 
-_ANY = "SELECT 1 FROM claim INDEXED BY claim_aside WHERE status = 0 AND is_aside = 1 LIMIT 1"
-_OF_AUTHOR = "c.observable = k.value AND c.author = k.author AND c.status = 0 AND c.is_aside = 1"
+_ANY = (
+    "SELECT 1 FROM claim INDEXED BY claim_aside WHERE status = 0 AND is_aside = 1 AND is_fallen = 0 LIMIT 1"
+)
+_OF_AUTHOR = (
+    "c.observable = k.value AND c.author = k.author AND c.status = 0 AND c.is_aside = 1 AND c.is_fallen = 0"
+)
 # The first and the last author of whom something stands aside, and the strictest of what the first one's do: each is one
 # step down an index.
 _HAVE = f"""
@@ -39,32 +43,32 @@ SELECT k.value, k.author, k.last,
 FROM (
     SELECT v.value AS value, (
         SELECT c.author FROM claim c INDEXED BY claim_aside
-        WHERE c.observable = v.value AND c.status = 0 AND c.is_aside = 1 ORDER BY c.author LIMIT 1
+        WHERE c.observable = v.value AND c.status = 0 AND c.is_aside = 1 AND c.is_fallen = 0 ORDER BY c.author LIMIT 1
     ) AS author, (
         SELECT c.author FROM claim c INDEXED BY claim_aside
-        WHERE c.observable = v.value AND c.status = 0 AND c.is_aside = 1 ORDER BY c.author DESC LIMIT 1
+        WHERE c.observable = v.value AND c.status = 0 AND c.is_aside = 1 AND c.is_fallen = 0 ORDER BY c.author DESC LIMIT 1
     ) AS last
     FROM {MANY} v
 ) k WHERE k.author IS NOT NULL
 """  # noqa: S608 - put together from this program's own text only
-_COLUMNS = "observable, id, author, status, tlp, coalesce(pap, -1), modified_us, object_key, is_aside"
+_COLUMNS = "observable, id, author, max(status, is_fallen), tlp, coalesce(pap, -1), modified_us, object_key, is_aside"
 _COUNTED = f"""
 SELECT {_COLUMNS} FROM {MANY} k CROSS JOIN claim INDEXED BY claim_observable
 ON observable = k.value AND status < 2 AND is_aside = 0
 """  # noqa: S608
 _ASIDE = f"""
 SELECT {_COLUMNS} FROM claim INDEXED BY {{index}}
-WHERE observable = ? AND author = ? AND status = 0 AND is_aside = 1 ORDER BY {{order}} DESC LIMIT ?
+WHERE observable = ? AND author = ? AND status = 0 AND is_aside = 1 AND is_fallen = 0 ORDER BY {{order}} DESC LIMIT ?
 """  # noqa: S608
 _NEXT_AUTHOR = """
 SELECT author FROM claim INDEXED BY claim_aside
-WHERE observable = ? AND author > ? AND status = 0 AND is_aside = 1 ORDER BY author LIMIT 1
+WHERE observable = ? AND author > ? AND status = 0 AND is_aside = 1 AND is_fallen = 0 ORDER BY author LIMIT 1
 """
 _SET = f"UPDATE claim SET is_aside = ? WHERE id IN (SELECT value FROM {MANY})"  # noqa: S608
 
 
 class _Said(NamedTuple):
-    """A claim, as far as it decides whether it counts."""
+    """A claim, as far as it decides whether it counts: `status` is 0 where nothing takes it back."""
 
     observable: int
     id: int
@@ -87,7 +91,11 @@ class Crowd(NamedTuple):
 
     def is_settled(self, claims: Sequence[ClaimState]) -> bool:
         """Returns whether nothing of it can take a place among the `claims` that count."""
-        own = [claim for claim in claims if claim.author == self.author and not claim.is_withdrawn]
+        own = [
+            claim
+            for claim in claims
+            if claim.author == self.author and not (claim.is_withdrawn or claim.is_fallen)
+        ]
         return (
             self.author == self.last_author
             and len(own) == COUNTED_MAX

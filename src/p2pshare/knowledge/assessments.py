@@ -9,6 +9,7 @@ Rules:
    author alone has one. An assessment of an object that is not held yet waits, and applies when that arrives: the newest
    WAITING_MAX of each organisation do.
 3. Organisations are counted, not messages: one row for each (observable, reporter), whose latest word holds.
+   The same object of two organisations is one voice, and one that says it stems from another is none: kept, and never counted.
 4. Only partners of the roster that are not frozen, and we ourselves, start a claim's decay again or count
    towards a false positive; a partner that leaves the roster stops counting.
 5. No sighting is later than the moment it reached us: a wrong clock keeps nothing alive.
@@ -64,7 +65,8 @@ AND (:type IS NULL OR c.observable = (
 """
 _SUM_UP = f"""
 INSERT INTO sighting VALUES (
-    :observable, :reporter, :reports, :count, :first, :last, :not_seen, coalesce(:is_false_positive, 0), :tlp, :received_at
+    :observable, :reporter, :reports, :count, :first, :last, :not_seen, coalesce(:is_false_positive, 0), :tlp, :received_at,
+    (SELECT o.object_key FROM object o WHERE o.id = :said_by)
 )
 ON CONFLICT DO UPDATE SET
     reports = reports + excluded.reports,
@@ -74,7 +76,8 @@ ON CONFLICT DO UPDATE SET
     not_seen_at = max(coalesce(not_seen_at, excluded.not_seen_at), coalesce(excluded.not_seen_at, not_seen_at)),
     is_false_positive = coalesce(:is_false_positive, is_false_positive),
     tlp = max(tlp, excluded.tlp),
-    received_at = excluded.received_at
+    received_at = excluded.received_at,
+    word = coalesce(excluded.word, word)
 """
 _SIGHTED = f"""
 UPDATE effective_state SET sighted_at = max(coalesce(sighted_at, 0), :last)
@@ -94,7 +97,7 @@ UPDATE assessment SET is_waiting = 0 WHERE object IN (
 _APPLIED = f"UPDATE assessment SET is_waiting = 0 WHERE object IN (SELECT value FROM {MANY})"
 _REPORTS = f"""
 SELECT k.value, (
-    SELECT count(*) FROM sighting g
+    SELECT count(DISTINCT coalesce(g.word, g.reporter)) FROM sighting g
     WHERE g.observable = k.value AND g.is_false_positive AND {_IS_TRUSTED.format("g.reporter")}
 ) FROM {MANY} k
 """
@@ -109,6 +112,12 @@ class ArrivedAssessment:
     facts: AssessmentFacts
     tlp: Tlp
     received_at: int
+    is_restated: bool = False
+    """It says that it stems from another object: it is nobody's own word, and counts nothing."""
+
+    @property
+    def is_counted(self) -> bool:
+        return self.facts.kind in _COUNTED and not self.is_restated
 
 
 def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> None:
@@ -129,10 +138,10 @@ def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> No
             min(facts.seen_us // SECOND_US, one.received_at),
             int(one.tlp),
             one.received_at,
-            facts.kind in _COUNTED,
+            one.is_counted,
         )
         connection.execute("INSERT INTO assessment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    counted = [one for one in arrived if one.facts.kind in _COUNTED]
+    counted = [one for one in arrived if one.is_counted]
     _apply(connection, [one.object for one in counted])
     about = {(claim_key(encode_object_id(one.facts.target)), one.reporter) for one in counted}
     connection.executemany(_WAIT_NO_LONGER, ((*one, WAITING_MAX) for one in about))
@@ -206,6 +215,7 @@ def _apply(connection: apsw.Connection, assessments: Sequence[int]) -> None:
             "last": summary.last,
             "not_seen": summary.not_seen,
             "is_false_positive": summary.is_false_positive,
+            "said_by": summary.said_by,
             "tlp": summary.tlp,
             "received_at": summary.received_at,
         }

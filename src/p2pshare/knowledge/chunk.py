@@ -10,7 +10,7 @@ branch; `versions.decide` decides about the rest.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 
 import apsw
@@ -19,8 +19,9 @@ from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
 from p2pshare.intel.assessing import AssessmentFacts
 from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.withdrawing import WithdrawalFacts
-from p2pshare.knowledge import assessments, wide_objects, withdrawals
+from p2pshare.knowledge import assessments, derivations, wide_objects, withdrawals
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.coverage import NETWORK_TYPES
 from p2pshare.knowledge.current_versions import reselect
@@ -85,6 +86,10 @@ class Chunk:
         self._wide: list[wide_objects.WideRow] = []
         self._carried: list[tuple[bytes | str, int, int, int]] = []
         self._dirty: set[tuple[int, EncodedId]] = set()
+        self._derivations: list[derivations.NewDerivation] = []
+        self._next_derivation = 0
+        self._changed: set[tuple[int, EncodedId]] = set()
+        """Objects that were known before, or withdrawn: others that are held may stem from them."""
         self._first_fresh = next_id(connection, "observable")
         self._claims = PendingRows("claim", next_id(connection, "claim"))
         self._objects = PendingRows("object", next_id(connection, "object"))
@@ -136,9 +141,21 @@ class Chunk:
         reselect(self._connection, self._dirty)
         withdrawals.add(self._connection, self._vocabulary, self._withdrawals)
         targets = (encode_object_id(one.facts.target) for one in self._withdrawals)
-        withdrawals.apply(self._connection, chain(targets, *keys))
+        withdrawn = withdrawals.apply(self._connection, chain(targets, *keys))
+        self._settle_derivations(keys, withdrawn)
         assessments.add(self._connection, self._assessments)
         assessments.apply_waiting(self._connection, (row[3] for row in self._claims.rows))
+
+    def _settle_derivations(
+        self, keys: Sequence[Sequence[EncodedId]], withdrawn: Collection[bytes | str]
+    ) -> None:
+        """An object that is all new changes nothing for what stems from it, unless it was withdrawn before or stems from others."""
+        derivations.add(self._connection, self._vocabulary, self._derivations)
+        if withdrawn:
+            for frame, frame_keys in zip(self._frames, keys, strict=True):
+                author = frame.source.author
+                self._changed.update((author, key) for key in frame_keys if key[1] in withdrawn)
+        derivations.settle(self._connection, self._changed, self._derivations)
 
     def _intern_observables(self) -> None:
         """Find or make the row of each value; new ones in the order of their index."""
@@ -180,7 +197,7 @@ class Chunk:
         fresh, stored, claims, objects = known.fresh, known.stored, self._claims, self._objects
         for fact, key in zip(frame.objects, keys, strict=True):
             if fact.withdrawal is not None:
-                self._withdraw(frame, fact.withdrawal)
+                self._withdraw(frame, fact, fact.withdrawal)
             if key in fresh or key in stored:
                 self._add_version(frame, fact, key, known)
             elif fact.claims:
@@ -191,6 +208,17 @@ class Chunk:
                 if fact.assessment is not None:
                     self._assess(frame, fact, fact.assessment, objects.next)
                 self._add_object(frame, fact, key, CURRENT, fact.tlp)
+
+    def _derive(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId) -> int | None:
+        """Returns the id of what a version says that it stems from; None where it says nothing."""
+        if fact.derivation is None:
+            return None
+        row_id = self._next_derivation or next_id(self._connection, "derivation")
+        self._next_derivation = row_id + 1
+        author = frame.source.author
+        new = derivations.NewDerivation(row_id, author, key, fact.derivation, len(fact.claims))
+        self._derivations.append(new)
+        return row_id
 
     def _add_claims(self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, status: int) -> None:
         """Add a claim row for each observable of the object."""
@@ -203,6 +231,7 @@ class Chunk:
         if len(fact.claims) > NARROW_CLAIMS_MAX:
             self._wide.append((stored_key, author, len(fact.claims), fact.modified_us or 0))
         modified_us = fact.modified_us or 0  # extraction refuses an indicator without it
+        derivation = None if fact.derivation is None else self._derive(frame, fact, key)
         for claim in fact.claims:
             rows.append(
                 (
@@ -221,6 +250,9 @@ class Chunk:
                     None if claim.valid_until_us is None else claim.valid_until_us - modified_us,
                     claim.pap,
                     0,
+                    derivation,
+                    0,
+                    None,
                 )
             )
             row_id += 1
@@ -241,6 +273,7 @@ class Chunk:
             REVOKED if fact.revoked and status == CURRENT else status,
             tlp,
             fact.modified_us,
+            self._derive(frame, fact, key),
         )
         self._objects.append(row)
 
@@ -250,19 +283,30 @@ class Chunk:
         """Add an assessment that is new here: later versions of it say nothing (`assessments`, rule 1)."""
         source = frame.source
         self._assessments.append(
-            assessments.ArrivedAssessment(row_id, source.author, assessment, fact.tlp, source.received_at)
+            assessments.ArrivedAssessment(
+                row_id,
+                source.author,
+                assessment,
+                fact.tlp,
+                source.received_at,
+                is_restated=fact.derivation is not None and bool(fact.derivation.origins),
+            )
         )
 
-    def _withdraw(self, frame: StoredFrame, withdrawal: WithdrawalFacts) -> None:
+    def _withdraw(self, frame: StoredFrame, fact: ObjectFacts, withdrawal: WithdrawalFacts) -> None:
         """Add a withdrawal, whether or not its object is new here: the same one again reaches no further."""
+        source, sealed_us = frame.source, frame.source.created * SECOND_US
+        said_us = sealed_us if fact.modified_us is None else min(fact.modified_us, sealed_us)
         self._withdrawals.append(
-            withdrawals.ArrivedWithdrawal(frame.source.author, withdrawal, frame.source.received_at)
+            withdrawals.ArrivedWithdrawal(source.author, withdrawal, source.received_at, said_us)
         )
+        self._changed.add((source.author, encode_object_id(withdrawal.target)))
 
     def _add_version(
         self, frame: StoredFrame, fact: ObjectFacts, key: EncodedId, known: KnownVersions
     ) -> None:
         """Add an object that is known already, from the store or from this chunk."""
+        self._changed.add((frame.source.author, key))
         new = Version(order_of(frame, fact), fact.modified_us, int(fact.tlp))
         versions = known.of(key, fact.modified_us)
         verdict = decide(versions, new, lambda version: self._contents.is_same(version.place, new.place))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import apsw
@@ -13,9 +13,11 @@ import apsw
 from p2pshare.database.arrays import MANY, ONE, key_tables
 from p2pshare.database.fetching import Row, fetch
 from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.intel.derivation import Derivation
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.interface import ClaimRow
+from p2pshare.knowledge.lineages import said_by
 from p2pshare.knowledge.object_keys import INDICATOR, decode_object_id
 
 _TLPS = {int(level): level for level in Tlp}
@@ -24,7 +26,7 @@ _PAPS = {int(level): level for level in Pap}
 _CLAIMS = """
 SELECT o.value, a.partner_id, c.object_key, c.tlp, c.confidence, l.labels,
     c.modified_us + c.from_after_us, c.modified_us + c.until_after_us, c.status, e.envelope_id, f.received_at,
-    c.pap, e.created, s.sighted_at, EXISTS (SELECT 1 FROM quarantine q WHERE q.observable = o.id)
+    c.pap, e.created, s.sighted_at, EXISTS (SELECT 1 FROM quarantine q WHERE q.observable = o.id), c.is_fallen, c.derivation
 FROM {keys} k
 CROSS JOIN observable o ON o.value = k.value AND o.type = (SELECT id FROM observable_type WHERE name = ?)
 CROSS JOIN claim c INDEXED BY claim_observable ON c.observable = o.id AND c.status < 2 AND c.is_aside = 0
@@ -51,8 +53,10 @@ def lookup(
     found: dict[Observable, list[ClaimRow]] = {}
     for name, values in by_type.items():
         for table, bound in key_tables(values):
-            for row in fetch(connection, _CLAIMS_OF[table], (bound, name)):
-                found.setdefault(Observable(name, row[0]), []).append(_claim_row(row))
+            rows = fetch(connection, _CLAIMS_OF[table], (bound, name))
+            said = said_by(connection, [row[-1] for row in rows if row[-1] is not None])
+            for row in rows:
+                found.setdefault(Observable(name, row[0]), []).append(_claim_row(row, said))
     return found
 
 
@@ -98,7 +102,7 @@ def last_observable(connection: apsw.Connection) -> int:
     return int(fetch(connection, "SELECT coalesce(max(id), 0) FROM observable")[0][0])
 
 
-def _claim_row(row: Row) -> ClaimRow:
+def _claim_row(row: Row, said: Mapping[int, Derivation]) -> ClaimRow:
     (
         _,
         author,
@@ -113,7 +117,7 @@ def _claim_row(row: Row) -> ClaimRow:
         received_at,
         *rest,
     ) = row
-    pap, sealed_at, sighted_at, is_quarantined = rest
+    pap, sealed_at, sighted_at, is_quarantined, is_fallen, derivation = rest
     return ClaimRow(
         _partner(author),
         decode_object_id(INDICATOR, key),
@@ -129,6 +133,8 @@ def _claim_row(row: Row) -> ClaimRow:
         sealed_at,
         sighted_at,
         bool(is_quarantined),
+        None if derivation is None else said[derivation],
+        bool(is_fallen),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from p2pshare.envelope.envelope import Mode
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.assessing import Assessment
+from p2pshare.intel.derivation import Derivation
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
@@ -55,6 +56,15 @@ class ClaimRow:
     """The time at which the observable was last seen by anybody, unix seconds."""
     is_quarantined: bool
     """True for a quarantined observable: `quarantined` gives the reason."""
+    derivation: Derivation | None = None
+    """What the object says that it stems from."""
+    is_fallen: bool = False
+    """True while an origin of it is withdrawn and it was not affirmed since: it counts no more than a withdrawn one."""
+
+    @property
+    def is_out(self) -> bool:
+        """Returns whether it was withdrawn, by its author or with its origin."""
+        return self.is_revoked or self.is_fallen
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,8 @@ class IndicatorRow:
     reason: str | None
     score: int
     pap: Pap | None
+    sources: int = 0
+    """How many independent statements stand behind it (`knowledge.sources`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,69 @@ class Withdrawal:
     received_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class SharedObject:
+    """What one author currently says under an object's id, as far as publishing asks: may what is read here be that?
+
+    `values`: all that its claims name, none for what claims nothing.
+    """
+
+    author: PartnerId
+    object_id: str
+    tlp: Tlp
+    is_revoked: bool
+    modified_us: int | None
+    sealed_at: int
+    values: frozenset[Observable]
+    derivation: Derivation | None = None
+    out_us: int | None = None
+    """When it was taken back, or an origin that it fell with, by its author's clock; None while it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredText:
+    """The JSON of a current object as its author wrote it, and the envelope that brought it."""
+
+    author: PartnerId
+    object_id: str
+    envelope_id: EnvelopeId
+    tlp: Tlp
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFinding:
+    """An object of ours, `own_id`, that states as our own finding what `author` says in `object_id`."""
+
+    author: PartnerId
+    object_id: str
+    own_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingWithdrawn:
+    """An object whose author took it back while our own finding beside it stands; `reason` None: revoked without one."""
+
+    author: PartnerId
+    object_id: str
+    own_id: str
+    reason: Reason | None
+    replaced_by: str | None
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EchoRow:
+    """Another author's object that stems from one of ours, or has the same id and says nothing of where it is from."""
+
+    author: PartnerId
+    object_id: str
+    is_restated: bool
+    """True where it says itself that it stems from ours: then it falls with it. Else it is a possible echo, and stays."""
+    is_fallen: bool
+    is_revoked: bool
+
+
 @dataclass(frozen=True)
 class Carrier:
     """An envelope of ours that held a version of an object: its mode, the marking of the object in it, and
@@ -198,3 +273,5 @@ class ObjectVersion:
     is_revoked: bool
     received_at: int
     raw: bytes
+    is_fallen: bool = False
+    """True of claims whose origin is withdrawn."""

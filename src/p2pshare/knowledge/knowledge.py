@@ -9,6 +9,8 @@ Rules:
    all that is marked (`state_table`): no reader ever sees a claim that the effective state does not know of.
 4. Withdrawals by authors, assessments by organisations and quarantine here are facts beside the claims;
    nothing is deleted.
+5. A withdrawal takes another author's claim along only where that one's own object says that it stems from what was withdrawn
+   (`derivations`). Who repeats another is no second source (`sources`).
 
 Content is stored under the `EnvelopeOrigin` that the log gave its envelope. Errors: see `database.Database`.
 Every reading method may be called from any thread.
@@ -30,10 +32,13 @@ from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import (
     assessments,
     claims,
+    derivations,
     feed,
     out_of_effect,
+    own_findings,
     quarantine,
     searching,
+    shared_objects,
     state_queries,
     state_table,
     walks,
@@ -46,12 +51,17 @@ from p2pshare.knowledge.interface import (
     AssessmentRow,
     Carrier,
     ClaimRow,
+    EchoRow,
+    FindingWithdrawn,
     IndicatorRow,
     NewFrame,
     ObjectFork,
     ObjectVersion,
+    OwnFinding,
     Quarantine,
+    SharedObject,
     SightingRow,
+    StoredText,
     Walked,
     Wanted,
     Withdrawal,
@@ -148,9 +158,34 @@ class KnowledgeReading:
         where it did not."""
         return self._read(withdrawals.withdrawn_up_to, author, object_ids)
 
+    def echoes(self, author: PartnerId, object_id: str) -> list[EchoRow]:
+        """Returns current objects of others that stem from `author`'s object of this id, or have its id; by author and id."""
+        return self._read(derivations.echoes_of, author, object_id)
+
     def carriers(self, object_id: str) -> list[Carrier]:
         """Returns every envelope of ours that held a version of our object of this id, oldest first."""
         return self._read(withdrawals.carriers, object_id)
+
+    # --- what is shared already ---------------------------------------------------------------------
+
+    def shared_objects(self, object_ids: Collection[str]) -> dict[str, list[SharedObject]]:
+        """Returns, by id, what each author currently says under it, withdrawn or not, in order of arrival; absent ids are held
+        from nobody. Ask for thousands, not for a million."""
+        return self._read(shared_objects.shared_objects, object_ids)
+
+    def own_statements(self, observables: Collection[Observable]) -> dict[Observable, str]:
+        """Returns the id of an unrevoked object of ours that states each of these as our own; absent where none does."""
+        return self._read(shared_objects.own_statements, observables)
+
+    def texts(self, wanted: Collection[tuple[PartnerId, str]]) -> list[StoredText]:
+        """Returns the current, unrevoked objects of these (author, id) as they were written, in the order in which they came;
+        what is not held is missing."""
+        return self._read(shared_objects.texts, wanted)
+
+    def findings_withdrawn(self, limit: int) -> list[FindingWithdrawn]:
+        """Returns the newest `limit` objects that their authors took back after we stated them as our own findings, which
+        still stand."""
+        return self._read(own_findings.withdrawn, limit)
 
     # --- objects ------------------------------------------------------------------------------------
 
@@ -228,6 +263,12 @@ class Knowledge(KnowledgeReading):
             self._evaluated_at = max(self._evaluated_at, now)
             Chunk(writer, self._vocabulary, frames, now).store()
             state_table.evaluate_marked(writer, self._evaluated_at, self._reported_before)
+
+    def note_findings(self, findings: Collection[OwnFinding], now: int) -> None:
+        """Keep which objects of ours state what another author's object does, at `now` (unix seconds). Before they are sealed:
+        one that never is tells nothing."""
+        with self._database.transaction() as writer:
+            own_findings.note(writer, self._vocabulary, findings, now)
 
     def reach(self, source: EnvelopeOrigin, objects: Sequence[ObjectFacts]) -> list[wide_objects.Reach]:
         """Returns how many stored rows each of `objects` out of the envelope `source` would touch beside its own; [] where

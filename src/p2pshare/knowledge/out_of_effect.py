@@ -17,7 +17,7 @@ import msgspec
 
 from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
-from p2pshare.knowledge import withdrawals
+from p2pshare.knowledge import derivations, withdrawals
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.current_versions import reselect
 from p2pshare.knowledge.known_versions import claim_key
@@ -96,5 +96,7 @@ def _set_status(connection: apsw.Connection, author: int, frame: int, key: Encod
 
 
 def _settle(connection: apsw.Connection, author: int, keys: set[EncodedId]) -> None:
-    reselect(connection, [(author, key) for key in sorted(keys, key=str)])
+    objects = [(author, key) for key in sorted(keys, key=str)]
+    reselect(connection, objects)
     withdrawals.apply(connection, keys)
+    derivations.settle(connection, set(objects))

@@ -32,21 +32,22 @@ from p2pshare.knowledge.object_keys import INDICATOR, encode_object_id
 
 SLICE_ROWS = 8_192  # rows looked at in one short transaction
 
-_COLUMNS = (
-    "c.frame, c.position, a.partner_id, e.envelope_id, c.modified_us, c.tlp, {pap}, c.status, f.received_at"
+_COLUMNS = "c.frame, c.position, a.partner_id, e.envelope_id, c.modified_us, c.tlp, {pap}, c.status, f.received_at, {fallen}"
+_OBJECT_FALLEN = (
+    "(SELECT d.fell_us >= coalesce(c.modified_us, 0) FROM derivation d WHERE d.id = c.derivation)"
 )
 _PLACES = """
 JOIN organisation a ON a.id = c.author JOIN frame f ON f.id = c.frame JOIN envelope e ON e.lsn = f.envelope
 """
 _CURRENT_CLAIMS = f"""
-SELECT {_COLUMNS.format(pap="c.pap")} FROM claim c {_PLACES}
+SELECT {_COLUMNS.format(pap="c.pap", fallen="c.is_fallen")} FROM claim c {_PLACES}
 WHERE c.id BETWEEN :first AND :last AND +c.status < 2
 AND (:value_type IS NULL OR c.observable IN (
     SELECT o.id FROM observable o JOIN observable_type t ON t.id = o.type WHERE o.id = c.observable AND t.name = :value_type
 ))
 """
 _CURRENT_OBJECTS = f"""
-SELECT {_COLUMNS.format(pap="NULL")} FROM object c {_PLACES} JOIN object_type t ON t.id = c.type
+SELECT {_COLUMNS.format(pap="NULL", fallen=_OBJECT_FALLEN)} FROM object c {_PLACES} JOIN object_type t ON t.id = c.type
 WHERE c.id BETWEEN :first AND :last AND +c.status < 2 AND (:type IS NULL OR t.name = :type)
 """
 _NARROWED = """
@@ -165,7 +166,7 @@ def _fits(raw: bytes, wanted: Wanted) -> bool:
 
 
 def _version(row: Row, raw: bytes) -> ObjectVersion:
-    _, _, author, envelope_id, modified, tlp, pap, status, received_at = row
+    _, _, author, envelope_id, modified, tlp, pap, status, received_at, is_fallen = row
     return ObjectVersion(
         author=PartnerId(author),
         envelope_id=EnvelopeId(envelope_id),
@@ -176,14 +177,15 @@ def _version(row: Row, raw: bytes) -> ObjectVersion:
         is_revoked=status == 1,
         received_at=received_at,
         raw=raw,
+        is_fallen=status < 2 and bool(is_fallen),
     )
 
 
 _CLAIM_VERSIONS = f"""
-SELECT DISTINCT {_COLUMNS.format(pap="c.pap")} FROM claim c {_PLACES} WHERE c.object_key = ? AND c.status {{status}}
+SELECT DISTINCT {_COLUMNS.format(pap="c.pap", fallen="c.is_fallen")} FROM claim c {_PLACES} WHERE c.object_key = ? AND c.status {{status}}
 """
 _OBJECT_VERSIONS = f"""
-SELECT {_COLUMNS.format(pap="NULL")} FROM object c JOIN object_type t ON t.id = c.type {_PLACES}
+SELECT {_COLUMNS.format(pap="NULL", fallen=_OBJECT_FALLEN)} FROM object c JOIN object_type t ON t.id = c.type {_PLACES}
 WHERE c.object_key = ? AND t.name = ? AND c.status {{status}}
 """
 

@@ -39,7 +39,7 @@ WHERE s.observable BETWEEN :first AND :last AND (:type IS NULL OR t.name = :type
 """
 _ROWS = f"""
 SELECT t.name, o.value, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
-    s.valid_from, s.valid_until, s.authors, s.claims, s.due
+    s.valid_from, s.valid_until, s.authors, s.claims, s.sources, s.due
 {_OF_SLICE} AND s.status < 5
 """
 _VALUES = f"SELECT t.name, o.value {_OF_SLICE} AND s.status = 0 AND coalesce(s.pap, 0) <= :pap_max"
@@ -59,7 +59,7 @@ SELECT json_object(
     'first_seen', {_TEXT.format("s.first_seen")}, 'last_seen', {_TEXT.format("s.last_seen")},
     'valid_from', {_TEXT.format("s.valid_from")}, 'valid_until', {_TEXT.format("s.valid_until")},
     'authors', s.authors, 'claims', s.claims, 'status', 'active', 'reason', NULL, 'score', s.score,
-    'pap', {_labels("s.pap", Pap)}
+    'pap', {_labels("s.pap", Pap)}, 'sources', s.sources
 ) {_OF_SLICE} AND s.status = 0
 """
 
@@ -155,6 +155,7 @@ def _row(name: str, value: str, state: EffectiveState) -> IndicatorRow:
         valid_until,
         authors,
         claims,
+        sources,
         _,
     ) = state
     return IndicatorRow(
@@ -173,6 +174,7 @@ def _row(name: str, value: str, state: EffectiveState) -> IndicatorRow:
         reason=reason,
         score=score,
         pap=None if pap is None else _PAPS[pap],
+        sources=sources,
     )
 
 
@@ -194,5 +196,6 @@ def _line(row: IndicatorRow) -> str:
         "reason": row.reason,
         "score": row.score,
         "pap": row.pap.label if row.pap is not None else None,
+        "sources": row.sources,
     }
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))

@@ -27,6 +27,8 @@ from p2pshare.intel.instants import SECOND_US
 from p2pshare.knowledge import asides
 from p2pshare.knowledge.decay import CONFIDENCE_DEFAULT, steps_for
 from p2pshare.knowledge.effective_state import GONE, ClaimState, EffectiveState, EffectiveStatus, evaluate
+from p2pshare.knowledge.lineages import Lineages
+from p2pshare.knowledge.sources import is_entangled, sources_of
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 
 ADD, UPDATE, REMOVE = 1, 2, 3
@@ -43,7 +45,7 @@ SELECT c.observable, c.author, c.status = 1, c.tlp, c.pap, c.confidence, c.modif
         SELECT 1 FROM withdrawal w JOIN object_type y ON y.id = w.type
         WHERE w.object_key = c.object_key AND w.author = c.author AND y.name IN ('indicator', '')
         AND w.replaced_by IS NOT NULL
-    )
+    ), c.object_key, c.derivation, c.is_fallen, c.id, c.source
 FROM {MANY} k
 CROSS JOIN claim c INDEXED BY claim_observable ON c.observable = k.value AND c.status < 2 AND c.is_aside = 0
 CROSS JOIN frame f ON f.id = c.frame
@@ -52,7 +54,7 @@ CROSS JOIN envelope e ON e.lsn = f.envelope
 _BEFORE = f"""
 SELECT t.name, o.value, s.sighted_at, (SELECT min(q.source) FROM quarantine q WHERE q.observable = s.observable),
     s.observable, s.seq, s.at, s.due, s.status, s.reason, s.score, s.confidence, s.tlp, s.pap, s.first_seen, s.last_seen,
-    s.valid_from, s.valid_until, s.authors, s.claims
+    s.valid_from, s.valid_until, s.authors, s.claims, s.sources
 FROM {MANY} k
 CROSS JOIN effective_state s ON s.observable = k.value
 CROSS JOIN observable o ON o.id = s.observable
@@ -60,17 +62,18 @@ CROSS JOIN observable_type t ON t.id = o.type
 """
 _CHANGE = """
 UPDATE effective_state SET status = ?, reason = ?, score = ?, confidence = ?, tlp = ?, pap = ?, first_seen = ?, last_seen = ?,
-    valid_from = ?, valid_until = ?, authors = ?, claims = ?, due = ?, at = ?
+    valid_from = ?, valid_until = ?, authors = ?, claims = ?, sources = ?, due = ?, at = ?
 WHERE observable = ?
 """
 _REPORT = "UPDATE effective_state SET seq = ?, op = ? WHERE observable = ?"
-_INSERT = "INSERT INTO effective_state VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_INSERT = "INSERT INTO effective_state VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_COUNT_AS = "UPDATE claim SET source = ? WHERE id = ?"
 _MARK = f"INSERT OR IGNORE INTO dirty SELECT value FROM {MANY}"
 
 _reported = itemgetter(
     *map(
         EffectiveState._fields.index,
-        ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors"),
+        ("score", "confidence", "tlp", "pap", "valid_from", "valid_until", "authors", "sources"),
     )
 )
 """The fields of an EffectiveState that the change feed reports, besides whether it is active and why not."""
@@ -161,6 +164,8 @@ def _evaluate_counted(
     changes: list[Row] = []
     reported: list[Row] = []
     unsettled: list[int] = []
+    counted_as: list[Row] = []
+    lineages = Lineages(connection)
     for row, claims in _with_claims(connection, ids):
         name, _, sighted_at, quarantined, row_id, reported_seq, at, due, *before = row
         if crowds is not None and _is_unsettled(claims, crowds.get(row_id)):
@@ -168,7 +173,12 @@ def _evaluate_counted(
             continue
         shown = [claim for claim in claims if claim.tlp <= tlp_max]
         old = tuple(before)
-        new = evaluate(shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined)
+        sources = Sources(lineages, shown) if is_entangled(shown) else None
+        new = evaluate(
+            shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined, sources_of=sources
+        )
+        if sources is not None:
+            counted_as += _counted_as(shown, sources.found)
         if new.status == EffectiveStatus.GONE:
             new = GONE._replace(reason="marking" if claims else "superseded")
         op = _op(old, new)
@@ -185,8 +195,32 @@ def _evaluate_counted(
             changes.append((*new, at, row_id))
     connection.executemany(_CHANGE, changes)
     connection.executemany(_REPORT, reported)
+    if counted_as:
+        connection.executemany(_COUNT_AS, counted_as)
     put_setting(connection, LAST_CHANGE, seq)
     return unsettled
+
+
+class Sources:
+    """Tells, as `evaluate` asks it, as whose statement each of the claims about one value counts; the answer is kept."""
+
+    def __init__(self, lineages: Lineages, claims: Sequence[ClaimState]) -> None:
+        derivations = [claim.derivation for claim in claims if claim.derivation is not None]
+        self._lineage = lineages.of(derivations, {claim.author for claim in claims})
+        self.found: Sequence[int] = ()
+
+    def __call__(self, claims: Sequence[ClaimState], decisive: Sequence[ClaimState]) -> Sequence[int]:
+        self.found = sources_of(claims, decisive, self._lineage)
+        return self.found
+
+
+def _counted_as(claims: Sequence[ClaimState], sources: Sequence[int]) -> Iterable[Row]:
+    """Yields (source, id) of claims that count as another author's from now on, or as their own again. What is not shown keeps
+    what it has: nobody sees it."""
+    for number, claim in enumerate(claims):
+        source = sources[number] if sources else claim.author  # one claim alone is its author's
+        if claim.source != (None if source == claim.author else source):
+            yield (None if source == claim.author else source), claim.id
 
 
 def _is_unsettled(claims: Sequence[ClaimState], crowd: asides.Crowd | None) -> bool:
@@ -210,10 +244,19 @@ def evaluated(
 ) -> Iterator[tuple[str, str, EffectiveState]]:
     """Yields (type, value, effective state) of each at any `now` over the claims no stricter than `tlp_max`,
     in order of ids; those without such a claim are left out."""
+    lineages = Lineages(connection)
     for (name, value, sighted_at, quarantined, *_), claims in _with_claims(connection, ids):
         shown = [claim for claim in claims if claim.tlp <= tlp_max]
         if shown:
-            state = evaluate(shown, steps_for(name), now, sighted_at=sighted_at, quarantined=quarantined)
+            sources = Sources(lineages, shown) if is_entangled(shown) else None
+            state = evaluate(
+                shown,
+                steps_for(name),
+                now,
+                sighted_at=sighted_at,
+                quarantined=quarantined,
+                sources_of=sources,
+            )
             yield name, value, state
 
 
@@ -304,7 +347,7 @@ def add_fresh(
     mark(connection, sorted(marked))
 
 
-_UNEVALUATED = (EffectiveStatus.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, None)
+_UNEVALUATED = (EffectiveStatus.GONE, 0, None, None, None, None, None, None, None, 0, 0, 0, 0, None)
 
 
 def _fresh_row(
@@ -318,9 +361,8 @@ def _fresh_row(
 ) -> Row | None:
     """Returns the row that `evaluate` would make of one claim in the first step of its life, of
     `age_seconds`; None for any other."""
-    _, _, _, _, frame, _, status, tlp, confidence, _, modified_us, from_after_us, until_after_us, pap, _ = (
-        claim
-    )
+    frame, _, status, tlp, confidence, _, modified_us, *instants, pap, _, derivation, _, _ = claim[4:]
+    from_after_us, until_after_us = instants
     sealed_at, received_at = sources[frame]
     from_us = modified_us + from_after_us
     begins = -(-from_us // SECOND_US)
@@ -331,9 +373,9 @@ def _fresh_row(
         ends, over = until_us // SECOND_US, -(-until_us // SECOND_US)
         if over < due:
             due = over
-    if status or tlp > tlp_max or begins > now or due <= now:
+    if status or tlp > tlp_max or begins > now or due <= now or derivation is not None:
         return None
     score = CONFIDENCE_DEFAULT if confidence is None else confidence
     valid_from = from_us // SECOND_US
     seen = (received_at, received_at)
-    return row_id, seq, ADD, 0, score, confidence, tlp, pap, *seen, valid_from, ends, 1, 1, now, due
+    return row_id, seq, ADD, 0, score, confidence, tlp, pap, *seen, valid_from, ends, 1, 1, 1, now, due

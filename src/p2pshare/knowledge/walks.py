@@ -7,7 +7,9 @@ is a transaction of its own. Rules:
 1. The place of a walk is a setting, changed in the transaction of its step: a crash loses nothing, the next life goes on.
 2. The same change again, while a walk is under way, begins it anew.
 3. What arrives meanwhile is evaluated under the new roster and settings already.
-4. Until the walk over markings has ended nobody takes the table of effective states for the answer (`state_queries`), and the
+4. What stems from an object that changed is such a walk, too (`derivations`), but begun by a partner's bytes: so at most
+   ORIGINS_ROWS are looked at in ORIGINS_SECONDS, however often it changes.
+5. Until the walk over markings has ended nobody takes the table of effective states for the answer (`state_queries`), and the
    views show none of its rows that is stricter than the SIEM may see: a limit that was tightened holds at once.
 """
 
@@ -17,7 +19,7 @@ import apsw
 
 from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import Setting, get_setting, put_setting
-from p2pshare.knowledge import assessments
+from p2pshare.knowledge import assessments, derivations
 from p2pshare.knowledge.state_table import EVALUATED_AT, evaluated_at
 
 STEP_OBSERVABLES = 2_000  # evaluated in one step: some 100 ms that other writers wait
@@ -29,6 +31,11 @@ MARKINGS_ABOVE = Setting("markings_walk_above", int)
 AHEAD_PLACE = Setting("ahead_walk", int)
 """The observable behind which those that were evaluated ahead of the clock are still to be found; ENDED when none is."""
 AHEAD_SECONDS_MIN = 60  # less is no clock that was set back: a call's time is that of when it was asked for
+ORIGINS_ROWS = 50_000  # looked at for what changed with its origin: a second's work in ...
+ORIGINS_SECONDS = 60  # ... a minute; an object from which 100,000 others stem falls within two
+ORIGINS_BEGUN = Setting("origins_begun", int)
+"""When the rows that ORIGINS_LOOKED_AT counts began to be counted, unix seconds."""
+ORIGINS_LOOKED_AT = Setting("origins_looked_at", int)
 ENDED = -1
 
 
@@ -59,7 +66,7 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
     """Take a step of a walk that is under way, at `now` (unix seconds); returns whether there was one."""
     place = _under_way(connection)
     if place is None:
-        return False
+        return _go_on_with_origins(connection, now)
     after = get_setting(connection, place) or 0
     if place is MARKINGS_PLACE:
         _mark_stricter(connection, after)
@@ -72,7 +79,24 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
 
 def is_under_way(connection: apsw.Connection) -> bool:
     """Returns whether a walk has not ended."""
-    return _under_way(connection) is not None
+    return _under_way(connection) is not None or derivations.is_waiting(connection)
+
+
+def _go_on_with_origins(connection: apsw.Connection, now: int) -> bool:
+    """Rule 4."""
+    if not derivations.is_waiting(connection):
+        return False
+    begun, looked_at = (
+        get_setting(connection, ORIGINS_BEGUN) or 0,
+        get_setting(connection, ORIGINS_LOOKED_AT) or 0,
+    )
+    if not begun <= now < begun + ORIGINS_SECONDS:
+        put_setting(connection, ORIGINS_BEGUN, now)
+        looked_at = 0
+    elif looked_at >= ORIGINS_ROWS:
+        return False
+    put_setting(connection, ORIGINS_LOOKED_AT, looked_at + derivations.step(connection))
+    return True
 
 
 def _under_way(connection: apsw.Connection) -> Setting[int] | None:

@@ -7,7 +7,7 @@ An object of a few values weighs what it says, so only wide ones are written dow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import apsw
@@ -16,6 +16,7 @@ from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
 from p2pshare.intel.assessing import Assessment
 from p2pshare.intel.extraction import ObjectFacts
+from p2pshare.knowledge import derivations
 from p2pshare.knowledge.known_versions import claim_key
 from p2pshare.knowledge.object_keys import encode_object_id
 
@@ -61,18 +62,31 @@ def add(connection: apsw.Connection, wide: Iterable[WideRow]) -> None:
 
 
 def reach(connection: apsw.Connection, author: int, objects: Sequence[ObjectFacts]) -> list[Reach]:
-    """Returns the reach of each of `objects` of `author`, in order; [] where none reaches a wide object."""
-    if not fetch(connection, "SELECT 1 FROM wide_object LIMIT 1"):
+    """Returns the reach of each of `objects` of `author`, in order; [] where none reaches a wide object, or one from which
+    others stem. What stems from it is charged to nobody here: its authors paid for it (docs/decisions/0071)."""
+    wide = _wide(connection, objects)
+    stemming: Mapping[bytes | str, int] = {}
+    if derivations.is_any(connection):
+        stemming = derivations.reach(connection, {key for one in objects for key in _changed_by(one)})
+    if not wide and not stemming:
         return []
-    targets = [_targets(one) for one in objects]
+    return [_reach(one, wide, stemming, author) for one in objects]
+
+
+def _wide(connection: apsw.Connection, objects: Sequence[ObjectFacts]) -> _Wide:
     wide: _Wide = {}
-    for table, bound in key_tables({key for keys in targets for key in keys}):
-        for key, *found in fetch(connection, _OF.format(keys=table), (bound,)):
-            owner, claims, modified_us, is_withdrawn = found
-            wide.setdefault(key, []).append((owner, claims, modified_us, is_withdrawn))
-    if not wide:
-        return []
-    return [_reach(one, keys, wide, author) for one, keys in zip(objects, targets, strict=True)]
+    if fetch(connection, "SELECT 1 FROM wide_object LIMIT 1"):
+        for table, bound in key_tables({key for one in objects for key in _targets(one)}):
+            for key, *found in fetch(connection, _OF.format(keys=table), (bound,)):
+                owner, claims, modified_us, is_withdrawn = found
+                wide.setdefault(key, []).append((owner, claims, modified_us, is_withdrawn))
+    return wide
+
+
+def _changed_by(one: ObjectFacts) -> list[bytes | str]:
+    """Returns the keys of the objects whose standing an object may change: its own, and that of what it withdraws."""
+    ids = [one.object_id] if one.withdrawal is None else [one.object_id, one.withdrawal.target]
+    return [encode_object_id(text)[1] for text in ids]
 
 
 def _targets(one: ObjectFacts) -> list[bytes | str]:
@@ -86,12 +100,13 @@ def _targets(one: ObjectFacts) -> list[bytes | str]:
 
 def _reach(
     one: ObjectFacts,
-    keys: Sequence[bytes | str],
     wide: _Wide,
+    stemming: Mapping[bytes | str, int],
     author: int,
 ) -> Reach:
-    own, *others = keys
-    rows = charged = 0
+    own, *others = _targets(one)
+    rows = sum(stemming.get(key, 0) for key in _changed_by(one)) if stemming else 0
+    charged = 0
     for owner, claims, modified_us, _ in wide.get(own, ()):
         if owner == author:
             rows += claims

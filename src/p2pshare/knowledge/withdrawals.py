@@ -34,8 +34,9 @@ from p2pshare.log.envelope_log import audience
 
 # Of two, the further place in the author's chain gives the reason; a tie is decided by what they say, not by arrival.
 _ADD = """
-INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
+    said_us = max(said_us, excluded.said_us),
     up_to_us = max(coalesce(up_to_us, excluded.up_to_us), coalesce(excluded.up_to_us, up_to_us)),
     (incarnation, sequence, reason, replaced_by) = (
         SELECT incarnation, sequence, reason, nullif(replaced_by, '') FROM (
@@ -44,7 +45,7 @@ ON CONFLICT DO UPDATE SET
             SELECT excluded.incarnation, excluded.sequence, excluded.reason, coalesce(excluded.replaced_by, '')
         ) ORDER BY incarnation DESC, sequence DESC, reason DESC, replaced_by DESC LIMIT 1
     )
-WHERE coalesce(excluded.up_to_us, up_to_us - 1, -1) > coalesce(up_to_us, -1)
+WHERE coalesce(excluded.up_to_us, up_to_us - 1, -1) > coalesce(up_to_us, -1) OR excluded.said_us > said_us
 OR (excluded.incarnation, excluded.sequence, excluded.reason, coalesce(excluded.replaced_by, ''))
     > (incarnation, sequence, reason, coalesce(replaced_by, ''))
 """
@@ -70,11 +71,12 @@ _TABLES = {"claim": f"w.type IN {CLAIM_TYPES}", "object": "w.type = c.type"}
 
 @dataclass(frozen=True, slots=True)
 class ArrivedWithdrawal:
-    """A withdrawal out of an envelope of `author`."""
+    """A withdrawal out of an envelope of `author`, who said it at `said_us` by its own clock."""
 
     author: int
     facts: WithdrawalFacts
     received_at: int
+    said_us: int
 
 
 def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[ArrivedWithdrawal]) -> None:
@@ -89,7 +91,7 @@ def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[A
         prefix, key_text = encode_object_id(facts.target)
         place = (key_text, vocabulary.object_type(prefix), one.author)
         content = (facts.incarnation, facts.sequence, facts.up_to_us, facts.reason.value, facts.replaced_by)
-        connection.execute(_ADD, (*place, *content, one.received_at))
+        connection.execute(_ADD, (*place, *content, one.received_at, one.said_us))
 
 
 def _further(first: ArrivedWithdrawal, second: ArrivedWithdrawal) -> ArrivedWithdrawal:
@@ -97,17 +99,17 @@ def _further(first: ArrivedWithdrawal, second: ArrivedWithdrawal) -> ArrivedWith
     facts = max(first.facts, second.facts, key=_place_of)
     instants = [one.facts.up_to_us for one in (first, second) if one.facts.up_to_us is not None]
     facts = msgspec.structs.replace(facts, up_to_us=max(instants, default=None))
-    return ArrivedWithdrawal(first.author, facts, first.received_at)
+    return ArrivedWithdrawal(first.author, facts, first.received_at, max(first.said_us, second.said_us))
 
 
 def _place_of(facts: WithdrawalFacts) -> tuple[int, int, str, str]:
     return facts.incarnation, facts.sequence, facts.reason.value, facts.replaced_by or ""
 
 
-def apply(connection: apsw.Connection, keys: Iterable[EncodedId]) -> None:
-    """Revoke the current versions of these objects that are withdrawn."""
+def apply(connection: apsw.Connection, keys: Iterable[EncodedId]) -> Collection[bytes | str]:
+    """Revoke the current versions of these objects that are withdrawn; returns the keys of those of which any was withdrawn."""
     if not fetch(connection, "SELECT 1 FROM withdrawal LIMIT 1"):
-        return
+        return ()
     withdrawn: set[bytes | str] = set()
     for table, bound in key_tables({key for _, key in keys}):
         found = fetch(
@@ -120,6 +122,7 @@ def apply(connection: apsw.Connection, keys: Iterable[EncodedId]) -> None:
         for keys_table, bound in key_tables(withdrawn):
             words = {"table": table, "keys": keys_table, "of_type": of_type, "reaches": REACHES}
             connection.execute(_REVOKE.format(**words, current=CURRENT, revoked=REVOKED), (bound,))
+    return withdrawn
 
 
 _OWN = "(SELECT g.id FROM organisation g JOIN setting w ON w.name = 'own_id' AND w.value = g.partner_id)"

@@ -10,7 +10,16 @@ from msgspec import Struct
 
 from p2pshare.errors import OperatorError
 from p2pshare.intel.display import clip
-from p2pshare.operations import assessing, cards, looking, partners, publishing, warninglists, withdrawing
+from p2pshare.operations import (
+    already_held,
+    assessing,
+    cards,
+    looking,
+    partners,
+    publishing,
+    warninglists,
+    withdrawing,
+)
 from p2pshare.operations.crossing import DIFFERENT_VERSIONS, answer_of, read
 from p2pshare.operations.interface import Query, Request
 
@@ -48,7 +57,10 @@ OPERATIONS: dict[str, Operation] = {
     "card-threshold": Operation(cards.SetRoots, changes_card=True),
     "discard": Operation(publishing.Discard),
     "explain": Operation(looking.Explain),
+    "find-own-statements": Operation(already_held.FindOwnStatements),
+    "find-shared": Operation(already_held.FindShared),
     "lookup": Operation(looking.LookUp),
+    "note-findings": Operation(already_held.NoteFindings),
     "opinion": Operation(assessing.Opine, publishes=True),
     "partner-add": Operation(partners.AddPartner, changes_roster=True),
     "partner-list": Operation(partners.ListPartners),

@@ -10,7 +10,7 @@ recipient's disk and seconds of its writer (docs/decisions/0067). So two things 
    is far below: an object has an id of 16 random bytes, a value of its own some bytes more. Whoever writes obeys
    them too (`sharing.drafting`), so nothing honest is ever beyond.
 
-A *row* is a claim; texts of claims weigh one more row for each ROW_CHARACTERS.
+A *row* is a claim, or an origin that an object names; texts of claims weigh one more row for each ROW_CHARACTERS.
 """
 
 from __future__ import annotations
@@ -77,12 +77,14 @@ def cost_bytes(wire_bytes: int, *, inflated_bytes: int, rows: int) -> int:
 
 
 def rows_of(objects: Sequence[ObjectFacts]) -> int:
-    """Returns the rows of these objects together: their claims, and what the texts in them weigh."""
+    """Returns the rows of these objects together: their claims, what they stem from, and what the texts in them weigh."""
     rows = characters = 0
     near: tuple[str, ...] | None = None  # a set of labels is stored once, and neighbours have the same
     for one in objects:
         claims = one.claims
         rows += len(claims)
+        if one.derivation is not None:
+            rows += len(one.derivation.origins) or 1
         for claim in claims:
             characters += len(claim.value)
         if claims and claims[0].labels is not near:

@@ -8,8 +8,9 @@ unknown: who can read an envelope that another author sealed, and who has a rela
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, field, structs
 
@@ -26,6 +27,8 @@ from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.policy.admission import why_kept
 from p2pshare.policy.audience import Refuse, resolve
+from p2pshare.queries.lookup import StatedOrigin
+from p2pshare.queries.searching import show_object
 from p2pshare.sharing.partners import find_partner, load_roster
 
 ENTRIES_AT_ONCE = 1_000
@@ -58,6 +61,10 @@ class ExplainedEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     tlp: str | None = None
     objects: tuple[str, ...] | UnsetType = UNSET
     """Its objects that were asked about; unset in a preview."""
+    derived_from: list[StatedOrigin] | UnsetType = UNSET
+    """What these objects say that they pass on, as they stand here now; unset in a preview."""
+    possible_echo: list[str] | UnsetType = UNSET
+    """Others that have an object of the same id, where these do not say that they stem from theirs; unset in a preview."""
 
 
 class Addressing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,6 +125,7 @@ def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanatio
             _explain_envelope(node.store, stored, entry, names, _circle_names(node)),
             tlp=content.tlp.label if content.objects else None,
             objects=content.objects,
+            **_descent(node.store, content.objects, stored.author),
         )
         for envelope_id, content in found.items()
         if (stored := node.store.log.entry(envelope_id)) is not None
@@ -125,6 +133,20 @@ def explain(node: NodeReading, asked: str, partner: str, now: int) -> Explanatio
     levels = [content.tlp for content in found.values() if content.objects]
     addressing = None if not levels else _addressing(node, max(levels), entry, now)
     return Explanation(asked, entry.alias, entry.partner_id.text, explained, addressing)
+
+
+def _descent(store: StoreReading, objects: Sequence[str], author: PartnerId) -> dict[str, Any]:
+    """Returns what these objects of `author` pass on, and who has objects of the same ids, each once."""
+    current = [
+        one
+        for object_id in objects
+        for one in show_object(store, object_id).versions
+        if one.is_current and one.author_id == author.text
+    ]
+    return {
+        "derived_from": list(dict.fromkeys(origin for one in current for origin in one.derived_from)),
+        "possible_echo": sorted({name for one in current for name in one.possible_echo}),
+    }
 
 
 def _envelopes_about(store: StoreReading, asked: str) -> dict[EnvelopeId, _Content]:

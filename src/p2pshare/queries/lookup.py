@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import PartnerId
+from p2pshare.intel.derivation import Derivation
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable, detect
@@ -22,6 +23,7 @@ from p2pshare.knowledge.coverage import Cover, covers_of
 from p2pshare.knowledge.decay import steps_for
 from p2pshare.knowledge.effective_state import ClaimState, EffectiveStatus, evaluate, evaluate_claim
 from p2pshare.knowledge.interface import ClaimRow, Quarantine, SightingRow, Withdrawal
+from p2pshare.knowledge.sources import Lineage, Stem, is_entangled, sources_of
 from p2pshare.node.store import StoreReading
 
 LOOKUP_BATCH_VALUES = 1_000  # values asked of the store at once: bounds memory, amortises the query
@@ -38,6 +40,14 @@ class WithdrawalReason(Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: str
     replaced_by: str | None
+
+
+class StatedOrigin(Struct, frozen=True, forbid_unknown_fields=True):
+    """An object that another one says it stems from, and its author."""
+
+    author: str
+    author_id: str
+    object_id: str
 
 
 class QuarantineMark(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +81,9 @@ class Match(Struct, frozen=True, forbid_unknown_fields=True):
     tlp: str
     pap: str | None
     sighted_at: str | None
+    authors: int
+    sources: int
+    """How many independent statements stand behind it; who repeats another is none."""
     quarantine: list[QuarantineMark]
     sightings: list[SeenBy]
 
@@ -94,6 +107,12 @@ class Claim(Struct, frozen=True, forbid_unknown_fields=True):
     is_revoked: bool
     withdrawal: WithdrawalReason | None
     received_at: str | None
+    source: str
+    """The author as whose statement it counts."""
+    derived_from: list[StatedOrigin]
+    public_source: str | None
+    possible_echo: list[str]
+    """Others that say the same value in an object of the same id, where this one does not say that it stems from theirs."""
 
 
 class LookedUp(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +126,7 @@ class LookedUp(Struct, frozen=True, forbid_unknown_fields=True):
     status: str | None
     reason: str | None
     score: int | None
+    sources: int | None
     authors: list[str]
     matches: list[Match]
     claims: list[Claim]
@@ -179,6 +199,7 @@ def _answer(
         status=speaker.status if speaker else None,
         reason=speaker.reason if speaker else reason,
         score=speaker.score if speaker else None,
+        sources=speaker.sources if speaker else None,
         authors=sorted({one.author for one in claims}),
         matches=matches,
         claims=claims,
@@ -191,22 +212,62 @@ def _answer_of(observable: Observable, covers: Sequence[Cover], known: _Known, n
     for cover in covers:
         claims = known.claims.get(cover.observable)
         if claims:
-            states = [_state_of(claim, known) for claim in claims]
-            match = _match(cover, claims, states, known, now)
+            states = [_state_of(claim, known, number) for number, claim in enumerate(claims)]
+            sources = _Sources(claims, states) if is_entangled(states) else None
+            match = _match(cover, claims, states, sources, known, now)
             matches.append(match)
             if (
                 len(claims) == 1 and not match.quarantine
             ):  # nearly every one: what it counts for is its claim's
                 said.append(_claim(claims[0], match.status, match.reason, cover, known))
                 continue
-            for claim, state in zip(claims, states, strict=True):
+            for number, (claim, state) in enumerate(zip(claims, states, strict=True)):
                 evaluated = evaluate_claim(state, steps_for(cover.observable.type), now, claim.sighted_at)
-                said.append(_claim(claim, _WORDS[evaluated.status], evaluated.reason, cover, known))
+                word = _WORDS[evaluated.status]
+                if sources is None:
+                    said.append(_claim(claim, word, evaluated.reason, cover, known))
+                else:
+                    source, others = sources.found[number], _same_ids(claim, claims)
+                    said.append(_claim(claim, word, evaluated.reason, cover, known, source, others))
     return _answer(observable.value, observable.type, matches, said)
 
 
+class _Sources:
+    """Tells, as `evaluate` asks it, as whose statement each claim about one value counts; the answer is kept."""
+
+    def __init__(self, claims: Sequence[ClaimRow], states: Sequence[ClaimState]) -> None:
+        stems = {
+            number: Stem(
+                tuple((int.from_bytes(it.author), it.object_id) for it in claim.derivation.origins),
+                claim.derivation.public_source,
+            )
+            for number, claim in enumerate(claims)
+            if claim.derivation is not None
+        }
+        self._lineage = Lineage(stems, {state.author: state.author for state in states})
+        self.found: Sequence[int] = ()
+
+    def __call__(self, claims: Sequence[ClaimState], decisive: Sequence[ClaimState]) -> Sequence[int]:
+        self.found = sources_of(claims, decisive, self._lineage)
+        return self.found
+
+
+def _same_ids(claim: ClaimRow, claims: Sequence[ClaimRow]) -> list[PartnerId]:
+    """Returns the other authors of its id among these claims about one value, where it does not say that it stems from theirs."""
+    if claim.derivation is not None and claim.derivation.origins:
+        return []
+    return sorted(
+        {one.author for one in claims if one.object_id == claim.object_id and one.author != claim.author}
+    )
+
+
 def _match(
-    cover: Cover, claims: Sequence[ClaimRow], states: Sequence[ClaimState], known: _Known, now: int
+    cover: Cover,
+    claims: Sequence[ClaimRow],
+    states: Sequence[ClaimState],
+    sources: _Sources | None,
+    known: _Known,
+    now: int,
 ) -> Match:
     """Returns the listed observable and what it counts for over all claims held, evaluated like the views
     (`knowledge.effective_state`)."""
@@ -217,6 +278,7 @@ def _match(
         now,
         sighted_at=claims[0].sighted_at,
         quarantined=quarantined[0].source if quarantined else None,
+        sources_of=sources,
     )
     return Match(
         match=cover.match,
@@ -228,6 +290,8 @@ def _match(
         tlp=Tlp(state.tlp or 0).label,
         pap=_pap_label(state.pap),
         sighted_at=_second(claims[0].sighted_at),
+        authors=state.authors,
+        sources=state.sources,
         quarantine=[QuarantineMark(one.source, one.reason, _second(one.noted_at)) for one in quarantined],
         sightings=[_seen_by(one, known) for one in known.seen.get(cover.observable, ())],
     )
@@ -244,7 +308,8 @@ def _seen_by(seen: SightingRow, known: _Known) -> SeenBy:
     )
 
 
-def _state_of(claim: ClaimRow, known: _Known) -> ClaimState:
+def _state_of(claim: ClaimRow, known: _Known, number: int) -> ClaimState:
+    """Returns the claim as `evaluate` takes it; its derivation has the claim's number."""
     withdrawal = known.withdrawn.get((claim.author, claim.object_id)) if claim.is_revoked else None
     return ClaimState(
         author=int.from_bytes(claim.author),
@@ -257,6 +322,9 @@ def _state_of(claim: ClaimRow, known: _Known) -> ClaimState:
         sealed_at=claim.sealed_at,
         received_at=claim.received_at,
         is_replaced=withdrawal is not None and withdrawal.replaced_by is not None,
+        object_key=claim.object_id,
+        derivation=None if claim.derivation is None else number,
+        is_fallen=claim.is_fallen,
     )
 
 
@@ -268,11 +336,22 @@ def _second(instant: int | None) -> str | None:
     return None if instant is None else _instant(instant * SECOND_US)
 
 
-def _claim(claim: ClaimRow, status: str, reason: str | None, cover: Cover, known: _Known) -> Claim:
+def _claim(
+    claim: ClaimRow,
+    status: str,
+    reason: str | None,
+    cover: Cover,
+    known: _Known,
+    source: int | None = None,
+    same_ids: Sequence[PartnerId] = (),
+) -> Claim:
+    """`source`: the author as whose statement it counts, as a number; None: its own."""
+    author, names = claim.author, known.names
+    counted_as = author if source is None else PartnerId(source.to_bytes(PartnerId.length))
     withdrawal = known.withdrawn.get((claim.author, claim.object_id)) if claim.is_revoked else None
     return Claim(
-        author=known.names.get(claim.author) or claim.author.text,
-        author_id=_hexadecimal(claim.author),
+        author=names.get(author) or author.text,
+        author_id=_hexadecimal(author),
         object_id=claim.object_id,
         match=cover.match,
         listed=cover.observable.value,
@@ -287,7 +366,19 @@ def _claim(claim: ClaimRow, status: str, reason: str | None, cover: Cover, known
         is_revoked=claim.is_revoked,
         withdrawal=reason_of(withdrawal),
         received_at=_second(claim.received_at),
+        source=names.get(counted_as) or counted_as.text,
+        derived_from=[] if claim.derivation is None else origins_named(claim.derivation, names),
+        public_source=None if claim.derivation is None else claim.derivation.public_source,
+        possible_echo=[names.get(one) or one.text for one in same_ids],
     )
+
+
+def origins_named(derivation: Derivation, names: Mapping[PartnerId, str]) -> list[StatedOrigin]:
+    """Returns the objects that one says it stems from, with the names of their authors."""
+    return [
+        StatedOrigin(names.get(one.author) or one.author.text, one.author.text, one.object_id)
+        for one in derivation.origins
+    ]
 
 
 def reason_of(withdrawal: Withdrawal | None) -> WithdrawalReason | None:

@@ -13,14 +13,15 @@ from typing import Any
 from msgspec import Struct, field
 
 from p2pshare.envelope.envelope import Mode
-from p2pshare.errors import NotFoundError
+from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.intel.derivation import read_derivation
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.object_texts import labels_of, title_of
 from p2pshare.knowledge.interface import ObjectVersion, Walked, Wanted
 from p2pshare.log.interface import ContentState
 from p2pshare.node.store import StoreReading
-from p2pshare.queries.lookup import WithdrawalReason, reason_of
+from p2pshare.queries.lookup import StatedOrigin, WithdrawalReason, origins_named, reason_of
 
 TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
 
@@ -35,6 +36,8 @@ class ShownVersion(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     modified: str | None
     is_current: bool
     is_revoked: bool
+    is_fallen: bool
+    """True where what it stems from was withdrawn (origin-withdrawn)."""
     envelope_id: str
     received_at: str | None
 
@@ -55,6 +58,10 @@ class HeldVersion(ShownVersion, frozen=True, forbid_unknown_fields=True, kw_only
     number: int
     is_fork: bool
     withdrawal: WithdrawalReason | None
+    derived_from: list[StatedOrigin]
+    public_source: str | None
+    possible_echo: list[str]
+    """Other authors that have an object of this id, where this one does not say that it stems from theirs."""
     object: dict[str, Any]
 
 
@@ -136,6 +143,7 @@ def _version_to_dict(version: ObjectVersion, names: Mapping[PartnerId, str]) -> 
         "modified": format_instant(version.modified_us),
         "is_current": version.is_current,
         "is_revoked": version.is_revoked,
+        "is_fallen": version.is_fallen,
         "envelope_id": version.envelope_id.text,
         "received_at": format_instant(version.received_at * SECOND_US),
     }
@@ -149,6 +157,7 @@ def show_object(store: StoreReading, object_id: str) -> HeldObject:
     contents: dict[tuple[PartnerId, int | None], int] = {}
     for one in versions:
         contents[one.author, one.modified_us] = contents.get((one.author, one.modified_us), 0) + 1
+    authors = sorted({one.author for one in versions if one.is_current})
     return HeldObject(
         id=object_id,
         versions=[
@@ -157,6 +166,7 @@ def show_object(store: StoreReading, object_id: str) -> HeldObject:
                 **_version_to_dict(one, names),
                 is_fork=one.modified_us is not None and contents[one.author, one.modified_us] > 1,
                 withdrawal=reason_of(withdrawn.get(one.author)) if one.is_revoked else None,
+                **_descent_to_dict(one, authors, names),
                 object=_parsed(one.raw),
             )
             for number, one in enumerate(versions, start=1)
@@ -172,6 +182,21 @@ def show_object(store: StoreReading, object_id: str) -> HeldObject:
             if fork.object_id == object_id
         ],
     )
+
+
+def _descent_to_dict(
+    version: ObjectVersion, authors: Sequence[PartnerId], names: Mapping[PartnerId, str]
+) -> dict[str, Any]:
+    try:
+        said = read_derivation(_parsed(version.raw))
+    except AuthorError:  # intake refuses such an object
+        said = None
+    others = [] if said is not None and said.origins else [one for one in authors if one != version.author]
+    return {
+        "derived_from": [] if said is None else origins_named(said, names),
+        "public_source": None if said is None else said.public_source,
+        "possible_echo": [names.get(one, one.text) for one in others if version.is_current],
+    }
 
 
 def versions_of(store: StoreReading, object_id: str) -> list[ObjectVersion]:

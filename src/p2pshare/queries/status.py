@@ -10,12 +10,14 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
 from p2pshare.partners.interface import ClosedDoor
+from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
 
 DAY_SECONDS = 86_400
+WITHDRAWN_BESIDE_MAX = 100  # told on one screen; the next ones follow when these were looked at
 KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer once a week
 
 
@@ -49,6 +51,17 @@ class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     no_room: int
 
 
+class WithdrawnBeside(Struct, frozen=True, forbid_unknown_fields=True):
+    """An object that its author took back, beside which our own finding `own_id` stands; `reason` None: none was given."""
+
+    author: str
+    object_id: str
+    own_id: str
+    reason: str | None
+    replaced_by: str | None
+    received_at: str | None
+
+
 class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """One screen about this node. `observables` by type, `refused` by reason."""
 
@@ -63,6 +76,8 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     keys_expire: str | None
     warnings: list[str]
     alarms: list[Alarm]
+    withdrawn_beside: list[WithdrawnBeside]
+    """The newest WITHDRAWN_BESIDE_MAX."""
     door: Door | UnsetType = UNSET
     """Set while the daemon runs."""
     writer: WriterTimes | UnsetType = UNSET
@@ -127,9 +142,25 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         keys_expire=format_instant(_to_us(keys_expire)),
         warnings=_warnings(keys_expire, now),
         alarms=alarms(store, node.card, is_running=is_running, now=now, functions=alarm_functions),
+        withdrawn_beside=_withdrawn_beside(store),
         door=UNSET if node.live is None else node.live.door,
         writer=UNSET if node.live is None else node.live.writer,
     )
+
+
+def _withdrawn_beside(store: StoreReading) -> list[WithdrawnBeside]:
+    names = store.partners.names()
+    return [
+        WithdrawnBeside(
+            author=names.get(one.author, one.author.text),
+            object_id=one.object_id,
+            own_id=one.own_id,
+            reason=None if one.reason is None else one.reason.value,
+            replaced_by=one.replaced_by,
+            received_at=format_instant(_to_us(one.received_at)),
+        )
+        for one in store.knowledge.findings_withdrawn(WITHDRAWN_BESIDE_MAX)
+    ]
 
 
 def _warnings(keys_expire: int, now: int) -> list[str]:

@@ -1,12 +1,13 @@
 """Drafting: a person's file becomes parts, each of one marking and ready to be sealed. Runs where the person is.
 
 Nothing here touches keys or the store's writer: the daemon takes the parts, believes them no more than a
-partner's payload, resolves the audience and seals (docs/decisions/0003). What was read = published + merged +
-refused by reason, always.
+partner's payload, resolves the audience and seals (docs/decisions/0003). What was read = published + merged + held
+by others + refused by reason, always.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -35,6 +36,7 @@ from p2pshare.intel.instants import SECOND_US, parse_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.intel.refusals import Note, Refusal, Refusals
+from p2pshare.knowledge.interface import OwnFinding
 from p2pshare.limits import (
     ENVELOPE_OBJECTS_TARGET,
     ENVELOPE_PAYLOAD_BYTES_TARGET,
@@ -45,6 +47,7 @@ from p2pshare.limits import (
 from p2pshare.node.node import Progress
 from p2pshare.node.store import StoreReading
 from p2pshare.policy.content_cost import ROW_CHARACTERS, ContentBounds
+from p2pshare.sharing.already_held import NothingShared, SharedIndex, Sifted, Stance, sift
 
 HEAD_BYTES = 4_096  # enough to tell JSON from a list behind a few blank lines
 COLUMN_VALUES_SHOWN = 5  # of each column that is read: enough to see whose they are
@@ -53,6 +56,8 @@ MENDED_BY_MARKING = frozenset({"no-marking", "event-distribution"})
 UNDEFANGED_HINT = "look at them (--rejects FILE), then give --undefanged to take what nobody defanged, too"
 MARKED_STRICTER_HINT = "publish what is marked stricter apart, under its own --tlp"
 NO_MARKING_HINT = "give --tlp LEVEL for what has no marking: clear, green, amber, amber+strict or red"
+
+NOTHING_SHARED = NothingShared()
 
 Reject = Callable[[Refusal], None]
 FirstCreated = Callable[[Mapping[str, Observable]], Mapping[str, int]]
@@ -72,14 +77,26 @@ class DraftPart:
     repeats: int = 0
 
 
+@dataclass(frozen=True)
+class Author:
+    """The publisher: id and name as on the card."""
+
+    partner_id: PartnerId
+    name: str
+
+
 @dataclass
 class Draft:
-    """A file, read. `read` = what the parts hold + `merged` + refusals.total."""
+    """A file, read. `read` = what the parts hold + `merged` + `held` + refusals.total."""
 
     format: str
+    author: Author
     parts: list[DraftPart] = field(default_factory=list)
     read: int = 0
     merged: int = 0
+    held: Counter[PartnerId] = field(default_factory=Counter)
+    """How many objects each author has shared already (`already_held`)."""
+    findings: list[OwnFinding] = field(default_factory=list)
     refusals: Refusals = field(default_factory=Refusals)
     notes: Refusals = field(default_factory=Refusals)
     """Things dropped from, or assumed about, values that were taken (`port-dropped`, ...)."""
@@ -103,14 +120,6 @@ class Draft:
         if "marked-stricter" in self.refusals.counts:
             return MARKED_STRICTER_HINT
         return UNDEFANGED_HINT if "not-defanged" in self.refusals.counts else ""
-
-
-@dataclass(frozen=True)
-class Author:
-    """The publisher: id and name as on the card."""
-
-    partner_id: PartnerId
-    name: str
 
 
 def nothing_before(by_id: Mapping[str, Observable]) -> Mapping[str, int]:
@@ -147,20 +156,29 @@ def draft_file(
     columns: tuple[str, ...] = (),
     takes_undefanged: bool = False,
     reject: Reject = lambda _: None,
+    shared: SharedIndex = NOTHING_SHARED,
+    stance: Stance = Stance.LEAVE,
 ) -> Draft:
     """Read `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`.
 
-    `reject` is called with each refusal. Raises AuthorError when nothing in it can be read, RefusedError for values
-    without `tlp`.
+    `reject` is called with each refusal; `shared` knows what is held from others, and `stance` what we say of it. Raises
+    AuthorError when nothing in it can be read or a list of values is to be restated, RefusedError for values without `tlp`.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
     source = InputSource(name, author.partner_id, now, tlp, columns, takes_undefanged)
-    draft = Draft(chosen, reject=reject)
+    draft = Draft(chosen, author, reject=reject)
     match load_importer(chosen):
         case ObjectFormat(read=read_objects):
             reading = read_objects(_read_bounded(stream), source)
-            _draft_objects(reading, draft, tlp, author, now, progress)
+            sifted = sift(reading.objects, shared, own=author.partner_id, now=now, stance=stance)
+            _draft_objects(reading, sifted, draft, tlp, author, now, progress)
         case ValueFormat(read=read_values, is_searched=is_searched):
+            if stance in (Stance.RESTATE, Stance.AFFIRM):
+                raise AuthorError(
+                    "a list of values does not say whose they are, so nothing in it can be passed on",
+                    hint="publish it as your own, or restate STIX or MISP that was exported from here",
+                    reason="nothing-to-restate",
+                )
             if tlp is None:
                 raise RefusedError(
                     "a list of values carries no marking", hint=NO_MARKING_HINT, reason="no-marking"
@@ -182,19 +200,26 @@ def _read_bounded(stream: BinaryIO) -> bytes:
 
 
 def _draft_objects(
-    reading: Reading, draft: Draft, tlp: Tlp | None, author: Author, now: int, progress: Progress
+    reading: Reading,
+    sifted: Sifted,
+    draft: Draft,
+    tlp: Tlp | None,
+    author: Author,
+    now: int,
+    progress: Progress,
 ) -> None:
-    grouping = split_by_marking(reading.objects, tlp)
+    grouping = split_by_marking(sifted.taken, tlp, sifted.beside)
     draft.read = reading.read
-    draft.notes.merge(reading.notes)
-    draft.notes.merge(grouping.notes)
-    _note_what_is_over(reading.objects, draft.notes, now)
-    for refusals in (reading.refusals, grouping.refusals):
+    draft.held, draft.findings = sifted.held, sifted.findings
+    for notes in (reading.notes, sifted.notes, grouping.notes):
+        draft.notes.merge(notes)
+    _note_what_is_over(sifted.taken, draft.notes, now)
+    for refusals in (reading.refusals, sifted.refusals, grouping.refusals):
         draft.refusals.merge(refusals)
         for refusal in refusals.each:
             if refusal.reason != REPEATED:
                 draft.reject(refusal)
-    draft.merged = draft.refusals.take(REPEATED)
+    draft.merged = draft.refusals.take(REPEATED) + sifted.merged
     done = 0
     for group in grouping.groups:
         for part in _parts_of(group, author, now):

@@ -1,5 +1,8 @@
 """Recalling: which partners have heard of a withdrawal, as far as it is proven.
 
+Who passed the object on is told, too: what says that it stems from ours falls with it, and what has the same id and says
+nothing of where it is from (a possible echo) does not.
+
 An acknowledgement is a partner's answer, over a connection that its card vouches for, that it holds the envelope. A
 relayed envelope is acknowledged by partners that took it from us or told us that they have it, so of a recipient further
 away nothing is known, and the state says so.
@@ -19,10 +22,11 @@ from p2pshare.intel.checks import is_id
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.withdrawing import withdrawal_id
-from p2pshare.knowledge.interface import Carrier
+from p2pshare.knowledge.interface import Carrier, EchoRow
 from p2pshare.node.store import StoreReading
 from p2pshare.partners.roster import Roster
 
+ECHO_STATES = ("possible-echo", "stands", "origin-withdrawn", "withdrawn")
 STATES = ("acknowledged", "waiting", "not-known", "expired", "not-addressed")
 
 
@@ -36,6 +40,16 @@ class RecallRecipient(Struct, frozen=True, forbid_unknown_fields=True):
     envelope_id: str | None
 
 
+class RecallEcho(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another author's object that repeats ours, and whether it counts still (`state`, one of ECHO_STATES): `stands` and
+    `possible-echo` do."""
+
+    author: str
+    author_id: str
+    object_id: str
+    state: str
+
+
 class RecallStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """A withdrawal and those who were to hear of it; `revived`: a version that was published since counts again."""
 
@@ -46,6 +60,7 @@ class RecallStatus(Struct, frozen=True, forbid_unknown_fields=True):
     revived: bool
     recipients: list[RecallRecipient]
     counts: dict[str, int]
+    echoes: list[RecallEcho]
 
 
 def recall_status(store: StoreReading, roster: Roster, object_id: str) -> RecallStatus:
@@ -81,7 +96,18 @@ def recall_status(store: StoreReading, roster: Roster, object_id: str) -> Recall
         revived=is_revived,
         recipients=sorted(found, key=lambda one: (STATES.index(one.state), one.name)),
         counts=dict(Counter(one.state for one in found)),
+        echoes=[_echo(one, names) for one in store.knowledge.echoes(own, object_id)],
     )
+
+
+def _echo(row: EchoRow, names: Mapping[PartnerId, str]) -> RecallEcho:
+    if row.is_revoked:
+        state = "withdrawn"
+    elif row.is_fallen:
+        state = "origin-withdrawn"
+    else:
+        state = "stands" if row.is_restated else "possible-echo"
+    return RecallEcho(names.get(row.author, row.author.text), row.author.text, row.object_id, state)
 
 
 def _recipient(

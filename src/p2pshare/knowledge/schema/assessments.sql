@@ -23,7 +23,8 @@ CREATE TABLE assessment (
 CREATE INDEX assessment_target ON assessment (target);
 CREATE INDEX assessment_waiting ON assessment (target, reporter) WHERE is_waiting = 1;
 
--- What one organisation says about one observable, summed up: never a row a message. is_false_positive is its latest word.
+-- What one organisation says about one observable, summed up: never a row a message. is_false_positive is its latest word,
+-- and `word` the object that says it (as object.object_key): the same object of two organisations is one voice.
 CREATE TABLE sighting (
     observable INTEGER NOT NULL,
     reporter INTEGER NOT NULL,
@@ -35,6 +36,7 @@ CREATE TABLE sighting (
     is_false_positive INTEGER NOT NULL,
     tlp INTEGER NOT NULL,
     received_at INTEGER NOT NULL,
+    word,
     PRIMARY KEY (observable, reporter)
 ) WITHOUT ROWID;
 CREATE INDEX sighting_reporter ON sighting (reporter) WHERE is_false_positive = 1;

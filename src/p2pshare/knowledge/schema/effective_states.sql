@@ -25,6 +25,7 @@ CREATE TABLE effective_state (
     valid_until INTEGER,
     authors INTEGER NOT NULL,
     claims INTEGER NOT NULL,
+    sources INTEGER NOT NULL,
     at INTEGER NOT NULL,
     due INTEGER,
     sighted_at INTEGER

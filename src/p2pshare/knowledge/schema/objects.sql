@@ -38,6 +38,8 @@ CREATE TABLE network_length (
 -- keeps a 0 in no bytes and half a year in six, where an instant takes eight.
 -- pap: what may be done with it (docs/intelligence.md, "Markings"), 0 CLEAR to 3 RED; NULL: none is stated.
 -- is_aside: 1 where its author says more about the observable than counts here (docs/store.md, "Claims that stand aside").
+-- derivation: what its object says that it stems from (derivations.sql), NULL where it says nothing. is_fallen: 1 while an
+-- origin of it is withdrawn and it is not affirmed since. source: the author as whose statement it counts, NULL: its own.
 CREATE TABLE claim (
     id INTEGER PRIMARY KEY,
     observable INTEGER NOT NULL,
@@ -53,21 +55,27 @@ CREATE TABLE claim (
     from_after_us INTEGER NOT NULL,
     until_after_us INTEGER,
     pap INTEGER,
-    is_aside INTEGER NOT NULL DEFAULT 0
+    is_aside INTEGER NOT NULL DEFAULT 0,
+    derivation INTEGER,
+    is_fallen INTEGER NOT NULL DEFAULT 0,
+    source INTEGER
 );
 -- Claims that count, and no others: however often a value was said, asking for it costs what counts.
 CREATE INDEX claim_observable ON claim (observable) WHERE status < 2 AND is_aside = 0;
 -- Those that may come back: the newest, and the strictest, of one author about one observable.
-CREATE INDEX claim_aside ON claim (observable, author, modified_us) WHERE status = 0 AND is_aside = 1;
-CREATE INDEX claim_aside_tlp ON claim (observable, author, tlp) WHERE status = 0 AND is_aside = 1;
-CREATE INDEX claim_aside_pap ON claim (observable, author, pap) WHERE status = 0 AND is_aside = 1;
+CREATE INDEX claim_aside ON claim (observable, author, modified_us)
+    WHERE status = 0 AND is_aside = 1 AND is_fallen = 0;
+CREATE INDEX claim_aside_tlp ON claim (observable, author, tlp)
+    WHERE status = 0 AND is_aside = 1 AND is_fallen = 0;
+CREATE INDEX claim_aside_pap ON claim (observable, author, pap)
+    WHERE status = 0 AND is_aside = 1 AND is_fallen = 0;
 -- Two partial indexes, so that an object with very many versions costs no more to replace than one with two.
 CREATE INDEX claim_current ON claim (object_key, author) WHERE status < 2;
 CREATE INDEX claim_superseded ON claim (object_key, author, modified_us) WHERE status = 2;
 CREATE INDEX claim_out ON claim (object_key, author) WHERE status = 3;
 
 -- Whatever changes what a claim says marks its observable (effective_states.sql, "dirty").
-CREATE TRIGGER claim_changed AFTER UPDATE OF status, tlp, pap ON claim
+CREATE TRIGGER claim_changed AFTER UPDATE OF status, tlp, pap, is_fallen ON claim
 WHEN NOT EXISTS (SELECT 1 FROM dirty u WHERE u.observable = new.observable) BEGIN
     INSERT INTO dirty VALUES (new.observable);
 END;
@@ -93,7 +101,8 @@ CREATE TABLE object (
     position INTEGER NOT NULL,
     status INTEGER NOT NULL,
     tlp INTEGER NOT NULL,
-    modified_us INTEGER
+    modified_us INTEGER,
+    derivation INTEGER
 );
 CREATE INDEX object_current ON object (object_key, author) WHERE status < 2;
 CREATE INDEX object_superseded ON object (object_key, author, modified_us) WHERE status = 2;

@@ -26,7 +26,8 @@ SELECT
     END AS status,
     s.reason AS reason,
     s.score AS score,
-    pap.label AS pap
+    pap.label AS pap,
+    s.sources AS sources
 FROM observable o
 JOIN effective_state s ON s.observable = o.id
 JOIN observable_type t ON t.id = o.type
@@ -42,7 +43,7 @@ SELECT
     CASE
         WHEN quarantined IS NOT NULL THEN 'delisted'
         WHEN revoked AND is_replaced THEN 'replaced'
-        WHEN revoked THEN 'delisted'
+        WHEN revoked OR is_fallen THEN 'delisted'
         WHEN until_us <= now_us THEN 'expired'
         WHEN from_us > now_us THEN 'pending'
         WHEN max(sealed_us, from_us, sighted_us) + ages_us <= now_us THEN 'expired'
@@ -52,11 +53,12 @@ SELECT
         WHEN quarantined IS NOT NULL THEN quarantined
         WHEN revoked AND is_replaced THEN 'replaced'
         WHEN revoked THEN 'withdrawn'
+        WHEN is_fallen THEN 'origin-withdrawn'
         WHEN until_us <= now_us THEN 'validity'
         WHEN from_us > now_us THEN NULL
         WHEN max(sealed_us, from_us, sighted_us) + ages_us <= now_us THEN 'decay'
     END AS reason,
-    pap
+    pap, source, derived_from, public_source, possible_echo
 FROM (
     SELECT
         t.name AS type,
@@ -91,7 +93,16 @@ FROM (
         t.ages_seconds * 1000000 AS ages_us,
         (SELECT n.value * 1000000 FROM setting n WHERE n.name = 'evaluated_at') AS now_us,
         (SELECT min(q.source) FROM quarantine q WHERE q.observable = o.id) AS quarantined,
-        pap.label AS pap
+        pap.label AS pap,
+        c.is_fallen AS is_fallen,
+        lower(hex(coalesce(z.partner_id, a.partner_id))) AS source,
+        d.derived_from AS derived_from,
+        d.public_source AS public_source,
+        EXISTS (
+            SELECT 1 FROM claim b WHERE b.object_key = c.object_key AND b.author != c.author AND b.status < 2
+            AND b.observable = c.observable AND b.is_aside = 0
+            AND b.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
+        ) AS possible_echo
     FROM claim c
     JOIN observable o ON o.id = c.observable
     JOIN observable_type t ON t.id = o.type
@@ -100,6 +111,8 @@ FROM (
     JOIN envelope e ON e.lsn = f.envelope
     LEFT JOIN effective_state s ON s.observable = c.observable
     LEFT JOIN label_set l ON l.id = c.label_set
+    LEFT JOIN organisation z ON z.id = c.source
+    LEFT JOIN derivation d ON d.id = c.derivation
     LEFT JOIN tlp_label tlp ON tlp.level = c.tlp
     LEFT JOIN pap_label pap ON pap.level = c.pap
     WHERE c.status < 2 AND c.is_aside = 0 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
@@ -129,7 +142,8 @@ SELECT
     replace(datetime(s.valid_until, 'unixepoch'), ' ', 'T') || 'Z' AS valid_until,
     s.authors AS authors,
     CASE s.status WHEN 1 THEN 'pending' ELSE s.reason END AS reason,
-    replace(datetime(s.at, 'unixepoch'), ' ', 'T') || 'Z' AS at
+    replace(datetime(s.at, 'unixepoch'), ' ', 'T') || 'Z' AS at,
+    s.sources AS sources
 FROM effective_state s
 JOIN observable o ON o.id = s.observable
 JOIN observable_type t ON t.id = o.type

@@ -5,6 +5,7 @@
 -- object_key and type (object_type.id) are those of the table `object`; a claim's type is "indicator", or "" for an id
 -- that is kept as text. A version is withdrawn when its envelope's (incarnation, sequence) is not above these, or its
 -- modified_us not above up_to_us. Rows are never deleted: what they withdraw may still arrive.
+-- said_us: when the latest was said, by its author's clock, and never after it was sealed.
 CREATE TABLE withdrawal (
     object_key NOT NULL,
     type INTEGER NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE withdrawal (
     reason TEXT NOT NULL,
     replaced_by TEXT,
     received_at INTEGER NOT NULL,
+    said_us INTEGER NOT NULL,
     PRIMARY KEY (object_key, type, author)
 ) WITHOUT ROWID;
 
