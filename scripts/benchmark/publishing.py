@@ -1,6 +1,6 @@
-"""Publishing a STIX bundle by the command line: CPU of the command and of the daemon together, from the file to COMMIT.
-
-Beside it, in the same rounds, what a partner needs to take the same objects in, and what Python needs to read the file.
+"""Publishing by the command line. A STIX bundle: CPU of the command and of the daemon together, from the file to COMMIT; beside
+it, in the same rounds, what a partner needs to take the same objects in, and what Python needs to read the file. A list: the
+memory of each process at its peak.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from p2pshare.node.node import close_node, open_node
 from p2pshare.sharing.partners import add_partner
 
 PATIENCE_SECONDS = 60
+MEMORY_MIB_MAX = 300  # of each process, at any size
 BESIDE = ("description", "kill_chain_phases", "external_references")
 """Left out of each object: 100,000 of them would be larger than one file may be."""
 
@@ -58,6 +59,52 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
         ("read", "anchor: the file read by Python's json, CPU"),
     ):
         report.add(name, "us an object", [seconds / objects * 1e6 for seconds in rows[what]])
+
+
+def measure_memory(report: Report, folder: Path, *, now: int, values: int) -> None:
+    """The most that each process holds (VmHWM) while a list of so many values is published."""
+    file = folder / "values.txt"
+    with file.open("w") as lines:
+        lines.writelines(f"host-{number}.example-{number % 977}.net\n" for number in range(values))
+    home = _home(folder / "list-alone", now)
+    alone, seconds = _publish_list(home, file, values)
+    home = _home(folder / "list-daemon", now)
+    with _daemon(home) as pid:
+        command, with_daemon = _publish_list(home, file, values)
+        daemon = _resident(pid, "VmHWM")
+    for name, mib in (
+        ("without a daemon", alone),
+        ("the command beside a daemon", command),
+        ("the daemon", daemon),
+    ):
+        name = f"publish, {values:,} values: memory, {name}"
+        report.add(name, "MiB", [mib])
+        report.gate(name, mib, MEMORY_MIB_MAX, is_at_least=False)
+    report.add("the same list, without a daemon / with one, wall", "s", [seconds, with_daemon])
+
+
+def _publish_list(home: Path, file: Path, values: int) -> tuple[float, float]:
+    """The command's peak in MiB, and how long it took in seconds."""
+    began = time.monotonic()
+    out = file.with_suffix(".answer")
+    with out.open("wb") as answer:
+        process = subprocess.Popen(
+            [*_program(home), "publish", str(file), "--format", "list", "--tlp", "green", "--yes", "--json"],
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0 and json.loads(out.read_bytes())["published"] == values
+    return usage.ru_maxrss / 1024, time.monotonic() - began
+
+
+def _resident(pid: int, field: str) -> float:
+    """MiB, from proc_pid_status(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(field)
 
 
 def _home(folder: Path, now: int) -> Path:

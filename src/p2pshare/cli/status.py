@@ -46,6 +46,9 @@ def _print_status(answer: NodeStatus) -> None:
             f"writer       longest call {times.longest_seconds:.2f} s  {times.longest_call or 'none'}"
             f"  over limit {times.over_limit}  longest ping {times.longest_ping_seconds:.2f} s"
         )
+    for one in answer.publishing:
+        how_far = f"given up: {one.reason}" if one.reason else f"{one.what} {one.done} of {one.of}"
+        console.print_result(f"publishing   {one.publication}  {console.shown(how_far)}")
     if answer.partners:
         console.print_partners(answer.partners)
     else:

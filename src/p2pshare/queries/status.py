@@ -13,6 +13,7 @@ from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
+from p2pshare.sharing.staging import UnderWay, under_way
 
 DAY_SECONDS = 86_400
 KEYS_WARNING_DAYS = 30  # time to agree on new cards with partners who answer once a week
@@ -62,6 +63,8 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """Set while the daemon runs."""
     writer: WriterTimes | UnsetType = UNSET
     """Set while the daemon runs."""
+    publishing: list[UnderWay] = []
+    """Publications on their way out, and those that were given up and nobody was told of."""
 
 
 def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
@@ -120,6 +123,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         alarms=alarms(store, node.card, is_running=is_running, now=now, functions=alarm_functions),
         door=UNSET if node.live is None else node.live.door,
         writer=UNSET if node.live is None else node.live.writer,
+        publishing=under_way(store),
     )
 
 

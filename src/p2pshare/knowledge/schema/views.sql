@@ -56,7 +56,8 @@ SELECT
         WHEN from_us > now_us THEN NULL
         WHEN max(sealed_us, from_us, sighted_us) + ages_us <= now_us THEN 'decay'
     END AS reason,
-    pap
+    pap,
+    publication
 FROM (
     SELECT
         t.name AS type,
@@ -91,7 +92,8 @@ FROM (
         t.ages_seconds * 1000000 AS ages_us,
         (SELECT n.value * 1000000 FROM setting n WHERE n.name = 'evaluated_at') AS now_us,
         (SELECT min(q.source) FROM quarantine q WHERE q.observable = o.id) AS quarantined,
-        pap.label AS pap
+        pap.label AS pap,
+        lower(hex(g.publication)) AS publication
     FROM claim c
     JOIN observable o ON o.id = c.observable
     JOIN observable_type t ON t.id = o.type
@@ -102,6 +104,7 @@ FROM (
     LEFT JOIN label_set l ON l.id = c.label_set
     LEFT JOIN tlp_label tlp ON tlp.level = c.tlp
     LEFT JOIN pap_label pap ON pap.level = c.pap
+    LEFT JOIN publication_part g ON g.envelope = f.envelope
     WHERE c.status < 2 AND c.is_aside = 0 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
 );
 
