@@ -182,7 +182,7 @@ def test_parts_that_stop_coming_are_forgotten(two: tuple[Node, Node]) -> None:
     assert list((alpha.home / "spool").iterdir()) == []
 
 
-@pytest.mark.parametrize("steps", range(16))
+@pytest.mark.parametrize("steps", range(0, 16, 2))
 def test_who_is_killed_after_any_step_leaves_what_ends_whole(
     world: World, two: tuple[Node, Node], steps: int
 ) -> None:
@@ -361,7 +361,7 @@ def test_parts_for_different_partners_have_a_number_for_each(world: World, two: 
         assert_whole(alpha, node, publication, 4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(["step", "crash", "publish", "withdraw"]), max_size=24))
 def test_whatever_comes_between_its_steps_it_ends_whole(
     tmp_path_factory: pytest.TempPathFactory, between: list[str]
