@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.end_to_end
 Eventually = Callable[[Callable[[], Any], str], Any]
 
-VALUES = 30_000
-PARTS = 4  # 9,207 values in a frame's multiple, and what is left
+VALUES = 21_000
+PARTS = 3  # 9,207 values each, and what is left
 KILLS = 10
 SEED = 73
 

@@ -7,9 +7,9 @@ Rules:
 2. Nothing waits longer than PREPARED_SECONDS_MAX, by the clock of whoever asks; a clock that was set back has expired it.
 3. Number and bytes are bounded. A full disk, or one below the free-space floor, is DiskFull, and nothing stays behind.
 4. Nothing that waits outlives the process that holds the home: it empties the folder when it starts and when it ends.
-5. A publication that comes in several messages is `TOKEN.open` until its last one; nothing is kept longer than OPEN_SECONDS_MAX
+5. A publication that comes in several messages is a file `TOKEN` with the ending `open` until its last one; nothing is kept longer than OPEN_SECONDS_MAX
    after the one before.
-6. What was confirmed and is too large for one transaction is *held*, as `TOKEN.held`, on the disk for good: it outlives a
+6. What was confirmed and is too large for one transaction is *held* on the disk, with the ending `held`, for good: it outlives a
    restart, until it has left (`staging`).
 
 The folder is for the node's own user alone (0700, files 0600): what waits in it is readable. A file is
