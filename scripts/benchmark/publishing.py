@@ -42,9 +42,9 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
     file.write_text(json.dumps(bundle, separators=(",", ":")))
     rows: dict[str, list[float]] = {"alone": [], "daemon": [], "taken in": [], "read": []}
     for number in range(rounds):
-        home = _home(folder / f"publishing-{number}", now)
+        home = make_home(folder / f"publishing-{number}", now)
         rows["alone"].append(_publish(home, file, objects))
-        home = _home(folder / f"publishing-{number}-daemon", now)
+        home = make_home(folder / f"publishing-{number}-daemon", now)
         with _daemon(home) as pid:
             before = _cpu_of(pid)
             rows["daemon"].append(_publish(home, file, objects) + _cpu_of(pid) - before)
@@ -64,11 +64,10 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
 def measure_memory(report: Report, folder: Path, *, now: int, values: int) -> None:
     """The most that each process holds (VmHWM) while a list of so many values is published."""
     file = folder / "values.txt"
-    with file.open("w") as lines:
-        lines.writelines(f"host-{number}.example-{number % 977}.net\n" for number in range(values))
-    home = _home(folder / "list-alone", now)
+    write_list(file, values)
+    home = make_home(folder / "list-alone", now)
     alone, seconds = _publish_list(home, file, values)
-    home = _home(folder / "list-daemon", now)
+    home = make_home(folder / "list-daemon", now)
     with _daemon(home) as pid:
         command, with_daemon = _publish_list(home, file, values)
         daemon = _resident(pid, "VmHWM")
@@ -83,13 +82,29 @@ def measure_memory(report: Report, folder: Path, *, now: int, values: int) -> No
     report.add("the same list, without a daemon / with one, wall", "s", [seconds, with_daemon])
 
 
+def write_list(file: Path, values: int) -> None:
+    """Write a list of so many domains."""
+    with file.open("w") as lines:
+        lines.writelines(f"host-{number}.example-{number % 977}.net\n" for number in range(values))
+
+
 def _publish_list(home: Path, file: Path, values: int) -> tuple[float, float]:
     """The command's peak in MiB, and how long it took in seconds."""
     began = time.monotonic()
     out = file.with_suffix(".answer")
     with out.open("wb") as answer:
         process = subprocess.Popen(
-            [*_program(home), "publish", str(file), "--format", "list", "--tlp", "green", "--yes", "--json"],
+            [
+                *program_of(home),
+                "publish",
+                str(file),
+                "--format",
+                "list",
+                "--tlp",
+                "green",
+                "--yes",
+                "--json",
+            ],
             stdout=answer,
             stderr=subprocess.DEVNULL,
         )
@@ -107,7 +122,7 @@ def _resident(pid: int, field: str) -> float:
     raise LookupError(field)
 
 
-def _home(folder: Path, now: int) -> Path:
+def make_home(folder: Path, now: int) -> Path:
     """A home that trusts one partner."""
     for name in ("author", "partner"):
         found_home(folder / name, name=name, url="", listen="", passphrase=None, now=now)
@@ -124,7 +139,7 @@ def _publish(home: Path, file: Path, objects: int) -> float:
     """CPU seconds of the command, its start included."""
     before = os.times()
     done = subprocess.run(
-        [*_program(home), "publish", str(file), "--format", "stix", "--yes", "--json"],
+        [*program_of(home), "publish", str(file), "--format", "stix", "--yes", "--json"],
         capture_output=True,
         check=True,
     )
@@ -135,7 +150,7 @@ def _publish(home: Path, file: Path, objects: int) -> float:
 
 @contextmanager
 def _daemon(home: Path) -> Iterator[int]:
-    with subprocess.Popen([*_program(home), "run"], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*program_of(home), "run"], stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS
             while not is_running(home):
@@ -146,7 +161,7 @@ def _daemon(home: Path) -> Iterator[int]:
             process.terminate()
 
 
-def _program(home: Path) -> list[str]:
+def program_of(home: Path) -> list[str]:
     return [sys.executable, "-m", "p2pshare", "--home", str(home)]
 
 

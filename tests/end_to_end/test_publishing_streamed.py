@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from p2pshare.cli.session import is_running
+from p2pshare.envelope.payload import compress_frame
+from p2pshare.sharing import staging
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -83,6 +85,53 @@ def test_a_publication_of_many_parts_comes_whole_and_is_one_thing_everywhere(
         assert node.query("SELECT DISTINCT publication FROM v1_claims") == [(answer["publication"],)]
     assert bravo.status()["alarms"] == []
     assert alpha.status()["publishing"] == []
+
+
+def left_half_sealed(alpha: Partner, monkeypatch: pytest.MonkeyPatch, value: str) -> str:
+    """A publication that a command began, with no step done, and that no daemon goes on with."""
+    from p2pshare.cli.session import connect
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.operations.publishing import Part, Prepare, Seal
+
+    monkeypatch.setattr(staging, "ONE_CALL_OBJECTS", 0)
+    frame = compress_frame(
+        b'[{"type":"indicator","id":"indicator--34655650-3d18-47b5-bb6c-b9bdb7b26203","created":"2026-01-01T00:00:00Z",'
+        b'"modified":"2026-01-01T00:00:00Z","pattern":"[domain-name:value = \'%b\']","pattern_type":"stix",'
+        b'"valid_from":"2026-01-01T00:00:00Z"}]' % value.encode()
+    )
+    with connect(alpha.home) as session:
+        token = session.run(Prepare((Part(Tlp.GREEN, (frame,), 1, 0),))).token
+        return session.run(Seal(token)).publication
+
+
+def test_what_was_interrupted_is_shown_gone_on_with_or_discarded(
+    pair: tuple[Partner, Partner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alpha, _ = pair
+    publication = left_half_sealed(alpha, monkeypatch, "one.example")
+    assert f"publishing   {publication}  sealed 0 of 1" in alpha.cli("status").out
+    assert "nothing of it has left" in alpha.cli("publish", "--discard", publication).err
+    assert "nothing is on its way out" in alpha.cli("publish", "--resume").err
+    assert envelopes(alpha) == 0
+    publication = left_half_sealed(alpha, monkeypatch, "two.example")
+    [envelope] = alpha.cli("publish", "--resume").out.split()
+    assert alpha.cli_json("show", envelope, "--json")["publication"] == publication
+    assert alpha.cli("publish", "--discard", publication, code=3).err
+    publication = left_half_sealed(alpha, monkeypatch, "three.example")
+    alpha.cli("partner", "remove", "bravo")
+    assert "this has changed: who would get it" in alpha.cli("publish", "--resume", code=5).err
+    assert alpha.status()["publishing"] == []
+    assert envelopes(alpha) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--resume", "--discard", "0" * 32), ("values.txt", "--resume"), ("-", "--discard", "x")],
+)
+def test_what_goes_on_needs_no_file_and_what_begins_needs_one(
+    pair: tuple[Partner, Partner], arguments: tuple[str, ...]
+) -> None:
+    assert "hint: " in pair[0].cli("publish", *arguments, code=2).err
 
 
 @pytest.mark.parametrize("has_daemon", [True, False])

@@ -191,8 +191,15 @@ def _go_on(home: Path, file: str | None, *, is_resuming: bool, discarded: str | 
             session.run(DiscardPublication(discarded))
             console.say("nothing of it has left, and nothing will")
         else:
+            failed: ShareError | None = None
             for one in session.run(PublicationsUnderWay()).each:
-                finished += seal_on(session, one.publication)
+                try:
+                    finished += seal_on(session, one.publication)
+                except ShareError as error:  # the next one may go on all the same
+                    console.warn(f"publication {one.publication}: {error.message}")
+                    failed = error
+            if failed is not None:
+                raise failed
     if as_json:
         console.print_json({"envelopes": finished})
         return 0
