@@ -233,7 +233,7 @@ class Running:
         self._is_stale = asyncio.Event()
         self._is_staged = asyncio.Event()
         self._chain = asyncio.Lock()
-        """Held while our chain may move: by what publishes, and by a publication while it is sealed in steps."""
+        """Held while our chain or card may change: by what publishes, and by a publication in steps until it is in the log."""
 
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
@@ -286,7 +286,7 @@ class Running:
 
         if operation.reads_only:
             answer = await asyncio.to_thread(run)
-        elif operation.publishes:
+        elif operation.publishes or operation.changes_card:
             async with self._chain:
                 answer = await self._writer.call(f"operation {name_of(request)}", run)
         else:
@@ -413,10 +413,10 @@ class Running:
                     await self._is_staged.wait()
 
     async def _finish(self, publication: PublicationId) -> None:
-        """Do every step that is left. Nothing else is published before it is released: its envelopes are sealed behind one
-        another."""
+        """Do every step that is left. Nothing else is published before it is in the log: its envelopes are sealed behind one
+        another, and a card that takes their key back must know of them."""
         async with self._chain:
-            while not (step := await self._step(publication)).has_left:
+            while (step := await self._step(publication)).what != staging.STORED:
                 pass
         while not step.is_finished:
             step = await self._step(publication)

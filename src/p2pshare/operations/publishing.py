@@ -234,7 +234,7 @@ class SealOn(Request[Publishing], frozen=True, tag="seal-on"):
             if not envelopes:
                 raise
             count = len(envelopes)
-            step = StagingStep("stored", count, count, has_left=True, is_finished=True)
+            step = StagingStep(staging.STORED, count, count, has_left=True, is_finished=True)
         except (RefusedError, AuthorError, OperatorError):
             staging.forget_given_up(node, publication)  # whoever asks is told now
             raise

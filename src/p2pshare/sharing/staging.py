@@ -50,6 +50,8 @@ SEALED_BYTES_AT_ONCE = 4 * MIB  # of parts in one step
 MOVED_AT_ONCE = 16  # envelopes of half a megabyte: 0.2 s; of 8 MiB: 1 s
 STORED_ROWS_AT_ONCE = 10_000  # claims, or objects without one: 0.2 to 0.4 s
 SPOOL_DAMAGED = "spool-damaged"
+SEALED, RELEASED, STORED = "sealed", "released", "stored"
+"""What a step has done to envelopes; in this order."""
 
 
 class StagingStep(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,7 +131,7 @@ def step(node: Node, publication: PublicationId, now: int) -> StagingStep:
             if not _store_on(node, one, now) and log.drop_staged(publication):
                 with suppress(OperatorError):  # it is gone from the store: the next start removes the file
                     spool.release_held(node.home, one.token)
-                return StagingStep("stored", one.parts, one.parts, has_left=True, is_finished=True)
+                return StagingStep(STORED, one.parts, one.parts, has_left=True, is_finished=True)
         case StagingState.GIVEN_UP:
             raise RefusedError(one.reason, hint="publish again", reason="given-up")
     one = log.staged_publication(publication) or one
@@ -172,10 +174,10 @@ def discard(node: Node, publication: PublicationId) -> None:
 
 def _progress(one: StagedPublication) -> tuple[str, int, int]:
     if one.state is not StagingState.RELEASED:
-        return "sealed", one.sealed, one.parts
+        return SEALED, one.sealed, one.parts
     if one.moved < one.parts:
-        return "released", one.moved, one.parts
-    return "stored", one.stored, one.parts
+        return RELEASED, one.moved, one.parts
+    return STORED, one.stored, one.parts
 
 
 def _seal_or_give_up(node: Node, one: StagedPublication, now: int) -> None:
