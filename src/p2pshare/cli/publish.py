@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
-from msgspec import structs
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
@@ -245,20 +243,24 @@ class DraftedParts:
         if self._parts is None:
             yield from self._again()
             return
+        from msgspec import msgpack
+
         parts, self._parts = self._parts, None
         for part in parts:
             if self._file is not None:
-                raw = msgspec.msgpack.encode(part)
+                raw = msgpack.encode(part)
                 self._file.write(len(raw).to_bytes(_LENGTH_BYTES, "big") + raw)
             yield part
 
     def _again(self) -> Iterator[DraftPart]:
+        from msgspec import msgpack
+
         from p2pshare.sharing.drafting import DraftPart
 
         assert self._file is not None, "what is walked twice is kept"
         self._file.seek(0)
         while head := self._file.read(_LENGTH_BYTES):
-            yield msgspec.msgpack.decode(self._file.read(int.from_bytes(head, "big")), type=DraftPart)
+            yield msgpack.decode(self._file.read(int.from_bytes(head, "big")), type=DraftPart)
 
 
 @contextmanager
@@ -358,6 +360,8 @@ def _prepare_and_seal(
 
 def _prepare(session: Session, request: Prepare, drafted: DraftedParts) -> Prepared:
     """Returns what the draft would come to: its parts are handed over one by one, the next one read meanwhile."""
+    from msgspec import structs
+
     from p2pshare.operations.publishing import Part
 
     token = ""
