@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from material import SEED, Partners, discard, indicator, take_in_and_read, values
@@ -92,8 +92,10 @@ def _publish_list(home: Path, file: Path, values: int) -> tuple[float, float]:
     """The command's peak in MiB, and how long it took in seconds."""
     began = time.monotonic()
     out = file.with_suffix(".answer")
-    with out.open("wb") as answer:
-        process = subprocess.Popen(
+    peak = 0.0
+    with (
+        out.open("wb") as answer,
+        subprocess.Popen(
             [
                 *program_of(home),
                 "publish",
@@ -107,11 +109,16 @@ def _publish_list(home: Path, file: Path, values: int) -> tuple[float, float]:
             ],
             stdout=answer,
             stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        ) as process,
+    ):
+        while (
+            process.poll() is None
+        ):  # its usage when it has ended would count this process, which it was forked from
+            with suppress(LookupError, OSError):
+                peak = _resident(process.pid, "VmHWM")
+            time.sleep(0.02)
     assert process.returncode == 0 and json.loads(out.read_bytes())["published"] == values
-    return usage.ru_maxrss / 1024, time.monotonic() - began
+    return peak, time.monotonic() - began
 
 
 def _resident(pid: int, field: str) -> float:

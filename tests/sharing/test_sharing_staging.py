@@ -30,6 +30,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "ONE_CALL_OBJECTS", 0)
     monkeypatch.setattr(staging, "SEALED_ROWS_AT_ONCE", 1)
     monkeypatch.setattr(staging, "MOVED_AT_ONCE", 2)
+    monkeypatch.setattr(staging, "STORED_ROWS_AT_ONCE", 1)
 
 
 @pytest.fixture

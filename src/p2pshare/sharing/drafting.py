@@ -340,7 +340,7 @@ def _draft_values(
     identity = identity_object(author.partner_id, author.name, created=now, tlp=tlp)
     pending: list[bytes] = []
     held = 0
-    with closing(SeenKeys()) as seen:
+    with closing(SeenKeys(_key_of)) as seen:
         values = _distinct(found, draft, seen)
         while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
             objects = _indicators(batch, draft, tlp, author, now, first_created)
@@ -356,13 +356,11 @@ def _draft_values(
         yield DraftPart(tlp, tuple(pending), held + 1, 1)
 
 
-def _distinct(found: Iterator[TakenValue], draft: Draft, seen: SeenKeys) -> Iterator[Observable]:
+def _distinct(found: Iterator[TakenValue], draft: Draft, seen: SeenKeys[Observable]) -> Iterator[Observable]:
     """Yields the values, each once, and counts refusals, notes and repeats; runs of them are looked up together."""
     while run := list(islice(found, FRAME_OBJECTS_MAX)):
         values = [one for one in run if isinstance(one, ListValue)]
-        is_new = dict(
-            zip(map(id, values), seen.add([_key_of(one.observable) for one in values]), strict=True)
-        )
+        is_new = dict(zip(map(id, values), seen.add([one.observable for one in values]), strict=True))
         for one in run:
             if isinstance(one, Note):
                 draft.notes.add_refusal(one)

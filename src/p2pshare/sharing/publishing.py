@@ -149,7 +149,7 @@ class Preparation:
         self._last_lsn, self._list_changes = node.store.log.last_lsn(), _list_changes(node)
         self._roster, self._settings = load_roster(node), gate_settings(node.config)
         self._audiences: dict[Tlp, Audience] = {}
-        self._values = SeenKeys()
+        self._values = SeenKeys(_key_of)  # their hashes: texts would outweigh the largest part
         self._envelopes = self._objects = 0
         self.checked = 0
         """Objects of all parts so far."""
@@ -174,9 +174,9 @@ class Preparation:
         self._audiences[part.tlp] = audience
         report.published += _published(prepared, part)
         for frame in prepared.frames:
-            pairs = {(claim.type, claim.value) for fact in frame.objects for claim in fact.claims}
-            # their hashes: texts would outweigh the largest part
-            self._values.add([hash(pair).to_bytes(8, "big", signed=True) for pair in pairs])
+            self._values.update(
+                {hash((claim.type, claim.value)) for fact in frame.objects for claim in fact.claims}
+            )
 
     def end(self) -> PreparedPublication:
         """Returns the report that a person is shown, and the terms under which exactly that can be sealed. Nothing is taken
@@ -199,6 +199,10 @@ class Preparation:
     def close(self) -> None:
         """Give back what it holds on the disk."""
         self._values.close()
+
+
+def _key_of(hash_: int) -> bytes:
+    return hash_.to_bytes(8, "big", signed=True)
 
 
 def prepare(

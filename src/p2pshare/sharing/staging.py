@@ -28,11 +28,12 @@ from p2pshare.errors import AuthorError, NotFoundError, OperatorError, RefusedEr
 from p2pshare.identifiers import PublicationId
 from p2pshare.knowledge.interface import PublicationPart
 from p2pshare.limits import MIB
-from p2pshare.log.interface import ContentState, NewStaged, StagedPublication, StagingState
+from p2pshare.log.interface import ContentState, NewStaged, StagedContent, StagedPublication, StagingState
 from p2pshare.node.node import Node
 from p2pshare.node.store import StoreReading
 from p2pshare.sharing import spool
 from p2pshare.sharing.publishing import (
+    PreparedPart,
     SealedContent,
     addressed_cards,
     audiences_shown,
@@ -48,7 +49,9 @@ ONE_CALL_OBJECTS = 20_000  # sealed and stored in one transaction: half a second
 SEALED_ROWS_AT_ONCE = 512  # wraps made in one step, 0.3 ms each
 SEALED_BYTES_AT_ONCE = 4 * MIB  # of parts in one step
 MOVED_AT_ONCE = 16  # envelopes of half a megabyte: 0.2 s; of 8 MiB: 1 s
-STORED_ROWS_AT_ONCE = 10_000  # claims, or objects without one: 0.2 to 0.4 s
+STORED_ROWS_AT_ONCE = (
+    20_000  # claims, or objects without one: half a second; pages are written once for so many
+)
 SPOOL_DAMAGED = "spool-damaged"
 SEALED, RELEASED, STORED = "sealed", "released", "stored"
 """What a step has done to envelopes; in this order."""
@@ -242,30 +245,40 @@ def _seal_on(node: Node, one: StagedPublication, now: int) -> None:
 
 def _store_on(node: Node, one: StagedPublication, now: int) -> bool:
     """Rule 4. Returns False where nothing is left to store."""
-    log, knowledge = node.store.log, node.store.knowledge
-    content = log.next_to_store(one)
-    if content is None:
-        return False
-    try:
-        part = spool.held_content(node.home, one.token, content.place)
-    except OperatorError:
-        log.end_staged(one, content, ContentState.UNREAD)
-        return True
+    log, rows = node.store.log, 0
     with node.store.transaction():
-        writer = ContentWriter(knowledge, None)
-        writer.begin(now)
-        rows, frames = 0, content.frames
-        while frames < len(part.frames) and rows < STORED_ROWS_AT_ONCE:
-            frame = part.frames[frames]
-            writer.add(content.origin, frame)
-            rows += sum(len(fact.claims) or 1 for fact in frame.objects)
-            frames += 1
-        writer.finish()
-        if frames < len(part.frames):
-            log.put_staged_frames(one, content, frames)
-            return True
-        put_marks(knowledge, part.marks, now)
-        place = PartPlace(content.number, one.parts)
-        knowledge.put_part(content.origin, PublicationPart(one.publication, place))
-        log.end_staged(one, content, ContentState.READ)
+        while rows < STORED_ROWS_AT_ONCE:
+            content = log.next_to_store(one)
+            if content is None:
+                return rows > 0
+            try:
+                part = spool.held_content(node.home, one.token, content.place)
+            except OperatorError:
+                log.end_staged(one, content, ContentState.UNREAD)
+                rows += 1
+            else:
+                rows += _store_part(node, one, content, part, STORED_ROWS_AT_ONCE - rows, now)
     return True
+
+
+def _store_part(
+    node: Node, one: StagedPublication, content: StagedContent, part: PreparedPart, rows_max: int, now: int
+) -> int:
+    """Store frames of a part from where it was left, until `rows_max` rows are stored; returns how many rows were."""
+    log, knowledge = node.store.log, node.store.knowledge
+    writer = ContentWriter(knowledge, None)
+    writer.begin(now)
+    rows, frames = 0, content.frames
+    while frames < len(part.frames) and rows < rows_max:
+        frame = part.frames[frames]
+        writer.add(content.origin, frame)
+        rows += sum(len(fact.claims) or 1 for fact in frame.objects)
+        frames += 1
+    writer.finish()
+    if frames < len(part.frames):
+        log.put_staged_frames(one, content, frames)
+        return rows
+    put_marks(knowledge, part.marks, now)
+    knowledge.put_part(content.origin, PublicationPart(one.publication, PartPlace(content.number, one.parts)))
+    log.end_staged(one, content, ContentState.READ)
+    return max(rows, 1)
