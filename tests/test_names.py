@@ -16,6 +16,7 @@ SHARED_FILE_NAMES = {
     "assessing.py": "object, service, operation",
     "withdrawing.py": "object, service, operation",
     "publishing.py": "service, operation",
+    "staging.py": "numbers and rows, service",
     "partners.py": "tables, service, operation",
     "notices.py": "tables, service",
     "searching.py": "statement, query",

@@ -1,6 +1,6 @@
-"""Publishing a STIX bundle by the command line: CPU of the command and of the daemon together, from the file to COMMIT.
-
-Beside it, in the same rounds, what a partner needs to take the same objects in, and what Python needs to read the file.
+"""Publishing by the command line. A STIX bundle: CPU of the command and of the daemon together, from the file to COMMIT; beside
+it, in the same rounds, what a partner needs to take the same objects in, and what Python needs to read the file. A list: the
+memory of each process at its peak.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from material import SEED, Partners, discard, indicator, take_in_and_read, values
@@ -26,6 +26,7 @@ from p2pshare.node.node import close_node, open_node
 from p2pshare.sharing.partners import add_partner
 
 PATIENCE_SECONDS = 60
+MEMORY_MIB_MAX = 300  # of each process, at any size
 BESIDE = ("description", "kill_chain_phases", "external_references")
 """Left out of each object: 100,000 of them would be larger than one file may be."""
 
@@ -41,9 +42,9 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
     file.write_text(json.dumps(bundle, separators=(",", ":")))
     rows: dict[str, list[float]] = {"alone": [], "daemon": [], "taken in": [], "read": []}
     for number in range(rounds):
-        home = _home(folder / f"publishing-{number}", now)
+        home = make_home(folder / f"publishing-{number}", now)
         rows["alone"].append(_publish(home, file, objects))
-        home = _home(folder / f"publishing-{number}-daemon", now)
+        home = make_home(folder / f"publishing-{number}-daemon", now)
         with _daemon(home) as pid:
             before = _cpu_of(pid)
             rows["daemon"].append(_publish(home, file, objects) + _cpu_of(pid) - before)
@@ -60,7 +61,75 @@ def measure(report: Report, partners: Partners, folder: Path, *, now: int, round
         report.add(name, "us an object", [seconds / objects * 1e6 for seconds in rows[what]])
 
 
-def _home(folder: Path, now: int) -> Path:
+def measure_memory(report: Report, folder: Path, *, now: int, values: int) -> None:
+    """The most that each process holds (VmHWM) while a list of so many values is published."""
+    file = folder / "values.txt"
+    write_list(file, values)
+    home = make_home(folder / "list-alone", now)
+    alone, seconds = _publish_list(home, file, values)
+    home = make_home(folder / "list-daemon", now)
+    with _daemon(home) as pid:
+        command, with_daemon = _publish_list(home, file, values)
+        daemon = _resident(pid, "VmHWM")
+    for name, mib in (
+        ("without a daemon", alone),
+        ("the command beside a daemon", command),
+        ("the daemon", daemon),
+    ):
+        name = f"publish, {values:,} values: memory, {name}"
+        report.add(name, "MiB", [mib])
+        report.gate(name, mib, MEMORY_MIB_MAX, is_at_least=False)
+    report.add("the same list, without a daemon / with one, wall", "s", [seconds, with_daemon])
+
+
+def write_list(file: Path, values: int) -> None:
+    """Write a list of so many domains."""
+    with file.open("w") as lines:
+        lines.writelines(f"host-{number}.example-{number % 977}.net\n" for number in range(values))
+
+
+def _publish_list(home: Path, file: Path, values: int) -> tuple[float, float]:
+    """The command's peak in MiB, and how long it took in seconds."""
+    began = time.monotonic()
+    out = file.with_suffix(".answer")
+    peak = 0.0
+    with (
+        out.open("wb") as answer,
+        subprocess.Popen(
+            [
+                *program_of(home),
+                "publish",
+                str(file),
+                "--format",
+                "list",
+                "--tlp",
+                "green",
+                "--yes",
+                "--json",
+            ],
+            stdout=answer,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        while (
+            process.poll() is None
+        ):  # its usage when it has ended would count this process, which it was forked from
+            with suppress(LookupError, OSError):
+                peak = _resident(process.pid, "VmHWM")
+            time.sleep(0.02)
+    assert process.returncode == 0 and json.loads(out.read_bytes())["published"] == values
+    return peak, time.monotonic() - began
+
+
+def _resident(pid: int, field: str) -> float:
+    """MiB, from proc_pid_status(5)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(field)
+
+
+def make_home(folder: Path, now: int) -> Path:
     """A home that trusts one partner."""
     for name in ("author", "partner"):
         found_home(folder / name, name=name, url="", listen="", passphrase=None, now=now)
@@ -77,7 +146,7 @@ def _publish(home: Path, file: Path, objects: int) -> float:
     """CPU seconds of the command, its start included."""
     before = os.times()
     done = subprocess.run(
-        [*_program(home), "publish", str(file), "--format", "stix", "--yes", "--json"],
+        [*program_of(home), "publish", str(file), "--format", "stix", "--yes", "--json"],
         capture_output=True,
         check=True,
     )
@@ -88,7 +157,7 @@ def _publish(home: Path, file: Path, objects: int) -> float:
 
 @contextmanager
 def _daemon(home: Path) -> Iterator[int]:
-    with subprocess.Popen([*_program(home), "run"], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*program_of(home), "run"], stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + PATIENCE_SECONDS
             while not is_running(home):
@@ -99,7 +168,7 @@ def _daemon(home: Path) -> Iterator[int]:
             process.terminate()
 
 
-def _program(home: Path) -> list[str]:
+def program_of(home: Path) -> list[str]:
     return [sys.executable, "-m", "p2pshare", "--home", str(home)]
 
 

@@ -110,6 +110,7 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
         rounds=5 if is_full else 2,
         objects=100_000 if is_full else 20_000,
     )
+    publishing.measure_memory(report, folder, now=now, values=1_400_000 if is_full else 50_000)
     loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 20_000)
     spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
     under_attack.measure(

@@ -16,9 +16,26 @@ from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.interface import Request
-from p2pshare.operations.looking import Explain, LookUp, Search, ShowEnvelope, ShowObject, ShowRaw, ShowStatus
+from p2pshare.operations.looking import (
+    Explain,
+    LookUp,
+    Search,
+    ShowEnvelope,
+    ShowObject,
+    ShowPublication,
+    ShowRaw,
+    ShowStatus,
+)
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
-from p2pshare.operations.publishing import Discard, Part, Prepare, Seal
+from p2pshare.operations.publishing import (
+    Discard,
+    DiscardPublication,
+    Part,
+    Prepare,
+    PublicationsUnderWay,
+    Seal,
+    SealOn,
+)
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
     Allow,
@@ -33,6 +50,7 @@ from p2pshare.operations.warninglists import (
 from p2pshare.operations.withdrawing import ShowRecall, Withdraw
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
+from p2pshare.sharing.publishing import new_publication
 from p2pshare.warninglists.warning_lists import ListAction
 
 OWN, THEIRS = "own.example", "theirs.example"
@@ -64,10 +82,18 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     part = draft(node, ["new.example"])
     card = newcomer.identity.card
     prepare = Prepare((Part(part.tlp, part.frames, part.objects, part.repeats),), ("bravo",))
+    given_up = new_publication()
+    node.store.log.begin_staging(given_up, "0" * 32, 1, NOW)
+    node.store.log.give_up_staged(given_up, "so that it can be discarded")
+    left = Seal(prepare.run(node, NOW, quiet).token).run(node, NOW, quiet).publication
     every: list[Request[Any]] = [
         Seal(
             prepare.run(node, NOW, quiet).token
         ),  # before the lists change, for then it would seal something else
+        SealOn(left),
+        PublicationsUnderWay(),
+        DiscardPublication(given_up.text),
+        ShowPublication(left),
         LookUp((OWN, THEIRS, "no value", "www." + OWN)),
         Search(50, "indicator", "alpha", Tlp.GREEN, 1, text="own"),
         ShowObject(claim.object_id, 1),

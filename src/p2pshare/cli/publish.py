@@ -1,12 +1,14 @@
 """`p2pshare publish`: read a file, show what would leave and to whom, ask once, hand it over.
 
 The file is read and checked here, in the asking process; the daemon (or this process, when none runs) only
-resolves the audience, seals and stores (docs/decisions/0003). The question is for people: without a terminal the
-command goes on as it was told (0005).
+resolves the audience, seals and stores (docs/decisions/0003). It is handed over part by part while it is read, so neither
+process holds more than a part of it (0073). The question is for people: without a terminal the command goes on as it was
+told (0005).
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -35,17 +37,18 @@ from p2pshare.cli.session import (
     open_store_for_reading,
     report_when_it_leaves,
 )
-from p2pshare.errors import AuthorError, RefusedError, ShareError, StoreError
+from p2pshare.errors import AuthorError, DaemonUnreachable, RefusedError, ShareError, StoreError
 from p2pshare.importers.registry import IMPORTERS
 from p2pshare.limits import TTL_CLASS_BY_NAME
 
 if TYPE_CHECKING:
     from p2pshare.identifiers import PartnerId
     from p2pshare.operations.interface import A, Request
-    from p2pshare.operations.publishing import Prepare
+    from p2pshare.operations.publishing import Prepare, Prepared
     from p2pshare.sharing.already_held import SharedIndex, Stance
-    from p2pshare.sharing.drafting import Draft, FirstCreated
+    from p2pshare.sharing.drafting import Draft, DraftPart, FirstCreated
 
+_LENGTH_BYTES = 8
 VALUES_SHOWN_MAX = 40  # before the question: what fits a screen
 MARKING_REASONS = frozenset(
     {
@@ -83,7 +86,7 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 
 
 @click.command(cls=Command)
-@click.argument("file", shell_complete=complete_file)
+@click.argument("file", shell_complete=complete_file, required=False)
 @click.option(
     "--format",
     "format_name",
@@ -137,11 +140,17 @@ CONFIRMATIONS = {  # reason of the privacy lint and of warning lists -> the opti
 )
 @click.option("--affirm", is_flag=True, help="of --restate: what its author has withdrawn, too")
 @click.option("--yes", is_flag=True, help="do not ask")
+@click.option(
+    "--resume", is_flag=True, help="without FILE: go on with what an interruption left on its way out"
+)
+@click.option(
+    "--discard", metavar="PUBLICATION", help="without FILE: forget one of which nothing has left yet"
+)
 @json_option
 @click.pass_obj
 def publish(
     home: Path,
-    file: str,
+    file: str | None,
     format_name: str,
     columns: tuple[str, ...],
     takes_undefanged: bool,
@@ -156,6 +165,8 @@ def publish(
     restate: bool,
     affirm: bool,
     yes: bool,
+    resume: bool,
+    discard: str | None,
     as_json: bool,
 ) -> int:
     """publish what is in FILE, or on stdin for -: STIX, MISP, a table, a list of values, a report
@@ -163,17 +174,27 @@ def publish(
     Without --to, TLP:CLEAR and TLP:GREEN go to all partners; stricter markings need names. What others have shared already
     is told and not published again.
     """
+    if resume or discard is not None:
+        return _go_on(home, file, is_resuming=resume, discarded=discard, as_json=as_json)
+    if file is None:
+        raise UsageProblem("what is to be published?", hint="give a file, or - for stdin")
     stance = _stance(as_own=as_own, restate=restate, affirm=affirm)
     if columns and format_name not in ("auto", "csv"):
         raise UsageProblem("only a table has columns", hint="leave --column out, or read it as --format csv")
     if columns:
         format_name = "csv"
-    with rejects_file(rejects, file) as rejected:
-        draft = _read_draft(home, file, format_name, columns, tlp, takes_undefanged, stance, rejected)
-        with connect(home) as session:
-            request = _request(draft, names, ttl, share_private, share_listed, dry_run)
-            asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
-            done = _prepare_and_seal(session, request, draft, asks=asks)
+    asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
+    with (
+        rejects_file(rejects, file) as rejected,
+        _read_draft(home, file, format_name, columns, tlp, takes_undefanged, stance, rejected) as (
+            draft,
+            parts,
+        ),
+        DraftedParts(parts, is_kept=asks) as drafted,
+        connect(home) as session,
+    ):
+        request = _request(names, ttl, share_private, share_listed, dry_run)
+        done = _prepare_and_seal(session, request, drafted, draft, asks=asks)
         rejected.add_counted(done["refused"])
     refused = _together(draft.refusals.to_json(), done["refused"])
     notes = _together(draft.notes.to_json(), done["notes"])
@@ -231,19 +252,45 @@ def _author_names(home: Path) -> dict[str, str]:
         return {one.partner_id: one.alias for one in ask(home, ListPartners()).each}
 
 
+def _go_on(home: Path, file: str | None, *, is_resuming: bool, discarded: str | None, as_json: bool) -> int:
+    """Finish what is on its way out, or forget one of which nothing has left."""
+    from p2pshare.operations.publishing import DiscardPublication, PublicationsUnderWay
+
+    if file is not None or (is_resuming and discarded is not None):
+        raise UsageProblem("--resume and --discard stand alone", hint="they need no file")
+    finished: list[str] = []
+    with connect(home) as session:
+        if discarded is not None:
+            session.run(DiscardPublication(discarded))
+            console.say("nothing of it has left, and nothing will")
+        else:
+            failed: ShareError | None = None
+            for one in session.run(PublicationsUnderWay()).each:
+                try:
+                    finished += seal_on(session, one.publication)
+                except ShareError as error:  # the next one may go on all the same
+                    console.warn(f"publication {one.publication}: {error.message}")
+                    failed = error
+            if failed is not None:
+                raise failed
+    if as_json:
+        console.print_json({"envelopes": finished})
+        return 0
+    if is_resuming and not finished:
+        console.say("nothing is on its way out")
+    for envelope_id in finished:
+        console.print_result(envelope_id)
+    return 0
+
+
 def _request(
-    draft: Draft,
-    names: tuple[str, ...],
-    ttl: str | None,
-    share_private: bool,
-    share_listed: bool,
-    is_dry_run: bool,
+    names: tuple[str, ...], ttl: str | None, share_private: bool, share_listed: bool, is_dry_run: bool
 ) -> Prepare:
-    """Returns the request to the daemon."""
-    from p2pshare.operations.publishing import Part, Prepare
+    """Returns the request to the daemon, without parts."""
+    from p2pshare.operations.publishing import Prepare
 
     return Prepare(
-        parts=tuple(Part(one.tlp, one.frames, one.objects, one.repeats) for one in draft.parts),
+        parts=(),
         to=names,
         ttl_class=None if ttl is None else TTL_CLASS_BY_NAME[ttl],
         share_private=share_private,
@@ -252,6 +299,46 @@ def _request(
     )
 
 
+class DraftedParts:
+    """The parts of a draft, to be walked: once, or again and again where they are kept, in a file without a name, for a person
+    who thinks for longer than what they were shown waits."""
+
+    def __init__(self, parts: Iterator[DraftPart], *, is_kept: bool) -> None:
+        self._parts: Iterator[DraftPart] | None = parts
+        self._file = tempfile.TemporaryFile() if is_kept else None  # noqa: SIM115 - its life is that of this
+
+    def __enter__(self) -> DraftedParts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def __iter__(self) -> Iterator[DraftPart]:
+        if self._parts is None:
+            yield from self._again()
+            return
+        from msgspec import msgpack
+
+        parts, self._parts = self._parts, None
+        for part in parts:
+            if self._file is not None:
+                raw = msgpack.encode(part)
+                self._file.write(len(raw).to_bytes(_LENGTH_BYTES, "big") + raw)
+            yield part
+
+    def _again(self) -> Iterator[DraftPart]:
+        from msgspec import msgpack
+
+        from p2pshare.sharing.drafting import DraftPart
+
+        assert self._file is not None, "what is walked twice is kept"
+        self._file.seek(0)
+        while head := self._file.read(_LENGTH_BYTES):
+            yield msgpack.decode(self._file.read(int.from_bytes(head, "big")), type=DraftPart)
+
+
+@contextmanager
 def _read_draft(
     home: Path,
     file: str,
@@ -261,12 +348,13 @@ def _read_draft(
     takes_undefanged: bool,
     stance: Stance,
     rejected: Rejects,
-) -> Draft:
-    """Returns the file, read and cut into parts. Raises AuthorError, RefusedError."""
+) -> Iterator[tuple[Draft, Iterator[DraftPart]]]:
+    """Yields the file and its parts, which are read while they are walked. Raises AuthorError, RefusedError, as walking
+    does."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
     from p2pshare.node.node import CARD_FILE_NAME, require_home
-    from p2pshare.sharing.drafting import Author, draft_file
+    from p2pshare.sharing.drafting import Author, open_draft
 
     level = Tlp.parse(tlp) if tlp is not None else None
     own = believe_chain((require_home(home) / CARD_FILE_NAME).read_bytes())
@@ -274,23 +362,30 @@ def _read_draft(
         _earlier_publications(home, own.partner_id) as (first_created, shared),
         open_input(file) as stream,
         console.ProgressLine() as line,
-        rejected.what_ends_it(),
     ):
-        return draft_file(
-            stream,
-            name=file,
-            format_name=format_name,
-            tlp=level,
-            columns=columns,
-            author=Author(own.partner_id, own.name),
-            now=int(time.time()),
-            first_created=first_created,
-            progress=line.show,
-            takes_undefanged=takes_undefanged,
-            reject=rejected.add,
-            shared=shared,
-            stance=stance,
-        )
+        with rejected.what_ends_it():
+            draft, parts = open_draft(
+                stream,
+                name=file,
+                format_name=format_name,
+                tlp=level,
+                columns=columns,
+                author=Author(own.partner_id, own.name),
+                now=int(time.time()),
+                first_created=first_created,
+                progress=line.show,
+                takes_undefanged=takes_undefanged,
+                reject=rejected.add,
+                shared=shared,
+                stance=stance,
+            )
+        yield draft, _told(parts, rejected)
+
+
+def _told(parts: Iterator[DraftPart], rejected: Rejects) -> Iterator[DraftPart]:
+    """Yields the parts; an error that ends the reading is a refusal of all that is left."""
+    with rejected.what_ends_it():
+        yield from parts
 
 
 @contextmanager
@@ -313,7 +408,9 @@ def _earlier_publications(home: Path, own: PartnerId) -> Iterator[tuple[FirstCre
         yield published_before(store, own), shared_in(store)
 
 
-def _prepare_and_seal(session: Session, request: Prepare, draft: Draft, *, asks: bool) -> dict[str, Any]:
+def _prepare_and_seal(
+    session: Session, request: Prepare, drafted: DraftedParts, draft: Draft, *, asks: bool
+) -> dict[str, Any]:
     """Returns what was published, or would be, as a map; the counts of the file's reader are in it.
 
     Asks once, where it `asks`; a person who takes longer than a publication waits is asked again only if something else
@@ -324,7 +421,7 @@ def _prepare_and_seal(session: Session, request: Prepare, draft: Draft, *, asks:
 
     shown: tuple[str, dict[str, Any]] | None = None
     while True:
-        done = fields_of(_run(session, request))
+        done = fields_of(_prepare(session, request, drafted))
         token, basis = done.pop("token"), done.pop("basis")
         is_asked = bool(token) and asks and (basis, done) != shown
         if is_asked:
@@ -333,10 +430,61 @@ def _prepare_and_seal(session: Session, request: Prepare, draft: Draft, *, asks:
         if token or (draft.merged and not request.dry_run):
             _note_findings(session, draft)
         try:
-            return done | (fields_of(_run(session, Seal(token))) if token else {})
+            if not token:
+                return done | {"publication": ""}
+            sealed = _run(session, Seal(token))
         except ShareError as error:
             if error.reason != NOT_PREPARED or not is_asked:
                 raise
+            continue
+        envelopes = sealed.envelopes if sealed.is_finished else seal_on(session, sealed.publication)
+        return done | {"publication": sealed.publication, "envelopes": envelopes}
+
+
+def _prepare(session: Session, request: Prepare, drafted: DraftedParts) -> Prepared:
+    """Returns what the draft would come to: its parts are handed over one by one, the next one read meanwhile."""
+    from msgspec import structs
+
+    from p2pshare.operations.publishing import Part
+
+    token = ""
+    before: tuple[Part, ...] = ()
+    try:
+        with console.ProgressLine() as line:
+            for one in drafted:
+                if before:
+                    goes_on = structs.replace(request, parts=before, token=token, goes_on=True)
+                    token = session.run(goes_on, line.show).token
+                before = (Part(one.tlp, one.frames, one.objects, one.repeats),)
+            return session.run(structs.replace(request, parts=before, token=token), line.show)
+    except BaseException:
+        if token:
+            _discard(session, token)
+        raise
+
+
+def seal_on(session: Session, publication: str) -> list[str]:
+    """Go on with a publication on its way out until it is at its end; returns the ids of its envelopes, in order. Where that ends
+    too early it is told how it goes on."""
+    from p2pshare.operations.publishing import SealOn
+
+    has_left = False
+    with console.ProgressLine() as line:
+        try:
+            while True:
+                done = session.run(SealOn(publication), line.show)
+                line.show(done.step.what, done.step.done, done.step.of)
+                has_left = done.step.has_left
+                if done.step.is_finished:
+                    return done.envelopes
+        except (StoreError, DaemonUnreachable, KeyboardInterrupt):
+            console.warn(
+                f"publication {publication}: "
+                + ("it leaves" if has_left else "nothing of it has left")
+                + "; `p2pshare status` shows how far it is, `p2pshare publish --resume` and the daemon go on with it"
+                + ("" if has_left else f", `p2pshare publish --discard {publication}` ends it")
+            )
+            raise
 
 
 def _note_findings(session: Session, draft: Draft) -> None:
@@ -354,14 +502,18 @@ def _run(session: Session, request: Request[A]) -> A:
 
 
 def _ask_or_discard(session: Session, token: str, preview: Mapping[str, Any], draft: Draft) -> None:
-    from p2pshare.operations.publishing import Discard
-
     try:
         _ask(preview, draft)
     except (RefusedError, KeyboardInterrupt):
-        with suppress(ShareError):  # it is gone within a minute anyway
-            _run(session, Discard(token))
+        _discard(session, token)
         raise
+
+
+def _discard(session: Session, token: str) -> None:
+    from p2pshare.operations.publishing import Discard
+
+    with suppress(ShareError):  # it is gone within minutes anyway
+        _run(session, Discard(token))
 
 
 def _ask(preview: Mapping[str, Any], draft: Draft) -> None:

@@ -180,7 +180,7 @@ def _own_node(home: Path) -> Iterator[Node]:
     from p2pshare.node.keyfile import read_operational_keys
     from p2pshare.node.node import close_node, open_node, require_home
     from p2pshare.queries.refresh import reevaluate_all
-    from p2pshare.sharing import spool
+    from p2pshare.sharing import spool, staging
 
     with (
         wait_for_home(require_home(home), is_hopeless=partial(is_running, home)),
@@ -190,6 +190,7 @@ def _own_node(home: Path) -> Iterator[Node]:
         life.callback(close_node, node)
         life.callback(spool.empty, home)
         spool.empty(home)  # what a crash left
+        staging.tidy(node)
         with suppress(DiskFull):  # a full disk must not keep anybody from looking
             reevaluate_all(node, int(time.time()))
         yield node

@@ -1,4 +1,5 @@
-"""`p2pshare show`: one object with all its versions, or one envelope with what is in it."""
+"""`p2pshare show`: one object with all its versions, one envelope with what is in it, or one publication over its
+envelopes."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ ENVELOPE_FIELDS = (
     "received_at",
     "opened",
     "carried",
+    "publication",
 )
 
 
@@ -40,13 +42,16 @@ ENVELOPE_FIELDS = (
 @json_option
 @click.pass_obj
 def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bool) -> None:
-    """show an object (TYPE--UUID) with every version held, or an envelope; exit code 3 when it is not here"""
-    from p2pshare.identifiers import EnvelopeId
+    """show an object (TYPE--UUID) with every version held, an envelope or a publication; exit code 3 when it is not here"""
+    from p2pshare.identifiers import EnvelopeId, PublicationId
 
     if raw and as_json:
         raise UsageProblem("--raw writes the object's own bytes", hint="give --raw or --json")
+    kind: type[EnvelopeId | PublicationId] = (
+        PublicationId if len(identifier) == 2 * PublicationId.length else EnvelopeId
+    )
     try:
-        envelope_id = EnvelopeId.parse(identifier)
+        shown = kind.parse(identifier)
     except ValueError:
         _show_object(home, identifier, number, is_raw=raw, is_json=as_json)
         return
@@ -55,7 +60,10 @@ def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bo
             "--raw and --version are for objects",
             hint="`p2pshare envelope export ID FILE` writes the envelope",
         )
-    _show_envelope(home, envelope_id.text, is_json=as_json)
+    if isinstance(shown, PublicationId):
+        _show_publication(home, shown.text, is_json=as_json)
+    else:
+        _show_envelope(home, shown.text, is_json=as_json)
 
 
 def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool, is_json: bool) -> None:
@@ -109,3 +117,28 @@ def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
     console.print_fields({"envelope": shown.envelope_id} | {name: fields[name] for name in ENVELOPE_FIELDS})
     for one in shown.objects:
         console.print_result("  " + "  ".join(map(console.shown, (one.id, one.modified, one.title))))
+
+
+def _show_publication(home: Path, text: str, *, is_json: bool) -> None:
+    from p2pshare.operations.looking import ShowPublication
+
+    each = read_or_ask(home, ShowPublication(text)).each
+    if is_json:
+        console.print_json(each)
+        return
+    for one in each:
+        console.print_fields(
+            {
+                "publication": one.publication,
+                "author": one.author,
+                "parts": f"{one.parts_held} of {one.parts} held",
+                "values": one.values,
+            }
+        )
+        for title in one.titles:
+            console.print_result(f"  {console.shown(title)}")
+        for part in one.envelopes:
+            received = console.shown(str(part.received_at))
+            console.print_result(
+                f"  part {part.part}  {part.envelope_id}  {part.size} bytes  received {received}"
+            )

@@ -46,6 +46,9 @@ def _print_status(answer: NodeStatus) -> None:
             f"writer       longest call {times.longest_seconds:.2f} s  {times.longest_call or 'none'}"
             f"  over limit {times.over_limit}  longest ping {times.longest_ping_seconds:.2f} s"
         )
+    for one in answer.publishing:
+        how_far = f"given up: {one.reason}" if one.reason else f"{one.what} {one.done} of {one.of}"
+        console.print_result(f"publishing   {one.publication}  {console.shown(how_far)}")
     if answer.partners:
         console.print_partners(answer.partners)
     else:
@@ -53,11 +56,11 @@ def _print_status(answer: NodeStatus) -> None:
     for alarm in answer.alarms:
         console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
         console.print_result(console.shown(f"  {alarm.hint}"))
-    for one in answer.withdrawn_beside:
+    for finding in answer.withdrawn_beside:
         console.print_result(
             console.shown(
-                f"withdrawn    {one.author} took back {one.object_id}, which you stated as your own finding, too"
-                f" ({one.own_id}): {one.reason or 'no reason given'}"
+                f"withdrawn    {finding.author} took back {finding.object_id}, which you stated as your own finding, too"
+                f" ({finding.own_id}): {finding.reason or 'no reason given'}"
             )
         )
     for warning in answer.warnings:

@@ -22,6 +22,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -38,7 +39,8 @@ from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
 from p2pshare.database.connection import StoreFailed
-from p2pshare.errors import ConfigError, ShareError
+from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
+from p2pshare.identifiers import PublicationId
 from p2pshare.limits import MIB, SWEEP_SECONDS
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import (
@@ -58,7 +60,7 @@ from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
 from p2pshare.queries.refresh import reevaluate
-from p2pshare.sharing import spool
+from p2pshare.sharing import spool, staging
 from p2pshare.sharing.own_card import needs_renewal, renew
 from p2pshare.sharing.payload_kinds import Readers
 from p2pshare.sharing.quarantining import evaluate_again
@@ -110,6 +112,7 @@ async def _run(home: Path, readers: Readers) -> None:
         node = await writer(open_node, home, read_operational_keys_apart)
         life.push_async_callback(writer, close_node, node)
         await writer(spool.empty, home)  # what a crash left
+        await writer(staging.tidy, node)
         life.push_async_callback(writer, spool.empty, home)
         running = Running(node, writer, readers)
         await running.start(life)
@@ -230,6 +233,9 @@ class Running:
         )
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
+        self._is_staged = asyncio.Event()
+        self._chain = asyncio.Lock()
+        """Held while our chain or card may change: by what publishes, and by a publication in steps until it is in the log."""
 
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
@@ -257,6 +263,7 @@ class Running:
                     self._reevaluate(),
                     self._follow_lists(),
                     self._sweep_spool(),
+                    self._seal_on(),
                     self._renew_card(),
                 )
             ]
@@ -281,6 +288,9 @@ class Running:
 
         if operation.reads_only:
             answer = await asyncio.to_thread(run)
+        elif operation.publishes or operation.changes_card:
+            async with self._chain:
+                answer = await self._writer.call(f"operation {name_of(request)}", run)
         else:
             answer = await self._writer.call(f"operation {name_of(request)}", run)
         if operation.changes_roster:
@@ -290,8 +300,9 @@ class Running:
             await self._driver.follow_card()
         if operation.changes_lists:
             self._lists_changed.set()
-        if operation.publishes:
+        if operation.publishes or operation.wakes:
             self._driver.wake()
+            self._is_staged.set()
         return fields_of(answer)
 
     def _live(self) -> Live:
@@ -378,6 +389,48 @@ class Running:
                 await self._writer(spool.sweep, self._node.home, int(time.time()))
             except ShareError as error:
                 log.error("what was prepared and never sealed was not removed: %s", error.message)
+
+    async def _seal_on(self) -> None:
+        """Go on with publications on their way out, those of an earlier life among them, one after another. The command that
+        began one does the same; both follow one cursor."""
+        while True:
+            self._is_staged.clear()
+            put_off: set[PublicationId] = set()
+            while (publication := staging.next_publication(self._node.store, put_off)) is not None:
+                try:
+                    await self._finish(publication)
+                except NotFoundError:
+                    continue  # the command has done the last step
+                except StoreError as error:
+                    log.error("publication %s waits: %s", publication.short, error.message)
+                    break
+                except ShareError as error:
+                    log.error("publication %s does not go on: %s", publication.short, error.reason)
+                    put_off.add(publication)
+                except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one publication
+                    place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
+                    log.error("publication %s: %s\n%s", publication.short, type(error).__name__, place)
+                    put_off.add(publication)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TIDY_SECONDS):
+                    await self._is_staged.wait()
+
+    async def _finish(self, publication: PublicationId) -> None:
+        """Do every step that is left. Nothing else is published before it is in the log: its envelopes are sealed behind one
+        another, and a card that takes their key back must know of them."""
+        async with self._chain:
+            while (step := await self._step(publication)).what != staging.STORED:
+                pass
+        while not step.is_finished:
+            step = await self._step(publication)
+
+    async def _step(self, publication: PublicationId) -> staging.StagingStep:
+        step = await self._writer.call(
+            "a step of a publication", staging.step, self._node, publication, int(time.time())
+        )
+        if step.has_left:
+            self._driver.wake()
+        return step
 
     async def _renew_card(self) -> None:
         """Renew the keys on our card when they have served their time. Where that fails, for the roots are kept offline, say,

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import Mode
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.envelope.payload import PartPlace
+from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.assessing import Assessment
 from p2pshare.intel.derivation import Derivation
 from p2pshare.intel.extraction import ObjectFacts
@@ -34,6 +35,24 @@ class NewFrame:
     frame: bytes
     objects: Sequence[ObjectFacts]
     is_continued: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationPart:
+    """The publication that an envelope is a part of, as its author says, and its place there."""
+
+    publication: PublicationId
+    place: PartPlace
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPublication:
+    """What was read of a publication of `author`: its envelopes by the number of the part, in order, of how many `parts`."""
+
+    author: PartnerId
+    publication: PublicationId
+    parts: int
+    envelopes: Mapping[int, EnvelopeId]
 
 
 @dataclass(frozen=True, slots=True)

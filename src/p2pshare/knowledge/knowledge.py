@@ -25,7 +25,7 @@ import apsw
 
 from p2pshare.database.database import Database
 from p2pshare.database.settings import get_setting, put_setting
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.intel.observable import Observable
@@ -36,6 +36,7 @@ from p2pshare.knowledge import (
     feed,
     out_of_effect,
     own_findings,
+    publication_parts,
     quarantine,
     searching,
     shared_objects,
@@ -53,11 +54,13 @@ from p2pshare.knowledge.interface import (
     ClaimRow,
     EchoRow,
     FindingWithdrawn,
+    HeldPublication,
     IndicatorRow,
     NewFrame,
     ObjectFork,
     ObjectVersion,
     OwnFinding,
+    PublicationPart,
     Quarantine,
     SharedObject,
     SightingRow,
@@ -213,6 +216,21 @@ class KnowledgeReading:
         """Yields the JSON of each object in an envelope that was opened here, in its order."""
         return self._walk(searching.envelope_objects, envelope_id)
 
+    # --- publications -------------------------------------------------------------------------------
+
+    def publications(self, publication: PublicationId) -> list[HeldPublication]:
+        """Returns what was read of each publication of this id, one an author, in the order of their ids."""
+        return self._read(publication_parts.publications, publication)
+
+    def publication_values(self, author: PartnerId, publication: PublicationId) -> int:
+        """Returns the number of different values in what was read of a publication, whatever became of them since. Walks over all
+        claims."""
+        return self._read(publication_parts.values, author, publication)
+
+    def part_of(self, envelope_id: EnvelopeId) -> PublicationPart | None:
+        """Returns the publication of an envelope that was read here, None of any other."""
+        return self._read(publication_parts.part_of, envelope_id)
+
 
 class Knowledge(KnowledgeReading):
     """Knowledge with its one writer. Each method is a transaction, or a part of the one that is under way."""
@@ -269,6 +287,11 @@ class Knowledge(KnowledgeReading):
         one that never is tells nothing."""
         with self._database.transaction() as writer:
             own_findings.note(writer, self._vocabulary, findings, now)
+
+    def put_part(self, source: EnvelopeOrigin, part: PublicationPart) -> None:
+        """Note of which publication an envelope is a part. Repeating changes nothing."""
+        with self._database.transaction() as writer:
+            publication_parts.put_part(writer, source.lsn, source.author, part)
 
     def reach(self, source: EnvelopeOrigin, objects: Sequence[ObjectFacts]) -> list[wide_objects.Reach]:
         """Returns how many stored rows each of `objects` out of the envelope `source` would touch beside its own; [] where

@@ -26,7 +26,7 @@ from p2pshare.database.fetching import Row, fetch
 from p2pshare.database.settings import OWN_ID, Setting, get_setting, put_setting
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.recipient_number import RecipientNumber
-from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, KeyId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, KeyId, PartnerId, PublicationId
 from p2pshare.limits import (
     DEFERRED_BYTES_MAX,
     DEFERRED_BYTES_PER_PARTNER_MAX,
@@ -35,7 +35,7 @@ from p2pshare.limits import (
     MIB,
     QUOTA_RESERVE_PARTS,
 )
-from p2pshare.log import chain_forks, expiry, sequences
+from p2pshare.log import chain_forks, expiry, sequences, staging
 from p2pshare.log.interface import (
     AUTHOR_QUOTA_BYTES,
     EXPIRY_BEGINS,
@@ -52,7 +52,10 @@ from p2pshare.log.interface import (
     GapTotal,
     KeyedEnvelope,
     NewEnvelope,
+    NewStaged,
     SequenceFork,
+    StagedContent,
+    StagedPublication,
     Stored,
     UnreadEnvelope,
     UsedTwice,
@@ -169,7 +172,7 @@ class EnvelopeReading:
     def counts(self) -> EnvelopeCounts:
         """Returns the numbers of unexpired envelopes."""
         (row,) = self._fetch(
-            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content IN (0, 4)), 0), coalesce(sum(
+            """SELECT count(*), coalesce(sum(content = 1), 0), coalesce(sum(content IN (0, 4, 5)), 0), coalesce(sum(
                 awaits_first_hop = 1 OR EXISTS (SELECT 1 FROM outbox x WHERE x.lsn = e.lsn)), 0),
                 coalesce(sum(content = 4), 0)
             FROM envelope e WHERE stage = 0 AND is_out = 0"""
@@ -315,6 +318,32 @@ class EnvelopeReading:
         )
         return [_entry_of(row) for row in rows]
 
+    # --- publications of ours that go out in steps (`staging`) ---------------------------------------
+
+    def staged_publications(self) -> list[StagedPublication]:
+        """Returns those on their way out, oldest first."""
+        return self._database.read(staging.publications)
+
+    def staged_publication(self, publication: PublicationId) -> StagedPublication | None:
+        """Returns the one of that id, None when it is at its end or never began."""
+        return self._database.read(staging.publication, publication)
+
+    def staged_chain(self, one: StagedPublication) -> AuthorState:
+        """Returns our chain as it would be with what is sealed of it."""
+        return self._database.read(staging.chain, one)
+
+    def staged_end(self, one: StagedPublication) -> int:
+        """Returns the place in what was prepared at which its sealing goes on."""
+        return self._database.read(staging.end, one)
+
+    def staged_numbers(self, publication: PublicationId) -> dict[PartnerId, int]:
+        """Returns the last number of each recipient among what is sealed of it."""
+        return self._database.read(staging.last_numbers, publication)
+
+    def next_to_store(self, one: StagedPublication) -> StagedContent | None:
+        """Returns the next envelope of it whose content is still to be stored."""
+        return self._database.read(staging.next_to_store, one)
+
     def first_hops(self) -> list[EnvelopeEntry]:
         """Returns our relayed envelopes that no partner has acknowledged, oldest first."""
         return [
@@ -366,9 +395,13 @@ class EnvelopeReading:
         }
 
     def recipient_numbers(
-        self, partners: Collection[PartnerId], incarnation: int
+        self,
+        partners: Collection[PartnerId],
+        incarnation: int,
+        staged: Mapping[PartnerId, int] | None = None,
     ) -> dict[PartnerId, RecipientNumber]:
-        """Returns the number that the next envelope of ours, in `incarnation`, has for each recipient."""
+        """Returns the number that the next envelope of ours, in `incarnation`, has for each recipient. `staged`: the last numbers
+        of what is sealed and not released."""
         rows = self._fetch(
             """SELECT o.partner_id, s.incarnation, s.last
             FROM recipient_sequence s JOIN organisation o ON o.id = s.recipient"""
@@ -379,6 +412,7 @@ class EnvelopeReading:
             else RecipientNumber(1, used, last)
             for partner, used, last in rows
         }
+        known |= {partner: RecipientNumber(last + 1) for partner, last in (staged or {}).items()}
         return {partner: known.get(partner, RecipientNumber(1)) for partner in partners}
 
     def sequence_gaps(self, author: PartnerId, limit: int = 1_000) -> list[Row]:
@@ -499,14 +533,69 @@ class EnvelopeLog(EnvelopeReading):
         numbers = (core.incarnation, core.sequence)
         source = EnvelopeOrigin(lsn, author, *numbers, envelope_id, core.created, arrival.received_at, is_own)
         if arrival.received_from is None:
-            sequences.extend_own_chain(writer, core, arrival.envelope_id)
-            for recipient, last in arrival.recipient_sequences.items():
-                sequences.put_recipient_sequence(writer, organisation(recipient), core.incarnation, last)
-                if recipient == core.author:  # what we hold from the start never has to come home
-                    self.note_recipient_number(source, RecipientNumber(last))
+            if not arrival.is_numbered:
+                sequences.extend_own_chain(writer, core, arrival.envelope_id)
+                for recipient, last in arrival.recipient_sequences.items():
+                    sequences.put_recipient_sequence(writer, organisation(recipient), core.incarnation, last)
+            if (
+                core.author in arrival.recipient_sequences
+            ):  # what we hold from the start never has to come home
+                self.note_recipient_number(source, RecipientNumber(arrival.recipient_sequences[core.author]))
         sequences.note_fork(writer, source)
         chain_forks.note_chain_fork(writer, source, core.previous)
         return source
+
+    # --- a publication in steps (`staging`) -----------------------------------------------------------
+
+    def begin_staging(self, publication: PublicationId, token: str, parts: int, now: int) -> None:
+        """Begin to stage a publication of `parts` envelopes, which was prepared under `token`."""
+        with self._database.transaction() as writer:
+            staging.begin(writer, publication, token, parts, now)
+
+    def begin_sealing(self, publication: PublicationId, base: AuthorState, key_id: KeyId) -> bool:
+        """Seal from `base` on, and with that key. Returns False where more of what was sealed before is still to be dropped."""
+        with self._database.transaction(frees_space=True) as writer:
+            return staging.begin_sealing(writer, publication, base, bytes(key_id))
+
+    def stage(self, one: StagedPublication, number: int, staged: NewStaged, own: PartnerId) -> None:
+        """Keep the envelope of that number, sealed and seen by nobody."""
+        with self._database.transaction() as writer:
+            rows = {partner: self._database.organisation(partner) for partner in staged.numbers}
+            staging.add(writer, one, number, staged, rows, own)
+
+    def release_staged(self, one: StagedPublication, last: AuthorState) -> None:
+        """Release all of it; `last` is our chain from now on."""
+        with self._database.transaction() as writer:
+            staging.release(writer, one, last)
+
+    def move_staged(self, one: StagedPublication, own: PartnerId, now: int, limit: int) -> int:
+        """Take at most `limit` of what was released into the log; returns how many it were."""
+        with self._database.transaction() as writer:
+            stored = self.add(staging.next_to_move(writer, one, own, now, limit))
+            origins = [answer.source for answer in stored if answer.source is not None]
+            staging.note_moved(writer, one, origins)
+            return len(origins)
+
+    def put_staged_frames(self, one: StagedPublication, content: StagedContent, frames: int) -> None:
+        """The content of an envelope is stored up to so many frames."""
+        with self._database.transaction() as writer:
+            staging.put_frames(writer, one, content, frames)
+
+    def end_staged(self, one: StagedPublication, content: StagedContent, state: ContentState) -> None:
+        """The content of an envelope is stored (READ), or is left to the reader (UNREAD)."""
+        with self._database.transaction() as writer:
+            self.put_content(content.origin, state)
+            staging.note_stored(writer, one, content)
+
+    def give_up_staged(self, publication: PublicationId, reason: str) -> None:
+        """Note why nothing of it leaves; of one that was released nothing changes."""
+        with self._database.transaction(frees_space=True) as writer:
+            staging.give_up(writer, publication, reason)
+
+    def drop_staged(self, publication: PublicationId) -> bool:
+        """Forget a publication that is at its end, or of which nothing left. Returns False where more of it is to be dropped."""
+        with self._database.transaction(frees_space=True) as writer:
+            return staging.drop(writer, publication)
 
     def next_lsn(self) -> int:
         """Returns the next place in the arrival log, for a notice: it is kept elsewhere, and told of in the same order."""

@@ -14,7 +14,7 @@ from p2pshare.database.settings import Setting
 from p2pshare.envelope.envelope import Core
 from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
 
 AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
 """The bytes of one author that are carried here in one circle: the configuration's, kept where every reader finds it."""
@@ -32,6 +32,8 @@ class ContentState(IntEnum):
     """Sealed for us, and left aside: counted against its author."""
     NO_ROOM = 4
     """Sealed for us; it waits until what its author costs here leaves room (`policy.content_cost`)."""
+    STAGED = 5
+    """Ours: what was read of it when it was prepared is being stored (`sharing.staging`)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class NewEnvelope:
     """True for our own relayed envelope that no partner has acknowledged yet."""
     recipient_sequences: Mapping[PartnerId, int] = field(default_factory=dict)
     """Its number for each recipient, in its incarnation, persisted in the same transaction as the envelope."""
+    is_numbered: bool = False
+    """True for our own whose numbers were taken before, with those of its whole publication (`staging`)."""
     audience: tuple[PartnerId, ...] = ()
     """The partners for which our own envelope was sealed, as far as they are known where it came home. A direct one waits in
     the outbox of each but the one that brought it."""
@@ -190,6 +194,64 @@ class AuthorState:
     incarnation: int
     sequence: int
     previous: bytes
+
+    def followed_by(self, envelope_id: EnvelopeId) -> AuthorState:
+        """Returns the chain with one envelope more."""
+        return AuthorState(self.incarnation, self.sequence + 1, bytes(envelope_id))
+
+
+class StagingState(IntEnum):
+    """How far a publication of ours is that goes out in steps."""
+
+    SEALING = 0
+    """Its envelopes are sealed one by one, and nobody sees them."""
+    RELEASED = 1
+    """All of it leaves, whatever happens from now on."""
+    GIVEN_UP = 2
+    """Nothing of it left; the reason waits for somebody to read it."""
+
+
+@dataclass(frozen=True)
+class StagedPublication:
+    """A publication of ours on its way out, of `parts` envelopes, of which `sealed` are sealed, `moved` are in the log and
+    `stored` are at their end. `token` names what was prepared. `base`: our chain when its sealing began (None: it has not),
+    with the key it is sealed with."""
+
+    publication: PublicationId
+    token: str
+    parts: int
+    began_at: int
+    state: StagingState
+    reason: str
+    base: AuthorState | None
+    key_id: bytes
+    sealed: int
+    moved: int
+    stored: int
+
+
+@dataclass(frozen=True)
+class NewStaged:
+    """An envelope to be staged as the next one of its publication. `place`: of its part in what was prepared, and that of the
+    next part; `numbers`: its number for each recipient, ours among them."""
+
+    envelope: SealedEnvelope
+    place: int
+    next_place: int
+    awaits_first_hop: bool
+    audience: tuple[PartnerId, ...]
+    numbers: Mapping[PartnerId, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StagedContent:
+    """An envelope that was released and whose content is still to be stored: its number in the publication, its place in
+    what was prepared, and how many of its frames are stored."""
+
+    origin: EnvelopeOrigin
+    number: int
+    place: int
+    frames: int
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -104,6 +104,8 @@ class Node:
     """None in the simulator, whose envelopes hold nothing that a list could know."""
     live: Live | None = None
     """None where no daemon runs."""
+    preparing: dict[str, Any] = field(default_factory=dict)
+    """Publications whose parts are still coming, by token: what `operations.publishing` keeps between two messages."""
 
     @property
     def card(self) -> Card:

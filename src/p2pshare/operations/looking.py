@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, structs
 
 from p2pshare.errors import AuthorError, NotFoundError
-from p2pshare.identifiers import EnvelopeId, PartnerId
+from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.checks import is_id
 from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import Wanted
@@ -21,10 +21,12 @@ from p2pshare.queries.searching import (
     FoundObject,
     HeldEnvelope,
     HeldObject,
+    PublicationShown,
     find,
     raw_version,
     show_envelope,
     show_object,
+    show_publications,
     versions_of,
 )
 from p2pshare.queries.status import NodeStatus, status
@@ -106,7 +108,7 @@ def _require_id(text: str) -> None:
     if not is_id(text):
         raise AuthorError(
             "that is no id",
-            hint="TYPE--UUID for an object, 64 hexadecimal digits for an envelope",
+            hint="TYPE--UUID for an object, 64 hexadecimal digits for an envelope, 32 for a publication",
             reason="bad-id",
         )
 
@@ -131,6 +133,21 @@ class ShowEnvelope(Query[HeldEnvelope], frozen=True, tag="show-envelope"):
                 "that is no envelope's id", hint="64 hexadecimal digits", reason="bad-id"
             ) from None
         return show_envelope(node.store, envelope_id, node.config.gossip.circles)
+
+
+class ShowPublication(Query[Several[PublicationShown]], frozen=True, tag="show-publication"):
+    """Show the publication of that id, of each author who has one."""
+
+    id: str
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> Several[PublicationShown]:
+        try:
+            publication = PublicationId.parse(self.id)
+        except ValueError:
+            raise AuthorError(
+                "that is no publication's id", hint="32 hexadecimal digits", reason="bad-id"
+            ) from None
+        return Several(show_publications(node.store, publication))
 
 
 class Explain(Query[Explanation], frozen=True, tag="explain"):

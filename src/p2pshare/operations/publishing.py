@@ -1,29 +1,42 @@
 """Publishing: parts that a command read and cut are addressed and screened, shown, and then sealed and stored
-(docs/decisions/0003, 0052)."""
+(docs/decisions/0003, 0052). They come one after another, so neither side holds more than one of them (0073)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
 
 from msgspec import Meta, Struct, msgpack
 
 from p2pshare.envelope.payload import stated_bytes
-from p2pshare.errors import AuthorError, PeerError
+from p2pshare.errors import AuthorError, NotFoundError, OperatorError, PeerError, RefusedError
+from p2pshare.identifiers import PublicationId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
-from p2pshare.node.node import Node, Progress
-from p2pshare.operations.interface import Counted, LeftOut, Request, counted, left_out
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import Counted, LeftOut, Query, Request, Several, counted, left_out
+from p2pshare.sharing import staging
 from p2pshare.sharing.drafting import DraftPart
-from p2pshare.sharing.publishing import PreparedPart, prepare, seal
+from p2pshare.sharing.publishing import Preparation, PreparedPart, new_publication, seal
 from p2pshare.sharing.publishing import PreparedPublication as PreparedParts
 from p2pshare.sharing.screening import Confirmed
-from p2pshare.sharing.spool import drop, spooling, taken
+from p2pshare.sharing.spool import (
+    OPEN_SECONDS_MAX,
+    PREPARED_MAX,
+    Spooling,
+    begin_spooling,
+    drop,
+    not_prepared,
+    spool_full,
+    taken,
+    terms_waiting,
+)
+from p2pshare.sharing.staging import StagingStep, UnderWay
 
-INFLATED_BYTES_AT_ONCE = 1024 * MIB
-"""The most that the frames of one publication may inflate to: a million values take 600 MiB, and the writer reads 28 MiB
-a second."""
+INFLATED_BYTES_AT_ONCE = 64 * MIB
+"""The most that the frames of one message may inflate to: a part has 16 MiB, and the writer reads 28 MiB a second."""
 
 TtlClass = Annotated[int, Meta(ge=min(TTL_CLASS_BY_NAME.values()), le=max(TTL_CLASS_BY_NAME.values()))]
 
@@ -67,9 +80,16 @@ class Prepared(Struct, frozen=True, forbid_unknown_fields=True):
     basis: str
 
 
+class Discarded(Struct, frozen=True, forbid_unknown_fields=True):
+    """The answer without content: nothing of it is left."""
+
+
 class Prepare(Request[Prepared], frozen=True, tag="prepare"):
     """Say what would be published to the partners and groups in `to`, else to all whom policy lets, and keep it for a
-    minute, unless it is a dry run. `ttl_class` None: the config's."""
+    minute, unless it is a dry run. `ttl_class` None: the config's.
+
+    A publication may come in many of these: each but the last says `goes_on`, and each but the first has the `token` that the
+    first was answered with; the other fields count in the first alone. The answer is that of all parts so far."""
 
     parts: tuple[Part, ...]
     to: tuple[str, ...] = ()
@@ -77,60 +97,183 @@ class Prepare(Request[Prepared], frozen=True, tag="prepare"):
     dry_run: bool = False
     share_private: bool = False
     share_listed: bool = False
+    token: str = ""
+    goes_on: bool = False
 
     def run(self, node: Node, now: int, progress: Progress) -> Prepared:
+        _forget_open(node, now)
         if (
             sum(map(_stated, (frame for part in self.parts for frame in part.frames)))
             > INFLATED_BYTES_AT_ONCE
         ):
             raise AuthorError(
-                f"a publication of more than {INFLATED_BYTES_AT_ONCE // MIB} MiB is not read at once",
-                hint="split the publication",
+                f"parts of more than {INFLATED_BYTES_AT_ONCE // MIB} MiB are not read at once",
+                hint="hand them over one by one",
                 reason="oversized",
             )
-        if self.dry_run:
-            return _answer(self._prepared(node, now, progress, lambda part: None), "")
-        with spooling(node, now) as waiting:
-            prepared = self._prepared(node, now, progress, waiting.keep)
-            waiting.end_with(prepared.terms, now)
-        if prepared.terms.envelopes:
-            return _answer(prepared, waiting.token)
-        drop(node.home, waiting.token)
-        return _answer(prepared, "")
+        under_way = _opened(node, self.token) if self.token else self._begun(node, now)
+        try:
+            for part in self.parts:
+                under_way.preparation.take(DraftPart(part.tlp, part.frames, part.objects, part.repeats))
+                progress("checked", under_way.preparation.checked, 0)
+            return self._pause(node, under_way, now) if self.goes_on else self._end(under_way, now)
+        except BaseException:
+            under_way.abandon()
+            raise
 
-    def _prepared(
-        self, node: Node, now: int, progress: Progress, keep: Callable[[PreparedPart], None]
-    ) -> PreparedParts:
-        return prepare(
+    def _begun(self, node: Node, now: int) -> _PartsComing:
+        if len(node.preparing) >= PREPARED_MAX:
+            raise spool_full(f"{PREPARED_MAX} publications are being handed over")
+        waiting = None if self.dry_run else begin_spooling(node, now)
+        preparation = Preparation(
             node,
-            (DraftPart(part.tlp, part.frames, part.objects, part.repeats) for part in self.parts),
             names=self.to,
             ttl_class=self.ttl_class or TTL_CLASS_BY_NAME[node.config.ttl],
             confirmed=Confirmed(private=self.share_private, listed=self.share_listed),
             now=now,
-            progress=progress,
-            keep=keep,
+            keep=_keep_nothing if waiting is None else waiting.keep,
         )
+        return _PartsComing(preparation, waiting, secrets.token_hex(16) if waiting is None else waiting.token)
+
+    def _pause(self, node: Node, under_way: _PartsComing, now: int) -> Prepared:
+        if under_way.waiting is not None:
+            under_way.waiting.pause(now)
+        under_way.paused_at = now
+        node.preparing[under_way.token] = under_way
+        return _answer(under_way.preparation.so_far(), under_way.token)
+
+    def _end(self, under_way: _PartsComing, now: int) -> Prepared:
+        prepared, waiting = under_way.preparation.end(), under_way.waiting
+        if waiting is None or not prepared.terms.envelopes:
+            under_way.abandon()
+            return _answer(prepared, "")
+        waiting.end_with(prepared.terms, now)
+        waiting.close()
+        return _answer(prepared, waiting.token)
+
+
+@dataclass
+class _PartsComing:
+    """A publication whose parts are still coming, on a dry run without a file; since when the next one is awaited."""
+
+    preparation: Preparation
+    waiting: Spooling | None
+    token: str
+    paused_at: int = 0
+
+    def abandon(self) -> None:
+        self.preparation.close()
+        if self.waiting is not None:
+            self.waiting.abandon()
+
+
+def _keep_nothing(part: PreparedPart) -> None:
+    """A dry run keeps nothing."""
+
+
+def _opened(node: Node, token: str) -> _PartsComing:
+    """Returns the publication that goes on under `token`. Raises NotFoundError `not-prepared`."""
+    found = node.preparing.pop(token, None)
+    if not isinstance(found, _PartsComing):
+        raise not_prepared()
+    if found.waiting is not None:
+        found.waiting.go_on()
+    return found
+
+
+def _forget_open(node: Node, now: int) -> None:
+    """Forget the publications whose next part did not come in time."""
+    for token, found in list(node.preparing.items()):
+        if not 0 <= now - found.paused_at <= OPEN_SECONDS_MAX:
+            del node.preparing[token]
+            found.abandon()
 
 
 class Sealed(Struct, frozen=True, forbid_unknown_fields=True):
-    """The ids of the envelopes, one for each part, in order."""
+    """The publication, and the ids of its envelopes, one for each part, in order. Not finished: it is on its way out in steps
+    (`SealOn`), and the ids come with the last of them."""
 
+    publication: str
     envelopes: list[str]
+    is_finished: bool
 
 
 class Seal(Request[Sealed], frozen=True, tag="seal"):
-    """Seal and store what waits under `token`, once."""
+    """Seal and store what waits under `token`, once; of a large one this begins, and it ends by itself."""
 
     token: str
 
     def run(self, node: Node, now: int, progress: Progress) -> Sealed:
+        if terms_waiting(node.home, self.token, now).objects > staging.ONE_CALL_OBJECTS:
+            begun = staging.begin_staging(node, self.token, now)
+            return Sealed(begun.text, [], is_finished=False)
+        publication = new_publication()
         with taken(node.home, self.token, now) as (terms, parts):
-            return Sealed([one.text for one in seal(node, terms, parts, now, progress)])
+            envelopes = seal(node, terms, parts, now, progress, publication)
+        return Sealed(publication.text, [one.text for one in envelopes], is_finished=True)
 
 
-class Discarded(Struct, frozen=True, forbid_unknown_fields=True):
-    """The answer of `Discard`, without content: nothing waits under the token any more."""
+class Publishing(Struct, frozen=True, forbid_unknown_fields=True):
+    """A step of a publication on its way out, and where it is; with the last one the ids of its envelopes, in order."""
+
+    step: StagingStep
+    envelopes: list[str]
+
+
+class SealOn(Request[Publishing], frozen=True, tag="seal-on"):
+    """Do the next step of a publication on its way out, the id in hexadecimal. The daemon does them, too."""
+
+    publication: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> Publishing:
+        publication = _publication_of(self.publication)
+        try:
+            step = staging.step(node, publication, now)
+        except NotFoundError:
+            envelopes = _envelopes_of(node, publication)  # somebody else has done the last one
+            if not envelopes:
+                raise
+            count = len(envelopes)
+            step = StagingStep(staging.STORED, count, count, has_left=True, is_finished=True)
+        except (RefusedError, AuthorError, OperatorError):
+            staging.forget_given_up(node, publication)  # whoever asks is told now
+            raise
+        return Publishing(step, _envelopes_of(node, publication) if step.is_finished else [])
+
+
+def _publication_of(text: str) -> PublicationId:
+    try:
+        return PublicationId.parse(text)
+    except ValueError:
+        raise AuthorError(
+            "that is no publication's id", hint="32 hexadecimal digits", reason="bad-id"
+        ) from None
+
+
+def _envelopes_of(node: Node, publication: PublicationId) -> list[str]:
+    return [
+        envelope.text
+        for one in node.store.knowledge.publications(publication)
+        if one.author == node.identity.partner_id
+        for envelope in one.envelopes.values()
+    ]
+
+
+class PublicationsUnderWay(Query[Several[UnderWay]], frozen=True, tag="publishing-list"):
+    """List what is on its way out, or was given up, oldest first."""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> Several[UnderWay]:
+        return Several(staging.under_way(node.store))
+
+
+class DiscardPublication(Request[Discarded], frozen=True, tag="publishing-discard"):
+    """Forget a publication of which nothing has left, the id in hexadecimal."""
+
+    publication: str
+
+    def run(self, node: Node, now: int, progress: Progress) -> Discarded:
+        staging.discard(node, _publication_of(self.publication))
+        return Discarded()
 
 
 class Discard(Request[Discarded], frozen=True, tag="discard"):
@@ -139,6 +282,9 @@ class Discard(Request[Discarded], frozen=True, tag="discard"):
     token: str
 
     def run(self, node: Node, now: int, progress: Progress) -> Discarded:
+        found = node.preparing.pop(self.token, None)
+        if isinstance(found, _PartsComing):
+            found.abandon()
         drop(node.home, self.token)
         return Discarded()
 

@@ -33,6 +33,9 @@ class Operation:
     changes_card: bool = False
     changes_lists: bool = False
     publishes: bool = False
+    """Whether it moves our chain: it waits for its turn while a publication in steps is sealed."""
+    wakes: bool = False
+    """Whether something may leave after it, as after one that publishes."""
     reports_refusals: bool = False
     """Whether the refusals of the peer listener until now have to be in the store before it reads."""
 
@@ -69,11 +72,15 @@ OPERATIONS: dict[str, Operation] = {
     "prepare": Operation(publishing.Prepare),
     "proposal-list": Operation(assessing.ListProposals),
     "propose": Operation(assessing.Propose, publishes=True),
+    "publishing-discard": Operation(publishing.DiscardPublication),
+    "publishing-list": Operation(publishing.PublicationsUnderWay),
     "recall-status": Operation(withdrawing.ShowRecall),
     "seal": Operation(publishing.Seal, publishes=True),
+    "seal-on": Operation(publishing.SealOn, wakes=True),
     "search": Operation(looking.Search),
     "show-envelope": Operation(looking.ShowEnvelope),
     "show-object": Operation(looking.ShowObject),
+    "show-publication": Operation(looking.ShowPublication),
     "show-raw": Operation(looking.ShowRaw),
     "sight": Operation(assessing.Sight, publishes=True),
     "status": Operation(looking.ShowStatus, reports_refusals=True),

@@ -14,15 +14,20 @@ from msgspec import Struct, field
 
 from p2pshare.envelope.envelope import Mode
 from p2pshare.errors import AuthorError, NotFoundError
-from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.derivation import read_derivation
+from p2pshare.intel.grouping import DEFINITION, IDENTITY
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.object_texts import labels_of, title_of
-from p2pshare.knowledge.interface import ObjectVersion, Walked, Wanted
+from p2pshare.knowledge.interface import HeldPublication, ObjectVersion, Walked, Wanted
 from p2pshare.log.interface import ContentState
 from p2pshare.node.store import StoreReading
 from p2pshare.queries.lookup import StatedOrigin, WithdrawalReason, origins_named, reason_of
 
+COMPANION_TYPES = frozenset({DEFINITION, IDENTITY})
+TITLES_MAX = 10  # of a publication: enough to know it again
+TITLE_OBJECTS_MAX = 100  # looked at in one envelope, ...
+TITLE_ENVELOPES_MAX = 10  # ... of so many
 TITLE_CHARACTERS_MAX = 200  # of a result: enough to know it again; `show` has the whole object
 
 
@@ -107,6 +112,33 @@ class HeldEnvelope(Struct, frozen=True, forbid_unknown_fields=True):
     opened: bool
     carried: bool
     objects: list[HeldContent]
+    publication: str | None
+    """Of one that was read here; `part`: its number there, and of how many."""
+    part: list[int] | None
+
+
+class PartShown(Struct, frozen=True, forbid_unknown_fields=True):
+    """An envelope of a publication: the number of its part, from 1."""
+
+    part: int
+    envelope_id: str
+    size: int
+    created: str | None
+    received_at: str | None
+
+
+class PublicationShown(Struct, frozen=True, forbid_unknown_fields=True):
+    """A publication: how many of its parts are held and read here, and of how many; the number of different values in them;
+    the titles of the first objects."""
+
+    publication: str
+    author: str
+    author_id: str
+    parts: int
+    parts_held: int
+    values: int
+    titles: list[str]
+    envelopes: list[PartShown]
 
 
 def find(store: StoreReading, wanted: Wanted, limit: int, walked: Walked) -> list[FoundObject]:
@@ -226,6 +258,7 @@ def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequenc
             f"no envelope {envelope_id.short} is held here", hint="it never came, or it has expired"
         )
     names = store.partners.names()
+    part = store.knowledge.part_of(envelope_id)
     received_from = record.received_from
     return HeldEnvelope(
         envelope_id=envelope_id.text,
@@ -241,7 +274,62 @@ def show_envelope(store: StoreReading, envelope_id: EnvelopeId, circles: Sequenc
         opened=record.content is ContentState.READ,
         carried=record.is_carried,
         objects=[_held_content(raw) for raw in store.knowledge.envelope_objects(envelope_id)],
+        publication=None if part is None else part.publication.text,
+        part=None if part is None else [part.place.number, part.place.of],
     )
+
+
+def show_publications(store: StoreReading, publication: PublicationId) -> list[PublicationShown]:
+    """Returns each publication of this id, one an author. Raises NotFoundError."""
+    names = store.partners.names()
+    shown = [_shown_publication(store, one, names) for one in store.knowledge.publications(publication)]
+    if not shown:
+        raise NotFoundError(
+            f"no publication {publication.short} is held here",
+            hint="it never came, was not for us, or is still being read: see `p2pshare status`",
+        )
+    return shown
+
+
+def _shown_publication(
+    store: StoreReading, held: HeldPublication, names: Mapping[PartnerId, str]
+) -> PublicationShown:
+    parts = []
+    for number, envelope_id in held.envelopes.items():
+        entry, record = store.log.entry(envelope_id), store.log.record(envelope_id)
+        if entry is not None and record is not None:
+            parts.append(
+                PartShown(
+                    number,
+                    envelope_id.text,
+                    entry.size,
+                    format_instant(entry.created * SECOND_US),
+                    format_instant(record.received_at * SECOND_US),
+                )
+            )
+    return PublicationShown(
+        publication=held.publication.text,
+        author=names.get(held.author, held.author.text),
+        author_id=held.author.text,
+        parts=held.parts,
+        parts_held=len(parts),
+        values=store.knowledge.publication_values(held.author, held.publication),
+        titles=_titles(store, [EnvelopeId.parse(part.envelope_id) for part in parts]),
+        envelopes=parts,
+    )
+
+
+def _titles(store: StoreReading, envelopes: Sequence[EnvelopeId]) -> list[str]:
+    """Returns the first titles of the objects that are no companions, each once."""
+    titles: dict[str, None] = {}
+    for envelope_id in envelopes[:TITLE_ENVELOPES_MAX]:
+        for raw in islice(store.knowledge.envelope_objects(envelope_id), TITLE_OBJECTS_MAX):
+            content = _held_content(raw)
+            if content.title and content.type not in COMPANION_TYPES:
+                titles.setdefault(content.title)
+            if len(titles) == TITLES_MAX:
+                return list(titles)
+    return list(titles)
 
 
 def _held_content(raw: bytes) -> HeldContent:

@@ -9,12 +9,13 @@ from msgspec import UNSET, Struct, UnsetType, structs
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
-from p2pshare.partners.interface import ClosedDoor
 from p2pshare.node.store import StoreReading
+from p2pshare.partners.interface import ClosedDoor
 from p2pshare.partners.roster import RosterEntry
 from p2pshare.queries.alarms import ALARMS, Alarm, AlarmFunction, alarms
 from p2pshare.sharing.own_card import ends_of
 from p2pshare.sharing.partners import PartnerSummary, describe, load_roster
+from p2pshare.sharing.staging import UnderWay, under_way
 
 DAY_SECONDS = 86_400
 WITHDRAWN_BESIDE_MAX = 100  # told on one screen; the next ones follow when these were looked at
@@ -82,6 +83,8 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """Set while the daemon runs."""
     writer: WriterTimes | UnsetType = UNSET
     """Set while the daemon runs."""
+    publishing: list[UnderWay] = []
+    """Publications on their way out, and those that were given up and nobody was told of."""
 
 
 def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
@@ -145,6 +148,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         withdrawn_beside=_withdrawn_beside(store),
         door=UNSET if node.live is None else node.live.door,
         writer=UNSET if node.live is None else node.live.writer,
+        publishing=under_way(store),
     )
 
 

@@ -1,5 +1,8 @@
 """Drafting: a person's file becomes parts, each of one marking and ready to be sealed. Runs where the person is.
 
+Parts are made one after another while the file is read (`open_draft`): of a list of any length one part is in memory, and
+what was seen of it lies on the disk. Objects are told apart only in a text that is held whole, so their file is bounded.
+
 Nothing here touches keys or the store's writer: the daemon takes the parts, believes them no more than a
 partner's payload, resolves the audience and seals (docs/decisions/0003). What was read = published + merged + held
 by others + refused by reason, always.
@@ -7,8 +10,10 @@ by others + refused by reason, always.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from io import BufferedReader
 from itertools import islice
@@ -16,11 +21,12 @@ from typing import BinaryIO
 
 import msgspec
 
+from p2pshare.database.seen_keys import SeenKeys
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.importers.detection import detect_format
-from p2pshare.importers.interface import InputSource, ObjectFormat, TakenValue, ValueFormat
+from p2pshare.importers.interface import InputSource, ListValue, ObjectFormat, TakenValue, ValueFormat
 from p2pshare.importers.registry import load_importer
 from p2pshare.importers.values import under_marking
 from p2pshare.intel.authoring import (
@@ -87,11 +93,12 @@ class Author:
 
 @dataclass
 class Draft:
-    """A file, read. `read` = what the parts hold + `merged` + `held` + refusals.total."""
+    """A file, read, or as far as its parts were walked. `read` = what the parts hold + `merged` + `held` + refusals.total."""
 
     format: str
     author: Author
     parts: list[DraftPart] = field(default_factory=list)
+    """All of them, from `draft_file` alone."""
     read: int = 0
     merged: int = 0
     held: Counter[PartnerId] = field(default_factory=Counter)
@@ -159,10 +166,48 @@ def draft_file(
     shared: SharedIndex = NOTHING_SHARED,
     stance: Stance = Stance.LEAVE,
 ) -> Draft:
-    """Read `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`.
+    """Returns the whole file with all its parts in memory: see `open_draft`."""
+    draft, parts = open_draft(
+        stream,
+        name=name,
+        format_name=format_name,
+        tlp=tlp,
+        author=author,
+        now=now,
+        first_created=first_created,
+        progress=progress,
+        columns=columns,
+        takes_undefanged=takes_undefanged,
+        reject=reject,
+        shared=shared,
+        stance=stance,
+    )
+    draft.parts.extend(parts)
+    return draft
+
+
+def open_draft(
+    stream: BufferedReader,
+    *,
+    name: str,
+    format_name: str,
+    tlp: Tlp | None,
+    author: Author,
+    now: int,
+    first_created: FirstCreated,
+    progress: Progress,
+    columns: tuple[str, ...] = (),
+    takes_undefanged: bool = False,
+    reject: Reject = lambda _: None,
+    shared: SharedIndex = NOTHING_SHARED,
+    stance: Stance = Stance.LEAVE,
+) -> tuple[Draft, Iterator[DraftPart]]:
+    """Begin to read `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`. Returns the draft, and
+    its parts to be walked once: its counts are whole when the last was taken.
 
     `reject` is called with each refusal; `shared` knows what is held from others, and `stance` what we say of it. Raises
-    AuthorError when nothing in it can be read or a list of values is to be restated, RefusedError for values without `tlp`.
+    AuthorError when nothing in it can be read or a list of values is to be restated, RefusedError for values without `tlp`;
+    walking the parts raises AuthorError, and DiskFull where there is no room to note what was seen.
     """
     chosen = detect_format(stream.peek(HEAD_BYTES), name) if format_name == "auto" else format_name
     source = InputSource(name, author.partner_id, now, tlp, columns, takes_undefanged)
@@ -171,7 +216,7 @@ def draft_file(
         case ObjectFormat(read=read_objects):
             reading = read_objects(_read_bounded(stream), source)
             sifted = sift(reading.objects, shared, own=author.partner_id, now=now, stance=stance)
-            _draft_objects(reading, sifted, draft, tlp, author, now, progress)
+            return draft, _draft_objects(reading, sifted, draft, tlp, author, now, progress)
         case ValueFormat(read=read_values, is_searched=is_searched):
             if stance in (Stance.RESTATE, Stance.AFFIRM):
                 raise AuthorError(
@@ -185,8 +230,7 @@ def draft_file(
                 )
             draft.values = [] if is_searched else None
             found = under_marking(read_values(stream, source), tlp)
-            _draft_values(found, draft, tlp, author, now, first_created, progress)
-    return draft
+            return draft, _draft_values(found, draft, tlp, author, now, first_created, progress)
 
 
 def _read_bounded(stream: BinaryIO) -> bytes:
@@ -207,7 +251,7 @@ def _draft_objects(
     author: Author,
     now: int,
     progress: Progress,
-) -> None:
+) -> Iterator[DraftPart]:
     grouping = split_by_marking(sifted.taken, tlp, sifted.beside)
     draft.read = reading.read
     draft.held, draft.findings = sifted.held, sifted.findings
@@ -223,9 +267,9 @@ def _draft_objects(
     done = 0
     for group in grouping.groups:
         for part in _parts_of(group, author, now):
-            draft.parts.append(part)
             done += part.objects
             progress("drafted", done, reading.read)
+            yield part
 
 
 class _End(msgspec.Struct, gc=False):
@@ -322,48 +366,59 @@ def _draft_values(
     now: int,
     first_created: FirstCreated,
     progress: Progress,
-) -> None:
+) -> Iterator[DraftPart]:
     identity = identity_object(author.partner_id, author.name, created=now, tlp=tlp)
-    values = _distinct(found, draft)
     pending: list[bytes] = []
     held = 0
-    while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
-        objects = _indicators(batch, draft, tlp, author, now, first_created)
-        first = [identity] if not pending else []
-        if objects:
-            pending.append(compress_frame(b"[" + b",".join(first + objects) + b"]"))
-            held += len(objects)
-        progress("read", draft.read, 0)
-        if held + FRAME_OBJECTS_MAX > ENVELOPE_OBJECTS_TARGET:
-            draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
-            pending, held = [], 0
+    with closing(SeenKeys(_key_of)) as seen:
+        values = _distinct(found, draft, seen)
+        while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
+            objects = _indicators(batch, draft, tlp, author, now, first_created)
+            first = [identity] if not pending else []
+            if objects:
+                pending.append(compress_frame(b"[" + b",".join(first + objects) + b"]"))
+                held += len(objects)
+            progress("read", draft.read, 0)
+            if held + FRAME_OBJECTS_MAX > ENVELOPE_OBJECTS_TARGET:
+                yield DraftPart(tlp, tuple(pending), held + 1, 1)
+                pending, held = [], 0
     if pending:
-        draft.parts.append(DraftPart(tlp, tuple(pending), held + 1, 1))
+        yield DraftPart(tlp, tuple(pending), held + 1, 1)
 
 
-def _distinct(found: Iterator[TakenValue], draft: Draft) -> Iterator[Observable]:
-    """Yields the values, each once, and counts refusals, notes and repeats."""
-    seen: set[Observable] = set()
-    for one in found:
-        if isinstance(one, Note):
-            draft.notes.add_refusal(one)
-            continue
-        draft.read += 1
-        if isinstance(one, Refusal):
-            draft.refuse(one)
-        elif one.observable in seen:
-            draft.merged += 1
-        else:
-            seen.add(one.observable)
-            if one.note:
-                draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
-            if draft.values is not None:
-                draft.values.append(one.observable)
-            if one.column:
-                first = draft.columns.setdefault(one.column, [])
-                if len(first) < COLUMN_VALUES_SHOWN:
-                    first.append(one.observable)
-            yield one.observable
+def _distinct(found: Iterator[TakenValue], draft: Draft, seen: SeenKeys[Observable]) -> Iterator[Observable]:
+    """Yields the values, each once, and counts refusals, notes and repeats; runs of them are looked up together."""
+    while run := list(islice(found, FRAME_OBJECTS_MAX)):
+        values = [one for one in run if isinstance(one, ListValue)]
+        is_new = dict(zip(map(id, values), seen.add([one.observable for one in values]), strict=True))
+        for one in run:
+            if isinstance(one, Note):
+                draft.notes.add_refusal(one)
+                continue
+            draft.read += 1
+            if isinstance(one, Refusal):
+                draft.refuse(one)
+            elif not is_new[id(one)]:
+                draft.merged += 1
+            else:
+                _note_value(one, draft)
+                yield one.observable
+
+
+def _key_of(observable: Observable) -> bytes:
+    """Returns 16 bytes that stand for a value: among a billion of them no two are alike."""
+    return hashlib.blake2b(f"{observable.type}\0{observable.value}".encode(), digest_size=16).digest()
+
+
+def _note_value(one: ListValue, draft: Draft) -> None:
+    if one.note:
+        draft.notes.add(one.note, f"line {one.line}: {one.observable.value}")
+    if draft.values is not None:
+        draft.values.append(one.observable)
+    if one.column:
+        first = draft.columns.setdefault(one.column, [])
+        if len(first) < COLUMN_VALUES_SHOWN:
+            first.append(one.observable)
 
 
 def _indicators(

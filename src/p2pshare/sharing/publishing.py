@@ -9,33 +9,36 @@ Rules:
 3. Facts are stored as the first step read them: nothing is inflated or decoded a second time, not even our own envelope.
 4. A person may think between the two steps. Where that changed who would get it, what warning lists block, what is
    private, or what we have withdrawn, nothing is sealed (`prepared-changed`).
-5. Everything is sealed and stored in one transaction: after `seal` a crash loses nothing, and before it ended nothing
-   has left.
+5. `seal` seals and stores everything in one transaction: after it a crash loses nothing, and before it ended nothing
+   has left. What is too large for one goes out by `staging`, which keeps both promises over many.
 6. Parts are taken one after another: memory follows the largest of them, not the publication.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from p2pshare.database.seen_keys import SeenKeys
+from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, encode_payload
-from p2pshare.envelope.sealing import Recipient, SealRequest
+from p2pshare.envelope.recipient_number import RecipientNumber
+from p2pshare.envelope.sealing import Recipient, SealedEnvelope, SealRequest
 from p2pshare.envelope.sealing import seal as seal_envelope
 from p2pshare.errors import AuthorError, RefusedError
-from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
+from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
 from p2pshare.intel.assessing import TYPES as ASSESSMENT_TYPES
 from p2pshare.intel.extraction import ObjectFacts
 from p2pshare.intel.grouping import DEFINITION, IDENTITY
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.refusals import Refusals
-from p2pshare.knowledge.interface import NewFrame
+from p2pshare.knowledge.interface import NewFrame, PublicationPart
 from p2pshare.limits import PUBLICATION_PARTS_MAX
-from p2pshare.log.interface import ContentState
+from p2pshare.log.interface import AuthorState, ContentState
 from p2pshare.node.node import Node, Progress, gate_settings
 from p2pshare.policy.audience import Audience, Refuse, resolve
 from p2pshare.sharing.content import Content, only
@@ -86,13 +89,15 @@ class Basis(msgspec.Struct, frozen=True):
 
 class Terms(msgspec.Struct, frozen=True):
     """Terms under which prepared parts are to be sealed, and the basis that must still hold. `last_lsn`: the store's,
-    when preparing began."""
+    when preparing began. All by name: what waits over a restart is read by the version that comes then."""
 
     names: tuple[str, ...]
     ttl_class: int
     envelopes: int
     basis: Basis
     last_lsn: int
+    objects: int
+    """In all envelopes."""
 
 
 @dataclass
@@ -120,6 +125,86 @@ class PreparedPublication:
     terms: Terms
 
 
+class Preparation:
+    """A publication while it is prepared, part after part: each is read, screened and handed to `keep`; nothing is sealed
+    yet. `names`: partners and groups, empty for all whom policy lets; `now` in unix seconds."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        names: Sequence[str],
+        ttl_class: int,
+        now: int,
+        keep: Callable[[PreparedPart], None],
+        confirmed: Confirmed = NOTHING_CONFIRMED,
+    ) -> None:
+        self.report = PublishReport()
+        self._node = node
+        self._names = tuple(names)
+        self._ttl_class = ttl_class
+        self._now = now
+        self._keep = keep
+        self._confirmed = confirmed
+        self._last_lsn, self._list_changes = node.store.log.last_lsn(), _list_changes(node)
+        self._roster, self._settings = load_roster(node), gate_settings(node.config)
+        self._audiences: dict[Tlp, Audience] = {}
+        self._values = SeenKeys(_key_of)  # their hashes: texts would outweigh the largest part
+        self._envelopes = self._objects = 0
+        self.checked = 0
+        """Objects of all parts so far."""
+
+    def take(self, part: DraftPart) -> None:
+        """Read and screen the next part. Raises what `keep` raises."""
+        report = self.report
+        self.checked += part.objects
+        audience = self._audiences.get(part.tlp) or resolve(
+            part.tlp, self._names, self._roster, self._settings, self._now
+        )
+        if isinstance(audience, Refuse):
+            report.refuse = report.refuse or audience
+            report.refusals.add(audience.reason, part.tlp.label, count=part.objects - part.repeats)
+            return
+        prepared = _prepare_part(self._node, part, self._confirmed, report)
+        if prepared is None:
+            return
+        self._keep(prepared)
+        self._envelopes += 1
+        self._objects += prepared.objects
+        self._audiences[part.tlp] = audience
+        report.published += _published(prepared, part)
+        for frame in prepared.frames:
+            self._values.update(
+                {hash((claim.type, claim.value)) for fact in frame.objects for claim in fact.claims}
+            )
+
+    def end(self) -> PreparedPublication:
+        """Returns the report that a person is shown, and the terms under which exactly that can be sealed. Nothing is taken
+        after it."""
+        ended = self.so_far()
+        self.close()
+        return ended
+
+    def so_far(self) -> PreparedPublication:
+        """Returns what `end` would."""
+        self.report.observables = len(self._values)
+        for tlp, audience in self._audiences.items():
+            self.report.markings.add(tlp.label)
+            self.report.recipients.update(entry.alias for entry in audience.recipients)
+            self.report.skipped.update(audience.skipped)
+        basis = _basis(self._node, self._audiences, self._list_changes)
+        terms = Terms(self._names, self._ttl_class, self._envelopes, basis, self._last_lsn, self._objects)
+        return PreparedPublication(self.report, terms)
+
+    def close(self) -> None:
+        """Give back what it holds on the disk."""
+        self._values.close()
+
+
+def _key_of(hash_: int) -> bytes:
+    return hash_.to_bytes(8, "big", signed=True)
+
+
 def prepare(
     node: Node,
     parts: Iterable[DraftPart],
@@ -131,38 +216,12 @@ def prepare(
     keep: Callable[[PreparedPart], None],
     confirmed: Confirmed = NOTHING_CONFIRMED,
 ) -> PreparedPublication:
-    """Resolve the audience of each part, read and screen it, and hand it to `keep`, one after another; nothing is sealed
-    yet. `names`: partners and groups, empty for all whom policy lets; `now` in unix seconds. Raises what `keep` raises."""
-    report = PublishReport()
-    last_lsn, list_changes = node.store.log.last_lsn(), _list_changes(node)
-    roster, settings = load_roster(node), gate_settings(node.config)
-    audiences: dict[Tlp, Audience] = {}
-    values: set[int] = set()  # their hashes: a million texts would outweigh the largest part
-    envelopes = checked = 0
+    """Returns all of `parts` prepared, one after another (`Preparation`). Raises what `keep` raises."""
+    preparation = Preparation(node, names=names, ttl_class=ttl_class, now=now, keep=keep, confirmed=confirmed)
     for part in parts:
-        checked += part.objects
-        audience = audiences.get(part.tlp) or resolve(part.tlp, names, roster, settings, now)
-        if isinstance(audience, Refuse):
-            report.refuse = report.refuse or audience
-            report.refusals.add(audience.reason, part.tlp.label, count=part.objects - part.repeats)
-            continue
-        prepared = _prepare_part(node, part, confirmed, report)
-        progress("checked", checked, 0)
-        if prepared is None:
-            continue
-        keep(prepared)
-        envelopes += 1
-        audiences[part.tlp] = audience
-        report.published += _published(prepared, part)
-        for frame in prepared.frames:
-            values.update(hash((claim.type, claim.value)) for fact in frame.objects for claim in fact.claims)
-    report.observables = len(values)
-    for tlp, audience in audiences.items():
-        report.markings.add(tlp.label)
-        report.recipients.update(entry.alias for entry in audience.recipients)
-        report.skipped.update(audience.skipped)
-    basis = _basis(node, audiences, list_changes)
-    return PreparedPublication(report, Terms(tuple(names), ttl_class, envelopes, basis, last_lsn))
+        preparation.take(part)
+        progress("checked", preparation.checked, 0)
+    return preparation.end()
 
 
 def _prepare_part(
@@ -286,14 +345,41 @@ class Addressed:
     ttl_class: int
 
 
+@dataclass(frozen=True)
+class SealedContent:
+    """What goes into one envelope."""
+
+    tlp: Tlp
+    objects: int
+    frames: Sequence[bytes]
+    ttl_class: int
+
+
 def seal(
-    node: Node, terms: Terms, parts: Iterable[PreparedPart], now: int, progress: Progress
+    node: Node,
+    terms: Terms,
+    parts: Iterable[PreparedPart],
+    now: int,
+    progress: Progress,
+    publication: PublicationId | None = None,
 ) -> list[EnvelopeId]:
     """Seal and store what was prepared under `terms`; `parts` are walked once. Returns the envelopes' ids, in order.
     Raises RefusedError `prepared-changed` when something else would leave by now than what was shown, AuthorError
     `oversized`, StoreError; in each case with nothing kept."""
     if not terms.envelopes:
         return []
+    audiences = audiences_shown(node, terms, now)
+    if (
+        node.store.log.last_lsn() != terms.last_lsn
+    ):  # a withdrawal comes in an envelope: where none came, nothing need be asked
+        parts = (still_alive(node, part) for part in parts)
+    addressed = (Addressed(part, audiences[part.tlp], terms.ttl_class) for part in parts)
+    return seal_addressed(node, addressed, terms.envelopes, now, progress, publication)
+
+
+def audiences_shown(node: Node, terms: Terms, now: int) -> Mapping[Tlp, Audience]:
+    """Returns the audience of each marking, provided that all is as it was shown; else raises RefusedError
+    `prepared-changed`."""
     roster, settings = load_roster(node), gate_settings(node.config)
     audiences: dict[Tlp, Audience] = {}
     for tlp in terms.basis.audiences:
@@ -306,21 +392,15 @@ def seal(
         raise _changed("who would get it")
     if basis != terms.basis:
         raise _changed("warning lists, or what is internal")
-    alive = _still_alive(node, terms, parts)
-    addressed = (Addressed(part, audiences[part.tlp], terms.ttl_class) for part in alive)
-    return seal_addressed(node, addressed, terms.envelopes, now, progress)
+    return audiences
 
 
-def _still_alive(node: Node, terms: Terms, parts: Iterable[PreparedPart]) -> Iterator[PreparedPart]:
-    """Yields the parts, provided that we have withdrawn nothing in them since; else raises RefusedError
-    `prepared-changed`. A withdrawal comes in an envelope: where none came, nothing need be asked."""
-    is_untouched = node.store.log.last_lsn() == terms.last_lsn
-    for part in parts:
-        if not is_untouched:
-            ids = {fact.object_id for frame in part.frames for fact in frame.objects}
-            if node.store.knowledge.withdrawn_up_to(node.identity.partner_id, ids) != part.reached:
-                raise _changed("what we have withdrawn")
-        yield part
+def still_alive(node: Node, part: PreparedPart) -> PreparedPart:
+    """Returns the part, provided that we have withdrawn nothing in it since; else raises RefusedError `prepared-changed`."""
+    ids = {fact.object_id for frame in part.frames for fact in frame.objects}
+    if node.store.knowledge.withdrawn_up_to(node.identity.partner_id, ids) != part.reached:
+        raise _changed("what we have withdrawn")
+    return part
 
 
 def _changed(what: str) -> RefusedError:
@@ -331,26 +411,53 @@ def _changed(what: str) -> RefusedError:
     )
 
 
-def seal_addressed(
-    node: Node, parts: Iterable[Addressed], count: int, now: int, progress: Progress
-) -> list[EnvelopeId]:
-    """Seal an envelope for each of `count` parts, in our own chain, as one publication, all in one transaction; returns
-    their ids, in order.
-
-    Raises AuthorError (`oversized`) and StoreError with nothing kept.
-    """
+def require_parts(count: int) -> None:
+    """Require that a publication has no more parts than one may. Raises AuthorError `oversized`."""
     if count > PUBLICATION_PARTS_MAX:
         raise AuthorError(
             f"{count} envelopes are more than one publication may have ({PUBLICATION_PARTS_MAX})",
             hint="split the publication",
             reason="oversized",
         )
-    publication = PublicationId(secrets.token_bytes(PublicationId.length))
+
+
+def seal_addressed(
+    node: Node,
+    parts: Iterable[Addressed],
+    count: int,
+    now: int,
+    progress: Progress,
+    publication: PublicationId | None = None,
+) -> list[EnvelopeId]:
+    """Seal an envelope for each of `count` parts, in our own chain, as one publication (a new one, if none is given), all in
+    one transaction; returns their ids, in order.
+
+    Raises AuthorError (`oversized`) and StoreError with nothing kept.
+    """
+    require_parts(count)
+    publication = publication or new_publication()
     node.store.log.author_state(now)  # a new incarnation is durable before anything is sealed in it
     envelopes = []
     with node.store.transaction():
         for number, one in enumerate(parts, start=1):
-            row = _seal_one(node, one, publication, PartPlace(number, count), now)
+            place = PartPlace(number, count)
+            cards = addressed_cards(node, one.audience)
+            state = node.store.log.author_state(now)
+            numbers = node.store.log.recipient_numbers([card.partner_id for card in cards], state.incarnation)
+            frames = [frame.frame for frame in one.part.frames]
+            content = SealedContent(one.part.tlp, one.part.objects, frames, one.ttl_class)
+            sealed = seal_part(node, content, one.audience, publication, place, state, numbers, now)
+            row = ReadEnvelope(
+                sealed,
+                received_from=None,
+                received_at=now,
+                content=ContentState.READ,
+                frames=one.part.frames,
+                part_of=PublicationPart(publication, place),
+                awaits_first_hop=one.audience.mode is not Mode.DIRECT,
+                recipient_sequences={partner: number.sequence for partner, number in numbers.items()},
+                audience=tuple(entry.partner_id for entry in one.audience.recipients),
+            )
             store_envelopes(node.store, [row])
             put_marks(node.store.knowledge, one.part.marks, now)
             envelopes.append(row.envelope_id)
@@ -358,44 +465,47 @@ def seal_addressed(
     return envelopes
 
 
-def _seal_one(
-    node: Node, one: Addressed, publication: PublicationId, place: PartPlace, now: int
-) -> ReadEnvelope:
-    """Returns the next envelope of our chain, sealed: opened, and waiting in the outbox for its first hop."""
-    part, audience, state = one.part, one.audience, node.store.log.author_state(now)
-    cards = [entry.card for entry in audience.recipients]
-    addressed = [*cards, node.identity.card]  # what a backup has forgotten can be read when it comes home
-    numbers = node.store.log.recipient_numbers([card.partner_id for card in addressed], state.incarnation)
+def new_publication() -> PublicationId:
+    return PublicationId(secrets.token_bytes(PublicationId.length))
+
+
+def addressed_cards(node: Node, audience: Audience) -> list[Card]:
+    """Returns the cards of the audience, and ours: what a backup has forgotten can be read when it comes home."""
+    return [*(entry.card for entry in audience.recipients), node.identity.card]
+
+
+def seal_part(
+    node: Node,
+    content: SealedContent,
+    audience: Audience,
+    publication: PublicationId,
+    place: PartPlace,
+    before: AuthorState,
+    numbers: Mapping[PartnerId, RecipientNumber],
+    now: int,
+) -> SealedEnvelope:
+    """Returns a part, sealed as the envelope that follows `before` in our chain, with its number for each recipient."""
     header = PayloadHeader(
         type=STIX.name,
         created=now,
-        marking=part.tlp.label,
-        objects=part.objects,
+        marking=content.tlp.label,
+        objects=content.objects,
         publication=publication,
         part=place,
     )
+    cards = addressed_cards(node, audience)
     request = SealRequest(
-        payload=encode_payload(header, [frame.frame for frame in part.frames]),
-        recipients=tuple(Recipient(card, numbers[card.partner_id]) for card in addressed),
-        incarnation=state.incarnation,
-        sequence=state.sequence + 1,
-        previous=state.previous,
+        payload=encode_payload(header, content.frames),
+        recipients=tuple(Recipient(card, numbers[card.partner_id]) for card in cards),
+        incarnation=before.incarnation,
+        sequence=before.sequence + 1,
+        previous=before.previous,
         circle=_home_circle(node),
         mode=audience.mode,
         created=now,
-        ttl_class=one.ttl_class,
+        ttl_class=content.ttl_class,
     )
-    sealed = seal_envelope(node.identity, request)
-    return ReadEnvelope(
-        sealed,
-        received_from=None,
-        received_at=now,
-        content=ContentState.READ,
-        frames=part.frames,
-        awaits_first_hop=audience.mode is not Mode.DIRECT,
-        recipient_sequences={partner: number.sequence for partner, number in numbers.items()},
-        audience=tuple(card.partner_id for card in cards),
-    )
+    return seal_envelope(node.identity, request)
 
 
 def _home_circle(node: Node) -> CircleId:

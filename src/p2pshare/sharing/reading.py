@@ -31,6 +31,7 @@ from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import VerifiedEnvelope, verified_before
 from p2pshare.errors import DiskFull, OperatorError, PeerError
 from p2pshare.identifiers import EnvelopeId
+from p2pshare.knowledge.interface import PublicationPart
 from p2pshare.limits import MIB, READING_SPACE_BYTES_MIN
 from p2pshare.log.interface import ContentState, UnreadEnvelope
 from p2pshare.node.node import Node
@@ -65,6 +66,7 @@ class _Walk:
     """That its payload states."""
     steps: Steps
     place: Place
+    part_of: PublicationPart
     seconds: float | None = None
     rows: int = 0
     """That it came to, once it is at its end."""
@@ -133,6 +135,7 @@ class ContentReader:
                     if self._is_at_its_end(walk, until, is_wanted):
                         self._walks.pop(one.source.lsn, None)
                         log.put_content(one.source, ContentState.READ, _cost(walk))
+                        self._node.store.knowledge.put_part(one.source, walk.part_of)
                 if is_wanted() or self._clock() >= end:
                     log.forgive_reading(left.source for left in chosen[number + 1 :])
                     break
@@ -200,7 +203,7 @@ class ContentReader:
         """Returns None when its author has no room. Raises PeerError when the payload is left aside; its number has come all
         the same: nobody withheld it."""
         self._node.store.log.note_recipient_number(one.source, opened.number)
-        if one.author == self._node.identity.partner_id:
+        if one.author == self._node.identity.partner_id and self._has_come_home(one):
             self._node.store.knowledge.renew_feed()
         payload = receive(verified, opened.payload, self._readers, one.source.received_at)
         if not self._has_room(one, verified, payload.stated_bytes):
@@ -214,7 +217,15 @@ class ContentReader:
         place: Place = tuple(json.loads(one.place)) if one.place else ()
         refused: Counter[str] = Counter()
         steps = self._made[name].read(one.source, payload, refused, place)
-        return _Walk(one, payload.stated_bytes, steps, place, refused=refused)
+        header = payload.header
+        part_of = PublicationPart(header.publication, header.part)
+        return _Walk(one, payload.stated_bytes, steps, place, part_of, refused=refused)
+
+    def _has_come_home(self, one: UnreadEnvelope) -> bool:
+        """Returns whether a partner brought an envelope of ours: what is unread else is ours since it was sealed here
+        (`sharing.staging`)."""
+        record = self._node.store.log.record(EnvelopeId(one.source.envelope_id))
+        return record is not None and record.received_from is not None
 
     def _has_room(self, one: UnreadEnvelope, verified: VerifiedEnvelope, inflated_bytes: int) -> bool:
         """Returns whether the author may cost us what is certain before a frame is inflated; what its rows come to is known

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from p2pshare.knowledge.interface import NewFrame
+from p2pshare.knowledge.interface import NewFrame, PublicationPart
 from p2pshare.knowledge.knowledge import Knowledge
 from p2pshare.limits import STORE_CHUNK_OBJECTS
 from p2pshare.log.interface import EnvelopeOrigin, NewEnvelope, Stored
@@ -75,6 +75,7 @@ class ReadEnvelope(NewEnvelope):
     """An envelope to be stored together with what was read of it; `frames` None where nothing is to be read here."""
 
     frames: Sequence[NewFrame] | None = None
+    part_of: PublicationPart | None = None
 
 
 def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stored]:
@@ -97,4 +98,7 @@ def store_envelopes(store: Store, arrivals: Sequence[ReadEnvelope]) -> list[Stor
                 for frame in frames:
                     content.add(source, frame)
             content.finish()
+        for answer, arrival in zip(stored, arrivals, strict=True):
+            if answer.source is not None and arrival.part_of is not None:
+                store.knowledge.put_part(answer.source, arrival.part_of)
     return stored

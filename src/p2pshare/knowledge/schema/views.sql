@@ -58,7 +58,7 @@ SELECT
         WHEN from_us > now_us THEN NULL
         WHEN max(sealed_us, from_us, sighted_us) + ages_us <= now_us THEN 'decay'
     END AS reason,
-    pap, source, derived_from, public_source, possible_echo
+    pap, source, derived_from, public_source, possible_echo, publication
 FROM (
     SELECT
         t.name AS type,
@@ -102,7 +102,8 @@ FROM (
             SELECT 1 FROM claim b WHERE b.object_key = c.object_key AND b.author != c.author AND b.status < 2
             AND b.observable = c.observable AND b.is_aside = 0
             AND b.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
-        ) AS possible_echo
+        ) AS possible_echo,
+        lower(hex(g.publication)) AS publication
     FROM claim c
     JOIN observable o ON o.id = c.observable
     JOIN observable_type t ON t.id = o.type
@@ -115,6 +116,7 @@ FROM (
     LEFT JOIN derivation d ON d.id = c.derivation
     LEFT JOIN tlp_label tlp ON tlp.level = c.tlp
     LEFT JOIN pap_label pap ON pap.level = c.pap
+    LEFT JOIN publication_part g ON g.envelope = f.envelope
     WHERE c.status < 2 AND c.is_aside = 0 AND c.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
 );
 
