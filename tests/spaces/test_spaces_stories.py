@@ -29,8 +29,8 @@ def test_a_story_is_told_as_written(story: Story, number: int) -> None:
     assert void == check.void
     assert isinstance(state.kind, NotebookFold)
     assert state.kind.is_closed == check.is_closed
-    assert {vertex.entry_id for _, vertex in state.kind.late} == check.late
-    assert {vertex.entry_id for _, vertex in state.kind.after} == check.after
+    assert {vertex.entry_id for vertex in state.kind.late} == check.late
+    assert {vertex.entry_id for vertex in state.kind.after} == check.after
 
 
 @pytest.mark.parametrize("story", STORIES, ids=[story.name for story in STORIES])

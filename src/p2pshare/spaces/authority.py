@@ -14,11 +14,12 @@ Everything asked about a past is asked of its `Past`: two with the same authorit
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from p2pshare.envelope.entry import AUTHORITY_KINDS, DECIDING_IN_EVERY_SPACE
 from p2pshare.errors import PeerError
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import KeyId, PartnerId
 from p2pshare.limits import (
     AUTHORITY_ENTRIES_AS_LEAD_MAX,
     AUTHORITY_ENTRIES_MAX,
@@ -47,6 +48,7 @@ from p2pshare.spaces.vertex import (
     Term,
     TermNumber,
     Vertex,
+    by_order,
     precedes,
 )
 from p2pshare.spaces.votes import Ballot, Candidacy
@@ -70,33 +72,27 @@ FIRST_TERM: TermNumber = (0, 0, 0)
 
 
 class Membership:
-    """What was ever said about the membership of one partner: as lead, or by itself."""
+    """What was ever said about the membership of one partner, as bits of the membership column: by leads (`invites`, `removes`),
+    and by itself (`joins`, `ends`)."""
 
-    __slots__ = ("ends", "invites", "joins", "name_bit")
+    __slots__ = ("ends", "invites", "joins", "name_bit", "removes")
 
     def __init__(self, name_bit: int) -> None:
         self.name_bit = name_bit
-        self.invites: list[Vertex] = []
-        self.ends: list[Vertex] = []
-        self.joins: list[Vertex] = []
+        self.invites = 0
+        self.removes = 0
+        self.ends = 0
+        self.joins = 0
 
 
-class Sides:
-    """The invitations and the ends of one membership that count in a past; `standing` are the invitations that have every
-    end in their own past, by (depth, id)."""
+class Sides(NamedTuple):
+    """The invitations, and the ends of either kind, of one membership that count in a past."""
 
-    __slots__ = ("ends", "invites", "standing")
+    invites: int
+    ends: int
 
-    def __init__(self, invites: list[Vertex], ends: list[Vertex]) -> None:
-        self.invites = invites
-        self.ends = ends
-        bits = 0
-        for end in ends:
-            bits |= end.bit
-        self.standing = sorted(
-            (invite for invite in invites if not bits & ~invite.past.membership),
-            key=lambda vertex: vertex.order,
-        )
+
+NO_MEMBERSHIP = Membership(0)
 
 
 class Authority:
@@ -114,6 +110,10 @@ class Authority:
         self._terms: list[Term] = []
         self._won: list[tuple[Candidacy, Term]] = []
         self.members: dict[PartnerId, Membership] = {}
+        self._by_bit: list[Vertex] = []
+        self._acts_in_term: defaultdict[Term, int] = defaultdict(int)
+        self._acts_by_key: defaultdict[tuple[PartnerId, KeyId], int] = defaultdict(int)
+        self._settled: dict[Term, int] = {}
         self._handovers: defaultdict[tuple[Term, PartnerId], list[Vertex]] = defaultdict(list)
         self._rekeys: defaultdict[PartnerId, list[tuple[Vertex, Rekey]]] = defaultdict(list)
         self._written: dict[tuple[PartnerId, bool], list[int]] = {}
@@ -124,7 +124,7 @@ class Authority:
             self._forks[twins[0].author][twins[0].number] = twins
         self._pasts: dict[tuple[int, int, int, int], Past] = {}
         self._names = 0
-        self._sides: dict[tuple[PartnerId, int, tuple[Term, ...]], Sides] = {}
+        self._acts: dict[tuple[int, tuple[Term, ...]], int] = {}
         self._voters: dict[tuple[int, int, tuple[Term, ...]], frozenset[PartnerId]] = {}
 
     # --- judging, parents before children ----------------------------------------------------------
@@ -184,10 +184,10 @@ class Authority:
                 case Rekey():
                     self._rekey(vertex, vertex.act)
                 case _ if vertex.kind == "join":
-                    self._membership(vertex.author).joins.append(vertex)
+                    self._membership(vertex.author).joins |= vertex.bit
                 case _ if vertex.kind in ("leave", "decline"):
                     if vertex.term is None:  # a lead hands over first
-                        self._membership(vertex.author).ends.append(vertex)
+                        self._membership(vertex.author).ends |= vertex.bit
                 case _ if vertex.kind == "accept":
                     tops = self._accept(vertex)
         vertex.upto = self._with(vertex, names, tops or past.tops)
@@ -224,7 +224,7 @@ class Authority:
         names = 0
         for member, _ in act.names:
             membership = self._membership(member)
-            membership.invites.append(vertex)
+            membership.invites |= vertex.bit
             names |= membership.name_bit
         return names
 
@@ -240,7 +240,8 @@ class Authority:
             vertex.void = "members-full"
             return vertex.past.names
         for membership in memberships:
-            membership.invites.append(vertex)
+            membership.invites |= vertex.bit
+        self._note_act(vertex)
         return names
 
     def _remove(self, vertex: Vertex, act: Removal) -> None:
@@ -249,7 +250,13 @@ class Authority:
             return
         for member in act.members:
             if member != vertex.author:  # the lead itself is never removed by its own past
-                self._membership(member).ends.append(vertex)
+                self._membership(member).removes |= vertex.bit
+        self._note_act(vertex)
+
+    def _note_act(self, vertex: Vertex) -> None:
+        assert vertex.term is not None
+        self._acts_in_term[vertex.term] |= vertex.bit
+        self._acts_by_key[vertex.author, vertex.key_id] |= vertex.bit
 
     def _hand_over(self, vertex: Vertex, act: Handover) -> None:
         if vertex.term is None:
@@ -378,47 +385,67 @@ class Authority:
                 return True
         return False
 
-    def sides(self, member: PartnerId, past: Past) -> Sides:
-        key = (member, past.membership, past.tops)
-        found = self._sides.get(key)
+    def acts(self, past: Past) -> int:
+        """Returns the invitations and removals that count in a past, as bits; the opening among them."""
+        key = (past.membership, past.tops)
+        found = self._acts.get(key)
         if found is None:
-            said = self.members.get(member)
-            found = Sides([], [])
-            if said is not None:
-                found = Sides(
-                    [
-                        one
-                        for one in said.invites
-                        if past.membership & one.bit and (one.kind == "open" or self.is_lead_act(one, past))
-                    ],
-                    [
-                        one
-                        for one in said.ends
-                        if past.membership & one.bit and (one.kind != "remove" or self.is_lead_act(one, past))
-                    ],
-                )
-            self._sides[key] = found
+            found = self._graph.opening.bit
+            for term in past.tops:
+                found |= self._acts_under(term, past) | self._settled[term]
+            self._acts[key] = found
         return found
 
+    def _acts_under(self, term: Term, past: Past) -> int:
+        """Returns the acts in a past that were written under a term, without those that a rekey there disowns."""
+        acts = self._acts_in_term[term] & past.membership
+        for rekey, act in self._rekeys.get(term.author, ()):
+            if past.holds(rekey):
+                for key_id in act.last_good:
+                    acts &= ~self._acts_by_key[term.author, key_id] | rekey.past.membership
+        return acts
+
+    def sides(self, member: PartnerId, past: Past) -> Sides:
+        said, acts = self.members.get(member, NO_MEMBERSHIP), self.acts(past)
+        return Sides(said.invites & acts, (said.removes & acts) | (said.ends & past.membership))
+
+    def has_one_after(self, invites: int, ends: int) -> bool:
+        """Returns whether any of these invitations has all of these ends in its past.
+
+        Those in the past of another know no more than it, so only the last ones are looked at.
+        """
+        while invites:
+            last = self._by_bit[invites.bit_length() - 1]
+            if not ends & ~last.past.membership:
+                return True
+            invites &= ~(last.past.membership | last.bit)
+        return False
+
     def is_named(self, member: PartnerId, past: Past) -> bool:
-        return bool(self.sides(member, past).standing)
+        return self.has_one_after(*self.sides(member, past))
 
     def is_joined(self, member: PartnerId, past: Past, *, is_named: bool = False) -> bool:
         """Returns whether a partner has joined; with `is_named`, whether it is a member besides."""
-        standing = self.sides(member, past).standing
-        if is_named and not standing:
+        if is_named and not self.is_named(member, past):
             return False
         if member == self._graph.opening.author:
             return True
-        said = self.members.get(member)
-        return said is not None and any(
-            past.membership & join.bit and any(join.past.membership & one.bit for one in standing)
-            for join in said.joins
-        )
+        invites, ends = self.sides(member, past)
+        joins = self.members.get(member, NO_MEMBERSHIP).joins & past.membership
+        return any(self.has_one_after(invites & join.past.membership, ends) for join in self.with_bits(joins))
+
+    def with_bits(self, bits: int) -> Iterator[Vertex]:
+        """Yields the entries that have these bits in the membership column, the last first."""
+        while bits:
+            vertex = self._by_bit[bits.bit_length() - 1]
+            bits ^= vertex.bit
+            yield vertex
 
     def role(self, member: PartnerId, past: Past) -> str:
-        """Returns the role that its newest standing invitation gives a member."""
-        act = self.sides(member, past).standing[-1].act
+        """Returns the role that a member's standing invitation gives it, the one with the greatest (depth, id)."""
+        invites, ends = self.sides(member, past)
+        standing = [one for one in self.with_bits(invites) if not ends & ~one.past.membership]
+        act = max(standing, key=by_order).act
         assert isinstance(act, Opening | Inviting)
         return dict(act.names)[member]
 
@@ -427,7 +454,6 @@ class Authority:
         forks = self._forks.get(member)
         if forks is None or not past.forks:
             return 0
-        invites: list[Vertex] | None = None
         for number in sorted(forks):
             twins = [twin for twin in forks[number] if past.forks & twin.fork_bit]
             if not is_fork(twins):
@@ -435,11 +461,18 @@ class Authority:
             bits = 0
             for twin in twins:
                 bits |= twin.fork_bit
-            if invites is None:
-                invites = self.sides(member, past).invites
-            if all(bits & ~invite.past.forks for invite in invites):
+            if not self._pardons(self.sides(member, past).invites, bits):
                 return number
         return 0
+
+    def _pardons(self, invites: int, twins: int) -> bool:
+        """Returns whether any of these invitations has all entries of a fork in its past."""
+        while invites:
+            last = self._by_bit[invites.bit_length() - 1]
+            if not twins & ~last.past.forks:
+                return True
+            invites &= ~(last.past.membership | last.bit)
+        return False
 
     def has_fork(self, member: PartnerId) -> bool:
         """Returns whether an author has any fork, pardoned or not."""
@@ -478,11 +511,17 @@ class Authority:
     def _begin_term(self, vertex: Vertex, number: TermNumber) -> Term:
         term = Term(vertex, number, vertex.past.tops, 1 << len(self._terms))
         self._terms.append(term)
+        settled = 0
+        for before in vertex.past.tops:
+            settled |= self._acts_under(before, vertex.past) | self._settled[before]
+        self._settled[term] = settled
         return term
 
     def _give_bit(self, vertex: Vertex, column: int) -> None:
         vertex.column, vertex.bit = column, 1 << self._bits[column]
         self._bits[column] += 1
+        if column == MEMBERSHIP:
+            self._by_bit.append(vertex)
 
     def _with(self, vertex: Vertex, names: int, tops: tuple[Term, ...]) -> Past:
         """Returns the past of an entry and itself: what its children inherit."""

@@ -34,7 +34,7 @@ def canonical(state: SpaceState) -> bytes:
         "space": state.opening.entry_id.text,
         "state": None if state.kind is None else state.kind.canonical(),
         "term": list(state.term),
-        "timeline": [_listed(vertex) for _, vertex in state.timeline],
+        "timeline": [_listed(vertex) for vertex in state.timeline],
         "title": state.act.title,
         "tlp": _TLP_LABELS[opening.tlp],
     }

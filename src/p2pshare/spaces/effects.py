@@ -15,7 +15,7 @@ from p2pshare.spaces.acts import Redaction
 from p2pshare.spaces.authority import LEAD_ONLY_KINDS, Authority, Sides
 from p2pshare.spaces.entry_graph import EntryGraph
 from p2pshare.spaces.interface import EntryKind
-from p2pshare.spaces.vertex import Past, Vertex, precedes
+from p2pshare.spaces.vertex import MEMBERSHIP, Past, Vertex
 
 STEP_ENTRIES = 512  # looked at between two yields: some 2 ms
 
@@ -29,8 +29,6 @@ class Effects:
         self._entry_kinds = entry_kinds
         self._everything: Past = authority.everything()
         self._sides: dict[PartnerId, Sides] = {}
-        self._kept: dict[tuple[PartnerId, int, int], str] = {}
-        self._marks: dict[Vertex, int] = {}
         self._least_forks: dict[PartnerId, int] = {}
         self.redacted: set[EntryId] = set()
         self.redactions_of_absent: set[EntryId] = set()
@@ -53,11 +51,11 @@ class Effects:
             least = authority.least_fork(author, everything)
             if least:
                 self._least_forks[author] = least
-        self._marks = self._marked()
+        marks = self._marks()
         after: list[int] = []
-        if self._marks or self._least_forks:
+        if marks or self._least_forks:
             after = [0] * len(self._graph)
-            yield from self._descend(after)
+            yield from self._descend(after, marks)
         vertices = self._graph.vertices
         for start in range(0, len(vertices), STEP_ENTRIES):
             for vertex in vertices[start : start + STEP_ENTRIES]:
@@ -71,25 +69,24 @@ class Effects:
                     vertex.code = self._code(vertex, after[vertex.place] if after else 0)
             yield
 
-    def _marked(self) -> dict[Vertex, int]:
-        """Returns a bit for each removal and invitation that counts, the opening left out: it has no past."""
-        marks: dict[Vertex, int] = {}
-        for member in self._authority.members:
-            sides = self._side(member)
-            for vertex in (*sides.invites, *sides.ends):
-                if vertex.kind in LEAD_ONLY_KINDS and vertex not in marks:
-                    marks[vertex] = 1 << len(marks)
-        return marks
+    def _marks(self) -> int:
+        """Returns the entries about which must be known what is in their past: invitations and ends. Not the opening: it has none."""
+        marks = self._authority.acts(self._everything)
+        for said in self._authority.members.values():
+            marks |= said.ends
+        return marks & ~self._graph.opening.bit
 
-    def _descend(self, after: list[int]) -> Iterator[None]:
+    def _descend(self, after: list[int], marks: int) -> Iterator[None]:
         """Fill in for each entry the marked ones that have it in their past, and whether an author without a fork has
         written after it."""
-        marks, forked, vertices = self._marks, self._least_forks, self._graph.vertices
+        forked, vertices = self._least_forks, self._graph.vertices
         for vertex in vertices:
             vertex.is_seen = False
         for end in range(len(vertices), 0, -STEP_ENTRIES):
             for vertex in reversed(vertices[max(0, end - STEP_ENTRIES) : end]):
-                bits = after[vertex.place] | marks.get(vertex, 0)
+                bits = after[vertex.place]
+                if vertex.column == MEMBERSHIP:
+                    bits |= vertex.bit & marks
                 is_seen = vertex.is_seen or vertex.author not in forked
                 if bits or forked:
                     for parent in vertex.parents:
@@ -197,37 +194,16 @@ class Effects:
 
     def _code_of_member(self, vertex: Vertex, after: int) -> str:
         """Returns "" for what a member wrote while it was one, else `not-member` or `cut`."""
-        author, past = vertex.author, vertex.past
-        if vertex.kind == "join" or any(end.kind != "remove" for end in self._side(author).ends):
-            return self._stands(vertex, after)
-        key = (author, past.membership, after)
-        code = self._kept.get(key)
-        if code is None:
-            code = self._kept[key] = self._stands(vertex, after)
-        return code
-
-    def _stands(self, vertex: Vertex, after: int) -> str:
-        author, past, marks = vertex.author, vertex.past, self._marks
+        author, past, authority = vertex.author, vertex.past.membership, self._authority
         if vertex.kind != "join" and author != self._graph.opening.author:
-            said = self._authority.members.get(author)
-            if said is None or not any(past.membership & join.bit for join in said.joins):
+            said = authority.members.get(author)
+            if said is None or not said.joins & past:
                 return "not-member"
-        sides = self._side(author)
-        near = [
-            invite for invite in sides.invites if past.membership & invite.bit or after & marks.get(invite, 0)
-        ]
+        invites, ends = self._side(author)
+        near = invites & (past | after)
         if not near:
             return "not-member"
-        later = [end for end in sides.ends if not self._is_before(vertex, end, after)]
-        if any(all(invite.past.membership & end.bit for end in later) for invite in near):
-            return ""
-        return "cut"
-
-    def _is_before(self, vertex: Vertex, end: Vertex, after: int) -> bool:
-        """Returns whether an entry is in the past of an end of its author's membership."""
-        if end.kind == "remove":
-            return bool(after & self._marks.get(end, 0))
-        return precedes(vertex, end)
+        return "" if authority.has_one_after(near, ends & ~after) else "cut"
 
 
 def _code_of_content(row: EntryKind, content: bytes) -> str:

@@ -27,9 +27,10 @@ from p2pshare.spaces.effects import Effects
 from p2pshare.spaces.entry_graph import EntryGraph, is_fork
 from p2pshare.spaces.interface import EntryKind, KindFold, SpaceKind
 from p2pshare.spaces.registry import load_space_kind
-from p2pshare.spaces.vertex import ScreenOrder, SpaceEntry, TermNumber, Vertex
+from p2pshare.spaces.vertex import SpaceEntry, TermNumber, Vertex, by_order
 
 STEP_ENTRIES = 256  # judged between two yields: some 5 ms
+WEIGHT_BYTES = 128  # of what a deciding entry says: as much work as an entry
 _STATUS_BY_END = {"remove": "removed", "leave": "left", "decline": "declined"}
 
 
@@ -45,7 +46,7 @@ class SpaceState:
     members: dict[PartnerId, str]
     """By id: joined, invited, forked, removed, left or declined."""
     heads: set[Vertex]
-    timeline: list[tuple[ScreenOrder, Vertex]]
+    timeline: list[Vertex]
     """What has an effect, by (depth, id)."""
     kind: KindFold | None
     """What the space's kind makes of it; None where that is not known."""
@@ -123,9 +124,12 @@ class SpaceFold:
             self._authority = Authority(graph, self._entry_kinds, self._lead_role)
             self._judged = 0
         while self._judged < len(graph):
-            for vertex in graph.vertices[self._judged : self._judged + STEP_ENTRIES]:
+            weight = 0
+            while weight < STEP_ENTRIES and self._judged < len(graph):
+                vertex = graph.vertices[self._judged]
                 self._authority.judge(vertex)
                 self._judged += 1
+                weight += 1 + vertex.header.body_bytes // WEIGHT_BYTES if vertex.act is not None else 1
             yield
         effects = Effects(graph, self._authority, self._entry_kinds)
         yield from effects.whole()
@@ -187,7 +191,7 @@ class SpaceFold:
         if state.kind is not None and not state.kind.add(vertex):
             return False
         if vertex.has_effect:
-            insort(state.timeline, (vertex.order, vertex))
+            insort(state.timeline, vertex, key=by_order)
             self._cover(state.heads, vertex)
             state.heads.add(vertex)
         return True
@@ -232,21 +236,21 @@ class SpaceFold:
             term=past.tops[0].number,
             members=self._statuses(authority, effects),
             heads=heads,
-            timeline=[(vertex.order, vertex) for vertex in ordered if vertex.has_effect],
+            timeline=[vertex for vertex in ordered if vertex.has_effect],
             kind=kind,
         )
 
     def _statuses(self, authority: Authority, effects: Effects) -> dict[PartnerId, str]:
         past, found = effects.everything, {}
         for member in sorted(authority.members):
-            sides = authority.sides(member, past)
-            if not sides.invites:
+            invites, ends = authority.sides(member, past)
+            if not invites:
                 continue
-            if sides.standing:
+            if authority.is_named(member, past):
                 status = "joined" if authority.is_joined(member, past) else "invited"
                 found[member] = "forked" if effects.least_fork(member) else status
             else:
-                last = max(sides.ends, key=lambda vertex: vertex.order)
+                last = max(authority.with_bits(ends), key=by_order)
                 found[member] = _STATUS_BY_END[last.kind]
         return found
 

@@ -14,7 +14,7 @@ from p2pshare.envelope.encoding import refusal
 from p2pshare.identifiers import PartnerId
 from p2pshare.spaces.acts import decode_plain
 from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
-from p2pshare.spaces.vertex import ScreenOrder, Vertex
+from p2pshare.spaces.vertex import Vertex, by_order
 
 STEP_ENTRIES = 1_024  # folded between two yields: some 2 ms
 
@@ -37,9 +37,9 @@ class NotebookFold:
         self._view = view
         self._closes: set[Vertex] = set()
         self._is_after: set[Vertex] = set()
-        self.notes: list[tuple[ScreenOrder, Vertex]] = []
-        self.after: list[tuple[ScreenOrder, Vertex]] = []
-        self.late: list[tuple[ScreenOrder, Vertex]] = []
+        self.notes: list[Vertex] = []
+        self.after: list[Vertex] = []
+        self.late: list[Vertex] = []
 
     @property
     def is_closed(self) -> bool:
@@ -71,19 +71,19 @@ class NotebookFold:
         ):
             self._is_after.add(vertex)
         if vertex.kind == "note" and vertex.has_effect:
-            insort(self.notes, (vertex.order, vertex))
+            insort(self.notes, vertex, key=by_order)
             if vertex in self._is_after:
-                insort(self.after, (vertex.order, vertex))
+                insort(self.after, vertex, key=by_order)
             elif self._closes:
-                insort(self.late, (vertex.order, vertex))
+                insort(self.late, vertex, key=by_order)
         return True
 
     def canonical(self) -> Json:
         return {
-            "after": [vertex.entry_id.text for _, vertex in self.after],
+            "after": [vertex.entry_id.text for vertex in self.after],
             "closed": self.is_closed,
-            "late": [vertex.entry_id.text for _, vertex in self.late],
-            "notes": [self._note(vertex) for _, vertex in self.notes],
+            "late": [vertex.entry_id.text for vertex in self.late],
+            "notes": [self._note(vertex) for vertex in self.notes],
         }
 
     def _note(self, vertex: Vertex) -> Json:
@@ -97,10 +97,10 @@ class NotebookFold:
         }
 
     def _place(self, vertex: Vertex, *, is_before: bool) -> None:
-        self.notes.append((vertex.order, vertex))
+        self.notes.append(vertex)
         if self._closes and not is_before:
             listed = self.after if vertex in self._is_after else self.late
-            listed.append((vertex.order, vertex))
+            listed.append(vertex)
 
     def _find_closes(self, vertices: Sequence[Vertex]) -> Iterator[None]:
         """Find the closes that have every reopening in their past."""

@@ -133,16 +133,16 @@ class Vertex:
     def has_effect(self) -> bool:
         return not self.code
 
-    @property
-    def order(self) -> ScreenOrder:
-        return self.depth, self.entry_id
-
     def __repr__(self) -> str:
         return f"Vertex({self.entry_id.short} {self.kind})"
 
 
 TermNumber = tuple[int, int, int]
 """(epoch, round, hop): votes raise the first two, handovers the last."""
+
+
+def by_order(vertex: Vertex) -> ScreenOrder:
+    return vertex.depth, vertex.entry_id
 
 
 class Term:
