@@ -120,8 +120,13 @@ class Authority:
         self._bits = [0, 0, 0, 0]
         self._fork_bits = 0
         self._forks: defaultdict[PartnerId, dict[int, list[Vertex]]] = defaultdict(dict)
+        for vertex in graph.vertices:  # what an earlier one of these gave them
+            vertex.bit = vertex.column = vertex.fork_bit = 0
         for twins in graph.forks():
             self._forks[twins[0].author][twins[0].number] = twins
+            for twin in twins:
+                twin.fork_bit = 1 << self._fork_bits
+                self._fork_bits += 1
         self._pasts: dict[tuple[int, int, int, int], Past] = {}
         self._names = 0
         self._acts: dict[tuple[int, tuple[Term, ...]], int] = {}
@@ -132,14 +137,9 @@ class Authority:
     def judge(self, vertex: Vertex) -> None:
         """Find out all that an entry is by its own past. Raises ValueError for a deciding entry without its body."""
         past = self._joined_past([parent.upto for parent in vertex.parents])
-        vertex.past, vertex.act, vertex.void, vertex.bit, vertex.column = past, None, "", 0, 0
+        vertex.past, vertex.act, vertex.void = past, None, ""
         term = past.term
         vertex.term = term if term is not None and term.author == vertex.author else None
-        twins = self._forks.get(vertex.author, {}).get(vertex.number)
-        vertex.fork_bit = 0
-        if twins is not None:
-            vertex.fork_bit = 1 << self._fork_bits
-            self._fork_bits += 1
         kind = vertex.kind
         if kind in AUTHORITY_KINDS:
             self._judge_authority(vertex)

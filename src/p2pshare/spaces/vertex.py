@@ -45,8 +45,10 @@ class Past:
                 return bool(self.membership & vertex.bit)
             case 2:
                 return bool(self.leading & vertex.bit)
-            case _:
+            case 3:
                 return bool(self.acks & vertex.bit)
+            case _:
+                return False  # not judged yet, so in no past
 
     @property
     def term(self) -> Term | None:
@@ -170,12 +172,11 @@ class Term:
 def precedes(one: Vertex, other: Vertex) -> bool:
     """Returns whether `one` is in the past of `other`, both of one author.
 
-    Its numbers have no gap in any of its pasts (rule 15), so only twins must be told apart, and those have bits.
+    Its numbers have no gap in any of its pasts (rule 15), so only twins must be told apart. Those of a fork have bits from the
+    beginning; two joins are none, and have theirs once they are judged.
     """
     if one.number >= other.number:
         return False
     if one.fork_bit:
         return bool(other.past.forks & one.fork_bit)
-    if one.column:
-        return other.past.holds(one)
-    return True
+    return one.kind != "join" or other.past.holds(one)
