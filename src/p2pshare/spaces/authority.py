@@ -31,6 +31,7 @@ from p2pshare.spaces.acts import (
     Ack,
     Handover,
     Inviting,
+    Known,
     Opening,
     Rekey,
     Removal,
@@ -111,6 +112,7 @@ class Authority:
         self._won: list[tuple[Candidacy, Term]] = []
         self.members: dict[PartnerId, Membership] = {}
         self._by_bit: list[Vertex] = []
+        self._known: Known = {}
         self._acts_in_term: defaultdict[Term, int] = defaultdict(int)
         self._acts_by_key: defaultdict[tuple[PartnerId, KeyId], int] = defaultdict(int)
         self._settled: dict[Term, int] = {}
@@ -196,7 +198,7 @@ class Authority:
         if vertex.content is None:
             raise ValueError("a deciding entry was taken in without its body")
         try:
-            vertex.act = decode_act(vertex.kind, vertex.content)
+            vertex.act = decode_act(vertex.kind, vertex.content, self._known)
         except PeerError:
             vertex.void = "bad-body"
             return
