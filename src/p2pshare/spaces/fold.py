@@ -147,10 +147,11 @@ class SpaceFold:
 
     def state(self) -> SpaceState:
         """Returns the state of all entries, brought up to date. Raises ValueError where there is no entry."""
+        if not len(self._graph):
+            raise ValueError("a space without an opening has no state")
         for _ in self.steps():
             pass
-        if self._state is None:
-            raise ValueError("a space without an opening has no state")
+        assert self._state is not None
         return self._state
 
     def effect_of(self, entry_id: EntryId) -> str:
@@ -171,9 +172,13 @@ class SpaceFold:
     # --- parts -------------------------------------------------------------------------------------
 
     def _open(self, entry: SpaceEntry) -> None:
-        act = decode_act("open", entry.content or b"") if entry.header.kind == "open" else None
-        if not isinstance(act, Opening):
+        if entry.header.kind != "open":
             raise ValueError("a space begins with one opening")
+        try:
+            act = decode_act("open", entry.content or b"")
+        except PeerError:
+            raise PeerError("an opening does not say what it must", reason="bad-body") from None
+        assert isinstance(act, Opening)
         if act.rules != RULES:
             raise PeerError("a space has rules that this program does not know", reason="unknown-rules")
         if entry.header.author not in dict(act.names):
