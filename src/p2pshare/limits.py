@@ -93,6 +93,7 @@ SPACE_BODIES_BYTES_MAX = 256 * MIB  # of those together
 AUTHORITY_ENTRIES_MAX = 64  # of one author, written not as lead: a join, votes, a few offers
 AUTHORITY_ENTRIES_AS_LEAD_MAX = 4_096  # of one author, written as lead: invitations and removals
 TAKEOVERS_PER_EPOCH_MAX = 16  # of one author: a new round every 10 minutes lasts over two hours
+SPACE_WAITING_MAX = 1_024  # entries of one space that wait for parents: 280 MB at the very most
 REKEY_KEYS_MAX = 8  # named in one: as many as a card lists
 
 # --- input -----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ their own in `authority`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from p2pshare.envelope.entry import EntryHeader
 from p2pshare.identifiers import EntryId, PartnerId
@@ -63,6 +63,12 @@ class EntryGraph:
 
     def authors(self) -> Iterable[PartnerId]:
         return self._by_number.keys()
+
+    def by_author(self, author: PartnerId) -> Iterator[Vertex]:
+        """Yields the entries of an author, the highest number first."""
+        numbers: Mapping[int, list[Vertex]] = self._by_number.get(author, {})
+        for number in sorted(numbers, reverse=True):
+            yield from numbers[number]
 
     def with_number(self, author: PartnerId, number: int) -> list[Vertex]:
         """Returns the entries of an author under one number: several are a fork, unless all are joins."""

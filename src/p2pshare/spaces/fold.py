@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import AUTHORITY_KINDS
@@ -114,6 +114,28 @@ class SpaceFold:
         self._authority.judge(vertex)
         self._judged += 1
         self._is_stale = not self._add_content(vertex)
+
+    @property
+    def entry_kinds(self) -> Mapping[str, EntryKind]:
+        """The kinds of entry that the space's own kind adds."""
+        return self._entry_kinds
+
+    @property
+    def is_kind_known(self) -> bool:
+        return self._kind is not None
+
+    def lacks_body(self, entry_id: EntryId) -> bool:
+        """Returns whether an entry is held without its body."""
+        vertex = self._graph.get(entry_id)
+        return vertex is not None and vertex.content is None
+
+    def add_body(self, entry_id: EntryId, content: bytes) -> None:
+        """Add the content of an entry that was held without. Raises KeyError for one that is not here."""
+        vertex = self._graph.get(entry_id)
+        if vertex is None:
+            raise KeyError(entry_id)
+        vertex.content = content
+        self._is_stale = True
 
     def steps(self) -> Iterator[None]:
         """Bring the state up to date; yields between small steps, and entries may be added only before and after."""
