@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from drawn_spaces import drawn_history, orders, settled_and_attacked
+from drawn_spaces import Attack, Settled, drawn_history, orders, settled_and_attacked
 from space_histories import partner
 
 from p2pshare.spaces.canonical import canonical
@@ -39,12 +39,17 @@ def differs_by_order(seed: int, times: int) -> str:
 
 def moved_by_attack(seed: int) -> str:
     """Returns "" where what a minority added to a settled space changes neither its lead nor the membership of others."""
-    settled, attack = settled_and_attacked(seed)
+    fault = moved(*settled_and_attacked(seed))
+    return f"attack {seed}: {fault}" if fault else ""
+
+
+def moved(settled: Settled, attack: Attack) -> str:
+    """Returns what an attack moved, or ""."""
     before, after = fold(settled.entries.values()), fold(attack.entries.values())
     few = {partner(name) for name in settled.minority}
     if (before.lead, before.term) != (after.lead, after.term):
-        return f"attack {seed}: the lead moved from term {before.term} to {after.term}"
+        return f"the lead moved from term {before.term} to {after.term}"
     for member in (before.members.keys() | after.members.keys()) - few:
         if before.members.get(member) != after.members.get(member):
-            return f"attack {seed}: {member} was {before.members.get(member)}, is {after.members.get(member)}"
+            return f"{member} was {before.members.get(member)}, is {after.members.get(member)}"
     return ""

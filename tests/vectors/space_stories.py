@@ -443,6 +443,23 @@ def _(s: Told) -> None:
     s.expect("A", (1, 1, 0), joined="LA")
 
 
+@story("who votes twice by a fork can complete a ballot that was left open, and is seen: contested", "LABCD")
+def _(s: Told) -> None:
+    before = s.heads()
+    one, other = s.take_over("B", 1, 1, after=before), s.take_over("D", 1, 1, after=before)
+    s.ack("A", one, after=[one])
+    s.ack("C", one, after=[one])
+    s.ack("L", other, after=[other])
+    s.expect("B", (1, 1, 0), joined="LABCD")
+    s.ack("A", other, after=[other])
+    s.expect(None, (1, 1, 0), joined="LBCD", forked="A")
+    settled = s.take_over("B", 2, 1)
+    s.ack("C", settled)
+    s.expect(None, (1, 1, 0), joined="LBCD", forked="A")
+    s.ack("L", settled)
+    s.expect("B", (2, 1, 0), joined="LBCD", forked="A")
+
+
 # --- lead ----------------------------------------------------------------------------------------------
 
 
