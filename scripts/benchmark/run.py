@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import against
 import apsw
 import beside_peers
+import folding_spaces
 import growth
 import ingest
 import loop_lag
@@ -53,6 +54,7 @@ def main() -> int:
         metavar="SECONDS",
         help="a day of a partner's attack in so many seconds (1200), nothing else; fewer are a part of the day",
     )
+    size.add_argument("--spaces", action="store_true", help="folds of spaces, nothing else")
     size.add_argument(
         "--against",
         type=Path,
@@ -81,6 +83,8 @@ def main() -> int:
             under_flood.measure(report, seconds=FLOOD_SECONDS)
         elif arguments.siege is not None:
             under_siege.measure(report, Path(name), seconds=arguments.siege)
+        elif arguments.spaces:
+            folding_spaces.measure(report, rounds=5)
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:
@@ -116,6 +120,7 @@ def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     under_attack.measure(
         report, folder, keys=1_000_000 if is_full else 200_000, hellos=600 if is_full else 150
     )
+    folding_spaces.measure(report, rounds=5 if is_full else 1)
     if is_full:
         growth.measure(report, partners, now=now, largest=largest)
 

@@ -90,6 +90,18 @@ class PublicationId(FixedBytes):
     length = 16
 
 
+class EntryId(FixedBytes):
+    """The hash of an entry's header, 32 bytes; body and signatures are outside it. That of the opening is the space's."""
+
+    length = 32
+
+
+class Realm(FixedBytes):
+    """The ground on which entries stand, 16 bytes: zeros is the real one, random ones are those of exercises."""
+
+    length = 16
+
+
 class Epoch(FixedBytes):
     """The id of one start of a daemon, 16 random bytes; so no count on the wire outlives a restart or a restore."""
 

@@ -80,6 +80,22 @@ VOUCH_SHELVES_STEP = 64  # filled up to a multiple: their number would say with 
 VOUCH_PAGE_BYTES_MAX = 144 * KIB  # those three lists full are 142.5 KiB
 NOTICE_BYTES_MAX = VOUCH_PAGE_BYTES_MAX + 64  # a page or a card, and the circle
 
+# --- spaces ----------------------------------------------------------------------------------------
+ENTRY_HEADER_BYTES_MAX = 12 * KIB  # 256 partner ids and 16 parents are 9.3 KiB
+ENTRY_BODY_BYTES_MAX = 256 * KIB  # a part of 192 KiB with room to spare; larger things travel in parts
+ENTRY_BYTES_MAX = 280_000  # both, the signatures and their framing are 279,144
+ENTRY_PARENTS_MAX = 16  # more heads are joined first: bounds what one entry costs a graph
+ENTRY_AUDIENCE_MAX = 256  # as many as a space may have members
+ENTRY_NUMBER_MAX = 10_000  # of one author in one space: five of them fill it
+SPACE_MEMBERS_MAX = 256  # ever named, as an invitation knows of them: bounds the electorate a fold counts
+SPACE_ENTRIES_MAX = 50_000  # in the past of an entry: folded in 5 s
+SPACE_BODIES_BYTES_MAX = 256 * MIB  # of those together
+AUTHORITY_ENTRIES_MAX = 64  # of one author, written not as lead: a join, votes, a few offers
+AUTHORITY_ENTRIES_AS_LEAD_MAX = 4_096  # of one author, written as lead: invitations and removals
+TAKEOVERS_PER_EPOCH_MAX = 16  # of one author: a new round every 10 minutes lasts over two hours
+SPACE_WAITING_MAX = 1_024  # entries of one space that wait for parents: 280 MB at the very most
+REKEY_KEYS_MAX = 8  # named in one: as many as a card lists
+
 # --- input -----------------------------------------------------------------------------------------
 INPUT_BYTES_MAX = 64 * MIB  # one STIX input file; JSON needs to be held whole to be checked
 INPUT_COMMAS_MAX = (

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from p2pshare import limits
-from p2pshare.envelope import card, guest, knock
+from p2pshare.envelope import card, entry, guest, knock
 from p2pshare.log import envelope_log
 from p2pshare.policy import vouching
 
 
 @pytest.fixture(scope="module")
 def specification(repository: Path) -> str:
-    pages = [repository / "docs" / name for name in ("envelope.md", "card.md")]
+    pages = [repository / "docs" / name for name in ("envelope.md", "card.md", "spaces.md")]
     return "\n".join(page.read_text(encoding="utf-8") for page in pages)
 
 
@@ -94,6 +94,21 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         )
         == (2_000, 512, 2_048),
         "s a multiple of 64": limits.VOUCH_SHELVES_STEP == 64,
+        "| an entry on the wire | 280,000 bytes |": limits.ENTRY_BYTES_MAX == 280_000,
+        "| header | 12,288 bytes |": limits.ENTRY_HEADER_BYTES_MAX == 12_288,
+        "| body | 262,144 bytes, 16 of them random |": (limits.ENTRY_BODY_BYTES_MAX, entry.BODY_SALT_BYTES)
+        == (262_144, 16),
+        "| parents | 16 |": limits.ENTRY_PARENTS_MAX == 16,
+        "| partner ids in an audience | 256 |": limits.ENTRY_AUDIENCE_MAX == 256,
+        "in the past of an invitation and by it | 256 |": limits.SPACE_MEMBERS_MAX == 256,
+        "| number of an author | 10,000 |": limits.ENTRY_NUMBER_MAX == 10_000,
+        "| entries in the past of an entry | fewer than 50,000 |": limits.SPACE_ENTRIES_MAX == 50_000,
+        "| their bodies together | less than 268,435,456 bytes |": limits.SPACE_BODIES_BYTES_MAX == 256 << 20,
+        "not as lead | fewer than 64 |": limits.AUTHORITY_ENTRIES_MAX == 64,
+        "| the same, as lead | fewer than 4,096 |": limits.AUTHORITY_ENTRIES_AS_LEAD_MAX == 4_096,
+        "| takeovers of an author in one epoch | 16 |": limits.TAKEOVERS_PER_EPOCH_MAX == 16,
+        "| keys in a `rekey` | 8 |": limits.REKEY_KEYS_MAX == 8,
+        "loses the one farthest ahead (`later`) | 1,024 |": limits.SPACE_WAITING_MAX == 1_024,
     }
     assert [words for words in stated if words not in specification] == []
     assert [words for words, holds in stated.items() if not holds] == []

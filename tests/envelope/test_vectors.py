@@ -24,6 +24,7 @@ from p2pshare.envelope.card import (
 )
 from p2pshare.envelope.card_format import partner_id_of
 from p2pshare.envelope.certificate import TlsKey
+from p2pshare.envelope.entry import decode_entry, key_of, verify_entry
 from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.evidence import decode_proof, encode_proof, verify_proof
 from p2pshare.envelope.guest import invitation_key, knock_key
@@ -45,7 +46,7 @@ from p2pshare.envelope.sealing import OpenedPayload, open_envelope
 from p2pshare.envelope.verification import check_time, verify_envelope
 from p2pshare.envelope.vouch import VouchPage, check_page, decode_page
 from p2pshare.errors import PeerError
-from p2pshare.identifiers import PartnerId, PublicationId
+from p2pshare.identifiers import PartnerId, PublicationId, Realm
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors"
 
@@ -66,8 +67,9 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
 
 
-ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS = (
-    load(f"{name}.json") for name in ("envelope", "card", "proof", "payload", "derivation", "vouch", "guest")
+ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS, ENTRIES = (
+    load(f"{name}.json")
+    for name in ("envelope", "card", "proof", "payload", "derivation", "vouch", "guest", "entry")
 )
 
 
@@ -279,6 +281,63 @@ def unframed(case: dict[str, Any]) -> bytes:
     frame = bytes_of(case["frame"])
     assert int.from_bytes(frame[:4], "big") == len(frame) - 4
     return frame[4:]
+
+
+# --- entries of spaces -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cards_of_members() -> list[Card]:
+    return [believe_chain(bytes_of(entry["card"])) for entry in ENTRIES["partners"]]
+
+
+@by_name(ENTRIES["golden"])
+def test_golden_entries(case: dict[str, Any], cards_of_members: list[Card]) -> None:
+    decoded = decode_entry(bytes_of(case["wire"]), Realm.parse(case["realm"]))
+    key = key_of(decoded.header, cards_of_members)
+    assert key is not None
+    verified = verify_entry(decoded, key)
+    assert verified.wire == bytes_of(case["wire"])
+    assert verified.entry_id.text == case["entry_id"]
+    header, stated = verified.header, case["header"]
+    for name in ("number", "depth", "created", "kind", "tlp", "body_bytes"):
+        assert getattr(header, name) == stated[name]
+    for name in ("realm", "space", "author", "key_id"):
+        assert getattr(header, name).text == stated[name]
+    assert header.body_digest.hex() == stated["body_digest"]
+    assert [one.text for one in header.parents] == stated["parents"]
+    assert [one.text for one in header.audience] == stated["audience"]
+    if case["content"] is None:
+        assert not verified.body_fits()
+    else:
+        assert verified.content() == bytes_of(case["content"])
+
+
+def entry_wire(case: dict[str, Any]) -> bytes:
+    if "wire" in case:
+        return bytes_of(case["wire"])
+    golden = next(entry for entry in ENTRIES["golden"] if entry["name"] == case["of"])
+    return edited(bytes_of(golden["wire"]), case)
+
+
+@by_name(ENTRIES["negative"])
+def test_negative_entries(case: dict[str, Any], cards_of_members: list[Card]) -> None:
+    step = "decode"
+    try:
+        decoded = decode_entry(entry_wire(case), Realm.parse(case["realm"]))
+        step = "key"
+        key = key_of(decoded.header, cards_of_members)
+        if key is None:
+            reason = "card"
+        else:
+            step = "verify"
+            verified = verify_entry(decoded, key)
+            step = "body"
+            verified.content()
+            reason = "none"
+    except PeerError as error:
+        reason = error.reason
+    assert (step, reason) == (case["step"], case["reason"])
 
 
 # --- payload and derivations -----------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import zstandard
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA224
 from cryptography.x509 import DNSName
+from entry_forge import BODY, forge_entry, header_of, sign_header
 from envelope_forge import (
     CIRCLE,
     DAY,
@@ -47,6 +49,7 @@ from p2pshare.envelope.card_format import (
     sign_card,
 )
 from p2pshare.envelope.encoding import pack
+from p2pshare.envelope.entry import REAL, EntryDraft, VerifiedEntry, encode_header, sign_entry, without_body
 from p2pshare.envelope.envelope import decode_envelope, encode_core
 from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, envelope_fork
 from p2pshare.envelope.guest import invitation_key, knock_key
@@ -72,7 +75,8 @@ from p2pshare.envelope.payload import (
 )
 from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.vouch import Scope, check_page, decode_page, vouch
-from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
+from p2pshare.identifiers import EntryId, EnvelopeId, PartnerId, PublicationId, Realm
+from p2pshare.spaces.acts import Opening, Plain
 
 FOLDER = Path(__file__).resolve().parent
 PUBLICATION = PublicationId(bytes(range(16)))
@@ -873,20 +877,282 @@ def derivation_vectors() -> Json:
     }
 
 
-def main() -> None:
-    files = {
-        "envelope.json": envelope_vectors(),
-        "card.json": card_vectors(),
-        "proof.json": proof_vectors(),
-        "vouch.json": vouch_vectors(),
-        "guest.json": guest_vectors(),
-        "payload.json": payload_vectors(),
-        "derivation.json": derivation_vectors(),
+# --- entries of spaces -----------------------------------------------------------------------------
+
+
+EXERCISE = Realm(bytes(range(16)))
+
+
+def entry_vectors() -> Json:
+    """A short space, entries that each break one rule, and what rules 13 to 16 say of headers that follow the short space."""
+    alpha, bravo, mallory = (named_identity(name) for name in ("alpha", "bravo", "mallory"))
+    key = alpha.operational.sign
+
+    def draft(kind: str, **changes: Any) -> EntryDraft:
+        return EntryDraft(
+            **{
+                "realm": REAL,
+                "space": EntryId(bytes(32)),
+                "author": alpha.partner_id,
+                "number": 1,
+                "parents": (),
+                "depth": 1,
+                "created": NOW,
+                "kind": kind,
+                "tlp": 1,
+                **changes,
+            }
+        )
+
+    names = tuple(sorted([(alpha.partner_id, ""), (bravo.partner_id, "")]))
+    content = Opening(1, "note", "Two of us", names).encode()
+    opening = sign_entry(draft("open"), content, key)
+    space = opening.entry_id
+    join = sign_entry(
+        draft("join", author=bravo.partner_id, space=space, parents=(space,), depth=2),
+        Plain().encode(),
+        bravo.operational.sign,
+    )
+    note = sign_entry(
+        draft("note", space=space, parents=(space,), number=2, depth=2), "Zeichen: \u00e4".encode(), key
+    )
+    both = tuple(sorted([join.entry_id, note.entry_id]))
+    sealed = sign_entry(
+        draft(
+            "note",
+            space=space,
+            parents=both,
+            number=3,
+            depth=3,
+            tlp=4,
+            audience=tuple(sorted([alpha.partner_id, bravo.partner_id])),
+        ),
+        b"for two",
+        key,
+    )
+    played = sign_entry(draft("open", realm=EXERCISE), content, key)
+
+    def golden(name: str, entry: VerifiedEntry, body: bytes | None, realm: Realm = REAL) -> Json:
+        header = entry.header
+        fields = {
+            "realm": header.realm.text,
+            "space": header.space.text,
+            "author": header.author.text,
+            "key_id": header.key_id.text,
+            "number": header.number,
+            "parents": [parent.text for parent in header.parents],
+            "depth": header.depth,
+            "created": header.created,
+            "kind": header.kind,
+            "tlp": header.tlp,
+            "audience": [member.text for member in header.audience],
+            "body_digest": header.body_digest.hex(),
+            "body_bytes": header.body_bytes,
+        }
+        return {
+            "name": name,
+            "realm": realm.text,
+            "wire": text_of(entry.wire),
+            "entry_id": entry.entry_id.text,
+            "header": fields,
+            "content": None if body is None else text_of(body),
+        }
+
+    wire = note.wire
+    header_at = wire.index(note.decoded.header_raw)
+    signatures_at = wire.index(note.decoded.signatures)
+
+    def case(name: str, step: str, reason: str, form: bytes | Json, realm: Realm = REAL) -> Json:
+        edit = {"wire": text_of(form)} if isinstance(form, bytes) else form
+        return {"name": name, "step": step, "reason": reason, "realm": realm.text, "author": "alpha", **edit}
+
+    def broken(name: str, reason: str, **changes: Any) -> Json:
+        return case(name, "decode", reason, forge_entry(alpha, **changes))
+
+    audience = tuple(sorted([alpha.partner_id, bravo.partner_id]))
+    parents = tuple(EntryId(hashlib.sha256(bytes([number])).digest()) for number in range(17))
+    opened = {"kind": "open", "parents": (), "number": 1, "depth": 1, "space": EntryId(bytes(32))}
+    plain = "a note"
+    negative = [
+        case("empty", "decode", "malformed", b""),
+        case("cut in the header", "decode", "malformed", edited(plain, cut=header_at + 40)),
+        case("cut in the signatures", "decode", "malformed", edited(plain, cut=len(wire) - 1)),
+        case("a byte more", "decode", "malformed", edited(plain, append=text_of(b"\x00"))),
+        case("another magic", "decode", "malformed", flip(plain, wire, 3)),
+        case("format version 0", "decode", "unknown-version", flip(plain, wire, 7)),
+        case(
+            "a header of 12,289 bytes",
+            "decode",
+            "oversized",
+            sign_header(alpha, REAL, encode_header(header_of(alpha)).ljust(12_289, b"\x00"), BODY),
+        ),
+        broken("a stated body of 262,145 bytes", "malformed", body_bytes=262_145),
+        broken("a stated body without room for its random bytes", "malformed", body_bytes=15),
+        case(
+            "a number in a longer form",
+            "decode",
+            "not-canonical",
+            forge_entry(
+                alpha,
+                encode=lambda header: encode_header(header).replace(b"\x04\x02\x05", b"\x04\xcc\x02\x05", 1),
+            ),
+        ),
+        case(
+            "a header with a field more",
+            "decode",
+            "malformed",
+            forge_entry(alpha, encode=lambda header: b"\x8e" + encode_header(header)[1:] + b"\x0d\x00"),
+        ),
+        broken("number 0", "malformed", number=0),
+        broken("depth 0", "malformed", depth=0),
+        broken("TLP 5", "malformed", tlp=5),
+        broken("a kind with a capital", "malformed", kind="Note"),
+        broken("an empty kind", "malformed", kind=""),
+        broken("a kind of 33 characters", "malformed", kind="n" * 33),
+        broken("17 parents", "malformed", parents=tuple(sorted(parents))),
+        broken("parents that descend", "malformed", parents=tuple(sorted(parents[:2], reverse=True))),
+        broken("one parent twice", "malformed", parents=(parents[0], parents[0])),
+        broken("no parent", "malformed", parents=()),
+        broken("depth 1 with a parent", "malformed", depth=1),
+        broken("a space of zeros", "malformed", space=EntryId(bytes(32))),
+        broken("an opening with a parent", "malformed", **{**opened, "parents": parents[:1]}),
+        broken("an opening of number 2", "malformed", **{**opened, "number": 2}),
+        broken("an opening of depth 2", "malformed", **{**opened, "depth": 2}),
+        broken("an opening in a space", "malformed", **{**opened, "space": parents[0]}),
+        case("of an exercise, where real ones come in", "decode", "wrong-realm", played.wire),
+        case("real, where an exercise's come in", "decode", "wrong-realm", edited(plain), EXERCISE),
+        broken("an audience that descends", "malformed", audience=tuple(reversed(audience))),
+        broken(
+            "257 in the audience",
+            "malformed",
+            audience=tuple(
+                sorted(PartnerId(hashlib.sha256(bytes([n % 256, n // 256])).digest()) for n in range(257))
+            ),
+        ),
+        broken("a join with an audience", "audience-not-allowed", kind="join", audience=audience),
+        broken("a part of AMBER+STRICT for all", "names-needed", kind="part", tlp=3),
+        broken("a part of RED for all", "names-needed", kind="part", tlp=4),
+        broken("number 10,001", "author-full", number=10_001),
+        case("created a second before its key", "key", "key-time", forge_entry(alpha, created=NOW - 1)),
+        case("created when its key ends", "key", "key-time", forge_entry(alpha, created=NOW + 90 * DAY)),
+        case(
+            "a key that no card lists waits",
+            "key",
+            "card",
+            forge_entry(alpha, key_id=mallory.operational.sign.key_id),
+        ),
+        case("flipped number", "verify", "bad-signature", flip(plain, wire, wire.index(b"\x04\x02\x05") + 1)),
+        case("flipped space", "verify", "bad-signature", flip(plain, wire, wire.index(note.header.space))),
+        case("flipped Ed25519 signature", "verify", "bad-signature", flip(plain, wire, signatures_at)),
+        case("flipped ML-DSA signature", "verify", "bad-signature", flip(plain, wire, signatures_at + 64)),
+        case(
+            "signed by another",
+            "verify",
+            "bad-signature",
+            sign_header(mallory, REAL, note.decoded.header_raw, note.decoded.body),
+        ),
+        case(
+            "signed for another realm",
+            "verify",
+            "bad-signature",
+            sign_header(alpha, EXERCISE, note.decoded.header_raw, note.decoded.body),
+        ),
+        case(
+            "a flipped body", "body", "body-mismatch", flip(plain, wire, wire.index(note.decoded.body) + 20)
+        ),
+        case("no body", "body", "body-mismatch", without_body(note).wire),
+        case(
+            "a body that is not as long as stated", "body", "body-mismatch", forge_entry(alpha, body_bytes=23)
+        ),
+    ]
+
+    def following(name: str, reason: str, **changes: Any) -> Json:
+        header = header_of(alpha, **{"space": space, "parents": both, "number": 3, "depth": 3, **changes})
+        return {"name": name, "reason": reason, "header": text_of(encode_header(header))}
+
+    return {
+        "about": "docs/spaces.md. Test keys: never use them. `places` are headers after the first three golden entries, by rules 13 to 16.",
+        "partners": [secrets_of(identity) for identity in (alpha, bravo, mallory)],
+        "golden": [
+            golden("an opening", opening, content),
+            golden("a join", join, Plain().encode()),
+            golden(plain, note, "Zeichen: \u00e4".encode()),
+            golden("RED, for two", sealed, b"for two"),
+            golden("RED, for two, handed on without its body", without_body(sealed), None),
+            golden("the opening of an exercise", played, content, EXERCISE),
+        ],
+        "negative": negative,
+        "places": [
+            following("follows both", ""),
+            following("follows its own alone", "", parents=(note.entry_id,)),
+            following("RED in a space of GREEN", "", tlp=4, audience=audience),
+            following("of another space", "bad-parent", space=EntryId(hashlib.sha256(b"other").digest())),
+            following("of another realm", "bad-parent", realm=EXERCISE),
+            following("deeper than its parents ask for", "wrong-depth", depth=4),
+            following("not deeper than its parents", "wrong-depth", depth=2),
+            following("a number left out", "broken-chain", number=4),
+            following("a number used before, with that one in its past", "broken-chain", number=2),
+            following("its own last entry not in its past", "broken-chain", parents=(join.entry_id,)),
+            following("CLEAR in a space of GREEN", "looser-than-space", tlp=0),
+        ],
     }
-    for name, content in files.items():
+
+
+def space_vectors() -> Json:
+    """Every story of authority (space_stories.py), as entries without signatures: what a fold reads."""
+    from space_stories import STORIES, Story
+
+    from p2pshare.spaces.canonical import canonical
+    from p2pshare.spaces.fold import fold
+
+    def told(story: Story) -> Json:
+        places = {one: place for place, one in enumerate(story.teller.entries)}
+        return {
+            "name": story.name,
+            "entries": [
+                {
+                    "header": text_of(encode_header(entry.header)),
+                    "content": None if entry.content is None else text_of(entry.content),
+                }
+                for entry in story.teller.entries.values()
+            ],
+            "checks": [
+                {
+                    "known": sorted(places[one] for one in check.known),
+                    "lead": None if check.lead is None else check.lead.text,
+                    "term": list(check.term),
+                    "members": {member.text: status for member, status in sorted(check.members.items())},
+                    "void": {str(places[one]): code for one, code in check.void.items()},
+                    "closed": check.is_closed,
+                    "canonical": canonical(fold(story.teller.entries[one] for one in check.known)).decode(),
+                }
+                for check in story.checks
+            ],
+        }
+
+    return {
+        "about": "docs/spaces.md, Authority, Effect, The fold. `known` and `void` count entries of the story from 0.",
+        "stories": [told(story) for story in STORIES],
+    }
+
+
+def main(wanted: list[str]) -> None:
+    files = {
+        "envelope.json": envelope_vectors,
+        "card.json": card_vectors,
+        "proof.json": proof_vectors,
+        "vouch.json": vouch_vectors,
+        "guest.json": guest_vectors,
+        "payload.json": payload_vectors,
+        "derivation.json": derivation_vectors,
+        "entry.json": entry_vectors,
+        "space.json": space_vectors,
+    }
+    for name in wanted or files:
+        content = files[name]()
         (FOLDER / name).write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
         print(f"{name}: {(FOLDER / name).stat().st_size // 1024} KiB")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

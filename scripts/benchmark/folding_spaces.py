@@ -1,0 +1,290 @@
+"""Folds spaces of the sizes that docs/spaces.md allows: notebooks, graphs made to be slow, votes of everybody.
+
+Entries are told without signatures: a fold reads verified ones. Every history is the same in each run.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import random
+import time
+from collections.abc import Iterable
+
+from measuring import Report, percentile
+
+from p2pshare.envelope.entry import NO_SPACE, REAL, EntryHeader
+from p2pshare.identifiers import EntryId, KeyId, PartnerId
+from p2pshare.spaces.acts import Ack, Handover, Inviting, Opening, Plain, Removal, Takeover
+from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.fold import SpaceFold, fold
+from p2pshare.spaces.vertex import SpaceEntry
+
+PARENTS_MAX = 16
+KEY = KeyId(bytes(16))
+NO_DIGEST = bytes(48)
+
+
+class Written:
+    """A history that grows at the speed of its reader: numbers and depths are kept, not looked for."""
+
+    def __init__(self, members: int) -> None:
+        self.members = sorted(
+            PartnerId(hashlib.sha256(b"member %d" % number).digest()) for number in range(members)
+        )
+        self.entries: list[SpaceEntry] = []
+        self._numbers: dict[PartnerId, int] = {}
+        self._depths: dict[EntryId, int] = {}
+        self._authors: dict[EntryId, int] = {}
+        names = tuple((member, "") for member in self.members)
+        self.space = NO_SPACE
+        self.space = self.write(0, "open", Opening(1, "note", "a benchmark", names).encode(), ())
+        self.joins = [self.write(one, "join", Plain().encode(), [self.space]) for one in range(1, members)]
+
+    def write(
+        self, member: int, kind: str, content: bytes, parents: Iterable[EntryId], number: int | None = None
+    ) -> EntryId:
+        author = self.members[member]
+        cited = tuple(sorted(set(parents)))
+        depth = 1 + max((self._depths[one] for one in cited), default=0)
+        if number is None:
+            number = self._numbers.get(author, 0) + 1
+        self._numbers[author] = number
+        entry_id = EntryId(hashlib.sha256(b"entry %d" % len(self.entries)).digest())
+        header = EntryHeader(
+            REAL, self.space, author, KEY, number, cited, depth, 1, kind, 1, (), NO_DIGEST, 16 + len(content)
+        )
+        self.entries.append(SpaceEntry(entry_id, header, content))
+        self._depths[entry_id], self._authors[entry_id] = depth, member
+        return entry_id
+
+    def joined(self, heads: list[EntryId]) -> list[EntryId]:
+        """At most 16 entries that have all of `heads` in their past: where there are more, merges by who wrote one of them."""
+        while len(heads) > PARENTS_MAX:
+            parts = [heads[at : at + PARENTS_MAX] for at in range(0, len(heads), PARENTS_MAX)]
+            heads = [self.write(self._authors[part[0]], "merge", Plain().encode(), part) for part in parts]
+        return heads
+
+
+def notebook(entries: int, members: int, parents: int) -> Written:
+    """Notes of all members, each citing the newest few: `parents` 1 is a chain, 16 the widest graph there may be.
+
+    Authors follow each other in a circle, so that nobody's chain is broken: an own note is always among the last ones.
+    """
+    written = Written(members)
+    newest = [written.write(0, "merge", Plain().encode(), written.joined(written.joins))]
+    own: dict[int, EntryId] = {}
+    for number in range(entries - len(written.entries)):
+        author = number % members
+        cited = [*newest[-parents:], *([own[author]] if author in own else [])][-PARENTS_MAX:]
+        own[author] = written.write(author, "note", b"note %d" % number, cited)
+        newest = [*newest[-PARENTS_MAX:], own[author]]
+    return written
+
+
+def ballot(members: int, acks: int, *, is_chain: bool) -> Written:
+    """Rounds of two proposals that halve the votes of all: so many acks of each member, and never a majority.
+
+    A chain: each vote has all before it in its past. Else those of a round stand beside each other, and are merged.
+    """
+    written = Written(members)
+    heads = written.joined(written.joins)
+    for number in range(acks):
+        one, other = 1 + 2 * (number // 15), 2 + 2 * (number // 15)  # who has proposals left
+        proposals = [
+            written.write(one, "takeover", Takeover(1, number + 1).encode(), heads),
+            written.write(other, "takeover", Takeover(1, number + 1).encode(), heads),
+        ]
+        votes, last = list(proposals), proposals
+        for member in range(members):
+            if member not in (one, other):
+                ack = written.write(member, "ack", Ack(proposals[member % 2]).encode(), last)
+                votes.append(ack)
+                last = [ack] if is_chain else proposals
+        heads = last if is_chain else written.joined(votes)
+    return written
+
+
+def restless_lead(acts: int, entries: int, members: int) -> Written:
+    """A lead that removes everybody and invites them again, all the time, and notes of them in between."""
+    written = Written(members)
+    heads = written.joined(written.joins)
+    everybody = tuple(written.members[1:])
+    names = tuple((member, "") for member in everybody)
+    for number in range(acts // 2):
+        removal = written.write(0, "remove", Removal(everybody).encode(), heads)
+        notes = [
+            written.write(1 + (number + one) % (members - 1), "note", b"a note", heads)
+            for one in range(max(1, min(members - 1, 2 * entries // acts)))
+        ]
+        heads = [written.write(0, "invite", Inviting(names).encode(), written.joined([removal, *notes]))]
+    return written
+
+
+def two_branches(entries: int) -> Written:
+    """A member that tells two stories for as long as it may, each cited by others on their own branch."""
+    written = Written(4)
+    heads = written.joined(written.joins)
+    begin = written.write(0, "merge", Plain().encode(), heads)
+    branches = [[begin, begin], [begin, begin]]
+    for step in range(entries // 4):
+        for branch, witness in zip(branches, (2, 3), strict=True):
+            branch[0] = written.write(1, "note", b"a story", branch, number=2 + step)
+            branch[1] = written.write(witness, "note", b"heard", branch)
+    written.write(
+        0, "invite", Inviting(((written.members[1], ""),)).encode(), [branches[0][1], branches[1][1]]
+    )
+    return written
+
+
+def far_and_wide(entries: int, members: int) -> Written:
+    """Each entry has 16 parents drawn from everywhere; its author's last is one of them."""
+    written, draw = Written(members), random.Random(1)
+    everything = [written.write(0, "merge", Plain().encode(), written.joined(written.joins))]
+    own: dict[int, EntryId] = {}
+    for _ in range(entries - len(written.entries)):
+        author = draw.randrange(members)
+        cited = [draw.choice(everything) for _ in range(PARENTS_MAX - 1)]
+        own[author] = written.write(author, "note", b"a note", [*cited, own.get(author, everything[0])])
+        everything.append(own[author])
+    return written
+
+
+def back_and_forth(times: int) -> Written:
+    """Two members that hand the lead to each other, all the time."""
+    written = Written(2)
+    last = written.joins[0]
+    for number in range(times):
+        giver = number % 2
+        last = written.write(giver, "handover", Handover(written.members[1 - giver]).encode(), [last])
+        last = written.write(1 - giver, "accept", Plain().encode(), [last])
+    return written
+
+
+def candidates(members: int) -> Written:
+    """Everybody proposes itself sixteen times, and nobody votes."""
+    written = Written(members)
+    heads = [written.write(0, "merge", Plain().encode(), written.joined(written.joins))]
+    for number in range(16 * (members - 1)):
+        heads = [
+            written.write(1 + number % (members - 1), "takeover", Takeover(1, number + 1).encode(), heads)
+        ]
+    return written
+
+
+def comings_and_goings(members: int, times: int, entries: int) -> Written:
+    """All leave as often as they may, and write notes between."""
+    written = Written(members)
+    begin = written.write(0, "merge", Plain().encode(), written.joined(written.joins))
+    last = dict.fromkeys(range(1, members), begin)
+    for _ in range(times):
+        for member in last:
+            last[member] = written.write(member, "leave", Plain().encode(), [last[member]])
+            for _ in range(entries // (members * times)):
+                last[member] = written.write(member, "note", b"a note", [last[member]])
+    return written
+
+
+def open_and_shut(times: int, members: int) -> Written:
+    """A lead that closes and members that open again, beside each other, all the time."""
+    written = Written(members)
+    heads = [written.write(0, "merge", Plain().encode(), written.joined(written.joins))]
+    for number in range(times):
+        close = written.write(0, "close", Plain().encode(), heads)
+        reopen = written.write(1 + number % (members - 1), "reopen", Plain().encode(), heads)
+        heads = [close, reopen]
+    return written
+
+
+SLOW = {
+    "two stories of 10,000 entries each": lambda: two_branches(40_000),
+    "50,000 entries, 16 parents from anywhere": lambda: far_and_wide(50_000, 256),
+    "the lead back and forth 2,000 times": lambda: back_and_forth(2_000),
+    "4,080 proposals of 255 members": lambda: candidates(256),
+    "63 leaves of each of 255 members, 30,000 notes": lambda: comings_and_goings(256, 63, 30_000),
+    "9,000 closes, 9,000 reopenings beside them": lambda: open_and_shut(9_000, 8),
+}
+"""Graphs made to be slow, within all limits."""
+
+
+def measure(report: Report, *, rounds: int) -> None:
+    small, large = notebook(10_000, 8, 2), notebook(50_000, 256, 16)
+    _whole(report, "fold of 10,000 entries, 8 members", small, rounds, must=1.0)
+    steps = _whole(report, "fold of 50,000 entries, 256 members, 16 parents each", large, rounds, must=5.0)
+    report.add("longest step of that fold", "ms", [max(one) * 1e3 for one in steps])
+    report.gate(
+        "longest step of a fold of 50,000 (ms)", max(max(one) for one in steps) * 1e3, 20, is_at_least=False
+    )
+    _appended(report, large)
+    for is_chain in (False, True):
+        shape = "each after the other" if is_chain else "beside each other"
+        _whole(
+            report, f"256 members x 62 acks, {shape}", ballot(256, 62, is_chain=is_chain), rounds, must=1.0
+        )
+    _whole(
+        report,
+        "4,000 acts of a lead over 256 members, 20,000 notes",
+        restless_lead(4_000, 20_000, 256),
+        rounds,
+    )
+    for name, write in SLOW.items():
+        _whole(report, name, write(), 1)
+    state = fold(large.entries)
+    report.add("canonical output of 50,000 entries", "s", [_seconds(lambda: canonical(state))])
+
+
+def _whole(
+    report: Report, name: str, written: Written, rounds: int, must: float | None = None
+) -> list[list[float]]:
+    """Returns the seconds of each step, of each round."""
+    figures, all_steps = [], []
+    for number in range(rounds):
+        random.Random(number).shuffle(entries := list(written.entries))
+        gc.collect()
+        start = time.process_time()
+        space = SpaceFold()
+        for entry in sorted(entries, key=lambda entry: entry.header.depth):
+            space.add(entry)
+        steps, before = [], time.thread_time()
+        for _ in space.steps():
+            now = time.thread_time()
+            steps.append(now - before)
+            before = now
+        steps.append(time.thread_time() - before)
+        figures.append(time.process_time() - start)
+        all_steps.append(steps)
+        void = sum(1 for entry in entries if space.effect_of(entry.entry_id))
+        assert void == 0 or must is None, f"{void} entries of {name} are void"
+    report.add(name, "s", figures)
+    if must is not None:
+        report.gate(f"{name} (s)", sorted(figures)[len(figures) // 2], must, is_at_least=False)
+    return all_steps
+
+
+def _appended(report: Report, written: Written) -> None:
+    """One more note after another, each with the state of then: as a member sees them come in."""
+    space = SpaceFold()
+    for entry in written.entries:
+        space.add(entry)
+    space.state()
+    begun, last = len(written.entries), written.entries[-1].entry_id
+    for number in range(300):
+        last = written.write(number % 256, "note", b"one more", [last])
+    figures = []
+    for entry in written.entries[begun:]:
+        start = time.thread_time()
+        space.add(entry)
+        space.state()
+        figures.append(time.thread_time() - start)
+    del written.entries[begun:]
+    report.add("one more entry after 50,000, p50", "ms", [percentile(figures, 0.5) * 1e3])
+    report.add("one more entry after 50,000, p99", "ms", [percentile(figures, 0.99) * 1e3])
+    report.gate(
+        "one more entry after 50,000, p99 (ms)", percentile(figures, 0.99) * 1e3, 5, is_at_least=False
+    )
+
+
+def _seconds(work: object) -> float:
+    start = time.process_time()
+    work()  # type: ignore[operator]
+    return time.process_time() - start

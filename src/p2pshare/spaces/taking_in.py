@@ -1,0 +1,165 @@
+"""Taking in: what becomes of an entry that somebody handed over, in one space (docs/spaces.md, "What is taken in").
+
+The caller has decoded and verified it (rules 1 to 7, 10 to 12). Here are, in the order of that page: 5 and 6 for the kinds of this
+space, 9 in so far as it is held, 13 to 17. What waits for parents is tried again when they come.
+
+An id is refused for good only by what follows from its signed header: what is wrong with a body may be the fault of who passed it
+on, and then another copy may come.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from p2pshare.envelope.entry import (
+    CONTENT_IN_EVERY_SPACE,
+    DECIDING_IN_EVERY_SPACE,
+    EntryHeader,
+    VerifiedEntry,
+    check_audience,
+)
+from p2pshare.errors import PeerError
+from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.limits import SPACE_WAITING_MAX
+from p2pshare.spaces.fold import SpaceFold
+from p2pshare.spaces.vertex import SpaceEntry
+
+REFUSED_KEPT_MAX = 4_096  # ids refused for good that are remembered: a forgotten one is found wrong again
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An entry is in the graph now, or its body that was missing is."""
+
+    entry: VerifiedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """An entry waits until these parents come."""
+
+    entry_id: EntryId
+    parents: tuple[EntryId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """An entry is not taken in. `reason` is a code of the page; `held` and `later` are no fault of its author."""
+
+    entry_id: EntryId
+    reason: str
+
+
+IntakeOutcome = Held | Awaited | TurnedAway
+
+
+class SpaceIntake:
+    """What is taken into one space, and what waits. `space` has its opening already."""
+
+    def __init__(self, space: SpaceFold, *, waiting_max: int = SPACE_WAITING_MAX) -> None:
+        self._space = space
+        self._waiting_max = waiting_max
+        self._waiting: dict[EntryId, VerifiedEntry] = {}
+        self._children: defaultdict[EntryId, set[EntryId]] = defaultdict(set)
+        self._refused: dict[EntryId, str] = {}
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def wanted(self) -> Iterator[EntryId]:
+        """Yields what entries wait for, and what is neither held nor waits itself."""
+        for parent in self._children:
+            if parent not in self._space and parent not in self._waiting:
+                yield parent
+
+    def take_in(self, entry: VerifiedEntry) -> list[IntakeOutcome]:
+        """Take an entry in, and what has waited for it. Returns what became of each, this one first."""
+        outcomes = [self._try(entry)]
+        settled = [entry.entry_id] if not isinstance(outcomes[0], Awaited) else []
+        while settled:
+            for child in sorted(self._children.pop(settled.pop(), ())):
+                waited = self._waiting.get(child)
+                if waited is None:
+                    continue
+                outcome = self._try(waited)
+                if not isinstance(outcome, Awaited):
+                    del self._waiting[child]
+                    outcomes.append(outcome)
+                    settled.append(child)
+        return outcomes
+
+    def _try(self, entry: VerifiedEntry) -> IntakeOutcome:
+        entry_id, header = entry.entry_id, entry.header
+        try:
+            self._check_audience(header)
+        except PeerError as error:
+            return TurnedAway(entry_id, error.reason)
+        if entry_id in self._space:
+            return self._complete(entry)
+        if entry_id in self._refused:
+            return TurnedAway(entry_id, self._refused[entry_id])
+        if any(parent in self._refused for parent in header.parents):
+            return self._refuse(entry_id, "bad-parent")
+        missing = tuple(parent for parent in header.parents if parent not in self._space)
+        if missing:
+            return self._await(entry, missing)
+        reason = self._space.graph.refusal_of(header)
+        if reason:
+            return self._refuse(entry_id, reason)
+        if self._is_deciding(header.kind) and not entry.body_fits():
+            return TurnedAway(entry_id, "body-mismatch")
+        self._space.add(SpaceEntry.of(entry))
+        return Held(entry)
+
+    def _complete(self, entry: VerifiedEntry) -> IntakeOutcome:
+        """Add the body of an entry that is held without."""
+        if self._space.lacks_body(entry.entry_id) and entry.body_fits():
+            self._space.add_body(entry.entry_id, entry.content())
+            return Held(entry)
+        return TurnedAway(entry.entry_id, "held")
+
+    def _refuse(self, entry_id: EntryId, reason: str) -> TurnedAway:
+        if len(self._refused) >= REFUSED_KEPT_MAX:
+            del self._refused[next(iter(self._refused))]
+        self._refused[entry_id] = reason
+        return TurnedAway(entry_id, reason)
+
+    def _await(self, entry: VerifiedEntry, missing: tuple[EntryId, ...]) -> IntakeOutcome:
+        """Keep an entry until its parents come. Where too many wait, the author with most loses what is farthest ahead."""
+        self._waiting[entry.entry_id] = entry
+        for parent in missing:
+            self._children[parent].add(entry.entry_id)
+        if len(self._waiting) > self._waiting_max:
+            lost = self._farthest_ahead()
+            self._forget(lost)
+            if lost == entry.entry_id:
+                return TurnedAway(lost, "later")
+        return Awaited(entry.entry_id, missing)
+
+    def _farthest_ahead(self) -> EntryId:
+        by_author: defaultdict[PartnerId, list[VerifiedEntry]] = defaultdict(list)
+        for waits in self._waiting.values():
+            by_author[waits.header.author].append(waits)
+        _, most = max(by_author.items(), key=lambda item: (len(item[1]), item[0]))
+        return max(most, key=lambda waits: (waits.header.depth, waits.entry_id)).entry_id
+
+    def _forget(self, entry_id: EntryId) -> None:
+        entry = self._waiting.pop(entry_id)
+        for parent in entry.header.parents:
+            children = self._children.get(parent)
+            if children is not None:
+                children.discard(entry_id)
+                if not children:
+                    del self._children[parent]
+
+    def _check_audience(self, header: EntryHeader) -> None:
+        row = self._space.entry_kinds.get(header.kind)
+        if header.kind not in DECIDING_IN_EVERY_SPACE | CONTENT_IN_EVERY_SPACE and self._space.is_kind_known:
+            check_audience(header, is_deciding=row is not None and row.is_deciding)
+
+    def _is_deciding(self, kind: str) -> bool:
+        row = self._space.entry_kinds.get(kind)
+        return kind in DECIDING_IN_EVERY_SPACE or (row is not None and row.is_deciding)

@@ -1,0 +1,102 @@
+"""Writing: the next entry of an author, after all that it knows (docs/spaces.md, "What is taken in", Writing).
+
+It cites all heads that have an effect, so that its past says what its author knew, and the author's own last entry. Where that is
+more than 16, merges come first, each citing the one before, until one has them all in its past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from p2pshare.envelope.entry import EntryDraft, VerifiedEntry
+from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.limits import ENTRY_PARENTS_MAX
+from p2pshare.spaces.acts import Plain
+from p2pshare.spaces.entry_graph import past_of
+from p2pshare.spaces.fold import SpaceFold
+from p2pshare.spaces.vertex import SpaceEntry, Vertex
+
+Sign = Callable[[EntryDraft, bytes], VerifiedEntry]
+"""Makes the signed entry of a draft and its content (`envelope.entry.sign_entry` with the author's key)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceStatement:
+    """What an author wants to say; where it stands in the graph is found out."""
+
+    kind: str
+    content: bytes
+    tlp: int
+    audience: tuple[PartnerId, ...] = ()
+
+
+def write(
+    space: SpaceFold,
+    author: PartnerId,
+    said: SpaceStatement,
+    created: int,
+    sign: Sign,
+    *,
+    left_out: Collection[EntryId] = (),
+) -> list[VerifiedEntry]:
+    """Sign what `author` says at `created` (unix seconds), and add it to the space. Returns it, last, behind the merges it needed.
+
+    `left_out`: heads that it does not cite, nor what only they have in their past; for a vote beside a removal of everybody. The
+    author's own last entry is cited all the same.
+    """
+    opening = space.graph.opening
+    heads = {vertex for vertex in space.state().heads if vertex.entry_id not in left_out}
+    own = _own_last(space, author)
+    parents = sorted(own | {head for head in heads if head not in _covered(own, heads)}, key=_entry_id)
+    parents.sort(
+        key=lambda vertex: vertex not in own
+    )  # its own first: a merge has them in its past from the beginning
+    written: list[VerifiedEntry] = []
+
+    def put(said: SpaceStatement, cited: list[Vertex]) -> Vertex:
+        numbers = [vertex.number for vertex in past_of(cited) if vertex.author == author]
+        draft = EntryDraft(
+            realm=opening.header.realm,
+            space=opening.entry_id,
+            author=author,
+            number=1 + max(numbers, default=0),
+            parents=tuple(sorted(vertex.entry_id for vertex in cited)),
+            depth=1 + max(vertex.depth for vertex in cited),
+            created=created,
+            kind=said.kind,
+            tlp=said.tlp,
+            audience=said.audience,
+        )
+        entry = sign(draft, said.content)
+        space.add(SpaceEntry.of(entry))
+        written.append(entry)
+        vertex = space.graph.get(entry.entry_id)
+        assert vertex is not None
+        return vertex
+
+    while len(parents) > ENTRY_PARENTS_MAX:
+        merge = SpaceStatement("merge", Plain().encode(), opening.header.tlp)
+        parents = [put(merge, parents[:ENTRY_PARENTS_MAX]), *parents[ENTRY_PARENTS_MAX:]]
+    put(said, parents)
+    return written
+
+
+def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
+    """Returns the entries of an author that no other entry of it has in its past: one, or one for each branch of a fork."""
+    last: set[Vertex] = set()
+    older: set[Vertex] = set()
+    for vertex in space.graph.by_author(author):
+        if vertex not in older:
+            last.add(vertex)
+            older |= past_of(vertex.parents)
+    return last
+
+
+def _covered(own: set[Vertex], heads: set[Vertex]) -> set[Vertex]:
+    """Returns the heads that an own entry has in its past: those are cited by citing that one."""
+    return heads & past_of(parent for vertex in own for parent in vertex.parents)
+
+
+def _entry_id(vertex: Vertex) -> EntryId:
+    return vertex.entry_id
