@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from p2pshare.envelope.card import believe_chain
+from p2pshare.envelope.guest import knock_key
 from p2pshare.node.init import found_home
 from p2pshare.node.keyfile import read_identity
+from p2pshare.peering.tls import guest_context
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -203,6 +207,53 @@ def test_a_removed_partner_is_out_within_one_request(company: Company) -> None:
     seen = bravo.status()["door"]["requests_seen"]
     assert Pair(alpha, bravo, company.folder).ask(context) == b""
     assert bravo.status()["door"]["requests_seen"] == seen
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="skipped: all of 127/8 is loopback on Linux alone"
+)
+def test_whoever_holds_the_card_is_a_guest_and_a_flood_of_guests_stops_no_partner(
+    company: Company, eventually: Any
+) -> None:
+    """Real daemons. The guests speak HTTP, say garbage, begin 4 MiB, say nothing, hand over what is no card."""
+    alpha, bravo = company.pair()
+    alpha.publish("before.example\n")
+    bravo.wait_for("before.example")
+    card = (bravo.home / "card.p2pcard").read_bytes()
+    context = guest_context(knock_key(card), believe_chain(card).tls_certificates)
+    said = [
+        REQUEST,
+        b"\xff" * 100,
+        (4 << 20).to_bytes(4, "big") + b"\x92\x02" + bytes(100_000),
+        b"",
+        b"\x00\x00\x00\x05\x92\x02\xc4\x01x",
+        b"\x00\x00\x00\x02\x91\x03",
+    ]
+    came = []
+    guests: list[socket.socket] = []
+    for number in range(120):
+        plain = socket.create_connection(
+            ("127.0.0.1", bravo.port), timeout=10, source_address=(f"127.0.9.{number % 12 + 1}", 0)
+        )
+        with suppress(OSError):
+            guests.append(context.wrap_socket(plain))
+            guests[-1].sendall(said[number % len(said)])
+            came.append(guests[-1].recv(65_536)[:7])
+        if number == 60:
+            alpha.publish("in-the-flood.example\n")
+    bravo.wait_for("in-the-flood.example")
+    bravo.publish("back.example\n")
+    alpha.wait_for("back.example")
+    greeting = b"\x00\x00\x00\x25\x93\x01\xc4"
+    assert set(came) <= {greeting, b""} and 1 <= came.count(greeting) <= 60
+    for guest in guests:
+        guest.close()
+    counted = bravo.status()["door"]["guests"]
+    assert counted["too-many"] >= 60
+    assert {"oversized", "card-given", "malformed"} <= counted.keys()
+    assert sum(counted.values()) - counted["too-many"] - counted.get("too-many-of-address", 0) <= 60
+    assert "card-taken" not in counted
+    assert bravo.status()["refused"]["guest-too-many"] == counted["too-many"]
 
 
 def test_a_removed_partner_gets_nothing_more_and_its_envelopes_are_refused(

@@ -43,8 +43,7 @@ async def read_message(reader: asyncio.StreamReader, card_begins: bytes = b"") -
 
 async def write_message(writer: asyncio.StreamWriter, message: bytes) -> None:
     """Send one message; a long one in pieces, each when the one before has left. Raises OSError."""
-    writer.write(len(message).to_bytes(FRAME_HEAD_BYTES, "big"))
-    for piece in pieces_of(message):
+    for piece in pieces_of(len(message).to_bytes(FRAME_HEAD_BYTES, "big") + message):
         writer.write(piece)
         await writer.drain()
 
