@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,20 @@ def test_a_round_through_misp_sends_nothing(chain: Chain) -> None:
     assert said.out == ""
     assert "already shared: 31 objects by alpha" in said.err
     assert "nothing to publish: all that was read is shared already" in said.err
+
+
+def test_what_is_refused_beside_what_is_held_is_partly_done(chain: Chain) -> None:
+    value = "held-beside.example"
+    alpha, bravo, _ = chain
+    alpha.publish(value)
+    bravo.wait_for(value)
+    found = json.loads(misp_of(bravo, value))
+    attributes = found["response"][0]["Event"]["Attribute"]
+    attributes.append(attributes[0] | {"uuid": str(uuid.uuid4()), "value": "no domain", "comment": ""})
+    done = published_again(bravo, json.dumps(found).encode(), code=6)
+    assert (done["published"], done["held"]) == (0, [{"author": "alpha", "count": 2}])
+    assert sum(one["count"] for one in done["refused"]) == 1
+    assert done["read"] == 3
 
 
 def test_what_is_passed_on_is_one_source_and_falls_with_its_origin(

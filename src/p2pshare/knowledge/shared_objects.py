@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
 """What authors have shared already, as publishing asks: by object id, and by value. Functions on any connection, promised by
 `KnowledgeReading`; they change nothing.
 
@@ -13,7 +14,7 @@ from typing import Any
 
 import apsw
 
-from p2pshare.database.arrays import key_tables
+from p2pshare.database.arrays import MANY, key_tables, row_ids
 from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import OWN_ID, get_setting
 from p2pshare.identifiers import EnvelopeId, PartnerId
@@ -175,22 +176,25 @@ def _found_in(key: EncodedId, facts: Sequence[Any], found: dict[tuple[int, int],
     return one
 
 
-_CLAIMED_BY_US = """
-SELECT c.object_key FROM claim c LEFT JOIN derivation v ON v.id = c.derivation
-WHERE c.observable = ? AND c.author = (SELECT id FROM organisation WHERE partner_id = ?) AND c.status = 0 AND c.is_aside = 0
-AND v.derived_from IS NULL LIMIT 1
+_CLAIMED_BY_US = f"""
+SELECT k.value, min(c.object_key) FROM {MANY} k
+CROSS JOIN claim c INDEXED BY claim_observable ON c.observable = k.value AND c.status < 2 AND c.is_aside = 0
+LEFT JOIN derivation v ON v.id = c.derivation
+WHERE c.author = (SELECT id FROM organisation WHERE partner_id = ?) AND c.status = 0 AND v.derived_from IS NULL
+GROUP BY k.value
 """
 
 
 def own_statements(connection: apsw.Connection, observables: Collection[Observable]) -> dict[Observable, str]:
     """Returns the id of an unrevoked object of ours that states each of these as our own; absent where none does."""
+    known = observable_ids(connection, observables)
+    if not known:
+        return {}
     own = get_setting(connection, OWN_ID)
-    found: dict[Observable, str] = {}
-    for row_id, observable in observable_ids(connection, observables).items():
-        rows = fetch(connection, _CLAIMED_BY_US, (row_id, own))
-        if rows:
-            found[observable] = decode_object_id(INDICATOR, rows[0][0])
-    return found
+    return {
+        known[row_id]: decode_object_id(INDICATOR, key)
+        for row_id, key in fetch(connection, _CLAIMED_BY_US, (row_ids(list(known)), own))
+    }
 
 
 _TEXTS = """

@@ -427,9 +427,9 @@ class _Sifting:
     def _leave_out_companions(self) -> None:
         """Leave out identities, definitions and things seen that are another's here or that only what is left out names."""
         companions = {place for place, one in enumerate(self._objects) if _is_companion(one)}
+        others = self._left_out | companions
         kept = self._named_from(
-            (place for place in range(len(self._objects)) if place not in self._left_out | companions),
-            companions,
+            (place for place in range(len(self._objects)) if place not in others), companions
         )
         along = self._named_from((place for place in self._left_out if place in self._matches), companions)
         most = self._result.held.most_common(1)
