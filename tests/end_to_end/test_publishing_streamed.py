@@ -87,6 +87,29 @@ def test_a_publication_of_many_parts_comes_whole_and_is_one_thing_everywhere(
     assert alpha.status()["publishing"] == []
 
 
+SLOW_AND_SWEPT = """
+import time
+from p2pshare.daemon import run
+from p2pshare.sharing import publishing
+run.SPOOL_SWEEP_SECONDS = 0.05
+take = publishing.Preparation.take
+def slowly(self, part):
+    time.sleep(2.5)
+    take(self, part)
+publishing.Preparation.take = slowly
+"""
+
+
+def test_what_takes_seconds_to_prepare_is_not_swept_by_a_sweep_that_waited_for_it(
+    pair: tuple[Partner, Partner],
+) -> None:
+    """The sweep's clock was read before it waited for the writer: what was ready then seemed to be from the future."""
+    alpha, _ = pair
+    alpha.preface = SLOW_AND_SWEPT
+    alpha.start()
+    assert alpha.publish("slowly.example\n")["published"] == 1
+
+
 def left_half_sealed(alpha: Partner, monkeypatch: pytest.MonkeyPatch, value: str) -> str:
     """A publication that a command began, with no step done, and that no daemon goes on with."""
     from p2pshare.cli.session import connect

@@ -386,9 +386,14 @@ class Running:
         while True:
             await asyncio.sleep(SPOOL_SWEEP_SECONDS)
             try:
-                await self._writer(spool.sweep, self._node.home, int(time.time()))
+                await self._writer.call("spool.sweep", self._swept)
             except ShareError as error:
                 log.error("what was prepared and never sealed was not removed: %s", error.message)
+
+    def _swept(self) -> None:
+        """Sweep by the clock of the moment in which it begins: what became ready while this waited for the writer would be
+        from the future."""
+        spool.sweep(self._node.home, int(time.time()))
 
     async def _seal_on(self) -> None:
         """Go on with publications on their way out, those of an earlier life among them, one after another. The command that

@@ -184,7 +184,7 @@ def _opened(node: Node, token: str) -> _PartsComing:
 def _forget_open(node: Node, now: int) -> None:
     """Forget the publications whose next part did not come in time."""
     for token, found in list(node.preparing.items()):
-        if not 0 <= now - found.paused_at <= OPEN_SECONDS_MAX:
+        if abs(now - found.paused_at) > OPEN_SECONDS_MAX:
             del node.preparing[token]
             found.abandon()
 
