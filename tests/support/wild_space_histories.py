@@ -559,6 +559,8 @@ class _Drawing:
             self.views[other] = fold.all
             accepted = self.put(other, "accept", {}, [offer])
             self.views[author] |= fold.past[accepted] | {accepted}
+        elif author == lead:
+            author = other
         for _ in range(67):
             self.some_act(author)
         self.tidy = self.honest = 1.0
@@ -575,16 +577,15 @@ class _Drawing:
             for x in sorted(self.views[author])
             if fold.author(x) == author and fold.entries[x].kind == "note"
         ]
-        kind, content = rng.choice(
-            (
-                ("ack", {0: ZEROS}),
-                ("accept", {}),
-                ("handover", {0: author}),
-                ("join", {}),
-                ("rekey", {0: [[self.space.key(author, 2), ZEROS]]}),
-                ("redact", {0: rng.choice(notes) if notes else ZEROS}),
-            )
-        )
+        acts: list[tuple[str, Any]] = [
+            ("rekey", {0: [[self.space.key(author, 2), ZEROS]]}),
+            ("redact", {0: rng.choice(notes) if notes else ZEROS}),
+            ("join", {}),
+            ("ack", {0: ZEROS}),
+            ("accept", {}),
+            ("handover", {0: author}),
+        ]
+        kind, content = rng.choices(acts, (6, 3, 3, 1, 1, 1))[0]
         self.put(author, kind, content, self.space.heads(self.views[author])[-PARENTS_MAX:], key=0)
 
     def many_members(self) -> None:
