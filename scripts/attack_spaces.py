@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from space_campaign import differs_by_order, moved_by_attack
+from space_campaign import differs_by_order, differs_from_naive, moved_by_attack
 
 TOLD_EVERY_SECONDS = 30
 
@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/attack-spaces", description="look for what moves a space")
     parser.add_argument("--histories", type=int, default=2_000)
     parser.add_argument("--orders", type=int, default=20, help="of each history")
+    parser.add_argument("--folds", type=int, default=2_000, help="histories that both folds read")
     parser.add_argument("--attacks", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0, help="the first one")
     arguments = parser.parse_args()
@@ -23,6 +24,7 @@ def main() -> int:
     faults = run(
         "histories", seeds, arguments.histories, lambda seed: differs_by_order(seed, arguments.orders)
     )
+    faults += run("folds", seeds, arguments.folds, differs_from_naive)
     faults += run("attacks", seeds, arguments.attacks, moved_by_attack)
     return 1 if faults else 0
 

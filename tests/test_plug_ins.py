@@ -193,7 +193,65 @@ class ToyReader:
         '    PayloadKind("toy", 1, 1_000, 1, frozenset({4}), "p2pshare.sharing.toy_reader:ToyReader"),',
         "    PayloadKind(",
     ),
+    "space kind": PlugIn(
+        "spaces/toy.py",
+        '''"""Toy chests: how many toys were put in, and whether the lead has locked it."""
+
+from collections.abc import Iterator, Sequence
+
+from p2pshare.spaces.acts import decode_plain
+from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
+from p2pshare.spaces.vertex import Vertex
+
+
+class ChestFold:
+    def __init__(self, view: FoldView) -> None:
+        self.counts = {"toy": 0, "lock": 0}
+
+    def whole(self, vertices: Sequence[Vertex]) -> Iterator[None]:
+        for vertex in vertices:
+            self.add(vertex)
+            yield
+
+    def add(self, vertex: Vertex) -> bool:
+        if vertex.has_effect and vertex.kind in self.counts:
+            self.counts[vertex.kind] += 1
+        return True
+
+    def canonical(self) -> Json:
+        return {"locked": self.counts["lock"] > 0, "toys": self.counts["toy"]}
+
+
+KIND = SpaceKind(
+    "toy",
+    {"toy": EntryKind(False, False, bytes), "lock": EntryKind(True, True, decode_plain)},
+    "",
+    ChestFold,
+)
+''',
+        "spaces/registry.py",
+        '    "toy": "p2pshare.spaces.toy:KIND",',
+        '    "note": ',
+    ),
 }
+
+# A chest into which two members put toys, and which the other one cannot lock.
+TOY_CHEST = """
+from space_histories import Teller
+
+from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.fold import SpaceFold
+
+told = Teller("LA", kind="toy")
+told.write("A", "toy", b"a ball")
+told.write("L", "toy", b"a kite")
+told.write("A", "lock", b"\\x80")
+space = SpaceFold()
+for number, entry in enumerate(told.entries.values()):
+    space.add(entry)
+    space.state()
+print(canonical(space.state()).decode())
+"""
 
 # alpha and bravo, linked, with an envelope of the new kind waiting in the log of alpha, as a publisher of it would store it.
 TWO_HOMES = """
@@ -376,6 +434,14 @@ def test_a_new_folder_is_written_and_what_is_stale_in_it_goes(tree: Tree, home: 
 def test_a_new_command_is_listed_and_run_with_its_exit_code(tree: Tree, tmp_path: Path) -> None:
     assert tree.says(tmp_path / "nowhere", "toy", "hello", code=6) == "hello in nowhere\n"
     assert "toy say a word" in " ".join(tree.says(tmp_path, "--help").split())
+
+
+@pytest.mark.parametrize("plug_in", ["space kind"], indirect=True)
+def test_a_space_of_a_new_kind_is_folded(tree: Tree) -> None:
+    with tree.start("-c", TOY_CHEST) as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["state"] == {"locked": False, "toys": 2}
 
 
 @pytest.mark.end_to_end

@@ -94,6 +94,7 @@ AUTHORITY_ENTRIES_MAX = 64  # of one author, written not as lead: a join, votes,
 AUTHORITY_ENTRIES_AS_LEAD_MAX = 4_096  # of one author, written as lead: invitations and removals
 TAKEOVERS_PER_EPOCH_MAX = 16  # of one author: a new round every 10 minutes lasts over two hours
 SPACE_WAITING_MAX = 1_024  # entries of one space that wait for parents: 280 MB at the very most
+SPACE_UNCITED_MAX = 100  # content entries of an author that is not believed, which nobody else has cited
 REKEY_KEYS_MAX = 8  # named in one: as many as a card lists
 
 # --- input -----------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ def test_the_limits_are_those_of_the_code(specification: str) -> None:
         "| the same, as lead | fewer than 4,096 |": limits.AUTHORITY_ENTRIES_AS_LEAD_MAX == 4_096,
         "| takeovers of an author in one epoch | 16 |": limits.TAKEOVERS_PER_EPOCH_MAX == 16,
         "| keys in a `rekey` | 8 |": limits.REKEY_KEYS_MAX == 8,
+        "nobody else has cited, at one node (`later`) | 100 |": limits.SPACE_UNCITED_MAX == 100,
         "loses the one farthest ahead (`later`) | 1,024 |": limits.SPACE_WAITING_MAX == 1_024,
     }
     assert [words for words in stated if words not in specification] == []

@@ -26,6 +26,7 @@ from p2pshare.envelope.entry import (
 from p2pshare.envelope.keys import Identity
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId
+from p2pshare.spaces import taking_in
 from p2pshare.spaces.acts import Opening, Plain
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold
@@ -193,6 +194,38 @@ def test_orphans_are_bounded_and_whoever_has_most_loses_its_farthest(
     assert [isinstance(one, Awaited) for one in outcomes] == [True] * 7 + [False] * 23
     assert {one.reason for one in outcomes if isinstance(one, TurnedAway)} == {"later"}
     assert victim.hear(first.wire, identities) == [Held(first), Held(second)]
+
+
+def test_a_liar_fills_its_own_branch_and_what_others_need_is_taken(
+    members: list[Member], identities: list[Identity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bravo forks, and goes on: what nobody cites is left aside beyond the limit, until Charlie's entry needs it."""
+    monkeypatch.setattr(taking_in, "SPACE_UNCITED_MAX", 5)
+    a, b, c = members
+    (join,) = b.say("join")
+    (also,) = c.say("join")
+    for wire in (join.wire, also.wire):
+        a.hear(wire, identities)
+    twin = replace(join.header, kind="note", number=2, depth=3, parents=(join.entry_id,))
+    a.hear(sign_header(identities[1], REAL, encode_header(twin), join.decoded.body), identities)
+    story = [b.say("note", b"%d" % number)[-1] for number in range(8)]
+    outcomes = []
+    for entry in story:
+        outcomes += a.hear(entry.wire, identities)
+        a.space.state()
+    taken = [entry for entry in story if Held(entry) in outcomes]
+    assert taken == story[:4], "the twin is the fifth"
+    assert outcomes[4] == TurnedAway(story[4].entry_id, "later")
+    for entry in [join, *story]:
+        c.hear(entry.wire, identities)
+    (citing,) = c.say("note", b"I heard them all")
+    assert citing.entry_id not in a.space
+    a.hear(citing.wire, identities)
+    for entry in reversed(story[4:]):  # asked for one by one, the newest first
+        a.hear(entry.wire, identities)
+    assert citing.entry_id in a.space and a.intake.waiting == 0
+    a.space.state()
+    assert {a.space.effect_of(one.entry_id) for one in story} == {""}, "confirmed"
 
 
 def test_kinds_of_this_space_are_asked_for_their_audience(

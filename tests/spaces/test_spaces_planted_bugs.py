@@ -6,11 +6,11 @@ import random
 
 import pytest
 from drawn_spaces import Attack, Settled, orders, settled_and_attacked
-from planted_space_bugs import PLANTED
 from space_campaign import moved
 from space_stories import STORIES, Story
 
 from p2pshare.spaces.fold import SpaceFold
+from spaces.planted_space_bugs import PLANTED
 
 ORDERS = 5
 

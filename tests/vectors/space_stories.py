@@ -502,6 +502,45 @@ def _(s: Told) -> None:
     s.expect("L", (0, 0, 0), joined="L", invited="B", removed="A", void=void)
 
 
+@story("who opened and is no member any more accepts nothing", "LAB")
+def _(s: Told) -> None:
+    s.hand_over("L", "A")
+    s.accept("A")
+    s.leave("L")
+    s.hand_over("A", "L")
+    void = {s.accept("L"): "not-handed"}
+    s.expect("A", (0, 0, 1), joined="AB", left="L", void=void)
+
+
+@story("who opened and is no member any more neither proposes nor votes", "LAB")
+def _(s: Told) -> None:
+    s.hand_over("L", "A")
+    s.accept("A")
+    s.leave("L")
+    void = {s.take_over("L", 1, 1): "not-member"}
+    proposal = s.take_over("B", 1, 1)
+    void[s.ack("L", proposal)] = "not-member"
+    s.expect("A", (0, 0, 1), joined="AB", left="L", void=void)
+
+
+@story("an offer that its rekey disowns is none for whoever knows of the rekey", "LAB")
+def _(s: Told) -> None:
+    before = s.heads()
+    thief = s.hand_over("L", "A", after=before)
+    rekey = s.rekey("L", {key_of_partner("L"): s.opening}, key=2, after=before)
+    void = {thief: "disowned", s.accept("A", after=[thief, rekey]): "not-handed"}
+    s.expect("L", (0, 0, 0), joined="AB", forked="L", void=void)
+
+
+@story("an accept that does not know of the rekey stays", "LAB")
+def _(s: Told) -> None:
+    before = s.heads()
+    thief = s.hand_over("L", "A", after=before)
+    s.accept("A", after=[thief])
+    s.rekey("L", {key_of_partner("L"): s.opening}, key=2, after=before)
+    s.expect("A", (0, 0, 1), joined="AB", forked="L")
+
+
 @story("a handover by a member is not the lead's")
 def _(s: Told) -> None:
     void = {s.hand_over("A", "B"): "not-lead"}
@@ -550,6 +589,65 @@ def _(s: Told) -> None:
     s.expect("C", (2, 1, 0), joined="LABC")
 
 
+@story("what was cut stays cut, though a later term has it in its past", "LABC")
+def _(s: Told) -> None:
+    before = s.heads()
+    first = s.take_over("A", 1, 1, after=before)
+    votes = [s.ack("B", first, after=[first]), s.ack("C", first, after=[first])]
+    cut = s.invite("L", "X", after=before)
+    second = s.take_over("B", 2, 1, after=[*votes, cut])
+    s.ack("C", second)
+    s.ack("A", second)
+    s.expect("B", (2, 1, 0), joined="LABC", void={cut: "cut"})
+
+
+@story(
+    "of two that are contested both lead, and what either did counts on in the epoch that settles it", "LABCD"
+)
+def _(s: Told) -> None:
+    before = s.heads()
+    first, second = s.hand_over("L", "A", after=before), s.hand_over("L", "B", after=before)
+    one, other = s.accept("A", after=[first]), s.accept("B", after=[second])
+    s.invite("A", "X", after=[one])
+    s.remove("B", "D", after=[other])
+    s.expect(None, (0, 0, 1), joined="ABC", invited="X", forked="L", removed="D")
+    void = {s.invite("A", "Y"): "not-lead"}
+    s.expect(None, (0, 0, 1), joined="ABC", invited="X", forked="L", removed="D", void=void)
+    proposal = s.take_over("C", 1, 1)
+    s.ack("A", proposal)
+    s.ack("B", proposal)
+    s.expect("C", (1, 1, 0), joined="ABC", invited="X", forked="L", removed="D", void=void)
+
+
+@story("who is contested may leave: it is not the lead", "LAB")
+def _(s: Told) -> None:
+    before = s.heads()
+    first, second = s.hand_over("L", "A", after=before), s.hand_over("L", "B", after=before)
+    s.accept("A", after=[first])
+    s.accept("B", after=[second])
+    s.leave("A")
+    s.expect(None, (0, 0, 1), joined="B", forked="L", left="A")
+
+
+@story("one author's two terms of one number are contested all the same", "LAB")
+def _(s: Told) -> None:
+    offer = s.hand_over("L", "A")
+    s.accept("A", after=[offer])
+    s.expect("A", (0, 0, 1), joined="LAB")
+    s.accept("A", after=[offer], created=1)
+    s.expect(None, (0, 0, 1), joined="LB", forked="A")
+
+
+@story("what one wrote as lead does not count against one's votes", "LAB")
+def _(s: Told) -> None:
+    for _number in range(70):
+        s.remove("L", "X")
+    s.ack("A", s.take_over("B", 1, 1))
+    s.expect("B", (1, 1, 0), joined="LAB")
+    s.ack("L", s.take_over("A", 2, 1))
+    s.expect("A", (2, 1, 0), joined="LAB")
+
+
 # --- members -------------------------------------------------------------------------------------------
 
 
@@ -563,6 +661,24 @@ def _(s: Told) -> None:
     s.expect("L", (0, 0, 0), joined="L", invited="ABC")
     s.join("A", invitation)
     s.expect("L", (0, 0, 0), joined="LA", invited="BC")
+
+
+@story("who left before it was invited is no member until an invitation knows of that", "LA")
+def _(s: Told) -> None:
+    left = s.leave("X", after=[s.opening])
+    s.expect("L", (0, 0, 0), joined="LA", void={left: "not-member"})
+    s.invite("L", "X", after=[s.opening])
+    s.expect("L", (0, 0, 0), joined="LA", left="X")
+    s.invite("L", "X")
+    s.expect("L", (0, 0, 0), joined="LA", invited="X")
+
+
+@story("what a lead wrote about leaving does not count when it is none any more", "LA")
+def _(s: Told) -> None:
+    leave = s.leave("L")
+    s.hand_over("L", "A")
+    s.accept("A")
+    s.expect("A", (0, 0, 1), joined="LA", void={leave: "is-lead"})
 
 
 @story("an old join does not answer a new invitation", "LAB")
@@ -617,6 +733,23 @@ def _(s: Told) -> None:
     s.expect("L", (0, 0, 0), joined="LA", forked="M", void={third: "unconfirmed"})
 
 
+@story("a pardon holds though the invitation that gave it stands no more", "LAM")
+def _(s: Told) -> None:
+    before = s.heads()
+    one, other = s.note("M", "one", after=before), s.note("M", "other", after=before)
+    s.invite("L", "M", after=[one, other])
+    left = s.leave("M", after=[one])
+    s.invite("L", "M", after=[left])
+    s.expect("L", (0, 0, 0), joined="A", forked="L", invited="M", void={other: "cut"})
+
+
+@story("entries of no effect are a fork like others", "LA")
+def _(s: Told) -> None:
+    before = s.heads()
+    void = {s.write("A", "leave", content, after=before): "bad-body" for content in (b"", b"\xc1")}
+    s.expect("L", (0, 0, 0), joined="L", forked="A", void=void)
+
+
 @story("nothing of strangers, of who has not joined, or of who was removed", "LABC", are_joined=False)
 def _(s: Told) -> None:
     void = {s.note("X"): "not-member", s.note("A"): "not-member", s.join("X"): "not-member"}
@@ -644,6 +777,23 @@ def _(s: Told) -> None:
         s.leave("A")
     void = {s.join("A", after=[s.invite("L", "A")]): "too-many"}
     s.expect("L", (0, 0, 0), joined="L", invited="A", void=void)
+
+
+@story("void authority entries are counted like others", "LAB")
+def _(s: Told) -> None:
+    void = {s.accept("A"): "not-handed" for _number in range(63)}
+    proposal = s.take_over("B", 1, 1)
+    void[s.ack("A", proposal)] = "too-many"
+    s.expect("L", (0, 0, 0), joined="LAB", void=void)
+
+
+@story("what was named by others than the lead does not fill a space", "LAB")
+def _(s: Told) -> None:
+    strangers = [f"stranger {number}" for number in range(250)]
+    void = {s.invite("A", strangers): "not-lead"}
+    guests = [f"guest {number}" for number in range(10)]
+    s.invite("L", guests)
+    s.expect("L", (0, 0, 0), joined="LAB", invited=guests, void=void)
 
 
 @story("more than 256 members, ever, are too many", "LA")
@@ -692,6 +842,14 @@ def _(s: Told) -> None:
     s.expect("L", (0, 0, 0), joined="AB", forked="L", invited="C", void={thief: "disowned"})
 
 
+@story("an act of the lead under a key that its own past disowns is void")
+def _(s: Told) -> None:
+    s.rekey("L", {key_of_partner("L"): s.opening}, key=2)
+    void = {s.invite("L", "X"): "disowned"}
+    s.invite("L", "Y", key=2)
+    s.expect("L", (0, 0, 0), joined="LAB", invited="Y", void=void)
+
+
 @story("the rekey of a lead that was replaced does not reach what the new term has in its past", "LABC")
 def _(s: Told) -> None:
     early = s.heads()
@@ -723,6 +881,21 @@ def _(s: Told) -> None:
         s.rekey("A", {key_of_partner("A"): note}, key=2): "bad-rekey",
     }
     s.expect("L", (0, 0, 0), joined="LAB", void=void)
+
+
+@story("a rekey may name an entry of no effect as the last good one, but none that is not in its past")
+def _(s: Told) -> None:
+    spoilt = s.write("A", "leave", b"\xc1")
+    note = s.note("A", "a thief's")
+    s.rekey("A", {key_of_partner("A"): spoilt}, key=2)
+    void = {spoilt: "bad-body", note: "disowned"}
+    s.expect("L", (0, 0, 0), joined="LAB", void=void)
+    before = [_join_of(s, "B")]
+    beside = s.note("B", "beside", after=before)
+    wrong = s.rekey("B", {key_of_partner("B"): beside}, key=2, after=before, number=2)
+    s.expect(
+        "L", (0, 0, 0), joined="LA", forked="B", void={**void, wrong: "bad-rekey", beside: "unconfirmed"}
+    )
 
 
 @story("redacted by its author, by the lead, and by nobody else")

@@ -124,6 +124,11 @@ class SpaceFold:
     def is_kind_known(self) -> bool:
         return self._kind is not None
 
+    @property
+    def newest_state(self) -> SpaceState | None:
+        """Returns the state as it was last brought up to date; None before the first time."""
+        return self._state
+
     def lacks_body(self, entry_id: EntryId) -> bool:
         """Returns whether an entry is held without its body."""
         vertex = self._graph.get(entry_id)

@@ -1,7 +1,10 @@
 """Taking in: what becomes of an entry that somebody handed over, in one space (docs/spaces.md, "What is taken in").
 
 The caller has decoded and verified it (rules 1 to 7, 10 to 12). Here are, in the order of that page: 5 and 6 for the kinds of this
-space, 9 in so far as it is held, 13 to 17. What waits for parents is tried again when they come.
+space, 9 in so far as it is held or its author may not be believed, 13 to 17. What waits for parents is tried again when they come.
+
+Of an author that was removed, left or forked at most 100 content entries are held that nobody else has cited. More are left aside
+(`later`) until another entry needs them: a liar fills its own branch, and nothing else.
 
 An id is refused for good only by what follows from its signed header: what is wrong with a body may be the fault of who passed it
 on, and then another copy may come.
@@ -9,7 +12,7 @@ on, and then another copy may come.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,10 +25,11 @@ from p2pshare.envelope.entry import (
 )
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
-from p2pshare.limits import SPACE_WAITING_MAX
+from p2pshare.limits import SPACE_UNCITED_MAX, SPACE_WAITING_MAX
 from p2pshare.spaces.fold import SpaceFold
-from p2pshare.spaces.vertex import SpaceEntry
+from p2pshare.spaces.vertex import SpaceEntry, Vertex
 
+_NOT_BELIEVED = frozenset({"forked", "removed", "left", "declined"})
 REFUSED_KEPT_MAX = 4_096  # ids refused for good that are remembered: a forgotten one is found wrong again
 
 
@@ -64,6 +68,10 @@ class SpaceIntake:
         self._waiting: dict[EntryId, VerifiedEntry] = {}
         self._children: defaultdict[EntryId, set[EntryId]] = defaultdict(set)
         self._refused: dict[EntryId, str] = {}
+        self._cited: set[EntryId] = set()
+        self._uncited: Counter[PartnerId] = Counter()
+        for vertex in space.graph.vertices:
+            self._note_cited(vertex)
 
     @property
     def waiting(self) -> int:
@@ -109,10 +117,41 @@ class SpaceIntake:
         reason = self._space.graph.refusal_of(header)
         if reason:
             return self._refuse(entry_id, reason)
-        if self._is_deciding(header.kind) and not entry.body_fits():
+        is_deciding = self._is_deciding(header.kind)
+        if is_deciding and not entry.body_fits():
             return TurnedAway(entry_id, "body-mismatch")
+        if not is_deciding and self._is_left_aside(entry):
+            return TurnedAway(entry_id, "later")
         self._space.add(SpaceEntry.of(entry))
+        vertex = self._space.graph.get(entry_id)
+        assert vertex is not None
+        self._note_cited(vertex)
         return Held(entry)
+
+    def _is_left_aside(self, entry: VerifiedEntry) -> bool:
+        """Returns whether content is of an author that is not believed, who has much that nobody cites, and nothing waits for
+        it. By the newest state that is at hand: the next one may be a moment away."""
+        author, state = entry.header.author, self._space.newest_state
+        return (
+            self._uncited[author] >= SPACE_UNCITED_MAX
+            and state is not None
+            and state.members.get(author) in _NOT_BELIEVED
+            and entry.entry_id not in self._children
+        )
+
+    def _note_cited(self, vertex: Vertex) -> None:
+        """Note an entry as cited by nobody else, and what it cites of others, with all that was before, as cited."""
+        if not self._is_deciding(vertex.kind):
+            self._uncited[vertex.author] += 1
+        stack = [parent for parent in vertex.parents if parent.author != vertex.author]
+        while stack:
+            cited = stack.pop()
+            if cited.entry_id in self._cited:
+                continue
+            self._cited.add(cited.entry_id)
+            if not self._is_deciding(cited.kind):
+                self._uncited[cited.author] -= 1
+            stack += cited.parents
 
     def _complete(self, entry: VerifiedEntry) -> IntakeOutcome:
         """Add the body of an entry that is held without."""
