@@ -379,6 +379,9 @@ class Engine:
                 self._begin_anew(link)
             link.config = config
             link.retry_at = min(link.retry_at, state.now)
+            if link.is_open and (link.unavailable or link.exhausted):
+                # A card may let in what was refused before it came, and the pause between comparisons may be 15 minutes long.
+                self._reconciliation.soon(link)
             link.unavailable.clear()
             link.declined.clear()
             link.exhausted.clear()
