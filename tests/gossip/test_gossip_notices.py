@@ -119,3 +119,21 @@ def test_what_was_refused_before_a_card_came_is_looked_for_at_once_when_it_has_c
             talk.expect(actions.SendHello)
         else:
             talk.expect_none(actions.SendHello)  # or every change of the roster would be a hello to everybody
+
+
+def test_what_was_deferred_and_then_refused_may_be_asked_for_again(dialogue: Any) -> None:
+    """Its key was revoked meanwhile, and the page that lists it comes later: until a restart it was never asked for again."""
+    talk = dialogue()
+    talk.open()
+    peer = talk.peers[0]
+    wanted = item(1, created=int(talk.now))
+    talk.tell(announce(peer, wanted))
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.BodyArrived(get.request, wanted.envelope_id))
+    talk.tell(events.BodyDecided(peer, wanted.envelope_id, PutVerdict.DEFERRED))
+    talk.tell(events.Answered(get.request))
+    talk.tell(announce(peer, wanted, ticket=2))
+    talk.expect_none(actions.SendGet)
+    talk.tell(events.DeferralsEnded((wanted.envelope_id,)))
+    talk.tell(announce(peer, wanted, ticket=3))
+    assert talk.expect(actions.SendGet).ids == (wanted.envelope_id,)

@@ -41,6 +41,33 @@ def test_nothing_new_of_the_thief_comes_in_whatever_time_it_has(theft: Theft, at
     assert (theft.known("good.example"), theft.known("evil.example")) == (True, False)
 
 
+def test_what_was_deferred_asks_the_pages_when_its_time_has_come(theft: Theft) -> None:
+    """Two of the near future, one of them listed: deferred before the revocation, due after it."""
+    good, evil = (
+        theft.seal(value, at=THEN + 2_000, ahead=ahead)
+        for ahead, value in enumerate(("good.example", "evil.example"), start=1)
+    )
+    assert [one.status.value for one in theft.take_in([good, evil], THEN)] == ["deferred", "deferred"]
+    card, pages = theft.revoke({MAIN: [good]}, THEN + 10)
+    theft.hand(card, THEN + 10)
+    exchange = Exchange(theft.bravo)
+    exchange.begin()
+    late = [exchange.sweep(THEN + 2_000).refused_late.ids for _ in range(10)]
+    assert sorted(one for ids in late for one in ids) == sorted(map(id_of, (good, evil)))  # its page is missing
+    theft.take_in(pages, THEN + 2_010)
+    assert theft.hand(good, THEN + 2_020) == ("held", "")  # asked for again
+    assert theft.hand(evil, THEN + 2_020) == ("refused", "not-vouched")
+
+
+def test_what_was_deferred_and_is_listed_comes_in_by_itself(theft: Theft) -> None:
+    good = theft.seal("good.example", at=THEN + 2_000)
+    theft.take_in([good], THEN)
+    theft.take_in([*(parts := theft.revoke({MAIN: [good]}, THEN + 10))[1], parts[0]], THEN + 10)
+    theft.settle(THEN + 2_000)
+    theft.take_in([], THEN + 2_000)
+    assert theft.known("good.example")
+
+
 def test_where_nothing_is_vouched_for_nothing_comes_in_and_nothing_stays(theft: Theft) -> None:
     evil = theft.seal("evil.example", at=NOW + 10)
     assert theft.hand(evil, NOW + 20) == ("held", "")

@@ -421,6 +421,7 @@ class Driver:
     async def _report_outcome(self, outcome: Outcome) -> None:
         reported: tuple[events.Event, ...] = (
             outcome.dropped,
+            outcome.refused_late,
             *outcome.held,
             *outcome.decided,
             *outcome.missing,

@@ -150,6 +150,9 @@ class Engine:
                 if event.peer in self._state.links:
                     self._long_poll.decided(self._state.links[event.peer], event)
                 self._fetching.decided(event)
+            case events.DeferralsEnded():
+                for envelope_id in event.ids:
+                    self._state.aside.pop(envelope_id, None)
             case events.BodyUndecided():
                 self._fetching.undecided(event.peer, event.envelope_id)
             case events.LinksConfigured():
