@@ -304,9 +304,8 @@ def _tell(home: Path, issued: IssuedVersion, unsigned: str | None, as_json: bool
         console.print_fields({name: value for name, value in fields.items() if name not in _TABLES})
         _print_keys(fields["keys"])
         for one in fields.get("not_vouched_newest", ()):
-            console.say(
-                f"not vouched for: {one['envelope_id']}, made {one['created']}; not sealed by this store"
-            )
+            title = console.shown(one["title"]) if one["title"] else "without a title, or not read here"
+            console.say(f"not vouched for: {one['created']}  {one['envelope_id']}  {title}")
     if issued.unfinished:
         keys = console.counted(issued.missing, "more root key")
         console.say(
