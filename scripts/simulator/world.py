@@ -390,9 +390,7 @@ class World:
                     f"{node.name} lacks what {author.name} vouches for"
                     for one in card.revoked
                     if self._has_listed(author, one.key_id)
-                    and not node.store.notices.has_all_pages(
-                        author.partner_id, one.key_id, CircleId.of(MAIN)
-                    )
+                    and not node.store.notices.has_all_pages(author.partner_id, one.key_id, CircleId.of(MAIN))
                 ]
         return lacking
 

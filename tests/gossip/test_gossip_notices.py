@@ -137,3 +137,16 @@ def test_what_was_deferred_and_then_refused_may_be_asked_for_again(dialogue: Any
     talk.tell(events.DeferralsEnded((wanted.envelope_id,)))
     talk.tell(announce(peer, wanted, ticket=3))
     assert talk.expect(actions.SendGet).ids == (wanted.envelope_id,)
+
+
+def test_a_card_that_was_being_fetched_when_the_link_fell_is_fetched_again(dialogue: Any) -> None:
+    """It counted as asked for, and nobody asked again before the next version."""
+    talk = dialogue()
+    talk.open(card_version=2)
+    fetch = talk.expect(actions.FetchCard)
+    talk.tell(announce(talk.peers[0], item(1, created=int(talk.now))))
+    talk.tell(events.Failed(talk.expect(actions.SendGet).request, "unreachable"))
+    assert fetch.request in {one.request for one in talk.waiting if isinstance(one, actions.Abandon)}
+    talk.sleep(2)
+    talk.open(card_version=2)
+    talk.expect(actions.FetchCard)

@@ -53,7 +53,9 @@ def test_what_was_deferred_asks_the_pages_when_its_time_has_come(theft: Theft) -
     exchange = Exchange(theft.bravo)
     exchange.begin()
     late = [exchange.sweep(THEN + 2_000).refused_late.ids for _ in range(10)]
-    assert sorted(one for ids in late for one in ids) == sorted(map(id_of, (good, evil)))  # its page is missing
+    assert sorted(one for ids in late for one in ids) == sorted(
+        map(id_of, (good, evil))
+    )  # its page is missing
     theft.take_in(pages, THEN + 2_010)
     assert theft.hand(good, THEN + 2_020) == ("held", "")  # asked for again
     assert theft.hand(evil, THEN + 2_020) == ("refused", "not-vouched")

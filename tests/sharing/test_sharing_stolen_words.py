@@ -4,13 +4,14 @@ stays. Compared with a store that never met the thief."""
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import pytest
-from store_rows import rows
 from stolen_key import MAIN, SINCE, THEN, Theft, id_of
+from store_rows import rows
 from whole_nodes import NOW, World, befriend, draft, raw_draft, seal_unchecked, take_in
 
 from p2pshare.intel.assessing import Proposal, Target, false_positive_object, proposal_object, sighting_object
@@ -51,14 +52,14 @@ class Speaking:
 
     def indicator(self, value: str, author: Node | None = None) -> bytes:
         author = author or self.theft.alpha
-        return indicator_object(
-            detect(value), author=author.identity.partner_id, created=NOW, tlp=Tlp.GREEN
-        )
+        return indicator_object(detect(value), author=author.identity.partner_id, created=NOW, tlp=Tlp.GREEN)
 
     def withdrawal(self, value: str, *, reason: Reason = Reason.MISTAKE, up_to: int = NOW + 500) -> bytes:
         target = json.loads(self.indicator(value))["id"]
         facts = WithdrawalFacts(target, 0, 0, up_to * SECOND_US, reason, None)
-        return withdrawal_object(facts, author=self.theft.alpha.identity.partner_id, now=NOW + 20, tlp=Tlp.GREEN)
+        return withdrawal_object(
+            facts, author=self.theft.alpha.identity.partner_id, now=NOW + 20, tlp=Tlp.GREEN
+        )
 
     def target(self, value: str) -> Target:
         stix = json.loads(self.indicator(value, self.charlie))
@@ -177,10 +178,14 @@ def test_a_false_positive_that_waits_for_its_target_does_not_wait_for_a_thief(sp
 def test_a_proposal_of_a_thief_is_shown_to_nobody(speaking: Speaking) -> None:
     bravo = speaking.theft.bravo
     reporter = speaking.theft.alpha.identity.partner_id
-    mine = indicator_object(detect("mine.example"), author=bravo.identity.partner_id, created=NOW, tlp=Tlp.GREEN)
+    mine = indicator_object(
+        detect("mine.example"), author=bravo.identity.partner_id, created=NOW, tlp=Tlp.GREEN
+    )
     about = Target(json.loads(mine)["id"], bravo.identity.partner_id)
     said = [
-        proposal_object(about, Proposal(confidence=number), reporter=reporter, now=NOW + number, tlp=Tlp.GREEN)
+        proposal_object(
+            about, Proposal(confidence=number), reporter=reporter, now=NOW + number, tlp=Tlp.GREEN
+        )
         for number in (1, 2)
     ]
     evil, own = speaking.seal(said[0], at=NOW + 10, is_thief=True), speaking.seal(said[1], at=NOW + 20)
@@ -188,7 +193,9 @@ def test_a_proposal_of_a_thief_is_shown_to_nobody(speaking: Speaking) -> None:
     listed = bravo.store.knowledge.proposals_to
     assert len(listed(bravo.identity.partner_id, 10)) == 2
     speaking.revoke()
-    assert [json.loads(one.raw)["proposed"] for one in listed(bravo.identity.partner_id, 10)] == [{"confidence": 2}]
+    assert [json.loads(one.raw)["proposed"] for one in listed(bravo.identity.partner_id, 10)] == [
+        {"confidence": 2}
+    ]
 
 
 def what_counts(node: Node) -> list[list[tuple[object, ...]]]:
@@ -207,16 +214,17 @@ def what_counts(node: Node) -> list[list[tuple[object, ...]]]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_whatever_both_said_a_store_ends_as_one_that_never_met_the_thief(
     speaking: Speaking, world: World, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     random = Random(seed)
     monkeypatch.setattr(out_of_effect, "STEP_CLAIMS", random.choice([1, 3, 2_000]))
     monkeypatch.setattr(assessments, "RECOUNTED_OBSERVABLES", random.choice([1, 2, 2_000]))
-    bravo, clean = speaking.theft.bravo, world.found("clean")
-    for node in (speaking.theft.alpha, speaking.charlie):
-        befriend(clean, node)
+    bravo = speaking.theft.bravo
+    bravo.store.database.checkpoint()
+    shutil.copytree(bravo.home, world.folder / "clean")
+    clean = world.open("clean")
     for node in (bravo, clean):
         node.store.knowledge.set_false_positive_reports(1)
     wires: list[tuple[bytes, bool]] = []
@@ -232,10 +240,9 @@ def test_whatever_both_said_a_store_ends_as_one_that_never_met_the_thief(
                 speaking.false_positive(value, at),
             ]
         )
-        mark = b"thief" if is_thief else b"owner"  # two contents of one id would be a fork, and not the thief's alone
         stix = json.loads(said)
         if stix["type"] in ("sighting", "opinion"):
-            stix["external_references"] = [{"source_name": mark.decode(), "description": str(len(wires))}]
+            # two contents of one id would be a fork, and not the thief's alone
             stix["id"] = stix["id"][:-6] + f"{seed:02x}{len(wires):02x}{is_thief:02x}"
         if stix["type"] == "indicator" and is_thief:
             stix = json.loads(speaking.indicator(f"thiefs-{value}"))

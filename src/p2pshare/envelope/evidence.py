@@ -141,9 +141,7 @@ def check_not_revoked(proof: Proof, newest: Card, is_listed: IsListed = lists_no
         return
     for statement in (proof.first, proof.second):
         try:
-            signing_key(
-                statement.core, newest, is_vouched=is_listed(statement.core, statement.envelope_id)
-            )
+            signing_key(statement.core, newest, is_vouched=is_listed(statement.core, statement.envelope_id))
         except PeerError as error:
             if error.reason in ("revoked-key", "not-vouched"):
                 raise

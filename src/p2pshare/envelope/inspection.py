@@ -16,8 +16,8 @@ from p2pshare.envelope.card import Card, ForkProof, believe_chain, check_time, f
 from p2pshare.envelope.card_format import CARD_MAGIC, VERSIONS_MAGIC, DecodedCard, decode_versions
 from p2pshare.envelope.envelope import ENVELOPE_MAGIC, Core, DecodedEnvelope, decode_envelope
 from p2pshare.envelope.evidence import PROOF_MAGIC, Proof, check_not_revoked, decode_proof, verify_proof
-from p2pshare.envelope.verification import check_time as check_envelope_time
 from p2pshare.envelope.verification import IsListed, lists_nothing, signing_key, verify_signatures
+from p2pshare.envelope.verification import check_time as check_envelope_time
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
 from p2pshare.lookalikes import notes_on

@@ -32,7 +32,6 @@ from p2pshare.errors import PeerError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS, INCARNATION_REFUSE_SECONDS
 
-
 IsListed = Callable[[Core, EnvelopeId], bool]
 """Whether a vouch page of the author that was checked, and is held here, lists the envelope."""
 

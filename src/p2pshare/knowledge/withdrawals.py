@@ -55,7 +55,9 @@ INSERT INTO withdrawal_said (
     object_key, type, author, incarnation, sequence, up_to_us, reason, replaced_by, received_at, lsn
 ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_FURTHER}
 """
-_SET_OUT = "UPDATE withdrawal_said SET is_out = ? WHERE object_key = ? AND type = ? AND author = ? AND lsn = ?"
+_SET_OUT = (
+    "UPDATE withdrawal_said SET is_out = ? WHERE object_key = ? AND type = ? AND author = ? AND lsn = ?"
+)
 _FORGET = "DELETE FROM withdrawal WHERE object_key = ? AND type = ? AND author = ?"
 # As _ADD would make it of all that is in effect, in whatever order it came.
 _PUT_TOGETHER = """
