@@ -397,6 +397,7 @@ class VirtualDriver:
             one.item.done(error)
 
     def _report(self, outcome: Outcome) -> None:
+        self.stage.oracle.dropped(self.partner_id, [one.envelope_id for one in outcome.dropped.items])
         self._give(outcome.dropped)
         self._give(outcome.refused_late)
         for held in outcome.held:

@@ -186,6 +186,8 @@ class Oracle:
             self._ids_leave(origin, peer, ids, store, now)
             return
         for envelope_id in ids:
+            if self.notices.get(envelope_id) == part.shard.circle:
+                continue
             known = self.published.get(envelope_id)
             ends = () if known is None else ({known.author, one} for one in known.direct_to)
             if {origin, peer} not in ends:
@@ -284,6 +286,10 @@ class Oracle:
                 "only_held_is_announced",
                 f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
             )
+
+    def dropped(self, partner: PartnerId, ids: Iterable[EnvelopeId]) -> None:
+        """Note that these are out of effect, or pushed out by something newer: they may come back."""
+        self.ever_held.setdefault(partner, set()).difference_update(ids)
 
     def push_answered(
         self, partner: PartnerId, author: PartnerId, decided: BodyDecided, store: Store
