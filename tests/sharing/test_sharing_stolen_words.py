@@ -175,6 +175,26 @@ def test_a_false_positive_that_waits_for_its_target_does_not_wait_for_a_thief(sp
     assert status_of(bravo, VALUES[1]) == ("delisted", "false-positive")
 
 
+def test_what_a_thief_pushed_out_of_the_line_waits_again(speaking: Speaking) -> None:
+    """The newest 64 of an organisation wait for an object that is not held."""
+    bravo = speaking.theft.bravo
+    own = speaking.seal(speaking.sighting(VALUES[0], 3, NOW + 10), at=NOW + 10)
+    many = [speaking.sighting(VALUES[0], 1, NOW + 100 + number) for number in range(70)]
+    evil = speaking.seal(*many, at=NOW + 20, is_thief=True)
+    speaking.bear(bravo, [own, evil], NOW + 300)
+    assert rows_of(bravo, "SELECT is_waiting, count(*) FROM assessment GROUP BY is_waiting") == [
+        (1, 64),
+        (2, 7),
+    ]
+    speaking.revoke()
+    assert rows_of(bravo, "SELECT is_out, is_waiting, count(*) FROM assessment GROUP BY 1, 2") == [
+        (0, 1, 1),
+        (1, 0, 70),
+    ]
+    speaking.bear(bravo, [speaking.charlies(VALUES[:1])], THEN + 10)
+    assert rows_of(bravo, "SELECT value, count, reports FROM v1_sightings") == [(VALUES[0], 3, 1)]
+
+
 def test_a_proposal_of_a_thief_is_shown_to_nobody(speaking: Speaking) -> None:
     bravo = speaking.theft.bravo
     reporter = speaking.theft.alpha.identity.partner_id

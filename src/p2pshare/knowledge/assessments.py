@@ -101,6 +101,15 @@ UPDATE assessment SET is_out = ?, is_waiting = iif(?1 = 0 AND kind IN (1, 2), 1,
 WHERE object IN (SELECT value FROM {MANY}) AND is_out != ?1
 RETURNING object, kind, target, reporter
 """
+# Those that wait no more and were never counted, as many as there is room for among those that are in effect.
+_PUSHED_OUT = """
+SELECT object FROM assessment INDEXED BY assessment_target
+WHERE target = ?1 AND reporter = ?2 AND is_out = 0 AND is_waiting = 2 ORDER BY object DESC LIMIT max(0, ?3 - (
+    SELECT count(*) FROM assessment INDEXED BY assessment_target
+    WHERE target = ?1 AND reporter = ?2 AND is_out = 0 AND is_waiting < 2 AND kind IN (1, 2)
+))
+"""
+_WAITING = f"UPDATE assessment SET is_waiting = 1 WHERE object IN (SELECT value FROM {MANY})"
 _ROWS_IN_FRAME = """
 SELECT o.id FROM {keys} k CROSS JOIN object o INDEXED BY object_{index}
 ON o.object_key = k.value AND o.author = ? AND o.status {of} WHERE o.frame = ?
@@ -289,13 +298,24 @@ def set_out(
     counted = [row for row in changed if row[1] in _COUNTED]
     if not counted:
         return
+    about = {(target, reporter) for _, _, target, reporter in counted}
     if is_out:
+        _wait_again(connection, about)
         begin = "INSERT INTO recounting VALUES (?, 0) ON CONFLICT DO UPDATE SET place = 0"
         connection.execute(begin, (author,))
     else:
         _apply(connection, sorted(row_id for row_id, *_ in counted))
-        about = {(target, reporter) for _, _, target, reporter in counted}
         connection.executemany(_WAIT_NO_LONGER, ((*one, WAITING_MAX) for one in about))
+
+
+def _wait_again(connection: apsw.Connection, about: Iterable[tuple[bytes | str, int]]) -> None:
+    """Have those wait (or count) again, for each (target, reporter), whose place was taken by what is out now."""
+    for target, reporter in about:
+        found = fetch(connection, _PUSHED_OUT, (target, reporter, WAITING_MAX))
+        if found:
+            ids = sorted(row_id for (row_id,) in found)
+            connection.execute(_WAITING, (row_ids(ids),))
+            _apply(connection, ids)
 
 
 def is_recounting(connection: apsw.Connection) -> bool:
