@@ -19,7 +19,7 @@ from p2pshare.intel.observable import detect
 from p2pshare.knowledge import out_of_effect
 from p2pshare.log import envelope_log
 from p2pshare.queries.alarms import alarms
-from p2pshare.sharing import intake
+from p2pshare.sharing import intake, revocation_walk
 from p2pshare.sharing.exchange import Exchange
 from p2pshare.sharing.intake import Arrival
 
@@ -223,6 +223,9 @@ def test_what_is_not_read_yet_is_not_read_until_a_page_lists_it(theft: Theft) ->
 
 def test_evidence_of_a_thief_is_bounded(theft: Theft, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(envelope_log, "EVIDENCE_ENVELOPES_MAX", 2)
+    monkeypatch.setattr(envelope_log, "EVIDENCE_AT_ONCE", 2)  # it takes two steps
+    monkeypatch.setattr(envelope_log, "KEYED_AT_ONCE", 2)
+    monkeypatch.setattr(revocation_walk, "KEYED_AT_ONCE", 2)
     evils = [theft.seal(f"evil-{number}.example", at=SINCE + number, ahead=number + 1) for number in range(5)]
     theft.take_in(evils, SINCE + 30)
     theft.hand(theft.revoke({MAIN: [theft.seal("good.example", at=NOW)]})[0], THEN)
