@@ -298,7 +298,7 @@ class Chunk:
         source, sealed_us = frame.source, frame.source.created * SECOND_US
         said_us = sealed_us if fact.modified_us is None else min(fact.modified_us, sealed_us)
         self._withdrawals.append(
-            withdrawals.ArrivedWithdrawal(source.author, withdrawal, source.received_at, said_us)
+            withdrawals.ArrivedWithdrawal(source.author, source.lsn, withdrawal, source.received_at, said_us)
         )
         self._changed.add((source.author, encode_object_id(withdrawal.target)))
 

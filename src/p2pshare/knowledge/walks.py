@@ -66,6 +66,9 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
     """Take a step of a walk that is under way, at `now` (unix seconds); returns whether there was one."""
     place = _under_way(connection)
     if place is None:
+        if assessments.is_recounting(connection):
+            assessments.recount_on(connection)
+            return True
         return _go_on_with_origins(connection, now)
     after = get_setting(connection, place) or 0
     if place is MARKINGS_PLACE:
@@ -79,7 +82,11 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
 
 def is_under_way(connection: apsw.Connection) -> bool:
     """Returns whether a walk has not ended."""
-    return _under_way(connection) is not None or derivations.is_waiting(connection)
+    return (
+        _under_way(connection) is not None
+        or assessments.is_recounting(connection)
+        or derivations.is_waiting(connection)
+    )
 
 
 def _go_on_with_origins(connection: apsw.Connection, now: int) -> bool:
