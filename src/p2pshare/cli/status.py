@@ -53,11 +53,11 @@ def _print_status(answer: NodeStatus) -> None:
     for alarm in answer.alarms:
         console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
         console.print_result(console.shown(f"  {alarm.hint}"))
-    for one in answer.withdrawn_beside:
+    for beside in answer.withdrawn_beside:
         console.print_result(
             console.shown(
-                f"withdrawn    {one.author} took back {one.object_id}, which you stated as your own finding, too"
-                f" ({one.own_id}): {one.reason or 'no reason given'}"
+                f"withdrawn    {beside.author} took back {beside.object_id}, which you stated as your own finding, too"
+                f" ({beside.own_id}): {beside.reason or 'no reason given'}"
             )
         )
     for warning in answer.warnings:
