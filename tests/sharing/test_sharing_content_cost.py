@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from whole_nodes import NOW, READERS, World, befriend, draft, raw_draft, seal_unchecked, take_in
 
 from p2pshare.config import load_config
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.derivation import ORIGINS_MAX, Derivation, ObjectOrigin, with_derivation
+from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge import asides
@@ -25,7 +28,7 @@ from p2pshare.knowledge.wide_objects import NARROW_CLAIMS_MAX
 from p2pshare.limits import KIB, MIB, PATTERN_OBSERVABLES_MAX
 from p2pshare.log.interface import EnvelopeOrigin
 from p2pshare.node.node import Node
-from p2pshare.policy.content_cost import ContentBounds, cost_bytes
+from p2pshare.policy.content_cost import ROW_CHARACTERS, ContentBounds, cost_bytes, rows_of
 from p2pshare.queries.status import status
 from p2pshare.sharing.content import Content
 from p2pshare.sharing.drafting import DraftPart
@@ -417,3 +420,16 @@ def test_steps_are_as_short_where_a_few_objects_reach_many_rows(pair: tuple[Node
 def test_the_config_s_quota_is_about_cost(pair: tuple[Node, Node]) -> None:
     _, bravo = pair
     assert bravo.store.log.quota_bytes() == load_config(bravo.home / "config.toml").limits.author_mib * MIB
+
+
+def test_an_origin_that_an_object_names_weighs_what_it_takes() -> None:
+    """Else an object of one claim could name eight others for nothing."""
+    origins = tuple(
+        ObjectOrigin(PartnerId(bytes([n]) * 32), indicator([], n)["id"]) for n in range(ORIGINS_MAX)
+    )
+    plain = indicator(["x"])
+    derived = with_derivation(plain, Derivation(origins, "x" * ROW_CHARACTERS))
+    weights = [
+        rows_of(extract(json.dumps([one]).encode(), floor=Tlp.GREEN).objects) for one in (plain, derived)
+    ]
+    assert weights == [1, 1 + 2 * ORIGINS_MAX + 1]

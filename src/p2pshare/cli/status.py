@@ -56,11 +56,11 @@ def _print_status(answer: NodeStatus) -> None:
     for alarm in answer.alarms:
         console.print_result(console.shown(f"alarm {alarm.word}: {alarm.message}"))
         console.print_result(console.shown(f"  {alarm.hint}"))
-    for finding in answer.withdrawn_beside:
+    for beside in answer.withdrawn_beside:
         console.print_result(
             console.shown(
-                f"withdrawn    {finding.author} took back {finding.object_id}, which you stated as your own finding, too"
-                f" ({finding.own_id}): {finding.reason or 'no reason given'}"
+                f"withdrawn    {beside.author} took back {beside.object_id}, which you stated as your own finding, too"
+                f" ({beside.own_id}): {beside.reason or 'no reason given'}"
             )
         )
     for warning in answer.warnings:

@@ -31,7 +31,7 @@ MARKINGS_ABOVE = Setting("markings_walk_above", int)
 AHEAD_PLACE = Setting("ahead_walk", int)
 """The observable behind which those that were evaluated ahead of the clock are still to be found; ENDED when none is."""
 AHEAD_SECONDS_MIN = 60  # less is no clock that was set back: a call's time is that of when it was asked for
-ORIGINS_ROWS = 50_000  # looked at for what changed with its origin: a second's work in ...
+ORIGINS_ROWS = 100_000  # looked at for what changed with its origin: three seconds' work in ...
 ORIGINS_SECONDS = 60  # ... a minute; an object from which 100,000 others stem falls within two
 ORIGINS_BEGUN = Setting("origins_begun", int)
 """When the rows that ORIGINS_LOOKED_AT counts began to be counted, unix seconds."""

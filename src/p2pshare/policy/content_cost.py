@@ -10,7 +10,8 @@ recipient's disk and seconds of its writer (docs/decisions/0067). So two things 
    is far below: an object has an id of 16 random bytes, a value of its own some bytes more. Whoever writes obeys
    them too (`sharing.drafting`), so nothing honest is ever beyond.
 
-A *row* is a claim, or an origin that an object names; texts of claims weigh one more row for each ROW_CHARACTERS.
+A *row* is a claim, texts of claims weigh one more row for each ROW_CHARACTERS, and an origin that an object names weighs
+ORIGIN_ROWS.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ INFLATION = 8  # inflated bytes that cost as much as one on the wire: a list of 
 ROW_COST_BYTES = 100  # of a claim with its indexes: 90 in a store of millions
 ROW_CHARACTERS = (
     128  # of values and labels that weigh as much as a row: each is stored twice, once in an index
+)
+
+ORIGIN_ROWS = (
+    2  # of an origin that an object names: 110 bytes in a table and its index, and 130 of text for the views
 )
 
 OBJECTS_MIN = 256  # objects that any envelope may hold: a page of text compresses to little ...
@@ -84,7 +89,8 @@ def rows_of(objects: Sequence[ObjectFacts]) -> int:
         claims = one.claims
         rows += len(claims)
         if one.derivation is not None:
-            rows += len(one.derivation.origins) or 1
+            rows += ORIGIN_ROWS * (len(one.derivation.origins) or 1)
+            characters += len(one.derivation.public_source or "")
         for claim in claims:
             characters += len(claim.value)
         if claims and claims[0].labels is not near:
