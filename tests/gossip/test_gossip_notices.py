@@ -89,3 +89,64 @@ def test_missing_versions_are_asked_of_who_has_the_newest_and_not_twice_a_minute
     talk.expect(actions.FetchChain)
     talk.tell(events.ChainMissing(US, AUTHOR, CircleId(bytes(16))))  # of nobody we are linked with
     talk.expect_none(actions.FetchChain)
+
+
+def test_what_was_refused_before_a_card_came_is_looked_for_at_once_when_it_has_come(dialogue: Any) -> None:
+    """A page that came before its card is refused. The card has the roster read again, and then the page is lacking: between two
+    comparisons that find nothing there may be a quarter of an hour."""
+    for is_refused in (True, False):
+        talk = dialogue()
+        talk.open()
+        talk.sleep(5)
+        for _ in range(6):  # nothing is found, and the pause doubles
+            talk.waiting = [one for one in talk.waiting if not isinstance(one, actions.SendHello)]
+            talk.sleep(300)
+            for hello in [one for one in talk.waiting if isinstance(one, actions.SendHello)]:
+                talk.waiting.remove(hello)
+                talk.tell(events.Answered(hello.request, Hello(EPOCH, int(talk.now), 1)), after=0.01)
+        peer = talk.peers[0]
+        if is_refused:
+            talk.tell(announce(peer, notice(1, int(talk.now))))
+            get = talk.expect(actions.SendGet)
+            [wanted] = get.ids
+            talk.tell(events.BodyArrived(get.request, wanted))
+            talk.tell(events.BodyDecided(peer, wanted, PutVerdict.REFUSED, "bad-vouch"))
+            talk.tell(events.Answered(get.request))
+        talk.expect_none(actions.SendHello)
+        talk.tell(events.LinksConfigured((events.LinkConfig(peer, frozenset({MAIN}), True, 1),)))
+        talk.sleep(1)
+        if is_refused:
+            talk.expect(actions.SendHello)
+        else:
+            talk.expect_none(actions.SendHello)  # or every change of the roster would be a hello to everybody
+
+
+def test_what_was_deferred_and_then_refused_may_be_asked_for_again(dialogue: Any) -> None:
+    """Its key was revoked meanwhile, and the page that lists it comes later: until a restart it was never asked for again."""
+    talk = dialogue()
+    talk.open()
+    peer = talk.peers[0]
+    wanted = item(1, created=int(talk.now))
+    talk.tell(announce(peer, wanted))
+    get = talk.expect(actions.SendGet)
+    talk.tell(events.BodyArrived(get.request, wanted.envelope_id))
+    talk.tell(events.BodyDecided(peer, wanted.envelope_id, PutVerdict.DEFERRED))
+    talk.tell(events.Answered(get.request))
+    talk.tell(announce(peer, wanted, ticket=2))
+    talk.expect_none(actions.SendGet)
+    talk.tell(events.DeferralsEnded((wanted.envelope_id,)))
+    talk.tell(announce(peer, wanted, ticket=3))
+    assert talk.expect(actions.SendGet).ids == (wanted.envelope_id,)
+
+
+def test_a_card_that_was_being_fetched_when_the_link_fell_is_fetched_again(dialogue: Any) -> None:
+    """It counted as asked for, and nobody asked again before the next version."""
+    talk = dialogue()
+    talk.open(card_version=2)
+    fetch = talk.expect(actions.FetchCard)
+    talk.tell(announce(talk.peers[0], item(1, created=int(talk.now))))
+    talk.tell(events.Failed(talk.expect(actions.SendGet).request, "unreachable"))
+    assert fetch.request in {one.request for one in talk.waiting if isinstance(one, actions.Abandon)}
+    talk.sleep(2)
+    talk.open(card_version=2)
+    talk.expect(actions.FetchCard)

@@ -115,6 +115,7 @@ class Driver:
         self._troubles: dict[PartnerId, str] = {}
         self._notes_reported: dict[PartnerId, tuple[int, int]] = {}
         self._roster_lock = asyncio.Lock()
+        self._is_roster_stale = asyncio.Event()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
 
@@ -138,6 +139,7 @@ class Driver:
         await self.reload_roster()
         self._give(beginning.first_hops)
         self._spawn(self._read_content())
+        self._spawn(self._follow_roster())
         self._spawn(self._every(SWEEP_SECONDS, self._sweep))
         self._spawn(self._every(EXCHANGES_NOTED_SECONDS, self._note_exchanges))
         self._spawn(self._every(SWEEP_SECONDS, self._show_certificate))
@@ -180,6 +182,18 @@ class Driver:
             self._linked = {link.peer for link in links}
             self._give(events.LinksConfigured(links, len(roster)))
             await self._load_pairs(fresh)  # and what was committed between the two
+
+    async def _follow_roster(self) -> None:
+        """Read the roster again when something that came has changed it; changes that come meanwhile share the next time."""
+        while True:
+            await self._is_roster_stale.wait()
+            self._is_roster_stale.clear()
+            try:
+                await self.reload_roster()
+            except StoreError as error:
+                log.error("the roster was not read again: %s", error.reason)
+                await asyncio.sleep(DISK_FULL_PAUSE_SECONDS)
+                self._is_roster_stale.set()
 
     async def _list_notices(self) -> None:
         """Have the newest cards go round; on a full disk those that did before."""
@@ -360,22 +374,33 @@ class Driver:
             case actions.SendGet():
                 await self._fetch(action)
             case actions.FetchCard():
-                raw = await client.card()
-                if await self._writer(self._exchange.apply_card, action.peer, raw, int(time.time())):
-                    log.info("partner %s has a newer card", action.peer.short)
-                    await self.reload_roster()
+                await self._whole(self._take_card(action.peer, await client.card()))
             case actions.FetchChain():
-                raw = await client.chain(action.partner)
-                arguments = (action.partner, action.circle, raw, int(time.time()))
-                is_changed, dropped = await self._writer(self._exchange.apply_chain, *arguments)
-                self._give(dropped)
-                if is_changed:
-                    log.info("partner %s has a newer card", action.partner.short)
-                    await self.reload_roster()
+                await self._whole(self._take_chain(action, await client.chain(action.partner)))
             case _:
                 answer: EngineAnswer = await client.ask(question_of(action), action.message)
                 return answer
         return None
+
+    async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await work that goes on where the request it belongs to is abandoned: what was stored must be followed."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def _take_card(self, peer: PartnerId, raw: bytes) -> None:
+        if await self._writer(self._exchange.apply_card, peer, raw, int(time.time())):
+            log.info("partner %s has a newer card", peer.short)
+            self._is_roster_stale.set()
+
+    async def _take_chain(self, action: actions.FetchChain, raw: bytes) -> None:
+        arguments = (action.partner, action.circle, raw, int(time.time()))
+        is_changed, dropped = await self._writer(self._exchange.apply_chain, *arguments)
+        self._give(dropped)
+        if is_changed:
+            log.info("partner %s has a newer card", action.partner.short)
+            self._is_roster_stale.set()
 
     async def _fetch(self, action: actions.SendGet) -> None:
         """Hand each body to intake as soon as it is whole; intake reports its verdict."""
@@ -396,6 +421,7 @@ class Driver:
     async def _report_outcome(self, outcome: Outcome) -> None:
         reported: tuple[events.Event, ...] = (
             outcome.dropped,
+            outcome.refused_late,
             *outcome.held,
             *outcome.decided,
             *outcome.missing,
@@ -409,9 +435,8 @@ class Driver:
         if outcome.unread or outcome.reads_again:
             self._is_unread.set()
         if outcome.makes_room or outcome.has_changed_roster:
-            self._spawn(
-                self.reload_roster()
-            )  # what was unavailable is forgotten: what had no room, or no card yet, is asked for again
+            # what was unavailable is forgotten: what had no room, or no card yet, is asked for again
+            self._is_roster_stale.set()
 
     async def _read_content(self) -> None:
         """Read what was left unread by a life before this one, and what arrives, after it was acknowledged and announced

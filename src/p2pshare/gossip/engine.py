@@ -150,6 +150,9 @@ class Engine:
                 if event.peer in self._state.links:
                     self._long_poll.decided(self._state.links[event.peer], event)
                 self._fetching.decided(event)
+            case events.DeferralsEnded():
+                for envelope_id in event.ids:
+                    self._state.aside.pop(envelope_id, None)
             case events.BodyUndecided():
                 self._fetching.undecided(event.peer, event.envelope_id)
             case events.LinksConfigured():
@@ -379,6 +382,9 @@ class Engine:
                 self._begin_anew(link)
             link.config = config
             link.retry_at = min(link.retry_at, state.now)
+            if link.is_open and (link.unavailable or link.exhausted):
+                # A card may let in what was refused before it came, and the pause between comparisons may be 15 minutes long.
+                self._reconciliation.soon(link)
             link.unavailable.clear()
             link.declined.clear()
             link.exhausted.clear()

@@ -12,7 +12,7 @@ from p2pshare.gossip.arrivals import Arrivals
 from p2pshare.gossip.index import Index, created_of, key_of
 from p2pshare.gossip.link import NEVER, Link, Pending
 from p2pshare.gossip.messages import AnnounceItem, Shard
-from p2pshare.gossip.protocol import AnyVerb
+from p2pshare.gossip.protocol import CARD, AnyVerb
 from p2pshare.gossip.states import Cause
 from p2pshare.gossip.want import WantTable
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
@@ -142,6 +142,10 @@ class EngineState:
     def clear(self, link: Link) -> None:
         """Abandon all requests to the peer and forget what only this peer had announced."""
         for pending in list(link.pending.values()):
+            if pending.verb is CARD:
+                link.card_asked = (
+                    0  # what became of it is not told: it is asked for again with the next hello
+                )
             self.abandon(link, pending)
         link.pushes.clear()
         link.cursor = link.acked_lsn

@@ -124,6 +124,14 @@ class BodyDecided:
 
 
 @dataclass(frozen=True, slots=True)
+class DeferralsEnded:
+    """Envelopes that were deferred and, when their time had come, refused: they may be asked for again, for a card or a vouch page
+    may let them in later."""
+
+    ids: tuple[EnvelopeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BodyUndecided:
     """Intake could not decide about a body (disk full): nothing of it was kept, and it may be asked for again."""
 
@@ -266,6 +274,7 @@ Event = (
     | ItemsDropped
     | ChainMissing
     | BodyDecided
+    | DeferralsEnded
     | BodyUndecided
     | OutboxRead
     | Heard

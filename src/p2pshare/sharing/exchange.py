@@ -20,6 +20,7 @@ from p2pshare.errors import DiskFull, PeerError
 from p2pshare.gossip.events import (
     BodyDecided,
     ChainMissing,
+    DeferralsEnded,
     EnvelopeHeld,
     FirstHopsLoaded,
     ItemsDropped,
@@ -87,6 +88,7 @@ class Outcome:
     """Whether content that waited for room may be read now."""
     dropped: ItemsDropped = ItemsDropped(())  # noqa: RUF009 - it is frozen
     missing: tuple[ChainMissing, ...] = ()
+    refused_late: DeferralsEnded = DeferralsEnded(())  # noqa: RUF009 - it is frozen
     has_changed_roster: bool = False
     """Whether a partner's card is newer, a partner frozen, or more vouched for: roster and pins are to be read again, and
     what was refused may be let in."""
@@ -175,6 +177,13 @@ class Exchange:
             is_more_due=bool(taken_in),
             unread=_unread(taken_in),
             reads_again=reads_again,
+            refused_late=DeferralsEnded(
+                tuple(
+                    one.envelope_id
+                    for one in taken_in
+                    if one.status is IntakeStatus.REFUSED and one.envelope_id is not None
+                )
+            ),
         )
 
     def _makes_room(self, expired: int, now: int) -> bool:

@@ -144,8 +144,15 @@ def list_cards(
 
     `also` are authors and circles in which their card was met. Writes only where something changed. Raises StoreError.
     """
+    dropped = _list_cards(node, authors, also)
     if authors is None:
-        hold_own_pages(node)
+        hold_own_pages(node)  # behind the card that has their root: who gets a page first must refuse it
+    return dropped
+
+
+def _list_cards(
+    node: Node, authors: Collection[PartnerId] | None, also: Collection[tuple[PartnerId, CircleId]]
+) -> list[NoticeEntry]:
     store, roster = node.store, load_roster(node)
     cards = {entry.partner_id: entry.card for entry in roster} | {roster.own_id: node.card}
     held = {(one.author, one.circle): one for one in store.notices.cards(authors)}
