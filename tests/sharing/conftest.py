@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from stolen_key import Theft
 from whole_nodes import World, befriend
 
 from p2pshare.node.node import Node
@@ -17,3 +18,12 @@ def three(world: World) -> tuple[Node, Node, Node]:
     for one, other in itertools.permutations((alpha, bravo, charlie), 2):
         befriend(one, other)
     return alpha, bravo, charlie
+
+
+@pytest.fixture
+def theft(world: World) -> Theft:
+    """alpha, whose key is stolen, and bravo, linked with it."""
+    alpha, bravo = world.found("alpha"), world.found("bravo")
+    befriend(alpha, bravo)
+    befriend(bravo, alpha)
+    return Theft(alpha, bravo)

@@ -4,97 +4,24 @@ tries, and nothing of the owner's is lost that it stands for."""
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
-from whole_nodes import NOW, World, befriend, raw_draft, seal_unchecked, take_in
-from whole_nodes import draft as draft_of
+from stolen_key import DAY, MAIN, SINCE, THEN, Theft, id_of
+from whole_nodes import NOW, World, raw_draft, seal_unchecked, take_in
 
 from p2pshare.envelope.card_format import NOTHING_VOUCHED, Revocation
-from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
-from p2pshare.envelope.notice import circle_of_page, notice_of
-from p2pshare.envelope.vouch import Scope, vouch
 from p2pshare.gossip.messages import Shard
-from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.knowledge import out_of_effect
 from p2pshare.log import envelope_log
-from p2pshare.node.node import Node
 from p2pshare.queries.alarms import alarms
-from p2pshare.sharing import intake
+from p2pshare.sharing import intake, revocation_walk
 from p2pshare.sharing.exchange import Exchange
-from p2pshare.sharing.intake import Arrival, IntakeVerdict
-
-MAIN = CircleId.of("main")
-DAY = 86_400
-SINCE = NOW + 1_000
-THEN = NOW + 5_000  # when the revocation comes
-
-
-@dataclass
-class Theft:
-    """Alpha before and after it revoked its key, and bravo, who reads it."""
-
-    alpha: Node
-    bravo: Node
-
-    def hand(self, raw: bytes, now: int) -> tuple[str, str]:
-        [verdict] = self.take_in([raw], now)
-        return verdict.status.value, verdict.reason
-
-    def take_in(self, raws: list[bytes], now: int) -> list[IntakeVerdict]:
-        return take_in(self.bravo, [Arrival(raw, self.alpha.identity.partner_id) for raw in raws], now)
-
-    def seal(self, *values: str, at: int, ahead: int = 1, **more: object) -> bytes:
-        return seal_unchecked(
-            self.alpha, draft_of(self.alpha, list(values), now=at), self.bravo, at, ahead=ahead, **more
-        )  # type: ignore[arg-type]
-
-    def revoke(self, listed: Mapping[Scope, list[bytes]], now: int = THEN) -> tuple[bytes, list[bytes]]:
-        """The notices of the card that revokes, and of the pages."""
-        key_id, own = self.alpha.identity.operational.sign.key_id, self.alpha.identity.partner_id
-        made = vouch(own, key_id, {scope: [id_of(one) for one in raws] for scope, raws in listed.items()})
-        fresh = generate_operational_keys(own, now)
-        renewed = reissue_card(
-            self.alpha.identity, now, operational=fresh, revoked=[Revocation(key_id, SINCE, 1, made.root)]
-        )
-        card = notice_of(MAIN, renewed.card.version_raw)
-        return card, [notice_of(circle_of_page(own, scope), raw) for scope, raw in made.pages()]
-
-    def settle(self, now: int) -> None:
-        """What the daemon does when its roster changed, and each minute."""
-        exchange = Exchange(self.bravo)
-        exchange.begin()
-        for _ in range(1_000):
-            if not exchange.sweep(now).is_more_due:
-                return
-        raise AssertionError("it never ends")
-
-    def known(self, value: str) -> bool:
-        return bool(self.bravo.store.knowledge.lookup([detect(value)]))
-
-    def ask(self, sql: str) -> list[tuple[object, ...]]:
-        with closing(sqlite3.connect(f"file:{self.bravo.store.database.path}?mode=ro", uri=True)) as siem:
-            return siem.execute(sql).fetchall()
-
-
-def id_of(raw: bytes) -> EnvelopeId:
-    return decode_envelope(raw).envelope_id
-
-
-@pytest.fixture
-def theft(world: World) -> Theft:
-    alpha, bravo = world.found("alpha"), world.found("bravo")
-    befriend(alpha, bravo)
-    befriend(bravo, alpha)
-    return Theft(alpha, bravo)
-
+from p2pshare.sharing.intake import Arrival
 
 # --- what comes in after ---------------------------------------------------------------------------
 
@@ -112,6 +39,35 @@ def test_nothing_new_of_the_thief_comes_in_whatever_time_it_has(theft: Theft, at
     assert theft.hand(evil, THEN + 40) == ("refused", "not-vouched")
     assert theft.hand(good, THEN + 40) == ("held", "")
     assert (theft.known("good.example"), theft.known("evil.example")) == (True, False)
+
+
+def test_what_was_deferred_asks_the_pages_when_its_time_has_come(theft: Theft) -> None:
+    """Two of the near future, one of them listed: deferred before the revocation, due after it."""
+    good, evil = (
+        theft.seal(value, at=THEN + 2_000, ahead=ahead)
+        for ahead, value in enumerate(("good.example", "evil.example"), start=1)
+    )
+    assert [one.status.value for one in theft.take_in([good, evil], THEN)] == ["deferred", "deferred"]
+    card, pages = theft.revoke({MAIN: [good]}, THEN + 10)
+    theft.hand(card, THEN + 10)
+    exchange = Exchange(theft.bravo)
+    exchange.begin()
+    late = [exchange.sweep(THEN + 2_000).refused_late.ids for _ in range(10)]
+    assert sorted(one for ids in late for one in ids) == sorted(
+        map(id_of, (good, evil))
+    )  # its page is missing
+    theft.take_in(pages, THEN + 2_010)
+    assert theft.hand(good, THEN + 2_020) == ("held", "")  # asked for again
+    assert theft.hand(evil, THEN + 2_020) == ("refused", "not-vouched")
+
+
+def test_what_was_deferred_and_is_listed_comes_in_by_itself(theft: Theft) -> None:
+    good = theft.seal("good.example", at=THEN + 2_000)
+    theft.take_in([good], THEN)
+    theft.take_in([*(parts := theft.revoke({MAIN: [good]}, THEN + 10))[1], parts[0]], THEN + 10)
+    theft.settle(THEN + 2_000)
+    theft.take_in([], THEN + 2_000)
+    assert theft.known("good.example")
 
 
 def test_where_nothing_is_vouched_for_nothing_comes_in_and_nothing_stays(theft: Theft) -> None:
@@ -267,6 +223,9 @@ def test_what_is_not_read_yet_is_not_read_until_a_page_lists_it(theft: Theft) ->
 
 def test_evidence_of_a_thief_is_bounded(theft: Theft, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(envelope_log, "EVIDENCE_ENVELOPES_MAX", 2)
+    monkeypatch.setattr(envelope_log, "EVIDENCE_AT_ONCE", 2)  # it takes two steps
+    monkeypatch.setattr(envelope_log, "KEYED_AT_ONCE", 2)
+    monkeypatch.setattr(revocation_walk, "KEYED_AT_ONCE", 2)
     evils = [theft.seal(f"evil-{number}.example", at=SINCE + number, ahead=number + 1) for number in range(5)]
     theft.take_in(evils, SINCE + 30)
     theft.hand(theft.revoke({MAIN: [theft.seal("good.example", at=NOW)]})[0], THEN)

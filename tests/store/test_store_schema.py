@@ -26,7 +26,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (19, "1d331355d4b94a82315619bbb17e315f691b6b4d02ccefbca052d409ab0fdca2"),
+    STORE: (20, "4f4d90331dec3c10feb87a9ab5f5e6d8d727806f024faca4a2e3d138042f44ac"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"

@@ -12,6 +12,8 @@ Rules:
 4. Only partners of the roster that are not frozen, and we ourselves, start a claim's decay again or count
    towards a false positive; a partner that leaves the roster stops counting.
 5. No sighting is later than the moment it reached us: a wrong clock keeps nothing alive.
+6. What its reporter does not stand for any more (a thief of its key said it) does not count: what is left of that reporter's is summed
+   up anew, observable after observable (`recount_on`), from what it said about the objects that claim it now.
 """
 
 from __future__ import annotations
@@ -34,12 +36,14 @@ from p2pshare.knowledge.claims import observable_ids
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.interface import AssessmentRow, SightingRow
 from p2pshare.knowledge.known_versions import claim_key
-from p2pshare.knowledge.object_keys import INDICATOR, decode_object_id, encode_object_id
+from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
 from p2pshare.knowledge.state_table import evaluated_at, mark
 
 FALSE_POSITIVE_SOURCE = "false-positive"
 FALSE_POSITIVE_REPORTS = Setting("false_positive_reports", int)
 """The number of organisations that make a false positive; 0: none do."""
+RECOUNTED_OBSERVABLES = 2_000  # summed up anew in one step ...
+RECOUNTED_ASSESSMENTS = 20_000  # ... or of so many assessments: some 100 ms that other writers wait
 WAITING_MAX = 64  # of one organisation about one object that is not held yet, the newest: the others are kept, and wait no more
 _COUNT_MAX = 2**53 - 1  # what JSON readers keep exactly
 _COUNTED = (Assessment.SIGHTING, Assessment.FALSE_POSITIVE)
@@ -86,12 +90,58 @@ FROM {MANY} k CROSS JOIN assessment a ON a.object = k.value ORDER BY a.object
 """
 # Each version of the target that comes looks at all that wait for it.
 _WAIT_NO_LONGER = """
-UPDATE assessment SET is_waiting = 0 WHERE object IN (
+UPDATE assessment SET is_waiting = 2 WHERE object IN (
     SELECT object FROM assessment INDEXED BY assessment_waiting WHERE target = ? AND reporter = ? AND is_waiting = 1
     ORDER BY object DESC LIMIT -1 OFFSET ?
 )
 """
 _APPLIED = f"UPDATE assessment SET is_waiting = 0 WHERE object IN (SELECT value FROM {MANY})"
+_SET_OUT = f"""
+UPDATE assessment SET is_out = ?, is_waiting = iif(?1 = 0 AND kind IN (1, 2), 1, 0)
+WHERE object IN (SELECT value FROM {MANY}) AND is_out != ?1
+RETURNING object, kind, target, reporter
+"""
+# Those that wait no more and were never counted, as many as there is room for among those that are in effect.
+_PUSHED_OUT = """
+SELECT object FROM assessment INDEXED BY assessment_target
+WHERE target = ?1 AND reporter = ?2 AND is_out = 0 AND is_waiting = 2 ORDER BY object DESC LIMIT max(0, ?3 - (
+    SELECT count(*) FROM assessment INDEXED BY assessment_target
+    WHERE target = ?1 AND reporter = ?2 AND is_out = 0 AND is_waiting < 2 AND kind IN (1, 2)
+))
+"""
+_WAITING = f"UPDATE assessment SET is_waiting = 1 WHERE object IN (SELECT value FROM {MANY})"
+_ROWS_IN_FRAME = """
+SELECT o.id FROM {keys} k CROSS JOIN object o INDEXED BY object_{index}
+ON o.object_key = k.value AND o.author = ? AND o.status {of} WHERE o.frame = ?
+"""
+_WHERE_NOW = (("current", "< 2"), ("superseded", "= 2"), ("out", "= 3"))
+# What a reporter says about an observable: about the objects that claim it, in effect, and not about another value of theirs.
+_SAID_ABOUT = """
+SELECT a.object, a.kind, a.count, a.seen_at, a.tlp, a.received_at
+FROM (
+    SELECT DISTINCT c.object_key AS target, c.author AS author FROM claim c INDEXED BY claim_observable
+    WHERE c.observable = :observable AND c.status < 2 AND c.is_aside = 0
+) t
+CROSS JOIN assessment a INDEXED BY assessment_target ON a.target = t.target AND a.reporter = :reporter
+WHERE a.is_out = 0 AND a.is_waiting = 0 AND a.kind IN (1, 2)
+AND (a.type IS NULL OR EXISTS (
+    SELECT 1 FROM observable o JOIN observable_type y ON y.id = o.type
+    WHERE o.id = :observable AND o.value = a.value AND y.name = a.type
+))
+AND CASE WHEN a.target_author IS NULL
+    THEN NOT EXISTS (
+        SELECT 1 FROM claim d INDEXED BY claim_current
+        WHERE d.object_key = t.target AND d.status < 2 AND d.author != t.author
+    )
+    ELSE a.target_author = (SELECT g.partner_id FROM organisation g WHERE g.id = t.author) END
+ORDER BY a.object
+"""
+_PUT = "INSERT OR REPLACE INTO sighting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SIGHTED_ANEW = f"""
+UPDATE effective_state SET sighted_at = (
+    SELECT max(g.last_seen) FROM sighting g WHERE g.observable = effective_state.observable AND {_IS_TRUSTED.format("g.reporter")}
+) WHERE observable IN (SELECT value FROM {MANY})
+"""
 _REPORTS = f"""
 SELECT k.value, (
     SELECT count(*) FROM sighting g
@@ -131,7 +181,7 @@ def add(connection: apsw.Connection, arrived: Sequence[ArrivedAssessment]) -> No
             one.received_at,
             facts.kind in _COUNTED,
         )
-        connection.execute("INSERT INTO assessment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO assessment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", row)
     counted = [one for one in arrived if one.facts.kind in _COUNTED]
     _apply(connection, [one.object for one in counted])
     about = {(claim_key(encode_object_id(one.facts.target)), one.reporter) for one in counted}
@@ -232,6 +282,88 @@ def _summaries(connection: apsw.Connection, assessments: Sequence[int]) -> Colle
     return summaries.values()
 
 
+def set_out(
+    connection: apsw.Connection, author: int, frame: int, keys: Collection[EncodedId], *, is_out: bool
+) -> None:
+    """Take the assessments with these ids that have their rows from `frame` out of effect, or back. What goes out leaves the sums
+    with `recount_on`; what comes back is applied as if it came now."""
+    ids: list[int] = []
+    for table, bound in key_tables({key for _, key in keys}):
+        for index, of in _WHERE_NOW:
+            statement = _ROWS_IN_FRAME.format(keys=table, index=index, of=of)
+            ids += [row_id for (row_id,) in fetch(connection, statement, (bound, author, frame))]
+    if not ids:
+        return
+    changed = fetch(connection, _SET_OUT, (is_out, row_ids(sorted(ids))))
+    counted = [row for row in changed if row[1] in _COUNTED]
+    if not counted:
+        return
+    about = {(target, reporter) for _, _, target, reporter in counted}
+    if is_out:
+        _wait_again(connection, about)
+        begin = "INSERT INTO recounting VALUES (?, 0) ON CONFLICT DO UPDATE SET place = 0"
+        connection.execute(begin, (author,))
+    else:
+        _apply(connection, sorted(row_id for row_id, *_ in counted))
+        connection.executemany(_WAIT_NO_LONGER, ((*one, WAITING_MAX) for one in about))
+
+
+def _wait_again(connection: apsw.Connection, about: Iterable[tuple[bytes | str, int]]) -> None:
+    """Have those wait (or count) again, for each (target, reporter), whose place was taken by what is out now."""
+    for target, reporter in about:
+        found = fetch(connection, _PUSHED_OUT, (target, reporter, WAITING_MAX))
+        if found:
+            ids = sorted(row_id for (row_id,) in found)
+            connection.execute(_WAITING, (row_ids(ids),))
+            _apply(connection, ids)
+
+
+def is_recounting(connection: apsw.Connection) -> bool:
+    """Returns whether what some organisation says is being summed up anew."""
+    return bool(fetch(connection, "SELECT 1 FROM recounting LIMIT 1"))
+
+
+def recount_on(connection: apsw.Connection) -> None:
+    """Take a step of summing up anew what an organisation says about each observable."""
+    for reporter, place in fetch(connection, "SELECT reporter, place FROM recounting LIMIT 1"):
+        wanted = fetch(
+            connection,
+            """SELECT observable FROM sighting INDEXED BY sighting_of WHERE reporter = ? AND observable > ?
+            ORDER BY observable LIMIT ?""",
+            (reporter, place, RECOUNTED_OBSERVABLES),
+        )
+        done: list[int] = []
+        said = 0
+        for (observable,) in wanted:
+            said += _sum_up_anew(connection, observable, reporter)
+            done.append(observable)
+            if said >= RECOUNTED_ASSESSMENTS:
+                break
+        if done:
+            connection.execute(_SIGHTED_ANEW, (row_ids(done),))
+            mark(connection, done)
+            recount(connection, done)
+            connection.execute("UPDATE recounting SET place = ? WHERE reporter = ?", (done[-1], reporter))
+        if len(done) == len(wanted) < RECOUNTED_OBSERVABLES:
+            connection.execute("DELETE FROM recounting WHERE reporter = ?", (reporter,))
+
+
+def _sum_up_anew(connection: apsw.Connection, observable: int, reporter: int) -> int:
+    """Put the one row anew; returns how many assessments it is made of."""
+    summary = _Summary(reporter, (b"", None, None, None))
+    for row in fetch(connection, _SAID_ABOUT, {"observable": observable, "reporter": reporter}):
+        summary.take(*row)
+    if not summary.rows:
+        connection.execute(
+            "DELETE FROM sighting WHERE observable = ? AND reporter = ?", (observable, reporter)
+        )
+        return 0
+    row = (summary.count, summary.first, summary.last, summary.not_seen, bool(summary.is_false_positive))
+    rest = (summary.tlp, summary.received_at)
+    connection.execute(_PUT, (observable, reporter, len(summary.rows), *row, *rest))
+    return len(summary.rows)
+
+
 def recount(connection: apsw.Connection, observables: Collection[int]) -> None:
     """Quarantine those that enough organisations call a false positive, and lift it from the others."""
     if not observables:
@@ -256,7 +388,7 @@ SELECT s.kind, a.partner_id, t.name, o.object_key, s.target, s.target_author, s.
     s.received_at, o.frame, o.position
 FROM assessment s JOIN organisation a ON a.id = s.reporter
 JOIN object o ON o.id = s.object JOIN object_type t ON t.id = o.type
-WHERE {} ORDER BY s.object DESC LIMIT ?
+WHERE {} AND s.is_out = 0 ORDER BY s.object DESC LIMIT ?
 """
 _SEEN = f"""
 SELECT g.observable, a.partner_id, g.reports, g.count, g.first_seen, g.last_seen, g.not_seen_at, g.is_false_positive,

@@ -256,7 +256,9 @@ class Chunk:
     def _withdraw(self, frame: StoredFrame, withdrawal: WithdrawalFacts) -> None:
         """Add a withdrawal, whether or not its object is new here: the same one again reaches no further."""
         self._withdrawals.append(
-            withdrawals.ArrivedWithdrawal(frame.source.author, withdrawal, frame.source.received_at)
+            withdrawals.ArrivedWithdrawal(
+                frame.source.author, frame.source.lsn, withdrawal, frame.source.received_at
+            )
         )
 
     def _add_version(

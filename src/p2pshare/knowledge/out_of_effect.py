@@ -1,7 +1,8 @@
 """Content out of effect: claims and objects of an envelope for which its author does not stand any more, and the way back.
 
 A thief of a sign key seals as its owner. When the owner says so, what the thief sealed counts no more: its rows take a status
-of their own, the newest version among the rest of each object becomes current, and the observables are evaluated anew. The
+of their own, the newest version among the rest of each object becomes current, and the observables are evaluated anew. What it withdrew
+counts again, and what it said about others' objects is taken from what its owner says (`withdrawals`, `assessments`). The
 content stays, as evidence; nothing is deleted.
 
 An envelope may hold 400,000 claims, so this is done in steps, each one transaction, from a place to the next. There is no index
@@ -10,6 +11,7 @@ by frame: an object is found by its id, read out of the frame again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import apsw
@@ -17,7 +19,9 @@ import msgspec
 
 from p2pshare.database.arrays import key_tables
 from p2pshare.database.fetching import fetch
-from p2pshare.knowledge import withdrawals
+from p2pshare.intel import assessing
+from p2pshare.intel.withdrawing import WITHDRAWAL, read_withdrawal
+from p2pshare.knowledge import assessments, wide_objects, withdrawals
 from p2pshare.knowledge.contents import Contents
 from p2pshare.knowledge.current_versions import reselect
 from p2pshare.knowledge.known_versions import claim_key
@@ -49,6 +53,16 @@ class ContentPlace(NamedTuple):
 
 class _Named(msgspec.Struct):
     id: str = ""
+    type: str = ""
+
+
+@dataclass(slots=True)
+class _Touched:
+    """The objects that a step has met: all of them, those that are assessments, and what was withdrawn."""
+
+    keys: set[EncodedId] = field(default_factory=set)
+    assessments: set[EncodedId] = field(default_factory=set)
+    withdrawn: set[EncodedId] = field(default_factory=set)
 
 
 def step(
@@ -61,27 +75,37 @@ def step(
         return None
     frame, contents = frames[0], Contents(connection)
     position = place.position if frame == place.frame else 0
-    keys: set[EncodedId] = set()
+    met = _Touched()
     changed, begun = 0, position
     while changed < STEP_CLAIMS and position < begun + STEP_OBJECTS:
         raw = contents.raw(frame, position)
         if raw is None:
-            _settle(connection, author, keys)
+            _settle(connection, author, lsn, frame, met, is_out=is_out)
             return ContentPlace(frames[1], 0) if len(frames) > 1 else None
         position += 1
-        key = _key_of(raw)
-        if key is not None:
-            keys.add(key)
-            changed += _set_status(connection, author, frame, key, is_out=is_out)
-    _settle(connection, author, keys)
+        changed += _take(connection, author, frame, raw, met, is_out=is_out)
+    _settle(connection, author, lsn, frame, met, is_out=is_out)
     return ContentPlace(frame, position)
 
 
-def _key_of(raw: bytes) -> EncodedId | None:
+def _take(
+    connection: apsw.Connection, author: int, frame: int, raw: bytes, met: _Touched, *, is_out: bool
+) -> int:
+    """Change the rows of one object; returns how many rows that changes, here or in `_settle`."""
     try:
-        return encode_object_id(msgspec.json.decode(raw, type=_Named).id)
+        named = msgspec.json.decode(raw, type=_Named)
     except msgspec.DecodeError:
-        return None  # it has no row
+        return 0  # it has no row
+    key = encode_object_id(named.id)
+    met.keys.add(key)
+    changed = _set_status(connection, author, frame, key, is_out=is_out)
+    if named.type in assessing.TYPES:
+        met.assessments.add(key)
+    if named.type == WITHDRAWAL and (facts := read_withdrawal(msgspec.json.decode(raw))) is not None:
+        target = encode_object_id(facts.target)
+        met.withdrawn.add(target)
+        changed += wide_objects.width(connection, author, claim_key(target))
+    return changed
 
 
 def _set_status(connection: apsw.Connection, author: int, frame: int, key: EncodedId, *, is_out: bool) -> int:
@@ -95,6 +119,11 @@ def _set_status(connection: apsw.Connection, author: int, frame: int, key: Encod
     return connection.total_changes() - before
 
 
-def _settle(connection: apsw.Connection, author: int, keys: set[EncodedId]) -> None:
+def _settle(
+    connection: apsw.Connection, author: int, lsn: int, frame: int, met: _Touched, *, is_out: bool
+) -> None:
+    withdrawals.set_out(connection, author, lsn, met.withdrawn, is_out=is_out)
+    keys = met.keys | met.withdrawn
     reselect(connection, [(author, key) for key in sorted(keys, key=str)])
     withdrawals.apply(connection, keys)
+    assessments.set_out(connection, author, frame, met.assessments, is_out=is_out)

@@ -59,7 +59,10 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
     """Take a step of a walk that is under way, at `now` (unix seconds); returns whether there was one."""
     place = _under_way(connection)
     if place is None:
-        return False
+        if not assessments.is_recounting(connection):
+            return False
+        assessments.recount_on(connection)
+        return True
     after = get_setting(connection, place) or 0
     if place is MARKINGS_PLACE:
         _mark_stricter(connection, after)
@@ -72,7 +75,7 @@ def go_on(connection: apsw.Connection, now: int) -> bool:
 
 def is_under_way(connection: apsw.Connection) -> bool:
     """Returns whether a walk has not ended."""
-    return _under_way(connection) is not None
+    return _under_way(connection) is not None or assessments.is_recounting(connection)
 
 
 def _under_way(connection: apsw.Connection) -> Setting[int] | None:

@@ -60,6 +60,14 @@ def add(connection: apsw.Connection, wide: Iterable[WideRow]) -> None:
     connection.executemany(_ADD, wide)
 
 
+def width(connection: apsw.Connection, author: int, key: bytes | str) -> int:
+    """Returns how many claims an object of `author` has at most, by its key in the claim table."""
+    rows = fetch(
+        connection, "SELECT claims FROM wide_object WHERE object_key = ? AND author = ?", (key, author)
+    )
+    return int(rows[0][0]) if rows else NARROW_CLAIMS_MAX
+
+
 def reach(connection: apsw.Connection, author: int, objects: Sequence[ObjectFacts]) -> list[Reach]:
     """Returns the reach of each of `objects` of `author`, in order; [] where none reaches a wide object."""
     if not fetch(connection, "SELECT 1 FROM wide_object LIMIT 1"):

@@ -5,15 +5,17 @@ Rules:
 
 1. A withdrawal touches objects of its own author only: the partner who signed its envelope.
 2. It reaches as far as it states (`intel.withdrawing`), never as far as it happened to arrive. Those of one
-   target are one row that only ever reaches further, so their order and their number do not matter.
+   target are one row that reaches as far as the furthest, so their order and their number do not matter.
 3. It is applied in the transaction that stores either of the two: there is no moment at which both are held
    and the claim counts.
 4. It outlives its envelope: the row stays for good, and so does the object it came in.
+5. What its author does not stand for any more (a thief of its key said it) reaches nothing: the row is put together anew from what
+   the other envelopes say (`withdrawal_said`), and what was withdrawn by nothing else counts again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -33,8 +35,7 @@ from p2pshare.knowledge.vocabulary import Vocabulary
 from p2pshare.log.envelope_log import audience
 
 # Of two, the further place in the author's chain gives the reason; a tie is decided by what they say, not by arrival.
-_ADD = """
-INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+_FURTHER = """
 ON CONFLICT DO UPDATE SET
     up_to_us = max(coalesce(up_to_us, excluded.up_to_us), coalesce(excluded.up_to_us, up_to_us)),
     (incarnation, sequence, reason, replaced_by) = (
@@ -47,6 +48,24 @@ ON CONFLICT DO UPDATE SET
 WHERE coalesce(excluded.up_to_us, up_to_us - 1, -1) > coalesce(up_to_us, -1)
 OR (excluded.incarnation, excluded.sequence, excluded.reason, coalesce(excluded.replaced_by, ''))
     > (incarnation, sequence, reason, coalesce(replaced_by, ''))
+"""
+_ADD = f"INSERT INTO withdrawal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) {_FURTHER}"
+_SAY = f"""
+INSERT INTO withdrawal_said (
+    object_key, type, author, incarnation, sequence, up_to_us, reason, replaced_by, received_at, lsn
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_FURTHER}
+"""
+_SET_OUT = (
+    "UPDATE withdrawal_said SET is_out = ? WHERE object_key = ? AND type = ? AND author = ? AND lsn = ?"
+)
+_FORGET = "DELETE FROM withdrawal WHERE object_key = ? AND type = ? AND author = ?"
+# As _ADD would make it of all that is in effect, in whatever order it came.
+_PUT_TOGETHER = """
+INSERT INTO withdrawal
+SELECT object_key, type, author, incarnation, sequence, max(up_to_us) OVER (), reason, replaced_by,
+    first_value(received_at) OVER (ORDER BY lsn)
+FROM withdrawal_said WHERE object_key = ? AND type = ? AND author = ? AND is_out = 0
+ORDER BY incarnation DESC, sequence DESC, reason DESC, coalesce(replaced_by, '') DESC LIMIT 1
 """
 CLAIM_TYPES = f"(SELECT id FROM object_type WHERE name IN ('{INDICATOR}', ''))"
 """The values of `withdrawal.type` where a claim is meant."""
@@ -70,9 +89,10 @@ _TABLES = {"claim": f"w.type IN {CLAIM_TYPES}", "object": "w.type = c.type"}
 
 @dataclass(frozen=True, slots=True)
 class ArrivedWithdrawal:
-    """A withdrawal out of an envelope of `author`."""
+    """A withdrawal out of the envelope `lsn` of `author`."""
 
     author: int
+    lsn: int
     facts: WithdrawalFacts
     received_at: int
 
@@ -80,16 +100,41 @@ class ArrivedWithdrawal:
 def add(connection: apsw.Connection, vocabulary: Vocabulary, arrived: Sequence[ArrivedWithdrawal]) -> None:
     """Note the reach of each; `apply` does the rest. Those of one target are taken together first: a thousand of them are
     one change."""
-    furthest: dict[tuple[int, str], ArrivedWithdrawal] = {}
+    said = _furthest(arrived, lambda one: (one.author, one.facts.target, one.lsn))
+    for one in said:
+        connection.execute(_SAY, (*_row(vocabulary, one), one.lsn))
+    for one in _furthest(said, lambda one: (one.author, one.facts.target)):
+        connection.execute(_ADD, _row(vocabulary, one))
+
+
+def set_out(
+    connection: apsw.Connection, author: int, lsn: int, targets: Collection[EncodedId], *, is_out: bool
+) -> None:
+    """Take what the envelope `lsn` of `author` withdraws out of effect, or back. Who calls it decides anew which versions are
+    current, and then calls `apply`."""
+    for type_, key in targets:
+        for (type_id,) in fetch(connection, "SELECT id FROM object_type WHERE name = ?", (type_,)):
+            place = (key, type_id, author)
+            connection.execute(_SET_OUT, (is_out, *place, lsn))
+            connection.execute(_FORGET, place)
+            connection.execute(_PUT_TOGETHER, place)
+
+
+def _row(vocabulary: Vocabulary, one: ArrivedWithdrawal) -> tuple[object, ...]:
+    facts = one.facts
+    prefix, key_text = encode_object_id(facts.target)
+    content = (facts.incarnation, facts.sequence, facts.up_to_us, facts.reason.value, facts.replaced_by)
+    return (key_text, vocabulary.object_type(prefix), one.author, *content, one.received_at)
+
+
+def _furthest(
+    arrived: Iterable[ArrivedWithdrawal], key_of: Callable[[ArrivedWithdrawal], object]
+) -> list[ArrivedWithdrawal]:
+    furthest: dict[object, ArrivedWithdrawal] = {}
     for one in arrived:
-        key = (one.author, one.facts.target)
+        key = key_of(one)
         furthest[key] = _further(furthest[key], one) if key in furthest else one
-    for one in furthest.values():
-        facts = one.facts
-        prefix, key_text = encode_object_id(facts.target)
-        place = (key_text, vocabulary.object_type(prefix), one.author)
-        content = (facts.incarnation, facts.sequence, facts.up_to_us, facts.reason.value, facts.replaced_by)
-        connection.execute(_ADD, (*place, *content, one.received_at))
+    return list(furthest.values())
 
 
 def _further(first: ArrivedWithdrawal, second: ArrivedWithdrawal) -> ArrivedWithdrawal:
@@ -97,7 +142,7 @@ def _further(first: ArrivedWithdrawal, second: ArrivedWithdrawal) -> ArrivedWith
     facts = max(first.facts, second.facts, key=_place_of)
     instants = [one.facts.up_to_us for one in (first, second) if one.facts.up_to_us is not None]
     facts = msgspec.structs.replace(facts, up_to_us=max(instants, default=None))
-    return ArrivedWithdrawal(first.author, facts, first.received_at)
+    return ArrivedWithdrawal(first.author, first.lsn, facts, first.received_at)
 
 
 def _place_of(facts: WithdrawalFacts) -> tuple[int, int, str, str]:

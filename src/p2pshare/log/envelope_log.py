@@ -82,6 +82,7 @@ JOIN organisation a ON a.id = e.author LEFT JOIN reading r ON r.lsn = e.lsn
 
 
 LOOKED_AT_ONCE = 20_000  # lsns that one step of a revocation walks over: some 20 ms
+KEYED_AT_ONCE = 1_024  # of what was sealed with the key: they are asked of the vouch pages, some 10 ms
 EVIDENCE_ENVELOPES_MAX = 1_000  # of one author that are out of effect and kept as proof; more proves no more
 EVIDENCE_BYTES_MAX = 64 * MIB
 EVIDENCE_AT_ONCE = 1_000  # wires dropped in one transaction
@@ -271,13 +272,14 @@ class EnvelopeReading:
     # --- what a thief of a key may have sealed ------------------------------------------------------
 
     def under_key(self, author: PartnerId, key_id: KeyId, after_lsn: int) -> list[KeyedEnvelope]:
-        """Returns what an author sealed with a key, of the next LOOKED_AT_ONCE lsns after `after_lsn`, in order."""
+        """Returns what an author sealed with a key, of the next LOOKED_AT_ONCE lsns after `after_lsn`, in order: the first
+        KEYED_AT_ONCE of it."""
         rows = self._fetch(
             """SELECT lsn, author, envelope_id, circle, mode, created, received_at, expires, stage = 0,
                 nullif(is_out, 2)
             FROM envelope WHERE lsn > ?1 AND lsn <= ?1 + ?4 AND key_id = ?3
-            AND author = (SELECT id FROM organisation WHERE partner_id = ?2) ORDER BY lsn""",
-            (after_lsn, bytes(author), bytes(key_id), LOOKED_AT_ONCE),
+            AND author = (SELECT id FROM organisation WHERE partner_id = ?2) ORDER BY lsn LIMIT ?5""",
+            (after_lsn, bytes(author), bytes(key_id), LOOKED_AT_ONCE, KEYED_AT_ONCE),
         )
         return [
             KeyedEnvelope(
@@ -558,9 +560,9 @@ class EnvelopeLog(EnvelopeReading):
                     "UPDATE envelope SET awaits_first_hop = 0 WHERE lsn = ? AND awaits_first_hop = 1", (lsn,)
                 )
 
-    def trim_evidence(self, author: PartnerId) -> None:
-        """Drop the wires of what is out of effect beyond EVIDENCE_ENVELOPES_MAX and EVIDENCE_BYTES_MAX of an author, the newest
-        first, at most EVIDENCE_AT_ONCE of them."""
+    def trim_evidence(self, author: PartnerId) -> bool:
+        """Drop the wires of what is out of effect beyond EVIDENCE_ENVELOPES_MAX and EVIDENCE_BYTES_MAX of an author, at most
+        EVIDENCE_AT_ONCE of them; returns whether there may be more."""
         with self._database.transaction(frees_space=True) as writer:
             rows = fetch(
                 writer,
@@ -574,6 +576,7 @@ class EnvelopeLog(EnvelopeReading):
             )
             writer.executemany("DELETE FROM wire WHERE lsn = ?", rows)
             writer.executemany("UPDATE envelope SET stage = 1 WHERE lsn = ?", rows)
+            return len(rows) == EVIDENCE_AT_ONCE
 
     def read_again(self) -> int:
         """Put what waited for room back among what is unread, where its author takes less than the part of the quota that is

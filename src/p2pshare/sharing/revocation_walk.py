@@ -14,7 +14,7 @@ from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import Core, Mode
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.knowledge.out_of_effect import ContentPlace
-from p2pshare.log.envelope_log import LOOKED_AT_ONCE
+from p2pshare.log.envelope_log import KEYED_AT_ONCE, LOOKED_AT_ONCE
 from p2pshare.log.interface import KeyedEnvelope
 from p2pshare.node.node import Node
 from p2pshare.partners.notices import ENDED, RevocationRow
@@ -45,7 +45,8 @@ def step(node: Node, now: int) -> RevocationStep:
             return RevocationStep(is_more_due=True)
         if row.place != ENDED:
             return _look_on(node, row, now)
-    return RevocationStep()
+    # what a thief said about others' objects leaves the sums after its envelopes are out
+    return RevocationStep(is_more_due=node.store.knowledge.go_on(now))
 
 
 def _note(node: Node, now: int) -> None:
@@ -87,11 +88,10 @@ def _look_on(node: Node, row: RevocationRow, now: int) -> RevocationStep:
             if len(gone) + len(back) >= ENVELOPES_A_STEP:
                 store.notices.put_place(row, one.lsn)
                 return RevocationStep(tuple(gone), tuple(back), is_more_due=True)
-        end = row.place + LOOKED_AT_ONCE
+        end = held[-1].lsn if len(held) == KEYED_AT_ONCE else row.place + LOOKED_AT_ONCE
         is_at_end = end >= store.log.last_lsn()
-        store.notices.put_place(row, ENDED if is_at_end else end)
-        if is_at_end:
-            store.log.trim_evidence(row.author)
+        is_trimmed = is_at_end and not store.log.trim_evidence(row.author)
+        store.notices.put_place(row, ENDED if is_trimmed else min(end, store.log.last_lsn()))
         return RevocationStep(tuple(gone), tuple(back), is_more_due=True)
 
 

@@ -4,7 +4,9 @@
 -- One row for each object of one author: how far its withdrawals reach together, and the reason of the furthest.
 -- object_key and type (object_type.id) are those of the table `object`; a claim's type is "indicator", or "" for an id
 -- that is kept as text. A version is withdrawn when its envelope's (incarnation, sequence) is not above these, or its
--- modified_us not above up_to_us. Rows are never deleted: what they withdraw may still arrive.
+-- modified_us not above up_to_us. Rows stay as long as anything
+-- that says so is in effect: what they withdraw may still arrive.
+-- What is in effect of the rows of withdrawal_said: put together anew where one of them goes out of effect.
 CREATE TABLE withdrawal (
     object_key NOT NULL,
     type INTEGER NOT NULL,
@@ -16,6 +18,23 @@ CREATE TABLE withdrawal (
     replaced_by TEXT,
     received_at INTEGER NOT NULL,
     PRIMARY KEY (object_key, type, author)
+) WITHOUT ROWID;
+
+-- What each envelope says of it: one row for each (object, envelope). is_out: 1 where its author does not stand for the
+-- envelope any more (out_of_effect).
+CREATE TABLE withdrawal_said (
+    object_key NOT NULL,
+    type INTEGER NOT NULL,
+    author INTEGER NOT NULL,
+    lsn INTEGER NOT NULL,
+    incarnation INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    up_to_us INTEGER,
+    reason TEXT NOT NULL,
+    replaced_by TEXT,
+    received_at INTEGER NOT NULL,
+    is_out INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (object_key, type, author, lsn)
 ) WITHOUT ROWID;
 
 -- A claim that its author has withdrawn in favour of another object is replaced (docs/siem.md, "Status"). What replaces
