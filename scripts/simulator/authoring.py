@@ -7,10 +7,13 @@ whom they are owed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import SimpleNamespace
+from unittest import mock
 
+from p2pshare.envelope import vouch
 from p2pshare.envelope.agreement import HINT_BYTES
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import (
@@ -32,7 +35,8 @@ from p2pshare.envelope.envelope import (
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import padded_size
 from p2pshare.envelope.sealing import SealedEnvelope
-from p2pshare.identifiers import CircleId, PartnerId
+from p2pshare.envelope.vouch import Scope, Vouch
+from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.log.interface import NewEnvelope
 from p2pshare.node.store import Store
 
@@ -89,6 +93,15 @@ def write_envelope(
     digests = digests_of(core_raw, wraps, body)
     signatures = identity.operational.sign.sign(DOMAIN_SIGNATURE, digests)
     return decode_envelope(encode_envelope(core_raw, wraps, body, signatures))
+
+
+def vouch_for(
+    identity: Identity, key_id: KeyId, listed: Mapping[Scope, Collection[EnvelopeId]], random: Random
+) -> Vouch:
+    """Returns the vouch for these envelopes, its salts and filling drawn from the seed."""
+    drawn = SimpleNamespace(token_bytes=random.randbytes)
+    with mock.patch.object(vouch, "secrets", drawn):
+        return vouch.vouch(identity.partner_id, key_id, listed)
 
 
 def publish(

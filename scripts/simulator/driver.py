@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ from p2pshare.gossip.engine import Engine
 from p2pshare.gossip.engine_state import EngineSettings
 from p2pshare.gossip.intake_schedule import IntakeSchedule, WaitingBody
 from p2pshare.gossip.messages import GetBodies, PutAnswer
-from p2pshare.gossip.protocol import GET, PUT, VERB_OF, AnyVerb, Question, question_of
+from p2pshare.gossip.protocol import CARD, CHAIN, GET, PUT, VERB_OF, AnyVerb, Question, question_of
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId
 from p2pshare.limits import DISK_FULL_PAUSE_SECONDS, RESPONSE_BYTES_MAX
 from p2pshare.node.node import Node
@@ -130,6 +131,8 @@ class VirtualDriver:
     def reload_roster(self) -> None:
         """Follow the roster: partners, links or circles changed."""
         roster = self._exchange.roster()
+        if self.stage.scenario.cards is not None:
+            self._list_notices()
         links = links_of(roster)
         self._links = frozenset(link.peer for link in links)
         for number, call in list(self._calls.items()):
@@ -144,6 +147,17 @@ class VirtualDriver:
                 self._give(loaded)
         self._loaded_pairs = self._links
         self._give(events.LinksConfigured(links, len(roster)))
+
+    def follow_card(self) -> None:
+        """Use our new card from here on: partners are told its version and fetch it, and it goes round."""
+        self._list_notices()
+        self._give(events.OwnCardChanged(self.node.card.version))
+
+    def _list_notices(self) -> None:
+        with suppress(StoreError):
+            self._give(self._exchange.list_notices())
+        self._is_news_due = self._is_sweep_due = True
+        self._plan_commit()
 
     def knows(self, peer: PartnerId) -> bool:
         return peer in self._links
@@ -235,7 +249,25 @@ class VirtualDriver:
         if raw is None:
             self._later(READ_SECONDS, lambda: self._give(events.Answered(number)))
             return
-        self.dial(number, action.peer, verb, raw)
+        self.dial(number, action.peer, verb, raw, partial(self._take_card, action))
+
+    def _take_card(self, action: actions.PeerRequest, raw: bytes) -> None:
+        """Take the card that a request was for. Raises PeerError when it is not believed."""
+        now, is_changed = int(self.now), False
+        match action:
+            case actions.FetchCard():
+                is_changed = self._exchange.apply_card(action.peer, raw, now)
+            case actions.FetchChain():
+                is_changed, dropped = self._exchange.apply_chain(action.partner, action.circle, raw, now)
+                self._give(dropped)
+            case _:
+                pass
+        if is_changed:
+            self._note_cards()
+
+    def _note_cards(self) -> None:
+        self.stage.trace.note(f"{self.name} knows a newer card")
+        self._later(READ_SECONDS, self.reload_roster)
 
     def _request(self, action: actions.PeerRequest) -> bytes | None:
         """Returns the bytes to send; None for a push that may not leave, or can no longer."""
@@ -252,15 +284,29 @@ class VirtualDriver:
             case actions.FetchCard():
                 return b""
             case actions.FetchChain():
-                raise AssertionError("no notice is played here, so none leaves a gap in a chain")
+                return bytes(action.partner)
         oracle.message_leaves(self.partner_id, action.peer, action.message, self.node.store, self.now)
         return question_of(action).request.encode(action.message)
 
-    def dial(self, number: int, peer: PartnerId, verb: AnyVerb, raw: bytes) -> None:
-        """Send a request of the engine; its end becomes an event."""
+    def dial(
+        self,
+        number: int,
+        peer: PartnerId,
+        verb: AnyVerb,
+        raw: bytes,
+        take_card: Callable[[bytes], None] = lambda raw: None,
+    ) -> None:
+        """Send a request of the engine; its end becomes an event. `take_card` is handed the card that was asked for."""
 
         def end(answer: Answer) -> None:
             self._calls.pop(number, None)
+            if answer.status is Status.ANSWERED and verb in (CARD, CHAIN):
+                try:
+                    take_card(answer.raw)
+                except PeerError as error:
+                    answer = Answer(Status.REFUSED, reason=error.reason)
+                except StoreError:
+                    answer = Answer(Status.FULL)
             self._give(end_of(number, verb, answer, DISK_FULL_PAUSE_SECONDS))
 
         def body(envelope_id: EnvelopeId, wire: bytes | None) -> None:
@@ -351,6 +397,9 @@ class VirtualDriver:
             one.item.done(error)
 
     def _report(self, outcome: Outcome) -> None:
+        self.stage.oracle.dropped(self.partner_id, [one.envelope_id for one in outcome.dropped.items])
+        self._give(outcome.dropped)
+        self._give(outcome.refused_late)
         for held in outcome.held:
             self.stage.trace.note(f"{self.name} holds {held.item.envelope_id.short} {held.lsn}")
             self.stage.oracle.held(self.partner_id, held.item.envelope_id, self.node.store, self.now)
@@ -361,6 +410,10 @@ class VirtualDriver:
             )
             self.stage.oracle.body_decided(self.partner_id, decided)
             self._give(decided)
+        for missing in outcome.missing:
+            self._give(missing)
+        if outcome.has_changed_roster:
+            self._note_cards()
 
     # --- a peer asks ---
 
@@ -377,7 +430,12 @@ class VirtualDriver:
                 self._get_asked(peer, raw, reply)
             else:
                 self._give(events.Heard(peer))
-                reply(Answer(Status.ANSWERED, self.node.identity.card.raw))
+                card = self._exchange.chain(peer, PartnerId(raw)) if verb is CHAIN else self.node.card.raw
+                reply(
+                    Answer(Status.REFUSED, reason="not-held")
+                    if card is None
+                    else Answer(Status.ANSWERED, card)
+                )
         except PeerError as error:
             reply(Answer(Status.REFUSED, reason=error.reason))
 

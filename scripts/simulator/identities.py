@@ -1,12 +1,12 @@
 """Identities of simulated partners: real keys and cards, the same in every process, and signatures that cost nothing.
 
-Keys are derived from the partner's number, so ids, and with them every order that depends on ids, are the same on any
-machine. Only the TLS key is left to chance: nothing here shows it to anybody.
+Keys, certificates and cards are derived from the partner's number, so ids, and with them every order that depends on ids, are the
+same on any machine.
 
 `cheap_signatures` puts a stand-in in the place of the two signatures (3 ms of Ed25519 and ML-DSA-87 an envelope): 4,691
 bytes derived from key and message, which verification derives again. A signature of another kind goes to the real
 verification, so corrupt bytes are refused as ever. A signature is outside the id of an envelope: the same seed gives the
-same trace with real ones (tests/simulation holds that).
+same trace with real ones (tests/simulation holds that). Not so the id of a card that goes round: where cards are issued, real signatures give another trace.
 """
 
 from __future__ import annotations
@@ -15,6 +15,12 @@ import contextlib
 import functools
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from p2pshare.envelope.card import accept_first
 from p2pshare.envelope.card_format import (
@@ -25,8 +31,10 @@ from p2pshare.envelope.card_format import (
     partner_id_of,
     sign_card,
 )
+from p2pshare.envelope.certificate import PARTNER_URI
 from p2pshare.envelope.hybrid import SIGNATURE_BYTES, Secret, SigningKey, VerifyKey
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, TlsKey
+from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_LIFE_SECONDS_MAX
 from simulator.event_queue import START_SECONDS
 
@@ -40,12 +48,7 @@ def identity_of(number: int, *, is_dialable: bool = True) -> Identity:
     label = f"{number}/{is_dialable}"
     root = SigningKey.from_secret(_secret(label, "root", 64))
     partner_id = partner_id_of((root.verify_key,), 1)
-    operational = OperationalKeys(
-        SigningKey.from_secret(_secret(label, "sign", 64)),
-        KemKey.from_secret(_secret(label, "kem", 32)),
-        HintKey.from_secret(_secret(label, "hint", 32)),
-        TlsKey.generate(partner_id, _BEGIN, 400),
-    )
+    operational = _operational(label, partner_id)
     body = CardBody(
         partner_id=partner_id,
         version=1,
@@ -64,6 +67,44 @@ def identity_of(number: int, *, is_dialable: bool = True) -> Identity:
     )
     card = accept_first(sign_card(body, (root,)), int(START_SECONDS))
     return Identity(partner_id, (root,), operational, card)
+
+
+def next_keys(identity: Identity, number: int) -> OperationalKeys:
+    """Returns the daily keys that a partner takes when it revokes its old ones for the `number`th time."""
+    return _operational(f"{identity.partner_id.text}/{number}", identity.partner_id)
+
+
+def _operational(label: str, partner_id: PartnerId) -> OperationalKeys:
+    return OperationalKeys(
+        SigningKey.from_secret(_secret(label, "sign", 64)),
+        KemKey.from_secret(_secret(label, "kem", 32)),
+        HintKey.from_secret(_secret(label, "hint", 32)),
+        _tls_key(label, partner_id),
+    )
+
+
+def _tls_key(label: str, partner_id: PartnerId) -> TlsKey:
+    """Returns a key with a certificate of the smallest form that a card takes (docs/card.md, "Certificates")."""
+    number = int.from_bytes(_secret(label, "tls", 32).reveal(), "big")
+    key = ec.derive_private_key(number, ec.SECP384R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulated")])
+    named = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(PARTNER_URI + partner_id.text)])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1 + number % 2**64)
+        .not_valid_before(datetime.fromtimestamp(_BEGIN, UTC))
+        .not_valid_after(datetime.fromtimestamp(_END, UTC))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(named, critical=False)
+        .sign(key, hashes.SHA384(), ecdsa_deterministic=True)
+    )
+    private = key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return TlsKey.from_secret(Secret(private), certificate.public_bytes(serialization.Encoding.DER))
 
 
 def _dated(key: AnyKey) -> OperationalKey[AnyKey]:

@@ -252,6 +252,9 @@ class MemoryKnowledge:
     def add(self, frames: Sequence[tuple[EnvelopeOrigin, NewFrame]]) -> None:
         """Forget it."""
 
+    def go_on(self, now: int) -> bool:
+        return False
+
     def recount_reports(self) -> None:
         """Do nothing: nobody reported anything."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from p2pshare.gossip.protocol import CARD, PUT, AnyVerb
+from p2pshare.gossip.protocol import CARD, CHAIN, PUT, AnyVerb
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from simulator.answers import Answer, Status
 from simulator.event_queue import EventQueue
@@ -209,5 +209,5 @@ class Network:
         return self.slow[pair] > 0 or self.slow[pair[::-1]] > 0
 
     def _note(self, origin: End, peer: PartnerId, what: str, verb: AnyVerb, raw: bytes) -> None:
-        shown = b"" if verb in (PUT, CARD) else raw  # signatures and cards are left to chance
+        shown = b"" if verb in (PUT, CARD, CHAIN) else raw  # signatures and cards are left to chance
         self._trace.note(f"{origin.name} {what} {peer.short} {len(shown)}", shown)

@@ -98,6 +98,8 @@ class Oracle:
         self.links: dict[PartnerId, dict[PartnerId, frozenset[CircleId]]] = {}
         """The circles that each partner's links may carry now, by its own configuration."""
         self.published: dict[EnvelopeId, Published] = {}
+        self.notices: dict[EnvelopeId, CircleId] = {}
+        """Every card that its owner really issued and every page of what it vouched for, as a notice, and its circle."""
         self.accounts: dict[PartnerId, Account] = {}
         self.lines: dict[PartnerId, Line] = {}
         self.complaints: dict[str, list[str]] = {}
@@ -184,6 +186,8 @@ class Oracle:
             self._ids_leave(origin, peer, ids, store, now)
             return
         for envelope_id in ids:
+            if self.notices.get(envelope_id) == part.shard.circle:
+                continue
             known = self.published.get(envelope_id)
             ends = () if known is None else ({known.author, one} for one in known.direct_to)
             if {origin, peer} not in ends:
@@ -196,6 +200,8 @@ class Oracle:
         unheld = set(ids) - store.log.is_seen(ids)
         for envelope_id in sorted(unheld):
             known = self.published.get(envelope_id)
+            if envelope_id in self.notices and store.notices.entry(envelope_id) is not None:
+                continue
             if known is not None and known.envelope.core.expires <= now:
                 continue  # its key outlives it by an hour here and a little more there
             self.complain(
@@ -209,7 +215,11 @@ class Oracle:
 
     def _may_leave(self, origin: PartnerId, peer: PartnerId, envelope_id: EnvelopeId, what: str) -> None:
         known = self.published.get(envelope_id)
-        if known is None:
+        if envelope_id in self.notices:
+            circle = self.notices[envelope_id]
+            if circle not in self._carried(origin, peer) | {CircleId.of_pair(origin, peer)}:
+                self.complain("nothing_leaks", f"{origin.short} {what} a notice of a foreign circle")
+        elif known is None:
             self.complain(
                 "only_verified_is_held", f"{origin.short} {what} {envelope_id.short}: nobody signed it"
             )
@@ -261,7 +271,7 @@ class Oracle:
 
     def held(self, partner: PartnerId, envelope_id: EnvelopeId, store: Store, now: float) -> None:
         """Note that the engine is told that the store holds it; `now` by the partner's own clock."""
-        if partner not in self.honest:
+        if partner not in self.honest or envelope_id in self.notices:
             return
         ever = self.ever_held.setdefault(partner, set())
         if envelope_id in ever:
@@ -277,11 +287,16 @@ class Oracle:
                 f"{partner.short} tells its engine of {envelope_id.short} before it is stored",
             )
 
+    def dropped(self, partner: PartnerId, ids: Iterable[EnvelopeId]) -> None:
+        """Note that these are out of effect, or pushed out by something newer: they may come back."""
+        self.ever_held.setdefault(partner, set()).difference_update(ids)
+
     def push_answered(
         self, partner: PartnerId, author: PartnerId, decided: BodyDecided, store: Store
     ) -> None:
         """Note that `partner` told `author` what became of its push."""
-        if partner not in self.honest or decided.verdict is not PutVerdict.HELD:
+        is_held = decided.verdict is PutVerdict.HELD
+        if partner not in self.honest or not is_held or decided.envelope_id in self.notices:
             return
         if store.log.entry(decided.envelope_id) is None:
             self.complain(

@@ -52,6 +52,16 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class CardRule:
+    """The cards that honest partners issue while the scenario lasts. Where it is none of a scenario, no notices go round in it."""
+
+    renewals: Span = Span(1, 2)
+    """How many times somebody's card gets another version."""
+    revocations: Span = NONE
+    """How many times somebody revokes the key it signs with and vouches for all that it has sealed."""
+
+
+@dataclass(frozen=True)
 class NetworkConditions:
     """The behaviour of the network between any two partners, all the time."""
 
@@ -136,6 +146,7 @@ class Scenario:
     traffic: Traffic = field(default_factory=Traffic)
     network_conditions: NetworkConditions = field(default_factory=NetworkConditions)
     intake: IntakeRule = field(default_factory=IntakeRule)
+    cards: CardRule | None = None
     circles: tuple[CircleRule, ...] = ()
     faults: tuple[Fault, ...] = ()
     byzantine_partners: tuple[ByzantineRule, ...] = ()
@@ -150,7 +161,7 @@ _LISTS: Mapping[str, type[Any]] = MappingProxyType(
     {"circles": CircleRule, "faults": Fault, "byzantine_partners": ByzantineRule}
 )
 _TABLES: Mapping[str, type[Any]] = MappingProxyType(
-    {"traffic": Traffic, "network_conditions": NetworkConditions, "intake": IntakeRule}
+    {"traffic": Traffic, "network_conditions": NetworkConditions, "intake": IntakeRule, "cards": CardRule}
 )
 
 

@@ -5,30 +5,35 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import cast
 
 from p2pshare.config import Config
-from p2pshare.envelope.keys import Identity
+from p2pshare.envelope.card_format import Revocation
+from p2pshare.envelope.keys import Identity, reissue_card
+from p2pshare.envelope.notice import circle_of_page, notice_id_of, notice_of
+from p2pshare.envelope.vouch import Scope
 from p2pshare.errors import StoreError
-from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
+from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.limits import EAGER_BYTES_MAX
 from p2pshare.node.node import Node
 from p2pshare.node.store import Store
+from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.partners.interface import PartnerRow
 from p2pshare.sharing.partners import drop_partner, put_partner
-from simulator.authoring import Wish, publish
+from simulator.authoring import Wish, publish, vouch_for
 from simulator.byzantine import ByzantineDriver
 from simulator.disks import Disk, Foundry
 from simulator.driver import Stage, VirtualDriver
 from simulator.event_queue import START_SECONDS, EventQueue
-from simulator.identities import identity_of
+from simulator.identities import identity_of, next_keys
 from simulator.memory_store import MemoryDisk, MemoryStore
 from simulator.network import Network
 from simulator.oracle import Oracle, Published
-from simulator.scenario import Fault, Scenario
+from simulator.scenario import CardRule, Fault, Scenario
 from simulator.simulated_node import Quiet, SimulatedNode
 from simulator.topology import edges_of, links_in
 from simulator.trace import Trace
@@ -150,7 +155,7 @@ class World:
             return
         if node.opened is None:
             config = Config(name=node.name, url=f"https://{node.name}.example:8443")
-            node.opened = Node(Path(self._folder.name), config, node.identity, cast(Store, node.disk.open()))
+            node.opened = Node(self._home(node), config, node.identity, cast(Store, node.disk.open()))
             self.set_room(node)
         node.lives += 1
         self._note_links(node)
@@ -308,6 +313,91 @@ class World:
         if author.driver is not None:
             author.driver.wake()
 
+    # --- cards ---
+
+    def _plan_cards(self, rule: CardRule) -> None:
+        for node in self.simulated_nodes:
+            self._note_notices(node)
+        for is_revoking, times in ((False, rule.renewals), (True, rule.revocations)):
+            for _ in range(times.count(self.random)):
+                node = self.random.choice(self.honest)
+                at = self.scenario.seconds * self.random.random()
+                self.event_queue.after(at, partial(self._issue, node, is_revoking=is_revoking))
+
+    def _issue(self, node: SimulatedNode, *, is_revoking: bool) -> None:
+        """Issue the next version of a node's card, as an operator would; while it is down its daemon finds it at its start."""
+        now = int(self.event_queue.now)
+        if now <= node.identity.card.not_before:
+            self.event_queue.after(RETRY_SECONDS, partial(self._issue, node, is_revoking=is_revoking))
+            return
+        if is_revoking:
+            key_id = node.identity.operational.sign.key_id
+            made = vouch_for(node.identity, key_id, self._sealed_by(node, key_id), self.random)
+            keep_pages(self._home(node), made)
+            for scope, raw in made.pages():
+                circle = circle_of_page(node.partner_id, scope)
+                self.oracle.notices[EnvelopeId(notice_id_of(notice_of(circle, raw)))] = circle
+            node.identity = reissue_card(
+                node.identity,
+                now,
+                operational=next_keys(node.identity, node.identity.card.version),
+                revoked=[Revocation(key_id, now, 1, made.root)],
+            )
+        else:
+            name = f"{node.name} again {node.identity.card.version}"
+            node.identity = reissue_card(node.identity, now, name=name)
+        self._note_notices(node)
+        self.trace.note(f"{node.name} issues version {node.identity.card.version} of its card")
+        if node.opened is not None:
+            node.opened.identity = node.identity
+        if node.driver is not None:
+            node.driver.follow_card()
+
+    def _sealed_by(self, node: SimulatedNode, key_id: KeyId) -> dict[Scope, list[EnvelopeId]]:
+        listed: dict[Scope, list[EnvelopeId]] = {}
+        for envelope_id, known in self.oracle.published.items():
+            core = known.envelope.core
+            if (known.author, core.key_id) == (node.partner_id, key_id):
+                for scope in known.direct_to or (core.circle,):
+                    listed.setdefault(scope, []).append(envelope_id)
+        return listed
+
+    def _note_notices(self, node: SimulatedNode) -> None:
+        raw = node.identity.card.version_raw
+        for name in (MAIN, *(rule.name for rule in self.scenario.circles)):
+            circle = CircleId.of(name)
+            self.oracle.notices[EnvelopeId(notice_id_of(notice_of(circle, raw)))] = circle
+
+    def _home(self, node: SimulatedNode) -> Path:
+        return Path(self._folder.name) / node.name
+
+    def missing_cards(self) -> list[str]:
+        """Returns the cards, and the pages of what their owners vouched for, that an honest partner should know and does not."""
+        if self.scenario.cards is None:
+            return []
+        if any(node.driver is None for node in self.honest):
+            return ["somebody is down"]
+        lacking: list[str] = []
+        for author in self.honest:
+            card = author.identity.card
+            for node in self.reachable([author], CircleId.of(MAIN)):
+                if node is author:
+                    continue
+                versions = {row.partner_id: row.card_version for row in node.store.partners.all()}
+                if versions[author.partner_id] != card.version:
+                    lacking.append(f"{node.name} lacks version {card.version} of {author.name}'s card")
+                lacking += [
+                    f"{node.name} lacks what {author.name} vouches for"
+                    for one in card.revoked
+                    if self._has_listed(author, one.key_id)
+                    and not node.store.notices.has_all_pages(author.partner_id, one.key_id, CircleId.of(MAIN))
+                ]
+        return lacking
+
+    def _has_listed(self, author: SimulatedNode, key_id: KeyId) -> bool:
+        """Returns whether the author has pages for the circle of all."""
+        return author.store.notices.has_all_pages(author.partner_id, key_id, CircleId.of(MAIN))
+
     # --- the play ---
 
     def run(self) -> None:
@@ -316,6 +406,8 @@ class World:
             self._start_later(node, self.random.random())
         self._look()
         self._plan_traffic()
+        if self.scenario.cards is not None:
+            self._plan_cards(self.scenario.cards)
         for fault in self.scenario.faults:
             for _ in range(fault.times.count(self.random)):
                 self._plan_fault(fault)
@@ -351,7 +443,7 @@ class World:
         while self.event_queue.now < end:
             self.event_queue.run_until(min(end, self.event_queue.now + step))
             step = min(SETTLE_STEP_SECONDS_MAX, 1.25 * step)
-            if not self.missing():
+            if not self.missing() and not self.missing_cards():
                 self.settled_after = self.event_queue.now - START_SECONDS - self.scenario.seconds
                 return
 

@@ -295,6 +295,32 @@ def room_without_bounds(patch: Patch) -> None:
     patch.setattr(intake_schedule.IntakeSchedule, "has_room", lambda self, received_from: True)
 
 
+def notices_are_not_handed_on(patch: Patch) -> None:
+    """Who relays gives away its own card alone: two hops away no revocation is heard."""
+    real = exchange.Exchange._notice
+
+    def notice(self: Any, entry: Any, notice_id: Any) -> Any:
+        one = self._node.store.notices.entry(notice_id)
+        is_own = one is not None and one.author == self._node.identity.partner_id
+        return real(self, entry, notice_id) if is_own else None
+
+    patch.setattr(exchange.Exchange, "_notice", notice)
+
+
+def what_a_card_lets_in_waits_for_the_next_comparison(patch: Patch) -> None:
+    """What was refused before its author's card came is asked for again some time."""
+    real = engine.Engine._configure
+
+    def configure(self: Any, configs: Any) -> None:
+        before = {peer: one.compare_at for peer, one in self._state.links.items()}
+        real(self, configs)
+        for peer, at in before.items():
+            if peer in self._state.links:
+                self._state.links[peer].compare_at = at
+
+    patch.setattr(engine.Engine, "_configure", configure)
+
+
 SCHEDULE_BUGS: tuple[Callable[[Patch], None], ...] = (
     first_come_first_served,
     room_without_bounds,
@@ -311,6 +337,12 @@ BUGS: Mapping[str, PlantedBug] = MappingProxyType(
             PlantedBug(circles_ignored_in_arrivals, "circles", ("nothing_leaks",)),
             PlantedBug(seen_before_verified, "byzantine-corrupt-bodies", ("all_is_everywhere",)),
             PlantedBug(unanswered_fetch_is_never_over, "loss", ("all_is_everywhere",)),
+            PlantedBug(notices_are_not_handed_on, "cards", ("newest_cards_are_everywhere",)),
+            PlantedBug(
+                what_a_card_lets_in_waits_for_the_next_comparison,
+                "cards",
+                ("newest_cards_are_everywhere", "all_is_everywhere"),
+            ),
             PlantedBug(unavailable_outlives_the_roster, "strangers", ("all_is_everywhere",)),
             PlantedBug(announced_before_commit, "quiet", ("only_held_is_announced",)),
             PlantedBug(no_return_after_a_pause, "storms", ("all_is_everywhere", "nobody_honest_is_shut_out")),
