@@ -21,6 +21,9 @@ GAPS = "tests/queries/test_queries_alarms.py::test_a_gap_keeps_its_time_while_it
 ANOTHER_PATH = (
     "tests/gossip/test_gossip_dialogues.py::test_the_author_pushes_what_is_small_and_announces_what_is_large"
 )
+READ_BY_A_THIEF = f"{REVOKING}::test_a_thief_of_the_disk_reads_the_store_and_with_plain_keys_all_that_was_sealed_for_it_or_by_it"
+WALK = "tests/sharing/test_sharing_revocation_walk.py"
+WORDS = "tests/sharing/test_sharing_stolen_words.py"
 STOLEN_DISK = f"{KEY_FILE}::test_a_stolen_disk_reveals_no_key"
 
 SHOWN: dict[tuple[str, str], tuple[str, ...]] = {
@@ -50,13 +53,15 @@ SHOWN: dict[tuple[str, str], tuple[str, ...]] = {
     (
         "whoever steals a partner's disk",
         "its plain store; its keys too, unless the key file has a passphrase, and with them all that was sealed for it or by it",
-    ): (STOLEN_DISK,),
+    ): (STOLEN_DISK, READ_BY_A_THIEF),
     ("whoever steals a partner's disk", "as that partner, until its key is revoked"): (
         f"{REVOKING}::test_a_thief_of_the_disk_signs_as_the_partner_until_its_key_is_revoked",
         "tests/sharing/test_sharing_stolen_keys.py::test_a_thief_who_dates_back_gets_nothing_in_after_the_revocation",
+        f"{WALK}::test_what_the_thief_sealed_between_since_and_the_arrival_of_the_card_leaves_at_once",
+        f"{WORDS}::test_whatever_both_said_a_store_ends_as_one_that_never_met_the_thief",
     ),
     ("whoever steals a partner's disk", "its own copies"): (GAPS,),
-    ("who also gets its root key", "the same"): (STOLEN_DISK,),
+    ("who also gets its root key", "the same"): (STOLEN_DISK, READ_BY_A_THIEF),
     (
         "who also gets its root key",
         "as that partner, for good: keep it elsewhere (`init --roots-to FILE`)",
@@ -66,6 +71,36 @@ SHOWN: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("who also gets its root key", "its own copies"): (GAPS,),
 }
+
+
+WAYS_OF_A_THIEF: dict[str, tuple[str, ...]] = {
+    "a home that was copied, whatever its clock": (
+        "tests/end_to_end/test_stolen_keys.py::test_a_thief_of_a_home_gets_nothing_into_effect_after_the_revocation",
+    ),
+    "dated back": (
+        "tests/end_to_end/test_stolen_keys.py::test_a_thief_of_a_home_gets_nothing_into_effect_after_the_revocation",
+        f"{WALK}::test_nothing_new_of_the_thief_comes_in_whatever_time_it_has",
+        f"{WALK}::test_back_dated_and_held_it_leaves_with_the_pages_or_after_a_day_without_them",
+    ),
+    "between since and the arrival of the card": (
+        "tests/end_to_end/test_stolen_keys.py::test_a_thief_of_a_home_gets_nothing_into_effect_after_the_revocation",
+        f"{WALK}::test_what_the_thief_sealed_between_since_and_the_arrival_of_the_card_leaves_at_once",
+    ),
+    "pages that are withheld": (
+        "tests/end_to_end/test_stolen_keys.py::test_while_pages_are_withheld_nothing_of_the_thiefs_time_is_in_effect_and_then_what_they_list",
+        f"{WALK}::test_back_dated_and_held_it_leaves_with_the_pages_or_after_a_day_without_them",
+        f"{WALK}::test_pages_that_do_not_come_are_an_alarm_until_they_do",
+    ),
+    "a vouch of its own": ("tests/sharing/test_sharing_notices.py::test_a_thief_cannot_vouch_for_itself",),
+    "a squatted certificate": (
+        "tests/sharing/test_sharing_stolen_keys.py::test_a_squatter_of_the_next_certificate_does_not_keep_a_revocation_away",
+    ),
+    "what it withdrew, and said of others' objects": (
+        "tests/end_to_end/test_stolen_keys.py::test_what_a_thief_withdrew_and_called_false_counts_again_after_the_revocation",
+        f"{WORDS}::test_whatever_both_said_a_store_ends_as_one_that_never_met_the_thief",
+    ),
+}
+"""What the thief of a sign key may try after the revocation (docs/card.md, "Revocation"), and what shows that it is in vain."""
 
 
 def cells(repository: Path) -> set[tuple[str, str]]:
@@ -82,6 +117,15 @@ def test_every_cell_has_its_tests_and_no_test_stands_for_another_one(repository:
 
 @pytest.mark.parametrize("cell", SHOWN, ids=" ".join)
 def test_the_tests_of_a_cell_exist(cell: tuple[str, str], repository: Path) -> None:
-    for named in SHOWN[cell]:
+    exist(SHOWN[cell], repository)
+
+
+@pytest.mark.parametrize("way", WAYS_OF_A_THIEF)
+def test_the_tests_of_a_thiefs_ways_exist(way: str, repository: Path) -> None:
+    exist(WAYS_OF_A_THIEF[way], repository)
+
+
+def exist(tests: tuple[str, ...], repository: Path) -> None:
+    for named in tests:
         path, _, function = named.partition("::")
         assert re.search(rf"^(async )?def {function}\(", (repository / path).read_text(), re.M), named

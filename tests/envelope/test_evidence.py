@@ -16,6 +16,7 @@ from p2pshare.envelope.encoding import pack
 from p2pshare.envelope.envelope import DecodedEnvelope, decode_envelope, encode_core
 from p2pshare.envelope.evidence import (
     PROOF_MAGIC,
+    EnvelopeFork,
     card_fork,
     check_not_revoked,
     decode_proof,
@@ -199,6 +200,28 @@ def test_a_proof_by_a_key_that_was_revoked_since_is_refused_where_that_is_known(
         InspectionVerdict.PASSED,
         InspectionVerdict.FAILED,
     ]
+
+
+def test_a_proof_by_a_revoked_key_holds_where_its_owner_stands_for_both_envelopes(
+    alpha: Identity, proofs: dict[str, bytes]
+) -> None:
+    """Its vouch pages are asked, as for what comes in; one of the two may be a thief's."""
+    stolen = Revocation(alpha.operational.sign.key_id, NOW, 1, b"r" * 32)
+    fresh = generate_operational_keys(alpha.partner_id, NOW)
+    newest = reissue_card(alpha, NOW, operational=fresh, revoked=[stolen]).card
+    proof = decode_proof(proofs["envelopes"])
+    assert isinstance(proof, EnvelopeFork)
+    both = {proof.first.envelope_id, proof.second.envelope_id}
+    for listed, verdict in (
+        (both, InspectionVerdict.PASSED),
+        *(({one}, InspectionVerdict.FAILED) for one in both),
+    ):
+        is_listed = lambda core, envelope_id, listed=listed: envelope_id in listed  # noqa: E731
+        report = inspect(proofs["envelopes"], NOW, {alpha.partner_id: newest}.get, is_listed)
+        assert [(check.verdict, check.reason) for check in report.checks][2] == (
+            verdict,
+            "" if verdict is InspectionVerdict.PASSED else "not-vouched",
+        )
 
 
 # --- what `verify` says of it ----------------------------------------------------------------------

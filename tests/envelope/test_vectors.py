@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def edited(raw: bytes, case: dict[str, Any]) -> bytes:
     if "replace" in case:
         offset, piece = case["replace"][0], bytes_of(case["replace"][1])
         raw = raw[:offset] + piece + raw[offset + len(piece) :]
-    return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", ""))
+    return raw[: case.get("cut", len(raw))] + bytes_of(case.get("append", "")) + bytes(case.get("zeros", 0))
 
 
 ENVELOPES, CARDS, PROOFS, PAYLOADS, DERIVATIONS, VOUCHES, GUESTS = (
@@ -231,6 +232,49 @@ def test_golden_notices(case: dict[str, Any]) -> None:
     assert (notice.circle.text, notice.created(card_of_vouch("card"))) == (case["circle"], case["created"])
 
 
+@by_name(VOUCHES["envelopes"])
+def test_envelopes_under_a_revoked_key(case: dict[str, Any]) -> None:
+    """Taken in where a page lists it, and else refused, whatever its time."""
+    listed = {one for golden in VOUCHES["golden"] for one in decode_page(bytes_of(golden["page"])).ids}
+    decoded, card = decode_envelope(bytes_of(case["wire"])), card_of_vouch(case["card"])
+    is_vouched = decoded.envelope_id in listed and case["card"] == "card"
+    if "reason" not in case:
+        verify_envelope(decoded, card, VOUCHES["now"], is_vouched=is_vouched)
+        return
+    with pytest.raises(PeerError) as caught:
+        verify_envelope(decoded, card, VOUCHES["now"], is_vouched=is_vouched)
+    assert caught.value.reason == case["reason"]
+
+
+@by_name(VOUCHES["bad_notices"])
+def test_negative_notices(case: dict[str, Any]) -> None:
+    good = bytes_of(VOUCHES["notices"][0]["notice"])
+    raw = bytes_of(case["notice"]) if "notice" in case else edited(good, case)
+    with pytest.raises(PeerError) as caught:
+        read_notice(raw)
+    assert caught.value.reason == case["reason"]
+
+
+# Codes in docs/card.md that no bytes of a partner lead to.
+OF_NO_FILE = {
+    "bad-name": "of our own names",
+    "passphrase-weak": "of our own key file",
+    "passphrase-file-permissions": "of our own key file",
+    "passphrase-file-owner": "of our own key file",
+    "vouch-pages-missing": "an alarm",
+}
+
+
+def test_each_refusal_that_the_page_names_has_a_vector(repository: Path) -> None:
+    """A second implementation is held to every one of them."""
+    page = (repository / "docs/card.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", page)) | {"malformed", "oversized"}
+    files = (CARDS, VOUCHES, GUESTS, PROOFS, ENVELOPES)
+    lists = ("negative", "bad_notices", "envelopes")
+    shown = {case.get("reason") for file in files for name in lists for case in file.get(name, ())}
+    assert named - shown == set(OF_NO_FILE)
+
+
 # --- guest keys ------------------------------------------------------------------------------------
 
 
@@ -243,6 +287,17 @@ def test_golden_invitation_keys(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", GUESTS["knocks"])
 def test_golden_knock_keys(case: dict[str, Any]) -> None:
     assert knock_key(bytes_of(case["card"])).certificate == bytes_of(case["certificate"])
+
+
+@by_name(GUESTS["negative"])
+def test_negative_guest_keys(case: dict[str, Any]) -> None:
+    with pytest.raises(PeerError) as caught:
+        if "card" in case:
+            knock_key(bytes_of(case["card"]))
+        else:
+            secret, host = Secret(bytes.fromhex(case["secret"])), PartnerId.parse(case["host"])
+            invitation_key(secret, host, case["expires"])
+    assert caught.value.reason == case["reason"]
 
 
 # --- payload and derivations -----------------------------------------------------------------------

@@ -18,6 +18,7 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import Reason
 from p2pshare.node.node import Node, close_node
+from p2pshare.operations.cards import RevokeKey
 from p2pshare.queries.status import status
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeStatus
@@ -103,6 +104,21 @@ def test_what_was_published_after_the_backup_comes_home_is_read_counts_and_is_wi
     hand_over(alpha.node, alpha.bravo, gone.envelopes)
     assert claims(alpha.bravo, SHARED) == [("alpha", True)]
     assert claims(alpha.node, SHARED) == [("alpha", True)]
+
+
+def test_what_came_home_is_shown_by_day_and_title_before_the_key_is_revoked(alpha: Alpha) -> None:
+    """It may be ours or a thief's: a person says which, and knows it by what is in it."""
+    alpha.back_up()
+    [one] = send(alpha.node, [SHARED], to=["bravo"], now=NOW + 10).envelopes
+    hand_over(alpha.node, alpha.bravo, [one])
+    alpha.put_back()
+    assert alpha.comes_home(alpha.bravo, one) == [IntakeStatus.HELD]
+    key = alpha.node.identity.operational.sign.key_id.text
+    asked = RevokeKey(key, "lost", dry_run=True).run(alpha.node, NOW + DAY, quiet)
+    assert (asked.vouched, asked.not_vouched) == (0, 1)
+    [home] = asked.not_vouched_newest
+    assert (home.envelope_id, home.created) == (one.text, "2027-01-15T08:00:10Z")
+    assert SHARED in home.title
 
 
 def test_a_withdrawal_that_was_forgotten_comes_home_and_counts(alpha: Alpha) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from whole_nodes import NOW, World, befriend, draft, quiet, seal_unchecked, send, take_in
+from store_rows import rows
+from whole_nodes import NOW, World, befriend, draft, quiet, seal_unchecked, send, take_in, wire_of
 
 from p2pshare.envelope.card import CardFork
 from p2pshare.envelope.card_format import NOTHING_VOUCHED
 from p2pshare.envelope.envelope import decode_envelope
+from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
-from p2pshare.errors import NotFoundError
+from p2pshare.envelope.sealing import open_envelope
+from p2pshare.envelope.verification import verify_envelope
+from p2pshare.errors import KeyFileError, NotFoundError
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
-from p2pshare.node.keyfile import read_identity
+from p2pshare.node.keyfile import read_identity, write_key_file
 from p2pshare.node.node import Node
 from p2pshare.node.vouch_pages import VOUCH_FOLDER, own_pages
 from p2pshare.operations.cards import RevokeKey, RotateCard, SetCard
@@ -153,6 +158,32 @@ def test_a_damaged_page_is_left_out_and_the_others_count(alpha: Node) -> None:
 
 
 # --- what a thief of the disk can do: README.md, "Who can do what" ---
+
+
+def test_a_thief_of_the_disk_reads_the_store_and_with_plain_keys_all_that_was_sealed_for_it_or_by_it(
+    world: World, alpha: Node
+) -> None:
+    bravo = world.reopen("bravo")
+    befriend(bravo, alpha)
+    wires = [
+        wire_of(author, send(author, [value], to=[to], tlp=Tlp.AMBER).envelopes[0])
+        for author, value, to in ((bravo, "for-alpha.example", "alpha"), (alpha, "by-alpha.example", "bravo"))
+    ]
+    take_in(alpha, [Arrival(wires[0], bravo.identity.partner_id)], NOW + 6)
+    alpha.store.database.checkpoint()
+    stolen = alpha.home.with_name("stolen")
+    shutil.copytree(alpha.home, stolen)
+    found = rows(stolen / "store.sqlite", "SELECT value FROM v1_indicators ORDER BY value")
+    assert found == [("by-alpha.example",), ("for-alpha.example",)]
+    identity = read_identity(stolen / "identity.p2pkey", stolen / "card.p2pcard")
+    for author, wire in zip((bravo, alpha), wires, strict=True):
+        verified = verify_envelope(decode_envelope(wire), author.card, NOW + 6)
+        assert open_envelope(identity, verified, author.card) is not None
+    encrypted = stolen / "encrypted.p2pkey"
+    write_key_file(encrypted, identity, Secret(b"correct horse battery"), scrypt_log_n=4)
+    for passphrase in (None, Secret(b"another one altogether")):
+        with pytest.raises(KeyFileError):
+            read_identity(encrypted, stolen / "card.p2pcard", passphrase)
 
 
 def test_a_thief_of_the_disk_signs_as_the_partner_until_its_key_is_revoked(world: World, alpha: Node) -> None:

@@ -2,7 +2,7 @@
 
 Every file holds `golden` (must be accepted, with what comes out) and `negative` (must be refused, at which step and
 with which reason). Bytes are base64. A negative that is a golden one (for cards: one of `files`) with a few bytes
-changed is written as `{"of": name, "replace": [offset, base64], "cut": length, "append": base64}`.
+changed is written as `{"of": name, "replace": [offset, base64], "cut": length, "append": base64, "zeros": how many zero bytes follow}`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ from p2pshare.envelope.evidence import PROOF_MAGIC, card_fork, encode_proof, env
 from p2pshare.envelope.guest import invitation_key, knock_key
 from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
-from p2pshare.envelope.notice import circle_of_page, notice_of, read_notice
+from p2pshare.envelope.notice import NOTICE_MAGIC, circle_of_page, notice_of, read_notice
 from p2pshare.envelope.payload import (
     ALONE,
     PartPlace,
@@ -64,7 +65,13 @@ from p2pshare.envelope.payload import (
 )
 from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.envelope.vouch import Scope, check_page, decode_page, vouch
-from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
+from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId, PublicationId
+from p2pshare.limits import (
+    CARD_BYTES_MAX,
+    CARD_CHAIN_BYTES_MAX,
+    NOTICE_BYTES_MAX,
+    VOUCH_PAGE_BYTES_MAX,
+)
 
 FOLDER = Path(__file__).resolve().parent
 PUBLICATION = PublicationId(bytes(range(16)))
@@ -334,6 +341,10 @@ def _body_flipped(author: Any, wire: bytes) -> bytes:
 # --- cards -----------------------------------------------------------------------------------------
 
 
+def _revocations_of(count: int, reason: int = 1) -> tuple[Revocation, ...]:
+    return tuple(Revocation(KeyId(bytes([number]) * 16), NOW, reason) for number in range(count))
+
+
 def card_vectors() -> Json:
     """Shapes are shown with one root (small cards), thresholds with two of three."""
     solo, board, mallory = named_identity("solo"), named_identity("board", 3, 2), named_identity("mallory")
@@ -432,6 +443,30 @@ def card_vectors() -> Json:
             "card-identity",
             sign_card(replace(board_body, threshold=1), board.roots[:1]),
         ),
+        case("a card of 128 KiB and more", "oversized", edited("solo", zeros=CARD_BYTES_MAX)),
+        case("a file of 4 MiB and more", "oversized", edited("board 1 to 2", zeros=CARD_CHAIN_BYTES_MAX)),
+        case("257 versions", "malformed", pack([VERSIONS_MAGIC, 1, [b"0"] * 257])),
+        case("format version 2", "unknown-version", edited("solo", replace=[7, text_of(b"\x02")])),
+        case(
+            "format version 2 of a file",
+            "unknown-version",
+            edited("board 1 to 2", replace=[7, text_of(b"\x02")]),
+        ),
+        case("a number in a longer form", "not-canonical", raw[:7] + b"\xcc" + raw[7:]),
+        *(
+            case(f"{what}", "bad-key", edited("solo", replace=[raw.index(key) + at, text_of(piece)]))
+            for what, key, at, piece in (
+                ("a root whose Ed25519 point is the neutral one", body.roots[0].raw, 0, b"\x01" + bytes(31)),
+                ("a sign key whose Ed25519 point is of order 4", body.sign_keys[0].key.raw, 0, bytes(32)),
+                ("a kem key that fails the modulus check", body.kem_keys[0].key.raw, 0, b"\xff\xff"),
+                ("a kem key whose X25519 point is 0", body.kem_keys[0].key.raw, 1_184, bytes(32)),
+                ("a hint key whose X25519 point is 1", body.hint_keys[0].key.raw, 0, b"\x01" + bytes(31)),
+                ("a hint key with the top bit set", body.hint_keys[0].key.raw, 31, b"\xff"),
+            )
+        ),
+        case("revocations out of order", "malformed", solo_with(revoked=_revocations_of(2)[::-1])),
+        case("a key revoked twice", "malformed", solo_with(revoked=_revocations_of(1) * 2)),
+        case("a reason 4 of a revocation", "malformed", solo_with(revoked=_revocations_of(1, reason=4))),
         case("version 2 alone", "card-gap", "board 2"),
         case("expired", "card-expired", "solo", at=solo.card.expires),
         case("from the future", "card-from-the-future", "solo", at=NOW - 601),
@@ -602,7 +637,9 @@ def vouch_vectors() -> Json:
     """Three pages that one card vouches for, two of them of one circle, and pages that it does not."""
     alpha, bravo, mallory = named_identity("alpha"), named_identity("bravo"), named_identity("mallory")
     key_id, ids = alpha.operational.sign.key_id, [_id_of(number) for number in range(2_005)]
-    scopes: dict[Scope, list[EnvelopeId]] = {CIRCLE: ids[:2_001], bravo.partner_id: ids[2_001:]}
+    owners, thiefs = (sealing.seal(alpha, request([bravo.card], b"", sequence=number)) for number in (1, 2))
+    listed = [*ids[:2_000], owners.envelope_id]
+    scopes: dict[Scope, list[EnvelopeId]] = {CIRCLE: listed, bravo.partner_id: ids[2_001:]}
     made, evil = vouch(alpha.partner_id, key_id, scopes), vouch(alpha.partner_id, key_id, {CIRCLE: ids[:1]})
     fresh = named_keys("alpha, later", alpha.partner_id)
     card, others = (
@@ -661,9 +698,28 @@ def vouch_vectors() -> Json:
                 (notice_of(circle_of_page(alpha.partner_id, bravo.partner_id), direct), NOW),
             )
         ],
+        "now": NOW + DAY,
+        "envelopes": [
+            {"name": name, "card": of, "wire": text_of(sealed.wire), **({"reason": reason} if reason else {})}
+            for name, of, sealed, reason in (
+                ("one that the golden pages list", "card", owners, ""),
+                ("one that they do not list", "card", thiefs, "not-vouched"),
+                ("one where nothing is vouched for", "nothing vouched for", owners, "revoked-key"),
+            )
+        ],
         "golden": [golden(name, raw) for name, raw in names.items()],
+        "bad_notices": [
+            {
+                "name": name,
+                "reason": reason,
+                **(form if isinstance(form, dict) else {"notice": text_of(form)}),
+            }
+            for name, reason, form in _bad_notices(alpha, bravo, card.version_raw, rest, direct)
+        ],
         "negative": [
             case("empty", "malformed", b""),
+            case("a page of 144 KiB and more", "oversized", edited(small, zeros=VOUCH_PAGE_BYTES_MAX)),
+            case("a number in a longer form", "not-canonical", direct[:7] + b"\xcc" + direct[7:]),
             case("cut", "malformed", edited(small, cut=len(direct) - 1)),
             case("a byte more", "malformed", edited(small, append=text_of(b"\x00"))),
             case("another magic", "malformed", with_part(0, b"p2pv")),
@@ -695,6 +751,43 @@ def vouch_vectors() -> Json:
     }
 
 
+def _bad_notices(
+    alpha: Any, bravo: Any, card: bytes, page: bytes, direct: bytes
+) -> list[tuple[str, str, bytes | Json]]:
+    """(name, reason, bytes or how a good one is edited). A good one is the first of `notices`."""
+    good, other = notice_of(CIRCLE, card), CircleId.of("other")
+    return [
+        ("empty", "malformed", b""),
+        ("cut", "malformed", {"cut": len(good) - 1}),
+        ("a byte more", "malformed", {"append": text_of(b"\x00")}),
+        ("too large", "oversized", {"zeros": NOTICE_BYTES_MAX}),
+        ("another magic", "malformed", {"replace": [3, text_of(b"p2pm")]}),
+        ("format version 2", "unknown-version", {"replace": [7, text_of(b"\x02")]}),
+        ("a number in a longer form", "not-canonical", good[:7] + b"\xcc" + good[7:]),
+        ("a circle of 15 bytes", "malformed", pack([NOTICE_MAGIC, 1, bytes(15), card])),
+        ("no content", "malformed", pack([NOTICE_MAGIC, 1, CIRCLE, b""])),
+        ("content of neither kind", "malformed", pack([NOTICE_MAGIC, 1, CIRCLE, good])),
+        (
+            "a file of several versions",
+            "malformed",
+            notice_of(CIRCLE, encode_versions([alpha.card.raw, card])),
+        ),
+        ("a card that is cut", "malformed", notice_of(CIRCLE, card[:-1])),
+        (
+            "a page whose ids are others",
+            "bad-vouch",
+            notice_of(CIRCLE, page.replace(decode_page(page).ids[0], bytes(32), 1)),
+        ),
+        ("a page in another circle", "wrong-circle", notice_of(other, page)),
+        ("a partner's page in a circle", "wrong-circle", notice_of(CIRCLE, direct)),
+        (
+            "a partner's page between another pair",
+            "wrong-circle",
+            notice_of(CircleId.of_pair(bravo.partner_id, PartnerId(bytes(32))), direct),
+        ),
+    ]
+
+
 def _id_of(number: int) -> EnvelopeId:
     return EnvelopeId(hashlib.sha256(f"p2pshare test vector envelope {number}".encode()).digest())
 
@@ -705,6 +798,7 @@ def _id_of(number: int) -> EnvelopeId:
 def guest_vectors() -> Json:
     alpha = named_identity("alpha")
     host = PartnerId(bytes(range(32)))
+    second = reissue_card(alpha, NOW + DAY, name="Alpha Two").card
 
     def invitation(secret: bytes, host: PartnerId, expires: int) -> Json:
         key = invitation_key(Secret(secret), host, expires)
@@ -724,7 +818,21 @@ def guest_vectors() -> Json:
         ],
         "knocks": [
             {"card": text_of(card), "certificate": text_of(knock_key(card).certificate)}
-            for card in (alpha.card.raw, reissue_card(alpha, NOW + DAY, name="Alpha Two").card.raw)
+            for card in (alpha.card.raw, second.raw)
+        ],
+        "negative": [
+            {
+                "name": "an invitation until the year 10000",
+                "reason": "malformed",
+                "secret": bytes(16).hex(),
+                "host": host.text,
+                "expires": 253_402_300_800,
+            },
+            {
+                "name": "a host's second version alone",
+                "reason": "card-gap",
+                "card": text_of(second.version_raw),
+            },
         ],
     }
 
@@ -850,7 +958,10 @@ def main() -> None:
         "payload.json": payload_vectors(),
         "derivation.json": derivation_vectors(),
     }
+    wanted = sys.argv[1:] or list(files)
     for name, content in files.items():
+        if name not in wanted:
+            continue
         (FOLDER / name).write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
         print(f"{name}: {(FOLDER / name).stat().st_size // 1024} KiB")
 

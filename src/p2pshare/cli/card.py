@@ -38,6 +38,7 @@ V = TypeVar("V", bound="IssuedVersion")
 _TABLES = ("keys", "not_vouched_newest")
 _UNSAID = ("missing", "unfinished", "is_new")
 UNSIGNED_NAME = "unsigned.p2pcard"
+NOTHING_DUE = "nothing had to be done"
 
 
 @click.group(cls=Group)
@@ -141,7 +142,8 @@ def revoke_key(
     """say that somebody else may have the sign key whose id begins with KEY, and take its whole set off the card"""
     from p2pshare.operations.cards import RevokeKey
 
-    return _issue(home, RevokeKey(key, reason, since, vouch, dry_run), unsigned, as_json)
+    unchanged = "nothing was changed: without --dry-run the card is issued" if dry_run else NOTHING_DUE
+    return _tell(home, ask(home, RevokeKey(key, reason, since, vouch, dry_run)), unsigned, as_json, unchanged)
 
 
 @card.command("set")
@@ -220,7 +222,17 @@ def set_threshold(
         else:
             missing = max(signed.own.missing, signed.before.missing)
             issued = structs.replace(issued, unfinished=signed.raw, missing=missing)
-    return _tell(home, issued, unsigned, as_json)
+    code = _tell(home, issued, unsigned, as_json)
+    for file in new_roots:
+        console.say(
+            f"{console.shown(file)} has a root key: take it away, and bring it for `p2pshare card sign`"
+        )
+    if code == 0 and issued.is_new:
+        console.say(
+            f"{threshold} of {len([key for key in issued.keys if key.kind == 'root'])} root keys must sign each new card from now on;"
+            " a partner takes this one when a person there confirms it (`partner add`)"
+        )
+    return code
 
 
 @card.command("sign")
@@ -266,6 +278,8 @@ def sign_card_file(
     if signed.is_finished:
         console.say("enough root keys have signed: `p2pshare card install FILE` where the node is")
         return 0
+    if issued.missing == describe_unfinished(unfinished).missing:
+        console.say("nothing is new: this root key has signed it already, or is none that is asked for")
     console.say(f"{console.counted(issued.missing, 'more root key')} must sign it")
     return EXIT_PARTLY_DONE
 
@@ -292,7 +306,13 @@ def _issue(home: Path, request: Request[V], unsigned: str | None, as_json: bool)
     return _tell(home, ask(home, request), unsigned, as_json)
 
 
-def _tell(home: Path, issued: IssuedVersion, unsigned: str | None, as_json: bool) -> int:
+def _tell(
+    home: Path,
+    issued: IssuedVersion,
+    unsigned: str | None,
+    as_json: bool,
+    unchanged: str = NOTHING_DUE,
+) -> int:
     fields = _fields_of(issued)
     if issued.unfinished:
         file = unsigned or str(home / UNSIGNED_NAME)
@@ -304,9 +324,8 @@ def _tell(home: Path, issued: IssuedVersion, unsigned: str | None, as_json: bool
         console.print_fields({name: value for name, value in fields.items() if name not in _TABLES})
         _print_keys(fields["keys"])
         for one in fields.get("not_vouched_newest", ()):
-            console.say(
-                f"not vouched for: {one['envelope_id']}, made {one['created']}; not sealed by this store"
-            )
+            title = console.shown(one["title"]) if one["title"] else "without a title, or not read here"
+            console.say(f"not vouched for: {one['created']}  {one['envelope_id']}  {title}")
     if issued.unfinished:
         keys = console.counted(issued.missing, "more root key")
         console.say(
@@ -315,7 +334,7 @@ def _tell(home: Path, issued: IssuedVersion, unsigned: str | None, as_json: bool
         )
         return EXIT_PARTLY_DONE
     if not issued.is_new:
-        console.say("nothing had to be done")
+        console.say(unchanged)
     return 0
 
 

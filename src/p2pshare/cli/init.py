@@ -89,6 +89,11 @@ def init(
             "the root key is in the key file: whoever has it is this partner for good, and no revocation helps;"
             " --roots-to FILE keeps it elsewhere"
         )
+    else:
+        console.say(
+            f"{identity.card.threshold} of {console.counted(len(root_files), 'root key')} must sign each new card: take"
+            f" {', '.join(map(console.shown, root_files))} away, each to its keeper, and bring them for `p2pshare card sign`"
+        )
     described = describe_card(identity.card)
     if as_json:
         told = {"home": str(home), "key_file_encrypted": secret is not None, "root_files": list(root_files)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ from p2pshare.limits import ENVELOPE_BYTES_MAX
 
 if TYPE_CHECKING:
     from p2pshare.envelope.card import Card
+    from p2pshare.envelope.envelope import Core
     from p2pshare.envelope.inspection import Inspection
-    from p2pshare.identifiers import PartnerId
+    from p2pshare.identifiers import EnvelopeId, PartnerId
 
 EXIT_BAD = 1
 
@@ -34,7 +36,8 @@ def verify(home: Path, file: str, as_json: bool) -> int:
     from p2pshare.cli.card import now_seconds
     from p2pshare.envelope.inspection import inspect
 
-    report = inspect(read_input(file, ENVELOPE_BYTES_MAX), now_seconds(), _card_finder(home))
+    raw = read_input(file, ENVELOPE_BYTES_MAX)
+    report = inspect(raw, now_seconds(), _card_finder(home), partial(_is_listed, home))
     described = _describe(report)
     if as_json:
         console.print_json(described)
@@ -84,3 +87,15 @@ def _card_finder(home: Path) -> Callable[[PartnerId], Card | None]:
         return next((card for card in cards if card.partner_id == partner_id), None)
 
     return find
+
+
+def _is_listed(home: Path, core: Core, envelope_id: EnvelopeId) -> bool:
+    """Returns whether a vouch page in the store of `home` lists the envelope: its author stands for it, though its key was
+    revoked."""
+    from p2pshare.cli.session import open_store_for_reading
+    from p2pshare.config import CONFIG_NAME
+
+    if not (home / CONFIG_NAME).exists():
+        return False
+    with open_store_for_reading(home) as store:
+        return bool(store.notices.is_vouched(core.author, core.key_id, [envelope_id]))

@@ -17,7 +17,7 @@ from p2pshare.envelope.card_format import decode_versions
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.envelope.envelope import DOMAIN_SIGNATURE, Core, DecodedEnvelope, decode_core, id_of
 from p2pshare.envelope.hybrid import SIGNATURE_BYTES
-from p2pshare.envelope.verification import signing_key
+from p2pshare.envelope.verification import IsListed, lists_nothing, signing_key
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CORE_BYTES_MAX
@@ -130,8 +130,9 @@ def verify_proof(proof: Proof) -> Card:
     return card
 
 
-def check_not_revoked(proof: Proof, newest: Card) -> None:
-    """Require that the keys of a proof are not revoked by `newest`, a card of the author that is trusted here.
+def check_not_revoked(proof: Proof, newest: Card, is_listed: IsListed = lists_nothing) -> None:
+    """Require that the keys of a proof are not revoked by `newest`, a card of the author that is trusted here, or that the
+    author stands for both envelopes all the same (`is_listed`).
 
     A thief may have signed with a key that its owner has revoked since. A key that `newest` does not name any more was
     not revoked. Raises PeerError `revoked-key`, `not-vouched`.
@@ -140,7 +141,7 @@ def check_not_revoked(proof: Proof, newest: Card) -> None:
         return
     for statement in (proof.first, proof.second):
         try:
-            signing_key(statement.core, newest)
+            signing_key(statement.core, newest, is_vouched=is_listed(statement.core, statement.envelope_id))
         except PeerError as error:
             if error.reason in ("revoked-key", "not-vouched"):
                 raise

@@ -16,8 +16,8 @@ from p2pshare.envelope.card import Card, ForkProof, believe_chain, check_time, f
 from p2pshare.envelope.card_format import CARD_MAGIC, VERSIONS_MAGIC, DecodedCard, decode_versions
 from p2pshare.envelope.envelope import ENVELOPE_MAGIC, Core, DecodedEnvelope, decode_envelope
 from p2pshare.envelope.evidence import PROOF_MAGIC, Proof, check_not_revoked, decode_proof, verify_proof
+from p2pshare.envelope.verification import IsListed, lists_nothing, signing_key, verify_signatures
 from p2pshare.envelope.verification import check_time as check_envelope_time
-from p2pshare.envelope.verification import signing_key, verify_signatures
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
 from p2pshare.lookalikes import notes_on
@@ -73,19 +73,22 @@ def kind_of(raw: bytes) -> str:
 
 
 def inspect(
-    raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None] = lambda _: None
+    raw: bytes,
+    now: int,
+    find_card: Callable[[PartnerId], Card | None] = lambda _: None,
+    is_listed: IsListed = lists_nothing,
 ) -> Inspection:
     """Returns the report on a file's bytes at `now` (unix seconds).
 
-    `find_card` gives the trusted card of an author, if there is one.
+    `find_card` gives the trusted card of an author, if there is one; `is_listed` says what its vouch pages say.
     """
     match kind_of(raw):
         case "card":
             return _inspect_card(raw, now)
         case "envelope":
-            return _inspect_envelope(raw, now, find_card)
+            return _inspect_envelope(raw, now, find_card, is_listed)
         case "proof":
-            return _inspect_proof(raw, find_card)
+            return _inspect_proof(raw, find_card, is_listed)
         case _:
             return Inspection(
                 "unknown",
@@ -140,7 +143,9 @@ _SHAPE, _AUTHOR, _TIME, _KEY, _SIGNATURES = (
 )
 
 
-def _inspect_envelope(raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None]) -> Inspection:
+def _inspect_envelope(
+    raw: bytes, now: int, find_card: Callable[[PartnerId], Card | None], is_listed: IsListed
+) -> Inspection:
     try:
         decoded = decode_envelope(raw)
     except PeerError as error:
@@ -149,20 +154,24 @@ def _inspect_envelope(raw: bytes, now: int, find_card: Callable[[PartnerId], Car
     shape = Check(*_SHAPE, InspectionVerdict.PASSED)
     time = _made(_TIME, lambda: check_envelope_time(decoded.core, now))
     card = find_card(decoded.core.author)
-    checks = (shape, *_author_checks(decoded, card, time))
+    checks = (shape, *_author_checks(decoded, card, time, is_listed))
     return Inspection(
         "envelope", decoded.envelope_id.text, _envelope_facts(decoded.core, card, len(raw)), checks
     )
 
 
-def _author_checks(decoded: DecodedEnvelope, card: Card | None, time: Check) -> tuple[Check, ...]:
+def _author_checks(
+    decoded: DecodedEnvelope, card: Card | None, time: Check, is_listed: IsListed
+) -> tuple[Check, ...]:
     if card is None:
         unmade = [Check(*check, InspectionVerdict.NOT_MADE) for check in (_AUTHOR, _KEY, _SIGNATURES)]
         return (unmade[0], time, *unmade[1:])
-    key = _made(_KEY, lambda: signing_key(decoded.core, card))
+    is_vouched = is_listed(decoded.core, decoded.envelope_id)
+    key = _made(_KEY, lambda: signing_key(decoded.core, card, is_vouched=is_vouched))
     signatures = Check(*_SIGNATURES, InspectionVerdict.NOT_MADE)
     if key.verdict is InspectionVerdict.PASSED:
-        signatures = _made(_SIGNATURES, lambda: verify_signatures(decoded, signing_key(decoded.core, card)))
+        signer = signing_key(decoded.core, card, is_vouched=is_vouched)
+        signatures = _made(_SIGNATURES, lambda: verify_signatures(decoded, signer))
     return (Check(*_AUTHOR, InspectionVerdict.PASSED), time, key, signatures)
 
 
@@ -191,7 +200,9 @@ _PROOF_SHAPE, _PROOF_SIGNATURES, _PROOF_REVOKED = (
 )
 
 
-def _inspect_proof(raw: bytes, find_card: Callable[[PartnerId], Card | None]) -> Inspection:
+def _inspect_proof(
+    raw: bytes, find_card: Callable[[PartnerId], Card | None], is_listed: IsListed
+) -> Inspection:
     try:
         proof = decode_proof(raw)
     except PeerError as error:
@@ -204,7 +215,7 @@ def _inspect_proof(raw: bytes, find_card: Callable[[PartnerId], Card | None]) ->
     )
     held = find_card(partner_id)
     if held is not None:
-        checks += (_made(_PROOF_REVOKED, lambda: check_not_revoked(proof, held)),)
+        checks += (_made(_PROOF_REVOKED, lambda: check_not_revoked(proof, held, is_listed)),)
     return Inspection("proof", fingerprint(partner_id), {"bytes": len(raw)} | _proof_facts(proof), checks)
 
 

@@ -260,7 +260,9 @@ def _dated(key: AnyKey, now: int) -> OperationalKey[AnyKey]:
 def _check_threshold(threshold: int, roots: int) -> None:
     if not 1 <= threshold <= roots <= ROOT_KEYS_MAX:
         raise AuthorError(
-            f"the threshold must be 1 to {roots}, the roots 1 to {ROOT_KEYS_MAX}", reason="bad-threshold"
+            f"the threshold must be 1 to {roots}, the roots 1 to {ROOT_KEYS_MAX}",
+            hint="more root keys come with --new-root FILE",
+            reason="bad-threshold",
         )
 
 

@@ -19,6 +19,7 @@ Then it is stored and only then acknowledged. Opening is a separate step (`seali
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -30,6 +31,14 @@ from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.limits import FUTURE_DEFER_SECONDS, FUTURE_REFUSE_SECONDS, INCARNATION_REFUSE_SECONDS
+
+IsListed = Callable[[Core, EnvelopeId], bool]
+"""Whether a vouch page of the author that was checked, and is held here, lists the envelope."""
+
+
+def lists_nothing(core: Core, envelope_id: EnvelopeId) -> bool:
+    """The answer where no vouch page is held."""
+    return False
 
 
 class TimeVerdict(Enum):

@@ -346,7 +346,11 @@ def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
     content = file.content
     if file.log_n > 0:
         if passphrase is None:
-            raise KeyFileError(f"{path}: a passphrase is needed", reason="passphrase-missing")
+            raise KeyFileError(
+                f"{path}: a passphrase is needed",
+                hint="P2PSHARE_PASSPHRASE_FILE names the file whose first line it is",
+                reason="passphrase-missing",
+            )
         try:
             key = _passphrase_key(passphrase, file.salt, file.log_n)
             content = AESGCM(key).decrypt(file.nonce, content, _associated(file.log_n, file.salt, file.nonce))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import EnvelopeId
+from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, parse_instant
 from p2pshare.node.card_issuing import CardChange
 from p2pshare.node.node import Node, Progress
@@ -53,10 +54,18 @@ class RevokeKey(Request[RevokedKey], frozen=True, tag="card-revoke"):
     def run(self, node: Node, now: int, progress: Progress) -> RevokedKey:
         try:
             since = parse_instant(self.since) // SECOND_US if self.since else now
+        except ValueError:
+            raise AuthorError(
+                f"--since: '{clip(self.since)}' is no time",
+                hint="write it as 2026-11-30T12:00:00Z",
+                reason="bad-argument",
+            ) from None
+        try:
             confirmed = [EnvelopeId.parse(one) for one in self.vouch]
         except ValueError:
             raise AuthorError(
-                "a time is 2026-11-30T12:00:00Z, and an envelope id has 64 hexadecimal digits",
+                "--vouch: an envelope id has 64 hexadecimal digits",
+                hint="--dry-run lists those that came home",
                 reason="bad-argument",
             ) from None
         return revoke(

@@ -7,10 +7,13 @@ thief's: a person says.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from p2pshare.envelope.card_format import decode_versions
@@ -18,7 +21,9 @@ from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.envelope.vouch import Scope, vouch
 from p2pshare.errors import NotFoundError
 from p2pshare.identifiers import EnvelopeId, KeyId
+from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant
+from p2pshare.intel.object_texts import title_of
 from p2pshare.log.interface import EnvelopeEntry
 from p2pshare.node.card_issuing import CardChange
 from p2pshare.node.node import Node, NodeReading
@@ -27,15 +32,19 @@ from p2pshare.sharing.own_card import KEY_DIGITS_MIN, IssuedVersion, describe_ca
 
 ENTRIES_AT_ONCE = 1_000
 NOT_VOUCHED_LISTED_MAX = 1_000  # more is not looked through by a person
+TITLED_MAX = 100  # a frame is inflated for each: half a second in which others wait for the writer
+OBJECTS_LOOKED_AT = 16  # for one with a title
 RevocationReason = Literal["unspecified", "compromised", "lost", "superseded"]
 REASONS: dict[RevocationReason, int] = {"unspecified": 0, "compromised": 1, "lost": 2, "superseded": 3}
 
 
 class NotVouched(Struct, frozen=True, forbid_unknown_fields=True):
-    """An envelope in our name under the key that this store did not seal."""
+    """An envelope in our name under the key that this store did not seal. `title`: of the first object in it that has one, for the
+    newest TITLED_MAX; empty where it could not be read here."""
 
     envelope_id: str
     created: str
+    title: str = ""
 
 
 class RevokedKey(IssuedVersion, frozen=True):
@@ -80,13 +89,18 @@ def revoke(
             hint="with --dry-run and without --vouch it is listed what came home",
         )
     made = vouch(node.card.partner_id, key_id, found.listed)
+    newest = sorted(found.rest, key=lambda entry: -entry.created)[:NOT_VOUCHED_LISTED_MAX]
     told: dict[str, Any] = {
         "key_id": key_id.text,
         "vouched": len(found.vouched),
         "not_vouched": len(found.rest),
         "not_vouched_newest": [
-            NotVouched(entry.envelope_id.text, format_instant(entry.created * SECOND_US) or "")
-            for entry in sorted(found.rest, key=lambda entry: -entry.created)[:NOT_VOUCHED_LISTED_MAX]
+            NotVouched(
+                entry.envelope_id.text,
+                format_instant(entry.created * SECOND_US) or "",
+                _title_of(node, entry.envelope_id) if number < TITLED_MAX else "",
+            )
+            for number, entry in enumerate(newest)
         ],
     }
     if is_dry_run:
@@ -103,6 +117,15 @@ def revoke(
 
 def _with(issued: IssuedVersion, told: dict[str, Any]) -> RevokedKey:
     return RevokedKey(**{name: getattr(issued, name) for name in IssuedVersion.__struct_fields__}, **told)
+
+
+def _title_of(node: NodeReading, envelope_id: EnvelopeId) -> str:
+    """Returns what a person knows an envelope by: a title of what is in it."""
+    for raw in itertools.islice(node.store.knowledge.envelope_objects(envelope_id), OBJECTS_LOOKED_AT):
+        with suppress(msgspec.DecodeError):
+            if title := title_of(msgspec.json.decode(raw, type=dict[str, Any])):
+                return clip(title)
+    return ""
 
 
 def _own_sign_key(node: NodeReading, key: str) -> KeyId:
