@@ -27,6 +27,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SKIPPED_IN_CI = {
     "skipped: mandoc not installed": "Debian's packages could not be reached",
     "skipped: man not installed": "the same",
+    "skipped: faketime not installed": "the same",
     "skipped: systemd-analyze not installed": "a container without systemd",
     "skipped: this file system has no access lists": "the runner's disk decides",
     "skipped: no devices here": "a runner that may not make device nodes",

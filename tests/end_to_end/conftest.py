@@ -46,6 +46,14 @@ main()
 """
 
 
+def faked(offset: str) -> dict[str, str]:
+    """The environment in which every clock of a process but the monotonic one is off by so much."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        pytest.skip("skipped: faketime not installed")
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 def wait_until(happened: Callable[[], Any], what: str) -> Any:
     """The first true value of `happened`, asked again and again."""
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -176,9 +184,9 @@ class Partner:
         """From its next start on, the daemon's memory and descriptors may be looked at."""
         self.preface += IN_SIGHT
 
-    def start(self, *, clock_ahead_seconds: int = 0, watchdog_seconds: int = 0) -> None:
+    def start(self, *, clock_ahead_seconds: int = 0, watchdog_seconds: int = 0, faketime: str = "") -> None:
         """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong, and a watchdog may wait
-        for its pings."""
+        for its pings. With `faketime` ("+30d") the whole process has that clock, TLS too; the test is skipped where it is missing."""
         command = self.command("run")
         preface = self.preface
         if clock_ahead_seconds:
@@ -192,6 +200,7 @@ class Partner:
         self._manager.bind(str(path))
         self._manager.setblocking(False)
         self._told = []
+        clock = faked(faketime) if faketime else {}
         watched = {"WATCHDOG_USEC": str(watchdog_seconds * 1_000_000)} if watchdog_seconds else {}
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
@@ -199,7 +208,7 @@ class Partner:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"NOTIFY_SOCKET": str(path)} | watched,
+                env=os.environ | {"NOTIFY_SOCKET": str(path)} | watched | clock,
             )
         wait_until(
             lambda: "READY=1" in self.told_manager() or self.process.poll() is not None, f"{self.name} starts"

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,6 +92,27 @@ def test_a_daemon_renews_its_keys_at_day_30_without_a_person(
     bravo.publish("and-back.example\n")
     alpha.wait_for("and-back.example")
     assert own_card(young).version == 1
+
+
+def test_partners_go_on_from_day_0_to_day_95_without_a_person(
+    company: Company, eventually: Eventually
+) -> None:
+    """By faketime, the clock of TLS too: the first certificates end on the way, so who speaks at day 95 shows newer ones."""
+    alpha, bravo = company.linked("alpha", "bravo")
+    for day, version in ((0, 1), (31, 2), (95, 3)):
+        for partner in (alpha, bravo):
+            partner.start(faketime=f"+{day}d" if day else "")
+        for one, other in ((alpha, bravo), (bravo, alpha)):
+            what = f"day {day}: {one.name} has version {version}, and {other.name} has it"
+            eventually(partial(has_version, one, other, version), what)
+            one.publish(f"day-{day}-{one.name}.example\n")
+            other.wait_for(f"day-{day}-{one.name}.example")
+        for partner in (alpha, bravo):
+            partner.stop()
+
+
+def has_version(one: Partner, other: Partner, version: int) -> bool:
+    return own_card(one).version == version == version_at(other, one)
 
 
 def test_a_daemon_that_cannot_renew_says_so_and_goes_on(
