@@ -103,7 +103,7 @@ FROM (
             AND b.observable = c.observable AND b.is_aside = 0
             AND b.tlp <= (SELECT s.value FROM setting s WHERE s.name = 'siem_tlp_max')
         ) AS possible_echo,
-        lower(hex(g.publication)) AS publication
+        CASE WHEN g.publication IS NOT NULL THEN lower(hex(g.publication)) END AS publication
     FROM claim c
     JOIN observable o ON o.id = c.observable
     JOIN observable_type t ON t.id = o.type
