@@ -53,6 +53,9 @@ def main() -> int:
         metavar="SECONDS",
         help="a day of a partner's attack in so many seconds (1200), nothing else; fewer are a part of the day",
     )
+    parser.add_argument(
+        "--shipped", action="store_true", help="with --siege: the limits of one partner as they are shipped"
+    )
     size.add_argument(
         "--against",
         type=Path,
@@ -80,7 +83,7 @@ def main() -> int:
         elif arguments.flood:
             under_flood.measure(report, seconds=FLOOD_SECONDS)
         elif arguments.siege is not None:
-            under_siege.measure(report, Path(name), seconds=arguments.siege)
+            under_siege.measure(report, Path(name), seconds=arguments.siege, is_shipped=arguments.shipped)
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:

@@ -436,7 +436,8 @@ class Driver:
                 await asyncio.sleep(READING_FAILED_PAUSE_SECONDS)
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._reading_pauses.seconds_left(self._now())):
+                waits = (self._reading_pauses.seconds_left(self._now()), self._content.seconds_left())
+                async with asyncio.timeout(min((one for one in waits if one is not None), default=None)):
                     await self._is_unread.wait()
             self._is_unread.clear()
 

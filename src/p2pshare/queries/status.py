@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
 from p2pshare.partners.roster import RosterEntry
@@ -22,7 +23,8 @@ NO_LINK = LinkState("")
 
 
 class PartnerStatus(PartnerSummary, frozen=True):
-    """A partner with the state of its link: `stopped` while no daemon runs."""
+    """A partner with the state of its link: `stopped` while no daemon runs. `carried_bytes` of its envelopes are on the disk, in
+    all circles, and what was read of them counts for `cost_bytes` (`policy.content_cost`)."""
 
     state: str
     last_exchange: str | None
@@ -30,6 +32,8 @@ class PartnerStatus(PartnerSummary, frozen=True):
     backlog: int
     last_error: str
     noted: dict[str, int]
+    carried_bytes: int
+    cost_bytes: int
 
 
 class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,6 +48,15 @@ class EnvelopeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     no_room: int
 
 
+class DiskStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the store takes of the disk, its log included, and what is free beside it; and the most that one author's envelopes
+    may count for in a circle, carried and read."""
+
+    store_bytes: int
+    free_bytes: int
+    author_bytes_max: int
+
+
 class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """One screen about this node. `observables` by type, `refused` by reason."""
 
@@ -52,6 +65,7 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     running: bool
     partners: list[PartnerStatus]
     envelopes: EnvelopeStatus
+    disk: DiskStatus
     observables: dict[str, int]
     refused: dict[str, int]
     forks: int
@@ -69,6 +83,7 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     links = {} if node.live is None else node.live.links
     exchanges = node.store.partners.last_exchanges()
     circles = list(node.config.gossip.circles)
+    carried, costs = _by_author(node.store.log.carried()), _by_author(node.store.log.costs())
     return [
         PartnerStatus(
             **structs.asdict(describe(entry)),
@@ -78,10 +93,20 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             backlog=link.backlog,
             last_error=link.last_error,
             noted=dict(sorted(link.noted.items())),
+            carried_bytes=carried[entry.partner_id],
+            cost_bytes=costs[entry.partner_id],
         )
         for entry in load_roster(node)
         for link in (links.get(entry.partner_id, NO_LINK),)
     ]
+
+
+def _by_author(sizes: Mapping[tuple[PartnerId, CircleId], int]) -> Counter[PartnerId]:
+    """Returns the bytes of each author in all circles together."""
+    total: Counter[PartnerId] = Counter()
+    for (author, _), size in sizes.items():
+        total[author] += size
+    return total
 
 
 def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: int) -> str:
@@ -112,6 +137,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         envelopes=EnvelopeStatus(
             counts.held, counts.opened, counts.unread, counts.relayed, counts.pending, counts.no_room
         ),
+        disk=DiskStatus(*store.database.disk_bytes(), store.log.quota_bytes()),
         observables=dict(sorted(store.knowledge.observable_counts().items())),
         refused=dict(sorted(store.partners.refusals().items())),
         forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),

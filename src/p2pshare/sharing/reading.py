@@ -13,7 +13,10 @@ Intake never opens an envelope, so nothing that a partner can time tells whether
 5. Work is done in steps of at most SLICE_SECONDS, by the clock: readers are told what each took. Steps share a transaction
    of at most TURN_SECONDS and TURN_ENVELOPES while nobody else waits for the writer, and are committed at once when
    somebody does.
-6. Reading waits where less than READING_SPACE_BYTES_MIN is free above the floor at which intake stops.
+6. Reading hardly adds to the wait of others. Not each step can be cut short (one object may touch a thousand values), so while
+   others wait an author rests after its turn, for so long that whoever comes at a moment of its own choice waits WAIT_SECONDS for
+   that author on the average: of a turn of T seconds in each P it waits T * T / 2P. Twice as long a turn is so often four times rarer.
+7. Reading waits where less than READING_SPACE_BYTES_MIN is free above the floor at which intake stops.
 
 Everything here runs in the writer thread.
 """
@@ -23,7 +26,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import decode_envelope
@@ -50,6 +53,8 @@ NO_ROOM = "content-quota"
 TURN_SECONDS = 1.0  # of one transaction, while nobody else wants the writer
 TURN_ENVELOPES = 8  # ... which shares its cost among so many
 AUTHOR_SECONDS = 0.250  # of one author, where others wait
+WAIT_SECONDS = 0.0005  # that reading one author adds to the wait of others, on the average: a tenth of what an answer takes
+REST_SECONDS_MAX = 60.0  # of an author: a turn of a quarter of a second
 ATTEMPTS_MAX = 2  # one may have died of something else
 WALKS_BYTES_MAX = (
     64 * MIB
@@ -82,19 +87,24 @@ class ContentReader:
         self._made: dict[str, PayloadReader] = {}
         self._walks: dict[int, _Walk] = {}
         """Those that are not at their end, by lsn; the oldest first."""
+        self._rests: dict[int, float] = {}
+        """Until when authors rest, by their rows."""
 
     def read_on(self, now: int, is_wanted: Callable[[], bool], without: Sequence[int] = ()) -> bool:
         """Read for one transaction, at `now` (unix seconds), which ends early where `is_wanted` says that somebody else waits
         for the writer; the lsns `without` have to wait. Returns whether more is unread. Raises StoreError (a full disk) with
         nothing of it kept."""
+        began = self._clock()
+        self._rests = {author: until for author, until in self._rests.items() if until > began}
         chosen = self._choose(without)
         if not chosen:
             return False
         if self._node.store.database.lacks_space(READING_SPACE_BYTES_MIN):
             raise DiskFull("too little space is free to read what arrived", hint="free some space")
         self._node.store.log.begin_reading(one.source for one in chosen)
+        seconds: dict[int, float] = {}
         try:
-            self._read(chosen, now, is_wanted)
+            self._read(chosen, now, is_wanted, seconds)
         except OperatorError:
             self._forget()
             self._node.store.log.forgive_reading(one.source for one in chosen)
@@ -102,14 +112,31 @@ class ContentReader:
         except Exception as error:  # noqa: BLE001 - a bug of ours in one envelope must not stop the others
             logger.error("content was not read: internal-error (%s)", type(error).__name__)
             self._forget()
+        if is_wanted():
+            self._let_rest(seconds, began)
         return True
+
+    def seconds_left(self) -> float | None:
+        """Returns the time until the first author that rests may be read again, None where none does."""
+        return max(0.0, min(self._rests.values()) - self._clock()) if self._rests else None
+
+    def _let_rest(self, seconds: Mapping[int, float], began: float) -> None:
+        """Rule 6, after a turn since `began` of which `seconds` were spent on each author; what all share counts by these."""
+        now, spent = self._clock(), sum(seconds.values())
+        for author, own in seconds.items():
+            turn = own * (now - began) / spent if spent else 0.0
+            period = min(turn * turn / (2 * WAIT_SECONDS), REST_SECONDS_MAX)
+            if period > turn:
+                self._rests[author] = now - turn + period
 
     def _choose(self, without: Sequence[int]) -> list[UnreadEnvelope]:
         """Rules 1 and 2."""
         chosen: list[UnreadEnvelope] = []
         while len(chosen) < TURN_ENVELOPES:
             after = chosen[-1].source.author if chosen else self._last_author
-            one = self._node.store.log.next_unread(after, [*without, *(held.source.lsn for held in chosen)])
+            one = self._node.store.log.next_unread(
+                after, [*without, *(held.source.lsn for held in chosen)], self._rests
+            )
             if one is None or (chosen and one.attempts):
                 break
             chosen.append(one)
@@ -117,7 +144,14 @@ class ContentReader:
                 break
         return chosen
 
-    def _read(self, chosen: Sequence[UnreadEnvelope], now: int, is_wanted: Callable[[], bool]) -> None:
+    def _read(
+        self,
+        chosen: Sequence[UnreadEnvelope],
+        now: int,
+        is_wanted: Callable[[], bool],
+        seconds: dict[int, float],
+    ) -> None:
+        """Read for one transaction, and count the `seconds` that each author took."""
         log, end = self._node.store.log, self._clock() + TURN_SECONDS
         walked: list[_Walk] = []
         with self._node.store.transaction():
@@ -126,6 +160,7 @@ class ContentReader:
                 reader.begin(now)
             for number, one in enumerate(chosen):
                 self._last_author = one.source.author
+                author_began = self._clock()
                 walk = self._walk_of(one, roster, now)
                 if walk is not None:
                     walked.append(walk)
@@ -133,6 +168,8 @@ class ContentReader:
                     if self._is_at_its_end(walk, until, is_wanted):
                         self._walks.pop(one.source.lsn, None)
                         log.put_content(one.source, ContentState.READ, _cost(walk))
+                own = self._clock() - author_began
+                seconds[one.source.author] = seconds.get(one.source.author, 0.0) + own
                 if is_wanted() or self._clock() >= end:
                     log.forgive_reading(left.source for left in chosen[number + 1 :])
                     break
