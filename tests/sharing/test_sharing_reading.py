@@ -218,7 +218,7 @@ class Clock:
         return self.now
 
 
-@pytest.mark.parametrize("step_seconds", [0.005, 0.03, 0.12])
+@pytest.mark.parametrize("step_seconds", [0.01, 0.03, 0.12])
 def test_how_long_others_wait_for_an_authors_content_does_not_depend_on_how_long_its_steps_take(
     three: tuple[Node, Node, Node], step_seconds: float
 ) -> None:
@@ -258,6 +258,19 @@ def test_an_author_that_rests_keeps_no_other_from_being_read(three: tuple[Node, 
     assert left <= reading.REST_SECONDS_MAX
     clock.now += left
     assert reader.read_on(NOW, lambda: True), "it goes on once it has rested"
+
+
+def test_turns_that_are_short_follow_each_other_though_others_wait(three: tuple[Node, Node, Node]) -> None:
+    alpha, _, charlie = three
+    for number in range(1, 6):
+        take_in(charlie, alpha, [f"a{number}.example"], begin=number)
+    read: list[tuple[str, int]] = []
+    clock = Clock(alpha=reading.SHORT_SECONDS / 2)
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    reader = ContentReader(charlie, {"stix": lambda node: Timed(read, names, clock)}, clock)
+    while reader.read_on(NOW, lambda: True):
+        assert reader.seconds_left() is None
+    assert len(read) == 5
 
 
 def test_nobody_rests_while_nobody_waits(three: tuple[Node, Node, Node]) -> None:

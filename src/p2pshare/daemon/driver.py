@@ -61,8 +61,12 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 READER_THREADS = 2
-STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop ...
-STEP_PAUSES_MAX = 20  # ... and so many of them in a row while bodies are taken in: both want the one interpreter
+STEP_PAUSE_SECONDS = (
+    0.001  # between two steps of long work, while other things happen: a third of the loop ...
+)
+STEP_PAUSES_MAX = (
+    20  # ... and so many of them in a row while bodies are taken in: both want the one interpreter
+)
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other writers wait
 CARD_SETTLED_SECONDS = (

@@ -13,9 +13,9 @@ Intake never opens an envelope, so nothing that a partner can time tells whether
 5. Work is done in steps of at most SLICE_SECONDS, by the clock: readers are told what each took. Steps share a transaction
    of at most TURN_SECONDS and TURN_ENVELOPES while nobody else waits for the writer, and are committed at once when
    somebody does.
-6. Reading hardly adds to the wait of others. Not each step can be cut short (one object may touch a thousand values), so while
-   others wait an author rests after its turn, for so long that whoever comes at a moment of its own choice waits WAIT_SECONDS for
-   that author on the average: of a turn of T seconds in each P it waits T * T / 2P. Twice as long a turn is so often four times rarer.
+6. Reading hardly adds to the wait of others. Not each turn can be cut short (one object may touch a thousand values), so while
+   others wait an author rests after one of more than SHORT_SECONDS, for so long that whoever comes at any moment waits WAIT_SECONDS for
+   that author on the average: of a turn of T seconds in each P it waits T * T / 2P. Twice as long a turn comes a quarter as often.
 7. Reading waits where less than READING_SPACE_BYTES_MIN is free above the floor at which intake stops.
 
 Everything here runs in the writer thread.
@@ -53,8 +53,9 @@ NO_ROOM = "content-quota"
 TURN_SECONDS = 1.0  # of one transaction, while nobody else wants the writer
 TURN_ENVELOPES = 8  # ... which shares its cost among so many
 AUTHOR_SECONDS = 0.250  # of one author, where others wait
-WAIT_SECONDS = 0.0005  # that reading one author adds to the wait of others, on the average: a tenth of what an answer takes
-REST_SECONDS_MAX = 60.0  # of an author: a turn of a quarter of a second
+SHORT_SECONDS = 0.008  # of a turn after which nobody rests: a commit of bodies takes as long
+WAIT_SECONDS = 0.0002  # that longer turns of an author add to the wait of others, on the average
+REST_SECONDS_MAX = 60.0  # of an author: after a turn of 0.15 s
 ATTEMPTS_MAX = 2  # one may have died of something else
 WALKS_BYTES_MAX = (
     64 * MIB
@@ -125,9 +126,8 @@ class ContentReader:
         now, spent = self._clock(), sum(seconds.values())
         for author, own in seconds.items():
             turn = own * (now - began) / spent if spent else 0.0
-            period = min(turn * turn / (2 * WAIT_SECONDS), REST_SECONDS_MAX)
-            if period > turn:
-                self._rests[author] = now - turn + period
+            if turn > SHORT_SECONDS:
+                self._rests[author] = now - turn + min(turn * turn / (2 * WAIT_SECONDS), REST_SECONDS_MAX)
 
     def _choose(self, without: Sequence[int]) -> list[UnreadEnvelope]:
         """Rules 1 and 2."""
