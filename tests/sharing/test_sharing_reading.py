@@ -223,7 +223,7 @@ def test_how_long_others_wait_for_an_authors_content_does_not_depend_on_how_long
     three: tuple[Node, Node, Node], step_seconds: float
 ) -> None:
     """Twice as long a step is so much rarer that who comes at a drawn moment waits no longer for it on the average."""
-    alpha, bravo, charlie = three
+    alpha, _, charlie = three
     take_in(charlie, alpha, *([f"a{n}.example"] for n in range(50)))
     read: list[tuple[str, int]] = []
     clock = Clock(alpha=step_seconds)

@@ -51,9 +51,10 @@ def test_a_daemons_commits_leave_the_log_and_it_begins_anew_once_it_was_moved(op
         sequence += 1
         fill(store, make, sequence, 1)
     assert store.database.path.stat().st_size == before, "no commit moved anything"
-    store.database.checkpoint_beside()
+    with store.transaction():
+        fill(store, make, sequence + 1, 1)
+        store.database.checkpoint_beside()
     assert store.database.path.stat().st_size > before
-    fill(store, make, sequence + 1, 1)
     assert store.database.is_log_long, "what was added meanwhile is in it still"
     store.database.checkpoint()
     assert not store.database.is_log_long

@@ -89,7 +89,7 @@ class Driver:
         self._node = node
         self._writer = writer
         self._exchange = Exchange(node)
-        self._content = ContentReader(node, readers, time.monotonic)
+        self._content = ContentReader(node, readers, time.monotonic, time.thread_time)
         self._is_unread = asyncio.Event()
         # Nobody must foresee the keys of audits.
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests

@@ -78,12 +78,20 @@ class _Walk:
 
 
 class ContentReader:
-    """One per life of whoever writes the store. `clock` in seconds, monotonic."""
+    """One per life of whoever writes the store. `clock` in seconds, monotonic; `worked`, the same where it is not given, tells
+    the seconds that the calling thread has worked: what an author rests for is what its content costs, on a busy machine too."""
 
-    def __init__(self, node: Node, readers: Readers, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        readers: Readers,
+        clock: Callable[[], float],
+        worked: Callable[[], float] | None = None,
+    ) -> None:
         self._node = node
         self._readers = readers
         self._clock = clock
+        self._worked = worked or clock
         self._last_author = 0
         self._made: dict[str, PayloadReader] = {}
         self._walks: dict[int, _Walk] = {}
@@ -95,8 +103,8 @@ class ContentReader:
         """Read for one transaction, at `now` (unix seconds), which ends early where `is_wanted` says that somebody else waits
         for the writer; the lsns `without` have to wait. Returns whether more is unread. Raises StoreError (a full disk) with
         nothing of it kept."""
-        began = self._clock()
-        self._rests = {author: until for author, until in self._rests.items() if until > began}
+        now_seconds, began = self._clock(), self._worked()
+        self._rests = {author: until for author, until in self._rests.items() if until > now_seconds}
         chosen = self._choose(without)
         if not chosen:
             return False
@@ -123,11 +131,12 @@ class ContentReader:
 
     def _let_rest(self, seconds: Mapping[int, float], began: float) -> None:
         """Rule 6, after a turn since `began` of which `seconds` were spent on each author; what all share counts by these."""
-        now, spent = self._clock(), sum(seconds.values())
+        now, worked, spent = self._clock(), self._worked() - began, sum(seconds.values())
         for author, own in seconds.items():
-            turn = own * (now - began) / spent if spent else 0.0
+            turn = own * worked / spent if spent else 0.0
             if turn > SHORT_SECONDS:
-                self._rests[author] = now - turn + min(turn * turn / (2 * WAIT_SECONDS), REST_SECONDS_MAX)
+                period = turn * turn / (2 * WAIT_SECONDS)
+                self._rests[author] = now + min(period - turn, REST_SECONDS_MAX)
 
     def _choose(self, without: Sequence[int]) -> list[UnreadEnvelope]:
         """Rules 1 and 2."""
@@ -160,7 +169,7 @@ class ContentReader:
                 reader.begin(now)
             for number, one in enumerate(chosen):
                 self._last_author = one.source.author
-                author_began = self._clock()
+                author_began = self._worked()
                 walk = self._walk_of(one, roster, now)
                 if walk is not None:
                     walked.append(walk)
@@ -168,7 +177,7 @@ class ContentReader:
                     if self._is_at_its_end(walk, until, is_wanted):
                         self._walks.pop(one.source.lsn, None)
                         log.put_content(one.source, ContentState.READ, _cost(walk))
-                own = self._clock() - author_began
+                own = self._worked() - author_began
                 seconds[one.source.author] = seconds.get(one.source.author, 0.0) + own
                 if is_wanted() or self._clock() >= end:
                     log.forgive_reading(left.source for left in chosen[number + 1 :])
