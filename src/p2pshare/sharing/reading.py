@@ -54,8 +54,8 @@ TURN_SECONDS = 1.0  # of one transaction, while nobody else wants the writer
 TURN_ENVELOPES = 8  # ... which shares its cost among so many
 AUTHOR_SECONDS = 0.250  # of one author, where others wait
 SHORT_SECONDS = 0.008  # of a turn after which nobody rests: a commit of bodies takes as long
-WAIT_SECONDS = 0.0002  # that longer turns of an author add to the wait of others, on the average
-REST_SECONDS_MAX = 60.0  # of an author: after a turn of 0.15 s
+WAIT_SECONDS = 0.0001  # that longer turns of an author add to the wait of others, on the average
+REST_SECONDS_MAX = 60.0  # of an author: after a turn of 0.11 s
 ATTEMPTS_MAX = 2  # one may have died of something else
 WALKS_BYTES_MAX = (
     64 * MIB
