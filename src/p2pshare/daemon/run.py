@@ -71,8 +71,7 @@ T = TypeVar("T")
 LOG_FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 TIDY_SECONDS = 60.0  # how often refusals are accounted for and the log is moved into the store ...
 LOG_SECONDS = 1.0  # ... and how often it is looked whether it is long: by then a busy store adds some 10 MiB
-SWITCH_SECONDS = 0.0001  # after which a thread that computes lets another one go on: Python's 5 ms, each time that the event
-# loop has waited for the network, add up to tens of milliseconds an answer while content is read
+SWITCH_SECONDS = 0.0001  # after which a thread that computes gives the interpreter to another: writer and loop ask for it often
 WRITER_SECONDS_MAX = (
     2.0  # one call, whatever came: a warning above it, for others wait, the watchdog's ping among them
 )
