@@ -46,6 +46,7 @@ from p2pshare.errors import ShareError
 from p2pshare.identifiers import CircleId, PublicationId
 from p2pshare.intel.authoring import indicator_object
 from p2pshare.intel.marking import Tlp
+from p2pshare.intel.marking_words import look_at
 from p2pshare.intel.observable import Observable, canonical_pair
 from p2pshare.intel.refusals import InvalidValue
 from p2pshare.node.init import found_home
@@ -69,6 +70,7 @@ SWEEPS = 20
 SWEEP_SECONDS = 60
 HOSTILE, HONEST, OTHER = "mallory", "alice", "carol"
 MEASURES = ("cpu", "disk", "memory", "later")
+DISGUISED_TLP = "\u0422LP".encode()  # with a Cyrillic letter
 MEMORY_FLOOR_BYTES = 256 * 1024  # what a process grows by for reasons of its own
 
 
@@ -146,6 +148,7 @@ class Laboratory:
         self._folder = folder
         self.seconds_max = seconds_max
         self._readers = load_readers()
+        look_at(DISGUISED_TLP)  # what a process makes once, at the first such text, is no cost of an envelope
         self._identities: dict[str, Identity] = {}
         nodes = {}
         for name in ("bravo", HOSTILE, HONEST, OTHER):
