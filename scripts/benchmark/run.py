@@ -55,6 +55,9 @@ def main() -> int:
         help="a day of a partner's attack in so many seconds (1200), nothing else; fewer are a part of the day",
     )
     size.add_argument("--spaces", action="store_true", help="folds of spaces, nothing else")
+    parser.add_argument(
+        "--shipped", action="store_true", help="with --siege: the limits of one partner as they are shipped"
+    )
     size.add_argument(
         "--against",
         type=Path,
@@ -82,7 +85,7 @@ def main() -> int:
         elif arguments.flood:
             under_flood.measure(report, seconds=FLOOD_SECONDS)
         elif arguments.siege is not None:
-            under_siege.measure(report, Path(name), seconds=arguments.siege)
+            under_siege.measure(report, Path(name), seconds=arguments.siege, is_shipped=arguments.shipped)
         elif arguments.spaces:
             folding_spaces.measure(report, rounds=5)
         else:

@@ -268,7 +268,12 @@ READING_SPACE_BYTES_MIN = (
 )
 
 STORE_BUSY_MILLISECONDS = 5_000  # a reader that recovers the log, or a checkpoint, ends well within this
-STORE_LOG_BYTES = 32 * MIB  # the write-ahead log is moved into the file at this size at the latest
+STORE_LOG_BYTES = (
+    32 * MIB
+)  # from this size on the write-ahead log is moved into the file: by a daemon beside its writer ...
+STORE_LOG_BYTES_MAX = (
+    64 * MIB
+)  # ... and by the writer itself where that does not keep up: what the floor leaves room for
 STORE_CACHE_BYTES = 64 * MIB  # page cache of the writing connection unless configured
 REEVALUATE_OBSERVABLES = (
     2_000  # evaluated in one transaction of the sweep: some 50 ms that other writers wait

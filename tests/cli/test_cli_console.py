@@ -192,6 +192,8 @@ def test_what_a_partner_did_is_told_beneath_the_partners_and_its_own_words_stay_
         backlog=0,
         last_error="",
         noted={"bodies-withheld": 3, "x\n" + UNPRINTABLE: 1},
+        carried_bytes=0,
+        cost_bytes=0,
     )
     console.print_partners([row, replace(row, alias="charlie", noted={})])
     lines = capsys.readouterr().out.splitlines()

@@ -132,6 +132,8 @@ def test_status_has_its_promised_keys(alpha: Home) -> None:
     }
     assert answer["observables"] == {"domain": 1, "ipv4": 1, "url": 1}
     assert answer["running"] is False
+    assert answer["disk"]["store_bytes"] > 0
+    assert answer["disk"]["author_bytes_max"] == 1 << 30
 
 
 def test_export_gives_lines_by_format_and_type(alpha: Home) -> None:

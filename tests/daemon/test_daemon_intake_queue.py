@@ -128,3 +128,32 @@ def test_all_partners_together_wait_when_all_room_is_taken() -> None:
         await other
 
     run(work())
+
+
+def test_it_says_that_bodies_are_taken_in_while_they_are_and_not_after_a_failure() -> None:
+    async def work() -> None:
+        exchange, told, failed = Commits(), list[bool](), list[ReceivedBody]()
+
+        async def write(function: Callable[..., Any], *arguments: object) -> Any:
+            told.append(queue.is_committing)
+            if len(told) == 2:
+                raise StoreError("no disk")
+            return function(*arguments)
+
+        queue = IntakeQueue(
+            exchange,  # type: ignore[arg-type] # only `commit` is asked for
+            write,  # type: ignore[arg-type] # nobody waits for it
+            now=lambda: 0.0,
+            report=nothing_to_do,
+            report_failure=lambda body, error: failed.append(body),
+        )
+        for number in range(2):
+            queue.put(body(HONEST, number))
+            task = asyncio.create_task(queue.run())
+            await asyncio.sleep(0.01)
+            assert not queue.is_committing
+            task.cancel()
+        assert told == [True, True]
+        assert len(failed) == 1
+
+    run(work())

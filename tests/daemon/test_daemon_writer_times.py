@@ -12,6 +12,7 @@ import pytest
 
 from p2pshare.daemon import run
 from p2pshare.daemon.run import WriterThread
+from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import DiskFull
 
 
@@ -81,3 +82,16 @@ async def test_what_was_before_the_start_is_not_told() -> None:
         await writer(take_long)
         writer.forget_times()
         assert writer.times.longest_call == ""
+
+
+async def test_a_disk_that_fails_beside_the_writer_ends_the_daemon_as_well() -> None:
+    def fail() -> None:
+        raise StoreFailed("the disk failed")
+
+    stop = asyncio.Event()
+    with ThreadPoolExecutor(1) as pool:
+        writer = WriterThread(pool, stop)
+        with pytest.raises(StoreFailed):
+            await writer.beside(fail)
+    assert stop.is_set()
+    assert isinstance(writer.failure, StoreFailed)

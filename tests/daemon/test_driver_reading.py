@@ -15,6 +15,7 @@ from whole_nodes import befriend
 from p2pshare.daemon import driver as drivers
 from p2pshare.daemon import reading_pauses
 from p2pshare.daemon.reading_pauses import PAUSE_SECONDS_MAX, PAUSE_SECONDS_MIN, ReadingPauses
+from p2pshare.gossip import events
 
 LARGE, SMALL = 1_000_000, 512  # bytes sealed: a list of 10,000 values, one value
 
@@ -117,3 +118,30 @@ async def test_a_fault_of_ours_in_reading_is_logged_counted_and_ends_nothing(
     finally:
         await alpha.end()
         await bravo.end()
+
+
+async def test_a_comparison_makes_way_for_bodies_that_are_taken_in_but_not_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drivers, "STEP_PAUSE_SECONDS", 0.0)
+    alpha = Partner(tmp_path, "alpha")
+    try:
+        await alpha.start()
+        assert alpha.driver is not None
+        given: list[events.Step] = []
+
+        def note(event: events.Event) -> None:
+            given.extend([event] if isinstance(event, events.Step) else ())
+
+        monkeypatch.setattr(alpha.driver, "_give", note)
+        monkeypatch.setattr(alpha.driver._intake, "_is_committing", True)
+        alpha.driver._step()
+        assert given == []
+        await eventually(lambda: given, "it goes on though bodies never cease")
+        assert len(given) == 1
+        monkeypatch.setattr(alpha.driver._intake, "_is_committing", False)
+        alpha.driver._step()
+        assert len(given) == 2
+    finally:
+        monkeypatch.undo()
+        await alpha.end()

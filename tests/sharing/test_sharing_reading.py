@@ -194,6 +194,98 @@ def rows_written_at_once(
     return written
 
 
+class Timed(Noted):
+    """A reader whose steps take so many seconds of `clock`, by the author's name."""
+
+    def __init__(self, read: list[tuple[str, int]], names: dict[bytes, str], clock: Clock) -> None:
+        super().__init__(read, names)
+        self._clock = clock
+
+    def read(
+        self, source: EnvelopeOrigin, payload: ReceivedPayload, refused: Counter[str], place: Place
+    ) -> Iterator[Place]:
+        for step in super().read(source, payload, refused, place):
+            self._clock.now += self._clock.step_seconds[self._names[payload.author]]
+            yield step
+
+
+class Clock:
+    def __init__(self, **step_seconds: float) -> None:
+        self.now = 0.0
+        self.step_seconds = step_seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("step_seconds", [0.01, 0.03, 0.1])
+def test_how_long_others_wait_for_an_authors_content_does_not_depend_on_how_long_its_steps_take(
+    three: tuple[Node, Node, Node], step_seconds: float
+) -> None:
+    """Twice as long a step is so much rarer that who comes at a drawn moment waits no longer for it on the average."""
+    alpha, _, charlie = three
+    take_in(charlie, alpha, *([f"a{n}.example"] for n in range(50)))
+    read: list[tuple[str, int]] = []
+    clock = Clock(alpha=step_seconds)
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    reader = ContentReader(charlie, {"stix": lambda node: Timed(read, names, clock)}, clock)
+    while len(read) < 50:
+        if not reader.read_on(NOW, lambda: True):
+            left = reader.seconds_left()
+            assert left is not None
+            clock.now += left
+    period = (clock.now - step_seconds) / (len(read) - 1)
+    waited = step_seconds * step_seconds / 2 / period  # by one who comes at a moment that is drawn evenly
+    assert waited == pytest.approx(reading.WAIT_SECONDS, rel=0.01)
+
+
+def test_an_author_that_rests_keeps_no_other_from_being_read(three: tuple[Node, Node, Node]) -> None:
+    alpha, bravo, charlie = three
+    take_in(charlie, alpha, *([f"a{n}.example"] for n in range(5)))
+    for number in range(1, 31):
+        take_in(charlie, bravo, [f"b{number}.example"], begin=number)
+    read: list[tuple[str, int]] = []
+    clock = Clock(alpha=0.2, bravo=0.0001)
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    reader = ContentReader(charlie, {"stix": lambda node: Timed(read, names, clock)}, clock)
+    while reader.read_on(NOW, lambda: True):
+        pass
+    assert [name for name, _ in read].count("bravo") == 30
+    assert [name for name, _ in read].count("alpha") == 1
+    assert charlie.store.log.counts().unread == 1
+    left = reader.seconds_left()
+    assert left is not None
+    assert left <= reading.REST_SECONDS_MAX
+    clock.now += left
+    assert reader.read_on(NOW, lambda: True), "it goes on once it has rested"
+
+
+def test_turns_that_are_short_follow_each_other_though_others_wait(three: tuple[Node, Node, Node]) -> None:
+    alpha, _, charlie = three
+    for number in range(1, 6):
+        take_in(charlie, alpha, [f"a{number}.example"], begin=number)
+    read: list[tuple[str, int]] = []
+    clock = Clock(alpha=reading.SHORT_SECONDS / 2)
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    reader = ContentReader(charlie, {"stix": lambda node: Timed(read, names, clock)}, clock)
+    while reader.read_on(NOW, lambda: True):
+        assert reader.seconds_left() is None
+    assert len(read) == 5
+
+
+def test_nobody_rests_while_nobody_waits(three: tuple[Node, Node, Node]) -> None:
+    alpha, _, charlie = three
+    for number in range(1, 6):
+        take_in(charlie, alpha, [f"a{number}.example"], begin=number)
+    read: list[tuple[str, int]] = []
+    clock = Clock(alpha=10.0)
+    names = {bytes(one.identity.partner_id): one.config.name for one in three}
+    reader = ContentReader(charlie, {"stix": lambda node: Timed(read, names, clock)}, clock)
+    while reader.read_on(NOW, lambda: False):
+        assert reader.seconds_left() is None
+    assert len(read) == 5
+
+
 # --- crashes -----------------------------------------------------------------------------------------
 
 

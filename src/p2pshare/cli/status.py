@@ -12,6 +12,7 @@ from p2pshare.cli import console
 from p2pshare.cli.command import Command
 from p2pshare.cli.options import json_option
 from p2pshare.cli.session import ask
+from p2pshare.limits import MIB
 
 if TYPE_CHECKING:
     from p2pshare.queries.status import NodeStatus
@@ -37,6 +38,11 @@ def _print_status(answer: NodeStatus) -> None:
     held = answer.envelopes
     console.print_result(
         f"envelopes    held {held.held}  opened {held.opened}  unread {held.unread}  relayed {held.relayed}  pending {held.pending}"
+    )
+    disk = answer.disk
+    console.print_result(
+        f"disk         store {disk.store_bytes // MIB} MiB  free {disk.free_bytes // MIB} MiB"
+        f"  an author at most {disk.author_bytes_max // MIB} MiB a circle"
     )
     console.print_result(f"observables  {_counts(answer.observables)}")
     console.print_result(f"refused      {_counts(answer.refused)}")

@@ -64,7 +64,12 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 READER_THREADS = 2
-STEP_PAUSE_SECONDS = 0.001  # between two steps of long work, while other things happen: a third of the loop
+STEP_PAUSE_SECONDS = (
+    0.001  # between two steps of long work, while other things happen: a third of the loop ...
+)
+STEP_PAUSES_MAX = (
+    20  # ... and so many of them in a row while bodies are taken in: both want the one interpreter
+)
 EVENTS_AT_ONCE = 64  # then the loop may do something else
 ACKNOWLEDGED_AT_ONCE = 1_000  # noted in one transaction: some 50 ms that other writers wait
 CARD_SETTLED_SECONDS = (
@@ -88,7 +93,7 @@ class Driver:
         self._node = node
         self._writer = writer
         self._exchange = Exchange(node)
-        self._content = ContentReader(node, readers, time.monotonic)
+        self._content = ContentReader(node, readers, time.monotonic, time.thread_time)
         self._is_unread = asyncio.Event()
         # Nobody must foresee the keys of audits.
         self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311 for tests
@@ -108,6 +113,7 @@ class Driver:
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._is_step_planned = False
         self._is_busy = False
+        self._pauses = 0
         self._requests: dict[int, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -276,6 +282,13 @@ class Driver:
             asyncio.get_running_loop().call_later(pause, self._step)
 
     def _step(self) -> None:
+        """Have the engine go on with long work. What a commit does in the writer costs many times as much while the loop
+        computes: each statement gives the interpreter away, and has to get it back."""
+        if self._intake.is_committing and self._pauses < STEP_PAUSES_MAX:
+            self._pauses += 1
+            asyncio.get_running_loop().call_later(STEP_PAUSE_SECONDS, self._step)
+            return
+        self._pauses = 0
         self._is_step_planned = False
         self._give(events.Step())
 
@@ -570,7 +583,8 @@ class Driver:
                 await asyncio.sleep(READING_FAILED_PAUSE_SECONDS)
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._reading_pauses.seconds_left(self._now())):
+                waits = (self._reading_pauses.seconds_left(self._now()), self._content.seconds_left())
+                async with asyncio.timeout(min((one for one in waits if one is not None), default=None)):
                     await self._is_unread.wait()
             self._is_unread.clear()
 

@@ -57,8 +57,14 @@ class IntakeQueue:
         self._is_news_due = False
         self._is_sweep_due = False
         self._is_closing = False
+        self._is_committing = False
         self._work = asyncio.Event()
         self._room = asyncio.Event()
+
+    @property
+    def is_committing(self) -> bool:
+        """Returns whether bodies are being taken in, and somebody waits for their verdicts."""
+        return self._is_committing
 
     async def room(self, received_from: PartnerId) -> None:
         """Wait until there is room for one more body of `received_from`."""
@@ -109,6 +115,7 @@ class IntakeQueue:
                 swept = await self._writer(self._exchange.sweep, now)
                 self._is_sweep_due |= swept.is_more_due
                 await self._report(swept)
+            self._is_committing = bool(batch)
             outcome = await self._writer(self._exchange.commit, [one.item[0] for one in batch], now)
             await self._report(outcome)
         except StoreError as error:
@@ -119,6 +126,8 @@ class IntakeQueue:
             log.error("nothing of %d envelopes could be stored: %s", len(batch), type(error).__name__)
             self._fail(batch, StoreError("intake failed", reason="internal"))
             return
+        finally:
+            self._is_committing = False
         for one, decided in zip(batch, outcome.decided, strict=True):
             _, done = one.item
             if not done.done():

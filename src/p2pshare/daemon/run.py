@@ -20,12 +20,13 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,7 +71,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOG_FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
-TIDY_SECONDS = 60.0  # how often refusals are accounted for and the log is moved into the store
+TIDY_SECONDS = 60.0  # how often refusals are accounted for and the log is moved into the store ...
+LOG_SECONDS = 1.0  # ... and how often it is looked whether it is long: by then a busy store adds some 10 MiB
+SWITCH_SECONDS = 0.0001  # after which a thread that computes gives the interpreter to another: writer and loop ask for it often
 WRITER_SECONDS_MAX = (
     2.0  # one call, whatever came: a warning above it, for others wait, the watchdog's ping among them
 )
@@ -105,6 +108,7 @@ def _log_to_stderr(level: str) -> None:
 
 
 async def _run(home: Path, readers: Readers) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop, reload = asyncio.Event(), asyncio.Event()
     _listen_to_signals(stop, reload)
     async with AsyncExitStack() as life:
@@ -173,8 +177,18 @@ class WriterThread:
         self._count(1)
         waiting = self._pool.submit(run)
         waiting.add_done_callback(lambda done: self._count(-1) if done.cancelled() else None)
-        try:
+        with self._ending_at_failure():
             return await asyncio.wrap_future(waiting)
+
+    async def beside(self, function: Callable[[], None]) -> None:
+        """Run a function that works on the store's file in a thread of its own, while the writer goes on."""
+        with self._ending_at_failure():
+            await asyncio.to_thread(function)
+
+    @contextmanager
+    def _ending_at_failure(self) -> Iterator[None]:
+        try:
+            yield
         except StoreFailed as error:
             if self.failure is None:
                 log.critical("the disk failed, the daemon ends: %s", error.message)
@@ -234,6 +248,7 @@ class Running:
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
         self._is_staged = asyncio.Event()
+        self._log_lock = asyncio.Lock()
         self._chain = asyncio.Lock()
         """Held while our chain or card may change: by what publishes, and by a publication in steps until it is in the log."""
 
@@ -260,6 +275,7 @@ class Running:
                 for work in (
                     self._reload_when(reload),
                     self._tidy(),
+                    self._keep_log_short(),
                     self._reevaluate(),
                     self._follow_lists(),
                     self._sweep_spool(),
@@ -348,10 +364,24 @@ class Running:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
             await self._account()
-            try:
-                await self._writer(self._node.store.database.checkpoint)
-            except ShareError as error:
-                log.error("the store was not tidied: %s", error.reason)
+            await self._move_log()
+
+    async def _keep_log_short(self) -> None:
+        self._node.store.database.leave_log()
+        while True:
+            await asyncio.sleep(LOG_SECONDS)
+            if self._node.store.database.is_log_long:
+                await self._move_log()
+
+    async def _move_log(self) -> None:
+        """Move the store's log into its file: what is there beside the writer, and in the writer's turn what came meanwhile."""
+        database = self._node.store.database
+        try:
+            async with self._log_lock:
+                await self._writer.beside(database.checkpoint_beside)
+                await self._writer(database.checkpoint)
+        except ShareError as error:
+            log.error("the store was not tidied: %s", error.reason)
 
     async def _reevaluate(self) -> None:
         """Evaluate again what time, the roster or a setting has changed, batch after batch, other writers in between."""

@@ -94,6 +94,16 @@ def open_writer(path: Path, *, cache_bytes: int, vfs: str | None = None) -> apsw
     return connection
 
 
+def open_mover(path: Path) -> apsw.Connection:
+    """Open a connection that only moves the write-ahead log into the file, beside the writer. Raises StoreError."""
+    with translated(path=path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        _run(connection, _READ_PRAGMAS + "PRAGMA synchronous = FULL; PRAGMA query_only = ON")
+        connection.wal_autocheckpoint(0)
+        _require(connection, "synchronous", SYNCHRONOUS_FULL)
+    return connection
+
+
 def open_reader(path: Path) -> apsw.Connection:
     """Open a read-only connection beside the writer. Raises StoreError."""
     if not path.is_file():

@@ -7,7 +7,9 @@
 3. Readers see whole transactions only, from any thread, while the writer writes.
 4. Below the free-space floor nothing begins, except what frees space.
 5. After a failed disk operation every later write is refused: the state of the file is unknown until the next start.
-6. Collection of cycles is off while rows are made: they are millions of tuples without a cycle in them.
+6. Who commits moves the write-ahead log into the file once it is STORE_LOG_BYTES long; a daemon does it in a thread of its own
+   (`leave_log`), for that many pages and two syncs take a third of a second, and whoever is next in line would wait for it.
+7. Collection of cycles is off while rows are made: they are millions of tuples without a cycle in them.
 
 The rooms whose tables lie in the file stand above: each is handed the `Database` and speaks SQL to it. Work that a room
 must do in every transaction, whichever room began it, it does as a `Participant`.
@@ -18,7 +20,7 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +29,7 @@ import apsw
 from p2pshare.database.connection import (
     StoreFailed,
     free_space_bytes,
+    open_mover,
     open_reader,
     open_writer,
     require_free_space,
@@ -38,7 +41,7 @@ from p2pshare.database.interned import Interned
 from p2pshare.database.schema import create_or_check, require_current
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.errors import StoreError
-from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES
+from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES, STORE_LOG_BYTES, STORE_LOG_BYTES_MAX
 
 T = TypeVar("T")
 V = TypeVar("V", str, int, bytes)
@@ -72,10 +75,14 @@ class Database:
         self._local = threading.local()
         self._participants: list[Participant] = []
         self._interned: list[Interned[Any]] = []
+        self._log_bytes = 0
+        self._log_bytes_max = STORE_LOG_BYTES
         if writer is None:
             with translated(path=path):
                 require_current(self.connection())
         else:
+            self._page_bytes: int = writer.pragma("page_size")
+            writer.set_wal_hook(self._note_log)  # in place of SQLite's own rule, which knows one length
             self._organisations = self.interned(Interned[bytes], "organisation", "partner_id")
 
     @property
@@ -148,6 +155,7 @@ class Database:
             if not writer.in_transaction:
                 raise _undone()
             writer.execute("COMMIT")
+            self._move_long_log(writer)
         except BaseException:
             self._undo(writer)
             raise
@@ -182,17 +190,61 @@ class Database:
         if writer.in_transaction:  # some errors (a full disk) have undone everything already
             writer.execute("ROLLBACK")
 
+    def disk_bytes(self) -> tuple[int, int]:
+        """Returns the bytes that the file takes with its write-ahead log, and those that are free beside it."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        taken = sum(one.stat().st_size for one in (self.path, log) if one.exists())
+        return taken, free_space_bytes(self.path)
+
     def lacks_space(self, bytes_above: int) -> bool:
         """Returns whether less than `bytes_above` bytes are free above the floor; False where there is no floor."""
         return bool(self.free_space_bytes_min) and (
             free_space_bytes(self.path) < self.free_space_bytes_min + bytes_above
         )
 
+    def _note_log(self, writer: apsw.Connection, name: str, pages: int) -> int:
+        """Note how long the write-ahead log is after a commit."""
+        self._log_bytes = pages * self._page_bytes
+        return apsw.SQLITE_OK
+
+    def _move_long_log(self, writer: apsw.Connection) -> None:
+        """As SQLite's own rule does: what fails here fails again where the log is moved next, and the commit stands."""
+        if self._log_bytes >= self._log_bytes_max:
+            with suppress(apsw.Error):
+                self._move_log(writer)
+
+    def _move_log(self, writer: apsw.Connection) -> None:
+        pages, moved = writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if moved == pages:
+            self._log_bytes = 0  # the next commit begins it anew
+
+    @property
+    def is_log_long(self) -> bool:
+        """Returns whether the write-ahead log is to be moved into the file."""
+        return self._log_bytes >= STORE_LOG_BYTES
+
+    def leave_log(self) -> None:
+        """Have commits leave the log to `checkpoint_beside` and `checkpoint`, up to STORE_LOG_BYTES_MAX."""
+        self._log_bytes_max = STORE_LOG_BYTES_MAX
+
     def checkpoint(self) -> None:
-        """Move the write-ahead log into the file; for idle moments. Never waits for readers."""
+        """Move the write-ahead log into the file. Never waits for readers, nor for `checkpoint_beside`."""
         with self._lock, translated(self._writer):
             if self._writer is not None and not self._has_failed and not self._writing_thread:
-                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                self._move_log(self._writer)
+
+    def checkpoint_beside(self) -> None:
+        """Move what is in the write-ahead log by now, while the writer goes on; in any thread but the writer's. What it adds
+        meanwhile is left, so a `checkpoint` after it is short, and lets the log begin anew. Raises StoreError; after a disk
+        that failed no later write is accepted."""
+        if self._has_failed:
+            return
+        try:
+            with closing(open_mover(self.path)) as mover, translated(mover):
+                mover.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except StoreFailed:
+            self._has_failed = True
+            raise
 
     def close(self) -> None:
         """Close every connection, of every thread."""

@@ -27,11 +27,15 @@ class Call(Generic[Caller]):
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[Caller]):
-    """A route: the limit of a request's body, the function that answers it, and the items that it counts for beside bytes."""
+    """A route: the limit of a request's body, the function that answers it, and the items that it counts for beside bytes.
+
+    An answer that `is_held_back` waits for news and is no work meanwhile: it takes no turn.
+    """
 
     request_bytes_max: int
     answer: Callable[[Call[Caller]], Awaitable[Body]]
     items: int = 0
+    is_held_back: bool = False
 
 
 class Service(Protocol[Caller]):

@@ -7,9 +7,10 @@ The checks of a request, cheap first. Each refusal is counted, and named to the 
 3. the server is not stopping (503)
 4. a known route (404) and a declared length (411) within the route's limit (413)
 5. the caller's token buckets (429)
-6. room for a large body (429)
-7. the body arrives at a minimum rate (or the connection is cut)
-8. the service answers within a deadline (503), and the answer leaves at a minimum rate (or cut)
+6. its turn, while other callers ask as well (it waits; `turns`)
+7. room for a large body (429)
+8. the body arrives at a minimum rate (or the connection is cut)
+9. the service answers within a deadline (503), and the answer leaves at a minimum rate (or cut)
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ from p2pshare.http_server.listener import Listener
 from p2pshare.http_server.rates import CallerRates, Pace
 from p2pshare.http_server.refusals import INTERNAL, STOPPING, HttpRefusal, RequestRefused
 from p2pshare.http_server.tally import Tally
+from p2pshare.http_server.turns import CallerTurns
+from p2pshare.limits import REQUEST_BYTES_MAX
 
 AIOHTTP_MIN = (3, 14, 3)
 BUSY_ANSWER_SECONDS = 0.25  # how long the answer "too many requests" is held back
@@ -84,6 +87,7 @@ class HttpServer(Generic[Caller]):
         self._limits = limits
         self._known: KnownAddresses[Caller] = known if known is not None else KnownAddresses()
         self._rates: dict[Caller, CallerRates] = {}
+        self._turns: CallerTurns[Caller] = CallerTurns()
         self._budget = BufferBudget(limits.buffered_bytes, limits.large_bodies_per_caller)
         self._in_progress = 0
         self._is_idle = asyncio.Event()
@@ -119,6 +123,7 @@ class HttpServer(Generic[Caller]):
     def forget(self, caller: Caller) -> None:
         """Forget the caller's rates and cut its connections now, also in the middle of a request."""
         self._rates.pop(caller, None)
+        self._turns.forget(caller)
         self._known.forget(caller)
         if self._connections is not None:
             self._connections.abort(caller)
@@ -161,17 +166,33 @@ class HttpServer(Generic[Caller]):
     async def _answer(self, caller: Caller, request: web.BaseRequest) -> web.StreamResponse:
         try:
             route, length = self._admit(caller, request)
-            with self._budget.reserve(caller, length):
-                raw = await self._read(request, length)
-                async with asyncio.timeout(self._limits.request_seconds):
-                    body = await route.answer(Call(caller, raw))
-                    if not isinstance(body, bytes):
-                        body = await _started(body)
+            if route.is_held_back:
+                body = await self._worked_on(caller, request, route, length)
+            elif length <= REQUEST_BYTES_MAX:
+                async with self._turns.turn(caller):
+                    body = await self._worked_on(caller, request, route, length)
+            else:  # which may be long under way
+                body = await self._worked_on(caller, request, route, length, self._turns.turn(caller))
         except (BodyCutOff, ConnectionError):
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: anything becomes a refusal and a count
             return await self._refuse(caller, request, error)
         return await self._send(caller, request, web.StreamResponse(), body)
+
+    async def _worked_on(
+        self,
+        caller: Caller,
+        request: web.BaseRequest,
+        route: Route[Caller],
+        length: int,
+        turn: contextlib.AbstractAsyncContextManager[None] | None = None,
+    ) -> Body:
+        """Returns the answer to a request that was admitted; `turn` is waited for once the body is there."""
+        with self._budget.reserve(caller, length):
+            raw = await self._read(request, length)
+            async with turn or contextlib.nullcontext(), asyncio.timeout(self._limits.request_seconds):
+                body = await route.answer(Call(caller, raw))
+                return body if isinstance(body, bytes) else await _started(body)
 
     def _admit(self, caller: Caller, request: web.BaseRequest) -> tuple[Route[Caller], int]:
         """Returns the route and the declared length. Raises RequestRefused."""

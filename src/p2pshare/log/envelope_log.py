@@ -65,6 +65,7 @@ LAST_LSN = Setting("last_lsn", int)
 EPOCH = Setting("epoch", bytes)
 KEYS_PAGE = 4_096  # keys fetched at once: a reader that is left half-read would keep the log from shrinking
 _KEY_BYTES_OF_TIME = 8
+_LAST_ROW = (1 << 63) - 1  # beyond every row's number
 
 _ENTRY = """
 SELECT e.lsn, e.envelope_id, a.partner_id, e.circle, e.mode, e.created, e.ttl_class, e.expires, e.size,
@@ -78,8 +79,8 @@ _UNREAD = """
 SELECT e.lsn, e.author, e.incarnation, e.sequence, e.envelope_id, e.created, e.received_at,
     coalesce(a.partner_id = (SELECT value FROM setting WHERE name = 'own_id'), 0) OR e.received_from IS NULL,
     a.partner_id, e.size, r.attempts, r.place
-FROM (SELECT * FROM envelope INDEXED BY envelope_unread WHERE content = 0 AND is_out = 0 AND {} AND lsn NOT IN (SELECT value FROM carray(?))
-    ORDER BY author, size, lsn LIMIT 1) e
+FROM (SELECT * FROM envelope INDEXED BY envelope_unread WHERE content = 0 AND is_out = 0 AND author > ? AND author <= ?
+    AND lsn NOT IN (SELECT value FROM carray(?)) ORDER BY author, size, lsn LIMIT 1) e
 JOIN organisation a ON a.id = e.author LEFT JOIN reading r ON r.lsn = e.lsn
 """
 
@@ -230,19 +231,18 @@ class EnvelopeReading:
 
     # --- what waits for the reader ------------------------------------------------------------------
 
-    def next_unread(self, after_author: int, without: Collection[int] = ()) -> UnreadEnvelope | None:
+    def next_unread(
+        self, after_author: int, without: Collection[int] = (), without_authors: Collection[int] = ()
+    ) -> UnreadEnvelope | None:
         """Returns the smallest unread envelope of the author whose row comes next after `after_author`, from the first again
-        after the last; None when nothing waits but the lsns in `without`."""
+        after the last; None when nothing waits but the lsns in `without`, and what is of `without_authors`."""
         left_out = row_ids(without or (0,))
-        for statement in (_UNREAD.format("author > ?"), _UNREAD.format("author <= ?")):
-            rows = self._fetch(statement, (after_author, left_out))
-            if rows:
-                lsn, row, *numbers, envelope_id, created, at, is_own, author, size, attempts, place = rows[0]
-                incarnation, sequence = numbers
-                origin = EnvelopeOrigin(
-                    lsn, row, incarnation, sequence, envelope_id, created, at, bool(is_own)
-                )
-                return UnreadEnvelope(origin, PartnerId(author), size, attempts or 0, place or b"")
+        for after, last in ((after_author, _LAST_ROW), (-1, after_author)):
+            while rows := self._fetch(_UNREAD, (after, last, left_out)):
+                one = _unread_of(rows[0])
+                if one.source.author not in without_authors:
+                    return one
+                after = one.source.author  # one step down the index, however much waits of it
         return None
 
     def expired_unread(self) -> list[ExpiredUnread]:
@@ -804,6 +804,26 @@ def audience(connection: apsw.Connection, envelope_id: EnvelopeId) -> dict[Partn
 def _find_entry(connection: apsw.Connection, envelope_id: EnvelopeId) -> EnvelopeEntry | None:
     rows = fetch(connection, f"{_ENTRY} WHERE e.envelope_id = ?", (bytes(envelope_id),))
     return _entry_of(rows[0]) if rows else None
+
+
+def _unread_of(row: tuple[Any, ...]) -> UnreadEnvelope:
+    """Returns what is unread in a row of _UNREAD."""
+    (
+        lsn,
+        author_row,
+        incarnation,
+        sequence,
+        envelope_id,
+        created,
+        at,
+        is_own,
+        author,
+        size,
+        attempts,
+        place,
+    ) = row
+    origin = EnvelopeOrigin(lsn, author_row, incarnation, sequence, envelope_id, created, at, bool(is_own))
+    return UnreadEnvelope(origin, PartnerId(author), size, attempts or 0, place or b"")
 
 
 def _entry_of(row: tuple[Any, ...]) -> EnvelopeEntry:

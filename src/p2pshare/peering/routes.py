@@ -52,7 +52,12 @@ PUT_PATH, CHAIN_PATH = (
 def route_of(exchange: PeerExchange, method: str, path: str) -> Route[PartnerId]:
     """Returns the route of a request line. Raises RequestRefused (404)."""
     verb, answer = _row_of(method, path)
-    return Route(verb.request_bytes_max, partial(answer, exchange), verb.envelopes)
+    return Route(
+        verb.request_bytes_max,
+        partial(answer, exchange),
+        verb.envelopes,
+        is_held_back=verb.wait_seconds > 0,
+    )
 
 
 def _row_of(method: str, path: str) -> tuple[AnyVerb, Answer]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from p2pshare.identifiers import PartnerId
+from p2pshare.identifiers import CircleId, PartnerId
 from p2pshare.intel.instants import format_instant
 from p2pshare.node.node import Door, LinkState, NodeReading, WriterTimes
 from p2pshare.node.store import StoreReading
@@ -27,8 +28,9 @@ OPEN_DOOR = ClosedDoor("", 0)
 
 
 class PartnerStatus(PartnerSummary, frozen=True):
-    """A partner with the state of its link: `stopped` while no daemon runs. `knocked`: when we last knocked at its door because it
-    does not let us in, and `knock` what came of it; None and empty while it does."""
+    """A partner with the state of its link: `stopped` while no daemon runs. `carried_bytes` of its envelopes are on the disk, in
+    all circles, and what was read of them counts for `cost_bytes` (`policy.content_cost`). `knocked`: when we last knocked at its
+    door because it does not let us in, and `knock` what came of it; None and empty while it does."""
 
     state: str
     last_exchange: str | None
@@ -36,6 +38,8 @@ class PartnerStatus(PartnerSummary, frozen=True):
     backlog: int
     last_error: str
     noted: dict[str, int]
+    carried_bytes: int
+    cost_bytes: int
     knocked: str | None = None
     knock: str = ""
 
@@ -63,6 +67,15 @@ class WithdrawnBeside(Struct, frozen=True, forbid_unknown_fields=True):
     received_at: str | None
 
 
+class DiskStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the store takes of the disk, its log included, and what is free beside it; and the most that one author's envelopes
+    may count for in a circle, carried and read."""
+
+    store_bytes: int
+    free_bytes: int
+    author_bytes_max: int
+
+
 class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """One screen about this node. `observables` by type, `refused` by reason."""
 
@@ -71,6 +84,7 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     running: bool
     partners: list[PartnerStatus]
     envelopes: EnvelopeStatus
+    disk: DiskStatus
     observables: dict[str, int]
     refused: dict[str, int]
     forks: int
@@ -93,6 +107,7 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
     exchanges = node.store.partners.last_exchanges()
     doors = node.store.partners.closed_doors()
     circles = list(node.config.gossip.circles)
+    carried, costs = _by_author(node.store.log.carried()), _by_author(node.store.log.costs())
     return [
         PartnerStatus(
             **structs.asdict(describe(entry)),
@@ -102,6 +117,8 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
             backlog=link.backlog,
             last_error=link.last_error,
             noted=dict(sorted(link.noted.items())),
+            carried_bytes=carried[entry.partner_id],
+            cost_bytes=costs[entry.partner_id],
             knocked=format_instant(_to_us(door.knocked_at or None)),
             knock=door.outcome,
         )
@@ -109,6 +126,14 @@ def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
         for link in (links.get(entry.partner_id, NO_LINK),)
         for door in (doors.get(entry.partner_id, OPEN_DOOR),)
     ]
+
+
+def _by_author(sizes: Mapping[tuple[PartnerId, CircleId], int]) -> Counter[PartnerId]:
+    """Returns the bytes of each author in all circles together."""
+    total: Counter[PartnerId] = Counter()
+    for (author, _), size in sizes.items():
+        total[author] += size
+    return total
 
 
 def _state_word(entry: RosterEntry, links: Mapping[PartnerId, LinkState], now: int) -> str:
@@ -139,6 +164,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         envelopes=EnvelopeStatus(
             counts.held, counts.opened, counts.unread, counts.relayed, counts.pending, counts.no_room
         ),
+        disk=DiskStatus(*store.database.disk_bytes(), store.log.quota_bytes()),
         observables=dict(sorted(store.knowledge.observable_counts().items())),
         refused=dict(sorted(store.partners.refusals().items())),
         forks=store.log.fork_count() + store.knowledge.fork_count() + store.partners.fork_count(),

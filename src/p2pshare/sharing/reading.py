@@ -13,7 +13,10 @@ Intake never opens an envelope, so nothing that a partner can time tells whether
 5. Work is done in steps of at most SLICE_SECONDS, by the clock: readers are told what each took. Steps share a transaction
    of at most TURN_SECONDS and TURN_ENVELOPES while nobody else waits for the writer, and are committed at once when
    somebody does.
-6. Reading waits where less than READING_SPACE_BYTES_MIN is free above the floor at which intake stops.
+6. Reading hardly adds to the wait of others. Not each turn can be cut short (one object may touch a thousand values), so while
+   others wait an author rests after one of more than SHORT_SECONDS, for so long that whoever comes at any moment waits WAIT_SECONDS for
+   that author on the average: of a turn of T seconds in each P it waits T * T / 2P. Twice as long a turn comes a quarter as often.
+7. Reading waits where less than READING_SPACE_BYTES_MIN is free above the floor at which intake stops.
 
 Everything here runs in the writer thread.
 """
@@ -23,7 +26,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from p2pshare.envelope.envelope import decode_envelope
@@ -51,6 +54,9 @@ NO_ROOM = "content-quota"
 TURN_SECONDS = 1.0  # of one transaction, while nobody else wants the writer
 TURN_ENVELOPES = 8  # ... which shares its cost among so many
 AUTHOR_SECONDS = 0.250  # of one author, where others wait
+SHORT_SECONDS = 0.008  # of a turn after which nobody rests: a commit of bodies takes as long
+WAIT_SECONDS = 0.0001  # that longer turns of an author add to the wait of others, on the average
+REST_SECONDS_MAX = 60.0  # of an author: after a turn of 0.11 s
 ATTEMPTS_MAX = 2  # one may have died of something else
 WALKS_BYTES_MAX = (
     64 * MIB
@@ -74,29 +80,42 @@ class _Walk:
 
 
 class ContentReader:
-    """One per life of whoever writes the store. `clock` in seconds, monotonic."""
+    """One per life of whoever writes the store. `clock` in seconds, monotonic; `worked`, the same where it is not given, tells
+    the seconds that the calling thread has worked: what an author rests for is what its content costs, on a busy machine too."""
 
-    def __init__(self, node: Node, readers: Readers, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        readers: Readers,
+        clock: Callable[[], float],
+        worked: Callable[[], float] | None = None,
+    ) -> None:
         self._node = node
         self._readers = readers
         self._clock = clock
+        self._worked = worked or clock
         self._last_author = 0
         self._made: dict[str, PayloadReader] = {}
         self._walks: dict[int, _Walk] = {}
         """Those that are not at their end, by lsn; the oldest first."""
+        self._rests: dict[int, float] = {}
+        """Until when authors rest, by their rows."""
 
     def read_on(self, now: int, is_wanted: Callable[[], bool], without: Sequence[int] = ()) -> bool:
         """Read for one transaction, at `now` (unix seconds), which ends early where `is_wanted` says that somebody else waits
         for the writer; the lsns `without` have to wait. Returns whether more is unread. Raises StoreError (a full disk) with
         nothing of it kept."""
+        now_seconds, began = self._clock(), self._worked()
+        self._rests = {author: until for author, until in self._rests.items() if until > now_seconds}
         chosen = self._choose(without)
         if not chosen:
             return False
         if self._node.store.database.lacks_space(READING_SPACE_BYTES_MIN):
             raise DiskFull("too little space is free to read what arrived", hint="free some space")
         self._node.store.log.begin_reading(one.source for one in chosen)
+        seconds: dict[int, float] = {}
         try:
-            self._read(chosen, now, is_wanted)
+            self._read(chosen, now, is_wanted, seconds)
         except OperatorError:
             self._forget()
             self._node.store.log.forgive_reading(one.source for one in chosen)
@@ -104,14 +123,31 @@ class ContentReader:
         except Exception as error:  # noqa: BLE001 - a bug of ours in one envelope must not stop the others
             logger.error("content was not read: internal-error (%s)", type(error).__name__)
             self._forget()
+        if is_wanted():
+            self._let_rest(seconds, began)
         return True
+
+    def seconds_left(self) -> float | None:
+        """Returns the time until the first author that rests may be read again, None where none does."""
+        return max(0.0, min(self._rests.values()) - self._clock()) if self._rests else None
+
+    def _let_rest(self, seconds: Mapping[int, float], began: float) -> None:
+        """Rule 6, after a turn since `began` of which `seconds` were spent on each author; what all share counts by these."""
+        now, worked, spent = self._clock(), self._worked() - began, sum(seconds.values())
+        for author, own in seconds.items():
+            turn = own * worked / spent if spent else 0.0
+            if turn > SHORT_SECONDS:
+                period = turn * turn / (2 * WAIT_SECONDS)
+                self._rests[author] = now + min(period - turn, REST_SECONDS_MAX)
 
     def _choose(self, without: Sequence[int]) -> list[UnreadEnvelope]:
         """Rules 1 and 2."""
         chosen: list[UnreadEnvelope] = []
         while len(chosen) < TURN_ENVELOPES:
             after = chosen[-1].source.author if chosen else self._last_author
-            one = self._node.store.log.next_unread(after, [*without, *(held.source.lsn for held in chosen)])
+            one = self._node.store.log.next_unread(
+                after, [*without, *(held.source.lsn for held in chosen)], self._rests
+            )
             if one is None or (chosen and one.attempts):
                 break
             chosen.append(one)
@@ -119,7 +155,14 @@ class ContentReader:
                 break
         return chosen
 
-    def _read(self, chosen: Sequence[UnreadEnvelope], now: int, is_wanted: Callable[[], bool]) -> None:
+    def _read(
+        self,
+        chosen: Sequence[UnreadEnvelope],
+        now: int,
+        is_wanted: Callable[[], bool],
+        seconds: dict[int, float],
+    ) -> None:
+        """Read for one transaction, and count the `seconds` that each author took."""
         log, end = self._node.store.log, self._clock() + TURN_SECONDS
         walked: list[_Walk] = []
         with self._node.store.transaction():
@@ -128,6 +171,7 @@ class ContentReader:
                 reader.begin(now)
             for number, one in enumerate(chosen):
                 self._last_author = one.source.author
+                author_began = self._worked()
                 walk = self._walk_of(one, roster, now)
                 if walk is not None:
                     walked.append(walk)
@@ -136,6 +180,8 @@ class ContentReader:
                         self._walks.pop(one.source.lsn, None)
                         log.put_content(one.source, ContentState.READ, _cost(walk))
                         self._node.store.knowledge.put_part(one.source, walk.part_of)
+                own = self._worked() - author_began
+                seconds[one.source.author] = seconds.get(one.source.author, 0.0) + own
                 if is_wanted() or self._clock() >= end:
                     log.forgive_reading(left.source for left in chosen[number + 1 :])
                     break

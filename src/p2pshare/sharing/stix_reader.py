@@ -15,7 +15,9 @@ from p2pshare.sharing.content import Content
 from p2pshare.sharing.payload_kinds import SLICE_SECONDS, Place, ReceivedPayload, Steps
 from p2pshare.sharing.storing import ContentWriter
 
-PIECE_ROWS = 512  # claims, or objects without one, that a step gathers at most: some 5 ms
+PIECE_ROWS = (
+    128  # claims, or objects without one, that a step gathers at most: with writing them less than 10 ms
+)
 SLICE_ROWS = 1_024  # written together at first; then as many as the clock says ...
 SLICE_ROWS_MIN = 128  # ... at least: with fewer the statements themselves would be what takes long
 SLICE_ROWS_MAX = 8_192  # ... at most: bounds memory
