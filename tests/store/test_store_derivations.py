@@ -434,6 +434,61 @@ def test_however_often_an_origin_changes_so_many_rows_are_looked_at_in_a_minute(
     assert active(world) == {VALUE, *values}
 
 
+def tree(world, fan, depth):
+    """Bravo's objects, `fan` of which stem from each that is one nearer to Alpha's one."""
+    stix, origin, published = original(world)
+    objects, layer = [], [origin]
+    for _ in range(depth):
+        below = []
+        for one in layer:
+            for _ in range(fan):
+                value = f"10.0.{len(objects) >> 8}.{len(objects) & 255}"
+                made = with_derivation(
+                    world.make.indicator(value, modified=world.bravo.instant()), restating(one, None)
+                )
+                objects.append(made)
+                below.append(world.bravo.origin(made))
+        layer = below
+    world.take(published, world.bravo.seal(*objects))
+    return stix, len(objects)
+
+
+def test_a_tree_of_what_stems_from_each_other_is_followed_a_step_at_a_time(world, small_steps):
+    """Each object has few that stem from it, and all of them together are many."""
+    stix, many = tree(world, 2, 5)
+    store_envelopes(world.store, [world.alpha.withdraw(stix["id"])])
+    assert len(active(world)) >= many - derivations.AT_ONCE_MAX
+    while (before := len(active(world))) and world.store.knowledge.go_on(world.make.now):
+        assert before - len(active(world)) <= 10
+    assert active(world) == set()
+    world.take(world.alpha.publish(VALUE, "x"))
+    assert len(active(world)) == many + 1
+
+
+def test_a_step_is_short_also_where_each_object_names_many_origins(world, small_steps, monkeypatch):
+    stix, origin, published = original(world)
+    looked_up = []
+    look_up = derivations._Following._look_up
+    monkeypatch.setattr(
+        derivations._Following, "_look_up", lambda self, *key: (looked_up.append(key), look_up(self, *key))[1]
+    )
+    others = [world.bravo.origin(world.make.indicator(f"10.1.0.{number}")) for number in range(140)]
+    objects = [
+        with_derivation(
+            world.make.indicator(f"10.0.0.{number}", modified=world.bravo.instant()),
+            Derivation((origin, *others[number * 7 : number * 7 + 7])),
+        )
+        for number in range(20)
+    ]
+    world.take(published, world.bravo.seal(*objects))
+    store_envelopes(world.store, [world.alpha.withdraw(stix["id"])])
+    looked_up.clear()
+    while world.store.knowledge.go_on(world.make.now):
+        assert len(looked_up) <= derivations.STEP_ROWS * 2
+        looked_up.clear()
+    assert active(world) == set()
+
+
 def test_the_feed_tells_what_fell_and_what_came_back(world):
     stix, origin, published = original(world)
     other = world.bravo.restated(origin, world.make.indicator("203.0.113.9"))

@@ -11,8 +11,8 @@ Rules (docs/store.md, "Derivation"):
    the same id: only (author, id) as the signed object names them count.
 3. What is held decides, not the order in which it came. Origins of origins are followed through the current versions held, CHAIN_MAX deep
    and ORIGINS_SEEN_MAX in all, the nearest first; a circle ends where it began.
-4. A change of an origin is followed to what stems from it in the same transaction, as far as that is little (AT_ONCE_MAX);
-   else a step at a time (`walks`), so that no partner's bytes hold the writer for long.
+4. A change of an origin is followed to what stems from it, and from that in turn, in the same transaction, as far as all of that
+   together is little (AT_ONCE_MAX); the rest a step at a time (`walks`), so that no partner's bytes hold the writer for long.
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ from p2pshare.knowledge.vocabulary import Vocabulary
 
 CHAIN_MAX = 8  # restatements one behind the other: as many as a derivation may name
 ORIGINS_SEEN_MAX = 32  # origins that are looked at for one object, its origins' origins among them
-AT_ONCE_MAX = (
-    32  # objects and claims that stem from one object and are looked at in the transaction that changes it
-)
-STEP_ROWS = 2_000  # of them looked at in one step of a walk: some 100 ms that other writers wait
+AT_ONCE_MAX = 32  # objects and claims that stem from one object, at whatever distance, and are looked at in the transaction that changes it
+STEP_ROWS = 2_000  # of them, and of further origins that they name, looked at in one step of a walk: some 100 ms that other writers wait
 NEVER_AFFIRMED_US = (
     2**62
 )  # the instant of a withdrawal that no `modified` is later than: year 9999 is below 2**58
@@ -217,7 +215,9 @@ class _Following:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._known: dict[Named, _Known] = {}
+        self._said: dict[int, list[Named]] = {}
         self._authors: dict[bytes, int | None] = {}
+        self._further_origins = 0
 
     def decide_new(self, one: NewDerivation) -> None:
         """Write down that a version has fallen that came just now: nothing stems from it yet that knows it."""
@@ -232,37 +232,44 @@ class _Following:
         for author, key in saying:
             for derivation in self._look_up(author, key).derivations:
                 self._decide(derivation)
-        pending: list[Named] = [(partner_of(self._connection, author), *key) for author, key in named]
-        seen = set(pending)
-        while pending:
-            for one in self._follow(pending.pop(0)):
-                if one not in seen:
-                    seen.add(one)
-                    pending.append(one)
+        roots: list[Named] = [(partner_of(self._connection, author), *key) for author, key in named]
+        seen = set(roots)
+        for root in roots:
+            pending, left = [root], AT_ONCE_MAX
+            while pending:
+                changed, rows = self._follow(pending.pop(0), left)
+                left -= rows
+                for one in changed:
+                    if one not in seen:
+                        seen.add(one)
+                        pending.append(one)
 
-    def _follow(self, origin: Named) -> list[Named]:
-        """Decide anew about what stems from `origin`, or leave it to a walk; returns those that changed."""
-        rows = fetch(self._connection, _STEMMING, (*origin, -1, AT_ONCE_MAX + 1))
-        if len(rows) + sum(claims for _, claims in rows) > AT_ONCE_MAX:
+    def _follow(self, origin: Named, rows_max: int) -> tuple[list[Named], int]:
+        """Decide anew about what stems from `origin`, or, where that is more than `rows_max` rows, leave it to a walk; returns
+        those that changed, and how many rows were looked at."""
+        rows = fetch(self._connection, _STEMMING, (*origin, -1, rows_max + 1))
+        many = len(rows) + sum(claims for _, claims in rows)
+        if many > rows_max:
             self._wait(origin, -1)
-            return []
-        return [changed for derivation, _ in rows if (changed := self._decide(derivation)) is not None]
+            return [], 0
+        return [changed for derivation, _ in rows if (changed := self._decide(derivation)) is not None], many
 
     def go_on(self, origin: Named, after: int) -> int:
         """Take a step of a walk over what stems from `origin`; returns how many rows were looked at."""
-        done, changed = 0, dict[Named, None]()
+        changed = dict[Named, None]()
+        done = 0
         for derivation, claims in fetch(self._connection, _STEMMING, (*origin, after, STEP_ROWS)):
             one = self._decide(derivation)
             if one is not None:
                 changed[one] = None
             done, after = done + 1 + claims, derivation
-            if done >= STEP_ROWS:
+            if done + self._further_origins >= STEP_ROWS:
                 self._wait(origin, after)
                 break
         for one in changed:
             if fetch(self._connection, _STEMMING, (*one, -1, 1)):
                 self._wait(one, -1)
-        return done
+        return done + self._further_origins
 
     def _wait(self, origin: Named, after: int) -> None:
         partner, type_, key = origin
@@ -271,7 +278,7 @@ class _Following:
     def _decide(self, derivation: int) -> Named | None:
         """Write down whether a version has fallen; returns its object where that changed."""
         [(partner, type_, key, author, before)] = fetch(self._connection, _DERIVED, (derivation,))
-        fell_us = self._fell_us(origins_of(self._connection, derivation))
+        fell_us = self._fell_us(self._origins_of(derivation))
         # also where it is the same: another version may have become current
         self._connection.execute(_FALL, (fell_us, claim_key((type_, key)), author, derivation))
         if fell_us == before:
@@ -290,14 +297,21 @@ class _Following:
                     continue
                 if len(seen) == ORIGINS_SEEN_MAX:
                     return fell_us
+                self._further_origins += bool(seen)
                 seen.add(origin)
                 known = self._of(origin)
                 if known.fell_us is not None and (fell_us is None or known.fell_us > fell_us):
                     fell_us = known.fell_us
                 for one in known.derivations:
-                    further += origins_of(self._connection, one)
+                    further += self._origins_of(one)
             layer = sorted(further, key=_in_order)
         return fell_us
+
+    def _origins_of(self, derivation: int) -> list[Named]:
+        found = self._said.get(derivation)
+        if found is None:
+            found = self._said[derivation] = origins_of(self._connection, derivation)
+        return found
 
     def _of(self, origin: Named) -> _Known:
         if origin not in self._known:

@@ -32,7 +32,7 @@ AHEAD_PLACE = Setting("ahead_walk", int)
 """The observable behind which those that were evaluated ahead of the clock are still to be found; ENDED when none is."""
 AHEAD_SECONDS_MIN = 60  # less is no clock that was set back: a call's time is that of when it was asked for
 ORIGINS_ROWS = 50_000  # looked at for what changed with its origin: a second's work in ...
-ORIGINS_SECONDS = 60  # ... a minute; an object from which 100,000 others stem falls within two
+ORIGINS_SECONDS = 60  # ... a minute; 100,000 objects of one value each that stem from one fall within four
 ORIGINS_BEGUN = Setting("origins_begun", int)
 """When the rows that ORIGINS_LOOKED_AT counts began to be counted, unix seconds."""
 ORIGINS_LOOKED_AT = Setting("origins_looked_at", int)
