@@ -134,6 +134,29 @@ def test_a_comment_that_names_anothers_object_hides_no_new_value(three: Three) -
     assert draft.notes.counts["origin-differs"] == 1
 
 
+@pytest.mark.parametrize("word", ["type", "Emotet", "new.example"])
+def test_a_held_value_that_is_any_word_hides_nothing_that_claims_nothing(three: Three, word: str) -> None:
+    """A hostile partner holds a mutex by the name of a word that stands in every object, and has its origin in each comment."""
+    told(three, indicator(1, "x", pattern=f"[mutex:name = '{word}']"))
+    alpha, bravo, _ = three
+    uri = origin_uri(ExportOrigin(alpha.identity.partner_id, str(indicator(1, "")["id"])))
+    attributes = [
+        {"type": "domain", "category": "Network activity", "value": "seen.example", "to_ids": False, "comment": uri},
+        {"type": "vulnerability", "category": "External analysis", "value": "CVE-2026-1234", "comment": uri},
+        {"type": "filename|md5", "category": "Payload delivery", "value": f"{word}|{'ab' * 16}", "to_ids": False, "comment": uri},
+        {"type": "text", "category": "Other", "value": f"about {word}", "to_ids": False, "comment": uri},
+    ]  # fmt: skip
+    event = {"info": "x", "date": "2026-01-01", "Tag": [{"name": "tlp:green"}], "Attribute": attributes}
+    draft = read(bravo, json.dumps({"Event": event}).encode(), LATER)
+    assert held(draft, alpha) == [0]
+    family = {
+        "type": "malware", "spec_version": "2.1", "id": "malware--00000000-0000-4000-8000-000000000009", "is_family": True,
+        "created": "2026-01-01T00:00:00Z", "modified": "2026-01-01T00:00:00Z", "name": "Emotet", "description": "new.example",
+        "object_marking_refs": [TLP2_IDS[Tlp.GREEN]], "external_references": [{"source_name": "p2pshare", "url": uri}],
+    }  # fmt: skip
+    assert held(read(bravo, bundle(family), LATER), alpha) == [0]
+
+
 def test_another_content_under_a_held_id_is_told_apart(three: Three) -> None:
     told(three, indicator(1, "old.example"))
     draft = read(three[1], bundle(indicator(1, "other.example"), indicator(2, "new.example")), LATER)

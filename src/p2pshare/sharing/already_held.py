@@ -263,14 +263,20 @@ class _Sifting:
         return None
 
     def _says_nothing_new(self, one: BundleObject, values: frozenset[Observable], held: SharedObject) -> bool:
-        """Returns whether all that an object names is named by the held one. What claims nothing (an attribute that is not to
-        be detected any more) must name one of its values."""
+        """Returns whether all that an object names is named by the held one. Of what claims nothing (an attribute that is not to
+        be detected any more) it is what was seen; anything else is new, for its words are nobody's values."""
         if values:
             return values <= held.values
-        if one.type == "indicator":
-            return False
-        texts = [one.raw, *(self._added[name] for name in one.names if name in self._added)]
-        return any(msgspec.json.encode(value.value) in text for value in held.values for text in texts)
+        seen = set(self._seen(one))
+        return bool(seen) and seen <= {value.value for value in held.values}
+
+    def _seen(self, one: BundleObject) -> Iterator[str]:
+        """Yields what an attribute that is not to be detected names: of the things that a reader put beside it, all."""
+        if one.type == "x-misp-attribute":
+            yield str(msgspec.json.decode(one.raw).get("x_misp_value"))
+        elif one.type == "observed-data":
+            for name in one.names:
+                yield from _texts_in(msgspec.json.decode(self._added.get(name, b"{}")))
 
     @property
     def _added(self) -> Mapping[str, bytes]:
@@ -553,6 +559,22 @@ def _values_of(one: BundleObject) -> frozenset[Observable]:
         return frozenset()
     said = _decode_claiming(one.raw)
     return frozenset(observables_of(said.pattern)) if said.pattern_type == "stix" else frozenset()
+
+
+_ABOUT_A_THING = frozenset({"type", "spec_version", "id", "object_marking_refs"})
+
+
+def _texts_in(said: Any) -> Iterator[str]:
+    """Yields the texts and numbers of a cyber-observable object, without those that are about the object itself."""
+    if isinstance(said, dict):
+        for name, value in said.items():
+            if name not in _ABOUT_A_THING:
+                yield from _texts_in(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _texts_in(value)
+    else:
+        yield str(said)
 
 
 def _rule_type(one: BundleObject) -> str:
