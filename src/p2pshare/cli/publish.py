@@ -267,7 +267,10 @@ def _go_on(home: Path, file: str | None, *, is_resuming: bool, discarded: str | 
             console.say("nothing of it has left, and nothing will")
         else:
             failed: ShareError | None = None
-            for one in session.run(PublicationsUnderWay()).each:
+            under_way = session.run(PublicationsUnderWay()).each
+            if not under_way:
+                console.say("nothing is on its way out")
+            for one in under_way:
                 try:
                     finished += seal_on(session, one.publication)
                 except ShareError as error:  # the next one may go on all the same
@@ -278,8 +281,6 @@ def _go_on(home: Path, file: str | None, *, is_resuming: bool, discarded: str | 
     if as_json:
         console.print_json({"envelopes": finished})
         return 0
-    if is_resuming and not finished:
-        console.say("nothing is on its way out")
     for envelope_id in finished:
         console.print_result(envelope_id)
     return 0
