@@ -338,6 +338,26 @@ def test_what_its_author_withdrew_is_passed_on_only_by_who_stands_for_it(three: 
     assert EXTENSION in affirmed[0]["extensions"]
 
 
+@pytest.mark.parametrize("stance", [Stance.AS_OWN, Stance.AFFIRM])
+def test_an_end_of_time_in_what_is_held_ends_no_publishing(three: Three, stance: Stance) -> None:
+    """A hostile partner revokes with the last instant there is: nothing could be said after it."""
+    told(three, indicator(1, "a.example"))
+    told(three, indicator(1, "a.example", modified="9999-12-31T23:59:59.999999Z", revoked=True))
+    draft = read(three[1], bundle(indicator(1, "a.example"), indicator(2, "new.example")), LATER, stance)
+    said = [one for one in objects_in(draft) if one["type"] == "indicator"]
+    assert len(said) == 2
+    naming = {
+        "type": "malware", "spec_version": "2.1", "id": "malware--00000000-0000-4000-8000-000000000009", "is_family": True,
+        "created": "2026-01-01T00:00:00Z", "modified": "9999-12-31T23:59:59.999999Z", "name": "x",
+        "x_origin_ref": indicator(1, "")["id"], "object_marking_refs": [TLP2_IDS[Tlp.GREEN]],
+    }  # fmt: skip
+    refused = read(
+        three[1], bundle(indicator(1, "a.example"), indicator(2, "new.example"), naming), LATER, stance
+    )
+    assert refused.refusals.counts == {"bad-timestamp": 1}
+    assert max(one["modified"] for one in said) < "2028"
+
+
 def test_a_half_of_an_object_said_anew_is_an_object_of_its_own(three: Three) -> None:
     both = indicator(1, "", pattern="[domain-name:value = 'a.example'] OR [domain-name:value = 'b.example']")
     told(three, both)

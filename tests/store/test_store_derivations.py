@@ -185,6 +185,31 @@ def test_saying_it_again_after_the_withdrawal_affirms_it(world, order):
     assert world.reasons() == ["withdrawn", None]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
+@pytest.mark.parametrize("is_indicator", [True, False])
+def test_nobody_affirms_in_advance(world, order, is_indicator):
+    """Bravo dates what he passes on into a far future, to keep it whatever its author takes back."""
+    stix, origin, published = original(world)
+    made = world.bravo.restated(origin, stix) | {"modified": "2090-01-01T00:00:00Z"}
+    if not is_indicator:
+        made |= {"type": "malware", "id": f"malware--{made['id'][11:]}", "is_family": True, "name": "x"}
+    passed_on = world.bravo.seal(made, created=world.make.now - 100_000)
+    envelopes = [published, passed_on, world.alpha.withdraw(stix["id"])]
+    world.take(*(envelopes[number] for number in order))
+    if is_indicator:
+        assert world.counts() == (False, 1)
+        assert world.reasons() == ["withdrawn", "origin-withdrawn"]
+
+    def current():
+        [version] = [one for one in world.store.knowledge.object_versions(made["id"]) if one.is_current]
+        return version
+
+    assert current().is_fallen
+    # sealed when it was withdrawn: he means it
+    world.take(world.bravo.seal(made | {"modified": "2090-01-01T00:00:01Z"}))
+    assert not current().is_fallen
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_a_later_withdrawal_takes_what_was_affirmed_again(world, order):
     stix, origin, published = original(world)

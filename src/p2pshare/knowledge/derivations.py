@@ -7,7 +7,8 @@ Rules (docs/store.md, "Derivation"):
    it counts. When: the later of the two, by its author's clock, and never after it was sealed. For one that is out of effect
    (`out_of_effect`) nobody stands at all, and no later word about it affirms it.
 2. A version that stems from it, at first or at second hand, is *fallen* unless its own `modified` is later than that: who says
-   it again after the withdrawal affirms it. Its author's withdrawals are another matter, and so are those of other authors of
+   it again after the withdrawal affirms it. Of one that was sealed more than FUTURE_REFUSE_SECONDS before, no `modified` is: nobody affirms
+   in advance. Its author's withdrawals are another matter, and so are those of other authors of
    the same id: only (author, id) as the signed object names them count.
 3. What is held decides, not the order in which it came. Origins of origins are followed through the current versions held, CHAIN_MAX deep
    and ORIGINS_SEEN_MAX in all, the nearest first; a circle ends where it began.
@@ -34,6 +35,7 @@ from p2pshare.knowledge.lineages import Named, author_of, origins_of, partner_of
 from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
 from p2pshare.knowledge.row_changes import CURRENT
 from p2pshare.knowledge.vocabulary import Vocabulary
+from p2pshare.limits import FUTURE_REFUSE_SECONDS
 
 CHAIN_MAX = 8  # restatements one behind the other: as many as a derivation may name
 ORIGINS_SEEN_MAX = 32  # origins that are looked at for one object, its origins' origins among them
@@ -93,6 +95,12 @@ UPDATE claim SET is_fallen = coalesce(modified_us <= ?1, 0) WHERE id IN (
     AND c.is_fallen != coalesce(c.modified_us <= ?1, 0)
 )
 """
+_VERSION = f"""
+SELECT c.modified_us, e.created * {SECOND_US} FROM {{table}} c INDEXED BY {{table}}_current
+CROSS JOIN frame f ON f.id = c.frame CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE c.object_key = ? AND c.author = ? AND c.status < 2 AND c.derivation = ? LIMIT 1
+"""
+_CLAIMED, _OTHER = _VERSION.format(table="claim"), _VERSION.format(table="object")
 _WAIT = """
 INSERT INTO origin_walk VALUES (
     (SELECT coalesce(max(turn), 0) + 1 FROM origin_walk), ?1, (SELECT id FROM object_type WHERE name = ?2), ?3, ?4
@@ -224,6 +232,7 @@ class _Following:
         origins = [(bytes(it.author), *encode_object_id(it.object_id)) for it in one.said.origins]
         fell_us = self._fell_us(sorted(origins, key=_in_order))
         if fell_us is not None:
+            fell_us = self._at_least(fell_us, one.key, one.author, one.id)
             self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, one.id))
             self._connection.execute(_FALL, (fell_us, claim_key(one.key), one.author, one.id))
 
@@ -279,12 +288,23 @@ class _Following:
         """Write down whether a version has fallen; returns its object where that changed."""
         [(partner, type_, key, author, before)] = fetch(self._connection, _DERIVED, (derivation,))
         fell_us = self._fell_us(self._origins_of(derivation))
+        if fell_us is not None:
+            fell_us = self._at_least(fell_us, (type_, key), author, derivation)
         # also where it is the same: another version may have become current
         self._connection.execute(_FALL, (fell_us, claim_key((type_, key)), author, derivation))
         if fell_us == before:
             return None
         self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, derivation))
         return partner, type_, key
+
+    def _at_least(self, fell_us: int, key: EncodedId, author: int, derivation: int) -> int:
+        """Returns when a version's origins were withdrawn, as far as it is concerned: no earlier than its own `modified` where it
+        was sealed long before (rule 2)."""
+        for statement, stored in ((_CLAIMED, claim_key(key)), (_OTHER, key[1])):
+            for modified_us, sealed_us in fetch(self._connection, statement, (stored, author, derivation)):
+                if sealed_us + FUTURE_REFUSE_SECONDS * SECOND_US <= fell_us:
+                    return max(fell_us, modified_us or 0)
+        return fell_us
 
     def _fell_us(self, layer: Sequence[Named]) -> int | None:
         """Returns when the latest of these origins, and of those that they name in turn, was withdrawn: rule 3."""

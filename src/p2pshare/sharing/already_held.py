@@ -47,7 +47,9 @@ from p2pshare.intel.observable import Observable
 from p2pshare.intel.pattern import observables_of
 from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.intel.withdrawing import WITHDRAWAL
+from p2pshare.knowledge.derivations import NEVER_AFFIRMED_US
 from p2pshare.knowledge.interface import OwnFinding, SharedObject
+from p2pshare.limits import FUTURE_REFUSE_SECONDS
 from p2pshare.node.store import StoreReading
 
 OBJECTS_PER_LOOKUP = 1_024
@@ -353,7 +355,10 @@ class _Sifting:
                 self._hold(place, one, match)
             elif match.tlp > Tlp.AMBER:
                 self._refuse(place, one, NOT_OURS_TO_SHARE)
-            elif match.out_us is not None and self._stance is Stance.RESTATE:
+            elif match.out_us is not None and (
+                self._stance is Stance.RESTATE
+                or (self._stance is Stance.AFFIRM and match.out_us >= NEVER_AFFIRMED_US)
+            ):
                 self._refuse(place, one, ORIGIN_WITHDRAWN)
             else:
                 own_id = self._own_id(one, match)
@@ -412,8 +417,10 @@ class _Sifting:
         """
         is_stated_now = self._stance is Stance.AS_OWN or match.out_us is not None or not match.modified_us
         modified_us = self._now * SECOND_US if is_stated_now else match.modified_us
-        if match.out_us is not None:
-            modified_us = max(modified_us, match.out_us + MILLISECOND_US)
+        if match.out_us is not None and self._stance is Stance.AFFIRM:
+            # no withdrawal that was taken in is dated later, whatever is written in it
+            latest_us = (self._now + FUTURE_REFUSE_SECONDS) * SECOND_US
+            modified_us = max(modified_us, min(match.out_us, latest_us) + MILLISECOND_US)
         if ours is not None and ours.modified_us is not None:
             modified_us = max(modified_us, ours.modified_us + MILLISECOND_US)
         return modified_us
@@ -503,7 +510,10 @@ class _Sifting:
             stix = self._in_our_name(stix, own_id, self._matches[place], self._modified[place])
         elif "modified" in stix:  # other content is another version
             before_us = parse_instant(stix["modified"])
-            stix["modified"] = format_instant(max(self._now * SECOND_US, before_us + MILLISECOND_US))
+            try:
+                stix["modified"] = format_instant(max(self._now * SECOND_US, before_us + MILLISECOND_US))
+            except OverflowError:  # nothing is later than the last instant there is
+                return Fault("bad-timestamp", "/modified")
         return object_of(stix, is_added=one.is_added, around=one.words)
 
     def _in_our_name(
