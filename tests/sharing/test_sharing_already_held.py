@@ -88,6 +88,22 @@ def test_what_misp_gave_other_uuids_is_found_by_its_comment(three: Three, keeps_
     assert (draft.parts, held(draft, alpha)) == ([], [len(VALUES) + 1])
 
 
+def test_an_object_full_of_other_origins_is_found_by_the_true_one(three: Three) -> None:
+    """A hostile partner hides what is its own, so that whoever reads it with another id states it as well."""
+    partner = three[0].identity.partner_id
+    false = [
+        origin_uri(ExportOrigin(partner, str(indicator(100 + number, "")["id"]))) for number in range(20)
+    ]
+    references = [{"source_name": "p2pshare", "url": uri} for uri in false]
+    told(three, indicator(1, "a.example", description=" ".join(false), external_references=references))
+    raw = exported(three[1], "stix", LATER).replace(
+        b'00000000-0000-4000-8000-000000000001",', b'11111111-0000-4000-8000-000000000001",'
+    )
+    assert b"indicator--11111111" in raw
+    draft = read(three[1], raw, LATER)
+    assert (draft.parts, held(draft, three[0])) == ([], [1])
+
+
 def test_the_import_of_our_own_export_is_no_new_version(three: Three) -> None:
     alpha = three[0]
     send(alpha, VALUES, to=[])

@@ -32,7 +32,9 @@ from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, object_of
 from p2pshare.intel.derivation import Derivation, ObjectOrigin, restated_id, restating, with_derivation
 from p2pshare.intel.export_origin import (
+    ORIGINS_READ_MAX,
     SOURCE_NAME,
+    ExportOrigin,
     authors_tagged,
     is_event_info,
     misp_event_name,
@@ -202,7 +204,7 @@ class _Sifting:
             if one.type == DEFINITION:
                 continue
             wanted |= {one.object_id, one.object_id.lower()}
-            named = origins[place] = origins_in(one.raw)
+            named = origins[place] = _origins_of(one)
             wanted.update(origin.object_id for origin in named)
         shared = self._index.shared_objects(wanted)
         if not shared:
@@ -628,6 +630,20 @@ def _following(value: Any, renamed: Mapping[str, str], name: str = "") -> Any:
 
 
 _NOT_FOLLOWED = frozenset({"created_by_ref", "object_marking_refs", "marking_ref"})
+
+
+def _origins_of(one: BundleObject) -> Sequence[ExportOrigin]:
+    """Returns the origins that an object names. Where its author wrote so many into it that no look-up is left for another, those
+    of its references come first, from the last on: there our exports put the true one."""
+    found = origins_in(one.raw)
+    if len(found) < ORIGINS_READ_MAX:
+        return found
+    references = msgspec.json.decode(one.raw).get("external_references")
+    urls = (
+        [it["url"] for it in references if _is_export_reference(it)] if isinstance(references, list) else []
+    )
+    last = origins_in(" ".join(urls[: -ORIGINS_READ_MAX - 1 : -1]).encode("utf-8", "replace"))
+    return tuple(dict.fromkeys((*last, *found)))
 
 
 def _is_export_reference(reference: object) -> bool:
