@@ -326,6 +326,23 @@ def test_a_chain_of_restatements_names_every_link(three: Three) -> None:
         assert (draft.merged, len(draft.findings)) == (1, 2)
 
 
+def test_partners_who_pass_on_every_night_come_to_an_end(three: Three) -> None:
+    """Each night each restates what its MISP has: what stems from its own word is not passed on again."""
+    told(three, indicator(1, "a.example"))
+    sent = []
+    for night in range(1, 7):
+        now, sealed = LATER + night * 10, 0
+        for node in three:
+            draft = read(node, exported(node, "misp", now), now, Stance.RESTATE)
+            if draft.parts:
+                share(node, draft, now)
+                deliver(node, [other for other in three if other is not node], now)
+            sealed += sum(one["type"] == "indicator" for one in objects_in(draft))
+        sent.append(sealed)
+    assert sent[0] >= 2
+    assert sent[3:] == [0, 0, 0]
+
+
 def test_saying_anew_never_loosens_and_strict_markings_are_not_ours_to_pass_on(three: Three) -> None:
     alpha, bravo, charlie = three
     for number, level in enumerate((Tlp.AMBER, Tlp.AMBER_STRICT, Tlp.RED), start=1):

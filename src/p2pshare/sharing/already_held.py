@@ -353,6 +353,7 @@ class _Sifting:
                 or match.is_settled
                 or one.type in IMMUTABLE_TYPES
                 or _is_revoked(one)
+                or (self._stance is not Stance.AS_OWN and self._stems_from_ours(match))
             ):
                 self._hold(place, one, match)
             elif match.tlp > Tlp.AMBER:
@@ -372,6 +373,11 @@ class _Sifting:
                     anew[place] = own_id
         for batch in _batches(list(anew)):
             self._say_anew({place: anew[place] for place in batch})
+
+    def _stems_from_ours(self, match: _Match) -> bool:
+        """Returns whether it passes on what we said: else two who restate each other's every night would never come to an end."""
+        said = match.derivation
+        return said is not None and any(origin.author == self._own for origin in said.origins)
 
     def _say_anew(self, own_ids: Mapping[int, str]) -> None:
         """Say each of these anew, but for what we said before and its author has not changed since."""
