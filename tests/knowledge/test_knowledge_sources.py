@@ -139,11 +139,13 @@ def stems_of(given_claims):
             origin = pending.pop()
             if origin not in seen:
                 seen.add(origin)
-                stems.add(("object", origin[1]))
+                stems |= {("author", origin[0]), ("object", origin[1])}
                 last = [it for by, it_key, it, _ in given_claims if (by, it_key) == origin and it]
                 pending += last[-1] if last else ()
         by_author.setdefault(author, {}).setdefault(weight, set()).update(stems)
-    return {author: by_weight[min(by_weight)] for author, by_weight in by_author.items()}
+    return {
+        author: by_weight[min(by_weight)] | {("author", author)} for author, by_weight in by_author.items()
+    }
 
 
 def most(stems):
@@ -187,3 +189,20 @@ def test_however_many_are_entangled_those_who_say_one_thing_each_are_all_counted
         said.add(1_000 + author, f"own {author}").add(1_000 + author, f"own {(author + 1) % many}")
     random.shuffle(said.claims)
     assert set(said.sources()) == set(range(many))
+
+
+def test_one_author_under_several_ids_that_others_pass_on_is_one_source():
+    """Eve sends each partner an id of its own for the same value; partners pass on what they were sent."""
+    said = Said().add(B, "r", origins=[(E, "x")]).add(C, "s", origins=[(E, "y")])
+    assert said.count() == 1
+    assert said.add(E, "x").add(E, "y").count() == 1
+    assert said.add(A, "own").count() == 2
+
+
+def test_what_its_author_says_under_another_id_by_now_is_no_second_source():
+    assert Said().add(E, "y").add(B, "r", origins=[(E, "x")]).count() == 1
+
+
+def test_an_origin_that_its_author_makes_up_is_no_second_source():
+    said = Said().add(E, "y").add(E, "x", origins=[(A, "none")])
+    assert said.add(B, "r", origins=[(E, "x"), (A, "none")]).count() == 1

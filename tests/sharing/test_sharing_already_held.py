@@ -88,6 +88,22 @@ def test_what_misp_gave_other_uuids_is_found_by_its_comment(three: Three, keeps_
     assert (draft.parts, held(draft, alpha)) == ([], [len(VALUES) + 1])
 
 
+def test_an_object_full_of_other_origins_is_found_by_the_true_one(three: Three) -> None:
+    """A hostile partner hides what is its own, so that whoever reads it with another id states it as well."""
+    partner = three[0].identity.partner_id
+    false = [
+        origin_uri(ExportOrigin(partner, str(indicator(100 + number, "")["id"]))) for number in range(20)
+    ]
+    references = [{"source_name": "p2pshare", "url": uri} for uri in false]
+    told(three, indicator(1, "a.example", description=" ".join(false), external_references=references))
+    raw = exported(three[1], "stix", LATER).replace(
+        b'00000000-0000-4000-8000-000000000001",', b'11111111-0000-4000-8000-000000000001",'
+    )
+    assert b"indicator--11111111" in raw
+    draft = read(three[1], raw, LATER)
+    assert (draft.parts, held(draft, three[0])) == ([], [1])
+
+
 def test_the_import_of_our_own_export_is_no_new_version(three: Three) -> None:
     alpha = three[0]
     send(alpha, VALUES, to=[])
@@ -132,6 +148,29 @@ def test_a_comment_that_names_anothers_object_hides_no_new_value(three: Three) -
     assert patterns == ["[domain-name:value = 'new.example']"]
     assert held(draft, alpha) == [1]
     assert draft.notes.counts["origin-differs"] == 1
+
+
+@pytest.mark.parametrize("word", ["type", "Emotet", "new.example"])
+def test_a_held_value_that_is_any_word_hides_nothing_that_claims_nothing(three: Three, word: str) -> None:
+    """A hostile partner holds a mutex by the name of a word that stands in every object, and has its origin in each comment."""
+    told(three, indicator(1, "x", pattern=f"[mutex:name = '{word}']"))
+    alpha, bravo, _ = three
+    uri = origin_uri(ExportOrigin(alpha.identity.partner_id, str(indicator(1, "")["id"])))
+    attributes = [
+        {"type": "domain", "category": "Network activity", "value": "seen.example", "to_ids": False, "comment": uri},
+        {"type": "vulnerability", "category": "External analysis", "value": "CVE-2026-1234", "comment": uri},
+        {"type": "filename|md5", "category": "Payload delivery", "value": f"{word}|{'ab' * 16}", "to_ids": False, "comment": uri},
+        {"type": "text", "category": "Other", "value": f"about {word}", "to_ids": False, "comment": uri},
+    ]  # fmt: skip
+    event = {"info": "x", "date": "2026-01-01", "Tag": [{"name": "tlp:green"}], "Attribute": attributes}
+    draft = read(bravo, json.dumps({"Event": event}).encode(), LATER)
+    assert held(draft, alpha) == [0]
+    family = {
+        "type": "malware", "spec_version": "2.1", "id": "malware--00000000-0000-4000-8000-000000000009", "is_family": True,
+        "created": "2026-01-01T00:00:00Z", "modified": "2026-01-01T00:00:00Z", "name": "Emotet", "description": "new.example",
+        "object_marking_refs": [TLP2_IDS[Tlp.GREEN]], "external_references": [{"source_name": "p2pshare", "url": uri}],
+    }  # fmt: skip
+    assert held(read(bravo, bundle(family), LATER), alpha) == [0]
 
 
 def test_another_content_under_a_held_id_is_told_apart(three: Three) -> None:
@@ -287,6 +326,23 @@ def test_a_chain_of_restatements_names_every_link(three: Three) -> None:
         assert (draft.merged, len(draft.findings)) == (1, 2)
 
 
+def test_partners_who_pass_on_every_night_come_to_an_end(three: Three) -> None:
+    """Each night each restates what its MISP has: what stems from its own word is not passed on again."""
+    told(three, indicator(1, "a.example"))
+    sent = []
+    for night in range(1, 7):
+        now, sealed = LATER + night * 10, 0
+        for node in three:
+            draft = read(node, exported(node, "misp", now), now, Stance.RESTATE)
+            if draft.parts:
+                share(node, draft, now)
+                deliver(node, [other for other in three if other is not node], now)
+            sealed += sum(one["type"] == "indicator" for one in objects_in(draft))
+        sent.append(sealed)
+    assert sent[0] >= 2
+    assert sent[3:] == [0, 0, 0]
+
+
 def test_saying_anew_never_loosens_and_strict_markings_are_not_ours_to_pass_on(three: Three) -> None:
     alpha, bravo, charlie = three
     for number, level in enumerate((Tlp.AMBER, Tlp.AMBER_STRICT, Tlp.RED), start=1):
@@ -313,6 +369,26 @@ def test_what_its_author_withdrew_is_passed_on_only_by_who_stands_for_it(three: 
     ]
     assert len(affirmed) == 1
     assert EXTENSION in affirmed[0]["extensions"]
+
+
+@pytest.mark.parametrize("stance", [Stance.AS_OWN, Stance.AFFIRM])
+def test_an_end_of_time_in_what_is_held_ends_no_publishing(three: Three, stance: Stance) -> None:
+    """A hostile partner revokes with the last instant there is: nothing could be said after it."""
+    told(three, indicator(1, "a.example"))
+    told(three, indicator(1, "a.example", modified="9999-12-31T23:59:59.999999Z", revoked=True))
+    draft = read(three[1], bundle(indicator(1, "a.example"), indicator(2, "new.example")), LATER, stance)
+    said = [one for one in objects_in(draft) if one["type"] == "indicator"]
+    assert len(said) == 2
+    naming = {
+        "type": "malware", "spec_version": "2.1", "id": "malware--00000000-0000-4000-8000-000000000009", "is_family": True,
+        "created": "2026-01-01T00:00:00Z", "modified": "9999-12-31T23:59:59.999999Z", "name": "x",
+        "x_origin_ref": indicator(1, "")["id"], "object_marking_refs": [TLP2_IDS[Tlp.GREEN]],
+    }  # fmt: skip
+    refused = read(
+        three[1], bundle(indicator(1, "a.example"), indicator(2, "new.example"), naming), LATER, stance
+    )
+    assert refused.refusals.counts == {"bad-timestamp": 1}
+    assert max(one["modified"] for one in said) < "2028"
 
 
 def test_a_half_of_an_object_said_anew_is_an_object_of_its_own(three: Three) -> None:

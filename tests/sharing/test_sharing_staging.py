@@ -7,18 +7,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from whole_nodes import NOW, READERS, World, befriend, draft, quiet, send, take_in, wire_of
 
+from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.errors import DiskFull, NotFoundError, OperatorError, RefusedError, ShareError
 from p2pshare.identifiers import CircleId, EnvelopeId, PublicationId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.node.node import Node
+from p2pshare.operations.cards import RevokeKey, RotateCard
 from p2pshare.operations.publishing import DiscardPublication, Part, Prepare, Prepared, Seal, SealOn
 from p2pshare.operations.withdrawing import Withdraw
 from p2pshare.queries.searching import show_publications
 from p2pshare.queries.status import status
 from p2pshare.sharing import staging
 from p2pshare.sharing.intake import Arrival, IntakeStatus
-from p2pshare.sharing.partners import remove_partner
+from p2pshare.sharing.partners import apply_card_update, remove_partner
 from p2pshare.sharing.reading import read_all
 
 PARTS = 5
@@ -331,6 +333,47 @@ def test_a_full_disk_stops_it_where_it_is(two: tuple[Node, Node], monkeypatch: p
     monkeypatch.setattr(database, "free_space_bytes_min", 0)
     assert full > PARTS
     assert_whole(alpha, bravo, publication)
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_who_revokes_the_key_stands_for_all_that_was_released(two: tuple[Node, Node], moved: int) -> None:
+    """A command was killed, or the disk full, after the release: not all of it is in the log."""
+    alpha, bravo = two
+    publication = begun(alpha)
+    until_sealed(alpha, publication)
+    for _ in range(1 + moved):
+        assert step(alpha, publication).what == "released"
+    key = alpha.identity.operational.sign.key_id.text
+    assert RevokeKey(key[:12], "compromised").run(alpha, NOW + 60, quiet).vouched == PARTS
+    finished(alpha, publication)
+    assert_whole(alpha, bravo, publication)
+
+
+@pytest.mark.parametrize("steps", [1, PARTS - 1, PARTS])
+@pytest.mark.parametrize("is_revoked", [False, True])
+def test_under_another_key_it_is_sealed_anew(two: tuple[Node, Node], steps: int, is_revoked: bool) -> None:
+    alpha, bravo = two
+    publication = begun(alpha)
+    for _ in range(1 + steps):
+        assert step(alpha, publication).what == "sealed"
+    before = alpha.identity.operational.sign.key_id
+    change = RevokeKey(before.text[:12], "compromised") if is_revoked else RotateCard()
+    change.run(alpha, NOW + 60, quiet)
+    assert before != alpha.identity.operational.sign.key_id
+    while not (done := SealOn(publication).run(alpha, NOW + 61, quiet)).step.is_finished:
+        pass
+    assert apply_card_update(bravo, alpha.identity.partner_id, alpha.card.raw, NOW + 62)
+    assert {decode_envelope(wire_of(alpha, EnvelopeId.parse(one))).core.key_id for one in done.envelopes} == {
+        alpha.identity.operational.sign.key_id
+    }
+    assert_whole(alpha, bravo, publication)
+
+
+def test_what_is_on_its_way_out_is_shown_as_that(two: tuple[Node, Node]) -> None:
+    publication = PublicationId.parse(begun(two[0]))
+    with pytest.raises(NotFoundError) as caught:
+        show_publications(two[0].store, publication)
+    assert "on its way out" in caught.value.message
 
 
 def test_a_file_that_nobody_was_told_of_is_gone_with_the_next_start(two: tuple[Node, Node]) -> None:

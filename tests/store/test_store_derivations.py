@@ -185,6 +185,31 @@ def test_saying_it_again_after_the_withdrawal_affirms_it(world, order):
     assert world.reasons() == ["withdrawn", None]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
+@pytest.mark.parametrize("is_indicator", [True, False])
+def test_nobody_affirms_in_advance(world, order, is_indicator):
+    """Bravo dates what he passes on into a far future, to keep it whatever its author takes back."""
+    stix, origin, published = original(world)
+    made = world.bravo.restated(origin, stix) | {"modified": "2090-01-01T00:00:00Z"}
+    if not is_indicator:
+        made |= {"type": "malware", "id": f"malware--{made['id'][11:]}", "is_family": True, "name": "x"}
+    passed_on = world.bravo.seal(made, created=world.make.now - 100_000)
+    envelopes = [published, passed_on, world.alpha.withdraw(stix["id"])]
+    world.take(*(envelopes[number] for number in order))
+    if is_indicator:
+        assert world.counts() == (False, 1)
+        assert world.reasons() == ["withdrawn", "origin-withdrawn"]
+
+    def current():
+        [version] = [one for one in world.store.knowledge.object_versions(made["id"]) if one.is_current]
+        return version
+
+    assert current().is_fallen
+    # sealed when it was withdrawn: he means it
+    world.take(world.bravo.seal(made | {"modified": "2090-01-01T00:00:01Z"}))
+    assert not current().is_fallen
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
 def test_a_later_withdrawal_takes_what_was_affirmed_again(world, order):
     stix, origin, published = original(world)
@@ -432,6 +457,61 @@ def test_however_often_an_origin_changes_so_many_rows_are_looked_at_in_a_minute(
         while world.store.knowledge.go_on(now):
             pass
     assert active(world) == {VALUE, *values}
+
+
+def tree(world, fan, depth):
+    """Bravo's objects, `fan` of which stem from each that is one nearer to Alpha's one."""
+    stix, origin, published = original(world)
+    objects, layer = [], [origin]
+    for _ in range(depth):
+        below = []
+        for one in layer:
+            for _ in range(fan):
+                value = f"10.0.{len(objects) >> 8}.{len(objects) & 255}"
+                made = with_derivation(
+                    world.make.indicator(value, modified=world.bravo.instant()), restating(one, None)
+                )
+                objects.append(made)
+                below.append(world.bravo.origin(made))
+        layer = below
+    world.take(published, world.bravo.seal(*objects))
+    return stix, len(objects)
+
+
+def test_a_tree_of_what_stems_from_each_other_is_followed_a_step_at_a_time(world, small_steps):
+    """Each object has few that stem from it, and all of them together are many."""
+    stix, many = tree(world, 2, 5)
+    store_envelopes(world.store, [world.alpha.withdraw(stix["id"])])
+    assert len(active(world)) >= many - derivations.AT_ONCE_MAX
+    while (before := len(active(world))) and world.store.knowledge.go_on(world.make.now):
+        assert before - len(active(world)) <= 10
+    assert active(world) == set()
+    world.take(world.alpha.publish(VALUE, "x"))
+    assert len(active(world)) == many + 1
+
+
+def test_a_step_is_short_also_where_each_object_names_many_origins(world, small_steps, monkeypatch):
+    stix, origin, published = original(world)
+    looked_up = []
+    look_up = derivations._Following._look_up
+    monkeypatch.setattr(
+        derivations._Following, "_look_up", lambda self, *key: (looked_up.append(key), look_up(self, *key))[1]
+    )
+    others = [world.bravo.origin(world.make.indicator(f"10.1.0.{number}")) for number in range(140)]
+    objects = [
+        with_derivation(
+            world.make.indicator(f"10.0.0.{number}", modified=world.bravo.instant()),
+            Derivation((origin, *others[number * 7 : number * 7 + 7])),
+        )
+        for number in range(20)
+    ]
+    world.take(published, world.bravo.seal(*objects))
+    store_envelopes(world.store, [world.alpha.withdraw(stix["id"])])
+    looked_up.clear()
+    while world.store.knowledge.go_on(world.make.now):
+        assert len(looked_up) <= derivations.STEP_ROWS * 2
+        looked_up.clear()
+    assert active(world) == set()
 
 
 def test_the_feed_tells_what_fell_and_what_came_back(world):

@@ -160,10 +160,10 @@ class Model:
                     seen.add(one)
                     further = self.names(one) if one in self.about(value) else []
                     if one != key or is_own:
-                        stems.add(one[1])
+                        stems |= set(one)  # the author, and the id
                     pending += further
             by_author.setdefault(key[0], {}).setdefault(is_own, set()).update(stems)
-        stems = [of[True] if True in of else of[False] for of in by_author.values()]
+        stems = [of[max(of)] | {author} for author, of in by_author.items()]
         return max(
             size
             for size in range(len(stems) + 1)

@@ -65,7 +65,7 @@ MARKING_REASONS = frozenset(
 FINDINGS_PER_REQUEST = 1_024
 NOTHING_FOUND = "read as a report, the input holds no values; `--format list` reads each line as one"
 NOT_PREPARED = "not-prepared"  # sharing.spool.NOT_PREPARED: what waited is gone; a test compares
-HELD_HINT = "--as-own states it as a finding of your own, --restate passes it on in its author's name"
+HELD_HINT = "--as-own states it as a finding of your own; --restate passes it on in your name, and it falls with its author's"
 NOT_OURS_HINT = "what you found yourself is a value of your own: publish it as a list"
 ORIGIN_WITHDRAWN_HINT = "its author took it back: --affirm passes it on all the same, and you stand for it"
 WITHDRAWN_HINT = "what you have withdrawn counts again as a version with a later `modified`"
@@ -236,7 +236,9 @@ def _held(home: Path, draft: Draft) -> list[dict[str, Any]]:
     if not draft.held:
         return []
     names = {**_author_names(home), draft.author.partner_id.text: draft.author.name}
-    named = Counter({names.get(author.text, author.text): count for author, count in draft.held.items()})
+    named = Counter[str]()  # a partner may have our own name
+    for author, count in draft.held.items():
+        named[names.get(author.text, author.text)] += count
     ordered = sorted(named.items(), key=lambda pair: (-pair[1], pair[0]))
     return [{"author": name, "count": count} for name, count in ordered]
 
@@ -265,7 +267,10 @@ def _go_on(home: Path, file: str | None, *, is_resuming: bool, discarded: str | 
             console.say("nothing of it has left, and nothing will")
         else:
             failed: ShareError | None = None
-            for one in session.run(PublicationsUnderWay()).each:
+            under_way = session.run(PublicationsUnderWay()).each
+            if not under_way:
+                console.say("nothing is on its way out")
+            for one in under_way:
                 try:
                     finished += seal_on(session, one.publication)
                 except ShareError as error:  # the next one may go on all the same
@@ -276,8 +281,6 @@ def _go_on(home: Path, file: str | None, *, is_resuming: bool, discarded: str | 
     if as_json:
         console.print_json({"envelopes": finished})
         return 0
-    if is_resuming and not finished:
-        console.say("nothing is on its way out")
     for envelope_id in finished:
         console.print_result(envelope_id)
     return 0
@@ -615,7 +618,8 @@ def _exit_code(answer: Mapping[str, Any], draft: Draft, *, says_anew: bool) -> i
         )
     if answer["held"]:
         console.say("nothing to publish: all that was read is shared already")
-        console.say(f"hint: {HELD_HINT}")
+        if not says_anew and draft.held.keys() != {draft.author.partner_id}:
+            console.say(f"hint: {HELD_HINT}")
         return 0
     if answer["merged"]:
         console.say("nothing to publish: you have said all of it")

@@ -7,12 +7,13 @@ Rules (docs/store.md, "Derivation"):
    it counts. When: the later of the two, by its author's clock, and never after it was sealed. For one that is out of effect
    (`out_of_effect`) nobody stands at all, and no later word about it affirms it.
 2. A version that stems from it, at first or at second hand, is *fallen* unless its own `modified` is later than that: who says
-   it again after the withdrawal affirms it. Its author's withdrawals are another matter, and so are those of other authors of
+   it again after the withdrawal affirms it. Of one that was sealed more than FUTURE_REFUSE_SECONDS before, no `modified` is: nobody affirms
+   in advance. Its author's withdrawals are another matter, and so are those of other authors of
    the same id: only (author, id) as the signed object names them count.
 3. What is held decides, not the order in which it came. Origins of origins are followed through the current versions held, CHAIN_MAX deep
    and ORIGINS_SEEN_MAX in all, the nearest first; a circle ends where it began.
-4. A change of an origin is followed to what stems from it in the same transaction, as far as that is little (AT_ONCE_MAX);
-   else a step at a time (`walks`), so that no partner's bytes hold the writer for long.
+4. A change of an origin is followed to what stems from it, and from that in turn, in the same transaction, as far as all of that
+   together is little (AT_ONCE_MAX); the rest a step at a time (`walks`), so that no partner's bytes hold the writer for long.
 """
 
 from __future__ import annotations
@@ -34,13 +35,12 @@ from p2pshare.knowledge.lineages import Named, author_of, origins_of, partner_of
 from p2pshare.knowledge.object_keys import INDICATOR, EncodedId, decode_object_id, encode_object_id
 from p2pshare.knowledge.row_changes import CURRENT
 from p2pshare.knowledge.vocabulary import Vocabulary
+from p2pshare.limits import FUTURE_REFUSE_SECONDS
 
 CHAIN_MAX = 8  # restatements one behind the other: as many as a derivation may name
 ORIGINS_SEEN_MAX = 32  # origins that are looked at for one object, its origins' origins among them
-AT_ONCE_MAX = (
-    32  # objects and claims that stem from one object and are looked at in the transaction that changes it
-)
-STEP_ROWS = 2_000  # of them looked at in one step of a walk: some 100 ms that other writers wait
+AT_ONCE_MAX = 32  # objects and claims that stem from one object, at whatever distance, and are looked at in the transaction that changes it
+STEP_ROWS = 2_000  # of them, and of further origins that they name, looked at in one step of a walk: some 100 ms that other writers wait
 NEVER_AFFIRMED_US = (
     2**62
 )  # the instant of a withdrawal that no `modified` is later than: year 9999 is below 2**58
@@ -95,6 +95,12 @@ UPDATE claim SET is_fallen = coalesce(modified_us <= ?1, 0) WHERE id IN (
     AND c.is_fallen != coalesce(c.modified_us <= ?1, 0)
 )
 """
+_VERSION = f"""
+SELECT c.modified_us, e.created * {SECOND_US} FROM {{table}} c INDEXED BY {{table}}_current
+CROSS JOIN frame f ON f.id = c.frame CROSS JOIN envelope e ON e.lsn = f.envelope
+WHERE c.object_key = ? AND c.author = ? AND c.status < 2 AND c.derivation = ? LIMIT 1
+"""
+_CLAIMED, _OTHER = _VERSION.format(table="claim"), _VERSION.format(table="object")
 _WAIT = """
 INSERT INTO origin_walk VALUES (
     (SELECT coalesce(max(turn), 0) + 1 FROM origin_walk), ?1, (SELECT id FROM object_type WHERE name = ?2), ?3, ?4
@@ -217,13 +223,16 @@ class _Following:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._known: dict[Named, _Known] = {}
+        self._said: dict[int, list[Named]] = {}
         self._authors: dict[bytes, int | None] = {}
+        self._further_origins = 0
 
     def decide_new(self, one: NewDerivation) -> None:
         """Write down that a version has fallen that came just now: nothing stems from it yet that knows it."""
         origins = [(bytes(it.author), *encode_object_id(it.object_id)) for it in one.said.origins]
         fell_us = self._fell_us(sorted(origins, key=_in_order))
         if fell_us is not None:
+            fell_us = self._at_least(fell_us, one.key, one.author, one.id)
             self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, one.id))
             self._connection.execute(_FALL, (fell_us, claim_key(one.key), one.author, one.id))
 
@@ -232,37 +241,44 @@ class _Following:
         for author, key in saying:
             for derivation in self._look_up(author, key).derivations:
                 self._decide(derivation)
-        pending: list[Named] = [(partner_of(self._connection, author), *key) for author, key in named]
-        seen = set(pending)
-        while pending:
-            for one in self._follow(pending.pop(0)):
-                if one not in seen:
-                    seen.add(one)
-                    pending.append(one)
+        roots: list[Named] = [(partner_of(self._connection, author), *key) for author, key in named]
+        seen = set(roots)
+        for root in roots:
+            pending, left = [root], AT_ONCE_MAX
+            while pending:
+                changed, rows = self._follow(pending.pop(0), left)
+                left -= rows
+                for one in changed:
+                    if one not in seen:
+                        seen.add(one)
+                        pending.append(one)
 
-    def _follow(self, origin: Named) -> list[Named]:
-        """Decide anew about what stems from `origin`, or leave it to a walk; returns those that changed."""
-        rows = fetch(self._connection, _STEMMING, (*origin, -1, AT_ONCE_MAX + 1))
-        if len(rows) + sum(claims for _, claims in rows) > AT_ONCE_MAX:
+    def _follow(self, origin: Named, rows_max: int) -> tuple[list[Named], int]:
+        """Decide anew about what stems from `origin`, or, where that is more than `rows_max` rows, leave it to a walk; returns
+        those that changed, and how many rows were looked at."""
+        rows = fetch(self._connection, _STEMMING, (*origin, -1, rows_max + 1))
+        many = len(rows) + sum(claims for _, claims in rows)
+        if many > rows_max:
             self._wait(origin, -1)
-            return []
-        return [changed for derivation, _ in rows if (changed := self._decide(derivation)) is not None]
+            return [], 0
+        return [changed for derivation, _ in rows if (changed := self._decide(derivation)) is not None], many
 
     def go_on(self, origin: Named, after: int) -> int:
         """Take a step of a walk over what stems from `origin`; returns how many rows were looked at."""
-        done, changed = 0, dict[Named, None]()
+        changed = dict[Named, None]()
+        done = 0
         for derivation, claims in fetch(self._connection, _STEMMING, (*origin, after, STEP_ROWS)):
             one = self._decide(derivation)
             if one is not None:
                 changed[one] = None
             done, after = done + 1 + claims, derivation
-            if done >= STEP_ROWS:
+            if done + self._further_origins >= STEP_ROWS:
                 self._wait(origin, after)
                 break
         for one in changed:
             if fetch(self._connection, _STEMMING, (*one, -1, 1)):
                 self._wait(one, -1)
-        return done
+        return done + self._further_origins
 
     def _wait(self, origin: Named, after: int) -> None:
         partner, type_, key = origin
@@ -271,13 +287,24 @@ class _Following:
     def _decide(self, derivation: int) -> Named | None:
         """Write down whether a version has fallen; returns its object where that changed."""
         [(partner, type_, key, author, before)] = fetch(self._connection, _DERIVED, (derivation,))
-        fell_us = self._fell_us(origins_of(self._connection, derivation))
+        fell_us = self._fell_us(self._origins_of(derivation))
+        if fell_us is not None:
+            fell_us = self._at_least(fell_us, (type_, key), author, derivation)
         # also where it is the same: another version may have become current
         self._connection.execute(_FALL, (fell_us, claim_key((type_, key)), author, derivation))
         if fell_us == before:
             return None
         self._connection.execute("UPDATE derivation SET fell_us = ? WHERE id = ?", (fell_us, derivation))
         return partner, type_, key
+
+    def _at_least(self, fell_us: int, key: EncodedId, author: int, derivation: int) -> int:
+        """Returns when a version's origins were withdrawn, as far as it is concerned: no earlier than its own `modified` where it
+        was sealed long before (rule 2)."""
+        for statement, stored in ((_CLAIMED, claim_key(key)), (_OTHER, key[1])):
+            for modified_us, sealed_us in fetch(self._connection, statement, (stored, author, derivation)):
+                if sealed_us + FUTURE_REFUSE_SECONDS * SECOND_US <= fell_us:
+                    return max(fell_us, modified_us or 0)
+        return fell_us
 
     def _fell_us(self, layer: Sequence[Named]) -> int | None:
         """Returns when the latest of these origins, and of those that they name in turn, was withdrawn: rule 3."""
@@ -290,14 +317,21 @@ class _Following:
                     continue
                 if len(seen) == ORIGINS_SEEN_MAX:
                     return fell_us
+                self._further_origins += bool(seen)
                 seen.add(origin)
                 known = self._of(origin)
                 if known.fell_us is not None and (fell_us is None or known.fell_us > fell_us):
                     fell_us = known.fell_us
                 for one in known.derivations:
-                    further += origins_of(self._connection, one)
+                    further += self._origins_of(one)
             layer = sorted(further, key=_in_order)
         return fell_us
+
+    def _origins_of(self, derivation: int) -> list[Named]:
+        found = self._said.get(derivation)
+        if found is None:
+            found = self._said[derivation] = origins_of(self._connection, derivation)
+        return found
 
     def _of(self, origin: Named) -> _Known:
         if origin not in self._known:

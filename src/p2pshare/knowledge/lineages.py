@@ -74,7 +74,7 @@ class Lineages:
     def _author(self, partner: bytes) -> int:
         if partner not in self._authors:
             found = author_of(self._connection, partner)
-            self._authors[partner] = -1 if found is None else found
+            self._authors[partner] = -1 - len(self._authors) if found is None else found
         return self._authors[partner]
 
 

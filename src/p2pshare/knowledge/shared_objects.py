@@ -19,6 +19,7 @@ from p2pshare.database.fetching import fetch
 from p2pshare.database.settings import OWN_ID, get_setting
 from p2pshare.identifiers import EnvelopeId, PartnerId
 from p2pshare.intel.checks import is_id
+from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.knowledge.claims import observable_ids
@@ -37,7 +38,7 @@ FRAMES_BUDGET_BYTES = (
 _CLAIMS = """
 SELECT c.object_key, a.partner_id, c.tlp, c.status, c.modified_us, e.created, c.frame, c.position, c.derivation,
     CASE
-        WHEN c.status = 1 THEN max(c.modified_us, coalesce((
+        WHEN c.status = 1 THEN max(min(c.modified_us, e.created * {second}), coalesce((
             SELECT max(w.said_us) FROM withdrawal w JOIN object_type y ON y.id = w.type
             WHERE w.object_key = c.object_key AND w.author = c.author AND y.name IN ('indicator', '')
         ), 0))
@@ -56,7 +57,7 @@ ORDER BY c.id LIMIT ?
 _OBJECTS = """
 SELECT o.object_key, a.partner_id, o.tlp, o.status, o.modified_us, e.created, o.frame, o.position, o.derivation,
     CASE
-        WHEN o.status = 1 THEN max(coalesce(o.modified_us, 0), coalesce((
+        WHEN o.status = 1 THEN max(min(coalesce(o.modified_us, 0), e.created * {second}), coalesce((
             SELECT w.said_us FROM withdrawal w
             WHERE w.object_key = o.object_key AND w.type = o.type AND w.author = o.author
         ), 0))
@@ -139,14 +140,14 @@ def _read(connection: apsw.Connection, keys: Sequence[EncodedId], limit: int) ->
     found: dict[tuple[int, int], _Found] = {}
     wanted = set(keys)
     for table, bound in key_tables({claim_key(key) for key in keys}):
-        rows = fetch(connection, _CLAIMS.format(keys=table), (bound, limit))
+        rows = fetch(connection, _CLAIMS.format(keys=table, second=SECOND_US), (bound, limit))
         if len(rows) == limit:
             return None
         for *facts, type_, value in rows:
             one = _found_in((INDICATOR, facts[0]), facts, found)
             one.values.add(Observable(type_, value))
     for table, bound in key_tables({key for _, key in keys}):
-        rows = fetch(connection, _OBJECTS.format(keys=table), (bound, limit))
+        rows = fetch(connection, _OBJECTS.format(keys=table, second=SECOND_US), (bound, limit))
         if len(rows) == limit:
             return None
         for *facts, type_ in rows:

@@ -2,8 +2,10 @@
 
 1. What counts for an author is what it says by itself; else what it took from a public source; else what it passes on
    (`intel.derivation`). Each such claim stands for some *stems*: the id of its own object, the name of a public source, or
-   the ids of the objects that it passes on, and of those that they pass on in turn.
-2. Two authors with a stem in common are one source: the same object id, the same origin, the same public source.
+   the ids and the authors of the objects that it passes on, and of those that they pass on in turn.
+2. Two authors with a stem in common are one source: the same object id, the same origin, the same public source, or one that
+   passes on what the other, or the same third one, said. By author and not by id alone: else one who says a value under many
+   ids, one to each partner, would have as many sources as partners pass it on.
 3. The sources are the most authors of whom no two have a stem in common. So whoever repeats others lessens its own weight and
    nobody else's: one who says the ids of two that have nothing to do with each other leaves both standing.
 4. Every other author counts as one of them with which it has a stem in common: the first by partner id.
@@ -31,7 +33,7 @@ Key = bytes | str
 class Stem(NamedTuple):
     """What one version says that it stems from: (author, object id) of each origin, and a public source.
 
-    An author that no claim here is of is -1: nothing of its object can be held.
+    An author that no claim here is of is a number below 0, each its own: nothing of its object can be held.
     """
 
     origins: tuple[tuple[int, Key], ...]
@@ -46,7 +48,7 @@ class Lineage(NamedTuple):
     ranks: Mapping[int, bytes | int]
 
 
-_Stems = frozenset[tuple[str, Key]]
+_Stems = frozenset[tuple[str, Key | int]]
 
 
 def is_entangled(claims: Sequence[ClaimState]) -> bool:
@@ -99,7 +101,7 @@ class _StemsOf:
 
     def of(self, claim: ClaimState) -> _Stems:
         stem = self._stem_of(claim)
-        found: set[tuple[str, Key]] = set()
+        found: set[tuple[str, Key | int]] = set()
         if stem is None or not stem.origins:
             found.add(("object", claim.object_key))
         if stem is not None and stem.public_source is not None:
@@ -110,7 +112,7 @@ class _StemsOf:
             origin = pending.pop()
             if origin not in seen:
                 seen.add(origin)
-                found.add(("object", origin[1]))
+                found |= {("author", origin[0]), ("object", origin[1])}
                 further = self._passing_on.get(origin)
                 pending += () if further is None else further.origins
         return frozenset(found)
@@ -126,7 +128,7 @@ class _StemsOf:
 def _stems_by_author(
     claims: Iterable[ClaimState], stems: _StemsOf, said: Mapping[int, Stem]
 ) -> dict[int, _Stems]:
-    """Rule 1."""
+    """Rule 1. An author whom nobody names needs no stem for itself: so those who say the same are alike."""
     by_author: dict[int, list[ClaimState]] = {}
     for claim in claims:
         by_author.setdefault(claim.author, []).append(claim)
@@ -134,7 +136,10 @@ def _stems_by_author(
     for author, own in by_author.items():
         least = min(map(stems.weight, own))
         found[author] = frozenset().union(*(stems.of(one) for one in own if stems.weight(one) == least))
-    return found
+    named = {which for said in found.values() for kind, which in said if kind == "author"}
+    return {
+        author: said | {("author", author)} if author in named else said for author, said in found.items()
+    }
 
 
 def _independent(stems: Mapping[int, _Stems], ranks: Mapping[int, bytes | int]) -> list[int]:
@@ -142,7 +147,7 @@ def _independent(stems: Mapping[int, _Stems], ranks: Mapping[int, bytes | int]) 
     first: dict[_Stems, int] = {}
     for author in sorted(stems, key=ranks.__getitem__):
         first.setdefault(stems[author], author)
-    sets = sorted(first, key=lambda one: (len(one), ranks[first[one]]))
+    sets = sorted(first, key=lambda one: (len(one - {("author", first[one])}), ranks[first[one]]))
     if len(sets) > COMPARED_MAX:
         return [first[one] for one in _one_by_one(sets)]
     least = [one for place, one in enumerate(sets) if not any(other < one for other in sets[:place])]
@@ -156,7 +161,7 @@ def _independent(stems: Mapping[int, _Stems], ranks: Mapping[int, bytes | int]) 
 
 def _one_by_one(sets: Sequence[_Stems]) -> list[_Stems]:
     """Returns sets of which no two have anything in common, taken in their order."""
-    seen: set[tuple[str, Key]] = set()
+    seen: set[tuple[str, Key | int]] = set()
     taken = []
     for one in sets:
         if seen.isdisjoint(one):

@@ -284,6 +284,11 @@ def show_publications(store: StoreReading, publication: PublicationId) -> list[P
     names = store.partners.names()
     shown = [_shown_publication(store, one, names) for one in store.knowledge.publications(publication)]
     if not shown:
+        if store.log.staged_publication(publication) is not None:
+            raise NotFoundError(
+                f"publication {publication.short} is on its way out, and not stored yet",
+                hint="`p2pshare status` shows how far it is, `p2pshare publish --resume` goes on with it",
+            )
         raise NotFoundError(
             f"no publication {publication.short} is held here",
             hint="it never came, was not for us, or is still being read: see `p2pshare status`",

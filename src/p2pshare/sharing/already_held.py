@@ -32,7 +32,9 @@ from p2pshare.intel.authoring import identity_id, named_id
 from p2pshare.intel.bundle import BundleObject, object_of
 from p2pshare.intel.derivation import Derivation, ObjectOrigin, restated_id, restating, with_derivation
 from p2pshare.intel.export_origin import (
+    ORIGINS_READ_MAX,
     SOURCE_NAME,
+    ExportOrigin,
     authors_tagged,
     is_event_info,
     misp_event_name,
@@ -47,7 +49,9 @@ from p2pshare.intel.observable import Observable
 from p2pshare.intel.pattern import observables_of
 from p2pshare.intel.refusals import Refusals, every_refusal
 from p2pshare.intel.withdrawing import WITHDRAWAL
+from p2pshare.knowledge.derivations import NEVER_AFFIRMED_US
 from p2pshare.knowledge.interface import OwnFinding, SharedObject
+from p2pshare.limits import FUTURE_REFUSE_SECONDS
 from p2pshare.node.store import StoreReading
 
 OBJECTS_PER_LOOKUP = 1_024
@@ -200,7 +204,7 @@ class _Sifting:
             if one.type == DEFINITION:
                 continue
             wanted |= {one.object_id, one.object_id.lower()}
-            named = origins[place] = origins_in(one.raw)
+            named = origins[place] = _origins_of(one)
             wanted.update(origin.object_id for origin in named)
         shared = self._index.shared_objects(wanted)
         if not shared:
@@ -263,14 +267,20 @@ class _Sifting:
         return None
 
     def _says_nothing_new(self, one: BundleObject, values: frozenset[Observable], held: SharedObject) -> bool:
-        """Returns whether all that an object names is named by the held one. What claims nothing (an attribute that is not to
-        be detected any more) must name one of its values."""
+        """Returns whether all that an object names is named by the held one. Of what claims nothing (an attribute that is not to
+        be detected any more) it is what was seen; anything else is new, for its words are nobody's values."""
         if values:
             return values <= held.values
-        if one.type == "indicator":
-            return False
-        texts = [one.raw, *(self._added[name] for name in one.names if name in self._added)]
-        return any(msgspec.json.encode(value.value) in text for value in held.values for text in texts)
+        seen = set(self._seen(one))
+        return bool(seen) and seen <= {value.value for value in held.values}
+
+    def _seen(self, one: BundleObject) -> Iterator[str]:
+        """Yields what an attribute that is not to be detected names: of the things that a reader put beside it, all."""
+        if one.type == "x-misp-attribute":
+            yield str(msgspec.json.decode(one.raw).get("x_misp_value"))
+        elif one.type == "observed-data":
+            for name in one.names:
+                yield from _texts_in(msgspec.json.decode(self._added.get(name, b"{}")))
 
     @property
     def _added(self) -> Mapping[str, bytes]:
@@ -343,11 +353,15 @@ class _Sifting:
                 or match.is_settled
                 or one.type in IMMUTABLE_TYPES
                 or _is_revoked(one)
+                or (self._stance is not Stance.AS_OWN and self._stems_from_ours(match))
             ):
                 self._hold(place, one, match)
             elif match.tlp > Tlp.AMBER:
                 self._refuse(place, one, NOT_OURS_TO_SHARE)
-            elif match.out_us is not None and self._stance is Stance.RESTATE:
+            elif match.out_us is not None and (
+                self._stance is Stance.RESTATE
+                or (self._stance is Stance.AFFIRM and match.out_us >= NEVER_AFFIRMED_US)
+            ):
                 self._refuse(place, one, ORIGIN_WITHDRAWN)
             else:
                 own_id = self._own_id(one, match)
@@ -359,6 +373,11 @@ class _Sifting:
                     anew[place] = own_id
         for batch in _batches(list(anew)):
             self._say_anew({place: anew[place] for place in batch})
+
+    def _stems_from_ours(self, match: _Match) -> bool:
+        """Returns whether it passes on what we said: else two who restate each other's every night would never come to an end."""
+        said = match.derivation
+        return said is not None and any(origin.author == self._own for origin in said.origins)
 
     def _say_anew(self, own_ids: Mapping[int, str]) -> None:
         """Say each of these anew, but for what we said before and its author has not changed since."""
@@ -406,8 +425,10 @@ class _Sifting:
         """
         is_stated_now = self._stance is Stance.AS_OWN or match.out_us is not None or not match.modified_us
         modified_us = self._now * SECOND_US if is_stated_now else match.modified_us
-        if match.out_us is not None:
-            modified_us = max(modified_us, match.out_us + MILLISECOND_US)
+        if match.out_us is not None and self._stance is Stance.AFFIRM:
+            # no withdrawal that was taken in is dated later, whatever is written in it
+            latest_us = (self._now + FUTURE_REFUSE_SECONDS) * SECOND_US
+            modified_us = max(modified_us, min(match.out_us, latest_us) + MILLISECOND_US)
         if ours is not None and ours.modified_us is not None:
             modified_us = max(modified_us, ours.modified_us + MILLISECOND_US)
         return modified_us
@@ -497,7 +518,10 @@ class _Sifting:
             stix = self._in_our_name(stix, own_id, self._matches[place], self._modified[place])
         elif "modified" in stix:  # other content is another version
             before_us = parse_instant(stix["modified"])
-            stix["modified"] = format_instant(max(self._now * SECOND_US, before_us + MILLISECOND_US))
+            try:
+                stix["modified"] = format_instant(max(self._now * SECOND_US, before_us + MILLISECOND_US))
+            except OverflowError:  # nothing is later than the last instant there is
+                return Fault("bad-timestamp", "/modified")
         return object_of(stix, is_added=one.is_added, around=one.words)
 
     def _in_our_name(
@@ -555,6 +579,22 @@ def _values_of(one: BundleObject) -> frozenset[Observable]:
     return frozenset(observables_of(said.pattern)) if said.pattern_type == "stix" else frozenset()
 
 
+_ABOUT_A_THING = frozenset({"type", "spec_version", "id", "object_marking_refs"})
+
+
+def _texts_in(said: Any) -> Iterator[str]:
+    """Yields the texts and numbers of a cyber-observable object, without those that are about the object itself."""
+    if isinstance(said, dict):
+        for name, value in said.items():
+            if name not in _ABOUT_A_THING:
+                yield from _texts_in(value)
+    elif isinstance(said, list):
+        for value in said:
+            yield from _texts_in(value)
+    else:
+        yield str(said)
+
+
 def _rule_type(one: BundleObject) -> str:
     """Returns the language of a rule, empty for all else."""
     said = _decode_claiming(one.raw) if one.type == "indicator" else _Claiming()
@@ -596,6 +636,20 @@ def _following(value: Any, renamed: Mapping[str, str], name: str = "") -> Any:
 
 
 _NOT_FOLLOWED = frozenset({"created_by_ref", "object_marking_refs", "marking_ref"})
+
+
+def _origins_of(one: BundleObject) -> Sequence[ExportOrigin]:
+    """Returns the origins that an object names. Where its author wrote so many into it that no look-up is left for another, those
+    of its references come first, from the last on: there our exports put the true one."""
+    found = origins_in(one.raw)
+    if len(found) < ORIGINS_READ_MAX:
+        return found
+    references = msgspec.json.decode(one.raw).get("external_references")
+    urls = (
+        [it["url"] for it in references if _is_export_reference(it)] if isinstance(references, list) else []
+    )
+    last = origins_in(" ".join(urls[: -ORIGINS_READ_MAX - 1 : -1]).encode("utf-8", "replace"))
+    return tuple(dict.fromkeys((*last, *found)))
 
 
 def _is_export_reference(reference: object) -> bool:

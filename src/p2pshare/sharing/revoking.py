@@ -29,6 +29,7 @@ from p2pshare.node.card_issuing import CardChange
 from p2pshare.node.node import Node, NodeReading
 from p2pshare.node.vouch_pages import keep_pages
 from p2pshare.sharing.own_card import KEY_DIGITS_MIN, IssuedVersion, describe_card, issue, shown_by
+from p2pshare.sharing.staging import move_released
 
 ENTRIES_AT_ONCE = 1_000
 NOT_VOUCHED_LISTED_MAX = 1_000  # more is not looked through by a person
@@ -79,9 +80,10 @@ def revoke(
     """Revoke the sign key whose id begins with `key`, with its whole set, and issue the card that says so. `confirmed` are
     envelopes that came home and that a person knows to be ours. New keys are made where those in use are revoked.
 
-    Runs in the writer thread. Raises NotFoundError, AuthorError, KeyFileError with nothing changed.
+    Runs in the writer thread. Raises NotFoundError, AuthorError, KeyFileError, StoreError with nothing changed.
     """
     key_id = _own_sign_key(node, key)
+    move_released(node, now)  # what has left counts, also where a crash or a full disk came between
     found = _under(node, key_id, confirmed, now)
     if unknown := set(confirmed) - found.vouched:
         raise NotFoundError(

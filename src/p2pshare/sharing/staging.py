@@ -142,6 +142,17 @@ def step(node: Node, publication: PublicationId, now: int) -> StagingStep:
     return StagingStep(*_progress(one), has_left=has_left, is_finished=False)
 
 
+def move_released(node: Node, now: int) -> None:
+    """Take all that was released into the log: whoever says what we have sealed must know of it. Nearly always there is nothing to
+    do, for it happens within seconds of the release. Raises StoreError."""
+    for one in node.store.log.staged_publications():
+        left = one.parts - one.moved if one.state is StagingState.RELEASED else 0
+        while left > 0:
+            node.store.log.move_staged(one, node.identity.partner_id, now, MOVED_AT_ONCE)
+            left -= MOVED_AT_ONCE
+            one = node.store.log.staged_publication(one.publication) or one
+
+
 def forget_given_up(node: Node, publication: PublicationId) -> None:
     """Forget a publication that was given up, for somebody is told why."""
     one = node.store.log.staged_publication(publication)
