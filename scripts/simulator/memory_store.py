@@ -91,7 +91,9 @@ class MemoryLog:
         )
         return Stored(entry, source)
 
-    def next_unread(self, after_author: int, without: Collection[int] = ()) -> None:
+    def next_unread(
+        self, after_author: int, without: Collection[int] = (), without_authors: Collection[int] = ()
+    ) -> None:
         """Content is not read here."""
 
     def is_seen(self, ids: Collection[EnvelopeId]) -> set[EnvelopeId]:

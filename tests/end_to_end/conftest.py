@@ -54,14 +54,14 @@ def faked(offset: str) -> dict[str, str]:
     return {"LD_PRELOAD": str(found[0]), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
-def wait_until(happened: Callable[[], Any], what: str) -> Any:
+def wait_until(happened: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
     """The first true value of `happened`, asked again and again."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := happened():
             return value
         time.sleep(0.05)
-    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
+    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 class Said(NamedTuple):
@@ -344,6 +344,6 @@ def chain(shared_company: Company) -> tuple[Partner, Partner, Partner]:
 
 
 @pytest.fixture(scope="session")
-def eventually() -> Callable[[Callable[[], Any], str], Any]:
+def eventually() -> Callable[..., Any]:
     """`wait_until`, for tests."""
     return wait_until

@@ -273,6 +273,13 @@ OF_NO_FILE = {
     "passphrase-file-permissions": "of our own key file",
     "passphrase-file-owner": "of our own key file",
     "vouch-pages-missing": "an alarm",
+    "not-accepted-yet": "of a link",
+    "removed-by-partner": "of a link",
+    "other-certificate": "of a link",
+    "author-unknown": "of the host's partners",
+    "author-frozen": "of the host's partners",
+    "own-card": "of whom the host is",
+    "pending-not-accepted": "of what the host offers",
 }
 
 

@@ -97,6 +97,7 @@ def test_a_claim_tells_who_what_and_until_when(store, read, make):
             "derived_from": None,
             "public_source": None,
             "possible_echo": 0,
+            "publication": None,
         }
     ]
 
