@@ -33,9 +33,7 @@ from p2pshare.limits import STORE_CHUNK_OBJECTS
 
 ADD, UPDATE, REMOVE = 1, 2, 3
 SETTLED_AT_ONCE_MAX = 256  # observables of which it is decided what counts: 35 claims of each in memory
-MARKED_MAX = (
-    512  # observables that wait for the end of a transaction: evaluated in some 10 ms, and others wait for it
-)
+MARKED_MAX = 2_048  # observables that wait for the end of a transaction: evaluated in some 30 ms, and others wait for it
 SIEM_TLP_MAX = Setting("siem_tlp_max", int)
 """The strictest marking that the SIEM's views show: the gate's answer, kept where SQL can see it."""
 EVALUATED_AT = Setting("evaluated_at", int)
