@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from command_line import Home
+from command_line import Home, Said
 
 from p2pshare.envelope.card import believe_chain
 from p2pshare.errors import KeyFileError
@@ -35,6 +35,12 @@ def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 def own_version(folder: Path) -> int:
     return believe_chain((folder / "alpha" / "card.p2pcard").read_bytes()).version
+
+
+def error_of(said: Said) -> dict[str, str]:
+    """The error as JSON: the last line of stderr."""
+    error: dict[str, str] = json.loads(said.err.splitlines()[-1])["error"]
+    return error
 
 
 def test_root_keys_that_are_kept_elsewhere_are_not_in_the_home(alpha: Home, tmp_path: Path) -> None:
@@ -65,6 +71,10 @@ def test_a_card_goes_from_signer_to_signer_and_comes_home(alpha: Home, tmp_path:
     assert (rotated.code, rotated.json["signed"], rotated.json["version"]) == (6, False, 2)
     assert rotated.json["unsigned"] == first
     assert own_version(tmp_path) == 1
+
+    unsigned = alpha("card", "install", first, "--json")
+    assert (unsigned.code, error_of(unsigned)["reason"]) == (5, "card-threshold")
+    assert "too few root keys have signed it, 2 more must" in error_of(unsigned)["message"]
 
     half = alpha("card", "sign", first, "--roots", str(tmp_path / "root-0"), "-o", second, "--json")
     assert (half.code, half.json["signed"]) == (6, False)
@@ -145,3 +155,15 @@ def test_a_root_file_has_the_passphrase_of_init(
     assert home("card", "install", unsigned).code == 0
     monkeypatch.delenv("P2PSHARE_PASSPHRASE_FILE")
     assert home("card", "sign", unsigned, "--roots", root, "-o", unsigned).code == 66
+
+
+def test_a_file_that_is_no_card_is_named_with_what_to_do(alpha: Home, tmp_path: Path) -> None:
+    file = tmp_path / "noise"
+    file.write_bytes(b"\xc1 no card")
+    output = tmp_path / "signed"
+    root = str(tmp_path / "root-0")
+    said = alpha("card", "sign", str(file), "--roots", root, "-o", str(output), "--json")
+    assert (said.code, error_of(said)["reason"]) == (1, "malformed")
+    assert str(file) in error_of(said)["message"]
+    assert "card renew" in error_of(said)["hint"]
+    assert not output.exists()

@@ -313,6 +313,19 @@ async def test_nobody_on_the_way_can_say_that_a_partner_does_not_know_us(alpha, 
     server.close()
 
 
+async def test_a_line_that_was_hung_up_while_a_request_was_made_ready_is_cut_off_and_no_bug(
+    house, alpha, bravo, hello
+):
+    """A new certificate of ours ends every line; a request that has its client by then, and reads what it will send, meets it."""
+    _, port = await house.serve(bravo)
+    client = house.dial(alpha, bravo, port)
+    assert await client.ask(HELLO, hello)
+    await client.close()
+    with pytest.raises(PeerUnreachable) as error:
+        await client.ask(HELLO, hello)
+    assert error.value.reason == "cut-off"
+
+
 # --- P12, and adding without a restart --------------------------------------------------------------
 
 

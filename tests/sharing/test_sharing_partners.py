@@ -175,6 +175,8 @@ def test_removed_partner_may_be_added_again_but_not_with_an_older_card(alpha: No
     with pytest.raises(PeerError) as caught:
         add(alpha, bravo.identity.card.raw, fingerprint(bravo.identity.partner_id), now=NOW + 10)
     assert caught.value.reason == "card-rollback"
+    assert "version 1, and 2 was known" in caught.value.message
+    assert "newest card" in caught.value.hint
     newest = replace(bravo, identity=second)
     befriend(alpha, newest, now=NOW + 10)
     assert load_roster(alpha).by_name("bravo-two") is not None

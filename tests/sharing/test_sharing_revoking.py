@@ -18,7 +18,7 @@ from p2pshare.envelope.hybrid import Secret
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.envelope.sealing import open_envelope
 from p2pshare.envelope.verification import verify_envelope
-from p2pshare.errors import KeyFileError, NotFoundError
+from p2pshare.errors import AuthorError, KeyFileError, NotFoundError
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.keyfile import read_identity, write_key_file
@@ -77,6 +77,14 @@ def test_what_this_store_sealed_and_has_not_expired_is_vouched_for_each_in_its_s
         alpha.identity.operational.sign.verify_key,
         stolen.sign.verify_key,
     ], "it is needed to verify what is vouched for"
+
+
+def test_nobody_can_have_a_key_from_tomorrow_on(alpha: Node) -> None:
+    """A year that was mistyped would else be taken as now in silence."""
+    with pytest.raises(AuthorError) as caught:
+        revoked(alpha, now=NOW, since="2999-01-01T00:00:00Z")
+    assert caught.value.reason == "bad-argument"
+    assert alpha.card.version == 1
 
 
 def test_the_whole_set_leaves_the_card_and_its_certificate_is_shown_no_more(alpha: Node) -> None:

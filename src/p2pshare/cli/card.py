@@ -23,7 +23,7 @@ from p2pshare.cli.options import (
 )
 from p2pshare.cli.output import write_output
 from p2pshare.cli.session import ask
-from p2pshare.errors import PeerError, RefusedError
+from p2pshare.errors import AuthorError, PeerError, RefusedError
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -264,7 +264,15 @@ def sign_card_file(
     from p2pshare.node.node import KEY_FILE_NAME
     from p2pshare.sharing.own_card import describe_unfinished
 
-    unfinished = read_unfinished(read_input(file, CARD_CHAIN_BYTES_MAX))
+    raw = read_input(file, CARD_CHAIN_BYTES_MAX)
+    try:
+        unfinished = read_unfinished(raw)
+    except PeerError as error:
+        raise AuthorError(
+            f"{file} is no card that can be signed: {error.message}",
+            hint="give what `p2pshare card renew`, or the signer before, wrote",
+            reason=error.reason,
+        ) from None
     for line in unfinished.changes():
         console.say(line)
     if not yes and console.can_ask() and not console.ask("sign this card?"):

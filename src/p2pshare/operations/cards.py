@@ -60,6 +60,12 @@ class RevokeKey(Request[RevokedKey], frozen=True, tag="card-revoke"):
                 hint="write it as 2026-11-30T12:00:00Z",
                 reason="bad-argument",
             ) from None
+        if since > now:
+            raise AuthorError(
+                f"--since: '{clip(self.since)}' is still to come",
+                hint="say since when somebody else may have the key",
+                reason="bad-argument",
+            )
         try:
             confirmed = [EnvelopeId.parse(one) for one in self.vouch]
         except ValueError:
@@ -72,7 +78,7 @@ class RevokeKey(Request[RevokedKey], frozen=True, tag="card-revoke"):
             node,
             self.key,
             self.reason,
-            since=min(since, now),
+            since=since,
             confirmed=confirmed,
             is_dry_run=self.dry_run,
             now=now,

@@ -159,6 +159,8 @@ class PeerClient:
         with self._refusal_told(), _translated_faults():
             pace = Pace(self._limits.answer_seconds, self._limits.bytes_per_second_min, _now())
             pace.moved(len(body))  # the time that sending may take
+            if self._session.closed:  # while the request was made ready; the next one has another client
+                raise PeerUnreachable("the line was hung up here", reason="cut-off")
             async with asyncio.timeout_at(pace.deadline):
                 response = await self._session.request(
                     method,

@@ -141,10 +141,14 @@ def install(node: Node, raw: bytes, now: int) -> IssuedVersion:
     try:
         installed = accept_update(card, raw, now)
     except PeerError as error:
+        what, reason = error.message, error.reason
+        missing = _missing_signatures(raw)
+        if missing:
+            what, reason = f"too few root keys have signed it, {missing} more must", "card-threshold"
         raise RefusedError(
-            f"the file is not the next version of our card: {error.message}",
+            f"the file is not the next version of our card: {what}",
             hint="a file that lacks signatures goes to the next signer; one made before the newest card is void",
-            reason=error.reason,
+            reason=reason,
         ) from None
     if installed is card:
         return describe_card(card, is_new=False)
@@ -160,6 +164,14 @@ def install(node: Node, raw: bytes, now: int) -> IssuedVersion:
     note_config(node)
     drop_pages(node.home, installed)
     return describe_card(installed)
+
+
+def _missing_signatures(raw: bytes) -> int:
+    """Returns how many more root keys must sign an unfinished card; 0 for a finished one, and for what is no card file."""
+    try:
+        return describe_unfinished(read_unfinished(raw)).missing
+    except PeerError:
+        return 0
 
 
 def describe_unfinished(card: UnfinishedCard) -> IssuedVersion:

@@ -113,7 +113,16 @@ def add_partner(
     known = roster.get(card.partner_id)
     remembered = _newest_card(node, card.partner_id)
     if remembered is not None:  # also of a partner once removed: its chain cannot start over
-        card = accept_update(remembered, raw, now)
+        try:
+            card = accept_update(remembered, raw, now)
+        except PeerError as error:
+            if error.reason != "card-rollback":
+                raise
+            raise PeerError(
+                f"{error.message}: version {card.version}, and {remembered.version} was known here before",
+                hint="ask the partner for its newest card, which its `p2pshare card export` writes",
+                reason=error.reason,
+            ) from None
     chosen = _choose_alias(roster, card, alias or (known.alias if known else ""))
     row = PartnerRow(
         partner_id=card.partner_id,
