@@ -247,8 +247,9 @@ class SpaceStore(SpaceReading):
         with self._database.transaction() as writer:
             if reason == WAITS_FOR_PARENTS:
                 writer.execute(
-                    "UPDATE space_waiting SET wire = ?, bytes = ? WHERE entry_id = ? AND reason = ?",
-                    (wire, len(wire), entry_id, reason),
+                    """UPDATE space_waiting SET wire = ?, bytes = ?, names_us = max(names_us, ?)
+                    WHERE entry_id = ? AND reason = ?""",
+                    (wire, len(wire), names_us, entry_id, reason),
                 )
                 if writer.changes():
                     return
