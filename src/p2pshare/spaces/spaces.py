@@ -55,6 +55,7 @@ from p2pshare.spaces.registry import load_space_kind
 from p2pshare.spaces.space_store import (
     WAITS_FOR_CARD,
     WAITS_FOR_PARENTS,
+    SpaceReading,
     SpaceRow,
     SpaceStore,
     WaitingEntry,
@@ -585,6 +586,17 @@ class Spaces:
         reasons = Counter(one.reason for one in verdicts if one.status == REFUSED)
         if reasons:
             self._partners.count_refusals(handed_by, reasons)
+
+
+def read_canonical(reading: SpaceReading, row: SpaceRow) -> bytes:
+    """Returns the canonical output of a space for who only reads; it is folded where nobody has done so since the last change."""
+    output = reading.canonical(row)
+    if output is None:
+        fold = SpaceFold()
+        for entry in reading.entries(row):
+            fold.add(SpaceEntry.of(entry))
+        output = canonical(fold.state())
+    return output
 
 
 def _space_of(decoded: DecodedEntry) -> EntryId:
