@@ -35,6 +35,7 @@ from p2pshare.spaces.spaces import ALREADY_HELD, HELD, REFUSED, WAITS, EntryVerd
 from p2pshare.spaces.writing import SpaceStatement
 
 NOTHING = Plain().encode()
+THEN, LATER = NOW + 200_000, NOW + 400_000
 
 
 class OneNode:
@@ -431,21 +432,46 @@ def test_cards_are_taken_of_named_members_alone(apart: list[OneNode], tmp_path: 
 
 
 def test_a_rekey_waits_until_the_card_revokes_what_it_disowns(nodes: list[OneNode]) -> None:
+    """Bravo knows the new key already; what counts is that the old one is revoked."""
     alpha, bravo, _ = nodes
     opening = opened(alpha, bravo)
     space = opening.entry_id
     bravo.hear(opening, of=alpha)
     old = alpha.identity.operational.sign.key_id
     fresh = named_keys("alpha again", alpha.id)
-    renewed = reissue_card(alpha.identity, NOW + 1, operational=fresh, revoked=[Revocation(old, NOW + 1, 1)])
-    alpha.identity = renewed
-    rekey = alpha.spaces.say(space, SpaceStatement("rekey", Rekey({old: space}).encode(), 1), NOW + 2)[-1]
-    assert statuses(bravo.hear(rekey, of=alpha)) == [(WAITS, "card")]
+    rotated = reissue_card(alpha.identity, THEN, operational=fresh)
+    alpha.identity = rotated
+    bravo.store.partners.update_card(alpha.id, rotated.card.raw, rotated.card.version)
+    said = SpaceStatement("rekey", Rekey({old: space}).encode(), 1)
+    rekey = alpha.spaces.say(space, said, THEN)[-1]
+    assert statuses(bravo.hear(without_body(rekey), rekey, of=alpha)) == [
+        (REFUSED, "body-mismatch"),
+        (WAITS, "card"),
+    ]
     bravo.restart()
-    bravo.store.partners.update_card(alpha.id, renewed.card.raw, renewed.card.version)
-    freed = bravo.spaces.card_came(alpha.id, NOW + 3).freed
-    assert statuses(freed) == [(HELD, "")] and bravo.waiting("card") == 0
-    assert bravo.spaces.effect_of(space, rekey.entry_id) == ""
+    assert statuses(bravo.spaces.card_came(alpha.id, THEN).freed) == [(WAITS, "card")]
+    again = named_keys("alpha a third time", alpha.id)
+    revoked = reissue_card(rotated, LATER, operational=again, revoked=[Revocation(old, LATER, 1)])
+    bravo.store.partners.update_card(alpha.id, revoked.card.raw, revoked.card.version)
+    assert statuses(bravo.spaces.card_came(alpha.id, LATER).freed) == [(HELD, "")]
+    assert bravo.waiting("card") == 0 and bravo.spaces.effect_of(space, rekey.entry_id) == ""
+
+
+def test_a_stripped_copy_that_is_held_first_leaves_the_whole_one(
+    apart: list[OneNode], tmp_path: Path
+) -> None:
+    alpha, bravo, charlie = apart
+    delta = OneNode(tmp_path, "delta")
+    bravo.befriend(delta)
+    opening = opened(alpha, bravo, charlie)
+    for node in (bravo, charlie):
+        node.hear(opening, of=alpha)
+    join, note = charlie.spaces.join(opening.entry_id, NOW), charlie.note(opening.entry_id, "hello")
+    bravo.hear(join, without_body(note), of=delta)
+    bravo.hear(note, of=alpha)
+    bravo.spaces.take_card(charlie.identity.card.raw, alpha.id, NOW)
+    assert b"hello" in bravo.spaces.canonical(opening.entry_id) and bravo.waiting("card") == 0
+    delta.store.close()
 
 
 # --- limits ------------------------------------------------------------------------------------------------
@@ -522,6 +548,21 @@ def test_spaces_and_invitations_of_one_partner_are_bounded(
         invites.append(alpha.say(other.entry_id, "invite", Inviting(((bravo.id, ""),)).encode())[-1])
     assert statuses(bravo.hear(*invites, of=alpha)) == [(WAITS, "parents")] * 2 + [(REFUSED, "later")]
     assert len(bravo.spaces.invitations()) == 2
+
+
+def test_an_invitation_is_not_pushed_out_by_what_waits_beside_it(
+    nodes: list[OneNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SPACE_WAITING_MAX", 3)
+    alpha, bravo, _ = nodes
+    opening = opened(alpha)
+    for number in range(3):
+        alpha.note(opening.entry_id, f"note {number}")
+    invite = alpha.say(opening.entry_id, "invite", Inviting(((bravo.id, ""),)).encode())[-1]
+    before = [entry for entry in alpha.held(opening.entry_id) if entry.header.kind == "note"]
+    bravo.hear(invite, *before, of=alpha)
+    assert bravo.waiting("parents") == 3
+    assert [one.entry_id for one in bravo.spaces.invitations()] == [invite.entry_id]
 
 
 def test_an_author_that_forks_without_end_is_bounded(

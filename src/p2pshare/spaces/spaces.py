@@ -555,10 +555,8 @@ class Spaces:
         loaded = LoadedSpace(row, self._store.entries(row))
         for one in self._store.waiting(space=space, reason=WAITS_FOR_PARENTS):
             waits = self._waiting_entry(one)
-            if waits is not None:
-                loaded.intake.take_in(
-                    waits
-                )  # waits again: its parents were missing when this was last written
+            if waits is not None:  # it waits again: its parents were missing when this was last written
+                loaded.intake.take_in(waits)
         return self._keep_loaded(loaded)
 
     def _keep_loaded(self, loaded: LoadedSpace) -> LoadedSpace:
