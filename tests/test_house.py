@@ -36,6 +36,7 @@ BREACHES = [
     ("spaces/authority.py", "import p2pshare.operations.table", "imports run down the floors only"),
     ("spaces/authority.py", "import time", "pure rooms touch no clock, network, disk or database"),
     ("spaces/notebook.py", "import datetime", "operations, queries, spaces and sharing are handed the clock"),
+    ("spaces/fold.py", "import p2pshare.spaces.space_store", "what a space comes to knows no tables"),
     ("spaces/fold.py", "import apsw", "only rooms that own tables speak SQL"),
     ("spaces/acts.py", "import cryptography", "only envelope and the key file import cryptography"),
     (

@@ -31,6 +31,7 @@ SHARED_FILE_NAMES = {
     "misp.py": "importer, exporter",
     "stix.py": "importer, exporter",
     "already_held.py": "service, operation",
+    "spaces.py": "service, operation",
     "bodies.py": "any server's, a partner's",
     "server.py": "any server, the one for partners",
     "tls.py": "any server's, a partner's",

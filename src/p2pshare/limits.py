@@ -95,6 +95,13 @@ AUTHORITY_ENTRIES_AS_LEAD_MAX = 4_096  # of one author, written as lead: invitat
 TAKEOVERS_PER_EPOCH_MAX = 16  # of one author: a new round every 10 minutes lasts over two hours
 SPACE_WAITING_MAX = 1_024  # entries of one space that wait for parents: 280 MB at the very most
 SPACE_UNCITED_MAX = 100  # content entries of an author that is not believed, which nobody else has cited
+SPACE_WAITING_FOR_CARD_MAX = 256  # entries of one space that nobody has verified: one of each member
+SPACE_WAITING_BYTES_MAX = (
+    64 * MIB
+)  # that one partner handed over, over all spaces: 230 of the largest entries
+SPACES_PER_OPENER_MAX = 64  # opened by one partner: a new one each week for more than a year
+SPACE_INVITATIONS_MAX = 64  # of one partner, into spaces whose opening is not here
+INTRODUCED_CARD_BYTES_MAX = 256 * KIB  # twenty versions of a card of one root key
 REKEY_KEYS_MAX = 8  # named in one: as many as a card lists
 
 # --- input -----------------------------------------------------------------------------------------

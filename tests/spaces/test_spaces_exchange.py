@@ -133,6 +133,19 @@ def test_a_spoilt_body_of_a_deciding_entry_takes_nothing_away(
     assert b.hear(merge.wire, identities) == [Held(merge), Held(note)]
 
 
+def test_a_stripped_copy_does_not_replace_the_good_one_that_waits(
+    members: list[Member], identities: list[Identity]
+) -> None:
+    """Who passes it on a second time without its body, or with another, takes nothing from the copy that is here."""
+    a, b = members[:2]
+    (first,) = a.say("note", b"first")
+    (merge,) = a.say("merge")
+    spoilt = VerifiedEntry(replace(merge.decoded, body=merge.decoded.body[:-1] + b"\x81"))
+    for copy in (spoilt, merge, without_body(merge), spoilt):
+        assert b.hear(copy.wire, identities) == [Awaited(merge.entry_id, (first.entry_id,))]
+    assert b.hear(first.wire, identities) == [Held(first), Held(merge)]
+
+
 def test_content_is_held_without_its_body_and_gets_it_later(
     members: list[Member], identities: list[Identity]
 ) -> None:
@@ -193,6 +206,16 @@ def test_orphans_are_bounded_and_whoever_has_most_loses_its_farthest(
     assert victim.intake.waiting == 8
     assert [isinstance(one, Awaited) for one in outcomes] == [True] * 7 + [False] * 23
     assert {one.reason for one in outcomes if isinstance(one, TurnedAway)} == {"later"}
+    near = decode_entry(orphans[0], REAL).header
+    nearer = sign_header(
+        identities[0],
+        REAL,
+        encode_header(replace(near, parents=(EntryId(b"z" * 32),))),
+        second.decoded.body,
+    )
+    told = victim.hear(nearer, identities)
+    assert isinstance(told[0], Awaited) and len(told) == 2, "who has to make room is told"
+    assert told[1] == TurnedAway(decode_entry(orphans[6], REAL).entry_id, "later")
     assert victim.hear(first.wire, identities) == [Held(first), Held(second)]
 
 

@@ -36,6 +36,7 @@ from p2pshare.operations.publishing import (
     Seal,
     SealOn,
 )
+from p2pshare.operations.spaces import ListSpaces, NoteInSpace, OpenSpace, ShowSpace
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
     Allow,
@@ -86,7 +87,12 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     node.store.log.begin_staging(given_up, "0" * 32, 1, NOW)
     node.store.log.give_up_staged(given_up, "so that it can be discarded")
     left = Seal(prepare.run(node, NOW, quiet).token).run(node, NOW, quiet).publication
+    space = OpenSpace("note", "ours", Tlp.GREEN, ("bravo",)).run(node, NOW, quiet).space
     every: list[Request[Any]] = [
+        OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
+        NoteInSpace(space, "seen here"),
+        ListSpaces(),
+        ShowSpace(space[:10]),
         Seal(
             prepare.run(node, NOW, quiet).token
         ),  # before the lists change, for then it would seal something else

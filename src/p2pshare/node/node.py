@@ -106,6 +106,8 @@ class Node:
     """None where no daemon runs."""
     preparing: dict[str, Any] = field(default_factory=dict)
     """Publications whose parts are still coming, by token: what `operations.publishing` keeps between two messages."""
+    spaces: Any = None
+    """Our spaces with their folds, which `operations.spaces` keeps from the first request on."""
 
     @property
     def card(self) -> Card:

@@ -17,6 +17,7 @@ from p2pshare.operations import (
     looking,
     partners,
     publishing,
+    spaces,
     warninglists,
     withdrawing,
 )
@@ -83,6 +84,10 @@ OPERATIONS: dict[str, Operation] = {
     "show-publication": Operation(looking.ShowPublication),
     "show-raw": Operation(looking.ShowRaw),
     "sight": Operation(assessing.Sight, publishes=True),
+    "space-list": Operation(spaces.ListSpaces),
+    "space-note": Operation(spaces.NoteInSpace),
+    "space-open": Operation(spaces.OpenSpace),
+    "space-show": Operation(spaces.ShowSpace),
     "status": Operation(looking.ShowStatus, reports_refusals=True),
     "warninglist-check": Operation(warninglists.CheckValues),
     "warninglist-evaluate": Operation(warninglists.EvaluateAgain),

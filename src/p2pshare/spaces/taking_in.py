@@ -67,6 +67,7 @@ class SpaceIntake:
         self._waiting_max = waiting_max
         self._waiting: dict[EntryId, VerifiedEntry] = {}
         self._children: defaultdict[EntryId, set[EntryId]] = defaultdict(set)
+        self._lost: list[IntakeOutcome] = []
         self._refused: dict[EntryId, str] = {}
         self._cited: set[EntryId] = set()
         self._uncited: Counter[PartnerId] = Counter()
@@ -84,7 +85,8 @@ class SpaceIntake:
                 yield parent
 
     def take_in(self, entry: VerifiedEntry) -> list[IntakeOutcome]:
-        """Take an entry in, and what has waited for it. Returns what became of each, this one first."""
+        """Take an entry in, and what has waited for it. Returns what became of each, this one first; so of one that was
+        waiting and had to make room."""
         outcomes = [self._try(entry)]
         settled = [entry.entry_id] if not isinstance(outcomes[0], Awaited) else []
         while settled:
@@ -97,7 +99,21 @@ class SpaceIntake:
                     del self._waiting[child]
                     outcomes.append(outcome)
                     settled.append(child)
+        outcomes += self._lost
+        self._lost.clear()
         return outcomes
+
+    def refusal_of(self, header: EntryHeader) -> str:
+        """Returns the code of the first of rules 5, 6 and 13 to 16 that a header breaks here, or "". All its parents must be here."""
+        try:
+            self._check_audience(header)
+        except PeerError as error:
+            return error.reason
+        return self._space.graph.refusal_of(header)
+
+    def awaited(self, entry_id: EntryId) -> VerifiedEntry | None:
+        """Returns the copy of an entry that waits for parents."""
+        return self._waiting.get(entry_id)
 
     def _try(self, entry: VerifiedEntry) -> IntakeOutcome:
         entry_id, header = entry.entry_id, entry.header
@@ -167,8 +183,12 @@ class SpaceIntake:
         return TurnedAway(entry_id, reason)
 
     def _await(self, entry: VerifiedEntry, missing: tuple[EntryId, ...]) -> IntakeOutcome:
-        """Keep an entry until its parents come. Where too many wait, the author with most loses what is farthest ahead."""
-        self._waiting[entry.entry_id] = entry
+        """Keep an entry until its parents come. Where too many wait, the author with most loses what is farthest ahead.
+
+        A copy whose body fits stays: whoever passes on another cannot spoil it."""
+        known = self._waiting.get(entry.entry_id)
+        if known is None or not known.body_fits():
+            self._waiting[entry.entry_id] = entry
         for parent in missing:
             self._children[parent].add(entry.entry_id)
         if len(self._waiting) > self._waiting_max:
@@ -176,6 +196,7 @@ class SpaceIntake:
             self._forget(lost)
             if lost == entry.entry_id:
                 return TurnedAway(lost, "later")
+            self._lost.append(TurnedAway(lost, "later"))
         return Awaited(entry.entry_id, missing)
 
     def _farthest_ahead(self) -> EntryId:

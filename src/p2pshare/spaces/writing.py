@@ -7,9 +7,9 @@ more than 16, merges come first, each citing the one before, until one has them 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from p2pshare.envelope.entry import EntryDraft, VerifiedEntry
+from p2pshare.envelope.entry import EntryDraft, EntryHeader, VerifiedEntry
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import ENTRY_PARENTS_MAX
 from p2pshare.spaces.acts import Plain
@@ -80,6 +80,38 @@ def write(
         parents = [put(merge, parents[:ENTRY_PARENTS_MAX]), *parents[ENTRY_PARENTS_MAX:]]
     put(said, parents)
     return written
+
+
+def write_join(
+    space: SpaceFold, author: PartnerId, invitation: EntryId, created: int, sign: Sign
+) -> VerifiedEntry:
+    """Sign the `join` of `author`, which cites its invitation alone, and add it to the space. Raises KeyError without that."""
+    cited = space.graph.get(invitation)
+    if cited is None:
+        raise KeyError(invitation)
+    opening = space.graph.opening
+    numbers = [vertex.number for vertex in past_of([cited]) if vertex.author == author]
+    draft = join_draft(cited.header, invitation, author, created, number=1 + max(numbers, default=0))
+    entry = sign(replace(draft, space=opening.entry_id, tlp=opening.header.tlp), Plain().encode())
+    space.add(SpaceEntry.of(entry))
+    return entry
+
+
+def join_draft(
+    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int, *, number: int = 1
+) -> EntryDraft:
+    """Returns the draft of a `join`; so also where the invitation's own past is not here, and `author` wrote nothing in it."""
+    return EntryDraft(
+        realm=invitation.realm,
+        space=invitation_id if invitation.kind == "open" else invitation.space,
+        author=author,
+        number=number,
+        parents=(invitation_id,),
+        depth=invitation.depth + 1,
+        created=created,
+        kind="join",
+        tlp=invitation.tlp,
+    )
 
 
 def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:

@@ -1,0 +1,72 @@
+-- Spaces (docs/store.md, "Spaces"). What is in `space_entry` was verified and taken in; what is in `space_waiting` was not.
+
+-- realm: zeros in this file; what is an exercise's never gets in. changes: counts what was stored since the opening.
+-- introduced_by: who handed the opening over, ourselves where we opened it.
+CREATE TABLE space (
+    id INTEGER PRIMARY KEY,
+    realm BLOB NOT NULL CHECK (realm = zeroblob(16)),
+    space_id BLOB NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    title TEXT NOT NULL,
+    tlp INTEGER NOT NULL,
+    opener INTEGER NOT NULL REFERENCES organisation (id),
+    introduced_by INTEGER NOT NULL REFERENCES organisation (id),
+    noted_at INTEGER NOT NULL,
+    changes INTEGER NOT NULL
+);
+CREATE INDEX space_opener ON space (opener);
+
+-- id: in the order of storing, so parents come before children. body: with its random bytes; NULL where it is not held.
+CREATE TABLE space_entry (
+    id INTEGER PRIMARY KEY,
+    space INTEGER NOT NULL REFERENCES space (id),
+    entry_id BLOB NOT NULL UNIQUE,
+    header BLOB NOT NULL,
+    body BLOB,
+    signatures BLOB NOT NULL,
+    received_at INTEGER NOT NULL
+);
+CREATE INDEX space_entry_space ON space_entry (space, id);
+
+-- What cites what. An entry whose parents are not all here is not stored.
+CREATE TABLE space_parent (
+    entry INTEGER NOT NULL REFERENCES space_entry (id),
+    parent INTEGER NOT NULL REFERENCES space_entry (id),
+    PRIMARY KEY (entry, parent)
+) WITHOUT ROWID;
+
+-- UNTRUSTED where the reason is 'card': nobody has verified it, so its author is no organisation of ours. names_us: it is an
+-- invitation of ours by a partner, whose signatures held. The space may be one that is not held.
+CREATE TABLE space_waiting (
+    id INTEGER PRIMARY KEY,
+    space_id BLOB NOT NULL,
+    entry_id BLOB NOT NULL,
+    author BLOB NOT NULL,
+    depth INTEGER NOT NULL,
+    reason TEXT NOT NULL CHECK (reason IN ('card', 'parents')),
+    names_us INTEGER NOT NULL,
+    handed_by INTEGER NOT NULL REFERENCES organisation (id),
+    bytes INTEGER NOT NULL,
+    wire BLOB NOT NULL,
+    received_at INTEGER NOT NULL,
+    UNIQUE (entry_id, reason, handed_by)
+);
+CREATE INDEX space_waiting_space ON space_waiting (space_id, reason);
+CREATE INDEX space_waiting_handed_by ON space_waiting (handed_by, bytes);
+CREATE INDEX space_waiting_author ON space_waiting (author, reason);
+
+-- Cards of members that are no partners: they say which keys sign entries, and nothing else. The file has every version.
+CREATE TABLE introduced_card (
+    organisation INTEGER PRIMARY KEY REFERENCES organisation (id),
+    version INTEGER NOT NULL,
+    raw BLOB NOT NULL,
+    introduced_by INTEGER NOT NULL REFERENCES organisation (id),
+    noted_at INTEGER NOT NULL
+);
+
+-- The canonical output of a space as it was after so many changes: until there is another, nobody has to fold.
+CREATE TABLE space_state (
+    space INTEGER PRIMARY KEY REFERENCES space (id),
+    changes INTEGER NOT NULL,
+    canonical BLOB NOT NULL
+);

@@ -1,0 +1,336 @@
+"""The tables of spaces: what was taken in, what waits, whose cards came beside (docs/store.md, "Spaces").
+
+Rules:
+
+1. Nothing is verified here (`spaces.spaces` does). An entry is stored after its parents, and its body once: neither is ever
+   replaced by another.
+2. What an entry that was not verified claims makes no row but its own: its author is no organisation of ours.
+3. Every change of what is held counts (`SpaceRow.changes`); a canonical output is good for one count.
+
+The one file of this room that speaks SQL; all others stay pure. Errors: see `database.Database`. Every reading method may be
+called from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from p2pshare.database.database import Database
+from p2pshare.database.fetching import Row
+from p2pshare.envelope.entry import DecodedEntry, VerifiedEntry, decode_header
+from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.spaces.acts import Opening
+
+ENTRIES_AT_ONCE = 256  # read in one transaction: of 256 KiB each they are 64 MiB
+CANDIDATES_MAX = 16  # spaces shown where the beginning of an id names several
+
+WAITS_FOR_CARD = "card"
+WAITS_FOR_PARENTS = "parents"
+
+_SPACE = """
+SELECT s.id, s.space_id, s.kind, s.title, s.tlp, o.partner_id, i.partner_id, s.noted_at, s.changes
+FROM space s JOIN organisation o ON o.id = s.opener JOIN organisation i ON i.id = s.introduced_by
+"""
+_WAITING = """
+SELECT w.id, w.space_id, w.entry_id, w.author, w.depth, w.reason, w.names_us, o.partner_id, w.bytes, w.received_at
+FROM space_waiting w JOIN organisation o ON o.id = w.handed_by
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceRow:
+    """A space whose opening is held. `tlp` 0 to 4, `noted_at` in unix seconds."""
+
+    row: int
+    space: EntryId
+    kind: str
+    title: str
+    tlp: int
+    opener: PartnerId
+    introduced_by: PartnerId
+    noted_at: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEntry:
+    """An entry that waits for a card or for parents, without its bytes. `author` is a claim where it waits for a card."""
+
+    row: int
+    space: EntryId
+    entry_id: EntryId
+    author: PartnerId
+    depth: int
+    reason: str
+    names_us: bool
+    """It is an invitation of ours whose signatures held."""
+    handed_by: PartnerId
+    size: int
+    received_at: int
+
+
+class SpaceReading:
+    """Questions that any thread may ask."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._fetch = database.fetch
+
+    def all(self) -> list[SpaceRow]:
+        """Returns the spaces that are held, oldest first."""
+        return [_space_of(row) for row in self._fetch(f"{_SPACE} ORDER BY s.id")]
+
+    def find(self, space: EntryId) -> SpaceRow | None:
+        rows = self._fetch(f"{_SPACE} WHERE s.space_id = ?", (bytes(space),))
+        return _space_of(rows[0]) if rows else None
+
+    def begin_with(self, digits: str) -> list[SpaceRow]:
+        """Returns the spaces whose ids begin with these hexadecimal digits, at most `CANDIDATES_MAX`."""
+        rows = self._fetch(
+            f"{_SPACE} WHERE substr(lower(hex(s.space_id)), 1, ?) = ? ORDER BY s.space_id LIMIT ?",
+            (len(digits), digits.lower(), CANDIDATES_MAX),
+        )
+        return [_space_of(row) for row in rows]
+
+    def opened_by(self, opener: PartnerId) -> int:
+        """Returns how many spaces of one opener are held."""
+        ((count,),) = self._fetch(
+            "SELECT count(*) FROM space s JOIN organisation o ON o.id = s.opener WHERE o.partner_id = ?",
+            (bytes(opener),),
+        )
+        return int(count)
+
+    def space_of_entry(self, entry_id: EntryId) -> EntryId | None:
+        """Returns the space of an entry that is held."""
+        rows = self._fetch(
+            "SELECT s.space_id FROM space_entry e JOIN space s ON s.id = e.space WHERE e.entry_id = ?",
+            (bytes(entry_id),),
+        )
+        return EntryId(rows[0][0]) if rows else None
+
+    def entries(self, space: SpaceRow) -> Iterator[VerifiedEntry]:
+        """Yields what is held of a space, parents before children."""
+        last = 0
+        while True:
+            rows = self._fetch(
+                """SELECT id, entry_id, header, body, signatures FROM space_entry
+                WHERE space = ? AND id > ? ORDER BY id LIMIT ?""",
+                (space.row, last, ENTRIES_AT_ONCE),
+            )
+            yield from (_entry_of(row) for _, *row in rows)
+            if rows:
+                last = rows[-1][0]
+            if len(rows) < ENTRIES_AT_ONCE:
+                return
+
+    def entry_count(self, space: SpaceRow) -> int:
+        ((count,),) = self._fetch("SELECT count(*) FROM space_entry WHERE space = ?", (space.row,))
+        return int(count)
+
+    def waiting(
+        self,
+        *,
+        space: EntryId | None = None,
+        author: PartnerId | None = None,
+        entry_id: EntryId | None = None,
+        reason: str | None = None,
+        names_us: bool | None = None,
+    ) -> list[WaitingEntry]:
+        """Returns what waits, oldest first: all, or what fits each of these."""
+        asked = [
+            ("w.space_id = ?", None if space is None else bytes(space)),
+            ("w.author = ?", None if author is None else bytes(author)),
+            ("w.entry_id = ?", None if entry_id is None else bytes(entry_id)),
+            ("w.reason = ?", reason),
+            ("w.names_us = ?", names_us),
+        ]
+        given = [(term, value) for term, value in asked if value is not None]
+        where = " AND ".join(["1", *(term for term, _ in given)])
+        rows = self._fetch(f"{_WAITING} WHERE {where} ORDER BY w.id", tuple(value for _, value in given))
+        return [_waiting_of(row) for row in rows]
+
+    def waiting_wire(self, row: int) -> bytes | None:
+        """Returns the bytes of an entry that waits, as they came; None where it waits no more."""
+        rows = self._fetch("SELECT wire FROM space_waiting WHERE id = ?", (row,))
+        return rows[0][0] if rows else None
+
+    def waiting_bytes(self, handed_by: PartnerId) -> int:
+        """Returns how many bytes wait that one partner handed over."""
+        ((total,),) = self._fetch(
+            """SELECT coalesce(sum(bytes), 0) FROM space_waiting
+            WHERE handed_by = (SELECT id FROM organisation WHERE partner_id = ?)""",
+            (bytes(handed_by),),
+        )
+        return int(total)
+
+    def introduced_card(self, member: PartnerId) -> bytes | None:
+        """Returns the card file of a member that came beside entries."""
+        rows = self._fetch(
+            """SELECT c.raw FROM introduced_card c JOIN organisation o ON o.id = c.organisation
+            WHERE o.partner_id = ?""",
+            (bytes(member),),
+        )
+        return rows[0][0] if rows else None
+
+    def canonical(self, space: SpaceRow) -> bytes | None:
+        """Returns the canonical output of a space as it is now, where somebody has folded it."""
+        rows = self._fetch(
+            "SELECT canonical FROM space_state WHERE space = ? AND changes = ?", (space.row, space.changes)
+        )
+        return rows[0][0] if rows else None
+
+
+class SpaceStore(SpaceReading):
+    """Spaces with their one writer. Each method is a transaction, or a part of the one that is under way."""
+
+    def put_space(self, opening: VerifiedEntry, act: Opening, introduced_by: PartnerId, now: int) -> SpaceRow:
+        """Hold a space that is not held yet, with its opening."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "INSERT INTO space VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                (
+                    bytes(opening.header.realm),
+                    bytes(opening.entry_id),
+                    act.kind,
+                    act.title,
+                    opening.header.tlp,
+                    self._database.organisation(opening.header.author),
+                    self._database.organisation(introduced_by),
+                    now,
+                ),
+            )
+            found = self.find(opening.entry_id)
+            assert found is not None
+            self.put_entry(found, opening, now)
+            return found
+
+    def put_entry(self, space: SpaceRow, entry: VerifiedEntry, now: int) -> None:
+        """Hold an entry, or the body of one that is held without. Raises ValueError for one that comes before its parents."""
+        decoded = entry.decoded
+        body = decoded.body if entry.body_fits() else None
+        with self._database.transaction() as writer:
+            writer.execute(
+                "UPDATE space_entry SET body = ? WHERE entry_id = ? AND body IS NULL",
+                (body, bytes(entry.entry_id)),
+            )
+            if not writer.changes():
+                writer.execute(
+                    "INSERT INTO space_entry VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+                    (space.row, bytes(entry.entry_id), decoded.header_raw, body, decoded.signatures, now),
+                )
+                row = writer.last_insert_rowid()
+                for parent in entry.header.parents:
+                    writer.execute(
+                        "INSERT INTO space_parent SELECT ?, id FROM space_entry WHERE space = ? AND entry_id = ?",
+                        (row, space.row, bytes(parent)),
+                    )
+                    if not writer.changes():
+                        raise ValueError("an entry comes before its parents")
+            writer.execute("UPDATE space SET changes = changes + 1 WHERE id = ?", (space.row,))
+
+    def put_waiting(
+        self,
+        decoded: DecodedEntry,
+        wire: bytes,
+        reason: str,
+        handed_by: PartnerId,
+        now: int,
+        *,
+        names_us: bool = False,
+    ) -> None:
+        """Keep an entry until a card or its parents come. One that was verified is kept once, others once of each who handed
+        it over: a copy that was spoilt keeps no good one out."""
+        header, entry_id = decoded.header, bytes(decoded.entry_id)
+        space = decoded.entry_id if header.kind == "open" else header.space
+        with self._database.transaction() as writer:
+            if reason == WAITS_FOR_PARENTS:
+                writer.execute(
+                    """UPDATE space_waiting SET wire = ?, bytes = ?, names_us = max(names_us, ?)
+                    WHERE entry_id = ? AND reason = ?""",
+                    (wire, len(wire), names_us, entry_id, reason),
+                )
+                if writer.changes():
+                    return
+            writer.execute(
+                "INSERT OR IGNORE INTO space_waiting VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    bytes(space),
+                    entry_id,
+                    bytes(header.author),
+                    header.depth,
+                    reason,
+                    names_us,
+                    self._database.organisation(handed_by),
+                    len(wire),
+                    wire,
+                    now,
+                ),
+            )
+
+    def drop_waiting(self, row: int) -> None:
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute("DELETE FROM space_waiting WHERE id = ?", (row,))
+
+    def end_waiting(self, entry_id: EntryId, reason: str) -> None:
+        """Let an entry wait no more: it is held, or refused."""
+        with self._database.transaction(frees_space=True) as writer:
+            writer.execute(
+                "DELETE FROM space_waiting WHERE entry_id = ? AND reason = ?", (bytes(entry_id), reason)
+            )
+
+    def put_introduced_card(
+        self, member: PartnerId, version: int, raw: bytes, introduced_by: PartnerId, now: int
+    ) -> None:
+        """Keep the card file of a member, in place of an older one."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO introduced_card VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+                SET version = excluded.version, raw = excluded.raw WHERE excluded.version > version""",
+                (
+                    self._database.organisation(member),
+                    version,
+                    raw,
+                    self._database.organisation(introduced_by),
+                    now,
+                ),
+            )
+
+    def put_canonical(self, space: SpaceRow, canonical: bytes) -> None:
+        """Keep the canonical output of a space as it was when `space` was read."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO space_state VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+                SET changes = excluded.changes, canonical = excluded.canonical""",
+                (space.row, space.changes, canonical),
+            )
+
+
+def _space_of(row: Row) -> SpaceRow:
+    key, space, kind, title, tlp, opener, introduced_by, noted_at, changes = row
+    return SpaceRow(
+        key, EntryId(space), kind, title, tlp, PartnerId(opener), PartnerId(introduced_by), noted_at, changes
+    )
+
+
+def _entry_of(row: Sequence[Any]) -> VerifiedEntry:
+    entry_id, header_raw, body, signatures = row
+    decoded = DecodedEntry(decode_header(header_raw), header_raw, body or b"", signatures, EntryId(entry_id))
+    return VerifiedEntry(decoded)
+
+
+def _waiting_of(row: Row) -> WaitingEntry:
+    key, space, entry_id, author, depth, reason, names_us, handed_by, size, received_at = row
+    return WaitingEntry(
+        key,
+        EntryId(space),
+        EntryId(entry_id),
+        PartnerId(author),
+        depth,
+        reason,
+        bool(names_us),
+        PartnerId(handed_by),
+        size,
+        received_at,
+    )

@@ -1,0 +1,631 @@
+"""The spaces of one node: what it writes, what comes, what waits, and what holds (docs/spaces.md, "What is taken in").
+
+Rules:
+
+1. What comes is asked for rules 1 to 17 in their order; here are 8 to 12, `spaces.taking_in` has the rest. Each entry that was handed
+   over has one verdict, and every refusal is counted to whoever handed it over.
+2. What waits is in the store: it goes on after a restart. What waits for a card was verified by nobody, so it is limited by who
+   handed it over; the rest by its author.
+3. What a transaction did not keep is in no fold either: after a fault the folds are read from the store anew.
+4. Nothing is written that would have no effect, but content of our own fork, which another's entry confirms.
+
+Only the thread that writes the store may use it. It sends nothing: entries do not travel yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from p2pshare.database.database import Database
+from p2pshare.envelope.card import accept_update, believe_chain
+from p2pshare.envelope.card_format import CardBody, decode_card, decode_versions, split_versions
+from p2pshare.envelope.entry import (
+    NO_SPACE,
+    REAL,
+    DecodedEntry,
+    EntryDraft,
+    VerifiedEntry,
+    decode_entry,
+    key_of,
+    sign_entry,
+    verify_entry,
+)
+from p2pshare.envelope.hybrid import VerifyKey
+from p2pshare.envelope.keys import Identity
+from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.limits import (
+    ENTRY_NUMBER_MAX,
+    INTRODUCED_CARD_BYTES_MAX,
+    SPACE_BODIES_BYTES_MAX,
+    SPACE_INVITATIONS_MAX,
+    SPACE_WAITING_BYTES_MAX,
+    SPACE_WAITING_FOR_CARD_MAX,
+    SPACE_WAITING_MAX,
+    SPACES_PER_OPENER_MAX,
+)
+from p2pshare.partners.partners import Partners
+from p2pshare.spaces.acts import RULES, Inviting, Names, Opening, Rekey, decode_act
+from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.fold import SpaceFold, SpaceState
+from p2pshare.spaces.registry import load_space_kind
+from p2pshare.spaces.space_store import (
+    WAITS_FOR_CARD,
+    WAITS_FOR_PARENTS,
+    SpaceReading,
+    SpaceRow,
+    SpaceStore,
+    WaitingEntry,
+)
+from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake
+from p2pshare.spaces.vertex import SpaceEntry, Vertex
+from p2pshare.spaces.writing import SpaceStatement, join_draft, write, write_join
+
+LOADED_SPACES_MAX = 4  # in memory with their folds: 50,000 entries take some 100 MB besides their bodies
+FOLD_PAUSE_SECONDS = 10  # between two folds for what comes; who asks has one at once
+
+HELD = "held"
+ALREADY_HELD = "already-held"
+WAITS = "waits"
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryVerdict:
+    """What became of an entry: one of the words above, and why it waits or was refused. No id where it had no shape."""
+
+    entry_id: EntryId | None
+    status: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class EntriesTaken:
+    """What became of what was handed over, in its order, and of what had waited for it."""
+
+    verdicts: list[EntryVerdict] = field(default_factory=list)
+    freed: list[EntryVerdict] = field(default_factory=list)
+
+
+class LoadedSpace:
+    """A space in memory: its fold, its intake, and how much of each author is held."""
+
+    def __init__(self, row: SpaceRow, entries: Iterable[VerifiedEntry]) -> None:
+        self.row = row
+        self.fold = SpaceFold()
+        self.entries_of: Counter[PartnerId] = Counter()
+        self.body_bytes_of: Counter[PartnerId] = Counter()
+        for entry in entries:
+            self.fold.add(SpaceEntry.of(entry))
+            self.count(entry)
+        self.intake = SpaceIntake(self.fold)
+        self.folded_at = 0
+
+    def count(self, entry: VerifiedEntry) -> None:
+        self.entries_of[entry.header.author] += 1
+        self.body_bytes_of[entry.header.author] += entry.header.body_bytes
+
+    def is_full_of(self, author: PartnerId) -> bool:
+        """Returns whether an author has as much here as one without a fork can ever have."""
+        return (
+            self.entries_of[author] >= ENTRY_NUMBER_MAX
+            or self.body_bytes_of[author] >= SPACE_BODIES_BYTES_MAX
+        )
+
+
+class Spaces:
+    """The spaces of one node. `identity` gives ours as it is now."""
+
+    def __init__(self, database: Database, partners: Partners, identity: Callable[[], Identity]) -> None:
+        self._database = database
+        self._store = SpaceStore(database)
+        self._partners = partners
+        self._identity = identity
+        self._loaded: dict[EntryId, LoadedSpace] = {}
+        self._versions: dict[PartnerId, list[CardBody]] = {}
+        self._partner_ids: set[PartnerId] = set()
+
+    # --- asking ------------------------------------------------------------------------------------
+
+    def state(self, space: EntryId) -> SpaceState:
+        """Returns what holds in a space, after all that is held of it. Raises NotFoundError."""
+        return self._require(space).fold.state()
+
+    def effect_of(self, space: EntryId, entry_id: EntryId) -> str:
+        """Returns "" for an entry with an effect, else the code why it has none. Raises NotFoundError, KeyError."""
+        loaded = self._require(space)
+        loaded.fold.state()
+        return loaded.fold.effect_of(entry_id)
+
+    def canonical(self, space: EntryId) -> bytes:
+        """Returns the canonical output of a space; nothing is folded where nothing has changed. Raises NotFoundError."""
+        row = self._store.find(space)
+        if row is None:
+            raise _unknown()
+        output = self._store.canonical(row)
+        if output is None:
+            output = canonical(self.state(space))
+            self._store.put_canonical(row, output)
+        return output
+
+    def invitations(self) -> list[WaitingEntry]:
+        """Returns the invitations of ours whose own past is not here yet."""
+        return self._store.waiting(names_us=True)
+
+    def wanted(self, space: EntryId) -> list[EntryId]:
+        """Returns the ids for which entries of a space wait. Raises NotFoundError."""
+        return list(self._require(space).intake.wanted())
+
+    # --- writing -----------------------------------------------------------------------------------
+
+    def open(
+        self,
+        kind: str,
+        title: str,
+        tlp: int,
+        invited: Iterable[tuple[PartnerId, str]],
+        now: int,
+        *,
+        role: str = "",
+    ) -> VerifiedEntry:
+        """Open a space with ourselves and who is invited, each with a role ("" mostly). Returns the opening.
+
+        Raises AuthorError for a kind that is not known, RefusedError for what nobody would take in.
+        """
+        if load_space_kind(kind) is None:
+            raise AuthorError(f"there is no kind of space called {kind}", reason="unknown-kind")
+        own = self._identity()
+        names: Names = tuple(sorted({**dict(invited), own.partner_id: role}.items()))
+        act = Opening(RULES, kind, title, names)
+        draft = EntryDraft(REAL, NO_SPACE, own.partner_id, 1, (), 1, now, "open", tlp)
+        try:
+            opening = sign_entry(draft, act.encode(), own.operational.sign)
+            SpaceFold().add(SpaceEntry.of(opening))
+        except PeerError as error:
+            raise _void(error.reason) from error
+        self._store.put_space(opening, act, own.partner_id, now)
+        return opening
+
+    def say(
+        self, space: EntryId, said: SpaceStatement, now: int, *, left_out: Iterable[EntryId] = ()
+    ) -> list[VerifiedEntry]:
+        """Write an entry after all that we hold of a space. Returns it, last, behind the merges it needed.
+
+        `left_out`: heads not to cite (`spaces.writing.write`). Raises NotFoundError, RefusedError with the code why it would
+        have no effect, or would not be taken in.
+        """
+        loaded = self._require(space)
+        own = self._identity()
+
+        def written() -> list[VerifiedEntry]:
+            return write(loaded.fold, own.partner_id, said, now, self._sign, left_out=tuple(left_out))
+
+        return self._put_own(loaded, written, now)
+
+    def join(self, space: EntryId, now: int) -> VerifiedEntry:
+        """Accept the newest invitation into a space, also where its own past is not here: then the join waits beside it.
+
+        Raises NotFoundError, RefusedError `not-invited`, `joined`.
+        """
+        own = self._identity().partner_id
+        loaded = self._load(space)
+        if loaded is not None:
+            state = loaded.fold.state()
+            if state.members.get(own) == "joined":
+                raise RefusedError("we have joined this space already", reason="joined")
+            named = [vertex for vertex in state.timeline if _names(vertex, own)]
+            if named and state.members.get(own) == "invited":
+                invitation = named[-1].entry_id
+                fold = loaded.fold
+                return self._put_own(
+                    loaded, lambda: [write_join(fold, own, invitation, now, self._sign)], now
+                )[-1]
+        waiting = self._store.waiting(space=space, names_us=True)
+        if not waiting:
+            if loaded is None:
+                raise _unknown()
+            raise RefusedError("nobody has invited us into this space", reason="not-invited")
+        newest = max(waiting, key=lambda one: (one.depth, one.entry_id))
+        wire = self._store.waiting_wire(newest.row)
+        assert wire is not None
+        cited = decode_entry(wire, REAL)
+        join = self._sign(join_draft(cited.header, cited.entry_id, own, now), b"\x80")
+        with self._whole():
+            self._take_verified(join, own, now, EntriesTaken())
+        return join
+
+    def _put_own(
+        self, loaded: LoadedSpace, writing: Callable[[], list[VerifiedEntry]], now: int
+    ) -> list[VerifiedEntry]:
+        """Store what `writing` adds to the fold, if it has an effect; else the fold forgets it."""
+        with self._whole():
+            try:
+                entries = writing()
+            except PeerError as error:
+                raise _void(error.reason) from error
+            for entry in entries:
+                reason = loaded.intake.refusal_of(entry.header)
+                if reason:
+                    raise _void(reason)
+            loaded.fold.state()
+            code = loaded.fold.effect_of(entries[-1].entry_id)
+            if code not in ("", "unconfirmed"):
+                raise _void(code)
+            for entry in entries:
+                self._store.put_entry(loaded.row, entry, now)
+                loaded.count(entry)
+        return entries
+
+    def _sign(self, draft: EntryDraft, content: bytes) -> VerifiedEntry:
+        return sign_entry(draft, content, self._identity().operational.sign)
+
+    # --- taking in ---------------------------------------------------------------------------------
+
+    def take_in(self, wires: Sequence[bytes], handed_by: PartnerId, now: int) -> EntriesTaken:
+        """Take in what a partner handed over, one transaction for all of it. Raises DiskFull, StoreError; then nothing is kept."""
+        taken = EntriesTaken()
+        with self._whole():
+            for wire in wires:
+                taken.verdicts.append(self._take(wire, handed_by, now, taken))
+            self._count(handed_by, taken.verdicts)
+        for loaded in self._loaded.values():
+            if now - loaded.folded_at >= FOLD_PAUSE_SECONDS:
+                loaded.fold.state()
+                loaded.folded_at = now
+        return taken
+
+    def take_card(self, raw: bytes, handed_by: PartnerId, now: int) -> EntriesTaken:
+        """Take in the card of a member that is no partner, for whose entries it is needed; what waited for it is taken in.
+
+        Raises PeerError: `oversized`, `not-introduced` (a partner's, or our own), `not-a-member`, or what is wrong with it.
+        """
+        if len(raw) > INTRODUCED_CARD_BYTES_MAX:
+            raise PeerError("a member's card is too large", reason="oversized")
+        member = decode_card(split_versions(raw)[-1]).body.partner_id
+        self._look_at_partners()
+        if member in self._partner_ids or member == self._identity().partner_id:
+            raise PeerError("a partner's card comes from itself", reason="not-introduced")
+        held = self._store.introduced_card(member)
+        waiting = self._store.waiting(author=member, reason=WAITS_FOR_CARD)
+        if held is None and not any(self._has_named(one.space, member) for one in waiting):
+            raise PeerError("no space that waits for this card names its owner", reason="not-a-member")
+        card = believe_chain(raw) if held is None else accept_update(believe_chain(held), raw, now)
+        with self._whole():
+            self._store.put_introduced_card(member, card.version, card.raw, handed_by, now)
+            return self._free(member, now)
+
+    def card_came(self, author: PartnerId, now: int) -> EntriesTaken:
+        """Take in what waited for a card of `author`, of whom the node has a newer one now."""
+        with self._whole():
+            return self._free(author, now)
+
+    def _free(self, author: PartnerId, now: int) -> EntriesTaken:
+        taken = EntriesTaken()
+        self._versions.pop(author, None)
+        for one in self._store.waiting(author=author, reason=WAITS_FOR_CARD):
+            wire = self._store.waiting_wire(one.row)
+            if wire is not None:  # another copy was good
+                self._store.drop_waiting(one.row)
+                verdict = self._take(wire, one.handed_by, now, taken)
+                self._count(one.handed_by, [verdict])
+                taken.freed.append(verdict)
+        return taken
+
+    def _take(self, wire: bytes, handed_by: PartnerId, now: int, taken: EntriesTaken) -> EntryVerdict:
+        """Returns what becomes of an entry: rules 1 to 12, and then the rest."""
+        try:
+            decoded = decode_entry(wire, REAL)
+        except PeerError as error:
+            return EntryVerdict(None, REFUSED, error.reason)
+        entry_id = decoded.entry_id
+        try:
+            verdict = self._stop(decoded)
+            if verdict is not None:
+                return verdict
+            key = self._key(decoded)
+            if key is None:
+                return self._wait_for_card(decoded, wire, handed_by, now)
+            return self._take_verified(verify_entry(decoded, key), handed_by, now, taken)
+        except PeerError as error:
+            return EntryVerdict(entry_id, REFUSED, error.reason)
+
+    def _stop(self, decoded: DecodedEntry) -> EntryVerdict | None:
+        """Returns why an entry is not even verified: rules 8 and 9. Raises PeerError `not-a-member`, `body-mismatch`."""
+        header, entry_id = decoded.header, decoded.entry_id
+        loaded = self._load(_space_of(decoded))
+        if loaded is None:
+            if self._store.waiting(space=_space_of(decoded), names_us=True):
+                return None
+            if header.kind not in ("open", "invite") or header.author not in self._partner_ids:
+                raise PeerError("an entry is of no space that we know", reason="not-a-member")
+            content = VerifiedEntry(decoded).content()
+            if not _is_named(header.kind, content, self._identity().partner_id):
+                raise PeerError("an entry names others than us", reason="not-a-member")
+            return None
+        if entry_id in loaded.fold:
+            if not (loaded.fold.lacks_body(entry_id) and VerifiedEntry(decoded).body_fits()):
+                return EntryVerdict(entry_id, ALREADY_HELD)
+        elif loaded.is_full_of(header.author):
+            return EntryVerdict(entry_id, REFUSED, "later")
+        return None
+
+    def _key(self, decoded: DecodedEntry) -> VerifyKey | None:
+        """Returns the key that must have signed an entry; None: it waits for a card. Raises PeerError."""
+        versions = self._versions_of(decoded.header.author)
+        if decoded.header.kind == "rekey" and versions:
+            revoked = {one.key_id for one in versions[-1].revoked}
+            try:
+                act = decode_act("rekey", VerifiedEntry(decoded).content())
+            except PeerError as error:
+                if error.reason == "body-mismatch":
+                    raise
+            else:
+                assert isinstance(act, Rekey)
+                if not revoked.issuperset(act.last_good):
+                    return None
+        return key_of(decoded.header, versions)
+
+    def _versions_of(self, author: PartnerId) -> list[CardBody]:
+        """Returns the versions of an author's card that are here, oldest first."""
+        found = self._versions.get(author)
+        if found is None:
+            own = self._identity()
+            if author == own.partner_id:
+                raw: bytes | None = own.card.raw
+            else:
+                raw = self._partners.newest_card(author) or self._store.introduced_card(author)
+            found = [one.body for one in decode_versions(raw)] if raw else []
+            self._versions[author] = found
+        return found
+
+    def _take_verified(
+        self, entry: VerifiedEntry, handed_by: PartnerId, now: int, taken: EntriesTaken
+    ) -> EntryVerdict:
+        """Returns what becomes of an entry whose signatures held: rules 13 to 17."""
+        if entry.header.kind == "open" and self._load(entry.entry_id) is None:
+            return self._begin(entry, handed_by, now, taken)
+        loaded = self._load(entry.header.space)
+        if loaded is None:
+            return self._wait_without_space(entry, handed_by, now)
+        was_held = entry.entry_id in loaded.fold
+        misses = any(parent not in loaded.fold for parent in entry.header.parents)
+        if misses and loaded.intake.awaited(entry.entry_id) is None and self._has_too_much(handed_by, entry):
+            return EntryVerdict(entry.entry_id, REFUSED, "later")
+        outcomes = loaded.intake.take_in(entry)
+        verdicts = [
+            self._keep(
+                loaded, outcome, handed_by, now, is_freed=number > 0, is_new=number > 0 or not was_held
+            )
+            for number, outcome in enumerate(outcomes)
+        ]
+        taken.freed += verdicts[1:]
+        return verdicts[0]
+
+    def _begin(
+        self, opening: VerifiedEntry, handed_by: PartnerId, now: int, taken: EntriesTaken
+    ) -> EntryVerdict:
+        """Hold a space whose opening came, and take in what waited for it."""
+        header, content = opening.header, opening.content()
+        if header.author != self._identity().partner_id and (
+            self._store.opened_by(header.author) >= SPACES_PER_OPENER_MAX
+        ):
+            return EntryVerdict(opening.entry_id, REFUSED, "later")
+        SpaceFold().add(SpaceEntry.of(opening))  # raises for one that says nothing that could be folded
+        act = decode_act("open", content)
+        assert isinstance(act, Opening)
+        row = self._store.put_space(opening, act, handed_by, now)
+        loaded = self._keep_loaded(LoadedSpace(row, [opening]))
+        for one in self._store.waiting(space=opening.entry_id, reason=WAITS_FOR_PARENTS):
+            waits = self._waiting_entry(one)
+            if waits is not None:
+                outcomes = loaded.intake.take_in(waits)
+                taken.freed += [self._keep(loaded, outcome, one.handed_by, now) for outcome in outcomes]
+        return EntryVerdict(opening.entry_id, HELD)
+
+    def _keep(
+        self,
+        loaded: LoadedSpace,
+        outcome: IntakeOutcome,
+        handed_by: PartnerId,
+        now: int,
+        *,
+        is_new: bool = True,
+        is_freed: bool = True,
+    ) -> EntryVerdict:
+        """Store what became of an entry. `is_freed`: it waited, and is counted to whoever had handed it over then."""
+        if isinstance(outcome, Held):
+            self._store.put_entry(loaded.row, outcome.entry, now)
+            if is_new:
+                loaded.count(outcome.entry)
+            self._store.end_waiting(outcome.entry.entry_id, WAITS_FOR_PARENTS)
+            if outcome.entry.body_fits():  # else another copy may have it
+                self._store.end_waiting(outcome.entry.entry_id, WAITS_FOR_CARD)
+            return EntryVerdict(outcome.entry.entry_id, HELD)
+        if isinstance(outcome, Awaited):
+            entry = loaded.intake.awaited(outcome.entry_id)
+            assert entry is not None
+            self._put_waiting(entry, handed_by, now)
+            return EntryVerdict(outcome.entry_id, WAITS, WAITS_FOR_PARENTS)
+        if outcome.reason == "held":
+            return EntryVerdict(outcome.entry_id, ALREADY_HELD)
+        verdict = EntryVerdict(outcome.entry_id, REFUSED, outcome.reason)
+        for one in self._store.waiting(entry_id=outcome.entry_id, reason=WAITS_FOR_PARENTS):
+            self._store.drop_waiting(one.row)
+            if is_freed:
+                self._count(one.handed_by, [verdict])
+        return verdict
+
+    # --- what waits --------------------------------------------------------------------------------
+
+    def _put_waiting(self, entry: VerifiedEntry, handed_by: PartnerId, now: int) -> None:
+        own, header = self._identity().partner_id, entry.header
+        names_us = (
+            header.kind == "invite"
+            and header.author in self._partner_ids
+            and entry.body_fits()
+            and _is_named("invite", entry.content(), own)
+        )
+        self._store.put_waiting(
+            entry.decoded, entry.wire, WAITS_FOR_PARENTS, handed_by, now, names_us=names_us
+        )
+
+    def _wait_for_card(
+        self, decoded: DecodedEntry, wire: bytes, handed_by: PartnerId, now: int
+    ) -> EntryVerdict:
+        """Keep an entry that cannot be verified. Where too many wait, who handed over most loses what is farthest ahead."""
+        if self._has_too_much(handed_by, VerifiedEntry(decoded)):
+            return EntryVerdict(decoded.entry_id, REFUSED, "later")
+        self._store.put_waiting(decoded, wire, WAITS_FOR_CARD, handed_by, now)
+        waiting = self._store.waiting(space=_space_of(decoded), reason=WAITS_FOR_CARD)
+        return self._make_room(
+            waiting, SPACE_WAITING_FOR_CARD_MAX, lambda one: one.handed_by, decoded.entry_id, WAITS_FOR_CARD
+        )
+
+    def _wait_without_space(self, entry: VerifiedEntry, handed_by: PartnerId, now: int) -> EntryVerdict:
+        """Keep an entry of a space into which we are invited, and whose opening is not here."""
+        if not self._store.waiting(space=entry.header.space, names_us=True):
+            if entry.header.kind != "invite":
+                return EntryVerdict(entry.entry_id, REFUSED, "not-a-member")
+            invited = {one.space for one in self.invitations() if one.author == entry.header.author}
+            if len(invited) >= SPACE_INVITATIONS_MAX:
+                return EntryVerdict(entry.entry_id, REFUSED, "later")
+        if self._has_too_much(handed_by, entry):
+            return EntryVerdict(entry.entry_id, REFUSED, "later")
+        self._put_waiting(entry, handed_by, now)
+        waiting = self._store.waiting(space=entry.header.space, reason=WAITS_FOR_PARENTS)
+        return self._make_room(
+            waiting, SPACE_WAITING_MAX, lambda one: one.author, entry.entry_id, WAITS_FOR_PARENTS
+        )
+
+    def _make_room(
+        self,
+        waiting: list[WaitingEntry],
+        most: int,
+        side: Callable[[WaitingEntry], PartnerId],
+        entry_id: EntryId,
+        reason: str,
+    ) -> EntryVerdict:
+        """Returns what becomes of `entry_id`, the newest of what waits: whoever has most loses what is farthest ahead, but no
+        invitation of ours."""
+        if len(waiting) > most:
+            waiting = [one for one in waiting if not one.names_us] or waiting
+            count = Counter(side(one) for one in waiting)
+            greatest = max(count, key=lambda one: (count[one], one))
+            lost = max(
+                (one for one in waiting if side(one) == greatest), key=lambda one: (one.depth, one.entry_id)
+            )
+            self._store.drop_waiting(lost.row)
+            if lost.entry_id == entry_id:
+                return EntryVerdict(entry_id, REFUSED, "later")
+        return EntryVerdict(entry_id, WAITS, reason)
+
+    def _has_too_much(self, handed_by: PartnerId, entry: VerifiedEntry) -> bool:
+        waiting = self._store.waiting_bytes(handed_by)
+        return waiting + len(entry.wire) > SPACE_WAITING_BYTES_MAX
+
+    def _waiting_entry(self, one: WaitingEntry) -> VerifiedEntry | None:
+        """Returns an entry that waits for parents: its signatures held when it came."""
+        wire = self._store.waiting_wire(one.row)
+        return None if wire is None else VerifiedEntry(decode_entry(wire, REAL))
+
+    def _has_named(self, space: EntryId, member: PartnerId) -> bool:
+        loaded = self._load(space)
+        return loaded is not None and member in loaded.fold.state().members
+
+    # --- what is in memory -------------------------------------------------------------------------
+
+    def _require(self, space: EntryId) -> LoadedSpace:
+        loaded = self._load(space)
+        if loaded is None:
+            raise _unknown()
+        return loaded
+
+    def _load(self, space: EntryId) -> LoadedSpace | None:
+        """Returns a space with its fold, read from the store where it is not in memory; None where its opening is not held."""
+        loaded = self._loaded.get(space)
+        if loaded is not None:
+            self._loaded[space] = self._loaded.pop(space)  # the last that was asked for
+            return loaded
+        row = self._store.find(space)
+        if row is None:
+            return None
+        loaded = LoadedSpace(row, self._store.entries(row))
+        for one in self._store.waiting(space=space, reason=WAITS_FOR_PARENTS):
+            waits = self._waiting_entry(one)
+            if waits is not None:  # it waits again: its parents were missing when this was last written
+                loaded.intake.take_in(waits)
+        return self._keep_loaded(loaded)
+
+    def _keep_loaded(self, loaded: LoadedSpace) -> LoadedSpace:
+        self._loaded[loaded.row.space] = loaded
+        while len(self._loaded) > LOADED_SPACES_MAX:
+            del self._loaded[next(iter(self._loaded))]
+        return loaded
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Make what is done inside one transaction, for the folds as well (rule 3)."""
+        self._look_at_partners()
+        try:
+            with self._database.transaction():
+                yield
+        except BaseException:
+            self._loaded.clear()
+            raise
+
+    def _look_at_partners(self) -> None:
+        self._versions.clear()
+        self._partner_ids = {row.partner_id for row in self._partners.all()}
+
+    def _count(self, handed_by: PartnerId, verdicts: Iterable[EntryVerdict]) -> None:
+        reasons = Counter(one.reason for one in verdicts if one.status == REFUSED)
+        if reasons:
+            self._partners.count_refusals(handed_by, reasons)
+
+
+def read_canonical(reading: SpaceReading, row: SpaceRow) -> bytes:
+    """Returns the canonical output of a space for who only reads; it is folded where nobody has done so since the last change."""
+    output = reading.canonical(row)
+    if output is None:
+        fold = SpaceFold()
+        for entry in reading.entries(row):
+            fold.add(SpaceEntry.of(entry))
+        output = canonical(fold.state())
+    return output
+
+
+def _space_of(decoded: DecodedEntry) -> EntryId:
+    return decoded.entry_id if decoded.header.kind == "open" else decoded.header.space
+
+
+def _is_named(kind: str, content: bytes, member: PartnerId) -> bool:
+    """Returns whether an opening or invitation with this content names a member."""
+    try:
+        act = decode_act(kind, content)
+    except PeerError:
+        return False
+    return isinstance(act, Opening | Inviting) and member in dict(act.names)
+
+
+def _names(vertex: Vertex, member: PartnerId) -> bool:
+    return isinstance(vertex.act, Opening | Inviting) and member in dict(vertex.act.names)
+
+
+def _unknown() -> NotFoundError:
+    return NotFoundError("there is no such space here", reason="unknown-space")
+
+
+_WHO_MAY = {
+    "not-lead": "only the lead of the space may write this",
+    "not-member": "only a member that has joined may write this",
+    "cut": "our membership in the space has ended",
+    "not-handed": "only whom the lead was offered may accept it",
+}
+
+
+def _void(reason: str) -> RefusedError:
+    said = _WHO_MAY.get(reason, "it would have no effect, or nobody would take it in")
+    return RefusedError(f"nothing was written: {said} ({reason})", reason=reason)
