@@ -28,7 +28,9 @@ Eventually = Callable[..., Any]
 VALUES = 21_000
 PARTS = 3  # 9,207 values each, and what is left
 KILLS = 10
-READING_SECONDS = 120.0  # reading begins after a pause that is drawn, and steps aside for whoever waits for the writer
+READING_SECONDS = (
+    120.0  # reading begins after a pause that is drawn, and steps aside for whoever waits for the writer
+)
 SEED = 73
 
 
