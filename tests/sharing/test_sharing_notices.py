@@ -15,14 +15,17 @@ from p2pshare.envelope.hybrid import SigningKey
 from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.envelope.notice import circle_of_page, notice_of
 from p2pshare.envelope.vouch import Scope, Vouch, vouch
+from p2pshare.errors import RefusedError
 from p2pshare.gossip.messages import PutVerdict, Shard
 from p2pshare.identifiers import CircleId, EnvelopeId
 from p2pshare.limits import NOTICE_CLASS
 from p2pshare.node.node import Node
+from p2pshare.queries.alarms import alarms
 from p2pshare.sharing import notices
 from p2pshare.sharing.exchange import Exchange, Outcome, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeVerdict
 from p2pshare.sharing.notices import list_cards
+from p2pshare.sharing.own_card import renew
 from p2pshare.sharing.partners import apply_card_update, freeze_partner, load_roster, remove_partner
 
 MAIN = CircleId.of("main")
@@ -173,9 +176,28 @@ def test_no_notice_crosses_a_link_that_does_not_carry_its_circle(chain: Chain, w
     stranger = world.found("stranger")
     assert words(bear(bravo, card_notice(alpha), stranger)) == ("refused", "circle-not-on-link")
     assert words(bear(bravo, card_notice(stranger), alpha)) == ("refused", "author-unknown")
-    assert words(bear(alpha, card_notice(renewed(alpha)), bravo)) == ("refused", "own-card")
+    assert words(bear(renewed(alpha), card_notice(alpha), bravo)) == ("refused", "own-card")
     freeze_partner(bravo.store, alpha.identity.partner_id, evidence=(b"a", b"b"), now=NOW)
     assert words(bear(bravo, card_notice(alpha), charlie)) == ("refused", "author-frozen")
+
+
+def test_a_home_set_back_to_before_its_newest_card_forks_none(chain: Chain) -> None:
+    """Nobody could lift the freeze again: partners take two cards of one version for stolen roots."""
+    alpha, bravo, _ = chain
+    newer = renewed(alpha)
+    unsigned = sign_card(decode_card(newer.card.version_raw).body, [SigningKey.generate()])
+    assert words(bear(alpha, notice_of(MAIN, unsigned), bravo)) == ("refused", "card-signature")
+    renew(alpha, NOW + 11)
+    assert alpha.card.version == newer.card.version, "who hands over what no root signed stops nobody"
+    assert words(bear(alpha, card_notice(newer), bravo)) == ("refused", "own-card")
+
+    newest = renewed(newer, NOW + 6)
+    assert words(bear(alpha, card_notice(newest), bravo)) == ("refused", "own-card-newer")
+    with pytest.raises(RefusedError) as caught:
+        renew(alpha, NOW + 12)
+    assert (caught.value.reason, alpha.card.version) == ("own-card-newer", newer.card.version)
+    told = [alarms(alpha.store, card, is_running=True, now=NOW + 12) for card in (alpha.card, newest.card)]
+    assert ["own-card-newer" in [alarm.word for alarm in each] for each in told] == [True, False]
 
 
 def test_a_card_goes_round_only_where_its_partner_is_known_to_be(chain: Chain) -> None:

@@ -20,6 +20,8 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.partners.interface import Account, ClosedDoor, PartnerRow, StoredCardFork
 
 CARD_FETCHED = Setting("card_fetched", bytes)
+OWN_CARD_ELSEWHERE = Setting("own_card_elsewhere", int)
+"""The newest version of our own card, under our roots, that a partner handed to us."""
 """JSON: partner id in hexadecimal -> the newest version of our card that it has fetched from us."""
 CLOSED_DOORS = Setting("closed_doors", bytes)
 """JSON: partner id in hexadecimal -> `ClosedDoor`, of partners whose server does not let us in."""
@@ -110,6 +112,10 @@ class PartnersReading:
         stored = msgspec.json.decode(self._database.setting(CARD_FETCHED) or b"{}", type=dict[str, int])
         return {PartnerId.parse(partner): version for partner, version in stored.items()}
 
+    def own_card_elsewhere(self) -> int:
+        """Returns the newest version of our own card that a partner has handed to us as one that our roots signed; 0: none."""
+        return self._database.setting(OWN_CARD_ELSEWHERE) or 0
+
     def closed_doors(self) -> dict[PartnerId, ClosedDoor]:
         """Returns of each partner whose server did not let us in when we last came: why, and our knocks."""
         stored = msgspec.json.decode(
@@ -196,6 +202,11 @@ class Partners(PartnersReading):
                 fetched[partner_id] = max(version, fetched.get(partner_id, 0))
             stored = {partner.text: version for partner, version in sorted(fetched.items())}
             put_setting(writer, CARD_FETCHED, msgspec.json.encode(stored))
+
+    def note_own_card_elsewhere(self, version: int) -> None:
+        """Note that a partner has this version of our own card; the newest stays."""
+        with self._database.transaction() as writer:
+            put_setting(writer, OWN_CARD_ELSEWHERE, max(version, self.own_card_elsewhere()))
 
     def note_closed_doors(self, doors: Mapping[PartnerId, ClosedDoor]) -> None:
         """Note the partners whose server does not let us in, all of them."""

@@ -5,6 +5,7 @@ not-let-in            the server of a partner does not let us in, though we have
 reading-waits         envelopes wait to be read until there is more room on the disk
 expired-unread        envelopes of an author expired before they were read
 keys-not-renewed      the keys on our card end, and nothing has renewed them in time
+own-card-newer        partners have a newer version of our card than this home
 ====================  =====================================================================================
 
 Lateness alone is no alarm: each waits for the time that its limit names. Each word has a function of its own, and
@@ -412,6 +413,21 @@ def _keys_not_renewed(seen: Situation) -> Iterator[Alarm]:
     )
 
 
+def _own_card_newer(seen: Situation) -> Iterator[Alarm]:
+    newest = seen.store.partners.own_card_elsewhere()
+    if newest <= seen.own_card.version:
+        return
+    yield _alarm(
+        "own-card-newer",
+        seen.own_id,
+        seen.names,
+        None,
+        f"partners have version {newest} of our card, and this home has {seen.own_card.version}: it was set back to an older backup,"
+        " and no card can be issued here, for partners would take it for a fork",
+        f"put the newest backup of this home back, in which version {newest} is, before the keys of this one end",
+    )
+
+
 def _and_more(forks: Sequence[object]) -> str:
     return f", and {len(forks) - 1} more" if len(forks) > 1 else ""
 
@@ -431,6 +447,7 @@ ALARMS: tuple[AlarmFunction, ...] = (
     _reading_waits,
     _expired_unread,
     _keys_not_renewed,
+    _own_card_newer,
 )
 """The alarms of this room, in the order in which they are reported."""
 

@@ -86,6 +86,12 @@ def _take_in_card(
     node: Node, roster: Roster, notice: CircleNotice, card: DecodedCard, now: int
 ) -> TakenNotice:
     if notice.author == roster.own_id:
+        if (
+            card.body.version > node.card.version
+        ):  # ours was set back: the next one that we issue would be a fork
+            check_roots(card, node.card)
+            node.store.partners.note_own_card_elsewhere(card.body.version)
+            raise PeerError("a newer version of our own card", reason="own-card-newer")
         raise PeerError("another version of our own card", reason="own-card")
     known = roster.entries[notice.author].card
     is_changed = False

@@ -107,8 +107,15 @@ def renew(node: Node, now: int, *, must_finish: bool = False) -> IssuedVersion:
 def issue(node: Node, change: CardChange) -> IssuedVersion:
     """Issue the next version of our card and use it from here on, or return the unfinished one. Runs in the writer thread.
 
-    Raises KeyFileError, AuthorError with nothing changed.
+    Raises KeyFileError, AuthorError, and RefusedError `own-card-newer` where partners have a newer one, with nothing changed.
     """
+    newest = node.store.partners.own_card_elsewhere()
+    if newest > node.card.version:
+        raise RefusedError(
+            f"partners have version {newest} of our card, and this home has {node.card.version}: another one now would be a fork",
+            hint=f"put the newest backup back, in which version {newest} is; nothing here can bring its keys back",
+            reason="own-card-newer",
+        )
     issued = issue_apart(key_path(node), card_path(node), change)
     node.identity = identity_of(issued.material, key_path(node), card_path(node))
     if issued.missing:
