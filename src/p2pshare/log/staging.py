@@ -76,15 +76,8 @@ def begin_sealing(
     connection: apsw.Connection, wanted: PublicationId, base: AuthorState, key_id: bytes
 ) -> bool:
     """Seal from `base` on. What was sealed before is dropped (rule 2), a batch at a time: returns whether all of it is."""
-    connection.execute(
-        f"""DELETE FROM staged_envelope WHERE rowid IN (
-            SELECT rowid FROM staged_envelope WHERE publication = {_ID} LIMIT ?
-        )""",
-        (bytes(wanted), DROPPED_AT_ONCE),
-    )
-    if connection.changes() == DROPPED_AT_ONCE:
+    if not _drop_sealed(connection, wanted):
         return False
-    connection.execute(f"DELETE FROM staged_recipient WHERE publication = {_ID}", (bytes(wanted),))
     connection.execute(
         """UPDATE staged_publication SET base_incarnation = ?, base_sequence = ?, base_previous = ?, key_id = ?
         WHERE publication = ?""",
@@ -268,6 +261,14 @@ def give_up(connection: apsw.Connection, wanted: PublicationId, reason: str) -> 
 def drop(connection: apsw.Connection, wanted: PublicationId) -> bool:
     """Forget a publication that is at its end, or of which nothing left; returns whether all of it is: what is sealed goes a
     batch at a time."""
+    if not _drop_sealed(connection, wanted):
+        return False
+    connection.execute("DELETE FROM staged_publication WHERE publication = ?", (bytes(wanted),))
+    return True
+
+
+def _drop_sealed(connection: apsw.Connection, wanted: PublicationId) -> bool:
+    """Drop a batch of what is sealed of a publication; returns whether none is left."""
     connection.execute(
         f"""DELETE FROM staged_envelope WHERE rowid IN (
             SELECT rowid FROM staged_envelope WHERE publication = {_ID} LIMIT ?
@@ -277,5 +278,4 @@ def drop(connection: apsw.Connection, wanted: PublicationId) -> bool:
     if connection.changes() == DROPPED_AT_ONCE:
         return False
     connection.execute(f"DELETE FROM staged_recipient WHERE publication = {_ID}", (bytes(wanted),))
-    connection.execute("DELETE FROM staged_publication WHERE publication = ?", (bytes(wanted),))
     return True
