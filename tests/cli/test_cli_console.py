@@ -6,8 +6,8 @@ import io
 import json
 import os
 import pty
-import select
 import re
+import select
 import subprocess
 import sys
 
