@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from whole_drafts import draft_file
 from whole_nodes import NOW, World, befriend, draft, publish, quiet, raw_draft
 
 from p2pshare.exporters import misp
@@ -19,7 +20,7 @@ from p2pshare.intel.export_origin import ExportOrigin, origin_uri, origins_in
 from p2pshare.intel.marking import TLP2_IDS, Pap, Tlp
 from p2pshare.intel.observable import TYPES
 from p2pshare.node.node import Node
-from p2pshare.sharing.drafting import Author, draft_file, nothing_before
+from p2pshare.sharing.drafting import Author, nothing_before
 
 US = 1_000_000
 

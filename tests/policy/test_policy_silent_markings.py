@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from whole_drafts import draft_file
 from whole_nodes import NOW, World, befriend, publish, quiet
 
 from p2pshare.envelope.payload import inflate_frame
@@ -25,7 +26,7 @@ from p2pshare.intel.grouping import split_by_marking
 from p2pshare.intel.marking import KNOWN, TLP2_IDS, Pap, Tlp
 from p2pshare.intel.marking_words import LOOKALIKES, may_hold_words, words_in, words_in_text
 from p2pshare.limits import INFLATED_BYTES_MAX, REPORT_REFS_MAX
-from p2pshare.sharing.drafting import Author, Draft, draft_file, nothing_before
+from p2pshare.sharing.drafting import Author, Draft, nothing_before
 
 SECRET = "hushhush"
 GREEN, RED, AMBER = TLP2_IDS[Tlp.GREEN], TLP2_IDS[Tlp.RED], TLP2_IDS[Tlp.AMBER]

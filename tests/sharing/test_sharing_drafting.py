@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_drafts import draft_file
 from whole_nodes import NOW, World, befriend, publish, quiet
 
 from p2pshare.envelope.payload import inflate_frame
@@ -30,7 +31,6 @@ from p2pshare.sharing.drafting import (
     Author,
     Draft,
     FirstCreated,
-    draft_file,
     nothing_before,
     published_before,
 )

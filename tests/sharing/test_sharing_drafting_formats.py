@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from whole_drafts import draft_file
 from whole_nodes import NOW, quiet
 
 from p2pshare.envelope.payload import inflate_frame
@@ -17,7 +18,7 @@ from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INFLATED_BYTES_MAX
 from p2pshare.sharing.content import Content
-from p2pshare.sharing.drafting import Author, Draft, draft_file, nothing_before
+from p2pshare.sharing.drafting import Author, Draft, nothing_before
 
 AUTHOR = Author(PartnerId(bytes(32)), "alpha")
 

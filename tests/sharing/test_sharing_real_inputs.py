@@ -14,11 +14,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from whole_drafts import draft_file
 from whole_nodes import NOW, World, befriend, publish, quiet
 
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
-from p2pshare.sharing.drafting import Author, Draft, draft_file, nothing_before
+from p2pshare.sharing.drafting import Author, Draft, nothing_before
 from p2pshare.sharing.screening import Confirmed
 
 HASHES = {32: "md5", 40: "sha1", 64: "sha256"}

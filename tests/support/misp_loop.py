@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from whole_drafts import draft_file
 from whole_nodes import Published, publish, quiet, take_in
 
 from p2pshare.exporters.interface import Selection
@@ -15,7 +16,7 @@ from p2pshare.exporters.registry import load_exporter
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.sharing.already_held import Stance, shared_in
-from p2pshare.sharing.drafting import Author, Draft, draft_file, published_before
+from p2pshare.sharing.drafting import Author, Draft, published_before
 from p2pshare.sharing.intake import Arrival
 
 

@@ -97,8 +97,6 @@ class Draft:
 
     format: str
     author: Author
-    parts: list[DraftPart] = field(default_factory=list)
-    """All of them, from `draft_file` alone."""
     read: int = 0
     merged: int = 0
     held: Counter[PartnerId] = field(default_factory=Counter)
@@ -148,42 +146,6 @@ def published_before(store: StoreReading, author: PartnerId) -> FirstCreated:
         }
 
     return first_created
-
-
-def draft_file(
-    stream: BufferedReader,
-    *,
-    name: str,
-    format_name: str,
-    tlp: Tlp | None,
-    author: Author,
-    now: int,
-    first_created: FirstCreated,
-    progress: Progress,
-    columns: tuple[str, ...] = (),
-    takes_undefanged: bool = False,
-    reject: Reject = lambda _: None,
-    shared: SharedIndex = NOTHING_SHARED,
-    stance: Stance = Stance.LEAVE,
-) -> Draft:
-    """Returns the whole file with all its parts in memory: see `open_draft`."""
-    draft, parts = open_draft(
-        stream,
-        name=name,
-        format_name=format_name,
-        tlp=tlp,
-        author=author,
-        now=now,
-        first_created=first_created,
-        progress=progress,
-        columns=columns,
-        takes_undefanged=takes_undefanged,
-        reject=reject,
-        shared=shared,
-        stance=stance,
-    )
-    draft.parts.extend(parts)
-    return draft
 
 
 def open_draft(
