@@ -16,6 +16,7 @@ from whole_nodes import NOW, World, befriend, draft, raw_draft, seal_unchecked, 
 
 from p2pshare.intel.assessing import Proposal, Target, false_positive_object, proposal_object, sighting_object
 from p2pshare.intel.authoring import indicator_object
+from p2pshare.intel.derivation import ObjectOrigin, restated_id, restating, with_derivation
 from p2pshare.intel.instants import SECOND_US
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import detect
@@ -54,12 +55,29 @@ class Speaking:
         author = author or self.theft.alpha
         return indicator_object(detect(value), author=author.identity.partner_id, created=NOW, tlp=Tlp.GREEN)
 
-    def withdrawal(self, value: str, *, reason: Reason = Reason.MISTAKE, up_to: int = NOW + 500) -> bytes:
+    def withdrawal(
+        self, value: str, *, reason: Reason = Reason.MISTAKE, up_to: int = NOW + 500, at: int = NOW + 20
+    ) -> bytes:
         target = json.loads(self.indicator(value))["id"]
         facts = WithdrawalFacts(target, 0, 0, up_to * SECOND_US, reason, None)
-        return withdrawal_object(
-            facts, author=self.theft.alpha.identity.partner_id, now=NOW + 20, tlp=Tlp.GREEN
+        return withdrawal_object(facts, author=self.theft.alpha.identity.partner_id, now=at, tlp=Tlp.GREEN)
+
+    def passed_on(self, value: str, at: int) -> bytes:
+        """Charlie's envelope that restates alpha's indicator."""
+        origin = ObjectOrigin(self.theft.alpha.identity.partner_id, json.loads(self.indicator(value))["id"])
+        stix = json.loads(
+            indicator_object(
+                detect(value),
+                author=self.charlie.identity.partner_id,
+                created=NOW,
+                modified=at,
+                tlp=Tlp.GREEN,
+            )
         )
+        stix["id"] = restated_id(self.charlie.identity.partner_id, origin)
+        self.sealed += 1
+        part = raw_draft([with_derivation(stix, restating(origin, None))])
+        return seal_unchecked(self.charlie, part, self.theft.bravo, at, ahead=self.sealed)
 
     def target(self, value: str) -> Target:
         stix = json.loads(self.indicator(value, self.charlie))
@@ -138,6 +156,60 @@ def test_what_its_owner_withdrew_late_is_withdrawn_again_once_a_page_lists_it(sp
     speaking.theft.take_in(pages, THEN + 10)
     speaking.theft.settle(THEN + 10)
     assert status_of(bravo, VALUES[0]) == ("delisted", "withdrawn")
+
+
+def test_what_is_passed_on_falls_with_what_its_owner_says_and_not_with_a_thief(speaking: Speaking) -> None:
+    """Charlie affirmed the first after its owner's withdrawal, and before the thief's."""
+    bravo = speaking.theft.bravo
+    first = speaking.seal(*map(speaking.indicator, VALUES[:3]), at=NOW + 10)
+    own = speaking.seal(speaking.withdrawal(VALUES[0]), speaking.withdrawal(VALUES[2]), at=NOW + 20)
+    evil = speaking.seal(
+        *(speaking.withdrawal(value, reason=Reason.LEGAL, at=NOW + 40) for value in VALUES[:2]),
+        at=NOW + 40,
+        is_thief=True,
+    )
+    again = [
+        speaking.passed_on(value, at)
+        for value, at in ((VALUES[0], NOW + 30), (VALUES[1], NOW + 15), (VALUES[2], NOW + 15))
+    ]
+    fallen = "SELECT reason FROM v1_claims WHERE value = ? AND derived_from IS NOT NULL"
+    speaking.bear(bravo, [first, own, *again], NOW + 50)
+    assert [rows_of(bravo, fallen, value) for value in VALUES[:3]] == [
+        [(None,)],
+        [(None,)],
+        [("origin-withdrawn",)],
+    ]
+    speaking.bear(bravo, [evil], NOW + 60)
+    assert [rows_of(bravo, fallen, value) for value in VALUES[:3]] == [[("origin-withdrawn",)]] * 3
+    speaking.revoke()
+    assert [rows_of(bravo, fallen, value) for value in VALUES[:3]] == [
+        [(None,)],
+        [(None,)],
+        [("origin-withdrawn",)],
+    ]
+
+
+def test_a_restated_false_positive_that_comes_back_counts_as_little_as_before(speaking: Speaking) -> None:
+    """It is out of effect while the pages of its reporter are missing, and in effect again with them."""
+    bravo = speaking.theft.bravo
+    bravo.store.knowledge.set_false_positive_reports(1)
+    said = json.loads(speaking.false_positive(VALUES[0], SINCE + 10))
+    origin = ObjectOrigin(bravo.identity.partner_id, said["id"])
+    said["id"] = restated_id(speaking.theft.alpha.identity.partner_id, origin)
+    restated = with_derivation(said, restating(origin, None))
+    late = speaking.seal(
+        json.dumps(restated).encode(), speaking.false_positive(VALUES[1], SINCE + 10), at=SINCE + 10
+    )
+    speaking.bear(bravo, [speaking.charlies(VALUES[:2]), late], SINCE + 20)
+    states = [status_of(bravo, value) for value in VALUES[:2]]
+    assert states == [("active", None), ("delisted", "false-positive")]
+    card, pages = speaking.theft.revoke({MAIN: speaking.good})
+    speaking.theft.take_in([card], THEN)
+    speaking.theft.settle(THEN)
+    assert [status_of(bravo, value)[0] for value in VALUES[:2]] == ["active", "active"]
+    speaking.theft.take_in(pages, THEN + 10)
+    speaking.theft.settle(THEN + 10)
+    assert [status_of(bravo, value) for value in VALUES[:2]] == states
 
 
 def test_sightings_and_false_positives_of_a_thief_leave_the_sums(speaking: Speaking) -> None:
