@@ -164,7 +164,7 @@ def test_what_is_passed_on_falls_with_what_its_owner_says_and_not_with_a_thief(s
     first = speaking.seal(*map(speaking.indicator, VALUES[:3]), at=NOW + 10)
     own = speaking.seal(speaking.withdrawal(VALUES[0]), speaking.withdrawal(VALUES[2]), at=NOW + 20)
     evil = speaking.seal(
-        *(speaking.withdrawal(value, reason=Reason.LEGAL, at=NOW + 40) for value in VALUES[:2]),
+        *(speaking.withdrawal(value, reason=Reason.LEGAL, at=NOW + 40) for value in VALUES[:3]),
         at=NOW + 40,
         is_thief=True,
     )
