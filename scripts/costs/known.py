@@ -215,9 +215,11 @@ WORST: dict[str, Recipe] = {
         Sealed((Objects(count=3, values=1_000, value_step=0, shape="in", valid_step=61, is_ending=True),)),
     ),
 }
-# Were above fifty times, as searches found them.
+# Were above fifty times, as searches found them; the second once more where few values wait for the end of a transaction, and
+# what touches the same ones again and again evaluates them each time.
 ABOVE: dict[str, Recipe] = {
     "forks of many wide objects": KNOWN["forks of many wide objects"],
+    "withdrawals again and again": KNOWN["withdrawals again and again"],
     "forks of thousands of narrow objects": (
         Sealed((Objects(count=4000, value_bytes=240, value_type="below", is_ending=True),), is_earlier=True),
         Sealed((Objects(count=4000, value_bytes=240, value_type="below"),), is_earlier=True),
