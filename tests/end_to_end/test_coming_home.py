@@ -58,9 +58,7 @@ def test_an_author_set_back_to_yesterdays_backup_reads_withdraws_and_counts_its_
     back_up(alpha)
     alpha.start()
     alpha.publish("after.example\n")
-    time.sleep(1)  # two markings of our own identity in one second would be a fork of it
     alpha.publish("secret.example\n", "--tlp", "red", "--to", "bravo")
-    time.sleep(1)
     alpha.cli("withdraw", "before.example", "--reason", "false-positive", "--yes")
     for value in ("after.example", "secret.example"):
         eventually(lambda value=value: knows(bravo, value), f"bravo has {value}")
@@ -80,7 +78,6 @@ def test_an_author_set_back_to_yesterdays_backup_reads_withdraws_and_counts_its_
         ("after.example", 0),
         ("secret.example", 6),
     ):  # 6: there may have been more recipients
-        time.sleep(1)
         said = alpha.cli_json("withdraw", value, "--reason", "mistake", "--yes", "--json", code=code)
         assert said["recipients"] == ["bravo"]
         assert [one["reason"] for one in said["skipped"]] == ["audience-incomplete"] * bool(code)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from io import BufferedReader
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from whole_drafts import draft_file
 from whole_nodes import (
     NOW,
     Published,
@@ -34,7 +37,7 @@ from p2pshare.envelope.keys import generate_operational_keys, reissue_card
 from p2pshare.envelope.recipient_number import RecipientNumber
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.intel import extraction
-from p2pshare.intel.authoring import indicator_id
+from p2pshare.intel.authoring import identity_id, indicator_id
 from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.observable import detect
 from p2pshare.intel.withdrawing import Reason
@@ -42,7 +45,7 @@ from p2pshare.knowledge import contents
 from p2pshare.node.node import Node
 from p2pshare.operations.warninglists import index_of
 from p2pshare.sharing import content
-from p2pshare.sharing.drafting import DraftPart
+from p2pshare.sharing.drafting import Author, DraftPart, nothing_before
 from p2pshare.sharing.intake import Arrival, IntakeStatus
 from p2pshare.sharing.partners import add_partner, remove_partner
 from p2pshare.sharing.publishing import PreparedPart, PreparedPublication, prepare, seal
@@ -83,6 +86,30 @@ def refused(node: Node, made: PreparedPublication, kept: Kept, now: int = NOW + 
     assert caught.value.hint
     assert (node.store.log.counts(), node.store.log.author_state(now)) == before
     return caught.value.message
+
+
+def test_a_file_of_two_markings_is_no_fork_of_who_publishes_it(three: tuple[Node, Node, Node]) -> None:
+    """Each part brings our identity under its own marking, all in one second."""
+    alpha, _, _ = three
+    drafts = [
+        draft_file(
+            BufferedReader(io.BytesIO(f"{tlp.name.lower().replace('_', '-')}.example\n".encode())),
+            name="values",
+            format_name="list",
+            tlp=tlp,
+            author=Author(alpha.identity.partner_id, alpha.card.name),
+            now=NOW,
+            first_created=nothing_before,
+            progress=quiet,
+        )
+        for tlp in (Tlp.GREEN, Tlp.CLEAR)
+    ]
+    parts = [part for one in drafts for part in one.parts]
+    made, kept = prepared(alpha, *parts)
+    assert len(seal(alpha, made.terms, kept, NOW, quiet)) == 2
+    identity = identity_id(alpha.identity.partner_id)
+    assert alpha.store.knowledge.object_versions(identity)
+    assert alpha.store.knowledge.object_forks() == []
 
 
 # --- what changes between the two steps ---

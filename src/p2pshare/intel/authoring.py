@@ -93,16 +93,21 @@ def named_id(name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+MARKING_STEP_US = (
+    1_000  # between the versions of our identity under two markings: what STIX tools keep of an instant
+)
+
+
 def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> bytes:
-    """Returns the identity of `author` as JSON; `created` in seconds since 1970."""
-    instant = _format_seconds(created)
+    """Returns the identity of `author` as JSON; `created` in seconds since 1970. Each marking is a version of its own, a millisecond
+    after the looser one: what is published under two markings at once would else be a fork of whoever publishes it."""
     return _encode(
         {
             "type": "identity",
             "spec_version": "2.1",
             "id": identity_id(author),
-            "created": instant,
-            "modified": instant,
+            "created": _format_seconds(created),
+            "modified": format_instant(created * SECOND_US + int(tlp) * MARKING_STEP_US),
             "name": name,
             "identity_class": "organization",
             "object_marking_refs": [TLP2_IDS[tlp]],
