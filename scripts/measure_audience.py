@@ -35,10 +35,10 @@ sys.path.insert(0, str(REPOSITORY / "scripts" / "benchmark"))
 from material import frames_of, indicator, values
 
 from p2pshare.envelope.card import fingerprint
-from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.envelope import Mode, SealedEnvelope
 from p2pshare.envelope.payload import ALONE, PayloadHeader, encode_payload
 from p2pshare.envelope.recipient_number import RecipientNumber
-from p2pshare.envelope.sealing import Recipient, SealedEnvelope, SealRequest, seal
+from p2pshare.envelope.sealing import Recipient, SealRequest, seal
 from p2pshare.errors import NotFoundError, PeerError
 from p2pshare.gossip.messages import Announce, AnnounceAnswer, Hello, PutVerdict
 from p2pshare.gossip.protocol import HELLO

@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from unittest import mock
 
 from p2pshare.envelope import vouch
-from p2pshare.envelope.agreement import HINT_BYTES
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.envelope import (
     BODY_TAG_BYTES,
@@ -26,6 +25,7 @@ from p2pshare.envelope.envelope import (
     Core,
     DecodedEnvelope,
     Mode,
+    SealedEnvelope,
     decode_envelope,
     digests_of,
     encode_core,
@@ -34,7 +34,7 @@ from p2pshare.envelope.envelope import (
 )
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import padded_size
-from p2pshare.envelope.sealing import SealedEnvelope
+from p2pshare.envelope.sizes import HINT_BYTES
 from p2pshare.envelope.vouch import Scope, Vouch
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.log.interface import NewEnvelope

@@ -32,8 +32,9 @@ from p2pshare.envelope.card_format import (
     sign_card,
 )
 from p2pshare.envelope.certificate import PARTNER_URI
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES, Secret, SigningKey, VerifyKey
+from p2pshare.envelope.hybrid import Secret, SigningKey, VerifyKey
 from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, TlsKey
+from p2pshare.envelope.sizes import SIGNATURE_BYTES
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_LIFE_SECONDS_MAX
 from simulator.event_queue import START_SECONDS

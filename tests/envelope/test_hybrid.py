@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES, VERIFY_KEY_BYTES, Secret, SigningKey, VerifyKey
+from p2pshare.envelope.hybrid import Secret, SigningKey, VerifyKey
+from p2pshare.envelope.sizes import SIGNATURE_BYTES, VERIFY_KEY_BYTES
 from p2pshare.errors import PeerError
 
 PRIME = 2**255 - 19

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from p2pshare.envelope.sealing import SealedEnvelope
+from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.gossip import (
     arrivals,

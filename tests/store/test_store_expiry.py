@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from stored_envelopes import store_envelopes
 
-from p2pshare.envelope.sealing import SealedEnvelope
+from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.identifiers import EnvelopeId
 from p2pshare.log import expiry
 from p2pshare.log.interface import EXPIRY_BEGINS

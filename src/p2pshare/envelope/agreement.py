@@ -27,14 +27,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.hybrid import Secret
+from p2pshare.envelope.sizes import HINT_BYTES, KEM_PUBLIC_BYTES, MLKEM_PUBLIC_BYTES, X25519_PUBLIC_BYTES
 from p2pshare.identifiers import PartnerId
 
-MLKEM_PUBLIC_BYTES = 1184
-X25519_PUBLIC_BYTES = 32
-KEM_PUBLIC_BYTES = MLKEM_PUBLIC_BYTES + X25519_PUBLIC_BYTES
-KEM_ENCAPSULATION_BYTES = 1088 + 32
-HPKE_TAG_BYTES = 16
-HINT_BYTES = 8
 AGREEMENT_SECRET_BYTES = 32
 
 SALT_HINT = b"p2pshare/v1/hint"

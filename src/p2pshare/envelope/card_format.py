@@ -20,10 +20,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from p2pshare.envelope.agreement import KEM_PUBLIC_BYTES, X25519_PUBLIC_BYTES, HintPublicKey, KemPublicKey
+from p2pshare.envelope.agreement import HintPublicKey, KemPublicKey
 from p2pshare.envelope.certificate import check_certificate
 from p2pshare.envelope.encoding import INTEGER_MAX, Reader, pack, refusal
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES, VERIFY_KEY_BYTES, SigningKey, VerifyKey
+from p2pshare.envelope.hybrid import SigningKey, VerifyKey
+from p2pshare.envelope.sizes import KEM_PUBLIC_BYTES, SIGNATURE_BYTES, VERIFY_KEY_BYTES, X25519_PUBLIC_BYTES
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import KeyId, PartnerId
 from p2pshare.limits import (

@@ -25,7 +25,8 @@ from itertools import pairwise
 
 from p2pshare.envelope.card_format import CardBody
 from p2pshare.envelope.encoding import Reader, pack, refusal
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES, SigningKey, VerifyKey
+from p2pshare.envelope.hybrid import SigningKey, VerifyKey
+from p2pshare.envelope.sizes import SIGNATURE_BYTES
 from p2pshare.identifiers import EntryId, KeyId, PartnerId, Realm
 from p2pshare.limits import (
     ENTRY_AUDIENCE_MAX,

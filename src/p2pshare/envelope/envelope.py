@@ -18,11 +18,10 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from p2pshare.envelope.agreement import HINT_BYTES, HPKE_TAG_BYTES, KEM_ENCAPSULATION_BYTES
 from p2pshare.envelope.encoding import Reader, pack, refusal
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES
 from p2pshare.envelope.payload import padded_size
 from p2pshare.envelope.recipient_number import RECIPIENT_NUMBER_BYTES
+from p2pshare.envelope.sizes import HINT_BYTES, HPKE_TAG_BYTES, KEM_ENCAPSULATION_BYTES, SIGNATURE_BYTES
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.limits import CORE_BYTES_MAX, ENVELOPE_BYTES_MAX, SLOTS_MAX, TTL_SECONDS_BY_CLASS
 
@@ -88,6 +87,15 @@ class DecodedEnvelope:
     @property
     def size(self) -> int:
         return len(self.wire)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedEnvelope:
+    """A sealed envelope, ready to be stored and sent."""
+
+    envelope_id: EnvelopeId
+    core: Core
+    wire: bytes = field(repr=False)
 
 
 def slots_for(recipients: int) -> int:

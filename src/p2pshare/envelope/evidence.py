@@ -16,7 +16,7 @@ from p2pshare.envelope.card import verify_fork as verify_card_fork
 from p2pshare.envelope.card_format import decode_versions
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.envelope.envelope import DOMAIN_SIGNATURE, Core, DecodedEnvelope, decode_core, id_of
-from p2pshare.envelope.hybrid import SIGNATURE_BYTES
+from p2pshare.envelope.sizes import SIGNATURE_BYTES
 from p2pshare.envelope.verification import IsListed, lists_nothing, signing_key
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EnvelopeId, PartnerId

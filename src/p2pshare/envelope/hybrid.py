@@ -17,17 +17,17 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from p2pshare.envelope.encoding import refusal
+from p2pshare.envelope.sizes import (
+    ED25519_PUBLIC_BYTES,
+    ED25519_SIGNATURE_BYTES,
+    SIGNATURE_BYTES,
+    VERIFY_KEY_BYTES,
+)
 from p2pshare.identifiers import KeyId
 
 DOMAIN_KEY_ID = b"p2pshare/v1/key-id\x00"
 
-ED25519_PUBLIC_BYTES = 32
-ED25519_SIGNATURE_BYTES = 64
-MLDSA_PUBLIC_BYTES = 2592
-MLDSA_SIGNATURE_BYTES = 4627
 SEED_BYTES = 32
-VERIFY_KEY_BYTES = ED25519_PUBLIC_BYTES + MLDSA_PUBLIC_BYTES
-SIGNATURE_BYTES = ED25519_SIGNATURE_BYTES + MLDSA_SIGNATURE_BYTES
 SIGNING_SECRET_BYTES = 2 * SEED_BYTES
 
 # The y coordinates of the eight points whose order divides 8 (RFC 8032 section 5.1; the sign bit is dropped).

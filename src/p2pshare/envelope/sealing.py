@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from p2pshare.envelope.agreement import HINT_BYTES, KemKey, KemPublicKey
+from p2pshare.envelope.agreement import KemKey, KemPublicKey
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.encoding import refusal
 from p2pshare.envelope.envelope import (
@@ -37,6 +37,7 @@ from p2pshare.envelope.envelope import (
     WRAPPED_BYTES,
     Core,
     Mode,
+    SealedEnvelope,
     digests_of,
     encode_core,
     encode_envelope,
@@ -48,9 +49,10 @@ from p2pshare.envelope.envelope import (
 from p2pshare.envelope.keys import Identity
 from p2pshare.envelope.payload import pad, unpad
 from p2pshare.envelope.recipient_number import RecipientNumber
+from p2pshare.envelope.sizes import HINT_BYTES
 from p2pshare.envelope.verification import VerifiedEnvelope
 from p2pshare.errors import AuthorError, OperatorError, RefusedError
-from p2pshare.identifiers import CircleId, EnvelopeId
+from p2pshare.identifiers import CircleId
 from p2pshare.limits import ENVELOPE_BYTES_MAX, OWN_ROWS_MAX, SLOTS_MAX
 
 DOMAIN_WRAP = b"p2pshare/v1/wrap\x00"
@@ -80,15 +82,6 @@ class SealRequest:
     mode: Mode
     created: int
     ttl_class: int
-
-
-@dataclass(frozen=True, slots=True)
-class SealedEnvelope:
-    """A sealed envelope, ready to be stored and sent."""
-
-    envelope_id: EnvelopeId
-    core: Core
-    wire: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,7 @@ from collections.abc import Mapping, Sequence
 import apsw
 
 from p2pshare.database.fetching import Row, fetch
-from p2pshare.envelope.envelope import decode_envelope
-from p2pshare.envelope.sealing import SealedEnvelope
+from p2pshare.envelope.envelope import SealedEnvelope, decode_envelope
 from p2pshare.identifiers import PartnerId, PublicationId
 from p2pshare.log.interface import (
     AuthorState,

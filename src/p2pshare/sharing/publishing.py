@@ -24,10 +24,10 @@ import msgspec
 
 from p2pshare.database.seen_keys import SeenKeys
 from p2pshare.envelope.card import Card
-from p2pshare.envelope.envelope import Mode
+from p2pshare.envelope.envelope import Mode, SealedEnvelope
 from p2pshare.envelope.payload import PartPlace, PayloadHeader, encode_payload
 from p2pshare.envelope.recipient_number import RecipientNumber
-from p2pshare.envelope.sealing import Recipient, SealedEnvelope, SealRequest
+from p2pshare.envelope.sealing import Recipient, SealRequest
 from p2pshare.envelope.sealing import seal as seal_envelope
 from p2pshare.errors import AuthorError, RefusedError
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
