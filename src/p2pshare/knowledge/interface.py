@@ -1,22 +1,28 @@
 """Rows about objects and observables, and the arguments of queries. See `knowledge` for the rules.
 
-Seconds are unix seconds; names that end in `_us` are microseconds since the epoch, None where absent.
+Seconds are unix seconds; names that end in `_us` are microseconds since the epoch, None where absent. Rows are Structs and
+no dataclasses where nothing is derived from them: the methods of those are compiled anew at each start, half a millisecond a
+class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from p2pshare.envelope.envelope import Mode
-from p2pshare.envelope.payload import PartPlace
-from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
-from p2pshare.intel.assessing import Assessment
-from p2pshare.intel.derivation import Derivation
-from p2pshare.intel.extraction import ObjectFacts
-from p2pshare.intel.marking import Pap, Tlp
-from p2pshare.intel.observable import Observable
-from p2pshare.intel.withdrawing import Reason
+from msgspec import Struct
+
+if TYPE_CHECKING:  # rows only carry what these make: whoever looks rows up does not load it
+    from p2pshare.envelope.envelope import Mode
+    from p2pshare.envelope.payload import PartPlace
+    from p2pshare.identifiers import EnvelopeId, PartnerId, PublicationId
+    from p2pshare.intel.assessing import Assessment
+    from p2pshare.intel.derivation import Derivation
+    from p2pshare.intel.extraction import ObjectFacts
+    from p2pshare.intel.marking import Pap, Tlp
+    from p2pshare.intel.observable import Observable
+    from p2pshare.intel.withdrawing import Reason
 
 QUARANTINE_SOURCES = ("allow-list", "false-positive", "warning-list")
 
@@ -37,16 +43,14 @@ class NewFrame:
     is_continued: bool = field(default=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
-class PublicationPart:
+class PublicationPart(Struct, frozen=True):
     """The publication that an envelope is a part of, as its author says, and its place there."""
 
     publication: PublicationId
     place: PartPlace
 
 
-@dataclass(frozen=True, slots=True)
-class HeldPublication:
+class HeldPublication(Struct, frozen=True):
     """What was read of a publication of `author`: its envelopes by the number of the part, in order, of how many `parts`."""
 
     author: PartnerId
@@ -55,8 +59,7 @@ class HeldPublication:
     envelopes: Mapping[int, EnvelopeId]
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRow:
+class ClaimRow(Struct, frozen=True):
     """The current statement of one author about one observable, with the envelope that brought it."""
 
     author: PartnerId
@@ -86,8 +89,7 @@ class ClaimRow:
         return self.is_revoked or self.is_fallen
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantine:
+class Quarantine(Struct, frozen=True):
     """Reason why an observable may not be acted upon here: one of QUARANTINE_SOURCES, and its words for it."""
 
     source: str
@@ -95,8 +97,7 @@ class Quarantine:
     noted_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class IndicatorRow:
+class IndicatorRow(Struct, frozen=True):
     """The effective view of one observable over the claims that may be shown; see docs/siem.md for each rule."""
 
     type: str
@@ -119,8 +120,7 @@ class IndicatorRow:
     """How many independent statements stand behind it (`knowledge.sources`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AssessmentRow:
+class AssessmentRow(Struct, frozen=True):
     """Assessment of an object by one partner; `author` and `observable` are None where it does not say whose and which."""
 
     kind: Assessment
@@ -137,8 +137,7 @@ class AssessmentRow:
     """Its JSON, byte for byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class SightingRow:
+class SightingRow(Struct, frozen=True):
     """Sightings of one observable by one organisation, summed up; `is_false_positive` is its latest word."""
 
     reporter: PartnerId
@@ -153,8 +152,7 @@ class SightingRow:
     """True for a partner of the roster that is not frozen, and for us: only their words count."""
 
 
-@dataclass(frozen=True)
-class ObjectFork:
+class ObjectFork(Struct, frozen=True):
     """Two contents of one version of an object by one author. Both are kept; the stricter marking holds."""
 
     author: PartnerId
@@ -167,8 +165,7 @@ class ObjectFork:
     noted_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
+class Withdrawal(Struct, frozen=True):
     """Withdrawal of an object by its author: its reach, up to a place in the author's chain and up to a
     `modified`; and its reason."""
 
@@ -180,8 +177,7 @@ class Withdrawal:
     received_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class SharedObject:
+class SharedObject(Struct, frozen=True):
     """What one author currently says under an object's id, as far as publishing asks: may what is read here be that?
 
     `values`: all that its claims name, none for what claims nothing.
@@ -199,8 +195,7 @@ class SharedObject:
     """When it was taken back, or an origin that it fell with, by its author's clock; None while it stands."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredText:
+class StoredText(Struct, frozen=True):
     """The JSON of a current object as its author wrote it, and the envelope that brought it."""
 
     author: PartnerId
@@ -210,8 +205,7 @@ class StoredText:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OwnFinding:
+class OwnFinding(Struct, frozen=True):
     """An object of ours, `own_id`, that states as our own finding what `author` says in `object_id`."""
 
     author: PartnerId
@@ -219,8 +213,7 @@ class OwnFinding:
     own_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class FindingWithdrawn:
+class FindingWithdrawn(Struct, frozen=True):
     """An object whose author took it back while our own finding beside it stands; `reason` None: revoked without one."""
 
     author: PartnerId
@@ -231,8 +224,7 @@ class FindingWithdrawn:
     received_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class EchoRow:
+class EchoRow(Struct, frozen=True):
     """Another author's object that stems from one of ours, or has the same id and says nothing of where it is from."""
 
     author: PartnerId
@@ -243,8 +235,7 @@ class EchoRow:
     is_revoked: bool
 
 
-@dataclass(frozen=True)
-class Carrier:
+class Carrier(Struct, frozen=True):
     """An envelope of ours that held a version of an object: its mode, the marking of the object in it, and
     its recipients.
 
@@ -263,8 +254,7 @@ class Carrier:
     came_home: bool
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Arguments of a search; None and empty: anything. `type` is that of an object or of an observable it claims."""
 
     type: str | None = None
@@ -278,8 +268,7 @@ class Wanted:
     """Stands in a text of the object, whatever the case."""
 
 
-@dataclass(frozen=True)
-class ObjectVersion:
+class ObjectVersion(Struct, frozen=True):
     """A version of a STIX object as one author sent it; `raw` is its JSON, byte for byte."""
 
     author: PartnerId

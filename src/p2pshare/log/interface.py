@@ -1,6 +1,6 @@
 """Rows about envelopes, put into the log and returned by it. See `envelope_log` for its rules.
 
-Seconds are unix seconds.
+Seconds are unix seconds. Rows are Structs where they can be: see `knowledge.interface`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
 
 from p2pshare.database.settings import Setting
-from p2pshare.envelope.envelope import Core
-from p2pshare.envelope.sealing import SealedEnvelope
-from p2pshare.envelope.verification import VerifiedEnvelope
-from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
+
+if TYPE_CHECKING:  # rows only carry what these make: whoever looks rows up does not load cryptography
+    from p2pshare.envelope.envelope import Core, SealedEnvelope
+    from p2pshare.envelope.verification import VerifiedEnvelope
+    from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId, PublicationId
 
 AUTHOR_QUOTA_BYTES = Setting("author_quota_bytes", int)
 """The bytes of one author that are carried here in one circle: the configuration's, kept where every reader finds it."""
@@ -69,8 +72,7 @@ class NewEnvelope:
         return self.envelope.wire
 
 
-@dataclass(frozen=True)
-class EnvelopeEntry:
+class EnvelopeEntry(Struct, frozen=True):
     """Facts about an envelope that gossip may know. `lsn` is its place in the arrival log, never used twice."""
 
     lsn: int
@@ -102,8 +104,7 @@ class EnvelopeEntry:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeOrigin:
+class EnvelopeOrigin(Struct, frozen=True):
     """The origin of content: the arrival number of its envelope, the row of the author, and the envelope's
     place in the author's order. Content is stored under it."""
 
@@ -117,8 +118,7 @@ class EnvelopeOrigin:
     is_own: bool
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """Result of one arrival. `entry` is that of the envelope now held; `source` is None when it was held already."""
 
     entry: EnvelopeEntry
@@ -129,8 +129,7 @@ class Stored:
         return self.source is not None
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadEnvelope:
+class UnreadEnvelope(Struct, frozen=True):
     """An envelope whose content waits for the reader: `size` of its wire in bytes, how often reading was tried since it last
     came further, and the place where it goes on (b"": at the beginning)."""
 
@@ -141,8 +140,7 @@ class UnreadEnvelope:
     place: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyedEnvelope:
+class KeyedEnvelope(Struct, frozen=True):
     """An envelope under a key that was revoked: its author's row, whether its wire is still here, and whether it is out of
     effect (None: on the way there or back)."""
 
@@ -158,8 +156,7 @@ class KeyedEnvelope:
     is_out: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeferredEnvelope:
+class DeferredEnvelope(Struct, frozen=True):
     """An envelope that was kept aside because it came from the near future; `attempts` to take it in since it is due."""
 
     envelope_id: EnvelopeId
@@ -178,8 +175,7 @@ class ExpiryPlace(NamedTuple):
 EXPIRY_BEGINS = ExpiryPlace(-1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiryStep:
+class ExpiryStep(Struct, frozen=True):
     """One batch of expiry: how many envelopes lost their wire, up to where it came, and whether more may be due."""
 
     dropped: int
@@ -187,8 +183,7 @@ class ExpiryStep:
     is_more: bool
 
 
-@dataclass(frozen=True)
-class AuthorState:
+class AuthorState(Struct, frozen=True):
     """State of our own chain: the next envelope has `sequence` + 1 and links to `previous` (32 bytes)."""
 
     incarnation: int
@@ -211,8 +206,7 @@ class StagingState(IntEnum):
     """Nothing of it left; the reason waits for somebody to read it."""
 
 
-@dataclass(frozen=True)
-class StagedPublication:
+class StagedPublication(Struct, frozen=True):
     """A publication of ours on its way out, of `parts` envelopes, of which `sealed` are sealed, `moved` are in the log and
     `stored` are at their end. `token` names what was prepared. `base`: our chain when its sealing began (None: it has not),
     with the key it is sealed with."""
@@ -230,8 +224,7 @@ class StagedPublication:
     stored: int
 
 
-@dataclass(frozen=True)
-class NewStaged:
+class NewStaged(Struct, frozen=True):
     """An envelope to be staged as the next one of its publication. `place`: of its part in what was prepared, and that of the
     next part; `numbers`: its number for each recipient, ours among them."""
 
@@ -243,8 +236,7 @@ class NewStaged:
     numbers: Mapping[PartnerId, int]
 
 
-@dataclass(frozen=True, slots=True)
-class StagedContent:
+class StagedContent(Struct, frozen=True):
     """An envelope that was released and whose content is still to be stored: its number in the publication, its place in
     what was prepared, and how many of its frames are stored."""
 
@@ -254,8 +246,7 @@ class StagedContent:
     frames: int
 
 
-@dataclass(frozen=True)
-class EnvelopeRecord:
+class EnvelopeRecord(Struct, frozen=True):
     """An envelope as it is held, besides its entry: who handed it over (None: ours), what became of its content, and
     whether its bytes are still here to be sent."""
 
@@ -265,8 +256,7 @@ class EnvelopeRecord:
     is_carried: bool
 
 
-@dataclass(frozen=True)
-class EnvelopeCounts:
+class EnvelopeCounts(Struct, frozen=True):
     """What is held: all envelopes, those read here, those not read yet, our own that wait for a partner, and those of the
     unread that wait for room."""
 
@@ -282,8 +272,7 @@ class EnvelopeCounts:
         return self.held - self.opened - self.unread
 
 
-@dataclass(frozen=True)
-class GapTotal:
+class GapTotal(Struct, frozen=True):
     """Number of envelopes that `author` numbered for us and that never came, and the time at which the first
     was missed (0: not noted)."""
 
@@ -292,8 +281,7 @@ class GapTotal:
     noted_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExpiredUnread:
+class ExpiredUnread(Struct, frozen=True):
     """Number of envelopes of `author` that expired before they were read, ever, and when the first and the last was noticed
     (unix seconds)."""
 
@@ -303,8 +291,7 @@ class ExpiredUnread:
     last_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class UsedTwice:
+class UsedTwice(Struct, frozen=True):
     """Two envelopes of `author` that follow the same one and begin two branches of its chain, which were both in use from
     `since` to `until` (unix seconds, by the author's clocks) at least: a copy of its home runs beside it."""
 
@@ -315,8 +302,7 @@ class UsedTwice:
     until: int
 
 
-@dataclass(frozen=True)
-class SequenceFork:
+class SequenceFork(Struct, frozen=True):
     """Two envelopes of one author with one (incarnation, sequence): its proof of equivocation. Both are held."""
 
     author: PartnerId

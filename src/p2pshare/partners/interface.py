@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from p2pshare.identifiers import PartnerId
 
 NOT_ACCEPTED_YET = "not-accepted-yet"
@@ -28,8 +30,7 @@ class PartnerRow:
     added_at: int
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(Struct, frozen=True):
     """Number of envelopes that one partner handed over. `came_in == stored + already_held + deferred +
     sum(refused)`, always."""
 
@@ -41,8 +42,7 @@ class Account:
     refused: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class StoredCardFork:
+class StoredCardFork(Struct, frozen=True):
     """Two cards of one version of one partner."""
 
     partner_id: PartnerId

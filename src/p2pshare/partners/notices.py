@@ -15,17 +15,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 import apsw
+from msgspec import Struct
 
 from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, NoticeId, PartnerId
 
 
-@dataclass(frozen=True, slots=True)
-class VouchedPage:
+class VouchedPage(Struct, frozen=True):
     """What makes a notice a vouch page: the revoked key, the root in the author's card, the number of pages for its circle, and
     the envelopes it lists."""
 
@@ -35,8 +34,7 @@ class VouchedPage:
     ids: tuple[EnvelopeId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NewNotice:
+class NewNotice(Struct, frozen=True):
     """A notice to be held; `page` None for a card. `created` in unix seconds."""
 
     notice_id: NoticeId
@@ -47,8 +45,7 @@ class NewNotice:
     page: VouchedPage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeEntry:
+class NoticeEntry(Struct, frozen=True):
     """A notice that is held, without its bytes. `page` without its ids; `size` in bytes."""
 
     lsn: int
@@ -60,8 +57,7 @@ class NoticeEntry:
     page: VouchedPage | None
 
 
-@dataclass(frozen=True, slots=True)
-class RevocationRow:
+class RevocationRow(Struct, frozen=True):
     """A revocation on an author's newest card: since when it is known here, and how far what is held under the key was looked
     at (`place` -1: to the end). Seconds are unix seconds."""
 
