@@ -26,8 +26,8 @@ from p2pshare.gossip.negentropy.negentropy_wire import Bound, MessageWriter, Ran
 from p2pshare.gossip.protocol import HELLO, SYNC
 from p2pshare.identifiers import CircleId, Epoch
 from p2pshare.limits import SYNC_FRAME_BYTES_MAX
+from p2pshare.node.home import CARD_FILE_NAME, KEY_FILE_NAME
 from p2pshare.node.keyfile import read_identity
-from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME
 from p2pshare.peering.client import PeerAddress, PeerClient
 from p2pshare.peering.tls import TlsGate
 

@@ -38,7 +38,6 @@ from typing import Any
 from measuring import Report, percentile
 from under_attack import _dear_question, _index
 
-from p2pshare.config import CONFIG_NAME
 from p2pshare.envelope.card import believe_chain, fingerprint
 from p2pshare.envelope.envelope import Mode
 from p2pshare.envelope.keys import Identity
@@ -51,9 +50,10 @@ from p2pshare.gossip.protocol import ANNOUNCE, HELLO, SYNC
 from p2pshare.identifiers import CircleId, EnvelopeId, Epoch, PartnerId, PublicationId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ANNOUNCE_ITEMS_MAX, FUTURE_DEFER_SECONDS, KIB, MIB
+from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.init import found_home
 from p2pshare.node.keyfile import read_identity
-from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME, close_node, open_node
+from p2pshare.node.node import close_node, open_node
 from p2pshare.node.store import reading_store
 from p2pshare.partners.interface import Account
 from p2pshare.peering.client import PeerAddress, PeerClient

@@ -49,8 +49,9 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.intel.marking_words import look_at
 from p2pshare.intel.observable import Observable, canonical_pair
 from p2pshare.intel.refusals import InvalidValue
+from p2pshare.node.home import STORE_NAME, WARNING_INDEX_NAME
 from p2pshare.node.init import found_home
-from p2pshare.node.node import STORE_NAME, WARNING_INDEX_NAME, close_node, open_node
+from p2pshare.node.node import close_node, open_node
 from p2pshare.node.store import open_store
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.queries.refresh import reevaluate_all

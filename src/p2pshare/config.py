@@ -7,11 +7,15 @@ texts stand in `config/example.toml`; a test demands that no field is missing th
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
 import json
 import re
+import sys
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -22,7 +26,6 @@ from p2pshare.errors import ConfigError
 from p2pshare.identifiers import CircleId
 from p2pshare.limits import MIB, TTL_CLASS_BY_NAME
 
-CONFIG_NAME = "config.toml"
 NAME_CHARACTERS_MAX = 64  # an organisation's name must fit a table's column
 SUFFIX_PATTERN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63}){0,9}")
 ALIAS_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -374,17 +377,19 @@ def field_explanations() -> dict[str, tuple[Any, str]]:
 
 def _field_texts(kind: Any) -> dict[str, str]:
     """Returns the string literals beneath a dataclass's fields, read from the source: they are not kept at run time."""
-    import ast  # only `init`, `config check --explain` and tests come here
-    import inspect
-    import textwrap
-
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     texts: dict[str, str] = {}
     name = ""
-    for node in body.body if isinstance(body, ast.ClassDef) else ():
+    for node in _classes()[kind.__name__].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             name = node.target.id
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
             texts[name] = inspect.cleandoc(str(node.value.value))
             name = ""
     return texts
+
+
+@cache
+def _classes() -> dict[str, ast.ClassDef]:
+    """Returns the classes of this file as they are written. Read as a whole, once: `inspect` would read it for each field."""
+    body = ast.parse(inspect.getsource(sys.modules[__name__])).body
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef)}

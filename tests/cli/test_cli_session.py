@@ -29,8 +29,9 @@ from p2pshare.errors import (
 )
 from p2pshare.operations.assessing import Opine
 from p2pshare.operations.interface import Request
-from p2pshare.operations.looking import RawObject, ShowRaw, ShowStatus
 from p2pshare.operations.partners import RemovePartner
+from p2pshare.operations.searching import RawObject, ShowRaw
+from p2pshare.operations.status import ShowStatus
 from p2pshare.operations.warninglists import EvaluateAgain
 from p2pshare.operations.withdrawing import ShowRecall
 

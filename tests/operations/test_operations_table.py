@@ -22,14 +22,17 @@ from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError, OperatorError, StoreError
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ASSESSMENT_TEXT_CHARACTERS_MAX, SIGHTING_COUNT_MAX
-from p2pshare.node.node import STORE_NAME, Node, NodeBeside, NodeReading
+from p2pshare.node.beside import NodeBeside
+from p2pshare.node.home import STORE_NAME
+from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.store import reading_store
 from p2pshare.operations.assessing import Opine, Propose, Sight
 from p2pshare.operations.crossing import checked, fields_of, name_of, read_answer, read_progress
 from p2pshare.operations.interface import Query, Request
-from p2pshare.operations.looking import LookUp, Search, ShowEnvelope, ShowObject
+from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import AddPartner, RemovePartner
 from p2pshare.operations.publishing import Part, Prepare, Seal
+from p2pshare.operations.searching import Search, ShowEnvelope, ShowObject
 from p2pshare.operations.table import OPERATIONS, read_request
 
 
@@ -65,7 +68,8 @@ def test_what_runs_an_operation_is_handed_no_more_than_it_declares(name: str) ->
     """A Query whose `run` asks for a whole Node is refused by mypy; this is for whoever says `# type: ignore`."""
     operation = OPERATIONS[name]
     assert not hasattr(operation.request.run, "__isabstractmethod__")  # msgspec makes one all the same
-    hints = get_type_hints(operation.request.run)
+    handed = {"Node": Node, "NodeReading": NodeReading, "Progress": Progress}  # imported for types only
+    hints = get_type_hints(operation.request.run, localns=handed)
     assert hints["return"] == operation.answer
     assert hints["node"] is (NodeReading if operation.reads_only else Node)
     effects = (operation.changes_roster, operation.changes_lists, operation.publishes)

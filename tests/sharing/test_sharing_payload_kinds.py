@@ -31,7 +31,8 @@ from p2pshare.identifiers import CircleId, PublicationId
 from p2pshare.intel.observable import detect
 from p2pshare.limits import INFLATED_BYTES_MAX, OBJECTS_PER_BUNDLE_MAX
 from p2pshare.log.interface import EnvelopeOrigin
-from p2pshare.node.node import STORE_NAME, Node
+from p2pshare.node.home import STORE_NAME
+from p2pshare.node.node import Node
 from p2pshare.queries.lookup import look_up
 from p2pshare.queries.searching import show_envelope
 from p2pshare.queries.status import EnvelopeStatus, status

@@ -20,7 +20,8 @@ from whole_nodes import (
 from p2pshare.envelope.envelope import Mode, decode_envelope
 from p2pshare.gossip.messages import PutVerdict
 from p2pshare.limits import MIB, QUOTA_RETRY_SECONDS, QUOTA_SMALL_BYTES_MAX
-from p2pshare.node.node import STORE_NAME, Node, close_node, note_config
+from p2pshare.node.home import STORE_NAME
+from p2pshare.node.node import Node, close_node, note_config
 from p2pshare.queries.status import status
 from p2pshare.sharing.exchange import Exchange, ReceivedBody
 from p2pshare.sharing.intake import Arrival, IntakeStatus

@@ -15,17 +15,9 @@ from p2pshare.operations.already_held import FindOwnStatements, FindShared, Note
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.explaining import Explain
 from p2pshare.operations.interface import Request
-from p2pshare.operations.looking import (
-    Explain,
-    LookUp,
-    Search,
-    ShowEnvelope,
-    ShowObject,
-    ShowPublication,
-    ShowRaw,
-    ShowStatus,
-)
+from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
 from p2pshare.operations.publishing import (
     Discard,
@@ -36,7 +28,9 @@ from p2pshare.operations.publishing import (
     Seal,
     SealOn,
 )
+from p2pshare.operations.searching import Search, ShowEnvelope, ShowObject, ShowPublication, ShowRaw
 from p2pshare.operations.spaces import ListSpaces, NoteInSpace, OpenSpace, ShowSpace
+from p2pshare.operations.status import ShowStatus
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
     Allow,

@@ -51,7 +51,7 @@ def card() -> None:
 @click.pass_obj
 def export_card(home: Path, file: str) -> None:
     """write your own card to FILE, or to stdout for -"""
-    from p2pshare.node.node import CARD_FILE_NAME, require_home
+    from p2pshare.node.home import CARD_FILE_NAME, require_home
 
     write_output(file, (require_home(home) / CARD_FILE_NAME).read_bytes())
     if file != STANDARD_STREAM:
@@ -171,7 +171,8 @@ def set_card(home: Path, name: str | None, urls: tuple[str, ...], unsigned: str 
 
 def _compare_config(home: Path, name: str | None, urls: Sequence[str]) -> None:
     """Say what `config.toml` says otherwise: this node is called and listens by that file, which is a person's."""
-    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.config import load_config
+    from p2pshare.node.home import CONFIG_NAME
 
     config = load_config(home / CONFIG_NAME)
     if name is not None and config.name != name:
@@ -260,8 +261,8 @@ def sign_card_file(
 ) -> int:
     """sign the next version of a card with the root keys that are here; no home folder is needed"""
     from p2pshare.envelope.unfinished_card import read_unfinished
+    from p2pshare.node.home import KEY_FILE_NAME
     from p2pshare.node.keyfile import find_passphrase, read_roots
-    from p2pshare.node.node import KEY_FILE_NAME
     from p2pshare.sharing.own_card import describe_unfinished
 
     raw = read_input(file, CARD_CHAIN_BYTES_MAX)
@@ -361,7 +362,7 @@ def _fields_of(issued: IssuedVersion) -> dict[str, Any]:
 
 def read_card(home: Path, file: str | None) -> Card:
     """Returns the card in `file`, else our own, with signatures and expiry checked. Raises PeerError, AuthorError."""
-    from p2pshare.node.node import CARD_FILE_NAME, require_home
+    from p2pshare.node.home import CARD_FILE_NAME, require_home
 
     name = file if file is not None else str(require_home(home) / CARD_FILE_NAME)
     return believe_card(read_input(name, CARD_CHAIN_BYTES_MAX), name)

@@ -22,7 +22,8 @@ def config() -> None:
 @click.pass_obj
 def check_config(home: Path, as_json: bool) -> None:
     """read the config file and name the first mistake, with file, line and mend"""
-    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.config import load_config
+    from p2pshare.node.home import CONFIG_NAME
 
     path = home / CONFIG_NAME
     loaded = load_config(path)

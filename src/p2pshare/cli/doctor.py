@@ -48,7 +48,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
         return 0
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import is_running
-    from p2pshare.node.node import require_home
+    from p2pshare.node.home import require_home
     from p2pshare.queries.doctor import FAIL, examine_node
 
     home: Path = context.obj
@@ -73,7 +73,7 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
 
     Exit code 1 when something is to be mended, 6 when nothing is, but lists of partners are missing.
     """
-    from p2pshare.config import CONFIG_NAME
+    from p2pshare.node.home import CONFIG_NAME
     from p2pshare.topology.partner_lists import newest_of_each
     from p2pshare.topology.report import examine_lists
 
@@ -102,7 +102,7 @@ def topology(home: Path, files: Sequence[str], without_own: bool, as_json: bool)
 def write_proof(home: Path, name: str, file: str, kind: str | None) -> None:
     """write the proof that PARTNER signed two different things under one number, for `p2pshare verify`"""
     from p2pshare.cli.session import open_store_for_reading
-    from p2pshare.node.node import CARD_FILE_NAME
+    from p2pshare.node.home import CARD_FILE_NAME
     from p2pshare.queries.proofs import KINDS, proof_about
 
     with open_store_for_reading(home) as store:
@@ -131,9 +131,9 @@ def read_own_list(home: Path) -> PartnerList:
     """Returns this node's own list, from its store, beside a running daemon or without one."""
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import open_store_for_reading
-    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.config import load_config
     from p2pshare.envelope.card import believe_chain
-    from p2pshare.node.node import CARD_FILE_NAME
+    from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME
     from p2pshare.topology.partner_lists import own_list
 
     with open_store_for_reading(home) as store:

@@ -31,7 +31,7 @@ READS = {"yes": "can read it", "no": "carries it unread", "unknown": "only its a
 @click.pass_obj
 def explain(home: Path, asked: str, partner: str, as_json: bool) -> None:
     """say for each envelope with ID or VALUE whether the partner gets it, got it and can read it, and why"""
-    from p2pshare.operations.looking import Explain
+    from p2pshare.operations.explaining import Explain
 
     answer = ask(home, Explain(asked, partner))
     if as_json:

@@ -52,8 +52,9 @@ def export(
     home: Path, format_name: str, type_: str | None, output: str, allow_empty: bool, allow_shrink: bool
 ) -> None:
     """write the active indicators to stdout or FILE; TLP:RED only when policy.siem_red says so"""
-    from p2pshare.config import CONFIG_NAME, load_config
+    from p2pshare.config import load_config
     from p2pshare.exporters.interface import FolderFormat, Selection
+    from p2pshare.node.home import CONFIG_NAME
     from p2pshare.node.node import gate_settings
     from p2pshare.policy.gate import Exit, strictest
 

@@ -91,7 +91,7 @@ def list_partners(home: Path, as_json: bool) -> None:
 def export_partners(home: Path, file: str) -> None:
     """write whom we are linked with, and for which circles, to FILE or - : for `doctor topology`"""
     from p2pshare.cli.doctor import read_own_list
-    from p2pshare.node.node import require_home
+    from p2pshare.node.home import require_home
     from p2pshare.topology.partner_lists import encode_list
 
     own = read_own_list(require_home(home))

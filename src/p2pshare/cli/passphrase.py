@@ -39,6 +39,7 @@ def set_passphrase(home: Path, new_file: str | None, as_json: bool) -> None:
     """encrypt the key file anew; the daemon must not run, and needs the new passphrase at its next start"""
     from p2pshare.cli.session import is_running
     from p2pshare.daemon.home_lock import wait_for_home
+    from p2pshare.node.home import KEY_FILE_NAME, require_home
     from p2pshare.node.keyfile import (
         check_new_passphrase,
         find_passphrase,
@@ -46,7 +47,6 @@ def set_passphrase(home: Path, new_file: str | None, as_json: bool) -> None:
         read_passphrase_file,
         write_keys,
     )
-    from p2pshare.node.node import KEY_FILE_NAME, require_home
 
     path = require_home(home) / KEY_FILE_NAME
     if new_file is None and not console.can_ask():

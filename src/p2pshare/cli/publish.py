@@ -356,7 +356,7 @@ def _read_draft(
     does."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
-    from p2pshare.node.node import CARD_FILE_NAME, require_home
+    from p2pshare.node.home import CARD_FILE_NAME, require_home
     from p2pshare.sharing.drafting import Author, open_draft
 
     level = Tlp.parse(tlp) if tlp is not None else None

@@ -53,7 +53,7 @@ def search(
 ) -> int:
     """find current objects held here, newest first; exit code 3 when there are none"""
     from p2pshare.intel.marking import Tlp
-    from p2pshare.operations.looking import Search
+    from p2pshare.operations.searching import Search
 
     if type_ is not None and not _TYPE.fullmatch(type_):
         raise UsageProblem("that is no type", hint="malware, indicator, report, domain, ipv4, ...")

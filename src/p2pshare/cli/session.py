@@ -138,7 +138,7 @@ def report_when_it_leaves(session: Session, envelopes: Sequence[str]) -> None:
 @contextmanager
 def open_store_for_reading(home: Path) -> Iterator[StoreReading]:
     """Yields the store of `home`, read-only: beside a running daemon or without one, and without any key."""
-    from p2pshare.node.node import STORE_NAME, require_home
+    from p2pshare.node.home import STORE_NAME, require_home
     from p2pshare.node.store import reading_store
 
     with reading_store(require_home(home) / STORE_NAME) as store:
@@ -154,7 +154,7 @@ def ask(home: Path, request: Request[A], progress: Progress = console.no_progres
 def read_or_ask(home: Path, query: Query[A], progress: Progress = console.no_progress) -> A:
     """Returns the answer from the store itself, without lock or key; the daemon's for members of its group, who may not
     open the store's file. Raises StoreError when neither can be asked."""
-    from p2pshare.node.node import NodeBeside
+    from p2pshare.node.beside import NodeBeside
     from p2pshare.operations.crossing import checked
 
     try:
@@ -177,8 +177,9 @@ def is_running(home: Path) -> bool:
 
 @contextmanager
 def _own_node(home: Path) -> Iterator[Node]:
+    from p2pshare.node.home import require_home
     from p2pshare.node.keyfile import read_operational_keys
-    from p2pshare.node.node import close_node, open_node, require_home
+    from p2pshare.node.node import close_node, open_node
     from p2pshare.queries.refresh import reevaluate_all
     from p2pshare.sharing import spool, staging
 

@@ -67,7 +67,7 @@ def show(home: Path, identifier: str, raw: bool, number: int | None, as_json: bo
 
 
 def _show_object(home: Path, object_id: str, number: int | None, *, is_raw: bool, is_json: bool) -> None:
-    from p2pshare.operations.looking import ShowObject, ShowRaw
+    from p2pshare.operations.searching import ShowObject, ShowRaw
 
     if is_raw:
         raw = read_or_ask(home, ShowRaw(object_id, number)).raw
@@ -107,7 +107,7 @@ def _print_version(object_id: str, version: HeldVersion) -> None:
 
 def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
     from p2pshare.operations.crossing import fields_of
-    from p2pshare.operations.looking import ShowEnvelope
+    from p2pshare.operations.searching import ShowEnvelope
 
     shown = read_or_ask(home, ShowEnvelope(text))
     if is_json:
@@ -120,7 +120,7 @@ def _show_envelope(home: Path, text: str, *, is_json: bool) -> None:
 
 
 def _show_publication(home: Path, text: str, *, is_json: bool) -> None:
-    from p2pshare.operations.looking import ShowPublication
+    from p2pshare.operations.searching import ShowPublication
 
     each = read_or_ask(home, ShowPublication(text)).each
     if is_json:

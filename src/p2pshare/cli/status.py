@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def status(home: Path, as_json: bool) -> None:
     """show this node, its partners and what it holds"""
-    from p2pshare.operations.looking import ShowStatus
+    from p2pshare.operations.status import ShowStatus
 
     answer = ask(home, ShowStatus())
     if as_json:

@@ -75,9 +75,8 @@ def _card_finder(home: Path) -> Callable[[PartnerId], Card | None]:
 
     def find(partner_id: PartnerId) -> Card | None:
         from p2pshare.cli.session import open_store_for_reading
-        from p2pshare.config import CONFIG_NAME
         from p2pshare.envelope.card import believe_chain
-        from p2pshare.node.node import CARD_FILE_NAME
+        from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME
 
         if not (home / CONFIG_NAME).exists():
             return None
@@ -93,7 +92,7 @@ def _is_listed(home: Path, core: Core, envelope_id: EnvelopeId) -> bool:
     """Returns whether a vouch page in the store of `home` lists the envelope: its author stands for it, though its key was
     revoked."""
     from p2pshare.cli.session import open_store_for_reading
-    from p2pshare.config import CONFIG_NAME
+    from p2pshare.node.home import CONFIG_NAME
 
     if not (home / CONFIG_NAME).exists():
         return False

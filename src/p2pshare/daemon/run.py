@@ -33,7 +33,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
-from p2pshare.config import CONFIG_NAME, Config, load_config
+from p2pshare.config import Config, load_config
 from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
@@ -43,18 +43,9 @@ from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId
 from p2pshare.limits import MIB, SWEEP_SECONDS
+from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
-from p2pshare.node.node import (
-    Door,
-    Live,
-    Node,
-    Progress,
-    WriterTimes,
-    close_node,
-    note_config,
-    open_node,
-    require_home,
-)
+from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.table import OPERATIONS, read_request

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import chain
 
 import apsw
@@ -151,6 +150,8 @@ def _wanted_views(schema: Schema) -> dict[str, str]:
 
 def _texts(schema: Schema, *, of_views: bool = False) -> Iterator[str]:
     """Yields the SQL of the schema's rooms, file by file; either the tables or the views."""
+    from importlib import resources  # only who makes a file pays for it, and readers never do
+
     for room in schema.rooms:
         folder = resources.files("p2pshare") / room / "schema"
         for file in sorted(folder.iterdir(), key=lambda file: file.name):

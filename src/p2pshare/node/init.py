@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from p2pshare.config import CONFIG_NAME, parse_config, render_config
+from p2pshare.config import parse_config, render_config
 from p2pshare.envelope.keys import Identity, Secret, create_identity
 from p2pshare.errors import OperatorError
+from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.keyfile import (
     check_new_passphrase,
     require_absent,
@@ -18,7 +19,6 @@ from p2pshare.node.keyfile import (
     write_key_file,
     write_root_file,
 )
-from p2pshare.node.node import CARD_FILE_NAME, HOME_MODE, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import open_store
 from p2pshare.node.undumpable import make_undumpable
 

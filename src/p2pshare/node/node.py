@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from p2pshare.config import CONFIG_NAME, Config, load_config
-from p2pshare.envelope.card import Card, believe_chain
+from p2pshare.config import Config, load_config
+from p2pshare.envelope.card import Card
 from p2pshare.envelope.keys import Identity
-from p2pshare.errors import ConfigError, OperatorError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import MIB
+from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, KEY_FILE_NAME, STORE_NAME, WARNING_INDEX_NAME
 from p2pshare.node.keyfile import KeyMaterial, identity_of, read_all_keys
 from p2pshare.node.store import Store, StoreReading, open_store
 from p2pshare.policy.gate import Exit, GateSettings, strictest
 from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, open_warning_index
-
-KEY_FILE_NAME = "identity.p2pkey"
-CARD_FILE_NAME = "card.p2pcard"
-STORE_NAME = "store.sqlite"
-WARNING_INDEX_NAME = "warninglists.sqlite"
-LOCK_NAME = "lock"
-HOME_MODE = 0o750
 
 KeyReader = Callable[[Path], KeyMaterial]
 """Opens the key file at a path: with the root keys, without them, or in a process of its own."""
@@ -114,28 +106,6 @@ class Node:
         return self.identity.card
 
 
-class NodeBeside:
-    """A node read beside the process that writes it: a store that was opened read-only, no key, no warning lists.
-
-    Config and card are read when they are asked for, since most queries need neither. Raises ConfigError, PeerError.
-    """
-
-    warning_index: WarningReading | None = None
-    live: Live | None = None
-
-    def __init__(self, home: Path, store: StoreReading) -> None:
-        self._home = home
-        self.store = store
-
-    @cached_property
-    def config(self) -> Config:
-        return load_config(self._home / CONFIG_NAME)
-
-    @cached_property
-    def card(self) -> Card:
-        return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
-
-
 def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:
     """Open the node in `home` for writing; the caller holds the home lock.
 
@@ -192,15 +162,3 @@ def close_node(node: Node) -> None:
     if node.warning_index is not None:
         node.warning_index.close()
     node.store.close()
-
-
-def require_home(home: Path) -> Path:
-    """Returns `home` if p2pshare was initialised there. Raises OperatorError, ConfigError when only the config is missing."""
-    if not (home / CONFIG_NAME).is_file() and (home / KEY_FILE_NAME).exists():
-        raise ConfigError(
-            f"no configuration at {home / CONFIG_NAME}",
-            hint="restore it from a backup, or write it anew: config/example.toml explains every field",
-        )
-    if not (home / CONFIG_NAME).is_file():
-        raise OperatorError(f"no p2pshare home at {home}", hint="run `p2pshare init` first, or give --home")
-    return home

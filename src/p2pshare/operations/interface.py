@@ -7,12 +7,15 @@ a constructor does not look at them, `crossing.py` does.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from msgspec import Struct
 
-from p2pshare.intel.refusals import Refusals
-from p2pshare.node.node import Node, NodeReading, Progress
+if (
+    TYPE_CHECKING
+):  # an operation is handed its node: one that looks values up loads nothing that a node is made of
+    from p2pshare.intel.refusals import Refusals
+    from p2pshare.node.node import Node, NodeReading, Progress
 
 A = TypeVar("A", bound=Struct)
 T = TypeVar("T")

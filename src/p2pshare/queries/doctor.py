@@ -13,14 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from p2pshare.config import CONFIG_NAME, load_config
+from p2pshare.config import load_config
 from p2pshare.database.integrity import quick_check
 from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.errors import KeyFileError, PeerError, ShareError, StoreError
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.limits import FREE_SPACE_BYTES_MIN, FUTURE_DEFER_SECONDS, MIB
+from p2pshare.node.home import CARD_FILE_NAME, CONFIG_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.keyfile import find_passphrase, is_encrypted, read_identity, weakness_of
-from p2pshare.node.node import CARD_FILE_NAME, KEY_FILE_NAME, STORE_NAME
 from p2pshare.node.store import StoreReading, reading_store
 from p2pshare.queries.alarms import ALARMS, AlarmFunction, alarms
 from p2pshare.queries.status import DAY_SECONDS, KEYS_WARNING_DAYS

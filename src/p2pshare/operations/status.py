@@ -1,0 +1,18 @@
+"""`status`: how this node is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2pshare.operations.interface import Query
+from p2pshare.queries.status import NodeStatus, status
+
+if TYPE_CHECKING:
+    from p2pshare.node.node import NodeReading, Progress
+
+
+class ShowStatus(Query[NodeStatus], frozen=True, tag="status"):
+    """Describe this node on one screen."""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> NodeStatus:
+        return status(node, now)
