@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Home, Said
+from command_line import Home, Said, found_pair
+from copies import copy_of
 
 from p2pshare.cli import publish
 from p2pshare.exporters import plain_list
@@ -42,18 +43,13 @@ AMBER_AND_GREEN = {
 @pytest.fixture
 def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Home:
     """alpha, who trusts bravo and has published three values."""
-    homes = {name: Home(tmp_path / name, capsys, monkeypatch) for name in ("alpha", "bravo")}
-    for name, home in homes.items():
-        assert home("init", "--name", name, "--url", "https://127.0.0.1:1").code == 0
-    told = homes["bravo"]("card", "show", "--json").json["fingerprint"]
-    alpha = homes["alpha"]
-    assert (
-        alpha("partner", "add", str(tmp_path / "bravo" / "card.p2pcard"), "--fingerprint", told.lower()).code
-        == 0
-    )
-    values = b"one.example\n192.0.2.1\nhxxp://two[.]example/x\n"
-    assert alpha("publish", "-", "--tlp", "green", stdin=values).code == 0
-    return alpha
+
+    def make(folder: Path) -> None:
+        home = found_pair(folder, capsys, monkeypatch)["alpha"]
+        values = b"one.example\n192.0.2.1\nhxxp://two[.]example/x\n"
+        assert home("publish", "-", "--tlp", "green", stdin=values).code == 0
+
+    return Home(copy_of("contract", make, tmp_path) / "alpha", capsys, monkeypatch)
 
 
 def test_card_show_has_its_promised_keys(alpha: Home) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from command_line import Home, Said, found_pair
+from copies import copy_of
 
 from p2pshare.cli.program import COMMANDS
 from p2pshare.exporters.interface import FolderFormat
@@ -80,14 +81,16 @@ def objects(name: str, text: str) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def alpha(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Home:
-    home = found_pair(tmp_path, capsys, monkeypatch)["alpha"]
-    everything = [one for name, text in STORED.items() for one in objects(name, text)]
-    bundle = {"type": "bundle", "id": f"bundle--{uuid.uuid4()}", "objects": everything}
-    said = home("publish", "-", "--format", "stix", "--json", stdin=json.dumps(bundle).encode())
-    harmless(said, is_json=True)
-    assert said.out, said.err
-    assert said.json["published"] > len(STORED) * 3
-    return home
+    def make(folder: Path) -> None:
+        home = found_pair(folder, capsys, monkeypatch)["alpha"]
+        everything = [one for name, text in STORED.items() for one in objects(name, text)]
+        bundle = {"type": "bundle", "id": f"bundle--{uuid.uuid4()}", "objects": everything}
+        said = home("publish", "-", "--format", "stix", "--json", stdin=json.dumps(bundle).encode())
+        harmless(said, is_json=True)
+        assert said.out, said.err
+        assert said.json["published"] > len(STORED) * 3
+
+    return Home(copy_of("hostile values", make, tmp_path) / "alpha", capsys, monkeypatch)
 
 
 def harmless(said: Said, *, is_json: bool = False) -> None:

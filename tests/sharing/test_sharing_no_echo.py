@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from copies import memory_folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from misp_loop import deliver, exported, only, read, share, with_other_uuids
@@ -74,7 +75,7 @@ class Circle:
 
 @pytest.fixture(scope="module")
 def circle() -> Iterator[Circle]:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         world = World(Path(folder))
         nodes = tuple(world.found(name) for name in ("alpha", "bravo", "charlie"))
         for one, other in itertools.permutations(nodes, 2):

@@ -6,18 +6,18 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from copies import copy_of
 from stored_envelopes import ReadEnvelope
 
-from p2pshare.envelope.envelope import Core, Mode
+from p2pshare.envelope.envelope import Core, Mode, SealedEnvelope
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.envelope.recipient_number import RecipientNumber
-from p2pshare.envelope.sealing import SealedEnvelope
 from p2pshare.identifiers import CircleId, EnvelopeId, KeyId, PartnerId
 from p2pshare.intel.extraction import extract
 from p2pshare.intel.marking import TLP2_IDS, Tlp
@@ -139,7 +139,12 @@ def open_reading(store_path: Path) -> Iterator[Callable[[], StoreReading]]:
 
 
 @pytest.fixture
-def store(open_at: Callable[..., Store]) -> Store:
-    store = open_at()
-    store.partners.put_own(OURSELVES, "Ourselves")
-    return store
+def store(open_at: Callable[..., Store], store_path: Path) -> Store:
+    copy_of("our store", _make_store, store_path.parent)
+    return open_at()
+
+
+def _make_store(folder: Path) -> None:
+    folder.mkdir()
+    with closing(open_store(folder / "store.sqlite", free_space_bytes_min=0)) as store:
+        store.partners.put_own(OURSELVES, "Ourselves")

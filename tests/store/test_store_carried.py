@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from copies import memory_folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from stored_envelopes import store_envelopes
@@ -38,7 +39,7 @@ steps = st.lists(
 ).via("scripts/nightly")
 @given(steps=steps)
 def test_the_sum_is_what_the_unexpired_envelopes_take(make, steps):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         store = open_store(Path(folder) / "store.sqlite", free_space_bytes_min=0)
         now, sizes = make.now, {}
         for step in steps:

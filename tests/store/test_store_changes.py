@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from copies import memory_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_rows import named_rows as rows
@@ -173,7 +174,7 @@ class History:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories)
 def test_following_the_feed_gives_the_active_set_after_any_history(make, history):
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         path = Path(folder) / "store.sqlite"
         happening = History(path, make)
         steady, all_seen = Consumer(), set()

@@ -9,6 +9,7 @@ import tempfile
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from copies import memory_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from passing_on import Partner
@@ -200,7 +201,7 @@ def test_a_value_is_active_exactly_where_an_unwithdrawn_statement_is_held(
         world.take(step)
     held = [one for number, one in enumerate(world.envelopes) if number != missing]
     model, order = Model(held), random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder, ExitStack() as opened:
         found = []
         for number in range(3):
             store = opened.enter_context(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from copies import memory_folder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stored_envelopes import store_envelopes
@@ -91,7 +92,7 @@ class Author:
 
 @contextmanager
 def author(make: Any) -> Iterator[Author]:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         one = Author(Path(folder), make)
         yield one
         one.store.close()

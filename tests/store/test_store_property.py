@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+from copies import memory_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stored_envelopes import store_envelopes
@@ -124,7 +125,7 @@ def test_any_history_gives_what_the_model_says(make, pool, history, reopen):
         for author, incarnation, sequence, contents in pool
     ]
     model = Model()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         store = open_store(Path(folder) / "store.sqlite", free_space_bytes_min=0)
         for batch in history:
             store_envelopes(store, [made[n] for n in batch])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from copies import memory_folder
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stored_envelopes import store_envelopes
@@ -114,7 +115,7 @@ def gaps_of(store: Store, author: Any) -> set[tuple[int, int]]:
 def test_exactly_what_was_withheld_and_can_be_proven_is_missing(
     make: Any, actions: list[str], chance: random.Random
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=memory_folder()) as folder:
         author = Author(Path(folder), make)
         for what in actions:
             author.act(what)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from copies import copy_of
 
 from p2pshare.cli.program import run_program
 
@@ -40,10 +41,14 @@ def found_pair(
     folder: Path, capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
 ) -> dict[str, Home]:
     """alpha and bravo, each with a home; alpha trusts bravo."""
-    homes = {name: Home(folder / name, capture, patch) for name in ("alpha", "bravo")}
-    for name, home in homes.items():
-        assert home("init", "--name", name, "--url", "https://127.0.0.1:1").code == 0
-    told = homes["bravo"]("card", "show", "--json").json["fingerprint"]
-    card = str(folder / "bravo" / "card.p2pcard")
-    assert homes["alpha"]("partner", "add", card, "--fingerprint", told).code == 0
-    return homes
+
+    def make(place: Path) -> None:
+        homes = {name: Home(place / name, capture, patch) for name in ("alpha", "bravo")}
+        for name, home in homes.items():
+            assert home("init", "--name", name, "--url", "https://127.0.0.1:1").code == 0
+        told = homes["bravo"]("card", "show", "--json").json["fingerprint"]
+        card = str(place / "bravo" / "card.p2pcard")
+        assert homes["alpha"]("partner", "add", card, "--fingerprint", told).code == 0
+
+    copy_of("pair", make, folder)
+    return {name: Home(folder / name, capture, patch) for name in ("alpha", "bravo")}

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+
+from copies import copy_of
 
 from p2pshare.envelope.card import fingerprint
 from p2pshare.envelope.envelope import Mode
@@ -35,7 +38,7 @@ NOW = 1_800_000_000
 
 
 class World:
-    """Partners in one test, each with a home of its own under one folder."""
+    """Partners in one test, each with a home of its own under one folder. Who has a name is the same partner in every test."""
 
     def __init__(self, folder: Path, now: int = NOW) -> None:
         self._now = now
@@ -43,10 +46,7 @@ class World:
         self._nodes: dict[str, Node] = {}
 
     def found(self, name: str) -> Node:
-        home = self.folder / name
-        found_home(
-            home, name=name, url=f"https://{name}.example:8443", listen="", passphrase=None, now=self._now
-        )
+        copy_of(("home", name, self._now), partial(_make_home, name, self._now), self.folder / name)
         return self.open(name)
 
     def open(self, name: str) -> Node:
@@ -60,6 +60,13 @@ class World:
     def close(self) -> None:
         for node in self._nodes.values():
             close_node(node)
+
+
+def _make_home(name: str, now: int, home: Path) -> None:
+    """A home as `init` leaves it, opened once: its keys and tables are made."""
+    url = f"https://{name}.example:8443"
+    found_home(home, name=name, url=url, listen="", passphrase=None, now=now)
+    close_node(open_node(home))
 
 
 def befriend(node: Node, other: Node, *, has_link: bool = True, now: int = NOW) -> None:
