@@ -61,18 +61,71 @@ def named(path: tuple[str, ...]) -> str:
     return " ".join(path) or "program"
 
 
-@pytest.mark.parametrize("path", every_command(), ids=named)
-def test_help_is_there_for_every_command_and_loads_nothing_heavy(path: tuple[str, ...]) -> None:
-    code = (
-        "import sys; from p2pshare.cli.program import run_program\n"
-        f"code = run_program([*{path!r}, '--help'])\n"
-        f"print('loaded', *(name for name in {HEAVY!r} if name in sys.modules)); sys.exit(code)"
+# `--help` of each path, in a fork of a process that has loaded the program and no command: none finds what another one loaded.
+HELP = """
+import json, os, sys, tempfile
+from p2pshare.cli.program import run_program
+heavy, paths = json.load(sys.stdin)
+told = []
+for path in paths:
+    with tempfile.TemporaryFile() as said:
+        if not (child := os.fork()):
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            code = run_program([*path, "--help"])
+            print("loaded", *(name for name in heavy if name in sys.modules), flush=True)
+            os._exit(code)
+        _, status = os.waitpid(child, 0)
+        said.seek(0)
+        told.append((os.waitstatus_to_exitcode(status), said.read().decode()))
+json.dump(told, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def helped() -> dict[tuple[str, ...], tuple[int, str]]:
+    """What each command's `--help` said, with its exit code; its last line names what heavy things were loaded."""
+    paths = every_command()
+    done = subprocess.run(
+        [sys.executable, "-c", HELP],
+        input=json.dumps((HEAVY, paths)),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    return {path: (code, said) for path, (code, said) in zip(paths, json.loads(done.stdout), strict=True)}
+
+
+@pytest.mark.parametrize("path", every_command(), ids=named)
+def test_help_is_there_for_every_command_and_loads_nothing_heavy(
+    path: tuple[str, ...], helped: dict[tuple[str, ...], tuple[int, str]]
+) -> None:
+    code, said = helped[path]
+    assert code == 0, said
+    lines = said.splitlines()
     assert lines[0].startswith(f"Usage: {' '.join(('p2pshare', *path))}")
     assert lines[-1] == "loaded"
+
+
+NOT_FOR_LOOKING = (
+    "aiohttp", "asyncio", "cryptography", "re2", "tomllib",
+    "p2pshare.config", "p2pshare.importers", "p2pshare.node.node", "p2pshare.policy", "p2pshare.sharing",
+    "p2pshare.warninglists",
+)  # fmt: skip
+
+
+def test_a_look_up_loads_what_reads_and_nothing_else(tmp_path: Path) -> None:
+    """Most of the time of one is imports, and a SIEM starts it for each value (docs/decisions/0088)."""
+    home = str(tmp_path / "home")
+    assert run_program(["init", "--home", home, "--name", "x", "--dial-only"]) == 0
+    code = (
+        "import sys; from p2pshare.cli.program import run_program\n"
+        f"code = run_program(['lookup', '--home', {home!r}, 'evil.example'])\n"
+        f"print('loaded', *(name for name in {NOT_FOR_LOOKING!r} if name in sys.modules)); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "loaded\n"), done.stderr
 
 
 def test_the_list_of_commands_tells_each_in_one_short_line() -> None:
