@@ -113,8 +113,10 @@ class Partner:
 
     # --- the command line ---
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "p2pshare", "--home", str(self.home), *arguments]
+    def command(self, *arguments: str, preface: str = "") -> list[str]:
+        """A command line that runs the program, and `preface` before it."""
+        program = ["-c", preface + MAIN] if preface else ["-m", "p2pshare"]
+        return [sys.executable, *program, "--home", str(self.home), *arguments]
 
     def cli(self, *arguments: str, stdin: bytes = b"", code: int = 0, codes: tuple[int, ...] = ()) -> Said:
         """Runs one command in this process (a new one costs a second on a busy machine); checks its exit code.
@@ -187,12 +189,10 @@ class Partner:
     def start(self, *, clock_ahead_seconds: int = 0, watchdog_seconds: int = 0, faketime: str = "") -> None:
         """Starts the daemon and waits until it says READY=1, as systemd would; its clock may be wrong, and a watchdog may wait
         for its pings. With `faketime` ("+30d") the whole process has that clock, TLS too; the test is skipped where it is missing."""
-        command = self.command("run")
         preface = self.preface
         if clock_ahead_seconds:
             preface += WRONG_CLOCK.format(clock_ahead_seconds)
-        if preface:
-            command = [sys.executable, "-c", preface + MAIN, *command[3:]]
+        command = self.command("run", preface=preface)
         path = self.home.parent / f"{self.name}-notify"
         path.unlink(missing_ok=True)
         self._close_manager()
