@@ -37,7 +37,11 @@ FLOOD_SECONDS = 60.0
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="measure this checkout")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="about a minute (the default)")
+    size.add_argument(
+        "--quick",
+        action="store_true",
+        help="half a minute (the default): each figure, few rounds, small stores",
+    )
     size.add_argument("--full", action="store_true", help="more rounds, larger stores, the growth curve")
     parser.add_argument(
         "--largest", type=int, default=1_000_000, help="end of the growth curve (with --full)"
@@ -87,7 +91,7 @@ def main() -> int:
         elif arguments.siege is not None:
             under_siege.measure(report, Path(name), seconds=arguments.siege, is_shipped=arguments.shipped)
         elif arguments.spaces:
-            folding_spaces.measure(report, rounds=5)
+            folding_spaces.measure(report, rounds=5, has_slow_graphs=True)
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:
@@ -104,26 +108,26 @@ def main() -> int:
 
 def _run(report: Report, folder: Path, *, is_full: bool, largest: int) -> None:
     now = int(time.time())
-    rounds = 7 if is_full else 5
+    rounds = 7 if is_full else 3
     partners = Partners(folder, now)
     ingest.measure(report, partners, folder, now=now, rounds=rounds)
-    reading.measure(report, partners, now=now, rounds=rounds, per_author=200_000 if is_full else 30_000)
+    reading.measure(report, partners, now=now, rounds=rounds, per_author=200_000 if is_full else 20_000)
     reading.peak_memory(report, folder / "child")
     publishing.measure(
         report,
         partners,
         folder,
         now=now,
-        rounds=5 if is_full else 2,
-        objects=100_000 if is_full else 20_000,
+        rounds=5 if is_full else 1,
+        objects=100_000 if is_full else 10_000,
     )
-    publishing.measure_memory(report, folder, now=now, values=1_400_000 if is_full else 50_000)
-    loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 20_000)
+    publishing.measure_memory(report, folder, now=now, values=1_400_000 if is_full else 20_000)
+    loop_lag.measure(report, partners, now=now, objects=100_000 if is_full else 10_000)
     spreading.measure(report, folder, publications=200 if is_full else 40, bundles=10 if is_full else 1)
     under_attack.measure(
         report, folder, keys=1_000_000 if is_full else 200_000, hellos=600 if is_full else 150
     )
-    folding_spaces.measure(report, rounds=5 if is_full else 1)
+    folding_spaces.measure(report, rounds=5 if is_full else 1, has_slow_graphs=is_full)
     if is_full:
         growth.measure(report, partners, now=now, largest=largest)
 

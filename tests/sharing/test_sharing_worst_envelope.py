@@ -6,10 +6,13 @@ measurements counts. A bounded run of the search itself looks a little further e
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from copies import memory_folder
 
 from costs.known import ABOVE, KNOWN, WORST
 from costs.laboratory import MEASURES, Laboratory, Measured
@@ -17,12 +20,13 @@ from costs.recipes import Objects, Recipe, Sealed, frames_of, scaled, written
 from search_costs import RATIO_MAX, Search
 
 MEASUREMENTS = 3
-SEARCH_SECONDS = 10.0
+SEARCH_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
-def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
-    yield Laboratory(tmp_path_factory.mktemp("costs"))
+def laboratory() -> Iterator[Laboratory]:
+    with tempfile.TemporaryDirectory(prefix="p2pshare-costs-", dir=memory_folder()) as folder:
+        yield Laboratory(Path(folder))
 
 
 def measured(laboratory: Laboratory, recipe: Recipe) -> Measured:

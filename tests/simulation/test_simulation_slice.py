@@ -8,7 +8,12 @@ from simulator.runs import campaign
 from simulator.scenario import Scenario
 
 SEEDS_EACH = 8
+SEEDS_OF_DEAR = 5
 FIRST_SEED = 100  # the planted bugs and the replays use those below
+DEAR = {  # runs of these take longest, some as long as five of another
+    "backups", "byzantine-body-flood", "byzantine-bogus-announcements", "byzantine-equivocation", "byzantine-flood", "expiry",
+    "full", "quiet", "slow-disks", "storm-of-everything", "storms",
+}  # fmt: skip
 ONCE_FAILED = [  # docs/simulation.md, "What it has found"
     ("backups", 1),
     ("clocks", 1),
@@ -22,8 +27,13 @@ ONCE_FAILED = [  # docs/simulation.md, "What it has found"
 
 
 def test_some_seeds_of_every_scenario_hold_every_invariant(scenarios: dict[str, Scenario]) -> None:
-    seeds = range(FIRST_SEED, FIRST_SEED + SEEDS_EACH)
-    runs = [(scenario, seed) for seed in seeds for scenario in scenarios.values() if not scenario.is_large]
+    assert scenarios.keys() >= DEAR
+    runs = [
+        (scenario, FIRST_SEED + number)
+        for number in range(SEEDS_EACH)
+        for name, scenario in scenarios.items()
+        if not scenario.is_large and (number < SEEDS_OF_DEAR or name not in DEAR)
+    ]
     runs += [(scenarios[name], seed) for name, seed in ONCE_FAILED]
     outcomes = list(campaign(runs, workers=os.cpu_count() or 1))
     failed = [f"{one.command}: {one.failures}" for one in outcomes if one.failures]
