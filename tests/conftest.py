@@ -1,18 +1,23 @@
-"""Fixtures that every room may use, and how property tests draw their examples.
+"""Fixtures that every room may use, how property tests draw their examples, and what the suite costs.
 
 The suite draws the same examples each time, so that a commit is green or red and not now and then; `@example` lines,
 which keep what once failed, are among them. `--hypothesis-profile explore` draws new ones: `scripts/nightly` hunts so.
 No property test fails for a slow machine.
+
+A run of many files ends with those that cost most, and with how much sooner than the last each process was done
+(CONTRIBUTING.md, "What the suite may cost").
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import suite_costs
 from hypothesis import settings
 
 if TYPE_CHECKING:
@@ -54,21 +59,34 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world() -> Iterator[World]:
     """A world of partners with real stores, for one test."""
+    from copies import memory_folder
     from whole_nodes import World
 
-    one = World(tmp_path)
-    yield one
-    one.close()
+    with tempfile.TemporaryDirectory(prefix="p2pshare-world-", dir=memory_folder()) as folder:
+        one = World(Path(folder))
+        yield one
+        one.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first: what is begun last is then short, and no process waits long for another."""
+    first = {str(REPOSITORY / "tests" / name): place for place, name in enumerate(suite_costs.LONGEST_FIRST)}
+    items.sort(key=lambda item: first.get(str(item.path), len(first)))
+
+
+def pytest_collection_finish() -> None:
+    suite_costs.begin()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Where CI is set, makes a failure of a skip that is not in SKIPPED_IN_CI."""
+    """Notes what each phase of a test cost. Where CI is set, makes a failure of a skip that is not in SKIPPED_IN_CI."""
     report = yield
+    suite_costs.note(report)
     if report.skipped and os.environ.get("CI") and isinstance(report.longrepr, tuple):
         reason = str(report.longrepr[2]).removeprefix("Skipped: ")
         if reason not in SKIPPED_IN_CI:
@@ -80,9 +98,13 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what tests recorded as "told at the end": the benchmark's figures."""
+    """Prints what tests recorded as "told at the end" (the benchmark's figures), and what the suite costs."""
     for report in terminalreporter.getreports("passed"):
         for name, text in report.user_properties:
             if name == "told at the end":
                 terminalreporter.section(report.nodeid)
                 terminalreporter.write(str(text))
+    reports = [one for same in terminalreporter.stats.values() for one in same]
+    if told := suite_costs.told([one for one in reports if isinstance(one, pytest.TestReport)]):
+        terminalreporter.section("what the suite cost")
+        terminalreporter.write(told)

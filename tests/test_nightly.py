@@ -58,7 +58,7 @@ def frame(repository: Path, tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(repository / "pyproject.toml", tmp_path)
     shutil.copy(repository / "scripts" / "nightly.py", tmp_path / "scripts")
-    for name in ("conftest.py", "support/drawn.py"):
+    for name in ("conftest.py", "support/drawn.py", "support/suite_costs.py"):
         shutil.copy(repository / "tests" / name, tmp_path / "tests" / name)
     (tmp_path / "tests" / "test_planted.py").write_text(PLANTED)
     (tmp_path / "forgiven.txt").write_text("all")

@@ -262,7 +262,7 @@ from whole_nodes import befriend, seal_unchecked
 
 from p2pshare.envelope.envelope import decode_envelope
 from p2pshare.envelope.payload import ALONE, PayloadHeader
-from p2pshare.envelope.sealing import SealedEnvelope
+from p2pshare.envelope.envelope import SealedEnvelope
 from p2pshare.identifiers import PublicationId
 from p2pshare.intel.marking import Tlp
 from p2pshare.log.interface import NewEnvelope

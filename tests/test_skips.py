@@ -24,7 +24,8 @@ from conftest import SKIPPED_IN_CI
 def test_a_new_skip_fails_in_ci_alone(
     repository: Path, tmp_path: Path, reason: str, variables: dict[str, str], outcome: str
 ) -> None:
-    shutil.copy(repository / "tests" / "conftest.py", tmp_path)
+    for name in ("conftest.py", "support/suite_costs.py"):
+        shutil.copy(repository / "tests" / name, tmp_path)
     (tmp_path / "test_it.py").write_text(f"import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n")
     environment = {name: value for name, value in os.environ.items() if name != "CI"} | variables
     done = subprocess.run(
