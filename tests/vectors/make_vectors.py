@@ -1243,6 +1243,40 @@ def space_vectors() -> Json:
     }
 
 
+def incident_vectors() -> Json:
+    """Every story of incidents (incident_stories.py), as entries without signatures."""
+    from incident_stories import INCIDENT_STORIES, IncidentStory
+
+    from p2pshare.spaces.canonical import canonical
+    from p2pshare.spaces.fold import fold
+
+    def told(story: IncidentStory) -> Json:
+        places = {one: place for place, one in enumerate(story.teller.entries)}
+        return {
+            "name": story.name,
+            "entries": [
+                {
+                    "header": text_of(encode_header(entry.header)),
+                    "content": None if entry.content is None else text_of(entry.content),
+                }
+                for entry in story.teller.entries.values()
+            ],
+            "checks": [
+                {
+                    "known": sorted(places[one] for one in check.known),
+                    "void": {str(places[one]): code for one, code in check.void.items()},
+                    "canonical": canonical(fold(story.teller.entries[one] for one in check.known)).decode(),
+                }
+                for check in story.checks
+            ],
+        }
+
+    return {
+        "about": "incident: docs/incidents.md; entries in an order in which parents come first, their content without the random bytes",
+        "stories": [told(story) for story in INCIDENT_STORIES],
+    }
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1254,6 +1288,7 @@ def main(wanted: list[str]) -> None:
         "derivation.json": derivation_vectors,
         "entry.json": entry_vectors,
         "space.json": space_vectors,
+        "incident.json": incident_vectors,
     }
     for name in wanted or files:
         content = files[name]()
