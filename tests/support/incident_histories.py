@@ -35,7 +35,7 @@ from p2pshare.spaces.incident_entries import (
 )
 
 DAY = 86_400
-START = 1_800_057_600  # a midnight in UTC
+START = 1_799_971_200  # a midnight in UTC
 assert START % DAY == 0
 
 
