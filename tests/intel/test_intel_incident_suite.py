@@ -32,8 +32,8 @@ from p2pshare.spaces.incident_restating import restated
 from p2pshare.spaces.incident_telling import Telling
 
 VERBATIM = (
-    b'{"type":"indicator","spec_version":"2.1","id":"indicator--11111111-1111-4111-8111-111111111111","created":"2027-01-01T00:00:00Z",'
-    b'"modified":"2027-01-01T00:00:00Z","pattern":"[domain-name:value = \'two.example\']","pattern_type":"stix","valid_from":"2027-01-01T00:00:00Z"}'
+    b'{"type":"indicator","spec_version":"2.1","id":"indicator--11111111-1111-4111-8111-111111111111","created":"2027-01-01T00:00:00.000Z",'
+    b'"modified":"2027-01-01T00:00:00.000Z","pattern":"[domain-name:value = \'two.example\']","pattern_type":"stix","valid_from":"2027-01-01T00:00:00Z"}'
 )
 
 

@@ -4,7 +4,8 @@ The suite is a draft of the STIX common objects, "Incident Core Extension Versio
 and the object types `event`, `impact` and `task`. Its prose and its schemas disagree, and STIX 2.2 takes its words into the core. All
 three are read: `events` or `event_refs`, `tasks` or `task_refs`, an impact's extension under its category with or without `-ext`,
 `economic` for `monetary`, counts as a dictionary or as a list, and each property in an extension or on the object. Written
-is what the prose says, with words that all know. What STIX has no property for stands in an extension of ours.
+is what the prose says, with words that all know, and extension names that end as STIX 2.1 wants them to. What STIX has no
+property for stands in an extension of ours.
 
 Nothing is dropped in silence: each object is taken, or counted under a reason.
 """
@@ -72,9 +73,9 @@ Stix = dict[str, Any]
 
 def incident_bundle(record: IncidentRecord) -> bytes:
     """Returns an incident as a STIX 2.1 bundle. What is not in the record (sealed, redacted) is not in the bundle."""
-    objects: list[Stix] = [_parsed(identity) for identity in _identities(record)]
+    objects: list[Stix] = [*_identities(record)]
     incident = _common(record, "incident", record.incident, None, record.opened, record.tlp)
-    incident["modified"] = format_instant(max(record.changed, record.opened) * SECOND_US)
+    incident["modified"] = _version(max(record.changed, record.opened))
     incident["name"] = record.title
     events = [_event(record, one) for one in record.events]
     impacts = [_impact(record, one) for one in record.impacts]
@@ -113,23 +114,24 @@ def incident_bundle(record: IncidentRecord) -> bytes:
     return msgspec.json.encode(bundle)
 
 
-def _identities(record: IncidentRecord) -> Iterable[bytes]:
+def _identities(record: IncidentRecord) -> Iterable[Stix]:
     tlp = Tlp.parse(record.tlp)
     for member in record.members:
         name = member.name or member.partner_id.text
-        yield identity_object(member.partner_id, name, created=record.opened, tlp=tlp)
+        stix = msgspec.json.decode(identity_object(member.partner_id, name, created=record.opened, tlp=tlp))
+        yield stix | {"created": _version(record.opened), "modified": _version(record.opened)}
 
 
-def _parsed(raw: bytes) -> Stix:
-    found: Stix = msgspec.json.decode(raw)
-    return found
+def _version(at: int) -> str:
+    """Returns an instant of `created` or `modified`, which STIX 2.1 section 3.2 wants to the millisecond."""
+    return (format_instant(at * SECOND_US) or "").replace("Z", ".000Z")
 
 
 def _common(
     record: IncidentRecord, type_: str, name: str, author: PartnerId | None, created: int, tlp: str
 ) -> Stix:
     """Returns the common properties of an object; its id follows from the entry's."""
-    at = format_instant(created * SECOND_US)
+    at = _version(created)
     common: Stix = {
         "type": type_,
         "spec_version": "2.1",
@@ -195,7 +197,7 @@ def _impact(record: IncidentRecord, impact: ToldImpact) -> Stix:
     if impact.text:
         stix["description"] = impact.text
     _extended(stix, IMPACT_CORE, own)
-    stix["extensions"][impact.category] = {
+    stix["extensions"][f"{impact.category}-ext"] = {
         key: _number(value) if key in NUMBER_DETAILS else value for key, value in impact.details
     }
     return stix
