@@ -130,10 +130,11 @@ class IncidentFold:
 
     def _first_own_statuses(self, vertices: Sequence[Vertex]) -> Iterator[None]:
         """Find who is affected, which closing asks before anything else is placed."""
-        for vertex in vertices:
-            if vertex.kind == "own-status" and vertex.has_effect:
-                self._own_statuses[vertex.author].append(vertex)
-        yield
+        for start in range(0, len(vertices), STEP_ENTRIES * 8):
+            for vertex in vertices[start : start + STEP_ENTRIES * 8]:
+                if vertex.kind == "own-status" and vertex.has_effect:
+                    self._own_statuses[vertex.author].append(vertex)
+            yield
 
     def _reopens(self, vertex: Vertex) -> bool:
         """Returns whether a reopening counts: its author was the lead there, or had said its own status."""
