@@ -29,9 +29,9 @@ ASKS_MAX = 32  # things that one report must say
 HOURS_MAX = 8_784  # a year: beyond it a period is no duty of an incident
 NOON = time(12)
 
-Word = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}$")]
-EventName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}(:[a-z0-9][a-z0-9.-]{0,31})?$")]
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+TemplateWord = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}$")]
+DutyEventName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9.-]{0,31}(:[a-z0-9][a-z0-9.-]{0,31})?$")]
+TemplateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
 
 NOT_RUNNING, RUNNING, OVERDUE, DONE = "not-running", "running", "overdue", "done"
 
@@ -54,14 +54,14 @@ class DutyPeriod(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DutyBound(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"event": "from"}):
     """A second end, by another event: the earlier counts, unless the duty began to run only after it."""
 
-    event: EventName
+    event: DutyEventName
     within: DutyPeriod
 
 
 class DutyAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a report must say. `fill`: the part of the incident that says it, or "" where a person writes it."""
 
-    ask: Line
+    ask: TemplateLine
     fill: Literal["", "aware", "what", "impacts", "indicators", "timeline", "tasks", "lessons", "members"] = (
         ""
     )
@@ -70,35 +70,35 @@ class DutyAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DutyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"event": "from"}):
     """One report that a law asks for. `stops`: events after which it does not run any more, beside its own submission."""
 
-    duty: Word
-    stage: Word
-    title: Line
-    article: Line
-    event: EventName
+    duty: TemplateWord
+    stage: TemplateWord
+    title: TemplateLine
+    article: TemplateLine
+    event: DutyEventName
     within: DutyPeriod
     at_most: DutyBound | None = None
-    stops: Annotated[tuple[EventName, ...], msgspec.Meta(max_length=8)] = ()
+    stops: Annotated[tuple[DutyEventName, ...], msgspec.Meta(max_length=8)] = ()
     asks: Annotated[tuple[DutyAsk, ...], msgspec.Meta(max_length=ASKS_MAX)] = ()
 
 
 class DutySource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where it stands in the law, and on which day somebody read it there."""
 
-    act: Line
-    published: Line
-    url: Line
+    act: TemplateLine
+    published: TemplateLine
+    url: TemplateLine
     read: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
 class DutyTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one law asks for. `version` changes with each change of the file."""
 
-    template: Word
+    template: TemplateWord
     version: Annotated[int, msgspec.Meta(ge=1)]
-    title: Line
+    title: TemplateLine
     applies_from: Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\d$")]
     source: DutySource
-    follows: Line
+    follows: TemplateLine
     """Which rules of counting time it takes, in words."""
     duties: Annotated[tuple[DutyRule, ...], msgspec.Meta(min_length=1, max_length=DUTIES_PER_TEMPLATE_MAX)]
 

@@ -44,7 +44,7 @@ NOT_STATED = 0
 """A time (unix seconds) that nobody states."""
 NO_ENTRY = b""
 
-Words = tuple[str, ...]
+IncidentWords = tuple[str, ...]
 
 
 class IncidentEvent(NamedTuple):
@@ -55,7 +55,7 @@ class IncidentEvent(NamedTuple):
     start_fidelity: str
     end: int
     end_fidelity: str
-    types: Words
+    types: IncidentWords
     text: str
 
 
@@ -119,7 +119,7 @@ class IncidentTask(NamedTuple):
     title: str
     text: str
     due: int
-    types: Words
+    types: IncidentWords
 
 
 class TaskClaim(NamedTuple):
@@ -155,7 +155,7 @@ class IncidentDetermination(NamedTuple):
 
     determination: str
     criticality: tuple[int, ...]
-    types: Words
+    types: IncidentWords
     text: str
 
 
@@ -215,7 +215,7 @@ IncidentBody = (
 )
 
 B = TypeVar("B", bound=IncidentBody)
-Field = Callable[[Reader], Any]
+EntryField = Callable[[Reader], Any]
 
 
 def encode_incident(body: IncidentBody) -> bytes:
@@ -226,7 +226,7 @@ def encode_incident(body: IncidentBody) -> bytes:
 # --- fields --------------------------------------------------------------------------------------------
 
 
-def _text(low: int, high: int) -> Field:
+def _text(low: int, high: int) -> EntryField:
     return lambda reader: reader.text(low, high)
 
 
@@ -244,7 +244,7 @@ def _optional_word(reader: Reader) -> str:
     return word
 
 
-def _one_of(words: Words, *, or_none: bool = False) -> Field:
+def _one_of(words: IncidentWords, *, or_none: bool = False) -> EntryField:
     known = frozenset((*words, "") if or_none else words)
 
     def read(reader: Reader) -> str:
@@ -256,7 +256,7 @@ def _one_of(words: Words, *, or_none: bool = False) -> Field:
     return read
 
 
-def _words(reader: Reader) -> Words:
+def _words(reader: Reader) -> IncidentWords:
     words = tuple(_word(reader) for _ in range(reader.array(0, TYPES_MAX)))
     _ascend(words)
     return words
@@ -295,7 +295,7 @@ def _entry_or_none(reader: Reader) -> bytes:
     return EntryId(raw) if raw else NO_ENTRY
 
 
-def _partners(most: int) -> Field:
+def _partners(most: int) -> EntryField:
     def read(reader: Reader) -> tuple[PartnerId, ...]:
         named = tuple(
             PartnerId(reader.blob(PartnerId.length, PartnerId.length)) for _ in range(reader.array(0, most))
@@ -333,7 +333,7 @@ def _zone(reader: Reader) -> str:
     return zone
 
 
-def _blob(high: int) -> Field:
+def _blob(high: int) -> EntryField:
     return lambda reader: reader.blob(0, high)
 
 
@@ -342,7 +342,7 @@ def _ascend(values: Any) -> None:
         raise refusal("malformed", "values do not ascend")
 
 
-def _map_of(made: Callable[..., B], *fields: Field) -> Callable[[bytes], B]:
+def _map_of(made: Callable[..., B], *fields: EntryField) -> Callable[[bytes], B]:
     def read(content: bytes) -> B:
         reader = Reader(content)
         reader.map(len(fields))

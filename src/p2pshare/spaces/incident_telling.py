@@ -58,7 +58,7 @@ CLOCK_BADGE_SECONDS = (
     300  # an entry that says it was written so long before a parent of it: two clocks differ
 )
 
-Names = Mapping[PartnerId, str]
+CalledNames = Mapping[PartnerId, str]
 B = TypeVar("B", bound=IncidentBody)
 
 _LABELS = {int(level): level.label for level in Tlp}
@@ -82,7 +82,7 @@ _WITHOUT_BODY: Mapping[str, str] = {
 class Telling:
     """An incident as one node tells it. `state` is of kind `incident`; `is_sealed_told`: texts for a few are told as well."""
 
-    def __init__(self, state: SpaceState, names: Names, *, is_sealed_told: bool = False) -> None:
+    def __init__(self, state: SpaceState, names: CalledNames, *, is_sealed_told: bool = False) -> None:
         assert isinstance(state.kind, IncidentFold)
         self._state = state
         self._fold: IncidentFold = state.kind

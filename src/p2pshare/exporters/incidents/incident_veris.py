@@ -1,7 +1,7 @@
 """VERIS (Vocabulary for Event Recording and Incident Sharing, schema 1.4.1 of the VERIS community): an incident as one JSON record.
 
 Required there are `actor`, `action`, `asset`, `discovery_method`, `incident_id`, `schema_version`, `security_incident`, `summary` and
-`timeline.incident.year`; and a confirmed incident has `attribute`. What an incident here does not say is `Unknown`, VERIS's own word:
+the year of the incident; and a confirmed incident has `attribute`. What an incident here does not say is Unknown, VERIS's own word:
 nothing is guessed. Organisations are not named: VERIS asks that victims are not.
 """
 
