@@ -246,6 +246,21 @@ class Database:
             self._has_failed = True
             raise
 
+    def cut_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it off, so that no older page is left in it (`database.overwriting`).
+
+        Returns False where a reader still needs it; then it begins anew some time later. Raises StoreError.
+        """
+        with self._lock, translated(self._writer):
+            if self._writer is None or self._has_failed or self._writing_thread:
+                return False
+            try:
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return False
+            self._log_bytes = 0
+            return True
+
     def close(self) -> None:
         """Close every connection, of every thread."""
         with self._lock:
