@@ -36,7 +36,32 @@ from p2pshare.operations.publishing import (
     Seal,
     SealOn,
 )
-from p2pshare.operations.spaces import ListSpaces, NoteInSpace, OpenSpace, ShowSpace
+from p2pshare.operations.space_entries import RedactEntry, RekeySpace, SeenInSpace
+from p2pshare.operations.space_membership import (
+    AcceptLead,
+    DeclineSpace,
+    HandOverSpace,
+    InviteIntoSpace,
+    JoinSpace,
+    LeaveSpace,
+    PreviewRemoval,
+    RemoveFromSpace,
+    ShowMemberCard,
+    TrustMember,
+)
+from p2pshare.operations.space_takeover import AckTakeover, PreviewTakeover, TakeOver
+from p2pshare.operations.spaces import (
+    CloseNotebook,
+    ListSpaces,
+    MarkShown,
+    NoteInSpace,
+    OpenSpace,
+    PreviewMembers,
+    PurgeSpace,
+    ReopenNotebook,
+    ShowSpace,
+    TakeSpaceAgain,
+)
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
     Allow,

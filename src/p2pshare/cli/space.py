@@ -24,12 +24,21 @@ def print_notes(output: Mapping[str, Any], called: Callable[[str | None], str]) 
     for one in state["notes"]:
         absent = "(redacted)" if one["redacted"] else "(sealed)" if one["sealed"] else "(not here)"
         text = absent if one["text"] is None else console.shown(one["text"])
-        place = "  (beside the close)" if one["id"] in late else "  (after the close)" if one["id"] in after else ""
+        place = (
+            "  (beside the close)"
+            if one["id"] in late
+            else "  (after the close)"
+            if one["id"] in after
+            else ""
+        )
         console.print_result(f"{one['id'][:10]}  {console.shown(called(authors[one['id']]))}  {text}{place}")
 
 
 space = space_group(
-    "space", "", {"note": print_notes}, "what partners write together: open, list, show, write and lead spaces"
+    "space",
+    "",
+    {"note": print_notes},
+    "what partners write together: open, list, show, write and lead spaces",
 )
 
 

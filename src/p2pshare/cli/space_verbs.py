@@ -29,7 +29,7 @@ from p2pshare.errors import DaemonUnreachable, RefusedError, ShareError
 if TYPE_CHECKING:
     from p2pshare.operations.interface import A, Request
     from p2pshare.operations.space_links import Links
-    from p2pshare.operations.space_takeover import EntryChanged, VotePreview, Voted
+    from p2pshare.operations.space_takeover import EntryChanged, Voted, VotePreview
     from p2pshare.operations.spaces import MemberShown, SpaceShown
     from p2pshare.spaces.space_file import SpaceFileReport
 
@@ -108,7 +108,9 @@ def say_links(links: Links, whose: str) -> None:
             f"the loss of one of these parts {whose}: {_listed(links.parted_by)}; members that add each other as partners mend it"
         )
     for piece in links.cut_off:
-        console.warn(f"cut off from us: {', '.join(piece)}: nobody whom our entries reach is a partner of theirs")
+        console.warn(
+            f"cut off from us: {', '.join(piece)}: nobody whom our entries reach is a partner of theirs"
+        )
     if links.not_known:
         console.say(f"whose partners are not known: {_listed(links.not_known)}")
 
@@ -216,9 +218,7 @@ def _short(name: str | None) -> str:
     return name[:10] if len(name) == 64 and set(name) <= set("0123456789abcdef") else name
 
 
-def _print_space(
-    output: Mapping[str, Any], shown: SpaceShown, printers: Mapping[str, StatePrinter]
-) -> None:
+def _print_space(output: Mapping[str, Any], shown: SpaceShown, printers: Mapping[str, StatePrinter]) -> None:
     def called(member: str | None) -> str:
         if member is None:
             return "contested"
@@ -348,9 +348,7 @@ def invite(context: click.Context, space_id: str, names: tuple[str, ...], as_jso
 @_yes_option
 @json_option
 @click.pass_context
-def remove(
-    context: click.Context, space_id: str, names: tuple[str, ...], yes: bool, as_json: bool
-) -> None:
+def remove(context: click.Context, space_id: str, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """remove members from ID; its lead may"""
     from p2pshare.operations.space_membership import PreviewRemoval, RemoveFromSpace
 
@@ -527,7 +525,9 @@ def _print_changes(
 ) -> None:
     put(f"entries that would {'be ' * (what == 'void')}{what}: {count}")
     for one in changes[:PROBLEMS_SHOWN_MAX]:
-        put(f"  {one.id[:10]}  {console.shown(one.kind)} of {console.shown(_short(one.author))}  {one.reason}".rstrip())
+        put(
+            f"  {one.id[:10]}  {console.shown(one.kind)} of {console.shown(_short(one.author))}  {one.reason}".rstrip()
+        )
     if count > PROBLEMS_SHOWN_MAX:
         put("  ...")
 
@@ -573,9 +573,7 @@ def redact(context: click.Context, space_id: str, entry: str, yes: bool, as_json
 @_yes_option
 @json_option
 @click.pass_context
-def rekey(
-    context: click.Context, space_id: str, last_good: str, key: str, yes: bool, as_json: bool
-) -> None:
+def rekey(context: click.Context, space_id: str, last_good: str, key: str, yes: bool, as_json: bool) -> None:
     """disown what a thief wrote in ID with a key that our card revokes: all after the last entry that is ours"""
     from p2pshare.operations.space_entries import RekeySpace
 
@@ -658,7 +656,9 @@ def verify(context: click.Context, file: str, as_json: bool) -> int:
     else:
         _print_report(told)
         console.say(f"{told['verdict']}: {console.shown(file)}")
-        console.say("hint: a name is what the card says of itself; compare the fingerprint, which follows from the id")
+        console.say(
+            "hint: a name is what the card says of itself; compare the fingerprint, which follows from the id"
+        )
     return {"good": 0, "bad": EXIT_BAD, "incomplete": EXIT_PARTLY_DONE}[report.verdict]
 
 
@@ -703,7 +703,9 @@ def _print_report(told: Mapping[str, Any]) -> None:
         shown["members"] = [f"{names[one['id']]} ({one['status']})" for one in told["members"]]
         shown["heads"] = [one[:10] for one in told["heads"]]
         shown["sha256"] = told["canonical_sha256"]
-    counts = {key.replace("_", " "): told[key] for key in ("cards", "bad_cards", "entries", "held", "without_body")}
+    counts = {
+        key.replace("_", " "): told[key] for key in ("cards", "bad_cards", "entries", "held", "without_body")
+    }
     console.print_fields(shown | counts)
     if told["fault"]:
         console.print_result(f"the file: {console.shown(told['fault'])}")
@@ -731,9 +733,7 @@ def purge(context: click.Context, space_id: str, take_again: bool, yes: bool, as
         again = write(home, TakeSpaceAgain(space_id))
         answer(again, f"{again.space}  taken again when a partner hands it over", as_json=as_json)
         return
-    confirm(
-        "it leaves this node for good, and members are not told (`leave` tells them): purge?", yes=yes
-    )
+    confirm("it leaves this node for good, and members are not told (`leave` tells them): purge?", yes=yes)
     with console.ProgressLine() as line:
         purged = write(home, PurgeSpace(space_id, only))
         most = purged.left

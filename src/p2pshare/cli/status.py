@@ -83,9 +83,7 @@ def _print_spaces(spaces: SpacesStatus) -> None:
     )
     for one in spaces.invitations:
         title = f"'{one.title}'" if one.title else "its opening is not here yet"
-        console.print_result(
-            console.shown(f"  invited into {one.space[:10]} by {one.invited_by}: {title}")
-        )
+        console.print_result(console.shown(f"  invited into {one.space[:10]} by {one.invited_by}: {title}"))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

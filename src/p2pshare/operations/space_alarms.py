@@ -147,9 +147,7 @@ def _taken_over(seen: Situation) -> Iterator[Alarm]:
         )
 
 
-def _takeover_of(
-    reading: SpaceReading, standing: Standing, term: list[int]
-) -> tuple[PartnerId, int] | None:
+def _takeover_of(reading: SpaceReading, standing: Standing, term: list[int]) -> tuple[PartnerId, int] | None:
     """Returns who proposed the takeover of a term, and when that came here."""
     for one in standing.output["timeline"]:
         if one["kind"] != "takeover":
@@ -260,7 +258,11 @@ def _invitations(
 
     invitations = {
         one.row.space: SpaceInvitation(
-            one.row.space.text, called(one.row.opener), one.row.kind, one.row.title, _instant(one.row.noted_at)
+            one.row.space.text,
+            called(one.row.opener),
+            one.row.kind,
+            one.row.title,
+            _instant(one.row.noted_at),
         )
         for one in found
         if one.status_of(own) == "invited"

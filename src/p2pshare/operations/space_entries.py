@@ -131,7 +131,9 @@ class RekeySpace(Request[SpaceWritten], frozen=True, tag="space-rekey"):
         else:
             good = entry_called(node.store, row, self.last_good)
             if good not in {vertex.entry_id for vertex in ours}:
-                raise RefusedError("that entry is not ours", hint="`space show --json` has authors", reason="not-own")
+                raise RefusedError(
+                    "that entry is not ours", hint="`space show --json` has authors", reason="not-own"
+                )
         return decided(node, row, "rekey", Rekey({key: good}), now)
 
     def _revoked_key(self, node: Node, used: set[KeyId]) -> KeyId:
@@ -140,7 +142,9 @@ class RekeySpace(Request[SpaceWritten], frozen=True, tag="space-rekey"):
         if self.key:
             digits = checked_digits(self.key, "key")
             named: KeyId = one_of(
-                sorted(one for one in revoked | used if one.text.startswith(digits)), "key", "see `p2pshare card show`"
+                sorted(one for one in revoked | used if one.text.startswith(digits)),
+                "key",
+                "see `p2pshare card show`",
             )
             if named not in revoked:
                 raise RefusedError(

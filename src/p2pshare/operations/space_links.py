@@ -40,7 +40,9 @@ def links_among(
     """Returns how these members, ourselves (`own`) among them or not, are linked."""
     rows = store.partners.all()
     names = store.partners.names() | {row.partner_id: row.alias for row in rows}
-    told: dict[PartnerId, frozenset[PartnerId]] = {own: frozenset(row.partner_id for row in rows if row.has_link)}
+    told: dict[PartnerId, frozenset[PartnerId]] = {
+        own: frozenset(row.partner_id for row in rows if row.has_link)
+    }
     for member in members:
         partners = news.partners_of(member) if member != own else None
         if partners is not None:
@@ -63,7 +65,9 @@ def links_among(
         return sorted(names.get(known[number]) or known[number].text for number in numbers)
 
     pieces = components(neighbours)
-    ours = next((piece for piece in pieces if own in {known[number] for number in piece}), pieces[:1] and pieces[0])
+    ours = next(
+        (piece for piece in pieces if own in {known[number] for number in piece}), pieces[:1] and pieces[0]
+    )
     return Links(
         parted_by=called(cut_nodes(blocks(neighbours))),
         cut_off=[called(piece) for piece in pieces if piece is not ours],

@@ -63,7 +63,9 @@ class LeaveSpace(Request[SpaceWritten], frozen=True, tag="space-leave"):
         status = spaces_of(node).state(row.space).members.get(node.identity.partner_id, "")
         if status == "invited":
             raise RefusedError(
-                "we have not joined this space", hint="an invitation is declined: `space decline`", reason="not-joined"
+                "we have not joined this space",
+                hint="an invitation is declined: `space decline`",
+                reason="not-joined",
             )
         if status not in _IN_IT:
             raise RefusedError(
@@ -185,7 +187,9 @@ class ShowMemberCard(Query[MemberCard], frozen=True, tag="space-member-card"):
         standing = standing_now(node.store, row)
         member = member_called(standing.members, names_here(node.store), self.member)
         raw, by = reading.introduced_card(member), reading.introduced_by(member)
-        if member == node.card.partner_id or any(one.partner_id == member for one in node.store.partners.all()):
+        if member == node.card.partner_id or any(
+            one.partner_id == member for one in node.store.partners.all()
+        ):
             raise RefusedError("that member is a partner already, or ourselves", reason="is-partner")
         if raw is None or by is None:
             raise NotFoundError(
@@ -229,4 +233,8 @@ def _changed(node: Node, entry: SpaceWritten) -> MembersChanged:
     row = space_called(node.store, entry.space)
     members = spaces_of(node).state(row.space).members
     stay = [member for member, status in members.items() if status in _IN_IT]
-    return MembersChanged(entry.space, entry.entry, links_among(node.store, node.card.partner_id, stay, news_of(node.store, row.space)))
+    return MembersChanged(
+        entry.space,
+        entry.entry,
+        links_among(node.store, node.card.partner_id, stay, news_of(node.store, row.space)),
+    )

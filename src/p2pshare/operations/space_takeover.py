@@ -103,10 +103,9 @@ class PreviewTakeover(Query[VotePreview], frozen=True, tag="space-takeover-previ
         for entry in reading.entries(row):
             fold.add(SpaceEntry.of(entry))
         left_out = _left_out(node.store, row, self.left_out)
+        does, chosen = _plan(reading, fold, own, now)
         if self.is_ack:
             does, chosen = BACK, _wanted(node.store, row, fold, self.proposal)
-        else:
-            does, chosen = _plan(reading, fold, own, now)
         before = fold.state()
         lead, members = before.lead, dict(before.members)
         if does == PROPOSE:
@@ -168,9 +167,7 @@ class AckTakeover(Request[Voted], frozen=True, tag="space-ack"):
         return _back(node, row, chosen.vertex.entry_id, now, left_out)
 
 
-def _plan(
-    reading: SpaceReading, fold: SpaceFold, own: PartnerId, now: int
-) -> tuple[str, Candidacy | None]:
+def _plan(reading: SpaceReading, fold: SpaceFold, own: PartnerId, now: int) -> tuple[str, Candidacy | None]:
     """Returns what a takeover does at `now`, and the proposal to back, or for which ours waits."""
     best = best_proposal(fold)
     if best is None:
@@ -209,9 +206,7 @@ def _left_out(store: StoreReading, row: SpaceRow, digits: Iterable[str]) -> tupl
     return tuple(entry_called(store, row, one) for one in digits)
 
 
-def _back(
-    node: Node, row: SpaceRow, proposal: EntryId, now: int, left_out: tuple[EntryId, ...]
-) -> Voted:
+def _back(node: Node, row: SpaceRow, proposal: EntryId, now: int, left_out: tuple[EntryId, ...]) -> Voted:
     try:
         said = decided(node, row, "ack", Ack(proposal), now, left_out)
     except RefusedError as error:

@@ -137,7 +137,12 @@ class PreviewMembers(Query[Links], frozen=True, tag="space-links"):
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Links:
         invited = {partner_called(node.store, name) for name in self.invite}
-        return links_among(node.store, node.card.partner_id, sorted({*invited, node.card.partner_id}), news_of(node.store, None))
+        return links_among(
+            node.store,
+            node.card.partner_id,
+            sorted({*invited, node.card.partner_id}),
+            news_of(node.store, None),
+        )
 
 
 class NoteInSpace(Request[SpaceWritten], frozen=True, tag="space-note"):
@@ -257,7 +262,8 @@ class PurgeSpace(Request[SpacePurged], frozen=True, tag="space-purge"):
             return invited_or_held(node.store, digits, self.only)
         except NotFoundError:
             going = SpaceReading(node.store.database).purged_begin_with(digits)
-            return one_of(going, "space")
+            found: EntryId = one_of(going, "space")
+            return found
 
 
 class TakeSpaceAgain(Request[SpacePurged], frozen=True, tag="space-take-again"):
@@ -355,9 +361,7 @@ def one_of(found: Iterable[Any], what: str, hint: str = "see `p2pshare space lis
     if len(ids) > 1:
         candidates = ", ".join(one.text for one in ids[:CANDIDATES_MAX])
         more = ", ..." if len(ids) >= CANDIDATES_MAX else ""
-        raise AmbiguousId(
-            f"several ids of a {what} begin so: {candidates}{more}", hint="type more digits"
-        )
+        raise AmbiguousId(f"several ids of a {what} begin so: {candidates}{more}", hint="type more digits")
     return ids[0]
 
 
@@ -365,9 +369,7 @@ def space_called(store: StoreReading, digits: str, only: str = "") -> SpaceRow:
     """Returns the space whose id begins so, of the kind `only` if that is given. Raises AuthorError `bad-id`, AmbiguousId, NotFoundError."""
     what = only or "space"
     reading = SpaceReading(store.database)
-    rows = [
-        row for row in reading.begin_with(checked_digits(digits, what)) if only in ("", row.kind)
-    ]
+    rows = [row for row in reading.begin_with(checked_digits(digits, what)) if only in ("", row.kind)]
     space = one_of((row.space for row in rows), what)
     return next(row for row in rows if row.space == space)
 
@@ -404,14 +406,14 @@ def partner_called(store: StoreReading, name: str) -> PartnerId:
     raise NotFoundError("no partner of that name can be invited", hint="see `p2pshare partner list`")
 
 
-def member_called(
-    members: Collection[PartnerId], names: Mapping[PartnerId, str], name: str
-) -> PartnerId:
+def member_called(members: Collection[PartnerId], names: Mapping[PartnerId, str], name: str) -> PartnerId:
     """Returns who of these is called so, or whose id begins so. Raises NotFoundError, AmbiguousId."""
     found = [one for one in members if names.get(one) == name]
     if not found and _DIGITS.fullmatch(name):
         found = [one for one in members if one.text.startswith(name.lower())]
-    member: PartnerId = one_of(found, "member", "see `p2pshare space show`: the alias of a partner, or 6 digits of an id")
+    member: PartnerId = one_of(
+        found, "member", "see `p2pshare space show`: the alias of a partner, or 6 digits of an id"
+    )
     return member
 
 
@@ -472,4 +474,3 @@ def _invitations(reading: SpaceReading, names: Mapping[PartnerId, str]) -> list[
         for space, one in newest.items()
         if reading.find(space) is None
     ]
-

@@ -85,7 +85,7 @@ class SpaceFileReport:
     def verdict(self) -> str:
         """Returns good, bad, or incomplete: nothing is wrong, but cards of authors are missing."""
         reasons = {one.reason for one in self.problems}
-        if self.fault or self.bad_cards or self.state is None and WAITS_FOR_CARD not in reasons:
+        if self.fault or self.bad_cards or (self.state is None and WAITS_FOR_CARD not in reasons):
             return "bad"
         if not reasons:
             return "good"
@@ -186,9 +186,7 @@ def examine(stream: BinaryIO, progress: Callable[[int, int], None]) -> SpaceFile
     return report
 
 
-def _read_cards(
-    frames: _Frames, count: int, report: SpaceFileReport
-) -> dict[PartnerId, list[CardBody]]:
+def _read_cards(frames: _Frames, count: int, report: SpaceFileReport) -> dict[PartnerId, list[CardBody]]:
     found: dict[PartnerId, list[CardBody]] = {}
     last: PartnerId | None = None
     for _ in range(count):

@@ -36,10 +36,15 @@ SELECT s.id, s.space_id, s.kind, s.title, s.tlp, o.partner_id, i.partner_id, s.n
 FROM space s JOIN organisation o ON o.id = s.opener JOIN organisation i ON i.id = s.introduced_by
 """
 _HELD = "s.space_id NOT IN (SELECT space_id FROM space_purged)"  # one that is being purged is gone already
-TABLES_OF_SPACE = ("space_state", "space_shown")
-"""Tables whose rows have the row of a space in `space`, besides its entries: a purge empties them first."""
-TABLES_BY_SPACE_ID = ("space_waiting",)
-"""The same, by `space_id`."""
+_PURGE_BY_SPACE_ID = ("DELETE FROM space_waiting WHERE space_id = ?",)
+_PURGE_OF_SPACE = ("DELETE FROM space_state WHERE space = ?", "DELETE FROM space_shown WHERE space = ?")
+"""Tables with rows about a space besides its entries: a purge empties them first."""
+_PURGE_NEWEST = (
+    """DELETE FROM space_parent
+    WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
+    """DELETE FROM space_entry
+    WHERE id IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
+)
 _WAITING = """
 SELECT w.id, w.space_id, w.entry_id, w.author, w.depth, w.reason, w.names_us, o.partner_id, w.bytes, w.received_at
 FROM space_waiting w JOIN organisation o ON o.id = w.handed_by
@@ -196,7 +201,6 @@ class SpaceReading:
             "SELECT canonical FROM space_state WHERE space = ? AND changes = ?", (space.row, space.changes)
         )
         return rows[0][0] if rows else None
-
 
     # --- what a person was shown, and what was purged ------------------------------------------------
 
@@ -419,24 +423,21 @@ class SpaceStore(SpaceReading):
         Returns how many entries are left; None where neither the space, nor an invitation into it, is here.
         """
         with self._database.transaction(frees_space=True) as writer, overwriting(writer):
-            rows = writer.execute("SELECT id FROM space WHERE space_id = ?", (bytes(space),)).fetchall()
-            waits = writer.execute(
-                "SELECT 1 FROM space_waiting WHERE space_id = ? LIMIT 1", (bytes(space),)
-            ).fetchall()
+            rows = self._fetch("SELECT id FROM space WHERE space_id = ?", (bytes(space),))
+            waits = self._fetch("SELECT 1 FROM space_waiting WHERE space_id = ? LIMIT 1", (bytes(space),))
             if not rows and not waits:
                 return None
             writer.execute("INSERT OR IGNORE INTO space_purged VALUES (?, ?)", (bytes(space), now))
-            for table in TABLES_BY_SPACE_ID:
-                writer.execute(f"DELETE FROM {table} WHERE space_id = ?", (bytes(space),))
+            for statement in _PURGE_BY_SPACE_ID:
+                writer.execute(statement, (bytes(space),))
             if not rows:
                 return 0
             ((row,),) = rows
-            for table in TABLES_OF_SPACE:
-                writer.execute(f"DELETE FROM {table} WHERE space = ?", (row,))
-            newest = f"SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT {PURGED_AT_ONCE}"
-            writer.execute(f"DELETE FROM space_parent WHERE entry IN ({newest})", (row,))
-            writer.execute(f"DELETE FROM space_entry WHERE id IN ({newest})", (row,))
-            ((left,),) = writer.execute("SELECT count(*) FROM space_entry WHERE space = ?", (row,)).fetchall()
+            for statement in _PURGE_OF_SPACE:
+                writer.execute(statement, (row,))
+            for statement in _PURGE_NEWEST:
+                writer.execute(statement, (row, PURGED_AT_ONCE))
+            ((left,),) = self._fetch("SELECT count(*) FROM space_entry WHERE space = ?", (row,))
             if not left:
                 writer.execute("DELETE FROM space WHERE id = ?", (row,))
             return int(left)

@@ -238,9 +238,7 @@ class Spaces:
         wire = self._store.waiting_wire(newest.row)
         assert wire is not None
         own, cited = self._identity().partner_id, decode_entry(wire, REAL)
-        answer = self._sign(
-            join_draft(cited.header, cited.entry_id, own, now, kind=kind), Plain().encode()
-        )
+        answer = self._sign(join_draft(cited.header, cited.entry_id, own, now, kind=kind), Plain().encode())
         with self._whole():
             self._take_verified(answer, own, now, EntriesTaken())
         return answer
@@ -559,9 +557,7 @@ class Spaces:
                 return self.decide(space, "decline", Plain(), now)
         return self._answer_waiting(space, "decline", now)
 
-    def take_over(
-        self, space: EntryId, now: int, *, left_out: Collection[EntryId] = ()
-    ) -> VerifiedEntry:
+    def take_over(self, space: EntryId, now: int, *, left_out: Collection[EntryId] = ()) -> VerifiedEntry:
         """Propose ourselves as lead, in the round that is next. Raises what `say` raises."""
         loaded, own = self._require(space), self._identity().partner_id
 
