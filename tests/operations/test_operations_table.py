@@ -282,7 +282,7 @@ def test_the_command_line_builds_no_request_by_hand(repository: Path) -> None:
                 continue
             if isinstance(node.func, ast.Name):
                 assert node.func.id != "send_message" or path.name == "session.py", path.name
-                is_asking = node.func.id in ("ask", "read_or_ask")
+                is_asking = node.func.id in ("ask", "read_or_ask", "write")
             else:
                 is_asking = isinstance(node.func, ast.Attribute) and node.func.attr == "run"
             if is_asking:

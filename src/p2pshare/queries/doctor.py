@@ -45,7 +45,7 @@ class Finding:
     hint: str = ""
 
 
-Look = Callable[[Path], Iterator[Finding]]
+DoctorLook = Callable[[Path], Iterator[Finding]]
 
 
 def examine_node(
@@ -54,7 +54,7 @@ def examine_node(
     is_running: bool,
     now: int,
     alarm_functions: Sequence[AlarmFunction] = ALARMS,
-    looks_above: Mapping[str, Look] = {},
+    looks_above: Mapping[str, DoctorLook] = {},
 ) -> list[Finding]:
     """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in
     `queries.status.status`, `looks_above` the checks of rooms above this one."""
