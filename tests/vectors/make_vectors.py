@@ -1329,7 +1329,13 @@ def space_file_vectors() -> Json:
                 {"card": 2, "parents": 1},
                 made({alpha.partner_id: alpha.card.raw}, entries),
             ),
-            case("a parent left out", "bad", "", {"parents": 2}, made(cards, [opening, note, dropped])),
+            case(
+                "a parent left out",
+                "bad",
+                "",
+                {"parents": 2},
+                made(cards, [one for one in entries if one is not join]),
+            ),
             case("no opening", "bad", "", {"parents": 3}, made(cards, entries[1:])),
             case(
                 "a deciding entry without its body",
