@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
+import apsw
 import pytest
 from shared_spaces import Company, hand_over, held, id_of, partners, run
 from store_rows import rows
@@ -13,7 +17,7 @@ from p2pshare.envelope.card import fingerprint
 from p2pshare.errors import AuthorError, DiskFull, NotFoundError, RefusedError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
-from p2pshare.node.node import STORE_NAME, Node
+from p2pshare.node.node import STORE_NAME, Node, close_node, open_node
 from p2pshare.operations.cards import RevokeKey
 from p2pshare.operations.space_entries import NOTHING, RedactEntry, RekeySpace, SeenInSpace
 from p2pshare.operations.space_membership import (
@@ -426,6 +430,26 @@ def test_open_and_remove_name_whose_loss_parts_the_members(apart: tuple[str, Nod
     without = run(alpha, PreviewRemoval(space, ("bravo",)))
     assert without.parted_by == [] and without.cut_off == []
     assert run(alpha, RemoveFromSpace(space, ("bravo",))).links == without
+
+
+# --- keeping -------------------------------------------------------------------------------------------
+
+
+def test_a_copy_of_the_home_has_every_space_whole(three: Company, tmp_path: Path) -> None:
+    """What stands for a backup today: the store by VACUUM INTO, beside a writer, and the files of the home."""
+    bravo = three.nodes[1]
+    run(bravo, NoteInSpace(three.space, "kept"))
+    home = tmp_path / "restored"
+    shutil.copytree(bravo.home, home, ignore=shutil.ignore_patterns(f"{STORE_NAME}*", "run"))
+    with closing(apsw.Connection(str(bravo.home / STORE_NAME), flags=apsw.SQLITE_OPEN_READONLY)) as store:
+        store.execute("VACUUM INTO ?", (str(home / STORE_NAME),)).fetchall()
+    (home / STORE_NAME).chmod(0o600)
+    node = open_node(home)
+    try:
+        assert run(node, ShowSpace(three.space)) == run(bravo, ShowSpace(three.space))
+        run(node, NoteInSpace(three.space, "and goes on"))
+    finally:
+        close_node(node)
 
 
 # --- purging -------------------------------------------------------------------------------------------

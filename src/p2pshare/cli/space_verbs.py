@@ -769,4 +769,4 @@ VERBS: tuple[click.Command, ...] = (
     verify,
     purge,
 )
-"""In the order in which help lists them."""
+"""What looks, who is a member and who leads by agreement, who leads by a vote, and what is done to entries and the whole."""

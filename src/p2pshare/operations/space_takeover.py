@@ -278,7 +278,7 @@ def _preview(
         epoch=chosen.act.epoch,
         round=chosen.act.round,
         voters=len(chosen.voters),
-        votes=[_called(one, names) for one in sorted(chosen.authors)],
+        votes=[] if is_ours else [_called(one, names) for one in sorted(chosen.authors)],
         needed=missing,
         lead=None if lead is None else _called(lead, names),
         lead_then=None if then.lead is None else _called(then.lead, names),
