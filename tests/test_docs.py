@@ -122,6 +122,18 @@ def test_readme_shows_commands_that_exist(repository: Path) -> None:
             assert (repository / words[0]).is_file(), line
 
 
+def test_the_page_on_working_together_shows_commands_that_exist(repository: Path) -> None:
+    """Each line of its blocks, and each verb of a space in one of them or in its text."""
+    text = (repository / "docs" / "working-together.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) > 15 and all(line.startswith("p2pshare ") for line in lines)
+    for line in lines:
+        check_typed(shlex.split(line)[1:])
+    shown = set(re.findall(r"(?:p2pshare space |`)([a-z]+)\b", text))
+    assert {name.removeprefix("space ") for name in commands() if name.startswith("space ")} <= shown
+
+
 def check_typed(words: list[str]) -> None:
     """Parses a command line as click would, without running it."""
     name = " ".join(words[:2]) if " ".join(words[:2]) in commands() else words[0]

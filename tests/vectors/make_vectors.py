@@ -1243,6 +1243,120 @@ def space_vectors() -> Json:
     }
 
 
+def space_file_vectors() -> Json:
+    """A space in a file, and what is wrong with it after each edit."""
+    from p2pshare.spaces.canonical import canonical
+    from p2pshare.spaces.fold import fold
+    from p2pshare.spaces.space_file import write_space
+    from p2pshare.spaces.vertex import SpaceEntry
+
+    alpha, bravo = named_identity("alpha"), named_identity("bravo")
+    names = tuple(sorted([(alpha.partner_id, ""), (bravo.partner_id, "")]))
+
+    def draft(author: Any, kind: str, number: int, parents: tuple[EntryId, ...], depth: int) -> EntryDraft:
+        space = opening.entry_id if parents else EntryId(bytes(32))
+        return EntryDraft(REAL, space, author.partner_id, number, parents, depth, NOW, kind, 1)
+
+    opening = sign_entry(
+        EntryDraft(REAL, EntryId(bytes(32)), alpha.partner_id, 1, (), 1, NOW, "open", 1),
+        Opening(1, "note", "Two of us", names).encode(),
+        alpha.operational.sign,
+    )
+    join = sign_entry(
+        draft(bravo, "join", 1, (opening.entry_id,), 2), Plain().encode(), bravo.operational.sign
+    )
+    note = sign_entry(
+        draft(bravo, "note", 2, (join.entry_id,), 3), "Zeichen: \u00e4".encode(), bravo.operational.sign
+    )
+    dropped = without_body(
+        sign_entry(draft(alpha, "note", 2, (join.entry_id,), 3), b"dropped", alpha.operational.sign)
+    )
+    entries = sorted([opening, join, note, dropped], key=lambda one: (one.header.depth, one.entry_id))
+    cards = {one.partner_id: one.card.raw for one in (alpha, bravo)}
+
+    def made(cards: Any, entries: Any, count: int | None = None) -> bytes:
+        return b"".join(
+            write_space(
+                REAL, opening.entry_id, cards, iter(entries), len(entries) if count is None else count
+            )
+        )
+
+    raw = made(cards, entries)
+    output = canonical(fold(map(SpaceEntry.of, entries)))
+
+    def case(name: str, verdict: str, fault: str, refused: Json, form: bytes | Json) -> Json:
+        edit = {"file": text_of(form)} if isinstance(form, bytes) else form
+        return {"name": name, "verdict": verdict, "fault": fault, "refused": refused, **edit}
+
+    places = {one.entry_id: raw.index(one.wire) for one in entries}
+    body_at = places[note.entry_id] + note.wire.index(note.decoded.body) + 20
+    signature_at = places[note.entry_id] + note.wire.index(note.decoded.signatures)
+    flips = [
+        case("a flipped body", "bad", "wrong-digest", {"body-mismatch": 1}, flip("whole", raw, body_at)),
+        case(
+            "a flipped signature",
+            "bad",
+            "wrong-digest",
+            {"bad-signature": 1},
+            flip("whole", raw, signature_at),
+        ),
+        case("a flipped digest", "bad", "wrong-digest", {}, flip("whole", raw, len(raw) - 1)),
+        case("another magic", "bad", "malformed", {}, flip("whole", raw, 4 + 3)),
+        case("format version 0", "bad", "unknown-version", {}, flip("whole", raw, 4 + 7)),
+    ]
+    first, second = sorted(cards)
+    swapped = [entries[0], entries[1], entries[3], entries[2]]
+    return {
+        "about": 'docs/spaces.md, "A space in a file". Test keys: never use them. `refused` counts entries by code.',
+        "file": text_of(raw),
+        "space": opening.entry_id.text,
+        "canonical": output.decode(),
+        "canonical_sha256": hashlib.sha256(output).hexdigest(),
+        "cases": [
+            case("whole", "good", "", {}, raw),
+            *flips,
+            case("cut in the digest", "bad", "truncated", {}, edited("whole", cut=len(raw) - 1)),
+            case("cut in an entry", "bad", "truncated", {}, edited("whole", cut=places[note.entry_id] + 9)),
+            case("empty", "bad", "truncated", {}, b""),
+            case("a byte more", "bad", "malformed", {}, edited("whole", append=text_of(b"\x00"))),
+            case("a frame too large", "bad", "oversized", {}, b"\x00\x00\x00\x51" + raw[4:]),
+            case("entries in another order", "bad", "", {"not-canonical": 1}, made(cards, swapped)),
+            case("one entry twice", "bad", "", {"not-canonical": 1}, made(cards, [*entries, entries[3]])),
+            case(
+                "no card of one author",
+                "incomplete",
+                "",
+                {"card": 2, "parents": 1},
+                made({alpha.partner_id: alpha.card.raw}, entries),
+            ),
+            case(
+                "a parent left out",
+                "bad",
+                "",
+                {"parents": 2},
+                made(cards, [one for one in entries if one is not join]),
+            ),
+            case("no opening", "bad", "", {"parents": 3}, made(cards, entries[1:])),
+            case(
+                "a deciding entry without its body",
+                "bad",
+                "",
+                {"body-mismatch": 1, "parents": 2},
+                made(cards, [opening, without_body(join), *entries[2:]]),
+            ),
+            case(
+                "fewer entries than stated",
+                "bad",
+                "truncated",
+                {"malformed": 1},
+                made(cards, entries, 9),
+            ),
+            case("no entry", "bad", "", {}, made(cards, [])),
+            case("a card that is none", "bad", "", {}, made({first: b"no card", second: cards[second]}, [])),
+        ],
+    }
+
+
 def incident_vectors() -> Json:
     """Every story of incidents (incident_stories.py), as entries without signatures."""
     from incident_stories import INCIDENT_STORIES, IncidentStory
@@ -1289,6 +1403,7 @@ def main(wanted: list[str]) -> None:
         "entry.json": entry_vectors,
         "space.json": space_vectors,
         "incident.json": incident_vectors,
+        "space-file.json": space_file_vectors,
     }
     for name in wanted or files:
         content = files[name]()

@@ -297,11 +297,19 @@ def sign_entry(draft: EntryDraft, content: bytes, key: SigningKey) -> VerifiedEn
     Raises PeerError with the code of the rule (1 to 7) that it would break at others.
     """
     body = secrets.token_bytes(BODY_SALT_BYTES) + content
-    header = EntryHeader(
+    header = complete_header(draft, body, key.key_id)
+    header_raw = encode_header(header)
+    signatures = key.sign(DOMAIN_ENTRY, _signed(header, header_raw))
+    return VerifiedEntry(decode_entry(encode_entry(header_raw, body, signatures), draft.realm))
+
+
+def complete_header(draft: EntryDraft, body: bytes, key_id: KeyId) -> EntryHeader:
+    """Returns the header of `draft` with this body, to be signed by this key."""
+    return EntryHeader(
         realm=draft.realm,
         space=draft.space,
         author=draft.author,
-        key_id=key.key_id,
+        key_id=key_id,
         number=draft.number,
         parents=draft.parents,
         depth=draft.depth,
@@ -312,9 +320,6 @@ def sign_entry(draft: EntryDraft, content: bytes, key: SigningKey) -> VerifiedEn
         body_digest=hashlib.sha384(body).digest(),
         body_bytes=len(body),
     )
-    header_raw = encode_header(header)
-    signatures = key.sign(DOMAIN_ENTRY, _signed(header, header_raw))
-    return VerifiedEntry(decode_entry(encode_entry(header_raw, body, signatures), draft.realm))
 
 
 def without_body(entry: VerifiedEntry) -> VerifiedEntry:

@@ -15,6 +15,7 @@ from p2pshare.knowledge.interface import Wanted
 from p2pshare.node.node import NodeReading, Progress
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Query, Several
+from p2pshare.operations.space_alarms import EVERY_ALARM, spaces_status
 from p2pshare.queries.explaining import Explanation, explain
 from p2pshare.queries.lookup import LookedUp, look_up
 from p2pshare.queries.searching import (
@@ -164,4 +165,4 @@ class ShowStatus(Query[NodeStatus], frozen=True, tag="status"):
     """Describe this node on one screen."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> NodeStatus:
-        return status(node, now)
+        return status(node, now, EVERY_ALARM, spaces=spaces_status(node))

@@ -343,6 +343,31 @@ class Authority:
     def _has_lead_role(self, member: PartnerId, past: Past) -> bool:
         return not self._lead_role or self.role(member, past) == self._lead_role
 
+    # --- looking ahead -----------------------------------------------------------------------------
+
+    def open_proposals(self) -> list[Candidacy]:
+        """Returns the proposals that a majority may still make the lead: those of the next epoch."""
+        return self._ballot.proposals_in(self.everything().tops[0].number[0] + 1)
+
+    def has_voted(self, member: PartnerId, proposal: Candidacy) -> bool:
+        """Returns whether a vote of `member` for this proposal would be void, for it has voted for it, or for another one of its
+        epoch in the same or a later round."""
+        return self._ballot.has_voted(member, proposal, self.everything())
+
+    def next_takeover(self, parents: Iterable[Vertex]) -> tuple[int, int]:
+        """Returns the epoch and the round that a takeover behind these entries must have."""
+        past = self._joined_past([parent.upto for parent in parents])
+        epoch = past.tops[0].number[0] + 1
+        return epoch, self._ballot.next_round(epoch, past)
+
+    def win(self, takeover: Vertex) -> None:
+        """Take a proposal for a term, as if it had its majority. Raises KeyError for one that is not right by its past."""
+        proposal = self._ballot.proposal(takeover)
+        if proposal is None:
+            raise KeyError(takeover.entry_id)
+        if proposal.term is None:
+            proposal.term = self._begin_term(takeover, (proposal.act.epoch, proposal.act.round, 0))
+
     # --- questions about a past --------------------------------------------------------------------
 
     def is_lead_act(self, vertex: Vertex, past: Past) -> bool:

@@ -28,6 +28,7 @@ from p2pshare.spaces.entry_graph import EntryGraph, is_fork
 from p2pshare.spaces.interface import EntryKind, KindFold, SpaceKind
 from p2pshare.spaces.registry import load_space_kind
 from p2pshare.spaces.vertex import SpaceEntry, TermNumber, Vertex, by_order
+from p2pshare.spaces.votes import Candidacy
 
 STEP_ENTRIES = 256  # judged between two yields: some 5 ms
 WEIGHT_BYTES = 128  # of what a deciding entry says: as much work as an entry
@@ -187,6 +188,52 @@ class SpaceFold:
         if vertex is None:
             raise KeyError(entry_id)
         return vertex.code
+
+    # --- what is looked at before somebody writes ---------------------------------------------------
+
+    def open_proposals(self) -> list[Candidacy]:
+        """Returns the proposals that a majority may still make the lead, in the order in which they came."""
+        self.state()
+        assert self._authority is not None
+        return self._authority.open_proposals()
+
+    def has_voted(self, member: PartnerId, proposal: Candidacy) -> bool:
+        """Returns whether a vote of `member` for an open proposal would be void because of another vote of its."""
+        self.state()
+        assert self._authority is not None
+        return self._authority.has_voted(member, proposal)
+
+    def next_takeover(self, parents: Iterable[Vertex]) -> tuple[int, int]:
+        """Returns the epoch and the round that a takeover with these entries, at least one, in its past must have."""
+        self.state()
+        assert self._authority is not None
+        return self._authority.next_takeover(parents)
+
+    def win(self, takeover: EntryId) -> None:
+        """Go on as if a proposal had its majority, in a fold that is kept for nothing else (`spaces.looking_ahead`). Raises KeyError
+        for an entry that is not here, or that is void by its past."""
+        self.state()
+        vertex = self._graph.get(takeover)
+        if vertex is None or self._authority is None:
+            raise KeyError(takeover)
+        self._authority.win(vertex)
+        self._is_stale = True
+
+    # --- bodies that are to be dropped --------------------------------------------------------------
+
+    def is_dropped(self, entry_id: EntryId) -> bool:
+        """Returns whether the body of an entry counts as absent, by the newest state."""
+        return self._effects is not None and entry_id in self._effects.redacted
+
+    def drop_redacted(self) -> list[EntryId]:
+        """Forget the bodies that are redacted by the newest state, and return of which entries there were any. Nothing changes by it."""
+        found = []
+        for entry_id in self._effects.redacted if self._effects is not None else ():
+            vertex = self._graph.get(entry_id)
+            if vertex is not None and vertex.content is not None:
+                vertex.content = None
+                found.append(entry_id)
+        return sorted(found)
 
     # --- what a kind may ask -----------------------------------------------------------------------
 

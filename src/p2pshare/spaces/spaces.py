@@ -15,7 +15,7 @@ Only the thread that writes the store may use it. It sends nothing: entries do n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -29,7 +29,6 @@ from p2pshare.envelope.entry import (
     EntryDraft,
     VerifiedEntry,
     decode_entry,
-    key_of,
     sign_entry,
     verify_entry,
 )
@@ -48,9 +47,10 @@ from p2pshare.limits import (
     SPACES_PER_OPENER_MAX,
 )
 from p2pshare.partners.partners import Partners
-from p2pshare.spaces.acts import RULES, Inviting, Names, Opening, Rekey, decode_act
+from p2pshare.spaces.acts import RULES, Act, Inviting, Names, Opening, Plain, decode_act
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold, SpaceState
+from p2pshare.spaces.looking_ahead import next_takeover
 from p2pshare.spaces.registry import load_space_kind
 from p2pshare.spaces.space_store import (
     WAITS_FOR_CARD,
@@ -60,7 +60,7 @@ from p2pshare.spaces.space_store import (
     SpaceStore,
     WaitingEntry,
 )
-from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake
+from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake, key_for
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 from p2pshare.spaces.writing import SpaceStatement, join_draft, write, write_join
 
@@ -223,19 +223,25 @@ class Spaces:
                 return self._put_own(
                     loaded, lambda: [write_join(fold, own, invitation, now, self._sign)], now
                 )[-1]
+        return self._answer_waiting(space, "join", now)
+
+    def _answer_waiting(self, space: EntryId, kind: str, now: int) -> VerifiedEntry:
+        """Answer the newest invitation whose own past is not here. The answer waits beside it."""
         waiting = self._store.waiting(space=space, names_us=True)
         if not waiting:
-            if loaded is None:
+            if self._load(space) is None:
                 raise _unknown()
-            raise RefusedError("nobody has invited us into this space", reason="not-invited")
+            raise RefusedError(
+                "nobody has invited us into this space", hint="its lead may", reason="not-invited"
+            )
         newest = max(waiting, key=lambda one: (one.depth, one.entry_id))
         wire = self._store.waiting_wire(newest.row)
         assert wire is not None
-        cited = decode_entry(wire, REAL)
-        join = self._sign(join_draft(cited.header, cited.entry_id, own, now), b"\x80")
+        own, cited = self._identity().partner_id, decode_entry(wire, REAL)
+        answer = self._sign(join_draft(cited.header, cited.entry_id, own, now, kind=kind), Plain().encode())
         with self._whole():
-            self._take_verified(join, own, now, EntriesTaken())
-        return join
+            self._take_verified(answer, own, now, EntriesTaken())
+        return answer
 
     def _put_own(
         self, loaded: LoadedSpace, writing: Callable[[], list[VerifiedEntry]], now: int
@@ -257,6 +263,7 @@ class Spaces:
             for entry in entries:
                 self._store.put_entry(loaded.row, entry, now)
                 loaded.count(entry)
+            self._drop_redacted(loaded)
         return entries
 
     def _sign(self, draft: EntryDraft, content: bytes) -> VerifiedEntry:
@@ -275,6 +282,7 @@ class Spaces:
             if now - loaded.folded_at >= FOLD_PAUSE_SECONDS:
                 loaded.fold.state()
                 loaded.folded_at = now
+                self._drop_redacted(loaded)
         return taken
 
     def take_card(self, raw: bytes, handed_by: PartnerId, now: int) -> EntriesTaken:
@@ -337,6 +345,8 @@ class Spaces:
         header, entry_id = decoded.header, decoded.entry_id
         loaded = self._load(_space_of(decoded))
         if loaded is None:
+            if self._store.is_purged(_space_of(decoded)):
+                raise PeerError("an entry is of a space that was purged here", reason="not-a-member")
             if self._store.waiting(space=_space_of(decoded), names_us=True):
                 return None
             if header.kind not in ("open", "invite") or header.author not in self._partner_ids:
@@ -346,7 +356,8 @@ class Spaces:
                 raise PeerError("an entry names others than us", reason="not-a-member")
             return None
         if entry_id in loaded.fold:
-            if not (loaded.fold.lacks_body(entry_id) and VerifiedEntry(decoded).body_fits()):
+            is_wanted = loaded.fold.lacks_body(entry_id) and not loaded.fold.is_dropped(entry_id)
+            if not (is_wanted and VerifiedEntry(decoded).body_fits()):
                 return EntryVerdict(entry_id, ALREADY_HELD)
         elif loaded.is_full_of(header.author):
             return EntryVerdict(entry_id, REFUSED, "later")
@@ -354,19 +365,7 @@ class Spaces:
 
     def _key(self, decoded: DecodedEntry) -> VerifyKey | None:
         """Returns the key that must have signed an entry; None: it waits for a card. Raises PeerError."""
-        versions = self._versions_of(decoded.header.author)
-        if decoded.header.kind == "rekey" and versions:
-            revoked = {one.key_id for one in versions[-1].revoked}
-            try:
-                act = decode_act("rekey", VerifiedEntry(decoded).content())
-            except PeerError as error:
-                if error.reason == "body-mismatch":
-                    raise
-            else:
-                assert isinstance(act, Rekey)
-                if not revoked.issuperset(act.last_good):
-                    return None
-        return key_of(decoded.header, versions)
+        return key_for(decoded, self._versions_of(decoded.header.author))
 
     def _versions_of(self, author: PartnerId) -> list[CardBody]:
         """Returns the versions of an author's card that are here, oldest first."""
@@ -535,6 +534,73 @@ class Spaces:
         loaded = self._load(space)
         return loaded is not None and member in loaded.fold.state().members
 
+    # --- what a command asks of a space besides ------------------------------------------------------
+
+    def decide(
+        self, space: EntryId, kind: str, act: Act, now: int, *, left_out: Iterable[EntryId] = ()
+    ) -> VerifiedEntry:
+        """Write a deciding entry, marked as the space is. Raises what `say` raises."""
+        tlp = self._require(space).row.tlp
+        return self.say(space, SpaceStatement(kind, act.encode(), tlp), now, left_out=left_out)[-1]
+
+    def decline(self, space: EntryId, now: int) -> VerifiedEntry:
+        """Decline the newest invitation into a space, also where its own past is not here.
+
+        Raises NotFoundError, RefusedError `joined`, `not-invited`.
+        """
+        loaded = self._load(space)
+        if loaded is not None:
+            status = loaded.fold.state().members.get(self._identity().partner_id)
+            if status in ("joined", "forked"):
+                raise RefusedError("we have joined this space: a member leaves", reason="joined")
+            if status == "invited":
+                return self.decide(space, "decline", Plain(), now)
+        return self._answer_waiting(space, "decline", now)
+
+    def take_over(self, space: EntryId, now: int, *, left_out: Collection[EntryId] = ()) -> VerifiedEntry:
+        """Propose ourselves as lead, in the round that is next. Raises what `say` raises."""
+        loaded, own = self._require(space), self._identity().partner_id
+
+        def written() -> list[VerifiedEntry]:
+            act = next_takeover(loaded.fold, own, left_out)
+            said = SpaceStatement("takeover", act.encode(), loaded.row.tlp)
+            return write(loaded.fold, own, said, now, self._sign, left_out=left_out)
+
+        return self._put_own(loaded, written, now)[-1]
+
+    def fold_of(self, space: EntryId) -> SpaceFold:
+        """Returns the fold of a space, to be read and let go. Raises NotFoundError."""
+        return self._require(space).fold
+
+    def mark_shown(self, space: EntryId, numbers: Mapping[PartnerId, int]) -> None:
+        """Note up to which number of each author a person was shown a space. Raises NotFoundError."""
+        row = self._store.find(space)
+        if row is None:
+            raise _unknown()
+        self._store.put_shown(row, numbers)
+
+    def purge(self, space: EntryId, now: int) -> int:
+        """Take a space off this node, a part at a time: from the first on it is unknown, and nothing of it is taken in any more.
+
+        Returns how many of its entries are left: ask again until there are none. Raises NotFoundError.
+        """
+        self._loaded.pop(space, None)
+        left = self._store.purge_some(space, now)
+        if left is None:
+            raise _unknown()
+        return left
+
+    def take_again(self, space: EntryId) -> None:
+        """Take a space in again that was purged, when somebody hands it over. Raises NotFoundError."""
+        if not self._store.forget_purge(space):
+            raise _unknown()
+
+    def _drop_redacted(self, loaded: LoadedSpace) -> None:
+        """Drop the bodies that a redaction names, from memory and from the store."""
+        dropped = loaded.fold.drop_redacted()
+        if dropped:
+            self._store.drop_bodies(loaded.row, dropped)
+
     # --- what is in memory -------------------------------------------------------------------------
 
     def _require(self, space: EntryId) -> LoadedSpace:
@@ -623,6 +689,13 @@ _WHO_MAY = {
     "not-member": "only a member that has joined may write this",
     "cut": "our membership in the space has ended",
     "not-handed": "only whom the lead was offered may accept it",
+    "is-lead": "any member but the lead may write this; a lead hands over first",
+    "forked": "a member may not that has written two entries under one number, until it is invited again",
+    "voted": "a member has one vote in a round, and ours is given",
+    "settled": "this vote is over: another has its majority",
+    "no-proposal": "that proposal is not open to a vote",
+    "no-entry": "only content is redacted, by its author or the lead",
+    "in-own-past": "what we wrote follows an entry that was to be left out",
 }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from p2pshare.envelope.entry import EntryDraft, EntryHeader, VerifiedEntry
+from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import ENTRY_PARENTS_MAX
 from p2pshare.spaces.acts import Plain
@@ -42,16 +43,11 @@ def write(
 ) -> list[VerifiedEntry]:
     """Sign what `author` says at `created` (unix seconds), and add it to the space. Returns it, last, behind the merges it needed.
 
-    `left_out`: heads that it does not cite, nor what only they have in their past; for a vote beside a removal of everybody. The
-    author's own last entry is cited all the same.
+    `left_out`: entries that it has not in its past, nor what follows them; for a vote beside a removal of everybody. Raises PeerError
+    `in-own-past` where an entry of the author has one of them in its past: rule 15 asks for all of those.
     """
     opening = space.graph.opening
-    heads = {vertex for vertex in space.state().heads if vertex.entry_id not in left_out}
-    own = _own_last(space, author)
-    parents = sorted(own | {head for head in heads if head not in _covered(own, heads)}, key=_entry_id)
-    parents.sort(
-        key=lambda vertex: vertex not in own
-    )  # its own first: a merge has them in its past from the beginning
+    parents = to_cite(space, author, left_out)
     written: list[VerifiedEntry] = []
 
     def put(said: SpaceStatement, cited: list[Vertex]) -> Vertex:
@@ -82,6 +78,19 @@ def write(
     return written
 
 
+def to_cite(space: SpaceFold, author: PartnerId, left_out: Collection[EntryId] = ()) -> list[Vertex]:
+    """Returns what the next entry of `author` has as parents, once merges have joined them: its own last entry first, which a merge
+    has in its past from the beginning. `left_out` as in `write`. Raises PeerError `in-own-past`.
+    """
+    left = _followers(space, left_out) if left_out else frozenset()
+    heads = _heads_without(space, left) if left else space.state().heads
+    own = _own_last(space, author)
+    if not left.isdisjoint(own):
+        raise PeerError("an entry of its author follows what it would leave out", reason="in-own-past")
+    parents = sorted(own | {head for head in heads if head not in _covered(own, heads)}, key=_entry_id)
+    return sorted(parents, key=lambda vertex: vertex not in own)
+
+
 def write_join(
     space: SpaceFold, author: PartnerId, invitation: EntryId, created: int, sign: Sign
 ) -> VerifiedEntry:
@@ -98,9 +107,16 @@ def write_join(
 
 
 def join_draft(
-    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int, *, number: int = 1
+    invitation: EntryHeader,
+    invitation_id: EntryId,
+    author: PartnerId,
+    created: int,
+    *,
+    number: int = 1,
+    kind: str = "join",
 ) -> EntryDraft:
-    """Returns the draft of a `join`; so also where the invitation's own past is not here, and `author` wrote nothing in it."""
+    """Returns the draft of a `join`, or `decline`; so also where the invitation's own past is not here, and `author` wrote
+    nothing in it."""
     return EntryDraft(
         realm=invitation.realm,
         space=invitation_id if invitation.kind == "open" else invitation.space,
@@ -109,9 +125,24 @@ def join_draft(
         parents=(invitation_id,),
         depth=invitation.depth + 1,
         created=created,
-        kind="join",
+        kind=kind,
         tlp=invitation.tlp,
     )
+
+
+def _followers(space: SpaceFold, entry_ids: Collection[EntryId]) -> frozenset[Vertex]:
+    """Returns these entries and all that have one of them in their past."""
+    found: set[Vertex] = set()
+    for vertex in space.graph.vertices:  # parents before children
+        if vertex.entry_id in entry_ids or not found.isdisjoint(vertex.parents):
+            found.add(vertex)
+    return frozenset(found)
+
+
+def _heads_without(space: SpaceFold, left: Collection[Vertex]) -> set[Vertex]:
+    """Returns the heads of what has an effect, as they are without the entries in `left`."""
+    kept = [vertex for vertex in space.state().timeline if vertex not in left]
+    return set(kept) - past_of(parent for vertex in kept for parent in vertex.parents)
 
 
 def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
