@@ -58,6 +58,10 @@ COMMANDS = {
         "p2pshare.cli.space:space",
         "what partners write together: open, list, show, write and lead spaces",
     ),
+    "incident": (
+        "p2pshare.cli.incident:incident",
+        "work one case with partners: open, tell, share tasks, hand over, close",
+    ),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),

@@ -236,6 +236,37 @@ def end_of_period(
         return None, "unknown-zone"
 
 
+def is_zone(name: str) -> bool:
+    """Returns whether a name is one of the tz database, as it is on this machine."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def read_time(text: str, zone: str = "") -> int | None:
+    """Returns a time that a person wrote, in unix seconds; None for what is none, or is not one time.
+
+    With an offset it is RFC 3339, or the same without seconds; without one it is by the clocks of `zone`, and not one time where
+    they were put back or forward just then.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        if not is_zone(zone):
+            return None
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+        if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+            return None
+    try:
+        return int(moment.timestamp())
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
 def _months_later(day: date, months: int) -> date:
     """Returns the same date so many months later, or the last day of a shorter month."""
     whole = day.year * 12 + day.month - 1 + months

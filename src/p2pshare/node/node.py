@@ -76,6 +76,8 @@ class NodeReading(Protocol):
     """A node for queries: all that is held and configured, and our public card. No key, and nothing that writes."""
 
     @property
+    def home(self) -> Path: ...
+    @property
     def config(self) -> Config: ...
     @property
     def card(self) -> Card: ...
@@ -124,16 +126,16 @@ class NodeBeside:
     live: Live | None = None
 
     def __init__(self, home: Path, store: StoreReading) -> None:
-        self._home = home
+        self.home = home
         self.store = store
 
     @cached_property
     def config(self) -> Config:
-        return load_config(self._home / CONFIG_NAME)
+        return load_config(self.home / CONFIG_NAME)
 
     @cached_property
     def card(self) -> Card:
-        return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
+        return believe_chain((self.home / CARD_FILE_NAME).read_bytes())
 
 
 def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:
