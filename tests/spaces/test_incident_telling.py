@@ -137,14 +137,14 @@ def test_an_author_that_claims_any_time_is_shown_and_breaks_nothing() -> None:
 
 def test_the_duties_of_an_organisation_stand_in_show() -> None:
     record = telling(worked_case()).record()
-    shown = duties_shown(record, TEMPLATES, START + 2 * DAY)
+    shown = duties_shown(record.duties, TEMPLATES, START + 2 * DAY)
     assert {"duty", "template", "stage", "from", "due", "state", "submitted_at"} <= shown[0].keys()
     rows = {row["stage"]: row for row in shown}
     assert rows["early"]["state"] == "done" and rows["early"]["submitted_at"] == "2027-01-15T23:59:00Z"
     assert rows["72h"]["state"] == "running" and rows["72h"]["due"] == "2027-01-18T00:00:00Z"
     assert rows["final"]["state"] == "not-running" and rows["final"]["due"] is None
     assert {row["organisation"] for row in shown} == {partner("A").text}, "nobody else has stated anything"
-    assert duties_shown(record, {}, START) == [], "a template that is not known here"
+    assert duties_shown(record.duties, {}, START) == [], "a template that is not known here"
 
 
 def test_a_report_needs_nothing_typed_but_its_free_text() -> None:
@@ -152,7 +152,7 @@ def test_a_report_needs_nothing_typed_but_its_free_text() -> None:
     record = telling(told).record()
     rule = TEMPLATES["nis2"].rule_of("72h")
     assert rule is not None
-    duties = duties_shown(record, TEMPLATES, START + DAY)
+    duties = duties_shown(record.duties, TEMPLATES, START + DAY)
     text = sitrep(record, duties, report=(TEMPLATES["nis2"], rule), organisation="Alpha").decode()
     assert "2027-01-15T00:00:00Z (zone Europe/Berlin)" in text and "Due: 2027-01-18T00:00:00Z" in text
     assert "evil.example" in text and "availability\\_impact 70" in text

@@ -18,6 +18,7 @@ from p2pshare.operations.already_held import FindOwnStatements, FindShared, Note
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.incidents import ListIncidents, OpenIncident, SayInIncident, ShowIncident
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import (
     Explain,
@@ -122,6 +123,7 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
 
     for title in ("led", "purged"):
         opened(alpha, title)
+    OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
     for title in ("asked", "declined"):
         opened(bravo, title, is_joined=False)
     for title in ("left", "silent"):
@@ -158,6 +160,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     every: list[Request[Any]] = [
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space["led"], "seen here"),
+        OpenIncident("theirs", ("ransomware",), Tlp.GREEN, ("bravo",)),
+        SayInIncident(space["case"], "note", b"seen here"),
+        ListIncidents(),
+        ShowIncident(space["case"]),
         JoinSpace(space["asked"]),
         DeclineSpace(space["declined"]),
         LeaveSpace(space["left"]),

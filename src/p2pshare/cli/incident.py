@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from p2pshare.cli.space_verbs import answer, confirm, say_links, space_group, wr
 from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from p2pshare.operations.incidents import IncidentFile
+    from p2pshare.operations.incidents import IncidentFile, IncidentShown
     from p2pshare.spaces.incident_entries import IncidentBody
 
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
@@ -52,11 +53,22 @@ incident = space_group(
 # --- what verbs share --------------------------------------------------------------------------------
 
 
-def _look(home: Path, incident_id: str, *, by_graph: bool = False) -> dict[str, Any]:
+def _look(home: Path, incident_id: str) -> dict[str, Any]:
+    return _told(home, _shown(home, incident_id))
+
+
+def _shown(home: Path, incident_id: str, *, by_graph: bool = False) -> IncidentShown:
     from p2pshare.operations.incidents import ShowIncident
 
-    found: dict[str, Any] = json.loads(read_or_ask(home, ShowIncident(incident_id, by_graph)).shown)
-    return found
+    return read_or_ask(home, ShowIncident(incident_id, by_graph))
+
+
+def _told(home: Path, found: IncidentShown) -> dict[str, Any]:
+    """Returns what `show --json` prints: with the duties, by the templates of this home."""
+    from p2pshare.operations.incidents import duties_in
+
+    told: dict[str, Any] = json.loads(found.shown)
+    return told | {"duties": duties_in(json.loads(found.canonical), home, int(time.time()))}
 
 
 def _say(
@@ -228,13 +240,12 @@ def list_(home: Path, as_json: bool) -> None:
 def show(home: Path, incident_id: str, canonical: bool, order: str, as_json: bool) -> None:
     """show members, time line, tasks, values, lessons and duties of ID; what a person was shown here, members are told"""
     from p2pshare.cli.space_verbs import _mark_shown
-    from p2pshare.operations.incidents import ShowIncident
 
-    found = read_or_ask(home, ShowIncident(incident_id, order == "graph"))
+    found = _shown(home, incident_id, by_graph=order == "graph")
     if canonical:
         console.print_result(console.shown(found.canonical) if sys.stdout.isatty() else found.canonical)
         return
-    shown: dict[str, Any] = json.loads(found.shown)
+    shown = _told(home, found)
     if as_json:
         console.print_json(shown)
         return
@@ -983,13 +994,11 @@ def duty_done(
 
 def _file(home: Path, incident_id: str, made: Callable[[IncidentFile], bytes]) -> bytes:
     """Returns what is made of an incident, read beside the daemon."""
-    import time
-
     from p2pshare.node.node import NodeBeside
     from p2pshare.operations.incidents import IncidentFile
 
     with open_store_for_reading(home) as store:
-        return made(IncidentFile(NodeBeside(home, store), incident_id, int(time.time())))
+        return made(IncidentFile(home, NodeBeside(home, store), incident_id, int(time.time())))
 
 
 def _output_option(function: Any) -> Any:

@@ -161,12 +161,13 @@ def duties_of(
     `events`: name (`aware`, `submitted:early`) to unix seconds, as the organisation stated them. `zone`: a name of the tz database.
     `holidays`: dates (`2026-12-25`) that are no working days.
     """
-    return [_standing(template.template, rule, events, zone, now, holidays) for rule in template.duties]
+    return [duty_of(template.template, rule, events, zone, now, holidays) for rule in template.duties]
 
 
-def _standing(
+def duty_of(
     template: str, rule: DutyRule, events: Mapping[str, int], zone: str, now: int, holidays: Collection[str]
 ) -> DutyStanding:
+    """Returns how one duty stands; as `duties_of`."""
     runs_from = events.get(rule.event)
     submitted_at = events.get(f"submitted:{rule.stage}")
     due: int | None = None

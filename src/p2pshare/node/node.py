@@ -76,8 +76,6 @@ class NodeReading(Protocol):
     """A node for queries: all that is held and configured, and our public card. No key, and nothing that writes."""
 
     @property
-    def home(self) -> Path: ...
-    @property
     def config(self) -> Config: ...
     @property
     def card(self) -> Card: ...
@@ -109,7 +107,8 @@ class Node:
     preparing: dict[str, Any] = field(default_factory=dict)
     """Publications whose parts are still coming, by token: what `operations.publishing` keeps between two messages."""
     spaces: Any = None
-    """Our spaces with their folds, which `operations.spaces` keeps from the first request on."""
+    """Our spaces with their folds, and how their entries travel: `spaces.space_exchange` keeps them from the first use on."""
+    space_exchange: Any = None
 
     @property
     def card(self) -> Card:
@@ -126,16 +125,16 @@ class NodeBeside:
     live: Live | None = None
 
     def __init__(self, home: Path, store: StoreReading) -> None:
-        self.home = home
+        self._home = home
         self.store = store
 
     @cached_property
     def config(self) -> Config:
-        return load_config(self.home / CONFIG_NAME)
+        return load_config(self._home / CONFIG_NAME)
 
     @cached_property
     def card(self) -> Card:
-        return believe_chain((self.home / CARD_FILE_NAME).read_bytes())
+        return believe_chain((self._home / CARD_FILE_NAME).read_bytes())
 
 
 def open_node(home: Path, read_keys: KeyReader = read_all_keys) -> Node:

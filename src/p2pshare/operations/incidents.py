@@ -7,6 +7,8 @@ here and by the fold. What is larger than a message of the control socket, the e
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -14,7 +16,7 @@ from msgspec import Meta, Struct
 from p2pshare.errors import AuthorError, PeerError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.duty_templates import DutyTemplate
-from p2pshare.intel.incident_record import IncidentRecord
+from p2pshare.intel.incident_record import IncidentRecord, ToldDuty
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import ENTRY_BODY_BYTES_MAX
 from p2pshare.node.duty_files import load_duty_templates
@@ -78,7 +80,8 @@ class IncidentListed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IncidentShown(Struct, frozen=True, forbid_unknown_fields=True):
-    """What `incident show --json` prints, as JSON, the canonical output beside it, and of each author the greatest number in it."""
+    """What `incident show --json` prints, as JSON, but for the duties, which follow from templates of the command's home; the canonical
+    output, and of each author the greatest number in it."""
 
     shown: str
     canonical: str
@@ -164,13 +167,12 @@ class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
         state = state_of(node, row)
         telling = Telling(state, names_here(node.store), is_sealed_told=True)
         reading = SpaceReading(node.store.database)
-        duties = duties_shown(telling.record(), load_duty_templates(node.home), now)
         introduced = {
             member: by
             for member in state.members
             if (by := _introduced_by(node, reading, member)) is not None
         }
-        shown = telling.shown(duties, introduced_by=introduced, is_by_graph=self.by_graph)
+        shown = telling.shown(introduced_by=introduced, is_by_graph=self.by_graph)
         numbers: dict[str, int] = {}
         for vertex in state.timeline:
             numbers[vertex.author.text] = max(numbers.get(vertex.author.text, 0), vertex.number)
@@ -198,16 +200,33 @@ def state_of(node: NodeReading, row: SpaceRow) -> SpaceState:
     return fold.state()
 
 
+def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:
+    """Returns how the duties stand that were stated in an incident, by its canonical output and the templates of a home."""
+    stated = [
+        ToldDuty(
+            id=one["id"],
+            author=PartnerId.parse(one["author"]),
+            event=one["event"],
+            stage=one["stage"] or "",
+            template=one["template"],
+            at=one["at"],
+            zone=one["zone"],
+        )
+        for one in canonical["state"]["duties"]
+    ]
+    return duties_shown(stated, load_duty_templates(home), now)
+
+
 class IncidentFile:
     """An incident as a command writes it into a file: its record, and what duties come to."""
 
-    def __init__(self, node: NodeReading, digits: str, now: int) -> None:
+    def __init__(self, home: Path, node: NodeReading, digits: str, now: int) -> None:
         """Raises what `space_called` raises."""
         row = space_called(node.store, digits, INCIDENT)
         self.own = node.card.partner_id
-        self.templates: dict[str, DutyTemplate] = load_duty_templates(node.home)
+        self.templates: dict[str, DutyTemplate] = load_duty_templates(home)
         self.record: IncidentRecord = Telling(state_of(node, row), names_here(node.store)).record()
-        self.duties: list[dict[str, Any]] = duties_shown(self.record, self.templates, now)
+        self.duties: list[dict[str, Any]] = duties_shown(self.record.duties, self.templates, now)
 
     @property
     def own_duties(self) -> list[dict[str, Any]]:

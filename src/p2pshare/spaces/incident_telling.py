@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from p2pshare.identifiers import PartnerId
-from p2pshare.intel.duty_templates import DutyStanding, DutyTemplate, duties_of
+from p2pshare.intel.duty_templates import DutyStanding, DutyTemplate, duty_of
 from p2pshare.intel.incident_record import (
     IncidentRecord,
     ToldAnswer,
@@ -487,25 +487,34 @@ class Telling:
 
 
 def duties_shown(
-    record: IncidentRecord, templates: Mapping[str, DutyTemplate], now: int, holidays: Iterable[str] = ()
+    stated: Iterable[ToldDuty], templates: Mapping[str, DutyTemplate], now: int, holidays: Iterable[str] = ()
 ) -> list[dict[str, Any]]:
     """Returns how the duties of each organisation stand that stated an event under a template, as `incident show` has them.
 
     A template that is not known here has no duties: its statements stay in the time line.
     """
     by_owner: dict[tuple[PartnerId, str], list[ToldDuty]] = {}
-    for duty in record.duties:
+    for duty in stated:
         if duty.author is not None:
             by_owner.setdefault((duty.author, duty.template), []).append(duty)
     shown = []
-    for (author, name), stated in sorted(by_owner.items()):
+    for (author, name), own in sorted(by_owner.items()):
         template = templates.get(name)
         if template is None:
             continue
-        events = {f"{one.event}:{one.stage}" if one.stage else one.event: one.at for one in stated}
-        zone = max(stated, key=lambda one: (one.created, one.id)).zone
-        for standing in duties_of(template, events, zone, now, frozenset(holidays)):
-            shown.append({"organisation": author.text, **_standing(standing), "zone": zone})
+        by_event = {f"{one.event}:{one.stage}" if one.stage else one.event: one for one in own}
+        events = {event: one.at for event, one in by_event.items()}
+        for rule in template.duties:
+            begin = by_event.get(rule.event)
+            zone = "UTC" if begin is None else begin.zone  # of the statement from which it runs
+            standing = duty_of(name, rule, events, zone, now, frozenset(holidays))
+            shown.append(
+                {
+                    "organisation": author.text,
+                    **_standing(standing),
+                    "zone": None if begin is None else zone,
+                }
+            )
     return shown
 
 
