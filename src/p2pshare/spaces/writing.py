@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from p2pshare.envelope.entry import EntryDraft, EntryHeader, VerifiedEntry
 from p2pshare.identifiers import EntryId, PartnerId
@@ -55,12 +56,11 @@ def write(
     written: list[VerifiedEntry] = []
 
     def put(said: SpaceStatement, cited: list[Vertex]) -> Vertex:
-        numbers = [vertex.number for vertex in past_of(cited) if vertex.author == author]
         draft = EntryDraft(
             realm=opening.header.realm,
             space=opening.entry_id,
             author=author,
-            number=1 + max(numbers, default=0),
+            number=1 + space.graph.last_number(author, cited),
             parents=tuple(sorted(vertex.entry_id for vertex in cited)),
             depth=1 + max(vertex.depth for vertex in cited),
             created=created,
@@ -90,8 +90,8 @@ def write_join(
     if cited is None:
         raise KeyError(invitation)
     opening = space.graph.opening
-    numbers = [vertex.number for vertex in past_of([cited]) if vertex.author == author]
-    draft = join_draft(cited.header, invitation, author, created, number=1 + max(numbers, default=0))
+    number = 1 + space.graph.last_number(author, [cited])
+    draft = join_draft(cited.header, invitation, author, created, number=number)
     entry = sign(replace(draft, space=opening.entry_id, tlp=opening.header.tlp), Plain().encode())
     space.add(SpaceEntry.of(entry))
     return entry
@@ -118,6 +118,8 @@ def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
     """Returns the entries of an author that no other entry of it has in its past: one, or one for each branch of a fork."""
     last: set[Vertex] = set()
     older: set[Vertex] = set()
+    if not space.graph.has_twins(author):
+        return set(islice(space.graph.by_author(author), 1))
     for vertex in space.graph.by_author(author):
         if vertex not in older:
             last.add(vertex)
@@ -126,7 +128,8 @@ def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
 
 
 def _covered(own: set[Vertex], heads: set[Vertex]) -> set[Vertex]:
-    """Returns the heads that an own entry has in its past: those are cited by citing that one."""
+    """Returns the heads that an own entry has in its past: those are cited by citing that one. One with an effect has none."""
+    own = {vertex for vertex in own if not vertex.has_effect}
     return heads & past_of(parent for vertex in own for parent in vertex.parents)
 
 
