@@ -75,6 +75,9 @@ class EntryGraph:
         self._body_bytes += header.body_bytes
         return vertex
 
+    def authors(self) -> Iterable[PartnerId]:
+        return self._by_number.keys()
+
     def by_author(self, author: PartnerId) -> Iterator[Vertex]:
         """Yields the entries of an author, the highest number first."""
         numbers: Mapping[int, list[Vertex]] = self._by_number.get(author, {})

@@ -157,6 +157,11 @@ class SpaceFold:
         """Returns the state as it was last brought up to date; None before the first time."""
         return self._state
 
+    @property
+    def is_current(self) -> bool:
+        """Returns whether the newest state is that of all entries."""
+        return self._state is not None and not self._is_stale and self._whole is None
+
     def lacks_body(self, entry_id: EntryId) -> bool:
         """Returns whether an entry is held without its body."""
         vertex = self._graph.get(entry_id)
@@ -217,6 +222,10 @@ class SpaceFold:
         if vertex is None:
             raise KeyError(entry_id)
         return vertex.code
+
+    def is_redacted(self, vertex: Vertex) -> bool:
+        """Returns whether the body of an entry counts as absent, by the newest state."""
+        return self._effects is not None and vertex.entry_id in self._effects.redacted
 
     def has_named(self, member: PartnerId) -> bool:
         """Returns whether a lead has ever named a partner, by what is here; what is judged for that is not judged again."""
