@@ -74,6 +74,10 @@ class EntryGraph:
         """Returns the entries of an author under one number: several are a fork, unless all are joins."""
         return self._by_number[author][number]
 
+    def has_twins(self, author: PartnerId) -> bool:
+        """Returns whether several entries of an author stand under one number, be they a fork or not."""
+        return any(len(twins) > 1 for twins in self._by_number.get(author, {}).values())
+
     def forks(self) -> Iterator[list[Vertex]]:
         """Yields the entries of each fork."""
         for numbers in self._by_number.values():

@@ -129,6 +129,11 @@ class SpaceFold:
         """Returns the state as it was last brought up to date; None before the first time."""
         return self._state
 
+    @property
+    def is_current(self) -> bool:
+        """Returns whether the newest state is that of all entries."""
+        return self._state is not None and not self._is_stale
+
     def lacks_body(self, entry_id: EntryId) -> bool:
         """Returns whether an entry is held without its body."""
         vertex = self._graph.get(entry_id)
