@@ -14,7 +14,9 @@ from random import Random
 
 from p2pshare.envelope.entry import EntryDraft, VerifiedEntry
 from p2pshare.identifiers import EntryId, PartnerId
-from p2pshare.spaces.fold import fold
+from p2pshare.spaces.acts import Inviting, Opening, Removal
+from p2pshare.spaces.entry_graph import past_of
+from p2pshare.spaces.fold import SpaceFold, fold
 from p2pshare.spaces.heads import decode_heads
 from p2pshare.spaces.vertex import SpaceEntry
 from simulator.event_queue import EventQueue
@@ -243,17 +245,15 @@ class SpaceWorld:
     def _look_for_leaks(self, sender: SpaceMember, to: PartnerId, delivery: Delivery) -> None:
         """Ask of each entry whether it may go there, by the sender's own state, in words of their own."""
         loaded = sender.loaded.get(delivery.space)
-        state = None if loaded is None else loaded.fold.newest_state
+        part: set[EntryId] | None = set() if loaded is None else _part_of(loaded.fold, to)
         for entry in delivery.entries:
             header = entry.header
             if entry.body_fits() and header.audience and to not in (*header.audience, header.author):
                 self.leaks.append(f"{sender.name} hands {self.names[to]} the body of {entry.entry_id.short}")
-            if header.author == sender.id and header.kind == "join":
-                continue
-            if to in self.outsiders or state is None or to not in state.members:
-                self.leaks.append(f"{sender.name} hands {self.names[to]}, who is no member, {entry.entry_id.short}")
-            elif state.members[to] == "invited" and header.kind not in ("open", "invite"):
-                self.leaks.append(f"{sender.name} hands {self.names[to]}, who has not joined, {header.kind}")
+            if header.author == sender.id and header.kind == "join" and to not in self.outsiders:
+                continue  # answers an invitation, of which its author may know nothing else yet
+            if part is not None and entry.entry_id not in part:
+                self.leaks.append(f"{sender.name} hands {self.names[to]}, who may not have it, {header.kind}")
 
     # --- faults ------------------------------------------------------------------------------------
 
@@ -413,6 +413,26 @@ def _links(
         pairs |= {frozenset((name, other)) for other in draw.sample(names, min(2, len(names)))}
     for name in (*names, *outsiders):
         yield name, {other for pair in pairs if name in pair for other in pair if other != name}
+
+
+def _part_of(fold: SpaceFold, to: PartnerId) -> set[EntryId] | None:
+    """Returns what a partner may have that has not joined, or no more; None: it may have all."""
+    state = fold.newest_state
+    if state is None or to not in state.members:
+        return set()
+    if state.members[to] in ("joined", "forked"):
+        return None
+    part = {state.opening.entry_id}
+    for vertex in state.timeline:
+        if isinstance(vertex.act, Opening | Inviting) and to in dict(vertex.act.names):
+            part.add(vertex.entry_id)
+        is_end = vertex.author == to and vertex.kind in ("leave", "decline")
+        if is_end or (isinstance(vertex.act, Removal) and to in vertex.act.members):
+            before = past_of(vertex.parents)
+            part.add(vertex.entry_id)
+            if any(one.kind == "join" and one.author == to for one in before) or to == state.opening.author:
+                part |= {one.entry_id for one in before}
+    return part
 
 
 def _parts(members: list[SpaceMember]) -> Iterator[list[SpaceMember]]:
