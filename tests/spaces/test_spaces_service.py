@@ -764,7 +764,7 @@ def test_a_space_in_which_much_comes_is_folded_all_the_same(nodes: list[OneNode]
     bravo.hear(opening, of=alpha)
     slices(bravo, space)
     bravo.hear(*alpha.say(space, "remove", Removal((charlie.id,)).encode()), of=alpha)
-    for number in range(40):
+    for number in range(100):
         bravo.hear(alpha.note(space, f"note {number}"), of=alpha)
         if not bravo.spaces.go_on(NOW + 10):
             break

@@ -318,17 +318,17 @@ class SpaceFold:
     def _add_what_came(self, authority: Authority) -> Iterator[None]:
         """Add to the new state what was taken in while it was made, as far as it follows simply; yields between small steps."""
         self._is_stale = True
-        while self._judged < len(self._graph):
+        while True:
             for _ in range(STEP_ENTRIES):
-                if self._judged == len(self._graph):
-                    break
-                kind = self._graph.vertices[self._judged].kind
-                if self._has_new_body or self._authority is not authority or kind in AUTHORITY_KINDS:
+                if self._has_new_body or self._authority is not authority:
                     return
-                if not self._add_next(authority):
+                if self._judged == len(self._graph):
+                    self._is_stale = False
+                    return
+                kind = self._graph.vertices[self._judged].kind
+                if kind in AUTHORITY_KINDS or not self._add_next(authority):
                     return
             yield
-        self._is_stale = self._has_new_body or self._authority is not authority
 
     def _add_next(self, authority: Authority) -> bool:
         """Judge the next entry, which is of no authority kind, and add it to a state that is of all before it. Returns False when
