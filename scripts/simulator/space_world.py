@@ -281,6 +281,8 @@ class SpaceWorld:
         self.queue.after(seconds, lambda: self._mend(pairs))
 
     def _mend(self, pairs: Iterable[frozenset[PartnerId]]) -> None:
+        if self.is_peace:
+            return
         for pair in pairs:
             self.cut[pair] -= 1
         self.trace.note("mended")

@@ -131,7 +131,8 @@ class _Side:
     queue: deque[EntryId] = field(default_factory=deque)
     pending: dict[EntryId, float] = field(default_factory=dict)
     sent: dict[EntryId, float] = field(default_factory=dict)
-    cards_sent: dict[PartnerId, int] = field(default_factory=dict)
+    cards_sent: dict[PartnerId, tuple[int, float]] = field(default_factory=dict)
+    """The version of each card that went beside entries, and when: it may have been lost on the way."""
     known: set[EntryId] = field(default_factory=set)
     """What it handed over itself since its heads."""
     invite_at: float = math.inf
@@ -450,18 +451,14 @@ class SpaceTravel:
         if not to:
             return
         yield EntriesParcel(journey.space, to, ((join.entry_id, True),))
-        so_far = journey.own or SpaceHeads(REAL, journey.space)
-        heads = SpaceHeads(
-            so_far.realm,
-            journey.space,
-            so_far.heads,
-            so_far.cards,
-            join.wanted if journey.own is None else (),
-            (),
-            so_far.partners or to,
-            asks=True,
-        )
+        if journey.own is not None:  # the opening is here, so heads go as ever
+            for peer in to:
+                side = journey.side(peer)
+                side.ask_at = min(side.ask_at, now)
+            return
+        heads = SpaceHeads(REAL, journey.space, wanted=join.wanted, partners=to, asks=True)
         for peer in to:
+            self._lines[peer].told_at = self._lines[peer].asked_at = now
             yield HeadsParcel(peer, (heads,))
 
     def _look_at_members(self, journey: _Journey, view: SpaceView, now: float) -> None:
@@ -614,7 +611,7 @@ class SpaceTravel:
                 chosen = [vertex for vertex in chosen if not elsewhere.holds(vertex)]
             for piece in _pieces(chosen):
                 entries = self._with_bodies(journey, peer, piece)
-                together[entries, self._cards_beside(view, peer, side, piece)].append(peer)
+                together[entries, self._cards_beside(view, peer, side, piece, now)].append(peer)
                 for vertex in piece:
                     side.sent[vertex.entry_id] = now
         for (entries, cards), peers in together.items():
@@ -646,7 +643,7 @@ class SpaceTravel:
             journey.space,
             (peer,),
             self._with_bodies(journey, peer, piece),
-            self._cards_beside(view, peer, side, piece),
+            self._cards_beside(view, peer, side, piece, now),
         )
 
     def _lacked(
@@ -700,7 +697,7 @@ class SpaceTravel:
         )
 
     def _cards_beside(
-        self, view: SpaceView, peer: PartnerId, side: _Side, vertices: Iterable[Vertex]
+        self, view: SpaceView, peer: PartnerId, side: _Side, vertices: Iterable[Vertex], now: float
     ) -> tuple[PartnerId, ...]:
         """Returns whose cards a partner needs with entries: authors that are no partners of it, by its own word."""
         theirs = dict(side.heads.cards) if side.heads is not None else {}
@@ -708,8 +705,11 @@ class SpaceTravel:
         beside = []
         for author in sorted({vertex.author for vertex in vertices} - {peer, self._own, *partners}):
             version = view.cards.get(author, 0)
-            if version > max(theirs.get(author, 0), side.cards_sent.get(author, 0)):
-                side.cards_sent[author] = version
+            sent, sent_at = side.cards_sent.get(author, (0, NEVER))
+            if now - sent_at >= RESEND_SECONDS:
+                sent = 0
+            if version > max(theirs.get(author, 0), sent):
+                side.cards_sent[author] = (version, now)
                 beside.append(author)
         return tuple(beside)
 
