@@ -274,9 +274,10 @@ class SpaceTravel:
         side.is_answer_due = side.is_unread = True
         self._heard.add(peer)
         join = journey.join
-        if join is not None and any(
+        is_listed = join is not None and any(
             one.author == self._own and one.number >= join.number for one in heads.heads
-        ):
+        )
+        if join is not None and is_listed and (peer in join.to or peer in journey.members):
             journey.join = None
         if heads.asks:
             side.ask_at = min(side.ask_at, now)
