@@ -109,7 +109,9 @@ class Traveller:
         """Accept the newest invitation that is held."""
         state = self.fold.state()
         named = [
-            one for one in state.timeline if isinstance(one.act, Opening | Inviting) and self.id in dict(one.act.names)
+            one
+            for one in state.timeline
+            if isinstance(one.act, Opening | Inviting) and self.id in dict(one.act.names)
         ]
         entry = write_join(self.fold, self.id, named[-1].entry_id, NOW, unsigned)
         self._put([entry])
@@ -145,7 +147,7 @@ class Traveller:
             if self.intake is None:
                 self._begin(entry)
                 assert self.intake is not None
-                for one in [stray for stray in self.stray]:
+                for one in list(self.stray):
                     held += self._take(one)
                 continue
             held += self._take(entry)
@@ -185,9 +187,7 @@ class Traveller:
 
     def run(self) -> None:
         now = self.world.now
-        self.engine.follow_partners(
-            self.partners, self.partners if self.linked is None else self.linked, now
-        )
+        self.engine.follow_partners(self.partners, self.partners if self.linked is None else self.linked, now)
         for _ in range(10_000):
             parcels = self.engine.due(now, self.view)
             for parcel in parcels:

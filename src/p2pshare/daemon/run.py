@@ -38,8 +38,8 @@ from p2pshare.daemon.control import ControlServer, Permitted
 from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
-from p2pshare.daemon.space_rounds import SpaceRounds
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.daemon.space_rounds import SpaceRounds
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId

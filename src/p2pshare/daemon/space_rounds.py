@@ -24,7 +24,7 @@ from p2pshare.spaces.space_exchange import SpaceExchange, exchange_of
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0  # at most between two looks at who is connected
-WAIT_SECONDS = 0.25  # between two looks whether members have answered after a start
+WAIT_SECONDS = 1.0  # at most between two looks whether members have answered after a start
 
 
 class SpaceRounds:
@@ -37,12 +37,14 @@ class SpaceRounds:
         self._chain = chain
         self._now = Clock()
         self._is_woken = asyncio.Event()
+        self._has_read = asyncio.Event()
         self._exchange: SpaceExchange | None = None
         driver.content_was_read = self.wake
 
     def wake(self) -> None:
         """Look at once whether something is to leave: entries were written here, or came."""
         self._is_woken.set()
+        self._has_read.set()
 
     async def run(self) -> None:
         """Go round until cancelled."""
@@ -65,8 +67,11 @@ class SpaceRounds:
     async def wait_for_heads(self) -> None:
         """Wait until what others hold is known, after a start: what was written before and lost here would be written twice."""
         exchange = await self._begun()
-        while (await self._writer(exchange.seconds_before_writing, self._now())) > 0:
-            await asyncio.sleep(WAIT_SECONDS)
+        while (seconds := await self._writer(exchange.seconds_before_writing, self._now())) > 0:
+            self._has_read.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, WAIT_SECONDS)):
+                    await self._has_read.wait()
 
     async def _round(self) -> float:
         """Do one piece; returns the seconds until the next is due."""
@@ -86,5 +91,7 @@ class SpaceRounds:
     def _linked(self) -> frozenset[PartnerId]:
         states = self._driver.peer_states()
         return frozenset(
-            peer for peer, state in states.items() if state.state in (State.CONNECTED.value, State.RESTING.value)
+            peer
+            for peer, state in states.items()
+            if state.state in (State.CONNECTED.value, State.RESTING.value)
         )

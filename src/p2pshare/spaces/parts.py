@@ -57,9 +57,7 @@ def split(whole: bytes) -> list[ContentPart]:
             reason="oversized",
         )
     digest = hashlib.sha256(whole).digest()
-    return [
-        ContentPart(digest, number, len(pieces), piece) for number, piece in enumerate(pieces, start=1)
-    ]
+    return [ContentPart(digest, number, len(pieces), piece) for number, piece in enumerate(pieces, start=1)]
 
 
 def assemble(digest: bytes, contents: Iterable[tuple[PartnerId, bytes]]) -> bytes | None:

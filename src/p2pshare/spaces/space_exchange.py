@@ -14,13 +14,12 @@ Everything runs in the writer thread, but for `wants_step`.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import REAL, VerifiedEntry, decode_entry, without_body
-from p2pshare.errors import PeerError, ShareError
+from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
@@ -98,9 +97,7 @@ class SpaceExchange:
                 return 0.0
         return max(0.0, travel.next_wakeup() - now)
 
-    def _follow(
-        self, travel: SpaceTravel, roster: Roster, linked: Iterable[PartnerId], now: float
-    ) -> None:
+    def _follow(self, travel: SpaceTravel, roster: Roster, linked: Iterable[PartnerId], now: float) -> None:
         if roster is not self._roster:
             self._roster = roster
             self._versions.clear()
@@ -319,7 +316,7 @@ class SpaceExchange:
                     self._no_way[space, partner] = sent.no_way[partner]
         return [partner for partner in to if partner not in sent.no_way]
 
-    def _entry(self, entry_id: EntryId, with_body: bool) -> VerifiedEntry | None:  # noqa: FBT001 - as parcels have it
+    def _entry(self, entry_id: EntryId, with_body: bool) -> VerifiedEntry | None:
         """Returns an entry to be handed over: one that is held, or a join of ours that waits."""
         found = self._store.entry(entry_id)
         if found is None:

@@ -224,7 +224,8 @@ class SpaceReading:
     def entry(self, entry_id: EntryId) -> VerifiedEntry | None:
         """Returns an entry that is held, with its body where that is."""
         rows = self._fetch(
-            "SELECT entry_id, header, body, signatures FROM space_entry WHERE entry_id = ?", (bytes(entry_id),)
+            "SELECT entry_id, header, body, signatures FROM space_entry WHERE entry_id = ?",
+            (bytes(entry_id),),
         )
         return _entry_of(rows[0]) if rows else None
 
