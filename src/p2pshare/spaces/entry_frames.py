@@ -39,7 +39,8 @@ def encode_entry_frame(cards: Sequence[bytes], entries: Sequence[bytes]) -> byte
 
 def frames_of(cards: Sequence[bytes], entries: Iterable[bytes]) -> Iterator[bytes]:
     """Yields frames of some `FRAME_BYTES_TARGET` each, the cards in the first."""
-    waiting, piece, size = list(cards), [], sum(map(len, cards))
+    waiting, size = list(cards), sum(map(len, cards))
+    piece: list[bytes] = []
     for wire in entries:
         if piece and (size + len(wire) > FRAME_BYTES_TARGET or len(piece) >= FRAME_ENTRIES_MAX):
             yield encode_entry_frame(waiting, piece)

@@ -63,13 +63,16 @@ NOT_READY_SECONDS = 0.2  # before a space that is still folded is looked at agai
 NEVER = -math.inf
 
 
+_Entries = tuple[tuple[EntryId, bool], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EntriesParcel:
     """Entries for one envelope, parents first, each with its body or the header alone; `cards` go beside them."""
 
     space: EntryId
     to: tuple[PartnerId, ...]
-    entries: tuple[tuple[EntryId, bool], ...]
+    entries: _Entries
     cards: tuple[PartnerId, ...] = ()
 
 
@@ -513,7 +516,7 @@ class SpaceTravel:
 
     def _reckon_own(self, journey: _Journey, view: SpaceView) -> None:
         journey.is_dirty = False
-        wanted_bodies = []
+        wanted_bodies: list[EntryId] = []
         for vertex in view.fold.graph.vertices:
             if (
                 vertex.content is None
@@ -616,7 +619,7 @@ class SpaceTravel:
 
     def _hand_on(self, journey: _Journey, view: SpaceView, now: float) -> Iterator[EntriesParcel]:
         """Yields what is new and due, one parcel for all partners that get the same."""
-        together: defaultdict[tuple[object, ...], list[PartnerId]] = defaultdict(list)
+        together: defaultdict[tuple[_Entries, tuple[PartnerId, ...]], list[PartnerId]] = defaultdict(list)
         for peer in sorted(journey.sides):
             side = journey.sides[peer]
             ids = [entry_id for entry_id, at in side.pending.items() if at <= now]
@@ -636,7 +639,7 @@ class SpaceTravel:
                 for vertex in piece:
                     side.sent[vertex.entry_id] = now
         for (entries, cards), peers in together.items():
-            yield EntriesParcel(journey.space, tuple(peers), entries, cards)  # type: ignore[arg-type]
+            yield EntriesParcel(journey.space, tuple(peers), entries, cards)
 
     def _answer(
         self, journey: _Journey, view: SpaceView, peer: PartnerId, now: float
@@ -704,9 +707,7 @@ class SpaceTravel:
                 found.append(vertex)
         return sorted(found, key=lambda vertex: vertex.place)
 
-    def _with_bodies(
-        self, journey: _Journey, peer: PartnerId, vertices: Iterable[Vertex]
-    ) -> tuple[tuple[EntryId, bool], ...]:
+    def _with_bodies(self, journey: _Journey, peer: PartnerId, vertices: Iterable[Vertex]) -> _Entries:
         entitlement = journey.entitlement
         assert entitlement is not None
         return tuple(
