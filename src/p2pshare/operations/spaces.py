@@ -1,4 +1,4 @@
-"""`space open|note|list|show`: what partners write together. What is written stays here: entries do not travel yet."""
+"""`space open|note|list|show`: what partners write together; `spaces.space_exchange` has it travel."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.spaces.acts import TITLE_BYTES_MAX
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import CANDIDATES_MAX, SpaceReading, SpaceRow
 from p2pshare.spaces.spaces import Spaces, read_canonical
 from p2pshare.spaces.writing import SpaceStatement
@@ -141,10 +142,7 @@ class ShowSpace(Query[SpaceShown], frozen=True, tag="space-show"):
 
 
 def _spaces(node: Node) -> Spaces:
-    if node.spaces is None:
-        node.spaces = Spaces(node.store.database, node.store.partners, lambda: node.identity)
-    found: Spaces = node.spaces
-    return found
+    return spaces_of(node)
 
 
 def _space_called(reading: SpaceReading, digits: str) -> SpaceRow:

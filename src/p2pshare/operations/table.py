@@ -37,6 +37,8 @@ class Operation:
     """Whether it moves our chain: it waits for its turn while a publication in steps is sealed."""
     wakes: bool = False
     """Whether something may leave after it, as after one that publishes."""
+    writes_spaces: bool = False
+    """Whether it writes entries: it waits until members were asked what they hold, and entries go out after it."""
     reports_refusals: bool = False
     """Whether the refusals of the peer listener until now have to be in the store before it reads."""
 
@@ -85,8 +87,8 @@ OPERATIONS: dict[str, Operation] = {
     "show-raw": Operation(looking.ShowRaw),
     "sight": Operation(assessing.Sight, publishes=True),
     "space-list": Operation(spaces.ListSpaces),
-    "space-note": Operation(spaces.NoteInSpace),
-    "space-open": Operation(spaces.OpenSpace),
+    "space-note": Operation(spaces.NoteInSpace, writes_spaces=True),
+    "space-open": Operation(spaces.OpenSpace, writes_spaces=True),
     "space-show": Operation(spaces.ShowSpace),
     "status": Operation(looking.ShowStatus, reports_refusals=True),
     "warninglist-check": Operation(warninglists.CheckValues),

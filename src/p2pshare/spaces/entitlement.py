@@ -51,7 +51,7 @@ class Entitlement:
                 assert isinstance(vertex.act, Removal)
                 for member in vertex.act.members:
                     self._ends[member].append(vertex)
-            case ("leave" | "decline"), _:
+            case (("leave" | "decline"), _):
                 self._ends[vertex.author].append(vertex)
             case "join", _:
                 self._joins[vertex.author].append(vertex)

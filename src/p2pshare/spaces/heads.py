@@ -23,7 +23,9 @@ from p2pshare.spaces.entry_graph import EntryGraph, past_of
 from p2pshare.spaces.vertex import Vertex
 
 HEADS_LISTED_MAX = 4_096  # in one list: 16 branches of each of 256 members; 320 KiB
-BRANCHES_LISTED_MAX = 16  # of one author: a liar has as many as it likes; an entry that another cites is found by that
+BRANCHES_LISTED_MAX = (
+    16  # of one author: a liar has as many as it likes; an entry that another cites is found by that
+)
 WANTED_MAX = 256  # ids in one list: as many as are answered
 CARDS_LISTED_MAX = SPACE_MEMBERS_MAX
 
@@ -141,7 +143,9 @@ def heads_of(
         ends.sort(key=lambda vertex: (vertex.number, vertex.entry_id), reverse=True)
         last += ends[:BRANCHES_LISTED_MAX]
     found = [
-        AuthorHead(vertex.author, vertex.number, vertex.entry_id, min(vertex.number, shown.get(vertex.author, 0)))
+        AuthorHead(
+            vertex.author, vertex.number, vertex.entry_id, min(vertex.number, shown.get(vertex.author, 0))
+        )
         for vertex in last
     ]
     return tuple(sorted(found)[:HEADS_LISTED_MAX])

@@ -12,13 +12,13 @@ Rules:
    what came (`go_on`), at most once in `FOLD_PAUSE_SECONDS`. Who asks without waiting for that has the rest done at once.
 6. A space of other rules than ours is held and shown, and nothing is said in it.
 
-Only the thread that writes the store may use it. It sends nothing: entries do not travel yet.
+Only the thread that writes the store may use it. It sends nothing: `spaces.space_exchange` does.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -253,6 +253,24 @@ class Spaces:
         """Returns the invitations of ours whose own past is not here yet."""
         return self._store.waiting(names_us=True)
 
+    def current(self, space: EntryId) -> tuple[SpaceFold, SpaceIntake] | None:
+        """Returns the fold of a space with its state up to date, and what waits; None where its opening is not held."""
+        loaded = self._load(space)
+        if loaded is None:
+            return None
+        loaded.fold.state()
+        return loaded.fold, loaded.intake
+
+    def members_of(self, space: EntryId) -> Mapping[PartnerId, str] | None:
+        """Returns the status of each member as it was last folded; None where that was never, or the opening is not held."""
+        loaded = self._load(space)
+        state = None if loaded is None else loaded.fold.newest_state
+        return None if state is None else state.members
+
+    def forget(self) -> None:
+        """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
+        self._loaded.clear()
+
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
         return list(self._require(space).intake.wanted())
@@ -386,7 +404,7 @@ class Spaces:
             raise PeerError("a partner's card comes from itself", reason="not-introduced")
         held = self._store.introduced_card(member)
         waiting = self._store.waiting(author=member, reason=WAITS_FOR_CARD)
-        if held is None and not any(self._has_named(one.space, member) for one in waiting):
+        if held is None and not any(self._has_named(one, member) for one in waiting):
             raise PeerError("no space that waits for this card names its owner", reason="not-a-member")
         card = believe_chain(raw) if held is None else accept_update(believe_chain(held), raw, now)
         with self._whole():
@@ -628,9 +646,14 @@ class Spaces:
         wire = self._store.waiting_wire(one.row)
         return None if wire is None else VerifiedEntry(decode_entry(wire, REAL))
 
-    def _has_named(self, space: EntryId, member: PartnerId) -> bool:
-        loaded = self._load(space)
-        return loaded is not None and loaded.fold.has_named(member)
+    def _has_named(self, waiting: WaitingEntry, member: PartnerId) -> bool:
+        """Returns whether a space names a member: by its fold; or, where its opening is what waits, by its id, which is that of the
+        opening and stands in an invitation of ours."""
+        loaded = self._load(waiting.space)
+        if loaded is None:
+            is_opening = waiting.entry_id == waiting.space
+            return is_opening and bool(self._store.waiting(space=waiting.space, names_us=True))
+        return loaded.fold.has_named(member)
 
     # --- what is in memory -------------------------------------------------------------------------
 

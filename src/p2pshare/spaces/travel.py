@@ -43,12 +43,16 @@ WANTS_MAX = 4_096  # of one space at once
 NAMERS_MAX = 4  # remembered of one id
 AUTHOR_SECONDS = 60.0  # that the author of an entry has to hand it to its own partner
 RANK_SECONDS = 20.0  # that each better placed member has to hand it on
-HANDING_ON_MAX = 512  # entries that wait to be handed to one partner; what is beyond goes as answer to its heads
+HANDING_ON_MAX = (
+    512  # entries that wait to be handed to one partner; what is beyond goes as answer to its heads
+)
 RESEND_SECONDS = 600.0  # before an entry goes to the same partner again
 ANSWERED_BYTES_PER_HOUR_MAX = 512 * MIB  # to one partner: two full spaces
 JOIN_SECONDS = 120.0  # before a join goes out again ...
 JOIN_TRIES_MAX = 30  # ... so many times; then hourly: envelopes to who is away would pile up
-INVITE_SECONDS = 6 * 86_400.0  # before an invitation of ours goes out again: an envelope is carried for a day longer
+INVITE_SECONDS = (
+    6 * 86_400.0
+)  # before an invitation of ours goes out again: an envelope is carried for a day longer
 PARCEL_BYTES = 2 * MIB  # entries of one envelope, before they are compressed: some 400 without large bodies
 PARCEL_ENTRIES_MAX = 512
 ENTRY_OVERHEAD_BYTES = 5_600  # of an entry besides its body: its signatures mostly
@@ -59,13 +63,16 @@ NOT_READY_SECONDS = 0.2  # before a space that is still folded is looked at agai
 NEVER = -math.inf
 
 
+_Entries = tuple[tuple[EntryId, bool], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EntriesParcel:
     """Entries for one envelope, parents first, each with its body or the header alone; `cards` go beside them."""
 
     space: EntryId
     to: tuple[PartnerId, ...]
-    entries: tuple[tuple[EntryId, bool], ...]
+    entries: _Entries
     cards: tuple[PartnerId, ...] = ()
 
 
@@ -166,6 +173,8 @@ class _Journey:
     state: object = None
     members: frozenset[PartnerId] = frozenset()
     """Our partners that may have all."""
+    named: frozenset[PartnerId] = frozenset()
+    """Our partners that are members, joined or not."""
     is_ours: bool = True
     """Whether we have joined."""
     wake: float = NEVER
@@ -199,7 +208,9 @@ class SpaceTravel:
 
     # --- what happens ------------------------------------------------------------------------------
 
-    def follow_partners(self, partners: Collection[PartnerId], linked: Collection[PartnerId], now: float) -> None:
+    def follow_partners(
+        self, partners: Collection[PartnerId], linked: Collection[PartnerId], now: float
+    ) -> None:
         """Follow the partners for whom envelopes can be sealed, and which of them are connected."""
         changed = frozenset(partners) != self._partners
         come = frozenset(linked) - self._linked
@@ -275,9 +286,10 @@ class SpaceTravel:
         side.is_answer_due = side.is_unread = True
         self._heard.add(peer)
         join = journey.join
-        if join is not None and any(
+        is_listed = join is not None and any(
             one.author == self._own and one.number >= join.number for one in heads.heads
-        ):
+        )
+        if join is not None and is_listed and (peer in join.to or peer in journey.named):
             journey.join = None
         if heads.asks:
             side.ask_at = min(side.ask_at, now)
@@ -352,9 +364,7 @@ class SpaceTravel:
         for journey in self._journeys.values():
             if journey.wake <= now:
                 is_ready = views.get(journey.space) is not None or not self._needs_view(journey, now)
-                journey.wake = max(
-                    self._wake_of(journey, now), now if is_ready else now + NOT_READY_SECONDS
-                )
+                journey.wake = max(self._wake_of(journey, now), now if is_ready else now + NOT_READY_SECONDS)
         return parcels
 
     def _journey(self, space: EntryId) -> _Journey:
@@ -419,13 +429,14 @@ class SpaceTravel:
     # --- one space ---------------------------------------------------------------------------------
 
     def _work(self, journey: _Journey, opened: OpenView, now: float) -> Iterator[Parcel]:
-        yield from self._joins_due(journey, now)
         if not self._needs_view(journey, now):
+            yield from self._joins_due(journey, now)
             return
         view = opened(journey.space)
         if view is None:
             return
         self._look_at_members(journey, view, now)
+        yield from self._joins_due(journey, now)
         for entry_id in journey.new:
             self._plan(journey, view, entry_id, now)
         journey.new = []
@@ -447,7 +458,8 @@ class SpaceTravel:
             return
         join.tries += 1
         join.next_at = now + (JOIN_SECONDS if join.tries < JOIN_TRIES_MAX else HEADS_IDLE_SECONDS)
-        to = tuple(peer for peer in sorted({*join.to, *journey.members}) if peer in self._partners)
+        # also to who is invited by what is held here: it may have joined, and then only our join opens its mouth
+        to = tuple(sorted(self._partners & {*join.to, *journey.named}))
         if not to:
             return
         yield EntriesParcel(journey.space, to, ((join.entry_id, True),))
@@ -471,6 +483,11 @@ class SpaceTravel:
         journey.members = frozenset(
             peer for peer in self._partners if peer != self._own and entitlement.has_all(peer)
         )
+        journey.named = frozenset(
+            peer
+            for peer in self._partners & entitlement.members.keys()
+            if entitlement.members[peer] in ("joined", "forked", "invited")
+        )
         journey.is_dirty = True
         journey.changed_at = min(journey.changed_at, now)
         for peer in journey.members:
@@ -485,7 +502,7 @@ class SpaceTravel:
         for peer in self._partners & entitlement.members.keys():
             side = journey.side(peer)
             if entitlement.members[peer] == "invited" and entitlement.was_invited_by(peer, self._own):
-                side.invite_at = min(side.invite_at, now + INVITE_SECONDS)
+                side.invite_at = now if side.invite_at == math.inf else side.invite_at
             else:
                 side.invite_at = math.inf
 
@@ -496,9 +513,13 @@ class SpaceTravel:
 
     def _reckon_own(self, journey: _Journey, view: SpaceView) -> None:
         journey.is_dirty = False
-        wanted_bodies = []
+        wanted_bodies: list[EntryId] = []
         for vertex in view.fold.graph.vertices:
-            if not vertex.has_body and len(wanted_bodies) < WANTED_MAX and self._wants_body(journey, vertex):
+            if (
+                not vertex.has_body
+                and len(wanted_bodies) < WANTED_MAX
+                and self._wants_body(journey, vertex)
+            ):
                 wanted_bodies.append(vertex.entry_id)
         opening = view.fold.graph.opening
         journey.own = SpaceHeads(
@@ -595,7 +616,7 @@ class SpaceTravel:
 
     def _hand_on(self, journey: _Journey, view: SpaceView, now: float) -> Iterator[EntriesParcel]:
         """Yields what is new and due, one parcel for all partners that get the same."""
-        together: defaultdict[tuple[object, ...], list[PartnerId]] = defaultdict(list)
+        together: defaultdict[tuple[_Entries, tuple[PartnerId, ...]], list[PartnerId]] = defaultdict(list)
         for peer in sorted(journey.sides):
             side = journey.sides[peer]
             ids = [entry_id for entry_id, at in side.pending.items() if at <= now]
@@ -615,7 +636,7 @@ class SpaceTravel:
                 for vertex in piece:
                     side.sent[vertex.entry_id] = now
         for (entries, cards), peers in together.items():
-            yield EntriesParcel(journey.space, tuple(peers), entries, cards)  # type: ignore[arg-type]
+            yield EntriesParcel(journey.space, tuple(peers), entries, cards)
 
     def _answer(
         self, journey: _Journey, view: SpaceView, peer: PartnerId, now: float
@@ -683,9 +704,7 @@ class SpaceTravel:
                 found.append(vertex)
         return sorted(found, key=lambda vertex: vertex.place)
 
-    def _with_bodies(
-        self, journey: _Journey, peer: PartnerId, vertices: Iterable[Vertex]
-    ) -> tuple[tuple[EntryId, bool], ...]:
+    def _with_bodies(self, journey: _Journey, peer: PartnerId, vertices: Iterable[Vertex]) -> _Entries:
         entitlement = journey.entitlement
         assert entitlement is not None
         return tuple(
@@ -742,13 +761,13 @@ class SpaceTravel:
                 line.told_at = now
             yield HeadsParcel(peer, tuple(told))
 
-    def _told(
-        self, journey: _Journey, peer: PartnerId, opened: OpenView, now: float
-    ) -> SpaceHeads | None:
+    def _told(self, journey: _Journey, peer: PartnerId, opened: OpenView, now: float) -> SpaceHeads | None:
         """Returns what a partner is told of a space: all heads where it may have all, those of its part else."""
         side, own = journey.sides[peer], journey.own
         is_question = side.ask_at <= now
-        wants: list[EntryId] = sorted(entry_id for entry_id, want in journey.wants.items() if peer in want.namers)
+        wants: list[EntryId] = sorted(
+            entry_id for entry_id, want in journey.wants.items() if peer in want.namers
+        )
         wants = sorted({*wants, *side.lacking})[:WANTED_MAX]
         if own is None:
             return None
