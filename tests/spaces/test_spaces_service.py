@@ -774,3 +774,23 @@ def test_a_space_in_which_much_comes_is_folded_all_the_same(nodes: list[OneNode]
     assert state is not None and state.members[charlie.id] == "removed"
     assert len(state.timeline) == number + 3
     assert bravo.spaces.canonical(space) == alpha.spaces.canonical(space)
+
+
+def test_who_wrote_on_after_a_removal_and_is_invited_again_does_not_fork(nodes: list[OneNode]) -> None:
+    """Nobody could tell it; the invitation has not seen what it wrote meanwhile."""
+    alpha, bravo, _ = nodes
+    opening = opened(alpha, bravo)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    alpha.hear(bravo.spaces.join(space, NOW), of=bravo)
+    removal = alpha.say(space, "remove", Removal((bravo.id,)).encode())
+    late = [bravo.note(space, text) for text in ("cut off", "and still writing")]
+    invite = alpha.say(space, "invite", Inviting(((bravo.id, ""),)).encode())
+    bravo.hear(*removal, *invite, of=alpha)
+    join = bravo.spaces.join(space, NOW)
+    assert join.header.number == 4 and join.header.parents == tuple(
+        sorted((invite[-1].entry_id, late[-1].entry_id))
+    )
+    alpha.hear(*late, join, of=bravo)
+    assert alpha.spaces.state(space).members[bravo.id] == "joined"
+    assert [alpha.spaces.effect_of(space, one.entry_id) for one in (*late, join)] == ["cut", "cut", ""]

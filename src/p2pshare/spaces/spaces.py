@@ -159,6 +159,7 @@ class Spaces:
         self._identity = identity
         self._loaded: dict[EntryId, LoadedSpace] = {}
         self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
+        self._asked: set[EntryId] = set()
         self._versions: dict[PartnerId, list[CardBody]] = {}
         self._partner_ids: set[PartnerId] = set()
 
@@ -191,7 +192,13 @@ class Spaces:
         return True
 
     def go_on(self, now: int) -> bool:
-        """Do a slice of the folds that are due after what came. Returns whether more is to be done at once."""
+        """Do a slice of what is due: reading the spaces that `current` was asked for, folding after what came. Returns whether more is to
+        be done at once."""
+        while self._asked:
+            space = next(iter(self._asked))
+            if not self.ready(space, now):
+                return True
+            self._asked.discard(space)
         due = [loaded for loaded in self._loaded.values() if loaded.is_due(now)]
         if due:
             due[0].step(now)
@@ -254,22 +261,23 @@ class Spaces:
         return self._store.waiting(names_us=True)
 
     def current(self, space: EntryId) -> tuple[SpaceFold, SpaceIntake] | None:
-        """Returns the fold of a space with its state up to date, and what waits; None where its opening is not held."""
-        loaded = self._load(space)
+        """Returns the fold of a space whose state is up to date, and what waits; None where it is to be read or folded first (`go_on` will),
+        its opening is not held, or its rules are not known."""
+        loaded = self._loaded.get(space)
         if loaded is None:
+            self._asked.add(space)
             return None
-        loaded.fold.state()
-        return loaded.fold, loaded.intake
+        return (loaded.fold, loaded.intake) if loaded.fold.is_current else None
 
     def members_of(self, space: EntryId) -> Mapping[PartnerId, str] | None:
-        """Returns the status of each member as it was last folded; None where that was never, or the opening is not held."""
-        loaded = self._load(space)
-        state = None if loaded is None else loaded.fold.newest_state
+        """Returns the status of each member as it was last folded; None where that was not since the start."""
+        state = self.newest(space)
         return None if state is None else state.members
 
     def forget(self) -> None:
         """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
         self._loaded.clear()
+        self._loading.clear()
 
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
@@ -695,8 +703,7 @@ class Spaces:
             with self._database.transaction():
                 yield
         except BaseException:
-            self._loaded.clear()
-            self._loading.clear()
+            self.forget()
             raise
 
     def _look_at_partners(self) -> None:

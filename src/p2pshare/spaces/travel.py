@@ -424,7 +424,7 @@ class SpaceTravel:
         if side.queue:
             yield self._may_answer_at(line, now)
         yield max(side.ask_at, line.asked_at + ASK_SECONDS)
-        yield max(side.due_at, line.told_at + HEADS_SECONDS)
+        yield max(side.due_at, line.told_at + HEADS_SECONDS, line.asked_at + ASK_SECONDS)
 
     # --- one space ---------------------------------------------------------------------------------
 
@@ -749,9 +749,8 @@ class SpaceTravel:
                     questions[peer] += side.ask_at <= now
         for peer, journeys in sorted(due.items()):
             line = self._lines[peer]
-            is_question = bool(questions[peer]) and line.asked_at + ASK_SECONDS <= now
             is_regular = line.told_at + HEADS_SECONDS <= now
-            if not is_question and not is_regular:
+            if line.asked_at + ASK_SECONDS > now or not (questions[peer] or is_regular):
                 continue
             told = [one for one in (self._told(journey, peer, opened, now) for journey in journeys) if one]
             if not told:

@@ -85,27 +85,40 @@ def write(
 def write_join(
     space: SpaceFold, author: PartnerId, invitation: EntryId, created: int, sign: Sign
 ) -> VerifiedEntry:
-    """Sign the `join` of `author`, which cites its invitation alone, and add it to the space. Raises KeyError without that."""
+    """Sign the `join` of `author`, which cites its invitation, and add it to the space. Raises KeyError without that.
+
+    Besides it cites what its author wrote and the invitation has not in its past: who was removed while nobody could tell it, wrote on,
+    and is invited again, would else count a number twice, which is a fork.
+    """
     cited = space.graph.get(invitation)
     if cited is None:
         raise KeyError(invitation)
     opening = space.graph.opening
-    number = 1 + space.graph.last_number(author, [cited])
-    draft = join_draft(cited.header, invitation, author, created, number=number)
-    entry = sign(replace(draft, space=opening.entry_id, tlp=opening.header.tlp), Plain().encode())
+    own = sorted(_own_last(space, author) - past_of([cited]), key=lambda vertex: -vertex.number)
+    parents = [cited, *own[: ENTRY_PARENTS_MAX - 1]]
+    draft = join_draft(cited.header, invitation, author, created)
+    draft = replace(
+        draft,
+        space=opening.entry_id,
+        tlp=opening.header.tlp,
+        number=1 + space.graph.last_number(author, parents),
+        parents=tuple(sorted(vertex.entry_id for vertex in parents)),
+        depth=1 + max(vertex.depth for vertex in parents),
+    )
+    entry = sign(draft, Plain().encode())
     space.add(SpaceEntry.of(entry))
     return entry
 
 
 def join_draft(
-    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int, *, number: int = 1
+    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int
 ) -> EntryDraft:
-    """Returns the draft of a `join`; so also where the invitation's own past is not here, and `author` wrote nothing in it."""
+    """Returns the draft of a `join` where the invitation's own past is not here, and `author` wrote nothing in it."""
     return EntryDraft(
         realm=invitation.realm,
         space=invitation_id if invitation.kind == "open" else invitation.space,
         author=author,
-        number=number,
+        number=1,
         parents=(invitation_id,),
         depth=invitation.depth + 1,
         created=created,
