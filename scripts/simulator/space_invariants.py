@@ -80,7 +80,9 @@ def the_living_lead(world: SpaceWorld) -> list[str]:
 
 
 def the_removed_are_told(world: SpaceWorld) -> list[str]:
-    """Who was removed, lives, and is a partner of a member, knows it."""
+    """Who was removed, lives, and is a partner of a member, knows it, where nothing that was sent is lost."""
+    if world.faults.loss or not world.faults.keeps:
+        return []
     found = []
     for group in world.groups():
         members = {one.id for one in group}

@@ -37,6 +37,8 @@ class SpaceFaults:
     loss: float = 0.0
     doubles: float = 0.0
     late: float = 0.0
+    keeps: bool = True
+    """What is for somebody who cannot be reached waits, as envelopes do for a week; else it is lost."""
     partitions: int = 0
     restarts: int = 0
     restores: int = 0
@@ -53,6 +55,7 @@ def drawn_faults(draw: Random) -> SpaceFaults:
         loss=draw.choice([0.0, 0.02, 0.1]),
         doubles=draw.choice([0.0, 0.05]),
         late=draw.choice([0.0, 0.1]),
+        keeps=draw.random() < 0.5,
         partitions=draw.choice([0, 0, 1, 3]),
         restarts=draw.choice([0, 0, 2]),
         restores=draw.choice([0, 0, 0, 1]),
@@ -104,6 +107,8 @@ class SpaceWorld:
         count = draw.randint(3, 7) if members is None else members
         names = [f"m{number}" for number in range(count)]
         outsiders = [f"x{number}" for number in range(draw.randint(1, 2))]
+        loses_lead = self.faults.lead_dies or self.faults.lead_is_zombie
+        is_mesh = is_mesh or (loses_lead and draw.random() < 0.5)  # most can vote then
         links = dict(_links(names, outsiders, draw, is_mesh=is_mesh))
         self.names = {partner_id(name): name for name in (*names, *outsiders)}
         self.outsiders = frozenset(map(partner_id, outsiders))
@@ -116,6 +121,7 @@ class SpaceWorld:
         self.cut: Counter[frozenset[PartnerId]] = Counter()
         """Pairs that are cut off from each other, and by how many faults."""
         self._woken: dict[PartnerId, float] = {}
+        self._kept: list[tuple[PartnerId, PartnerId, Delivery | tuple[bytes, ...]]] = []
         self._follow_all()
         self.opener = self.members[partner_id(names[0])]
         suspects = names[1:]
@@ -225,8 +231,8 @@ class SpaceWorld:
             what = f"{len(message)} heads"
             self.tally.heads.setdefault((sender.id, to), []).append(self.queue.now)
         self.trace.note(f"{sender.name} > {self.names[to]} {what}")
-        if to not in self.members or self.cut[frozenset((sender.id, to))]:
-            self.tally.entries["lost"] += len(message.entries) if isinstance(message, Delivery) else 0
+        if self.cut[frozenset((sender.id, to))]:
+            self._keep_back(sender.id, to, message)
             return
         if not self.is_peace and draw.random() < self.faults.loss:
             return
@@ -241,6 +247,27 @@ class SpaceWorld:
         if member.is_up:
             member.hear(sender, message, decode_heads, self.queue.now)
             self.touch(member)
+        elif not member.is_dead:
+            self._keep_back(sender, member.id, message)
+
+    def _keep_back(self, sender: PartnerId, to: PartnerId, message: Delivery | tuple[bytes, ...]) -> None:
+        """Keep what cannot arrive until it can, or lose it."""
+        if self.faults.keeps:
+            self._kept.append((sender, to, message))
+        elif isinstance(message, Delivery):
+            self.tally.entries["lost"] += len(message.entries)
+
+    def _hand_over_kept(self) -> None:
+        """Have what was kept arrive, where nothing is in its way any more."""
+        kept, self._kept = self._kept, []
+        for sender, to, message in kept:
+            if self.cut[frozenset((sender, to))] or not self.members[to].is_up:
+                self._kept.append((sender, to, message))
+            else:
+                delay = self.draw.uniform(*LATENCY_SECONDS)
+                self.queue.after(
+                    delay, lambda one=(sender, to, message): self._arrive(one[0], self.members[one[1]], one[2])  # type: ignore[misc]
+                )
 
     def _look_for_leaks(self, sender: SpaceMember, to: PartnerId, delivery: Delivery) -> None:
         """Ask of each entry whether it may go there, by the sender's own state, in words of their own."""
@@ -287,6 +314,7 @@ class SpaceWorld:
             self.cut[pair] -= 1
         self.trace.note("mended")
         self._follow_all()
+        self._hand_over_kept()
         for member in self.members.values():
             self.touch(member)
 
@@ -309,6 +337,7 @@ class SpaceWorld:
         self.restarted.add(member.id)
         member.start(self.queue.now)
         self._follow_all()
+        self._hand_over_kept()
         self.touch(member)
 
     def _restore(self, member: SpaceMember) -> None:
@@ -395,6 +424,7 @@ class SpaceWorld:
             if not member.is_up and not member.is_dead:
                 self._start(member)
         self._follow_all()
+        self._hand_over_kept()
         for member in self.members.values():
             self.touch(member)
 
