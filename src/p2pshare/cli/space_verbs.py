@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from p2pshare.operations.spaces import MemberShown, SpaceShown
     from p2pshare.spaces.space_file import SpaceFileReport
 
-STAYS_HERE = "it stays on this machine: this version does not send entries of spaces"
 EXIT_BAD = 1
 PROBLEMS_SHOWN_MAX = 20  # of a file; the counts have them all
 
@@ -98,7 +97,6 @@ def answer(written: Any, text: str, *, as_json: bool) -> None:
         console.print_json(asdict(written))
     else:
         console.print_result(text)
-    console.say(STAYS_HERE)
 
 
 def say_links(links: Links, whose: str) -> None:

@@ -130,6 +130,8 @@ class Driver:
         self._is_roster_stale = asyncio.Event()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
+        self.content_was_read: Callable[[], None] = _nothing
+        """Called each time that all which may be read by now was read."""
 
     # --- life ---
 
@@ -572,6 +574,7 @@ class Driver:
                     self._reading_pauses.not_due(self._now()),
                 ):
                     pass
+                self.content_was_read()
             except StoreError as error:
                 log.error("content waits to be read: %s", error.reason)
                 await asyncio.sleep(DISK_FULL_PAUSE_SECONDS)
@@ -688,3 +691,7 @@ class Driver:
         while True:
             await work()
             await asyncio.sleep(seconds)
+
+
+def _nothing() -> None:
+    """Do nothing."""
