@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import REAL, VerifiedEntry, decode_entry, without_body
-from p2pshare.errors import PeerError
+from p2pshare.errors import PeerError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
@@ -91,8 +91,14 @@ class SpaceExchange:
             if is_more:
                 return 0.0
         if self._parcels:
-            self._hand_over(self._parcels[0], roster, int(now))
-            self._parcels.popleft()
+            parcel = self._parcels.popleft()
+            try:
+                self._hand_over(parcel, roster, int(now))
+            except StoreError:
+                self._parcels.appendleft(
+                    parcel
+                )  # one that cannot be sealed for another reason is in nobody's way
+                raise
             if self._parcels:
                 return 0.0
         return max(0.0, travel.next_wakeup() - now)
