@@ -152,6 +152,7 @@ class SpaceExchange:
         """Take in entries that a partner handed over; where one waits for a card that stands beside it, that is taken in, too."""
         travel = self._engine(now)
         admitted = [wire for wire in wires if self._is_admitted(travel, wire, handed_by, now)]
+        admitted.sort(key=self._comes_later)
         if len(admitted) < len(wires):
             self._node.store.partners.count_refusals(handed_by, {"later": len(wires) - len(admitted)})
         taken = self.spaces.take_in(admitted, handed_by, now)
@@ -163,6 +164,14 @@ class SpaceExchange:
                     self._take_card(cards[author], author, handed_by, now)
         self._note_handed(travel, handed_by, admitted, verdicts, now)
         return verdicts
+
+    def _comes_later(self, wire: bytes) -> bool:
+        """Returns False for an invitation into a space that is not known here: its opening may name others, and is believed by it."""
+        try:
+            header = decode_entry(wire, REAL).header
+        except PeerError:
+            return True
+        return header.kind != "invite" or self._store.find(header.space) is not None
 
     def cards_came(self, handed_by: PartnerId, cards: Mapping[PartnerId, bytes], now: int) -> None:
         """Take in newer versions of cards of members that are no partners, of which one is held already."""
