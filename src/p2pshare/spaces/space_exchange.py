@@ -63,6 +63,8 @@ class SpaceExchange:
         self._versions: dict[PartnerId, int] = {}
         self._joins: set[EntryId] = set()
         self._no_way: dict[tuple[EntryId, PartnerId], str] = {}
+        self.sealed = 0
+        """Envelopes that were sealed in this life."""
 
     # --- life --------------------------------------------------------------------------------------
 
@@ -324,6 +326,7 @@ class SpaceExchange:
     ) -> list[PartnerId]:
         """Returns to whom it goes."""
         sent = send(self._node, roster, content, to, now)
+        self.sealed += len(sent.envelopes)
         for space in spaces:
             for partner in to:
                 self._no_way.pop((space, partner), None)
