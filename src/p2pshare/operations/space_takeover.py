@@ -102,6 +102,12 @@ class PreviewTakeover(Query[VotePreview], frozen=True, tag="space-takeover-previ
         fold = SpaceFold()
         for entry in reading.entries(row):
             fold.add(SpaceEntry.of(entry))
+        if not fold.are_rules_known:
+            raise RefusedError(
+                "this program does not know the rules of the space",
+                hint="a newer one may",
+                reason="unknown-rules",
+            )
         left_out = _left_out(node.store, row, self.left_out)
         does, chosen = _plan(reading, fold, own, now)
         if self.is_ack:
