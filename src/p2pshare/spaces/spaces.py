@@ -113,6 +113,8 @@ class LoadedSpace:
         self.read_bytes = 0
         """Of the bodies that the fold keeps."""
         self.folded_at = 0
+        self.dropped: set[EntryId] = set()
+        """Entries whose bodies were dropped by a redaction that no fold knows yet."""
 
     def put_back(self, entry: SpaceEntry) -> None:
         """Add an entry that was taken in before, after its parents."""
@@ -205,6 +207,7 @@ class Spaces:
         if due:
             due[0].step(now)
             if not due[0].fold.is_under_way:
+                due[0].dropped.clear()
                 self._drop_bodies(due[0], due[0].fold.redacted_bodies())
             return len(due) > 1 or due[0].is_due(now)
         return False
@@ -480,7 +483,8 @@ class Spaces:
                 raise PeerError("an entry names others than us", reason="not-a-member")
             return None
         if entry_id in loaded.fold:
-            is_wanted = loaded.fold.lacks_body(entry_id) and not loaded.fold.is_dropped(entry_id)
+            is_dropped = entry_id in loaded.dropped or loaded.fold.is_dropped(entry_id)
+            is_wanted = loaded.fold.lacks_body(entry_id) and not is_dropped
             if not (is_wanted and VerifiedEntry(decoded).body_fits()):
                 return EntryVerdict(entry_id, ALREADY_HELD)
         elif loaded.is_full_of(header.author):
@@ -730,7 +734,9 @@ class Spaces:
     def redact(self, space: EntryId, entry: EntryId, now: int) -> VerifiedEntry:
         """Redact an entry; its body leaves this node at once. Raises what `say` raises."""
         redaction = self.decide(space, "redact", Redaction(entry), now)
-        self._drop_bodies(self._require(space), [entry])
+        loaded = self._require(space)
+        self._drop_bodies(loaded, [entry])
+        loaded.dropped.add(entry)
         return redaction
 
     def _drop_bodies(self, loaded: LoadedSpace, entries: Sequence[EntryId]) -> None:
