@@ -62,8 +62,8 @@ class Pair:
     def __call__(self, name: str, *words: str) -> Said:
         return self.homes[name](*words)
 
-    def meet(self, space: str) -> None:
-        now = int(time.time())
+    def meet(self, space: str, later: int = 0) -> None:
+        now = int(time.time()) + later
         for _ in range(2):
             hand_over(space, self.nodes["alpha"], self.nodes["bravo"], now=now)
             hand_over(space, self.nodes["bravo"], self.nodes["alpha"], now=now)
@@ -162,6 +162,7 @@ def test_a_space_from_its_opening_to_its_end(pair: Pair, tmp_path: Path) -> None
     assert does("bravo", "leave", space, "--yes").keys() == written
     assert does("alpha", "close", space).keys() == written
     assert does("alpha", "reopen", space).keys() == written
+    pair.meet(space, later=60)  # both have folded what was redacted
     file = tmp_path / "out.space"
     made = does("alpha", "export", space, "-o", str(file))
     assert made["entries"] == len(does("alpha", "show", space)["timeline"])

@@ -18,11 +18,12 @@ from p2pshare.operations.space_alarms import TAKEN_OVER_ALARM_SECONDS, examine_s
 from p2pshare.operations.space_links import links_among
 from p2pshare.operations.space_membership import DeclineSpace, InviteIntoSpace, JoinSpace
 from p2pshare.operations.space_takeover import AckTakeover, TakeOver
-from p2pshare.operations.spaces import NoteInSpace, spaces_of
+from p2pshare.operations.spaces import NoteInSpace
 from p2pshare.queries.alarms import Alarm
 from p2pshare.queries.doctor import OK, WARN
 from p2pshare.queries.status import SpacesStatus
 from p2pshare.spaces.seen import EntryPlace, HeldUpTo, NoNews, seen_by
+from p2pshare.spaces.space_exchange import spaces_of
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from store_rows import rows
 from whole_nodes import NOW, World, befriend
 
 from p2pshare.envelope.card import fingerprint
+from p2pshare.envelope.entry import REAL
 from p2pshare.errors import AuthorError, DiskFull, NotFoundError, RefusedError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
@@ -49,9 +50,10 @@ from p2pshare.operations.spaces import (
     ReopenNotebook,
     ShowSpace,
     TakeSpaceAgain,
-    spaces_of,
 )
 from p2pshare.spaces import space_store
+from p2pshare.spaces.heads import SpaceHeads, heads_of
+from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading
 from p2pshare.spaces.spaces import REFUSED
 
@@ -377,6 +379,42 @@ def test_seen_says_what_is_known_and_marks_what_a_person_was_shown(three: Compan
     reading = SpaceReading(alpha.store.database)
     row = reading.find(EntryId.parse(three.space))
     assert row is not None and reading.shown(row).keys() == {id_of(node) for node in three.nodes}
+
+
+def test_what_members_showed_in_their_heads_is_told_of_each_entry(three: Company) -> None:
+    alpha, bravo, charlie = three.nodes
+    note = run(alpha, NoteInSpace(three.space, "mine")).entry
+    space = EntryId.parse(three.space)
+
+    def word() -> dict[str, str]:
+        return run(alpha, SeenInSpace(three.space, 1)).entries[0].members
+
+    def shows(node: Node) -> None:
+        reading = SpaceReading(node.store.database)
+        row = reading.find(space)
+        assert row is not None
+        graph = spaces_of(node).fold_of(space).graph
+        partners = tuple(sorted(id_of(one) for one in three.nodes if one is not node))
+        heads = SpaceHeads(REAL, space, heads_of(graph, reading.shown(row)), (), (), (), partners, asks=False)
+        exchange_of(alpha).heads_came(id_of(node), heads, NOW)
+
+    shows(bravo)
+    assert word() == {id_of(bravo).text: "not-known", id_of(charlie).text: "not-known"}, "before it had it"
+    row = SpaceReading(alpha.store.database).find(space)
+    assert row is not None
+    store = space_store.SpaceStore(alpha.store.database)
+    [last] = [one for one in held(alpha, three.space) if one.entry_id.text == note]
+    store.note_handed(row, id_of(charlie), {id_of(alpha): last.header.number}, NOW)
+    assert word()[id_of(charlie).text] == "sent"
+    hand_over(three.space, alpha, bravo)
+    shows(bravo)
+    assert word()[id_of(bravo).text] == "held"
+    run(bravo, MarkShown(three.space, run(bravo, ShowSpace(three.space)).numbers))
+    shows(bravo)
+    assert word() == {id_of(bravo).text: "shown", id_of(charlie).text: "sent"}
+    assert run(alpha, ShowSpace(three.space)).links.parted_by == []
+    assert run(charlie, PurgeSpace(three.space)).left == 0
+    assert charlie.space_exchange is not None, "and travel forgets it"
 
 
 # --- members that are no partners ----------------------------------------------------------------------

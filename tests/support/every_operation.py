@@ -65,7 +65,6 @@ from p2pshare.operations.spaces import (
     ReopenNotebook,
     ShowSpace,
     TakeSpaceAgain,
-    spaces_of,
 )
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
@@ -82,6 +81,7 @@ from p2pshare.operations.withdrawing import ShowRecall, Withdraw
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.warninglists.warning_lists import ListAction
 

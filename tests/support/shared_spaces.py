@@ -13,7 +13,8 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.operations.interface import Request
 from p2pshare.operations.space_membership import JoinSpace
-from p2pshare.operations.spaces import OpenSpace, spaces_of
+from p2pshare.operations.spaces import OpenSpace
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading
 
 A = TypeVar("A", bound=Struct)
@@ -38,6 +39,8 @@ def hand_over(space: str, giver: Node, *takers: Node, now: int = NOW) -> None:
     wires = [entry.wire for entry in held(giver, space)]
     for taker in takers:
         spaces_of(taker).take_in(wires, id_of(giver), now)
+        while spaces_of(taker).go_on(now):  # as the daemon does between other work
+            pass
 
 
 def partners(world: World, *names: str) -> list[Node]:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from p2pshare.operations.spaces import MemberShown, SpaceShown
     from p2pshare.spaces.space_file import SpaceFileReport
 
-STAYS_HERE = "it stays on this machine: this version does not send entries of spaces"
 EXIT_BAD = 1
 PROBLEMS_SHOWN_MAX = 20  # of a file; the counts have them all
 
@@ -98,7 +97,6 @@ def answer(written: Any, text: str, *, as_json: bool) -> None:
         console.print_json(asdict(written))
     else:
         console.print_result(text)
-    console.say(STAYS_HERE)
 
 
 def say_links(links: Links, whose: str) -> None:
@@ -231,7 +229,9 @@ def _print_space(output: Mapping[str, Any], shown: SpaceShown, printers: Mapping
             "title": output["title"],
             "kind": output["kind"],
             "tlp": output["tlp"],
-            "lead": called(output["lead"]),
+            "lead": called(output["lead"])
+            if output["members"]
+            else "not known: this program does not know the rules of the space",
             "members": [
                 f"{called(one['id'])} ({_about_member(one['status'], shown.members[one['id']])})"
                 for one in output["members"]
@@ -699,7 +699,8 @@ def _print_report(told: Mapping[str, Any]) -> None:
     names = {one["id"]: one["name"] or one["id"][:10] for one in told.get("members", ())}
     shown = {key: told[key] for key in ("space", "kind", "title", "tlp") if key in told}
     if "members" in told:
-        shown["lead"] = "contested" if told["contested"] else names.get(told["lead"], told["lead"])
+        lead = "contested" if told["contested"] else names.get(told["lead"], told["lead"])
+        shown["lead"] = lead or "not known: this program does not know the rules of the space"
         shown["members"] = [f"{names[one['id']]} ({one['status']})" for one in told["members"]]
         shown["heads"] = [one[:10] for one in told["heads"]]
         shown["sha256"] = told["canonical_sha256"]

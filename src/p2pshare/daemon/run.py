@@ -39,6 +39,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.daemon.space_rounds import SpaceRounds
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId
@@ -248,9 +249,10 @@ class Running:
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
         self._is_staged = asyncio.Event()
-        self._log_lock = asyncio.Lock()
         self._chain = asyncio.Lock()
         """Held while our chain or card may change: by what publishes, and by a publication in steps until it is in the log."""
+        self._spaces = SpaceRounds(node, writer, self._driver, self._chain)
+        self._log_lock = asyncio.Lock()
 
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
@@ -281,6 +283,7 @@ class Running:
                     self._sweep_spool(),
                     self._seal_on(),
                     self._renew_card(),
+                    self._spaces.run(),
                 )
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
@@ -296,6 +299,8 @@ class Running:
         operation = OPERATIONS[name_of(request)]
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
+        if operation.writes_spaces:
+            await self._spaces.wait_for_heads()
         self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins
@@ -316,6 +321,8 @@ class Running:
             await self._driver.follow_card()
         if operation.changes_lists:
             self._lists_changed.set()
+        if operation.writes_spaces:
+            self._spaces.wake()
         if operation.publishes or operation.wakes:
             self._driver.wake()
             self._is_staged.set()

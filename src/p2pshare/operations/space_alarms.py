@@ -77,10 +77,9 @@ class _Vote:
         for one in standing.output["timeline"]:  # a takeover comes before its votes
             if one["kind"] not in ("takeover", "ack"):
                 continue
-            held = reading.entry(EntryId.parse(one["id"]))
-            if held is None:
+            entry = reading.entry(EntryId.parse(one["id"]))
+            if entry is None:
                 continue
-            entry, received_at = held
             try:
                 act = decode_act(one["kind"], entry.content())
             except PeerError:
@@ -89,7 +88,7 @@ class _Vote:
             if isinstance(act, Takeover) and act.epoch == epoch:
                 self.rounds[entry.entry_id] = act.round
                 self.proposer = author
-                self.first_at = self.first_at or received_at
+                self.first_at = self.first_at or reading.received_at(entry.entry_id)
                 self._vote(author, act.round)
             elif isinstance(act, Ack) and act.takeover in self.rounds:
                 self._vote(author, self.rounds[act.takeover])
@@ -152,17 +151,17 @@ def _takeover_of(reading: SpaceReading, standing: Standing, term: list[int]) -> 
     for one in standing.output["timeline"]:
         if one["kind"] != "takeover":
             continue
-        held = reading.entry(EntryId.parse(one["id"]))
-        if held is None:
+        entry = reading.entry(EntryId.parse(one["id"]))
+        if entry is None:
             continue
         try:
-            act = decode_act("takeover", held[0].content())
+            act = decode_act("takeover", entry.content())
         except PeerError:
             continue
-        author = held[0].header.author
+        author = entry.header.author
         is_its = isinstance(act, Takeover) and [act.epoch, act.round] == term[:2]
         if is_its and (term[2] or author == standing.lead):
-            return author, held[1]
+            return author, reading.received_at(entry.entry_id)
     return None
 
 

@@ -22,10 +22,11 @@ from p2pshare.operations.spaces import (
     names_here,
     one_of,
     space_called,
-    spaces_of,
+    who_may,
 )
-from p2pshare.spaces.acts import NOTHING_GOOD, Redaction, Rekey
+from p2pshare.spaces.acts import NOTHING_GOOD, Rekey
 from p2pshare.spaces.seen import EntryPlace, seen_by, seen_here
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading
 
 NOTHING = "none"
@@ -100,9 +101,12 @@ class RedactEntry(Request[SpaceWritten], frozen=True, tag="space-redact"):
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         row = space_called(node.store, self.id, self.only)
         entry = entry_called(node.store, row, self.entry)
-        answer = decided(node, row, "redact", Redaction(entry), now)
+        try:
+            redaction = spaces_of(node).redact(row.space, entry, now)
+        except RefusedError as error:
+            raise who_may(node, row, error) from None
         node.store.database.cut_log()
-        return answer
+        return SpaceWritten(row.space.text, redaction.entry_id.text)
 
 
 class RekeySpace(Request[SpaceWritten], frozen=True, tag="space-rekey"):

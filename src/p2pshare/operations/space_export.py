@@ -51,7 +51,7 @@ def export_space(node: NodeReading, digits: str, only: str = "") -> SpaceExport:
             held = reading.entry(entry_id)
             if held is None:
                 raise NotFoundError("the space is being purged", hint="there is nothing left to export")
-            yield held[0]
+            yield held
 
     return SpaceExport(
         row.space,

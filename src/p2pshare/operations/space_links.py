@@ -6,13 +6,14 @@ heads. Whose partners are not known is named as such: it may be linked with anyb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.node.store import StoreReading
-from p2pshare.spaces.seen import MembersNews, NoNews
+from p2pshare.spaces.seen import EntryPlace, HeldUpTo, MembersNews, NoNews
+from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.topology.graph import blocks, components, cut_nodes
 
 
@@ -29,9 +30,37 @@ class Links(Struct, frozen=True, forbid_unknown_fields=True):
         return not (self.parted_by or self.cut_off)
 
 
+class _StoredNews:
+    """What members of a space told in their heads, and what was handed to them, as it was stored."""
+
+    def __init__(self, reading: SpaceReading, row: SpaceRow) -> None:
+        self._heads = {member: one.heads for member, one in reading.heads_shown(row).items()}
+        self._handed = reading.handed(row)
+
+    def heads_of(self, member: PartnerId) -> Mapping[PartnerId, HeldUpTo] | None:
+        heads = self._heads.get(member)
+        if heads is None:
+            return None
+        held: dict[PartnerId, HeldUpTo] = {}
+        for one in heads.heads:  # of a fork several: what is above the least is told of one branch alone
+            known = held.get(one.author)
+            if known is None or one.number < known.number:
+                held[one.author] = HeldUpTo(one.number, one.entry_id, one.shown)
+        return held
+
+    def partners_of(self, member: PartnerId) -> frozenset[PartnerId] | None:
+        heads = self._heads.get(member)
+        return None if heads is None else frozenset(heads.partners)
+
+    def was_sent(self, member: PartnerId, entry: EntryPlace) -> bool:
+        return entry.number <= self._handed.get(member, {}).get(entry.author, 0)
+
+
 def news_of(store: StoreReading, space: EntryId | None) -> MembersNews:
     """Returns what members of a space told about themselves; nothing where it is not open yet."""
-    return NoNews()
+    reading = SpaceReading(store.database)
+    row = None if space is None else reading.find(space)
+    return NoNews() if row is None else _StoredNews(reading, row)
 
 
 def links_among(

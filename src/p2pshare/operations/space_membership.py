@@ -21,10 +21,10 @@ from p2pshare.operations.spaces import (
     names_here,
     partner_called,
     space_called,
-    spaces_of,
 )
 from p2pshare.sharing.partners import AddedPartner, add_partner
 from p2pshare.spaces.acts import Handover, Inviting, Plain, Removal
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading
 
 _IN_IT = frozenset({"joined", "invited", "forked"})

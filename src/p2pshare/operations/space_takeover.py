@@ -23,12 +23,12 @@ from p2pshare.operations.spaces import (
     entry_called,
     names_here,
     space_called,
-    spaces_of,
     who_may,
 )
 from p2pshare.spaces.acts import Ack, Removal
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.looking_ahead import best_proposal, foresee, propose_unsigned
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 from p2pshare.spaces.votes import Candidacy
@@ -102,6 +102,12 @@ class PreviewTakeover(Query[VotePreview], frozen=True, tag="space-takeover-previ
         fold = SpaceFold()
         for entry in reading.entries(row):
             fold.add(SpaceEntry.of(entry))
+        if not fold.are_rules_known:
+            raise RefusedError(
+                "this program does not know the rules of the space",
+                hint="a newer one may",
+                reason="unknown-rules",
+            )
         left_out = _left_out(node.store, row, self.left_out)
         does, chosen = _plan(reading, fold, own, now)
         if self.is_ack:
@@ -175,9 +181,9 @@ def _plan(reading: SpaceReading, fold: SpaceFold, own: PartnerId, now: int) -> t
     if own in best.voters and not fold.has_voted(own, best):
         return BACK, best
     came = [
-        held[1]
+        reading.received_at(one.vertex.entry_id)
         for one in fold.open_proposals()
-        if one.act.round == best.act.round and (held := reading.entry(one.vertex.entry_id)) is not None
+        if one.act.round == best.act.round
     ]
     return (PROPOSE if now - min(came, default=0) >= HIGHER_ROUND_SECONDS else WAIT), best
 

@@ -22,8 +22,8 @@ from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.space_links import Links, links_among, news_of
 from p2pshare.operations.space_standing import Standing, standing_now, standing_of
 from p2pshare.spaces.acts import SPACE_KIND_BYTES_MAX, TITLE_BYTES_MAX, Act, Plain
+from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import CANDIDATES_MAX, SpaceReading, SpaceRow
-from p2pshare.spaces.spaces import Spaces
 from p2pshare.spaces.writing import SpaceStatement
 
 DIGITS_MIN = 6  # of an id that is typed: sixteen million of them
@@ -232,6 +232,7 @@ class MarkShown(Request[SpaceWritten], frozen=True, tag="space-shown"):
         held = {vertex.author for vertex in spaces.state(row.space).timeline}
         numbers = {author: self.numbers[author.text] for author in held if author.text in self.numbers}
         spaces.mark_shown(row.space, numbers)
+        exchange_of(node).space_changed(row.space, now)
         return SpaceWritten(row.space.text, row.space.text)
 
 
@@ -253,6 +254,7 @@ class PurgeSpace(Request[SpacePurged], frozen=True, tag="space-purge"):
     def run(self, node: Node, now: int, progress: Progress) -> SpacePurged:
         space = self._called(node)
         left = spaces_of(node).purge(space, now)
+        exchange_of(node).forget(space)
         return SpacePurged(space.text, left, left == 0 and node.store.database.cut_log())
 
     def _called(self, node: Node) -> EntryId:
@@ -279,14 +281,6 @@ class TakeSpaceAgain(Request[SpacePurged], frozen=True, tag="space-take-again"):
 
 
 # --- writing, for all verbs --------------------------------------------------------------------------
-
-
-def spaces_of(node: Node) -> Spaces:
-    """Returns the spaces of a node, which keeps them from the first request on."""
-    if node.spaces is None:
-        node.spaces = Spaces(node.store.database, node.store.partners, lambda: node.identity)
-    found: Spaces = node.spaces
-    return found
 
 
 def written(

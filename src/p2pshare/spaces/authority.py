@@ -70,6 +70,9 @@ _COLUMN_BY_KIND = {
 }
 LEAD_ONLY_KINDS = frozenset({"invite", "remove", "handover"})
 FIRST_TERM: TermNumber = (0, 0, 0)
+STEP_FLAGS = 16_384  # entries made ready between two yields: some 2 ms
+STEP_FORKS = 2_048  # as long
+FORKS_KEPT_MAX = 4_096  # answers about forks: of 10,000 entries each they are 5 MB
 
 
 class Membership:
@@ -96,8 +99,30 @@ class Sides(NamedTuple):
 NO_MEMBERSHIP = Membership(0)
 
 
+class Forks:
+    """The forks of one author, by number, with a bit for each of their entries."""
+
+    __slots__ = ("bits", "by_number", "twins")
+
+    def __init__(self) -> None:
+        self.bits = 0
+        self.by_number: list[tuple[int, int]] = []
+        """Each number with the bits of its entries, ascending."""
+        self.twins: dict[int, list[Vertex]] = {}
+
+    def add(self, twins: list[Vertex], first_bit: int) -> None:
+        """Add the entries of the next number, which have bits from `first_bit` on."""
+        bits = 0
+        for place, twin in enumerate(twins):
+            twin.fork_bit = 1 << (first_bit + place)
+            bits |= twin.fork_bit
+        self.by_number.append((twins[0].number, bits))
+        self.twins[twins[0].number] = twins
+        self.bits |= bits
+
+
 class Authority:
-    """What authority follows from the entries of a graph that were judged, each once, parents before children.
+    """What authority follows from the entries of a graph that were judged, each once, parents before children; first `begin`.
 
     `entry_kinds` is the table of the space's kind, `lead_role` the role that takes part in takeovers (empty: everybody). Forks must be
     known before their first entry is judged: a fork that comes to light later makes a new one of these.
@@ -121,20 +146,29 @@ class Authority:
         self._written: dict[tuple[PartnerId, bool], list[int]] = {}
         self._bits = [0, 0, 0, 0]
         self._fork_bits = 0
-        self._forks: defaultdict[PartnerId, dict[int, list[Vertex]]] = defaultdict(dict)
-        for vertex in graph.vertices:  # what an earlier one of these gave them
-            vertex.bit = vertex.column = vertex.fork_bit = 0
-        for twins in graph.forks():
-            self._forks[twins[0].author][twins[0].number] = twins
-            for twin in twins:
-                twin.fork_bit = 1 << self._fork_bits
-                self._fork_bits += 1
+        self._forks: defaultdict[PartnerId, Forks] = defaultdict(Forks)
         self._pasts: dict[tuple[int, int, int, int], Past] = {}
         self._names = 0
         self._acts: dict[tuple[int, tuple[Term, ...]], int] = {}
         self._voters: dict[tuple[int, int, tuple[Term, ...]], frozenset[PartnerId]] = {}
+        self._least_forks: dict[tuple[PartnerId, int, int], int] = {}
 
     # --- judging, parents before children ----------------------------------------------------------
+
+    def begin(self, count: int) -> Iterator[None]:
+        """Make ready to judge the first `count` entries; yields between small steps."""
+        vertices, forks = self._graph.vertices, [list(twins) for twins in self._graph.forks()]
+        for start in range(0, count, STEP_FLAGS):
+            for vertex in vertices[
+                start : min(start + STEP_FLAGS, count)
+            ]:  # what an earlier one of these gave them
+                vertex.bit = vertex.column = vertex.fork_bit = 0
+            yield
+        for number, twins in enumerate(forks):
+            self._forks[twins[0].author].add(twins, self._fork_bits)
+            self._fork_bits += len(twins)
+            if number % STEP_FORKS == STEP_FORKS - 1:
+                yield
 
     def judge(self, vertex: Vertex) -> None:
         """Find out all that an entry is by its own past. Raises ValueError for a deciding entry without its body."""
@@ -282,7 +316,12 @@ class Authority:
     def _rekey(self, vertex: Vertex, act: Rekey) -> None:
         for key_id, good in act.last_good.items():
             last = self._graph.get(good)
-            is_own = last is not None and last.author == vertex.author and precedes(last, vertex)
+            is_own = (
+                last is not None
+                and last.author == vertex.author
+                and last.place < vertex.place
+                and precedes(last, vertex)
+            )
             if key_id == vertex.key_id or not (is_own or good == NOTHING_GOOD):
                 vertex.void = "bad-rekey"
                 return
@@ -479,17 +518,28 @@ class Authority:
     def least_fork(self, member: PartnerId, past: Past) -> int:
         """Returns the least number of a fork of `member` in a past that no invitation there pardons, or 0."""
         forks = self._forks.get(member)
-        if forks is None or not past.forks:
+        seen = 0 if forks is None else past.forks & forks.bits
+        if forks is None or not seen:
             return 0
-        for number in sorted(forks):
-            twins = [twin for twin in forks[number] if past.forks & twin.fork_bit]
-            if not is_fork(twins):
-                continue
-            bits = 0
-            for twin in twins:
-                bits |= twin.fork_bit
-            if not self._pardons(self.sides(member, past).invites, bits):
-                return number
+        invites = self.sides(member, past).invites
+        key = (member, seen, invites)
+        found = self._least_forks.get(key)
+        if found is None:
+            if len(self._least_forks) >= FORKS_KEPT_MAX:
+                self._least_forks.clear()
+            found = self._least_forks[key] = self._find_least_fork(forks, seen, invites)
+        return found
+
+    def _find_least_fork(self, forks: Forks, seen: int, invites: int) -> int:
+        if self._pardons(invites, seen):
+            return 0
+        for number, bits in forks.by_number:
+            here = seen & bits
+            if here & (here - 1):  # two of them or more
+                twins = forks.twins[number]
+                are_fork = is_fork([twin for twin in twins if here & twin.fork_bit])
+                if are_fork and not self._pardons(invites, here):
+                    return number
         return 0
 
     def _pardons(self, invites: int, twins: int) -> bool:
@@ -500,6 +550,9 @@ class Authority:
                 return True
             invites &= ~(last.past.membership | last.bit)
         return False
+
+    def authors_with_forks(self) -> Iterable[PartnerId]:
+        return self._forks.keys()
 
     def has_fork(self, member: PartnerId) -> bool:
         """Returns whether an author has any fork, pardoned or not."""

@@ -22,7 +22,7 @@ from p2pshare.envelope.hybrid import SIGNATURE_BYTES
 from p2pshare.identifiers import EntryId, KeyId, PartnerId
 from p2pshare.spaces.acts import Takeover
 from p2pshare.spaces.fold import SpaceFold, SpaceState
-from p2pshare.spaces.vertex import SpaceEntry, Vertex
+from p2pshare.spaces.vertex import Vertex
 from p2pshare.spaces.votes import Candidacy
 from p2pshare.spaces.writing import Sign, SpaceStatement, to_cite, write
 
@@ -59,16 +59,8 @@ def next_takeover(space: SpaceFold, author: PartnerId, left_out: Collection[Entr
     return Takeover(*space.next_takeover(to_cite(space, author, left_out)))
 
 
-def copy_of(space: SpaceFold) -> SpaceFold:
-    """Returns a fold of the same entries that nobody else has."""
-    copied = SpaceFold()
-    for vertex in space.graph.vertices:
-        copied.add(SpaceEntry(vertex.entry_id, vertex.header, vertex.content))
-    return copied
-
-
 def foresee(space: SpaceFold, takeover: EntryId) -> Foreseen:
-    """Returns what would change if a proposal that is held had its majority. Changes `space`, which must be a `copy_of` one.
+    """Returns what would change if a proposal that is held had its majority. Changes `space`, which nobody else may have.
 
     Raises KeyError for one that is not here or is void by its past.
     """
@@ -95,7 +87,7 @@ def propose_unsigned(
     *,
     left_out: Collection[EntryId] = (),
 ) -> EntryId:
-    """Add to `space`, which must be a `copy_of` one, the takeover that its author would write, and return its id.
+    """Add to `space`, which nobody else may have, the takeover that its author would write, and return its id.
 
     Raises PeerError `in-own-past`.
     """

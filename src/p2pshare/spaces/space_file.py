@@ -34,7 +34,7 @@ from p2pshare.limits import (
     ENTRY_NUMBER_MAX,
     SPACE_MEMBERS_MAX,
 )
-from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.canonical import canonical, unfolded
 from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.taking_in import Awaited, Held, SpaceIntake, key_for
 from p2pshare.spaces.vertex import SpaceEntry
@@ -78,17 +78,19 @@ class SpaceFileReport:
     fault: str = ""
     """What is wrong with the file itself, from where on it was not read; empty: nothing."""
     state: SpaceState | None = None
+    has_other_rules: bool = False
+    """The space has rules that this program does not know: who leads it nobody can say here."""
     output: bytes = b""
     """The canonical output, where there is an opening."""
 
     @property
     def verdict(self) -> str:
-        """Returns good, bad, or incomplete: nothing is wrong, but cards of authors are missing."""
+        """Returns good, bad, or incomplete: nothing is wrong, but cards of authors are missing, or its rules are not known."""
         reasons = {one.reason for one in self.problems}
-        if self.fault or self.bad_cards or (self.state is None and WAITS_FOR_CARD not in reasons):
+        if self.fault or self.bad_cards or (not self.output and WAITS_FOR_CARD not in reasons):
             return "bad"
         if not reasons:
-            return "good"
+            return "incomplete" if self.has_other_rules else "good"
         is_explained = WAITS_FOR_CARD in reasons and reasons <= {WAITS_FOR_CARD, WAITS_FOR_PARENTS}
         return "incomplete" if is_explained else "bad"
 
@@ -180,9 +182,12 @@ def examine(stream: BinaryIO, progress: Callable[[int, int], None]) -> SpaceFile
         frames.end()
     except PeerError as error:
         report.fault = error.reason
-    if len(fold):
+    if len(fold) and fold.are_rules_known:
         report.state = fold.state()
         report.output = canonical(report.state)
+    elif len(fold):
+        report.has_other_rules = True
+        report.output = unfolded(fold.graph, fold.act)
     return report
 
 

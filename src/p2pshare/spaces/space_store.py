@@ -15,17 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
 from p2pshare.database.overwriting import overwriting
+from p2pshare.envelope.encoding import Reader, pack
 from p2pshare.envelope.entry import DecodedEntry, EntryHeader, VerifiedEntry, decode_header
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.acts import Opening
+from p2pshare.spaces.heads import SpaceHeads, decode_heads
 
 ENTRIES_AT_ONCE = 256  # read in one transaction: of 256 KiB each they are 64 MiB
 PURGED_AT_ONCE = 128  # entries purged in one transaction: at most 32 MiB are overwritten, a third of a second of a slow disk
+BYTES_AT_ONCE = 1 << 20  # of bodies read in one step of loading a space: some 2 ms
 CANDIDATES_MAX = 16  # spaces shown where the beginning of an id names several
 
 WAITS_FOR_CARD = "card"
@@ -37,7 +40,11 @@ FROM space s JOIN organisation o ON o.id = s.opener JOIN organisation i ON i.id 
 """
 _HELD = "s.space_id NOT IN (SELECT space_id FROM space_purged)"  # one that is being purged is gone already
 _PURGE_BY_SPACE_ID = ("DELETE FROM space_waiting WHERE space_id = ?",)
-_PURGE_OF_SPACE = ("DELETE FROM space_state WHERE space = ?", "DELETE FROM space_shown WHERE space = ?")
+_PURGE_OF_SPACE = (
+    "DELETE FROM space_state WHERE space = ?",
+    "DELETE FROM space_shown WHERE space = ?",
+    "DELETE FROM space_heads WHERE space = ?",
+)
 """Tables with rows about a space besides its entries: a purge empties them first."""
 _PURGE_NEWEST = (
     """DELETE FROM space_parent
@@ -81,6 +88,33 @@ class WaitingEntry:
     handed_by: PartnerId
     size: int
     received_at: int
+
+
+class FoldedEntry(NamedTuple):
+    """An entry that is held, by its row: what a fold needs of it. Body None: it is held without."""
+
+    row: int
+    entry_id: bytes
+    header: bytes
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry that is held, by its place in the order of storing (`row`)."""
+
+    row: int
+    space: EntryId
+    entry_id: EntryId
+    header: EntryHeader
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHeads:
+    """The heads that a member showed last, and when (unix seconds)."""
+
+    heads: SpaceHeads
+    noted_at: int
 
 
 class SpaceReading:
@@ -136,6 +170,26 @@ class SpaceReading:
                 last = rows[-1][0]
             if len(rows) < ENTRIES_AT_ONCE:
                 return
+
+    def entries_behind(self, space: SpaceRow, last: int) -> list[FoldedEntry]:
+        """Returns the next entries that are held of a space behind row `last`, in the order of `entries`: some, of no more than
+        `BYTES_AT_ONCE` together, or a single one."""
+        sizes = self._fetch(
+            """SELECT id, coalesce(length(body), 0) FROM space_entry
+            WHERE space = ? AND id > ? ORDER BY id LIMIT ?""",
+            (space.row, last, ENTRIES_AT_ONCE),
+        )
+        total, end = 0, last
+        for row, size in sizes:
+            total += size
+            if end > last and total > BYTES_AT_ONCE:
+                break
+            end = row
+        rows = self._fetch(
+            "SELECT id, entry_id, header, body FROM space_entry WHERE space = ? AND id > ? AND id <= ? ORDER BY id",
+            (space.row, last, end),
+        )
+        return [FoldedEntry(*row) for row in rows]
 
     def entry_count(self, space: SpaceRow) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM space_entry WHERE space = ?", (space.row,))
@@ -195,6 +249,58 @@ class SpaceReading:
         )
         return PartnerId(rows[0][0]) if rows else None
 
+    def introduced_version(self, member: PartnerId) -> int:
+        """Returns the version of the card of a member that came beside entries; 0 where there is none."""
+        rows = self._fetch(
+            "SELECT c.version FROM introduced_card c JOIN organisation o ON o.id = c.organisation WHERE o.partner_id = ?",
+            (bytes(member),),
+        )
+        return int(rows[0][0]) if rows else 0
+
+    # --- how entries travel ---
+
+    def last_entry_row(self) -> int:
+        """Returns the place of the entry that was stored last, of any space; 0 where there is none."""
+        ((last,),) = self._fetch("SELECT coalesce(max(id), 0) FROM space_entry")
+        return int(last)
+
+    def entries_after(self, row: int, limit: int) -> list[StoredEntry]:
+        """Returns the entries of all spaces that were stored after a place, in that order."""
+        rows = self._fetch(
+            """SELECT e.id, s.space_id, e.entry_id, e.header FROM space_entry e JOIN space s ON s.id = e.space
+            WHERE e.id > ? ORDER BY e.id LIMIT ?""",
+            (row, limit),
+        )
+        return [
+            StoredEntry(key, EntryId(space), EntryId(entry_id), decode_header(header))
+            for key, space, entry_id, header in rows
+        ]
+
+    def entry(self, entry_id: EntryId) -> VerifiedEntry | None:
+        """Returns an entry that is held, with its body where that is."""
+        rows = self._fetch(
+            "SELECT entry_id, header, body, signatures FROM space_entry WHERE entry_id = ?",
+            (bytes(entry_id),),
+        )
+        return _entry_of(rows[0]) if rows else None
+
+    def heads_shown(self, space: SpaceRow) -> dict[PartnerId, ShownHeads]:
+        """Returns what each member showed last that it holds of a space; ourselves: what we told last."""
+        rows = self._fetch(
+            """SELECT o.partner_id, h.heads, h.noted_at FROM space_heads h JOIN organisation o ON o.id = h.member
+            WHERE h.space = ? AND h.heads IS NOT NULL""",
+            (space.row,),
+        )
+        return {PartnerId(member): ShownHeads(decode_heads(raw), at) for member, raw, at in rows}
+
+    def handed(self, space: SpaceRow) -> dict[PartnerId, dict[PartnerId, int]]:
+        """Returns of each member the greatest number of each author that was handed to it."""
+        rows = self._fetch(
+            "SELECT o.partner_id, h.handed FROM space_heads h JOIN organisation o ON o.id = h.member WHERE h.space = ?",
+            (space.row,),
+        )
+        return {PartnerId(member): _numbers_of(raw) for member, raw in rows}
+
     def canonical(self, space: SpaceRow) -> bytes | None:
         """Returns the canonical output of a space as it is now, where somebody has folded it."""
         rows = self._fetch(
@@ -213,13 +319,10 @@ class SpaceReading:
         )
         return [EntryId(entry_id) for (entry_id,) in rows]
 
-    def entry(self, entry_id: EntryId) -> tuple[VerifiedEntry, int] | None:
-        """Returns an entry that is held, and when it came (unix seconds)."""
-        rows = self._fetch(
-            "SELECT entry_id, header, body, signatures, received_at FROM space_entry WHERE entry_id = ?",
-            (bytes(entry_id),),
-        )
-        return (_entry_of(rows[0][:4]), rows[0][4]) if rows else None
+    def received_at(self, entry_id: EntryId) -> int:
+        """Returns when an entry came (unix seconds); 0 where it is not held."""
+        rows = self._fetch("SELECT received_at FROM space_entry WHERE entry_id = ?", (bytes(entry_id),))
+        return int(rows[0][0]) if rows else 0
 
     def headers(self, space: SpaceRow) -> list[tuple[EntryId, EntryHeader]]:
         """Returns the header of each entry that is held, by (depth, id): the order of a file of the space."""
@@ -385,6 +488,36 @@ class SpaceStore(SpaceReading):
                 ),
             )
 
+    def put_heads(self, space: SpaceRow, member: PartnerId, heads: SpaceHeads, now: int) -> None:
+        """Keep what a member showed, or what we told, in place of what was before."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO space_heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+                SET heads = excluded.heads, noted_at = excluded.noted_at""",
+                (space.row, self._database.organisation(member), heads.encode(), now, _NO_NUMBERS),
+            )
+
+    def note_handed(
+        self, space: SpaceRow, member: PartnerId, numbers: Mapping[PartnerId, int], now: int
+    ) -> None:
+        """Note up to which number the entries of each author were handed to a member."""
+        with self._database.transaction() as writer:
+            organisation = self._database.organisation(member)
+            rows = list(
+                writer.execute(
+                    "SELECT handed FROM space_heads WHERE space = ? AND member = ?", (space.row, organisation)
+                )
+            )
+            before = _numbers_of(rows[0][0]) if rows else {}
+            highest = {
+                author: max(before.get(author, 0), numbers.get(author, 0)) for author in {*before, *numbers}
+            }
+            writer.execute(
+                """INSERT INTO space_heads VALUES (?, ?, NULL, ?, ?) ON CONFLICT DO UPDATE
+                SET handed = excluded.handed""",
+                (space.row, organisation, now, pack([[one, highest[one]] for one in sorted(highest)])),
+            )
+
     def put_canonical(self, space: SpaceRow, canonical: bytes) -> None:
         """Keep the canonical output of a space as it was when `space` was read."""
         with self._database.transaction() as writer, overwriting(writer):
@@ -450,6 +583,19 @@ class SpaceStore(SpaceReading):
                 (bytes(space),),
             )
             return bool(writer.changes())
+
+
+_NO_NUMBERS = pack([])
+
+
+def _numbers_of(raw: bytes) -> dict[PartnerId, int]:
+    reader = Reader(raw)
+    found = {}
+    for _ in range(reader.array(0, 65_535)):
+        reader.array(2, 2)
+        author = PartnerId(reader.blob(PartnerId.length, PartnerId.length))
+        found[author] = reader.integer()
+    return found
 
 
 def _space_of(row: Row) -> SpaceRow:

@@ -71,6 +71,17 @@ CREATE TABLE space_state (
     canonical BLOB NOT NULL
 );
 
+-- What each member showed last that it holds, and what was handed to it: a canonical array of [author, number], the greatest of each.
+-- Of ourselves: what we told last. heads is NULL where none came yet; they are believed no more than that they came.
+CREATE TABLE space_heads (
+    space INTEGER NOT NULL REFERENCES space (id),
+    member INTEGER NOT NULL REFERENCES organisation (id),
+    heads BLOB,
+    noted_at INTEGER NOT NULL,
+    handed BLOB NOT NULL,
+    PRIMARY KEY (space, member)
+) WITHOUT ROWID;
+
 -- Up to which number of each author a person was shown it here: members are told.
 CREATE TABLE space_shown (
     space INTEGER NOT NULL REFERENCES space (id),
