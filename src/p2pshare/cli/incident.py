@@ -440,7 +440,7 @@ def impact_add(
     to: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """add an impact of a CATEGORY to ID: availability availability_impact=70, confidentiality loss_type=suspected-loss, ..."""
+    """add an impact of a CATEGORY to ID: availability availability_impact=70, or confidentiality loss_type=suspected-loss"""
     from p2pshare.spaces.incident_entries import IncidentImpact
 
     counted = dict(map(_pair, counts))
@@ -487,7 +487,7 @@ def ioc_add(
     to: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """add values to ID: addresses, domains, URLs, hashes ..., as people write them"""
+    """add values to ID: addresses, domains, URLs and hashes as people write them"""
     from p2pshare.intel.observable import InvalidValue, detect
     from p2pshare.spaces.incident_entries import IncidentObject
 
@@ -566,7 +566,7 @@ def opine(
     text: str,
     as_json: bool,
 ) -> None:
-    """say strongly-disagree, disagree, neutral, agree or strongly-agree to the determination, or to an entry"""
+    """say disagree, neutral or agree, or strongly so, to the determination or to an entry"""
     from p2pshare.spaces.incident_entries import NO_ENTRY, IncidentOpinion
 
     named: bytes = NO_ENTRY

@@ -33,12 +33,12 @@ from p2pshare.operations.spaces import (
     names_here,
     partner_called,
     space_called,
-    spaces_of,
     written,
 )
 from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.incident_entries import READERS, TYPES_MAX, IncidentDetermination, encode_incident
 from p2pshare.spaces.incident_telling import Telling, duties_shown
+from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.vertex import SpaceEntry
 from p2pshare.spaces.writing import SpaceStatement
