@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,9 @@ pytestmark = [
 ]
 
 LONG = 60.0  # seconds, on a busy machine
-NOTES = 200  # of each side, while the network is cut
+NOTES = int(
+    os.environ.get("P2PSHARE_INCIDENT_NOTES", "30")
+)  # of each side, while the network is cut: 200 is a minute
 # The pauses of docs/spaces.md, a fiftieth as long: a daemon reads them from the module each time.
 QUICK = """
 import p2pshare.spaces.travel as travel

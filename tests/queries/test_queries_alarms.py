@@ -36,7 +36,7 @@ from p2pshare.limits import (
     USED_TWICE_ALARM_SECONDS,
 )
 from p2pshare.node.node import Node, close_node, open_node
-from p2pshare.operations import space_alarms
+from p2pshare.operations import incident_alarms, space_alarms
 from p2pshare.queries import alarms as queries_alarms
 from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
 from p2pshare.queries.doctor import FAIL, WARN, examine_node
@@ -329,10 +329,11 @@ def test_the_page_explains_each_word(repository: Path) -> None:
     page = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
     section = page[page.index("## Alarms") : page.index("## What is noted")]
     code = "".join(
-        Path(module.__file__).read_text(encoding="utf-8") for module in (queries_alarms, space_alarms)
+        Path(module.__file__).read_text(encoding="utf-8")
+        for module in (queries_alarms, space_alarms, incident_alarms)
     )
     words = re.findall(r'alarm_about\(\s*"([a-z-]+)"', code)
-    assert len(words) == len(space_alarms.EVERY_ALARM), "one function for each word"
+    assert len(words) == len(incident_alarms.EVERY_ALARM), "one function for each word"
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(words)
 
 

@@ -49,7 +49,8 @@ def doctor(context: click.Context, as_json: bool) -> int:
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import is_running
     from p2pshare.node.node import require_home
-    from p2pshare.operations.space_alarms import EVERY_ALARM, examine_spaces
+    from p2pshare.operations.incident_alarms import EVERY_ALARM
+    from p2pshare.operations.space_alarms import examine_spaces
     from p2pshare.queries.doctor import FAIL, examine_node
 
     home: Path = context.obj

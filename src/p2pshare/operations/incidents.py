@@ -7,7 +7,7 @@ here and by the fold. What is larger than a message of the control socket, the e
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -202,6 +202,13 @@ def state_of(node: NodeReading, row: SpaceRow) -> SpaceState:
 
 def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:
     """Returns how the duties stand that were stated in an incident, by its canonical output and the templates of a home."""
+    return duties_by(canonical["state"]["duties"], load_duty_templates(home), now)
+
+
+def duties_by(
+    rows: Iterable[Mapping[str, Any]], templates: Mapping[str, DutyTemplate], now: int
+) -> list[dict[str, Any]]:
+    """Returns how duties stand, by the `duties` of a canonical `state`."""
     stated = [
         ToldDuty(
             id=one["id"],
@@ -212,9 +219,9 @@ def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[s
             at=one["at"],
             zone=one["zone"],
         )
-        for one in canonical["state"]["duties"]
+        for one in rows
     ]
-    return duties_shown(stated, load_duty_templates(home), now)
+    return duties_shown(stated, templates, now)
 
 
 class IncidentFile:

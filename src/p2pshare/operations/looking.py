@@ -14,8 +14,9 @@ from p2pshare.intel.marking import Tlp
 from p2pshare.knowledge.interface import Wanted
 from p2pshare.node.node import NodeReading, Progress
 from p2pshare.node.store import StoreReading
+from p2pshare.operations.incident_alarms import EVERY_ALARM
 from p2pshare.operations.interface import Query, Several
-from p2pshare.operations.space_alarms import EVERY_ALARM, spaces_status
+from p2pshare.operations.space_alarms import spaces_status
 from p2pshare.queries.explaining import Explanation, explain
 from p2pshare.queries.lookup import LookedUp, look_up
 from p2pshare.queries.searching import (

@@ -228,8 +228,8 @@ def _pieces(store: StoreReading, own: PartnerId, standing: Standing) -> list[lis
 
 
 SPACE_ALARMS: tuple[AlarmFunction, ...] = (_contested, _votes, _taken_over, _forked, _waits, _cut_off)
-EVERY_ALARM: tuple[AlarmFunction, ...] = (*ALARMS, *SPACE_ALARMS)
-"""The alarms of a node, in the order in which they are reported."""
+EVERY_SPACE_ALARM: tuple[AlarmFunction, ...] = (*ALARMS, *SPACE_ALARMS)
+"""Those of every node and those of spaces, in the order in which they are reported."""
 
 
 def spaces_status(node: NodeReading) -> SpacesStatus:
