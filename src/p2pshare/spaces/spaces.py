@@ -17,6 +17,7 @@ Only the thread that writes the store may use it. It sends nothing: `spaces.spac
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -179,6 +180,7 @@ class Spaces:
             loaded, steps = started
             try:
                 next(steps)
+                gc.freeze()  # what was read stays as long as the space: to look through it again and again would hold everybody up
             except StopIteration:
                 del self._loading[space]
                 self._keep_loaded(loaded)
@@ -278,6 +280,7 @@ class Spaces:
         """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
         self._loaded.clear()
         self._loading.clear()
+        gc.unfreeze()
 
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
@@ -691,6 +694,7 @@ class Spaces:
         size = sum(one.read_bytes for one in self._loaded.values())
         while len(self._loaded) > 1 and (entries > LOADED_ENTRIES_MAX or size > LOADED_BYTES_MAX):
             dropped = self._loaded.pop(next(iter(self._loaded)))
+            gc.unfreeze()
             entries -= len(dropped.fold)
             size -= dropped.read_bytes
         return loaded
