@@ -112,13 +112,14 @@ class SpacePersons:
             one
             for one in member.partners & world.wanted_members
             if state.members.get(one) not in ("joined", "invited")
+            and (state.members.get(one) != "removed" or draw.random() < 0.4)
         )
         joined = sorted(one for one, how in state.members.items() if how == "joined" and one != member.id)
         if missing and draw.random() < 0.8:
             self._say(member, "invite", Inviting(tuple((one, "") for one in missing)).encode())
         elif joined and draw.random() < 0.5:
             self._say(member, "handover", Handover(draw.choice(joined)).encode())
-        elif joined and draw.random() < 0.15:
+        elif joined and draw.random() < 0.3:
             self._say(member, "remove", Removal((draw.choice(joined),)).encode())
         else:
             self._say(member, draw.choice(["close", "reopen", "merge"]))

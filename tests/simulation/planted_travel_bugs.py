@@ -6,6 +6,7 @@ speak against it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -36,12 +37,16 @@ class PlantedTravelBug:
 
 def wants_to_members_only(patch: Patch) -> None:
     """An old lead that removed its neighbours asks none of them for what they write about."""
-    real = SpaceTravel._told
+    real = SpaceTravel._heads_due
 
-    def told(self: Any, journey: Any, peer: Any, opened: Any, now: float) -> Any:
-        return real(self, journey, peer, opened, now) if journey.sides[peer].had_all else None
+    def heads_due(self: Any, opened: Any, now: float) -> Any:
+        for journey in self._journeys.values():
+            for side in journey.sides.values():
+                if not side.had_all:
+                    side.ask_at = side.due_at = math.inf
+        return real(self, opened, now)
 
-    patch.setattr(SpaceTravel, "_told", told)
+    patch.setattr(SpaceTravel, "_heads_due", heads_due)
 
 
 def head_ids_only(patch: Patch) -> None:
