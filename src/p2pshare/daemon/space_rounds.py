@@ -76,9 +76,11 @@ class SpaceRounds:
     async def _round(self) -> float:
         """Do one piece; returns the seconds until the next is due."""
         exchange = await self._begun()
+        before = exchange.sealed
         async with self._chain:
             seconds = await self._writer(exchange.step, self._now(), self._driver.roster, self._linked())
-        self._driver.wake()
+        if exchange.sealed > before:
+            self._driver.wake()
         return seconds
 
     async def _begun(self) -> SpaceExchange:

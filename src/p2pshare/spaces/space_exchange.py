@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import REAL, VerifiedEntry, decode_entry, without_body
-from p2pshare.errors import PeerError
+from p2pshare.errors import PeerError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
@@ -63,6 +63,8 @@ class SpaceExchange:
         self._versions: dict[PartnerId, int] = {}
         self._joins: set[EntryId] = set()
         self._no_way: dict[tuple[EntryId, PartnerId], str] = {}
+        self.sealed = 0
+        """Envelopes that were sealed in this life."""
 
     # --- life --------------------------------------------------------------------------------------
 
@@ -93,8 +95,14 @@ class SpaceExchange:
             if is_more:
                 return 0.0
         if self._parcels:
-            self._hand_over(self._parcels[0], roster, int(now))
-            self._parcels.popleft()
+            parcel = self._parcels.popleft()
+            try:
+                self._hand_over(parcel, roster, int(now))
+            except StoreError:
+                self._parcels.appendleft(
+                    parcel
+                )  # one that cannot be sealed for another reason is in nobody's way
+                raise
             if self._parcels:
                 return 0.0
         return max(0.0, travel.next_wakeup() - now)
@@ -148,6 +156,7 @@ class SpaceExchange:
         """Take in entries that a partner handed over; where one waits for a card that stands beside it, that is taken in, too."""
         travel = self._engine(now)
         admitted = [wire for wire in wires if self._is_admitted(travel, wire, handed_by, now)]
+        admitted.sort(key=self._comes_later)
         if len(admitted) < len(wires):
             self._node.store.partners.count_refusals(handed_by, {"later": len(wires) - len(admitted)})
         taken = self.spaces.take_in(admitted, handed_by, now)
@@ -159,6 +168,14 @@ class SpaceExchange:
                     self._take_card(cards[author], author, handed_by, now)
         self._note_handed(travel, handed_by, admitted, verdicts, now)
         return verdicts
+
+    def _comes_later(self, wire: bytes) -> bool:
+        """Returns False for an invitation into a space that is not known here: its opening may name others, and is believed by it."""
+        try:
+            header = decode_entry(wire, REAL).header
+        except PeerError:
+            return True
+        return header.kind != "invite" or self._store.find(header.space) is not None
 
     def cards_came(self, handed_by: PartnerId, cards: Mapping[PartnerId, bytes], now: int) -> None:
         """Take in newer versions of cards of members that are no partners, of which one is held already."""
@@ -318,6 +335,7 @@ class SpaceExchange:
     ) -> list[PartnerId]:
         """Returns to whom it goes."""
         sent = send(self._node, roster, content, to, now)
+        self.sealed += len(sent.envelopes)
         for space in spaces:
             for partner in to:
                 self._no_way.pop((space, partner), None)

@@ -447,7 +447,8 @@ def _numbers_of(raw: bytes) -> dict[PartnerId, int]:
     found = {}
     for _ in range(reader.array(0, 65_535)):
         reader.array(2, 2)
-        found[PartnerId(reader.blob(PartnerId.length, PartnerId.length))] = reader.integer()
+        author = PartnerId(reader.blob(PartnerId.length, PartnerId.length))
+        found[author] = reader.integer()
     return found
 
 
