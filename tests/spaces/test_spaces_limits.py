@@ -70,7 +70,9 @@ def test_a_fold_in_small_steps_between_which_entries_come_ends_alike(
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_fold_that_ends_while_entries_come_is_that_of_a_set(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fold_that_ends_while_entries_come_is_that_of_a_set(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the last step is done and content alone came meanwhile, the state is of all; else it is of those of the first step."""
     told = drawn_history(seed)
     monkeypatch.setattr(fold, "STEP_ENTRIES", 2)

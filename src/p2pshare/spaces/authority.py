@@ -179,7 +179,9 @@ class Authority:
         """Make ready to judge the first `count` entries; yields between small steps."""
         vertices, forks = self._graph.vertices, [list(twins) for twins in self._graph.forks()]
         for start in range(0, count, STEP_FLAGS):
-            for vertex in vertices[start : min(start + STEP_FLAGS, count)]:  # what an earlier one of these gave them
+            for vertex in vertices[
+                start : min(start + STEP_FLAGS, count)
+            ]:  # what an earlier one of these gave them
                 vertex.bit = vertex.column = vertex.fork_bit = 0
             yield
         for number, twins in enumerate(forks):

@@ -72,7 +72,9 @@ from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 from p2pshare.spaces.writing import SpaceStatement, join_draft, write, write_join
 
-LOADED_ENTRIES_MAX = 200_000  # of all spaces in memory with their folds, but for the one asked for last: some 2 kB each
+LOADED_ENTRIES_MAX = (
+    200_000  # of all spaces in memory with their folds, but for the one asked for last: some 2 kB each
+)
 LOADED_BYTES_MAX = 256 * MIB  # of the bodies that those folds read, as long
 FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has one at once
 WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
@@ -222,8 +224,8 @@ class Spaces:
             last = stored[-1].row
             yield
         waiting = self._store.waiting(space=loaded.row.space, reason=WAITS_FOR_PARENTS)
-        for number, one in enumerate(waiting):
-            waits = self._waiting_entry(one)
+        for number, waiting_one in enumerate(waiting):
+            waits = self._waiting_entry(waiting_one)
             if waits is not None:  # it waits again: its parents were missing when this was last written
                 loaded.intake.take_in(waits)
             if number % WAITING_AT_ONCE == WAITING_AT_ONCE - 1:
@@ -683,7 +685,11 @@ class Spaces:
         row = self._store.find(space)
         if row is None:
             return None
-        loaded, steps = self._loading.pop(space, None) or ((new := LoadedSpace(row)), self._reading(new))
+        started = self._loading.pop(space, None)
+        if started is None:
+            loaded = LoadedSpace(row)
+            started = loaded, self._reading(loaded)
+        loaded, steps = started
         for _ in steps:
             pass
         return self._keep_loaded(loaded)

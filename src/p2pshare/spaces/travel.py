@@ -515,11 +515,7 @@ class SpaceTravel:
         journey.is_dirty = False
         wanted_bodies: list[EntryId] = []
         for vertex in view.fold.graph.vertices:
-            if (
-                not vertex.has_body
-                and len(wanted_bodies) < WANTED_MAX
-                and self._wants_body(journey, vertex)
-            ):
+            if not vertex.has_body and len(wanted_bodies) < WANTED_MAX and self._wants_body(journey, vertex):
                 wanted_bodies.append(vertex.entry_id)
         opening = view.fold.graph.opening
         journey.own = SpaceHeads(
