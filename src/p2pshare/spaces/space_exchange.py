@@ -86,9 +86,11 @@ class SpaceExchange:
         return self._engine(now).seconds_before_writing(now)
 
     def step(self, now: float, roster: Roster, linked: Iterable[PartnerId]) -> float:
-        """Do the next small piece: hand one parcel over, or find out what is due. Returns in how many seconds there is more; infinity: when
-        something happens. Raises StoreError with nothing of the piece kept."""
+        """Do the next small piece: a slice of a fold, hand one parcel over, or find out what is due. Returns in how many seconds there is more;
+        infinity: when something happens. Raises StoreError with nothing of the piece kept."""
         travel = self._engine(now)
+        if self.spaces.go_on(int(now)):
+            return 0.0
         if not self._parcels:
             self._follow(travel, roster, linked, now)
             is_more = self._tell_new(travel, now)
@@ -250,6 +252,13 @@ class SpaceExchange:
         for space, ids in held.items():
             travel.entries_handed(handed_by, space, ids, missing.get(space, ()), now)
 
+    def is_ready(self, wires: Iterable[bytes], now: int) -> bool:
+        """Do a slice of reading the spaces of these entries into memory; returns whether that is done."""
+        for space in {*map(_space_named, wires)}:
+            if space is not None and not self.spaces.ready(space, now):
+                return False
+        return True
+
     def heads_came(
         self, handed_by: PartnerId, heads: SpaceHeads, now: int, order: tuple[int, int] = (0, 0)
     ) -> None:
@@ -400,6 +409,13 @@ class SpaceExchange:
             elif (space, member) in self._no_way:
                 found.append(NoWay(member, self._no_way[space, member]))
         return found
+
+
+def _space_named(wire: bytes) -> EntryId | None:
+    try:
+        return decode_entry(wire, REAL).header.space
+    except PeerError:
+        return None
 
 
 def spaces_of(node: Node) -> Spaces:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
@@ -26,6 +26,7 @@ from p2pshare.spaces.acts import Opening
 from p2pshare.spaces.heads import SpaceHeads, decode_heads
 
 ENTRIES_AT_ONCE = 256  # read in one transaction: of 256 KiB each they are 64 MiB
+BYTES_AT_ONCE = 1 << 20  # of bodies read in one step of loading a space: some 2 ms
 CANDIDATES_MAX = 16  # spaces shown where the beginning of an id names several
 
 WAITS_FOR_CARD = "card"
@@ -71,6 +72,15 @@ class WaitingEntry:
     handed_by: PartnerId
     size: int
     received_at: int
+
+
+class FoldedEntry(NamedTuple):
+    """An entry that is held, by its row: what a fold needs of it. Body None: it is held without."""
+
+    row: int
+    entry_id: bytes
+    header: bytes
+    body: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,26 @@ class SpaceReading:
                 last = rows[-1][0]
             if len(rows) < ENTRIES_AT_ONCE:
                 return
+
+    def entries_behind(self, space: SpaceRow, last: int) -> list[FoldedEntry]:
+        """Returns the next entries that are held of a space behind row `last`, in the order of `entries`: some, of no more than
+        `BYTES_AT_ONCE` together, or a single one."""
+        sizes = self._fetch(
+            """SELECT id, coalesce(length(body), 0) FROM space_entry
+            WHERE space = ? AND id > ? ORDER BY id LIMIT ?""",
+            (space.row, last, ENTRIES_AT_ONCE),
+        )
+        total, end = 0, last
+        for row, size in sizes:
+            total += size
+            if end > last and total > BYTES_AT_ONCE:
+                break
+            end = row
+        rows = self._fetch(
+            "SELECT id, entry_id, header, body FROM space_entry WHERE space = ? AND id > ? AND id <= ? ORDER BY id",
+            (space.row, last, end),
+        )
+        return [FoldedEntry(*row) for row in rows]
 
     def entry_count(self, space: SpaceRow) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM space_entry WHERE space = ?", (space.row,))

@@ -8,12 +8,16 @@ Rules:
    handed it over; the rest by its author.
 3. What a transaction did not keep is in no fold either: after a fault the folds are read from the store anew.
 4. Nothing is written that would have no effect, but content of our own fork, which another's entry confirms.
+5. What takes long is done in slices, and other work of the writer in between: a space is read into memory (`ready`), and folded after
+   what came (`go_on`), at most once in `FOLD_PAUSE_SECONDS`. Who asks without waiting for that has the rest done at once.
+6. A space of other rules than ours is held and shown, and nothing is said in it.
 
 Only the thread that writes the store may use it. It sends nothing: `spaces.space_exchange` does.
 """
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,10 +27,13 @@ from p2pshare.database.database import Database
 from p2pshare.envelope.card import accept_update, believe_chain
 from p2pshare.envelope.card_format import CardBody, decode_card, decode_versions, split_versions
 from p2pshare.envelope.entry import (
+    BODY_SALT_BYTES,
     NO_SPACE,
     REAL,
     DecodedEntry,
     EntryDraft,
+    EntryHeader,
+    HeaderRecall,
     VerifiedEntry,
     decode_entry,
     key_of,
@@ -40,6 +47,7 @@ from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import (
     ENTRY_NUMBER_MAX,
     INTRODUCED_CARD_BYTES_MAX,
+    MIB,
     SPACE_BODIES_BYTES_MAX,
     SPACE_INVITATIONS_MAX,
     SPACE_WAITING_BYTES_MAX,
@@ -49,7 +57,7 @@ from p2pshare.limits import (
 )
 from p2pshare.partners.partners import Partners
 from p2pshare.spaces.acts import RULES, Inviting, Names, Opening, Rekey, decode_act
-from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.canonical import canonical, unfolded
 from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.registry import load_space_kind
 from p2pshare.spaces.space_store import (
@@ -64,8 +72,12 @@ from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 from p2pshare.spaces.writing import SpaceStatement, join_draft, write, write_join
 
-LOADED_SPACES_MAX = 4  # in memory with their folds: 50,000 entries take some 100 MB besides their bodies
-FOLD_PAUSE_SECONDS = 10  # between two folds for what comes; who asks has one at once
+LOADED_ENTRIES_MAX = (
+    200_000  # of all spaces in memory with their folds, but for the one asked for last: some 2 kB each
+)
+LOADED_BYTES_MAX = 256 * MIB  # of the bodies that those folds read, as long
+FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has one at once
+WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
 
 HELD = "held"
 ALREADY_HELD = "already-held"
@@ -93,20 +105,31 @@ class EntriesTaken:
 class LoadedSpace:
     """A space in memory: its fold, its intake, and how much of each author is held."""
 
-    def __init__(self, row: SpaceRow, entries: Iterable[VerifiedEntry]) -> None:
+    def __init__(self, row: SpaceRow) -> None:
         self.row = row
         self.fold = SpaceFold()
+        self.intake = SpaceIntake(self.fold)
         self.entries_of: Counter[PartnerId] = Counter()
         self.body_bytes_of: Counter[PartnerId] = Counter()
-        for entry in entries:
-            self.fold.add(SpaceEntry.of(entry))
-            self.count(entry)
-        self.intake = SpaceIntake(self.fold)
+        self.read_bytes = 0
+        """Of the bodies that the fold keeps."""
         self.folded_at = 0
 
+    def put_back(self, entry: SpaceEntry) -> None:
+        """Add an entry that was taken in before, after its parents."""
+        vertex = self.intake.put_back(entry)
+        self._count(vertex.header)
+        if vertex.content is not None:
+            self.read_bytes += len(vertex.content)
+
     def count(self, entry: VerifiedEntry) -> None:
-        self.entries_of[entry.header.author] += 1
-        self.body_bytes_of[entry.header.author] += entry.header.body_bytes
+        """Count an entry that was added to the fold."""
+        self._count(entry.header)
+        self.read_bytes += len(entry.decoded.body)
+
+    def _count(self, header: EntryHeader) -> None:
+        self.entries_of[header.author] += 1
+        self.body_bytes_of[header.author] += header.body_bytes
 
     def is_full_of(self, author: PartnerId) -> bool:
         """Returns whether an author has as much here as one without a fork can ever have."""
@@ -114,6 +137,19 @@ class LoadedSpace:
             self.entries_of[author] >= ENTRY_NUMBER_MAX
             or self.body_bytes_of[author] >= SPACE_BODIES_BYTES_MAX
         )
+
+    def is_due(self, now: int) -> bool:
+        """Returns whether a whole fold is under way, or is to be begun."""
+        fold = self.fold
+        if fold.is_under_way:
+            return True
+        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= FOLD_PAUSE_SECONDS
+
+    def step(self, now: int) -> None:
+        """Do a small step of a fold that is due."""
+        if not self.fold.is_under_way:
+            self.folded_at = now
+        self.fold.step()
 
 
 class Spaces:
@@ -125,20 +161,87 @@ class Spaces:
         self._partners = partners
         self._identity = identity
         self._loaded: dict[EntryId, LoadedSpace] = {}
+        self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
+        self._asked: set[EntryId] = set()
         self._versions: dict[PartnerId, list[CardBody]] = {}
         self._partner_ids: set[PartnerId] = set()
+
+    # --- in slices ---------------------------------------------------------------------------------
+
+    def ready(self, space: EntryId, now: int) -> bool:
+        """Do a slice of reading a space into memory and folding it once. Returns True when that is done, or it is not held."""
+        loaded = self._loaded.get(space)
+        if loaded is None:
+            started = self._loading.get(space)
+            if started is None:
+                row = self._store.find(space)
+                if row is None:
+                    return True
+                loaded = LoadedSpace(row)
+                started = self._loading[space] = (loaded, self._reading(loaded))
+            loaded, steps = started
+            try:
+                next(steps)
+                gc.freeze()  # what was read stays as long as the space: to look through it again and again would hold everybody up
+            except StopIteration:
+                del self._loading[space]
+                self._keep_loaded(loaded)
+            except BaseException:
+                del self._loading[space]
+                raise
+            return False
+        if loaded.fold.newest_state is None and loaded.is_due(now):
+            loaded.step(now)
+            return False
+        return True
+
+    def go_on(self, now: int) -> bool:
+        """Do a slice of what is due: reading the spaces that `current` was asked for, folding after what came. Returns whether more is to
+        be done at once."""
+        while self._asked:
+            space = next(iter(self._asked))
+            if not self.ready(space, now):
+                return True
+            self._asked.discard(space)
+        due = [loaded for loaded in self._loaded.values() if loaded.is_due(now)]
+        if due:
+            due[0].step(now)
+            return len(due) > 1 or due[0].is_due(now)
+        return False
+
+    def newest(self, space: EntryId) -> SpaceState | None:
+        """Returns what held in a space when it was folded last; nothing is read or folded. None: it was not, or is not in memory."""
+        loaded = self._loaded.get(space)
+        return None if loaded is None else loaded.fold.newest_state
+
+    def _reading(self, loaded: LoadedSpace) -> Iterator[None]:
+        """Read what is held of a space, and what waits; yields between small steps."""
+        last, recall = 0, HeaderRecall()
+        while stored := self._store.entries_behind(loaded.row, last):
+            for one in stored:
+                content = None if one.body is None else one.body[BODY_SALT_BYTES:]
+                loaded.put_back(SpaceEntry(recall.entry_id(one.entry_id), recall.read(one.header), content))
+            last = stored[-1].row
+            yield
+        waiting = self._store.waiting(space=loaded.row.space, reason=WAITS_FOR_PARENTS)
+        for number, waiting_one in enumerate(waiting):
+            waits = self._waiting_entry(waiting_one)
+            if waits is not None:  # it waits again: its parents were missing when this was last written
+                loaded.intake.take_in(waits)
+            if number % WAITING_AT_ONCE == WAITING_AT_ONCE - 1:
+                yield
 
     # --- asking ------------------------------------------------------------------------------------
 
     def state(self, space: EntryId) -> SpaceState:
-        """Returns what holds in a space, after all that is held of it. Raises NotFoundError."""
-        return self._require(space).fold.state()
+        """Returns what holds in a space, after all that is held of it. Raises NotFoundError, RefusedError `unknown-rules`."""
+        return self._folded(self._require(space)).state()
 
     def effect_of(self, space: EntryId, entry_id: EntryId) -> str:
-        """Returns "" for an entry with an effect, else the code why it has none. Raises NotFoundError, KeyError."""
-        loaded = self._require(space)
-        loaded.fold.state()
-        return loaded.fold.effect_of(entry_id)
+        """Returns "" for an entry with an effect, else the code why it has none. Raises as `state`, KeyError."""
+        fold = self._folded(self._require(space))
+        fold.state()
+        return fold.effect_of(entry_id)
 
     def canonical(self, space: EntryId) -> bytes:
         """Returns the canonical output of a space; nothing is folded where nothing has changed. Raises NotFoundError."""
@@ -147,31 +250,39 @@ class Spaces:
             raise _unknown()
         output = self._store.canonical(row)
         if output is None:
-            output = canonical(self.state(space))
+            output = output_of(self._require(space).fold)
             self._store.put_canonical(row, output)
         return output
+
+    def _folded(self, loaded: LoadedSpace) -> SpaceFold:
+        """Returns the fold of a space. Raises RefusedError `unknown-rules`."""
+        if not loaded.fold.are_rules_known:
+            raise _void("unknown-rules")
+        return loaded.fold
 
     def invitations(self) -> list[WaitingEntry]:
         """Returns the invitations of ours whose own past is not here yet."""
         return self._store.waiting(names_us=True)
 
     def current(self, space: EntryId) -> tuple[SpaceFold, SpaceIntake] | None:
-        """Returns the fold of a space with its state up to date, and what waits; None where its opening is not held."""
-        loaded = self._load(space)
+        """Returns the fold of a space whose state is up to date, and what waits; None where it is to be read or folded first (`go_on` will),
+        its opening is not held, or its rules are not known."""
+        loaded = self._loaded.get(space)
         if loaded is None:
+            self._asked.add(space)
             return None
-        loaded.fold.state()
-        return loaded.fold, loaded.intake
+        return (loaded.fold, loaded.intake) if loaded.fold.is_current else None
 
     def members_of(self, space: EntryId) -> Mapping[PartnerId, str] | None:
-        """Returns the status of each member as it was last folded; None where that was never, or the opening is not held."""
-        loaded = self._load(space)
-        state = None if loaded is None else loaded.fold.newest_state
+        """Returns the status of each member as it was last folded; None where that was not since the start."""
+        state = self.newest(space)
         return None if state is None else state.members
 
     def forget(self) -> None:
         """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
         self._loaded.clear()
+        self._loading.clear()
+        gc.unfreeze()
 
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
@@ -231,7 +342,7 @@ class Spaces:
         own = self._identity().partner_id
         loaded = self._load(space)
         if loaded is not None:
-            state = loaded.fold.state()
+            state = self._folded(loaded).state()
             if state.members.get(own) == "joined":
                 raise RefusedError("we have joined this space already", reason="joined")
             named = [vertex for vertex in state.timeline if _names(vertex, own)]
@@ -268,8 +379,7 @@ class Spaces:
                 reason = loaded.intake.refusal_of(entry.header)
                 if reason:
                     raise _void(reason)
-            loaded.fold.state()
-            code = loaded.fold.effect_of(entries[-1].entry_id)
+            code = loaded.fold.effect_of_newest()
             if code not in ("", "unconfirmed"):
                 raise _void(code)
             for entry in entries:
@@ -283,16 +393,15 @@ class Spaces:
     # --- taking in ---------------------------------------------------------------------------------
 
     def take_in(self, wires: Sequence[bytes], handed_by: PartnerId, now: int) -> EntriesTaken:
-        """Take in what a partner handed over, one transaction for all of it. Raises DiskFull, StoreError; then nothing is kept."""
+        """Take in what a partner handed over, one transaction for all of it; whoever wants the state of that calls `go_on`.
+
+        Raises DiskFull, StoreError; then nothing is kept.
+        """
         taken = EntriesTaken()
         with self._whole():
             for wire in wires:
                 taken.verdicts.append(self._take(wire, handed_by, now, taken))
             self._count(handed_by, taken.verdicts)
-        for loaded in self._loaded.values():
-            if now - loaded.folded_at >= FOLD_PAUSE_SECONDS:
-                loaded.fold.state()
-                loaded.folded_at = now
         return taken
 
     def take_card(self, raw: bytes, handed_by: PartnerId, now: int) -> EntriesTaken:
@@ -435,7 +544,8 @@ class Spaces:
         act = decode_act("open", content)
         assert isinstance(act, Opening)
         row = self._store.put_space(opening, act, handed_by, now)
-        loaded = self._keep_loaded(LoadedSpace(row, [opening]))
+        loaded = self._keep_loaded(LoadedSpace(row))
+        loaded.put_back(SpaceEntry.of(opening))
         for one in self._store.waiting(space=opening.entry_id, reason=WAITS_FOR_PARENTS):
             waits = self._waiting_entry(one)
             if waits is not None:
@@ -556,7 +666,7 @@ class Spaces:
         if loaded is None:
             is_opening = waiting.entry_id == waiting.space
             return is_opening and bool(self._store.waiting(space=waiting.space, names_us=True))
-        return member in loaded.fold.state().members
+        return loaded.fold.has_named(member)
 
     # --- what is in memory -------------------------------------------------------------------------
 
@@ -575,17 +685,24 @@ class Spaces:
         row = self._store.find(space)
         if row is None:
             return None
-        loaded = LoadedSpace(row, self._store.entries(row))
-        for one in self._store.waiting(space=space, reason=WAITS_FOR_PARENTS):
-            waits = self._waiting_entry(one)
-            if waits is not None:  # it waits again: its parents were missing when this was last written
-                loaded.intake.take_in(waits)
+        started = self._loading.pop(space, None)
+        if started is None:
+            loaded = LoadedSpace(row)
+            started = loaded, self._reading(loaded)
+        loaded, steps = started
+        for _ in steps:
+            pass
         return self._keep_loaded(loaded)
 
     def _keep_loaded(self, loaded: LoadedSpace) -> LoadedSpace:
         self._loaded[loaded.row.space] = loaded
-        while len(self._loaded) > LOADED_SPACES_MAX:
-            del self._loaded[next(iter(self._loaded))]
+        entries = sum(len(one.fold) for one in self._loaded.values())
+        size = sum(one.read_bytes for one in self._loaded.values())
+        while len(self._loaded) > 1 and (entries > LOADED_ENTRIES_MAX or size > LOADED_BYTES_MAX):
+            dropped = self._loaded.pop(next(iter(self._loaded)))
+            gc.unfreeze()
+            entries -= len(dropped.fold)
+            size -= dropped.read_bytes
         return loaded
 
     @contextmanager
@@ -596,7 +713,7 @@ class Spaces:
             with self._database.transaction():
                 yield
         except BaseException:
-            self._loaded.clear()
+            self.forget()
             raise
 
     def _look_at_partners(self) -> None:
@@ -616,8 +733,13 @@ def read_canonical(reading: SpaceReading, row: SpaceRow) -> bytes:
         fold = SpaceFold()
         for entry in reading.entries(row):
             fold.add(SpaceEntry.of(entry))
-        output = canonical(fold.state())
+        output = output_of(fold)
     return output
+
+
+def output_of(fold: SpaceFold) -> bytes:
+    """Returns the canonical output of a fold; that of a space of other rules than ours says what is held, and decides nothing."""
+    return canonical(fold.state()) if fold.are_rules_known else unfolded(fold.graph, fold.act)
 
 
 def _space_of(decoded: DecodedEntry) -> EntryId:
@@ -642,6 +764,7 @@ def _unknown() -> NotFoundError:
 
 
 _WHO_MAY = {
+    "unknown-rules": "this program does not know the rules of the space, and shows it read-only",
     "not-lead": "only the lead of the space may write this",
     "not-member": "only a member that has joined may write this",
     "cut": "our membership in the space has ended",

@@ -74,6 +74,12 @@ class SpaceIntake:
         for vertex in space.graph.vertices:
             self._note_cited(vertex)
 
+    def put_back(self, entry: SpaceEntry) -> Vertex:
+        """Add an entry that was taken in before, after its parents; returns it. Raises as `SpaceFold.add`."""
+        vertex = self._space.add(entry)
+        self._note_cited(vertex)
+        return vertex
+
     @property
     def waiting(self) -> int:
         return len(self._waiting)
@@ -138,10 +144,7 @@ class SpaceIntake:
             return TurnedAway(entry_id, "body-mismatch")
         if not is_deciding and self._is_left_aside(entry):
             return TurnedAway(entry_id, "later")
-        self._space.add(SpaceEntry.of(entry))
-        vertex = self._space.graph.get(entry_id)
-        assert vertex is not None
-        self._note_cited(vertex)
+        self._note_cited(self._space.add(SpaceEntry.of(entry)))
         return Held(entry)
 
     def _is_left_aside(self, entry: VerifiedEntry) -> bool:

@@ -138,7 +138,8 @@ class _Side:
     queue: deque[EntryId] = field(default_factory=deque)
     pending: dict[EntryId, float] = field(default_factory=dict)
     sent: dict[EntryId, float] = field(default_factory=dict)
-    cards_sent: dict[PartnerId, int] = field(default_factory=dict)
+    cards_sent: dict[PartnerId, tuple[int, float]] = field(default_factory=dict)
+    """The version of each card that went beside entries, and when: it may have been lost on the way."""
     known: set[EntryId] = field(default_factory=set)
     """What it handed over itself since its heads."""
     invite_at: float = math.inf
@@ -424,7 +425,7 @@ class SpaceTravel:
         if side.queue:
             yield self._may_answer_at(line, now)
         yield max(side.ask_at, line.asked_at + ASK_SECONDS)
-        yield max(side.due_at, line.told_at + HEADS_SECONDS)
+        yield max(side.due_at, line.told_at + HEADS_SECONDS, line.asked_at + ASK_SECONDS)
 
     # --- one space ---------------------------------------------------------------------------------
 
@@ -463,18 +464,14 @@ class SpaceTravel:
         if not to:
             return
         yield EntriesParcel(journey.space, to, ((join.entry_id, True),))
-        so_far = journey.own or SpaceHeads(REAL, journey.space)
-        heads = SpaceHeads(
-            so_far.realm,
-            journey.space,
-            so_far.heads,
-            so_far.cards,
-            join.wanted if journey.own is None else (),
-            (),
-            so_far.partners or to,
-            asks=True,
-        )
+        if journey.own is not None:  # the opening is here, so heads go as ever
+            for peer in to:
+                side = journey.side(peer)
+                side.ask_at = min(side.ask_at, now)
+            return
+        heads = SpaceHeads(REAL, journey.space, wanted=join.wanted, partners=to, asks=True)
         for peer in to:
+            self._lines[peer].told_at = self._lines[peer].asked_at = now
             yield HeadsParcel(peer, (heads,))
 
     def _look_at_members(self, journey: _Journey, view: SpaceView, now: float) -> None:
@@ -519,11 +516,7 @@ class SpaceTravel:
         journey.is_dirty = False
         wanted_bodies: list[EntryId] = []
         for vertex in view.fold.graph.vertices:
-            if (
-                vertex.content is None
-                and len(wanted_bodies) < WANTED_MAX
-                and self._wants_body(journey, vertex)
-            ):
+            if not vertex.has_body and len(wanted_bodies) < WANTED_MAX and self._wants_body(journey, vertex):
                 wanted_bodies.append(vertex.entry_id)
         opening = view.fold.graph.opening
         journey.own = SpaceHeads(
@@ -636,7 +629,7 @@ class SpaceTravel:
                 chosen = [vertex for vertex in chosen if not elsewhere.holds(vertex)]
             for piece in _pieces(chosen):
                 entries = self._with_bodies(journey, peer, piece)
-                together[entries, self._cards_beside(view, peer, side, piece)].append(peer)
+                together[entries, self._cards_beside(view, peer, side, piece, now)].append(peer)
                 for vertex in piece:
                     side.sent[vertex.entry_id] = now
         for (entries, cards), peers in together.items():
@@ -668,7 +661,7 @@ class SpaceTravel:
             journey.space,
             (peer,),
             self._with_bodies(journey, peer, piece),
-            self._cards_beside(view, peer, side, piece),
+            self._cards_beside(view, peer, side, piece, now),
         )
 
     def _lacked(
@@ -684,7 +677,7 @@ class SpaceTravel:
         found.update(elsewhere.past_of_wanted(heads.wanted, WANTED_MAX))
         for entry_id in heads.wanted_bodies:
             vertex = graph.get(entry_id)
-            if vertex is not None and vertex.content is not None:
+            if vertex is not None and vertex.has_body:
                 found.add(vertex)
         return [vertex.entry_id for vertex in sorted(found, key=lambda vertex: vertex.place)]
 
@@ -714,13 +707,13 @@ class SpaceTravel:
         return tuple(
             (
                 vertex.entry_id,
-                vertex.content is not None and entitlement.may_have_body(peer, vertex),
+                vertex.has_body and entitlement.may_have_body(peer, vertex),
             )
             for vertex in vertices
         )
 
     def _cards_beside(
-        self, view: SpaceView, peer: PartnerId, side: _Side, vertices: Iterable[Vertex]
+        self, view: SpaceView, peer: PartnerId, side: _Side, vertices: Iterable[Vertex], now: float
     ) -> tuple[PartnerId, ...]:
         """Returns whose cards a partner needs with entries: authors that are no partners of it, by its own word."""
         theirs = dict(side.heads.cards) if side.heads is not None else {}
@@ -728,8 +721,11 @@ class SpaceTravel:
         beside = []
         for author in sorted({vertex.author for vertex in vertices} - {peer, self._own, *partners}):
             version = view.cards.get(author, 0)
-            if version > max(theirs.get(author, 0), side.cards_sent.get(author, 0)):
-                side.cards_sent[author] = version
+            sent, sent_at = side.cards_sent.get(author, (0, NEVER))
+            if now - sent_at >= RESEND_SECONDS:
+                sent = 0
+            if version > max(theirs.get(author, 0), sent):
+                side.cards_sent[author] = (version, now)
                 beside.append(author)
         return tuple(beside)
 
@@ -750,9 +746,8 @@ class SpaceTravel:
                     questions[peer] += side.ask_at <= now
         for peer, journeys in sorted(due.items()):
             line = self._lines[peer]
-            is_question = bool(questions[peer]) and line.asked_at + ASK_SECONDS <= now
             is_regular = line.told_at + HEADS_SECONDS <= now
-            if not is_question and not is_regular:
+            if line.asked_at + ASK_SECONDS > now or not (questions[peer] or is_regular):
                 continue
             told = [one for one in (self._told(journey, peer, opened, now) for journey in journeys) if one]
             if not told:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from p2pshare.envelope.entry import EntryDraft, EntryHeader, VerifiedEntry
 from p2pshare.identifiers import EntryId, PartnerId
@@ -55,12 +56,11 @@ def write(
     written: list[VerifiedEntry] = []
 
     def put(said: SpaceStatement, cited: list[Vertex]) -> Vertex:
-        numbers = [vertex.number for vertex in past_of(cited) if vertex.author == author]
         draft = EntryDraft(
             realm=opening.header.realm,
             space=opening.entry_id,
             author=author,
-            number=1 + max(numbers, default=0),
+            number=1 + space.graph.last_number(author, cited),
             parents=tuple(sorted(vertex.entry_id for vertex in cited)),
             depth=1 + max(vertex.depth for vertex in cited),
             created=created,
@@ -85,27 +85,40 @@ def write(
 def write_join(
     space: SpaceFold, author: PartnerId, invitation: EntryId, created: int, sign: Sign
 ) -> VerifiedEntry:
-    """Sign the `join` of `author`, which cites its invitation alone, and add it to the space. Raises KeyError without that."""
+    """Sign the `join` of `author`, which cites its invitation, and add it to the space. Raises KeyError without that.
+
+    Besides it cites what its author wrote and the invitation has not in its past: who was removed while nobody could tell it, wrote on,
+    and is invited again, would else count a number twice, which is a fork.
+    """
     cited = space.graph.get(invitation)
     if cited is None:
         raise KeyError(invitation)
     opening = space.graph.opening
-    numbers = [vertex.number for vertex in past_of([cited]) if vertex.author == author]
-    draft = join_draft(cited.header, invitation, author, created, number=1 + max(numbers, default=0))
-    entry = sign(replace(draft, space=opening.entry_id, tlp=opening.header.tlp), Plain().encode())
+    own = sorted(_own_last(space, author) - past_of([cited]), key=lambda vertex: -vertex.number)
+    parents = [cited, *own[: ENTRY_PARENTS_MAX - 1]]
+    draft = join_draft(cited.header, invitation, author, created)
+    draft = replace(
+        draft,
+        space=opening.entry_id,
+        tlp=opening.header.tlp,
+        number=1 + space.graph.last_number(author, parents),
+        parents=tuple(sorted(vertex.entry_id for vertex in parents)),
+        depth=1 + max(vertex.depth for vertex in parents),
+    )
+    entry = sign(draft, Plain().encode())
     space.add(SpaceEntry.of(entry))
     return entry
 
 
 def join_draft(
-    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int, *, number: int = 1
+    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int
 ) -> EntryDraft:
-    """Returns the draft of a `join`; so also where the invitation's own past is not here, and `author` wrote nothing in it."""
+    """Returns the draft of a `join` where the invitation's own past is not here, and `author` wrote nothing in it."""
     return EntryDraft(
         realm=invitation.realm,
         space=invitation_id if invitation.kind == "open" else invitation.space,
         author=author,
-        number=number,
+        number=1,
         parents=(invitation_id,),
         depth=invitation.depth + 1,
         created=created,
@@ -118,6 +131,8 @@ def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
     """Returns the entries of an author that no other entry of it has in its past: one, or one for each branch of a fork."""
     last: set[Vertex] = set()
     older: set[Vertex] = set()
+    if not space.graph.has_twins(author):
+        return set(islice(space.graph.by_author(author), 1))
     for vertex in space.graph.by_author(author):
         if vertex not in older:
             last.add(vertex)
@@ -126,7 +141,8 @@ def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
 
 
 def _covered(own: set[Vertex], heads: set[Vertex]) -> set[Vertex]:
-    """Returns the heads that an own entry has in its past: those are cited by citing that one."""
+    """Returns the heads that an own entry has in its past: those are cited by citing that one. One with an effect has none."""
+    own = {vertex for vertex in own if not vertex.has_effect}
     return heads & past_of(parent for vertex in own for parent in vertex.parents)
 
 
