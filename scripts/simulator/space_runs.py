@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from simulator.space_invariants import INVARIANTS
 from simulator.space_world import SpaceFaults, SpaceWorld
@@ -49,7 +50,10 @@ def _seen(world: SpaceWorld) -> set[str]:
     faults = world.faults
     seen = {name for name in SpaceFaults.__dataclass_fields__ if getattr(faults, name)}
     kinds = {entry.header.kind for entry in world.held_by_all().values()}
-    seen |= {f"kind {kind}" for kind in kinds & {"invite", "remove", "accept", "takeover", "ack", "leave", "redact"}}
+    seen |= {
+        f"kind {kind}"
+        for kind in kinds & {"invite", "remove", "accept", "takeover", "ack", "leave", "redact"}
+    }
     if world.lead_gone is not None and world.persons.majority():
         seen.add("a new lead")
     return seen
@@ -79,9 +83,7 @@ def measure(seed: int) -> SpaceFigures:
     minutes = (world.queue.now - start) / MINUTE
     counts = [len(times) for times in world.tally.heads.values()]
     too_soon = sum(
-        later - earlier < MINUTE
-        for times in world.tally.heads.values()
-        for earlier, later in zip(times, times[1:], strict=False)
+        later - earlier < MINUTE for times in world.tally.heads.values() for earlier, later in pairwise(times)
     )
     held = sum(len(set(world.held(one))) for one in world.members.values())
     return SpaceFigures(

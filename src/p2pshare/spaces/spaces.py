@@ -17,6 +17,7 @@ Only the thread that writes the store may use it. It sends nothing: `spaces.spac
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -183,6 +184,7 @@ class Spaces:
             loaded, steps = started
             try:
                 next(steps)
+                gc.freeze()  # what was read stays as long as the space: to look through it again and again would hold everybody up
             except StopIteration:
                 del self._loading[space]
                 self._keep_loaded(loaded)
@@ -227,8 +229,8 @@ class Spaces:
             last = stored[-1].row
             yield
         waiting = self._store.waiting(space=loaded.row.space, reason=WAITS_FOR_PARENTS)
-        for number, one in enumerate(waiting):
-            waits = self._waiting_entry(one)
+        for number, waiting_one in enumerate(waiting):
+            waits = self._waiting_entry(waiting_one)
             if waits is not None:  # it waits again: its parents were missing when this was last written
                 loaded.intake.take_in(waits)
             if number % WAITING_AT_ONCE == WAITING_AT_ONCE - 1:
@@ -285,6 +287,7 @@ class Spaces:
         """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
         self._loaded.clear()
         self._loading.clear()
+        gc.unfreeze()
 
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
@@ -763,7 +766,11 @@ class Spaces:
         row = self._store.find(space)
         if row is None:
             return None
-        loaded, steps = self._loading.pop(space, None) or ((new := LoadedSpace(row)), self._reading(new))
+        started = self._loading.pop(space, None)
+        if started is None:
+            loaded = LoadedSpace(row)
+            started = loaded, self._reading(loaded)
+        loaded, steps = started
         for _ in steps:
             pass
         return self._keep_loaded(loaded)
@@ -774,6 +781,7 @@ class Spaces:
         size = sum(one.read_bytes for one in self._loaded.values())
         while len(self._loaded) > 1 and (entries > LOADED_ENTRIES_MAX or size > LOADED_BYTES_MAX):
             dropped = self._loaded.pop(next(iter(self._loaded)))
+            gc.unfreeze()
             entries -= len(dropped.fold)
             size -= dropped.read_bytes
         return loaded

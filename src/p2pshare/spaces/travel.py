@@ -283,6 +283,7 @@ class SpaceTravel:
         journey = self._journey(heads.space)
         side = journey.side(peer)
         side.heads, side.known = heads, set()
+        side.cards_sent.clear()  # it lists those that came
         side.is_answer_due = side.is_unread = True
         self._heard.add(peer)
         join = journey.join
