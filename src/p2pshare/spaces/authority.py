@@ -411,6 +411,10 @@ class Authority:
         """Returns the proposals that a majority may still make the lead: those of the next epoch."""
         return self._ballot.proposals_in(self.everything().tops[0].number[0] + 1)
 
+    def proposal(self, takeover: Vertex) -> Candidacy | None:
+        """Returns the proposal that a takeover makes, with its votes; None for one that is not right by its past."""
+        return self._ballot.proposal(takeover)
+
     def has_voted(self, member: PartnerId, proposal: Candidacy) -> bool:
         """Returns whether a vote of `member` for this proposal would be void, for it has voted for it, or for another one of its
         epoch in the same or a later round."""

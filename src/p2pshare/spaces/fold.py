@@ -240,6 +240,17 @@ class SpaceFold:
         assert self._authority is not None
         return self._authority.has_voted(member, proposal)
 
+    def vote_of(self, takeover: EntryId) -> tuple[Candidacy | None, PartnerId | None]:
+        """Returns a proposal with its votes, and who leads (None: contested), by all that is here; effects are not found for it."""
+        authority = self._authority
+        if authority is None or self._judged < len(self._graph):
+            self.state()
+            authority = self._authority
+        vertex = self._graph.get(takeover)
+        assert authority is not None
+        term = authority.everything().term
+        return (None if vertex is None else authority.proposal(vertex)), None if term is None else term.author
+
     def next_takeover(self, parents: Iterable[Vertex]) -> tuple[int, int]:
         """Returns the epoch and the round that a takeover with these entries, at least one, in its past must have."""
         self.state()

@@ -705,6 +705,17 @@ class Spaces:
 
         return self._put_own(loaded, written, now)[-1]
 
+    def caught_up(self, space: EntryId, now: int) -> bool:
+        """Do a slice of reading a space and folding all that is held of it, without the pause that `go_on` keeps. Returns True when that is
+        done, or it is not held: what is asked next holds up nobody."""
+        if not self.ready(space, now):
+            return False
+        loaded = self._loaded.get(space)
+        if loaded is None or not loaded.fold.are_rules_known or loaded.fold.is_current:
+            return True
+        loaded.step(now)
+        return False
+
     def fold_of(self, space: EntryId) -> SpaceFold:
         """Returns the fold of a space, to be read and let go. Raises as `state`."""
         return self._folded(self._require(space))
