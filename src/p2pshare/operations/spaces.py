@@ -210,10 +210,7 @@ class ShowSpace(Query[SpaceShown], frozen=True, tag="space-show"):
         linked = [member for member, status in members.items() if status in ("joined", "invited", "forked")]
         return SpaceShown(
             standing.raw.decode("utf-8"),
-            {
-                member.text: member_shown(node, reading, member)
-                for member in {*members, *map(PartnerId.parse, numbers)}
-            },
+            _members_shown(node, reading, {*members, *map(PartnerId.parse, numbers)}),
             len(reading.waiting(space=row.space)),
             numbers,
             links_among(node.store, node.card.partner_id, linked, news_of(node.store, row.space)),
@@ -428,17 +425,25 @@ def member_called(members: Collection[PartnerId], names: Mapping[PartnerId, str]
     return member
 
 
-def member_shown(node: NodeReading, reading: SpaceReading, member: PartnerId) -> MemberShown:
-    """Returns what this node knows of a member."""
-    names = names_here(node.store)
-    if member == node.card.partner_id:
-        return MemberShown(names.get(member), "own")
-    if any(row.partner_id == member for row in node.store.partners.all()):
-        return MemberShown(names.get(member), "partner")
-    by = reading.introduced_by(member)
-    if by is not None:
-        return MemberShown(names.get(member), "introduced", names.get(by) or by.text)
-    return MemberShown(names.get(member), "none")
+def _members_shown(
+    node: NodeReading, reading: SpaceReading, members: Iterable[PartnerId]
+) -> dict[str, MemberShown]:
+    """Returns what this node knows of each member, by id."""
+    names, own = names_here(node.store), node.card.partner_id
+    partners = {row.partner_id for row in node.store.partners.all()}
+    found = {}
+    for member in members:
+        by = None if member in partners or member == own else reading.introduced_by(member)
+        if member == own:
+            card = "own"
+        elif member in partners:
+            card = "partner"
+        else:
+            card = "none" if by is None else "introduced"
+        found[member.text] = MemberShown(
+            names.get(member), card, None if by is None else names.get(by) or by.text
+        )
+    return found
 
 
 # --- listing -----------------------------------------------------------------------------------------
