@@ -76,9 +76,9 @@ def measure(seed: int) -> SpaceFigures:
     world.run()
     arrivals = [
         member.held_at[note] - at
-        for note, (author, at) in world.written.items()
+        for note, (author, at, joined) in world.written.items()
         for member in world.members.values()
-        if member.id != author and author in member.partners and note in member.held_at
+        if member.id in joined - {author} and author in member.partners and note in member.held_at
     ]
     minutes = (world.queue.now - start) / MINUTE
     counts = [len(times) for times in world.tally.heads.values()]
