@@ -283,6 +283,7 @@ class SpaceTravel:
         journey = self._journey(heads.space)
         side = journey.side(peer)
         side.heads, side.known = heads, set()
+        side.cards_sent.clear()  # it lists those that came
         side.is_answer_due = side.is_unread = True
         self._heard.add(peer)
         join = journey.join
@@ -676,7 +677,11 @@ class SpaceTravel:
         found: set[Vertex] = set()
         if journey.own is None or heads.heads != journey.own.heads:
             found.update(vertex for vertex in elsewhere.lacked() if vertex.entry_id not in side.sent)
-        found.update(elsewhere.past_of_wanted(heads.wanted, WANTED_MAX))
+        wanted = set(heads.wanted)
+        for vertex in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
+            pause = ASK_SECONDS if vertex.entry_id in wanted else RESEND_SECONDS  # the rest is under way
+            if now - side.sent.get(vertex.entry_id, NEVER) >= pause:
+                found.add(vertex)
         for entry_id in heads.wanted_bodies:
             vertex = graph.get(entry_id)
             if vertex is not None and vertex.has_body:
