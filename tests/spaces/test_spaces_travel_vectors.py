@@ -20,7 +20,8 @@ from p2pshare.spaces.entry_frames import (
     decode_heads_frame,
     encode_entry_frame,
     frames_of,
-)from p2pshare.spaces.heads import HEADS_LISTED_MAX, AuthorHead, SpaceHeads, decode_heads
+)
+from p2pshare.spaces.heads import HEADS_LISTED_MAX, AuthorHead, SpaceHeads, decode_heads
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).resolve().parent.parent / "vectors" / "travel.json").read_text(encoding="ascii")
