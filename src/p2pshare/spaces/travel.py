@@ -237,7 +237,7 @@ class SpaceTravel:
         journey.changed_at = now
         for peer, one in heads.items():
             journey.side(peer).heads = one
-        for peer in {*heads, *(own.partners if own is not None else ())}:
+        for peer in heads if own is None else own.partners:
             self._asked_at_start.add(peer)
             side = journey.side(peer)
             side.ask_at, side.had_all = now, True
@@ -678,10 +678,10 @@ class SpaceTravel:
         if journey.own is None or heads.heads != journey.own.heads:
             found.update(vertex for vertex in elsewhere.lacked() if vertex.entry_id not in side.sent)
         wanted = set(heads.wanted)
-        for vertex in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
-            pause = ASK_SECONDS if vertex.entry_id in wanted else RESEND_SECONDS  # the rest is under way
-            if now - side.sent.get(vertex.entry_id, NEVER) >= pause:
-                found.add(vertex)
+        for one in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
+            pause = ASK_SECONDS if one.entry_id in wanted else RESEND_SECONDS  # the rest is under way
+            if now - side.sent.get(one.entry_id, NEVER) >= pause:
+                found.add(one)
         for entry_id in heads.wanted_bodies:
             vertex = graph.get(entry_id)
             if vertex is not None and vertex.has_body:
