@@ -52,6 +52,7 @@ from p2pshare.operations.spaces import (
     TakeSpaceAgain,
     caught_up,
 )
+from p2pshare.sharing.partners import load_roster
 from p2pshare.spaces import space_store
 from p2pshare.spaces.heads import SpaceHeads, heads_of
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
@@ -580,6 +581,29 @@ def test_a_purge_that_was_interrupted_is_ended_by_the_same_command(
     assert [run(charlie, PurgeSpace(three.space)).left for _ in range(2)] == [1, 0]
     with pytest.raises(NotFoundError):
         run(charlie, PurgeSpace("0" * 64))
+
+
+def test_what_is_written_after_a_purge_leaves_though_it_has_the_places_of_what_was_purged(
+    nodes: list[Node],
+) -> None:
+    """SQLite gives the numbers of deleted rows again: what travel has told by number would hide what comes next."""
+    two = Company(*nodes[:2])
+    alpha, bravo = two.nodes
+    spare = run(alpha, OpenSpace("note", "spare", Tlp.GREEN)).space
+    for number in range(5):
+        run(alpha, NoteInSpace(spare, f"note {number}"))
+    exchange, roster = exchange_of(alpha), load_roster(alpha)
+
+    def sent(now: int) -> int:
+        while exchange.step(now, roster, {id_of(bravo)}) == 0.0:
+            pass
+        return alpha.store.log.counts().held
+
+    settled = sent(NOW + 100)
+    assert sent(NOW + 101) == settled
+    assert run(alpha, PurgeSpace(spare)).left == 0
+    run(alpha, NoteInSpace(two.space, "goes out"))
+    assert sent(NOW + 102) > settled
 
 
 def test_an_invitation_is_purged_before_its_opening_came(nodes: list[Node]) -> None:
