@@ -57,10 +57,16 @@ def _figures() -> int:
     """Without faults, all partners of each other: from writing to being held; and envelopes with heads, a minute and link."""
     found = [measure(seed) for seed in range(FIGURE_SEEDS)]
     arrivals = sorted(one for figures in found for one in figures.arrivals)
-    print(f"{len(arrivals)} arrivals at partners: p50 {_at(arrivals, 0.5):.2f} s, p99 {_at(arrivals, 0.99):.2f} s, longest {arrivals[-1]:.2f} s")
-    print(f"heads, a minute and link: {statistics.fmean(one.heads_per_minute for one in found):.2f}, busiest link {max(one.heads_busiest for one in found):.2f}")
+    print(
+        f"{len(arrivals)} arrivals at partners: p50 {_at(arrivals, 0.5):.2f} s, p99 {_at(arrivals, 0.99):.2f} s, longest {arrivals[-1]:.2f} s"
+    )
+    print(
+        f"heads, a minute and link: {statistics.fmean(one.heads_per_minute for one in found):.2f}, busiest link {max(one.heads_busiest for one in found):.2f}"
+    )
     print(f"heads that were no question within a minute: {sum(one.heads_too_soon for one in found)}")
-    print(f"copies of an entry that was held already, for each new one: {statistics.fmean(one.copies for one in found):.3f}")
+    print(
+        f"copies of an entry that was held already, for each new one: {statistics.fmean(one.copies for one in found):.3f}"
+    )
     return 0
 
 
@@ -70,7 +76,9 @@ def _at(figures: list[float], share: float) -> float:
 
 def _line(outcome: SpaceOutcome) -> str:
     settled = "never" if outcome.settled_after is None else f"{outcome.settled_after:.0f} s after the faults"
-    return f"trace {outcome.digest}, {outcome.entries} entries, {outcome.members} members, all alike {settled}"
+    return (
+        f"trace {outcome.digest}, {outcome.entries} entries, {outcome.members} members, all alike {settled}"
+    )
 
 
 def _report(outcome: SpaceOutcome) -> int:

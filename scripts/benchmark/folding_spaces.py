@@ -395,7 +395,7 @@ def _read(report: Report, name: str, written: Written) -> None:
             report.add(f"read and folded, {name}: longest slice", "ms", [max(steps) * 1e3])
             report.add(f"read and folded, {name}: memory", "MiB", [(_resident() - before) / 2**20])
             report.gate(f"read and folded, {name} (s)", sum(steps), 5, is_at_least=False)
-            report.gate(f"its longest slice (ms)", max(steps) * 1e3, 20, is_at_least=False)
+            report.gate("its longest slice (ms)", max(steps) * 1e3, 20, is_at_least=False)
         finally:
             store.close()
 

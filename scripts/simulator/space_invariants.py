@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from types import MappingProxyType
 
 from p2pshare.envelope.entry import VerifiedEntry
@@ -105,7 +106,7 @@ def heads_are_few(world: SpaceWorld) -> list[str]:
     """At most an envelope each 10 s from one to another, and one a minute but for questions."""
     found = []
     for (sender, to), times in world.tally.heads.items():
-        pauses = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        pauses = [later - earlier for earlier, later in pairwise(times)]
         if pauses and min(pauses) < ASK_SECONDS - 0.001 and sender not in world.restarted:
             found.append(f"{world.names[sender]} told {world.names[to]} its heads after {min(pauses):.1f} s")
     return found

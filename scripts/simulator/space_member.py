@@ -122,7 +122,13 @@ class SpaceMember:
 
     # --- what comes --------------------------------------------------------------------------------
 
-    def hear(self, sender: PartnerId, message: Delivery | tuple[bytes, ...], heads_of: Callable[[bytes], SpaceHeads], now: float) -> None:
+    def hear(
+        self,
+        sender: PartnerId,
+        message: Delivery | tuple[bytes, ...],
+        heads_of: Callable[[bytes], SpaceHeads],
+        now: float,
+    ) -> None:
         if isinstance(message, Delivery):
             self._hear_entries(sender, message, now)
         else:

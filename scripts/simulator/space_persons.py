@@ -70,9 +70,7 @@ class SpacePersons:
 
         self._world.queue.after(self._world.draw.expovariate(1 / mean), do)
 
-    def _say(
-        self, member: SpaceMember, kind: str, content: bytes = NOTHING, **how: object
-    ) -> EntryId | None:
+    def _say(self, member: SpaceMember, kind: str, content: bytes = NOTHING, **how: object) -> EntryId | None:
         world = self._world
         entry = member.say(world.space, kind, content, world.queue.now, **how)  # type: ignore[arg-type]
         if entry is None:
@@ -98,7 +96,8 @@ class SpacePersons:
             return
         note = self._say(member, "note", f"note {self.notes} of {member.name}".encode(), audience=audience)
         if note is not None and member.id not in world.liars:
-            world.written[note] = member.id, world.queue.now
+            joined = frozenset(one for one, how in state.members.items() if how == "joined")
+            world.written[note] = member.id, world.queue.now, joined
 
     def _lead(self, member: SpaceMember) -> None:
         """Do what only a lead may: bring in partners, hand over to who has others, remove, close."""
@@ -112,13 +111,14 @@ class SpacePersons:
             one
             for one in member.partners & world.wanted_members
             if state.members.get(one) not in ("joined", "invited")
+            and (state.members.get(one) != "removed" or draw.random() < 0.4)
         )
         joined = sorted(one for one, how in state.members.items() if how == "joined" and one != member.id)
         if missing and draw.random() < 0.8:
             self._say(member, "invite", Inviting(tuple((one, "") for one in missing)).encode())
         elif joined and draw.random() < 0.5:
             self._say(member, "handover", Handover(draw.choice(joined)).encode())
-        elif joined and draw.random() < 0.15:
+        elif joined and draw.random() < 0.3:
             self._say(member, "remove", Removal((draw.choice(joined),)).encode())
         else:
             self._say(member, draw.choice(["close", "reopen", "merge"]))
@@ -178,9 +178,9 @@ class SpacePersons:
         gone = world.lead_gone
         for group in world.groups():
             living = [one for one in group if one.id != gone]
-            named = {
-                one for member in living for one in member.loaded[world.space].fold.state().members
-            } | {one.id for one in living}
+            named = {one for member in living for one in member.loaded[world.space].fold.state().members} | {
+                one.id for one in living
+            }
             if len({one.id for one in living} & named) * 2 > len(named) and _is_connected(living):
                 return living
         return []
@@ -226,14 +226,18 @@ class SpacePersons:
         is_late = now - self._proposed_at.get(member.id, 0.0) > ROUND_SECONDS
         removals = [vertex.entry_id for vertex in state.heads if isinstance(vertex.act, Removal)]
         for vertex in best:
-            voted = any(one.author == member.id for one in state.timeline if isinstance(one.act, Ack) and one.act.takeover == vertex.entry_id)
+            voted = any(
+                one.author == member.id
+                for one in state.timeline
+                if isinstance(one.act, Ack) and one.act.takeover == vertex.entry_id
+            )
             if vertex.author == member.id or voted:
                 break
             if self._say(member, "ack", Ack(vertex.entry_id).encode(), left_out=removals):
                 return
-        if not best or is_late:
-            if self._say(member, "takeover", Takeover(epoch, newest + 1).encode(), left_out=removals):
-                self._proposed_at[member.id] = now
+        proposal = Takeover(epoch, newest + 1).encode()
+        if (not best or is_late) and self._say(member, "takeover", proposal, left_out=removals):
+            self._proposed_at[member.id] = now
 
 
 def _is_connected(members: list[SpaceMember]) -> bool:

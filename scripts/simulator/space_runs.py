@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from simulator.space_invariants import INVARIANTS
 from simulator.space_world import SpaceFaults, SpaceWorld
@@ -26,9 +27,11 @@ class SpaceOutcome:
     seen: tuple[str, ...]
 
 
-def play(seed: int, report: Callable[[str], None] | None = None) -> SpaceOutcome:
-    """Play one world. An exception on the way is a failure like any other."""
-    world = SpaceWorld(seed, report=report)
+def play(
+    seed: int, report: Callable[[str], None] | None = None, faults: SpaceFaults | None = None
+) -> SpaceOutcome:
+    """Play one world; `faults` in place of those that the seed draws. An exception on the way is a failure like any other."""
+    world = SpaceWorld(seed, report=report, faults=faults, is_mesh=faults is not None)
     try:
         world.run()
         failures = {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
@@ -49,7 +52,10 @@ def _seen(world: SpaceWorld) -> set[str]:
     faults = world.faults
     seen = {name for name in SpaceFaults.__dataclass_fields__ if getattr(faults, name)}
     kinds = {entry.header.kind for entry in world.held_by_all().values()}
-    seen |= {f"kind {kind}" for kind in kinds & {"invite", "remove", "accept", "takeover", "ack", "leave", "redact"}}
+    seen |= {
+        f"kind {kind}"
+        for kind in kinds & {"invite", "remove", "accept", "takeover", "ack", "leave", "redact"}
+    }
     if world.lead_gone is not None and world.persons.majority():
         seen.add("a new lead")
     return seen
@@ -72,16 +78,14 @@ def measure(seed: int) -> SpaceFigures:
     world.run()
     arrivals = [
         member.held_at[note] - at
-        for note, (author, at) in world.written.items()
+        for note, (author, at, joined) in world.written.items()
         for member in world.members.values()
-        if member.id != author and author in member.partners and note in member.held_at
+        if member.id in joined - {author} and author in member.partners and note in member.held_at
     ]
     minutes = (world.queue.now - start) / MINUTE
     counts = [len(times) for times in world.tally.heads.values()]
     too_soon = sum(
-        later - earlier < MINUTE
-        for times in world.tally.heads.values()
-        for earlier, later in zip(times, times[1:], strict=False)
+        later - earlier < MINUTE for times in world.tally.heads.values() for earlier, later in pairwise(times)
     )
     held = sum(len(set(world.held(one))) for one in world.members.values())
     return SpaceFigures(

@@ -97,8 +97,8 @@ class SpaceWorld:
         self.seconds = draw.choice([1_800.0, 3_600.0]) if seconds is None else seconds
         self.tally = SpaceTally()
         self.leaks: list[str] = []
-        self.written: dict[EntryId, tuple[PartnerId, float]] = {}
-        """Notes of honest members: by whom, and when."""
+        self.written: dict[EntryId, tuple[PartnerId, float, frozenset[PartnerId]]] = {}
+        """Notes of honest members: by whom, when, and who had joined then."""
         self.is_peace = False
         self.settled_after: float | None = None
         self.lead_gone: PartnerId | None = None
@@ -162,7 +162,10 @@ class SpaceWorld:
         if not member.is_up:
             return
         wake = member.work(self.queue.now)
-        if wake < self._woken.get(member.id, float("inf")) or self._woken.get(member.id, 0.0) <= self.queue.now:
+        if (
+            wake < self._woken.get(member.id, float("inf"))
+            or self._woken.get(member.id, 0.0) <= self.queue.now
+        ):
             self._woken[member.id] = wake
             if wake < float("inf"):
                 self.queue.after(wake - self.queue.now, lambda: self._wake(member, wake))
@@ -181,7 +184,9 @@ class SpaceWorld:
         """Returns every entry that anybody holds, with its body where anybody has that."""
         found: dict[EntryId, VerifiedEntry] = {}
         for member in self.members.values():
-            for entry_id, entry in member.disks[self.space].entries.items() if self.space in member.disks else ():
+            for entry_id, entry in (
+                member.disks[self.space].entries.items() if self.space in member.disks else ()
+            ):
                 if entry_id not in found or entry.body_fits():
                     found[entry_id] = entry
         return found
@@ -266,7 +271,8 @@ class SpaceWorld:
             else:
                 delay = self.draw.uniform(*LATENCY_SECONDS)
                 self.queue.after(
-                    delay, lambda one=(sender, to, message): self._arrive(one[0], self.members[one[1]], one[2])  # type: ignore[misc]
+                    delay,
+                    lambda one=(sender, to, message): self._arrive(one[0], self.members[one[1]], one[2]),  # type: ignore[misc]
                 )
 
     def _look_for_leaks(self, sender: SpaceMember, to: PartnerId, delivery: Delivery) -> None:
@@ -356,7 +362,7 @@ class SpaceWorld:
         draw, faults, ids = self.draw, self.faults, sorted(self.members)
         ordinary = [one for one in ids if one not in self.liars and one not in self.outsiders]
 
-        def at(act: Callable[[], object], first: float = 0.1, last: float = 0.9) -> None:
+        def at(act: Callable[[], None], first: float = 0.1, last: float = 0.9) -> None:
             self.queue.after(draw.uniform(first, last) * self.seconds, act)
 
         for _ in range(faults.partitions):
@@ -386,7 +392,9 @@ class SpaceWorld:
             self.stop(self.members[lead], None)
         else:
             self.cut_off([lead], 2_000.0)
-            self.queue.after(self.draw.uniform(60, 600), lambda: self.persons.remove_everybody(self.members[lead]))
+            self.queue.after(
+                self.draw.uniform(60, 600), lambda: self.persons.remove_everybody(self.members[lead])
+            )
 
     def _fork(self) -> None:
         """Write two entries under one number, and tell each half of the partners another one."""
@@ -398,9 +406,19 @@ class SpaceWorld:
         if one is None:
             return
         header = one.header
-        follows = [twin for twin in self._twins if twin.entry_id in header.parents or self.draw.random() < 0.5][-1:]
+        follows = [
+            twin for twin in self._twins if twin.entry_id in header.parents or self.draw.random() < 0.5
+        ][-1:]
         draft = EntryDraft(
-            header.realm, header.space, liar.id, header.number, header.parents, header.depth, header.created, "note", GREEN
+            header.realm,
+            header.space,
+            liar.id,
+            header.number,
+            header.parents,
+            header.depth,
+            header.created,
+            "note",
+            GREEN,
         )
         twin = unsigned(draft, b"another story", self.draw.randbytes(16))
         if follows:  # the other branch goes on
@@ -478,4 +496,3 @@ def _parts(members: list[SpaceMember]) -> Iterator[list[SpaceMember]]:
             part.append(one)
             stack += [left.pop(other) for other in sorted(one.partners & left.keys())]
         yield part
-

@@ -208,9 +208,9 @@ def test_who_was_away_for_six_weeks_holds_all_again(line: Line, eventually: Call
     alpha.start(faketime=WEEKS)
     missed.append(note(alpha, space, "with the new key"))
     charlie.start(faketime=WEEKS)
-    eventually(lambda: all(holds(charlie, one) for one in missed), "charlie holds all", LONG)
+    eventually(lambda: all(holds(charlie, one) for one in missed), "charlie holds all", 2 * LONG)
     key_ids = {decode_header(row[0]).key_id for row in charlie.query("SELECT header FROM space_entry")}
     assert len(key_ids) >= 4
     back = note(charlie, space, "back again")
-    eventually(lambda: holds(alpha, back), "charlie is heard", LONG)
+    eventually(lambda: holds(alpha, back), "charlie is heard", 2 * LONG)
     assert canonical(alpha, space) == canonical(charlie, space)

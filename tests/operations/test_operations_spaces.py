@@ -50,7 +50,9 @@ from p2pshare.operations.spaces import (
     ReopenNotebook,
     ShowSpace,
     TakeSpaceAgain,
+    caught_up,
 )
+from p2pshare.sharing.partners import load_roster
 from p2pshare.spaces import space_store
 from p2pshare.spaces.heads import SpaceHeads, heads_of
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
@@ -372,7 +374,9 @@ def test_seen_says_what_is_known_and_marks_what_a_person_was_shown(three: Compan
     assert (entry.id, entry.here, told.total) == (note, "held", 4)
     assert entry.members == {id_of(bravo).text: "shown", id_of(charlie).text: "not-known"}
     numbers = run(alpha, ShowSpace(three.space)).numbers
-    run(alpha, MarkShown(three.space, {**numbers, "ff" * 32: 7}))
+    with pytest.raises(AuthorError):
+        run(alpha, MarkShown(three.space, {"no id": 7}))
+    run(alpha, MarkShown(three.space, numbers))
     assert run(alpha, SeenInSpace(three.space, 1)).entries[0].here == "shown"
     run(alpha, MarkShown(three.space, dict.fromkeys(numbers, 1)))
     assert run(alpha, SeenInSpace(three.space, 1)).entries[0].here == "shown", "what was shown stays shown"
@@ -470,6 +474,28 @@ def test_open_and_remove_name_whose_loss_parts_the_members(apart: tuple[str, Nod
     assert run(alpha, RemoveFromSpace(space, ("bravo",))).links == without
 
 
+def test_what_is_to_be_done_before_somebody_writes_is_done_in_slices(nodes: list[Node]) -> None:
+    """The daemon asks slice by slice, so that a person who writes into a large space holds up nobody."""
+    two = Company(*nodes[:2])
+    alpha, space = two.nodes[0], EntryId.parse(two.space)
+    for number in range(20):
+        run(alpha, NoteInSpace(two.space, f"note {number}"))
+    run(alpha, CloseNotebook(two.space))
+    alpha.spaces = None  # as after a start
+    request = ReopenNotebook(two.space[:8])
+    slices = 0
+    while not caught_up(alpha, request, NOW):
+        slices += 1
+    assert slices > 3 and spaces_of(alpha).fold_of(space).is_current
+    run(alpha, InviteIntoSpace(two.space, ("charlie",)))
+    assert not spaces_of(alpha).fold_of(space).is_current
+    while not caught_up(alpha, request, NOW):  # the pause of ten seconds is not kept
+        slices += 1
+    assert spaces_of(alpha).fold_of(space).is_current
+    for unknown in (ReopenNotebook("0" * 64), ReopenNotebook("no id"), ListSpaces()):
+        assert caught_up(alpha, unknown, NOW), "the request itself says what is wrong"
+
+
 # --- keeping -------------------------------------------------------------------------------------------
 
 
@@ -555,6 +581,29 @@ def test_a_purge_that_was_interrupted_is_ended_by_the_same_command(
     assert [run(charlie, PurgeSpace(three.space)).left for _ in range(2)] == [1, 0]
     with pytest.raises(NotFoundError):
         run(charlie, PurgeSpace("0" * 64))
+
+
+def test_what_is_written_after_a_purge_leaves_though_it_has_the_places_of_what_was_purged(
+    nodes: list[Node],
+) -> None:
+    """SQLite gives the numbers of deleted rows again: what travel has told by number would hide what comes next."""
+    two = Company(*nodes[:2])
+    alpha, bravo = two.nodes
+    spare = run(alpha, OpenSpace("note", "spare", Tlp.GREEN)).space
+    for number in range(5):
+        run(alpha, NoteInSpace(spare, f"note {number}"))
+    exchange, roster = exchange_of(alpha), load_roster(alpha)
+
+    def sent(now: int) -> int:
+        while exchange.step(now, roster, {id_of(bravo)}) == 0.0:
+            pass
+        return alpha.store.log.counts().held
+
+    settled = sent(NOW + 100)
+    assert sent(NOW + 101) == settled
+    assert run(alpha, PurgeSpace(spare)).left == 0
+    run(alpha, NoteInSpace(two.space, "goes out"))
+    assert sent(NOW + 102) > settled
 
 
 def test_an_invitation_is_purged_before_its_opening_came(nodes: list[Node]) -> None:

@@ -6,6 +6,7 @@ speak against it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -18,16 +19,19 @@ from p2pshare.spaces.entitlement import Entitlement
 from p2pshare.spaces.heads import HeldElsewhere
 from p2pshare.spaces.travel import SpaceTravel
 from p2pshare.spaces.vertex import Vertex
+from simulator.space_world import SpaceFaults
 
 Patch = pytest.MonkeyPatch
 
 
 @dataclass(frozen=True)
 class PlantedTravelBug:
-    """`plant` patches; in the world of `seed` the invariant `found_by` must not hold then."""
+    """`plant` patches; in one of these worlds, with these faults (None: those that the seed draws), the invariant `found_by` must not
+    hold then."""
 
     plant: Callable[[Patch], None]
-    seed: int
+    seeds: tuple[int, ...]
+    faults: SpaceFaults | None
     found_by: str
 
 
@@ -36,12 +40,16 @@ class PlantedTravelBug:
 
 def wants_to_members_only(patch: Patch) -> None:
     """An old lead that removed its neighbours asks none of them for what they write about."""
-    real = SpaceTravel._told
+    real = SpaceTravel._heads_due
 
-    def told(self: Any, journey: Any, peer: Any, opened: Any, now: float) -> Any:
-        return real(self, journey, peer, opened, now) if journey.sides[peer].had_all else None
+    def heads_due(self: Any, opened: Any, now: float) -> Any:
+        for journey in self._journeys.values():
+            for side in journey.sides.values():
+                if not side.had_all:
+                    side.ask_at = side.due_at = math.inf
+        return real(self, opened, now)
 
-    patch.setattr(SpaceTravel, "_told", told)
+    patch.setattr(SpaceTravel, "_heads_due", heads_due)
 
 
 def head_ids_only(patch: Patch) -> None:
@@ -89,25 +97,30 @@ def heads_are_not_answered(patch: Patch) -> None:
     patch.setattr(SpaceTravel, "heads_came", heads_came)
 
 
-def nothing_is_handed_on(patch: Patch) -> None:
-    """Only heads bring what others wrote, and they are told without a pause to make up for it."""
+def heads_are_told_all_the_time(patch: Patch) -> None:
     patch.setattr(travel, "HEADS_SECONDS", 1.0)
     patch.setattr(travel, "ASK_SECONDS", 1.0)
     patch.setattr(travel, "HEADS_AFTER_CHANGE_SECONDS", 0.5)
 
 
-def a_lost_join_is_not_repeated(patch: Patch) -> None:
-    patch.setattr(travel, "JOIN_SECONDS", 1e9)
-
+NOTHING = SpaceFaults()
 
 PLANTED: Mapping[str, PlantedTravelBug] = MappingProxyType(
     {
-        "wants to members only": PlantedTravelBug(wants_to_members_only, 0, "all_hold_the_same"),
-        "head ids only": PlantedTravelBug(head_ids_only, 0, "little_comes_twice"),
-        "bodies to all": PlantedTravelBug(bodies_to_all, 0, "nothing_leaks"),
-        "entries to all partners": PlantedTravelBug(entries_to_all_partners, 0, "nothing_leaks"),
-        "the removed are not told": PlantedTravelBug(the_removed_are_not_told, 0, "the_removed_are_told"),
-        "heads are not answered": PlantedTravelBug(heads_are_not_answered, 0, "all_hold_the_same"),
-        "heads are told all the time": PlantedTravelBug(nothing_is_handed_on, 0, "heads_are_few"),
+        "wants to members only": PlantedTravelBug(
+            wants_to_members_only, (0, 25, 34), None, "all_hold_the_same"
+        ),
+        "head ids only": PlantedTravelBug(head_ids_only, (8, 9, 11), None, "little_comes_twice"),
+        "bodies to all": PlantedTravelBug(bodies_to_all, (0, 1), NOTHING, "nothing_leaks"),
+        "entries to all partners": PlantedTravelBug(
+            entries_to_all_partners, (0, 2), NOTHING, "nothing_leaks"
+        ),
+        "the removed are not told": PlantedTravelBug(
+            the_removed_are_not_told, (2, 4, 8), NOTHING, "the_removed_are_told"
+        ),
+        "heads are not answered": PlantedTravelBug(heads_are_not_answered, (1, 3), None, "all_hold_the_same"),
+        "heads are told all the time": PlantedTravelBug(
+            heads_are_told_all_the_time, (0, 1), NOTHING, "heads_are_few"
+        ),
     }
 )

@@ -58,6 +58,7 @@ from p2pshare.node.node import (
 )
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.payload_readers import load_readers
+from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
@@ -79,6 +80,9 @@ WRITER_SECONDS_MAX = (
     2.0  # one call, whatever came: a warning above it, for others wait, the watchdog's ping among them
 )
 PING_SECONDS = 30.0  # between two pings that no watchdog asks for: half the period of the shipped unit's
+CATCH_UP_SECONDS_MAX = (
+    10.0  # a space of 50,000 entries is folded by then; members that write all the time hold nobody up longer
+)
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
@@ -301,6 +305,10 @@ class Running:
             await self._account()
         if operation.writes_spaces:
             await self._spaces.wait_for_heads()
+            latest = time.monotonic() + CATCH_UP_SECONDS_MAX
+            while time.monotonic() < latest:  # others write between two slices
+                if await self._writer.call("space", caught_up, self._node, request, int(time.time())):
+                    break
         self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.node.store import StoreReading
+from p2pshare.spaces.heads import SpaceHeads
 from p2pshare.spaces.seen import EntryPlace, HeldUpTo, MembersNews, NoNews
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.topology.graph import blocks, components, cut_nodes
@@ -34,26 +35,29 @@ class _StoredNews:
     """What members of a space told in their heads, and what was handed to them, as it was stored."""
 
     def __init__(self, reading: SpaceReading, row: SpaceRow) -> None:
-        self._heads = {member: one.heads for member, one in reading.heads_shown(row).items()}
+        told = {member: one.heads for member, one in reading.heads_shown(row).items()}
+        self._partners = {member: frozenset(heads.partners) for member, heads in told.items()}
+        self._held = {member: _held(heads) for member, heads in told.items()}
         self._handed = reading.handed(row)
 
     def heads_of(self, member: PartnerId) -> Mapping[PartnerId, HeldUpTo] | None:
-        heads = self._heads.get(member)
-        if heads is None:
-            return None
-        held: dict[PartnerId, HeldUpTo] = {}
-        for one in heads.heads:  # of a fork several: what is above the least is told of one branch alone
-            known = held.get(one.author)
-            if known is None or one.number < known.number:
-                held[one.author] = HeldUpTo(one.number, one.entry_id, one.shown)
-        return held
+        return self._held.get(member)
 
     def partners_of(self, member: PartnerId) -> frozenset[PartnerId] | None:
-        heads = self._heads.get(member)
-        return None if heads is None else frozenset(heads.partners)
+        return self._partners.get(member)
 
     def was_sent(self, member: PartnerId, entry: EntryPlace) -> bool:
         return entry.number <= self._handed.get(member, {}).get(entry.author, 0)
+
+
+def _held(heads: SpaceHeads) -> dict[PartnerId, HeldUpTo]:
+    """Returns by author up to which number a member holds everything: of a fork what is above the least is told of one branch alone."""
+    held: dict[PartnerId, HeldUpTo] = {}
+    for one in heads.heads:
+        known = held.get(one.author)
+        if known is None or one.number < known.number:
+            held[one.author] = HeldUpTo(one.number, one.entry_id, one.shown)
+    return held
 
 
 def news_of(store: StoreReading, space: EntryId | None) -> MembersNews:

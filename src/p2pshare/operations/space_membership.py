@@ -25,7 +25,7 @@ from p2pshare.operations.spaces import (
 from p2pshare.sharing.partners import AddedPartner, add_partner
 from p2pshare.spaces.acts import Handover, Inviting, Plain, Removal
 from p2pshare.spaces.space_exchange import spaces_of
-from p2pshare.spaces.space_store import SpaceReading
+from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 
 _IN_IT = frozenset({"joined", "invited", "forked"})
 
@@ -93,8 +93,9 @@ class InviteIntoSpace(Request[MembersChanged], frozen=True, tag="space-invite"):
         row = space_called(node.store, self.id, self.only)
         invited = sorted({partner_called(node.store, name) for name in self.names})
         _require_some(invited)
+        before = _members(node, row)
         entry = decided(node, row, "invite", Inviting(tuple((one, "") for one in invited)), now)
-        return _changed(node, entry)
+        return _changed(node, row, entry, before | set(invited))
 
 
 class RemoveFromSpace(Request[MembersChanged], frozen=True, tag="space-remove"):
@@ -114,7 +115,9 @@ class RemoveFromSpace(Request[MembersChanged], frozen=True, tag="space-remove"):
             raise RefusedError(
                 "a lead is not removed by itself", hint="hand over, then leave", reason="is-lead"
             )
-        return _changed(node, decided(node, row, "remove", Removal(tuple(removed)), now))
+        before = _members(node, row)
+        entry = decided(node, row, "remove", Removal(tuple(removed)), now)
+        return _changed(node, row, entry, before - set(removed))
 
 
 class PreviewRemoval(Query[Links], frozen=True, tag="space-links-without"):
@@ -229,12 +232,12 @@ def _require_some(members: list[PartnerId]) -> None:
         raise NotFoundError("nobody is named", hint="name one member or more")
 
 
-def _changed(node: Node, entry: SpaceWritten) -> MembersChanged:
-    row = space_called(node.store, entry.space)
+def _members(node: Node, row: SpaceRow) -> set[PartnerId]:
+    """Returns who is in a space, joined or not."""
     members = spaces_of(node).state(row.space).members
-    stay = [member for member, status in members.items() if status in _IN_IT]
-    return MembersChanged(
-        entry.space,
-        entry.entry,
-        links_among(node.store, node.card.partner_id, stay, news_of(node.store, row.space)),
-    )
+    return {member for member, status in members.items() if status in _IN_IT}
+
+
+def _changed(node: Node, row: SpaceRow, entry: SpaceWritten, members: set[PartnerId]) -> MembersChanged:
+    own, news = node.identity.partner_id, news_of(node.store, row.space)
+    return MembersChanged(entry.space, entry.entry, links_among(node.store, own, sorted(members), news))

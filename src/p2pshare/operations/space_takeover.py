@@ -16,6 +16,7 @@ from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Query, Request
+from p2pshare.operations.space_standing import Standing, standing_of
 from p2pshare.operations.spaces import (
     Called,
     KindName,
@@ -25,7 +26,7 @@ from p2pshare.operations.spaces import (
     space_called,
     who_may,
 )
-from p2pshare.spaces.acts import Ack, Removal
+from p2pshare.spaces.acts import Ack, Removal, decode_act
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.looking_ahead import best_proposal, foresee, propose_unsigned
 from p2pshare.spaces.space_exchange import spaces_of
@@ -222,13 +223,9 @@ def _back(node: Node, row: SpaceRow, proposal: EntryId, now: int, left_out: tupl
 
 def _hinted(node: Node, row: SpaceRow, error: RefusedError) -> RefusedError:
     """Returns the refusal, with the removals to leave out where the lead has removed us beside the vote."""
-    state, own = spaces_of(node).state(row.space), node.identity.partner_id
-    removals = [
-        vertex.entry_id.short
-        for vertex in state.timeline
-        if isinstance(vertex.act, Removal) and own in vertex.act.members
-    ]
-    if error.reason in ("not-member", "cut") and state.members.get(own) == "removed" and removals:
+    standing, own = standing_of(node.store, row), node.identity.partner_id
+    removals = [] if standing is None else _removals_of(node.store, standing, own)
+    if error.reason in ("not-member", "cut") and removals:
         options = " ".join(f"--leave-out {one}" for one in removals)
         return RefusedError(
             error.message,
@@ -236,6 +233,22 @@ def _hinted(node: Node, row: SpaceRow, error: RefusedError) -> RefusedError:
             reason=error.reason,
         )
     return who_may(node, row, error)
+
+
+def _removals_of(store: StoreReading, standing: Standing, member: PartnerId) -> list[str]:
+    """Returns the beginnings of the ids of what removed a member that is removed."""
+    reading = SpaceReading(store.database)
+    if standing.status_of(member) != "removed":
+        return []
+    found = []
+    for one in standing.output["timeline"]:
+        entry = reading.entry(EntryId.parse(one["id"])) if one["kind"] == "remove" else None
+        act = (
+            None if entry is None else decode_act("remove", entry.content())
+        )  # it has an effect, so it reads
+        if isinstance(act, Removal) and member in act.members:
+            found.append(one["id"][:10])
+    return found
 
 
 def _not_possible(reason: str) -> RefusedError:
@@ -247,13 +260,12 @@ def _not_possible(reason: str) -> RefusedError:
 
 
 def _voted(node: Node, row: SpaceRow, does: str, entry: EntryId, proposal: EntryId) -> Voted:
-    fold, names = spaces_of(node).fold_of(row.space), names_here(node.store)
-    state = fold.state()
-    still_open = [one for one in fold.open_proposals() if one.vertex.entry_id == proposal]
-    votes = [_called(one, names) for found in still_open for one in sorted(found.authors)]
-    needed = _needed(still_open[0]) if still_open else 0  # it has its majority: it is no proposal any more
-    lead = None if state.lead is None else _called(state.lead, names)
-    return Voted(row.space.text, entry.text, does, proposal.text, votes, needed, lead)
+    names = names_here(node.store)
+    found, lead = spaces_of(node).fold_of(row.space).vote_of(proposal)
+    assert found is not None
+    votes = [_called(one, names) for one in sorted(found.authors)]
+    leads = None if lead is None else _called(lead, names)
+    return Voted(row.space.text, entry.text, does, proposal.text, votes, _needed(found), leads)
 
 
 def _needed(proposal: Candidacy) -> int:

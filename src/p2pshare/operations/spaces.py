@@ -12,10 +12,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from p2pshare.errors import AuthorError, NotFoundError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, RefusedError, ShareError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
-from p2pshare.limits import ENTRY_BODY_BYTES_MAX, SPACE_MEMBERS_MAX
+from p2pshare.limits import ENTRY_BODY_BYTES_MAX, ENTRY_NUMBER_MAX, SPACE_MEMBERS_MAX
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.store import StoreReading
 from p2pshare.operations.interface import Query, Request, Several
@@ -210,10 +210,7 @@ class ShowSpace(Query[SpaceShown], frozen=True, tag="space-show"):
         linked = [member for member, status in members.items() if status in ("joined", "invited", "forked")]
         return SpaceShown(
             standing.raw.decode("utf-8"),
-            {
-                member.text: member_shown(node, reading, member)
-                for member in {*members, *map(PartnerId.parse, numbers)}
-            },
+            _members_shown(node, reading, {*members, *map(PartnerId.parse, numbers)}),
             len(reading.waiting(space=row.space)),
             numbers,
             links_among(node.store, node.card.partner_id, linked, news_of(node.store, row.space)),
@@ -224,14 +221,17 @@ class MarkShown(Request[SpaceWritten], frozen=True, tag="space-shown"):
     """Note up to which number of each author a person was shown the space of that id: members are told. Answers with its last entry."""
 
     id: Called
-    numbers: Annotated[dict[str, Annotated[int, Meta(ge=1, le=2**53 - 1)]], Meta(max_length=4_096)]
+    numbers: Annotated[dict[str, Annotated[int, Meta(ge=1, le=ENTRY_NUMBER_MAX)]], Meta(max_length=4_096)]
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         row = space_called(node.store, self.id)
-        spaces = spaces_of(node)
-        held = {vertex.author for vertex in spaces.state(row.space).timeline}
-        numbers = {author: self.numbers[author.text] for author in held if author.text in self.numbers}
-        spaces.mark_shown(row.space, numbers)
+        try:
+            numbers = {PartnerId.parse(author): number for author, number in self.numbers.items()}
+        except ValueError:
+            raise AuthorError(
+                "that is no id of an author", hint=f"{DIGITS_MAX} hexadecimal digits", reason="bad-id"
+            ) from None
+        spaces_of(node).mark_shown(row.space, numbers)
         exchange_of(node).space_changed(row.space, now)
         return SpaceWritten(row.space.text, row.space.text)
 
@@ -283,6 +283,17 @@ class TakeSpaceAgain(Request[SpacePurged], frozen=True, tag="space-take-again"):
 # --- writing, for all verbs --------------------------------------------------------------------------
 
 
+def caught_up(node: Node, request: Request[Any], now: int) -> bool:
+    """Do a slice of what is to be done before a request writes into its space: read it into memory, and fold it. Returns True when that is
+    done, or it names none that is held."""
+    digits = getattr(request, "id", "")
+    try:
+        space = invited_or_held(node.store, digits)
+    except ShareError:
+        return True  # the request itself says what is wrong
+    return spaces_of(node).caught_up(space, now)
+
+
 def written(
     node: Node, row: SpaceRow, said: SpaceStatement, now: int, left_out: Iterable[EntryId] = ()
 ) -> SpaceWritten:
@@ -304,10 +315,13 @@ def decided(
 
 def who_may(node: Node, row: SpaceRow, error: RefusedError) -> RefusedError:
     """Returns the refusal with the hint who may write what was refused, by name."""
-    state, names = spaces_of(node).state(row.space), names_here(node.store)
-    lead = "nobody: the lead is contested" if state.lead is None else _name(state.lead, names)
-    joined = ", ".join(_name(one, names) for one in sorted(state.members) if state.members[one] == "joined")
-    own = state.members.get(node.identity.partner_id, "")
+    standing, names = standing_of(node.store, row), names_here(node.store)
+    if standing is None:  # too large to be folded for an error
+        return error
+    lead = "nobody: the lead is contested" if standing.lead is None else _name(standing.lead, names)
+    members = standing.members
+    joined = ", ".join(_name(one, names) for one in sorted(members) if members[one] == "joined")
+    own = members.get(node.identity.partner_id, "")
     hints = {
         "not-lead": f"its lead may: {lead}",
         "is-lead": f"its lead is {lead}; `p2pshare space handover` offers the lead to another member",
@@ -411,17 +425,25 @@ def member_called(members: Collection[PartnerId], names: Mapping[PartnerId, str]
     return member
 
 
-def member_shown(node: NodeReading, reading: SpaceReading, member: PartnerId) -> MemberShown:
-    """Returns what this node knows of a member."""
-    names = names_here(node.store)
-    if member == node.card.partner_id:
-        return MemberShown(names.get(member), "own")
-    if any(row.partner_id == member for row in node.store.partners.all()):
-        return MemberShown(names.get(member), "partner")
-    by = reading.introduced_by(member)
-    if by is not None:
-        return MemberShown(names.get(member), "introduced", names.get(by) or by.text)
-    return MemberShown(names.get(member), "none")
+def _members_shown(
+    node: NodeReading, reading: SpaceReading, members: Iterable[PartnerId]
+) -> dict[str, MemberShown]:
+    """Returns what this node knows of each member, by id."""
+    names, own = names_here(node.store), node.card.partner_id
+    partners = {row.partner_id for row in node.store.partners.all()}
+    found = {}
+    for member in members:
+        by = None if member in partners or member == own else reading.introduced_by(member)
+        if member == own:
+            card = "own"
+        elif member in partners:
+            card = "partner"
+        else:
+            card = "none" if by is None else "introduced"
+        found[member.text] = MemberShown(
+            names.get(member), card, None if by is None else names.get(by) or by.text
+        )
+    return found
 
 
 # --- listing -----------------------------------------------------------------------------------------

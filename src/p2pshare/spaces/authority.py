@@ -100,25 +100,45 @@ NO_MEMBERSHIP = Membership(0)
 
 
 class Forks:
-    """The forks of one author, by number, with a bit for each of their entries."""
+    """The forks of one author. Each of their entries has a bit, those of the least number first."""
 
-    __slots__ = ("bits", "by_number", "twins")
+    __slots__ = ("_first", "_mask", "_masks", "_numbers", "_twins")
 
-    def __init__(self) -> None:
-        self.bits = 0
-        self.by_number: list[tuple[int, int]] = []
-        """Each number with the bits of its entries, ascending."""
-        self.twins: dict[int, list[Vertex]] = {}
+    def __init__(self, first_bit: int) -> None:
+        self._first = first_bit
+        self._mask = 0
+        self._numbers: list[int] = []
+        """By bit, from the first."""
+        self._masks: dict[int, int] = {}
+        self._twins: dict[int, list[Vertex]] = {}
 
-    def add(self, twins: list[Vertex], first_bit: int) -> None:
-        """Add the entries of the next number, which have bits from `first_bit` on."""
-        bits = 0
+    def add(self, twins: list[Vertex]) -> None:
+        """Add the entries of the next number."""
+        number, first = twins[0].number, len(self._numbers)
         for place, twin in enumerate(twins):
-            twin.fork_bit = 1 << (first_bit + place)
-            bits |= twin.fork_bit
-        self.by_number.append((twins[0].number, bits))
-        self.twins[twins[0].number] = twins
-        self.bits |= bits
+            twin.fork_bit = 1 << (self._first + first + place)
+        self._numbers += [number] * len(twins)
+        self._masks[number] = ((1 << len(twins)) - 1) << first
+        self._mask |= self._masks[number]
+        self._twins[number] = twins
+
+    def within(self, past: Past) -> int:
+        """Returns which of these entries are in a past, as bits from the author's first."""
+        return (past.forks >> self._first) & self._mask
+
+    def least(self, seen: int, pardons: list[int]) -> int:
+        """Returns the least number that is a fork among the entries that are `seen`, and of which no pardon has all; or 0."""
+        rest = seen & ~pardons[0] if pardons else seen
+        while rest:
+            number = self._numbers[(rest & -rest).bit_length() - 1]
+            mask = self._masks[number]
+            rest &= ~mask
+            here = seen & mask
+            if not here & (here - 1) or any(not here & ~pardon for pardon in pardons):
+                continue
+            if is_fork([twin for twin in self._twins[number] if here & (twin.fork_bit >> self._first)]):
+                return number
+        return 0
 
 
 class Authority:
@@ -146,7 +166,7 @@ class Authority:
         self._written: dict[tuple[PartnerId, bool], list[int]] = {}
         self._bits = [0, 0, 0, 0]
         self._fork_bits = 0
-        self._forks: defaultdict[PartnerId, Forks] = defaultdict(Forks)
+        self._forks: dict[PartnerId, Forks] = {}
         self._pasts: dict[tuple[int, int, int, int], Past] = {}
         self._names = 0
         self._acts: dict[tuple[int, tuple[Term, ...]], int] = {}
@@ -165,7 +185,10 @@ class Authority:
                 vertex.bit = vertex.column = vertex.fork_bit = 0
             yield
         for number, twins in enumerate(forks):
-            self._forks[twins[0].author].add(twins, self._fork_bits)
+            author = twins[0].author
+            if author not in self._forks:
+                self._forks[author] = Forks(self._fork_bits)
+            self._forks[author].add(twins)
             self._fork_bits += len(twins)
             if number % STEP_FORKS == STEP_FORKS - 1:
                 yield
@@ -388,6 +411,10 @@ class Authority:
         """Returns the proposals that a majority may still make the lead: those of the next epoch."""
         return self._ballot.proposals_in(self.everything().tops[0].number[0] + 1)
 
+    def proposal(self, takeover: Vertex) -> Candidacy | None:
+        """Returns the proposal that a takeover makes, with its votes; None for one that is not right by its past."""
+        return self._ballot.proposal(takeover)
+
     def has_voted(self, member: PartnerId, proposal: Candidacy) -> bool:
         """Returns whether a vote of `member` for this proposal would be void, for it has voted for it, or for another one of its
         epoch in the same or a later round."""
@@ -480,12 +507,14 @@ class Authority:
 
         Those in the past of another know no more than it, so only the last ones are looked at.
         """
+        return any(not ends & ~last.past.membership for last in self._last_ones(invites))
+
+    def _last_ones(self, invites: int) -> Iterator[Vertex]:
+        """Yields the invitations of these that are in the past of no other."""
         while invites:
             last = self._by_bit[invites.bit_length() - 1]
-            if not ends & ~last.past.membership:
-                return True
+            yield last
             invites &= ~(last.past.membership | last.bit)
-        return False
 
     def is_named(self, member: PartnerId, past: Past) -> bool:
         return self.has_one_after(*self.sides(member, past))
@@ -518,7 +547,7 @@ class Authority:
     def least_fork(self, member: PartnerId, past: Past) -> int:
         """Returns the least number of a fork of `member` in a past that no invitation there pardons, or 0."""
         forks = self._forks.get(member)
-        seen = 0 if forks is None else past.forks & forks.bits
+        seen = 0 if forks is None else forks.within(past)
         if forks is None or not seen:
             return 0
         invites = self.sides(member, past).invites
@@ -527,29 +556,9 @@ class Authority:
         if found is None:
             if len(self._least_forks) >= FORKS_KEPT_MAX:
                 self._least_forks.clear()
-            found = self._least_forks[key] = self._find_least_fork(forks, seen, invites)
+            pardons = [forks.within(last.past) for last in self._last_ones(invites)]
+            found = self._least_forks[key] = forks.least(seen, pardons)
         return found
-
-    def _find_least_fork(self, forks: Forks, seen: int, invites: int) -> int:
-        if self._pardons(invites, seen):
-            return 0
-        for number, bits in forks.by_number:
-            here = seen & bits
-            if here & (here - 1):  # two of them or more
-                twins = forks.twins[number]
-                are_fork = is_fork([twin for twin in twins if here & twin.fork_bit])
-                if are_fork and not self._pardons(invites, here):
-                    return number
-        return 0
-
-    def _pardons(self, invites: int, twins: int) -> bool:
-        """Returns whether any of these invitations has all entries of a fork in its past."""
-        while invites:
-            last = self._by_bit[invites.bit_length() - 1]
-            if not twins & ~last.past.forks:
-                return True
-            invites &= ~(last.past.membership | last.bit)
-        return False
 
     def authors_with_forks(self) -> Iterable[PartnerId]:
         return self._forks.keys()

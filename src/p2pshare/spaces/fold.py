@@ -35,7 +35,9 @@ from p2pshare.spaces.votes import Candidacy
 STEP_ENTRIES = 256  # judged between two yields: some 5 ms
 STEP_LISTED = 8_192  # put into a list between two yields: some 3 ms
 STEP_FLAGS = 16_384  # of which a flag is put down between two yields: as long
+STEP_MEMBERS = 32  # whose status is found between two yields: some 3 ms where all have left 63 times
 WEIGHT_BYTES = 128  # of what a deciding entry says: as much work as an entry
+WEIGHT_VOTERS = 4  # members that are looked at for a proposal: as much work as an entry
 _STATUS_BY_END = {"remove": "removed", "leave": "left", "decline": "declined"}
 
 
@@ -238,6 +240,17 @@ class SpaceFold:
         assert self._authority is not None
         return self._authority.has_voted(member, proposal)
 
+    def vote_of(self, takeover: EntryId) -> tuple[Candidacy | None, PartnerId | None]:
+        """Returns a proposal with its votes, and who leads (None: contested), by all that is here; effects are not found for it."""
+        authority = self._authority
+        if authority is None or self._judged < len(self._graph):
+            self.state()
+            authority = self._authority
+        vertex = self._graph.get(takeover)
+        assert authority is not None
+        term = authority.everything().term
+        return (None if vertex is None else authority.proposal(vertex)), None if term is None else term.author
+
     def next_takeover(self, parents: Iterable[Vertex]) -> tuple[int, int]:
         """Returns the epoch and the round that a takeover with these entries, at least one, in its past must have."""
         self.state()
@@ -344,7 +357,7 @@ class SpaceFold:
                 vertex = graph.vertices[self._judged]
                 authority.judge(vertex)
                 self._judged += 1
-                weight += 1 + vertex.header.body_bytes // WEIGHT_BYTES if vertex.act is not None else 1
+                weight += _weight(vertex, authority)
             yield
         effects = Effects(graph, authority, self._entry_kinds, count)
         yield from effects.whole()
@@ -360,8 +373,10 @@ class SpaceFold:
         for start in range(0, count, STEP_LISTED):
             timeline += [vertex for vertex in ordered[start : start + STEP_LISTED] if vertex.has_effect]
             yield
+        members: dict[PartnerId, str] = {}
+        yield from self._find_statuses(authority, effects, members)
         self._effects = effects
-        self._state = self._gathered(authority, effects, timeline, heads, kind)
+        self._state = self._gathered(effects, timeline, members, heads, kind)
         yield from self._add_what_came(authority)
 
     def _add_what_came(self, authority: Authority) -> Iterator[None]:
@@ -422,9 +437,9 @@ class SpaceFold:
 
     def _gathered(
         self,
-        authority: Authority,
         effects: Effects,
         timeline: list[Vertex],
+        members: dict[PartnerId, str],
         heads: set[Vertex],
         kind: KindFold | None,
     ) -> SpaceState:
@@ -435,15 +450,19 @@ class SpaceFold:
             act=self._act,
             lead=past.term.author if past.term is not None else None,
             term=past.tops[0].number,
-            members=self._statuses(authority, effects),
+            members=members,
             heads=heads,
             timeline=timeline,
             kind=kind,
         )
 
-    def _statuses(self, authority: Authority, effects: Effects) -> dict[PartnerId, str]:
-        past, found = effects.everything, {}
-        for member in sorted(authority.members):
+    def _find_statuses(
+        self, authority: Authority, effects: Effects, found: dict[PartnerId, str]
+    ) -> Iterator[None]:
+        past = effects.everything
+        for number, member in enumerate(sorted(authority.members)):
+            if number % STEP_MEMBERS == STEP_MEMBERS - 1:
+                yield
             invites, ends = authority.sides(member, past)
             if not invites:
                 continue
@@ -453,7 +472,14 @@ class SpaceFold:
             else:
                 last = max(authority.with_bits(ends), key=by_order)
                 found[member] = _STATUS_BY_END[last.kind]
-        return found
+
+
+def _weight(vertex: Vertex, authority: Authority) -> int:
+    """Returns to how many entries of content the judging of one comes."""
+    if vertex.act is None:
+        return 1
+    voters = len(authority.members) // WEIGHT_VOTERS if vertex.kind == "takeover" else 0
+    return 1 + vertex.header.body_bytes // WEIGHT_BYTES + voters
 
 
 class _View:

@@ -93,7 +93,10 @@ class HeadsReader:
         for frame_number in range(number, len(payload.frames)):
             try:
                 heads = decode_heads_frame(payload.frames[frame_number])
-                self._exchange.heads_came(payload.author, heads, self._now)
+                while not self._exchange.knows_members(payload.author, heads.space, self._now):
+                    yield (frame_number,)
+                order = (source.incarnation, source.sequence)
+                self._exchange.heads_came(payload.author, heads, self._now, order)
             except PeerError as error:
                 refused[error.reason] += 1
             yield (frame_number + 1,)

@@ -38,6 +38,8 @@ from p2pshare.spaces.travel import EntriesParcel, HeadsParcel, Parcel, SpaceTrav
 UNASKED_PER_HOUR_MAX = 600  # new entries of its own that one partner may hand over of one space
 NEW_ENTRIES_AT_ONCE = 512  # told to the engine in one step
 NOT_A_MEMBER = "not-a-member"
+EARLY_CARDS_MAX = 32  # kept in memory, for the invitation that names their owner is under way: 8 MiB ...
+EARLY_CARDS_EACH_MAX = 4  # ... of each who handed some over
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class SpaceExchange:
         self._versions: dict[PartnerId, int] = {}
         self._joins: set[EntryId] = set()
         self._no_way: dict[tuple[EntryId, PartnerId], str] = {}
+        self._early_cards: dict[PartnerId, tuple[bytes, PartnerId]] = {}
+        self._newest_heads: dict[tuple[EntryId, PartnerId], tuple[int, int]] = {}
         self.sealed = 0
         """Envelopes that were sealed in this life."""
 
@@ -180,6 +184,9 @@ class SpaceExchange:
                 if author in cards:
                     self._take_card(cards[author], author, handed_by, now)
         self._note_handed(travel, handed_by, admitted, verdicts, now)
+        if self._early_cards and any(verdict.status == HELD for verdict in verdicts):
+            for owner, (raw, came_from) in list(self._early_cards.items()):
+                self._take_card(raw, owner, came_from, now)
         return verdicts
 
     def _comes_later(self, wire: bytes) -> bool:
@@ -202,9 +209,22 @@ class SpaceExchange:
         try:
             self.spaces.take_card(raw, handed_by, now)
         except PeerError as error:
+            if error.reason == NOT_A_MEMBER and self._keep_early(raw, owner, handed_by):
+                return
             if error.reason != "not-introduced":  # whoever sent it cannot know whose partner we are
                 self._node.store.partners.count_refusals(handed_by, {error.reason: 1})
+        self._early_cards.pop(owner, None)
         self._versions.pop(owner, None)
+
+    def _keep_early(self, raw: bytes, owner: PartnerId, handed_by: PartnerId) -> bool:
+        """Keep a card whose owner no space names yet: envelopes are read in any order. Returns False where there is no room."""
+        if owner in self._early_cards:
+            return True
+        each = sum(came_from == handed_by for _, came_from in self._early_cards.values())
+        if len(self._early_cards) >= EARLY_CARDS_MAX or each >= EARLY_CARDS_EACH_MAX:
+            return False
+        self._early_cards[owner] = (raw, handed_by)
+        return True
 
     def _is_admitted(self, travel: SpaceTravel, wire: bytes, handed_by: PartnerId, now: int) -> bool:
         """Returns whether an entry is not one too many of those that its author handed over unasked (rule 2)."""
@@ -252,9 +272,19 @@ class SpaceExchange:
                 return False
         return True
 
-    def heads_came(self, handed_by: PartnerId, heads: SpaceHeads, now: int) -> None:
-        """Note what a partner showed of a space. Raises PeerError `wrong-realm`, `not-a-member`."""
-        if handed_by == self._own:
+    def knows_members(self, sender: PartnerId, space: EntryId, now: int) -> bool:
+        """Do a slice of what tells whether a space names who shows heads; returns whether that is done. It was told before of who has
+        shown some already: then an idle space is not read for it."""
+        row = self._store.find(space)
+        return row is None or self._store.has_shown_heads(row, sender) or self.spaces.ready(space, now)
+
+    def heads_came(
+        self, handed_by: PartnerId, heads: SpaceHeads, now: int, order: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Note what a partner showed of a space. `order` is the place of the envelope among its author's: they are read in any order, and what
+        is older than the newest says nothing. Raises PeerError `wrong-realm`, `not-a-member`."""
+        key = (heads.space, handed_by)
+        if handed_by == self._own or order < self._newest_heads.get(key, order):
             return
         if heads.realm != REAL:
             raise PeerError("heads are of another realm than where they came in", reason="wrong-realm")
@@ -263,10 +293,11 @@ class SpaceExchange:
             if not self._store.waiting(space=heads.space, names_us=True):
                 raise PeerError("heads are of no space that we know", reason=NOT_A_MEMBER)
         else:
-            members = self.spaces.members_of(heads.space)
-            if members is not None and handed_by not in members:
+            members = self.spaces.members_of(heads.space) or {}
+            if not self._store.has_shown_heads(row, handed_by) and handed_by not in members:
                 raise PeerError("heads are of a space that does not name their sender", reason=NOT_A_MEMBER)
             self._store.put_heads(row, handed_by, heads, now)
+        self._newest_heads[key] = order
         self._engine(now).heads_came(handed_by, heads, now)
 
     # --- what goes out -----------------------------------------------------------------------------

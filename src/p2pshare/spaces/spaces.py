@@ -17,6 +17,7 @@ Only the thread that writes the store may use it. It sends nothing: `spaces.spac
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,9 @@ LOADED_ENTRIES_MAX = (
 )
 LOADED_BYTES_MAX = 256 * MIB  # of the bodies that those folds read, as long
 FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has one at once
+SMALL_SPACE_ENTRIES = (
+    1_000  # folded once a second, in some 30 ms: entries wait for it, for who may have them follows from it
+)
 WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
 
 HELD = "held"
@@ -144,7 +148,8 @@ class LoadedSpace:
         fold = self.fold
         if fold.is_under_way:
             return True
-        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= FOLD_PAUSE_SECONDS
+        pause = 1 if len(fold) <= SMALL_SPACE_ENTRIES else FOLD_PAUSE_SECONDS
+        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= pause
 
     def step(self, now: int) -> None:
         """Do a small step of a fold that is due."""
@@ -183,6 +188,7 @@ class Spaces:
             loaded, steps = started
             try:
                 next(steps)
+                gc.freeze()  # what was read stays as long as the space: to look through it again and again would hold everybody up
             except StopIteration:
                 del self._loading[space]
                 self._keep_loaded(loaded)
@@ -227,8 +233,8 @@ class Spaces:
             last = stored[-1].row
             yield
         waiting = self._store.waiting(space=loaded.row.space, reason=WAITS_FOR_PARENTS)
-        for number, one in enumerate(waiting):
-            waits = self._waiting_entry(one)
+        for number, waiting_one in enumerate(waiting):
+            waits = self._waiting_entry(waiting_one)
             if waits is not None:  # it waits again: its parents were missing when this was last written
                 loaded.intake.take_in(waits)
             if number % WAITING_AT_ONCE == WAITING_AT_ONCE - 1:
@@ -285,6 +291,7 @@ class Spaces:
         """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
         self._loaded.clear()
         self._loading.clear()
+        gc.unfreeze()
 
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
@@ -702,6 +709,17 @@ class Spaces:
 
         return self._put_own(loaded, written, now)[-1]
 
+    def caught_up(self, space: EntryId, now: int) -> bool:
+        """Do a slice of reading a space and folding all that is held of it, without the pause that `go_on` keeps. Returns True when that is
+        done, or it is not held: what is asked next holds up nobody."""
+        if not self.ready(space, now):
+            return False
+        loaded = self._loaded.get(space)
+        if loaded is None or not loaded.fold.are_rules_known or loaded.fold.is_current:
+            return True
+        loaded.step(now)
+        return False
+
     def fold_of(self, space: EntryId) -> SpaceFold:
         """Returns the fold of a space, to be read and let go. Raises as `state`."""
         return self._folded(self._require(space))
@@ -763,7 +781,11 @@ class Spaces:
         row = self._store.find(space)
         if row is None:
             return None
-        loaded, steps = self._loading.pop(space, None) or ((new := LoadedSpace(row)), self._reading(new))
+        started = self._loading.pop(space, None)
+        if started is None:
+            loaded = LoadedSpace(row)
+            started = loaded, self._reading(loaded)
+        loaded, steps = started
         for _ in steps:
             pass
         return self._keep_loaded(loaded)
@@ -774,6 +796,7 @@ class Spaces:
         size = sum(one.read_bytes for one in self._loaded.values())
         while len(self._loaded) > 1 and (entries > LOADED_ENTRIES_MAX or size > LOADED_BYTES_MAX):
             dropped = self._loaded.pop(next(iter(self._loaded)))
+            gc.unfreeze()
             entries -= len(dropped.fold)
             size -= dropped.read_bytes
         return loaded

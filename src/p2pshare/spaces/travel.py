@@ -237,7 +237,7 @@ class SpaceTravel:
         journey.changed_at = now
         for peer, one in heads.items():
             journey.side(peer).heads = one
-        for peer in {*heads, *(own.partners if own is not None else ())}:
+        for peer in heads if own is None else own.partners:
             self._asked_at_start.add(peer)
             side = journey.side(peer)
             side.ask_at, side.had_all = now, True
@@ -283,6 +283,7 @@ class SpaceTravel:
         journey = self._journey(heads.space)
         side = journey.side(peer)
         side.heads, side.known = heads, set()
+        side.cards_sent.clear()  # it lists those that came
         side.is_answer_due = side.is_unread = True
         self._heard.add(peer)
         join = journey.join
@@ -396,7 +397,10 @@ class SpaceTravel:
         """Returns whether our heads are needed and are not those of now."""
         return journey.is_dirty and (
             journey.changed_at + HEADS_AFTER_CHANGE_SECONDS <= now
-            or any(side.ask_at <= now or side.is_answer_due for side in journey.sides.values())
+            or any(
+                side.ask_at <= now or side.due_at <= now or side.is_answer_due
+                for side in journey.sides.values()
+            )
         )
 
     def _wake_of(self, journey: _Journey, now: float) -> float:
@@ -673,7 +677,11 @@ class SpaceTravel:
         found: set[Vertex] = set()
         if journey.own is None or heads.heads != journey.own.heads:
             found.update(vertex for vertex in elsewhere.lacked() if vertex.entry_id not in side.sent)
-        found.update(elsewhere.past_of_wanted(heads.wanted, WANTED_MAX))
+        wanted = set(heads.wanted)
+        for one in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
+            pause = ASK_SECONDS if one.entry_id in wanted else RESEND_SECONDS  # the rest is under way
+            if now - side.sent.get(one.entry_id, NEVER) >= pause:
+                found.add(one)
         for entry_id in heads.wanted_bodies:
             vertex = graph.get(entry_id)
             if vertex is not None and vertex.has_body:
