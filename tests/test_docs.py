@@ -17,6 +17,7 @@ from msgspec import NODEFAULT, inspect
 from p2pshare import errors
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem
 from p2pshare.cli.program import EXIT_INTERRUPTED, program
+from p2pshare.cli.space_verbs import VERBS, SpaceGroup
 from p2pshare.config import field_explanations, parse_config
 from p2pshare.operations.table import OPERATIONS
 
@@ -24,18 +25,21 @@ SHELL_COMMENT = re.compile(r"\s+#.*$")
 
 
 def commands() -> dict[str, click.Command]:
-    """`card show` -> its command, for everything that can be typed."""
-    context = click.Context(program)
+    """`card show` -> its command, for everything that can be typed, however deep; but the verbs of all spaces under `space` alone."""
     found: dict[str, click.Command] = {}
-    for name in program.list_commands(context):
-        command = program.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            if command.invoke_without_command:
-                found[name] = command
-            found |= {f"{name} {inner}": command.commands[inner] for inner in command.commands}
-        else:
-            found[name] = command
+
+    def walk(group: click.Group, words: tuple[str, ...]) -> None:
+        for name in group.list_commands(click.Context(group)):
+            command = group.get_command(click.Context(group), name)
+            assert command is not None
+            if isinstance(group, SpaceGroup) and group.only and command in VERBS:
+                continue
+            if not isinstance(command, click.Group) or command.invoke_without_command:
+                found[" ".join((*words, name))] = command
+            if isinstance(command, click.Group):
+                walk(command, (*words, name))
+
+    walk(program, ())
     return found
 
 
@@ -58,7 +62,7 @@ def test_docs_cli_shows_every_option_of_a_command_and_no_other(name: str, reposi
         if isinstance(parameter, click.Option)
         for option in parameter.opts[:1]
     }
-    assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", headings(repository)[name])) == options
+    assert set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", headings(repository)[name])) == options
 
 
 @pytest.mark.parametrize("name", ["publish", "export"])
@@ -120,6 +124,18 @@ def test_readme_shows_commands_that_exist(repository: Path) -> None:
             check_typed(words[1:])
         else:
             assert (repository / words[0]).is_file(), line
+
+
+def test_the_page_on_working_together_shows_commands_that_exist(repository: Path) -> None:
+    """Each line of its blocks, and each verb of a space in one of them or in its text."""
+    text = (repository / "docs" / "working-together.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) > 15 and all(line.startswith("p2pshare ") for line in lines)
+    for line in lines:
+        check_typed(shlex.split(line)[1:])
+    shown = set(re.findall(r"(?:p2pshare space |`)([a-z]+)\b", text))
+    assert {name.removeprefix("space ") for name in commands() if name.startswith("space ")} <= shown
 
 
 def check_typed(words: list[str]) -> None:

@@ -40,6 +40,7 @@ SHARED_FILE_NAMES = {
     "connection.py": "to a database, to a caller",
     "registry.py": "formats in, formats out",
     "fetching.py": "rows, bodies",
+    "incident.py": "kind of space, command",
 }
 
 

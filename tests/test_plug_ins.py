@@ -309,7 +309,7 @@ class Tree:
         (self.source / "p2pshare" / plug_in.file).write_text(plug_in.text)
         registry = self.source / "p2pshare" / plug_in.registry
         lines = registry.read_text().split("\n")
-        [place] = [number for number, line in enumerate(lines) if line.startswith(plug_in.below)]
+        place = next(number for number, line in enumerate(lines) if line.startswith(plug_in.below))
         registry.write_text("\n".join([*lines[:place], plug_in.row, *lines[place:]]))
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:

@@ -14,8 +14,12 @@ DOMAIN_PAIR = b"p2pshare/v1/pair\x00"
 
 
 class FixedBytes(bytes):
-    """Bytes of one fixed length. Raises ValueError for any other length."""
+    """Bytes of one fixed length. Raises ValueError for any other length.
 
+    Slots: an id has nothing but its bytes, so the garbage collector need not look at it, and a space has a hundred thousand.
+    """
+
+    __slots__ = ()
     length: ClassVar[int] = 0
 
     def __new__(cls, raw: bytes) -> Self:
@@ -47,30 +51,35 @@ class FixedBytes(bytes):
 class PartnerId(FixedBytes):
     """The id of an organisation: hash of the root keys of its first card, 32 bytes; it never changes."""
 
+    __slots__ = ()
     length = 32
 
 
 class EnvelopeId(FixedBytes):
     """The hash of an envelope's three signed digests, 32 bytes; signatures are outside it."""
 
+    __slots__ = ()
     length = 32
 
 
 class NoticeId(FixedBytes):
     """The hash of a card or vouch page as it goes round a circle, 32 bytes; signatures are inside it."""
 
+    __slots__ = ()
     length = 32
 
 
 class KeyId(FixedBytes):
     """The hash of a hybrid public key, 16 bytes."""
 
+    __slots__ = ()
     length = 16
 
 
 class CircleId(FixedBytes):
     """The id of a circle, a named set of partners among whom ciphertext is carried; 16 bytes."""
 
+    __slots__ = ()
     length = 16
 
     @classmethod
@@ -87,18 +96,21 @@ class CircleId(FixedBytes):
 class PublicationId(FixedBytes):
     """The id of a publication over all its envelopes, 16 bytes; random, and unique only together with its author."""
 
+    __slots__ = ()
     length = 16
 
 
 class EntryId(FixedBytes):
     """The hash of an entry's header, 32 bytes; body and signatures are outside it. That of the opening is the space's."""
 
+    __slots__ = ()
     length = 32
 
 
 class Realm(FixedBytes):
     """The ground on which entries stand, 16 bytes: zeros is the real one, random ones are those of exercises."""
 
+    __slots__ = ()
     length = 16
 
 

@@ -49,6 +49,9 @@ def test_list_and_show_have_their_promised_keys(alpha: Home, space: str) -> None
         "opener": "alpha",
         "entries": 3,
         "waiting": 0,
+        "status": "joined",
+        "lead": "alpha",
+        "contested": False,
     }
     shown = alpha("space", "show", space[:6].upper(), "--json").json
     assert {(one["name"], one["status"]) for one in shown["members"]} == {

@@ -36,6 +36,7 @@ from p2pshare.limits import (
     USED_TWICE_ALARM_SECONDS,
 )
 from p2pshare.node.node import Node, close_node, open_node
+from p2pshare.operations import incident_alarms, space_alarms
 from p2pshare.queries import alarms as queries_alarms
 from p2pshare.queries.alarms import ALARMS, Alarm, Situation, alarms, rhythm_breaks_at
 from p2pshare.queries.doctor import FAIL, WARN, examine_node
@@ -327,9 +328,12 @@ def test_the_page_explains_each_word(repository: Path) -> None:
     """A monitor looks for these words, and a person looks them up."""
     page = (repository / "docs" / "operations.md").read_text(encoding="utf-8")
     section = page[page.index("## Alarms") : page.index("## What is noted")]
-    code = Path(queries_alarms.__file__).read_text(encoding="utf-8")
-    words = re.findall(r'_alarm\(\s*"([a-z-]+)"', code)
-    assert len(words) == len(ALARMS), "one function for each word"
+    code = "".join(
+        Path(module.__file__).read_text(encoding="utf-8")
+        for module in (queries_alarms, space_alarms, incident_alarms)
+    )
+    words = re.findall(r'alarm_about\(\s*"([a-z-]+)"', code)
+    assert len(words) == len(incident_alarms.EVERY_ALARM), "one function for each word"
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(words)
 
 

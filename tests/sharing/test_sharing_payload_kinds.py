@@ -43,9 +43,9 @@ from p2pshare.sharing.payload_kinds import PAYLOAD_KINDS, STIX, PayloadKind, Pla
 from p2pshare.sharing.reading import ContentReader, read_all
 
 HEADS = PayloadKind(
-    "heads", frames_max=2, inflated_bytes_max=1_000, objects_max=3, ttl_classes=frozenset({1}), reader=""
+    "toys", frames_max=2, inflated_bytes_max=1_000, objects_max=3, ttl_classes=frozenset({1}), reader=""
 )
-HEADS_HEADER = PayloadHeader("heads", NOW, "", 0, PublicationId(bytes(range(16))), PartPlace(2, 5))
+HEADS_HEADER = PayloadHeader("toys", NOW, "", 0, PublicationId(bytes(range(16))), PartPlace(2, 5))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from p2pshare.errors import PeerError
 from p2pshare.spaces.acts import Ack, Removal, decode_act
-from p2pshare.spaces.authority import Authority
+from p2pshare.spaces.authority import Authority, Forks
 from p2pshare.spaces.effects import Effects
 from p2pshare.spaces.vertex import Past, Term, Vertex
 from p2pshare.spaces.votes import Ballot, Candidacy
@@ -191,11 +191,15 @@ def invitations_beat_removals(patch: Patch) -> None:
 
 
 def forks_are_not_pardoned(patch: Patch) -> None:
-    patch.setattr(Authority, "_pardons", lambda self, invites, twins: False)
+    real = Forks.least
+    patch.setattr(Forks, "least", lambda self, seen, pardons: real(self, seen, []))
 
 
 def a_pardon_is_for_good(patch: Patch) -> None:
-    patch.setattr(Authority, "_pardons", lambda self, invites, twins: bool(invites & ~1))
+    real = Forks.least
+    patch.setattr(
+        Forks, "least", lambda self, seen, pardons: 0 if any(pardons) else real(self, seen, pardons)
+    )
 
 
 def every_member_may_hand_over(patch: Patch) -> None:

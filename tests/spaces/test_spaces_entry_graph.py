@@ -23,10 +23,12 @@ def graph_of(told: Teller) -> EntryGraph:
     return graph
 
 
-def next_header(told: Teller, author: str = "A", **changes: object) -> EntryHeader:
+def next_header(
+    told: Teller, author: str = "A", after: list[EntryId] | None = None, **changes: object
+) -> EntryHeader:
     """The header of an honest note that would come next, with changes."""
-    after = Teller.note(told, author)
-    return replace(told.entries.pop(after).header, **changes)  # type: ignore[arg-type]
+    note = Teller.note(told, author, after=after)
+    return replace(told.entries.pop(note).header, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -126,21 +128,36 @@ def test_a_deciding_entry_without_its_body_is_never_judged() -> None:
         space.state()
 
 
-def test_a_graph_made_to_be_slow_is_searched_once_for_each_entry() -> None:
-    """Sixteen parents each and the author's last one at the far end: every entry is looked at once, none twice."""
+def test_a_graph_made_to_be_slow_is_searched_once_for_each_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen parents each and the author's last one at the far end: every entry is looked at once, none twice; what is behind the
+    author's last one never."""
     told = Teller("LAB")
     row = sorted(told.heads())
     for _ in range(20):
-        row = [told.note("B", after=row, number=None) for _ in range(16)]
-    header = next_header(told)
+        row = [told.note("C", after=row, number=number) for number in range(2, 18)]
     graph = graph_of(told)
-    seen: list[object] = []
-    real = graph._own_in_past
+    looked_at: list[object] = []
+    real = entry_graph.heappush
+    monkeypatch.setattr(
+        entry_graph, "heappush", lambda heap, one: (looked_at.append(one), real(heap, one))[1]
+    )
+    assert graph.refusal_of(next_header(told)) == "" and 300 < len(looked_at) < len(graph)
+    own = told.note("A", after=row)
+    last = told.note("B", after=[own])
+    for one in (own, last):
+        graph.add(told.entries[one])
+    looked_at.clear()
+    assert graph.refusal_of(next_header(told, after=[last])) == "" and len(looked_at) == 1
 
-    def counted(parents, author):
-        for vertex in real(parents, author):
-            seen.append(vertex)
-            yield vertex
 
-    graph._own_in_past = counted  # type: ignore[method-assign]
-    assert graph.refusal_of(header) == "" and len(seen) == 1
+@pytest.mark.parametrize("seed", range(20))
+def test_the_last_number_of_an_author_is_the_greatest_in_a_past(seed: int) -> None:
+    told, draw = drawn_history(seed), random.Random(seed)
+    graph = EntryGraph()
+    for entry in orders(told.entries, draw):
+        graph.add(entry)
+        parents = draw.sample(graph.vertices, min(len(graph), 3))
+        for author in list(graph.authors()):
+            past = entry_graph.past_of(parents)
+            greatest = max((one.number for one in past if one.author == author), default=0)
+            assert graph.last_number(author, parents) == greatest

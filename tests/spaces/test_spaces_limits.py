@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from drawn_spaces import drawn_history
+from drawn_spaces import drawn_history, orders
 from space_histories import Teller, partner
 
 from p2pshare.spaces import authority, fold
@@ -44,22 +46,64 @@ def test_proposals_end_at_their_limit_in_each_epoch(monkeypatch: pytest.MonkeyPa
     assert [space.effect_of(one) for one in (*tried, won, again)] == ["", "", "too-many", "", ""]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_fold_in_small_steps_that_is_given_up_and_begun_again_ends_alike(
+@pytest.mark.parametrize("seed", range(30))
+def test_a_fold_in_small_steps_between_which_entries_come_ends_alike(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An entry comes while a fold is under way: those steps are thrown away, and the next ones say the same as ever."""
+    """Each state on the way is that of the entries that were there when its fold began, and of content that came since."""
     told = drawn_history(seed)
     wanted = canonical(effects_of(told).state())
     monkeypatch.setattr(fold, "STEP_ENTRIES", 2)
+    draw = random.Random(seed)
     space = SpaceFold()
-    for number, entry in enumerate(sorted(told.entries.values(), key=lambda entry: entry.header.depth)):
+    ended = 0
+    for entry in orders(told.entries, draw):
         space.add(entry)
-        steps = space.steps()
-        for _ in range(number % 7):
-            next(steps, None)
-        steps.close()
-    assert canonical(space.state()) == wanted
+        for _ in range(draw.randint(0, 12)):
+            if not space.step():
+                ended += 1
+                break
+        if draw.random() < 0.1:
+            known = {vertex.entry_id: told.entries[vertex.entry_id] for vertex in space.graph.vertices}
+            assert canonical(space.state()) == canonical(fold.fold(known.values()))
+    assert ended and canonical(space.state()) == wanted
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_fold_that_ends_while_entries_come_is_that_of_a_set(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the last step is done and content alone came meanwhile, the state is of all; else it is of those of the first step."""
+    told = drawn_history(seed)
+    monkeypatch.setattr(fold, "STEP_ENTRIES", 2)
+    draw = random.Random(seed)
+    entries = list(orders(told.entries, draw))
+    begin = draw.randint(1, len(entries) - 1)
+    space = SpaceFold()
+    for entry in entries[:begin]:
+        space.add(entry)
+    rest = entries[begin:]
+    while space.step():
+        if rest:
+            space.add(rest.pop(0))
+    state = space.newest_state
+    assert state is not None
+    here = entries[: len(space)]
+    sizes = range(begin, len(here) + 1) if space.is_stale else [len(here)]
+    assert any(canonical(state) == canonical(fold.fold(here[:size])) for size in sizes)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_effect_of_the_newest_is_found_without_a_fold(seed: int) -> None:
+    told = drawn_history(seed)
+    space, whole = SpaceFold(), SpaceFold()
+    for entry in orders(told.entries, random.Random(seed)):
+        space.add(entry)
+        whole.add(entry)
+        whole.state()
+        assert space.effect_of_newest() == whole.effect_of(entry.entry_id)
+        if seed % 2:
+            space.state()
 
 
 def test_the_state_is_that_of_before_until_the_last_step(monkeypatch: pytest.MonkeyPatch) -> None:

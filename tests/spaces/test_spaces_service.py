@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -27,11 +28,12 @@ from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError,
 from p2pshare.identifiers import EntryId, PartnerId, Realm
 from p2pshare.node.store import open_store
 from p2pshare.partners.interface import PartnerRow
+from p2pshare.spaces import fold, space_store
 from p2pshare.spaces import spaces as service
 from p2pshare.spaces.acts import Handover, Inviting, Opening, Plain, Rekey, Removal
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.space_store import SpaceReading
-from p2pshare.spaces.spaces import ALREADY_HELD, HELD, REFUSED, WAITS, EntryVerdict, Spaces
+from p2pshare.spaces.spaces import ALREADY_HELD, HELD, REFUSED, WAITS, EntryVerdict, Spaces, read_canonical
 from p2pshare.spaces.writing import SpaceStatement
 
 NOTHING = Plain().encode()
@@ -178,15 +180,17 @@ def test_an_output_that_is_there_is_not_folded_again(
     assert alpha.spaces.canonical(space) != output and folded
 
 
+@pytest.mark.parametrize("limit", ["LOADED_ENTRIES_MAX", "LOADED_BYTES_MAX"])
 def test_a_space_that_was_put_out_of_memory_comes_back(
-    nodes: list[OneNode], monkeypatch: pytest.MonkeyPatch
+    limit: str, nodes: list[OneNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "LOADED_SPACES_MAX", 1)
+    monkeypatch.setattr(service, limit, 1)
     alpha = nodes[0]
     spaces = [opened(alpha).entry_id for _ in range(3)]
     for number in range(2):
         for space in spaces:
             assert alpha.note(space, f"note {number}").header.number == 2 + number
+            assert [one for one in spaces if alpha.spaces.newest(one) is not None] == [space]
     with pytest.raises(NotFoundError):
         alpha.spaces.state(EntryId(b"x" * 32))
 
@@ -640,9 +644,153 @@ def test_an_opening_that_says_nothing_good_is_not_written(nodes: list[OneNode]) 
     assert SpaceReading(alpha.store.database).all() == []
 
 
-def test_a_space_of_other_rules_is_refused(nodes: list[OneNode]) -> None:
+def test_a_space_of_other_rules_is_held_and_shown_and_nothing_is_said_in_it(nodes: list[OneNode]) -> None:
     alpha, bravo, _ = nodes
     names = tuple(sorted((one.id, "") for one in (alpha, bravo)))
     draft = EntryDraft(REAL, NO_SPACE, alpha.id, 1, (), 1, NOW, "open", 1)
     opening = sign_entry(draft, Opening(2, "note", "ours", names).encode(), alpha.identity.operational.sign)
-    assert statuses(bravo.hear(opening, of=alpha)) == [(REFUSED, "unknown-rules")]
+    space = opening.entry_id
+    note = forged(alpha, opening, kind="note", number=2, depth=2, parents=(space,), space=space)
+    assert statuses(bravo.hear(opening, note, of=alpha)) == [(HELD, "")] * 2
+    bravo.restart()
+    while not bravo.spaces.ready(space, NOW):
+        pass
+    assert not bravo.spaces.go_on(NOW) and bravo.spaces.newest(space) is None
+    row = SpaceReading(bravo.store.database).find(space)
+    assert row is not None and row.title == "ours"
+    output = bravo.spaces.canonical(space)
+    assert output == read_canonical(SpaceReading(bravo.store.database), row)
+    shown = json.loads(output)
+    assert [one["kind"] for one in shown["timeline"]] == ["open", "note"]
+    assert (shown["rules"], shown["lead"], shown["members"], shown["heads"]) == (2, None, [], [])
+    for attempt in (
+        lambda: bravo.note(space, "no"),
+        lambda: bravo.spaces.join(space, NOW),
+        lambda: bravo.spaces.state(space),
+    ):
+        with pytest.raises(RefusedError) as caught:
+            attempt()
+        assert caught.value.reason == "unknown-rules"
+    assert len(bravo.held(space)) == 2
+
+
+# --- in slices ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(space_store, "ENTRIES_AT_ONCE", 3)
+    monkeypatch.setattr(service, "WAITING_AT_ONCE", 1)
+    monkeypatch.setattr(fold, "STEP_ENTRIES", 2)
+
+
+def slices(node: OneNode, space: EntryId, now: int = NOW) -> int:
+    """Has a space read and folded; returns in how many slices."""
+    count = 0
+    while not node.spaces.ready(space, now):
+        count += 1
+    return count
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_space_is_read_and_folded_in_slices_and_other_work_comes_between(nodes: list[OneNode]) -> None:
+    """Whatever is heard, written and asked between any two slices, the end is the same."""
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    entries = [alpha.note(space, f"note {number}") for number in range(12)]
+    bravo.hear(*entries[:6], *entries[8:], of=alpha)
+    bravo.restart()
+    count = slices(bravo, space)
+    assert count > 8 and bravo.waiting("parents") == 4
+    assert slices(bravo, space) == 0 == slices(bravo, EntryId(b"?" * 32))
+    for stop in range(count):
+        bravo.restart()
+        for _ in range(stop):
+            bravo.spaces.ready(space, NOW)
+        match stop % 3:
+            case 0:
+                assert bravo.spaces.canonical(space)
+            case 1:
+                bravo.hear(entries[6 + stop % 2], of=alpha)
+            case _:
+                assert bravo.spaces.state(space).lead == alpha.id
+        slices(bravo, space)
+        assert bravo.spaces.newest(space) is not None
+    bravo.hear(*entries, of=alpha)
+    assert bravo.waiting("parents") == 0
+    assert bravo.spaces.canonical(space) == alpha.spaces.canonical(space)
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_what_comes_is_folded_whole_at_most_once_in_ten_seconds(nodes: list[OneNode]) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    slices(bravo, space)
+
+    def folds(now: int) -> int:
+        count = 0
+        while bravo.spaces.go_on(now):
+            count += 1
+        return count
+
+    def lead_and_members() -> set[PartnerId]:
+        state = bravo.spaces.newest(space)
+        assert state is not None
+        return {member for member, status in state.members.items() if status in ("invited", "joined")}
+
+    remove = alpha.say(space, "remove", Removal((charlie.id,)).encode())
+    bravo.hear(*remove, of=alpha)
+    assert folds(NOW + 9) == 0 and charlie.id in lead_and_members()
+    assert folds(NOW + 10) > 3 and charlie.id not in lead_and_members()
+    bravo.hear(*alpha.say(space, "invite", Inviting(((charlie.id, ""),)).encode()), of=alpha)
+    assert folds(NOW + 19) == 0 and charlie.id not in lead_and_members()
+    note = alpha.note(space, "content is there at once, once what came before is folded")
+    assert folds(NOW + 20) > 3
+    bravo.hear(note, of=alpha)
+    state = bravo.spaces.newest(space)
+    assert state is not None and [one.entry_id for one in state.timeline][-1] == note.entry_id
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_a_space_in_which_much_comes_is_folded_all_the_same(nodes: list[OneNode]) -> None:
+    """An entry comes between any two slices of a fold; the fold ends with what was there when it began."""
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    slices(bravo, space)
+    bravo.hear(*alpha.say(space, "remove", Removal((charlie.id,)).encode()), of=alpha)
+    for number in range(100):
+        bravo.hear(alpha.note(space, f"note {number}"), of=alpha)
+        if not bravo.spaces.go_on(NOW + 10):
+            break
+    else:
+        raise AssertionError("the fold never ended")
+    state = bravo.spaces.newest(space)
+    assert state is not None and state.members[charlie.id] == "removed"
+    assert len(state.timeline) == number + 3
+    assert bravo.spaces.canonical(space) == alpha.spaces.canonical(space)
+
+
+def test_who_wrote_on_after_a_removal_and_is_invited_again_does_not_fork(nodes: list[OneNode]) -> None:
+    """Nobody could tell it; the invitation has not seen what it wrote meanwhile."""
+    alpha, bravo, _ = nodes
+    opening = opened(alpha, bravo)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    alpha.hear(bravo.spaces.join(space, NOW), of=bravo)
+    removal = alpha.say(space, "remove", Removal((bravo.id,)).encode())
+    late = [bravo.note(space, text) for text in ("cut off", "and still writing")]
+    invite = alpha.say(space, "invite", Inviting(((bravo.id, ""),)).encode())
+    bravo.hear(*removal, *invite, of=alpha)
+    join = bravo.spaces.join(space, NOW)
+    assert join.header.number == 4 and join.header.parents == tuple(
+        sorted((invite[-1].entry_id, late[-1].entry_id))
+    )
+    alpha.hear(*late, join, of=bravo)
+    assert alpha.spaces.state(space).members[bravo.id] == "joined"
+    assert [alpha.spaces.effect_of(space, one.entry_id) for one in (*late, join)] == ["cut", "cut", ""]

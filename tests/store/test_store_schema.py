@@ -26,7 +26,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (24, "16bb3feb71d92f95db3bcdad841c25662b2d722db7147a0270991bb75f8b95b3"),
+    STORE: (25, "d72fcc28f40f997d58fca310e97959339830a81d6b48036b00d02c844976d030"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"

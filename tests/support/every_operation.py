@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import shared_spaces
 from msgspec import NODEFAULT, Struct, inspect
 from whole_nodes import NOW, World, befriend, draft, quiet, send, take_in
 
 from p2pshare.envelope.card import fingerprint
+from p2pshare.envelope.keys import create_identity
+from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
 from p2pshare.operations.already_held import FindOwnStatements, FindShared, NoteFindings
@@ -16,6 +19,7 @@ from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.explaining import Explain
+from p2pshare.operations.incidents import ListIncidents, OpenIncident, SayInIncident, ShowIncident
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
@@ -29,7 +33,32 @@ from p2pshare.operations.publishing import (
     SealOn,
 )
 from p2pshare.operations.searching import Search, ShowEnvelope, ShowObject, ShowPublication, ShowRaw
-from p2pshare.operations.spaces import ListSpaces, NoteInSpace, OpenSpace, ShowSpace
+from p2pshare.operations.space_entries import RedactEntry, RekeySpace, SeenInSpace
+from p2pshare.operations.space_membership import (
+    AcceptLead,
+    DeclineSpace,
+    HandOverSpace,
+    InviteIntoSpace,
+    JoinSpace,
+    LeaveSpace,
+    PreviewRemoval,
+    RemoveFromSpace,
+    ShowMemberCard,
+    TrustMember,
+)
+from p2pshare.operations.space_takeover import AckTakeover, PreviewTakeover, TakeOver
+from p2pshare.operations.spaces import (
+    CloseNotebook,
+    ListSpaces,
+    MarkShown,
+    NoteInSpace,
+    OpenSpace,
+    PreviewMembers,
+    PurgeSpace,
+    ReopenNotebook,
+    ShowSpace,
+    TakeSpaceAgain,
+)
 from p2pshare.operations.status import ShowStatus
 from p2pshare.operations.table import OPERATIONS
 from p2pshare.operations.warninglists import (
@@ -46,6 +75,8 @@ from p2pshare.operations.withdrawing import ShowRecall, Withdraw
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
+from p2pshare.spaces.space_exchange import spaces_of
+from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.warninglists.warning_lists import ListAction
 
 OWN, THEIRS = "own.example", "theirs.example"
@@ -68,7 +99,40 @@ def told_node(world: World) -> Node:
     for said in (Propose(OWN, confidence=30, note="why"), Sight(OWN, 2)):
         said.run(bravo, NOW, quiet)
     hand_over(bravo, alpha)
+    _spaces_of_two(alpha, bravo)
     return alpha
+
+
+def _spaces_of_two(alpha: Node, bravo: Node) -> None:
+    """A space for each verb, by its title, as far as the verb needs another member."""
+
+    def opened(by: Node, title: str, *, is_joined: bool = True) -> str:
+        other = alpha if by is bravo else bravo
+        space = OpenSpace("note", title, Tlp.GREEN, (other.config.name,)).run(by, NOW, quiet).space
+        shared_spaces.hand_over(space, by, other)
+        if is_joined:
+            JoinSpace(space).run(other, NOW, quiet)
+            shared_spaces.hand_over(space, other, by)
+        return space
+
+    for title in ("led", "purged"):
+        opened(alpha, title)
+    OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
+    for title in ("asked", "declined"):
+        opened(bravo, title, is_joined=False)
+    for title in ("left", "silent"):
+        opened(bravo, title)
+    offered, proposed = opened(bravo, "offered"), opened(alpha, "proposed")
+    HandOverSpace(offered, "alpha").run(bravo, NOW, quiet)
+    TakeOver(proposed).run(bravo, NOW, quiet)
+    for space in (offered, proposed):
+        shared_spaces.hand_over(space, bravo, alpha)
+    stranger = create_identity("stranger", ("https://stranger.example:8443",), NOW)
+    members = [(stranger.partner_id, ""), (bravo.identity.partner_id, "")]
+    spaces_of(alpha).open("note", "introduced", 1, members, NOW)
+    SpaceStore(alpha.store.database).put_introduced_card(
+        stranger.partner_id, 1, stranger.card.raw, bravo.identity.partner_id, NOW
+    )
 
 
 def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
@@ -81,12 +145,42 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     node.store.log.begin_staging(given_up, "0" * 32, 1, NOW)
     node.store.log.give_up_staged(given_up, "so that it can be discarded")
     left = Seal(prepare.run(node, NOW, quiet).token).run(node, NOW, quiet).publication
-    space = OpenSpace("note", "ours", Tlp.GREEN, ("bravo",)).run(node, NOW, quiet).space
+    space = {row.title: row.space.text for row in SpaceReading(node.store.database).all()}
+    note = NoteInSpace(space["led"], "to be redacted").run(node, NOW, quiet).entry
+    bravo = next(row.partner_id for row in node.store.partners.all() if row.alias == "bravo")
+    members = spaces_of(node).state(EntryId.parse(space["introduced"])).members
+    [stranger] = set(members) - {node.identity.partner_id, bravo}
+    key = node.card.sign_keys[0].key.key_id.text
     every: list[Request[Any]] = [
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
-        NoteInSpace(space, "seen here"),
+        NoteInSpace(space["led"], "seen here"),
+        OpenIncident("theirs", ("ransomware",), Tlp.GREEN, ("bravo",)),
+        SayInIncident(space["case"], "note", b"seen here"),
+        ListIncidents(),
+        ShowIncident(space["case"]),
+        JoinSpace(space["asked"]),
+        DeclineSpace(space["declined"]),
+        LeaveSpace(space["left"]),
+        PreviewMembers(("bravo",)),
+        PreviewRemoval(space["led"], ("bravo",)),
+        InviteIntoSpace(space["led"], ("bravo",)),
+        HandOverSpace(space["led"], "bravo"),
+        AcceptLead(space["offered"]),
+        PreviewTakeover(space["silent"]),
+        TakeOver(space["silent"]),
+        AckTakeover(space["proposed"]),
+        RedactEntry(space["led"], note),
+        CloseNotebook(space["led"]),
+        ReopenNotebook(space["led"]),
+        SeenInSpace(space["led"]),
+        MarkShown(space["led"], {node.identity.partner_id.text: 2}),
+        RemoveFromSpace(space["led"], ("bravo",)),
         ListSpaces(),
-        ShowSpace(space[:10]),
+        ShowSpace(space["led"][:10]),
+        ShowMemberCard(space["introduced"], stranger.text),
+        TrustMember(space["introduced"], stranger.text, fingerprint(stranger), "stranger"),
+        PurgeSpace(space["purged"]),
+        TakeSpaceAgain(space["purged"]),
         Seal(
             prepare.run(node, NOW, quiet).token
         ),  # before the lists change, for then it would seal something else
@@ -126,7 +220,8 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         RenewCard(),
         InstallCard(node.card.raw),
         RotateCard(),
-        RevokeKey(node.card.sign_keys[0].key.key_id.text, "lost"),
+        RevokeKey(key, "lost"),
+        RekeySpace(space["led"], "none", key),
         SetRoots(1),
         SetCard("Alpha Two", ("https://alpha.example:8443",)),
         RemovePartner("newcomer"),
@@ -142,6 +237,7 @@ _NEARLY: dict[type[inspect.Type], Any] = {
     inspect.BoolType: 1,
     inspect.BytesType: "Ynl0ZXM=",
     inspect.VarTupleType: "text",
+    inspect.DictType: "text",
     inspect.EnumType: "nonsense",
     inspect.LiteralType: "perhaps",
 }

@@ -83,6 +83,7 @@ from p2pshare.limits import (
     VOUCH_PAGE_BYTES_MAX,
 )
 from p2pshare.spaces.acts import Opening, Plain
+from p2pshare.spaces.heads import AuthorHead, SpaceHeads
 
 FOLDER = Path(__file__).resolve().parent
 PUBLICATION = PublicationId(bytes(range(16)))
@@ -1243,6 +1244,274 @@ def space_vectors() -> Json:
     }
 
 
+def travel_vectors() -> Json:
+    """Frames of the payloads `entries` and `heads`, before they are compressed: what they say, and others that are refused."""
+    entries = json.loads((FOLDER / "entry.json").read_text(encoding="ascii"))["golden"][:2]
+    wires = [base64.b64decode(one["wire"]) for one in entries]
+    one, other = (PartnerId(bytes([number]) * 32) for number in (1, 2))
+    ids = [EntryId(bytes([number]) * 32) for number in range(16, 24)]
+    space = EntryId(bytes([9]) * 32)
+    full = SpaceHeads(
+        REAL,
+        space,
+        (
+            AuthorHead(one, 3, ids[0], 3),
+            AuthorHead(one, 3, ids[1], 0),
+            AuthorHead(other, 300, ids[2], 299),
+        ),
+        ((one, 4), (other, 1)),
+        (ids[3], ids[4]),
+        (ids[5],),
+        (other,),
+        asks=True,
+    )
+    fields = [
+        REAL,
+        space,
+        [[head.author, head.number, head.entry_id, head.shown] for head in full.heads],
+        [[author, version] for author, version in full.cards],
+        list(full.wanted),
+        list(full.wanted_bodies),
+        list(full.partners),
+        1,
+    ]
+    assert pack(fields) == full.encode()
+
+    def changed(place: int, value: Any) -> bytes:
+        return pack([*fields[:place], value, *fields[place + 1 :]])
+
+    def refused(name: str, frame: bytes, reason: str = "malformed") -> Json:
+        return {"name": name, "frame": text_of(frame), "reason": reason}
+
+    first = fields[2][0]
+    return {
+        "about": "docs/spaces.md, How entries travel: one inflated frame each",
+        "heads": {
+            "golden": [
+                {
+                    "name": "of an author with two branches, and of another; it asks",
+                    "frame": text_of(full.encode()),
+                    "realm": REAL.text,
+                    "space": space.text,
+                    "heads": [[h.author.text, h.number, h.entry_id.text, h.shown] for h in full.heads],
+                    "cards": [[author.text, version] for author, version in full.cards],
+                    "wanted": [entry_id.text for entry_id in full.wanted],
+                    "wanted_bodies": [entry_id.text for entry_id in full.wanted_bodies],
+                    "partners": [partner.text for partner in full.partners],
+                    "asks": True,
+                },
+                {
+                    "name": "of who holds nothing",
+                    "frame": text_of(SpaceHeads(REAL, space).encode()),
+                    "realm": REAL.text,
+                    "space": space.text,
+                    "heads": [],
+                    "cards": [],
+                    "wanted": [],
+                    "wanted_bodies": [],
+                    "partners": [],
+                    "asks": False,
+                },
+            ],
+            "negative": [
+                refused("seven elements", pack(fields[:7])),
+                refused("nine elements", pack([*fields, 0])),
+                refused("a byte behind", full.encode() + b"\x00"),
+                refused("a byte short", full.encode()[:-1]),
+                refused("a realm of 15 bytes", changed(0, REAL[:15])),
+                refused("a space of 31 bytes", changed(1, space[:31])),
+                refused("heads that do not ascend", changed(2, fields[2][::-1])),
+                refused("a head twice", changed(2, [first, first])),
+                refused("a head of three elements", changed(2, [first[:3]])),
+                refused("number 0", changed(2, [[one, 0, ids[0], 0]])),
+                refused("number 10,001", changed(2, [[one, 10_001, ids[0], 0]])),
+                refused("shown 10,001", changed(2, [[one, 1, ids[0], 10_001]])),
+                refused("cards that do not ascend", changed(3, fields[3][::-1])),
+                refused("257 cards", changed(3, [[bytes(31) + bytes([n % 256]), 1] for n in range(257)])),
+                refused("wanted that do not ascend", changed(4, [ids[4], ids[3]])),
+                refused("257 wanted", changed(4, [bytes(30) + n.to_bytes(2, "big") for n in range(257)])),
+                refused("a wanted body twice", changed(5, [ids[5], ids[5]])),
+                refused("a partner of 31 bytes", changed(6, [other[:31]])),
+                refused("asks 2", changed(7, 2)),
+                refused("asks as a text", changed(7, "1")),
+                refused(
+                    "a number that is not in its shortest form",
+                    full.encode()[:-1] + b"\xcc\x01",
+                    "not-canonical",
+                ),
+            ],
+        },
+        "entries": {
+            "golden": [
+                {
+                    "name": "two entries, parents first",
+                    "frame": text_of(pack([[], wires])),
+                    "cards": 0,
+                    "entries": [one["entry_id"] for one in entries],
+                }
+            ],
+            "negative": [
+                refused("neither cards nor entries", pack([[], []])),
+                refused("three elements", pack([[], wires, []])),
+                refused("a byte behind", pack([[], wires]) + b"\x00"),
+                refused("an empty entry", pack([[], [b""]])),
+                refused("an entry as a text", pack([[], ["entry"]])),
+                refused("an empty card", pack([[b""], []])),
+                refused("65 cards", pack([[b"\x00"] * 65, []])),
+                refused("1,025 entries", pack([[], [b"\x00"] * 1_025])),
+            ],
+        },
+    }
+
+
+def space_file_vectors() -> Json:
+    """A space in a file, and what is wrong with it after each edit."""
+    from p2pshare.spaces.canonical import canonical
+    from p2pshare.spaces.fold import fold
+    from p2pshare.spaces.space_file import write_space
+    from p2pshare.spaces.vertex import SpaceEntry
+
+    alpha, bravo = named_identity("alpha"), named_identity("bravo")
+    names = tuple(sorted([(alpha.partner_id, ""), (bravo.partner_id, "")]))
+
+    def draft(author: Any, kind: str, number: int, parents: tuple[EntryId, ...], depth: int) -> EntryDraft:
+        space = opening.entry_id if parents else EntryId(bytes(32))
+        return EntryDraft(REAL, space, author.partner_id, number, parents, depth, NOW, kind, 1)
+
+    opening = sign_entry(
+        EntryDraft(REAL, EntryId(bytes(32)), alpha.partner_id, 1, (), 1, NOW, "open", 1),
+        Opening(1, "note", "Two of us", names).encode(),
+        alpha.operational.sign,
+    )
+    join = sign_entry(
+        draft(bravo, "join", 1, (opening.entry_id,), 2), Plain().encode(), bravo.operational.sign
+    )
+    note = sign_entry(
+        draft(bravo, "note", 2, (join.entry_id,), 3), "Zeichen: \u00e4".encode(), bravo.operational.sign
+    )
+    dropped = without_body(
+        sign_entry(draft(alpha, "note", 2, (join.entry_id,), 3), b"dropped", alpha.operational.sign)
+    )
+    entries = sorted([opening, join, note, dropped], key=lambda one: (one.header.depth, one.entry_id))
+    cards = {one.partner_id: one.card.raw for one in (alpha, bravo)}
+
+    def made(cards: Any, entries: Any, count: int | None = None) -> bytes:
+        return b"".join(
+            write_space(
+                REAL, opening.entry_id, cards, iter(entries), len(entries) if count is None else count
+            )
+        )
+
+    raw = made(cards, entries)
+    output = canonical(fold(map(SpaceEntry.of, entries)))
+
+    def case(name: str, verdict: str, fault: str, refused: Json, form: bytes | Json) -> Json:
+        edit = {"file": text_of(form)} if isinstance(form, bytes) else form
+        return {"name": name, "verdict": verdict, "fault": fault, "refused": refused, **edit}
+
+    places = {one.entry_id: raw.index(one.wire) for one in entries}
+    body_at = places[note.entry_id] + note.wire.index(note.decoded.body) + 20
+    signature_at = places[note.entry_id] + note.wire.index(note.decoded.signatures)
+    flips = [
+        case("a flipped body", "bad", "wrong-digest", {"body-mismatch": 1}, flip("whole", raw, body_at)),
+        case(
+            "a flipped signature",
+            "bad",
+            "wrong-digest",
+            {"bad-signature": 1},
+            flip("whole", raw, signature_at),
+        ),
+        case("a flipped digest", "bad", "wrong-digest", {}, flip("whole", raw, len(raw) - 1)),
+        case("another magic", "bad", "malformed", {}, flip("whole", raw, 4 + 3)),
+        case("format version 0", "bad", "unknown-version", {}, flip("whole", raw, 4 + 7)),
+    ]
+    first, second = sorted(cards)
+    swapped = [entries[0], entries[1], entries[3], entries[2]]
+    return {
+        "about": 'docs/spaces.md, "A space in a file". Test keys: never use them. `refused` counts entries by code.',
+        "file": text_of(raw),
+        "space": opening.entry_id.text,
+        "canonical": output.decode(),
+        "canonical_sha256": hashlib.sha256(output).hexdigest(),
+        "cases": [
+            case("whole", "good", "", {}, raw),
+            *flips,
+            case("cut in the digest", "bad", "truncated", {}, edited("whole", cut=len(raw) - 1)),
+            case("cut in an entry", "bad", "truncated", {}, edited("whole", cut=places[note.entry_id] + 9)),
+            case("empty", "bad", "truncated", {}, b""),
+            case("a byte more", "bad", "malformed", {}, edited("whole", append=text_of(b"\x00"))),
+            case("a frame too large", "bad", "oversized", {}, b"\x00\x00\x00\x51" + raw[4:]),
+            case("entries in another order", "bad", "", {"not-canonical": 1}, made(cards, swapped)),
+            case("one entry twice", "bad", "", {"not-canonical": 1}, made(cards, [*entries, entries[3]])),
+            case(
+                "no card of one author",
+                "incomplete",
+                "",
+                {"card": 2, "parents": 1},
+                made({alpha.partner_id: alpha.card.raw}, entries),
+            ),
+            case(
+                "a parent left out",
+                "bad",
+                "",
+                {"parents": 2},
+                made(cards, [one for one in entries if one is not join]),
+            ),
+            case("no opening", "bad", "", {"parents": 3}, made(cards, entries[1:])),
+            case(
+                "a deciding entry without its body",
+                "bad",
+                "",
+                {"body-mismatch": 1, "parents": 2},
+                made(cards, [opening, without_body(join), *entries[2:]]),
+            ),
+            case(
+                "fewer entries than stated",
+                "bad",
+                "truncated",
+                {"malformed": 1},
+                made(cards, entries, 9),
+            ),
+            case("no entry", "bad", "", {}, made(cards, [])),
+            case("a card that is none", "bad", "", {}, made({first: b"no card", second: cards[second]}, [])),
+        ],
+    }
+
+
+def incident_vectors() -> Json:
+    """Every story of incidents (incident_stories.py), as entries without signatures."""
+    from incident_stories import INCIDENT_STORIES, IncidentStory
+
+    from p2pshare.spaces.canonical import canonical
+    from p2pshare.spaces.fold import fold
+
+    def told(story: IncidentStory) -> Json:
+        places = {one: place for place, one in enumerate(story.teller.entries)}
+        return {
+            "name": story.name,
+            "entries": [
+                {
+                    "header": text_of(encode_header(entry.header)),
+                    "content": None if entry.content is None else text_of(entry.content),
+                }
+                for entry in story.teller.entries.values()
+            ],
+            "checks": [
+                {
+                    "known": sorted(places[one] for one in check.known),
+                    "void": {str(places[one]): code for one, code in check.void.items()},
+                    "canonical": canonical(fold(story.teller.entries[one] for one in check.known)).decode(),
+                }
+                for check in story.checks
+            ],
+        }
+
+    return {
+        "about": "incident: docs/incidents.md; entries in an order in which parents come first, their content without the random bytes",
+        "stories": [told(story) for story in INCIDENT_STORIES],
+    }
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1254,6 +1523,9 @@ def main(wanted: list[str]) -> None:
         "derivation.json": derivation_vectors,
         "entry.json": entry_vectors,
         "space.json": space_vectors,
+        "incident.json": incident_vectors,
+        "space-file.json": space_file_vectors,
+        "travel.json": travel_vectors,
     }
     for name in wanted or files:
         content = files[name]()

@@ -49,10 +49,18 @@ def doctor(context: click.Context, as_json: bool) -> int:
     from p2pshare.cli.card import now_seconds
     from p2pshare.cli.session import is_running
     from p2pshare.node.home import require_home
+    from p2pshare.operations.incident_alarms import EVERY_ALARM
+    from p2pshare.operations.space_alarms import examine_spaces
     from p2pshare.queries.doctor import FAIL, examine_node
 
     home: Path = context.obj
-    findings = examine_node(require_home(home), is_running=is_running(home), now=now_seconds())
+    findings = examine_node(
+        require_home(home),
+        is_running=is_running(home),
+        now=now_seconds(),
+        alarm_functions=EVERY_ALARM,
+        looks_above={"spaces": examine_spaces},
+    )
     if as_json:
         console.print_json([asdict(finding) for finding in findings])
     else:

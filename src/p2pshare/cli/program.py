@@ -54,7 +54,14 @@ COMMANDS = {
     "explain": ("p2pshare.cli.explain:explain", "say who gets or got an object or a value, by which rule"),
     "withdraw": ("p2pshare.cli.withdraw:withdraw", "take back what we published"),
     "recall": ("p2pshare.cli.recall:recall", "see who has heard of a withdrawal"),
-    "space": ("p2pshare.cli.space:space", "open, list and show spaces, and write notes in them"),
+    "space": (
+        "p2pshare.cli.space:space",
+        "what partners write together: open, list, show, write and lead spaces",
+    ),
+    "incident": (
+        "p2pshare.cli.incident:incident",
+        "work one case with partners: open, tell, share tasks, hand over, close",
+    ),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),

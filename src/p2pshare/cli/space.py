@@ -1,29 +1,45 @@
-"""`p2pshare space`: what partners write together. What is written stays on this machine: entries do not travel yet."""
+"""`p2pshare space`: what partners write together, of whatever kind; and notebooks, the smallest kind, which have no word of their own."""
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from p2pshare.cli import console
-from p2pshare.cli.command import Group
-from p2pshare.cli.options import UsageProblem, json_option
-from p2pshare.cli.session import connect, read_or_ask
-from p2pshare.errors import DaemonUnreachable, RefusedError
-
-if TYPE_CHECKING:
-    from p2pshare.operations.interface import A, Request
-
-STAYS_HERE = "it stays on this machine: this version does not send entries of spaces"
+from p2pshare.cli.options import json_option
+from p2pshare.cli.session import read_or_ask
+from p2pshare.cli.space_verbs import answer, confirm, say_links, space_group, write
 
 
-@click.group(cls=Group)
-def space() -> None:
-    """open, list and show spaces, and write notes in them; nothing of it is sent to partners yet"""
+def print_notes(output: Mapping[str, Any], called: Callable[[str | None], str]) -> None:
+    """Print the notes of a notebook, oldest first."""
+    authors = {one["id"]: one["author"] for one in output["timeline"]}
+    state = output["state"]
+    if state["closed"]:
+        console.print_result("closed")
+    late, after = set(state["late"]), set(state["after"])
+    for one in state["notes"]:
+        absent = "(redacted)" if one["redacted"] else "(sealed)" if one["sealed"] else "(not here)"
+        text = absent if one["text"] is None else console.shown(one["text"])
+        place = (
+            "  (beside the close)"
+            if one["id"] in late
+            else "  (after the close)"
+            if one["id"] in after
+            else ""
+        )
+        console.print_result(f"{one['id'][:10]}  {console.shown(called(authors[one['id']]))}  {text}{place}")
+
+
+space = space_group(
+    "space",
+    "",
+    {"note": print_notes},
+    "what partners write together: open, list, show, write and lead spaces",
+)
 
 
 @space.command("open")
@@ -40,24 +56,30 @@ def open_(
     home: Path, kind: str, title: str, tlp: str, names: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
     """open a space with the partners that are named"""
-    from msgspec.structs import asdict
+    open_space(home, kind, title, tlp, names, yes=yes, as_json=as_json)
 
+
+def open_space(
+    home: Path, kind: str, title: str, tlp: str, names: tuple[str, ...], *, yes: bool, as_json: bool
+) -> None:
+    """Open a space of any kind, once a person has seen whom it names."""
     from p2pshare.intel.marking import Tlp
-    from p2pshare.operations.spaces import OpenSpace
+    from p2pshare.operations.spaces import OpenSpace, PreviewMembers
 
     request = OpenSpace(kind, title, Tlp.parse(tlp), names)
-    if not yes:
-        if not console.can_ask():
-            raise UsageProblem("who is named stays named: open a space with --yes", hint="or on a terminal")
+
+    def tell() -> None:
         console.say(f"names as members, besides you: {', '.join(map(console.shown, names)) or 'nobody'}")
-        if not console.ask("open?"):
-            raise RefusedError("no space was opened", reason="not-confirmed")
-    opened = _write(home, request)
-    if as_json:
-        console.print_json(asdict(opened))
-    else:
-        console.print_result(f"{opened.space}  opened")
-    console.say(STAYS_HERE)
+        console.say(
+            "name everybody now who shall take part: more than half of the members of any moment, silent since, can take the space"
+            " over from there, and of few that is soon more than half"
+        )
+        say_links(read_or_ask(home, PreviewMembers(names)), "its members")
+
+    confirm("who is named stays named: open?", yes=yes, tell=tell)
+    opened = write(home, request)
+    answer(opened, f"{opened.space}  opened", as_json=as_json)
+    say_links(opened.links, "its members")
 
 
 @space.command()
@@ -66,89 +88,32 @@ def open_(
 @json_option
 @click.pass_obj
 def note(home: Path, space_id: str, text: str, as_json: bool) -> None:
-    """write the note TEXT into the space ID"""
-    from msgspec.structs import asdict
-
+    """write the note TEXT into the notebook ID"""
     from p2pshare.operations.spaces import NoteInSpace
 
-    written = _write(home, NoteInSpace(space_id, text))
-    if as_json:
-        console.print_json(asdict(written))
-    else:
-        console.print_result(f"{written.entry}  written")
-    console.say(STAYS_HERE)
-
-
-@space.command("list")
-@json_option
-@click.pass_obj
-def list_(home: Path, as_json: bool) -> None:
-    """list the spaces that are held here"""
-    from p2pshare.operations.spaces import ListSpaces
-
-    listed = read_or_ask(home, ListSpaces()).each
-    if as_json:
-        console.print_json(listed)
-        return
-    rows = (
-        (one.space[:10], one.kind, one.tlp, one.entries, one.waiting, one.opener, one.title) for one in listed
-    )
-    console.print_table(("space", "kind", "tlp", "entries", "waiting", "opened by", "title"), rows)
+    written = write(home, NoteInSpace(space_id, text))
+    answer(written, f"{written.entry}  written", as_json=as_json)
 
 
 @space.command()
 @click.argument("space_id", metavar="ID")
-@click.option(
-    "--canonical", is_flag=True, help="the output that is the same at all who hold the same entries"
-)
 @json_option
 @click.pass_obj
-def show(home: Path, space_id: str, canonical: bool, as_json: bool) -> None:
-    """show members, lead and notes of the space ID"""
-    from p2pshare.operations.spaces import ShowSpace
+def close(home: Path, space_id: str, as_json: bool) -> None:
+    """close the notebook ID; its lead may"""
+    from p2pshare.operations.spaces import CloseNotebook
 
-    shown = read_or_ask(home, ShowSpace(space_id))
-    if canonical:
-        # the bytes themselves for a file or a pipe; a terminal would obey some of what others wrote
-        console.print_result(console.shown(shown.canonical) if sys.stdout.isatty() else shown.canonical)
-        return
-    output: dict[str, Any] = json.loads(shown.canonical)
-    for member in output["members"]:
-        member["name"] = shown.names.get(member["id"])
-    if as_json:
-        console.print_json(output | {"waiting": shown.waiting})
-        return
-    _print(output, shown.names, shown.waiting)
+    written = write(home, CloseNotebook(space_id))
+    answer(written, f"{written.entry}  closed", as_json=as_json)
 
 
-def _print(output: dict[str, Any], names: dict[str, str], waiting: int) -> None:
-    def called(member: str | None) -> str:
-        return "contested" if member is None else names.get(member, member[:10])
+@space.command()
+@click.argument("space_id", metavar="ID")
+@json_option
+@click.pass_obj
+def reopen(home: Path, space_id: str, as_json: bool) -> None:
+    """open the notebook ID again; any member may"""
+    from p2pshare.operations.spaces import ReopenNotebook
 
-    console.print_fields(
-        {
-            "space": output["space"],
-            "title": output["title"],
-            "kind": output["kind"],
-            "tlp": output["tlp"],
-            "lead": called(output["lead"]),
-            "members": [f"{called(one['id'])} ({one['status']})" for one in output["members"]],
-            "waiting": waiting,
-        }
-    )
-    authors = {one["id"]: one["author"] for one in output["timeline"]}
-    state = output["state"] or {}
-    if state.get("closed"):
-        console.print_result("closed")
-    for one in state.get("notes", ()):
-        absent = "(redacted)" if one["redacted"] else "(sealed)" if one["sealed"] else "(not here)"
-        text = absent if one["text"] is None else console.shown(one["text"])
-        console.print_result(f"{one['id'][:10]}  {console.shown(called(authors[one['id']]))}  {text}")
-
-
-def _write(home: Path, request: Request[A]) -> A:
-    """Have the daemon do it: its folds are at hand, and it is the one that will send. Raises DaemonUnreachable without one."""
-    with connect(home) as session:
-        if not session.is_daemon:
-            raise DaemonUnreachable("spaces are written by the daemon", hint="start it with `p2pshare run`")
-        return session.run(request)
+    written = write(home, ReopenNotebook(space_id))
+    answer(written, f"{written.entry}  reopened", as_json=as_json)

@@ -15,7 +15,7 @@ from p2pshare.cli.session import ask
 from p2pshare.limits import MIB
 
 if TYPE_CHECKING:
-    from p2pshare.queries.status import NodeStatus
+    from p2pshare.queries.status import NodeStatus, SpacesStatus
 
 
 @click.command(cls=Command)
@@ -52,6 +52,7 @@ def _print_status(answer: NodeStatus) -> None:
             f"writer       longest call {times.longest_seconds:.2f} s  {times.longest_call or 'none'}"
             f"  over limit {times.over_limit}  longest ping {times.longest_ping_seconds:.2f} s"
         )
+    _print_spaces(answer.spaces)
     for one in answer.publishing:
         how_far = f"given up: {one.reason}" if one.reason else f"{one.what} {one.done} of {one.of}"
         console.print_result(f"publishing   {one.publication}  {console.shown(how_far)}")
@@ -71,6 +72,18 @@ def _print_status(answer: NodeStatus) -> None:
         )
     for warning in answer.warnings:
         console.say(f"warning: {console.shown(warning)}")
+
+
+def _print_spaces(spaces: SpacesStatus) -> None:
+    if not spaces.held and not spaces.invitations:
+        return
+    console.print_result(
+        f"spaces       held {spaces.held}  invitations {len(spaces.invitations)}  contested {len(spaces.contested)}"
+        f"  open votes {len(spaces.votes)}  waiting {spaces.waiting}  cut off {len(spaces.cut_off)}"
+    )
+    for one in spaces.invitations:
+        title = f"'{one.title}'" if one.title else "its opening is not here yet"
+        console.print_result(console.shown(f"  invited into {one.space[:10]} by {one.invited_by}: {title}"))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

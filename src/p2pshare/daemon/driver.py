@@ -130,6 +130,8 @@ class Driver:
         self._is_roster_stale = asyncio.Event()
         self._is_stopping = False
         self._intake_task: asyncio.Task[None] | None = None
+        self.content_was_read: Callable[[], None] = _nothing
+        """Called after content was read, when nothing is left that may be read by now."""
 
     # --- life ---
 
@@ -565,13 +567,16 @@ class Driver:
         on."""
         while True:
             try:
+                has_read = False
                 while await self._writer(
                     self._content.read_on,
                     int(time.time()),
                     self._writer.is_wanted,
                     self._reading_pauses.not_due(self._now()),
                 ):
-                    pass
+                    has_read = True
+                if has_read:
+                    self.content_was_read()
             except StoreError as error:
                 log.error("content waits to be read: %s", error.reason)
                 await asyncio.sleep(DISK_FULL_PAUSE_SECONDS)
@@ -688,3 +693,7 @@ class Driver:
         while True:
             await work()
             await asyncio.sleep(seconds)
+
+
+def _nothing() -> None:
+    """Do nothing."""

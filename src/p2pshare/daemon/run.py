@@ -39,6 +39,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
+from p2pshare.daemon.space_rounds import SpaceRounds
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId
@@ -48,6 +49,7 @@ from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.payload_readers import load_readers
+from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, read_request
 from p2pshare.peering.interface import DoorLimits
 from p2pshare.peering.server import PeerServer
@@ -69,6 +71,9 @@ WRITER_SECONDS_MAX = (
     2.0  # one call, whatever came: a warning above it, for others wait, the watchdog's ping among them
 )
 PING_SECONDS = 30.0  # between two pings that no watchdog asks for: half the period of the shipped unit's
+CATCH_UP_SECONDS_MAX = (
+    10.0  # a space of 50,000 entries is folded by then; members that write all the time hold nobody up longer
+)
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
@@ -239,9 +244,10 @@ class Running:
         self._lists_changed = asyncio.Event()
         self._is_stale = asyncio.Event()
         self._is_staged = asyncio.Event()
-        self._log_lock = asyncio.Lock()
         self._chain = asyncio.Lock()
         """Held while our chain or card may change: by what publishes, and by a publication in steps until it is in the log."""
+        self._spaces = SpaceRounds(node, writer, self._driver, self._chain)
+        self._log_lock = asyncio.Lock()
 
     async def start(self, life: AsyncExitStack) -> None:
         """Start the parts; `life` ends them in the other order. Raises OperatorError (port in use, ...)."""
@@ -272,6 +278,7 @@ class Running:
                     self._sweep_spool(),
                     self._seal_on(),
                     self._renew_card(),
+                    self._spaces.run(),
                 )
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
@@ -287,6 +294,12 @@ class Running:
         operation = OPERATIONS[name_of(request)]
         if operation.reports_refusals or not operation.reads_only:
             await self._account()
+        if operation.writes_spaces:
+            await self._spaces.wait_for_heads()
+            latest = time.monotonic() + CATCH_UP_SECONDS_MAX
+            while time.monotonic() < latest:  # others write between two slices
+                if await self._writer.call("space", caught_up, self._node, request, int(time.time())):
+                    break
         self._node.live = self._live()
 
         def run() -> Struct:  # the clock of the moment in which it begins
@@ -307,6 +320,8 @@ class Running:
             await self._driver.follow_card()
         if operation.changes_lists:
             self._lists_changed.set()
+        if operation.writes_spaces:
+            self._spaces.wake()
         if operation.publishes or operation.wakes:
             self._driver.wake()
             self._is_staged.set()

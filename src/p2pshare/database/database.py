@@ -41,7 +41,13 @@ from p2pshare.database.interned import Interned
 from p2pshare.database.schema import create_or_check, require_current
 from p2pshare.database.settings import Setting, get_setting, put_setting
 from p2pshare.errors import StoreError
-from p2pshare.limits import FREE_SPACE_BYTES_MIN, STORE_CACHE_BYTES, STORE_LOG_BYTES, STORE_LOG_BYTES_MAX
+from p2pshare.limits import (
+    FREE_SPACE_BYTES_MIN,
+    STORE_BUSY_MILLISECONDS,
+    STORE_CACHE_BYTES,
+    STORE_LOG_BYTES,
+    STORE_LOG_BYTES_MAX,
+)
 
 T = TypeVar("T")
 V = TypeVar("V", str, int, bytes)
@@ -245,6 +251,24 @@ class Database:
         except StoreFailed:
             self._has_failed = True
             raise
+
+    def cut_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it off, so that no older page is left in it (`database.overwriting`).
+
+        Returns False where a reader still needs it; then it begins anew some time later. Raises StoreError.
+        """
+        with self._lock, translated(self._writer):
+            if self._writer is None or self._has_failed or self._writing_thread:
+                return False
+            self._writer.set_busy_timeout(0)  # whoever is next in line does not wait for a reader
+            try:
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                return False
+            finally:
+                self._writer.set_busy_timeout(STORE_BUSY_MILLISECONDS)
+            self._log_bytes = 0
+            return True
 
     def close(self) -> None:
         """Close every connection, of every thread."""

@@ -99,7 +99,8 @@ class Node:
     preparing: dict[str, Any] = field(default_factory=dict)
     """Publications whose parts are still coming, by token: what `operations.publishing` keeps between two messages."""
     spaces: Any = None
-    """Our spaces with their folds, which `operations.spaces` keeps from the first request on."""
+    """Our spaces with their folds, and how their entries travel: `spaces.space_exchange` keeps them from the first use on."""
+    space_exchange: Any = None
 
     @property
     def card(self) -> Card:

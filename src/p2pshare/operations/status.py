@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from p2pshare.operations.incident_alarms import EVERY_ALARM
 from p2pshare.operations.interface import Query
+from p2pshare.operations.space_alarms import spaces_status
 from p2pshare.queries.status import NodeStatus, status
 
 if TYPE_CHECKING:
@@ -15,4 +17,4 @@ class ShowStatus(Query[NodeStatus], frozen=True, tag="status"):
     """Describe this node on one screen."""
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> NodeStatus:
-        return status(node, now)
+        return status(node, now, EVERY_ALARM, spaces=spaces_status(node))

@@ -68,6 +68,7 @@ class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
     objects: list[str] | UnsetType = UNSET
     bytes: int | UnsetType = UNSET
     circle: str | UnsetType = UNSET
+    space: str | UnsetType = UNSET
 
 
 Fork = TypeVar("Fork", SequenceFork, ObjectFork)
@@ -105,7 +106,7 @@ def rhythm_breaks_at(created: Sequence[int]) -> int | None:
     return instants[-1] + max(RHYTHM_FACTOR * longest, RHYTHM_SECONDS_MIN)
 
 
-def _alarm(
+def alarm_about(
     word: str,
     partner_id: PartnerId,
     names: Mapping[PartnerId, str],
@@ -139,7 +140,7 @@ def _gaps(seen: Situation) -> Iterator[Alarm]:
             message = f"{total.numbers} of the envelopes that this node sealed are not here:"
             hint = "the store was put back from a backup: they come home from partners that hold them; link with more of them"
         more = "" if sum(last - first + 1 for _, first, last in ranges) == total.numbers else ", ..."
-        yield _alarm(
+        yield alarm_about(
             "sequence-gap",
             total.author,
             seen.names,
@@ -173,7 +174,7 @@ def _no_exchange(seen: Situation) -> Iterator[Alarm]:
         if row.partner_id in doors:  # `not-let-in` says more
             continue
         has_met = row.partner_id in heard
-        yield _alarm(
+        yield alarm_about(
             "no-exchange",
             row.partner_id,
             {row.partner_id: row.alias},
@@ -212,7 +213,7 @@ def _not_let_in(seen: Situation) -> Iterator[Alarm]:
             continue
         message, hint = NOT_LET_IN[door.reason]
         knocked = f"; knocked {format_instant(door.knocked_at * SECOND_US)}" if door.knocked_at else ""
-        yield _alarm(
+        yield alarm_about(
             "not-let-in",
             row.partner_id,
             {row.partner_id: row.alias},
@@ -228,7 +229,7 @@ def _silent_authors(seen: Situation) -> Iterator[Alarm]:
     ).items():
         breaks_at = rhythm_breaks_at(created)
         if breaks_at is not None and seen.now > breaks_at:
-            yield _alarm(
+            yield alarm_about(
                 "author-silent",
                 author,
                 seen.names,
@@ -251,7 +252,7 @@ def _sequence_forks(seen: Situation) -> Iterator[Alarm]:
         hint = "`p2pshare doctor proof {name} FILE` writes the proof; call {name}: its keys may be stolen, or used twice"
         if author == seen.own_id:
             hint = "somebody else publishes with this node's keys: stop any copy of it; else they are stolen"
-        yield _alarm(
+        yield alarm_about(
             "sequence-fork",
             author,
             seen.names,
@@ -283,7 +284,7 @@ def _used_twice(seen: Situation) -> Iterator[Alarm]:
         what = f"they used one number of its chain{_and_more(ours)}"
         proofs.setdefault(seen.own_id, (first.noted_at, what, (first.first, first.second)))
     for author, (since, what, envelopes) in proofs.items():
-        yield _alarm(
+        yield alarm_about(
             "identity-used-twice",
             author,
             seen.names,
@@ -298,7 +299,7 @@ def _used_twice(seen: Situation) -> Iterator[Alarm]:
 
 def _object_forks(seen: Situation) -> Iterator[Alarm]:
     for author, forks in _of_each_author(seen.store.knowledge.object_forks()).items():
-        yield _alarm(
+        yield alarm_about(
             "object-fork",
             author,
             seen.names,
@@ -312,7 +313,7 @@ def _object_forks(seen: Situation) -> Iterator[Alarm]:
 
 def _card_forks(seen: Situation) -> Iterator[Alarm]:
     for fork in seen.store.partners.card_forks():
-        yield _alarm(
+        yield alarm_about(
             "card-fork",
             fork.partner_id,
             seen.names,
@@ -324,7 +325,7 @@ def _card_forks(seen: Situation) -> Iterator[Alarm]:
 
 def _certificates(seen: Situation) -> Iterator[Alarm]:
     for one, other in contested_certificates(seen.store):
-        yield _alarm(
+        yield alarm_about(
             "certificate-conflict",
             one,
             seen.names,
@@ -339,7 +340,7 @@ def _missing_pages(seen: Situation) -> Iterator[Alarm]:
     for row in seen.store.notices.missing_pages():
         is_due = row.noted_at + PAGES_ALARM_SECONDS <= seen.now
         if row.author != seen.own_id and is_due and seen.store.log.carries_key(row.author, row.key_id):
-            yield _alarm(
+            yield alarm_about(
                 "vouch-pages-missing",
                 row.author,
                 seen.names,
@@ -354,7 +355,7 @@ def _quotas(seen: Situation) -> Iterator[Alarm]:
     quota = seen.store.log.quota_bytes()
     for author, circle, size in nearly_full(quota, seen.store.log.costs()):  # never less than what is carried
         if author != seen.own_id:
-            yield _alarm(
+            yield alarm_about(
                 "quota",
                 author,
                 seen.names,
@@ -371,7 +372,7 @@ def _reading_waits(seen: Situation) -> Iterator[Alarm]:
     unread = seen.store.log.counts().unread
     if unread and seen.store.database.lacks_space(READING_SPACE_BYTES_MIN):
         floor = seen.store.database.free_space_bytes_min
-        yield _alarm(
+        yield alarm_about(
             "reading-waits",
             seen.own_id,
             seen.names,
@@ -385,7 +386,7 @@ def _reading_waits(seen: Situation) -> Iterator[Alarm]:
 def _expired_unread(seen: Situation) -> Iterator[Alarm]:
     for one in seen.store.log.expired_unread():
         if seen.now - one.last_at < EXPIRED_UNREAD_ALARM_SECONDS:
-            yield _alarm(
+            yield alarm_about(
                 "expired-unread",
                 one.author,
                 seen.names,
@@ -401,7 +402,7 @@ def _keys_not_renewed(seen: Situation) -> Iterator[Alarm]:
     ends = ends_of(seen.own_card)
     if seen.now < ends - KEYS_ALARM_SECONDS:
         return
-    yield _alarm(
+    yield alarm_about(
         "keys-not-renewed",
         seen.own_id,
         seen.names,
@@ -417,7 +418,7 @@ def _own_card_newer(seen: Situation) -> Iterator[Alarm]:
     newest = seen.store.partners.own_card_elsewhere()
     if newest <= seen.own_card.version:
         return
-    yield _alarm(
+    yield alarm_about(
         "own-card-newer",
         seen.own_id,
         seen.names,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from p2pshare.config import load_config
@@ -44,11 +45,19 @@ class Finding:
     hint: str = ""
 
 
+DoctorLook = Callable[[Path], Iterator[Finding]]
+
+
 def examine_node(
-    home: Path, *, is_running: bool, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS
+    home: Path,
+    *,
+    is_running: bool,
+    now: int,
+    alarm_functions: Sequence[AlarmFunction] = ALARMS,
+    looks_above: Mapping[str, DoctorLook] = {},
 ) -> list[Finding]:
     """Returns all findings about the node in `home`, in a fixed order of checks; `alarm_functions` as in
-    `queries.status.status`."""
+    `queries.status.status`, `looks_above` the checks of rooms above this one."""
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
         ("config", lambda: _config(home)),
         ("permissions", lambda: _permissions(home)),
@@ -59,6 +68,7 @@ def examine_node(
         ("store", lambda: _store(home)),
         ("clock", lambda: _clock(home, now)),
         ("daemon", lambda: _daemon(is_running=is_running)),
+        *((check, partial(look, home)) for check, look in looks_above.items()),
         ("alarm", lambda: _alarms(home, is_running, now, alarm_functions)),
     ]
     return [finding for check, look in looks for finding in _guarded(check, look)]

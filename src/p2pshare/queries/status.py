@@ -76,6 +76,31 @@ class DiskStatus(Struct, frozen=True, forbid_unknown_fields=True):
     author_bytes_max: int
 
 
+class SpaceInvitation(Struct, frozen=True, forbid_unknown_fields=True):
+    """A space into which we are invited and which we have not answered. `title` and `kind` are empty while its opening is not here."""
+
+    space: str
+    invited_by: str
+    kind: str
+    title: str
+    since: str | None
+
+
+class SpacesStatus(Struct, frozen=True, forbid_unknown_fields=True):
+    """The spaces of this node: how many are held, the ids of those without one lead and of those in which we may vote, how many
+    entries wait for others or for cards, and the members that are cut off from us, by the id of the space."""
+
+    held: int = 0
+    invitations: list[SpaceInvitation] = []
+    contested: list[str] = []
+    votes: list[str] = []
+    waiting: int = 0
+    cut_off: dict[str, list[str]] = {}
+
+
+NO_SPACES = SpacesStatus()
+
+
 class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """One screen about this node. `observables` by type, `refused` by reason."""
 
@@ -99,6 +124,7 @@ class NodeStatus(Struct, frozen=True, forbid_unknown_fields=True):
     """Set while the daemon runs."""
     publishing: list[UnderWay] = []
     """Publications on their way out, and those that were given up and nobody was told of."""
+    spaces: SpacesStatus = NO_SPACES
 
 
 def partner_rows(node: NodeReading, now: int) -> list[PartnerStatus]:
@@ -150,8 +176,14 @@ def _to_us(seconds: int | None) -> int | None:
     return None if seconds is None else seconds * 1_000_000
 
 
-def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction] = ALARMS) -> NodeStatus:
-    """Returns one screen about this node; `alarm_functions` are those of this room and of rooms above it."""
+def status(
+    node: NodeReading,
+    now: int,
+    alarm_functions: Sequence[AlarmFunction] = ALARMS,
+    *,
+    spaces: SpacesStatus = NO_SPACES,
+) -> NodeStatus:
+    """Returns one screen about this node; `alarm_functions` are those of this room and of rooms above it, `spaces` is found out above."""
     store = node.store
     counts = store.log.counts()
     keys_expire = ends_of(node.card)
@@ -175,6 +207,7 @@ def status(node: NodeReading, now: int, alarm_functions: Sequence[AlarmFunction]
         door=UNSET if node.live is None else node.live.door,
         writer=UNSET if node.live is None else node.live.writer,
         publishing=under_way(store),
+        spaces=spaces,
     )
 
 

@@ -40,6 +40,7 @@ from p2pshare.errors import PeerError
 from p2pshare.identifiers import CircleId, EnvelopeId, PartnerId
 from p2pshare.limits import (
     INFLATED_BYTES_MAX,
+    MIB,
     OBJECTS_PER_BUNDLE_MAX,
     PAYLOAD_FRAMES_MAX,
     TTL_SECONDS_BY_CLASS,
@@ -72,9 +73,27 @@ _ROWS = (
         ttl_classes=frozenset(TTL_SECONDS_BY_CLASS),
         reader="p2pshare.sharing.stix_reader:StixReader",
     ),
+    PayloadKind(
+        name="entries",
+        frames_max=64,
+        inflated_bytes_max=32 * MIB,
+        objects_max=1_024,
+        ttl_classes=frozenset({2}),
+        reader="p2pshare.spaces.reading_entries:EntriesReader",
+    ),
+    PayloadKind(
+        name="heads",
+        frames_max=64,
+        inflated_bytes_max=8 * MIB,
+        objects_max=64,
+        ttl_classes=frozenset({1}),
+        reader="p2pshare.spaces.reading_entries:HeadsReader",
+    ),
 )
 PAYLOAD_KINDS: Mapping[str, PayloadKind] = {row.name: row for row in _ROWS}
 STIX = PAYLOAD_KINDS["stix"]
+ENTRIES = PAYLOAD_KINDS["entries"]
+HEADS = PAYLOAD_KINDS["heads"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,12 +347,13 @@ class Addressed:
 
 @dataclass(frozen=True)
 class SealedContent:
-    """What goes into one envelope."""
+    """What goes into one envelope, and the name of its payload kind."""
 
     tlp: Tlp
     objects: int
     frames: Sequence[bytes]
     ttl_class: int
+    kind: str = STIX.name
 
 
 def seal(
@@ -486,7 +487,7 @@ def seal_part(
 ) -> SealedEnvelope:
     """Returns a part, sealed as the envelope that follows `before` in our chain, with its number for each recipient."""
     header = PayloadHeader(
-        type=STIX.name,
+        type=content.kind,
         created=now,
         marking=content.tlp.label,
         objects=content.objects,

@@ -6,5 +6,7 @@ order of arrival.
 Each file stands on those before it: `acts` (what deciding entries say) - `vertex` (an entry and its past) - `interface`, `registry` (the kinds of space) -
 `entry_graph` - `votes`, `authority` (who leads, who is a member, by whose votes) - `effects` (which entries have an
 effect) - `fold` (the state, kept up to date) - `canonical` (its bytes), `taking_in` (what becomes of an entry that
-comes), `writing` (where the next own one stands), `space_store` (the tables), `spaces` (what one node does with all that). A kind of space is one file (`notebook`) and one row.
+comes), `writing` (where the next own one stands), `space_store` (the tables), `spaces` (what one node does with all that). A kind of space is
+one file and one row: `notebook`; `incident`, with `incident_entries`, `incident_telling` and `incident_restating` beside it. Kinds share
+`closing` and `register_clock`.
 """

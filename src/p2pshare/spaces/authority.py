@@ -70,6 +70,9 @@ _COLUMN_BY_KIND = {
 }
 LEAD_ONLY_KINDS = frozenset({"invite", "remove", "handover"})
 FIRST_TERM: TermNumber = (0, 0, 0)
+STEP_FLAGS = 16_384  # entries made ready between two yields: some 2 ms
+STEP_FORKS = 2_048  # as long
+FORKS_KEPT_MAX = 4_096  # answers about forks: of 10,000 entries each they are 5 MB
 
 
 class Membership:
@@ -96,8 +99,50 @@ class Sides(NamedTuple):
 NO_MEMBERSHIP = Membership(0)
 
 
+class Forks:
+    """The forks of one author. Each of their entries has a bit, those of the least number first."""
+
+    __slots__ = ("_first", "_mask", "_masks", "_numbers", "_twins")
+
+    def __init__(self, first_bit: int) -> None:
+        self._first = first_bit
+        self._mask = 0
+        self._numbers: list[int] = []
+        """By bit, from the first."""
+        self._masks: dict[int, int] = {}
+        self._twins: dict[int, list[Vertex]] = {}
+
+    def add(self, twins: list[Vertex]) -> None:
+        """Add the entries of the next number."""
+        number, first = twins[0].number, len(self._numbers)
+        for place, twin in enumerate(twins):
+            twin.fork_bit = 1 << (self._first + first + place)
+        self._numbers += [number] * len(twins)
+        self._masks[number] = ((1 << len(twins)) - 1) << first
+        self._mask |= self._masks[number]
+        self._twins[number] = twins
+
+    def within(self, past: Past) -> int:
+        """Returns which of these entries are in a past, as bits from the author's first."""
+        return (past.forks >> self._first) & self._mask
+
+    def least(self, seen: int, pardons: list[int]) -> int:
+        """Returns the least number that is a fork among the entries that are `seen`, and of which no pardon has all; or 0."""
+        rest = seen & ~pardons[0] if pardons else seen
+        while rest:
+            number = self._numbers[(rest & -rest).bit_length() - 1]
+            mask = self._masks[number]
+            rest &= ~mask
+            here = seen & mask
+            if not here & (here - 1) or any(not here & ~pardon for pardon in pardons):
+                continue
+            if is_fork([twin for twin in self._twins[number] if here & (twin.fork_bit >> self._first)]):
+                return number
+        return 0
+
+
 class Authority:
-    """What authority follows from the entries of a graph that were judged, each once, parents before children.
+    """What authority follows from the entries of a graph that were judged, each once, parents before children; first `begin`.
 
     `entry_kinds` is the table of the space's kind, `lead_role` the role that takes part in takeovers (empty: everybody). Forks must be
     known before their first entry is judged: a fork that comes to light later makes a new one of these.
@@ -121,20 +166,32 @@ class Authority:
         self._written: dict[tuple[PartnerId, bool], list[int]] = {}
         self._bits = [0, 0, 0, 0]
         self._fork_bits = 0
-        self._forks: defaultdict[PartnerId, dict[int, list[Vertex]]] = defaultdict(dict)
-        for vertex in graph.vertices:  # what an earlier one of these gave them
-            vertex.bit = vertex.column = vertex.fork_bit = 0
-        for twins in graph.forks():
-            self._forks[twins[0].author][twins[0].number] = twins
-            for twin in twins:
-                twin.fork_bit = 1 << self._fork_bits
-                self._fork_bits += 1
+        self._forks: dict[PartnerId, Forks] = {}
         self._pasts: dict[tuple[int, int, int, int], Past] = {}
         self._names = 0
         self._acts: dict[tuple[int, tuple[Term, ...]], int] = {}
         self._voters: dict[tuple[int, int, tuple[Term, ...]], frozenset[PartnerId]] = {}
+        self._least_forks: dict[tuple[PartnerId, int, int], int] = {}
 
     # --- judging, parents before children ----------------------------------------------------------
+
+    def begin(self, count: int) -> Iterator[None]:
+        """Make ready to judge the first `count` entries; yields between small steps."""
+        vertices, forks = self._graph.vertices, [list(twins) for twins in self._graph.forks()]
+        for start in range(0, count, STEP_FLAGS):
+            for vertex in vertices[
+                start : min(start + STEP_FLAGS, count)
+            ]:  # what an earlier one of these gave them
+                vertex.bit = vertex.column = vertex.fork_bit = 0
+            yield
+        for number, twins in enumerate(forks):
+            author = twins[0].author
+            if author not in self._forks:
+                self._forks[author] = Forks(self._fork_bits)
+            self._forks[author].add(twins)
+            self._fork_bits += len(twins)
+            if number % STEP_FORKS == STEP_FORKS - 1:
+                yield
 
     def judge(self, vertex: Vertex) -> None:
         """Find out all that an entry is by its own past. Raises ValueError for a deciding entry without its body."""
@@ -282,7 +339,12 @@ class Authority:
     def _rekey(self, vertex: Vertex, act: Rekey) -> None:
         for key_id, good in act.last_good.items():
             last = self._graph.get(good)
-            is_own = last is not None and last.author == vertex.author and precedes(last, vertex)
+            is_own = (
+                last is not None
+                and last.author == vertex.author
+                and last.place < vertex.place
+                and precedes(last, vertex)
+            )
             if key_id == vertex.key_id or not (is_own or good == NOTHING_GOOD):
                 vertex.void = "bad-rekey"
                 return
@@ -342,6 +404,35 @@ class Authority:
 
     def _has_lead_role(self, member: PartnerId, past: Past) -> bool:
         return not self._lead_role or self.role(member, past) == self._lead_role
+
+    # --- looking ahead -----------------------------------------------------------------------------
+
+    def open_proposals(self) -> list[Candidacy]:
+        """Returns the proposals that a majority may still make the lead: those of the next epoch."""
+        return self._ballot.proposals_in(self.everything().tops[0].number[0] + 1)
+
+    def proposal(self, takeover: Vertex) -> Candidacy | None:
+        """Returns the proposal that a takeover makes, with its votes; None for one that is not right by its past."""
+        return self._ballot.proposal(takeover)
+
+    def has_voted(self, member: PartnerId, proposal: Candidacy) -> bool:
+        """Returns whether a vote of `member` for this proposal would be void, for it has voted for it, or for another one of its
+        epoch in the same or a later round."""
+        return self._ballot.has_voted(member, proposal, self.everything())
+
+    def next_takeover(self, parents: Iterable[Vertex]) -> tuple[int, int]:
+        """Returns the epoch and the round that a takeover behind these entries must have."""
+        past = self._joined_past([parent.upto for parent in parents])
+        epoch = past.tops[0].number[0] + 1
+        return epoch, self._ballot.next_round(epoch, past)
+
+    def win(self, takeover: Vertex) -> None:
+        """Take a proposal for a term, as if it had its majority. Raises KeyError for one that is not right by its past."""
+        proposal = self._ballot.proposal(takeover)
+        if proposal is None:
+            raise KeyError(takeover.entry_id)
+        if proposal.term is None:
+            proposal.term = self._begin_term(takeover, (proposal.act.epoch, proposal.act.round, 0))
 
     # --- questions about a past --------------------------------------------------------------------
 
@@ -416,12 +507,14 @@ class Authority:
 
         Those in the past of another know no more than it, so only the last ones are looked at.
         """
+        return any(not ends & ~last.past.membership for last in self._last_ones(invites))
+
+    def _last_ones(self, invites: int) -> Iterator[Vertex]:
+        """Yields the invitations of these that are in the past of no other."""
         while invites:
             last = self._by_bit[invites.bit_length() - 1]
-            if not ends & ~last.past.membership:
-                return True
+            yield last
             invites &= ~(last.past.membership | last.bit)
-        return False
 
     def is_named(self, member: PartnerId, past: Past) -> bool:
         return self.has_one_after(*self.sides(member, past))
@@ -454,27 +547,21 @@ class Authority:
     def least_fork(self, member: PartnerId, past: Past) -> int:
         """Returns the least number of a fork of `member` in a past that no invitation there pardons, or 0."""
         forks = self._forks.get(member)
-        if forks is None or not past.forks:
+        seen = 0 if forks is None else forks.within(past)
+        if forks is None or not seen:
             return 0
-        for number in sorted(forks):
-            twins = [twin for twin in forks[number] if past.forks & twin.fork_bit]
-            if not is_fork(twins):
-                continue
-            bits = 0
-            for twin in twins:
-                bits |= twin.fork_bit
-            if not self._pardons(self.sides(member, past).invites, bits):
-                return number
-        return 0
+        invites = self.sides(member, past).invites
+        key = (member, seen, invites)
+        found = self._least_forks.get(key)
+        if found is None:
+            if len(self._least_forks) >= FORKS_KEPT_MAX:
+                self._least_forks.clear()
+            pardons = [forks.within(last.past) for last in self._last_ones(invites)]
+            found = self._least_forks[key] = forks.least(seen, pardons)
+        return found
 
-    def _pardons(self, invites: int, twins: int) -> bool:
-        """Returns whether any of these invitations has all entries of a fork in its past."""
-        while invites:
-            last = self._by_bit[invites.bit_length() - 1]
-            if not twins & ~last.past.forks:
-                return True
-            invites &= ~(last.past.membership | last.bit)
-        return False
+    def authors_with_forks(self) -> Iterable[PartnerId]:
+        return self._forks.keys()
 
     def has_fork(self, member: PartnerId) -> bool:
         """Returns whether an author has any fork, pardoned or not."""

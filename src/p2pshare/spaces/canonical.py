@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 
 from p2pshare.intel.marking import Tlp
-from p2pshare.spaces.acts import RULES
+from p2pshare.spaces.acts import RULES, Opening
+from p2pshare.spaces.entry_graph import EntryGraph
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.interface import Json
-from p2pshare.spaces.vertex import Vertex
+from p2pshare.spaces.vertex import Vertex, by_order
 
 _TLP_LABELS = {int(level): level.label for level in Tlp}
 
@@ -36,6 +37,27 @@ def canonical(state: SpaceState) -> bytes:
         "term": list(state.term),
         "timeline": [_listed(vertex) for vertex in state.timeline],
         "title": state.act.title,
+        "tlp": _TLP_LABELS[opening.tlp],
+    }
+    return canonical_json(output)
+
+
+def unfolded(graph: EntryGraph, act: Opening) -> bytes:
+    """Returns what can be said of a space of other rules than ours: its opening, and all that is held of it, decided or not."""
+    opening = graph.opening.header
+    output: Json = {
+        "contested": False,
+        "heads": [],
+        "kind": act.kind,
+        "lead": None,
+        "members": [],
+        "realm": opening.realm.text,
+        "rules": act.rules,
+        "space": graph.opening.entry_id.text,
+        "state": None,
+        "term": None,
+        "timeline": [_listed(vertex) for vertex in sorted(graph.vertices, key=by_order)],
+        "title": act.title,
         "tlp": _TLP_LABELS[opening.tlp],
     }
     return canonical_json(output)

@@ -2,6 +2,8 @@
 
 `Effects.whole` goes over all entries: once against the graph, for what only descendants know (a removal that has an entry in its
 past lets it stand), and once with it. An entry that comes after all others needs neither (`Effects.of_newest`).
+
+Entries may come while it goes over the others: it knows the first `count` of the graph alone, whichever of its methods is asked.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from p2pshare.spaces.interface import EntryKind
 from p2pshare.spaces.vertex import MEMBERSHIP, Past, Vertex
 
 STEP_ENTRIES = 512  # looked at between two yields: some 2 ms
+STEP_FLAGS = 16_384  # of which a flag is put down between two yields: as long
 
 
 class Effects:
     """The effect of each entry, kept in `Vertex.code`: "" or why it has none."""
 
-    def __init__(self, graph: EntryGraph, authority: Authority, entry_kinds: Mapping[str, EntryKind]) -> None:
+    def __init__(
+        self, graph: EntryGraph, authority: Authority, entry_kinds: Mapping[str, EntryKind], count: int
+    ) -> None:
         self._graph = graph
+        self._count = count
         self._authority = authority
         self._entry_kinds = entry_kinds
         self._everything: Past = authority.everything()
@@ -46,28 +52,31 @@ class Effects:
 
     def whole(self) -> Iterator[None]:
         """Find the effect of every entry; yields between small steps."""
-        everything, authority = self._everything, self._authority
-        for author in self._graph.authors():
-            least = authority.least_fork(author, everything)
-            if least:
-                self._least_forks[author] = least
+        self.find_forks()
         marks = self._marks()
+        yield
         after: list[int] = []
+        count, vertices = self._count, self._graph.vertices
         if marks or self._least_forks:
-            after = [0] * len(self._graph)
+            after = [0] * count
             yield from self._descend(after, marks)
-        vertices = self._graph.vertices
-        for start in range(0, len(vertices), STEP_ENTRIES):
-            for vertex in vertices[start : start + STEP_ENTRIES]:
+        for start in range(0, count, STEP_ENTRIES):
+            for vertex in vertices[start : min(start + STEP_ENTRIES, count)]:
                 if vertex.kind == "redact":
                     vertex.code = self._code(vertex, after[vertex.place] if after else 0)
                     self._note_redaction(vertex)
             yield
-        for start in range(0, len(vertices), STEP_ENTRIES):
-            for vertex in vertices[start : start + STEP_ENTRIES]:
+        for start in range(0, count, STEP_ENTRIES):
+            for vertex in vertices[start : min(start + STEP_ENTRIES, count)]:
                 if vertex.kind != "redact":
                     vertex.code = self._code(vertex, after[vertex.place] if after else 0)
             yield
+
+    def find_forks(self) -> None:
+        for author in self._authority.authors_with_forks():
+            least = self._authority.least_fork(author, self._everything)
+            if least:
+                self._least_forks[author] = least
 
     def _marks(self) -> int:
         """Returns the entries about which must be known what is in their past: invitations and ends. Not the opening: it has none."""
@@ -79,10 +88,12 @@ class Effects:
     def _descend(self, after: list[int], marks: int) -> Iterator[None]:
         """Fill in for each entry the marked ones that have it in their past, and whether an author without a fork has
         written after it."""
-        forked, vertices = self._least_forks, self._graph.vertices
-        for vertex in vertices:
-            vertex.is_seen = False
-        for end in range(len(vertices), 0, -STEP_ENTRIES):
+        forked, vertices, count = self._least_forks, self._graph.vertices, self._count
+        for start in range(0, count, STEP_FLAGS):
+            for vertex in vertices[start : min(start + STEP_FLAGS, count)]:
+                vertex.is_seen = False
+            yield
+        for end in range(count, 0, -STEP_ENTRIES):
             for vertex in reversed(vertices[max(0, end - STEP_ENTRIES) : end]):
                 bits = after[vertex.place]
                 if vertex.column == MEMBERSHIP:
@@ -100,8 +111,12 @@ class Effects:
         if isinstance(vertex.act, Redaction) and not vertex.void:
             if vertex.code == "":
                 self.redacted.add(vertex.act.entry)
-            elif vertex.act.entry not in self._graph:
+            elif self._find(vertex.act.entry) is None:
                 self.redactions_of_absent.add(vertex.act.entry)
+
+    def _find(self, entry_id: EntryId) -> Vertex | None:
+        found = self._graph.get(entry_id)
+        return found if found is not None and found.place < self._count else None
 
     # --- one more ----------------------------------------------------------------------------------
 
@@ -112,6 +127,7 @@ class Effects:
         """
         if vertex.entry_id in self.redactions_of_absent:
             return False
+        self._count = vertex.place + 1
         if self._least_forks and vertex.author not in self._least_forks and self._confirms(vertex):
             return False
         vertex.is_seen = False
@@ -119,6 +135,11 @@ class Effects:
             self._everything = self._authority.everything()
         vertex.code = self._code(vertex, 0)
         return True
+
+    def of_one(self, vertex: Vertex) -> str:
+        """Returns the effect of an entry that is a parent of none and part of no fork; those of others need not be known."""
+        self.find_forks()
+        return self._code(vertex, 0)
 
     def _confirms(self, vertex: Vertex) -> bool:
         """Mark the past of an entry as seen, and return whether something in it waited for that."""
@@ -163,7 +184,9 @@ class Effects:
             return ""
         if vertex.entry_id in self.redacted:
             return ""
-        return _code_of_content(row, vertex.content)
+        if vertex.is_readable is None:
+            vertex.is_readable = _is_readable(row, vertex.content)
+        return "" if vertex.is_readable else "bad-body"
 
     def _code_of_authority(self, vertex: Vertex, after: int) -> str:
         match vertex.kind:
@@ -180,7 +203,7 @@ class Effects:
 
     def _code_of_redaction(self, vertex: Vertex, after: int) -> str:
         assert isinstance(vertex.act, Redaction)
-        named = self._graph.get(vertex.act.entry)
+        named = self._find(vertex.act.entry)
         if named is None or self._is_deciding(named):
             return "no-entry"
         code = self._authority.fault_of_lead_act(vertex, self._everything)
@@ -206,9 +229,9 @@ class Effects:
         return "" if authority.has_one_after(near, ends & ~after) else "cut"
 
 
-def _code_of_content(row: EntryKind, content: bytes) -> str:
+def _is_readable(row: EntryKind, content: bytes) -> bool:
     try:
         row.read(content)
     except PeerError:
-        return "bad-body"
-    return ""
+        return False
+    return True

@@ -1,18 +1,16 @@
 """The kind `note`: a notebook of plain notes, which its lead closes and any member opens again (docs/spaces.md, "The kind").
 
-It is the smallest kind there is, and the pattern of the others. Closed is a notebook by a close that has every reopening in its
-past, so of two beside each other the reopening wins; what was written beside the close is late, and nothing is lost.
+It is the smallest kind there is, and the pattern of the others. How it is closed stands in `spaces.closing`.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from p2pshare.envelope.encoding import refusal
-from p2pshare.identifiers import PartnerId
 from p2pshare.spaces.acts import decode_plain
+from p2pshare.spaces.closing import Closing
 from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
 from p2pshare.spaces.vertex import Vertex, by_order
 
@@ -35,47 +33,30 @@ class NotebookFold:
 
     def __init__(self, view: FoldView) -> None:
         self._view = view
-        self._closes: set[Vertex] = set()
-        self._is_after: set[Vertex] = set()
+        self._closing = Closing(view)
         self.notes: list[Vertex] = []
         self.after: list[Vertex] = []
         self.late: list[Vertex] = []
 
     @property
     def is_closed(self) -> bool:
-        return bool(self._closes)
+        return self._closing.is_closed
 
     def whole(self, vertices: Sequence[Vertex]) -> Iterator[None]:
-        self._closes, self._is_after = set(), set()
         self.notes, self.after, self.late = [], [], []
-        before: set[Vertex] = set()
-        if any(vertex.kind == "close" and vertex.has_effect for vertex in vertices):
-            yield from self._find_closes(vertices)
-        if self._closes:
-            yield from self._find_before(vertices, before)
+        yield from self._closing.whole(vertices)
         for start in range(0, len(vertices), STEP_ENTRIES):
             for vertex in vertices[start : start + STEP_ENTRIES]:
-                if self._closes and any(
-                    parent in self._closes or parent in self._is_after for parent in vertex.parents
-                ):
-                    self._is_after.add(vertex)
                 if vertex.kind == "note" and vertex.has_effect:
-                    self._place(vertex, is_before=vertex in before)
+                    self._place(vertex)
             yield
 
     def add(self, vertex: Vertex) -> bool:
         if vertex.kind in ("close", "reopen"):
             return False
-        if self._closes and any(
-            parent in self._closes or parent in self._is_after for parent in vertex.parents
-        ):
-            self._is_after.add(vertex)
+        self._closing.add(vertex)
         if vertex.kind == "note" and vertex.has_effect:
-            insort(self.notes, vertex, key=by_order)
-            if vertex in self._is_after:
-                insort(self.after, vertex, key=by_order)
-            elif self._closes:
-                insort(self.late, vertex, key=by_order)
+            self._place(vertex)
         return True
 
     def canonical(self) -> Json:
@@ -96,49 +77,11 @@ class NotebookFold:
             "text": read_text(vertex.content) if is_shown and vertex.content is not None else None,
         }
 
-    def _place(self, vertex: Vertex, *, is_before: bool) -> None:
-        self.notes.append(vertex)
-        if self._closes and not is_before:
-            listed = self.after if vertex in self._is_after else self.late
-            listed.append(vertex)
-
-    def _find_closes(self, vertices: Sequence[Vertex]) -> Iterator[None]:
-        """Find the closes that have every reopening in their past."""
-        needed: dict[Vertex, int] = {}
-        for vertex in self._last_reopenings(vertices):
-            needed[vertex] = 1 << len(needed)
-        yield
-        everyone = (1 << len(needed)) - 1
-        seen: dict[Vertex, int] = {}
-        for start in range(0, len(vertices), STEP_ENTRIES):
-            for vertex in vertices[start : start + STEP_ENTRIES]:
-                bits = 0
-                for parent in vertex.parents:
-                    bits |= seen[parent]
-                if vertex.kind == "close" and vertex.has_effect and bits == everyone:
-                    self._closes.add(vertex)
-                seen[vertex] = bits | needed.get(vertex, 0)
-            yield
-
-    def _last_reopenings(self, vertices: Sequence[Vertex]) -> Iterator[Vertex]:
-        """Yields those that have all others in their past: of an author the last one, where it has no fork."""
-        by_author: defaultdict[PartnerId, list[Vertex]] = defaultdict(list)
-        for vertex in vertices:
-            if vertex.kind == "reopen" and vertex.has_effect:
-                by_author[vertex.author].append(vertex)
-        for author, reopenings in by_author.items():
-            if self._view.has_fork(author):
-                yield from reopenings
-            else:
-                yield max(reopenings, key=lambda vertex: vertex.number)
-
-    def _find_before(self, vertices: Sequence[Vertex], before: set[Vertex]) -> Iterator[None]:
-        """Add to `before` what is in the past of any close that holds."""
-        for end in range(len(vertices), 0, -STEP_ENTRIES):
-            for vertex in reversed(vertices[max(0, end - STEP_ENTRIES) : end]):
-                if vertex in before or vertex in self._closes:
-                    before.update(vertex.parents)
-            yield
+    def _place(self, vertex: Vertex) -> None:
+        insort(self.notes, vertex, key=by_order)
+        side = self._closing.side_of(vertex)
+        if side:
+            insort(self.after if side == "after" else self.late, vertex, key=by_order)
 
 
 KIND = SpaceKind(

@@ -13,17 +13,22 @@ called from any thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
-from p2pshare.envelope.entry import DecodedEntry, VerifiedEntry, decode_header
+from p2pshare.database.overwriting import overwriting
+from p2pshare.envelope.encoding import Reader, pack
+from p2pshare.envelope.entry import DecodedEntry, EntryHeader, VerifiedEntry, decode_header
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.acts import Opening
+from p2pshare.spaces.heads import SpaceHeads, decode_heads
 
 ENTRIES_AT_ONCE = 256  # read in one transaction: of 256 KiB each they are 64 MiB
+PURGED_AT_ONCE = 128  # entries purged in one transaction: at most 32 MiB are overwritten, a third of a second of a slow disk
+BYTES_AT_ONCE = 1 << 20  # of bodies read in one step of loading a space: some 2 ms
 CANDIDATES_MAX = 16  # spaces shown where the beginning of an id names several
 
 WAITS_FOR_CARD = "card"
@@ -33,6 +38,20 @@ _SPACE = """
 SELECT s.id, s.space_id, s.kind, s.title, s.tlp, o.partner_id, i.partner_id, s.noted_at, s.changes
 FROM space s JOIN organisation o ON o.id = s.opener JOIN organisation i ON i.id = s.introduced_by
 """
+_HELD = "s.space_id NOT IN (SELECT space_id FROM space_purged)"  # one that is being purged is gone already
+_PURGE_BY_SPACE_ID = ("DELETE FROM space_waiting WHERE space_id = ?",)
+_PURGE_OF_SPACE = (
+    "DELETE FROM space_state WHERE space = ?",
+    "DELETE FROM space_shown WHERE space = ?",
+    "DELETE FROM space_heads WHERE space = ?",
+)
+"""Tables with rows about a space besides its entries: a purge empties them first."""
+_PURGE_NEWEST = (
+    """DELETE FROM space_parent
+    WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
+    """DELETE FROM space_entry
+    WHERE id IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
+)
 _WAITING = """
 SELECT w.id, w.space_id, w.entry_id, w.author, w.depth, w.reason, w.names_us, o.partner_id, w.bytes, w.received_at
 FROM space_waiting w JOIN organisation o ON o.id = w.handed_by
@@ -71,6 +90,33 @@ class WaitingEntry:
     received_at: int
 
 
+class FoldedEntry(NamedTuple):
+    """An entry that is held, by its row: what a fold needs of it. Body None: it is held without."""
+
+    row: int
+    entry_id: bytes
+    header: bytes
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry that is held, by its place in the order of storing (`row`)."""
+
+    row: int
+    space: EntryId
+    entry_id: EntryId
+    header: EntryHeader
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHeads:
+    """The heads that a member showed last, and when (unix seconds)."""
+
+    heads: SpaceHeads
+    noted_at: int
+
+
 class SpaceReading:
     """Questions that any thread may ask."""
 
@@ -80,16 +126,16 @@ class SpaceReading:
 
     def all(self) -> list[SpaceRow]:
         """Returns the spaces that are held, oldest first."""
-        return [_space_of(row) for row in self._fetch(f"{_SPACE} ORDER BY s.id")]
+        return [_space_of(row) for row in self._fetch(f"{_SPACE} WHERE {_HELD} ORDER BY s.id")]
 
     def find(self, space: EntryId) -> SpaceRow | None:
-        rows = self._fetch(f"{_SPACE} WHERE s.space_id = ?", (bytes(space),))
+        rows = self._fetch(f"{_SPACE} WHERE s.space_id = ? AND {_HELD}", (bytes(space),))
         return _space_of(rows[0]) if rows else None
 
     def begin_with(self, digits: str) -> list[SpaceRow]:
         """Returns the spaces whose ids begin with these hexadecimal digits, at most `CANDIDATES_MAX`."""
         rows = self._fetch(
-            f"{_SPACE} WHERE substr(lower(hex(s.space_id)), 1, ?) = ? ORDER BY s.space_id LIMIT ?",
+            f"{_SPACE} WHERE substr(lower(hex(s.space_id)), 1, ?) = ? AND {_HELD} ORDER BY s.space_id LIMIT ?",
             (len(digits), digits.lower(), CANDIDATES_MAX),
         )
         return [_space_of(row) for row in rows]
@@ -124,6 +170,26 @@ class SpaceReading:
                 last = rows[-1][0]
             if len(rows) < ENTRIES_AT_ONCE:
                 return
+
+    def entries_behind(self, space: SpaceRow, last: int) -> list[FoldedEntry]:
+        """Returns the next entries that are held of a space behind row `last`, in the order of `entries`: some, of no more than
+        `BYTES_AT_ONCE` together, or a single one."""
+        sizes = self._fetch(
+            """SELECT id, coalesce(length(body), 0) FROM space_entry
+            WHERE space = ? AND id > ? ORDER BY id LIMIT ?""",
+            (space.row, last, ENTRIES_AT_ONCE),
+        )
+        total, end = 0, last
+        for row, size in sizes:
+            total += size
+            if end > last and total > BYTES_AT_ONCE:
+                break
+            end = row
+        rows = self._fetch(
+            "SELECT id, entry_id, header, body FROM space_entry WHERE space = ? AND id > ? AND id <= ? ORDER BY id",
+            (space.row, last, end),
+        )
+        return [FoldedEntry(*row) for row in rows]
 
     def entry_count(self, space: SpaceRow) -> int:
         ((count,),) = self._fetch("SELECT count(*) FROM space_entry WHERE space = ?", (space.row,))
@@ -174,12 +240,147 @@ class SpaceReading:
         )
         return rows[0][0] if rows else None
 
+    def introduced_by(self, member: PartnerId) -> PartnerId | None:
+        """Returns who handed over the card of a member that came beside entries."""
+        rows = self._fetch(
+            """SELECT i.partner_id FROM introduced_card c JOIN organisation o ON o.id = c.organisation
+            JOIN organisation i ON i.id = c.introduced_by WHERE o.partner_id = ?""",
+            (bytes(member),),
+        )
+        return PartnerId(rows[0][0]) if rows else None
+
+    def introduced_version(self, member: PartnerId) -> int:
+        """Returns the version of the card of a member that came beside entries; 0 where there is none."""
+        rows = self._fetch(
+            "SELECT c.version FROM introduced_card c JOIN organisation o ON o.id = c.organisation WHERE o.partner_id = ?",
+            (bytes(member),),
+        )
+        return int(rows[0][0]) if rows else 0
+
+    # --- how entries travel ---
+
+    def last_entry_row(self) -> int:
+        """Returns the place of the entry that was stored last, of any space; 0 where there is none."""
+        ((last,),) = self._fetch("SELECT coalesce(max(id), 0) FROM space_entry")
+        return int(last)
+
+    def entries_after(self, row: int, limit: int) -> list[StoredEntry]:
+        """Returns the entries of all spaces that were stored after a place, in that order."""
+        rows = self._fetch(
+            """SELECT e.id, s.space_id, e.entry_id, e.header FROM space_entry e JOIN space s ON s.id = e.space
+            WHERE e.id > ? ORDER BY e.id LIMIT ?""",
+            (row, limit),
+        )
+        return [
+            StoredEntry(key, EntryId(space), EntryId(entry_id), decode_header(header))
+            for key, space, entry_id, header in rows
+        ]
+
+    def entry(self, entry_id: EntryId) -> VerifiedEntry | None:
+        """Returns an entry that is held, with its body where that is."""
+        rows = self._fetch(
+            "SELECT entry_id, header, body, signatures FROM space_entry WHERE entry_id = ?",
+            (bytes(entry_id),),
+        )
+        return _entry_of(rows[0]) if rows else None
+
+    def heads_shown(self, space: SpaceRow) -> dict[PartnerId, ShownHeads]:
+        """Returns what each member showed last that it holds of a space; ourselves: what we told last."""
+        rows = self._fetch(
+            """SELECT o.partner_id, h.heads, h.noted_at FROM space_heads h JOIN organisation o ON o.id = h.member
+            WHERE h.space = ? AND h.heads IS NOT NULL""",
+            (space.row,),
+        )
+        return {PartnerId(member): ShownHeads(decode_heads(raw), at) for member, raw, at in rows}
+
+    def has_shown_heads(self, space: SpaceRow, member: PartnerId) -> bool:
+        """Returns whether heads of a member are kept."""
+        return bool(
+            self._fetch(
+                """SELECT 1 FROM space_heads h JOIN organisation o ON o.id = h.member
+                WHERE h.space = ? AND o.partner_id = ? AND h.heads IS NOT NULL""",
+                (space.row, bytes(member)),
+            )
+        )
+
+    def handed(self, space: SpaceRow) -> dict[PartnerId, dict[PartnerId, int]]:
+        """Returns of each member the greatest number of each author that was handed to it."""
+        rows = self._fetch(
+            "SELECT o.partner_id, h.handed FROM space_heads h JOIN organisation o ON o.id = h.member WHERE h.space = ?",
+            (space.row,),
+        )
+        return {PartnerId(member): _numbers_of(raw) for member, raw in rows}
+
     def canonical(self, space: SpaceRow) -> bytes | None:
         """Returns the canonical output of a space as it is now, where somebody has folded it."""
         rows = self._fetch(
             "SELECT canonical FROM space_state WHERE space = ? AND changes = ?", (space.row, space.changes)
         )
         return rows[0][0] if rows else None
+
+    # --- what a person was shown, and what was purged ------------------------------------------------
+
+    def entries_begin_with(self, space: SpaceRow, digits: str) -> list[EntryId]:
+        """Returns the entries of a space whose ids begin with these hexadecimal digits, at most `CANDIDATES_MAX`."""
+        rows = self._fetch(
+            """SELECT entry_id FROM space_entry WHERE space = ? AND substr(lower(hex(entry_id)), 1, ?) = ?
+            ORDER BY entry_id LIMIT ?""",
+            (space.row, len(digits), digits.lower(), CANDIDATES_MAX),
+        )
+        return [EntryId(entry_id) for (entry_id,) in rows]
+
+    def received_at(self, entry_id: EntryId) -> int:
+        """Returns when an entry came (unix seconds); 0 where it is not held."""
+        rows = self._fetch("SELECT received_at FROM space_entry WHERE entry_id = ?", (bytes(entry_id),))
+        return int(rows[0][0]) if rows else 0
+
+    def headers(self, space: SpaceRow) -> list[tuple[EntryId, EntryHeader]]:
+        """Returns the header of each entry that is held, by (depth, id): the order of a file of the space."""
+        found: list[tuple[EntryId, EntryHeader]] = []
+        last = 0
+        while True:
+            rows = self._fetch(
+                "SELECT id, entry_id, header FROM space_entry WHERE space = ? AND id > ? ORDER BY id LIMIT ?",
+                (space.row, last, ENTRIES_AT_ONCE),
+            )
+            found += ((EntryId(entry_id), decode_header(header)) for _, entry_id, header in rows)
+            if len(rows) < ENTRIES_AT_ONCE:
+                return sorted(found, key=lambda one: (one[1].depth, one[0]))
+            last = rows[-1][0]
+
+    def body_count(self, space: SpaceRow) -> int:
+        """Returns of how many entries the body is held."""
+        ((count,),) = self._fetch(
+            "SELECT count(*) FROM space_entry WHERE space = ? AND body IS NOT NULL", (space.row,)
+        )
+        return int(count)
+
+    def newest_canonical(self, space: SpaceRow) -> tuple[bytes, bool] | None:
+        """Returns the canonical output as somebody last made it, and whether nothing has changed since."""
+        rows = self._fetch("SELECT canonical, changes FROM space_state WHERE space = ?", (space.row,))
+        return (rows[0][0], rows[0][1] == space.changes) if rows else None
+
+    def shown(self, space: SpaceRow) -> dict[PartnerId, int]:
+        """Returns the greatest number of each author up to which a person was shown a space."""
+        rows = self._fetch(
+            """SELECT o.partner_id, s.number FROM space_shown s JOIN organisation o ON o.id = s.author
+            WHERE s.space = ?""",
+            (space.row,),
+        )
+        return {PartnerId(author): number for author, number in rows}
+
+    def is_purged(self, space: EntryId) -> bool:
+        """Returns whether a person has purged this space from this node."""
+        return bool(self._fetch("SELECT 1 FROM space_purged WHERE space_id = ?", (bytes(space),)))
+
+    def purged_begin_with(self, digits: str) -> list[EntryId]:
+        """Returns the purged spaces whose ids begin so, at most `CANDIDATES_MAX`."""
+        rows = self._fetch(
+            """SELECT space_id FROM space_purged WHERE substr(lower(hex(space_id)), 1, ?) = ?
+            ORDER BY space_id LIMIT ?""",
+            (len(digits), digits.lower(), CANDIDATES_MAX),
+        )
+        return [EntryId(space) for (space,) in rows]
 
 
 class SpaceStore(SpaceReading):
@@ -210,7 +411,7 @@ class SpaceStore(SpaceReading):
         """Hold an entry, or the body of one that is held without. Raises ValueError for one that comes before its parents."""
         decoded = entry.decoded
         body = decoded.body if entry.body_fits() else None
-        with self._database.transaction() as writer:
+        with self._database.transaction() as writer, overwriting(writer):
             writer.execute(
                 "UPDATE space_entry SET body = ? WHERE entry_id = ? AND body IS NULL",
                 (body, bytes(entry.entry_id)),
@@ -244,7 +445,7 @@ class SpaceStore(SpaceReading):
         it over: a copy that was spoilt keeps no good one out."""
         header, entry_id = decoded.header, bytes(decoded.entry_id)
         space = decoded.entry_id if header.kind == "open" else header.space
-        with self._database.transaction() as writer:
+        with self._database.transaction() as writer, overwriting(writer):
             if reason == WAITS_FOR_PARENTS:
                 writer.execute(
                     """UPDATE space_waiting SET wire = ?, bytes = ?, names_us = max(names_us, ?)
@@ -270,12 +471,12 @@ class SpaceStore(SpaceReading):
             )
 
     def drop_waiting(self, row: int) -> None:
-        with self._database.transaction(frees_space=True) as writer:
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
             writer.execute("DELETE FROM space_waiting WHERE id = ?", (row,))
 
     def end_waiting(self, entry_id: EntryId, reason: str) -> None:
         """Let an entry wait no more: it is held, or refused."""
-        with self._database.transaction(frees_space=True) as writer:
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
             writer.execute(
                 "DELETE FROM space_waiting WHERE entry_id = ? AND reason = ?", (bytes(entry_id), reason)
             )
@@ -297,14 +498,114 @@ class SpaceStore(SpaceReading):
                 ),
             )
 
+    def put_heads(self, space: SpaceRow, member: PartnerId, heads: SpaceHeads, now: int) -> None:
+        """Keep what a member showed, or what we told, in place of what was before."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO space_heads VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+                SET heads = excluded.heads, noted_at = excluded.noted_at""",
+                (space.row, self._database.organisation(member), heads.encode(), now, _NO_NUMBERS),
+            )
+
+    def note_handed(
+        self, space: SpaceRow, member: PartnerId, numbers: Mapping[PartnerId, int], now: int
+    ) -> None:
+        """Note up to which number the entries of each author were handed to a member."""
+        with self._database.transaction() as writer:
+            organisation = self._database.organisation(member)
+            rows = list(
+                writer.execute(
+                    "SELECT handed FROM space_heads WHERE space = ? AND member = ?", (space.row, organisation)
+                )
+            )
+            before = _numbers_of(rows[0][0]) if rows else {}
+            highest = {
+                author: max(before.get(author, 0), numbers.get(author, 0)) for author in {*before, *numbers}
+            }
+            writer.execute(
+                """INSERT INTO space_heads VALUES (?, ?, NULL, ?, ?) ON CONFLICT DO UPDATE
+                SET handed = excluded.handed""",
+                (space.row, organisation, now, pack([[one, highest[one]] for one in sorted(highest)])),
+            )
+
     def put_canonical(self, space: SpaceRow, canonical: bytes) -> None:
         """Keep the canonical output of a space as it was when `space` was read."""
-        with self._database.transaction() as writer:
+        with self._database.transaction() as writer, overwriting(writer):
             writer.execute(
                 """INSERT INTO space_state VALUES (?, ?, ?) ON CONFLICT DO UPDATE
                 SET changes = excluded.changes, canonical = excluded.canonical""",
                 (space.row, space.changes, canonical),
             )
+
+    # --- what a person was shown, and what is to leave the disk --------------------------------------
+
+    def put_shown(self, space: SpaceRow, numbers: Mapping[PartnerId, int]) -> None:
+        """Note that a person was shown what these authors wrote up to these numbers."""
+        with self._database.transaction() as writer:
+            for author, number in numbers.items():
+                writer.execute(
+                    """INSERT INTO space_shown VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+                    SET number = max(number, excluded.number)""",
+                    (space.row, self._database.organisation(author), number),
+                )
+
+    def drop_bodies(self, space: SpaceRow, entry_ids: Iterable[EntryId]) -> None:
+        """Take the bodies of these entries off the disk, and the output in which their text may stand."""
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
+            for entry_id in entry_ids:
+                writer.execute(
+                    "UPDATE space_entry SET body = NULL WHERE entry_id = ? AND space = ?",
+                    (bytes(entry_id), space.row),
+                )
+                writer.execute("DELETE FROM space_waiting WHERE entry_id = ?", (bytes(entry_id),))
+            writer.execute("DELETE FROM space_state WHERE space = ?", (space.row,))
+
+    def purge_some(self, space: EntryId, now: int) -> int | None:
+        """Take a space off the disk, newest entries first, `PURGED_AT_ONCE` of them; it counts as unknown at once.
+
+        Returns how many entries are left; None where neither the space, nor an invitation into it, is here.
+        """
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
+            rows = self._fetch("SELECT id FROM space WHERE space_id = ?", (bytes(space),))
+            waits = self._fetch("SELECT 1 FROM space_waiting WHERE space_id = ? LIMIT 1", (bytes(space),))
+            if not rows and not waits:
+                return None
+            writer.execute("INSERT OR IGNORE INTO space_purged VALUES (?, ?)", (bytes(space), now))
+            for statement in _PURGE_BY_SPACE_ID:
+                writer.execute(statement, (bytes(space),))
+            if not rows:
+                return 0
+            ((row,),) = rows
+            for statement in _PURGE_OF_SPACE:
+                writer.execute(statement, (row,))
+            for statement in _PURGE_NEWEST:
+                writer.execute(statement, (row, PURGED_AT_ONCE))
+            ((left,),) = self._fetch("SELECT count(*) FROM space_entry WHERE space = ?", (row,))
+            if not left:
+                writer.execute("DELETE FROM space WHERE id = ?", (row,))
+            return int(left)
+
+    def forget_purge(self, space: EntryId) -> bool:
+        """Let a purged space be taken in again. Returns whether it was purged, and all of it is gone."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "DELETE FROM space_purged WHERE space_id = ? AND space_id NOT IN (SELECT space_id FROM space)",
+                (bytes(space),),
+            )
+            return bool(writer.changes())
+
+
+_NO_NUMBERS = pack([])
+
+
+def _numbers_of(raw: bytes) -> dict[PartnerId, int]:
+    reader = Reader(raw)
+    found = {}
+    for _ in range(reader.array(0, 65_535)):
+        reader.array(2, 2)
+        author = PartnerId(reader.blob(PartnerId.length, PartnerId.length))
+        found[author] = reader.integer()
+    return found
 
 
 def _space_of(row: Row) -> SpaceRow:

@@ -8,14 +8,18 @@ Rules:
    handed it over; the rest by its author.
 3. What a transaction did not keep is in no fold either: after a fault the folds are read from the store anew.
 4. Nothing is written that would have no effect, but content of our own fork, which another's entry confirms.
+5. What takes long is done in slices, and other work of the writer in between: a space is read into memory (`ready`), and folded after
+   what came (`go_on`), at most once in `FOLD_PAUSE_SECONDS`. Who asks without waiting for that has the rest done at once.
+6. A space of other rules than ours is held and shown, and nothing is said in it.
 
-Only the thread that writes the store may use it. It sends nothing: entries do not travel yet.
+Only the thread that writes the store may use it. It sends nothing: `spaces.space_exchange` does.
 """
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -23,13 +27,15 @@ from p2pshare.database.database import Database
 from p2pshare.envelope.card import accept_update, believe_chain
 from p2pshare.envelope.card_format import CardBody, decode_card, decode_versions, split_versions
 from p2pshare.envelope.entry import (
+    BODY_SALT_BYTES,
     NO_SPACE,
     REAL,
     DecodedEntry,
     EntryDraft,
+    EntryHeader,
+    HeaderRecall,
     VerifiedEntry,
     decode_entry,
-    key_of,
     sign_entry,
     verify_entry,
 )
@@ -40,6 +46,7 @@ from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import (
     ENTRY_NUMBER_MAX,
     INTRODUCED_CARD_BYTES_MAX,
+    MIB,
     SPACE_BODIES_BYTES_MAX,
     SPACE_INVITATIONS_MAX,
     SPACE_WAITING_BYTES_MAX,
@@ -48,9 +55,10 @@ from p2pshare.limits import (
     SPACES_PER_OPENER_MAX,
 )
 from p2pshare.partners.partners import Partners
-from p2pshare.spaces.acts import RULES, Inviting, Names, Opening, Rekey, decode_act
-from p2pshare.spaces.canonical import canonical
+from p2pshare.spaces.acts import RULES, Act, Inviting, Names, Opening, Plain, Redaction, decode_act
+from p2pshare.spaces.canonical import canonical, unfolded
 from p2pshare.spaces.fold import SpaceFold, SpaceState
+from p2pshare.spaces.looking_ahead import next_takeover
 from p2pshare.spaces.registry import load_space_kind
 from p2pshare.spaces.space_store import (
     WAITS_FOR_CARD,
@@ -60,12 +68,19 @@ from p2pshare.spaces.space_store import (
     SpaceStore,
     WaitingEntry,
 )
-from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake
+from p2pshare.spaces.taking_in import Awaited, Held, IntakeOutcome, SpaceIntake, key_for
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 from p2pshare.spaces.writing import SpaceStatement, join_draft, write, write_join
 
-LOADED_SPACES_MAX = 4  # in memory with their folds: 50,000 entries take some 100 MB besides their bodies
-FOLD_PAUSE_SECONDS = 10  # between two folds for what comes; who asks has one at once
+LOADED_ENTRIES_MAX = (
+    200_000  # of all spaces in memory with their folds, but for the one asked for last: some 2 kB each
+)
+LOADED_BYTES_MAX = 256 * MIB  # of the bodies that those folds read, as long
+FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has one at once
+SMALL_SPACE_ENTRIES = (
+    1_000  # folded once a second, in some 30 ms: entries wait for it, for who may have them follows from it
+)
+WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
 
 HELD = "held"
 ALREADY_HELD = "already-held"
@@ -93,20 +108,33 @@ class EntriesTaken:
 class LoadedSpace:
     """A space in memory: its fold, its intake, and how much of each author is held."""
 
-    def __init__(self, row: SpaceRow, entries: Iterable[VerifiedEntry]) -> None:
+    def __init__(self, row: SpaceRow) -> None:
         self.row = row
         self.fold = SpaceFold()
+        self.intake = SpaceIntake(self.fold)
         self.entries_of: Counter[PartnerId] = Counter()
         self.body_bytes_of: Counter[PartnerId] = Counter()
-        for entry in entries:
-            self.fold.add(SpaceEntry.of(entry))
-            self.count(entry)
-        self.intake = SpaceIntake(self.fold)
+        self.read_bytes = 0
+        """Of the bodies that the fold keeps."""
         self.folded_at = 0
+        self.dropped: set[EntryId] = set()
+        """Entries whose bodies were dropped by a redaction that no fold knows yet."""
+
+    def put_back(self, entry: SpaceEntry) -> None:
+        """Add an entry that was taken in before, after its parents."""
+        vertex = self.intake.put_back(entry)
+        self._count(vertex.header)
+        if vertex.content is not None:
+            self.read_bytes += len(vertex.content)
 
     def count(self, entry: VerifiedEntry) -> None:
-        self.entries_of[entry.header.author] += 1
-        self.body_bytes_of[entry.header.author] += entry.header.body_bytes
+        """Count an entry that was added to the fold."""
+        self._count(entry.header)
+        self.read_bytes += len(entry.decoded.body)
+
+    def _count(self, header: EntryHeader) -> None:
+        self.entries_of[header.author] += 1
+        self.body_bytes_of[header.author] += header.body_bytes
 
     def is_full_of(self, author: PartnerId) -> bool:
         """Returns whether an author has as much here as one without a fork can ever have."""
@@ -114,6 +142,20 @@ class LoadedSpace:
             self.entries_of[author] >= ENTRY_NUMBER_MAX
             or self.body_bytes_of[author] >= SPACE_BODIES_BYTES_MAX
         )
+
+    def is_due(self, now: int) -> bool:
+        """Returns whether a whole fold is under way, or is to be begun."""
+        fold = self.fold
+        if fold.is_under_way:
+            return True
+        pause = 1 if len(fold) <= SMALL_SPACE_ENTRIES else FOLD_PAUSE_SECONDS
+        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= pause
+
+    def step(self, now: int) -> None:
+        """Do a small step of a fold that is due."""
+        if not self.fold.is_under_way:
+            self.folded_at = now
+        self.fold.step()
 
 
 class Spaces:
@@ -125,20 +167,90 @@ class Spaces:
         self._partners = partners
         self._identity = identity
         self._loaded: dict[EntryId, LoadedSpace] = {}
+        self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
+        self._asked: set[EntryId] = set()
         self._versions: dict[PartnerId, list[CardBody]] = {}
         self._partner_ids: set[PartnerId] = set()
+
+    # --- in slices ---------------------------------------------------------------------------------
+
+    def ready(self, space: EntryId, now: int) -> bool:
+        """Do a slice of reading a space into memory and folding it once. Returns True when that is done, or it is not held."""
+        loaded = self._loaded.get(space)
+        if loaded is None:
+            started = self._loading.get(space)
+            if started is None:
+                row = self._store.find(space)
+                if row is None:
+                    return True
+                loaded = LoadedSpace(row)
+                started = self._loading[space] = (loaded, self._reading(loaded))
+            loaded, steps = started
+            try:
+                next(steps)
+                gc.freeze()  # what was read stays as long as the space: to look through it again and again would hold everybody up
+            except StopIteration:
+                del self._loading[space]
+                self._keep_loaded(loaded)
+            except BaseException:
+                del self._loading[space]
+                raise
+            return False
+        if loaded.fold.newest_state is None and loaded.is_due(now):
+            loaded.step(now)
+            return False
+        return True
+
+    def go_on(self, now: int) -> bool:
+        """Do a slice of what is due: reading the spaces that `current` was asked for, folding after what came. Returns whether more is to
+        be done at once."""
+        while self._asked:
+            space = next(iter(self._asked))
+            if not self.ready(space, now):
+                return True
+            self._asked.discard(space)
+        due = [loaded for loaded in self._loaded.values() if loaded.is_due(now)]
+        if due:
+            due[0].step(now)
+            if not due[0].fold.is_under_way:
+                due[0].dropped.clear()
+                self._drop_bodies(due[0], due[0].fold.redacted_bodies())
+            return len(due) > 1 or due[0].is_due(now)
+        return False
+
+    def newest(self, space: EntryId) -> SpaceState | None:
+        """Returns what held in a space when it was folded last; nothing is read or folded. None: it was not, or is not in memory."""
+        loaded = self._loaded.get(space)
+        return None if loaded is None else loaded.fold.newest_state
+
+    def _reading(self, loaded: LoadedSpace) -> Iterator[None]:
+        """Read what is held of a space, and what waits; yields between small steps."""
+        last, recall = 0, HeaderRecall()
+        while stored := self._store.entries_behind(loaded.row, last):
+            for one in stored:
+                content = None if one.body is None else one.body[BODY_SALT_BYTES:]
+                loaded.put_back(SpaceEntry(recall.entry_id(one.entry_id), recall.read(one.header), content))
+            last = stored[-1].row
+            yield
+        waiting = self._store.waiting(space=loaded.row.space, reason=WAITS_FOR_PARENTS)
+        for number, waiting_one in enumerate(waiting):
+            waits = self._waiting_entry(waiting_one)
+            if waits is not None:  # it waits again: its parents were missing when this was last written
+                loaded.intake.take_in(waits)
+            if number % WAITING_AT_ONCE == WAITING_AT_ONCE - 1:
+                yield
 
     # --- asking ------------------------------------------------------------------------------------
 
     def state(self, space: EntryId) -> SpaceState:
-        """Returns what holds in a space, after all that is held of it. Raises NotFoundError."""
-        return self._require(space).fold.state()
+        """Returns what holds in a space, after all that is held of it. Raises NotFoundError, RefusedError `unknown-rules`."""
+        return self._folded(self._require(space)).state()
 
     def effect_of(self, space: EntryId, entry_id: EntryId) -> str:
-        """Returns "" for an entry with an effect, else the code why it has none. Raises NotFoundError, KeyError."""
-        loaded = self._require(space)
-        loaded.fold.state()
-        return loaded.fold.effect_of(entry_id)
+        """Returns "" for an entry with an effect, else the code why it has none. Raises as `state`, KeyError."""
+        fold = self._folded(self._require(space))
+        fold.state()
+        return fold.effect_of(entry_id)
 
     def canonical(self, space: EntryId) -> bytes:
         """Returns the canonical output of a space; nothing is folded where nothing has changed. Raises NotFoundError."""
@@ -147,13 +259,39 @@ class Spaces:
             raise _unknown()
         output = self._store.canonical(row)
         if output is None:
-            output = canonical(self.state(space))
+            output = output_of(self._require(space).fold)
             self._store.put_canonical(row, output)
         return output
+
+    def _folded(self, loaded: LoadedSpace) -> SpaceFold:
+        """Returns the fold of a space. Raises RefusedError `unknown-rules`."""
+        if not loaded.fold.are_rules_known:
+            raise _void("unknown-rules")
+        return loaded.fold
 
     def invitations(self) -> list[WaitingEntry]:
         """Returns the invitations of ours whose own past is not here yet."""
         return self._store.waiting(names_us=True)
+
+    def current(self, space: EntryId) -> tuple[SpaceFold, SpaceIntake] | None:
+        """Returns the fold of a space whose state is up to date, and what waits; None where it is to be read or folded first (`go_on` will),
+        its opening is not held, or its rules are not known."""
+        loaded = self._loaded.get(space)
+        if loaded is None:
+            self._asked.add(space)
+            return None
+        return (loaded.fold, loaded.intake) if loaded.fold.is_current else None
+
+    def members_of(self, space: EntryId) -> Mapping[PartnerId, str] | None:
+        """Returns the status of each member as it was last folded; None where that was not since the start."""
+        state = self.newest(space)
+        return None if state is None else state.members
+
+    def forget(self) -> None:
+        """Read every space from the store anew: what was taken in by a transaction that was undone is in no fold."""
+        self._loaded.clear()
+        self._loading.clear()
+        gc.unfreeze()
 
     def wanted(self, space: EntryId) -> list[EntryId]:
         """Returns the ids for which entries of a space wait. Raises NotFoundError."""
@@ -213,7 +351,7 @@ class Spaces:
         own = self._identity().partner_id
         loaded = self._load(space)
         if loaded is not None:
-            state = loaded.fold.state()
+            state = self._folded(loaded).state()
             if state.members.get(own) == "joined":
                 raise RefusedError("we have joined this space already", reason="joined")
             named = [vertex for vertex in state.timeline if _names(vertex, own)]
@@ -223,19 +361,25 @@ class Spaces:
                 return self._put_own(
                     loaded, lambda: [write_join(fold, own, invitation, now, self._sign)], now
                 )[-1]
+        return self._answer_waiting(space, "join", now)
+
+    def _answer_waiting(self, space: EntryId, kind: str, now: int) -> VerifiedEntry:
+        """Answer the newest invitation whose own past is not here. The answer waits beside it."""
         waiting = self._store.waiting(space=space, names_us=True)
         if not waiting:
-            if loaded is None:
+            if self._load(space) is None:
                 raise _unknown()
-            raise RefusedError("nobody has invited us into this space", reason="not-invited")
+            raise RefusedError(
+                "nobody has invited us into this space", hint="its lead may", reason="not-invited"
+            )
         newest = max(waiting, key=lambda one: (one.depth, one.entry_id))
         wire = self._store.waiting_wire(newest.row)
         assert wire is not None
-        cited = decode_entry(wire, REAL)
-        join = self._sign(join_draft(cited.header, cited.entry_id, own, now), b"\x80")
+        own, cited = self._identity().partner_id, decode_entry(wire, REAL)
+        answer = self._sign(join_draft(cited.header, cited.entry_id, own, now, kind=kind), Plain().encode())
         with self._whole():
-            self._take_verified(join, own, now, EntriesTaken())
-        return join
+            self._take_verified(answer, own, now, EntriesTaken())
+        return answer
 
     def _put_own(
         self, loaded: LoadedSpace, writing: Callable[[], list[VerifiedEntry]], now: int
@@ -250,8 +394,7 @@ class Spaces:
                 reason = loaded.intake.refusal_of(entry.header)
                 if reason:
                     raise _void(reason)
-            loaded.fold.state()
-            code = loaded.fold.effect_of(entries[-1].entry_id)
+            code = loaded.fold.effect_of_newest()
             if code not in ("", "unconfirmed"):
                 raise _void(code)
             for entry in entries:
@@ -265,16 +408,15 @@ class Spaces:
     # --- taking in ---------------------------------------------------------------------------------
 
     def take_in(self, wires: Sequence[bytes], handed_by: PartnerId, now: int) -> EntriesTaken:
-        """Take in what a partner handed over, one transaction for all of it. Raises DiskFull, StoreError; then nothing is kept."""
+        """Take in what a partner handed over, one transaction for all of it; whoever wants the state of that calls `go_on`.
+
+        Raises DiskFull, StoreError; then nothing is kept.
+        """
         taken = EntriesTaken()
         with self._whole():
             for wire in wires:
                 taken.verdicts.append(self._take(wire, handed_by, now, taken))
             self._count(handed_by, taken.verdicts)
-        for loaded in self._loaded.values():
-            if now - loaded.folded_at >= FOLD_PAUSE_SECONDS:
-                loaded.fold.state()
-                loaded.folded_at = now
         return taken
 
     def take_card(self, raw: bytes, handed_by: PartnerId, now: int) -> EntriesTaken:
@@ -290,7 +432,7 @@ class Spaces:
             raise PeerError("a partner's card comes from itself", reason="not-introduced")
         held = self._store.introduced_card(member)
         waiting = self._store.waiting(author=member, reason=WAITS_FOR_CARD)
-        if held is None and not any(self._has_named(one.space, member) for one in waiting):
+        if held is None and not any(self._has_named(one, member) for one in waiting):
             raise PeerError("no space that waits for this card names its owner", reason="not-a-member")
         card = believe_chain(raw) if held is None else accept_update(believe_chain(held), raw, now)
         with self._whole():
@@ -337,6 +479,8 @@ class Spaces:
         header, entry_id = decoded.header, decoded.entry_id
         loaded = self._load(_space_of(decoded))
         if loaded is None:
+            if self._store.is_purged(_space_of(decoded)):
+                raise PeerError("an entry is of a space that was purged here", reason="not-a-member")
             if self._store.waiting(space=_space_of(decoded), names_us=True):
                 return None
             if header.kind not in ("open", "invite") or header.author not in self._partner_ids:
@@ -346,7 +490,9 @@ class Spaces:
                 raise PeerError("an entry names others than us", reason="not-a-member")
             return None
         if entry_id in loaded.fold:
-            if not (loaded.fold.lacks_body(entry_id) and VerifiedEntry(decoded).body_fits()):
+            is_dropped = entry_id in loaded.dropped or loaded.fold.is_dropped(entry_id)
+            is_wanted = loaded.fold.lacks_body(entry_id) and not is_dropped
+            if not (is_wanted and VerifiedEntry(decoded).body_fits()):
                 return EntryVerdict(entry_id, ALREADY_HELD)
         elif loaded.is_full_of(header.author):
             return EntryVerdict(entry_id, REFUSED, "later")
@@ -354,19 +500,7 @@ class Spaces:
 
     def _key(self, decoded: DecodedEntry) -> VerifyKey | None:
         """Returns the key that must have signed an entry; None: it waits for a card. Raises PeerError."""
-        versions = self._versions_of(decoded.header.author)
-        if decoded.header.kind == "rekey" and versions:
-            revoked = {one.key_id for one in versions[-1].revoked}
-            try:
-                act = decode_act("rekey", VerifiedEntry(decoded).content())
-            except PeerError as error:
-                if error.reason == "body-mismatch":
-                    raise
-            else:
-                assert isinstance(act, Rekey)
-                if not revoked.issuperset(act.last_good):
-                    return None
-        return key_of(decoded.header, versions)
+        return key_for(decoded, self._versions_of(decoded.header.author))
 
     def _versions_of(self, author: PartnerId) -> list[CardBody]:
         """Returns the versions of an author's card that are here, oldest first."""
@@ -417,7 +551,8 @@ class Spaces:
         act = decode_act("open", content)
         assert isinstance(act, Opening)
         row = self._store.put_space(opening, act, handed_by, now)
-        loaded = self._keep_loaded(LoadedSpace(row, [opening]))
+        loaded = self._keep_loaded(LoadedSpace(row))
+        loaded.put_back(SpaceEntry.of(opening))
         for one in self._store.waiting(space=opening.entry_id, reason=WAITS_FOR_PARENTS):
             waits = self._waiting_entry(one)
             if waits is not None:
@@ -531,9 +666,103 @@ class Spaces:
         wire = self._store.waiting_wire(one.row)
         return None if wire is None else VerifiedEntry(decode_entry(wire, REAL))
 
-    def _has_named(self, space: EntryId, member: PartnerId) -> bool:
+    def _has_named(self, waiting: WaitingEntry, member: PartnerId) -> bool:
+        """Returns whether a space names a member: by its fold; or, where its opening is what waits, by its id, which is that of the
+        opening and stands in an invitation of ours."""
+        loaded = self._load(waiting.space)
+        if loaded is None:
+            is_opening = waiting.entry_id == waiting.space
+            return is_opening and bool(self._store.waiting(space=waiting.space, names_us=True))
+        return loaded.fold.has_named(member)
+
+    # --- what a command asks of a space besides ------------------------------------------------------
+
+    def decide(
+        self, space: EntryId, kind: str, act: Act, now: int, *, left_out: Iterable[EntryId] = ()
+    ) -> VerifiedEntry:
+        """Write a deciding entry, marked as the space is. Raises what `say` raises."""
+        tlp = self._require(space).row.tlp
+        return self.say(space, SpaceStatement(kind, act.encode(), tlp), now, left_out=left_out)[-1]
+
+    def decline(self, space: EntryId, now: int) -> VerifiedEntry:
+        """Decline the newest invitation into a space, also where its own past is not here.
+
+        Raises NotFoundError, RefusedError `joined`, `not-invited`.
+        """
         loaded = self._load(space)
-        return loaded is not None and member in loaded.fold.state().members
+        if loaded is not None:
+            status = self._folded(loaded).state().members.get(self._identity().partner_id)
+            if status in ("joined", "forked"):
+                raise RefusedError("we have joined this space: a member leaves", reason="joined")
+            if status == "invited":
+                return self.decide(space, "decline", Plain(), now)
+        return self._answer_waiting(space, "decline", now)
+
+    def take_over(self, space: EntryId, now: int, *, left_out: Collection[EntryId] = ()) -> VerifiedEntry:
+        """Propose ourselves as lead, in the round that is next. Raises what `say` raises."""
+        loaded, own = self._require(space), self._identity().partner_id
+
+        def written() -> list[VerifiedEntry]:
+            act = next_takeover(loaded.fold, own, left_out)
+            said = SpaceStatement("takeover", act.encode(), loaded.row.tlp)
+            return write(loaded.fold, own, said, now, self._sign, left_out=left_out)
+
+        return self._put_own(loaded, written, now)[-1]
+
+    def caught_up(self, space: EntryId, now: int) -> bool:
+        """Do a slice of reading a space and folding all that is held of it, without the pause that `go_on` keeps. Returns True when that is
+        done, or it is not held: what is asked next holds up nobody."""
+        if not self.ready(space, now):
+            return False
+        loaded = self._loaded.get(space)
+        if loaded is None or not loaded.fold.are_rules_known or loaded.fold.is_current:
+            return True
+        loaded.step(now)
+        return False
+
+    def fold_of(self, space: EntryId) -> SpaceFold:
+        """Returns the fold of a space, to be read and let go. Raises as `state`."""
+        return self._folded(self._require(space))
+
+    def mark_shown(self, space: EntryId, numbers: Mapping[PartnerId, int]) -> None:
+        """Note up to which number of each author a person was shown a space. Raises NotFoundError."""
+        row = self._store.find(space)
+        if row is None:
+            raise _unknown()
+        self._store.put_shown(row, numbers)
+
+    def purge(self, space: EntryId, now: int) -> int:
+        """Take a space off this node, a part at a time: from the first on it is unknown, and nothing of it is taken in any more.
+
+        Returns how many of its entries are left: ask again until there are none. Raises NotFoundError.
+        """
+        self._loaded.pop(space, None)
+        self._loading.pop(space, None)
+        self._asked.discard(space)
+        left = self._store.purge_some(space, now)
+        if left is None:
+            raise _unknown()
+        return left
+
+    def take_again(self, space: EntryId) -> None:
+        """Take a space in again that was purged, when somebody hands it over. Raises NotFoundError."""
+        if not self._store.forget_purge(space):
+            raise _unknown()
+
+    def redact(self, space: EntryId, entry: EntryId, now: int) -> VerifiedEntry:
+        """Redact an entry; its body leaves this node at once. Raises what `say` raises."""
+        redaction = self.decide(space, "redact", Redaction(entry), now)
+        loaded = self._require(space)
+        self._drop_bodies(loaded, [entry])
+        loaded.dropped.add(entry)
+        return redaction
+
+    def _drop_bodies(self, loaded: LoadedSpace, entries: Sequence[EntryId]) -> None:
+        """Drop the bodies of redacted entries, from memory and from the store."""
+        if entries:
+            for entry in entries:
+                loaded.fold.drop_body(entry)
+            self._store.drop_bodies(loaded.row, entries)
 
     # --- what is in memory -------------------------------------------------------------------------
 
@@ -552,17 +781,24 @@ class Spaces:
         row = self._store.find(space)
         if row is None:
             return None
-        loaded = LoadedSpace(row, self._store.entries(row))
-        for one in self._store.waiting(space=space, reason=WAITS_FOR_PARENTS):
-            waits = self._waiting_entry(one)
-            if waits is not None:  # it waits again: its parents were missing when this was last written
-                loaded.intake.take_in(waits)
+        started = self._loading.pop(space, None)
+        if started is None:
+            loaded = LoadedSpace(row)
+            started = loaded, self._reading(loaded)
+        loaded, steps = started
+        for _ in steps:
+            pass
         return self._keep_loaded(loaded)
 
     def _keep_loaded(self, loaded: LoadedSpace) -> LoadedSpace:
         self._loaded[loaded.row.space] = loaded
-        while len(self._loaded) > LOADED_SPACES_MAX:
-            del self._loaded[next(iter(self._loaded))]
+        entries = sum(len(one.fold) for one in self._loaded.values())
+        size = sum(one.read_bytes for one in self._loaded.values())
+        while len(self._loaded) > 1 and (entries > LOADED_ENTRIES_MAX or size > LOADED_BYTES_MAX):
+            dropped = self._loaded.pop(next(iter(self._loaded)))
+            gc.unfreeze()
+            entries -= len(dropped.fold)
+            size -= dropped.read_bytes
         return loaded
 
     @contextmanager
@@ -573,7 +809,7 @@ class Spaces:
             with self._database.transaction():
                 yield
         except BaseException:
-            self._loaded.clear()
+            self.forget()
             raise
 
     def _look_at_partners(self) -> None:
@@ -593,8 +829,13 @@ def read_canonical(reading: SpaceReading, row: SpaceRow) -> bytes:
         fold = SpaceFold()
         for entry in reading.entries(row):
             fold.add(SpaceEntry.of(entry))
-        output = canonical(fold.state())
+        output = output_of(fold)
     return output
+
+
+def output_of(fold: SpaceFold) -> bytes:
+    """Returns the canonical output of a fold; that of a space of other rules than ours says what is held, and decides nothing."""
+    return canonical(fold.state()) if fold.are_rules_known else unfolded(fold.graph, fold.act)
 
 
 def _space_of(decoded: DecodedEntry) -> EntryId:
@@ -619,10 +860,18 @@ def _unknown() -> NotFoundError:
 
 
 _WHO_MAY = {
+    "unknown-rules": "this program does not know the rules of the space, and shows it read-only",
     "not-lead": "only the lead of the space may write this",
     "not-member": "only a member that has joined may write this",
     "cut": "our membership in the space has ended",
     "not-handed": "only whom the lead was offered may accept it",
+    "is-lead": "any member but the lead may write this; a lead hands over first",
+    "forked": "a member may not that has written two entries under one number, until it is invited again",
+    "voted": "a member has one vote in a round, and ours is given",
+    "settled": "this vote is over: another has its majority",
+    "no-proposal": "that proposal is not open to a vote",
+    "no-entry": "only content is redacted, by its author or the lead",
+    "in-own-past": "what we wrote follows an entry that was to be left out",
 }
 
 

@@ -13,19 +13,24 @@ on, and then another copy may come.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from p2pshare.envelope.card_format import CardBody
 from p2pshare.envelope.entry import (
     CONTENT_IN_EVERY_SPACE,
     DECIDING_IN_EVERY_SPACE,
+    DecodedEntry,
     EntryHeader,
     VerifiedEntry,
     check_audience,
+    key_of,
 )
+from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import SPACE_UNCITED_MAX, SPACE_WAITING_MAX
+from p2pshare.spaces.acts import Rekey, decode_act
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 
@@ -59,6 +64,23 @@ class TurnedAway:
 IntakeOutcome = Held | Awaited | TurnedAway
 
 
+def key_for(decoded: DecodedEntry, versions: Sequence[CardBody]) -> VerifyKey | None:
+    """Returns the key that must have signed an entry, by the versions of its author's card that are at hand, oldest first (rules 10
+    and 11); None: it waits for one. Raises PeerError `key-time`, `body-mismatch`."""
+    if decoded.header.kind == "rekey" and versions:
+        revoked = {one.key_id for one in versions[-1].revoked}
+        try:
+            act = decode_act("rekey", VerifiedEntry(decoded).content())
+        except PeerError as error:
+            if error.reason == "body-mismatch":
+                raise
+        else:
+            assert isinstance(act, Rekey)
+            if not revoked.issuperset(act.last_good):
+                return None
+    return key_of(decoded.header, versions)
+
+
 class SpaceIntake:
     """What is taken into one space, and what waits. `space` has its opening already."""
 
@@ -73,6 +95,12 @@ class SpaceIntake:
         self._uncited: Counter[PartnerId] = Counter()
         for vertex in space.graph.vertices:
             self._note_cited(vertex)
+
+    def put_back(self, entry: SpaceEntry) -> Vertex:
+        """Add an entry that was taken in before, after its parents; returns it. Raises as `SpaceFold.add`."""
+        vertex = self._space.add(entry)
+        self._note_cited(vertex)
+        return vertex
 
     @property
     def waiting(self) -> int:
@@ -138,10 +166,7 @@ class SpaceIntake:
             return TurnedAway(entry_id, "body-mismatch")
         if not is_deciding and self._is_left_aside(entry):
             return TurnedAway(entry_id, "later")
-        self._space.add(SpaceEntry.of(entry))
-        vertex = self._space.graph.get(entry_id)
-        assert vertex is not None
-        self._note_cited(vertex)
+        self._note_cited(self._space.add(SpaceEntry.of(entry)))
         return Held(entry)
 
     def _is_left_aside(self, entry: VerifiedEntry) -> bool:

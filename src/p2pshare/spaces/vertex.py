@@ -76,6 +76,9 @@ class SpaceEntry:
     def of(cls, entry: VerifiedEntry) -> SpaceEntry:
         return cls(entry.entry_id, entry.header, entry.content() if entry.body_fits() else None)
 
+    def without_content(self) -> SpaceEntry:
+        return SpaceEntry(self.entry_id, self.header, None)
+
 
 class Vertex:
     """An entry in the graph, and what has been found out about it. Two are the same when they are one object."""
@@ -90,8 +93,10 @@ class Vertex:
         "depth",
         "entry_id",
         "fork_bit",
+        "has_body",
         "header",
         "is_covered",
+        "is_readable",
         "is_seen",
         "key_id",
         "kind",
@@ -109,6 +114,10 @@ class Vertex:
         self.entry_id = entry.entry_id
         self.header = header
         self.content = entry.content
+        """Kept of the kinds that a fold reads (`SpaceFold.add`)."""
+        self.has_body = entry.content is not None
+        self.is_readable: bool | None = None
+        """Whether content says what its kind must; None until somebody has looked."""
         self.author: PartnerId = header.author
         self.key_id: KeyId = header.key_id
         self.number = header.number

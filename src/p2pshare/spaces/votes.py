@@ -28,6 +28,11 @@ class Candidacy:
         self._by_author: defaultdict[PartnerId, int] = defaultdict(int)
         self._has_doubles = False
 
+    @property
+    def authors(self) -> frozenset[PartnerId]:
+        """Who has voted for it, its own author among them."""
+        return frozenset((self.vertex.author, *self._by_author))
+
     def count_ack(self, ack: Vertex) -> None:
         self._votes |= ack.bit
         self._has_doubles |= bool(self._by_author[ack.author])
@@ -55,6 +60,10 @@ class Ballot:
     def proposal(self, vertex: Vertex) -> Candidacy | None:
         """Returns the proposal that a takeover makes, or None for one that is not right by its past."""
         return self._proposals.get(vertex)
+
+    def proposals_in(self, epoch: int) -> list[Candidacy]:
+        """Returns the proposals of an epoch that are right by their pasts, in the order in which they came."""
+        return [one for one in self._proposals.values() if one.act.epoch == epoch]
 
     def propose(self, vertex: Vertex, act: Takeover, voters: frozenset[PartnerId]) -> Candidacy:
         """Add a takeover that is right by its past: it is the first vote for itself."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from p2pshare.envelope.entry import EntryDraft, EntryHeader, VerifiedEntry
+from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import ENTRY_PARENTS_MAX
 from p2pshare.spaces.acts import Plain
@@ -42,25 +44,19 @@ def write(
 ) -> list[VerifiedEntry]:
     """Sign what `author` says at `created` (unix seconds), and add it to the space. Returns it, last, behind the merges it needed.
 
-    `left_out`: heads that it does not cite, nor what only they have in their past; for a vote beside a removal of everybody. The
-    author's own last entry is cited all the same.
+    `left_out`: entries that it has not in its past, nor what follows them; for a vote beside a removal of everybody. Raises PeerError
+    `in-own-past` where an entry of the author has one of them in its past: rule 15 asks for all of those.
     """
     opening = space.graph.opening
-    heads = {vertex for vertex in space.state().heads if vertex.entry_id not in left_out}
-    own = _own_last(space, author)
-    parents = sorted(own | {head for head in heads if head not in _covered(own, heads)}, key=_entry_id)
-    parents.sort(
-        key=lambda vertex: vertex not in own
-    )  # its own first: a merge has them in its past from the beginning
+    parents = to_cite(space, author, left_out)
     written: list[VerifiedEntry] = []
 
     def put(said: SpaceStatement, cited: list[Vertex]) -> Vertex:
-        numbers = [vertex.number for vertex in past_of(cited) if vertex.author == author]
         draft = EntryDraft(
             realm=opening.header.realm,
             space=opening.entry_id,
             author=author,
-            number=1 + max(numbers, default=0),
+            number=1 + space.graph.last_number(author, cited),
             parents=tuple(sorted(vertex.entry_id for vertex in cited)),
             depth=1 + max(vertex.depth for vertex in cited),
             created=created,
@@ -82,42 +78,85 @@ def write(
     return written
 
 
+def to_cite(space: SpaceFold, author: PartnerId, left_out: Collection[EntryId] = ()) -> list[Vertex]:
+    """Returns what the next entry of `author` has as parents, once merges have joined them: its own last entry first, which a merge
+    has in its past from the beginning. `left_out` as in `write`. Raises PeerError `in-own-past`.
+    """
+    left = _followers(space, left_out) if left_out else frozenset()
+    heads = _heads_without(space, left) if left else space.state().heads
+    own = _own_last(space, author)
+    if not left.isdisjoint(own):
+        raise PeerError("an entry of its author follows what it would leave out", reason="in-own-past")
+    parents = sorted(own | {head for head in heads if head not in _covered(own, heads)}, key=_entry_id)
+    return sorted(parents, key=lambda vertex: vertex not in own)
+
+
 def write_join(
     space: SpaceFold, author: PartnerId, invitation: EntryId, created: int, sign: Sign
 ) -> VerifiedEntry:
-    """Sign the `join` of `author`, which cites its invitation alone, and add it to the space. Raises KeyError without that."""
+    """Sign the `join` of `author`, which cites its invitation, and add it to the space. Raises KeyError without that.
+
+    Besides it cites what its author wrote and the invitation has not in its past: who was removed while nobody could tell it, wrote on,
+    and is invited again, would else count a number twice, which is a fork.
+    """
     cited = space.graph.get(invitation)
     if cited is None:
         raise KeyError(invitation)
     opening = space.graph.opening
-    numbers = [vertex.number for vertex in past_of([cited]) if vertex.author == author]
-    draft = join_draft(cited.header, invitation, author, created, number=1 + max(numbers, default=0))
-    entry = sign(replace(draft, space=opening.entry_id, tlp=opening.header.tlp), Plain().encode())
+    own = sorted(_own_last(space, author) - past_of([cited]), key=lambda vertex: -vertex.number)
+    parents = [cited, *own[: ENTRY_PARENTS_MAX - 1]]
+    draft = join_draft(cited.header, invitation, author, created)
+    draft = replace(
+        draft,
+        space=opening.entry_id,
+        tlp=opening.header.tlp,
+        number=1 + space.graph.last_number(author, parents),
+        parents=tuple(sorted(vertex.entry_id for vertex in parents)),
+        depth=1 + max(vertex.depth for vertex in parents),
+    )
+    entry = sign(draft, Plain().encode())
     space.add(SpaceEntry.of(entry))
     return entry
 
 
 def join_draft(
-    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int, *, number: int = 1
+    invitation: EntryHeader, invitation_id: EntryId, author: PartnerId, created: int, *, kind: str = "join"
 ) -> EntryDraft:
-    """Returns the draft of a `join`; so also where the invitation's own past is not here, and `author` wrote nothing in it."""
+    """Returns the draft of a `join`, or `decline`, where the invitation's own past is not here, and `author` wrote nothing in it."""
     return EntryDraft(
         realm=invitation.realm,
         space=invitation_id if invitation.kind == "open" else invitation.space,
         author=author,
-        number=number,
+        number=1,
         parents=(invitation_id,),
         depth=invitation.depth + 1,
         created=created,
-        kind="join",
+        kind=kind,
         tlp=invitation.tlp,
     )
+
+
+def _followers(space: SpaceFold, entry_ids: Collection[EntryId]) -> frozenset[Vertex]:
+    """Returns these entries and all that have one of them in their past."""
+    found: set[Vertex] = set()
+    for vertex in space.graph.vertices:  # parents before children
+        if vertex.entry_id in entry_ids or not found.isdisjoint(vertex.parents):
+            found.add(vertex)
+    return frozenset(found)
+
+
+def _heads_without(space: SpaceFold, left: Collection[Vertex]) -> set[Vertex]:
+    """Returns the heads of what has an effect, as they are without the entries in `left`."""
+    kept = [vertex for vertex in space.state().timeline if vertex not in left]
+    return set(kept) - past_of(parent for vertex in kept for parent in vertex.parents)
 
 
 def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
     """Returns the entries of an author that no other entry of it has in its past: one, or one for each branch of a fork."""
     last: set[Vertex] = set()
     older: set[Vertex] = set()
+    if not space.graph.has_twins(author):
+        return set(islice(space.graph.by_author(author), 1))
     for vertex in space.graph.by_author(author):
         if vertex not in older:
             last.add(vertex)
@@ -126,7 +165,8 @@ def _own_last(space: SpaceFold, author: PartnerId) -> set[Vertex]:
 
 
 def _covered(own: set[Vertex], heads: set[Vertex]) -> set[Vertex]:
-    """Returns the heads that an own entry has in its past: those are cited by citing that one."""
+    """Returns the heads that an own entry has in its past: those are cited by citing that one. One with an effect has none."""
+    own = {vertex for vertex in own if not vertex.has_effect}
     return heads & past_of(parent for vertex in own for parent in vertex.parents)
 
 

@@ -1,0 +1,46 @@
+"""The files of duty templates: those that come with the program, and those of this home beside them.
+
+A new template is one file: `NAME.json` in the home's folder `duties`. One of a name that the program has takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from p2pshare.errors import AuthorError
+from p2pshare.intel.duty_templates import TEMPLATE_BYTES_MAX, DutyTemplate, read_template
+
+FOLDER = "duties"
+FILES_MAX = 256  # templates of a home: every law of the world would be fewer
+
+
+def load_duty_templates(home: Path | None = None) -> dict[str, DutyTemplate]:
+    """Returns all templates by name. Raises AuthorError `bad-template` for a file of the home that is none."""
+    found: dict[str, DutyTemplate] = {}
+    for name, raw in _files(home):
+        template = read_template(raw, name)
+        if f"{template.template}.json" != Path(name).name:
+            raise AuthorError(
+                f"{name} has the template {template.template}",
+                hint=f"call the file {template.template}.json",
+                reason="bad-template",
+            )
+        found[template.template] = template
+    return dict(sorted(found.items()))
+
+
+def _files(home: Path | None) -> Iterator[tuple[str, bytes]]:
+    shipped = resources.files("p2pshare") / FOLDER
+    if not shipped.is_dir():  # run from a checkout, where the wheel's copy is not made
+        shipped = Path(__file__).resolve().parents[3] / "config" / FOLDER
+    for file in sorted(shipped.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".json"):
+            yield file.name, file.read_bytes()
+    own = home / FOLDER if home is not None else None
+    if own is None or not own.is_dir():
+        return
+    for path in sorted(own.glob("*.json"))[:FILES_MAX]:
+        with path.open("rb") as stream:
+            yield str(path), stream.read(TEMPLATE_BYTES_MAX + 1)

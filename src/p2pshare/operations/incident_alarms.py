@@ -1,0 +1,113 @@
+"""Incidents in `status` and the alarms: what an organisation owes, before and after it is due, and what it was asked.
+
+====================  ==============================================================================
+incident-duty         a report that a law asks of us is due within six hours, or overdue
+incident-task         a task of ours is due within a day, or overdue
+incident-question     we were asked, and have not answered
+====================  ==============================================================================
+
+Duties stand here by the templates that come with the program: what alarms read has no home (`incident duty list` reads its own, too).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from p2pshare.identifiers import PartnerId
+from p2pshare.intel.display import clip
+from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
+from p2pshare.node.duty_files import load_duty_templates
+from p2pshare.operations.incidents import INCIDENT, duties_by
+from p2pshare.operations.space_alarms import EVERY_SPACE_ALARM, standings
+from p2pshare.operations.space_standing import Standing
+from p2pshare.queries.alarms import Alarm, AlarmFunction, Situation, alarm_about
+
+DUTY_ALARM_SECONDS = 6 * 3_600  # before a report is due: a working day is too long before one of 24 hours
+TASK_ALARM_SECONDS = 24 * 3_600
+OPEN_OUTCOMES = frozenset({"pending", "ongoing", "unknown"})
+
+
+def _incidents(seen: Situation) -> Iterator[tuple[Standing, Mapping[str, Any]]]:
+    """Yields the incidents in which we are a member, with their states."""
+    for one in standings(seen.store):
+        state = one.output.get("state")
+        if one.row.kind == INCIDENT and state is not None and one.status_of(seen.own_id) == "joined":
+            yield one, state
+
+
+def _about(standing: Standing) -> str:
+    return f"'{clip(standing.row.title)}' ({standing.row.space.short})"
+
+
+def _duties(seen: Situation) -> Iterator[Alarm]:
+    templates = None
+    for one, state in _incidents(seen):
+        if not state["duties"]:
+            continue
+        templates = load_duty_templates() if templates is None else templates
+        for duty in duties_by(state["duties"], templates, seen.now):
+            if (
+                duty["organisation"] != seen.own_id.text
+                or duty["due"] is None
+                or duty["state"] not in ("running", "overdue")
+            ):
+                continue
+            due = parse_instant(duty["due"]) // SECOND_US
+            if seen.now < due - DUTY_ALARM_SECONDS:
+                continue
+            word = "was due" if duty["state"] == "overdue" else "is due"
+            report = f"{duty['template']}:{duty['stage']}"
+            yield alarm_about(
+                "incident-duty",
+                seen.own_id,
+                seen.names,
+                parse_instant(duty["from_at"]) // SECOND_US,
+                f"the report {report} of the incident {_about(one)} {word} {duty['due']}",
+                f"`p2pshare incident sitrep {one.row.space.short} --report {report}`, and `incident duty done` once it is submitted",
+                space=one.row.space.text,
+            )
+
+
+def _tasks(seen: Situation) -> Iterator[Alarm]:
+    for one, state in _incidents(seen):
+        for task in state["tasks"]:
+            due = task["due"]
+            is_ours = task["owner"] == seen.own_id.text and task["outcome"] in OPEN_OUTCOMES
+            if not is_ours or due is None or seen.now < due - TASK_ALARM_SECONDS:
+                continue
+            word = "was due" if seen.now > due else "is due"
+            yield alarm_about(
+                "incident-task",
+                seen.own_id,
+                seen.names,
+                None,
+                f"our task '{clip(task['title'])}' of the incident {_about(one)} {word} {format_instant(due * SECOND_US)}",
+                f"`p2pshare incident task done {one.row.space.short} {task['id'][:10]}`, or `task release` for somebody else",
+                space=one.row.space.text,
+            )
+
+
+def _questions(seen: Situation) -> Iterator[Alarm]:
+    for one, state in _incidents(seen):
+        rows = {row["id"]: row for row in one.output["timeline"]}
+        for question in state["questions"]:
+            if seen.own_id.text not in (question["to"] or ()):
+                continue
+            if any(rows[answer["id"]]["author"] == seen.own_id.text for answer in question["answers"]):
+                continue
+            asked = rows[question["id"]]
+            yield alarm_about(
+                "incident-question",
+                PartnerId.parse(asked["author"]),
+                seen.names,
+                asked["created"],
+                f"{{name}} asks us in the incident {_about(one)}: {clip(question['text'])}",
+                f"`p2pshare incident answer {one.row.space.short} {question['id'][:10]} TEXT`",
+                space=one.row.space.text,
+            )
+
+
+INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (_duties, _tasks, _questions)
+EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS)
+"""The alarms of a node, in the order in which they are reported."""

@@ -1,0 +1,289 @@
+"""`incident ...`: what a command asks of a node about an incident besides the verbs that every space has (`operations.spaces`).
+
+The command makes the content of an entry, as everywhere (docs/decisions/0003), and `SayInIncident` writes it; what it says is checked again,
+here and by the fold. What is larger than a message of the control socket, the exports, the command reads beside the daemon.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from p2pshare.errors import AuthorError, PeerError
+from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.intel.duty_templates import DutyTemplate
+from p2pshare.intel.incident_record import IncidentRecord, ToldDuty
+from p2pshare.intel.marking import Tlp
+from p2pshare.limits import ENTRY_BODY_BYTES_MAX
+from p2pshare.node.duty_files import load_duty_templates
+from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.operations.space_standing import Standing, standing_of
+from p2pshare.operations.spaces import (
+    TLP_LABELS,
+    Called,
+    Invited,
+    SpaceWritten,
+    Title,
+    member_called,
+    names_here,
+    partner_called,
+    space_called,
+    written,
+)
+from p2pshare.spaces.fold import SpaceFold, SpaceState
+from p2pshare.spaces.incident_entries import READERS, TYPES_MAX, IncidentDetermination, encode_incident
+from p2pshare.spaces.incident_telling import Telling, duties_shown
+from p2pshare.spaces.space_exchange import spaces_of
+from p2pshare.spaces.space_store import SpaceReading, SpaceRow
+from p2pshare.spaces.vertex import SpaceEntry
+from p2pshare.spaces.writing import SpaceStatement
+
+INCIDENT = "incident"
+AMBER_STRICT = 3  # from here on content names its audience (rule 6)
+
+IncidentKind = Literal[
+    "note", "event", "impact", "object", "opinion", "ask", "answer", "recurrence", "task", "claim", "release", "assign",
+    "outcome", "own-status", "determination", "duty", "lesson", "close", "reopen", "duplicate",
+]  # fmt: skip
+IncidentTypes = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=TYPES_MAX)]
+
+
+class IncidentOpened(Struct, frozen=True, forbid_unknown_fields=True):
+    """The id of the incident, which is that of its space and of its opening; its members; and the entry that says its type."""
+
+    incident: str
+    space: str
+    members: list[str]
+    entry: str
+
+
+class IncidentListed(Struct, frozen=True, forbid_unknown_fields=True):
+    """An incident that is held here. `role` is our own: `lead`, else our status in it. `unread`: entries that no person was shown here.
+
+    `lead`, `members` and `invited_by` are names, else ids. Type and status are empty where it is too large to be folded for a list.
+    """
+
+    incident: str
+    title: str
+    type: str
+    status: str
+    lead: str | None
+    members: list[str]
+    role: str
+    unread: int
+    invited_by: str | None
+
+
+class IncidentShown(Struct, frozen=True, forbid_unknown_fields=True):
+    """What `incident show --json` prints, as JSON, but for the duties, which follow from templates of the command's home; the canonical
+    output, and of each author the greatest number in it."""
+
+    shown: str
+    canonical: str
+    numbers: dict[str, int]
+
+
+class OpenIncident(Request[IncidentOpened], frozen=True, tag="incident-open"):
+    """Open an incident with ourselves and the partners of these names or ids, and say of what types it seems to be."""
+
+    title: Title
+    types: IncidentTypes
+    tlp: Tlp
+    invite: Invited = ()
+
+    def run(self, node: Node, now: int, progress: Progress) -> IncidentOpened:
+        invited = {partner_called(node.store, name) for name in self.invite}
+        content = checked_content(
+            "determination",
+            encode_incident(IncidentDetermination("suspected", (), tuple(sorted(set(self.types))), "")),
+        )
+        spaces = spaces_of(node)
+        opening = spaces.open(INCIDENT, self.title, int(self.tlp), [(member, "") for member in invited], now)
+        said = SpaceStatement("determination", content, int(self.tlp))
+        entry = spaces.say(opening.entry_id, said, now)[-1]
+        members = sorted({*invited, node.identity.partner_id})
+        incident = opening.entry_id.text
+        return IncidentOpened(incident, incident, [member.text for member in members], entry.entry_id.text)
+
+
+class SayInIncident(Request[SpaceWritten], frozen=True, tag="incident-say"):
+    """Write an entry of a kind into the incident of that id. `tlp` None: marked as the incident is. `audience`: members who alone may
+    read it, besides ourselves."""
+
+    id: Called
+    kind: IncidentKind
+    content: Annotated[bytes, Meta(max_length=ENTRY_BODY_BYTES_MAX)]
+    tlp: Tlp | None = None
+    audience: Invited = ()
+
+    def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
+        row = space_called(node.store, self.id, INCIDENT)
+        content = checked_content(self.kind, self.content)
+        tlp = row.tlp if self.tlp is None else int(self.tlp)
+        own = node.identity.partner_id
+        audience: set[PartnerId] = set()
+        if self.audience:
+            members = spaces_of(node).state(row.space).members
+            names = names_here(node.store)
+            audience = {own, *(member_called(members, names, name) for name in self.audience)}
+        elif tlp >= AMBER_STRICT:
+            raise AuthorError(
+                f"content of {TLP_LABELS[tlp]} names who may read it",
+                hint="--to NAME, once for each member: no later invitation widens that",
+                reason="names-needed",
+            )
+        return written(node, row, SpaceStatement(self.kind, content, tlp, tuple(sorted(audience))), now)
+
+
+class ListIncidents(Query[Several[IncidentListed]], frozen=True, tag="incident-list"):
+    """List the incidents that are held here, oldest first."""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> Several[IncidentListed]:
+        reading = SpaceReading(node.store.database)
+        return Several(
+            [
+                _listed(node, reading, row, standing_of(node.store, row))
+                for row in reading.all()
+                if row.kind == INCIDENT
+            ]
+        )
+
+
+class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
+    """Show the incident of that id, by what is held here. `by_graph`: the time line in the order of the graph."""
+
+    id: Called
+    by_graph: bool = False
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> IncidentShown:
+        from p2pshare.spaces.canonical import canonical
+
+        row = space_called(node.store, self.id, INCIDENT)
+        state = state_of(node, row)
+        telling = Telling(state, names_here(node.store), is_sealed_told=True)
+        reading = SpaceReading(node.store.database)
+        introduced = {
+            member: by
+            for member in state.members
+            if (by := _introduced_by(node, reading, member)) is not None
+        }
+        shown = telling.shown(introduced_by=introduced, is_by_graph=self.by_graph)
+        numbers: dict[str, int] = {}
+        for vertex in state.timeline:
+            numbers[vertex.author.text] = max(numbers.get(vertex.author.text, 0), vertex.number)
+        return IncidentShown(json.dumps(shown, ensure_ascii=False), canonical(state).decode("utf-8"), numbers)
+
+
+def checked_content(kind: str, content: bytes) -> bytes:
+    """Returns the content of an entry that says something under its kind. Raises AuthorError `bad-argument`."""
+    try:
+        READERS[kind](content)
+    except PeerError as error:
+        raise AuthorError(
+            f"that is no {kind}: {error.message}",
+            hint="docs/incidents.md has what each says",
+            reason="bad-argument",
+        ) from None
+    return content
+
+
+def state_of(node: NodeReading, row: SpaceRow) -> SpaceState:
+    """Returns what holds in an incident, folded from the store."""
+    fold = SpaceFold()
+    for entry in SpaceReading(node.store.database).entries(row):
+        fold.add(SpaceEntry.of(entry))
+    return fold.state()
+
+
+def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:
+    """Returns how the duties stand that were stated in an incident, by its canonical output and the templates of a home."""
+    return duties_by(canonical["state"]["duties"], load_duty_templates(home), now)
+
+
+def duties_by(
+    rows: Iterable[Mapping[str, Any]], templates: Mapping[str, DutyTemplate], now: int
+) -> list[dict[str, Any]]:
+    """Returns how duties stand, by the `duties` of a canonical `state`."""
+    stated = [
+        ToldDuty(
+            id=one["id"],
+            author=PartnerId.parse(one["author"]),
+            event=one["event"],
+            stage=one["stage"] or "",
+            template=one["template"],
+            at=one["at"],
+            zone=one["zone"],
+        )
+        for one in rows
+    ]
+    return duties_shown(stated, templates, now)
+
+
+class IncidentFile:
+    """An incident as a command writes it into a file: its record, and what duties come to."""
+
+    def __init__(self, home: Path, node: NodeReading, digits: str, now: int) -> None:
+        """Raises what `space_called` raises."""
+        row = space_called(node.store, digits, INCIDENT)
+        self.own = node.card.partner_id
+        self.templates: dict[str, DutyTemplate] = load_duty_templates(home)
+        self.record: IncidentRecord = Telling(state_of(node, row), names_here(node.store)).record()
+        self.duties: list[dict[str, Any]] = duties_shown(self.record.duties, self.templates, now)
+
+    @property
+    def own_duties(self) -> list[dict[str, Any]]:
+        return [duty for duty in self.duties if duty["organisation"] == self.own.text]
+
+
+def _introduced_by(node: NodeReading, reading: SpaceReading, member: PartnerId) -> PartnerId | None:
+    if any(row.partner_id == member for row in node.store.partners.all()) or member == node.card.partner_id:
+        return None
+    return reading.introduced_by(member)
+
+
+def _listed(
+    node: NodeReading, reading: SpaceReading, row: SpaceRow, standing: Standing | None
+) -> IncidentListed:
+    names, own = names_here(node.store), node.card.partner_id
+
+    def called(member: PartnerId | None) -> str | None:
+        return None if member is None else names.get(member) or member.text
+
+    invited_by = None if row.opener == own else called(row.opener)
+    if standing is None:
+        return IncidentListed(row.space.text, row.title, "", "", None, [], "", 0, invited_by)
+    state = standing.output["state"] or {}
+    shown = reading.shown(row)
+    unread = sum(
+        1
+        for one in standing.output["timeline"]
+        if one["author"] != own.text and one["number"] > shown.get(PartnerId.parse(one["author"]), 0)
+    )
+    types = state.get("types") or [""]
+    return IncidentListed(
+        row.space.text,
+        row.title,
+        types[0],
+        state.get("status", ""),
+        called(standing.lead),
+        [called(member) or "" for member in standing.members],
+        "lead" if standing.lead == own else standing.status_of(own),
+        unread,
+        invited_by,
+    )
+
+
+def entry_named(digits: str, ids: list[str], what: str) -> EntryId:
+    """Returns the one of some ids that begins so. Raises as `operations.spaces.one_of`."""
+    from p2pshare.operations.spaces import checked_digits, one_of
+
+    begun = checked_digits(digits, what)
+    found: EntryId = one_of(
+        [EntryId.parse(one) for one in ids if one.startswith(begun)], what, "see `p2pshare incident show`"
+    )
+    return found

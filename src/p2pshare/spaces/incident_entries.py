@@ -1,0 +1,447 @@
+"""What the entries of an incident say: the content of each kind (docs/incidents.md, "Kinds of entry").
+
+Each is one canonical map with exactly the keys 0, 1, 2 ... in the order of the fields here, but a note, which is its text. Deciding
+kinds have no audience; what does not read so has no effect (`bad-body`), the same for every member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+
+from p2pshare.envelope.encoding import Reader, pack, refusal
+from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.intel.incident_words import (
+    DETERMINATIONS,
+    ENUMERATED_DETAILS,
+    EVENT_STATUSES,
+    FIDELITIES,
+    IMPACT_DETAILS,
+    LESSON_STATUSES,
+    OPINION_WORDS,
+    OWN_STATUSES,
+    RECOVERABILITIES,
+    TASK_OUTCOMES,
+    WORD_BYTES_MAX,
+    is_word,
+)
+from p2pshare.limits import SPACE_MEMBERS_MAX, VALUE_BYTES_MAX
+from p2pshare.spaces.notebook import read_text
+
+TITLE_BYTES_MAX = 256  # of a task: what stands in a list
+DECIDING_TEXT_BYTES_MAX = 4_096  # all members fold it: a page
+CONTENT_TEXT_BYTES_MAX = 65_536  # of an event, an impact, a question: a long report
+OBJECT_STIX_BYTES_MAX = 196_608  # a STIX object beside its value; larger ones travel as `part`
+DETAIL_BYTES_MAX = 256  # of one property of an impact
+DETAILS_MAX = 16  # properties of one impact: the longest category has 7
+COUNTS_MAX = 32  # kinds of things that one impact counts: the vocabulary has 23
+TYPES_MAX = 16  # words for one incident, event or task
+ZONE_BYTES_MAX = 64  # the longest name in the tz database has 32
+CRITICALITY_MAX = 100  # STIX's scale
+TIME_MAX = 253_402_300_799  # unix seconds: the last one of the year 9999, which RFC 3339 can write
+NOT_STATED = 0
+"""A time (unix seconds) that nobody states."""
+NO_ENTRY = b""
+
+IncidentWords = tuple[str, ...]
+
+
+class IncidentEvent(NamedTuple):
+    """`event`: something that happened, or may. Times in unix seconds, 0: not stated."""
+
+    status: str
+    start: int
+    start_fidelity: str
+    end: int
+    end_fidelity: str
+    types: IncidentWords
+    text: str
+
+
+class IncidentImpact(NamedTuple):
+    """`impact`: one category of harm. `details` and `counts` are pairs with ascending keys."""
+
+    category: str
+    details: tuple[tuple[str, str], ...]
+    start: int
+    end: int
+    criticality: tuple[int, ...]
+    recoverability: str
+    counts: tuple[tuple[str, int], ...]
+    text: str
+
+
+class IncidentObject(NamedTuple):
+    """`object`: an observable, a rule or a vulnerability by type and value, with its STIX object as its author wrote it, or b""."""
+
+    type: str
+    value: str
+    text: str
+    stix: bytes
+
+
+class IncidentOpinion(NamedTuple):
+    """`opinion`: on an entry, or (b"") on the determination; `determination` is the one its author would make, or ""."""
+
+    opinion: str
+    about: bytes
+    determination: str
+    text: str
+
+
+class IncidentQuestion(NamedTuple):
+    """`ask`: a question to members, ascending; to nobody: to all."""
+
+    to: tuple[PartnerId, ...]
+    text: str
+
+
+class IncidentAnswer(NamedTuple):
+    """`answer`: to a question."""
+
+    ask: EntryId
+    text: str
+
+
+class IncidentRecurrence(NamedTuple):
+    """`recurrence`: a value of the incident was seen again; `day` is the first second of its day in UTC."""
+
+    type: str
+    value: str
+    day: int
+    text: str
+
+
+class IncidentTask(NamedTuple):
+    """`task`: work to be done; due at a time, or 0."""
+
+    title: str
+    text: str
+    due: int
+    types: IncidentWords
+
+
+class TaskClaim(NamedTuple):
+    """`claim`, `release`: its author takes a task, or lets it go."""
+
+    task: EntryId
+
+
+class TaskAssignment(NamedTuple):
+    """`assign`: the lead gives a task to a member, or to nobody."""
+
+    task: EntryId
+    to: tuple[PartnerId, ...]
+
+
+class TaskOutcome(NamedTuple):
+    """`outcome`: what came of a task."""
+
+    task: EntryId
+    outcome: str
+    text: str
+
+
+class OwnStatus(NamedTuple):
+    """`own-status`: how far its author is, in its own house."""
+
+    status: str
+    text: str
+
+
+class IncidentDetermination(NamedTuple):
+    """`determination`: what the incident is. `criticality` is 0 to 100, or not stated."""
+
+    determination: str
+    criticality: tuple[int, ...]
+    types: IncidentWords
+    text: str
+
+
+class DutyStatement(NamedTuple):
+    """`duty`: its author states when an event took place from which its duties under a template run; `zone` is where it is bound."""
+
+    event: str
+    stage: str
+    template: str
+    at: int
+    zone: str
+    text: str
+
+
+class IncidentLesson(NamedTuple):
+    """`lesson`: what is to be done so that it does not happen again; `lesson` b"": a new one, else the one it changes."""
+
+    lesson: bytes
+    text: str
+    owner: tuple[PartnerId, ...]
+    due: int
+    link: str
+    status: str
+
+
+class IncidentClosing(NamedTuple):
+    """`close`, `reopen`: with a reason."""
+
+    text: str
+
+
+class IncidentDuplicate(NamedTuple):
+    """`duplicate`: another space is about the same incident."""
+
+    space: EntryId
+    text: str
+
+
+IncidentBody = (
+    IncidentEvent
+    | IncidentImpact
+    | IncidentObject
+    | IncidentOpinion
+    | IncidentQuestion
+    | IncidentAnswer
+    | IncidentRecurrence
+    | IncidentTask
+    | TaskClaim
+    | TaskAssignment
+    | TaskOutcome
+    | OwnStatus
+    | IncidentDetermination
+    | DutyStatement
+    | IncidentLesson
+    | IncidentClosing
+    | IncidentDuplicate
+)
+
+B = TypeVar("B", bound=IncidentBody)
+EntryField = Callable[[Reader], Any]
+
+
+def encode_incident(body: IncidentBody) -> bytes:
+    """Returns the content of an entry that says `body`."""
+    return pack(dict(enumerate(body)))
+
+
+# --- fields --------------------------------------------------------------------------------------------
+
+
+def _text(low: int, high: int) -> EntryField:
+    return lambda reader: reader.text(low, high)
+
+
+def _word(reader: Reader) -> str:
+    word = reader.text(1, WORD_BYTES_MAX)
+    if not is_word(word):
+        raise refusal("malformed", "a word has other characters than words have")
+    return word
+
+
+def _optional_word(reader: Reader) -> str:
+    word = reader.text(0, WORD_BYTES_MAX)
+    if word and not is_word(word):
+        raise refusal("malformed", "a word has other characters than words have")
+    return word
+
+
+def _one_of(words: IncidentWords, *, or_none: bool = False) -> EntryField:
+    known = frozenset((*words, "") if or_none else words)
+
+    def read(reader: Reader) -> str:
+        word = reader.text(0, WORD_BYTES_MAX)
+        if word not in known:
+            raise refusal("malformed", "a word is none of those that may stand here")
+        return word
+
+    return read
+
+
+def _words(reader: Reader) -> IncidentWords:
+    words = tuple(_word(reader) for _ in range(reader.array(0, TYPES_MAX)))
+    _ascend(words)
+    return words
+
+
+def _time(reader: Reader) -> int:
+    return reader.integer(TIME_MAX)
+
+
+def _stated_time(reader: Reader) -> int:
+    at = reader.integer(TIME_MAX)
+    if at == NOT_STATED:
+        raise refusal("malformed", "a time must be stated")
+    return at
+
+
+def _day(reader: Reader) -> int:
+    day = reader.integer(TIME_MAX)
+    if day % 86_400:
+        raise refusal("malformed", "a day begins at midnight UTC")
+    return day
+
+
+def _scale(reader: Reader) -> tuple[int, ...]:
+    return tuple(reader.integer(CRITICALITY_MAX) for _ in range(reader.array(0, 1)))
+
+
+def _entry(reader: Reader) -> EntryId:
+    return EntryId(reader.blob(EntryId.length, EntryId.length))
+
+
+def _entry_or_none(reader: Reader) -> bytes:
+    raw = reader.blob(0, EntryId.length)
+    if raw and len(raw) != EntryId.length:
+        raise refusal("malformed", "an id has another length")
+    return EntryId(raw) if raw else NO_ENTRY
+
+
+def _partners(most: int) -> EntryField:
+    def read(reader: Reader) -> tuple[PartnerId, ...]:
+        named = tuple(
+            PartnerId(reader.blob(PartnerId.length, PartnerId.length)) for _ in range(reader.array(0, most))
+        )
+        _ascend(named)
+        return named
+
+    return read
+
+
+def _details(reader: Reader) -> tuple[tuple[str, str], ...]:
+    found = []
+    for _ in range(reader.array(1, DETAILS_MAX)):
+        reader.array(2, 2)
+        found.append((_word(reader), reader.text(1, DETAIL_BYTES_MAX)))
+    _ascend([key for key, _ in found])
+    return tuple(found)
+
+
+def _counts(reader: Reader) -> tuple[tuple[str, int], ...]:
+    found = []
+    for _ in range(reader.array(0, COUNTS_MAX)):
+        reader.array(2, 2)
+        found.append((_word(reader), reader.integer()))
+    _ascend([key for key, _ in found])
+    return tuple(found)
+
+
+def _zone(reader: Reader) -> str:
+    zone = reader.text(1, ZONE_BYTES_MAX)
+    if not (
+        zone.isascii() and zone.replace("/", "").replace("_", "").replace("-", "").replace("+", "").isalnum()
+    ):
+        raise refusal("malformed", "a time zone has other characters than such names have")
+    return zone
+
+
+def _blob(high: int) -> EntryField:
+    return lambda reader: reader.blob(0, high)
+
+
+def _ascend(values: Any) -> None:
+    if any(one >= other for one, other in pairwise(values)):
+        raise refusal("malformed", "values do not ascend")
+
+
+def _map_of(made: Callable[..., B], *fields: EntryField) -> Callable[[bytes], B]:
+    def read(content: bytes) -> B:
+        reader = Reader(content)
+        reader.map(len(fields))
+        values = []
+        for number, field in enumerate(fields):
+            reader.key(number)
+            values.append(field(reader))
+        reader.end()
+        return made(*values)
+
+    return read
+
+
+def _impact(content: bytes) -> IncidentImpact:
+    impact = _plain_impact(content)
+    needed, also = IMPACT_DETAILS[impact.category]
+    details = dict(impact.details)
+    if needed not in details or not details.keys() <= {needed, *also}:
+        raise refusal("malformed", "an impact does not have the properties of its category")
+    for key, words in ENUMERATED_DETAILS.items():
+        if details.get(key, words[0]) not in words:
+            raise refusal("malformed", "a property of an impact is none of those that may stand there")
+    return impact
+
+
+def _duty(content: bytes) -> DutyStatement:
+    duty = _plain_duty(content)
+    if (duty.event == "submitted") != bool(duty.stage):
+        raise refusal("malformed", "what was submitted names its stage, and nothing else does")
+    return duty
+
+
+_deciding_text = _text(0, DECIDING_TEXT_BYTES_MAX)
+_content_text = _text(0, CONTENT_TEXT_BYTES_MAX)
+
+_plain_impact = _map_of(
+    IncidentImpact,
+    _one_of(tuple(IMPACT_DETAILS)),
+    _details,
+    _time,
+    _time,
+    _scale,
+    _one_of(RECOVERABILITIES, or_none=True),
+    _counts,
+    _content_text,
+)
+_plain_duty = _map_of(DutyStatement, _word, _optional_word, _word, _stated_time, _zone, _deciding_text)
+_closing = _map_of(IncidentClosing, _deciding_text)
+_claim = _map_of(TaskClaim, _entry)
+
+READERS: Mapping[str, Callable[[bytes], object]] = {
+    "note": read_text,
+    "event": _map_of(
+        IncidentEvent,
+        _one_of(EVENT_STATUSES),
+        _time,
+        _one_of(FIDELITIES, or_none=True),
+        _time,
+        _one_of(FIDELITIES, or_none=True),
+        _words,
+        _content_text,
+    ),
+    "impact": _impact,
+    "object": _map_of(
+        IncidentObject,
+        _word,
+        _text(1, VALUE_BYTES_MAX),
+        _content_text,
+        _blob(OBJECT_STIX_BYTES_MAX),
+    ),
+    "opinion": _map_of(
+        IncidentOpinion,
+        _one_of(OPINION_WORDS),
+        _entry_or_none,
+        _one_of(DETERMINATIONS, or_none=True),
+        _content_text,
+    ),
+    "ask": _map_of(IncidentQuestion, _partners(SPACE_MEMBERS_MAX), _text(1, CONTENT_TEXT_BYTES_MAX)),
+    "answer": _map_of(IncidentAnswer, _entry, _text(1, CONTENT_TEXT_BYTES_MAX)),
+    "recurrence": _map_of(IncidentRecurrence, _word, _text(1, VALUE_BYTES_MAX), _day, _content_text),
+    "task": _map_of(IncidentTask, _text(1, TITLE_BYTES_MAX), _deciding_text, _time, _words),
+    "claim": _claim,
+    "release": _claim,
+    "assign": _map_of(TaskAssignment, _entry, _partners(1)),
+    "outcome": _map_of(TaskOutcome, _entry, _one_of(TASK_OUTCOMES), _deciding_text),
+    "own-status": _map_of(OwnStatus, _one_of(OWN_STATUSES), _deciding_text),
+    "determination": _map_of(IncidentDetermination, _one_of(DETERMINATIONS), _scale, _words, _deciding_text),
+    "duty": _duty,
+    "lesson": _map_of(
+        IncidentLesson,
+        _entry_or_none,
+        _text(1, DECIDING_TEXT_BYTES_MAX),
+        _partners(1),
+        _time,
+        _text(0, TITLE_BYTES_MAX),
+        _one_of(LESSON_STATUSES),
+    ),
+    "close": _closing,
+    "reopen": _closing,
+    "duplicate": _map_of(IncidentDuplicate, _entry, _deciding_text),
+}
+"""Kind of an entry -> reads its content. Raises PeerError `malformed`, `not-canonical`."""

@@ -1,0 +1,331 @@
+"""`p2pshare incident`: keys, exit codes, who is asked, a case worked by two, files out and in, hostile text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Home, Said
+from shared_spaces import hand_over, partners
+from whole_nodes import NOW, World, quiet
+
+from p2pshare.cli import space_verbs
+from p2pshare.node.node import Node
+from p2pshare.operations.interface import Request
+
+HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"
+ZONE = ("--zone", "Europe/Berlin", "--under", "nis2")
+
+
+class Daemon:
+    """A session with a node in this process, as the daemon's is: the tests of the socket are elsewhere."""
+
+    is_daemon = True
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def run(self, request: Request[Any], progress: object = None) -> Any:
+        return request.run(self._node, NOW, quiet)
+
+
+class Two:
+    """alpha and bravo, partners whose daemons run in this process, and a case of theirs that alpha leads."""
+
+    def __init__(
+        self, nodes: list[Node], capture: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
+    ) -> None:
+        self.nodes = {node.config.name: node for node in nodes}
+        self.homes = {name: Home(node.home, capture, patch) for name, node in self.nodes.items()}
+        by_home = {node.home: node for node in nodes}
+
+        @contextmanager
+        def connect(home: Path) -> Iterator[Daemon]:
+            yield Daemon(by_home[home])
+
+        patch.setattr(space_verbs, "connect", connect)
+        patch.setattr(space_verbs, "is_running", lambda home: True)
+        opened = self.json(
+            "alpha",
+            "incident",
+            "open",
+            "--title",
+            "Ransomware",
+            "--type",
+            "Ransomware",
+            "--tlp",
+            "green",
+            "--invite",
+            "bravo",
+            "--yes",
+        )
+        assert opened.keys() == {"incident", "space", "members", "entry"}
+        self.id: str = opened["incident"]
+        self.meet()
+        self.json("bravo", "incident", "join", self.id[:8])
+        self.meet()
+
+    def __call__(self, name: str, *words: str) -> Said:
+        return self.homes[name]("incident", *words)
+
+    def json(self, name: str, *words: str) -> Any:
+        said = self.homes[name](*words, "--json")
+        assert said.code == 0, said
+        return json.loads(said.out)
+
+    def wrote(self, name: str, *words: str) -> str:
+        entry: str = self.json(name, "incident", *words)["entry"]
+        self.meet()
+        return entry
+
+    def show(self, name: str = "alpha") -> dict[str, Any]:
+        found: dict[str, Any] = self.json(name, "incident", "show", self.id)
+        return found
+
+    def meet(self) -> None:
+        for _ in range(2):
+            hand_over(self.id, self.nodes["alpha"], self.nodes["bravo"], now=NOW)
+            hand_over(self.id, self.nodes["bravo"], self.nodes["alpha"], now=NOW)
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Node]]:
+    world = World(tmp_path_factory.mktemp("incidents"))
+    yield partners(world, "alpha", "bravo")
+    world.close()
+
+
+@pytest.fixture
+def two(nodes: list[Node], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Two:
+    return Two(nodes, capsys, monkeypatch)
+
+
+def test_two_work_one_case_from_open_to_close(two: Two, tmp_path: Path) -> None:
+    case = two.id
+    two.wrote("bravo", "note", case, "we are encrypted")
+    two.wrote(
+        "bravo",
+        "event",
+        "add",
+        case,
+        "--start",
+        "2027-02-12T09:00:00+01:00",
+        "--type",
+        "ransomware",
+        "--text",
+        "encrypted",
+    )
+    two.wrote(
+        "bravo",
+        "impact",
+        "add",
+        case,
+        "availability",
+        "availability_impact=70",
+        "--count",
+        "computers-server=7",
+    )
+    two("bravo", "ioc", "add", case, "evil[.]example", "198.51.100.7")
+    two.meet()
+    assert [one["value"] for one in two.show()["observables"]] == ["evil.example", "198.51.100.7"]
+    task = two.wrote("alpha", "task", "add", case, "block it", "--due", "2027-02-13T09:00:00Z")
+    two.wrote("bravo", "task", "claim", case, task[:8])
+    two.wrote("bravo", "task", "done", case, task[:8], "--text", "everywhere")
+    question = two.wrote("alpha", "ask", case, "since when?", "--to", "bravo")
+    two.wrote("bravo", "answer", case, question[:8], "since Monday")
+    two.wrote("bravo", "opine", case, "disagree", "--determination", "confirmed")
+    two.wrote("alpha", "determine", case, "confirmed", "--criticality", "80")
+    two.wrote("bravo", "own-status", case, "engaged")
+    refused = two("alpha", "close", case)
+    assert refused.code == 5 and "not closed at: bravo" in refused.err and "no lesson" in refused.err
+    two.wrote(
+        "alpha",
+        "lesson",
+        "add",
+        case,
+        "segment",
+        "--owner",
+        "bravo",
+        "--due",
+        "2027-03-01T00:00:00Z",
+        "--link",
+        "https://t.example/1",
+    )
+    two.wrote("bravo", "own-status", case, "closed")
+    two.wrote("alpha", "close", case, "--text", "done")
+    shown = two.show()
+    assert (shown["status"], shown["determination"], shown["types"]) == (
+        "closed",
+        "confirmed",
+        ["ransomware"],
+    )
+    assert (
+        shown["tasks"][0]["outcome"] == "successful"
+        and shown["questions"][0]["answers"][0]["text"] == "since Monday"
+    )
+    mine, theirs = (
+        two.homes[name]("incident", "show", case, "--canonical").out for name in ("alpha", "bravo")
+    )
+    assert mine == theirs, "byte for byte"
+    [listed] = [one for one in two.json("bravo", "incident", "list") if one["incident"] == case]
+    assert listed.keys() == {
+        "incident",
+        "title",
+        "type",
+        "status",
+        "lead",
+        "members",
+        "role",
+        "unread",
+        "invited_by",
+    }
+    assert (listed["lead"], listed["role"], listed["type"], listed["invited_by"]) == (
+        "alpha",
+        "joined",
+        "ransomware",
+        "alpha",
+    )
+    assert listed["unread"] > 0 and two("bravo", "show", case).code == 0
+    again = [one for one in two.json("bravo", "incident", "list") if one["incident"] == case]
+    assert again[0]["unread"] == 0, "a person was shown it"
+    two.wrote("bravo", "reopen", case, "--text", "again")
+    assert two.show()["status"] == "open"
+
+
+def test_an_export_is_read_into_another_incident(two: Two, tmp_path: Path) -> None:
+    two.wrote("alpha", "event", "add", two.id, "--start", "2027-02-12T09:00:00Z", "--text", "encrypted")
+    two.wrote("alpha", "task", "add", two.id, "block it")
+    two("alpha", "ioc", "add", two.id, "evil.example", "--text", "its server")
+    for name in ("stix", "markdown", "html", "csv", "veris"):
+        file = tmp_path / f"case.{name}"
+        assert two("alpha", "export", two.id, "--format", name, "-o", str(file)).code == 0
+        assert file.stat().st_size > 100
+    other = two.json(
+        "alpha", "incident", "open", "--title", "Copy", "--type", "x", "--tlp", "green", "--yes"
+    )["incident"]
+    told = two.json("alpha", "incident", "import", other, str(tmp_path / "case.stix"))
+    assert told["refused"] == [] and told["taken"] == told["read"] and told["entries"] >= 4
+    first, copy = two.show(), two.json("alpha", "incident", "show", other)
+    for key in ("observables", "impacts", "types"):
+        strip = [
+            {k: v for k, v in one.items() if k != "entry"} if isinstance(one, dict) else one
+            for one in first[key]
+        ]
+        assert [
+            {k: v for k, v in one.items() if k != "entry"} if isinstance(one, dict) else one
+            for one in copy[key]
+        ] == strip
+    (tmp_path / "odd.json").write_text(json.dumps({"type": "bundle", "id": "bundle--f607171d-3b62-40ac-a00b-84b5afc44d5f", "objects": [
+        {"type": "incident", "spec_version": "2.1", "id": "incident--b754abee-6de5-4b4e-8125-8dab1ca199fe", "created": "2023-05-02T20:00:00Z", "modified": "2023-05-02T20:00:00Z", "name": "theirs"},
+        {"type": "x-case", "spec_version": "2.1", "id": "x-case--b754abee-6de5-4b4e-8125-8dab1ca199fe", "created": "2023-05-02T20:00:00Z", "modified": "2023-05-02T20:00:00Z"},
+    ]}))  # fmt: skip
+    partly = two("alpha", "import", other, str(tmp_path / "odd.json"), "--json")
+    assert partly.code == 6 and json.loads(partly.out)["refused"][0]["reason"] == "not-of-incidents"
+
+
+def test_duties_run_from_what_was_stated(two: Two, tmp_path: Path) -> None:
+    assert {one["template"] for one in two.json("alpha", "incident", "duty", "list")} >= {
+        "nis2",
+        "gdpr",
+        "dora",
+    }
+    assert two.json("alpha", "incident", "duty", "list", two.id) == [], (
+        "nothing was stated, nothing is guessed"
+    )
+    two.wrote("alpha", "aware", two.id, "--at", "2027-03-27T12:00:00", *ZONE)
+    rows = {one["stage"]: one for one in two.json("bravo", "incident", "duty", "list", two.id)}
+    assert rows["early"]["due"] == "2027-03-28T11:00:00Z", (
+        "24 hours, over the night in which clocks go forward"
+    )
+    assert {"duty", "template", "stage", "from", "due", "state", "submitted_at"} <= rows["early"].keys()
+    two.wrote("alpha", "duty", "done", two.id, "early", "--at", "2027-03-28T09:00:00", *ZONE)
+    rows = {one["stage"]: one for one in two.show()["duties"]}
+    assert rows["early"]["state"] == "done" and rows["final"]["state"] == "not-running"
+    report = tmp_path / "report.md"
+    assert two("alpha", "sitrep", two.id, "--nis2", "72h", "-o", str(report)).code == 0
+    assert "Runs from: 2027-03-27T11:00:00Z (zone Europe/Berlin)" in report.read_text()
+    assert two("alpha", "sitrep", two.id, "--report", "moon").code == 2
+    assert two("alpha", "aware", two.id, "--at", "yesterday", *ZONE).code == 2
+    assert two("alpha", "aware", two.id, "--at", "2027-10-31T02:30:00", *ZONE).code == 2, (
+        "that hour comes twice"
+    )
+    assert two("alpha", "aware", two.id, "--at", "2027-10-31T02:30:00+02:00", *ZONE).code == 0
+    assert two("alpha", "duty", "done", two.id, "noon", "--at", "2027-03-28T09:00:00Z", *ZONE).code == 2
+    assert (
+        two(
+            "alpha",
+            "aware",
+            two.id,
+            "--at",
+            "2027-03-28T09:00:00Z",
+            "--zone",
+            "Mars/Olympus",
+            "--under",
+            "nis2",
+        ).code
+        == 2
+    )
+
+
+def test_who_may_not_is_told_who_may(two: Two) -> None:
+    task = two.wrote("alpha", "task", "add", two.id, "block it")
+    for words in (
+        ("determine", two.id, "blocked"),
+        ("task", "assign", two.id, task[:8], "bravo"),
+        ("duplicate", two.id, two.id),
+    ):
+        said = two("bravo", *words)
+        assert said.code == 5 and "its lead may: alpha" in said.err, words
+    two.wrote("alpha", "close", two.id, "--override", "exercise is over")
+    said = two("bravo", "reopen", two.id)
+    assert said.code == 0 and "opens nothing" in said.err
+    two.wrote("alpha", "task", "assign", two.id, task[:8], "bravo")
+    assert (
+        two.show()["tasks"][0]["owner"] == two.show()["members"][0]["partner_id"]
+        or two.show()["tasks"][0]["owner"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("event", "add", "ID", "--status", "maybe"), 1),
+        (("event", "add", "ID", "--start", "soon"), 2),
+        (("impact", "add", "ID", "karma", "x=1"), 1),
+        (("impact", "add", "ID", "availability", "nonsense"), 2),
+        (("ioc", "add", "ID", "not a value at all"), 1),
+        (("task", "claim", "ID", "abcdef12"), 3),
+        (("task", "claim", "ID", "x"), 1),
+        (("note", "ID", ""), 1),
+        (("note", "ID", "secret", "--tlp", "red"), 1),
+        (("ask", "ID", "who?", "--to", "nobody"), 3),
+        (("note", "000000", "x"), 3),
+        (("duplicate", "ID", "short"), 2),
+        (("open", "--title", "t", "--type", "x", "--tlp", "green"), 2),
+        (("determine", "ID", "guilty"), 1),
+    ],
+)
+def test_what_is_typed_wrongly_writes_nothing(two: Two, words: tuple[str, ...], code: int) -> None:
+    before = len(two.show()["timeline"])
+    said = two("alpha", *(two.id if word == "ID" else word for word in words))
+    assert said.code == code, said
+    assert len(two.show()["timeline"]) == before
+
+
+def test_what_names_its_readers_is_read_by_them_alone(two: Two) -> None:
+    two.wrote("alpha", "note", two.id, "for bravo", "--tlp", "red", "--to", "bravo")
+    rows = [row for row in two.show("bravo")["timeline"] if row["badges"] == ["sealed"]]
+    assert [row["text"] for row in rows] == ["for bravo"]
+    assert "for bravo" not in two("alpha", "show", two.id, "--canonical").out
+
+
+def test_hostile_text_moves_no_terminal(two: Two) -> None:
+    two.wrote("bravo", "note", two.id, HOSTILE)
+    two.wrote("bravo", "task", "add", two.id, HOSTILE)
+    said = two("alpha", "show", two.id)
+    assert said.code == 0 and not {"\x1b", "\x07", "\u202e", "\u2028"} & set(said.out + said.err)
+    assert two.show()["tasks"][0]["title"] == HOSTILE

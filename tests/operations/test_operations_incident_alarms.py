@@ -1,0 +1,97 @@
+"""What an organisation owes in an incident is told before and after it is due, to it alone, and no longer than it owes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from shared_spaces import hand_over, id_of, partners, run
+from whole_nodes import NOW, World, seen_by_daemon
+
+from p2pshare.identifiers import EntryId
+from p2pshare.intel.marking import Tlp
+from p2pshare.node.node import Node
+from p2pshare.operations.incident_alarms import DUTY_ALARM_SECONDS, TASK_ALARM_SECONDS
+from p2pshare.operations.incidents import OpenIncident, SayInIncident
+from p2pshare.operations.space_membership import JoinSpace
+from p2pshare.operations.status import ShowStatus
+from p2pshare.spaces.incident_entries import (
+    DutyStatement,
+    IncidentAnswer,
+    IncidentBody,
+    IncidentQuestion,
+    IncidentTask,
+    TaskClaim,
+    TaskOutcome,
+    encode_incident,
+)
+
+HOUR = 3_600
+
+
+class Case:
+    def __init__(self, alpha: Node, bravo: Node) -> None:
+        self.alpha, self.bravo = alpha, bravo
+        self.id = run(alpha, OpenIncident("Ransomware", ("ransomware",), Tlp.GREEN, ("bravo",))).incident
+        self.meet()
+        run(bravo, JoinSpace(self.id))
+        self.meet()
+
+    def meet(self) -> None:
+        for giver, taker in ((self.alpha, self.bravo), (self.bravo, self.alpha)):
+            hand_over(self.id, giver, taker)
+
+    def say(self, node: Node, kind: str, body: IncidentBody) -> EntryId:
+        entry = run(node, SayInIncident(self.id, kind, encode_incident(body))).entry  # type: ignore[arg-type]
+        self.meet()
+        return EntryId.parse(entry)
+
+    def words(self, node: Node, now: int = NOW) -> list[str]:
+        found = run(seen_by_daemon(node), ShowStatus(), now).alarms
+        return [
+            alarm.word for alarm in found if alarm.space == self.id and alarm.word.startswith("incident-")
+        ]
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    world = World(tmp_path_factory.mktemp("incidents"))
+    yield Case(*partners(world, "alpha", "bravo"))
+    world.close()
+
+
+def test_a_report_is_told_before_and_after_it_is_due_to_who_owes_it(case: Case) -> None:
+    case.say(case.alpha, "duty", DutyStatement("aware", "", "gdpr", NOW, "Europe/Berlin", ""))
+    due = NOW + 72 * HOUR
+    assert case.words(case.alpha, due - DUTY_ALARM_SECONDS - 1) == []
+    assert (
+        case.words(case.alpha, due - DUTY_ALARM_SECONDS)
+        == ["incident-duty"]
+        == case.words(case.alpha, due + HOUR)
+    )
+    assert case.words(case.bravo, due + HOUR) == [], "it is alpha's duty"
+    case.say(case.alpha, "duty", DutyStatement("submitted", "72h", "gdpr", due, "Europe/Berlin", ""))
+    assert case.words(case.alpha, due + HOUR) == []
+
+
+def test_a_task_is_told_to_its_owner_until_it_is_done(case: Case) -> None:
+    due = NOW + 48 * HOUR
+    task = case.say(case.alpha, "task", IncidentTask("block it", "", due, ()))
+    assert case.words(case.bravo, due) == [], "nobody's yet"
+    case.say(case.bravo, "claim", TaskClaim(task))
+    assert case.words(case.bravo, due - TASK_ALARM_SECONDS - 1) == []
+    assert case.words(case.bravo, due - HOUR) == ["incident-task"] == case.words(case.bravo, due + HOUR)
+    assert case.words(case.alpha, due) == []
+    case.say(case.bravo, "outcome", TaskOutcome(task, "successful", ""))
+    assert case.words(case.bravo, due) == []
+
+
+def test_who_is_asked_is_told_until_it_has_answered(case: Case) -> None:
+    question = case.say(case.alpha, "ask", IncidentQuestion((id_of(case.bravo),), "since {when}?\x1b[2J"))
+    assert case.words(case.bravo) == ["incident-question"] and case.words(case.alpha) == []
+    [alarm] = [
+        one for one in run(seen_by_daemon(case.bravo), ShowStatus()).alarms if one.word == "incident-question"
+    ]
+    assert "\x1b" not in alarm.message and alarm.message.startswith("alpha asks us")
+    case.say(case.bravo, "answer", IncidentAnswer(question, "since Monday"))
+    assert case.words(case.bravo) == []
