@@ -142,7 +142,7 @@ def test_readme_shows_what_the_demo_says(repository: Path) -> None:
     text = (repository / "README.md").read_text()
     shown = text.partition("# alpha publishes")[2].partition("```")[0]
     titles = re.findall(r"^# (.+)$", "# alpha publishes" + shown, re.MULTILINE)
-    source = (repository / "scripts" / "demo.py").read_text()
+    source = (repository / "scripts" / "demos" / "sharing.py").read_text()
     told = re.findall(r'title\("([^"]+)"\)', source)
     assert titles == told[-len(titles) :]
     assert len(titles) >= 5

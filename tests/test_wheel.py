@@ -166,6 +166,7 @@ def test_three_partners_of_the_demo_share_with_the_installed_command(
     """The demo's story, told away from the checkout: it starts the `p2pshare` that stands beside its Python."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(repository / "scripts" / "demo.py", tmp_path / "scripts")
+    shutil.copytree(repository / "scripts" / "demos", tmp_path / "scripts" / "demos")
     shutil.copytree(repository / "config" / "demo", tmp_path / "config" / "demo")
     done = subprocess.run(
         [*python(bare), "scripts/demo.py"],
