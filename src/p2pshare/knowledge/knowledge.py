@@ -42,6 +42,7 @@ from p2pshare.knowledge import (
     shared_objects,
     state_queries,
     state_table,
+    vulnerabilities,
     walks,
     wide_objects,
     withdrawals,
@@ -72,6 +73,7 @@ from p2pshare.knowledge.interface import (
 from p2pshare.knowledge.out_of_effect import ContentPlace
 from p2pshare.knowledge.state_table import SIEM_TLP_MAX
 from p2pshare.knowledge.vocabulary import Vocabulary
+from p2pshare.knowledge.vulnerabilities import HeldObjectRow
 from p2pshare.log.interface import EnvelopeOrigin
 
 
@@ -215,6 +217,22 @@ class KnowledgeReading:
     def envelope_objects(self, envelope_id: EnvelopeId) -> Iterator[bytes]:
         """Yields the JSON of each object in an envelope that was opened here, in its order."""
         return self._walk(searching.envelope_objects, envelope_id)
+
+    # --- for the worker of `p2pshare risk` ------------------------------------------------------------
+
+    def current_rows(self, type_: str) -> set[int]:
+        """Returns the rows of the objects of a type that count and may be shown to a SIEM. Walks over all objects that are no
+        indicators."""
+        return self._read(vulnerabilities.current_rows, type_)
+
+    def objects_at(self, rows: Collection[int]) -> Iterator[HeldObjectRow]:
+        """Yields the objects at `rows` that can be read."""
+        return self._walk(vulnerabilities.objects_at, rows)
+
+    def who_saw(self, object_id: str) -> dict[PartnerId, int]:
+        """Returns the partners that saw the object of this id, or a value of an indicator of this id, and when last
+        (seconds); not ourselves."""
+        return self._read(vulnerabilities.who, object_id)
 
     # --- publications -------------------------------------------------------------------------------
 
