@@ -220,19 +220,22 @@ class KnowledgeReading:
 
     # --- for the worker of `p2pshare risk` ------------------------------------------------------------
 
-    def current_rows(self, type_: str) -> set[int]:
-        """Returns the rows of the objects of a type that count and may be shown to a SIEM. Walks over all objects that are no
-        indicators."""
-        return self._read(vulnerabilities.current_rows, type_)
+    def current_rows(self, type_: str, after: int = 0) -> set[int]:
+        """Returns the rows behind `after` of objects of a type, not indicators, that count and may be shown to a SIEM. Walks over
+        all objects behind it."""
+        return self._read(vulnerabilities.current_rows, type_, after)
 
     def objects_at(self, rows: Collection[int]) -> Iterator[HeldObjectRow]:
-        """Yields the objects at `rows` that can be read."""
+        """Yields the objects at `rows` that can be read, frame by frame."""
         return self._walk(vulnerabilities.objects_at, rows)
 
-    def who_saw(self, object_id: str) -> dict[PartnerId, int]:
-        """Returns the partners that saw the object of this id, or a value of an indicator of this id, and when last
-        (seconds); not ourselves."""
-        return self._read(vulnerabilities.who, object_id)
+    def seen_objects(self, type_: str) -> list[tuple[str, PartnerId, int]]:
+        """Returns (object id, partner, when last in seconds) of sightings of objects of a type, not indicators; without ours."""
+        return self._read(vulnerabilities.seen_objects, type_)
+
+    def seen_values(self, indicator_id: str) -> list[tuple[PartnerId, int]]:
+        """Returns (partner, when last in seconds) of sightings of what indicators of this id name; without ours."""
+        return self._read(vulnerabilities.seen_values, indicator_id)
 
     # --- publications -------------------------------------------------------------------------------
 

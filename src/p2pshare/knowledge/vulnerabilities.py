@@ -3,7 +3,7 @@
 
 Functions on any connection, promised by `KnowledgeReading`. As in the SIEM's views nothing is shown that is marked more strictly
 than `siem_tlp_max`, and of sightings only those of partners in the roster that are not frozen. Our own words are no evidence
-from partners: `who` leaves them out.
+from partners, and are left out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OWN = "(SELECT g.id FROM organisation g JOIN setting w ON w.name = 'own_id' AND
 _IS_PARTNER = "{0} IN (SELECT p.organisation FROM partner p WHERE NOT p.is_frozen) AND {0} IS NOT " + _OWN
 _CURRENT = f"""
 SELECT o.id FROM object o
-WHERE o.type = (SELECT t.id FROM object_type t WHERE t.name = ?) AND o.status = 0 AND o.tlp <= {_SHOWN}
+WHERE o.id > ? AND o.type = (SELECT t.id FROM object_type t WHERE t.name = ?) AND o.status = 0 AND o.tlp <= {_SHOWN}
 AND NOT coalesce((SELECT d.fell_us >= coalesce(o.modified_us, 0) FROM derivation d WHERE d.id = o.derivation), 0)
 """
 _OBJECTS = f"""
@@ -47,11 +47,11 @@ SELECT o.id, o.frame, o.position, a.partner_id, f.received_at
 FROM {MANY} k CROSS JOIN object o ON o.id = k.value JOIN organisation a ON a.id = o.author JOIN frame f ON f.id = o.frame
 ORDER BY o.frame, o.position
 """
-# kind 1: a sighting (`assessments.sql`). One that waits for its target counts: the target is an id, not an observable.
-_SEEN_OBJECT = f"""
-SELECT a.partner_id, max(s.seen_at) FROM assessment s JOIN organisation a ON a.id = s.reporter
-WHERE s.target = ? AND s.kind = 1 AND s.count > 0 AND s.is_out = 0 AND s.is_waiting < 3 AND s.tlp <= {_SHOWN}
-AND {_IS_PARTNER.format("s.reporter")} GROUP BY s.reporter
+# kind 1: a sighting (assessments.sql). One that waits for its target counts, for here the target is an object, no observable.
+_SEEN = f"""
+SELECT s.target, a.partner_id, max(s.seen_at) FROM assessment s JOIN organisation a ON a.id = s.reporter
+WHERE s.target >= ?1 || '--' AND s.target < ?1 || '-.' AND s.kind = 1 AND s.count > 0 AND s.is_out = 0 AND s.is_waiting < 3
+AND s.tlp <= {_SHOWN} AND {_IS_PARTNER.format("s.reporter")} GROUP BY s.target, s.reporter
 """
 _SEEN_VALUES = f"""
 SELECT a.partner_id, max(g.last_seen) FROM claim c INDEXED BY claim_current
@@ -61,13 +61,11 @@ AND {_IS_PARTNER.format("g.reporter")} GROUP BY g.reporter
 """
 
 
-def current_rows(connection: apsw.Connection, type_: str) -> set[int]:
-    """Returns the rows of the objects of a type that count and may be shown."""
-    return {row for (row,) in fetch(connection, _CURRENT, (type_,))}
+def current_rows(connection: apsw.Connection, type_: str, after: int) -> set[int]:
+    return {row for (row,) in fetch(connection, _CURRENT, (after, type_))}
 
 
 def objects_at(connection: apsw.Connection, rows: Collection[int]) -> Iterator[HeldObjectRow]:
-    """Yields the objects at `rows` that can be read, frame by frame."""
     waiting = sorted(rows)
     for start in range(0, len(waiting), SLICE_ROWS):
         part = waiting[start : start + SLICE_ROWS]
@@ -79,14 +77,13 @@ def objects_at(connection: apsw.Connection, rows: Collection[int]) -> Iterator[H
                 yield HeldObjectRow(row, PartnerId(author), received_at, inflated[1][position])
 
 
-def who(connection: apsw.Connection, object_id: str) -> dict[PartnerId, int]:
-    """Returns the partners that saw the object of this id, or a value of an indicator of this id, and when last (seconds)."""
-    key = claim_key(encode_object_id(object_id))
-    seen: dict[PartnerId, int] = {}
-    for question in (_SEEN_OBJECT, _SEEN_VALUES):
-        for partner, at in fetch(connection, question, (key,)):
-            seen[PartnerId(partner)] = max(at, seen.get(PartnerId(partner), 0))
-    return seen
+def seen_objects(connection: apsw.Connection, type_: str) -> list[tuple[str, PartnerId, int]]:
+    return [(target, PartnerId(partner), at) for target, partner, at in fetch(connection, _SEEN, (type_,))]
+
+
+def seen_values(connection: apsw.Connection, indicator_id: str) -> list[tuple[PartnerId, int]]:
+    key = claim_key(encode_object_id(indicator_id))
+    return [(PartnerId(partner), at) for partner, at in fetch(connection, _SEEN_VALUES, (key,))]
 
 
 def _elements(connection: apsw.Connection, frame: int) -> tuple[bytes, ...]:
