@@ -158,7 +158,14 @@ def test_systemd_unit_keeps_its_sandbox(name: str, tenths: int, repository: Path
     if shutil.which("systemd-analyze") is None:
         pytest.skip("skipped: systemd-analyze not installed")
     unit = repository / "config" / name
-    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={tenths}", "--no-pager", str(unit)]
+    command = [
+        "systemd-analyze",
+        "security",
+        "--offline=true",
+        f"--threshold={tenths}",
+        "--no-pager",
+        str(unit),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-300:]
 
@@ -170,7 +177,12 @@ def test_the_unit_leaves_no_core_file(name: str, repository: Path) -> None:
 
 def test_the_unit_of_the_worker_has_no_network_and_that_of_the_daemon_no_inventory(repository: Path) -> None:
     worker = (repository / "config" / "p2pshare-risk.service").read_text().splitlines()
-    assert {"PrivateNetwork=yes", "RestrictAddressFamilies=none", "CapabilityBoundingSet=", "AmbientCapabilities="} <= set(worker)
+    assert {
+        "PrivateNetwork=yes",
+        "RestrictAddressFamilies=none",
+        "CapabilityBoundingSet=",
+        "AmbientCapabilities=",
+    } <= set(worker)
     daemon = (repository / "config" / "p2pshare.service").read_text().splitlines()
     assert "InaccessiblePaths=-/var/lib/p2pshare/risk" in daemon
 

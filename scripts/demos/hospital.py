@@ -11,7 +11,9 @@ from typing import Any
 DAY = "2026-11-30"
 NOW = f"{DAY}T06:00:00.000Z"
 
-PUMP, VPN, MONITOR, LABORATORY, TEMPLATES, VIEWER, HELPER = (f"CVE-2026-9700{number}" for number in range(1, 8))
+PUMP, VPN, MONITOR, LABORATORY, TEMPLATES, VIEWER, HELPER = (
+    f"CVE-2026-9700{number}" for number in range(1, 8)
+)
 """One vulnerability each: an infusion pump, the VPN gateway, a patient monitor, the laboratory's analyser, a library of the
 patient portal, the picture archive, another library of the portal."""
 
@@ -42,9 +44,13 @@ def files() -> dict[str, bytes]:
         f"{VPN}.json": _json(cve_record(VPN, "active", "yes", "total")),
         f"{LABORATORY}.json": _json(cve_record(LABORATORY, "none", "no", "partial")),
         "halvor.csaf.json": _json(
-            advisory("Halvor Medical", "HM-2026-07", PUMP, "Infuva 300", "<4.2", ["HM-300-EU", "HM-300-US"], 9.4)
+            advisory(
+                "Halvor Medical", "HM-2026-07", PUMP, "Infuva 300", "<4.2", ["HM-300-EU", "HM-300-US"], 9.4
+            )
         ),
-        "torhus.csaf.json": _json(advisory("Torhus", "TH-26-11", VPN, "Edge Gateway", "<9.1.5", ["TH-900"], 9.8)),
+        "torhus.csaf.json": _json(
+            advisory("Torhus", "TH-26-11", VPN, "Edge Gateway", "<9.1.5", ["TH-900"], 9.8)
+        ),
         "corvia.csaf.json": _json(
             advisory("Corvia", "CV-26-002", MONITOR, "Vigil M40 Patient Monitor", "<=M.04.02", [], 7.1)
         ),
@@ -69,7 +75,12 @@ def portal() -> dict[str, Any]:
         "version": 3,
         "metadata": {
             "timestamp": NOW,
-            "component": {"type": "application", "bom-ref": "portal", "name": "patient-portal", "version": "26.2"},
+            "component": {
+                "type": "application",
+                "bom-ref": "portal",
+                "name": "patient-portal",
+                "version": "26.2",
+            },
         },
         "components": [
             {
@@ -222,7 +233,9 @@ def advisory(
         "vulnerabilities": [
             {
                 "cve": cve,
-                "notes": [{"category": "description", "text": "made up for the demo", "title": "Description"}],
+                "notes": [
+                    {"category": "description", "text": "made up for the demo", "title": "Description"}
+                ],
                 "product_status": {"known_affected": ["P1"]},
                 "scores": [
                     {
@@ -236,7 +249,11 @@ def advisory(
                     }
                 ],
                 "remediations": [
-                    {"category": "vendor_fix", "details": "install the vendor's update", "product_ids": ["P1"]}
+                    {
+                        "category": "vendor_fix",
+                        "details": "install the vendor's update",
+                        "product_ids": ["P1"],
+                    }
                 ],
             }
         ],

@@ -43,7 +43,9 @@ def found_partners() -> None:
         stage.run(name, "init", "--name", name.capitalize() + " CERT", "--url", f"https://127.0.0.1:{port}")
         stage.run(name, "card", "export", str(stage.card_of(name)), quiet=True)
         fingerprints[name] = stage.run_json(name, "card", "show")["fingerprint"]  # in life: told by telephone
-    stage.title("they exchange cards; alpha - bravo - charlie are linked, alpha and charlie only trust one another")
+    stage.title(
+        "they exchange cards; alpha - bravo - charlie are linked, alpha and charlie only trust one another"
+    )
     for us, them, more in (
         ("alpha", "bravo", ()),
         ("bravo", "alpha", ()),
@@ -119,7 +121,9 @@ def wait_for_charlie() -> None:
             print(line)
         return found
 
-    stage.wait_until(lambda: all(one["held"] >= wanted for one in counts().values()), "charlie has everything")
+    stage.wait_until(
+        lambda: all(one["held"] >= wanted for one in counts().values()), "charlie has everything"
+    )
     print(f"everything arrived within {time.monotonic() - began:.1f} s")
     stage.wait_until(lambda: not any(one["unread"] for one in counts().values()), "everything is read")
 

@@ -172,8 +172,16 @@ def test_what_identifies_a_product_goes_with_it_and_a_component_says_where_it_is
                 "Vendor",
                 {
                     "branches": [
-                        branch("product_name", "libpng", {"branches": [branch("product_version", "1.6", {"product": library})]}),
-                        branch("product_name", "OS", {"branches": [branch("product_version_range", "<3", {"product": system})]}),
+                        branch(
+                            "product_name",
+                            "libpng",
+                            {"branches": [branch("product_version", "1.6", {"product": library})]},
+                        ),
+                        branch(
+                            "product_name",
+                            "OS",
+                            {"branches": [branch("product_version_range", "<3", {"product": system})]},
+                        ),
                     ]
                 },
             )
@@ -190,7 +198,9 @@ def test_what_identifies_a_product_goes_with_it_and_a_component_says_where_it_is
         ],
     }
     document = changed("product_tree", tree) | {
-        "vulnerabilities": [{"cve": "CVE-2024-0001", "product_status": {"known_affected": ["R", "N", 7, "unknown"]}}]
+        "vulnerabilities": [
+            {"cve": "CVE-2024-0001", "product_status": {"known_affected": ["R", "N", 7, "unknown"]}}
+        ]
     }
     [stix] = stix_of(read(document), "vulnerability")
     assert stix["x_csaf"]["products"] == {"known_affected": ["libpng in OS", "nowhere", "unknown"]}

@@ -59,7 +59,9 @@ MANDATORY_OF_PROFILE = {
     "csaf_vex": ("product_tree", "vulnerabilities"),
 }
 MENDS_NOTHING = frozenset({"none_available", "no_fix_planned"})
-IDENTIFIED_PER_STATUS_MAX = 64  # of one vulnerability: what identifies a product takes up to 2 KiB, its name 256 bytes
+IDENTIFIED_PER_STATUS_MAX = (
+    64  # of one vulnerability: what identifies a product takes up to 2 KiB, its name 256 bytes
+)
 HELPERS_MAX = 16  # model numbers and order numbers of one product; the most in CISA's advisories is 12
 # Section 3.1.2.2: the branches above a product that say what it is. The last leaf says the version, whatever its category.
 NAMING_BRANCHES = {"vendor": "vendor", "product_family": "family", "product_name": "product"}
@@ -232,9 +234,15 @@ def _identified(tree: object) -> dict[str, dict[str, Any]]:
         for branch in members_of(node, "branches"):
             category, name = text_of(branch, "category"), text_of(branch, "name")[:PRODUCT_CHARACTERS_MAX]
             said = {NAMING_BRANCHES.get(category, "versions"): name}
-            pending.append((branch, above | said | ({"is_range": True} if category.endswith("_range") else {})))
+            pending.append(
+                (branch, above | said | ({"is_range": True} if category.endswith("_range") else {}))
+            )
     for relationship in members_of(tree, "relationships"):
-        made = text_of(relationship.get("full_product_name"), "product_id") if isinstance(relationship, dict) else ""
+        made = (
+            text_of(relationship.get("full_product_name"), "product_id")
+            if isinstance(relationship, dict)
+            else ""
+        )
         part = found.get(text_of(relationship, "product_reference"))
         whole = found.get(text_of(relationship, "relates_to_product_reference"))
         if made and part:
@@ -249,7 +257,9 @@ def _helpers(product: Mapping[str, Any]) -> dict[str, Any]:
         "purl": text_of(helper, "purl")[:PRODUCT_CHARACTERS_MAX],
         "cpe": text_of(helper, "cpe")[:PRODUCT_CHARACTERS_MAX],
     } | {
-        name: [one[:PRODUCT_CHARACTERS_MAX] for one in members_of(helper, name) if isinstance(one, str)][:HELPERS_MAX]
+        name: [one[:PRODUCT_CHARACTERS_MAX] for one in members_of(helper, name) if isinstance(one, str)][
+            :HELPERS_MAX
+        ]
         for name in ("model_numbers", "skus")
     }
 
@@ -347,9 +357,7 @@ def _products_by_status(
     return filled(found)
 
 
-def _identified_by_status(
-    item: Mapping[str, Any], document: _Document
-) -> dict[str, list[dict[str, Any]]]:
+def _identified_by_status(item: Mapping[str, Any], document: _Document) -> dict[str, list[dict[str, Any]]]:
     """Returns what identifies the first products of each status, where anything does; each also has its name."""
     statuses = item.get("product_status")
     return filled(

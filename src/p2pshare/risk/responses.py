@@ -20,7 +20,9 @@ DECISIONS = ("mitigate", "accept", "transfer", "avoid")
 MEASURES = ("patch", "config", "segment", "detection-rule", "playbook")
 PLANNED, IN_PLACE, VERIFIED = "planned", "in-place", "verified"
 TEXT_CHARACTERS_MAX = 2_000  # of a reason, a measure, evidence: a page; it is printed in reports
-ANSWER_HOLDS_SECONDS = 86_400  # the same answer for a day: two answers of one day would tell what changed between them
+ANSWER_HOLDS_SECONDS = (
+    86_400  # the same answer for a day: two answers of one day would tell what changed between them
+)
 BUCKETS = ((100, "100+"), (10, "10-99"), (1, "1-9"))
 NO, YES, UNKNOWN = "no", "yes", "unknown"
 CHANGES_MAX = 10_000  # shown of one `risk diff`
@@ -121,13 +123,16 @@ def record_decision(store: RiskFile, said: DecisionSaid, now: int) -> DecisionRo
     if said.kind not in DECISIONS:
         raise AuthorError("no such decision", hint=f"one of {', '.join(DECISIONS)}", reason="unknown-word")
     if said.until is not None and said.until <= now:
-        raise AuthorError("the decision ends before it begins", hint="give a later --until", reason="bad-time")
+        raise AuthorError(
+            "the decision ends before it begins", hint="give a later --until", reason="bad-time"
+        )
     because, by = _text("the reason", said.because), _text("the name", said.decided_by)
     with store.transaction() as connection:
         vulnerability = _vulnerability(connection, said.vulnerability)
         asset = _asset(connection, said.asset)
         connection.execute(
-            "DELETE FROM decision WHERE vulnerability = ? AND asset IS ? AND component IS NULL", (vulnerability, asset)
+            "DELETE FROM decision WHERE vulnerability = ? AND asset IS ? AND component IS NULL",
+            (vulnerability, asset),
         )
         connection.execute(
             """INSERT INTO decision (vulnerability, asset, kind, decided_by, because, decided_at, until)
@@ -203,7 +208,9 @@ def _measure(store: RiskFile, wanted: int) -> MeasureRow:
     for row in measures(store):
         if row.id == wanted:
             return row
-    raise NotFoundError(f"there is no measure {wanted}", hint="`p2pshare risk measure list` shows their numbers")
+    raise NotFoundError(
+        f"there is no measure {wanted}", hint="`p2pshare risk measure list` shows their numbers"
+    )
 
 
 # --- what changed ------------------------------------------------------------------------------------
@@ -326,7 +333,9 @@ def _vulnerability(connection: apsw.Connection, name: str) -> int:
         (wanted,),
     ):
         return int(found)
-    raise NotFoundError("no source here knows that vulnerability", hint="`p2pshare risk rank --all` lists what is known")
+    raise NotFoundError(
+        "no source here knows that vulnerability", hint="`p2pshare risk rank --all` lists what is known"
+    )
 
 
 def _asset(connection: apsw.Connection, name: str) -> int | None:

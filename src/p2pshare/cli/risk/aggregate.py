@@ -54,7 +54,10 @@ def read_aggregate(raw: bytes, asked: Sequence[str]) -> Aggregate:
         or not (isinstance(exposed, list) and isinstance(buckets, list))
         or not len(exposed) == len(buckets) == len(asked)
         or not all(one in EXPOSED_WORDS for one in exposed)
-        or not all(one in (BUCKET_WORDS if word == "yes" else ("",)) for one, word in zip(buckets, exposed, strict=True))
+        or not all(
+            one in (BUCKET_WORDS if word == "yes" else ("",))
+            for one, word in zip(buckets, exposed, strict=True)
+        )
     ):
         raise _misfit()
     return Aggregate(fields["as_of"], tuple(zip(asked, exposed, buckets, strict=True)))

@@ -42,7 +42,9 @@ def _print(rows: list[AliasRow], *, as_json: bool) -> None:
         return
     for one in fields:
         ours, theirs = _words(one["own"]), _words(one["theirs"])
-        console.print_result(f"{one['alias']}  {one['status']}  {console.shown(ours)}  =  {console.shown(theirs)}")
+        console.print_result(
+            f"{one['alias']}  {one['status']}  {console.shown(ours)}  =  {console.shown(theirs)}"
+        )
         console.print_result(f"  assets: {', '.join(map(console.shown, one['assets'])) or 'none'}")
         for evidence in one["evidence"]:
             console.print_result(f"  {console.shown(evidence)}")
@@ -58,8 +60,12 @@ def _words(model: dict[str, Any]) -> str:
 def _decided(function: Any) -> Any:
     """Add which proposals are meant: by their ids, or all of one model of ours."""
     function = click.argument("aliases", nargs=-1, metavar="[ALIAS ...]")(function)
-    function = click.option("--vendor", metavar="VENDOR", default="", help="with --product: every proposal of this model of ours")(function)
-    return click.option("--product", metavar="PRODUCT", default="", help="with --vendor: every proposal of this model of ours")(function)
+    function = click.option(
+        "--vendor", metavar="VENDOR", default="", help="with --product: every proposal of this model of ours"
+    )(function)
+    return click.option(
+        "--product", metavar="PRODUCT", default="", help="with --vendor: every proposal of this model of ours"
+    )(function)
 
 
 @alias.command("confirm")
@@ -86,7 +92,9 @@ def _decide(
     home: Path, aliases: tuple[str, ...], vendor: str, product: str, status: str, by: str, *, as_json: bool
 ) -> None:
     if bool(aliases) == bool(vendor or product) or bool(vendor) != bool(product):
-        raise UsageProblem("which proposals?", hint="give their ids, or --vendor and --product of a model of ours")
+        raise UsageProblem(
+            "which proposals?", hint="give their ids, or --vendor and --product of a model of ours"
+        )
     with open_own(home) as store:
         rows = store.decide_aliases(
             ids=aliases, vendor=vendor, product=product, status=status, by=by or person(), now=now_seconds()

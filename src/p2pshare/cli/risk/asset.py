@@ -30,11 +30,30 @@ def asset() -> None:
 
 @asset.command("import")
 @click.argument("file", metavar="FILE", shell_complete=complete_file)
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="auto", show_default=True, help="what FILE is")
-@click.option("--map", "column_map", metavar="FIELD=COLUMN,...", default="", help="of CSV: which column is which field")
-@click.option("--values", metavar="FIELD:WORD=VALUE,...", default="", help="of CSV: your words for exposure, impact ...")
-@click.option("--encoding", type=click.Choice(ENCODINGS), default="auto", show_default=True, help="of CSV: its characters")
-@click.option("--asset", "name", metavar="NAME", default="", help="what a bill of materials is about; else what it says")
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="auto",
+    show_default=True,
+    help="what FILE is",
+)
+@click.option(
+    "--map", "column_map", metavar="FIELD=COLUMN,...", default="", help="of CSV: which column is which field"
+)
+@click.option(
+    "--values", metavar="FIELD:WORD=VALUE,...", default="", help="of CSV: your words for exposure, impact ..."
+)
+@click.option(
+    "--encoding",
+    type=click.Choice(ENCODINGS),
+    default="auto",
+    show_default=True,
+    help="of CSV: its characters",
+)
+@click.option(
+    "--asset", "name", metavar="NAME", default="", help="what a bill of materials is about; else what it says"
+)
 @json_option
 @click.pass_obj
 def import_(
@@ -76,7 +95,9 @@ def import_(
         print_places("note", told)
         assets = console.counted(imported.assets, "asset")
         components = console.counted(imported.components, "component")
-        console.print_result(f"{console.shown(Path(file).name)}  {imported.read} read  {assets}  {components}")
+        console.print_result(
+            f"{console.shown(Path(file).name)}  {imported.read} read  {assets}  {components}"
+        )
     return EXIT_PARTLY_DONE if refused else 0
 
 
@@ -130,8 +151,16 @@ def show(home: Path, name: str, as_json: bool) -> None:
 @asset.command("set")
 @click.argument("name", metavar="ASSET")
 @click.option("--exposure", metavar="WORD", help="small, controlled, open or unknown: who can reach it")
-@click.option("--human-impact", metavar="WORD", help="low, medium, high, very high or unknown: what harm its failure does")
-@click.option("--safety", metavar="WORD", help="negligible, marginal, critical, catastrophic; with --mission it gives human impact")
+@click.option(
+    "--human-impact",
+    metavar="WORD",
+    help="low, medium, high, very high or unknown: what harm its failure does",
+)
+@click.option(
+    "--safety",
+    metavar="WORD",
+    help="negligible, marginal, critical, catastrophic; with --mission it gives human impact",
+)
 @click.option("--mission", metavar="WORD", help="degraded, crippled, mef failure, mission failure")
 @click.option("--data", metavar="CLASS,...", help="what data it holds")
 @click.option("--controls", metavar="WORD,...", help="what protects it already")

@@ -23,7 +23,14 @@ TREND_ROWS = 14  # of them shown, a week apart at most
 
 @click.command(cls=Command)
 @table_option
-@click.option("-o", "output", metavar="FILE", default=STANDARD_STREAM, help="write to FILE; else stdout", shell_complete=complete_file)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    default=STANDARD_STREAM,
+    help="write to FILE; else stdout",
+    shell_complete=complete_file,
+)
 @click.pass_obj
 def report(home: Path, table: str, output: str) -> None:
     """write a page to print (HTML): what is due and late, the trend, what was accepted until when, and what was not checked"""
@@ -39,7 +46,9 @@ def report(home: Path, table: str, output: str) -> None:
         assets = len(store.assets())
     late = [one for one in work if one["is_late"]]
     parts = [
-        pages.paragraph(f"{day_of(now)}, by the table {table}. {assets} assets, {len(work)} pieces of work, {len(late)} of them late.")
+        pages.paragraph(
+            f"{day_of(now)}, by the table {table}. {assets} assets, {len(work)} pieces of work, {len(late)} of them late."
+        )
     ]
     by_outcome = Counter(one["outcome"] for one in work)
     parts.append(pages.heading("What is due"))
@@ -49,14 +58,26 @@ def report(home: Path, table: str, output: str) -> None:
     parts += [pages.heading("The plan"), html_table(work)]
     parts += [pages.heading("Trend"), pages.table(("day", "findings", "late"), _trend(trend))]
     parts.append(pages.heading("What was decided otherwise, and until when"))
-    cells = ((row.vulnerability, row.asset or "all", row.kind, day_of(row.until), row.decided_by, row.because) for row in decided)
+    cells = (
+        (row.vulnerability, row.asset or "all", row.kind, day_of(row.until), row.decided_by, row.because)
+        for row in decided
+    )
     parts.append(pages.table(("vulnerability", "asset", "decision", "until", "by", "because"), cells))
     parts.append(pages.heading("What it is based on"))
     listed = ((row.kind, row.status, row.as_of, row.kept) for row in sources)
     parts.append(pages.table(("source", "status", "as of", "kept"), listed))
     if waiting:
-        parts.append(pages.paragraph(f"{waiting} names of products wait for somebody to confirm them: what they mean is not in the plan."))
-    parts.append(pages.paragraph("An outcome is what the decision table says of the inputs that are known; unknown ones are taken at their worst.", "foot"))
+        parts.append(
+            pages.paragraph(
+                f"{waiting} names of products wait for somebody to confirm them: what they mean is not in the plan."
+            )
+        )
+    parts.append(
+        pages.paragraph(
+            "An outcome is what the decision table says of the inputs that are known; unknown ones are taken at their worst.",
+            "foot",
+        )
+    )
     write_output(output, pages.page("Risk report", parts).encode())
 
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 @click.option("--mitigate", "kind", flag_value="mitigate", help="something else makes it harmless enough")
 @click.option("--transfer", "kind", flag_value="transfer", help="somebody else answers for it")
 @click.option("--avoid", "kind", flag_value="avoid", help="it is switched off, or goes")
-@click.option("--until", metavar="DAY", help="until the end of DAY (2027-01-31), or for so long (90d); then it comes back")
+@click.option(
+    "--until",
+    metavar="DAY",
+    help="until the end of DAY (2027-01-31), or for so long (90d); then it comes back",
+)
 @click.option("--because", metavar="TEXT", default="", help="why: who reads it next year must understand it")
 @click.option("--asset", metavar="ASSET", default="", help="for this asset alone; else for all that have it")
 @by_option
@@ -64,7 +68,9 @@ def decide(
         )
     end = None if until is None else parse_end(until, now)
     with open_own(home) as store:
-        row = record_decision(store, DecisionSaid(vulnerability, kind, by or person(), because, end, asset), now)
+        row = record_decision(
+            store, DecisionSaid(vulnerability, kind, by or person(), because, end, asset), now
+        )
     if as_json:
         console.print_json(fields_of_decision(row))
         return 0

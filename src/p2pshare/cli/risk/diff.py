@@ -15,7 +15,13 @@ from p2pshare.errors import NotFoundError
 
 
 @click.command(cls=Command)
-@click.option("--since", metavar="DAY", default="7d", show_default=True, help="a day (2026-11-01), or so long ago (7d, 3m)")
+@click.option(
+    "--since",
+    metavar="DAY",
+    default="7d",
+    show_default=True,
+    help="a day (2026-11-01), or so long ago (7d, 3m)",
+)
 @json_option
 @click.pass_obj
 def diff(home: Path, since: str, as_json: bool) -> int:
@@ -30,7 +36,11 @@ def diff(home: Path, since: str, as_json: bool) -> int:
     if as_json:
         told = [one._asdict() | {"at": day_of(one.at), "assets": list(one.assets)} for one in changes]
         console.print_json(
-            {"since": day_of(begin), "changes": told, "decisions_over": [fields_of_decision(row) for row in over]}
+            {
+                "since": day_of(begin),
+                "changes": told,
+                "decisions_over": [fields_of_decision(row) for row in over],
+            }
         )
     else:
         for one in changes:
@@ -39,7 +49,9 @@ def diff(home: Path, since: str, as_json: bool) -> int:
             console.print_result("  ".join(map(console.shown, words)) + f"  {became}")
         for row in over:
             words = (day_of(row.until), row.vulnerability, row.asset or "all", row.because)
-            console.print_result("  ".join(map(console.shown, words)) + f"  the decision to {row.kind} is over")
+            console.print_result(
+                "  ".join(map(console.shown, words)) + f"  the decision to {row.kind} is over"
+            )
     if not changes and not over:
         console.say(f"nothing has changed since {day_of(begin)}")
         return NotFoundError.exit_code

@@ -27,8 +27,17 @@ CHILD = "p2pshare.cli.risk.exposure_answer"
 
 
 @click.command(cls=Command)
-@click.option("--cve", "names", metavar="CVE", multiple=True, required=True, help="the vulnerability; repeat it, five at most")
-@click.option("--share", "space", metavar="SPACE", default="", help="tell the answer to the members of this space")
+@click.option(
+    "--cve",
+    "names",
+    metavar="CVE",
+    multiple=True,
+    required=True,
+    help="the vulnerability; repeat it, five at most",
+)
+@click.option(
+    "--share", "space", metavar="SPACE", default="", help="tell the answer to the members of this space"
+)
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @click.pass_obj
@@ -54,7 +63,10 @@ def exposure(home: Path, names: tuple[str, ...], space: str, yes: bool, as_json:
             for cve, exposed, bucket in known:
                 console.print_result("  ".join(filter(None, (cve, exposed, bucket))))
     if as_json:
-        told = [{"cve": cve, "exposed": exposed, "bucket": bucket or None} for cve, exposed, bucket in answer.answers]
+        told = [
+            {"cve": cve, "exposed": exposed, "bucket": bucket or None}
+            for cve, exposed, bucket in answer.answers
+        ]
         console.print_json({"as_of": answer.as_of, "answers": told, "tlp": f"TLP:{MARKING}", "entry": entry})
     elif entry is not None:
         console.print_result(f"{entry}  told")

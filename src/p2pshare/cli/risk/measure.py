@@ -30,7 +30,9 @@ def measure() -> None:
 @click.option("--asset", metavar="ASSET", default="", help="on this asset alone; else on all that have it")
 @click.option("--owner", metavar="TEXT", default="", help="who does it")
 @click.option("--due", metavar="DAY", help="until when")
-@click.option("--reference", metavar="ID", default="", help="of D3FEND, an ATT&CK mitigation or a course of action")
+@click.option(
+    "--reference", metavar="ID", default="", help="of D3FEND, an ATT&CK mitigation or a course of action"
+)
 @click.option("--in-place", is_flag=True, help="it is done already")
 @json_option
 @click.pass_obj

@@ -129,7 +129,9 @@ def table_option(function: Function) -> Function:
 
 def by_option(function: Function) -> Function:
     """Add `--by`: in whose name it is decided."""
-    return click.option("--by", metavar="NAME", default="", help="who decides; else the account's name")(function)
+    return click.option("--by", metavar="NAME", default="", help="who decides; else the account's name")(
+        function
+    )
 
 
 def as_told(told: Any) -> list[dict[str, Any]]:

@@ -49,7 +49,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], late: Iterab
     head = "".join(f"<th>{text(column)}</th>" for column in columns)
     marks = iter(late)
     body = "\n".join(
-        f"<tr{' class=late' if next(marks, False) else ''}>" + "".join(f"<td>{text(cell)}</td>" for cell in row) + "</tr>"
+        f"<tr{' class=late' if next(marks, False) else ''}>"
+        + "".join(f"<td>{text(cell)}</td>" for cell in row)
+        + "</tr>"
         for row in rows
     )
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"

@@ -124,7 +124,11 @@ class PartnerWords:
         found: dict[tuple[str, str, str, str], list[_Held]] = defaultdict(list)
         for held in self._held.values():
             if held.csaf is not None and bytes(held.author) != self._own:
-                key = (_text(held.csaf, "publisher_namespace"), _text(held.csaf, "tracking_id"), _text(held.csaf, "version"))
+                key = (
+                    _text(held.csaf, "publisher_namespace"),
+                    _text(held.csaf, "tracking_id"),
+                    _text(held.csaf, "version"),
+                )
                 found[held.author.text, *key].append(held)
         for (partner, *_), each in found.items():
             parts = tuple((one.name, one.csaf) for one in each if one.csaf is not None)
@@ -151,9 +155,7 @@ def document_read(document: PartnerDocument) -> Any:
     for name, csaf in document.vulnerabilities:
         vector = next((_text(one, "vector") for one in _listed(csaf, "scores") if _text(one, "vector")), "")
         read.vulnerabilities.append(VulnerabilitySaid(name, title=_text(about, "title"), cvss_vector=vector))
-        read.statements += [
-            ProductStatement(name, status, product) for status, product in _products(csaf)
-        ]
+        read.statements += [ProductStatement(name, status, product) for status, product in _products(csaf)]
     return read
 
 

@@ -28,8 +28,22 @@ UNOWNED = "nobody"
 @click.command(cls=Command)
 @table_option
 @click.option("--owner", metavar="TEXT", default="", help="the work of this owner alone")
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="how it is written")
-@click.option("-o", "output", metavar="FILE", default=STANDARD_STREAM, help="write to FILE; else stdout", shell_complete=complete_file)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="how it is written",
+)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    default=STANDARD_STREAM,
+    help="write to FILE; else stdout",
+    shell_complete=complete_file,
+)
 @json_option
 @click.pass_obj
 def plan(home: Path, table: str, owner: str, format_name: str, output: str, as_json: bool) -> int:
@@ -110,7 +124,17 @@ def cells_of(work: dict[str, Any]) -> list[object]:
     measures = "; ".join(f"{one['kind']} {one['status']}" for one in work["measures"])
     assets, owners = ", ".join(work["assets"]), ", ".join(work["owners"])
     remedy = "; ".join(work["remedies"])
-    return [due, work["outcome"], work["component"], work["version"], work["vulnerability"], assets, owners, measures, remedy]
+    return [
+        due,
+        work["outcome"],
+        work["component"],
+        work["version"],
+        work["vulnerability"],
+        assets,
+        owners,
+        measures,
+        remedy,
+    ]
 
 
 def html_table(work: Sequence[dict[str, Any]]) -> str:
@@ -131,4 +155,6 @@ def _print(work: Sequence[dict[str, Any]]) -> None:
         if measures:
             console.print_result(f"     measures: {console.shown(measures)}")
     if not work:
-        console.say("nothing is to be done by what is known here; `p2pshare risk alias list` shows names that wait for you")
+        console.say(
+            "nothing is to be done by what is known here; `p2pshare risk alias list` shows names that wait for you"
+        )

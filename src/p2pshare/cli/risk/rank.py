@@ -18,17 +18,49 @@ from p2pshare.cli.risk.opening import day_of, now_seconds, open_own, table_optio
 from p2pshare.errors import NotFoundError
 
 FORMATS = ("table", "json", "csv", "html")
-COLUMNS = ("outcome", "due", "asset", "component", "version", "vulnerability", "state", "match", "partners", "epss", "cvss")
+COLUMNS = (
+    "outcome",
+    "due",
+    "asset",
+    "component",
+    "version",
+    "vulnerability",
+    "state",
+    "match",
+    "partners",
+    "epss",
+    "cvss",
+)
 
 
 @click.command(cls=Command)
-@click.option("--why", is_flag=True, help="each input with its value, where it is from, of which day, and whether it was checked")
+@click.option(
+    "--why",
+    is_flag=True,
+    help="each input with its value, where it is from, of which day, and whether it was checked",
+)
 @table_option
 @click.option("--asset", "name", metavar="ASSET", default="", help="of one asset alone")
-@click.option("--all", "with_all", is_flag=True, help="what is not affected, fixed, under investigation or decided, too")
+@click.option(
+    "--all", "with_all", is_flag=True, help="what is not affected, fixed, under investigation or decided, too"
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="the first N")
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="how it is written")
-@click.option("-o", "output", metavar="FILE", default=STANDARD_STREAM, help="write to FILE; else stdout", shell_complete=complete_file)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="how it is written",
+)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    default=STANDARD_STREAM,
+    help="write to FILE; else stdout",
+    shell_complete=complete_file,
+)
 @json_option
 @click.pass_obj
 def rank(
@@ -90,7 +122,9 @@ def findings(
 
 def component_words(component: dict[str, Any]) -> str:
     """Returns what a component is called."""
-    return str(component.get("name") or component.get("purl") or component.get("cpe") or component.get("ref") or "")
+    return str(
+        component.get("name") or component.get("purl") or component.get("cpe") or component.get("ref") or ""
+    )
 
 
 def range_words(finding: dict[str, Any]) -> str:
@@ -143,15 +177,24 @@ def _print(found: Sequence[dict[str, Any]], *, why: bool) -> None:
         for one in due:
             _print_why(one)
     if proposed:
-        console.say("by name only, until somebody confirms it (`p2pshare risk alias list`); the worst it could be:")
+        console.say(
+            "by name only, until somebody confirms it (`p2pshare risk alias list`); the worst it could be:"
+        )
         for one in proposed:
             if why:
                 _print_why(one)
             else:
-                words = (one["asset"], component_words(one["component"]), one["vulnerability"], range_words(one))
+                words = (
+                    one["asset"],
+                    component_words(one["component"]),
+                    one["vulnerability"],
+                    range_words(one),
+                )
                 console.print_result("  " + "  ".join(map(console.shown, words)))
     if not found:
-        console.say("nothing that is known here affects an asset of ours; `p2pshare risk source list` shows what was read")
+        console.say(
+            "nothing that is known here affects an asset of ours; `p2pshare risk source list` shows what was read"
+        )
 
 
 def _print_why(finding: dict[str, Any]) -> None:

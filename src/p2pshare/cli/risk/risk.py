@@ -6,13 +6,13 @@ import click
 
 from p2pshare.cli.command import Group
 from p2pshare.cli.risk.alias import alias
+from p2pshare.cli.risk.board_report import report
 from p2pshare.cli.risk.decide import decide
 from p2pshare.cli.risk.diff import diff
 from p2pshare.cli.risk.exposure import exposure
 from p2pshare.cli.risk.measure import measure
 from p2pshare.cli.risk.plan import plan
 from p2pshare.cli.risk.rank import rank
-from p2pshare.cli.risk.board_report import report
 from p2pshare.cli.risk.source import source
 from p2pshare.cli.risk.vex import vex
 from p2pshare.cli.risk.worker import worker

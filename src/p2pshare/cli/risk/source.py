@@ -63,6 +63,7 @@ def list_(home: Path, as_json: bool) -> None:
         return
     heading = ("source", "status", "as of", "read", "kept", "refused", "read here")
     cells = (
-        (row.kind, row.status, row.as_of, row.read, row.kept, row.refused, day_of(row.read_at)) for row in rows
+        (row.kind, row.status, row.as_of, row.read, row.kept, row.refused, day_of(row.read_at))
+        for row in rows
     )
     console.print_table(heading, cells)

@@ -22,8 +22,12 @@ from p2pshare.errors import ConfigError, OperatorError
 if TYPE_CHECKING:
     from p2pshare.cli.risk.partner_words import PartnerWords
 
-ROUND_SECONDS = 20  # between two looks: an arrival is held against the inventory within a minute, on a slow machine too
-FORGET_ROUNDS = 180  # an hour: then the store is read from its beginning, so that links that were withdrawn leave
+ROUND_SECONDS = (
+    20  # between two looks: an arrival is held against the inventory within a minute, on a slow machine too
+)
+FORGET_ROUNDS = (
+    180  # an hour: then the store is read from its beginning, so that links that were withdrawn leave
+)
 
 
 @click.command(cls=Command)
@@ -45,7 +49,9 @@ def worker(home: Path, once: bool) -> None:
             words = PartnerWords()
         try:
             said = look(home, words)
-        except OperatorError as error:  # a store that is being made, a full disk: the next round may find it well
+        except (
+            OperatorError
+        ) as error:  # a store that is being made, a full disk: the next round may find it well
             if once or isinstance(error, ConfigError):
                 raise
             said = f"{error.message}; it goes on when that has passed"
@@ -70,7 +76,9 @@ def look(home: Path, words: PartnerWords) -> str:
     now = now_seconds()
     with open_own(home) as store:
         rows = [
-            PartnerVulnerability(one.vulnerability, one.organisation, one.last_seen, one.kind, title=one.title)
+            PartnerVulnerability(
+                one.vulnerability, one.organisation, one.last_seen, one.kind, title=one.title
+            )
             for one in said
         ]
         store.take_partner_vulnerabilities(rows, now)
