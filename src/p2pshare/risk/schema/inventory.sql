@@ -47,7 +47,7 @@ CREATE TABLE component (
 );
 CREATE INDEX component_of_own_model ON component (own_model);
 
--- By what a component can be found: risk/keys.py says how keys are written.
+-- By what a component can be found: risk/match_keys.py says how keys are written.
 CREATE TABLE component_key (
     key TEXT NOT NULL,
     component INTEGER NOT NULL REFERENCES component (id) ON DELETE CASCADE,
@@ -81,3 +81,4 @@ CREATE TABLE asset_component (
 );
 CREATE INDEX asset_component_by_component ON asset_component (component);
 CREATE INDEX asset_component_by_file ON asset_component (file, bom_ref);
+CREATE INDEX component_by_product ON component (product COLLATE NOCASE) WHERE product <> '';
