@@ -20,8 +20,10 @@ DECISIONS = ("mitigate", "accept", "transfer", "avoid")
 MEASURES = ("patch", "config", "segment", "detection-rule", "playbook")
 PLANNED, IN_PLACE, VERIFIED = "planned", "in-place", "verified"
 TEXT_CHARACTERS_MAX = 2_000  # of a reason, a measure, evidence: a page; it is printed in reports
+DAY_SECONDS = 86_400
+DAY_SECONDS = 86_400
 ANSWER_HOLDS_SECONDS = (
-    86_400  # the same answer for a day: two answers of one day would tell what changed between them
+    DAY_SECONDS  # the same answer for a day: two answers of one day would tell what changed between them
 )
 BUCKETS = ((100, "100+"), (10, "10-99"), (1, "1-9"))
 NO, YES, UNKNOWN = "no", "yes", "unknown"
@@ -151,7 +153,7 @@ def decisions(store: RiskFile, now: int) -> list[DecisionRow]:
         LEFT JOIN asset a ON a.id = d.asset ORDER BY d.until IS NULL, d.until, v.name, d.id""",
         (now,),
     )
-    return [DecisionRow(*row[:8], is_over=bool(row[8])) for row in rows]  # type: ignore[arg-type]
+    return [DecisionRow(*row[:8], bool(row[8])) for row in rows]
 
 
 # --- measures ----------------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ def measures(store: RiskFile) -> list[MeasureRow]:
         m.owner, m.due, m.added_at, m.verified_at, m.verified_by FROM measure m
         LEFT JOIN vulnerability v ON v.id = m.vulnerability LEFT JOIN asset a ON a.id = m.asset ORDER BY m.id"""
     )
-    return [MeasureRow(*row) for row in rows]  # type: ignore[arg-type]
+    return [MeasureRow(*row) for row in rows]
 
 
 def _measure(store: RiskFile, wanted: int) -> MeasureRow:
@@ -258,19 +260,23 @@ def days_since(store: RiskFile, day: int, deciding: str) -> list[DayCount]:
         WHERE d.day >= ? AND d.deciding = ? ORDER BY d.day, d.outcome DESC""",
         (day, deciding),
     )
-    return [DayCount(*row) for row in rows]  # type: ignore[arg-type]
+    return [DayCount(*row) for row in rows]
 
 
-def remedies(store: RiskFile, vulnerability: str) -> list[str]:
-    """Returns what the documents that speak of our components say to do about a vulnerability, each once."""
-    rows = store.fetch(
-        """SELECT DISTINCT s.remedy FROM statement s JOIN vulnerability v ON v.id = s.vulnerability
-        WHERE v.name = ? AND s.remedy <> '' AND s.document IN (
-            SELECT r.document FROM verdict r WHERE r.vulnerability = v.id AND r.match > 0 AND r.state >= 4
-        ) ORDER BY s.remedy LIMIT 5""",
-        (vulnerability,),
-    )
-    return [str(row[0]) for row in rows]
+def count_day(store: RiskFile, deciding: str, now: int) -> None:
+    """Keep how much is due today by outcome, and how much of it is late, in place of what was counted today before."""
+    with store.transaction() as connection:
+        connection.execute(
+            "DELETE FROM daily_count WHERE day = ? AND deciding = ?", (now // DAY_SECONDS, deciding)
+        )
+        connection.execute(
+            """INSERT INTO daily_count (day, deciding, outcome, findings, late)
+            SELECT ?1 / 86400, f.deciding, f.worst, count(*),
+                count(*) FILTER (WHERE o.days IS NOT NULL AND f.first_seen / 86400 + o.days < ?1 / 86400)
+            FROM finding f JOIN outcome o ON o.deciding = f.deciding AND o.number = f.worst
+            WHERE f.deciding = ?2 AND f.state >= 4 AND f.match > 0 GROUP BY f.deciding, f.worst""",
+            (now, deciding),
+        )
 
 
 # --- the answer that may leave -------------------------------------------------------------------------

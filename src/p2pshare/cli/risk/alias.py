@@ -14,7 +14,7 @@ from p2pshare.cli.risk.opening import by_option, now_seconds, open_own, person
 from p2pshare.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from p2pshare.risk.alias_store import AliasRow
+    from p2pshare.risk.risk_store import AliasRow
 
 STATUSES = ("proposed", "confirmed", "rejected")
 
@@ -97,7 +97,7 @@ def _decide(
         )
     with open_own(home) as store:
         rows = store.decide_aliases(
-            ids=aliases, vendor=vendor, product=product, status=status, by=by or person(), now=now_seconds()
+            aliases, vendor=vendor, product=product, status=status, by=by or person(), now=now_seconds()
         )
     if not rows:
         raise NotFoundError("no such proposal", hint="see `p2pshare risk alias list`")

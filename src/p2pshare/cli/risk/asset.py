@@ -12,13 +12,13 @@ from p2pshare.cli import console
 from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem, json_option
-from p2pshare.cli.risk.opening import as_told, now_seconds, open_own
+from p2pshare.cli.risk.opening import as_told, day_of, now_seconds, open_own
 from p2pshare.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from p2pshare.risk.inventory_store import AssetRow, PlaceRow
+    from p2pshare.risk.risk_store import AssetRow, PlaceRow
 
-FORMATS = ("auto", "cyclonedx", "spdx", "csv")
+FORMATS = ("auto", "cyclonedx-json", "cyclonedx-xml", "spdx-json", "csv")
 ENCODINGS = ("auto", "utf-8", "cp1252")
 SHOWN_PLACES = 20  # told on a terminal; --json has all
 
@@ -170,7 +170,7 @@ def show(home: Path, name: str, as_json: bool) -> None:
 @click.option("--retire", is_flag=True, help="it is no longer in use: nothing is due for it any more")
 @json_option
 @click.pass_obj
-def set_(home: Path, name: str, retire: bool, as_json: bool, **said: str | None) -> None:
+def set_(home: Path, /, name: str, retire: bool, as_json: bool, **said: str | None) -> None:
     """say of an asset what no file says: how exposed it is, what harm its failure does, who answers for it"""
     from p2pshare.risk.assets import AssetSaid
     from p2pshare.risk.words import Exposure, HumanImpact, Mission, Safety, word_of
@@ -216,10 +216,11 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 
 
 def fields_of_asset(row: AssetRow) -> dict[str, Any]:
-    """Returns an asset as JSON has it."""
-    return row.as_json()
+    """Returns an asset as JSON has it, days in ISO 8601."""
+    days = {"added_at": day_of(row.added_at), "retired_at": day_of(row.retired_at)}
+    return {name: value for name, value in row.as_json().items() if name != "id"} | days
 
 
 def fields_of_place(place: PlaceRow) -> dict[str, Any]:
-    """Returns a component in its place, as JSON has it: {ref, purl, cpe, name, version, file}."""
-    return place.as_json()
+    """Returns a component in its place, as JSON has it: {ref, purl, cpe, vendor, name, model, version, file}."""
+    return place._asdict()

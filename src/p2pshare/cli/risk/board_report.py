@@ -34,15 +34,16 @@ TREND_ROWS = 14  # of them shown, a week apart at most
 @click.pass_obj
 def report(home: Path, table: str, output: str) -> None:
     """write a page to print (HTML): what is due and late, the trend, what was accepted until when, and what was not checked"""
-    from p2pshare.risk.responses import days_since, decisions
+    from p2pshare.risk.responses import count_day, days_since, decisions
 
     now = now_seconds()
     work = work_of(home, table=table)
     with open_own(home) as store:
-        sources = store.sources(now)
-        decided = [row for row in decisions(store, now) if not row.is_over]
+        count_day(store.file, table, now)
+        sources = store.sources(now=now)
+        decided = [row for row in decisions(store.file, now) if not row.is_over]
         waiting = len(store.aliases(status="proposed"))
-        trend = days_since(store, now // DAY_SECONDS - TREND_DAYS, table)
+        trend = days_since(store.file, now // DAY_SECONDS - TREND_DAYS, table)
         assets = len(store.assets())
     late = [one for one in work if one["is_late"]]
     parts = [

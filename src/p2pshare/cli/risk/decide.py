@@ -53,7 +53,7 @@ def decide(
         if vulnerability or kind:
             raise UsageProblem("--list lists all", hint="leave the rest out")
         with open_own(home) as store:
-            rows = decisions(store, now)
+            rows = decisions(store.file, now)
         if as_json:
             console.print_json([fields_of_decision(row) for row in rows])
         else:
@@ -69,7 +69,7 @@ def decide(
     end = None if until is None else parse_end(until, now)
     with open_own(home) as store:
         row = record_decision(
-            store, DecisionSaid(vulnerability, kind, by or person(), because, end, asset), now
+            store.file, DecisionSaid(vulnerability, kind, by or person(), because, end, asset), now
         )
     if as_json:
         console.print_json(fields_of_decision(row))

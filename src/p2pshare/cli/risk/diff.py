@@ -31,8 +31,8 @@ def diff(home: Path, since: str, as_json: bool) -> int:
     now = now_seconds()
     begin = parse_begin(since, now)
     with open_own(home) as store:
-        changes = changes_since(store, begin)
-        over = [row for row in decisions(store, now) if row.is_over and (row.until or 0) >= begin]
+        changes = changes_since(store.file, begin)
+        over = [row for row in decisions(store.file, now) if row.is_over and (row.until or 0) >= begin]
     if as_json:
         told = [one._asdict() | {"at": day_of(one.at), "assets": list(one.assets)} for one in changes]
         console.print_json(
@@ -48,9 +48,9 @@ def diff(home: Path, since: str, as_json: bool) -> int:
             became = f"{one.before or 'new'} -> {one.after or 'gone'}"
             console.print_result("  ".join(map(console.shown, words)) + f"  {became}")
         for row in over:
-            words = (day_of(row.until), row.vulnerability, row.asset or "all", row.because)
+            ended = (day_of(row.until), row.vulnerability, row.asset or "all", row.because)
             console.print_result(
-                "  ".join(map(console.shown, words)) + f"  the decision to {row.kind} is over"
+                "  ".join(map(console.shown, ended)) + f"  the decision to {row.kind} is over"
             )
     if not changes and not over:
         console.say(f"nothing has changed since {day_of(begin)}")

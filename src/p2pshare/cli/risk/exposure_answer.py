@@ -20,7 +20,7 @@ def main(home: str, space: str, *cves: str) -> int:
         from p2pshare.risk.responses import answer_exposure
 
         with open_own(Path(home)) as store:
-            answers = list(answer_exposure(store, cves, space=space, now=now_seconds()))
+            answers = list(answer_exposure(store.file, cves, space=space, now=now_seconds()))
     except ShareError as error:
         console.complain(error)
         return error.exit_code

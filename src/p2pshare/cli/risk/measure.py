@@ -55,7 +55,7 @@ def add(
     end = None if due is None else parse_end(due, now)
     with open_own(home) as store:
         row = add_measure(
-            store, MeasureSaid(vulnerability, kind, text, asset, owner, reference, end, in_place), now
+            store.file, MeasureSaid(vulnerability, kind, text, asset, owner, reference, end, in_place), now
         )
     _print([row], as_json=as_json, alone=True)
 
@@ -71,7 +71,7 @@ def verify(home: Path, number: int, evidence: str, by: str, as_json: bool) -> No
     from p2pshare.risk.responses import verify_measure
 
     with open_own(home) as store:
-        row = verify_measure(store, number, by=by or person(), evidence=evidence, now=now_seconds())
+        row = verify_measure(store.file, number, by=by or person(), evidence=evidence, now=now_seconds())
     _print([row], as_json=as_json, alone=True)
 
 
@@ -83,7 +83,7 @@ def list_(home: Path, as_json: bool) -> None:
     from p2pshare.risk.responses import measures
 
     with open_own(home) as store:
-        rows = measures(store)
+        rows = measures(store.file)
     _print(rows, as_json=as_json, alone=False)
 
 

@@ -7,6 +7,7 @@ gone at the next reading.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,9 +45,10 @@ class PartnerWord(NamedTuple):
 
     vulnerability: str
     organisation: str
-    kind: str
     last_seen: int
+    kind: str
     title: str
+    cvss_vector: str = ""
 
 
 class PartnerDocument(NamedTuple):
@@ -111,14 +113,16 @@ class PartnerWords:
         for held in self._held.values():
             by_id[held.object_id] = held
             if bytes(held.author) != self._own:
-                yield PartnerWord(held.name, held.author.text, SAID, held.received_at, held.title)
+                yield PartnerWord(
+                    held.name, held.author.text, held.received_at, SAID, held.title, _vector_of(held.csaf)
+                )
         for object_id, partner, at in knowledge.seen_objects(VULNERABILITY):
             if object_id in by_id:
-                yield PartnerWord(by_id[object_id].name, partner.text, SEEN, at, "")
+                yield PartnerWord(by_id[object_id].name, partner.text, at, SEEN, "")
         for object_id in self._links.keys() & by_id.keys():
             for indicator in self._links[object_id]:
                 for partner, at in knowledge.seen_values(indicator):
-                    yield PartnerWord(by_id[object_id].name, partner.text, SEEN, at, "")
+                    yield PartnerWord(by_id[object_id].name, partner.text, at, SEEN, "")
 
     def _documents(self) -> Iterator[PartnerDocument]:
         found: dict[tuple[str, str, str, str], list[_Held]] = defaultdict(list)
@@ -153,10 +157,21 @@ def document_read(document: PartnerDocument) -> Any:
     )
     read = DocumentRead(said)
     for name, csaf in document.vulnerabilities:
-        vector = next((_text(one, "vector") for one in _listed(csaf, "scores") if _text(one, "vector")), "")
-        read.vulnerabilities.append(VulnerabilitySaid(name, title=_text(about, "title"), cvss_vector=vector))
+        read.vulnerabilities.append(VulnerabilitySaid(name, title=_text(about, "title")))
         read.statements += [ProductStatement(name, status, product) for status, product in _products(csaf)]
     return read
+
+
+def digest_of(document: PartnerDocument) -> str:
+    """Returns what changes when any of the document does."""
+    parts = sorted(
+        (name, msgspec.json.encode(csaf, order="sorted")) for name, csaf in document.vulnerabilities
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _vector_of(csaf: Mapping[str, Any] | None) -> str:
+    return next((_text(one, "vector") for one in _listed(csaf, "scores") if _text(one, "vector")), "")
 
 
 def _products(csaf: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

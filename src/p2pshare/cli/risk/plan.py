@@ -70,7 +70,7 @@ def plan(home: Path, table: str, owner: str, format_name: str, output: str, as_j
 def work_of(home: Path, *, table: str = DEFAULT_TABLE) -> list[dict[str, Any]]:
     """Returns the work in its order: {work, due, is_late, outcome, vulnerability, component, state, assets, owners, remedies,
     measures, playbook}. Candidates are none; what was decided is not in it."""
-    from p2pshare.risk.responses import measures, remedies
+    from p2pshare.risk.responses import measures
 
     now = now_seconds()
     grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
@@ -80,10 +80,8 @@ def work_of(home: Path, *, table: str = DEFAULT_TABLE) -> list[dict[str, Any]]:
         grouped[key].append(finding)
     with open_own(home) as store:
         owners = {row.name: row.owner for row in store.assets()}
-        planned = [fields_of_measure(row) for row in measures(store)]
-        work = [
-            _work(key, found, owners, planned, remedies(store, key[0]), now) for key, found in grouped.items()
-        ]
+        planned = [fields_of_measure(row) for row in measures(store.file)]
+        work = [_work(key, found, owners, planned, now) for key, found in grouped.items()]
     # what is due first; without a day by outcome, as ranked: the sort is stable
     work.sort(key=lambda one: (one["due"] is None, one["due"] or ""))
     return [{"work": number} | one for number, one in enumerate(work, 1)]
@@ -94,7 +92,6 @@ def _work(
     found: Sequence[dict[str, Any]],
     owners: Mapping[str, str],
     planned: Iterable[dict[str, Any]],
-    remedies: list[str],
     now: int,
 ) -> dict[str, Any]:
     vulnerability, name, version = key
@@ -112,7 +109,7 @@ def _work(
         "states": sorted({str(one["state"]) for one in found}),
         "assets": assets,
         "owners": sorted({owners.get(asset) or UNOWNED for asset in assets}),
-        "remedies": remedies,
+        "remedies": list(dict.fromkeys(one["remedy"] for one in found if one["remedy"])),
         "measures": own,
         "playbook": None,  # the approved playbook for the threat, once partners agree on some
     }

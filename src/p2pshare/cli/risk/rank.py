@@ -102,22 +102,17 @@ def findings(
     with_candidates: bool = True,
 ) -> list[dict[str, Any]]:
     """Returns findings as JSON has them, in their order, candidates last. Raises NotFoundError for an asset that is none."""
-    from p2pshare.risk.ranking import rank as rank_all
-
     with open_own(home) as store:
-        if name:
-            store.asset(name)
-        ranked = rank_all(
-            store,
+        ranked = store.rank(
             table=table,
             now=now_seconds(),
             with_all=with_all,
             asset=name,
             limit=limit,
             with_candidates=with_candidates,
-            why=why,
         )
-        return [one.as_json() for one in ranked]
+        found = [one.as_json() for one in ranked]
+    return found if why else [one | {"why": []} for one in found]
 
 
 def component_words(component: dict[str, Any]) -> str:

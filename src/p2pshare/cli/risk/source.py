@@ -57,9 +57,9 @@ def print_read(read: SourceRead, *, as_json: bool) -> int:
 def list_(home: Path, as_json: bool) -> None:
     """list the sources with the day each one names: checked, stale, or not checked at all"""
     with open_own(home) as store:
-        rows = store.sources(now_seconds())
+        rows = store.sources(now=now_seconds())
     if as_json:
-        console.print_json([row.as_json() for row in rows])
+        console.print_json([row._asdict() | {"read_at": day_of(row.read_at)} for row in rows])
         return
     heading = ("source", "status", "as of", "read", "kept", "refused", "read here")
     cells = (

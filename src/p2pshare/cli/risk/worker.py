@@ -16,7 +16,7 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
-from p2pshare.cli.risk.opening import now_seconds, open_own
+from p2pshare.cli.risk.opening import TABLES, now_seconds, open_own
 from p2pshare.errors import ConfigError, OperatorError
 
 if TYPE_CHECKING:
@@ -65,25 +65,31 @@ def worker(home: Path, once: bool) -> None:
 
 def look(home: Path, words: PartnerWords) -> str:
     """Look once; returns a sentence about what is there now. Raises OperatorError, StoreError."""
-    from p2pshare.cli.risk.partner_words import document_read
+    from p2pshare.cli.risk.partner_words import digest_of, document_read
     from p2pshare.database.settings import OWN_ID
     from p2pshare.node.node import STORE_NAME
     from p2pshare.node.store import reading_store
+    from p2pshare.risk.partner_withdrawals import drop_withdrawn
+    from p2pshare.risk.responses import count_day
     from p2pshare.risk.risk_store import PartnerVulnerability
 
     with reading_store(home / STORE_NAME) as reading:
         said, documents = words.read(reading.knowledge, reading.database.setting(OWN_ID))
     now = now_seconds()
     with open_own(home) as store:
-        rows = [
-            PartnerVulnerability(
-                one.vulnerability, one.organisation, one.last_seen, one.kind, title=one.title
-            )
-            for one in said
-        ]
-        store.take_partner_vulnerabilities(rows, now)
-        for document in documents:
-            store.take_partner_statements(document_read(document), document.partner, now)
-        store.refresh(now)
+        rows = [PartnerVulnerability(*one) for one in said]
+        store.take_partner_vulnerabilities(rows, now=now)
+        taken = [(document_read(document), digest_of(document), document.partner) for document in documents]
+        for read, digest, partner in taken:
+            store.take_partner_statements(read, digest, partner=partner, now=now)
+        drop_withdrawn(
+            store.file,
+            {(one.vulnerability, one.organisation, one.kind) for one in said},
+            {(read.document.namespace, read.document.tracking_id) for read, _, _ in taken},
+            now=now,
+        )
+        store.refresh(now=now)
+        for table in TABLES:
+            count_day(store.file, table, now)
     vulnerabilities = len({one.vulnerability for one in said})
     return f"{vulnerabilities} vulnerabilities of partners, {len(documents)} advisories"
