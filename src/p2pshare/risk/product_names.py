@@ -36,7 +36,8 @@ ALIAS_DIGITS = 12  # hexadecimal: 10 million pairs collide with a chance of 1 in
 
 # Weights: found with one half of CISA's medical advisories and judged with the other (docs/risk-matching.md).
 THEIRS_COVERED_MIN = 0.6  # the part of their words' weight that our name has
-OURS_COVERED_MIN = 0.4  # the part of our words' weight that theirs has, with the title
+OURS_COVERED_MIN = 0.5  # the part of our words' weight that theirs has, with the title
+WHOLE_OURS_MIN = 0.75  # of ours, where ours has all words of theirs: then none of them need be rare
 SCORE_MIN = 0.64  # the root of both multiplied
 NAMELESS_COVERED_MIN = 0.85  # of theirs, where our list names no maker
 PRIOR_PRODUCTS = 1_000  # counted as if so many had been seen, so that a small corpus weighs like a large one
@@ -44,11 +45,13 @@ PRIOR_OF_KIND_WORDS = 150  # in how many of these a word for a kind of device st
 KIND_WEIGHT = 0.3  # of such words, and of a maker's own name
 UNKNOWN_WEIGHT = 0.75  # of a word of ours that no advisory has ever had: as often a description as a name
 CODE_WEIGHT = 0.1  # of our order number, where theirs has none like it: nobody expects it there
-NOTE_WEIGHT = 0.35  # of what stands behind "with" in their name
+NOTE_WEIGHT = 0.35  # of what stands behind "with" in a name, and in parentheses in ours
 MISSPELT_FACTOR = 0.85
 FAMILY_FACTOR = 0.8  # CX of CX50
+BARE_NUMBER_FACTOR = 0.8  # 660 for CT660
+PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 INITIALS_FACTOR = 0.95
-SIBLING_TITLE_FACTOR = 0.5  # of a word of the title that belongs to another product of the same advisory
+SIBLING_FACTOR = 0.5  # of a word of ours that another product of the same advisory has: the same family, or that sibling
 NUMBERED_REST_FACTOR = 0.5  # of our other words once a model number has matched
 DISTINCT_WEIGHT_MIN = 3.0  # what must have matched beside words for kinds: a word that one product in 50 has
 MISSPELT_LETTERS_MIN = 6
@@ -61,10 +64,10 @@ _KIND_WORDS = frozenset(
     ultrasound ultraschall ultraschallgerat imaging bildgebung scanner ct mr mri mrt pet spect xray x-ray ray rontgen rontgengerat digital mobile
     portable handheld machine gerat gerate medical medizinisch hospital health care healthcare clinical point of the and or for with by in to de
     der die das fur mit und only all new neu old line tool tools kit hub box adapter control controller panel remote access web viewer
-    dashboard management manager connect connected wireless wlan wired network data base database interface generator energy programmer
-    clinician transmitter recorder analyzer analyser meter reader ecg ekg electrocardiograph resting cardiograph cardiographs cardiology
+    management manager connect connected wireless wlan wired network data base database interface generator energy programmer
+    clinician transmitter recorder build analyzer analyser meter reader ecg ekg electrocardiograph resting cardiograph cardiographs cardiology
     defibrillator defi icd crt telemetry telemetrie telemetrieserver anesthesia anaesthesia narkose narkosegerat narkosegeraet dialysis dialyse
-    hemodialysis delivery ventilator beatmung beatmungsgerat compounder pharmacy diabetes insulin glucose blood fetal maternal neonatal vital signs spot check
+    hemodialysis delivery ventilator beatmung beatmungsgerat compounder maintenance pharmacy diabetes insulin glucose blood fetal maternal neonatal vital signs spot check
     icu ccu sensor service pc laptop computer workplace windows based professional premium pro plus light basic advanced standard edition
     suite package option installed integrated part number including capability inductive rf removable card firmware display mammo mammography
     mammographie angio interventional processing review center centre""".split()
@@ -228,6 +231,7 @@ class _Own:
     codes: frozenset[str]
     numbers: int
     field_bits: int
+    asides: int
     maker_words: frozenset[str]
 
 
@@ -244,6 +248,14 @@ class _Found:
             self.theirs[place] = max(factor, self.theirs.get(place, 0.0))
         for place in _bits(own_bits):
             self.ours[place] = max(factor, self.ours.get(place, 0.0))
+
+
+class _Words(NamedTuple):
+    """An advisory's title, and in how many of its product names each word stands."""
+
+    title: str
+    title_words: frozenset[str]
+    products: Counter[str]
 
 
 class _Candidate(NamedTuple):
@@ -264,6 +276,7 @@ class NameMatcher:
         self._postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._initials: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._by_letters: dict[str, set[str]] = defaultdict(set)
+        self._by_bare_number: dict[str, set[str]] = defaultdict(set)
         self._by_less: dict[str, set[str]] = defaultdict(set)
         self._by_code: dict[str, set[int]] = defaultdict(set)
         self._documents: Counter[str] = Counter()
@@ -280,18 +293,29 @@ class NameMatcher:
         words = (*name.words, *in_field.words)[:NAME_WORDS_MAX]
         field_bits = ((1 << len(words)) - 1) & ~((1 << len(name.words)) - 1)
         numbers = name.numbers | ((in_field.numbers << len(name.words)) & ((1 << NAME_WORDS_MAX) - 1))
-        own = _Own(model, keys, words, name.codes | in_field.codes, numbers, field_bits, group_words(keys))
+        maker_words = group_words(keys)
+        own = _Own(model, keys, words, name.codes | in_field.codes, numbers, field_bits, name.notes | name.withs, maker_words)
         index = len(self._owns)
         self._owns.append(own)
         seen: set[tuple[str, int]] = set()
         for place, word in enumerate(words):
             seen.add((word, 1 << place))
+        # Apart or in another order: CT Optima 660 is Optima CT660.
+        for letters_at, letters in enumerate(words):
+            if len(letters) <= PREFIX_LETTERS_MAX and letters.isalpha():
+                seen.update(
+                    (letters + number, 1 << letters_at | 1 << number_at) for number_at, number in enumerate(words) if number[0].isdigit()
+                )
+        # The maker's name in our list's other column may be a word of theirs: McKesson Cardiology.
+        seen.update((word, 0) for word in _read_name(model.vendor).words)
         for part, shift in ((name.words, 0), (in_field.words, len(name.words))):
             seen.update((joined, bits << shift) for joined, bits in _glued(part) if bits << shift < 1 << NAME_WORDS_MAX)
         for word, bits in seen:
             self._postings[word].append((index, bits))
             if found := re.fullmatch(r"([a-z]{1,4})\d+[a-z]*", word):
                 self._by_letters[found[1]].add(word)
+            if found := re.fullmatch(r"[a-z]{1,3}(\d{3,}[a-z]*)", word):
+                self._by_bare_number[found[1]].add(word)
             if len(word) >= MISSPELT_LETTERS_MIN and word.isalpha():
                 for place in range(len(word)):
                     self._by_less[word[:place] + word[place + 1 :]].add(word)
@@ -333,6 +357,9 @@ class NameMatcher:
                 known.extend((other, MISSPELT_FACTOR) for other in sorted(near) if one_letter_apart(word, other))
             if 2 <= len(word) <= 4 and word.isalpha() and word not in _STEMMED_KINDS:
                 known.extend((other, FAMILY_FACTOR) for other in sorted(self._by_letters.get(word, ())))
+            if (found := re.fullmatch(r"[a-z]{1,3}(\d{3,}[a-z]*)", word)) and found[1] in self._postings:
+                known.append((found[1], BARE_NUMBER_FACTOR))
+            known.extend((other, BARE_NUMBER_FACTOR) for other in sorted(self._by_bare_number.get(word, ())))
             if _OPEN_NUMBER.fullmatch(word):
                 pattern = re.compile(word.replace("x", r"\d"))
                 known.extend((other, 1.0) for other in sorted(self._postings) if pattern.fullmatch(other))
@@ -346,10 +373,12 @@ class NameMatcher:
         proposed: a device of another version is still that device)."""
         title_words = set(_read_name(title).words)
         title_words.update(joined for joined, _ in _glued(_read_name(title).words))
-        word_products = Counter(word for product in products for word in set(_read_name(product.product).words))
+        names_here = {product.product for product in products}
+        word_products = Counter(word for name in names_here for word in set(_read_name(name).words))
+        words_here = _Words(title, frozenset(title_words), word_products)
         by_own: dict[int, list[_Candidate]] = defaultdict(list)
         for product in dict.fromkeys(products):
-            for candidate in self._candidates(product, title, title_words, word_products):
+            for candidate in self._candidates(product, words_here):
                 by_own[candidate.own].append(candidate)
         found: list[NameProposal] = []
         for index, candidates in by_own.items():
@@ -359,9 +388,7 @@ class NameMatcher:
             )
         return sorted(found, key=lambda proposal: (-proposal.score, proposal.own, proposal.theirs))
 
-    def _candidates(
-        self, product: TheirModel, title: str, title_words: set[str], word_products: Counter[str]
-    ) -> Iterable[_Candidate]:
+    def _candidates(self, product: TheirModel, here: _Words) -> Iterable[_Candidate]:
         keys = vendor_keys(product.vendor)
         codes = codes_of(product.product) | frozenset(
             code for text in (*product.models, product.variant) for code in codes_of(text)
@@ -371,8 +398,7 @@ class NameMatcher:
             name = _read_name(form)
             numbers = _numbers_allowed(form)
             for index, found in self._meet(name, numbers, keys).items():
-                own = self._owns[index]
-                candidate = self._judge(index, own, product, keys, name, found, excluded, codes, title, title_words, word_products, numbers)
+                candidate = self._judge(index, product, keys, name, found, excluded, codes, numbers, here)
                 if candidate is not None and (index not in best or _rank(candidate) > _rank(best[index])):
                     best[index] = candidate
         for code in codes:
@@ -421,18 +447,16 @@ class NameMatcher:
     def _judge(
         self,
         index: int,
-        own: _Own,
         product: TheirModel,
         keys: frozenset[str],
         name: _Name,
         found: _Found,
         excluded: Sequence[frozenset[str]],
         codes: frozenset[str],
-        title: str,
-        title_words: set[str],
-        word_products: Counter[str],
         range_numbers: frozenset[str],
+        here: _Words,
     ) -> _Candidate | None:
+        own = self._owns[index]
         own_words = frozenset(own.words) | {joined for joined, _ in _glued(own.words)}
         if any(words <= own_words for words in excluded):
             return None
@@ -443,6 +467,7 @@ class NameMatcher:
         ):
             return None
         makers = own.maker_words | group_words(keys)
+        makers = makers | {word for word in name.words if len(word) >= 4 and any(maker.startswith(word) for maker in makers)}
         their_numbers = {place for place in _bits(name.numbers) if name.words[place] not in {"7"}}
         if their_numbers and not any(place in found.theirs for place in their_numbers) and own.numbers & ~own.field_bits:
             return None
@@ -450,14 +475,14 @@ class NameMatcher:
             same_shape = {_shape(name.words[place]) for place in their_numbers}
             if any(_shape(own.words[place]) in same_shape for place in _bits(own.numbers)):
                 return None
-        if _narrowed_by_title(name, title) and not _has_narrowed(name, title, own_words):
+        if (narrowed := _narrowing(name.words, here.title)) and not narrowed & own_words:
             return None
         # What of their words we have.
         weights = [self._weight(word, makers) for word in name.words]
         number_group = 0
         for place in their_numbers:
             number_group |= 1 << place
-        groups = [group for group in name.groups if group & ~number_group] + ([number_group] if number_group else [])
+        groups = _joined([*name.groups, number_group])
         grouped = 0
         whole = met_weight = distinct = spare = 0.0
         for group in groups:
@@ -511,9 +536,8 @@ class NameMatcher:
                 continue
             if _VERSION_WORD.fullmatch(word):
                 continue
-            if word in title_words and word not in makers:
-                sibling = word_products[word] and word not in name.words
-                credit = SIBLING_TITLE_FACTOR if sibling else 1.0
+            if (word in here.title_words or here.products[word]) and word not in makers:
+                credit = SIBLING_FACTOR if here.products[word] else 1.0
                 ours_whole += weight
                 ours_met += weight * credit
                 titled.append(word)
@@ -521,7 +545,9 @@ class NameMatcher:
             if own.field_bits >> place & 1:
                 ours_whole += weight * CODE_WEIGHT
                 continue
-            if word not in self._known and self._products:
+            if own.asides >> place & 1:
+                weight *= NOTE_WEIGHT
+            elif word not in self._known and self._products:
                 weight *= UNKNOWN_WEIGHT
             if numbered:
                 weight *= NUMBERED_REST_FACTOR
@@ -529,8 +555,8 @@ class NameMatcher:
             missing.append(word)
         ours_covered = ours_met / ours_whole if ours_whole else 0.0
         score = math.sqrt(theirs_covered * ours_covered)
-        same = theirs_covered > 0.999 and ours_covered > 0.999
-        if not same:
+        is_whole = theirs_covered > 0.999 and ours_covered >= WHOLE_OURS_MIN
+        if not is_whole:
             if distinct < DISTINCT_WEIGHT_MIN:
                 return None
             if theirs_covered < THEIRS_COVERED_MIN or ours_covered < OURS_COVERED_MIN or score < SCORE_MIN:
@@ -545,6 +571,19 @@ class NameMatcher:
 
 
 _STEMMED_KINDS = frozenset(_stem(word) for word in _KIND_WORDS) | _KIND_WORDS
+
+
+def _joined(groups: Sequence[int]) -> list[int]:
+    """Returns groups of which no two share a word: 150c/BUR 150c/MLBUR 150c is one."""
+    joined: list[int] = []
+    for group in groups:
+        if group:
+            apart = [other for other in joined if not other & group]
+            for other in joined:
+                if other & group:
+                    group |= other
+            joined = [*apart, group]
+    return joined
 
 
 def _rank(candidate: _Candidate) -> tuple[float, float, float]:
@@ -625,14 +664,6 @@ def _narrowing(words: tuple[str, ...], title: str) -> frozenset[str]:
             if re.fullmatch(r"[a-z]{1,4}\d+[a-z]*", behind):
                 return frozenset(word for word in titled if _shape(word) == _shape(behind))
     return frozenset()
-
-
-def _narrowed_by_title(name: _Name, title: str) -> bool:
-    return bool(_narrowing(name.words, title))
-
-
-def _has_narrowed(name: _Name, title: str, own_words: frozenset[str] | set[str]) -> bool:
-    return bool(_narrowing(name.words, title) & own_words)
 
 
 def _evidence(
