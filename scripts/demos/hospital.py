@@ -17,6 +17,15 @@ PUMP, VPN, MONITOR, LABORATORY, TEMPLATES, VIEWER, HELPER = (
 """One vulnerability each: an infusion pump, the VPN gateway, a patient monitor, the laboratory's analyser, a library of the
 patient portal, the picture archive, another library of the portal."""
 
+VECTORS = {
+    9.8: "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+    8.8: "AV:N/AC:L/PR:L/UI:N/S:U/C:H/I:H/A:H",
+    8.1: "AV:N/AC:H/PR:N/UI:N/S:U/C:H/I:H/A:H",
+    7.5: "AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H",
+    5.5: "AV:L/AC:L/PR:L/UI:N/S:U/C:N/I:N/A:H",
+}
+"""Base vectors of CVSS 3.1 by their score."""
+
 # As the technicians of the hospital keep it: semicolons, umlauts in CP1252, a device that is known by its order number.
 COLUMNS = ("asset", "vendor", "product", "model", "version", "site", "owner", "exposure", "human_impact")
 DEVICES = (
@@ -40,28 +49,28 @@ def files() -> dict[str, bytes]:
         "portal.vex.cdx.json": _json(portal_vex()),
         "kev.json": _json(kev()),
         "epss.csv": epss().encode(),
-        f"{PUMP}.json": _json(cve_record(PUMP, "poc", "yes", "total")),
-        f"{VPN}.json": _json(cve_record(VPN, "active", "yes", "total")),
-        f"{LABORATORY}.json": _json(cve_record(LABORATORY, "none", "no", "partial")),
-        "halvor.csaf.json": _json(
+        f"ssvc/{PUMP}.json": _json(cve_record(PUMP, "poc", "yes", "total")),
+        f"ssvc/{VPN}.json": _json(cve_record(VPN, "active", "yes", "total")),
+        f"ssvc/{LABORATORY}.json": _json(cve_record(LABORATORY, "none", "no", "partial")),
+        "csaf/halvor.csaf.json": _json(
             advisory(
-                "Halvor Medical", "HM-2026-07", PUMP, "Infuva 300", "<4.2", ["HM-300-EU", "HM-300-US"], 9.4
+                "Halvor Medical", "HM-2026-07", PUMP, "Infuva 300", "<4.2", ["HM-300-EU", "HM-300-US"], 8.1
             )
         ),
-        "torhus.csaf.json": _json(
+        "csaf/torhus.csaf.json": _json(
             advisory("Torhus", "TH-26-11", VPN, "Edge Gateway", "<9.1.5", ["TH-900"], 9.8)
         ),
-        "corvia.csaf.json": _json(
-            advisory("Corvia", "CV-26-002", MONITOR, "Vigil M40 Patient Monitor", "<=M.04.02", [], 7.1)
+        "csaf/corvia.csaf.json": _json(
+            advisory("Corvia", "CV-26-002", MONITOR, "Vigil M40 Patient Monitor", "<=M.04.02", [], 7.5)
         ),
-        "chemora.csaf.json": _json(
-            advisory("Chemora", "CH-5", LABORATORY, "Analytica 7", "7.3", ["CA7-0100"], 5.4)
+        "csaf/chemora.csaf.json": _json(
+            advisory("Chemora", "CH-5", LABORATORY, "Analytica 7", "7.3", ["CA7-0100"], 5.5)
         ),
         "nordlys.csaf.json": _json(
             advisory("Nordlys Imaging", "NI-2026-3", VIEWER, "Radview Server", "<8.3", [], 8.8)
         ),
-        "templates.osv.json": _json(osv("GHSA-demo-0005", TEMPLATES, "PyPI", "tplkit", "2.0", "2.4.1")),
-        "helper.osv.json": _json(osv("GHSA-demo-0007", HELPER, "npm", "left-wall", "1.0.0", "1.3.0")),
+        "osv/templates.osv.json": _json(osv("GHSA-demo-0005", TEMPLATES, "PyPI", "tplkit", "2.0", "2.4.1")),
+        "osv/helper.osv.json": _json(osv("GHSA-demo-0007", HELPER, "npm", "left-wall", "1.0.0", "1.3.0")),
     }
 
 
@@ -242,7 +251,7 @@ def advisory(
                         "products": ["P1"],
                         "cvss_v3": {
                             "version": "3.1",
-                            "vectorString": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+                            "vectorString": f"CVSS:3.1/{VECTORS[score]}",
                             "baseScore": score,
                             "baseSeverity": "CRITICAL" if score >= 9 else "HIGH" if score >= 7 else "MEDIUM",
                         },

@@ -91,5 +91,5 @@ def look(home: Path, words: PartnerWords) -> str:
         store.refresh(now=now)
         for table in TABLES:
             count_day(store.file, table, now)
-    vulnerabilities = len({one.vulnerability for one in said})
-    return f"{vulnerabilities} vulnerabilities of partners, {len(documents)} advisories"
+    spoken_of = len({one.vulnerability for one in said})
+    return f"partners speak of {spoken_of} vulnerabilities, {len(documents)} of their advisories are held"
