@@ -13,7 +13,9 @@ from p2pshare.risk.version_statements import decide
 
 HERE = Path(__file__).parent / "cases"
 SHARED = Path(__file__).parents[3] / "shared" / "cases" / "risk"
-FOLDERS = [folder for top in (HERE, SHARED) if top.is_dir() for folder in sorted(top.iterdir()) if folder.is_dir()]
+FOLDERS = [
+    folder for top in (HERE, SHARED) if top.is_dir() for folder in sorted(top.iterdir()) if folder.is_dir()
+]
 
 
 @pytest.fixture
@@ -39,5 +41,3 @@ def test_a_case_comes_out_the_same_in_the_other_order(folder: Path, store: RiskS
     run = CaseRun(folder, store, files)
     run.expected.pop("told", None)  # what is told depends on what is there by then
     assert not list(run.faults())
-
-

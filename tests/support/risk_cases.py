@@ -50,7 +50,9 @@ class CaseRun:
     @property
     def told(self) -> list[str]:
         return [
-            one["why"] if isinstance(one, dict) else one.why for answer in self.answers.values() for one in answer.told
+            one["why"] if isinstance(one, dict) else one.why
+            for answer in self.answers.values()
+            for one in answer.told
         ]
 
     def findings(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:

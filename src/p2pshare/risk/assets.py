@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -103,5 +102,3 @@ class Imported:
     components: int
     refused: tuple[Told, ...]
     told: tuple[Told, ...]
-
-

@@ -80,7 +80,13 @@ _NO_YES_UNKNOWN = ((0,), (1,), (0, 1))
 _EXPANDED = {
     SSVC_DEPLOYER: _Expanded(
         (
-            ((0,), (1,), (2,), (0, 1, 2), (0, 1)),  # the last: KEV does not list it, and that is taken as "not active"
+            (
+                (0,),
+                (1,),
+                (2,),
+                (0, 1, 2),
+                (0, 1),
+            ),  # the last: KEV does not list it, and that is taken as "not active"
             ((0,), (1,), (2,), (0, 1, 2)),
             _NO_YES_UNKNOWN,
             ((0,), (1,), (2,), (3,), (0, 1, 2, 3)),
@@ -133,7 +139,10 @@ def first_breach(rows: Mapping[Numbers, int], sizes: Sequence[int]) -> Numbers |
     """Returns the first combination whose outcome is milder than that of one with a milder input; None in a monotone table."""
     for numbers in product(*map(range, sizes)):
         for place in range(len(sizes)):
-            if numbers[place] and rows[numbers] < rows[(*numbers[:place], numbers[place] - 1, *numbers[place + 1 :])]:
+            if (
+                numbers[place]
+                and rows[numbers] < rows[(*numbers[:place], numbers[place] - 1, *numbers[place + 1 :])]
+            ):
                 return numbers
     return None
 
@@ -150,7 +159,9 @@ def expanded_rows(name: str) -> Iterator[tuple[int, str, int, int, int]]:
         yield (expanded.row_id(numbers), name, *table.range_of(values))
 
 
-def outcome_rows(name: str, due_days: Mapping[str, int | None]) -> Iterator[tuple[str, int, str, int | None, bool]]:
+def outcome_rows(
+    name: str, due_days: Mapping[str, int | None]
+) -> Iterator[tuple[str, int, str, int | None, bool]]:
     """Yields (table, number, name, days, whether the days are an own rule) for each outcome."""
     table = decision_table(name)
     for number, (key, outcome) in enumerate(zip(table.outcome_keys, table.outcomes, strict=True)):
@@ -163,6 +174,9 @@ def outcome_rows(name: str, due_days: Mapping[str, int | None]) -> Iterator[tupl
 def human_impact_of(safety: Safety | None, mission: Mission | None) -> HumanImpact:
     """Returns the human impact of the 16-row table, UNKNOWN where one of the two is not said and it makes a difference."""
     table = decision_table(HUMAN_IMPACT)
-    values = [range(size) if one is None else (int(one),) for one, size in zip((safety, mission), table.sizes, strict=True)]
+    values = [
+        range(size) if one is None else (int(one),)
+        for one, size in zip((safety, mission), table.sizes, strict=True)
+    ]
     ends = table.range_of([tuple(one) for one in values])
     return HumanImpact(ends.worst) if ends.worst == ends.best else HumanImpact.UNKNOWN

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import apsw
 
+from p2pshare.database.fetching import fetch
 from p2pshare.risk.match_keys import product_keys
 from p2pshare.risk.statements import AdvisoryProduct, DocumentRead, DocumentSaid, VulnerabilitySaid
 
@@ -37,11 +38,12 @@ def _version_key(text: str) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
 
 def vulnerability_id(writer: apsw.Connection, name: str) -> int:
     """Returns the id of a vulnerability by any of its names, made when it is new."""
-    found = writer.execute(
+    found = fetch(
+        writer,
         """SELECT id FROM vulnerability WHERE name = ?
         UNION ALL SELECT vulnerability FROM vulnerability_name WHERE name = ? LIMIT 1""",
         (name, name),
-    ).fetchall()
+    )
     if found:
         return int(found[0][0])
     writer.execute("INSERT INTO vulnerability (name) VALUES (?)", (name,))
@@ -79,16 +81,19 @@ def put_document(
     Components of which the older version spoke are added to `touched`: what they come to changes.
     """
     said = read.document
-    held = writer.execute(
+    held = fetch(
+        writer,
         "SELECT id, tracking_version, dated, sha256, partner FROM document WHERE kind = ? AND namespace = ? AND tracking_id = ?",
         (said.kind, said.namespace, said.tracking_id),
-    ).fetchall()
+    )
     for number, version, dated, digest, held_from in held:
         if digest == sha256 and held_from == partner:
             return 0, "is held already"
         if not is_newer(said, version, dated):
             return 0, f"version {said.version[:40]} is not newer than {version[:40]}, which is held"
-        touched.update(one for (one,) in writer.execute("SELECT component FROM verdict WHERE document = ?", (number,)))
+        touched.update(
+            one for (one,) in fetch(writer, "SELECT component FROM verdict WHERE document = ?", (number,))
+        )
         writer.execute("DELETE FROM document WHERE id = ?", (number,))
     writer.execute(
         """INSERT INTO document (kind, namespace, tracking_id, tracking_version, publisher, publisher_category, title, dated,
@@ -115,7 +120,9 @@ def put_document(
     for statement in read.statements:
         vulnerability = vulnerabilities.get(statement.vulnerability)
         if vulnerability is None:
-            vulnerability = vulnerabilities[statement.vulnerability] = vulnerability_id(writer, statement.vulnerability)
+            vulnerability = vulnerabilities[statement.vulnerability] = vulnerability_id(
+                writer, statement.vulnerability
+            )
         product = None
         if statement.product is not None:
             product = product_id(writer, statement.product, products)
@@ -161,8 +168,10 @@ def product_id(writer: apsw.Connection, product: AdvisoryProduct, known: dict[Ad
         json.dumps(product.serials, ensure_ascii=False),
     )
     sides = (product.vendor, product.product, product.variant)
-    digest = hashlib.sha256(json.dumps((sides, texts, host), ensure_ascii=False).encode("utf-8", "surrogatepass")).digest()
-    found = writer.execute("SELECT id FROM advisory_product WHERE digest = ?", (digest,)).fetchall()
+    digest = hashlib.sha256(
+        json.dumps((sides, texts, host), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ).digest()
+    found = fetch(writer, "SELECT id FROM advisory_product WHERE digest = ?", (digest,))
     if found:
         known[product] = int(found[0][0])
         return known[product]
@@ -175,13 +184,15 @@ def product_id(writer: apsw.Connection, product: AdvisoryProduct, known: dict[Ad
         (digest, theirs, product.name, *texts, host),
     )
     number = known[product] = writer.last_insert_rowid()
-    writer.executemany("INSERT OR IGNORE INTO product_key VALUES (?, ?)", ((key, number) for key in product_keys(product)))
+    writer.executemany(
+        "INSERT OR IGNORE INTO product_key VALUES (?, ?)", ((key, number) for key in product_keys(product))
+    )
     return number
 
 
 def _their_model_id(writer: apsw.Connection, sides: tuple[str, str, str]) -> int:
     writer.execute("INSERT OR IGNORE INTO their_model (vendor, product, variant) VALUES (?, ?, ?)", sides)
-    ((number,),) = writer.execute(
-        "SELECT id FROM their_model WHERE vendor = ? AND product = ? AND variant = ?", sides
+    ((number,),) = fetch(
+        writer, "SELECT id FROM their_model WHERE vendor = ? AND product = ? AND variant = ?", sides
     )
     return int(number)

@@ -1,60 +1,23 @@
-"""Versions of packages: ordered by the rules of their ecosystem (univers), so that 1.10 comes after 1.9 and 1.0~rc1 before 1.0.
-
-Devices have no such rules; `versions` reads what their makers write.
-"""
+"""Two versions of a package: in the order of its ecosystem where it has one, else as versions of devices are ordered."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
-from p2pshare.risk import extra
-from p2pshare.risk.version_statements import compare
+from p2pshare.risk.device_versions import compare
+from p2pshare.risk.ecosystem_versions import compare_in
 
-CLASSES = {
-    "apk": "AlpineLinuxVersion",
-    "alpine": "AlpineLinuxVersion",
-    "alpm": "ArchLinuxVersion",
-    "cargo": "SemverVersion",
-    "composer": "ComposerVersion",
-    "deb": "DebianVersion",
-    "gem": "RubygemsVersion",
-    "golang": "GolangVersion",
-    "hex": "SemverVersion",
-    "maven": "MavenVersion",
-    "npm": "SemverVersion",
-    "nuget": "NugetVersion",
-    "pub": "SemverVersion",
-    "pypi": "PypiVersion",
-    "rpm": "RpmVersion",
-}
 _RELEASE = re.compile(r"[.+~](el\d+|fc\d+|amzn\d+|deb\d+|sles?\d+|oe\d+|cm\d+|ubuntu\d+)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=65_536)
-def _read(purl_type: str, version: str) -> Any:
-    """Returns the version as its ecosystem orders it; None where it has no rules, or the version breaks them."""
-    name = CLASSES.get(purl_type)
-    if name is None or extra.versions is None:
-        return None
-    try:
-        return getattr(extra.versions, name)(version)
-    except Exception:  # noqa: BLE001 - each class raises what it likes on text that is no version
-        return None
-
-
 def compare_packages(purl_type: str, one: str, other: str) -> int | None:
-    """Returns -1, 0 or 1; None where the two are not comparable. Ecosystems without rules compare as devices do."""
+    """Returns -1, 0 or 1; None where the two are not comparable. `purl_type` is that of the package-url."""
     if one == other:
         return 0
-    first, second = _read(purl_type, one), _read(purl_type, other)
-    if first is None or second is None:
-        return compare(one, other)
-    try:
-        return 0 if first == second else -1 if first < second else 1
-    except Exception:  # noqa: BLE001 - a comparison inside univers may fail where both were read
-        return None
+    order = compare_in(purl_type, one, other)
+    return compare(one, other) if order is None else order
 
 
 def release_tag(version: str) -> str:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 from p2pshare.errors import OperatorError
 
-cvss: ModuleType | None
-ijson: ModuleType | None
-packageurl: ModuleType | None
-versions: ModuleType | None
 try:
     import cvss
     import ijson
     import packageurl
-    from univers import versions
 except ImportError:
-    cvss = ijson = packageurl = versions = None
+    cvss = ijson = packageurl = None
 
 
 def require_extra() -> None:
     """Raises OperatorError `extra-missing` where the libraries of the extra are not installed."""
-    if ijson is None or packageurl is None or cvss is None or versions is None:
+    if ijson is None or packageurl is None or cvss is None:
         raise OperatorError(
             "the libraries that read inventories are not installed",
             hint="pip install 'p2pshare[risk]'",
@@ -33,21 +27,27 @@ def require_extra() -> None:
 def json_events(file: Any) -> Any:
     """Returns ijson's (event, value) pairs of a binary file; numbers as float. Holds 64 KiB of the file at a time."""
     require_extra()
-    assert ijson is not None
     return ijson.basic_parse(file, use_float=True)
 
 
 def json_errors() -> tuple[type[Exception], ...]:
     """Returns what ijson raises where a file is no JSON."""
     require_extra()
-    assert ijson is not None
     return (ijson.JSONError, UnicodeDecodeError)
+
+
+def package_url(text: str) -> Any:
+    """Returns what packageurl reads in a purl, None where it is none."""
+    require_extra()
+    try:
+        return packageurl.PackageURL.from_string(text)
+    except ValueError:
+        return None
 
 
 def base_score(vector: str) -> float | None:
     """Returns the base score of a CVSS vector (2.0, 3.0, 3.1, 4.0), None where it is none."""
     require_extra()
-    assert cvss is not None
     try:
         if vector.startswith("CVSS:4"):
             return float(cvss.CVSS4(vector).base_score)

@@ -9,11 +9,21 @@ from enum import Enum
 from typing import NamedTuple
 
 from p2pshare.risk.assets import Component
+from p2pshare.risk.device_versions import compare
 from p2pshare.risk.ecosystems import compare_packages, release_tag
-from p2pshare.risk.match_keys import Cpe, Purl, compare_cpe, folded_model, has_wildcard, read_cpe, read_purl, wildcard
+from p2pshare.risk.match_keys import (
+    Cpe,
+    Purl,
+    compare_cpe,
+    folded_model,
+    has_wildcard,
+    read_cpe,
+    read_purl,
+    wildcard,
+)
 from p2pshare.risk.statements import AdvisoryProduct
 from p2pshare.risk.vendors import same_vendor
-from p2pshare.risk.version_statements import compare, decide, decide_named
+from p2pshare.risk.version_statements import decide, decide_named
 from p2pshare.risk.words import FoundBy
 
 
@@ -75,7 +85,11 @@ def _fit_purl(component: Component, own: Purl, product: AdvisoryProduct, stated:
             return Fit(Within.MAYBE, None, True, FoundBy.EXACT_PURL, NO_VERSION)
         order = compare_packages(own.type, version, stated.version)
         within = Within.YES if order == 0 else Within.MAYBE if order is None else Within.NO
-        why = f"{version} and {stated.version} do not compare" if order is None else f"version {stated.version} is named"
+        why = (
+            f"{version} and {stated.version} do not compare"
+            if order is None
+            else f"version {stated.version} is named"
+        )
         return Fit(within, order, True, FoundBy.EXACT_PURL, why)
     if not product.versions:
         return Fit(Within.YES, None, False, FoundBy.EXACT_PURL, "all versions of the package are meant")
@@ -153,7 +167,13 @@ def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: C
         within = (Within.MAYBE if limited else Within.YES) if hits else Within.NO
         return Fit(within, order, is_exact, FoundBy.CPE, limited or f"version {stated.version} is named")
     if not product.versions:
-        return Fit(Within.MAYBE if limited else Within.YES, None, False, FoundBy.CPE, limited or "all versions are meant")
+        return Fit(
+            Within.MAYBE if limited else Within.YES,
+            None,
+            False,
+            FoundBy.CPE,
+            limited or "all versions are meant",
+        )
     decided = decide(product.versions, version)
     within = _DECIDED[decided.state]
     if within is Within.YES and limited:
@@ -166,10 +186,14 @@ def _fit_model(component: Component, product: AdvisoryProduct) -> Fit | None:
     own = folded_model(component.model)
     numbers = (*product.models, *product.skus)
     names = any(
-        wildcard(number.lower()).fullmatch(component.model.lower()) is not None if has_wildcard(number) else folded_model(number) == own
+        wildcard(number.lower()).fullmatch(component.model.lower()) is not None
+        if has_wildcard(number)
+        else folded_model(number) == own
         for number in numbers
     )
-    if not names or (component.vendor and product.vendor and not same_vendor(component.vendor, product.vendor)):
+    if not names or (
+        component.vendor and product.vendor and not same_vendor(component.vendor, product.vendor)
+    ):
         return None
     decided = decide(product.versions, component.version)
     within, because = _DECIDED[decided.state], decided.because
@@ -178,9 +202,13 @@ def _fit_model(component: Component, product: AdvisoryProduct) -> Fit | None:
     return _limited(product, _with_order(within, product, component.version, FoundBy.MODEL_NUMBER, because))
 
 
-def _with_order(within: Within, product: AdvisoryProduct, version: str, found_by: FoundBy, because: str) -> Fit:
+def _with_order(
+    within: Within, product: AdvisoryProduct, version: str, found_by: FoundBy, because: str
+) -> Fit:
     """Returns a fit with the order of our version against the only one that is stated, if it is one."""
-    order = compare(version, product.versions) if version and product.versions and not product.is_range else None
+    order = (
+        compare(version, product.versions) if version and product.versions and not product.is_range else None
+    )
     if within is Within.YES and order != 0:
         order = None
     return Fit(within, order, order == 0, found_by, because)

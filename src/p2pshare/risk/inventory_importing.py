@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Protocol
 
 import apsw
 
+from p2pshare.database.fetching import fetch
 from p2pshare.errors import AuthorError
 from p2pshare.limits import MIB
 from p2pshare.risk.assets import NOTES_MAX, AssetSaid, Component, Imported, InventoryNotes, Placed, Told
@@ -103,7 +104,9 @@ def _digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
             if path.stat().st_size > FILE_BYTES_MAX:
-                raise AuthorError(f"{path.name} is longer than {FILE_BYTES_MAX // MIB} MiB", reason="file-too-large")
+                raise AuthorError(
+                    f"{path.name} is longer than {FILE_BYTES_MAX // MIB} MiB", reason="file-too-large"
+                )
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise AuthorError(f"cannot read {path.name}: {error.strerror}", reason="unreadable") from None
@@ -112,7 +115,9 @@ def _digest(path: Path) -> str:
 def _format_of(path: Path, wanted: str) -> str:
     """Returns the format by what the file begins with. Raises AuthorError `unknown-format`."""
     if wanted not in FORMATS:
-        raise AuthorError(f"'{wanted}' is no format", hint=f"one of: {', '.join(FORMATS)}", reason="unknown-format")
+        raise AuthorError(
+            f"'{wanted}' is no format", hint=f"one of: {', '.join(FORMATS)}", reason="unknown-format"
+        )
     if wanted != "auto":
         return wanted
     try:
@@ -129,7 +134,11 @@ def _format_of(path: Path, wanted: str) -> str:
 
 
 def _reader(kind: str, file: BinaryIO, notes: InventoryNotes) -> BomReader:
-    readers = {"cyclonedx-json": CycloneDxJson, "cyclonedx-xml": CycloneDxXml, "spdx-json": SpdxPackages}
+    readers: dict[str, Callable[[BinaryIO, InventoryNotes], BomReader]] = {
+        "cyclonedx-json": CycloneDxJson,
+        "cyclonedx-xml": CycloneDxXml,
+        "spdx-json": SpdxPackages,
+    }
     return readers[kind](file, notes)
 
 
@@ -143,7 +152,9 @@ def _head(path: Path, kind: str) -> BomHead:
                 break
     if not reader.head.is_bom:
         why = notes.refused[0].why if notes.refused else "it does not say what it is"
-        raise AuthorError(f"{path.name} is no {kind} file: {why}", hint="is it the right file?", reason="not-a-bom")
+        raise AuthorError(
+            f"{path.name} is no {kind} file: {why}", hint="is it the right file?", reason="not-a-bom"
+        )
     return reader.head
 
 
@@ -166,12 +177,15 @@ def _import_bom(
         (reader.head.serial_number.lower(), reader.head.version, taken.assets[said.name], taken.file),
     )
     if notes.read == 0 and notes.is_broken:
-        raise AuthorError(f"{path.name}: {notes.refused[0].why}", hint="is the file whole?", reason="not-a-bom")
+        raise AuthorError(
+            f"{path.name}: {notes.refused[0].why}", hint="is the file whole?", reason="not-a-bom"
+        )
     replaced = [taken.file]
     if reader.head.serial_number:
         replaced += [
             number
-            for (number,) in writer.execute(
+            for (number,) in fetch(
+                writer,
                 "SELECT id FROM inventory_file WHERE serial_number = ? AND id <> ?",
                 (reader.head.serial_number.lower(), taken.file),
             )
@@ -187,7 +201,8 @@ def _placed(reader: BomReader, asset: AssetSaid, notes: InventoryNotes) -> Itera
 
 
 def _begin(writer: apsw.Connection, name: str, digest: str, kind: str, now: int) -> _Import:
-    ((number,),) = writer.execute(
+    ((number,),) = fetch(
+        writer,
         """INSERT INTO inventory_file (name, sha256, format, imported_at) VALUES (?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, format = excluded.format, imported_at = excluded.imported_at
         RETURNING id""",
@@ -233,7 +248,8 @@ def put_asset(writer: apsw.Connection, said: AssetSaid, now: int) -> int:
             columns[one.name] = json.dumps(value, ensure_ascii=False)
         else:
             columns[one.name] = value
-    ((number,),) = writer.execute(
+    ((number,),) = fetch(
+        writer,
         """INSERT INTO asset (name, added_at) VALUES (?, ?)
         ON CONFLICT DO UPDATE SET retired_at = NULL RETURNING id""",
         (said.name, now),
@@ -248,7 +264,7 @@ def put_asset(writer: apsw.Connection, said: AssetSaid, now: int) -> int:
 
 def _derive_human_impact(writer: apsw.Connection, asset: int) -> None:
     """Set the human impact by the table, from safety and mission."""
-    ((safety, mission),) = writer.execute("SELECT safety, mission FROM asset WHERE id = ?", (asset,))
+    ((safety, mission),) = fetch(writer, "SELECT safety, mission FROM asset WHERE id = ?", (asset,))
     impact: HumanImpact = human_impact_of(
         None if safety is None else Safety(safety), None if mission is None else Mission(mission)
     )
@@ -257,11 +273,19 @@ def _derive_human_impact(writer: apsw.Connection, asset: int) -> None:
 
 def component_id(writer: apsw.Connection, component: Component, new: list[int]) -> int:
     """Returns the id of a component, made when it is new, and then added to `new`."""
-    texts = (component.purl, component.cpe, component.vendor, component.product, component.model, component.version)
-    found = writer.execute(
+    texts = (
+        component.purl,
+        component.cpe,
+        component.vendor,
+        component.product,
+        component.model,
+        component.version,
+    )
+    found = fetch(
+        writer,
         """SELECT id FROM component WHERE purl = ? AND cpe = ? AND vendor = ? AND product = ? AND model = ? AND version = ?""",
         texts,
-    ).fetchall()
+    )
     if found:
         return int(found[0][0])
     own_model = None
@@ -273,7 +297,8 @@ def component_id(writer: apsw.Connection, component: Component, new: list[int]) 
     )
     number = writer.last_insert_rowid()
     writer.executemany(
-        "INSERT OR IGNORE INTO component_key VALUES (?, ?)", ((key, number) for key in component_keys(component))
+        "INSERT OR IGNORE INTO component_key VALUES (?, ?)",
+        ((key, number) for key in component_keys(component)),
     )
     new.append(number)
     return number
@@ -282,19 +307,24 @@ def component_id(writer: apsw.Connection, component: Component, new: list[int]) 
 def _own_model_id(writer: apsw.Connection, component: Component) -> int:
     texts = (component.vendor, component.product, component.model)
     writer.execute("INSERT OR IGNORE INTO own_model (vendor, product, model) VALUES (?, ?, ?)", texts)
-    ((number,),) = writer.execute("SELECT id FROM own_model WHERE vendor = ? AND product = ? AND model = ?", texts)
+    ((number,),) = fetch(
+        writer, "SELECT id FROM own_model WHERE vendor = ? AND product = ? AND model = ?", texts
+    )
     return int(number)
 
 
 def _place_id(asset: int, component: int, reference: str, taken: _Import) -> int:
     row = (asset, component, taken.file, reference)
-    found = taken.writer.execute(
-        "SELECT id FROM asset_component WHERE asset = ? AND component = ? AND file = ? AND bom_ref = ?", row
-    ).fetchall()
+    found = fetch(
+        taken.writer,
+        "SELECT id FROM asset_component WHERE asset = ? AND component = ? AND file = ? AND bom_ref = ?",
+        row,
+    )
     if found:
         return int(found[0][0])
     taken.writer.execute(
-        "INSERT INTO asset_component (asset, component, file, bom_ref, added_at) VALUES (?, ?, ?, ?, ?)", (*row, taken.now)
+        "INSERT INTO asset_component (asset, component, file, bom_ref, added_at) VALUES (?, ?, ?, ?, ?)",
+        (*row, taken.now),
     )
     return taken.writer.last_insert_rowid()
 
@@ -303,7 +333,8 @@ def _drop_gone(taken: _Import, files: list[int], notes: InventoryNotes) -> None:
     """Remove the places that `files` had and this import no longer names; each is told, up to a number."""
     gone: list[int] = []
     for file in files:
-        for place, asset, product, version, purl in taken.writer.execute(
+        for place, asset, product, version, purl in fetch(
+            taken.writer,
             """SELECT place.id, asset.name, component.product, component.version, component.purl
             FROM asset_component AS place JOIN asset ON asset.id = place.asset JOIN component ON component.id = place.component
             WHERE place.file = ?""",
@@ -333,11 +364,12 @@ def _replace_lists(taken: _Import, name: str, notes: InventoryNotes) -> None:
     """Remove what lists said before of the assets that this list names; tell the assets that it names no more."""
     gone: list[int] = []
     named, lost = set(taken.assets.values()), set()
-    for place, asset, file_name, asset_name, product, version in taken.writer.execute(
+    for place, asset, file_name, asset_name, product, version in fetch(
+        taken.writer,
         """SELECT place.id, place.asset, file.name, asset.name, component.product, component.version
         FROM asset_component AS place JOIN inventory_file AS file ON file.id = place.file
         JOIN asset ON asset.id = place.asset JOIN component ON component.id = place.component
-        WHERE file.format = 'csv'"""
+        WHERE file.format = 'csv'""",
     ):
         if place in taken.places:
             continue
@@ -348,5 +380,3 @@ def _replace_lists(taken: _Import, name: str, notes: InventoryNotes) -> None:
             lost.add(asset)
             notes.tell(0, f"{asset_name} is in the file no more; it stays until it is retired")
     _remove_places(taken.writer, gone)
-
-

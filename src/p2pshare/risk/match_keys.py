@@ -45,11 +45,8 @@ class Purl(NamedTuple):
 @lru_cache(maxsize=CACHED_NAMES)
 def read_purl(text: str) -> Purl | None:
     """Returns the parts of a package-url; None where it is none. An rpm's epoch belongs to its version."""
-    extra.require_extra()
-    assert extra.packageurl is not None
-    try:
-        purl = extra.packageurl.PackageURL.from_string(text)
-    except ValueError:
+    purl = extra.package_url(text)
+    if purl is None:
         return None
     qualifiers = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}
     version = purl.version or ""

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import apsw
 
 from p2pshare.database.arrays import MANY, row_ids
+from p2pshare.database.fetching import fetch
 from p2pshare.risk.assets import Component
 from p2pshare.risk.fitting import Fit, Within, fit_by_key, fit_by_name
 from p2pshare.risk.match_keys import read_cpe, read_purl
 from p2pshare.risk.statements import AdvisoryProduct
 from p2pshare.risk.vendors import same_vendor, vendor_group
-from p2pshare.risk.verdicts import Said, Verdict, of_all, of_document, say
+from p2pshare.risk.verdicts import StatementSays, Verdict, of_all, of_document, say
 from p2pshare.risk.version_statements import decide
 from p2pshare.risk.words import FoundBy, RiskState
 
@@ -62,7 +63,7 @@ class _Document(NamedTuple):
     kind: str
 
 
-Key = tuple[int, int, int, int]
+_VerdictKey = tuple[int, int, int, int]
 """Component, place (0 for everywhere), vulnerability, document."""
 
 
@@ -83,9 +84,11 @@ class Matching:
         """Compare components with all statements, in place of what was found for them before."""
         waiting = iter(sorted(components))
         while step := list(islice(waiting, COMPONENTS_PER_STEP)):
-            self._writer.execute(f"DELETE FROM verdict WHERE component IN (SELECT value FROM {MANY})", (row_ids(step),))
+            self._writer.execute(
+                f"DELETE FROM verdict WHERE component IN (SELECT value FROM {MANY})", (row_ids(step),)
+            )
             ids = row_ids(step)
-            pairs = self._writer.execute(_PAIRS["component"], (ids, row_ids(step))).fetchall()
+            pairs = fetch(self._writer, _PAIRS["component"], (ids, row_ids(step)))
             said = self._said(pairs, None)
             self._say_links(said, self._links_of(step))
             self._store(said)
@@ -99,31 +102,35 @@ class Matching:
         chosen = set(documents)
         products = [
             one
-            for (one,) in self._writer.execute(
+            for (one,) in fetch(
+                self._writer,
                 f"SELECT DISTINCT product FROM {MANY} AS wanted JOIN statement ON statement.document = wanted.value WHERE product IS NOT NULL",
                 (row_ids(chosen),),
             )
         ]
-        said: dict[Key, list[Said]] = defaultdict(list)
+        said: dict[_VerdictKey, list[StatementSays]] = defaultdict(list)
         for start in range(0, len(products), COMPONENTS_PER_STEP):
             step = products[start : start + COMPONENTS_PER_STEP]
-            pairs = self._writer.execute(_PAIRS["product"], (row_ids(step), row_ids(step))).fetchall()
+            pairs = fetch(self._writer, _PAIRS["product"], (row_ids(step), row_ids(step)))
             for key, several in self._said(pairs, chosen).items():
                 said[key] += several
-        links = self._writer.execute(
+        links = fetch(
+            self._writer,
             f"""SELECT statement.id, link, document, vulnerability, status, justification, product FROM {MANY} AS wanted
             JOIN statement ON statement.document = wanted.value WHERE link <> ''""",
             (row_ids(chosen),),
-        ).fetchall()
+        )
         self._say_links(said, links)
         self._store(said)
         self.add_up({component for component, *_ in said} | set(touched))
 
     # --- from pairs to verdicts ---
 
-    def _said(self, pairs: Sequence[tuple[int, int, int]], chosen: set[int] | None) -> dict[Key, list[Said]]:
+    def _said(
+        self, pairs: Sequence[tuple[int, int, int]], chosen: set[int] | None
+    ) -> dict[_VerdictKey, list[StatementSays]]:
         """Returns what the statements about each pair say; only those of the documents `chosen`, if any are."""
-        said: dict[Key, list[Said]] = defaultdict(list)
+        said: dict[_VerdictKey, list[StatementSays]] = defaultdict(list)
         if not pairs:
             return said
         components = self._components({component for component, _, _ in pairs})
@@ -161,7 +168,8 @@ class Matching:
         return fit_by_name(component, product, is_confirmed=2 in names) if names else None
 
     def _components(self, ids: Collection[int]) -> dict[int, Component]:
-        rows = self._writer.execute(
+        rows = fetch(
+            self._writer,
             f"""SELECT component.id, purl, cpe, vendor, product, model, version FROM {MANY} AS wanted
             CROSS JOIN component ON component.id = wanted.value""",
             (row_ids(ids),),
@@ -175,7 +183,23 @@ class Matching:
         if len(self._products) > 200_000:
             self._products.clear()
             missing = list(ids)
-        for number, vendor, product, variant, name, versions, is_range, ranges, purl, cpe, models, skus, serials, host in self._writer.execute(
+        for (
+            number,
+            vendor,
+            product,
+            variant,
+            name,
+            versions,
+            is_range,
+            ranges,
+            purl,
+            cpe,
+            models,
+            skus,
+            serials,
+            host,
+        ) in fetch(
+            self._writer,
             f"""SELECT product.id, coalesce(theirs.vendor, ''), coalesce(theirs.product, product.name), coalesce(theirs.variant, ''),
             product.name, versions, is_range, ranges, purl, cpe, models, skus, serials, host FROM {MANY} AS wanted
             CROSS JOIN advisory_product AS product ON product.id = wanted.value
@@ -202,7 +226,8 @@ class Matching:
 
     def _statements(self, products: Collection[int], chosen: set[int] | None) -> dict[int, list[_Statement]]:
         found: dict[int, list[_Statement]] = defaultdict(list)
-        for product, document, *rest in self._writer.execute(
+        for product, document, *rest in fetch(
+            self._writer,
             f"""SELECT statement.product, document, vulnerability, status, affects_below, justification FROM {MANY} AS wanted
             CROSS JOIN statement ON statement.product = wanted.value WHERE link = ''""",
             (row_ids(products),),
@@ -219,7 +244,7 @@ class Matching:
         [(0, False)] where no asset with the component has any version of the host.
         """
         known = self._hosting(host)
-        rows = self._writer.execute("SELECT id, asset FROM asset_component WHERE component = ?", (component,)).fetchall()
+        rows = fetch(self._writer, "SELECT id, asset FROM asset_component WHERE component = ?", (component,))
         if not any(asset in known for _, asset in rows):
             return [(0, False)]
         return [(place, asset in known) for place, asset in rows if known.get(asset, True)]
@@ -233,7 +258,8 @@ class Matching:
         known: dict[int, bool] = {}
         ids = [
             one
-            for (one,) in self._writer.execute(
+            for (one,) in fetch(
+                self._writer,
                 """SELECT ck.component FROM product_key AS pk CROSS JOIN component_key AS ck ON ck.key = pk.key WHERE pk.product = ?
                 UNION SELECT id FROM component WHERE product = ? COLLATE NOCASE AND product <> ''""",
                 (host, stated.product),
@@ -241,7 +267,9 @@ class Matching:
         ]
         for number, own in self._components(ids).items() if ids else ():
             fits = self._is_host(own, stated)
-            for (asset,) in self._writer.execute("SELECT asset FROM asset_component WHERE component = ?", (number,)):
+            for (asset,) in fetch(
+                self._writer, "SELECT asset FROM asset_component WHERE component = ?", (number,)
+            ):
                 known[asset] = known.get(asset, False) or fits
         if above is not None and known:
             higher = self._hosting(above)
@@ -267,29 +295,37 @@ class Matching:
 
     def _links_of(self, components: Sequence[int]) -> list[tuple[Any, ...]]:
         """Returns the statements that name a place of these components by BOM-Link."""
-        return self._writer.execute(
+        return fetch(
+            self._writer,
             f"""SELECT DISTINCT statement.id, link, document, vulnerability, status, justification, statement.product
             FROM {MANY} AS wanted CROSS JOIN asset_component AS place ON place.component = wanted.value
             CROSS JOIN inventory_file AS file ON file.id = place.file AND file.serial_number <> ''
             CROSS JOIN statement ON statement.link = file.serial_number || '/' || file.version || '#' || place.bom_ref
             WHERE statement.link <> ''""",
             (row_ids(components),),
-        ).fetchall()
+        )
 
-    def _say_links(self, said: dict[Key, list[Said]], links: Iterable[tuple[Any, ...]]) -> None:
+    def _say_links(
+        self, said: dict[_VerdictKey, list[StatementSays]], links: Iterable[tuple[Any, ...]]
+    ) -> None:
         for _, text, document, vulnerability, status, justification, product in links:
             prefix, _, reference = text.partition("#")
             serial, _, version = prefix.rpartition("/")
-            places = self._writer.execute(
+            places = fetch(
+                self._writer,
                 """SELECT place.id, place.component, component.version FROM inventory_file AS file
                 JOIN asset_component AS place ON place.file = file.id AND place.bom_ref = ?
                 JOIN component ON component.id = place.component WHERE file.serial_number = ? AND file.version = ?""",
                 (reference, serial, int(version)),
-            ).fetchall()
+            )
             if not places:
-                self.told.append((document, self._why_not_linked(serial, int(version), reference, vulnerability)))
+                self.told.append(
+                    (document, self._why_not_linked(serial, int(version), reference, vulnerability))
+                )
             for place, component, own in places:
-                fit = Fit(Within.YES, None, True, FoundBy.EXACT_PURL, "the VEX names this component of this BOM")
+                fit = Fit(
+                    Within.YES, None, True, FoundBy.EXACT_PURL, "the VEX names this component of this BOM"
+                )
                 if product is not None:
                     self._load_products([product])
                     decided = decide(self._products[product][0].versions, own)
@@ -302,9 +338,12 @@ class Matching:
                     said[component, place, vulnerability, document].append(one)
 
     def _why_not_linked(self, serial: str, version: int, reference: str, vulnerability: int) -> str:
-        ((name,),) = self._writer.execute("SELECT name FROM vulnerability WHERE id = ?", (vulnerability,))
+        ((name,),) = fetch(self._writer, "SELECT name FROM vulnerability WHERE id = ?", (vulnerability,))
         held = [
-            one for (one,) in self._writer.execute("SELECT version FROM inventory_file WHERE serial_number = ?", (serial,))
+            one
+            for (one,) in fetch(
+                self._writer, "SELECT version FROM inventory_file WHERE serial_number = ?", (serial,)
+            )
         ]
         if not held:
             return f"{name} names a BOM that is not here"
@@ -314,22 +353,34 @@ class Matching:
 
     # --- verdicts and hits ---
 
-    def _store(self, said: dict[Key, list[Said]]) -> None:
+    def _store(self, said: dict[_VerdictKey, list[StatementSays]]) -> None:
         components = self._components({key[0] for key in said}) if said else {}
         rows = []
         for (component, place, vulnerability, document), several in said.items():
             is_own = self._is_own_vendor(document, components[component], is_linked=place > 0)
             one = of_document(several, is_own_vendor=is_own)
             rows.append(
-                (component, place, vulnerability, document, int(one.state), int(one.found_by), is_own, one.justification, one.because)
+                (
+                    component,
+                    place,
+                    vulnerability,
+                    document,
+                    int(one.state),
+                    int(one.found_by),
+                    is_own,
+                    one.justification,
+                    one.because,
+                )
             )
         self._writer.executemany("INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _is_own_vendor(self, document: int, component: Component, *, is_linked: bool) -> bool:
         """Returns whether who says it makes the product. A BOM-Link names a component of a BOM that its maker handed over."""
         if document not in self._documents:
-            ((*texts,),) = self._writer.execute(
-                "SELECT publisher, publisher_category, namespace, kind FROM document WHERE id = ?", (document,)
+            ((*texts,),) = fetch(
+                self._writer,
+                "SELECT publisher, publisher_category, namespace, kind FROM document WHERE id = ?",
+                (document,),
             )
             self._documents[document] = _Document(*texts)
         said = self._documents[document]
@@ -345,7 +396,8 @@ class Matching:
         while step := list(islice(waiting, COMPONENTS_PER_STEP)):
             before = {
                 (component, vulnerability, place): (state, found_by, disagree, first_seen)
-                for component, vulnerability, place, state, found_by, disagree, first_seen in self._writer.execute(
+                for component, vulnerability, place, state, found_by, disagree, first_seen in fetch(
+                    self._writer,
                     f"""SELECT component, vulnerability, asset_component, state, match, disagree, first_seen FROM {MANY} AS wanted
                     CROSS JOIN hit ON hit.component = wanted.value""",
                     (row_ids(step),),
@@ -372,7 +424,8 @@ class Matching:
     def _standing(self, components: Sequence[int]) -> dict[tuple[int, int, int], Any]:
         everywhere: dict[tuple[int, int], list[Verdict]] = defaultdict(list)
         places: dict[tuple[int, int, int], list[Verdict]] = defaultdict(list)
-        for component, vulnerability, place, state, found_by, is_own in self._writer.execute(
+        for component, vulnerability, place, state, found_by, is_own in fetch(
+            self._writer,
             f"""SELECT component, vulnerability, asset_component, state, match, is_own_vendor FROM {MANY} AS wanted
             CROSS JOIN verdict ON verdict.component = wanted.value""",
             (row_ids(components),),
@@ -387,7 +440,9 @@ class Matching:
             found[key] = of_all([*several, *everywhere.get(key[:2], ())])
         return found
 
-    def _note_changes(self, before: dict[tuple[int, int, int], Any], after: dict[tuple[int, int, int], Any]) -> None:
+    def _note_changes(
+        self, before: dict[tuple[int, int, int], Any], after: dict[tuple[int, int, int], Any]
+    ) -> None:
         rows = []
         for key in before.keys() | after.keys():
             old = before[key][0] if key in before else None
@@ -422,7 +477,9 @@ def vendors_of(component: Component) -> frozenset[str]:
     return frozenset(filter(None, map(vendor_group, names)))
 
 
-_SECURITY_WORDS = frozenset({"psirt", "productcert", "cert", "security", "product", "team", "response", "incident"})
+_SECURITY_WORDS = frozenset(
+    {"psirt", "productcert", "cert", "security", "product", "team", "response", "incident"}
+)
 
 
 @lru_cache(maxsize=4096)
@@ -433,5 +490,3 @@ def publisher_groups(publisher: str, namespace: str) -> frozenset[str]:
     labels = [label for label in host.split(".") if label not in ("www", "psirt", "cert", "security")]
     names = [publisher, " ".join(words), *labels[:-1][-1:]]
     return frozenset(filter(None, map(vendor_group, filter(None, names))))
-
-

@@ -16,7 +16,15 @@ from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.risk.decision_tables import CISA_BOD_26_04, INPUTS, SSVC_DEPLOYER
 from p2pshare.risk.risk_file import RiskFile
 from p2pshare.risk.sources.source_files import iso_day
-from p2pshare.risk.words import Exploitation, Exposure, FoundBy, HumanImpact, RiskState, TechnicalImpact, YesNo
+from p2pshare.risk.words import (
+    Exploitation,
+    Exposure,
+    FoundBy,
+    HumanImpact,
+    RiskState,
+    TechnicalImpact,
+    YesNo,
+)
 
 TABLES = (SSVC_DEPLOYER, CISA_BOD_26_04)
 DAY_SECONDS = 86_400
@@ -91,8 +99,13 @@ def rank(
     Raises AuthorError `unknown-table`, NotFoundError for an asset or vulnerability that is not here.
     """
     if table not in TABLES:
-        raise AuthorError(f"'{table}' is no decision table", hint=f"one of: {', '.join(TABLES)}", reason="unknown-table")
-    conditions, bindings = ["finding.deciding = :table"], {"table": table, "now": now, "limit": -1 if limit is None else limit}
+        raise AuthorError(
+            f"'{table}' is no decision table", hint=f"one of: {', '.join(TABLES)}", reason="unknown-table"
+        )
+    conditions, bindings = (
+        ["finding.deciding = :table"],
+        {"table": table, "now": now, "limit": -1 if limit is None else limit},
+    )
     if not with_all:
         conditions.append(f"finding.state >= {int(RiskState.POSSIBLE)} AND NOT {_DECIDED}")
     if not with_candidates:
@@ -150,7 +163,9 @@ def _id_of(file: RiskFile, kind: str, name: str) -> int:
         bindings = (name, name)
     rows = file.fetch(statement, bindings)
     if not rows:
-        raise NotFoundError(f"there is no {kind} '{name[:80]}'", hint="`p2pshare asset list`, `p2pshare risk rank --all`")
+        raise NotFoundError(
+            f"there is no {kind} '{name[:80]}'", hint="`p2pshare asset list`, `p2pshare risk rank --all`"
+        )
     return int(rows[0][0])
 
 
@@ -162,7 +177,9 @@ class _Source:
 
 
 def _explained(file: RiskFile, rows: Sequence[_Row], table: str, now: int) -> list[RankedFinding]:
-    sources = {kind: _Source(*rest) for kind, *rest in file.fetch("SELECT kind, as_of, detail, read_at FROM source")}
+    sources = {
+        kind: _Source(*rest) for kind, *rest in file.fetch("SELECT kind, as_of, detail, read_at FROM source")
+    }
     outcomes = {
         number: (name, days, bool(is_own))
         for number, name, days, is_own in file.fetch(
@@ -235,7 +252,12 @@ class _Known:
         if not rows:
             return None
         kind, by, because, until = rows[0]
-        return {"kind": kind, "by": by, "because": because, "until": iso_day(until // DAY_SECONDS) if until else ""}
+        return {
+            "kind": kind,
+            "by": by,
+            "because": because,
+            "until": iso_day(until // DAY_SECONDS) if until else "",
+        }
 
 
 def _finding(
@@ -249,7 +271,8 @@ def _finding(
     name, _, kev_added, ssvc_day, ssvc, last_seen, _ = known.vulnerability(row.vulnerability)
     worst, days, is_own_rule = outcomes[row.worst]
     is_candidate = row.match == FoundBy.CANDIDATE_NAME
-    due = None if is_candidate or days is None else iso_day(row.first_seen // DAY_SECONDS + days)
+    is_due = row.state >= RiskState.POSSIBLE and not is_candidate
+    due = None if not is_due or days is None else iso_day(row.first_seen // DAY_SECONDS + days)
     verdicts = known.verdicts(row)
     deciding = [one for one in verdicts if one[0] == row.state] or verdicts
     inputs = _inputs(row, table, now, sources, kev_added, ssvc_day, ssvc)
@@ -306,10 +329,14 @@ def _inputs(
     today = now // DAY_SECONDS
     kev = _kev(row, sources.get("kev"), today, kev_added)
     points = sources.get("vulnrichment")
-    automatable = _point("automatable", YesNo(row.automatable).word, row.automatable != YesNo.UNKNOWN, points, ssvc_day, today)
+    automatable = _point(
+        "automatable", YesNo(row.automatable).word, row.automatable != YesNo.UNKNOWN, points, ssvc_day, today
+    )
     epss = _epss(row, sources.get("epss"), today)
     if table == CISA_BOD_26_04:
-        exposed = Input("exposed", YesNo(row.exposed).word, "inventory", "", _checked(row.exposed != YesNo.UNKNOWN))
+        exposed = Input(
+            "exposed", YesNo(row.exposed).word, "inventory", "", _checked(row.exposed != YesNo.UNKNOWN)
+        )
         impact = _point(
             "technical impact",
             TechnicalImpact(row.technical_impact).word,
@@ -354,7 +381,9 @@ def _epss(row: _Row, source: _Source | None, today: int) -> Input:
     return Input("epss", value, detail, iso_day(source.as_of), _age(source.as_of, today, EPSS_STALE_DAYS))
 
 
-def _point(name: str, value: str, is_known: bool, source: _Source | None, day: int | None, today: int) -> Input:
+def _point(
+    name: str, value: str, is_known: bool, source: _Source | None, day: int | None, today: int
+) -> Input:
     if is_known:
         return Input(name, value, "SSVC", iso_day(day), _age(day, today, SSVC_STALE_DAYS))
     return Input(name, "unknown", "SSVC", iso_day(source.as_of) if source else "", "not-checked")
@@ -367,7 +396,9 @@ def _exploitation(
     if row.kev == YesNo.YES:
         return Input("exploitation", value.word, "KEV", kev.as_of, kev.status)
     if ssvc is not None and value == ssvc:
-        return Input("exploitation", value.word, "SSVC", iso_day(ssvc_day), _age(ssvc_day, today, SSVC_STALE_DAYS))
+        return Input(
+            "exploitation", value.word, "SSVC", iso_day(ssvc_day), _age(ssvc_day, today, SSVC_STALE_DAYS)
+        )
     if value is Exploitation.ACTIVE:
         return Input("exploitation", f"{value.word} (partner-reported)", "partners", "", "checked")
     if value is Exploitation.NOT_ACTIVE:

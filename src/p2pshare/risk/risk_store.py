@@ -15,9 +15,16 @@ from typing import Any, NamedTuple
 import apsw
 
 from p2pshare.database.arrays import MANY, row_ids
+from p2pshare.database.fetching import fetch
 from p2pshare.errors import AuthorError, NotFoundError
 from p2pshare.risk.assets import AssetSaid, Imported
-from p2pshare.risk.decision_tables import CISA_BOD_26_04, DEPLOYER_DAYS, SSVC_DEPLOYER, expanded_rows, outcome_rows
+from p2pshare.risk.decision_tables import (
+    CISA_BOD_26_04,
+    DEPLOYER_DAYS,
+    SSVC_DEPLOYER,
+    expanded_rows,
+    outcome_rows,
+)
 from p2pshare.risk.documents import put_vulnerability
 from p2pshare.risk.extra import base_score, require_extra
 from p2pshare.risk.inventory.asset_lists import ColumnMap, ValueMap
@@ -72,7 +79,10 @@ class AssetRow(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         shown = self._asdict()
-        shown |= {name: shown[name].word if shown[name] is not None else "unknown" for name in ("exposure", "human_impact", "safety", "mission")}
+        shown |= {
+            name: shown[name].word if shown[name] is not None else "unknown"
+            for name in ("exposure", "human_impact", "safety", "mission")
+        }
         return shown | {"data_classes": list(self.data_classes), "controls": list(self.controls)}
 
 
@@ -140,7 +150,6 @@ class RiskStore:
         self.file = file
         self.rules = rules
         self._matcher: NameMatcher | None = None
-        self._matched_models = -1
         self._apply_rules()
 
     def _apply_rules(self) -> None:
@@ -153,17 +162,25 @@ class RiskStore:
             )
         with self.file.transaction() as writer:
             for name in (SSVC_DEPLOYER, CISA_BOD_26_04):
-                writer.executemany("INSERT OR REPLACE INTO decision_row VALUES (?, ?, ?, ?, ?)", expanded_rows(name))
-                writer.executemany("INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?)", _plain(outcome_rows(name, self.rules.due_days)))
+                writer.executemany(
+                    "INSERT OR REPLACE INTO decision_row VALUES (?, ?, ?, ?, ?)", expanded_rows(name)
+                )
+                writer.executemany(
+                    "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?)",
+                    _plain(outcome_rows(name, self.rules.due_days)),
+                )
             writer.execute(
-                "UPDATE rule SET kev_absence = ?, partners_mean_active = ?", (absence, self.rules.partners_mean_active)
+                "UPDATE rule SET kev_absence = ?, partners_mean_active = ?",
+                (absence, self.rules.partners_mean_active),
             )
 
     def transaction(self) -> Any:
         """Returns a context with the connection, inside a transaction. Raises StoreError, DiskFull."""
         return self.file.transaction()
 
-    def fetch(self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
+    def fetch(
+        self, statement: str, bindings: Sequence[Any] | Mapping[str, Any] = ()
+    ) -> list[tuple[Any, ...]]:
         """Returns all rows of a query. Raises StoreError."""
         return self.file.fetch(statement, bindings)
 
@@ -203,7 +220,9 @@ class RiskStore:
     def assets(self, *, with_retired: bool = False) -> list[AssetRow]:
         """Returns the assets in the order of their names."""
         where = "" if with_retired else "WHERE retired_at IS NULL"
-        return [_asset_row(row) for row in self.fetch(f"{_ASSETS} {where} GROUP BY asset.id ORDER BY asset.name")]
+        return [
+            _asset_row(row) for row in self.fetch(f"{_ASSETS} {where} GROUP BY asset.id ORDER BY asset.name")
+        ]
 
     def asset(self, name: str) -> AssetRow:
         """Returns one asset. Raises NotFoundError."""
@@ -257,11 +276,15 @@ class RiskStore:
             self._match(writer, [document] if document is not None else [], added.touched, added, now)
         return added.answer()
 
-    def take_partner_statements(self, read: DocumentRead, sha256: str, *, partner: str, now: int) -> SourceRead:
+    def take_partner_statements(
+        self, read: DocumentRead, sha256: str, *, partner: str, now: int
+    ) -> SourceRead:
         """Take in what a partner's object says of products, in the form that readers of documents make."""
         added = Added(read.document.kind, read=1)
         with self.file.transaction() as writer:
-            document = keep_document(writer, read, sha256, read.document.tracking_id, added, partner=partner, now=now)
+            document = keep_document(
+                writer, read, sha256, read.document.tracking_id, added, partner=partner, now=now
+            )
             self._match(writer, [document] if document is not None else [], added.touched, added, now)
         return added.answer()
 
@@ -273,7 +296,9 @@ class RiskStore:
                 score = base_score(row.cvss_vector) if row.cvss_vector else None
                 number = put_vulnerability(
                     writer,
-                    VulnerabilitySaid(row.name, title=row.title, cvss=score, cvss_vector=row.cvss_vector if score else ""),
+                    VulnerabilitySaid(
+                        row.name, title=row.title, cvss=score, cvss_vector=row.cvss_vector if score else ""
+                    ),
                 )
                 writer.execute(
                     """INSERT INTO partner_evidence (vulnerability, organisation, kind, last_seen) VALUES (?, ?, ?, ?)
@@ -288,7 +313,9 @@ class RiskStore:
         """Do what time alone asks for: count partners of the last 30 days anew, and drop changes of more than a year ago."""
         with self.file.transaction() as writer:
             self._count_partners(writer, now)
-            writer.execute("DELETE FROM hit_change WHERE changed_at < ?", (now - CHANGES_KEPT_DAYS * DAY_SECONDS,))
+            writer.execute(
+                "DELETE FROM hit_change WHERE changed_at < ?", (now - CHANGES_KEPT_DAYS * DAY_SECONDS,)
+            )
 
     def _count_partners(self, writer: apsw.Connection, now: int) -> None:
         """Only rows of vulnerabilities that changed are written."""
@@ -306,21 +333,29 @@ class RiskStore:
 
     def sources(self, *, now: int) -> list[SourceRow]:
         """Returns every kind of source, read or not, with its age."""
-        held = {row[0]: row for row in self.fetch("SELECT kind, path, as_of, detail, read, kept, refused, read_at FROM source")}
+        held = {
+            row[0]: row
+            for row in self.fetch(
+                "SELECT kind, path, as_of, detail, read, kept, refused, read_at FROM source"
+            )
+        }
         found = []
         for kind in KINDS:
             if kind not in held:
                 found.append(SourceRow(kind, "", "", "", 0, 0, 0, None, "not-checked"))
                 continue
-            _, path, as_of, detail, *counts = held[kind]
+            _, path, as_of, detail, read, kept, refused, read_at = held[kind]
             days_max = STALE_DAYS.get(kind)
             is_stale = days_max is not None and (as_of is None or now // DAY_SECONDS - as_of > days_max)
-            found.append(SourceRow(kind, path, iso_day(as_of), detail, *counts, "stale" if is_stale else "checked"))
+            status = "stale" if is_stale else "checked"
+            found.append(SourceRow(kind, path, iso_day(as_of), detail, read, kept, refused, read_at, status))
         return found
 
     # --- matching and aliases ---
 
-    def _match(self, writer: apsw.Connection, documents: list[int], touched: set[int], added: Added, now: int) -> None:
+    def _match(
+        self, writer: apsw.Connection, documents: list[int], touched: set[int], added: Added, now: int
+    ) -> None:
         if documents:
             self._propose(writer, documents, now)
         matching = Matching(writer, now)
@@ -331,24 +366,33 @@ class RiskStore:
     def _propose(self, writer: apsw.Connection, documents: list[int] | None, now: int) -> None:
         """Have the name matcher compare our models with the products of `documents`; with those of all documents where our
         models are others than at the last time (None: only then)."""
-        models = writer.execute("SELECT id, vendor, product, model FROM own_model ORDER BY id").fetchall()
+        models = fetch(writer, "SELECT id, vendor, product, model, is_compared FROM own_model ORDER BY id")
         if not models:
             return
-        is_changed = len(models) != self._matched_models
+        is_changed = any(not one[4] for one in models)
         if is_changed or self._matcher is None:
             versions = _own_versions(writer)
-            self._matcher = NameMatcher([OwnModel(*one, versions=versions.get(one[0], ())) for one in models])
-            self._matched_models = len(models)
+            self._matcher = NameMatcher(
+                [
+                    OwnModel(number, vendor, product, model, versions.get(number, ()))
+                    for number, vendor, product, model, _ in models
+                ]
+            )
         if is_changed:
-            documents = [one for (one,) in writer.execute("SELECT id FROM document WHERE kind IN ('csaf', 'vex')")]
+            documents = [
+                one for (one,) in fetch(writer, "SELECT id FROM document WHERE kind IN ('csaf', 'vex')")
+            ]
         for document in documents or ():
             self._propose_of(writer, self._matcher, document, now)
+        if is_changed:
+            writer.execute("UPDATE own_model SET is_compared = 1")
 
     def _propose_of(self, writer: apsw.Connection, matcher: NameMatcher, document: int, now: int) -> None:
-        ((title,),) = writer.execute("SELECT title FROM document WHERE id = ?", (document,))
+        ((title,),) = fetch(writer, "SELECT title FROM document WHERE id = ?", (document,))
         theirs: dict[int, TheirModel] = {}
         versions: dict[int, list[str]] = {}
-        for number, vendor, product, variant, models, skus, stated in writer.execute(
+        for number, vendor, product, variant, models, skus, stated in fetch(
+            writer,
             """SELECT DISTINCT theirs.id, theirs.vendor, theirs.product, theirs.variant, product.models, product.skus,
             product.versions FROM statement JOIN advisory_product AS product ON product.id = statement.product
             JOIN their_model AS theirs ON theirs.id = product.their_model WHERE statement.document = ?""",
@@ -360,23 +404,46 @@ class RiskStore:
         if not theirs:
             return
         for proposal in matcher.proposals(title, list(theirs.values()), versions):
-            ((vendor, product, model),) = writer.execute(
-                "SELECT vendor, product, model FROM own_model WHERE id = ?", (proposal.own,)
+            ((vendor, product, model),) = fetch(
+                writer, "SELECT vendor, product, model FROM own_model WHERE id = ?", (proposal.own,)
             )
             identifier = alias_id(OwnModel(proposal.own, vendor, product, model), theirs[proposal.theirs])
             writer.execute(
                 """INSERT INTO alias (id, own_model, their_model, score, evidence, proposed_at) VALUES (?, ?, ?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET score = max(score, excluded.score)""",
-                (identifier, proposal.own, proposal.theirs, proposal.score, json.dumps(proposal.evidence, ensure_ascii=False), now),
+                (
+                    identifier,
+                    proposal.own,
+                    proposal.theirs,
+                    proposal.score,
+                    json.dumps(proposal.evidence, ensure_ascii=False),
+                    now,
+                ),
             )
 
     def aliases(self, *, status: str | None = None) -> list[AliasRow]:
         """Returns the pairs, the best proposals first."""
-        rows = self.fetch(f"{_ALIASES} {'WHERE alias.status = :status' if status else ''} {_ALIAS_ORDER}", {"status": status} if status else {})
+        rows = self.fetch(
+            f"{_ALIASES} {'WHERE alias.status = :status' if status else ''} {_ALIAS_ORDER}",
+            {"status": status} if status else {},
+        )
         return [self._alias_row(row) for row in rows]
 
     def _alias_row(self, row: tuple[Any, ...]) -> AliasRow:
-        identifier, own, vendor, product, model, theirs, their_vendor, their_product, variant, score, evidence, status = row
+        (
+            identifier,
+            own,
+            vendor,
+            product,
+            model,
+            theirs,
+            their_vendor,
+            their_product,
+            variant,
+            score,
+            evidence,
+            status,
+        ) = row
         devices = self.fetch(
             """SELECT DISTINCT asset.name, component.version FROM component JOIN asset_component AS place ON place.component = component.id
             JOIN asset ON asset.id = place.asset WHERE component.own_model = ? AND asset.retired_at IS NULL ORDER BY asset.name""",
@@ -428,7 +495,9 @@ class RiskStore:
                 and (not vendor or row[2].casefold() == vendor.casefold() or same_vendor(row[2], vendor))
             ]
             if not chosen:
-                raise NotFoundError(f"no proposal for {vendor} {product}".strip(), hint="see `p2pshare risk alias list`")
+                raise NotFoundError(
+                    f"no proposal for {vendor} {product}".strip(), hint="see `p2pshare risk alias list`"
+                )
         for one in ids:
             found = self.fetch(f"{_ALIASES} WHERE alias.id = ?", (one.lower(),))
             if not found:
@@ -440,14 +509,24 @@ class RiskStore:
                 [(status, by, now, row[0]) for row in chosen],
             )
             own = {row[1] for row in chosen}
-            components = [
-                one
-                for (one,) in writer.execute(
-                    f"SELECT component.id FROM {MANY} AS wanted JOIN component ON component.own_model = wanted.value", (row_ids(own),)
-                )
-            ] if own else []
+            components = (
+                [
+                    one
+                    for (one,) in fetch(
+                        writer,
+                        f"SELECT component.id FROM {MANY} AS wanted JOIN component ON component.own_model = wanted.value",
+                        (row_ids(own),),
+                    )
+                ]
+                if own
+                else []
+            )
             Matching(writer, now).match_components(components)
-        return [self._alias_row(row) for one in chosen for row in self.fetch(f"{_ALIASES} WHERE alias.id = ?", (one[0],))]
+        return [
+            self._alias_row(row)
+            for one in chosen
+            for row in self.fetch(f"{_ALIASES} WHERE alias.id = ?", (one[0],))
+        ]
 
     # --- ranking ---
 
@@ -472,8 +551,9 @@ def _plain(rows: Iterable[tuple[Any, ...]]) -> Iterable[tuple[Any, ...]]:
 
 def _own_versions(writer: apsw.Connection) -> dict[int, tuple[str, ...]]:
     found: dict[int, list[str]] = {}
-    for model, version in writer.execute(
-        "SELECT DISTINCT own_model, version FROM component WHERE own_model IS NOT NULL AND version <> ''"
+    for model, version in fetch(
+        writer,
+        "SELECT DISTINCT own_model, version FROM component WHERE own_model IS NOT NULL AND version <> ''",
     ):
         found.setdefault(model, []).append(version)
     return {model: tuple(versions) for model, versions in found.items()}
@@ -489,16 +569,15 @@ _ALIAS_ORDER = "ORDER BY alias.score DESC, own.vendor, own.product, own.model, a
 
 
 def _asset_row(row: tuple[Any, ...]) -> AssetRow:
-    *texts, exposure, human_impact, safety, mission, data_classes, controls, added_at, retired_at, components = row
+    held = dict(zip(AssetRow._fields, row, strict=True))
     return AssetRow(
-        *texts,
-        Exposure(exposure),
-        HumanImpact(human_impact),
-        None if safety is None else Safety(safety),
-        None if mission is None else Mission(mission),
-        tuple(json.loads(data_classes)),
-        tuple(json.loads(controls)),
-        added_at,
-        retired_at,
-        components,
+        **held
+        | {
+            "exposure": Exposure(held["exposure"]),
+            "human_impact": HumanImpact(held["human_impact"]),
+            "safety": None if held["safety"] is None else Safety(held["safety"]),
+            "mission": None if held["mission"] is None else Mission(held["mission"]),
+            "data_classes": tuple(json.loads(held["data_classes"])),
+            "controls": tuple(json.loads(held["controls"])),
+        }
     )

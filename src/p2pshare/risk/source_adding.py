@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from p2pshare.database.fetching import fetch
 from p2pshare.errors import AuthorError
 from p2pshare.risk.documents import put_document, put_vulnerability, vulnerability_id
 from p2pshare.risk.risk_file import RiskFile
@@ -67,13 +68,17 @@ class Added:
         return SourceRead(self.kind, self.read, self.kept, self.refused, self.told, iso_day(self.day))
 
 
-def add_source_file(file: RiskFile, kind: str, path: Path, matched: Callable[[list[int], set[int], Added], None], *, now: int) -> Added:
+def add_source_file(
+    file: RiskFile, kind: str, path: Path, matched: Callable[[list[int], set[int], Added], None], *, now: int
+) -> Added:
     """Read a source. `matched` is called with the ids of new documents and with `touched`, inside the transaction that keeps them.
 
     Raises AuthorError `unknown-source`, `unreadable`, and as the readers do where nothing of it can be read.
     """
     if kind not in KINDS:
-        raise AuthorError(f"'{kind}' is no source", hint=f"one of: {', '.join(KINDS)}", reason="unknown-source")
+        raise AuthorError(
+            f"'{kind}' is no source", hint=f"one of: {', '.join(KINDS)}", reason="unknown-source"
+        )
     if not path.exists():
         raise AuthorError(f"there is no {path}", reason="unreadable")
     added = Added(kind)
@@ -98,7 +103,17 @@ def _note(writer: apsw.Connection, path: Path, added: Added, now: int) -> None:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
     writer.execute(
         "INSERT OR REPLACE INTO source (kind, path, sha256, as_of, detail, read, kept, refused, read_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (added.kind, path.name, digest, added.day, added.detail, added.read, added.kept, added.refused_count, now),
+        (
+            added.kind,
+            path.name,
+            digest,
+            added.day,
+            added.detail,
+            added.read,
+            added.kept,
+            added.refused_count,
+            now,
+        ),
     )
 
 
@@ -130,10 +145,14 @@ def _add_kev(writer: apsw.Connection, path: Path, added: Added) -> None:
 
 def _add_epss(writer: apsw.Connection, path: Path, added: Added) -> None:
     read = EpssRead()
-    writer.execute("CREATE TEMP TABLE IF NOT EXISTS new_epss (name TEXT PRIMARY KEY, score REAL, percentile REAL) WITHOUT ROWID")
+    writer.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS new_epss (name TEXT PRIMARY KEY, score REAL, percentile REAL) WITHOUT ROWID"
+    )
     writer.execute("DELETE FROM new_epss")
     writer.executemany("INSERT OR REPLACE INTO new_epss VALUES (?, ?, ?)", read_epss_scores(path, read))
-    writer.execute("UPDATE vulnerability SET epss = NULL, epss_percentile = NULL WHERE epss IS NOT NULL AND name NOT IN (SELECT name FROM new_epss)")
+    writer.execute(
+        "UPDATE vulnerability SET epss = NULL, epss_percentile = NULL WHERE epss IS NOT NULL AND name NOT IN (SELECT name FROM new_epss)"
+    )
     writer.execute(
         """INSERT INTO vulnerability (name, epss, epss_percentile) SELECT name, score, percentile FROM new_epss WHERE true
         ON CONFLICT DO UPDATE SET epss = excluded.epss, epss_percentile = excluded.epss_percentile"""
@@ -148,7 +167,7 @@ def _add_epss(writer: apsw.Connection, path: Path, added: Added) -> None:
 
 
 def _tell_other_day(writer: apsw.Connection, other: str, added: Added) -> None:
-    for (day,) in writer.execute("SELECT as_of FROM source WHERE kind = ? AND as_of IS NOT NULL", (other,)).fetchall():
+    for (day,) in fetch(writer, "SELECT as_of FROM source WHERE kind = ? AND as_of IS NOT NULL", (other,)):
         if added.day is not None and added.day != day:
             added.tell(added.kind, f"{added.kind} is of {iso_day(added.day)}, {other} is of {iso_day(day)}")
 
@@ -161,7 +180,9 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _add_documents(file: RiskFile, path: Path, added: Added, matched: Callable[[list[int], set[int], Added], None], now: int) -> None:
+def _add_documents(
+    file: RiskFile, path: Path, added: Added, matched: Callable[[list[int], set[int], Added], None], now: int
+) -> None:
     files = _files(path)
     is_alone = not path.is_dir()
     while True:
@@ -174,7 +195,9 @@ def _add_documents(file: RiskFile, path: Path, added: Added, matched: Callable[[
                     raw = read_bytes(one)
                     if added.kind == "vulnrichment":
                         _add_record(writer, raw, one.name, added)
-                    elif (document := add_document(writer, raw, one.name, added, partner="", now=now)) is not None:
+                    elif (
+                        document := add_document(writer, raw, one.name, added, partner="", now=now)
+                    ) is not None:
                         new.append(document)
                 except AuthorError as error:
                     if is_alone:
@@ -194,10 +217,12 @@ def _add_documents(file: RiskFile, path: Path, added: Added, matched: Callable[[
 def _note_whole(writer: apsw.Connection, added: Added) -> None:
     """Take the newest day of what is held as the source's own."""
     if added.kind == "vulnrichment":
-        ((day,),) = writer.execute("SELECT max(ssvc_day) FROM vulnerability")
+        ((day,),) = fetch(writer, "SELECT max(ssvc_day) FROM vulnerability")
         added.day = day
         return
-    ((dated,),) = writer.execute("SELECT max(dated) FROM document WHERE kind = ? AND partner = ''", (added.kind,))
+    ((dated,),) = fetch(
+        writer, "SELECT max(dated) FROM document WHERE kind = ? AND partner = ''", (added.kind,)
+    )
     added.day = dated // DAY_SECONDS if dated is not None else None
 
 
@@ -216,11 +241,21 @@ def add_document(
 ) -> int | None:
     """Keep one document. Returns its id, None where a newer one is held. Raises AuthorError as its reader does."""
     read = READERS[added.kind](raw)
+    if read.document.tracking_id.startswith("sha256:"):
+        # A VEX without a serial number: the next one of the same file name replaces it.
+        read.document = replace(read.document, tracking_id=f"file:{name}")
     return keep_document(writer, read, hashlib.sha256(raw).hexdigest(), name, added, partner=partner, now=now)
 
 
 def keep_document(
-    writer: apsw.Connection, read: DocumentRead, sha256: str, name: str, added: Added, *, partner: str, now: int
+    writer: apsw.Connection,
+    read: DocumentRead,
+    sha256: str,
+    name: str,
+    added: Added,
+    *,
+    partner: str,
+    now: int,
 ) -> int | None:
     """Keep what was read of one document, as `add_document`."""
     document, why = put_document(writer, read, added.touched, partner=partner, sha256=sha256, now=now)

@@ -15,7 +15,7 @@ from p2pshare.risk.fitting import Fit, Within
 from p2pshare.risk.words import FoundBy, RiskState
 
 
-class Said(NamedTuple):
+class StatementSays(NamedTuple):
     """What one statement comes to. `is_exact`: it names our version alone. `is_below`, `is_above`: of a fix."""
 
     state: RiskState
@@ -46,14 +46,26 @@ class Standing(NamedTuple):
 
 
 class _Saying(Protocol):
-    def __call__(self, state: RiskState, because: str = ..., *, below: bool = ..., above: bool = ...) -> Said: ...
+    def __call__(
+        self, state: RiskState, because: str = ..., *, below: bool = ..., above: bool = ...
+    ) -> StatementSays: ...
 
 
-def say(fit: Fit, status: str, *, affects_below: bool, justification: str) -> Said | None:
+def say(fit: Fit, status: str, *, affects_below: bool, justification: str) -> StatementSays | None:
     """Returns what a statement of `status` about a product says of a component that fits so; None where it says nothing."""
 
-    def said(state: RiskState, because: str = fit.because, *, below: bool = False, above: bool = False) -> Said:
-        return Said(state, fit.found_by, fit.is_exact and fit.within is Within.YES, below, above, justification, because)
+    def said(
+        state: RiskState, because: str = fit.because, *, below: bool = False, above: bool = False
+    ) -> StatementSays:
+        return StatementSays(
+            state,
+            fit.found_by,
+            fit.is_exact and fit.within is Within.YES,
+            below,
+            above,
+            justification,
+            because,
+        )
 
     if status == "fixed":
         return _say_fixed(fit, said, affects_below=affects_below)
@@ -69,7 +81,7 @@ def say(fit: Fit, status: str, *, affects_below: bool, justification: str) -> Sa
     return said(RiskState.POSSIBLE)
 
 
-def _say_fixed(fit: Fit, said: _Saying, *, affects_below: bool) -> Said | None:
+def _say_fixed(fit: Fit, said: _Saying, *, affects_below: bool) -> StatementSays | None:
     if fit.within is Within.YES:
         return said(RiskState.FIXED)
     if fit.order is not None and fit.order > 0:
@@ -78,10 +90,12 @@ def _say_fixed(fit: Fit, said: _Saying, *, affects_below: bool) -> Said | None:
         return None
     if fit.order is not None and fit.order < 0:
         return said(RiskState.AFFECTED, "below the version that is fixed", below=True)
-    return said(RiskState.POSSIBLE, fit.because or "whether it is below the version that is fixed is not known")
+    return said(
+        RiskState.POSSIBLE, fit.because or "whether it is below the version that is fixed is not known"
+    )
 
 
-def of_document(said: Sequence[Said], *, is_own_vendor: bool) -> Verdict:
+def of_document(said: Sequence[StatementSays], *, is_own_vendor: bool) -> Verdict:
     """Returns what a document comes to; `said` holds at least one."""
     sure = [one for one in said if one.found_by > FoundBy.CANDIDATE_NAME] or list(said)
     exact = [one for one in sure if one.is_exact] or sure

@@ -129,4 +129,6 @@ def word_of(kind: type[W], text: str) -> W:
         if value.word.replace("-", " ").replace("_", " ") == wanted:
             return value
     known = ", ".join(value.word for value in kind)
-    raise AuthorError(f"'{text[:40]}' is none of: {known}", hint=f"write one of: {known}", reason="unknown-word")
+    raise AuthorError(
+        f"'{text[:40]}' is none of: {known}", hint=f"write one of: {known}", reason="unknown-word"
+    )

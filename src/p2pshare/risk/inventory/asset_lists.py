@@ -106,7 +106,9 @@ def read_asset_list(
     """Yields what each row says. Raises AuthorError: file-too-large, bad-encoding, no-asset-column."""
     if path.stat().st_size > LIST_BYTES_MAX:
         raise AuthorError(
-            f"{path.name} is longer than {LIST_BYTES_MAX // MIB} MiB", hint="split the list", reason="file-too-large"
+            f"{path.name} is longer than {LIST_BYTES_MAX // MIB} MiB",
+            hint="split the list",
+            reason="file-too-large",
         )
     chosen = _encoding(path, encoding)
     with path.open(encoding=chosen, errors="strict" if chosen != "cp1252" else "replace", newline="") as file:
@@ -117,7 +119,11 @@ def read_asset_list(
         columns = _columns(header, column_map)
         if chosen == "cp1252":
             notes.tell(0, "the file is no UTF-8: read as Windows-1252")
-        ignored = [name.strip() for place, name in enumerate(header) if place not in columns.values() and name.strip()]
+        ignored = [
+            name.strip()
+            for place, name in enumerate(header)
+            if place not in columns.values() and name.strip()
+        ]
         if ignored:
             notes.tell(1, f"columns not read: {', '.join(ignored)[:TEXT_CHARACTERS_MAX]}")
         yield from _placed(rows, columns, len(header), values, notes)
@@ -126,7 +132,9 @@ def read_asset_list(
 def _encoding(path: Path, wanted: str) -> str:
     """Returns Python's name of the encoding. Raises AuthorError `bad-encoding`."""
     if wanted not in ENCODINGS:
-        raise AuthorError(f"'{wanted}' is no encoding", hint=f"one of: {', '.join(ENCODINGS)}", reason="bad-encoding")
+        raise AuthorError(
+            f"'{wanted}' is no encoding", hint=f"one of: {', '.join(ENCODINGS)}", reason="bad-encoding"
+        )
     with path.open("rb") as file:
         head = file.read(4)
         if wanted == "cp1252":
@@ -180,7 +188,9 @@ def _columns(header: Sequence[str], column_map: ColumnMap) -> dict[str, int]:
     for column, name in column_map.items():
         if name not in names:
             raise AuthorError(
-                f"there is no column '{name}'", hint=f"its columns are: {', '.join(header)[:400]}", reason="bad-map"
+                f"there is no column '{name}'",
+                hint=f"its columns are: {', '.join(header)[:400]}",
+                reason="bad-map",
             )
         places[column] = names.index(name)
     for column, known in COLUMNS.items():
@@ -263,5 +273,3 @@ def _scale(
     except AuthorError as error:
         notes.tell(line, f"{column}: {error.message}; it stays unknown")
         return None
-
-

@@ -64,7 +64,9 @@ class CycloneDxJson:
                 self._scalar(place, key, value)
             if self._notes.read > COMPONENTS_MAX:
                 self._notes.is_broken = True
-                self._notes.refuse(COMPONENTS_MAX, f"more than {COMPONENTS_MAX} components: the rest is not read")
+                self._notes.refuse(
+                    COMPONENTS_MAX, f"more than {COMPONENTS_MAX} components: the rest is not read"
+                )
                 return
 
     def _begin(self, place: str, key: str, event: str) -> None:
@@ -73,7 +75,9 @@ class CycloneDxJson:
         if kind is None or is_list != (event == "start_array"):
             pass_over(self._events)
         elif len(self._open) >= NESTING_MAX:
-            self._notes.refuse(self._notes.read + 1, f"components nest deeper than {NESTING_MAX}: passed over")
+            self._notes.refuse(
+                self._notes.read + 1, f"components nest deeper than {NESTING_MAX}: passed over"
+            )
             pass_over(self._events)
         else:
             self._places.append((kind, key))

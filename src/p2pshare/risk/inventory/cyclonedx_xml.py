@@ -10,7 +10,13 @@ from xml.parsers import expat
 from p2pshare.errors import AuthorError
 from p2pshare.limits import KIB
 from p2pshare.risk.assets import InventoryNotes
-from p2pshare.risk.inventory.bom_parts import COMPONENTS_MAX, NESTING_MAX, TEXT_CHARACTERS_MAX, BomHead, Collected
+from p2pshare.risk.inventory.bom_parts import (
+    COMPONENTS_MAX,
+    NESTING_MAX,
+    TEXT_CHARACTERS_MAX,
+    BomHead,
+    Collected,
+)
 
 CHUNK_BYTES = 64 * KIB
 ELEMENTS_DEEP_MAX = 1_000  # expat itself knows no limit, and each open element is held
@@ -64,7 +70,9 @@ class CycloneDxXml:
     def _drain(self) -> Iterator[Collected]:
         done, self._done = self._done, []
         if self._notes.read > COMPONENTS_MAX:
-            raise AuthorError(f"more than {COMPONENTS_MAX} components", hint="split it", reason="too-many-components")
+            raise AuthorError(
+                f"more than {COMPONENTS_MAX} components", hint="split it", reason="too-many-components"
+            )
         yield from done
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -72,7 +80,9 @@ class CycloneDxXml:
         if not self._path:
             if local != "bom" or NAMESPACE.fullmatch(namespace) is None:
                 raise AuthorError(
-                    "the file is no CycloneDX BOM (1.2 to 1.6)", hint="is it the right file?", reason="not-a-bom"
+                    "the file is no CycloneDX BOM (1.2 to 1.6)",
+                    hint="is it the right file?",
+                    reason="not-a-bom",
                 )
             self.head.is_bom = True
             self.head.serial_number = attributes.get("serialNumber", "")[:100]

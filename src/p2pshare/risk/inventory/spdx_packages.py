@@ -65,7 +65,9 @@ class SpdxPackages:
                     yield self._package
                     if self._notes.read >= COMPONENTS_MAX:
                         self._notes.is_broken = True
-                        self._notes.refuse(COMPONENTS_MAX, f"more than {COMPONENTS_MAX} packages: the rest is not read")
+                        self._notes.refuse(
+                            COMPONENTS_MAX, f"more than {COMPONENTS_MAX} packages: the rest is not read"
+                        )
                         return
             elif isinstance(value, str):
                 self._scalar(place, key, value)

@@ -25,11 +25,13 @@ CREATE TABLE asset (
 );
 
 -- A model of ours, as a person reads it: one side of an alias.
+-- is_compared: the name matcher has held it against all products of advisories.
 CREATE TABLE own_model (
     id INTEGER PRIMARY KEY,
     vendor TEXT NOT NULL,
     product TEXT NOT NULL,
     model TEXT NOT NULL,
+    is_compared INTEGER NOT NULL DEFAULT 0,
     UNIQUE (vendor, product, model)
 );
 

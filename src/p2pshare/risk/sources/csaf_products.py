@@ -28,7 +28,9 @@ VERSION_CATEGORIES = frozenset({"product_version", "product_version_range"})
 NAME_CATEGORIES = frozenset({"product_name", "product_family"})
 ON_DEVICE = frozenset({"installed_on", "installed_with"})
 
-_ARCH = re.compile(r"(?<=[?&])(?:arch|checksum|download_url|repository_url|repository_id|vcs_url|tag)=[^&#]*&?")
+_ARCH = re.compile(
+    r"(?<=[?&])(?:arch|checksum|download_url|repository_url|repository_id|vcs_url|tag)=[^&#]*&?"
+)
 _VERSION_AT_END = re.compile(
     r"\s+((?:[<>]=?|=|vers:|versions?\b|all versions|prior to|v\.?\s*(?=\d)|rev\.?\s*(?=\w+$))?\s*\d[^\s]*"
     r"(?:\s+(?:sp|hf|update|build|patch|service pack|hotfix)\.?\s*\w+)*|all versions|vers:\S+|[<>]=?\s*\S+)$",
@@ -63,11 +65,16 @@ def read_product_tree(tree: object, publisher: str) -> ProductTree:
     for named in list_in(tree, "full_product_names"):
         _add(products, text_in(named, "product_id"), _of_name(named, vendors), told)
     _add_relationships([*list_in(tree, "relationships"), *_paths(tree)], products, told)
-    groups = {text_in(group, "group_id"): texts_in(group, "product_ids") for group in list_in(tree, "product_groups")}
+    groups = {
+        text_in(group, "group_id"): texts_in(group, "product_ids")
+        for group in list_in(tree, "product_groups")
+    }
     return ProductTree(products, groups, told)
 
 
-def _add(products: dict[str, AdvisoryProduct], identifier: str, product: AdvisoryProduct, told: list[str]) -> None:
+def _add(
+    products: dict[str, AdvisoryProduct], identifier: str, product: AdvisoryProduct, told: list[str]
+) -> None:
     if not identifier:
         told.append(f"a product without an id: {product.name[:80]}")
     elif identifier in products:
@@ -98,7 +105,7 @@ def _of_path(path: Sequence[tuple[str, str]], full: Mapping[str, Any]) -> Adviso
     vendor = next((name for category, name in path if category == "vendor"), "")
     names = [name for category, name in path if category in NAME_CATEGORIES]
     last_category, last = path[-1]
-    has_version = len(path) > 1 and last_category != "vendor" and not (last_category in NAME_CATEGORIES)
+    has_version = len(path) > 1 and last_category != "vendor" and last_category not in NAME_CATEGORIES
     versions = last if has_version else ""
     between = [
         name
@@ -140,17 +147,23 @@ def _of_name(full: object, vendors: set[str]) -> AdvisoryProduct:
         for start in filter(None, (one, first)):
             if not vendor and rest.lower().startswith(f"{start.lower()} "):
                 vendor, rest = start, rest[len(start) :].strip()
-    if not vendor and vendor_group(rest.split()[0] if rest.split() else "") in {vendor_group(one) for one in vendors}:
+    if not vendor and vendor_group(rest.split()[0] if rest.split() else "") in {
+        vendor_group(one) for one in vendors
+    }:
         vendor, _, rest = rest.partition(" ")
     return _with_helper(
-        AdvisoryProduct(name=name, vendor=vendor, product=rest or name, versions=versions), full if isinstance(full, dict) else {}
+        AdvisoryProduct(name=name, vendor=vendor, product=rest or name, versions=versions),
+        full if isinstance(full, dict) else {},
     )
 
 
 def _with_helper(product: AdvisoryProduct, full: Mapping[str, Any]) -> AdvisoryProduct:
     """Returns the product with what its identification helper adds (section 3.1.3.3)."""
     helper = full.get("product_identification_helper")
-    purls = [text_in(helper, "purl"), *texts_in(helper, "purls")]  # 2.0 has one, 2.1 a list for one and the same thing
+    purls = [
+        text_in(helper, "purl"),
+        *texts_in(helper, "purls"),
+    ]  # 2.0 has one, 2.1 a list for one and the same thing
     return replace(
         product,
         purl=_plain_purl(next(filter(None, purls), "")),
@@ -163,7 +176,9 @@ def _with_helper(product: AdvisoryProduct, full: Mapping[str, Any]) -> AdvisoryP
 
 def _plain_purl(purl: str) -> str:
     """Returns a purl without what tells builds of one package apart: five architectures are one statement."""
-    return _ARCH.sub("", purl[:TEXT_CHARACTERS_MAX]).rstrip("?&") if "?" in purl else purl[:TEXT_CHARACTERS_MAX]
+    return (
+        _ARCH.sub("", purl[:TEXT_CHARACTERS_MAX]).rstrip("?&") if "?" in purl else purl[:TEXT_CHARACTERS_MAX]
+    )
 
 
 def _paths(tree: object) -> Iterator[dict[str, Any]]:
@@ -173,7 +188,11 @@ def _paths(tree: object) -> Iterator[dict[str, Any]]:
         reference = text_in(path, "beginning_product_reference")
         for number, step in enumerate(steps):
             is_last = number == len(steps) - 1
-            full = path.get("full_product_name") if is_last else {"product_id": f"{id(path)}/{number}", "name": ""}
+            full = (
+                path.get("full_product_name")
+                if is_last
+                else {"product_id": f"{id(path)}/{number}", "name": ""}
+            )
             yield {
                 "category": text_in(step, "category"),
                 "full_product_name": full,
@@ -183,7 +202,9 @@ def _paths(tree: object) -> Iterator[dict[str, Any]]:
             reference = text_in(full, "product_id")
 
 
-def _add_relationships(relationships: list[Any], products: dict[str, AdvisoryProduct], told: list[str]) -> None:
+def _add_relationships(
+    relationships: list[Any], products: dict[str, AdvisoryProduct], told: list[str]
+) -> None:
     """Add what relationships name. Each is made once both its sides are there, so that a cycle is what remains."""
     waiting: dict[str, Any] = {}
     for one in relationships:
@@ -217,8 +238,8 @@ def _add_relationships(relationships: list[Any], products: dict[str, AdvisoryPro
             if not missing[dependent]:
                 ready.append(dependent)
     for identifier, one in waiting.items():
-        sides = (text_in(one, "product_reference"), text_in(one, "relates_to_product_reference"))
-        absent = [side for side in sides if side not in products and side not in waiting]
+        both = (text_in(one, "product_reference"), text_in(one, "relates_to_product_reference"))
+        absent = [side for side in both if side not in products and side not in waiting]
         why = f"leads to {absent[0][:80]!r}, which is nowhere" if absent else "leads back to itself"
         told.append(f"relationship {identifier[:80]} {why}: it says nothing")
 

@@ -12,8 +12,8 @@ from typing import Any
 from p2pshare.errors import AuthorError
 from p2pshare.risk.extra import base_score
 from p2pshare.risk.match_keys import read_purl
-from p2pshare.risk.sources.cve_records import AUTOMATABLE, EXPLOITATION, TECHNICAL_IMPACT
 from p2pshare.risk.sources.csaf_products import ProductTree, read_product_tree
+from p2pshare.risk.sources.cve_records import AUTOMATABLE, EXPLOITATION, TECHNICAL_IMPACT
 from p2pshare.risk.sources.source_files import (
     cve_or_none,
     day_of,
@@ -48,7 +48,15 @@ STATUSES = {
     "under_investigation": "under_investigation",
     "unknown": "possible",
 }
-REMEDIES = ("vendor_fix", "mitigation", "workaround", "fix_planned", "optional_patch", "none_available", "no_fix_planned")
+REMEDIES = (
+    "vendor_fix",
+    "mitigation",
+    "workaround",
+    "fix_planned",
+    "optional_patch",
+    "none_available",
+    "no_fix_planned",
+)
 
 Family = tuple[str, str, str, str, str]
 
@@ -60,7 +68,9 @@ def read_csaf_statements(raw: bytes) -> DocumentRead:
     publisher = text_in(head, "publisher", "name")
     tracking = text_in(head, "tracking", "id")
     if not isinstance(head, dict) or not tracking or not text_in(head, "tracking", "version"):
-        raise AuthorError("the file is no CSAF document", hint="it lacks /document/tracking", reason="not-csaf")
+        raise AuthorError(
+            "the file is no CSAF document", hint="it lacks /document/tracking", reason="not-csaf"
+        )
     if text_in(head, "csaf_version") not in VERSIONS_READ:
         raise AuthorError("the document is neither CSAF 2.0 nor 2.1", reason="csaf-version")
     read = DocumentRead(
@@ -110,7 +120,12 @@ def _vulnerability(item: Mapping[str, Any], names: list[str]) -> VulnerabilitySa
     # Ids of a vendor may stand for several CVEs: with a CVE only such that are no CVE themselves are its other names.
     others = tuple(name for name in names[1:] if cve_or_none(name) is None)
     return VulnerabilitySaid(
-        names[0], others, title=text_in(item, "title")[:TEXT_CHARACTERS_MAX], cvss=score, cvss_vector=vector, **_points(item)
+        names[0],
+        others,
+        title=text_in(item, "title")[:TEXT_CHARACTERS_MAX],
+        cvss=score,
+        cvss_vector=vector,
+        **_points(item),
     )
 
 
@@ -136,7 +151,9 @@ def _points(item: object) -> dict[str, Any]:
             for selection in list_in(ssvc, "selections"):
                 point = text_in(selection, "key").lower() or names.get(text_in(selection, "name").lower(), "")
                 values = [
-                    text_in(value, "name").lower() or text_in(value, "key").lower() if isinstance(value, dict) else str(value).lower()
+                    text_in(value, "name").lower() or text_in(value, "key").lower()
+                    if isinstance(value, dict)
+                    else str(value).lower()
                     for value in list_in(selection, "values")
                 ]
                 field, numbers = fields.get(point, ("", {}))
@@ -150,7 +167,9 @@ def _statements(
     item: Mapping[str, Any], vulnerability: str, tree: ProductTree, read: DocumentRead
 ) -> Iterator[ProductStatement]:
     justifications = _by_product(item, "flags", "label", tree)
-    impacts = _by_product([one for one in list_in(item, "threats") if text_in(one, "category") == "impact"], "", "details", tree)
+    impacts = _by_product(
+        [one for one in list_in(item, "threats") if text_in(one, "category") == "impact"], "", "details", tree
+    )
     remedies = _remedies(item, tree)
     statuses = item.get("product_status")
     affected_families: set[Family] = set()
@@ -159,7 +178,9 @@ def _statements(
         for identifier in texts_in(statuses, status):
             product = tree.products.get(identifier)
             if product is None:
-                read.told.append(f"{vulnerability}: {status} names {identifier[:80]!r}, which is no product here")
+                read.told.append(
+                    f"{vulnerability}: {status} names {identifier[:80]!r}, which is no product here"
+                )
                 continue
             if word == "fixed":
                 fixed.append((identifier, product))
@@ -168,7 +189,9 @@ def _statements(
                 affected_families.add(family_of(product))
             kind, text = remedies.get(identifier, ("", ""))
             why = justifications.get(identifier) or impacts.get(identifier, "")
-            yield ProductStatement(vulnerability, word, product, justification=why, remedy=text, remedy_kind=kind)
+            yield ProductStatement(
+                vulnerability, word, product, justification=why, remedy=text, remedy_kind=kind
+            )
     for identifier, product in fixed:
         kind, text = remedies.get(identifier, ("", ""))
         yield ProductStatement(

@@ -38,7 +38,9 @@ def read_cve_record(raw: bytes) -> tuple[VulnerabilitySaid, list[str]]:
                 newer = _points(metric["other"].get("content"), cve, told)
                 if (newer.get("ssvc_day") or 0) >= (points.get("ssvc_day") or 0):
                     points = newer
-    score, vector = highest_score(metric for container in containers for metric in list_in(container, "metrics"))
+    score, vector = highest_score(
+        metric for container in containers for metric in list_in(container, "metrics")
+    )
     said = VulnerabilitySaid(
         cve,
         title=text_in(containers[0], "title")[:TITLE_CHARACTERS_MAX],

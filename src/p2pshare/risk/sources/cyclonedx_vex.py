@@ -40,7 +40,10 @@ VERSION_STATES = {"affected": "", "unaffected": "not_affected", "unknown": "poss
 NESTING_MAX = 64
 TEXT_CHARACTERS_MAX = 500
 
-_LINK = re.compile(r"urn:cdx:([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/([1-9]\d{0,8})#(.+)", re.IGNORECASE)
+_LINK = re.compile(
+    r"urn:cdx:([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/([1-9]\d{0,8})#(.+)",
+    re.IGNORECASE,
+)
 
 
 class BomLink(NamedTuple):
@@ -88,7 +91,8 @@ def read_cyclonedx_vex(raw: bytes) -> DocumentRead:
         scores = [
             (score, vector)
             for rating in list_in(item, "ratings")
-            if (vector := text_in(rating, "vector")[:200]) and (score := base_score(_with_prefix(rating, vector))) is not None
+            if (vector := text_in(rating, "vector")[:200])
+            and (score := base_score(_with_prefix(rating, vector))) is not None
         ]
         score, vector = max(scores, default=(None, ""))
         read.vulnerabilities.append(VulnerabilitySaid(name, cvss=score, cvss_vector=vector))
@@ -98,7 +102,9 @@ def read_cyclonedx_vex(raw: bytes) -> DocumentRead:
 
 def _with_prefix(rating: object, vector: str) -> str:
     """Returns a vector with the version that stands beside it (`method`): many leave it out."""
-    prefix = {"CVSSv3": "CVSS:3.0/", "CVSSv31": "CVSS:3.1/", "CVSSv4": "CVSS:4.0/"}.get(text_in(rating, "method"), "")
+    prefix = {"CVSSv3": "CVSS:3.0/", "CVSSv31": "CVSS:3.1/", "CVSSv4": "CVSS:4.0/"}.get(
+        text_in(rating, "method"), ""
+    )
     return vector if vector.startswith("CVSS:") else prefix + vector
 
 
@@ -115,7 +121,9 @@ def _components(content: dict[str, Any]) -> Iterator[tuple[str, AdvisoryProduct]
                 reference,
                 AdvisoryProduct(
                     name=text_in(one, "name"),
-                    vendor=text_in(one, "supplier", "name") or text_in(one, "publisher") or text_in(one, "group"),
+                    vendor=text_in(one, "supplier", "name")
+                    or text_in(one, "publisher")
+                    or text_in(one, "group"),
                     product=text_in(one, "name"),
                     versions=text_in(one, "version"),
                     purl=text_in(one, "purl"),
@@ -138,7 +146,10 @@ def _statements(
     status = STATES.get(state, "possible")
     if state and state not in STATES:
         read.told.append(f"{name}: state '{state[:40]}' is not understood: a person must look")
-    why = text_in(item, "analysis", "justification") or text_in(item, "analysis", "detail")[:TEXT_CHARACTERS_MAX]
+    why = (
+        text_in(item, "analysis", "justification")
+        or text_in(item, "analysis", "detail")[:TEXT_CHARACTERS_MAX]
+    )
     for affected in list_in(item, "affects"):
         reference = text_in(affected, "ref")
         link = read_bom_link(reference)
@@ -146,14 +157,18 @@ def _statements(
         if link is None:
             product = components.get(reference)
             if product is None or not (product.purl or product.cpe or product.product):
-                read.told.append(f"{name} names '{reference[:120]}', which is no BOM-Link and no component here")
+                read.told.append(
+                    f"{name} names '{reference[:120]}', which is no BOM-Link and no component here"
+                )
                 continue
             if serial and reference in components:
                 # The file is a BOM as well: its own place says it better than a name that others may have, too.
                 version = content.get("version")
                 own = read_bom_link(f"urn:cdx:{serial.removeprefix('urn:uuid:')}/{version}#{reference}")
-                yield ProductStatement(name, status, link=_written(own), justification=why) if own else ProductStatement(
-                    name, status, product, justification=why
+                yield (
+                    ProductStatement(name, status, link=_written(own), justification=why)
+                    if own
+                    else ProductStatement(name, status, product, justification=why)
                 )
                 continue
         for versions, one_status in _versions(affected, status):
@@ -172,7 +187,10 @@ def _with_versions(product: AdvisoryProduct | None, versions: str) -> AdvisoryPr
         return product
     if product is None:
         return AdvisoryProduct(name="", versions=versions, is_range=True)
-    return AdvisoryProduct(**{name: getattr(product, name) for name in product.__slots__} | {"versions": versions, "is_range": True})
+    return AdvisoryProduct(
+        **{name: getattr(product, name) for name in product.__slots__}
+        | {"versions": versions, "is_range": True}
+    )
 
 
 def _written(link: BomLink | None) -> str:

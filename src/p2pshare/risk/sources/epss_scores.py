@@ -63,7 +63,9 @@ def read_epss_scores(path: Path, read: EpssRead) -> Iterator[EpssScore]:
             raise AuthorError(f"{path.name} is no whole gzip file", reason="not-gzip") from None
     if not read.read or read.refused_count == read.read:
         raise AuthorError(
-            f"{path.name} holds no EPSS scores", hint="CVE, score and percentile on each line", reason="not-epss"
+            f"{path.name} holds no EPSS scores",
+            hint="CVE, score and percentile on each line",
+            reason="not-epss",
         )
 
 
@@ -105,7 +107,11 @@ def _header(cells: list[str]) -> tuple[int, int, int] | None:
     names = [cell.strip().lower() for cell in cells]
     if "cve" not in names or "epss" not in names:
         return None
-    return names.index("cve"), names.index("epss"), names.index("percentile") if "percentile" in names else len(names)
+    return (
+        names.index("cve"),
+        names.index("epss"),
+        names.index("percentile") if "percentile" in names else len(names),
+    )
 
 
 def _note_head(line: str, read: EpssRead) -> None:

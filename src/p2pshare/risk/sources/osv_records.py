@@ -98,7 +98,9 @@ def _product(affected: object, identifier: str, read: DocumentRead) -> AdvisoryP
     name = text_in(affected, "package", "name")
     purl = text_in(affected, "package", "purl") or _purl(ecosystem, name)
     if not purl:
-        read.told.append(f"{identifier}: no package-url for {ecosystem or '?'} {name[:80]}; its names are not matched")
+        read.told.append(
+            f"{identifier}: no package-url for {ecosystem or '?'} {name[:80]}; its names are not matched"
+        )
         return None
     ranges = [
         ("range", text_in(one, "type"), *_events(one))
@@ -107,7 +109,9 @@ def _product(affected: object, identifier: str, read: DocumentRead) -> AdvisoryP
     ]
     listed = texts_in(affected, "versions")
     if len(listed) > VERSIONS_MAX:
-        read.told.append(f"{identifier}: {len(listed)} versions listed; those beyond {VERSIONS_MAX} are not read")
+        read.told.append(
+            f"{identifier}: {len(listed)} versions listed; those beyond {VERSIONS_MAX} are not read"
+        )
     ranges += [("versions", *listed[:VERSIONS_MAX])] if listed else []
     return AdvisoryProduct(
         name=name,

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from p2pshare.errors import AuthorError
 from p2pshare.intel.artefacts import canonical_cve
 from p2pshare.intel.instants import SECOND_US, parse_instant
@@ -13,10 +15,10 @@ from p2pshare.intel.json_text import is_shallow, without_bom
 from p2pshare.intel.refusals import InvalidValue
 from p2pshare.limits import MIB
 
-import msgspec
-
 DOCUMENT_BYTES_MAX = 64 * MIB  # the largest CSAF of Red Hat has 23 MB; JSON is held whole to be checked
-BRACKETS_MAX = 2_000_000  # objects and lists in one document: each takes 100 bytes or more, so 200 MB at worst
+BRACKETS_MAX = (
+    2_000_000  # objects and lists in one document: each takes 100 bytes or more, so 200 MB at worst
+)
 EPOCH = date(1970, 1, 1)
 NAME_CHARACTERS_MAX = 200  # of the id of a vulnerability
 
