@@ -48,29 +48,27 @@ def exposure(home: Path, names: tuple[str, ...], space: str, yes: bool, as_json:
     What is asked again within a day is answered as before: two answers of one day would tell what changed between them.
     """
     cves = _canonical(names)
-    title = _title_of(home, space) if space else ""
+    readers = _readers_of(home, space) if space else []
     answer = ask_apart(home, cves, space)
-    known = [one for one in answer.answers if one[1] != "unknown"]
+    told = [(cve, bucket or "no") for cve, exposed, bucket in answer.answers if exposed != "unknown"]
     for cve, exposed, _ in answer.answers:
         if exposed == "unknown":
             console.say(f"{cve}: not checked: no document that was read here says which products have it")
-    entry = None
-    if known:
-        text = told_text(answer)
-        if space:
-            entry = _share(home, space, title, text, yes=yes)
-        elif not as_json:
-            for cve, exposed, bucket in known:
-                console.print_result("  ".join(filter(None, (cve, exposed, bucket))))
+    entry = _share(home, space, readers, answer.as_of, told, yes=yes) if space and told else None
     if as_json:
-        told = [
+        answers = [
             {"cve": cve, "exposed": exposed, "bucket": bucket or None}
             for cve, exposed, bucket in answer.answers
         ]
-        console.print_json({"as_of": answer.as_of, "answers": told, "tlp": f"TLP:{MARKING}", "entry": entry})
+        console.print_json(
+            {"as_of": answer.as_of, "answers": answers, "tlp": f"TLP:{MARKING}", "entry": entry}
+        )
     elif entry is not None:
         console.print_result(f"{entry}  told")
-    return 0 if known else NotFoundError.exit_code
+    else:
+        for cve, assets in told:
+            console.print_result(f"{cve}  no" if assets == "no" else f"{cve}  yes  {assets}")
+    return 0 if told else NotFoundError.exit_code
 
 
 def _canonical(names: Sequence[str]) -> list[str]:
@@ -108,41 +106,28 @@ def ask_apart(home: Path, cves: Sequence[str], space: str) -> Aggregate:
     return read_aggregate(raw, cves)
 
 
-def told_text(answer: Aggregate) -> str:
-    """Returns the sentence that is told: what is known of each vulnerability, and of which day that is."""
-    parts = (
-        f"{cve} {exposed}{f' ({bucket} assets)' if bucket else ''}"
-        for cve, exposed, bucket in answer.answers
-        if exposed != "unknown"
-    )
-    return f"exposure as of {answer.as_of}: {', '.join(parts)}"
-
-
-def _title_of(home: Path, space: str) -> str:
-    """Returns the title of the space. Raises NotFoundError, RefusedError for one that is marked less strictly."""
-    from p2pshare.intel.marking import Tlp
+def _readers_of(home: Path, space: str) -> list[str]:
+    """Returns the names of those who would read it, without us. Raises NotFoundError."""
+    from p2pshare.operations.exposing import HERE
     from p2pshare.operations.spaces import ShowSpace
 
-    output: dict[str, Any] = json.loads(read_or_ask(home, ShowSpace(space)).canonical)
-    marked = Tlp.parse(str(output["tlp"]).removeprefix("TLP:"))
-    if marked < Tlp.AMBER_STRICT:
-        raise RefusedError(
-            f"the space is marked {marked.label}, and what is ours to lose is told under TLP:{MARKING} at least",
-            hint="open one for it: `p2pshare space open --tlp amber+strict`",
-            reason="marking",
-        )
-    return str(output["title"])
+    shown = read_or_ask(home, ShowSpace(space))
+    members = json.loads(shown.canonical)["members"]
+    return [shown.names.get(one["id"], one["id"][:10]) for one in members if one["status"] in HERE]
 
 
-def _share(home: Path, space: str, title: str, text: str, *, yes: bool) -> str:
-    """Show what leaves, ask, and tell it to the space; returns the id of the entry. Raises RefusedError."""
-    from p2pshare.operations.spaces import NoteInSpace
+def _share(
+    home: Path, space: str, readers: Sequence[str], as_of: str, told: Sequence[tuple[str, Any]], *, yes: bool
+) -> str:
+    """Show what leaves and who reads it, ask, and tell it; returns the id of the entry. Raises RefusedError."""
+    from p2pshare.operations.exposing import TellExposure, ToldExposure, told_text
 
-    console.say(f"tells the members of '{console.shown(title)}', TLP:{MARKING}, this and nothing else:")
-    console.say(f"  {text}")
+    answers = tuple(ToldExposure(cve, assets) for cve, assets in told)
+    console.say(f"tells {', '.join(map(console.shown, readers))}, TLP:{MARKING}, this and nothing else:")
+    console.say(f"  {told_text(as_of, answers)}")
     if not yes:
         if not console.can_ask():
             raise UsageProblem("what is told stays told: share with --yes", hint="or on a terminal")
         if not console.ask("tell?"):
             raise RefusedError("nothing was told", reason="not-confirmed")
-    return ask(home, NoteInSpace(space, text)).entry
+    return ask(home, TellExposure(space, as_of, answers)).entry

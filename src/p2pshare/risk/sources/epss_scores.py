@@ -71,12 +71,12 @@ def read_epss_scores(path: Path, read: EpssRead) -> Iterator[EpssScore]:
 
 def _lines(file: BinaryIO) -> Iterator[str]:
     taken = 0
-    text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
-    while line := text.readline(4096):
-        taken += len(line)
-        if taken > EXPANDED_BYTES_MAX:
-            raise AuthorError("the scores are too many", reason="file-too-large")
-        yield line
+    with io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+        while line := text.readline(4096):
+            taken += len(line)
+            if taken > EXPANDED_BYTES_MAX:
+                raise AuthorError("the scores are too many", reason="file-too-large")
+            yield line
 
 
 def _scores(lines: Iterator[str], read: EpssRead) -> Iterator[EpssScore]:
