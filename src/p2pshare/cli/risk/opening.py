@@ -99,10 +99,10 @@ def parse_end(text: str, now: int) -> int:
     try:
         if ahead:
             return now + int(ahead[1]) * _DAYS_OF[ahead[2]] * 86_400
-        ends = datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time(), UTC)
+        after = datetime.combine(date.fromisoformat(text) + timedelta(days=1), datetime.min.time(), UTC)
     except (ValueError, OverflowError):
         raise UsageProblem("that is no day", hint="as 2027-01-31, or so far ahead: 30d, 6m, 1y") from None
-    return int(ends.timestamp())
+    return int(after.timestamp()) - 1
 
 
 def parse_begin(text: str, now: int) -> int:
