@@ -36,19 +36,23 @@ ALIAS_DIGITS = 12  # hexadecimal: 10 million pairs collide with a chance of 1 in
 
 # Weights: found with one half of CISA's medical advisories and judged with the other (docs/risk-matching.md).
 THEIRS_COVERED_MIN = 0.6  # the part of their words' weight that our name has
+FAMILY_COVERED_MIN = 0.85  # the same, where ours has a number and theirs none: CARESCAPE B40 is no CARESCAPE Central Station
 OURS_COVERED_MIN = 0.5  # the part of our words' weight that theirs has, with the title
+OURS_OF_WHOLE_MIN = 0.4  # the same, where ours has all words of theirs
 WHOLE_OURS_MIN = 0.75  # of ours, where ours has all words of theirs: then none of them need be rare
 SCORE_MIN = 0.64  # the root of both multiplied
 NAMELESS_COVERED_MIN = 0.85  # of theirs, where our list names no maker
 PRIOR_PRODUCTS = 1_000  # counted as if so many had been seen, so that a small corpus weighs like a large one
 PRIOR_OF_KIND_WORDS = 150  # in how many of these a word for a kind of device stands
 KIND_WEIGHT = 0.3  # of such words, and of a maker's own name
+SINGLE_SIGN_WEIGHT = 0.5  # of one letter or digit
 UNKNOWN_WEIGHT = 0.75  # of a word of ours that no advisory has ever had: as often a description as a name
 CODE_WEIGHT = 0.1  # of our order number, where theirs has none like it: nobody expects it there
 NOTE_WEIGHT = 0.35  # of what stands behind "with" in a name, and in parentheses in ours
 MISSPELT_FACTOR = 0.85
 FAMILY_FACTOR = 0.8  # CX of CX50
 BARE_NUMBER_FACTOR = 0.8  # 660 for CT660
+BARE_DIGITS_MAX = 4  # of a number that many makers and families have
 PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 INITIALS_FACTOR = 0.95
 SIBLING_FACTOR = 0.5  # of a word of ours that another product of the same advisory has: the same family, or that sibling
@@ -68,12 +72,22 @@ _KIND_WORDS = frozenset(
     clinician transmitter recorder build analyzer analyser meter reader ecg ekg electrocardiograph resting cardiograph cardiographs cardiology
     defibrillator defi icd crt telemetry telemetrie telemetrieserver anesthesia anaesthesia narkose narkosegerat narkosegeraet dialysis dialyse
     hemodialysis delivery ventilator beatmung beatmungsgerat compounder maintenance pharmacy diabetes insulin glucose blood fetal maternal neonatal vital signs spot check
-    icu ccu sensor service pc laptop computer workplace windows based professional premium pro plus light basic advanced standard edition
+    icu ccu iot sensor service pc laptop computer workplace windows based professional premium pro plus light basic advanced standard edition
     suite package option installed integrated part number including capability inductive rf removable card firmware display mammo mammography
     mammographie angio interventional processing review center centre""".split()
 )
 # Joining them to a model's number makes a sibling of it, so they weigh as names do: 3100-IQ, XR656 Plus, MedStation ES Server.
 _SIBLING_WORDS = frozenset("plus pro light server select viewer".split())
+
+_SMALL_WORDS = frozenset("and or the of for with by in to de der die das fur fuer mit und w".split())
+# A kind of device in German, as its English word (without the s of a plural).
+_SAME_KIND = {
+    "ultraschall": "ultrasound", "ultraschallgerat": "ultrasound", "zentrale": "central", "monitore": "monitor", "pumpe": "pump",
+    "pumpen": "pump", "telemetrie": "telemetry", "gerat": "device", "gerate": "device", "narkose": "anesthesia",
+    "narkosegerat": "anesthesia", "anaesthesia": "anesthesia", "dialyse": "dialysis", "beatmungsgerat": "ventilator",
+    "rontgen": "xray", "ekg": "ecg", "modul": "module", "systeme": "system", "analyser": "analyzer", "zentralmonitor": "central",
+    "patientenmonitor": "monitor", "spritzenpumpe": "syringe", "infusionspumpe": "infusion", "drahtlos": "wireless", "defi": "defibrillator",
+}  # fmt: skip
 
 _EXCLUDING = re.compile(r"\b(?:not including|excluding|exclud(?:es|ed)|except(?:ing)?(?: for)?|other than|with the exception of)\b")
 _WITH = re.compile(r"\b(?:with|w/|for use with|using|mit)(?=\s)")
@@ -174,7 +188,9 @@ def _read_name(text: str) -> _Name:
             break
         bit = 1 << len(words)
         word = found.group()
-        words.append(_stem(word))
+        if word in _SMALL_WORDS:
+            continue
+        words.append(_SAME_KIND.get(word) or _stem(word))
         if depth:
             notes |= bit
         elif behind_with:
@@ -312,7 +328,7 @@ class NameMatcher:
             seen.update((joined, bits << shift) for joined, bits in _glued(part) if bits << shift < 1 << NAME_WORDS_MAX)
         for word, bits in seen:
             self._postings[word].append((index, bits))
-            if found := re.fullmatch(r"([a-z]{1,4})\d+[a-z]*", word):
+            if word in words and (found := re.fullmatch(r"([a-z]{1,4})\d+[a-z]*", word)):
                 self._by_letters[found[1]].add(word)
             if found := re.fullmatch(r"[a-z]{1,3}(\d{3,}[a-z]*)", word):
                 self._by_bare_number[found[1]].add(word)
@@ -338,7 +354,7 @@ class NameMatcher:
         weight = math.log((PRIOR_PRODUCTS + self._products + len(self._owns) + 1) / (count + 1))
         if word in maker_words or (word in _STEMMED_KINDS and word not in _SIBLING_WORDS):
             return weight * KIND_WEIGHT
-        return weight * 0.5 if len(word) == 1 else weight
+        return weight * SINGLE_SIGN_WEIGHT if len(word) == 1 else weight
 
     def _resolve(self, word: str) -> list[tuple[str, float]]:
         """Returns the words of our lists that a word of theirs may be, with how sure that is."""
@@ -393,12 +409,13 @@ class NameMatcher:
         codes = codes_of(product.product) | frozenset(
             code for text in (*product.models, product.variant) for code in codes_of(text)
         )
+        in_variant = _numbers_in(product.variant)
         best: dict[int, _Candidate] = {}
         for form, excluded in _forms(product):
             name = _read_name(form)
             numbers = _numbers_allowed(form)
             for index, found in self._meet(name, numbers, keys).items():
-                candidate = self._judge(index, product, keys, name, found, excluded, codes, numbers, here)
+                candidate = self._judge(index, product, keys, name, found, excluded, codes, numbers, in_variant, here)
                 if candidate is not None and (index not in best or _rank(candidate) > _rank(best[index])):
                     best[index] = candidate
         for code in codes:
@@ -454,6 +471,7 @@ class NameMatcher:
         excluded: Sequence[frozenset[str]],
         codes: frozenset[str],
         range_numbers: frozenset[str],
+        variant_numbers: frozenset[str],
         here: _Words,
     ) -> _Candidate | None:
         own = self._owns[index]
@@ -468,7 +486,11 @@ class NameMatcher:
             return None
         makers = own.maker_words | group_words(keys)
         makers = makers | {word for word in name.words if len(word) >= 4 and any(maker.startswith(word) for maker in makers)}
-        their_numbers = {place for place in _bits(name.numbers) if name.words[place] not in {"7"}}
+        their_numbers = set(_bits(name.numbers))
+        if variant_numbers and not variant_numbers & own_words:
+            shapes = {_shape(number) for number in variant_numbers}
+            if any(place not in found.ours and _shape(own.words[place]) in shapes for place in _bits(own.numbers)):
+                return None
         if their_numbers and not any(place in found.theirs for place in their_numbers) and own.numbers & ~own.field_bits:
             return None
         if their_numbers and not any(place in found.theirs for place in their_numbers):
@@ -476,6 +498,8 @@ class NameMatcher:
             if any(_shape(own.words[place]) in same_shape for place in _bits(own.numbers)):
                 return None
         if (narrowed := _narrowing(name.words, here.title)) and not narrowed & own_words:
+            return None
+        if _only_a_bare_number(name, found, their_numbers, makers, own):
             return None
         # What of their words we have.
         weights = [self._weight(word, makers) for word in name.words]
@@ -559,7 +583,12 @@ class NameMatcher:
         if not is_whole:
             if distinct < DISTINCT_WEIGHT_MIN:
                 return None
-            if theirs_covered < THEIRS_COVERED_MIN or ours_covered < OURS_COVERED_MIN or score < SCORE_MIN:
+            unnamed = own.numbers & ~own.field_bits & ~own.asides
+            if unnamed and not their_numbers and not any(place in found.ours for place in _bits(unnamed)):
+                if theirs_covered < FAMILY_COVERED_MIN:  # ours has a number, theirs none: it may only be ours' family
+                    return None
+            ours_least = OURS_OF_WHOLE_MIN if theirs_covered > 0.999 else OURS_COVERED_MIN
+            if theirs_covered < THEIRS_COVERED_MIN or ours_covered < ours_least or score < SCORE_MIN:
                 return None
         if (not own.keys or not keys) and theirs_covered < NAMELESS_COVERED_MIN:
             return None
@@ -571,6 +600,30 @@ class NameMatcher:
 
 
 _STEMMED_KINDS = frozenset(_stem(word) for word in _KIND_WORDS) | _KIND_WORDS
+
+
+def _only_a_bare_number(name: _Name, found: _Found, numbers: set[int], makers: frozenset[str] | set[str], own: _Own) -> bool:
+    """Returns whether nothing but a short number without letters has met, though their name has words: 540 of Innova is not
+    540 of Optima, and 650 not B650."""
+    met_numbers = [place for place in numbers if place in found.theirs]
+    if not met_numbers or any(
+        found.theirs[place] == 1.0 and (not name.words[place].isdigit() or len(name.words[place]) > BARE_DIGITS_MAX) for place in met_numbers
+    ):
+        return False
+    names = [place for place, word in enumerate(name.words) if place not in numbers and word not in makers and not _is_kind(word)]
+    if names:
+        return not any(place in found.theirs for place in names)
+    return any(place not in found.ours and not _is_kind(word) and word.isalpha() and word not in makers for place, word in enumerate(own.words))
+
+
+def _is_kind(word: str) -> bool:
+    return word in _STEMMED_KINDS and word not in _SIBLING_WORDS
+
+
+@lru_cache(maxsize=32768)
+def _numbers_in(variant: str) -> frozenset[str]:
+    name = _read_name(variant)
+    return frozenset(name.words[place] for place in _bits(name.numbers))
 
 
 def _joined(groups: Sequence[int]) -> list[int]:
