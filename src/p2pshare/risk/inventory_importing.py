@@ -35,6 +35,7 @@ from p2pshare.risk.words import HumanImpact, Mission, Safety
 FORMATS = ("auto", "cyclonedx-json", "cyclonedx-xml", "spdx-json", "csv")
 BATCH_ROWS = 1_000  # components that are looked up and written at once
 GONE_TOLD_MAX = 200
+COMPONENTS_REMEMBERED_MAX = 100_000  # with their ids while a file is read: 60 MiB at worst
 FILE_BYTES_MAX = 2048 * MIB  # four times the largest SBOM that is promised; it is read as a stream
 
 _SCALE_COLUMNS = ("exposure", "human_impact", "safety", "mission")
@@ -50,15 +51,15 @@ class BomReader(Protocol):
 
 @dataclass
 class _Import:
-    """What is known while a file is taken in. `assets`: name -> id; `before`: ids of the places that this file had."""
+    """What is known while a file is taken in. `assets`: name -> id; `places` and `components`: ids of what the file names."""
 
     writer: apsw.Connection
     now: int
     file: int
     assets: dict[str, int] = field(default_factory=dict)
+    last_said: dict[str, AssetSaid] = field(default_factory=dict)
     places: set[int] = field(default_factory=set)
     components: set[int] = field(default_factory=set)
-    new_components: list[int] = field(default_factory=list)
 
 
 def import_file(
@@ -214,25 +215,26 @@ def _begin(writer: apsw.Connection, name: str, digest: str, kind: str, now: int)
 def _take(placed: Iterable[Placed], taken: _Import) -> None:
     """Store what a file says, some rows at a time."""
     waiting = iter(placed)
+    known: dict[Component, int] = {}
     while batch := list(islice(waiting, BATCH_ROWS)):
+        if len(known) > COMPONENTS_REMEMBERED_MAX:
+            known.clear()
         for one in batch:
             asset = _asset_id(one.asset, taken)
             if one.component is not None:
-                component = component_id(taken.writer, one.component, taken.new_components)
-                taken.components.add(component)
+                component = known.get(one.component)
+                if component is None:
+                    component = known[one.component] = component_id(taken.writer, one.component)
+                    taken.components.add(component)
                 taken.places.add(_place_id(asset, component, one.bom_ref, taken))
 
 
 def _asset_id(said: AssetSaid, taken: _Import) -> int:
-    known = taken.assets.get(said.name)
-    if known is not None and _says_nothing(said):
-        return known
-    taken.assets[said.name] = put_asset(taken.writer, said, taken.now)
+    """Returns the id of an asset; what is said of it is written when it differs from what the last row said."""
+    if taken.last_said.get(said.name) != said:
+        taken.last_said[said.name] = said
+        taken.assets[said.name] = put_asset(taken.writer, said, taken.now)
     return taken.assets[said.name]
-
-
-def _says_nothing(said: AssetSaid) -> bool:
-    return all(getattr(said, one.name) is None for one in fields(said) if one.name != "name")
 
 
 def put_asset(writer: apsw.Connection, said: AssetSaid, now: int) -> int:
@@ -271,8 +273,8 @@ def _derive_human_impact(writer: apsw.Connection, asset: int) -> None:
     writer.execute("UPDATE asset SET human_impact = ? WHERE id = ?", (int(impact), asset))
 
 
-def component_id(writer: apsw.Connection, component: Component, new: list[int]) -> int:
-    """Returns the id of a component, made when it is new, and then added to `new`."""
+def component_id(writer: apsw.Connection, component: Component) -> int:
+    """Returns the id of a component, made with its keys when it is new."""
     texts = (
         component.purl,
         component.cpe,
@@ -300,7 +302,6 @@ def component_id(writer: apsw.Connection, component: Component, new: list[int]) 
         "INSERT OR IGNORE INTO component_key VALUES (?, ?)",
         ((key, number) for key in component_keys(component)),
     )
-    new.append(number)
     return number
 
 
@@ -314,19 +315,14 @@ def _own_model_id(writer: apsw.Connection, component: Component) -> int:
 
 
 def _place_id(asset: int, component: int, reference: str, taken: _Import) -> int:
-    row = (asset, component, taken.file, reference)
-    found = fetch(
+    """Returns the id of a place, made when it is new; the day when one was added stays."""
+    ((number,),) = fetch(
         taken.writer,
-        "SELECT id FROM asset_component WHERE asset = ? AND component = ? AND file = ? AND bom_ref = ?",
-        row,
+        """INSERT INTO asset_component (asset, component, file, bom_ref, added_at) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET file = file RETURNING id""",
+        (asset, component, taken.file, reference, taken.now),
     )
-    if found:
-        return int(found[0][0])
-    taken.writer.execute(
-        "INSERT INTO asset_component (asset, component, file, bom_ref, added_at) VALUES (?, ?, ?, ?, ?)",
-        (*row, taken.now),
-    )
-    return taken.writer.last_insert_rowid()
+    return int(number)
 
 
 def _drop_gone(taken: _Import, files: list[int], notes: InventoryNotes) -> None:

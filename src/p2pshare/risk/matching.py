@@ -395,28 +395,31 @@ class Matching:
         waiting = iter(sorted(components))
         while step := list(islice(waiting, COMPONENTS_PER_STEP)):
             before = {
-                (component, vulnerability, place): (state, found_by, disagree, first_seen)
-                for component, vulnerability, place, state, found_by, disagree, first_seen in fetch(
+                (row[0], row[1], row[2]): row[3:]
+                for row in fetch(
                     self._writer,
-                    f"""SELECT component, vulnerability, asset_component, state, match, disagree, first_seen FROM {MANY} AS wanted
-                    CROSS JOIN hit ON hit.component = wanted.value""",
+                    f"""SELECT component, vulnerability, asset_component, state, match, disagree, is_refined, first_seen
+                    FROM {MANY} AS wanted CROSS JOIN hit ON hit.component = wanted.value""",
                     (row_ids(step),),
                 )
             }
             after = self._standing(step)
-            gone = [key for key in before if key not in after]
+            refined = {key[:2] for key in after if key[2]}
             self._writer.executemany(
-                "DELETE FROM hit WHERE component = ? AND vulnerability = ? AND asset_component = ?", gone
+                "DELETE FROM hit WHERE component = ? AND vulnerability = ? AND asset_component = ?",
+                [key for key in before if key not in after],
             )
             changed = []
             for key, standing in after.items():
-                new = (int(standing.state), int(standing.found_by), int(standing.disagree))
+                is_refined = not key[2] and key[:2] in refined
+                new = (int(standing.state), int(standing.found_by), int(standing.disagree), int(is_refined))
                 old = before.get(key)
-                if old is None or old[:3] != new:
-                    changed.append((*key, *new, old[3] if old else self._now))
+                if old is None or old[:4] != new:
+                    changed.append((*key, *new, old[4] if old else self._now))
             self._writer.executemany(
-                """INSERT OR REPLACE INTO hit (component, vulnerability, asset_component, state, match, disagree, first_seen)
-                VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                """INSERT OR REPLACE INTO hit
+                (component, vulnerability, asset_component, state, match, disagree, is_refined, first_seen)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
                 changed,
             )
             self._note_changes(before, after)

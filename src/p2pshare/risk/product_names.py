@@ -36,24 +36,30 @@ ALIAS_DIGITS = 12  # hexadecimal: 10 million pairs collide with a chance of 1 in
 
 # Weights: found with one half of CISA's medical advisories and judged with the other (docs/risk-matching.md).
 THEIRS_COVERED_MIN = 0.6  # the part of their words' weight that our name has
-OURS_COVERED_MIN = 0.5  # the part of our words' weight that theirs has, with the title
+FAMILY_COVERED_MIN = 0.85  # the same, where ours has a number and theirs none: CARESCAPE B40 is no CARESCAPE Central Station
+OURS_COVERED_MIN = 0.6  # the part of our words' weight that theirs has, with the title
+OURS_NUMBERED_MIN = 0.5  # the same, where a model number has matched
+OURS_OF_WHOLE_MIN = 0.42  # the same, where ours has all words of theirs
+OURS_OF_ONE_WORD_MIN = 0.5  # the same, where theirs is a single word: Essential, Current
 WHOLE_OURS_MIN = 0.75  # of ours, where ours has all words of theirs: then none of them need be rare
 SCORE_MIN = 0.64  # the root of both multiplied
 NAMELESS_COVERED_MIN = 0.85  # of theirs, where our list names no maker
 PRIOR_PRODUCTS = 1_000  # counted as if so many had been seen, so that a small corpus weighs like a large one
 PRIOR_OF_KIND_WORDS = 150  # in how many of these a word for a kind of device stands
 KIND_WEIGHT = 0.3  # of such words, and of a maker's own name
-UNKNOWN_WEIGHT = 0.75  # of a word of ours that no advisory has ever had: as often a description as a name
+SINGLE_SIGN_WEIGHT = 0.5  # of one letter or digit, and of a magnet's strength
+UNKNOWN_WEIGHT = 0.7  # of a word of ours that no advisory has ever had: as often a description as a name
 CODE_WEIGHT = 0.1  # of our order number, where theirs has none like it: nobody expects it there
 NOTE_WEIGHT = 0.35  # of what stands behind "with" in a name, and in parentheses in ours
 MISSPELT_FACTOR = 0.85
 FAMILY_FACTOR = 0.8  # CX of CX50
 BARE_NUMBER_FACTOR = 0.8  # 660 for CT660
+BARE_DIGITS_MAX = 4  # of a number that many makers and families have
 PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 INITIALS_FACTOR = 0.95
 SIBLING_FACTOR = 0.5  # of a word of ours that another product of the same advisory has: the same family, or that sibling
 NUMBERED_REST_FACTOR = 0.5  # of our other words once a model number has matched
-DISTINCT_WEIGHT_MIN = 3.0  # what must have matched beside words for kinds: a word that one product in 50 has
+DISTINCT_WEIGHT_MIN = 2.5  # what must have matched beside words for kinds: a word that one product in twelve has
 MISSPELT_LETTERS_MIN = 6
 
 # Words for kinds of devices and for software, English and German: in a list's product column they describe.
@@ -68,17 +74,32 @@ _KIND_WORDS = frozenset(
     clinician transmitter recorder build analyzer analyser meter reader ecg ekg electrocardiograph resting cardiograph cardiographs cardiology
     defibrillator defi icd crt telemetry telemetrie telemetrieserver anesthesia anaesthesia narkose narkosegerat narkosegeraet dialysis dialyse
     hemodialysis delivery ventilator beatmung beatmungsgerat compounder maintenance pharmacy diabetes insulin glucose blood fetal maternal neonatal vital signs spot check
-    icu ccu sensor service pc laptop computer workplace windows based professional premium pro plus light basic advanced standard edition
+    icu ccu iot sensor service pc laptop computer workplace windows based professional premium pro plus light basic advanced standard edition
     suite package option installed integrated part number including capability inductive rf removable card firmware display mammo mammography
     mammographie angio interventional processing review center centre""".split()
 )
+# They say that a name is a family's, and need not be in ours.
+_FAMILY_WORDS = frozenset("product products serie series family families line device devices system systems".split())
 # Joining them to a model's number makes a sibling of it, so they weigh as names do: 3100-IQ, XR656 Plus, MedStation ES Server.
 _SIBLING_WORDS = frozenset("plus pro light server select viewer".split())
+
+_SMALL_WORDS = frozenset("and or the of for with by in to de der die das fur fuer mit und w".split())
+# A kind of device in German, as its English word (without the s of a plural).
+_SAME_KIND = {
+    "ultraschall": "ultrasound", "ultraschallgerat": "ultrasound", "zentrale": "central", "monitore": "monitor", "pumpe": "pump",
+    "pumpen": "pump", "telemetrie": "telemetry", "gerat": "device", "gerate": "device", "narkose": "anesthesia",
+    "narkosegerat": "anesthesia", "anaesthesia": "anesthesia", "dialyse": "dialysis", "beatmungsgerat": "ventilator",
+    "rontgen": "xray", "ekg": "ecg", "modul": "module", "systeme": "system", "analyser": "analyzer", "zentralmonitor": "central",
+    "patientenmonitor": "monitor", "spritzenpumpe": "syringe", "infusionspumpe": "infusion", "drahtlos": "wireless", "defi": "defibrillator",
+}  # fmt: skip
 
 _EXCLUDING = re.compile(r"\b(?:not including|excluding|exclud(?:es|ed)|except(?:ing)?(?: for)?|other than|with the exception of)\b")
 _WITH = re.compile(r"\b(?:with|w/|for use with|using|mit)(?=\s)")
 _WORD = re.compile(r"\d+(?:\.\d+)+[a-z]*|\d+(?:\.x)+|[a-z0-9]+")
 _RANGE = re.compile(r"\b([a-z]{0,4})(\d{2,5})\s?-\s?[a-z]{0,4}(\d{2,5})\b(?!-)")
+_LISTED = re.compile(r"([a-z]{1,4})(\d{1,4})((?:/\d{1,4})+)(?![a-z\d])")  # MX700/800
+_TESLA = re.compile(r"\d(?:\.\d)?t")  # how strong a magnet is: 1.5T, 3T
+_GENERATIONS = {"ii": "2", "iii": "3"}  # Inform II; IV and X are words as often
 _OPEN_NUMBER = re.compile(r"\d+x\d*|x\d{2,}")
 _VERSION_WORD = re.compile(r"v?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|[a-z0-9]{6,}")
@@ -159,6 +180,7 @@ def _read_name(text: str) -> _Name:
     text = folded(text[:NAME_CHARACTERS_MAX]).replace("w/", " with ")
     text = re.sub(r"(?<=[a-z0-9])\+(?=\W|$)", " plus ", text)
     text = re.sub(r"(?<=\d)\.0(?=[a-z])", "", text)  # 3.0T is 3T
+    text = re.sub(r"\b(including)(?=[a-z]+\d)", r"\1 ", text)
     words: list[str] = []
     notes = withs = numbers = 0
     groups: list[int] = []
@@ -174,7 +196,10 @@ def _read_name(text: str) -> _Name:
             break
         bit = 1 << len(words)
         word = found.group()
-        words.append(_stem(word))
+        if word in _SMALL_WORDS:
+            continue
+        word = _GENERATIONS.get(word, word)
+        words.append(_SAME_KIND.get(word) or _stem(word))
         if depth:
             notes |= bit
         elif behind_with:
@@ -190,6 +215,9 @@ def _read_name(text: str) -> _Name:
         last_end = found.end()
     if open_group:
         groups.append(open_group)
+    for place, word in enumerate(words[1:], 1):  # MP Series (MP30/X2): whose number is in the list need not have its letters
+        if word in {"serie", "family"} and words[place - 1].isalpha() and len(words[place - 1]) <= 3 and numbers & notes:
+            notes |= 1 << (place - 1)
     return _Name(tuple(words), notes, withs, tuple(groups), numbers, codes_of(text))
 
 
@@ -312,7 +340,7 @@ class NameMatcher:
             seen.update((joined, bits << shift) for joined, bits in _glued(part) if bits << shift < 1 << NAME_WORDS_MAX)
         for word, bits in seen:
             self._postings[word].append((index, bits))
-            if found := re.fullmatch(r"([a-z]{1,4})\d+[a-z]*", word):
+            if word in words and (found := re.fullmatch(r"([a-z]{1,4})\d+[a-z]*", word)):
                 self._by_letters[found[1]].add(word)
             if found := re.fullmatch(r"[a-z]{1,3}(\d{3,}[a-z]*)", word):
                 self._by_bare_number[found[1]].add(word)
@@ -338,7 +366,7 @@ class NameMatcher:
         weight = math.log((PRIOR_PRODUCTS + self._products + len(self._owns) + 1) / (count + 1))
         if word in maker_words or (word in _STEMMED_KINDS and word not in _SIBLING_WORDS):
             return weight * KIND_WEIGHT
-        return weight * 0.5 if len(word) == 1 else weight
+        return weight * SINGLE_SIGN_WEIGHT if len(word) == 1 or _TESLA.fullmatch(word) else weight
 
     def _resolve(self, word: str) -> list[tuple[str, float]]:
         """Returns the words of our lists that a word of theirs may be, with how sure that is."""
@@ -393,12 +421,13 @@ class NameMatcher:
         codes = codes_of(product.product) | frozenset(
             code for text in (*product.models, product.variant) for code in codes_of(text)
         )
+        in_variant = _numbers_in(product.variant)
         best: dict[int, _Candidate] = {}
         for form, excluded in _forms(product):
             name = _read_name(form)
             numbers = _numbers_allowed(form)
             for index, found in self._meet(name, numbers, keys).items():
-                candidate = self._judge(index, product, keys, name, found, excluded, codes, numbers, here)
+                candidate = self._judge(index, product, keys, name, found, excluded, codes, numbers, in_variant, here)
                 if candidate is not None and (index not in best or _rank(candidate) > _rank(best[index])):
                     best[index] = candidate
         for code in codes:
@@ -454,6 +483,7 @@ class NameMatcher:
         excluded: Sequence[frozenset[str]],
         codes: frozenset[str],
         range_numbers: frozenset[str],
+        variant_numbers: frozenset[str],
         here: _Words,
     ) -> _Candidate | None:
         own = self._owns[index]
@@ -468,7 +498,11 @@ class NameMatcher:
             return None
         makers = own.maker_words | group_words(keys)
         makers = makers | {word for word in name.words if len(word) >= 4 and any(maker.startswith(word) for maker in makers)}
-        their_numbers = {place for place in _bits(name.numbers) if name.words[place] not in {"7"}}
+        their_numbers = set(_bits(name.numbers))
+        if variant_numbers and not variant_numbers & own_words:
+            shapes = {_shape(number) for number in variant_numbers}
+            if any(place not in found.ours and _shape(own.words[place]) in shapes for place in _bits(own.numbers)):
+                return None
         if their_numbers and not any(place in found.theirs for place in their_numbers) and own.numbers & ~own.field_bits:
             return None
         if their_numbers and not any(place in found.theirs for place in their_numbers):
@@ -477,6 +511,8 @@ class NameMatcher:
                 return None
         if (narrowed := _narrowing(name.words, here.title)) and not narrowed & own_words:
             return None
+        if _only_a_bare_number(name, found, their_numbers, makers, own):
+            return None
         # What of their words we have.
         weights = [self._weight(word, makers) for word in name.words]
         number_group = 0
@@ -484,7 +520,7 @@ class NameMatcher:
             number_group |= 1 << place
         groups = _joined([*name.groups, number_group])
         grouped = 0
-        whole = met_weight = distinct = spare = 0.0
+        whole = met_weight = lacking = distinct = spare = 0.0
         for group in groups:
             members = [place for place in _bits(group) if not grouped >> place & 1]
             grouped |= group
@@ -497,6 +533,7 @@ class NameMatcher:
                 continue
             whole += of
             met_weight += share
+            lacking += 0.0 if have else of
             distinct += share if any(name.words[place] not in makers and name.words[place] not in _STEMMED_KINDS for place in have) else 0.0
             spare += sum(weights[place] for place in members if place not in found.theirs) * 0.01
         for place, word in enumerate(name.words):
@@ -511,18 +548,29 @@ class NameMatcher:
                     continue
             elif name.withs >> place & 1 and not share:
                 whole += weights[place] * NOTE_WEIGHT
+                lacking += weights[place] * NOTE_WEIGHT
+                continue
+            elif not share and (word in _FAMILY_WORDS or (_is_kind(word) and word in here.title_words)):
+                spare += weights[place] * 0.1
                 continue
             whole += weights[place]
             met_weight += share
-            if word not in makers and (word not in _STEMMED_KINDS or word in _SIBLING_WORDS):
+            lacking += 0.0 if share else weights[place]
+            if word not in makers and not _is_kind(word):
                 distinct += share
         if not whole or not met_weight:
             return None
         theirs_covered = met_weight / whole
+        has_all = lacking < 0.001 * whole
         # What of our words they have.
-        numbered = any(place in found.theirs and (len(name.words[place]) >= 3) for place in their_numbers) or bool(
-            range_numbers & own_words
+        is_other_family = any(
+            place not in found.theirs and not grouped >> place & 1 and not (name.notes | name.withs) >> place & 1
+            for place, word in enumerate(name.words)
+            if not _is_kind(word) and word not in makers and not _VERSION_WORD.fullmatch(word)
         )
+        numbered = any(
+            place in found.theirs and len(name.words[place]) >= 3 and not _TESLA.fullmatch(name.words[place]) for place in their_numbers
+        ) or bool(range_numbers & own_words)
         ours_whole = ours_met = product_met = 0.0
         titled: list[str] = []
         missing: list[str] = []
@@ -531,17 +579,21 @@ class NameMatcher:
             factor = found.ours.get(place, 0.0)
             if factor:
                 ours_whole += weight
-                ours_met += weight * factor
+                ours_met += weight
                 product_met += weight * factor
                 continue
             if _VERSION_WORD.fullmatch(word):
                 continue
             if (word in here.title_words or here.products[word]) and word not in makers:
-                credit = SIBLING_FACTOR if here.products[word] else 1.0
-                ours_whole += weight
-                ours_met += weight * credit
-                titled.append(word)
-                continue
+                if not here.products[word]:
+                    credit = 1.0
+                else:
+                    credit = 0.0 if is_other_family else SIBLING_FACTOR
+                if credit:
+                    ours_whole += weight
+                    ours_met += weight * credit
+                    titled.append(word)
+                    continue
             if own.field_bits >> place & 1:
                 ours_whole += weight * CODE_WEIGHT
                 continue
@@ -559,7 +611,15 @@ class NameMatcher:
         if not is_whole:
             if distinct < DISTINCT_WEIGHT_MIN:
                 return None
-            if theirs_covered < THEIRS_COVERED_MIN or ours_covered < OURS_COVERED_MIN or score < SCORE_MIN:
+            unnamed = own.numbers & ~own.field_bits & ~own.asides
+            if unnamed and not their_numbers and not any(place in found.ours for place in _bits(unnamed)):
+                if theirs_covered < FAMILY_COVERED_MIN:  # ours has a number, theirs none: it may only be ours' family
+                    return None
+            if has_all:
+                ours_least = OURS_OF_WHOLE_MIN if len(name.words) > 1 else OURS_OF_ONE_WORD_MIN
+            else:
+                ours_least = OURS_NUMBERED_MIN if numbered else OURS_COVERED_MIN
+            if theirs_covered < THEIRS_COVERED_MIN or ours_covered < ours_least or score < SCORE_MIN:
                 return None
         if (not own.keys or not keys) and theirs_covered < NAMELESS_COVERED_MIN:
             return None
@@ -571,6 +631,30 @@ class NameMatcher:
 
 
 _STEMMED_KINDS = frozenset(_stem(word) for word in _KIND_WORDS) | _KIND_WORDS
+
+
+def _only_a_bare_number(name: _Name, found: _Found, numbers: set[int], makers: frozenset[str] | set[str], own: _Own) -> bool:
+    """Returns whether nothing but a short number without letters has met, though their name has words: 540 of Innova is not
+    540 of Optima, and 650 not B650."""
+    met_numbers = [place for place in numbers if place in found.theirs]
+    if not met_numbers or any(
+        found.theirs[place] == 1.0 and (not name.words[place].isdigit() or len(name.words[place]) > BARE_DIGITS_MAX) for place in met_numbers
+    ):
+        return False
+    names = [place for place, word in enumerate(name.words) if place not in numbers and word not in makers and not _is_kind(word)]
+    if names:
+        return not any(place in found.theirs for place in names)
+    return any(place not in found.ours and not _is_kind(word) and word.isalpha() and word not in makers for place, word in enumerate(own.words))
+
+
+def _is_kind(word: str) -> bool:
+    return word in _STEMMED_KINDS and word not in _SIBLING_WORDS
+
+
+@lru_cache(maxsize=32768)
+def _numbers_in(variant: str) -> frozenset[str]:
+    name = _read_name(variant)
+    return frozenset(name.words[place] for place in _bits(name.numbers))
 
 
 def _joined(groups: Sequence[int]) -> list[int]:
@@ -614,11 +698,13 @@ def _alike(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=32768)
 def _numbers_allowed(form: str) -> frozenset[str]:
-    """Returns the numbers that a range in a name stands for: MX400-550."""
+    """Returns the numbers that a range or a list in a name stands for: MX400-550, MX700/800."""
     allowed: set[str] = set()
     for letters, low, high in _RANGE.findall(folded(form[:NAME_CHARACTERS_MAX])):
         if letters and len(low) == len(high) and int(low) < int(high) < int(low) + _RANGE_WORDS_MAX:
             allowed.update(f"{letters}{number}" for number in range(int(low), int(high) + 1))
+    for letters, first, others in _LISTED.findall(folded(form[:NAME_CHARACTERS_MAX])):
+        allowed.update(f"{letters}{number}" for number in (first, *others.strip("/").split("/")))
     return frozenset(allowed)
 
 

@@ -8,7 +8,8 @@ due date, and shows the worst outcome it could have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from p2pshare.risk.words import (
     YesNo,
 )
 
-TABLES = (SSVC_DEPLOYER, CISA_BOD_26_04)
+VIEWS = {SSVC_DEPLOYER: "finding_by_deployer", CISA_BOD_26_04: "finding_by_bod"}
 DAY_SECONDS = 86_400
 KEV_STALE_DAYS = 7  # CISA adds to it several times a week
 EPSS_STALE_DAYS = 7  # it is computed anew each day; after a week ranks have moved
@@ -93,21 +94,22 @@ def rank(
     vulnerability: str = "",
     limit: int | None = None,
     with_candidates: bool = True,
-) -> list[RankedFinding]:
+) -> Iterator[RankedFinding]:
     """Returns the findings in their order. Without `with_all` those that have to be seen to, and that no decision has put off.
 
+    They are put in order at once, which holds 24 bytes for each, and explained one after the other.
     Raises AuthorError `unknown-table`, NotFoundError for an asset or vulnerability that is not here.
     """
-    if table not in TABLES:
+    if table not in VIEWS:
         raise AuthorError(
-            f"'{table}' is no decision table", hint=f"one of: {', '.join(TABLES)}", reason="unknown-table"
+            f"'{table}' is no decision table", hint=f"one of: {', '.join(VIEWS)}", reason="unknown-table"
         )
-    conditions, bindings = (
-        ["finding.deciding = :table"],
-        {"table": table, "now": now, "limit": -1 if limit is None else limit},
-    )
+    conditions = ["true"]
+    bindings = {"now": now, "limit": -1 if limit is None else limit}
     if not with_all:
-        conditions.append(f"finding.state >= {int(RiskState.POSSIBLE)} AND NOT {_DECIDED}")
+        conditions.append(f"finding.state >= {int(RiskState.POSSIBLE)}")
+        if file.fetch("SELECT 1 FROM decision LIMIT 1"):
+            conditions.append(f"NOT {_DECIDED}")
     if not with_candidates:
         conditions.append("finding.match > 0")
     if asset:
@@ -116,11 +118,14 @@ def rank(
     if vulnerability:
         conditions.append("finding.vulnerability = :vulnerability")
         bindings["vulnerability"] = _id_of(file, "vulnerability", vulnerability)
-    rows = file.fetch(
-        f"SELECT {', '.join(f'finding.{name}' for name in _Row._fields)} FROM finding WHERE {' AND '.join(conditions)} ORDER BY {_ORDER} LIMIT :limit",
+    keys = array("q")
+    for key in file.walk(
+        f"""SELECT finding.component, finding.vulnerability, finding.asset_component FROM {VIEWS[table]} AS finding
+        WHERE {" AND ".join(conditions)} ORDER BY {_ORDER} LIMIT :limit""",
         bindings,
-    )
-    return _explained(file, [_Row(*row) for row in rows], table, now)
+    ):
+        keys.extend(key)
+    return _explained(file, keys, table, now)
 
 
 _DECIDED = """EXISTS (SELECT 1 FROM decision WHERE decision.vulnerability = finding.vulnerability
@@ -176,7 +181,7 @@ class _Source:
     read_at: int
 
 
-def _explained(file: RiskFile, rows: Sequence[_Row], table: str, now: int) -> list[RankedFinding]:
+def _explained(file: RiskFile, keys: Sequence[int], table: str, now: int) -> Iterator[RankedFinding]:
     sources = {
         kind: _Source(*rest) for kind, *rest in file.fetch("SELECT kind, as_of, detail, read_at FROM source")
     }
@@ -187,7 +192,11 @@ def _explained(file: RiskFile, rows: Sequence[_Row], table: str, now: int) -> li
         )
     }
     known = _Known(file)
-    return [_finding(row, table, now, sources, outcomes, known) for row in rows]
+    statement = f"""SELECT {", ".join(_Row._fields)} FROM {VIEWS[table]}
+        WHERE component = ? AND vulnerability = ? AND asset_component = ?"""
+    for place in range(0, len(keys), 3):
+        for row in file.fetch(statement, keys[place : place + 3]):
+            yield _finding(_Row(*row), table, now, sources, outcomes, known)
 
 
 class _Known:

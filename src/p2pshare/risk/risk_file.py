@@ -56,6 +56,11 @@ class RiskFile:
         with self._lock, translated(self._connection):
             return fetch(self._connection, statement, bindings)
 
+    def walk(self, statement: str, bindings: Mapping[str, Any]) -> Iterator[Row]:
+        """Yields the rows of an answer that is too long to hold in memory. Raises StoreError."""
+        with self._lock, translated(self._connection):
+            yield from self._connection.execute(statement, bindings)
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

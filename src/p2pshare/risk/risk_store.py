@@ -7,7 +7,7 @@ The clock is handed in: `now` is seconds since 1970.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -532,6 +532,10 @@ class RiskStore:
 
     def rank(self, *, table: str = SSVC_DEPLOYER, now: int, **options: Any) -> list[RankedFinding]:
         """Returns the findings in their order, as `ranking.rank` does."""
+        return list(self.ranked(table=table, now=now, **options))
+
+    def ranked(self, *, table: str = SSVC_DEPLOYER, now: int, **options: Any) -> Iterator[RankedFinding]:
+        """Yields what `rank` returns, where it may be millions. The caller changes nothing meanwhile."""
         return rank(self.file, table=table, now=now, **options)
 
 

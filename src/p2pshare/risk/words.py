@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from p2pshare.errors import AuthorError
@@ -119,6 +120,7 @@ class TechnicalImpact(ScaleWord):
     UNKNOWN = 2
 
 
+@lru_cache(maxsize=1024)
 def word_of(kind: type[W], text: str) -> W:
     """Returns the value that a person means by `text`: case, blanks, hyphens and underscores do not matter.
 

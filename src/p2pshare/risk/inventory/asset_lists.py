@@ -11,7 +11,7 @@ import codecs
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,6 +63,7 @@ ColumnMap = Mapping[str, str]
 ValueMap = Mapping[str, Mapping[str, str]]
 
 
+@lru_cache(maxsize=4096)
 def folded(text: str) -> str:
     """Returns a column's name or a value as it is compared: lower case, words apart by one blank."""
     return re.sub(r"[\s_\-]+", " ", text.strip()).lower()
@@ -213,7 +214,7 @@ def _placed(
     values: ValueMap,
     notes: InventoryNotes,
 ) -> Iterator[Placed]:
-    seen: dict[str, dict[Component, set[str]]] = {}
+    seen: dict[tuple[str, ...], set[str]] = {}
     for line, cells in rows:
         notes.read += 1
         said = {column: _cell(cells, place) for column, place in columns.items()}
@@ -231,7 +232,14 @@ def _placed(
             notes.tell(line, "asset without product: nothing can match")
             yield Placed(line, asset, None)
             continue
-        known = seen.setdefault(name, {}).setdefault(replace(component, version=""), set())
+        key = (
+            name,
+            component.vendor,
+            component.product,
+            component.model,
+            component.cpe if not component.product else "",
+        )
+        known = seen.setdefault(key, set()) if not component.purl else {component.version}
         if known and component.version not in known:
             notes.tell(line, f"{name} again with another version: both are kept")
         known.add(component.version)

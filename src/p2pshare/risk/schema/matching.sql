@@ -33,7 +33,7 @@ CREATE TABLE verdict (
 CREATE INDEX verdict_by_document ON verdict (document);
 CREATE INDEX verdict_of_place ON verdict (asset_component) WHERE asset_component > 0;
 
--- What all documents together come to. first_seen: kept when the row is made anew. disagree: documents that say different things.
+-- What all documents together come to. is_refined: of a hit everywhere: some places have one of their own. first_seen: kept when the row is made anew. disagree: documents that say different things.
 CREATE TABLE hit (
     component INTEGER NOT NULL REFERENCES component (id) ON DELETE CASCADE,
     asset_component INTEGER NOT NULL,
@@ -41,6 +41,7 @@ CREATE TABLE hit (
     state INTEGER NOT NULL,
     match INTEGER NOT NULL,
     disagree INTEGER NOT NULL,
+    is_refined INTEGER NOT NULL,
     first_seen INTEGER NOT NULL,
     PRIMARY KEY (component, vulnerability, asset_component)
 ) WITHOUT ROWID;
