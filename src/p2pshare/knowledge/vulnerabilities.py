@@ -56,7 +56,7 @@ AND s.tlp <= {_SHOWN} AND {_IS_PARTNER.format("s.reporter")} GROUP BY s.target, 
 _SEEN_VALUES = f"""
 SELECT a.partner_id, max(g.last_seen) FROM claim c INDEXED BY claim_current
 JOIN sighting g ON g.observable = c.observable JOIN organisation a ON a.id = g.reporter
-WHERE c.object_key = ? AND c.status = 0 AND c.tlp <= {_SHOWN} AND g.last_seen IS NOT NULL AND g.tlp <= {_SHOWN}
+WHERE c.object_key = ? AND c.status < 2 AND c.status = 0 AND c.tlp <= {_SHOWN} AND g.last_seen IS NOT NULL AND g.tlp <= {_SHOWN}
 AND {_IS_PARTNER.format("g.reporter")} GROUP BY g.reporter
 """
 
