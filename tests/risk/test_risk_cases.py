@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from risk_cases import CaseRun, kind_of
 
-from p2pshare.risk.risk_store import RiskStore, open_risk
+from p2pshare.risk.risk_store import RiskStore
 from p2pshare.risk.version_statements import decide
 
 HERE = Path(__file__).parent / "cases"
@@ -16,13 +15,6 @@ SHARED = Path(__file__).parents[3] / "shared" / "cases" / "risk"
 FOLDERS = [
     folder for top in (HERE, SHARED) if top.is_dir() for folder in sorted(top.iterdir()) if folder.is_dir()
 ]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[RiskStore]:
-    store = open_risk(tmp_path / "risk.sqlite")
-    yield store
-    store.close()
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -120,16 +120,20 @@ class TechnicalImpact(ScaleWord):
     UNKNOWN = 2
 
 
-@lru_cache(maxsize=1024)
 def word_of(kind: type[W], text: str) -> W:
     """Returns the value that a person means by `text`: case, blanks, hyphens and underscores do not matter.
 
     Raises AuthorError `unknown-word` with the words there are.
     """
+    return kind(_number_of(kind, text))
+
+
+@lru_cache(maxsize=1024)
+def _number_of(kind: type[ScaleWord], text: str) -> int:
     wanted = text.strip().lower().replace("-", " ").replace("_", " ")
     for value in kind:
         if value.word.replace("-", " ").replace("_", " ") == wanted:
-            return value
+            return int(value)
     known = ", ".join(value.word for value in kind)
     raise AuthorError(
         f"'{text[:40]}' is none of: {known}", hint=f"write one of: {known}", reason="unknown-word"
