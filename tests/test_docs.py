@@ -152,6 +152,23 @@ def test_readme_shows_what_the_demo_says(repository: Path) -> None:
     assert len(titles) >= 5
 
 
+def test_the_page_about_risk_shows_what_its_demo_says(repository: Path) -> None:
+    """Titles of the story in their order, and commands that can be typed."""
+    page = (
+        (repository / "docs" / "risk.md")
+        .read_text()
+        .partition("## What it looks like")[2]
+        .partition("\n## ")[0]
+    )
+    told = re.findall(r'title\(\s*"([^"]+)"', (repository / "scripts" / "demos" / "risk.py").read_text())
+    shown = re.findall(r"^# (.+)$", page, re.MULTILINE)
+    assert len(shown) >= 5 and [title for title in told if title in shown] == shown
+    typed = re.findall(r"^\$ p2pshare --home demo-home/\w+ (.+)$", page, re.MULTILINE)
+    assert len(typed) > 10
+    for line in typed:
+        check_typed(shlex.split(line))
+
+
 @pytest.mark.parametrize(("name", "tenths"), [("p2pshare.service", 11), ("p2pshare-risk.service", 2)])
 def test_systemd_unit_keeps_its_sandbox(name: str, tenths: int, repository: Path) -> None:
     """`systemd-analyze security` rates the exposure in tenths; 11 is 1.1."""

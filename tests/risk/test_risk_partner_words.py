@@ -121,7 +121,7 @@ def sighting_of(target: str, number: int, author: Node, owner: Node, **more: Any
 
 def test_who_publishes_has_spoken_and_who_sights_has_seen(told: Told) -> None:
     told.tell(told.bravo, vulnerability())
-    assert told.look() == "partners speak of 1 vulnerabilities, 0 of their advisories are held"
+    assert told.look() == "partners speak of 1 vulnerability; 0 advisories are held"
     assert told.evidence() == {("bravo", SAID)}
     assert told.organisations() == 0
     told.tell(told.charlie, sighting_of(VULNERABILITY, 1, told.charlie, told.bravo))
@@ -212,7 +212,7 @@ def test_an_advisory_of_a_partner_is_held_against_the_inventory_by_model_number(
     [sent] = told.tell_advisory(
         told.bravo, hospital.advisory("Torhus", "TH-1", CVE, "Edge Gateway", "<9.1.5", ["TH-900"], 9.8)
     )
-    assert told.look().endswith("1 of their advisories are held")
+    assert told.look().endswith("1 advisory is held")
     assert states(told.alpha.home) == {(CVE, "affected")}
     [(cvss,)] = rows(opening.risk_path(told.alpha.home), "SELECT cvss FROM vulnerability WHERE name = ?", CVE)
     assert cvss == 9.8

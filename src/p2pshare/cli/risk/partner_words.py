@@ -58,6 +58,16 @@ class PartnerDocument(NamedTuple):
     about: Mapping[str, Any]
     vulnerabilities: tuple[tuple[str, Mapping[str, Any]], ...]
     """(name, its `x_csaf`)"""
+    rows: frozenset[int]
+    """Where its vulnerabilities are held: another part of it, or another version, stands in another row."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and tracking id. The namespace is of its own: what a partner passes on stands beside a file of the same id,
+        and replaces nothing."""
+        return f"partner:{self.partner}:{_text(self.about, 'publisher_namespace')}", _text(
+            self.about, "tracking_id"
+        )
 
 
 @dataclass
@@ -76,6 +86,12 @@ class _Held:
 class PartnerWords:
     """What was read of the store so far; `read` goes on from there."""
 
+    before: frozenset[PartnerWord] | None = None
+    """What `read` said when it was last taken; None: nothing was."""
+    taken: set[frozenset[int]] = field(default_factory=set)
+    """Rows of the documents that were taken."""
+    counted_day: int = -1
+    """The last day (since 1970) whose sums were kept."""
     _own: bytes = b""
     _held: dict[int, _Held] = field(default_factory=dict)
     _links: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -125,18 +141,18 @@ class PartnerWords:
                     yield PartnerWord(by_id[object_id].name, partner.text, at, SEEN, "")
 
     def _documents(self) -> Iterator[PartnerDocument]:
-        found: dict[tuple[str, str, str, str], list[_Held]] = defaultdict(list)
-        for held in self._held.values():
+        found: dict[tuple[str, str, str, str], dict[int, _Held]] = defaultdict(dict)
+        for row, held in self._held.items():
             if held.csaf is not None and bytes(held.author) != self._own:
                 key = (
                     _text(held.csaf, "publisher_namespace"),
                     _text(held.csaf, "tracking_id"),
                     _text(held.csaf, "version"),
                 )
-                found[held.author.text, *key].append(held)
+                found[held.author.text, *key][row] = held
         for (partner, *_), each in found.items():
-            parts = tuple((one.name, one.csaf) for one in each if one.csaf is not None)
-            yield PartnerDocument(partner, parts[0][1], parts)
+            parts = tuple((one.name, one.csaf) for one in each.values() if one.csaf is not None)
+            yield PartnerDocument(partner, parts[0][1], parts, frozenset(each))
 
 
 def document_read(document: PartnerDocument) -> Any:
@@ -144,11 +160,11 @@ def document_read(document: PartnerDocument) -> Any:
     from p2pshare.risk.statements import DocumentRead, DocumentSaid, ProductStatement, VulnerabilitySaid
 
     about = document.about
+    namespace, tracking_id = document.key
     said = DocumentSaid(
         kind="csaf",
-        # a namespace of its own: what a partner passes on stands beside a file of the same id, and replaces nothing
-        namespace=f"partner:{document.partner}:{_text(about, 'publisher_namespace')}",
-        tracking_id=_text(about, "tracking_id"),
+        namespace=namespace,
+        tracking_id=tracking_id,
         version=_text(about, "version"),
         publisher=_text(about, "publisher"),
         publisher_category="",  # who passes it on is not the vendor, whatever the document says

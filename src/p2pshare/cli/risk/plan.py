@@ -23,6 +23,7 @@ from p2pshare.errors import NotFoundError
 FORMATS = ("table", "json", "csv", "html")
 COLUMNS = ("due", "outcome", "work", "version", "vulnerability", "assets", "owner", "measures", "remedy")
 UNOWNED = "nobody"
+FINDINGS_MAX = 25_000  # the most urgent ones, of which a plan is made: 100 MiB, and more than anybody does
 
 
 @click.command(cls=Command)
@@ -74,7 +75,10 @@ def work_of(home: Path, *, table: str = DEFAULT_TABLE) -> list[dict[str, Any]]:
 
     now = now_seconds()
     grouped: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
-    for finding in findings(home, table=table, with_candidates=False):
+    found = findings(home, table=table, with_candidates=False, limit=FINDINGS_MAX)
+    if len(found) == FINDINGS_MAX:
+        console.say(f"made of the {FINDINGS_MAX} most urgent findings: there are more")
+    for finding in found:
         component = finding["component"]
         key = finding["vulnerability"], component_words(component), str(component.get("version") or "")
         grouped[key].append(finding)

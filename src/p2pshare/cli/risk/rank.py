@@ -18,6 +18,7 @@ from p2pshare.cli.risk.opening import day_of, now_seconds, open_own, table_optio
 from p2pshare.errors import NotFoundError
 
 FORMATS = ("table", "json", "csv", "html")
+LIMIT = 10_000  # findings of one answer: each takes some 4 KiB with its reasons, and a large hospital has two million
 COLUMNS = (
     "outcome",
     "due",
@@ -44,7 +45,14 @@ COLUMNS = (
 @click.option(
     "--all", "with_all", is_flag=True, help="what is not affected, fixed, under investigation or decided, too"
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="the first N")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=LIMIT,
+    show_default=True,
+    help="the first N; 0: all, however much memory that takes",
+)
 @click.option(
     "--format",
     "format_name",
@@ -69,13 +77,15 @@ def rank(
     table: str,
     name: str,
     with_all: bool,
-    limit: int | None,
+    limit: int,
     format_name: str,
     output: str,
     as_json: bool,
 ) -> int:
     """show what has a known vulnerability, the most urgent first; exit code 3 when nothing does"""
     found = findings(home, table=table, name=name, with_all=with_all, limit=limit, why=why)
+    if len(found) == limit:
+        console.say(f"the first {limit}; --limit shows more")
     wanted = "json" if as_json else format_name
     if wanted == "json":
         if output == STANDARD_STREAM:
@@ -97,7 +107,7 @@ def findings(
     table: str,
     name: str = "",
     with_all: bool = False,
-    limit: int | None = None,
+    limit: int = 0,
     why: bool = False,
     with_candidates: bool = True,
 ) -> list[dict[str, Any]]:
@@ -108,7 +118,7 @@ def findings(
             now=now_seconds(),
             with_all=with_all,
             asset=name,
-            limit=limit,
+            limit=limit or None,
             with_candidates=with_candidates,
         )
         found = [one.as_json() for one in ranked]

@@ -70,26 +70,30 @@ def look(home: Path, words: PartnerWords) -> str:
     from p2pshare.node.node import STORE_NAME
     from p2pshare.node.store import reading_store
     from p2pshare.risk.partner_withdrawals import drop_withdrawn
-    from p2pshare.risk.responses import count_day
+    from p2pshare.risk.responses import DAY_SECONDS, count_day
     from p2pshare.risk.risk_store import PartnerVulnerability
 
     with reading_store(home / STORE_NAME) as reading:
         said, documents = words.read(reading.knowledge, reading.database.setting(OWN_ID))
     now = now_seconds()
+    new = [one for one in documents if one.rows not in words.taken]
+    is_changed = frozenset(said) != words.before or bool(new)
     with open_own(home) as store:
-        rows = [PartnerVulnerability(*one) for one in said]
-        store.take_partner_vulnerabilities(rows, now=now)
-        taken = [(document_read(document), digest_of(document), document.partner) for document in documents]
-        for read, digest, partner in taken:
-            store.take_partner_statements(read, digest, partner=partner, now=now)
-        drop_withdrawn(
-            store.file,
-            {(one.vulnerability, one.organisation, one.kind) for one in said},
-            {(read.document.namespace, read.document.tracking_id) for read, _, _ in taken},
-            now=now,
-        )
-        store.refresh(now=now)
-        for table in TABLES:
-            count_day(store.file, table, now)
+        if is_changed:
+            store.take_partner_vulnerabilities([PartnerVulnerability(*one) for one in said], now=now)
+            for one in new:
+                store.take_partner_statements(
+                    document_read(one), digest_of(one), partner=one.partner, now=now
+                )
+            evidence = {(one.vulnerability, one.organisation, one.kind) for one in said}
+            drop_withdrawn(store.file, evidence, {one.key for one in documents}, now=now)
+        store.refresh(now=now)  # time alone changes who saw it within 30 days
+        if is_changed or words.counted_day != now // DAY_SECONDS:
+            for table in TABLES:
+                count_day(store.file, table, now)
+            words.counted_day = now // DAY_SECONDS
+    words.before, words.taken = frozenset(said), {one.rows for one in documents}
     spoken_of = len({one.vulnerability for one in said})
-    return f"partners speak of {spoken_of} vulnerabilities, {len(documents)} of their advisories are held"
+    noun = "vulnerability" if spoken_of == 1 else "vulnerabilities"
+    advisories = "advisory is" if len(documents) == 1 else "advisories are"
+    return f"partners speak of {spoken_of} {noun}; {len(documents)} {advisories} held"
