@@ -84,7 +84,7 @@ CREATE TABLE their_model (
 );
 
 -- A product that documents speak of, stored once for each distinct value (digest). versions: the statement as it is written
--- (CSAF's last leaf); ranges: JSON, OSV's or CVE's events, '' where there are none. models, skus, serials: JSON arrays of text.
+-- (CSAF's last leaf); ranges: JSON, as in statements.AdvisoryProduct, '' where there are none. models, skus, serials: JSON arrays of text.
 -- host: the product that it is a component of.
 CREATE TABLE advisory_product (
     id INTEGER PRIMARY KEY,
