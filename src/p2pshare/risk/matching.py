@@ -80,6 +80,22 @@ class Matching:
 
     # --- what is new ---
 
+    def match_import(self, components: set[int], assets: Collection[int]) -> None:
+        """Compare the components of an import, and those on its assets of which something is said in one product alone: an
+        asset may be known to have the product only now."""
+        hosted = (
+            fetch(
+                self._writer,
+                f"""SELECT DISTINCT place.component FROM {MANY} AS wanted CROSS JOIN asset_component AS place ON place.asset = wanted.value
+            CROSS JOIN component_key AS ck ON ck.component = place.component CROSS JOIN product_key AS pk ON pk.key = ck.key
+            CROSS JOIN advisory_product AS product ON product.id = pk.product AND product.host IS NOT NULL""",
+                (row_ids(assets),),
+            )
+            if assets
+            else []
+        )
+        self.match_components(components | {one for (one,) in hosted})
+
     def match_components(self, components: Collection[int]) -> None:
         """Compare components with all statements, in place of what was found for them before."""
         waiting = iter(sorted(components))
