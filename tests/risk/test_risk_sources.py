@@ -438,6 +438,38 @@ def test_a_reseller_and_a_republisher_are_third_parties(
     assert store.rank(now=NOW)[0].state == "affected"
 
 
+def test_what_a_partner_hands_on_under_a_vendors_name_is_no_vendors_word(
+    store: RiskStore, tmp_path: Path
+) -> None:
+    """A forged document neither replaces the vendor's own nor closes what it says."""
+    genuine = csaf({"known_affected": ["P"]}, TREE, tracking="F-1", publisher="Fenn", category="vendor")
+    forged = csaf(
+        {"known_not_affected": ["P"]},
+        TREE,
+        tracking="F-1",
+        version="999",
+        publisher="Fenn",
+        category="vendor",
+    )
+    store.import_inventory(
+        written(
+            tmp_path, "l.csv", "asset,vendor,product,version,purl\na,Fenn,X,1.0.0,pkg:npm/%40fenn/x@1.0.0\n"
+        ),
+        now=NOW,
+    )
+    store.add_source("csaf", written(tmp_path, "1.json", genuine), now=NOW)
+    store.take_document(json.dumps(forged).encode(), "csaf", partner="mallory", now=NOW)
+    (found,) = store.rank(now=NOW)
+    assert found.state == "affected" and {one["state"] for one in found.disagreement} == {
+        "affected",
+        "not_affected",
+    }
+    assert store.forget_documents(["F-1"], partner="mallory", now=NOW) == 1
+    (found,) = store.rank(now=NOW)
+    assert found.state == "affected" and found.disagreement == ()
+    store.take_document(json.dumps(vex("not_affected")).encode(), "vex", partner="mallory", now=NOW)
+
+
 def test_partners_count_for_thirty_days_and_as_active_only_where_that_is_configured(tmp_path: Path) -> None:
     for needed in (0, 2):
         store = open_risk(tmp_path / f"{needed}.sqlite", rules=RiskRules(partners_mean_active=needed))

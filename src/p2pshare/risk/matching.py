@@ -61,6 +61,7 @@ class _Document(NamedTuple):
     category: str
     namespace: str
     kind: str
+    partner: str
 
 
 _VerdictKey = tuple[int, int, int, int]
@@ -395,11 +396,13 @@ class Matching:
         if document not in self._documents:
             ((*texts,),) = fetch(
                 self._writer,
-                "SELECT publisher, publisher_category, namespace, kind FROM document WHERE id = ?",
+                "SELECT publisher, publisher_category, namespace, kind, partner FROM document WHERE id = ?",
                 (document,),
             )
             self._documents[document] = _Document(*texts)
         said = self._documents[document]
+        if said.partner:
+            return False  # anybody can write a vendor's name into a document
         if said.kind == "vex" and is_linked:
             return True
         if said.category != "vendor":

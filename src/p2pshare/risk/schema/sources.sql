@@ -55,7 +55,8 @@ CREATE TABLE partner_evidence (
     PRIMARY KEY (vulnerability, organisation, kind)
 ) WITHOUT ROWID;
 
--- One version of a document: the highest one of (publisher's namespace, tracking id). kind: 'csaf', 'osv', 'vex', 'cve'.
+-- One version of a document: the highest one of (publisher's namespace, tracking id) from one hand. What a partner hands on
+-- under a vendor's name neither replaces what we read ourselves, nor counts as the vendor's own word. kind: 'csaf', 'osv', 'vex', 'cve'.
 -- dated: the instant of its current release. partner: who sent it, '' for a file of ours.
 CREATE TABLE document (
     id INTEGER PRIMARY KEY,
@@ -71,7 +72,7 @@ CREATE TABLE document (
     partner TEXT NOT NULL DEFAULT '',
     sha256 TEXT NOT NULL,
     read_at INTEGER NOT NULL,
-    UNIQUE (kind, namespace, tracking_id)
+    UNIQUE (kind, namespace, tracking_id, partner)
 );
 
 -- What an advisory calls a product: the other side of an alias.
