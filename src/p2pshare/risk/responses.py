@@ -153,7 +153,7 @@ def decisions(store: RiskFile, now: int) -> list[DecisionRow]:
         LEFT JOIN asset a ON a.id = d.asset ORDER BY d.until IS NULL, d.until, v.name, d.id""",
         (now,),
     )
-    return [DecisionRow(*row[:8], bool(row[8])) for row in rows]
+    return [DecisionRow(*row)._replace(is_over=bool(row[8])) for row in rows]
 
 
 # --- measures ----------------------------------------------------------------------------------------
