@@ -6,6 +6,7 @@ Without the extra `[risk]` nothing is said of a package's range, and a person mu
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 univers_ranges: Any
@@ -19,6 +20,7 @@ ECOSYSTEMS = frozenset(
     {"alpm", "apk", "cargo", "composer", "conan", "deb", "ebuild", "gem", "golang", "hex", "maven", "npm", "nuget", "pypi", "rpm"}
 )  # fmt: skip
 PACKAGE_VERSION_CHARACTERS_MAX = 200  # Debian's longest has some 80; what is longer is refused before it is read
+_CONSTRAINT = re.compile(r"(?:<=|>=|!=|<|>|=)?\s*[^<>=!|*\s]+")
 
 
 class NotUnderstood(Exception):
@@ -31,6 +33,8 @@ def contains(vers: str, version: str) -> bool:
         raise NotUnderstood("ranges of packages need the extra p2pshare[risk]")
     if not version.strip() or len(version) > PACKAGE_VERSION_CHARACTERS_MAX:
         raise NotUnderstood("our version is not known")
+    if not all(_CONSTRAINT.fullmatch(one.strip()) for one in vers.partition("/")[2].split("|")):
+        raise NotUnderstood("the statement is not understood")  # the library would take `bogus<<` for a version
     try:
         read = univers_ranges.VersionRange.from_string(vers)
         return bool(read.contains(read.version_class(version.strip())))

@@ -55,7 +55,7 @@ _RANGE = re.compile(r"\b([a-z]{1,4})(\d{2,5})\s?-\s?[a-z]{0,4}(\d{2,5})\b(?!-)")
 _LISTED = re.compile(r"([a-z]{1,4})(\d{1,4})((?:/\d{1,4})+)(?![a-z\d])")  # MX700/800
 _OPEN_NUMBER = re.compile(r"\d+x\d*|x\d{2,}")  # 5x0, x12
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|[a-z0-9]{6,}")
-_CODE_DIGITS_MIN = 4
+_CODE_DIGITS_MIN = 6  # 865240, 8713142U; 1543SP-1 is a name
 _CODE_SIGNS_MIN = 6
 # Siemens' kind, too long for a name: 6GK7543-6WX00-0XE0. It decides alone (codes_of), and would outweigh all words.
 _LONG_CODE = re.compile(r"\b(?=(?:[a-z-]*\d){4})[a-z0-9]{3,}(?:-[a-z0-9]{2,}){2,}\b")

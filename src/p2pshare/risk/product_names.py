@@ -82,6 +82,7 @@ BARE_DIGITS_MAX = 4  # of a number that many makers and families have
 PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 MISSPELT_LETTERS_MIN = 6
 DERIVED_LETTERS_MIN = 4
+LONG_CODE_SIGNS = 12  # of order numbers of one maker's scheme, whatever its families begin with: 6GK..., 6AG...
 READ_FORMS_MAX = 50_000  # forms of names kept read, some 2 KB each; then they are read anew
 
 
@@ -593,7 +594,9 @@ def _only_a_bare_number(name: Name, met: _Met, makers: frozenset[str], own: _Own
 
 def _alike(one: str, other: str) -> bool:
     """Returns whether two order numbers are of one kind, so that different ones are different things."""
-    return abs(len(one) - len(other)) <= 2 and one[:2] == other[:2]
+    if abs(len(one) - len(other)) > 2:
+        return False
+    return one[:2] == other[:2] or (min(len(one), len(other)) >= LONG_CODE_SIGNS and one[0] == other[0])
 
 
 def _rank(candidate: _Candidate) -> tuple[float, float, float]:

@@ -113,7 +113,7 @@ _HARMLESS_NOTE = re.compile(r"(?:both |all )?(?:inclusive|included|incl\.?|inkl\
 _QUALIFIER_NOTE = re.compile(r"(?:build|sp|update|hf|patch|rev|r)\.? ?\d[\w.]*")
 _WORDS_FOR_SIGNS = (
     (re.compile(r"\bbetween (.{1,80}?) and\b"), r" \1 through "),
-    (re.compile(r"\b(?:up to|prior to|through|until|to)(?: and|,) including\b"), " @UPTO "),
+    (re.compile(r"\b(?:up to|prior to|prior|before|earlier|through|until|to)(?: and|,) including\b"), " @UPTO "),
     (re.compile(r"\b(?:less|lower|earlier|older|smaller) than or equal to\b|\b(?:no|not) (?:later|newer|higher) than\b"), " <= "),
     (re.compile(r"\b(?:greater|higher|later|newer|more) than or equal to\b|\bat least\b"), " >= "),
     (re.compile(r"\b(?:up to|upto)\b"), " @UPTO "),
@@ -142,8 +142,8 @@ _ALL_BEFORE = re.compile(r"^(?:all|any)\b (?=[<>@=]|v?\d)")
 _TOKEN = re.compile(r"(<=|>=|!=|<|>|=|@UPTO|@DOWN|@UP|@THROUGH|,| / |\band\b|\bor\b|&)")
 _SEPARATORS = frozenset({",", " / ", "and", "or", "&"})
 _BOUND = re.compile(r"[<>]|@(?:UPTO|DOWN|THROUGH)")
-_OPEN_END = re.compile(r"(?:[. ]?[x*])+$")
-_OPEN_DIGIT = re.compile(r"(?<=[. ])(\d+)x$")
+_OPEN_END = re.compile(r"(?:[. ][x*])+$")
+_OPEN_DIGIT = re.compile(r"(?:(?<=[. ])|^)(\d+)x$")
 _WORD_WITH_DIGIT = re.compile(r"[a-z]{0,16}[.]?[a-z]{0,6}\d[a-z\d]*(?:[.+-][a-z\d]+)*")
 _LETTERS_DOTTED = re.compile(r"[a-z](?:\.[a-z\d]{1,6})*")
 _DOTTED = re.compile(r"\d+(?:\.\d+)+")
@@ -423,7 +423,7 @@ def _read_limit(text: str) -> Limit | Doubt:
         if not known:
             return MODEL if re.search(r"\d", text) and _LONG_WORD.search(word) else NOT_UNDERSTOOD
     pieces = pieces_of(rest)
-    if not any(piece.digits or piece.is_free for piece in pieces):
+    if not any(piece.digits or piece.is_free for piece in pieces) or "*" in rest or any(piece.word == "x" for piece in pieces):
         return NOT_UNDERSTOOD
     return Limit(pieces, rest, is_family, highest)
 
@@ -552,6 +552,8 @@ def _is_within(pieces: Pieces, part: Clause) -> bool | Doubt:
         return NOT_COMPARABLE
     if operator in {">", ">="}:
         if side < 0:
+            if is_prefix(limit.pieces, pieces):  # 1.0 RC1, where the bound is 1.0: its forerunner may have the fault
+                return MORE_PRECISE
             return LESS_PRECISE if is_prefix(pieces, limit.pieces) else False
         return side > 0 or operator == ">="
     if side == 0:
@@ -562,7 +564,8 @@ def _is_within(pieces: Pieces, part: Clause) -> bool | Doubt:
         return SAME_DECIMAL
     if operator == "<=" and is_prefix(limit.pieces, pieces):
         short, long = same_release_letter(limit.pieces, pieces)
-        if not long[len(short)].digits:  # 3.0 and ours is 3.0 Build 7: a build of 3.0, or what followed it
+        behind = next(piece for piece in long[len(short) :] if piece.word or piece.number)
+        if behind.word:  # 3.0 and ours is 3.0 Build 7: a build of 3.0, or what followed it
             return MORE_PRECISE
     return False
 
