@@ -117,25 +117,34 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("statement", "version", "expected"), KINDS)
-def test_each_kind_of_statement_is_decided_as_a_person_would(statement: str, version: str, expected: str) -> None:
+def test_each_kind_of_statement_is_decided_as_a_person_would(
+    statement: str, version: str, expected: str
+) -> None:
     judged = decide(statement, version)
     assert judged.state == expected, judged
     assert judged.because
 
 
 def labelled() -> list[tuple[str, list[str], list[str], list[str]]]:
-    rows = [line.split("\t") for line in LABELS.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return [
-        (statement, *([one for one in cell.split(";")] if cell else [] for cell in cells))  # type: ignore[misc]
-        for statement, *cells in rows[1:]
-    ]
+    """Returns (statement, affected, not affected, open) of each row."""
+    lines = LABELS.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")][1:]
+
+    def versions_in(cell: str) -> list[str]:
+        return cell.split(";") if cell else []
+
+    return [(row[0], versions_in(row[1]), versions_in(row[2]), versions_in(row[3])) for row in rows]
 
 
 def test_no_statement_of_cisa_that_a_person_has_read_is_decided_otherwise() -> None:
     wrong = [
         (statement, version, expected, decide(statement, version))
         for statement, affected, not_affected, opened in labelled()
-        for expected, versions in (("affected", affected), ("not_affected", not_affected), ("possible", opened))
+        for expected, versions in (
+            ("affected", affected),
+            ("not_affected", not_affected),
+            ("possible", opened),
+        )
         for version in versions
         if decide(statement, version).state != expected
     ]
@@ -147,7 +156,10 @@ def test_every_distinct_statement_of_the_advisories_was_read_by_a_person() -> No
     if not MEDICAL.is_dir():
         pytest.skip("skipped: ../shared/data not present")
     stated = {
-        leaf["name"] for folder in (MEDICAL, CISA) for document in read_documents(folder) for _, leaf in leaves_of(document["product_tree"])
+        leaf["name"]
+        for folder in (MEDICAL, CISA)
+        for document in read_documents(folder)
+        for _, leaf in leaves_of(document["product_tree"])
     }
     assert stated == {row[0] for row in labelled()}
 
@@ -185,7 +197,10 @@ def test_a_bound_and_what_it_leaves_out_share_nothing_and_miss_nothing(bound: st
 @given(st.lists(versions, min_size=1, max_size=6), versions)
 def test_more_alternatives_never_make_a_version_safer(alternatives: list[str], version: str) -> None:
     rank = {"not_affected": 0, "possible": 1, "affected": 2}
-    states = [rank[decide(" | ".join(alternatives[:count]), version).state] for count in range(1, len(alternatives) + 1)]
+    states = [
+        rank[decide(" | ".join(alternatives[:count]), version).state]
+        for count in range(1, len(alternatives) + 1)
+    ]
     assert all(one <= other for one, other in pairwise(states))
 
 
@@ -239,8 +254,24 @@ def test_a_name_that_holds_a_version_speaks_of_that_one() -> None:
 
 
 def test_a_model_in_the_versions_place_is_a_variant_of_the_product() -> None:
-    for statement in ("771300 Fenna 16 Slice", "PMX-1711 | PMX-1712", "410 | 420", "Fenna Pro II", "410 | Fenna View"):
+    for statement in (
+        "771300 Fenna 16 Slice",
+        "PMX-1711 | PMX-1712",
+        "410 | 420",
+        "Fenna Pro II",
+        "410 | Fenna View",
+    ):
         assert names_a_variant(statement), statement
         assert decide(statement, "1.0").state == "possible"
-    for statement in ("vers:all/*", "2.2.1 Build 8", "< 3.0", "Rev C-F", "BX 11", "4.X | 5.X", "No version", "<May 2018", "2.0 and earlier"):
+    for statement in (
+        "vers:all/*",
+        "2.2.1 Build 8",
+        "< 3.0",
+        "Rev C-F",
+        "BX 11",
+        "4.X | 5.X",
+        "No version",
+        "<May 2018",
+        "2.0 and earlier",
+    ):
         assert not names_a_variant(statement), statement

@@ -19,7 +19,9 @@ except ImportError:  # the extra [risk] is not installed
 ECOSYSTEMS = frozenset(
     {"alpm", "apk", "cargo", "composer", "conan", "deb", "ebuild", "gem", "golang", "hex", "maven", "npm", "nuget", "pypi", "rpm"}
 )  # fmt: skip
-PACKAGE_VERSION_CHARACTERS_MAX = 200  # Debian's longest has some 80; what is longer is refused before it is read
+PACKAGE_VERSION_CHARACTERS_MAX = (
+    200  # Debian's longest has some 80; what is longer is refused before it is read
+)
 _CONSTRAINT = re.compile(r"(?:<=|>=|!=|<|>|=)?\s*[^<>=!|*\s]+")
 
 
@@ -34,11 +36,13 @@ def contains(vers: str, version: str) -> bool:
     if not version.strip() or len(version) > PACKAGE_VERSION_CHARACTERS_MAX:
         raise NotUnderstood("our version is not known")
     if not all(_CONSTRAINT.fullmatch(one.strip()) for one in vers.partition("/")[2].split("|")):
-        raise NotUnderstood("the statement is not understood")  # the library would take `bogus<<` for a version
+        raise NotUnderstood(
+            "the statement is not understood"
+        )  # the library would take `bogus<<` for a version
     try:
         read = univers_ranges.VersionRange.from_string(vers)
         return bool(read.contains(read.version_class(version.strip())))
-    except Exception as error:  # noqa: BLE001 - the library raises what its fifteen readers happen to raise
+    except Exception as error:
         raise NotUnderstood(f"{type(error).__name__}: {error}"[:PACKAGE_VERSION_CHARACTERS_MAX]) from error
 
 

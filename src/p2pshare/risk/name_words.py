@@ -20,22 +20,204 @@ FORMS_MAX = 40  # ways to say one name; CISA's longest list of models in one has
 
 # Words for kinds of devices and for software, English and German: in a list's product column they describe.
 _KIND_WORDS = frozenset(
-    """system software application app android ios device series family product unit station monitor monitoring patient bedside central
-    pump pumpen infusion syringe perfusor workstation workplace platform server client module modular version model ultrasound imaging
-    bildgebung scanner ct mr mri mrt pet spect xray x ray digital mobile portable handheld machine medical medizinisch hospital health care
-    healthcare clinical point all new neu old line tool kit hub box adapter control controller panel remote access web viewer management
-    manager connect connected wireless wlan wired network data base database interface generator energy programmer clinician transmitter
-    recorder build analyzer meter reader ecg electrocardiograph resting cardiograph cardiology defibrillator icd crt telemetry
-    telemetrieserver anesthesia dialysis hemodialysis delivery ventilator beatmung compounder maintenance pharmacy diabetes insulin glucose
-    blood fetal maternal neonatal vital sign spot check icu ccu iot sensor service pc laptop computer windows based professional premium pro
-    plus light basic advanced standard edition suite package option installed integrated part number including capability inductive rf
-    removable card firmware display mammo mammography mammographie angio interventional processing review center centre""".split()
+    [
+        "system",
+        "software",
+        "application",
+        "app",
+        "android",
+        "ios",
+        "device",
+        "series",
+        "family",
+        "product",
+        "unit",
+        "station",
+        "monitor",
+        "monitoring",
+        "patient",
+        "bedside",
+        "central",
+        "pump",
+        "pumpen",
+        "infusion",
+        "syringe",
+        "perfusor",
+        "workstation",
+        "workplace",
+        "platform",
+        "server",
+        "client",
+        "module",
+        "modular",
+        "version",
+        "model",
+        "ultrasound",
+        "imaging",
+        "bildgebung",
+        "scanner",
+        "ct",
+        "mr",
+        "mri",
+        "mrt",
+        "pet",
+        "spect",
+        "xray",
+        "x",
+        "ray",
+        "digital",
+        "mobile",
+        "portable",
+        "handheld",
+        "machine",
+        "medical",
+        "medizinisch",
+        "hospital",
+        "health",
+        "care",
+        "healthcare",
+        "clinical",
+        "point",
+        "all",
+        "new",
+        "neu",
+        "old",
+        "line",
+        "tool",
+        "kit",
+        "hub",
+        "box",
+        "adapter",
+        "control",
+        "controller",
+        "panel",
+        "remote",
+        "access",
+        "web",
+        "viewer",
+        "management",
+        "manager",
+        "connect",
+        "connected",
+        "wireless",
+        "wlan",
+        "wired",
+        "network",
+        "data",
+        "base",
+        "database",
+        "interface",
+        "generator",
+        "energy",
+        "programmer",
+        "clinician",
+        "transmitter",
+        "recorder",
+        "build",
+        "analyzer",
+        "meter",
+        "reader",
+        "ecg",
+        "electrocardiograph",
+        "resting",
+        "cardiograph",
+        "cardiology",
+        "defibrillator",
+        "icd",
+        "crt",
+        "telemetry",
+        "telemetrieserver",
+        "anesthesia",
+        "dialysis",
+        "hemodialysis",
+        "delivery",
+        "ventilator",
+        "beatmung",
+        "compounder",
+        "maintenance",
+        "pharmacy",
+        "diabetes",
+        "insulin",
+        "glucose",
+        "blood",
+        "fetal",
+        "maternal",
+        "neonatal",
+        "vital",
+        "sign",
+        "spot",
+        "check",
+        "icu",
+        "ccu",
+        "iot",
+        "sensor",
+        "service",
+        "pc",
+        "laptop",
+        "computer",
+        "windows",
+        "based",
+        "professional",
+        "premium",
+        "pro",
+        "plus",
+        "light",
+        "basic",
+        "advanced",
+        "standard",
+        "edition",
+        "suite",
+        "package",
+        "option",
+        "installed",
+        "integrated",
+        "part",
+        "number",
+        "including",
+        "capability",
+        "inductive",
+        "rf",
+        "removable",
+        "card",
+        "firmware",
+        "display",
+        "mammo",
+        "mammography",
+        "mammographie",
+        "angio",
+        "interventional",
+        "processing",
+        "review",
+        "center",
+        "centre",
+    ]
 )
 # Beside a model's name they make a sibling of it, and weigh as names do: 3100 Pro, XR656 Plus, MedStation ES Server, DICOM Viewer.
-SIBLING_WORDS = frozenset("plus pro light server select viewer".split())
+SIBLING_WORDS = frozenset(["plus", "pro", "light", "server", "select", "viewer"])
 # They say that a name is a family's, and need not be in ours.
-_FAMILY_WORDS = frozenset("product series family line device system".split())
-_SMALL_WORDS = frozenset("and or the of for with by in to de der die das fur fuer mit und w".split())
+_FAMILY_WORDS = frozenset(["product", "series", "family", "line", "device", "system"])
+_SMALL_WORDS = frozenset(
+    [
+        "and",
+        "or",
+        "the",
+        "of",
+        "for",
+        "with",
+        "by",
+        "in",
+        "to",
+        "de",
+        "der",
+        "die",
+        "das",
+        "fur",
+        "fuer",
+        "mit",
+        "und",
+        "w",
+    ]
+)
 # A kind of device in German, as its English word (without the s of a plural).
 _SAME_KIND = {
     "ultraschall": "ultrasound", "ultraschallgerat": "ultrasound", "zentrale": "central", "monitore": "monitor", "pumpe": "pump",
@@ -46,7 +228,9 @@ _SAME_KIND = {
 }  # fmt: skip
 _GENERATIONS = {"ii": "2", "iii": "3"}  # Inform II; IV and X are words as often
 
-_EXCLUDING = re.compile(r"\b(?:not including|excluding|exclud(?:es|ed)|except(?:ing)?(?: for)?|other than|with the exception of)\b")
+_EXCLUDING = re.compile(
+    r"\b(?:not including|excluding|exclud(?:es|ed)|except(?:ing)?(?: for)?|other than|with the exception of)\b"
+)
 _WITH = re.compile(r"\b(?:with|w/|for use with|using|mit)(?=\s)")
 _WORD = re.compile(r"\d+(?:\.\d+)+[a-z]*|\d+(?:\.x)+|[a-z0-9]+")
 _VERSION_WORD = re.compile(r"v?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
@@ -133,7 +317,8 @@ def codes_of(text: str) -> frozenset[str]:
     return frozenset(
         bare
         for found in _CODE.findall(folded(text[:NAME_CHARACTERS_MAX]))
-        if len(bare := found.replace("-", "")) >= _CODE_SIGNS_MIN and sum(sign.isdigit() for sign in bare) >= _CODE_DIGITS_MIN
+        if len(bare := found.replace("-", "")) >= _CODE_SIGNS_MIN
+        and sum(sign.isdigit() for sign in bare) >= _CODE_DIGITS_MIN
     )
 
 
@@ -168,8 +353,15 @@ def read_name(text: str) -> Name:
             withs |= bit
         if any(sign.isdigit() for sign in word) and not _VERSION_WORD.fullmatch(word):
             numbers |= bit
-    for place, word in enumerate(words[1:], 1):  # MP Series (MP30/X2): whose number is in the list need not have its letters
-        if word in _FAMILIES and words[place - 1].isalpha() and len(words[place - 1]) <= 3 and numbers & notes:
+    for place, word in enumerate(
+        words[1:], 1
+    ):  # MP Series (MP30/X2): whose number is in the list need not have its letters
+        if (
+            word in _FAMILIES
+            and words[place - 1].isalpha()
+            and len(words[place - 1]) <= 3
+            and numbers & notes
+        ):
             notes |= 1 << (place - 1)
     slashed = [0b11 << place for place, gap in enumerate(gaps[1:]) if gap == "/"]
     choices = [1 << place for place in bits_of(numbers)]
@@ -244,13 +436,19 @@ def forms_of(product: str, variant: str) -> tuple[tuple[str, ...], tuple[frozens
     cut = _EXCLUDING.search(text.lower())
     if cut:
         for one in re.split(r",|;|\band\b|\bor\b", text[cut.end() :].strip(" )")):
-            kept = [word for word in read_name(one).words if not is_kind(word) and not re.fullmatch(r"r\d+|\d", word)]
+            kept = [
+                word
+                for word in read_name(one).words
+                if not is_kind(word) and not re.fullmatch(r"r\d+|\d", word)
+            ]
             if kept:
                 excluded.append(frozenset(kept))
         text = text[: cut.start()].rstrip(" ,(")
     forms = [text]
     pieces = [piece.strip() for piece in text.split("/")]
-    if len(pieces) > 1 and all(len(re.findall(r"[A-Za-z]{4,}", piece)) >= 2 or re.search(r"\w+\.\w+", piece) for piece in pieces[1:]):
+    if len(pieces) > 1 and all(
+        len(re.findall(r"[A-Za-z]{4,}", piece)) >= 2 or re.search(r"\w+\.\w+", piece) for piece in pieces[1:]
+    ):
         forms.extend(pieces)
     if variant and " ".join(variant.casefold().split()) != " ".join(product.casefold().split()):
         for one in re.split(r"[|;]| / ", variant[:NAME_CHARACTERS_MAX]):

@@ -47,15 +47,19 @@ from p2pshare.risk.name_words import (
     shape,
 )
 from p2pshare.risk.vendors import group_words, one_letter_apart, vendor_keys
-from p2pshare.risk.version_statements import name_version_differs, name_versions
+from p2pshare.risk.version_statements import name_version_differs
 
-PROPOSALS_PER_MODEL_MAX = 24  # of one model and one advisory; a family's name that fits more is no help to anybody
+PROPOSALS_PER_MODEL_MAX = (
+    24  # of one model and one advisory; a family's name that fits more is no help to anybody
+)
 ALIAS_DIGITS = 12  # hexadecimal: among a million pairs two are called the same with a chance of 1 in 600
 
 # Weights and thresholds: found with one half of CISA's medical advisories, judged with the other and with a second hospital
 # (docs/risk-matching.md).
 THEIRS_COVERED_MIN = 0.6  # the part of their words' weight that our name has
-FAMILY_COVERED_MIN = 0.85  # the same, where ours has a number and theirs none: CARESCAPE B40 is no CARESCAPE Central Station
+FAMILY_COVERED_MIN = (
+    0.85  # the same, where ours has a number and theirs none: CARESCAPE B40 is no CARESCAPE Central Station
+)
 NAMELESS_COVERED_MIN = 0.85  # the same, where one side names no maker
 OURS_COVERED_MIN = 0.6  # the part of our words' weight that theirs has, with the title
 OURS_NUMBERED_MIN = 0.5  # the same, where a model number has matched
@@ -63,7 +67,9 @@ OURS_OF_WHOLE_MIN = 0.42  # the same, where ours has all words of theirs
 OURS_OF_ONE_WORD_MIN = 0.5  # the same, where theirs is a single word: Essential, Current
 WHOLE_OURS_MIN = 0.75  # from here on, where ours has all words of theirs, none of them need be rare
 SCORE_MIN = 0.64  # the root of both coverages multiplied
-DISTINCT_WEIGHT_MIN = 2.5  # what must have matched beside words for kinds: a word that one product in twelve has
+DISTINCT_WEIGHT_MIN = (
+    2.5  # what must have matched beside words for kinds: a word that one product in twelve has
+)
 PRIOR_PRODUCTS = 1_000  # counted as if so many had been seen, so that a small corpus weighs like a large one
 PRIOR_OF_KIND_WORDS = 150  # in how many of these a word for a kind of device stands
 KIND_WEIGHT = 0.3  # of such words, and of a maker's own name
@@ -72,7 +78,9 @@ UNKNOWN_WEIGHT = 0.7  # of a word of ours that no advisory has ever had: as ofte
 CODE_WEIGHT = 0.1  # of our order number, where theirs has none like it: nobody expects it there
 NOTE_WEIGHT = 0.35  # of what stands behind "with" in a name, and in parentheses in ours
 NUMBERED_REST_FACTOR = 0.5  # of our other words once a model number has matched
-SIBLING_FACTOR = 0.5  # of a word of ours that another product of the same advisory has: the same family, or that sibling
+SIBLING_FACTOR = (
+    0.5  # of a word of ours that another product of the same advisory has: the same family, or that sibling
+)
 INITIALS_FACTOR = 0.95
 MISSPELT_FACTOR = 0.85
 FAMILY_FACTOR = 0.8  # CX of CX50
@@ -82,7 +90,9 @@ BARE_DIGITS_MAX = 4  # of a number that many makers and families have
 PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 MISSPELT_LETTERS_MIN = 6
 DERIVED_LETTERS_MIN = 4
-LONG_CODE_SIGNS = 12  # of order numbers of one maker's scheme, whatever its families begin with: 6GK..., 6AG...
+LONG_CODE_SIGNS = (
+    12  # of order numbers of one maker's scheme, whatever its families begin with: 6GK..., 6AG...
+)
 READ_FORMS_MAX = 50_000  # forms of names kept read, some 2 KB each; then they are read anew
 
 
@@ -230,14 +240,18 @@ class NameMatcher:
         """Returns the pairs of one advisory, best first. `versions`: the statements of each product (they do not change what is
         proposed: a device of another version is still that device)."""
         titled = read_name(title).words
-        in_names = Counter(word for name in {product.product for product in products} for word in set(read_name(name).words))
+        in_names = Counter(
+            word for name in {product.product for product in products} for word in set(read_name(name).words)
+        )
         here = _Here(title, frozenset(titled) | {joined for joined, _ in glued(titled)}, in_names)
         by_own: dict[int, list[_Candidate]] = defaultdict(list)
         for product in dict.fromkeys(products):
             for candidate in self._candidates(product, here):
                 by_own[candidate.own].append(candidate)
         found = [
-            NameProposal(self._owns[index].model.id, one.theirs.id, round(min(one.score, 1.0), 3), one.evidence)
+            NameProposal(
+                self._owns[index].model.id, one.theirs.id, round(min(one.score, 1.0), 3), one.evidence
+            )
             for index, candidates in by_own.items()
             for one in _without_siblings(candidates)
         ]
@@ -252,7 +266,9 @@ class NameMatcher:
         spoken: dict[str, int] = {}
         for word in read_name(model.vendor).words:  # may be a word of theirs: McKesson Cardiology
             spoken[word] = 0
-        for letters_at, letters in enumerate(words):  # apart or in another order: CT Optima 660 is Optima CT660
+        for letters_at, letters in enumerate(
+            words
+        ):  # apart or in another order: CT Optima 660 is Optima CT660
             if len(letters) <= PREFIX_LETTERS_MAX and letters.isalpha():
                 for number_at, number in enumerate(words):
                     if number[0].isdigit():
@@ -344,17 +360,29 @@ class NameMatcher:
                 keys.extend(_Key(other, 1 << place, factor) for other, factor in self._resolve(word))
                 if 3 <= len(word) <= 4 and word.isalpha() and word in self._with_initials:
                     keys.append(_Key(word, 1 << place, INITIALS_FACTOR, is_initials=True))
-            keys.extend(_Key(joined, bits, 1.0) for joined, bits in glued(name.words) if joined in self._with_word)
-            keys.extend(_Key(letters, bits, INITIALS_FACTOR) for letters, bits in initials(name.words) if letters in self._with_word)
+            keys.extend(
+                _Key(joined, bits, 1.0) for joined, bits in glued(name.words) if joined in self._with_word
+            )
+            keys.extend(
+                _Key(letters, bits, INITIALS_FACTOR)
+                for letters, bits in initials(name.words)
+                if letters in self._with_word
+            )
             first_number = name.numbers & -name.numbers
-            keys.extend(_Key(number, first_number, 1.0) for number in sorted(name.allowed) if number in self._with_word)
+            keys.extend(
+                _Key(number, first_number, 1.0)
+                for number in sorted(name.allowed)
+                if number in self._with_word
+            )
             known = self._asked[form] = (name, tuple(keys))
         return known
 
     def _candidates(self, product: TheirModel, here: _Here) -> Iterable[_Candidate]:
         keys = vendor_keys(product.vendor)
         makers = group_words(keys)
-        codes = frozenset(code for text in (product.product, product.variant, *product.models) for code in codes_of(text))
+        codes = frozenset(
+            code for text in (product.product, product.variant, *product.models) for code in codes_of(text)
+        )
         forms, excluded = forms_of(product.product, product.variant)
         best: dict[int, _Candidate] = {}
         for form in forms:
@@ -365,7 +393,11 @@ class NameMatcher:
                     continue
                 both = makers | own.maker_words
                 # Sante FFT of Santesoft: a name made of the maker's.
-                both |= {word for word in name.words if len(word) >= DERIVED_LETTERS_MIN and any(maker.startswith(word) for maker in both)}
+                both |= {
+                    word
+                    for word in name.words
+                    if len(word) >= DERIVED_LETTERS_MIN and any(maker.startswith(word) for maker in both)
+                }
                 candidate = self._judge(index, product, keys, codes, _Asked(name, ways, excluded), both, here)
                 if candidate is not None and (index not in best or _rank(candidate) > _rank(best[index])):
                     best[index] = candidate
@@ -373,7 +405,9 @@ class NameMatcher:
             for index in self._with_code.get(code, ()):
                 own = self._owns[index]
                 if not own.keys or not keys or own.keys & keys:
-                    best[index] = _Candidate(index, product, math.inf, 1.0, 1.0, (f"order number on both sides: {code.upper()}",))
+                    best[index] = _Candidate(
+                        index, product, math.inf, 1.0, 1.0, (f"order number on both sides: {code.upper()}",)
+                    )
         return best.values()
 
     def _near(self, name: Name, ways: Sequence[_Key], makers: frozenset[str]) -> Iterable[int]:
@@ -411,11 +445,20 @@ class NameMatcher:
         found: set[int] = set()
         for way in ways:
             if way.bits & wanted:
-                found.update((self._with_initials if way.is_initials else self._with_word).get(way.spoken, ()))
+                found.update(
+                    (self._with_initials if way.is_initials else self._with_word).get(way.spoken, ())
+                )
         return sorted(found)
 
     def _judge(
-        self, index: int, product: TheirModel, keys: frozenset[str], codes: frozenset[str], asked: _Asked, makers: frozenset[str], here: _Here
+        self,
+        index: int,
+        product: TheirModel,
+        keys: frozenset[str],
+        codes: frozenset[str],
+        asked: _Asked,
+        makers: frozenset[str],
+        here: _Here,
     ) -> _Candidate | None:
         """Returns a model of ours as what a product may be, None where it is not."""
         own, name = self._owns[index], asked.name
@@ -426,19 +469,27 @@ class NameMatcher:
         if not theirs.met:
             return None
         numbered = any(
-            place in met.theirs and len(name.words[place]) >= 3 and not is_tesla(name.words[place]) for place in bits_of(name.numbers)
+            place in met.theirs and len(name.words[place]) >= 3 and not is_tesla(name.words[place])
+            for place in bits_of(name.numbers)
         )
         ours, titled, missing = self._ours_covered(own, name, met, makers, numbered, here)
         score = math.sqrt(theirs.covered * ours.covered)
         has_all = theirs.lacking <= 0.001 * theirs.met
         if not (has_all and theirs.covered > 0.999 and ours.covered >= WHOLE_OURS_MIN):
-            unmet_number = own.named_numbers and not any(place in met.ours for place in bits_of(own.named_numbers))
+            unmet_number = own.named_numbers and not any(
+                place in met.ours for place in bits_of(own.named_numbers)
+            )
             if has_all:
                 ours_least = OURS_OF_WHOLE_MIN if len(name.words) > 1 else OURS_OF_ONE_WORD_MIN
             else:
                 ours_least = OURS_NUMBERED_MIN if numbered else OURS_COVERED_MIN
             theirs_least = FAMILY_COVERED_MIN if unmet_number and not name.numbers else THEIRS_COVERED_MIN
-            if theirs.distinct < DISTINCT_WEIGHT_MIN or theirs.covered < theirs_least or ours.covered < ours_least or score < SCORE_MIN:
+            if (
+                theirs.distinct < DISTINCT_WEIGHT_MIN
+                or theirs.covered < theirs_least
+                or ours.covered < ours_least
+                or score < SCORE_MIN
+            ):
                 return None
         if (not own.keys or not keys) and theirs.covered < NAMELESS_COVERED_MIN:
             return None
@@ -449,7 +500,8 @@ class NameMatcher:
             round(theirs.covered - theirs.spare / (theirs.met + theirs.lacking + theirs.spare), 6),
             score,
             _evidence(own, product, keys, name, met, titled, missing, theirs.covered, ours.covered),
-            is_unnumbered=bool(name.numbers) and not any(place in met.theirs for place in bits_of(name.numbers)),
+            is_unnumbered=bool(name.numbers)
+            and not any(place in met.theirs for place in bits_of(name.numbers)),
         )
 
     def _theirs_covered(self, name: Name, met: _Met, makers: frozenset[str], here: _Here) -> _Side:
@@ -460,7 +512,11 @@ class NameMatcher:
             grouped |= group
             members = list(bits_of(group))
             have = [place for place in members if place in met.theirs]
-            spare += sum(weights[place] for place in members if place not in met.theirs) * SPARE_WEIGHT * SPARE_WEIGHT
+            spare += (
+                sum(weights[place] for place in members if place not in met.theirs)
+                * SPARE_WEIGHT
+                * SPARE_WEIGHT
+            )
             if not have and group & name.notes:
                 continue
             of = max(weights[place] for place in (have or members))
@@ -478,7 +534,11 @@ class NameMatcher:
             share = weights[place] * met.theirs.get(place, 0.0)
             of = weights[place]
             if not share:
-                if name.notes >> place & 1 or is_family_word(word) or (is_kind(word) and word in here.title_words):
+                if (
+                    name.notes >> place & 1
+                    or is_family_word(word)
+                    or (is_kind(word) and word in here.title_words)
+                ):
                     spare += of * SPARE_WEIGHT
                     continue
                 if name.withs >> place & 1:
@@ -516,12 +576,12 @@ class NameMatcher:
             if is_version_word(word):
                 continue
             is_sibling = here.products[word] > 0
-            if (is_sibling and not is_other_family) or (not is_sibling and word in here.title_words):
-                if word not in makers:
-                    whole += weight
-                    share_met += weight * (SIBLING_FACTOR if is_sibling else 1.0)
-                    titled.append(word)
-                    continue
+            is_said_nearby = not is_other_family if is_sibling else word in here.title_words
+            if is_said_nearby and word not in makers:
+                whole += weight
+                share_met += weight * (SIBLING_FACTOR if is_sibling else 1.0)
+                titled.append(word)
+                continue
             if own.field_bits >> place & 1:
                 whole += weight * CODE_WEIGHT
                 continue
@@ -552,25 +612,43 @@ def _meet(own: _Own, keys: Sequence[_Key]) -> _Met:
 
 
 def _is_contradicted(
-    own: _Own, product: TheirModel, codes: frozenset[str], asked: _Asked, met: _Met, makers: frozenset[str], here: _Here
+    own: _Own,
+    product: TheirModel,
+    codes: frozenset[str],
+    asked: _Asked,
+    met: _Met,
+    makers: frozenset[str],
+    here: _Here,
 ) -> bool:
     """Returns whether something says that a model of ours is not this product, whatever the words (rule 3)."""
     name = asked.name
     if any(all(word in own.spoken for word in words) for words in asked.excluded):
         return True
-    if codes and own.codes and not codes & own.codes and any(_alike(one, other) for one in codes for other in own.codes):
+    if (
+        codes
+        and own.codes
+        and not codes & own.codes
+        and any(_alike(one, other) for one in codes for other in own.codes)
+    ):
         return True
-    if own.model.versions and name_versions(product.product):
-        if all(name_version_differs(product.product, version) for version in own.model.versions):
-            return True
+    if own.model.versions and all(
+        name_version_differs(product.product, version) for version in own.model.versions
+    ):
+        return True
     unmet_shapes = {shape(own.words[place]) for place in bits_of(own.numbers) if place not in met.ours}
-    unmet_groups = [group for group in name.number_groups if not any(place in met.theirs for place in bits_of(group))]
+    unmet_groups = [
+        group for group in name.number_groups if not any(place in met.theirs for place in bits_of(group))
+    ]
     if name.number_groups and len(unmet_groups) == len(name.number_groups) and own.named_numbers:
         return True
     if any(shape(name.words[place]) in unmet_shapes for group in unmet_groups for place in bits_of(group)):
         return True
     variants = numbers_in(product.variant)
-    if variants and not any(number in own.spoken for number in variants) and unmet_shapes & {shape(number) for number in variants}:
+    if (
+        variants
+        and not any(number in own.spoken for number in variants)
+        and unmet_shapes & {shape(number) for number in variants}
+    ):
         return True
     narrowed = narrowing(name.words, here.title)
     if narrowed and not any(number in own.spoken for number in narrowed):
@@ -583,13 +661,22 @@ def _only_a_bare_number(name: Name, met: _Met, makers: frozenset[str], own: _Own
     540 of Optima, and 650 not B650."""
     have = [place for place in bits_of(name.numbers) if place in met.theirs]
     if not have or any(
-        met.theirs[place] == 1.0 and (not name.words[place].isdigit() or len(name.words[place]) > BARE_DIGITS_MAX) for place in have
+        met.theirs[place] == 1.0
+        and (not name.words[place].isdigit() or len(name.words[place]) > BARE_DIGITS_MAX)
+        for place in have
     ):
         return False
-    names = [place for place, word in enumerate(name.words) if not name.numbers >> place & 1 and word not in makers and not is_kind(word)]
+    names = [
+        place
+        for place, word in enumerate(name.words)
+        if not name.numbers >> place & 1 and word not in makers and not is_kind(word)
+    ]
     if names:
         return not any(place in met.theirs for place in names)
-    return any(place not in met.ours and word.isalpha() and word not in makers and not is_kind(word) for place, word in enumerate(own.words))
+    return any(
+        place not in met.ours and word.isalpha() and word not in makers and not is_kind(word)
+        for place, word in enumerate(own.words)
+    )
 
 
 def _alike(one: str, other: str) -> bool:
@@ -642,7 +729,9 @@ def _evidence(
         said.append(f"one letter apart: {', '.join(dict.fromkeys(met.misspelt))}")
     if titled:
         said.append(f"in the advisory's title or another product of it: {', '.join(titled)}")
-    rest = [word for place, word in enumerate(name.words) if place not in met.theirs and not is_version_word(word)]
+    rest = [
+        word for place, word in enumerate(name.words) if place not in met.theirs and not is_version_word(word)
+    ]
     if rest:
         said.append(f"only in theirs: {', '.join(rest[:EVIDENCE_WORDS_MAX])}")
     if missing:
