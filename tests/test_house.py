@@ -54,6 +54,11 @@ BREACHES = [
     ("cli/run.py", "import aiohttp", "only http_server, peering and the daemon import aiohttp"),
     ("http_server/rates.py", "import p2pshare.peering.tls", "imports run down the floors only"),
     ("http_server/rates.py", "import p2pshare.gossip.messages", "imports run down the floors only"),
+    ("risk/ranking.py", "import p2pshare.knowledge.knowledge", "risk knows neither partners nor the network"),
+    ("risk/risk_store.py", "import socket", "risk knows neither partners nor the network"),
+    ("risk/matching.py", "import p2pshare.node.node", "imports run down the floors only"),
+    ("daemon/run.py", "import p2pshare.risk.risk_store", "nothing that sends knows risk"),
+    ("risk/sources/kev_catalogue.py", "import apsw", "what risk reads and decides knows no tables"),
     ("http_server/tally.py", "import p2pshare.identifiers", "http_server names no partner and no envelope"),
 ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -63,7 +62,7 @@ class Placed:
 
 
 @dataclass
-class Reading:
+class InventoryNotes:
     """What is noted beside what is read. `refused` is lost, `told` is kept and worth a look; each is bounded, `*_more` counts
     what is beyond. `read` counts rows or components."""
 
@@ -75,8 +74,8 @@ class Reading:
     told_more: int = 0
     serial_number: str = ""
     version: int | None = None
-    asset: str = ""
-    """The only asset, where the file is about one."""
+    is_broken: bool = False
+    """Whether it breaks off, so that what is missing may be gone or not."""
 
     def refuse(self, row: int, why: str) -> None:
         if len(self.refused) < NOTES_MAX:
@@ -96,13 +95,10 @@ NOTES_MAX = 1_000  # sentences of one kind in an answer; a file of a million bad
 
 @dataclass(frozen=True)
 class Imported:
-    """The answer of `asset import`. `assets` are ids; `components` counts what is kept of this file."""
+    """The answer of `asset import`. `assets` and `components` count what is kept of this file."""
 
     read: int
-    assets: tuple[int, ...]
+    assets: int
     components: int
     refused: tuple[Told, ...]
     told: tuple[Told, ...]
-
-
-PlacedStream = Iterable[Placed]

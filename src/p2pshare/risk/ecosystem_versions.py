@@ -7,9 +7,7 @@ Without the extra `[risk]` nothing is said of a package's range, and a person mu
 from __future__ import annotations
 
 import re
-from typing import Any
 
-univers_ranges: Any
 try:
     from univers import version_range as univers_ranges
 except ImportError:  # the extra [risk] is not installed

@@ -42,7 +42,7 @@ class AdvisoryProduct:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class ProductStatement:
     """One status of one product (or of what a BOM-Link names). `affects_below`: a fix that stands alone."""
 
     vulnerability: str
@@ -76,7 +76,7 @@ class DocumentRead:
 
     document: DocumentSaid
     vulnerabilities: list[VulnerabilitySaid] = field(default_factory=list)
-    statements: list[Statement] = field(default_factory=list)
+    statements: list[ProductStatement] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
 

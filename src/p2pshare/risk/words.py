@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from p2pshare.errors import AuthorError
 
-W = TypeVar("W", bound="Word")
+W = TypeVar("W", bound="ScaleWord")
 
 
-class Word(IntEnum):
+class ScaleWord(IntEnum):
     """A value of a small scale; written as its name in lower case, with blanks or hyphens."""
 
     @property
@@ -19,7 +20,7 @@ class Word(IntEnum):
         return self.name.lower()
 
 
-class State(Word):
+class RiskState(ScaleWord):
     """Whether a component has a vulnerability. What is not understood is POSSIBLE: a person must look."""
 
     NOT_AFFECTED = 1
@@ -29,7 +30,7 @@ class State(Word):
     AFFECTED = 5
 
 
-class Match(Word):
+class FoundBy(ScaleWord):
     """How a component was found to be what a document speaks of. CANDIDATE_NAME: proposed, and not confirmed."""
 
     CANDIDATE_NAME = 0
@@ -44,7 +45,7 @@ class Match(Word):
         return self.name.lower().replace("_", "-")
 
 
-class Exposure(Word):
+class Exposure(ScaleWord):
     """SSVC System Exposure 1.0.1. Never assumed: an asset of which nothing is said is UNKNOWN."""
 
     SMALL = 0
@@ -53,7 +54,7 @@ class Exposure(Word):
     UNKNOWN = 3
 
 
-class HumanImpact(Word):
+class HumanImpact(ScaleWord):
     """SSVC Human Impact 2.0.2."""
 
     LOW = 0
@@ -67,7 +68,7 @@ class HumanImpact(Word):
         return self.name.lower().replace("_", " ")
 
 
-class Safety(Word):
+class Safety(ScaleWord):
     """SSVC Safety Impact 2.0.1."""
 
     NEGLIGIBLE = 0
@@ -76,7 +77,7 @@ class Safety(Word):
     CATASTROPHIC = 3
 
 
-class Mission(Word):
+class Mission(ScaleWord):
     """SSVC Mission Impact 2.0.0: degraded, MEF support crippled, MEF failure, mission failure."""
 
     DEGRADED = 0
@@ -89,7 +90,7 @@ class Mission(Word):
         return self.name.lower().replace("_", " ")
 
 
-class Exploitation(Word):
+class Exploitation(ScaleWord):
     """SSVC Exploitation 1.1.0. NOT_ACTIVE: none or PoC, which `risk.kev_absence_means` assumes of what KEV does not list."""
 
     NONE = 0
@@ -103,7 +104,7 @@ class Exploitation(Word):
         return "none or poc" if self is Exploitation.NOT_ACTIVE else self.name.lower()
 
 
-class YesNo(Word):
+class YesNo(ScaleWord):
     """KEV, publicly exposed and automatable."""
 
     NO = 0
@@ -111,7 +112,7 @@ class YesNo(Word):
     UNKNOWN = 2
 
 
-class TechnicalImpact(Word):
+class TechnicalImpact(ScaleWord):
     """SSVC Technical Impact 1.0.0."""
 
     PARTIAL = 0
@@ -124,9 +125,16 @@ def word_of(kind: type[W], text: str) -> W:
 
     Raises AuthorError `unknown-word` with the words there are.
     """
+    return kind(_number_of(kind, text))
+
+
+@lru_cache(maxsize=1024)
+def _number_of(kind: type[ScaleWord], text: str) -> int:
     wanted = text.strip().lower().replace("-", " ").replace("_", " ")
     for value in kind:
         if value.word.replace("-", " ").replace("_", " ") == wanted:
-            return value
+            return int(value)
     known = ", ".join(value.word for value in kind)
-    raise AuthorError(f"'{text[:40]}' is none of: {known}", hint=f"write one of: {known}", reason="unknown-word")
+    raise AuthorError(
+        f"'{text[:40]}' is none of: {known}", hint=f"write one of: {known}", reason="unknown-word"
+    )

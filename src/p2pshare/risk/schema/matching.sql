@@ -31,8 +31,9 @@ CREATE TABLE verdict (
     PRIMARY KEY (component, vulnerability, asset_component, document)
 ) WITHOUT ROWID;
 CREATE INDEX verdict_by_document ON verdict (document);
+CREATE INDEX verdict_of_place ON verdict (asset_component) WHERE asset_component > 0;
 
--- What all documents together come to. first_seen: kept when the row is made anew. disagree: documents that say different things.
+-- What all documents together come to. is_refined: of a hit everywhere: some places have one of their own. first_seen: kept when the row is made anew. disagree: documents that say different things.
 CREATE TABLE hit (
     component INTEGER NOT NULL REFERENCES component (id) ON DELETE CASCADE,
     asset_component INTEGER NOT NULL,
@@ -40,6 +41,7 @@ CREATE TABLE hit (
     state INTEGER NOT NULL,
     match INTEGER NOT NULL,
     disagree INTEGER NOT NULL,
+    is_refined INTEGER NOT NULL,
     first_seen INTEGER NOT NULL,
     PRIMARY KEY (component, vulnerability, asset_component)
 ) WITHOUT ROWID;
@@ -56,7 +58,7 @@ CREATE TABLE rule (
 );
 INSERT INTO rule VALUES (1, 0, 3, 0);
 
--- A decision table, expanded: each input may also be unknown. id is made of the inputs' numbers:
+-- A decision table, expanded: each input may also be unknown (240 rows and 81; 60 more of "none or PoC"). id is made of the inputs' numbers:
 -- ssvc-deployer: ((exploitation * 4 + exposure) * 3 + automatable) * 5 + human_impact; exploitation 3 unknown, 4 none or PoC;
 -- cisa-bod-26-04: 1000 + ((kev * 3 + exposed) * 3 + automatable) * 3 + technical_impact; each 2 unknown.
 -- worst and best: numbers of outcomes, the most urgent highest. matters: a bit for each input whose not being known changes the

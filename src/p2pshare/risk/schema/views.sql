@@ -30,22 +30,28 @@ AND (
     hit.asset_component = place.id
     OR (
         hit.asset_component = 0
-        AND NOT EXISTS (
+        AND (hit.is_refined = 0 OR NOT EXISTS (
             SELECT 1 FROM hit AS own WHERE own.asset_component = place.id AND own.asset_component > 0
             AND own.vulnerability = hit.vulnerability
-        )
+        ))
     )
 );
 
--- Both tables; ask for one by `deciding`.
-CREATE VIEW finding AS
-SELECT 'ssvc-deployer' AS deciding, decision_row.worst, decision_row.best, decision_row.matters, exposed.*
+CREATE VIEW finding_by_deployer AS
+SELECT decision_row.worst, decision_row.best, decision_row.matters, exposed.*
 FROM exposed CROSS JOIN decision_row
-ON decision_row.id = ((exposed.exploitation * 4 + exposed.exposure) * 3 + exposed.automatable) * 5 + exposed.human_impact
-UNION ALL
-SELECT 'cisa-bod-26-04' AS deciding, decision_row.worst, decision_row.best, decision_row.matters, exposed.*
+ON decision_row.id = ((exposed.exploitation * 4 + exposed.exposure) * 3 + exposed.automatable) * 5 + exposed.human_impact;
+
+CREATE VIEW finding_by_bod AS
+SELECT decision_row.worst, decision_row.best, decision_row.matters, exposed.*
 FROM exposed CROSS JOIN decision_row
 ON decision_row.id = 1000 + ((exposed.kev * 3 + exposed.exposed) * 3 + exposed.automatable) * 3 + exposed.technical_impact;
+
+-- Both tables; ask for one by `deciding`.
+CREATE VIEW finding AS
+SELECT 'ssvc-deployer' AS deciding, * FROM finding_by_deployer
+UNION ALL
+SELECT 'cisa-bod-26-04' AS deciding, * FROM finding_by_bod;
 
 -- What the own SIEM reads: published as a contract (docs/risk.md). Names of decisions and days in ISO 8601.
 CREATE VIEW v1_exposure AS
