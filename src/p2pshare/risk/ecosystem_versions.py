@@ -7,11 +7,13 @@ Without the extra `[risk]` nothing is said of a package's range, and a person mu
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
-try:
-    from univers import version_range as univers_ranges
-except ImportError:  # the extra [risk] is not installed
-    univers_ranges = None
+univers_ranges: Any = None  # where the extra [risk] is not installed
+with suppress(ImportError):
+    univers_ranges = import_module("univers.version_range")
 
 # The types of package URLs (and of `vers:`) whose versions have an order of their own, and OSV's names for them.
 ECOSYSTEMS = frozenset(
