@@ -16,6 +16,7 @@ from p2pshare.risk.product_names import NameMatcher, OwnModel, TheirModel
 from p2pshare.risk.version_statements import decide_named, names_a_variant
 
 DEVICES = Path(__file__).parent / "hospital_devices.tsv"
+SECOND_DEVICES = DEVICES.parent / "second_hospital_devices.tsv"
 SHARED = Path(__file__).parents[3] / "shared"
 MEDICAL = SHARED / "data" / "vuln" / "csaf-medical"
 CISA = SHARED / "data" / "vuln" / "csaf-cisa"
@@ -87,7 +88,9 @@ class Figures:
 
 
 def read_devices(path: Path = DEVICES) -> list[Device]:
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    rows = [
+        line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+    ]
     devices = []
     for name, kind, vendor, product, model, version, said in rows[1:]:
         truth = []
@@ -99,7 +102,9 @@ def read_devices(path: Path = DEVICES) -> list[Device]:
     return devices
 
 
-def leaves_of(branch: dict[str, Any], above: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], dict[str, Any]]]:
+def leaves_of(
+    branch: dict[str, Any], above: tuple[str, ...] = ()
+) -> Iterable[tuple[tuple[str, ...], dict[str, Any]]]:
     for inner in branch.get("branches", ()):
         if "branches" in inner:
             yield from leaves_of(inner, (*above, inner["name"]))
@@ -107,19 +112,32 @@ def leaves_of(branch: dict[str, Any], above: tuple[str, ...] = ()) -> Iterable[t
             yield above, inner
 
 
-def read_advisory(path: Path) -> Advisory:
-    document = json.loads(path.read_text(encoding="utf-8"))
+def read_documents(folder: Path) -> list[dict[str, Any]]:
+    """Returns the CSAF documents of a folder in the order of their paths; feeds and other lists have no product tree."""
+    read = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.json")))
+    return [document for document in read if "product_tree" in document]
+
+
+def read_advisory(document: dict[str, Any]) -> Advisory:
     leaves = []
     for above, leaf in leaves_of(document["product_tree"]):
         statement = leaf["name"]
-        number = int(leaf["product"]["product_id"].rsplit("-", 1)[-1]) if "CSAFPID-" in leaf["product"]["product_id"] else len(leaves) + 1
+        number = (
+            int(leaf["product"]["product_id"].rsplit("-", 1)[-1])
+            if "CSAFPID-" in leaf["product"]["product_id"]
+            else len(leaves) + 1
+        )
         variant = statement if names_a_variant(statement) else ""
         leaves.append(Leaf(number, above[0], " ".join(above[1:]), variant, statement))
-    return Advisory(document["document"]["tracking"]["id"].replace("ICSMA-", ""), document["document"]["title"], tuple(leaves))
+    return Advisory(
+        document["document"]["tracking"]["id"].replace("ICSMA-", ""),
+        document["document"]["title"],
+        tuple(leaves),
+    )
 
 
 def read_advisories(folder: Path = MEDICAL) -> list[Advisory]:
-    return [read_advisory(path) for path in sorted(folder.rglob("*.json")) if "feed" not in path.name]
+    return [read_advisory(document) for document in read_documents(folder)]
 
 
 def their_models(advisories: Sequence[Advisory]) -> dict[tuple[str, str, str], TheirModel]:
@@ -133,12 +151,18 @@ def their_models(advisories: Sequence[Advisory]) -> dict[tuple[str, str, str], T
 
 def own_models(devices: Sequence[Device]) -> list[OwnModel]:
     return [
-        OwnModel(number, device.vendor, device.product, device.model, (device.version,) if device.version else ())
+        OwnModel(
+            number, device.vendor, device.product, device.model, (device.version,) if device.version else ()
+        )
         for number, device in enumerate(devices)
     ]
 
 
-def measure(devices: Sequence[Device], advisories: Sequence[Advisory], judged: Callable[[str], bool] = lambda name: True) -> Figures:
+def measure(
+    devices: Sequence[Device],
+    advisories: Sequence[Advisory],
+    judged: Callable[[str], bool] = lambda name: True,
+) -> Figures:
     """Returns how right the proposals are for the advisories that `judged` takes; words are counted over all of them."""
     models = their_models(advisories)
     matcher = NameMatcher(own_models(devices))
@@ -150,10 +174,13 @@ def measure(devices: Sequence[Device], advisories: Sequence[Advisory], judged: C
         here = {leaf: models[(leaf.vendor, leaf.product, leaf.variant)] for leaf in advisory.leaves}
         by_number = {leaf.number: leaf for leaf in advisory.leaves}
         proposed = {
-            (proposal.own, proposal.theirs): proposal for proposal in matcher.proposals(advisory.title, list(here.values()))
+            (proposal.own, proposal.theirs): proposal
+            for proposal in matcher.proposals(advisory.title, list(here.values()))
         }
         for number, device in enumerate(devices):
-            truth = {by_number[one.product]: one.decision for one in device.truth if one.advisory == advisory.name}
+            truth = {
+                by_number[one.product]: one.decision for one in device.truth if one.advisory == advisory.name
+            }
             right = {here[leaf].id for leaf, decision in truth.items() if decision}
             argued = {here[leaf].id for leaf, decision in truth.items() if not decision}
             found = {theirs for own, theirs in proposed if own == number}
@@ -163,7 +190,9 @@ def measure(devices: Sequence[Device], advisories: Sequence[Advisory], judged: C
                 (device.name, advisory.name, names[theirs], "; ".join(proposed[(number, theirs)].evidence))
                 for theirs in sorted(found - right - argued)
             )
-            figures.missed.extend((device.name, advisory.name, names[theirs]) for theirs in sorted(right - found))
+            figures.missed.extend(
+                (device.name, advisory.name, names[theirs]) for theirs in sorted(right - found)
+            )
             for leaf, decision in truth.items():
                 if decision and here[leaf].id in found:
                     state = decide_named(leaf.product, leaf.statement, device.version).state
