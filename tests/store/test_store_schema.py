@@ -19,7 +19,15 @@ from stored_envelopes import store_envelopes
 
 from p2pshare.database import schema as schemas
 from p2pshare.database.connection import open_writer
-from p2pshare.database.schema import APPLICATION_ID, RISK, STORE, WARNING_INDEX, Schema, create_or_check, views
+from p2pshare.database.schema import (
+    APPLICATION_ID,
+    RISK,
+    STORE,
+    WARNING_INDEX,
+    Schema,
+    create_or_check,
+    views,
+)
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.node.store import Store

@@ -343,8 +343,9 @@ class RiskStore:
         """Only rows of vulnerabilities that changed are written."""
         writer.execute(
             """WITH counted AS (
-                SELECT vulnerability AS id, count(DISTINCT organisation) FILTER (WHERE last_seen > :since) AS organisations,
-                max(last_seen) AS last_seen FROM partner_evidence GROUP BY vulnerability
+                SELECT vulnerability AS id,
+                count(DISTINCT organisation) FILTER (WHERE kind = 'sighting' AND last_seen > :since) AS organisations,
+                max(last_seen) FILTER (WHERE kind = 'sighting') AS last_seen FROM partner_evidence GROUP BY vulnerability
             )
             UPDATE vulnerability SET organisations = counted.organisations, partner_last_seen = counted.last_seen
             FROM counted WHERE counted.id = vulnerability.id
