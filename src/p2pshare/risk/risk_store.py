@@ -402,7 +402,8 @@ class RiskStore:
             )
             # Once, and not with each document: answers would hang on the order in which documents came.
             self._matcher.learn(
-                TheirModel(*row) for row in fetch(writer, "SELECT id, vendor, product, variant FROM their_model ORDER BY id")
+                TheirModel(*row)
+                for row in fetch(writer, "SELECT id, vendor, product, variant FROM their_model ORDER BY id")
             )
         if is_changed:
             documents = [
