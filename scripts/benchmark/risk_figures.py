@@ -53,7 +53,9 @@ def main(folder: Path, assets: int, components: int, vulnerabilities: int) -> No
         ranked()
 
     def one_sighting() -> None:
-        store.take_partner_vulnerabilities([PartnerVulnerability("CVE-2026-100000", "partner", now)], now=now)
+        store.take_partner_vulnerabilities(
+            [PartnerVulnerability("CVE-2026-100000", "partner", now, "sighting")], now=now
+        )
         ranked()
 
     def another_day() -> None:

@@ -475,9 +475,9 @@ def test_partners_count_for_thirty_days_and_as_active_only_where_that_is_configu
         store = open_risk(tmp_path / f"{needed}.sqlite", rules=RiskRules(partners_mean_active=needed))
         state_of(store, tmp_path, "pkg:npm/x@1.0.0", osv({"introduced": "0"}))
         seen = [
-            PartnerVulnerability(CVE, "p1", NOW),
+            PartnerVulnerability(CVE, "p1", NOW, "sighting"),
             PartnerVulnerability(CVE, "p2", NOW - 10 * DAY, "sighting"),
-            PartnerVulnerability(CVE, "p3", NOW - 40 * DAY),
+            PartnerVulnerability(CVE, "p3", NOW - 40 * DAY, "sighting"),
         ]
         assert (
             store.take_partner_vulnerabilities(seen, now=NOW) == 3
@@ -521,7 +521,7 @@ def test_the_order_is_outcome_partners_human_impact_epss_and_cvss(store: RiskSto
             now=NOW,
         )
     store.add_source("epss", written(tmp_path, "e.csv", HEAD + "CVE-2026-1002,0.9,0.9\n"), now=NOW)
-    store.take_partner_vulnerabilities([PartnerVulnerability("CVE-2026-1001", "p", NOW)], now=NOW)
+    store.take_partner_vulnerabilities([PartnerVulnerability("CVE-2026-1001", "p", NOW, "sighting")], now=NOW)
     with store.transaction() as writer:
         writer.execute("UPDATE vulnerability SET cvss = 5 WHERE name = 'CVE-2026-1003'")
     ranked = [(one.outcome, one.vulnerability[-1], one.asset) for one in store.rank(now=NOW)]

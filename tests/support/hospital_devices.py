@@ -16,6 +16,7 @@ from p2pshare.risk.product_names import NameMatcher, OwnModel, TheirModel
 from p2pshare.risk.version_statements import decide_named, names_a_variant
 
 DEVICES = Path(__file__).parent / "hospital_devices.tsv"
+SECOND_DEVICES = DEVICES.parent / "second_hospital_devices.tsv"
 SHARED = Path(__file__).parents[3] / "shared"
 MEDICAL = SHARED / "data" / "vuln" / "csaf-medical"
 CISA = SHARED / "data" / "vuln" / "csaf-cisa"
@@ -111,8 +112,13 @@ def leaves_of(
             yield above, inner
 
 
-def read_advisory(path: Path) -> Advisory:
-    document = json.loads(path.read_text(encoding="utf-8"))
+def read_documents(folder: Path) -> list[dict[str, Any]]:
+    """Returns the CSAF documents of a folder in the order of their paths; feeds and other lists have no product tree."""
+    read = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.json")))
+    return [document for document in read if "product_tree" in document]
+
+
+def read_advisory(document: dict[str, Any]) -> Advisory:
     leaves = []
     for above, leaf in leaves_of(document["product_tree"]):
         statement = leaf["name"]
@@ -131,7 +137,7 @@ def read_advisory(path: Path) -> Advisory:
 
 
 def read_advisories(folder: Path = MEDICAL) -> list[Advisory]:
-    return [read_advisory(path) for path in sorted(folder.rglob("*.json")) if "feed" not in path.name]
+    return [read_advisory(document) for document in read_documents(folder)]
 
 
 def their_models(advisories: Sequence[Advisory]) -> dict[tuple[str, str, str], TheirModel]:

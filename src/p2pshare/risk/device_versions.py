@@ -4,7 +4,8 @@ Rules of the order, first difference decides:
 
 1. Numbers compare as numbers, whatever their leading zeros; zeros at the end add nothing (9.0 is 9).
 2. Single letters that stand alone or end a number compare as letters (K, B.02, 2.4A).
-3. Any other letters are a name for what follows (L81, BT03, SP1): different ones do not compare, and nobody guesses.
+3. Any other letters are a name for what follows (L81, BT03, SP1): different ones do not compare, and nobody guesses. So
+   is what a part number begins with (012U000040).
 4. What goes on after the other has ended is later (15.1 Update 5, 2.0.1), except a forerunner (2.0 RC1 is before 2.0).
 
 `V`, and words that only say "version", are no part of it. What has neither a digit nor a single letter is no version.
@@ -18,12 +19,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-VERSION_CHARACTERS_MAX = 120  # the longest that CISA wrote has 32; whatever is longer is a text, and nobody's version
+VERSION_CHARACTERS_MAX = (
+    120  # the longest that CISA wrote has 32; whatever is longer is a text, and nobody's version
+)
 MODEL_NUMBER_MIN = 100  # a bare number from here on is a model as often as a version: 7100, 650
+PART_NUMBER_DIGITS_MIN = 3  # of 012U000040, before its letter
 
 # What a version may be introduced by; none of them says anything of the order.
 _INTRODUCTIONS = re.compile(
-    r"\b(?:versions?|vers|ver|releases?|rel|revisions?|rev|firmware|software|sw|fw|stand|softwarestand)\b[.:]?\s*"
+    r"\b(?:versions?(?: numbers?| nos?)?|vers|ver|releases?|rel|revisions?|rev|firmware|software|sw|fw|stand|softwarestand)\b[.:]?\s*"
 )
 _LONG_WORDS = (
     (re.compile(r"\bservice[ -]?packs?\b"), "sp"),
@@ -79,7 +83,9 @@ def pieces_of(text: str) -> Pieces:
             found.append(Piece(int(piece), digits=piece))
         elif piece[0].isalpha():
             behind = raw[place + 1 : place + 3]
-            goes_on = bool(behind) and (behind[0][0].isdigit() or (behind[0] == " " and len(behind) > 1 and behind[1][0].isdigit()))
+            goes_on = bool(behind) and (
+                behind[0][0].isdigit() or (behind[0] == " " and len(behind) > 1 and behind[1][0].isdigit())
+            )
             found.append(Piece(0, piece, is_free=len(piece) == 1 and not goes_on))
     return tuple(found)
 
@@ -114,7 +120,12 @@ def same_release_letter(one: Pieces, other: Pieces) -> tuple[Pieces, Pieces]:
 def order(one: Pieces, other: Pieces) -> int | None:
     """Returns -1, 0 or 1 as `one` is before, the same as or behind `other`; None where they do not compare."""
     one, other = same_release_letter(one, other)
-    if _unlike(one, other) or _unlike(other, one):
+    if (
+        _unlike(one, other)
+        or _unlike(other, one)
+        or _is_part_number(one, other)
+        or _is_part_number(other, one)
+    ):
         return None
     for mine, theirs in zip(one, other, strict=False):
         if mine.digits and theirs.digits:
@@ -138,9 +149,26 @@ def order(one: Pieces, other: Pieces) -> int | None:
 def _unlike(bare: Pieces, dotted: Pieces) -> bool:
     """Returns whether one begins with a large number without a dot, a model as often as a version, and the other is
     numbered otherwise."""
-    if not bare or not bare[0].digits or bare[0].number < MODEL_NUMBER_MIN or (len(bare) > 1 and bare[1].digits):
+    if (
+        not bare
+        or not bare[0].digits
+        or bare[0].number < MODEL_NUMBER_MIN
+        or (len(bare) > 1 and bare[1].digits)
+    ):
         return False
     return not dotted or (bool(dotted[0].digits) and dotted[0].number < MODEL_NUMBER_MIN)
+
+
+def _is_part_number(one: Pieces, other: Pieces) -> bool:
+    """Returns whether one is a part number that counts on (012U000040), and the other does not begin as it does."""
+    if (
+        len(one) < 2
+        or not one[0].digits.startswith("0")
+        or len(one[0].digits) < PART_NUMBER_DIGITS_MIN
+        or not one[1].word
+    ):
+        return False
+    return len(other) < 2 or one[0].digits != other[0].digits or one[1].word != other[1].word
 
 
 def _rest(pieces: Pieces) -> Literal[-1, 0, 1]:

@@ -6,16 +6,23 @@ Without the extra `[risk]` nothing is said of a package's range, and a person mu
 
 from __future__ import annotations
 
-try:
-    from univers import version_range as univers_ranges
-except ImportError:  # the extra [risk] is not installed
-    univers_ranges = None
+import re
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+univers_ranges: Any = None  # where the extra [risk] is not installed
+with suppress(ImportError):
+    univers_ranges = import_module("univers.version_range")
 
 # The types of package URLs (and of `vers:`) whose versions have an order of their own, and OSV's names for them.
 ECOSYSTEMS = frozenset(
     {"alpm", "apk", "cargo", "composer", "conan", "deb", "ebuild", "gem", "golang", "hex", "maven", "npm", "nuget", "pypi", "rpm"}
 )  # fmt: skip
-PACKAGE_VERSION_CHARACTERS_MAX = 200  # Debian's longest has some 80; what is longer is refused before it is read
+PACKAGE_VERSION_CHARACTERS_MAX = (
+    200  # Debian's longest has some 80; what is longer is refused before it is read
+)
+_CONSTRAINT = re.compile(r"(?:<=|>=|!=|<|>|=)?\s*[^<>=!|*\s]+")
 
 
 class NotUnderstood(Exception):
@@ -28,10 +35,14 @@ def contains(vers: str, version: str) -> bool:
         raise NotUnderstood("ranges of packages need the extra p2pshare[risk]")
     if not version.strip() or len(version) > PACKAGE_VERSION_CHARACTERS_MAX:
         raise NotUnderstood("our version is not known")
+    if not all(_CONSTRAINT.fullmatch(one.strip()) for one in vers.partition("/")[2].split("|")):
+        raise NotUnderstood(
+            "the statement is not understood"
+        )  # the library would take `bogus<<` for a version
     try:
         read = univers_ranges.VersionRange.from_string(vers)
         return bool(read.contains(read.version_class(version.strip())))
-    except Exception as error:  # noqa: BLE001 - the library raises what its fifteen readers happen to raise
+    except Exception as error:
         raise NotUnderstood(f"{type(error).__name__}: {error}"[:PACKAGE_VERSION_CHARACTERS_MAX]) from error
 
 

@@ -400,6 +400,11 @@ class RiskStore:
                     for number, vendor, product, model, _ in models
                 ]
             )
+            # Once, and not with each document: answers would hang on the order in which documents came.
+            self._matcher.learn(
+                TheirModel(*row)
+                for row in fetch(writer, "SELECT id, vendor, product, variant FROM their_model ORDER BY id")
+            )
         if is_changed:
             documents = [
                 one for (one,) in fetch(writer, "SELECT id FROM document WHERE kind IN ('csaf', 'vex')")

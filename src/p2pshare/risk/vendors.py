@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -20,11 +21,78 @@ _MISSPELT_LETTERS_MIN = 6  # in shorter names one letter more or less is another
 
 # Of a name that is in no group, and says nothing of who it is.
 _COMPANY_WORDS = frozenset(
-    "ab ag aps as bv co company corp corporation gmbh group holding holdings inc incorporated international kg kgaa limited llc ltd "
-    "nv oy plc pty sa se spa srl sas the and und of usa us uk deutschland germany europe america global "
-    "health healthcare medical medizin medizintechnik medicine systems system systeme technologies technology tech diagnostics "
-    "industries laboratories labs pharma pharmaceuticals biosciences services service solutions software electronics electric "
-    "instruments products devices".split()
+    [
+        "ab",
+        "ag",
+        "aps",
+        "as",
+        "bv",
+        "co",
+        "company",
+        "corp",
+        "corporation",
+        "gmbh",
+        "group",
+        "holding",
+        "holdings",
+        "inc",
+        "incorporated",
+        "international",
+        "kg",
+        "kgaa",
+        "limited",
+        "llc",
+        "ltd",
+        "nv",
+        "oy",
+        "plc",
+        "pty",
+        "sa",
+        "se",
+        "spa",
+        "srl",
+        "sas",
+        "the",
+        "and",
+        "und",
+        "of",
+        "usa",
+        "us",
+        "uk",
+        "deutschland",
+        "germany",
+        "europe",
+        "america",
+        "global",
+        "health",
+        "healthcare",
+        "medical",
+        "medizin",
+        "medizintechnik",
+        "medicine",
+        "systems",
+        "system",
+        "systeme",
+        "technologies",
+        "technology",
+        "tech",
+        "diagnostics",
+        "industries",
+        "laboratories",
+        "labs",
+        "pharma",
+        "pharmaceuticals",
+        "biosciences",
+        "services",
+        "service",
+        "solutions",
+        "software",
+        "electronics",
+        "electric",
+        "instruments",
+        "products",
+        "devices",
+    ]
 )
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -39,10 +107,8 @@ class VendorGroup(NamedTuple):
 def folded(text: str) -> str:
     """Returns a text in small letters without marks above them; a text that was read in the wrong character set is read again."""
     if "Ã" in text or "Â" in text:
-        try:
+        with suppress(UnicodeError):  # it was no such text: an Ã may well be meant
             text = text.encode("cp1252").decode("utf-8")
-        except UnicodeError:
-            pass  # it was no such text: an Ã may well be meant
     text = text.translate(_SIGNS_DROPPED)
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign)).casefold()
@@ -53,13 +119,17 @@ _SIGNS_DROPPED = {ord(sign): None for sign in "®™©℠'’‘`´"}
 
 def _words_of(name: str) -> tuple[str, ...]:
     """Returns the words of a name; ae, oe and ue as a, o and u, for umlauts are written either way."""
-    return tuple(_WORD.findall(re.sub(r"([aou])e(?=[^aeiou]|$)", r"\1", folded(name[:VENDOR_CHARACTERS_MAX]))))
+    return tuple(
+        _WORD.findall(re.sub(r"([aou])e(?=[^aeiou]|$)", r"\1", folded(name[:VENDOR_CHARACTERS_MAX])))
+    )
 
 
 @lru_cache(maxsize=1)
 def _table() -> tuple[dict[tuple[str, ...], tuple[str, ...]], dict[str, frozenset[str]], int]:
     """Returns the groups of each name by its words, the words of each group's names, and how many words a name has at most."""
-    raw = json.loads(resources.files("p2pshare.risk").joinpath("vendor_groups.json").read_text(encoding="utf-8"))
+    raw = json.loads(
+        resources.files("p2pshare.risk").joinpath("vendor_groups.json").read_text(encoding="utf-8")
+    )
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     words: dict[str, set[str]] = defaultdict(set)
     for row in raw["groups"]:
@@ -84,7 +154,9 @@ def vendor_keys(name: str) -> frozenset[str]:
     place = 0
     while place < len(words):
         for length in range(min(longest, len(words) - place), 0, -1):
-            keys = by_name.get(words[place : place + length]) or (_misspelt(words[place]) if length == 1 else None)
+            keys = by_name.get(words[place : place + length]) or (
+                _misspelt(words[place]) if length == 1 else None
+            )
             if keys:
                 found.extend(f"={key}" for key in keys)
                 place += length
@@ -117,7 +189,8 @@ def one_letter_apart(one: str, other: str) -> bool:
         start += 1
     if len(one) == len(other):
         return one[start + 1 :] == other[start + 1 :] or (
-            one[start + 2 :] == other[start + 2 :] and one[start : start + 2] == other[start : start + 2][::-1]
+            one[start + 2 :] == other[start + 2 :]
+            and one[start : start + 2] == other[start : start + 2][::-1]
         )
     long, short = (one, other) if len(one) > len(other) else (other, one)
     return long[start + 1 :] == short[start:]
@@ -138,4 +211,6 @@ def same_vendor(one: str, other: str) -> bool:
 def group_words(keys: Iterable[str]) -> frozenset[str]:
     """Returns the words of the names of these groups, and of makers in no group."""
     words = _table()[1]
-    return frozenset(word for key in keys for word in (words.get(key[1:], ()) if key.startswith("=") else (key,)))
+    return frozenset(
+        word for key in keys for word in (words.get(key[1:], ()) if key.startswith("=") else (key,))
+    )

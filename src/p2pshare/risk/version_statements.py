@@ -99,13 +99,17 @@ _MONTHS = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(
 _DATE = re.compile(
     rf"\b(?:{_MONTHS})\b[ ,.]*\d|\d\s*(?:{_MONTHS})\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|\b(?:19|20)\d\d-\d\d-\d\d\b|\b\d{{1,2}}\.\d{{1,2}}\.(?:19|20)\d\d\b"
 )
-_SERIAL = re.compile(r"\bserials?\b|\bs/ns?\b|\bsns?\b|\blots?\b|\bbatch(?:es)?\b|\budi\b|\bmanufactur(?:ed|ing)\b|\bdistributed\b|\bshipped\b")
+_SERIAL = re.compile(
+    r"\bserials?\b|\bs/ns?\b|\bsns?\b|\blots?\b|\bbatch(?:es)?\b|\budi\b|\bmanufactur(?:ed|ing)\b|\bdistributed\b|\bshipped\b"
+)
 _CONDITION = re.compile(
     r"\b(?:windows|linux|unix|android|ios|operating|running|runs?|when|where|if|only|unless|using|uses?|installed|integrated|enabled|"
     r"configured|config|without|with|in|on|for|except|excluding|excludes?|global|regions?|countries|outside|end-of-life|eol|unsupported|"
     r"unpatched|not|certain|some|selected|including|includes?|bundled|option|optional|based)\b|\bu\.s\."
 )
-_SMALL_WORDS = frozenset({"all", "any", "of", "the", "and", "or", "to", "for", "in", "on", "at", "by", "is", "no", "up", "w"})
+_SMALL_WORDS = frozenset(
+    {"all", "any", "of", "the", "and", "or", "to", "for", "in", "on", "at", "by", "is", "no", "up", "w"}
+)
 _SAYS_NOTHING = frozenset(
     {"no version", "none", "n/a", "-", "unknown", "unspecified", "not specified", "undefined", "multiple", "various", "tbd"}
 )  # fmt: skip
@@ -113,7 +117,7 @@ _HARMLESS_NOTE = re.compile(r"(?:both |all )?(?:inclusive|included|incl\.?|inkl\
 _QUALIFIER_NOTE = re.compile(r"(?:build|sp|update|hf|patch|rev|r)\.? ?\d[\w.]*")
 _WORDS_FOR_SIGNS = (
     (re.compile(r"\bbetween (.{1,80}?) and\b"), r" \1 through "),
-    (re.compile(r"\b(?:up to|prior to|through|until|to)(?: and|,) including\b"), " @UPTO "),
+    (re.compile(r"\b(?:up to|prior to|prior|before|earlier|through|until|to)(?: and|,) including\b"), " @UPTO "),
     (re.compile(r"\b(?:less|lower|earlier|older|smaller) than or equal to\b|\b(?:no|not) (?:later|newer|higher) than\b"), " <= "),
     (re.compile(r"\b(?:greater|higher|later|newer|more) than or equal to\b|\bat least\b"), " >= "),
     (re.compile(r"\b(?:up to|upto)\b"), " @UPTO "),
@@ -142,8 +146,8 @@ _ALL_BEFORE = re.compile(r"^(?:all|any)\b (?=[<>@=]|v?\d)")
 _TOKEN = re.compile(r"(<=|>=|!=|<|>|=|@UPTO|@DOWN|@UP|@THROUGH|,| / |\band\b|\bor\b|&)")
 _SEPARATORS = frozenset({",", " / ", "and", "or", "&"})
 _BOUND = re.compile(r"[<>]|@(?:UPTO|DOWN|THROUGH)")
-_OPEN_END = re.compile(r"(?:[. ]?[x*])+$")
-_OPEN_DIGIT = re.compile(r"(?<=[. ])(\d+)x$")
+_OPEN_END = re.compile(r"(?:[. ][x*])+$")
+_OPEN_DIGIT = re.compile(r"(?:(?<=[. ])|^)(\d+)x$")
 _WORD_WITH_DIGIT = re.compile(r"[a-z]{0,16}[.]?[a-z]{0,6}\d[a-z\d]*(?:[.+-][a-z\d]+)*")
 _LETTERS_DOTTED = re.compile(r"[a-z](?:\.[a-z\d]{1,6})*")
 _DOTTED = re.compile(r"\d+(?:\.\d+)+")
@@ -166,7 +170,9 @@ def decide(statement: str, version: str) -> Judged:
     clauses = read_statement(statement)
     pieces = read_version(version)
     answers = [_answer(clause, pieces) for clause in _intervals(clauses)]
-    if pieces is not None and any(one.kind == "except" and order(pieces, one.limit.pieces) == 0 for one in clauses):
+    if pieces is not None and any(
+        one.kind == "except" and order(pieces, one.limit.pieces) == 0 for one in clauses
+    ):
         return Judged("possible", EXCEPTED)
     if any(answer is True for answer in answers):
         return Judged("affected", _says(statement, version, True))
@@ -181,11 +187,15 @@ def decide_named(product: str, statement: str, version: str) -> Judged:
     the statement does not speak of it as it stands, and a person must look."""
     judged = decide(statement, version)
     if judged.state == "affected" and name_version_differs(product, version):
-        return Judged("possible", f"the product's name has another version than ours ({version.strip()[:40]})")
+        return Judged(
+            "possible", f"the product's name has another version than ours ({version.strip()[:40]})"
+        )
     return judged
 
 
-_NAME_VERSION = re.compile(r"(?<![\w./-])v?(\d+(?:\.(?:\d+|x))+|\d+\.x)(?![\w/-])|(?<![\w./-])v(\d{1,2})(?![\w./-])", re.IGNORECASE)
+_NAME_VERSION = re.compile(
+    r"(?<![\w./-])v?(\d+(?:\.(?:\d+|x))+|\d+\.x)(?![\w/-])|(?<![\w./-])v(\d{1,2})(?![\w./-])", re.IGNORECASE
+)
 
 
 def name_versions(product: str) -> tuple[str, ...]:
@@ -213,7 +223,9 @@ def names_a_variant(statement: str) -> bool:
 
 
 def _is_name(part: str) -> bool:
-    if part in _SAYS_NOTHING or (_CONDITION.search(part) and not _MODEL.search(part) and " with " not in part):
+    if part in _SAYS_NOTHING or (
+        _CONDITION.search(part) and not _MODEL.search(part) and " with " not in part
+    ):
         return False
     bare = without_introductions(part)
     for pattern, sign in _WORDS_FOR_SIGNS:
@@ -223,9 +235,19 @@ def _is_name(part: str) -> bool:
     words = [word for word in re.split(r"[^a-z\d.+-]+", _TOKEN.sub(" ", bare)) if word]
     if _MODEL.search(bare):
         return True
-    if any(_LONG_WORD.fullmatch(word) and word not in INCREMENTS and word not in FORERUNNERS and not _ALL.fullmatch(word) for word in words):
+    if any(
+        _LONG_WORD.fullmatch(word)
+        and word not in INCREMENTS
+        and word not in FORERUNNERS
+        and not _ALL.fullmatch(word)
+        for word in words
+    ):
         return True
-    return len(words) == 1 and re.fullmatch(r"\d{3,}[a-z]?", words[0]) is not None and int(re.sub(r"\D", "", words[0])) >= MODEL_NUMBER_MIN
+    return (
+        len(words) == 1
+        and re.fullmatch(r"\d{3,}[a-z]?", words[0]) is not None
+        and int(re.sub(r"\D", "", words[0])) >= MODEL_NUMBER_MIN
+    )
 
 
 def _says(statement: str, version: str, inside: bool) -> str:
@@ -255,7 +277,9 @@ def read_statement(statement: str) -> tuple[Clause, ...]:
     for part in _parts(text):
         clauses = _read_part(part)
         # 620 | 650 | 650c: models, whatever some of them look like
-        found.extend(Clause("doubt", doubt=MODEL) if is_variant and one.kind == "exact" else one for one in clauses)
+        found.extend(
+            Clause("doubt", doubt=MODEL) if is_variant and one.kind == "exact" else one for one in clauses
+        )
         if len(found) > ALTERNATIVES_MAX:
             return (Clause("doubt", doubt=TOO_LONG),)
     return tuple(found) or (Clause("doubt", doubt=NO_STATEMENT),)
@@ -305,8 +329,8 @@ def _read_part(part: str) -> list[Clause]:
         text = pattern.sub(sign, text)
     text = _ALL_BEFORE.sub("", without_introductions(text))
     text = re.sub(r"(?<=[a-z\d])/(?=[a-z\d])", " / ", text)
-    tokens = [token if token in _SEPARATORS else token.strip(" \"'`:") for token in _TOKEN.split(text)]
-    return _clauses_of([token for token in tokens if token])
+    tokens = [sign if sign in _SEPARATORS else sign.strip(" \"'`:") for sign in _TOKEN.split(text)]
+    return _clauses_of([sign for sign in tokens if sign])
 
 
 def _clauses_of(tokens: list[str]) -> list[Clause]:
@@ -314,38 +338,38 @@ def _clauses_of(tokens: list[str]) -> list[Clause]:
     found: list[Clause] = []
     place = 0
     while place < len(tokens):
-        token = tokens[place]
+        sign = tokens[place]
         behind = tokens[place + 1] if place + 1 < len(tokens) else ""
         third = tokens[place + 2] if place + 2 < len(tokens) else ""
-        if token in _SEPARATORS:
+        if sign in _SEPARATORS:
             place += 1
             continue
-        if token == "@UPTO":
-            token = "<="
-        if token in {"<=", ">=", "<", ">", "=", "!="}:
+        if sign == "@UPTO":
+            sign = "<="
+        if sign in {"<=", ">=", "<", ">", "=", "!="}:
             limit = _read_limit(behind)
             if isinstance(limit, str):
                 return [Clause("doubt", doubt=limit)]
-            if token == "=":
+            if sign == "=":
                 found.append(Clause("exact", limit=limit, joined=bool(found)))
-            elif token == "!=":
+            elif sign == "!=":
                 found.append(Clause("except", limit=limit, joined=bool(found)))
             else:
-                found.append(Clause("bound", token, limit, joined=bool(found)))
+                found.append(Clause("bound", sign, limit, joined=bool(found)))
             place += 2
             if place < len(tokens) and tokens[place] in {"@DOWN", "@UP"}:
-                if (tokens[place] == "@DOWN") == (token in {"<", "<="}):  # "<= 3.0 and earlier" says it twice
+                if (tokens[place] == "@DOWN") == (sign in {"<", "<="}):  # "<= 3.0 and earlier" says it twice
                     place += 1
                 else:
                     return [Clause("doubt", doubt=NOT_UNDERSTOOD)]
             continue
-        if token.startswith("@"):
+        if sign.startswith("@"):
             return [Clause("doubt", doubt=NOT_UNDERSTOOD)]
-        if _ALL.fullmatch(token):
+        if _ALL.fullmatch(sign):
             found.append(Clause("all", joined=bool(found)))
             place += 1
             continue
-        limits = _read_list(token)
+        limits = _read_list(sign)
         if isinstance(limits, str):
             return [Clause("doubt", doubt=limits)]
         *others, limit = limits
@@ -375,7 +399,9 @@ def _clauses_of(tokens: list[str]) -> list[Clause]:
 def _exactly(limit: Limit, joined: bool) -> Clause:
     letters = _LETTER_RANGE.fullmatch(limit.text)
     if letters and letters[1] < letters[2]:
-        first, last = (Limit((Piece(0, letter, is_free=True),), letter, is_family=True) for letter in letters.groups())
+        first, last = (
+            Limit((Piece(0, letter, is_free=True),), letter, is_family=True) for letter in letters.groups()
+        )
         return Clause("between", limit=first, other=last, joined=joined)
     numbers = _HYPHENED.fullmatch(limit.text)
     if numbers and numbers[1].count(".") == numbers[2].count("."):
@@ -423,7 +449,11 @@ def _read_limit(text: str) -> Limit | Doubt:
         if not known:
             return MODEL if re.search(r"\d", text) and _LONG_WORD.search(word) else NOT_UNDERSTOOD
     pieces = pieces_of(rest)
-    if not any(piece.digits or piece.is_free for piece in pieces):
+    if (
+        not any(piece.digits or piece.is_free for piece in pieces)
+        or "*" in rest
+        or any(piece.word == "x" for piece in pieces)
+    ):
         return NOT_UNDERSTOOD
     return Limit(pieces, rest, is_family, highest)
 
@@ -489,7 +519,10 @@ def _answer(part: Clause | _Interval, pieces: Pieces | None) -> bool | Doubt:
 
 
 def _is_empty(interval: _Interval) -> bool:
-    return order(interval.lower.limit.pieces, interval.upper.limit.pieces) == 1 and not interval.upper.limit.is_family
+    return (
+        order(interval.lower.limit.pieces, interval.upper.limit.pieces) == 1
+        and not interval.upper.limit.is_family
+    )
 
 
 def _is_of_family(pieces: Pieces, family: Pieces, highest: int | None = None) -> bool | Doubt:
@@ -498,7 +531,9 @@ def _is_of_family(pieces: Pieces, family: Pieces, highest: int | None = None) ->
     if highest is not None:
         *head, last = family
         if len(pieces) < len(family):
-            return LESS_PRECISE if order(pieces, tuple(head)[: len(pieces)]) == 0 else _differs(pieces, family)
+            return (
+                LESS_PRECISE if order(pieces, tuple(head)[: len(pieces)]) == 0 else _differs(pieces, family)
+            )
         same = order(pieces[: len(head)], tuple(head)) if head else 0
         if same != 0:
             return NOT_COMPARABLE if same is None else False
@@ -530,13 +565,17 @@ def _is_exactly(pieces: Pieces, limit: Limit) -> bool | Doubt:
 
 
 def _is_between(pieces: Pieces, part: Clause) -> bool | Doubt:
-    if part.is_loose:  # 1.0-1.3: one version with a hyphen, or two; where both readings agree there is no doubt
+    if (
+        part.is_loose
+    ):  # 1.0-1.3: one version with a hyphen, or two; where both readings agree there is no doubt
         if order(pieces, part.limit.pieces + part.other.pieces) == 0:
             return True
         below, above = order(pieces, part.limit.pieces), order(pieces, part.other.pieces)
         if below is None or above is None:
             return NOT_COMPARABLE
-        return False if (below < 0 and not is_prefix(pieces, part.limit.pieces)) or above > 0 else NOT_UNDERSTOOD
+        return (
+            False if (below < 0 and not is_prefix(pieces, part.limit.pieces)) or above > 0 else NOT_UNDERSTOOD
+        )
     if not pieces[0].is_free:
         return NOT_COMPARABLE
     return part.limit.pieces[0].word <= pieces[0].word <= part.other.pieces[0].word
@@ -552,6 +591,10 @@ def _is_within(pieces: Pieces, part: Clause) -> bool | Doubt:
         return NOT_COMPARABLE
     if operator in {">", ">="}:
         if side < 0:
+            if is_prefix(
+                limit.pieces, pieces
+            ):  # 1.0 RC1, where the bound is 1.0: its forerunner may have the fault
+                return MORE_PRECISE
             return LESS_PRECISE if is_prefix(pieces, limit.pieces) else False
         return side > 0 or operator == ">="
     if side == 0:
@@ -562,7 +605,8 @@ def _is_within(pieces: Pieces, part: Clause) -> bool | Doubt:
         return SAME_DECIMAL
     if operator == "<=" and is_prefix(limit.pieces, pieces):
         short, long = same_release_letter(limit.pieces, pieces)
-        if not long[len(short)].digits:  # 3.0 and ours is 3.0 Build 7: a build of 3.0, or what followed it
+        behind = next(piece for piece in long[len(short) :] if piece.word or piece.number)
+        if behind.word:  # 3.0 and ours is 3.0 Build 7: a build of 3.0, or what followed it
             return MORE_PRECISE
     return False
 
