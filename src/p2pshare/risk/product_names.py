@@ -127,16 +127,16 @@ class NameProposal(NamedTuple):
 
 
 def alias_id(own: OwnModel, theirs: TheirModel) -> str:
-    """Returns the name of a pair: twelve hexadecimal digits of the texts of both sides, in any case of letters and any blanks."""
+    """Returns the name of a pair: twelve hexadecimal digits of the texts of both sides, to the letter (compactplus and compactPlus of one
+    maker are two rows of theirs, and must not share a name)."""
     texts = (own.vendor, own.product, own.model, theirs.vendor, theirs.product, theirs.variant)
-    spoken = "\x1f".join(" ".join(text.casefold().split()) for text in texts)
-    return hashlib.sha256(spoken.encode("utf-8", "surrogatepass")).hexdigest()[:ALIAS_DIGITS]
+    return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:ALIAS_DIGITS]
 
 
 @dataclass(slots=True)
 class _Own:
     """A model of ours with what the matcher asks of it: `spoken`: its words in every way to write them, with their bits;
-    `numbers`: bits of model numbers, `named_numbers`: of those in the product's name; `field_bits`: of the model column."""
+    `numbers`: bits of model numbers, `named_numbers`: of those in its name; `code_bits`: of an order number's words."""
 
     model: OwnModel
     keys: frozenset[str]
@@ -147,7 +147,7 @@ class _Own:
     codes: frozenset[str]
     numbers: int
     named_numbers: int
-    field_bits: int
+    code_bits: int
     asides: int
 
 
@@ -218,7 +218,7 @@ class NameMatcher:
         self._with_less: dict[str, set[str]] = defaultdict(set)
         self._counts: Counter[str] = Counter()
         self._known: set[str] = set()
-        self._products = 0
+        self.products = 0  # how many were learnt
         self._weights: dict[str, float] = {}
         self._resolved: dict[str, list[tuple[str, float]]] = {}
         self._asked: dict[str, tuple[Name, tuple[_Key, ...]]] = {}
@@ -231,7 +231,7 @@ class NameMatcher:
             words = set(read_name(product.product).words) | set(read_name(product.variant).words)
             self._counts.update(words)
             self._known.update(words)
-            self._products += 1
+            self.products += 1
         self._weights.clear()
 
     def proposals(
@@ -259,10 +259,17 @@ class NameMatcher:
 
     def _take(self, model: OwnModel) -> None:
         keys = vendor_keys(model.vendor)
+        if not keys:  # a list without that column may name the maker before the product
+            keys = frozenset(key for key in vendor_keys(model.product) if key.startswith("="))
         name, beside = read_name(model.product), read_name(model.model)
         shift = len(name.words)
         words = (*name.words, *beside.words)[:NAME_WORDS_MAX]
         everything = (1 << len(words)) - 1
+        # Lists have an order number in that column, or the model's whole name: then it counts as the product's does.
+        is_code = len(model.model.split()) == 1 and any(sign.isdigit() for sign in model.model)
+        asides = name.notes | name.withs | (0 if is_code else beside.notes | beside.withs) << shift
+        in_code = everything & ~((1 << shift) - 1) if is_code else 0
+        numbers = (name.numbers | beside.numbers << shift) & everything
         spoken: dict[str, int] = {}
         for word in read_name(model.vendor).words:  # may be a word of theirs: McKesson Cardiology
             spoken[word] = 0
@@ -286,10 +293,10 @@ class NameMatcher:
             spoken,
             dict(initials(name.words)),
             name.codes | beside.codes,
-            (name.numbers | beside.numbers << shift) & everything,
-            name.numbers & ~name.notes & ~name.withs & everything,
-            everything & ~((1 << shift) - 1),
-            name.notes | name.withs,
+            numbers,
+            numbers & ~asides & ~in_code,
+            in_code,
+            asides & everything,
         )
         index = len(self._owns)
         self._owns.append(own)
@@ -315,7 +322,7 @@ class NameMatcher:
         if weight is None:
             kind = is_kind(word)
             count = self._counts[word] + (PRIOR_OF_KIND_WORDS if kind or word in SIBLING_WORDS else 0)
-            weight = math.log((PRIOR_PRODUCTS + self._products + len(self._owns) + 1) / (count + 1))
+            weight = math.log((PRIOR_PRODUCTS + self.products + len(self._owns) + 1) / (count + 1))
             if kind:
                 weight *= KIND_WEIGHT
             elif len(word) == 1 or is_tesla(word):
@@ -582,12 +589,12 @@ class NameMatcher:
                 share_met += weight * (SIBLING_FACTOR if is_sibling else 1.0)
                 titled.append(word)
                 continue
-            if own.field_bits >> place & 1:
+            if own.code_bits >> place & 1:
                 whole += weight * CODE_WEIGHT
                 continue
             if own.asides >> place & 1:
                 weight *= NOTE_WEIGHT
-            elif self._products and word not in self._known:
+            elif self.products and word not in self._known:
                 weight *= UNKNOWN_WEIGHT
             whole += weight * (NUMBERED_REST_FACTOR if numbered else 1.0)
             missing.append(word)
