@@ -19,205 +19,32 @@ RANGE_NUMBERS_MAX = 2_000  # MX400-550 are 151 numbers; a range of more is none
 FORMS_MAX = 40  # ways to say one name; CISA's longest list of models in one has 10
 
 # Words for kinds of devices and for software, English and German: in a list's product column they describe.
-_KIND_WORDS = frozenset(
-    [
-        "system",
-        "software",
-        "application",
-        "app",
-        "android",
-        "ios",
-        "device",
-        "series",
-        "family",
-        "product",
-        "unit",
-        "station",
-        "monitor",
-        "monitoring",
-        "patient",
-        "bedside",
-        "central",
-        "pump",
-        "pumpen",
-        "infusion",
-        "syringe",
-        "perfusor",
-        "workstation",
-        "workplace",
-        "platform",
-        "server",
-        "client",
-        "module",
-        "modular",
-        "version",
-        "model",
-        "ultrasound",
-        "imaging",
-        "bildgebung",
-        "scanner",
-        "ct",
-        "mr",
-        "mri",
-        "mrt",
-        "pet",
-        "spect",
-        "xray",
-        "x",
-        "ray",
-        "digital",
-        "mobile",
-        "portable",
-        "handheld",
-        "machine",
-        "medical",
-        "medizinisch",
-        "hospital",
-        "health",
-        "care",
-        "healthcare",
-        "clinical",
-        "point",
-        "all",
-        "new",
-        "neu",
-        "old",
-        "line",
-        "tool",
-        "kit",
-        "hub",
-        "box",
-        "adapter",
-        "control",
-        "controller",
-        "panel",
-        "remote",
-        "access",
-        "web",
-        "viewer",
-        "management",
-        "manager",
-        "connect",
-        "connected",
-        "wireless",
-        "wlan",
-        "wired",
-        "network",
-        "data",
-        "base",
-        "database",
-        "interface",
-        "generator",
-        "energy",
-        "programmer",
-        "clinician",
-        "transmitter",
-        "recorder",
-        "build",
-        "analyzer",
-        "meter",
-        "reader",
-        "ecg",
-        "electrocardiograph",
-        "resting",
-        "cardiograph",
-        "cardiology",
-        "defibrillator",
-        "icd",
-        "crt",
-        "telemetry",
-        "telemetrieserver",
-        "anesthesia",
-        "dialysis",
-        "hemodialysis",
-        "delivery",
-        "ventilator",
-        "beatmung",
-        "compounder",
-        "maintenance",
-        "pharmacy",
-        "diabetes",
-        "insulin",
-        "glucose",
-        "blood",
-        "fetal",
-        "maternal",
-        "neonatal",
-        "vital",
-        "sign",
-        "spot",
-        "check",
-        "icu",
-        "ccu",
-        "iot",
-        "sensor",
-        "service",
-        "pc",
-        "laptop",
-        "computer",
-        "windows",
-        "based",
-        "professional",
-        "premium",
-        "pro",
-        "plus",
-        "light",
-        "basic",
-        "advanced",
-        "standard",
-        "edition",
-        "suite",
-        "package",
-        "option",
-        "installed",
-        "integrated",
-        "part",
-        "number",
-        "including",
-        "capability",
-        "inductive",
-        "rf",
-        "removable",
-        "card",
-        "firmware",
-        "display",
-        "mammo",
-        "mammography",
-        "mammographie",
-        "angio",
-        "interventional",
-        "processing",
-        "review",
-        "center",
-        "centre",
-    ]
-)
+_KIND_TEXT = """
+    system software application app android ios device series family product unit station monitor
+    monitoring patient bedside central pump pumpen infusion syringe perfusor workstation workplace
+    platform server client module modular version model ultrasound imaging bildgebung scanner ct mr mri
+    mrt pet spect xray x ray digital mobile portable handheld machine medical medizinisch hospital
+    health care healthcare clinical point all new neu old line tool kit hub box adapter control
+    controller panel remote access web viewer management manager connect connected wireless wlan wired
+    network data base database interface generator energy programmer clinician transmitter recorder
+    build analyzer meter reader ecg electrocardiograph resting cardiograph cardiology defibrillator icd
+    crt telemetry telemetrieserver anesthesia dialysis hemodialysis delivery ventilator beatmung
+    compounder maintenance pharmacy diabetes insulin glucose blood fetal maternal neonatal vital sign
+    spot check icu ccu iot sensor service pc laptop computer windows based professional premium pro plus
+    light basic advanced standard edition suite package option installed integrated part number
+    including capability inductive rf removable card firmware display mammo mammography mammographie
+    angio interventional processing review center centre echo sonography cabinet supply medication
+    dispensing pneumatic tube home worn wearable coagulation laboratory labor cytometer flow ctg doppler
+    bogen mobil endoscopy surgical electrosurgical warmer incubator inkubator bed thermometer oximeter
+    mixer mischer nutrition tpn enteral feeding volumetric pacemaker holter recording workflow
+"""
+_KIND_WORDS = frozenset(_KIND_TEXT.split())
 # Beside a model's name they make a sibling of it, and weigh as names do: 3100 Pro, XR656 Plus, MedStation ES Server, DICOM Viewer.
 SIBLING_WORDS = frozenset(["plus", "pro", "light", "server", "select", "viewer"])
 # They say that a name is a family's, and need not be in ours.
 _FAMILY_WORDS = frozenset(["product", "series", "family", "line", "device", "system"])
-_SMALL_WORDS = frozenset(
-    [
-        "and",
-        "or",
-        "the",
-        "of",
-        "for",
-        "with",
-        "by",
-        "in",
-        "to",
-        "de",
-        "der",
-        "die",
-        "das",
-        "fur",
-        "fuer",
-        "mit",
-        "und",
-        "w",
-    ]
-)
+_SMALL_TEXT = "and or the of for with by in to de der die das fur fuer mit und w"
+_SMALL_WORDS = frozenset(_SMALL_TEXT.split())
 # A kind of device in German, as its English word (without the s of a plural).
 _SAME_KIND = {
     "ultraschall": "ultrasound", "ultraschallgerat": "ultrasound", "zentrale": "central", "monitore": "monitor", "pumpe": "pump",
@@ -226,14 +53,19 @@ _SAME_KIND = {
     "modul": "module", "systeme": "system", "analyser": "analyzer", "zentralmonitor": "central", "patientenmonitor": "monitor",
     "spritzenpumpe": "syringe", "infusionspumpe": "infusion", "drahtlos": "wireless", "defi": "defibrillator",
 }  # fmt: skip
+# German compounds of a kind: Ultraschallsystem, Telemetriemodul, Lesegerät.
+_KIND_COMPOUND = re.compile(
+    r"(?:ultraschall|patienten|telemetrie|rontgen|narkose|infusions|spritzen|beatmungs|dialyse|anasthesie|mammographie|labor)[a-z]*"
+    r"|[a-z]{3,}(?:gerat|geraet|pumpe|modul|apparat|schrank|automat|mischer|drucker|wagen|anlage)"
+)
 _GENERATIONS = {"ii": "2", "iii": "3"}  # Inform II; IV and X are words as often
 
 _EXCLUDING = re.compile(
     r"\b(?:not including|excluding|exclud(?:es|ed)|except(?:ing)?(?: for)?|other than|with the exception of)\b"
 )
 _WITH = re.compile(r"\b(?:with|w/|for use with|using|mit)(?=\s)")
-_WORD = re.compile(r"\d+(?:\.\d+)+[a-z]*|\d+(?:\.x)+|[a-z0-9]+")
-_VERSION_WORD = re.compile(r"v?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
+_WORD = re.compile(r"(?<![a-z0-9])[rv]\d+(?:\.\d+)+|\d+(?:\.\d+)+[a-z]*|\d+(?:\.x)+|[a-z0-9]+")
+_VERSION_WORD = re.compile(r"[rv]?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
 _TESLA = re.compile(r"\d(?:\.\d)?t")  # how strong a magnet is: 1.5T, 3T
 _RANGE = re.compile(r"\b([a-z]{1,4})(\d{2,5})\s?-\s?[a-z]{0,4}(\d{2,5})\b(?!-)")
 _LISTED = re.compile(r"([a-z]{1,4})(\d{1,4})((?:/\d{1,4})+)(?![a-z\d])")  # MX700/800
@@ -262,9 +94,10 @@ class Name(NamedTuple):
     codes: frozenset[str]
 
 
+@lru_cache(maxsize=32768)
 def is_kind(word: str) -> bool:
     """Returns whether a word says what kind of thing a product is, and not which."""
-    return word in _KINDS and word not in SIBLING_WORDS
+    return (word in _KINDS and word not in SIBLING_WORDS) or _KIND_COMPOUND.fullmatch(word) is not None
 
 
 def is_family_word(word: str) -> bool:

@@ -60,10 +60,14 @@ THEIRS_COVERED_MIN = 0.6  # the part of their words' weight that our name has
 FAMILY_COVERED_MIN = (
     0.85  # the same, where ours has a number and theirs none: CARESCAPE B40 is no CARESCAPE Central Station
 )
+RARE_NUMBER_COVERED_MIN = 0.45  # the same, where a number of letters and digits is on both sides: MX40
 NAMELESS_COVERED_MIN = 0.85  # the same, where one side names no maker
 OURS_COVERED_MIN = 0.6  # the part of our words' weight that theirs has, with the title
 OURS_NUMBERED_MIN = 0.5  # the same, where a model number has matched
 OURS_OF_WHOLE_MIN = 0.42  # the same, where ours has all words of theirs
+OURS_OF_FAMILY_MIN = (
+    0.25  # the same, where theirs says that it is a family's: Vivid products; LOGIQ, not including ...
+)
 OURS_OF_ONE_WORD_MIN = 0.5  # the same, where theirs is a single word: Essential, Current
 WHOLE_OURS_MIN = 0.75  # from here on, where ours has all words of theirs, none of them need be rare
 SCORE_MIN = 0.64  # the root of both coverages multiplied
@@ -85,7 +89,10 @@ INITIALS_FACTOR = 0.95
 MISSPELT_FACTOR = 0.85
 FAMILY_FACTOR = 0.8  # CX of CX50
 BARE_NUMBER_FACTOR = 0.8  # 660 for CT660
+SAME_TEXT_WEIGHT = 1e6  # of a name that is ours to the letter: more than any words
 SPARE_WEIGHT = 0.1  # of what need not be in ours: it only orders siblings
+RARE_NUMBER_SIGNS_MIN = 4
+FAMILY_PRODUCTS_MIN = 3  # of one advisory, that have a word: then it is a family's
 BARE_DIGITS_MAX = 4  # of a number that many makers and families have
 PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 MISSPELT_LETTERS_MIN = 6
@@ -212,6 +219,7 @@ class NameMatcher:
         self._owns: list[_Own] = []
         self._with_word: dict[str, list[int]] = defaultdict(list)
         self._with_initials: dict[str, list[int]] = defaultdict(list)
+        self._with_text: dict[str, list[int]] = defaultdict(list)
         self._with_code: dict[str, list[int]] = defaultdict(list)
         self._with_letters: dict[str, set[str]] = defaultdict(set)
         self._with_bare_number: dict[str, set[str]] = defaultdict(set)
@@ -314,6 +322,8 @@ class NameMatcher:
             self._with_initials[letters].append(index)
         for code in own.codes:
             self._with_code[code].append(index)
+        if _spoken(model.product):
+            self._with_text[_spoken(model.product)].append(index)
         self._counts.update(set(words))
 
     def _weight(self, word: str) -> float:
@@ -408,6 +418,13 @@ class NameMatcher:
                 candidate = self._judge(index, product, keys, codes, _Asked(name, ways, excluded), both, here)
                 if candidate is not None and (index not in best or _rank(candidate) > _rank(best[index])):
                     best[index] = candidate
+        for index in self._with_text.get(_spoken(product.product), ()) if not product.variant else ():
+            own = self._owns[index]
+            makers_fit = not own.keys or not keys or own.keys & keys
+            if index not in best and makers_fit and not (codes and own.codes and not codes & own.codes):
+                best[index] = _Candidate(
+                    index, product, SAME_TEXT_WEIGHT, 1.0, 1.0, ("the same name on both sides",)
+                )
         for code in codes:
             for index in self._with_code.get(code, ()):
                 own = self._owns[index]
@@ -483,20 +500,12 @@ class NameMatcher:
         score = math.sqrt(theirs.covered * ours.covered)
         has_all = theirs.lacking <= 0.001 * theirs.met
         if not (has_all and theirs.covered > 0.999 and ours.covered >= WHOLE_OURS_MIN):
-            unmet_number = own.named_numbers and not any(
-                place in met.ours for place in bits_of(own.named_numbers)
-            )
-            if has_all:
-                ours_least = OURS_OF_WHOLE_MIN if len(name.words) > 1 else OURS_OF_ONE_WORD_MIN
-            else:
-                ours_least = OURS_NUMBERED_MIN if numbered else OURS_COVERED_MIN
-            theirs_least = FAMILY_COVERED_MIN if unmet_number and not name.numbers else THEIRS_COVERED_MIN
-            if (
-                theirs.distinct < DISTINCT_WEIGHT_MIN
-                or theirs.covered < theirs_least
-                or ours.covered < ours_least
-                or score < SCORE_MIN
-            ):
+            theirs_least, ours_least, score_least = _least(own, asked, met, has_all, numbered)
+            if theirs.distinct < DISTINCT_WEIGHT_MIN or score < score_least:
+                return None
+            if theirs.covered < theirs_least or ours.covered < ours_least:
+                return None
+            if not numbered and _is_family_alone(name, met, makers, missing, here):
                 return None
         if (not own.keys or not keys) and theirs.covered < NAMELESS_COVERED_MIN:
             return None
@@ -601,6 +610,10 @@ class NameMatcher:
         return _Side(share_met / whole if whole else 0.0, product_met, whole - share_met), titled, missing
 
 
+def _spoken(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
 def _meet(own: _Own, keys: Sequence[_Key]) -> _Met:
     met = _Met()
     for key in keys:
@@ -683,6 +696,44 @@ def _only_a_bare_number(name: Name, met: _Met, makers: frozenset[str], own: _Own
     return any(
         place not in met.ours and word.isalpha() and word not in makers and not is_kind(word)
         for place, word in enumerate(own.words)
+    )
+
+
+def _least(own: _Own, asked: _Asked, met: _Met, has_all: bool, numbered: bool) -> tuple[float, float, float]:
+    """Returns how much of theirs, how much of ours, and which score is enough."""
+    name = asked.name
+    if has_all:
+        if asked.excluded or any(is_family_word(word) for word in name.words):
+            return THEIRS_COVERED_MIN, OURS_OF_FAMILY_MIN, 0.0
+        ours = OURS_OF_WHOLE_MIN if len(name.words) > 1 else OURS_OF_ONE_WORD_MIN
+        return THEIRS_COVERED_MIN, ours, SCORE_MIN
+    unmet = own.named_numbers and not any(place in met.ours for place in bits_of(own.named_numbers))
+    if unmet and not name.numbers:
+        return FAMILY_COVERED_MIN, OURS_COVERED_MIN, SCORE_MIN
+    has_rare_number = any(
+        met.theirs.get(place) == 1.0
+        and not name.words[place].isdigit()
+        and len(name.words[place]) >= RARE_NUMBER_SIGNS_MIN
+        for place in bits_of(name.numbers)
+    )
+    theirs = RARE_NUMBER_COVERED_MIN if has_rare_number else THEIRS_COVERED_MIN
+    return theirs, OURS_NUMBERED_MIN if numbered else OURS_COVERED_MIN, SCORE_MIN
+
+
+def _is_family_alone(
+    name: Name, met: _Met, makers: frozenset[str], missing: Sequence[str], here: _Here
+) -> bool:
+    """Returns whether what has met is no more than the name of a family of which the advisory has several products, and ours has
+    another name beside it: Revolution Apex, where they have Revolution CT, EVO and HD."""
+    words = [
+        word
+        for place, word in enumerate(name.words)
+        if place in met.theirs and word not in makers and not is_kind(word)
+    ]
+    return (
+        len(words) == 1
+        and here.products[words[0]] >= FAMILY_PRODUCTS_MIN
+        and any(len(word) > 1 and not is_kind(word) and word not in makers for word in missing)
     )
 
 
