@@ -15,8 +15,10 @@ from p2pshare.risk.vendors import folded
 
 NAME_CHARACTERS_MAX = 400  # CISA's longest product name has 230; of a longer one the beginning is read
 NAME_WORDS_MAX = 60  # bits of the masks below; of more words the first are read
-RANGE_NUMBERS_MAX = 2_000  # MX400-550 are 151 numbers; a range of more is none
-FORMS_MAX = 40  # ways to say one name; CISA's longest list of models in one has 10
+RANGE_NUMBERS_MAX = 500  # MX400-550 are 151 numbers; a range of more is none, nor are more in one name
+NAMES_KEPT = 4_096  # read names kept: some 1 KB each, at worst 30 KB (ranges)
+WORDS_KEPT = 32_768  # of one kind of question about a word: 100 bytes each
+FORMS_MAX = 24  # ways to say one name; CISA's longest list of models in one has 10
 
 # Words for kinds of devices and for software, English and German: in a list's product column they describe.
 _KIND_TEXT = """
@@ -94,7 +96,7 @@ class Name(NamedTuple):
     codes: frozenset[str]
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=WORDS_KEPT)
 def is_kind(word: str) -> bool:
     """Returns whether a word says what kind of thing a product is, and not which."""
     return (word in _KINDS and word not in SIBLING_WORDS) or _KIND_COMPOUND.fullmatch(word) is not None
@@ -120,7 +122,7 @@ def open_number(word: str) -> re.Pattern[str] | None:
     return re.compile(word.replace("x", r"\d")) if _OPEN_NUMBER.fullmatch(word) else None
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=WORDS_KEPT)
 def shape(word: str) -> str:
     """Returns letters and how many digits follow: numbers of one shape (1752 and 1885) are two things, of two shapes they may
     both be of one thing."""
@@ -155,7 +157,7 @@ def codes_of(text: str) -> frozenset[str]:
     )
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def read_name(text: str) -> Name:
     """Returns a name in words."""
     codes = codes_of(text)
@@ -234,7 +236,11 @@ def _allowed(text: str) -> frozenset[str]:
     """Returns the numbers that ranges and lists in a name stand for: MX400-550, MX700/800."""
     allowed: set[str] = set()
     for letters, low, high in _RANGE.findall(text):
-        if len(low) == len(high) and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX:
+        if (
+            len(allowed) < RANGE_NUMBERS_MAX
+            and len(low) == len(high)
+            and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX
+        ):
             allowed.update(f"{letters}{number}" for number in range(int(low), int(high) + 1))
     for letters, first, others in _LISTED.findall(text):
         allowed.update(f"{letters}{number}" for number in (first, *others.strip("/").split("/")))
@@ -262,7 +268,7 @@ def initials(words: Sequence[str]) -> Iterable[tuple[str, int]]:
                 yield "".join(word[0] for word in run), ((1 << length) - 1) << start
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def forms_of(product: str, variant: str) -> tuple[tuple[str, ...], tuple[frozenset[str], ...]]:
     """Returns the ways to say a product's name with its variant, and the words of what it excludes."""
     text, excluded = product[:NAME_CHARACTERS_MAX], []
@@ -290,14 +296,14 @@ def forms_of(product: str, variant: str) -> tuple[tuple[str, ...], tuple[frozens
     return tuple(dict.fromkeys(forms))[:FORMS_MAX], tuple(excluded)
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def numbers_in(variant: str) -> frozenset[str]:
     """Returns the model numbers in a text."""
     name = read_name(variant)
     return frozenset(name.words[place] for place in bits_of(name.numbers))
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def narrowing(words: tuple[str, ...], title: str) -> frozenset[str]:
     """Returns the model numbers that stand in the title right behind a product's whole name, which has none itself: what is
     called SureSigns below the title `SureSigns VS4` is the VS4."""

@@ -49,6 +49,9 @@ from p2pshare.risk.name_words import (
 from p2pshare.risk.vendors import group_words, one_letter_apart, vendor_keys
 from p2pshare.risk.version_statements import name_version_differs
 
+PRODUCTS_COMPARED_MAX = (
+    5_000  # of one advisory: CISA's largest has 300; a file of more costs a minute at worst, and no more
+)
 PROPOSALS_PER_MODEL_MAX = (
     24  # of one model and one advisory; a family's name that fits more is no help to anybody
 )
@@ -100,7 +103,7 @@ DERIVED_LETTERS_MIN = 4
 LONG_CODE_SIGNS = (
     12  # of order numbers of one maker's scheme, whatever its families begin with: 6GK..., 6AG...
 )
-READ_FORMS_MAX = 50_000  # forms of names kept read, some 2 KB each; then they are read anew
+READ_FORMS_MAX = 10_000  # forms of names kept read, some 2 KB each; then they are read anew
 
 
 class OwnModel(NamedTuple):
@@ -245,15 +248,16 @@ class NameMatcher:
     def proposals(
         self, title: str, products: Sequence[TheirModel], versions: Mapping[int, Sequence[str]] | None = None
     ) -> list[NameProposal]:
-        """Returns the pairs of one advisory, best first. `versions`: the statements of each product (they do not change what is
+        """Returns the pairs of one advisory, best first; of more than PRODUCTS_COMPARED_MAX products the first. `versions`: the statements of each product (they do not change what is
         proposed: a device of another version is still that device)."""
+        products = list(dict.fromkeys(products))[:PRODUCTS_COMPARED_MAX]
         titled = read_name(title).words
         in_names = Counter(
             word for name in {product.product for product in products} for word in set(read_name(name).words)
         )
         here = _Here(title, frozenset(titled) | {joined for joined, _ in glued(titled)}, in_names)
         by_own: dict[int, list[_Candidate]] = defaultdict(list)
-        for product in dict.fromkeys(products):
+        for product in products:
             for candidate in self._candidates(product, here):
                 by_own[candidate.own].append(candidate)
         found = [
