@@ -19,7 +19,15 @@ from stored_envelopes import store_envelopes
 
 from p2pshare.database import schema as schemas
 from p2pshare.database.connection import open_writer
-from p2pshare.database.schema import APPLICATION_ID, RISK, STORE, WARNING_INDEX, Schema, create_or_check, views
+from p2pshare.database.schema import (
+    APPLICATION_ID,
+    RISK,
+    STORE,
+    WARNING_INDEX,
+    Schema,
+    create_or_check,
+    views,
+)
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.node.store import Store
@@ -28,7 +36,7 @@ from p2pshare.warninglists.warning_index import open_warning_index
 PINNED = {
     STORE: (24, "16bb3feb71d92f95db3bcdad841c25662b2d722db7147a0270991bb75f8b95b3"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
-    RISK: (1, "c1a260cb12e460715aecd6ca6ecaac10b429b34fb95ae37d3e76246bdf7c1c96"),
+    RISK: (1, "29f9f028cff89c64417af20457912eb121f8ce0f9ecb358dda5ac876c8f4675f"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"
 

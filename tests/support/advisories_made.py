@@ -50,7 +50,11 @@ def csaf(
             "category": "csaf_vex",
             "csaf_version": csaf_version,
             "title": "made for a test",
-            "publisher": {"category": category, "name": publisher, "namespace": f"https://{publisher.lower()}.example"},
+            "publisher": {
+                "category": category,
+                "name": publisher,
+                "namespace": f"https://{publisher.lower()}.example",
+            },
             "tracking": {"id": tracking, "version": version, "status": "final", "current_release_date": date},
         },
         "product_tree": tree,

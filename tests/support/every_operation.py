@@ -15,6 +15,7 @@ from p2pshare.operations.already_held import FindOwnStatements, FindShared, Note
 from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.exposing import TellExposure, ToldExposure
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import (
     Explain,
@@ -91,6 +92,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
     every: list[Request[Any]] = [
         OpenSpace("note", "theirs", Tlp.GREEN, ("bravo",)),
         NoteInSpace(space, "seen here"),
+        TellExposure(space, "2026-11-30", (ToldExposure("CVE-2026-12345", "1-9"),)),
         ListSpaces(),
         ShowSpace(space[:10]),
         Seal(

@@ -81,7 +81,7 @@ class OpenSpace(Request[SpaceOpened], frozen=True, tag="space-open"):
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceOpened:
         invited = {_partner_called(node.store, name) for name in self.invite}
-        opening = _spaces(node).open(
+        opening = spaces_of(node).open(
             self.kind, self.title, int(self.tlp), [(member, "") for member in invited], now
         )
         members = sorted({*invited, node.identity.partner_id})
@@ -95,9 +95,9 @@ class NoteInSpace(Request[SpaceWritten], frozen=True, tag="space-note"):
     text: SpaceText
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
-        row = _space_called(SpaceReading(node.store.database), self.id)
+        row = space_called(node.store, self.id)
         said = SpaceStatement("note", self.text.encode("utf-8"), row.tlp)
-        entry = _spaces(node).say(row.space, said, now)[-1]
+        entry = spaces_of(node).say(row.space, said, now)[-1]
         return SpaceWritten(row.space.text, entry.entry_id.text)
 
 
@@ -130,7 +130,7 @@ class ShowSpace(Query[SpaceShown], frozen=True, tag="space-show"):
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> SpaceShown:
         reading = SpaceReading(node.store.database)
-        row = _space_called(reading, self.id)
+        row = space_called(node.store, self.id)
         output = read_canonical(reading, row).decode("utf-8")
         names = {partner.text: name for partner, name in node.store.partners.names().items()}
         return SpaceShown(
@@ -140,20 +140,21 @@ class ShowSpace(Query[SpaceShown], frozen=True, tag="space-show"):
         )
 
 
-def _spaces(node: Node) -> Spaces:
+def spaces_of(node: Node) -> Spaces:
+    """Returns the spaces of a node, which keeps them from the first request on."""
     if node.spaces is None:
         node.spaces = Spaces(node.store.database, node.store.partners, lambda: node.identity)
     found: Spaces = node.spaces
     return found
 
 
-def _space_called(reading: SpaceReading, digits: str) -> SpaceRow:
+def space_called(store: StoreReading, digits: str) -> SpaceRow:
     """Returns the space whose id begins so. Raises AuthorError `bad-id`, AmbiguousId, NotFoundError."""
     if not _DIGITS.fullmatch(digits):
         raise AuthorError(
             "that is no space's id", hint=f"{DIGITS_MIN} to 64 hexadecimal digits", reason="bad-id"
         )
-    found = reading.begin_with(digits)
+    found = SpaceReading(store.database).begin_with(digits)
     if not found:
         raise NotFoundError("no space of that id is held here", hint="see `p2pshare space list`")
     if len(found) > 1:

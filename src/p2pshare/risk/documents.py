@@ -83,11 +83,12 @@ def put_document(
     said = read.document
     held = fetch(
         writer,
-        "SELECT id, tracking_version, dated, sha256, partner FROM document WHERE kind = ? AND namespace = ? AND tracking_id = ?",
-        (said.kind, said.namespace, said.tracking_id),
+        """SELECT id, tracking_version, dated, sha256 FROM document
+        WHERE kind = ? AND namespace = ? AND tracking_id = ? AND partner = ?""",
+        (said.kind, said.namespace, said.tracking_id, partner),
     )
-    for number, version, dated, digest, held_from in held:
-        if digest == sha256 and held_from == partner:
+    for number, version, dated, digest in held:
+        if digest == sha256:
             return 0, "is held already"
         if not is_newer(said, version, dated):
             return 0, f"version {said.version[:40]} is not newer than {version[:40]}, which is held"

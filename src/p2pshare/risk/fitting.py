@@ -102,7 +102,8 @@ def _is_other_release(own: Purl, version: str, product: AdvisoryProduct, stated:
     tag, other = release_tag(version), release_tag(stated.version or "")
     if tag and other and tag != other:
         return True
-    release = "".join(one for one in product.variant if one.isdigit() or one == ".") if product.ranges else ""
+    named = next((one[1] for one in product.ranges if one[0] == "release"), "")
+    release = "".join(one for one in named if one.isdigit() or one == ".")
     distro = "".join(one for one in own.distro if one.isdigit() or one == ".")
     return bool(release and distro) and not (f"{distro}.").startswith(f"{release}.") and distro != release
 
@@ -118,6 +119,8 @@ def _in_ranges(purl_type: str, version: str, ranges: tuple[tuple[str, ...], ...]
     """Returns whether a version is in any of OSV's ranges or lists, and why (OSV schema, section "Evaluation")."""
     unclear = ""
     for kind, *rest in ranges:
+        if kind == "release":
+            continue
         if kind == "versions":
             if version in rest:
                 return Within.YES, f"version {version} is listed"

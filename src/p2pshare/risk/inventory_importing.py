@@ -72,8 +72,8 @@ def import_file(
     encoding: str = "auto",
     asset: str = "",
     now: int,
-) -> tuple[Imported, list[int], int]:
-    """Returns (answer, ids of the components of this file, id of the file). Raises AuthorError where the file is refused whole."""
+) -> tuple[Imported, set[int], set[int]]:
+    """Returns (answer, ids of the components that the file names, ids of its assets). Raises AuthorError where the file is refused whole."""
     kind = _format_of(path, format)
     notes = InventoryNotes(kind)
     digest = _digest(path)
@@ -86,7 +86,6 @@ def import_file(
             _replace_lists(taken, name, notes)
         else:
             taken = _import_bom(writer, path, kind, asset, digest, notes, now)
-        components = sorted(taken.components)
     answer = Imported(
         notes.read,
         len(taken.assets),
@@ -94,7 +93,7 @@ def import_file(
         _with_more(notes.refused, notes.refused_more),
         _with_more(notes.told, notes.told_more),
     )
-    return answer, components, taken.file
+    return answer, taken.components, set(taken.assets.values())
 
 
 def _with_more(notes: list[Told], more: int) -> tuple[Told, ...]:

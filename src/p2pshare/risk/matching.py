@@ -61,6 +61,7 @@ class _Document(NamedTuple):
     category: str
     namespace: str
     kind: str
+    partner: str
 
 
 _VerdictKey = tuple[int, int, int, int]
@@ -79,6 +80,22 @@ class Matching:
         self._hosts: dict[int, dict[int, bool]] = {}
 
     # --- what is new ---
+
+    def match_import(self, components: set[int], assets: Collection[int]) -> None:
+        """Compare the components of an import, and those on its assets of which something is said in one product alone: an
+        asset may be known to have the product only now."""
+        hosted = (
+            fetch(
+                self._writer,
+                f"""SELECT DISTINCT place.component FROM {MANY} AS wanted CROSS JOIN asset_component AS place ON place.asset = wanted.value
+            CROSS JOIN component_key AS ck ON ck.component = place.component CROSS JOIN product_key AS pk ON pk.key = ck.key
+            CROSS JOIN advisory_product AS product ON product.id = pk.product AND product.host IS NOT NULL""",
+                (row_ids(assets),),
+            )
+            if assets
+            else []
+        )
+        self.match_components(components | {one for (one,) in hosted})
 
     def match_components(self, components: Collection[int]) -> None:
         """Compare components with all statements, in place of what was found for them before."""
@@ -379,11 +396,13 @@ class Matching:
         if document not in self._documents:
             ((*texts,),) = fetch(
                 self._writer,
-                "SELECT publisher, publisher_category, namespace, kind FROM document WHERE id = ?",
+                "SELECT publisher, publisher_category, namespace, kind, partner FROM document WHERE id = ?",
                 (document,),
             )
             self._documents[document] = _Document(*texts)
         said = self._documents[document]
+        if said.partner:
+            return False  # anybody can write a vendor's name into a document
         if said.kind == "vex" and is_linked:
             return True
         if said.category != "vendor":

@@ -239,7 +239,7 @@ class _Known:
             """SELECT verdict.state, verdict.match, justification, because, document.tracking_id, document.publisher,
             document.dated, verdict.is_own_vendor FROM verdict JOIN document ON document.id = verdict.document
             WHERE verdict.component = ? AND verdict.vulnerability = ? AND verdict.asset_component IN (0, ?)
-            ORDER BY verdict.state DESC, verdict.match DESC, document.dated DESC""",
+            ORDER BY verdict.state DESC, verdict.match DESC, document.dated DESC, document.tracking_id""",
             (row.component, row.vulnerability, row.asset_component),
         )
 

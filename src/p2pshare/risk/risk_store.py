@@ -203,7 +203,7 @@ class RiskStore:
         """Take in an inventory file and match what it names. Raises AuthorError where it is refused whole: nothing is kept."""
         require_extra()
         with self.file.transaction() as writer:
-            answer, components, _ = import_file(
+            answer, components, assets = import_file(
                 self.file,
                 path,
                 format=format,
@@ -214,7 +214,7 @@ class RiskStore:
                 now=now,
             )
             self._propose(writer, None, now)
-            Matching(writer, now).match_components(components)
+            Matching(writer, now).match_import(components, assets)
         return answer
 
     def assets(self, *, with_retired: bool = False) -> list[AssetRow]:
@@ -288,6 +288,28 @@ class RiskStore:
             self._match(writer, [document] if document is not None else [], added.touched, added, now)
         return added.answer()
 
+    def forget_documents(self, tracking_ids: Iterable[str], *, partner: str, now: int) -> int:
+        """Drop documents that a partner sent and has withdrawn. Returns how many were here."""
+        with self.file.transaction() as writer:
+            numbers = [
+                one
+                for identifier in tracking_ids
+                for (one,) in fetch(
+                    writer,
+                    "SELECT id FROM document WHERE tracking_id = ? AND partner = ?",
+                    (identifier, partner),
+                )
+            ]
+            touched: set[int] = set()
+            for number in numbers:
+                touched.update(
+                    one
+                    for (one,) in fetch(writer, "SELECT component FROM verdict WHERE document = ?", (number,))
+                )
+                writer.execute("DELETE FROM document WHERE id = ?", (number,))
+            Matching(writer, now).add_up(touched)
+        return len(numbers)
+
     def take_partner_vulnerabilities(self, rows: Iterable[PartnerVulnerability], *, now: int) -> int:
         """Keep who said or saw what, and count partners anew. Returns how many rows were new or later than what was known."""
         taken = 0
@@ -321,8 +343,9 @@ class RiskStore:
         """Only rows of vulnerabilities that changed are written."""
         writer.execute(
             """WITH counted AS (
-                SELECT vulnerability AS id, count(DISTINCT organisation) FILTER (WHERE last_seen > :since) AS organisations,
-                max(last_seen) AS last_seen FROM partner_evidence GROUP BY vulnerability
+                SELECT vulnerability AS id,
+                count(DISTINCT organisation) FILTER (WHERE kind = 'sighting' AND last_seen > :since) AS organisations,
+                max(last_seen) FILTER (WHERE kind = 'sighting') AS last_seen FROM partner_evidence GROUP BY vulnerability
             )
             UPDATE vulnerability SET organisations = counted.organisations, partner_last_seen = counted.last_seen
             FROM counted WHERE counted.id = vulnerability.id

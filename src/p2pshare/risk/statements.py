@@ -24,7 +24,7 @@ class DocumentSaid:
 @dataclass(frozen=True, slots=True)
 class AdvisoryProduct:
     """A product as an advisory names it. `versions` is its statement as written, `is_range` whether the author calls it one;
-    `ranges` are the events of OSV or CVE; `host` is the product that it is a component of."""
+    `ranges` are OSV's, each with its kind first: (release, 12), (range, SEMVER, introduced, 1.0, fixed, 2.0), (versions, 1.0, ...); `host` is the product that it is a component of."""
 
     name: str
     vendor: str = ""

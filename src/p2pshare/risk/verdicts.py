@@ -99,7 +99,7 @@ def of_document(said: Sequence[StatementSays], *, is_own_vendor: bool) -> Verdic
     """Returns what a document comes to; `said` holds at least one."""
     sure = [one for one in said if one.found_by > FoundBy.CANDIDATE_NAME] or list(said)
     exact = [one for one in sure if one.is_exact] or sure
-    worst = max(exact, key=lambda one: (one.state, one.found_by))
+    worst = max(exact, key=lambda one: (one.state, one.found_by, one.because, one.justification))
     state, because = worst.state, worst.because
     if worst.is_below and any(one.is_above for one in exact):
         state, because = RiskState.POSSIBLE, "later than one fix, and earlier than the fix of another branch"

@@ -91,7 +91,7 @@ class Mission(ScaleWord):
 
 
 class Exploitation(ScaleWord):
-    """SSVC Exploitation 1.1.0. NOT_ACTIVE: none or PoC, which `risk.kev_absence_means` assumes of what KEV does not list."""
+    """SSVC Exploitation 1.1.0. NOT_ACTIVE: none or PoC, which `kev_absence_means` assumes of what KEV does not list."""
 
     NONE = 0
     POC = 1

@@ -34,6 +34,7 @@ class CycloneDxXml:
         self._file = file
         self._notes = notes
         self._path: list[str] = []
+        self._namespace = ""
         self._open: list[tuple[int, Collected]] = []
         self._done: list[Collected] = []
         self._text: list[str] | None = None
@@ -88,6 +89,9 @@ class CycloneDxXml:
             self.head.serial_number = attributes.get("serialNumber", "")[:100]
             version = attributes.get("version", "")
             self.head.version = int(version) if version.isdecimal() and len(version) < 10 else None
+            self._namespace = namespace
+        if namespace != self._namespace:
+            local = ""  # an extension's elements are none of ours, whatever they are called
         parent = self._path[-1] if self._path else ""
         self._path.append(local)
         if len(self._path) > ELEMENTS_DEEP_MAX:

@@ -55,7 +55,8 @@ CREATE TABLE partner_evidence (
     PRIMARY KEY (vulnerability, organisation, kind)
 ) WITHOUT ROWID;
 
--- One version of a document: the highest one of (publisher's namespace, tracking id). kind: 'csaf', 'osv', 'vex', 'cve'.
+-- One version of a document: the highest one of (publisher's namespace, tracking id) from one hand. What a partner hands on
+-- under a vendor's name neither replaces what we read ourselves, nor counts as the vendor's own word. kind: 'csaf', 'osv', 'vex', 'cve'.
 -- dated: the instant of its current release. partner: who sent it, '' for a file of ours.
 CREATE TABLE document (
     id INTEGER PRIMARY KEY,
@@ -71,7 +72,7 @@ CREATE TABLE document (
     partner TEXT NOT NULL DEFAULT '',
     sha256 TEXT NOT NULL,
     read_at INTEGER NOT NULL,
-    UNIQUE (kind, namespace, tracking_id)
+    UNIQUE (kind, namespace, tracking_id, partner)
 );
 
 -- What an advisory calls a product: the other side of an alias.
@@ -84,7 +85,7 @@ CREATE TABLE their_model (
 );
 
 -- A product that documents speak of, stored once for each distinct value (digest). versions: the statement as it is written
--- (CSAF's last leaf); ranges: JSON, OSV's or CVE's events, '' where there are none. models, skus, serials: JSON arrays of text.
+-- (CSAF's last leaf); ranges: JSON, as in statements.AdvisoryProduct, '' where there are none. models, skus, serials: JSON arrays of text.
 -- host: the product that it is a component of.
 CREATE TABLE advisory_product (
     id INTEGER PRIMARY KEY,

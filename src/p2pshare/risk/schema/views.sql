@@ -69,7 +69,25 @@ SELECT
     vulnerability.is_in_kev,
     vulnerability.organisations AS partners,
     date(vulnerability.partner_last_seen, 'unixepoch') AS partner_last_seen,
-    vulnerability.epss, vulnerability.cvss
+    vulnerability.epss, vulnerability.cvss,
+    CASE finding.exploitation
+        WHEN 0 THEN 'no exploitation known' WHEN 1 THEN 'a public proof of concept' WHEN 4 THEN 'not listed in KEV'
+        WHEN 2 THEN CASE WHEN vulnerability.is_in_kev THEN 'exploited (KEV)' ELSE 'exploited' END ELSE 'exploitation unknown'
+    END
+    || ', exposure ' || CASE finding.exposure WHEN 0 THEN 'small' WHEN 1 THEN 'controlled' WHEN 2 THEN 'open' ELSE 'unknown' END
+    || ', automatable ' || CASE finding.automatable WHEN 0 THEN 'no' WHEN 1 THEN 'yes' ELSE 'unknown' END
+    || ', human impact ' || CASE finding.human_impact
+        WHEN 0 THEN 'low' WHEN 1 THEN 'medium' WHEN 2 THEN 'high' WHEN 3 THEN 'very high' ELSE 'unknown'
+    END
+    || CASE WHEN vulnerability.organisations THEN ', seen by ' || vulnerability.organisations || ' partners in 30 days' ELSE '' END
+    AS reason,
+    (
+        SELECT group_concat(told.organisation) FROM (
+            SELECT DISTINCT e.organisation AS organisation FROM partner_evidence AS e
+            WHERE e.vulnerability = vulnerability.id ORDER BY e.organisation
+        ) AS told
+    ) AS told_by,
+    asset.site, asset.owner
 FROM finding
 JOIN vulnerability ON vulnerability.id = finding.vulnerability
 JOIN asset ON asset.id = finding.asset

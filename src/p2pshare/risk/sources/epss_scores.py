@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
 from p2pshare.errors import AuthorError
 from p2pshare.limits import MIB
@@ -55,12 +55,13 @@ def read_epss_scores(path: Path, read: EpssRead) -> Iterator[EpssScore]:
         is_packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         opened = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if is_packed else file
-        try:
-            yield from _scores(_lines(opened), read)
-        except (OSError, EOFError, zlib.error) as error:
-            if not is_packed:
-                raise AuthorError(f"cannot read {path.name}: {error}", reason="unreadable") from None
-            raise AuthorError(f"{path.name} is no whole gzip file", reason="not-gzip") from None
+        with io.TextIOWrapper(opened, "utf-8-sig", "replace", newline="") as text:
+            try:
+                yield from _scores(_lines(text), read)
+            except (OSError, EOFError, zlib.error) as error:
+                if not is_packed:
+                    raise AuthorError(f"cannot read {path.name}: {error}", reason="unreadable") from None
+                raise AuthorError(f"{path.name} is no whole gzip file", reason="not-gzip") from None
     if not read.read or read.refused_count == read.read:
         raise AuthorError(
             f"{path.name} holds no EPSS scores",
@@ -69,9 +70,8 @@ def read_epss_scores(path: Path, read: EpssRead) -> Iterator[EpssScore]:
         )
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
+def _lines(text: TextIO) -> Iterator[str]:
     taken = 0
-    text = io.TextIOWrapper(file, "utf-8-sig", "replace", newline="")
     while line := text.readline(4096):
         taken += len(line)
         if taken > EXPANDED_BYTES_MAX:

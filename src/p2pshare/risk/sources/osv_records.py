@@ -113,10 +113,11 @@ def _product(affected: object, identifier: str, read: DocumentRead) -> AdvisoryP
             f"{identifier}: {len(listed)} versions listed; those beyond {VERSIONS_MAX} are not read"
         )
     ranges += [("versions", *listed[:VERSIONS_MAX])] if listed else []
+    if release and ranges:
+        ranges.insert(0, ("release", release))
     return AdvisoryProduct(
         name=name,
         product=name,
-        variant=release,
         versions="" if ranges else "*",
         is_range=True,
         ranges=tuple(ranges),
