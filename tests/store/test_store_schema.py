@@ -36,7 +36,7 @@ from p2pshare.warninglists.warning_index import open_warning_index
 PINNED = {
     STORE: (24, "16bb3feb71d92f95db3bcdad841c25662b2d722db7147a0270991bb75f8b95b3"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
-    RISK: (1, "29f9f028cff89c64417af20457912eb121f8ce0f9ecb358dda5ac876c8f4675f"),
+    RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"
 

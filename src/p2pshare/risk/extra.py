@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from p2pshare.errors import OperatorError
 
-try:
-    import cvss
-    import ijson
-    import packageurl
-except ImportError:
-    cvss = ijson = packageurl = None
+
+def _module(name: str) -> Any:
+    """Returns a library of the extra, None where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+cvss = _module("cvss")
+ijson = _module("ijson")
+packageurl = _module("packageurl")
 
 
 def require_extra() -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from this program's own text only
 """An inventory file into the tables: what it says is kept, what it said before and says no more is told.
 
 1. A file of the same name, or a BOM of the same serial number, replaces what it brought before; a list of assets replaces, for each
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
@@ -35,7 +36,7 @@ from p2pshare.risk.words import HumanImpact, Mission, Safety
 FORMATS = ("auto", "cyclonedx-json", "cyclonedx-xml", "spdx-json", "csv")
 BATCH_ROWS = 1_000  # components that are looked up and written at once
 GONE_TOLD_MAX = 200
-COMPONENTS_REMEMBERED_MAX = 100_000  # with their ids while a file is read: 60 MiB at worst
+COMPONENTS_REMEMBERED_MAX = 50_000  # with their ids while a file is read: 30 MiB
 FILE_BYTES_MAX = 2048 * MIB  # four times the largest SBOM that is promised; it is read as a stream
 
 _SCALE_COLUMNS = ("exposure", "human_impact", "safety", "mission")
@@ -51,15 +52,24 @@ class BomReader(Protocol):
 
 @dataclass
 class _Import:
-    """What is known while a file is taken in. `assets`: name -> id; `places` and `components`: ids of what the file names."""
+    """What is known while a file is taken in. `number`: how often it was, which marks the places that it names now;
+    `assets`: name -> id. What is named stays in the table, not in memory: a BOM may name a million."""
 
     writer: apsw.Connection
     now: int
     file: int
+    number: int
     assets: dict[str, int] = field(default_factory=dict)
     last_said: dict[str, AssetSaid] = field(default_factory=dict)
-    places: set[int] = field(default_factory=set)
-    components: set[int] = field(default_factory=set)
+
+    def places(self) -> int:
+        """Returns how many places the file names."""
+        ((count,),) = fetch(
+            self.writer,
+            "SELECT count(*) FROM asset_component WHERE file = ? AND seen = ?",
+            (self.file, self.number),
+        )
+        return int(count)
 
 
 def import_file(
@@ -72,8 +82,8 @@ def import_file(
     encoding: str = "auto",
     asset: str = "",
     now: int,
-) -> tuple[Imported, set[int], set[int]]:
-    """Returns (answer, ids of the components that the file names, ids of its assets). Raises AuthorError where the file is refused whole."""
+) -> tuple[Imported, int, set[int]]:
+    """Returns (answer, id of the file, ids of its assets). Raises AuthorError where the file is refused whole."""
     kind = _format_of(path, format)
     notes = InventoryNotes(kind)
     digest = _digest(path)
@@ -83,17 +93,17 @@ def import_file(
             placed = read_asset_list(path, notes, column_map=column_map, values=values, encoding=encoding)
             taken = _begin(writer, name, digest, kind, now)
             _take(placed, taken)
-            _replace_lists(taken, name, notes)
+            _replace_lists(taken, notes)
         else:
             taken = _import_bom(writer, path, kind, asset, digest, notes, now)
     answer = Imported(
         notes.read,
         len(taken.assets),
-        len(taken.places),
+        taken.places(),
         _with_more(notes.refused, notes.refused_more),
         _with_more(notes.told, notes.told_more),
     )
-    return answer, taken.components, set(taken.assets.values())
+    return answer, taken.file, set(taken.assets.values())
 
 
 def _with_more(notes: list[Told], more: int) -> tuple[Told, ...]:
@@ -201,14 +211,14 @@ def _placed(reader: BomReader, asset: AssetSaid, notes: InventoryNotes) -> Itera
 
 
 def _begin(writer: apsw.Connection, name: str, digest: str, kind: str, now: int) -> _Import:
-    ((number,),) = fetch(
+    ((file, number),) = fetch(
         writer,
         """INSERT INTO inventory_file (name, sha256, format, imported_at) VALUES (?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, format = excluded.format, imported_at = excluded.imported_at
-        RETURNING id""",
+        ON CONFLICT DO UPDATE SET sha256 = excluded.sha256, format = excluded.format, imported_at = excluded.imported_at,
+        imports = imports + 1 RETURNING id, imports""",
         (name, digest, kind, now),
     )
-    return _Import(writer, now, number)
+    return _Import(writer, now, file, number)
 
 
 def _take(placed: Iterable[Placed], taken: _Import) -> None:
@@ -224,8 +234,7 @@ def _take(placed: Iterable[Placed], taken: _Import) -> None:
                 component = known.get(one.component)
                 if component is None:
                     component = known[one.component] = component_id(taken.writer, one.component)
-                    taken.components.add(component)
-                taken.places.add(_place_id(asset, component, one.bom_ref, taken))
+                _place(asset, component, one.bom_ref, taken)
 
 
 def _asset_id(said: AssetSaid, taken: _Import) -> int:
@@ -257,7 +266,7 @@ def put_asset(writer: apsw.Connection, said: AssetSaid, now: int) -> int:
     )
     if columns:
         changes = ", ".join(f"{name} = ?" for name in columns)  # names of fields of AssetSaid
-        writer.execute(f"UPDATE asset SET {changes} WHERE id = ?", (*columns.values(), number))  # noqa: S608
+        writer.execute(f"UPDATE asset SET {changes} WHERE id = ?", (*columns.values(), number))
     if said.human_impact is None and (said.safety is not None or said.mission is not None):
         _derive_human_impact(writer, number)
     return int(number)
@@ -313,65 +322,77 @@ def _own_model_id(writer: apsw.Connection, component: Component) -> int:
     return int(number)
 
 
-def _place_id(asset: int, component: int, reference: str, taken: _Import) -> int:
-    """Returns the id of a place, made when it is new; the day when one was added stays."""
-    ((number,),) = fetch(
-        taken.writer,
-        """INSERT INTO asset_component (asset, component, file, bom_ref, added_at) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET file = file RETURNING id""",
-        (asset, component, taken.file, reference, taken.now),
+def _place(asset: int, component: int, reference: str, taken: _Import) -> None:
+    """Keep that a component is on an asset; the day when it was added stays."""
+    taken.writer.execute(
+        """INSERT INTO asset_component (asset, component, file, bom_ref, added_at, seen) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET seen = excluded.seen""",
+        (asset, component, taken.file, reference, taken.now, taken.number),
     )
-    return int(number)
+
+
+_GONE = """FROM asset_component AS place JOIN asset ON asset.id = place.asset JOIN component ON component.id = place.component
+    WHERE place.file = :file AND (place.file <> :own OR place.seen <> :number)"""
 
 
 def _drop_gone(taken: _Import, files: list[int], notes: InventoryNotes) -> None:
     """Remove the places that `files` had and this import no longer names; each is told, up to a number."""
-    gone: list[int] = []
     for file in files:
-        for place, asset, product, version, purl in fetch(
-            taken.writer,
-            """SELECT place.id, asset.name, component.product, component.version, component.purl
-            FROM asset_component AS place JOIN asset ON asset.id = place.asset JOIN component ON component.id = place.component
-            WHERE place.file = ?""",
-            (file,),
-        ):
-            if place not in taken.places:
-                gone.append(place)
-                if not notes.is_broken and len(gone) <= GONE_TOLD_MAX:
-                    notes.tell(0, f"gone: {asset}: {purl or f'{product} {version}'.strip()}")
-    if notes.is_broken:
-        if gone:
-            notes.tell(0, f"{len(gone)} components that were here before are kept: the file breaks off")
-        return
-    if len(gone) > GONE_TOLD_MAX:
-        notes.tell(0, f"gone: {len(gone) - GONE_TOLD_MAX} more components")
-    _remove_places(taken.writer, gone)
-
-
-def _remove_places(writer: apsw.Connection, places: Iterable[int]) -> None:
-    for place in places:
-        writer.execute("DELETE FROM verdict WHERE asset_component = ? AND asset_component > 0", (place,))
-        writer.execute("DELETE FROM hit WHERE asset_component = ? AND asset_component > 0", (place,))
-        writer.execute("DELETE FROM asset_component WHERE id = ?", (place,))
-
-
-def _replace_lists(taken: _Import, name: str, notes: InventoryNotes) -> None:
-    """Remove what lists said before of the assets that this list names; tell the assets that it names no more."""
-    gone: list[int] = []
-    named, lost = set(taken.assets.values()), set()
-    for place, asset, file_name, asset_name, product, version in fetch(
-        taken.writer,
-        """SELECT place.id, place.asset, file.name, asset.name, component.product, component.version
-        FROM asset_component AS place JOIN inventory_file AS file ON file.id = place.file
-        JOIN asset ON asset.id = place.asset JOIN component ON component.id = place.component
-        WHERE file.format = 'csv'""",
-    ):
-        if place in taken.places:
+        bindings = {"file": file, "own": taken.file, "number": taken.number, "limit": GONE_TOLD_MAX}
+        ((count,),) = fetch(taken.writer, f"SELECT count(*) {_GONE}", bindings)
+        if notes.is_broken and count:
+            notes.tell(0, f"{count} components that were here before are kept: the file breaks off")
+        if notes.is_broken:
             continue
-        if asset in named:
-            gone.append(place)
-            notes.tell(0, f"gone: {asset_name}: {f'{product} {version}'.strip()}")
-        elif file_name == name and asset not in lost:
-            lost.add(asset)
-            notes.tell(0, f"{asset_name} is in the file no more; it stays until it is retired")
-    _remove_places(taken.writer, gone)
+        for asset, product, version, purl in fetch(
+            taken.writer,
+            f"SELECT asset.name, component.product, component.version, component.purl {_GONE} LIMIT :limit",
+            bindings,
+        ):
+            notes.tell(0, f"gone: {asset}: {purl or f'{product} {version}'.strip()}")
+        if count > GONE_TOLD_MAX:
+            notes.tell(0, f"gone: {count - GONE_TOLD_MAX} more components")
+        _remove_places(taken.writer, f"SELECT place.id {_GONE}", bindings)
+
+
+def _remove_places(writer: apsw.Connection, chosen: str, bindings: Mapping[str, Any]) -> None:
+    """Remove the places whose ids the query `chosen` names, with what is said of them alone."""
+    writer.execute("CREATE TEMP TABLE IF NOT EXISTS gone (id INTEGER PRIMARY KEY)")
+    writer.execute("DELETE FROM gone")
+    writer.execute(f"INSERT INTO gone {chosen}", bindings)
+    writer.execute(
+        "DELETE FROM verdict WHERE asset_component > 0 AND asset_component IN (SELECT id FROM gone)"
+    )
+    writer.execute("DELETE FROM hit WHERE asset_component > 0 AND asset_component IN (SELECT id FROM gone)")
+    writer.execute("DELETE FROM asset_component WHERE id IN (SELECT id FROM gone)")
+    writer.execute("DELETE FROM gone")
+
+
+_LISTED = """FROM asset_component AS named CROSS JOIN asset_component AS place ON place.asset = named.asset
+    CROSS JOIN inventory_file AS file ON file.id = place.file AND file.format = 'csv'
+    WHERE named.file = :own AND named.seen = :number AND (place.file <> :own OR place.seen <> :number)"""
+
+
+def _replace_lists(taken: _Import, notes: InventoryNotes) -> None:
+    """Remove what lists said before of the assets that this list names; tell the assets that it names no more."""
+    bindings = {"own": taken.file, "number": taken.number, "limit": GONE_TOLD_MAX}
+    ((count,),) = fetch(taken.writer, f"SELECT count(DISTINCT place.id) {_LISTED}", bindings)
+    if count:
+        for asset, product, version, purl in fetch(
+            taken.writer,
+            f"""SELECT asset.name, component.product, component.version, component.purl
+            FROM (SELECT DISTINCT place.id, place.asset, place.component {_LISTED}) AS gone
+            JOIN asset ON asset.id = gone.asset JOIN component ON component.id = gone.component ORDER BY gone.id LIMIT :limit""",
+            bindings,
+        ):
+            notes.tell(0, f"gone: {asset}: {f'{product} {version}'.strip() or purl}")
+        if count > GONE_TOLD_MAX:
+            notes.tell(0, f"gone: {count - GONE_TOLD_MAX} more components")
+        _remove_places(taken.writer, f"SELECT DISTINCT place.id {_LISTED}", bindings)
+    for (asset,) in fetch(
+        taken.writer,
+        """SELECT DISTINCT asset.name FROM asset_component AS place JOIN asset ON asset.id = place.asset
+        WHERE place.file = :own AND place.seen <> :number ORDER BY asset.name""",
+        bindings,
+    ):
+        notes.tell(0, f"{asset} is in the file no more; it stays until it is retired")

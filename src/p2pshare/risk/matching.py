@@ -8,6 +8,7 @@ components, one alias against its two sides. What all documents say of a compone
 from __future__ import annotations
 
 import json
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
@@ -81,31 +82,27 @@ class Matching:
 
     # --- what is new ---
 
-    def match_import(self, components: set[int], assets: Collection[int]) -> None:
+    def match_import(self, file: int, assets: Collection[int]) -> None:
         """Compare the components of an import, and those on its assets of which something is said in one product alone: an
         asset may be known to have the product only now."""
-        hosted = (
-            fetch(
-                self._writer,
-                f"""SELECT DISTINCT place.component FROM {MANY} AS wanted CROSS JOIN asset_component AS place ON place.asset = wanted.value
+        components = array("q")
+        for (component,) in self._writer.execute(
+            f"""SELECT component FROM asset_component WHERE file = ? UNION
+            SELECT place.component FROM {MANY} AS wanted CROSS JOIN asset_component AS place ON place.asset = wanted.value
             CROSS JOIN component_key AS ck ON ck.component = place.component CROSS JOIN product_key AS pk ON pk.key = ck.key
-            CROSS JOIN advisory_product AS product ON product.id = pk.product AND product.host IS NOT NULL""",
-                (row_ids(assets),),
-            )
-            if assets
-            else []
-        )
-        self.match_components(components | {one for (one,) in hosted})
+            CROSS JOIN advisory_product AS product ON product.id = pk.product AND product.host IS NOT NULL ORDER BY 1""",
+            (file, row_ids(assets or (0,))),
+        ):
+            components.append(int(component))
+        self.match_components(components)
 
-    def match_components(self, components: Collection[int]) -> None:
+    def match_components(self, components: Sequence[int]) -> None:
         """Compare components with all statements, in place of what was found for them before."""
-        waiting = iter(sorted(components))
-        while step := list(islice(waiting, COMPONENTS_PER_STEP)):
-            self._writer.execute(
-                f"DELETE FROM verdict WHERE component IN (SELECT value FROM {MANY})", (row_ids(step),)
-            )
+        for start in range(0, len(components), COMPONENTS_PER_STEP):
+            step = components[start : start + COMPONENTS_PER_STEP]
             ids = row_ids(step)
-            pairs = fetch(self._writer, _PAIRS["component"], (ids, row_ids(step)))
+            self._writer.execute(f"DELETE FROM verdict WHERE component IN (SELECT value FROM {MANY})", (ids,))
+            pairs = fetch(self._writer, _PAIRS["component"], (ids, ids))
             said = self._said(pairs, None)
             self._say_links(said, self._links_of(step))
             self._store(said)

@@ -203,7 +203,7 @@ class RiskStore:
         """Take in an inventory file and match what it names. Raises AuthorError where it is refused whole: nothing is kept."""
         require_extra()
         with self.file.transaction() as writer:
-            answer, components, assets = import_file(
+            answer, number, assets = import_file(
                 self.file,
                 path,
                 format=format,
@@ -214,7 +214,7 @@ class RiskStore:
                 now=now,
             )
             self._propose(writer, None, now)
-            Matching(writer, now).match_import(components, assets)
+            Matching(writer, now).match_import(number, assets)
         return answer
 
     def assets(self, *, with_retired: bool = False) -> list[AssetRow]:

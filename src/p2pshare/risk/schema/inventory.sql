@@ -58,7 +58,7 @@ CREATE TABLE component_key (
 CREATE INDEX component_key_of_component ON component_key (component);
 
 -- A file that was imported. serial_number and version: of the BOM, for BOM-Link. asset: the one that the whole file is
--- about, NULL for a list of assets. name: the file's name without its folder; a file of this name replaces it.
+-- about, NULL for a list of assets. imports: how often it was imported. name: the file's name without its folder; a file of this name replaces it.
 CREATE TABLE inventory_file (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -67,11 +67,12 @@ CREATE TABLE inventory_file (
     serial_number TEXT NOT NULL DEFAULT '',
     version INTEGER,
     asset INTEGER REFERENCES asset (id),
+    imports INTEGER NOT NULL DEFAULT 1,
     imported_at INTEGER NOT NULL
 );
 CREATE INDEX inventory_file_by_serial ON inventory_file (serial_number) WHERE serial_number <> '';
 
--- bom_ref: the component's name in that BOM, '' outside one.
+-- bom_ref: the component's name in that BOM, '' outside one. seen: the import (of its file) that named it last.
 CREATE TABLE asset_component (
     id INTEGER PRIMARY KEY,
     asset INTEGER NOT NULL REFERENCES asset (id) ON DELETE CASCADE,
@@ -79,6 +80,7 @@ CREATE TABLE asset_component (
     file INTEGER NOT NULL REFERENCES inventory_file (id),
     bom_ref TEXT NOT NULL,
     added_at INTEGER NOT NULL,
+    seen INTEGER NOT NULL DEFAULT 0,
     UNIQUE (asset, component, file, bom_ref)
 );
 -- All that ranking reads of a place, so that two million findings are ranked without a look at the table.
