@@ -105,6 +105,14 @@ def test_a_small_hospital_of_our_own_is_matched_without_a_mistake() -> None:
     assert figures.right >= 20
 
 
+def test_the_same_name_of_another_maker_is_no_match() -> None:
+    assert proposed(("Olbia", "Carevista B650"), ("Nadir", "Carevista B650")) == []
+    assert proposed(("Olbia", "Pump", "8713142U"), ("Nadir", "Pump Station (8713142U)")) == []
+    assert proposed(("", "Carevista B650"), ("Nadir", "Carevista B650")) == ["Carevista B650"]
+    assert proposed(("", "Philips Carevista B650"), ("GE Healthcare", "Carevista B650")) == []
+    assert proposed(("Hill-Rom", "Carevista B650"), ("Baxter", "Carevista B650")) == ["Carevista B650"]
+
+
 def test_a_sibling_is_no_match() -> None:
     shelf = [
         ("Varno", name) for name in ("Medshelf 4000", "Medshelf ES", "Medshelf ES Server", "Medshelf Cold")
