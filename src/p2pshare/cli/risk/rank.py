@@ -221,6 +221,8 @@ def why_lines(finding: dict[str, Any]) -> Iterator[str]:
         dated = f" of {one['as_of']}" if one["as_of"] else ""
         stale = ", stale" if one["status"] == "stale" else ""
         yield f"{one['input']}:{value}{stated}{dated}{stale}"
+    if finding["unknown"]:
+        yield f"what would settle the outcome: {', '.join(finding['unknown'])}"
     for one in finding["disagreement"] or ():
         yield f"{one['publisher']} says {one['state']} ({one['document']}, {one['date']})"
 
