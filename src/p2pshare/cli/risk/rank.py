@@ -133,10 +133,9 @@ def component_words(component: dict[str, Any]) -> str:
 
 
 def range_words(finding: dict[str, Any]) -> str:
-    """Returns the outcome, and what else it may be where an input is not known."""
-    outcomes = [str(one) for one in finding["outcome_range"] or ()]
-    others = [one for one in outcomes if one != finding["outcome"]]
-    return f"{finding['outcome']} (or {', '.join(others)})" if others else str(finding["outcome"])
+    """Returns the outcome, or both ends of what it may be where an input is not known: `scheduled to immediate`."""
+    worst, best = finding["outcome_range"]
+    return str(worst) if worst == best else f"{best} to {worst}"
 
 
 def cells_of(finding: dict[str, Any]) -> list[object]:
