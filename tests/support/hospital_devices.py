@@ -1,4 +1,4 @@
-"""The made-up hospital of hospital_devices.tsv, what a name matcher proposes for it, and how right that is.
+"""The made-up hospitals of hospital_devices.tsv, second_ and third_hospital_devices.tsv, what a name matcher proposes for it, and how right that is.
 
 Counted in (device, advisory, product as the advisory writes it, with the variant that stands in place of a version): a sibling product of
 the right one is wrong. A product of the truth with a question mark is counted neither way.
@@ -17,6 +17,7 @@ from p2pshare.risk.version_statements import decide_named, names_a_variant
 
 DEVICES = Path(__file__).parent / "hospital_devices.tsv"
 SECOND_DEVICES = DEVICES.parent / "second_hospital_devices.tsv"
+THIRD_DEVICES = DEVICES.parent / "third_hospital_devices.tsv"
 SHARED = Path(__file__).parents[3] / "shared"
 MEDICAL = SHARED / "data" / "vuln" / "csaf-medical"
 CISA = SHARED / "data" / "vuln" / "csaf-cisa"

@@ -45,6 +45,7 @@ _NO_VERSION = frozenset(
 )  # fmt: skip
 _V_BEFORE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[vV]\.?\s?(?=\d)")
 _V_BEFORE_LETTER = re.compile(r"(?<![A-Za-z0-9])v(?=[A-Z]{1,2}\d)")  # vD25 is D25, and VM5.0 is VM5.0
+_SEVERAL = re.compile(r"[/|;]|,\s?\d|\b(?:and|or|und|oder)\b")
 _PIECE = re.compile(r"\d+|[a-z]+|[^a-z\d]+")
 _BLANKS = re.compile(r"\s+")
 
@@ -92,10 +93,13 @@ def pieces_of(text: str) -> Pieces:
 
 @lru_cache(maxsize=4096)
 def read_version(text: str) -> Pieces | None:
-    """Returns the version that our inventory names, None where it names none."""
+    """Returns the version that our inventory names, None where it names none, or several: 9.19 / 9.33."""
     if len(text) > VERSION_CHARACTERS_MAX or _BLANKS.sub(" ", text).strip().lower() in _NO_VERSION:
         return None
-    pieces = pieces_of(without_introductions(plain(text)))
+    shown = plain(text)
+    if _SEVERAL.search(shown):
+        return None
+    pieces = pieces_of(without_introductions(shown))
     if not any(piece.digits or piece.is_free for piece in pieces):
         return None
     return pieces

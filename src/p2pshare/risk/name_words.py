@@ -15,209 +15,38 @@ from p2pshare.risk.vendors import folded
 
 NAME_CHARACTERS_MAX = 400  # CISA's longest product name has 230; of a longer one the beginning is read
 NAME_WORDS_MAX = 60  # bits of the masks below; of more words the first are read
-RANGE_NUMBERS_MAX = 2_000  # MX400-550 are 151 numbers; a range of more is none
-FORMS_MAX = 40  # ways to say one name; CISA's longest list of models in one has 10
+RANGE_NUMBERS_MAX = 500  # MX400-550 are 151 numbers; a range of more is none, nor are more in one name
+NAMES_KEPT = 4_096  # read names kept: some 1 KB each, at worst 30 KB (ranges)
+WORDS_KEPT = 32_768  # of one kind of question about a word: 100 bytes each
+FORMS_MAX = 24  # ways to say one name; CISA's longest list of models in one has 10
 
 # Words for kinds of devices and for software, English and German: in a list's product column they describe.
-_KIND_WORDS = frozenset(
-    [
-        "system",
-        "software",
-        "application",
-        "app",
-        "android",
-        "ios",
-        "device",
-        "series",
-        "family",
-        "product",
-        "unit",
-        "station",
-        "monitor",
-        "monitoring",
-        "patient",
-        "bedside",
-        "central",
-        "pump",
-        "pumpen",
-        "infusion",
-        "syringe",
-        "perfusor",
-        "workstation",
-        "workplace",
-        "platform",
-        "server",
-        "client",
-        "module",
-        "modular",
-        "version",
-        "model",
-        "ultrasound",
-        "imaging",
-        "bildgebung",
-        "scanner",
-        "ct",
-        "mr",
-        "mri",
-        "mrt",
-        "pet",
-        "spect",
-        "xray",
-        "x",
-        "ray",
-        "digital",
-        "mobile",
-        "portable",
-        "handheld",
-        "machine",
-        "medical",
-        "medizinisch",
-        "hospital",
-        "health",
-        "care",
-        "healthcare",
-        "clinical",
-        "point",
-        "all",
-        "new",
-        "neu",
-        "old",
-        "line",
-        "tool",
-        "kit",
-        "hub",
-        "box",
-        "adapter",
-        "control",
-        "controller",
-        "panel",
-        "remote",
-        "access",
-        "web",
-        "viewer",
-        "management",
-        "manager",
-        "connect",
-        "connected",
-        "wireless",
-        "wlan",
-        "wired",
-        "network",
-        "data",
-        "base",
-        "database",
-        "interface",
-        "generator",
-        "energy",
-        "programmer",
-        "clinician",
-        "transmitter",
-        "recorder",
-        "build",
-        "analyzer",
-        "meter",
-        "reader",
-        "ecg",
-        "electrocardiograph",
-        "resting",
-        "cardiograph",
-        "cardiology",
-        "defibrillator",
-        "icd",
-        "crt",
-        "telemetry",
-        "telemetrieserver",
-        "anesthesia",
-        "dialysis",
-        "hemodialysis",
-        "delivery",
-        "ventilator",
-        "beatmung",
-        "compounder",
-        "maintenance",
-        "pharmacy",
-        "diabetes",
-        "insulin",
-        "glucose",
-        "blood",
-        "fetal",
-        "maternal",
-        "neonatal",
-        "vital",
-        "sign",
-        "spot",
-        "check",
-        "icu",
-        "ccu",
-        "iot",
-        "sensor",
-        "service",
-        "pc",
-        "laptop",
-        "computer",
-        "windows",
-        "based",
-        "professional",
-        "premium",
-        "pro",
-        "plus",
-        "light",
-        "basic",
-        "advanced",
-        "standard",
-        "edition",
-        "suite",
-        "package",
-        "option",
-        "installed",
-        "integrated",
-        "part",
-        "number",
-        "including",
-        "capability",
-        "inductive",
-        "rf",
-        "removable",
-        "card",
-        "firmware",
-        "display",
-        "mammo",
-        "mammography",
-        "mammographie",
-        "angio",
-        "interventional",
-        "processing",
-        "review",
-        "center",
-        "centre",
-    ]
-)
+_KIND_TEXT = """
+    system software application app android ios device series family product unit station monitor
+    monitoring patient bedside central pump pumpen infusion syringe perfusor workstation workplace
+    platform server client module modular version model ultrasound imaging bildgebung scanner ct mr mri
+    mrt pet spect xray x ray digital mobile portable handheld machine medical medizinisch hospital
+    health care healthcare clinical point all new neu old line tool kit hub box adapter control
+    controller panel remote access web viewer management manager connect connected wireless wlan wired
+    network data base database interface generator energy programmer clinician transmitter recorder
+    build analyzer meter reader ecg electrocardiograph resting cardiograph cardiology defibrillator icd
+    crt telemetry telemetrieserver anesthesia dialysis hemodialysis delivery ventilator beatmung
+    compounder maintenance pharmacy diabetes insulin glucose blood fetal maternal neonatal vital sign
+    spot check icu ccu iot sensor service pc laptop computer windows based professional premium pro plus
+    light basic advanced standard edition suite package option installed integrated part number
+    including capability inductive rf removable card firmware display mammo mammography mammographie
+    angio interventional processing review center centre echo sonography cabinet supply medication
+    dispensing pneumatic tube home worn wearable coagulation laboratory labor cytometer flow ctg doppler
+    bogen mobil endoscopy surgical electrosurgical warmer incubator inkubator bed thermometer oximeter
+    mixer mischer nutrition tpn enteral feeding volumetric pacemaker holter recording workflow
+"""
+_KIND_WORDS = frozenset(_KIND_TEXT.split())
 # Beside a model's name they make a sibling of it, and weigh as names do: 3100 Pro, XR656 Plus, MedStation ES Server, DICOM Viewer.
 SIBLING_WORDS = frozenset(["plus", "pro", "light", "server", "select", "viewer"])
 # They say that a name is a family's, and need not be in ours.
 _FAMILY_WORDS = frozenset(["product", "series", "family", "line", "device", "system"])
-_SMALL_WORDS = frozenset(
-    [
-        "and",
-        "or",
-        "the",
-        "of",
-        "for",
-        "with",
-        "by",
-        "in",
-        "to",
-        "de",
-        "der",
-        "die",
-        "das",
-        "fur",
-        "fuer",
-        "mit",
-        "und",
-        "w",
-    ]
-)
+_SMALL_TEXT = "and or the of for with by in to de der die das fur fuer mit und w"
+_SMALL_WORDS = frozenset(_SMALL_TEXT.split())
 # A kind of device in German, as its English word (without the s of a plural).
 _SAME_KIND = {
     "ultraschall": "ultrasound", "ultraschallgerat": "ultrasound", "zentrale": "central", "monitore": "monitor", "pumpe": "pump",
@@ -226,14 +55,19 @@ _SAME_KIND = {
     "modul": "module", "systeme": "system", "analyser": "analyzer", "zentralmonitor": "central", "patientenmonitor": "monitor",
     "spritzenpumpe": "syringe", "infusionspumpe": "infusion", "drahtlos": "wireless", "defi": "defibrillator",
 }  # fmt: skip
+# German compounds of a kind: Ultraschallsystem, Telemetriemodul, Lesegerät.
+_KIND_COMPOUND = re.compile(
+    r"(?:ultraschall|patienten|telemetrie|rontgen|narkose|infusions|spritzen|beatmungs|dialyse|anasthesie|mammographie|labor)[a-z]*"
+    r"|[a-z]{3,}(?:gerat|geraet|pumpe|modul|apparat|schrank|automat|mischer|drucker|wagen|anlage)"
+)
 _GENERATIONS = {"ii": "2", "iii": "3"}  # Inform II; IV and X are words as often
 
 _EXCLUDING = re.compile(
     r"\b(?:not including|excluding|exclud(?:es|ed)|except(?:ing)?(?: for)?|other than|with the exception of)\b"
 )
 _WITH = re.compile(r"\b(?:with|w/|for use with|using|mit)(?=\s)")
-_WORD = re.compile(r"\d+(?:\.\d+)+[a-z]*|\d+(?:\.x)+|[a-z0-9]+")
-_VERSION_WORD = re.compile(r"v?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
+_WORD = re.compile(r"(?<![a-z0-9])[rv]\d+(?:\.\d+)+|\d+(?:\.\d+)+[a-z]*|\d+(?:\.x)+|[a-z0-9]+")
+_VERSION_WORD = re.compile(r"[rv]?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
 _TESLA = re.compile(r"\d(?:\.\d)?t")  # how strong a magnet is: 1.5T, 3T
 _RANGE = re.compile(r"\b([a-z]{1,4})(\d{2,5})\s?-\s?[a-z]{0,4}(\d{2,5})\b(?!-)")
 _LISTED = re.compile(r"([a-z]{1,4})(\d{1,4})((?:/\d{1,4})+)(?![a-z\d])")  # MX700/800
@@ -262,9 +96,10 @@ class Name(NamedTuple):
     codes: frozenset[str]
 
 
+@lru_cache(maxsize=WORDS_KEPT)
 def is_kind(word: str) -> bool:
     """Returns whether a word says what kind of thing a product is, and not which."""
-    return word in _KINDS and word not in SIBLING_WORDS
+    return (word in _KINDS and word not in SIBLING_WORDS) or _KIND_COMPOUND.fullmatch(word) is not None
 
 
 def is_family_word(word: str) -> bool:
@@ -287,7 +122,7 @@ def open_number(word: str) -> re.Pattern[str] | None:
     return re.compile(word.replace("x", r"\d")) if _OPEN_NUMBER.fullmatch(word) else None
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=WORDS_KEPT)
 def shape(word: str) -> str:
     """Returns letters and how many digits follow: numbers of one shape (1752 and 1885) are two things, of two shapes they may
     both be of one thing."""
@@ -322,7 +157,7 @@ def codes_of(text: str) -> frozenset[str]:
     )
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def read_name(text: str) -> Name:
     """Returns a name in words."""
     codes = codes_of(text)
@@ -401,7 +236,11 @@ def _allowed(text: str) -> frozenset[str]:
     """Returns the numbers that ranges and lists in a name stand for: MX400-550, MX700/800."""
     allowed: set[str] = set()
     for letters, low, high in _RANGE.findall(text):
-        if len(low) == len(high) and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX:
+        if (
+            len(allowed) < RANGE_NUMBERS_MAX
+            and len(low) == len(high)
+            and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX
+        ):
             allowed.update(f"{letters}{number}" for number in range(int(low), int(high) + 1))
     for letters, first, others in _LISTED.findall(text):
         allowed.update(f"{letters}{number}" for number in (first, *others.strip("/").split("/")))
@@ -429,7 +268,7 @@ def initials(words: Sequence[str]) -> Iterable[tuple[str, int]]:
                 yield "".join(word[0] for word in run), ((1 << length) - 1) << start
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def forms_of(product: str, variant: str) -> tuple[tuple[str, ...], tuple[frozenset[str], ...]]:
     """Returns the ways to say a product's name with its variant, and the words of what it excludes."""
     text, excluded = product[:NAME_CHARACTERS_MAX], []
@@ -457,14 +296,14 @@ def forms_of(product: str, variant: str) -> tuple[tuple[str, ...], tuple[frozens
     return tuple(dict.fromkeys(forms))[:FORMS_MAX], tuple(excluded)
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def numbers_in(variant: str) -> frozenset[str]:
     """Returns the model numbers in a text."""
     name = read_name(variant)
     return frozenset(name.words[place] for place in bits_of(name.numbers))
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=NAMES_KEPT)
 def narrowing(words: tuple[str, ...], title: str) -> frozenset[str]:
     """Returns the model numbers that stand in the title right behind a product's whole name, which has none itself: what is
     called SureSigns below the title `SureSigns VS4` is the VS4."""

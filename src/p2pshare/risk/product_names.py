@@ -49,6 +49,9 @@ from p2pshare.risk.name_words import (
 from p2pshare.risk.vendors import group_words, one_letter_apart, vendor_keys
 from p2pshare.risk.version_statements import name_version_differs
 
+PRODUCTS_COMPARED_MAX = (
+    5_000  # of one advisory: CISA's largest has 300; a file of more costs a minute at worst, and no more
+)
 PROPOSALS_PER_MODEL_MAX = (
     24  # of one model and one advisory; a family's name that fits more is no help to anybody
 )
@@ -60,10 +63,14 @@ THEIRS_COVERED_MIN = 0.6  # the part of their words' weight that our name has
 FAMILY_COVERED_MIN = (
     0.85  # the same, where ours has a number and theirs none: CARESCAPE B40 is no CARESCAPE Central Station
 )
+RARE_NUMBER_COVERED_MIN = 0.45  # the same, where a number of letters and digits is on both sides: MX40
 NAMELESS_COVERED_MIN = 0.85  # the same, where one side names no maker
 OURS_COVERED_MIN = 0.6  # the part of our words' weight that theirs has, with the title
 OURS_NUMBERED_MIN = 0.5  # the same, where a model number has matched
 OURS_OF_WHOLE_MIN = 0.42  # the same, where ours has all words of theirs
+OURS_OF_FAMILY_MIN = (
+    0.25  # the same, where theirs says that it is a family's: Vivid products; LOGIQ, not including ...
+)
 OURS_OF_ONE_WORD_MIN = 0.5  # the same, where theirs is a single word: Essential, Current
 WHOLE_OURS_MIN = 0.75  # from here on, where ours has all words of theirs, none of them need be rare
 SCORE_MIN = 0.64  # the root of both coverages multiplied
@@ -85,7 +92,10 @@ INITIALS_FACTOR = 0.95
 MISSPELT_FACTOR = 0.85
 FAMILY_FACTOR = 0.8  # CX of CX50
 BARE_NUMBER_FACTOR = 0.8  # 660 for CT660
+SAME_TEXT_WEIGHT = 1e6  # of a name that is ours to the letter: more than any words
 SPARE_WEIGHT = 0.1  # of what need not be in ours: it only orders siblings
+RARE_NUMBER_SIGNS_MIN = 4
+FAMILY_PRODUCTS_MIN = 3  # of one advisory, that have a word: then it is a family's
 BARE_DIGITS_MAX = 4  # of a number that many makers and families have
 PREFIX_LETTERS_MAX = 4  # of letters that belong to a number: CT, MMT
 MISSPELT_LETTERS_MIN = 6
@@ -93,7 +103,7 @@ DERIVED_LETTERS_MIN = 4
 LONG_CODE_SIGNS = (
     12  # of order numbers of one maker's scheme, whatever its families begin with: 6GK..., 6AG...
 )
-READ_FORMS_MAX = 50_000  # forms of names kept read, some 2 KB each; then they are read anew
+READ_FORMS_MAX = 10_000  # forms of names kept read, some 2 KB each; then they are read anew
 
 
 class OwnModel(NamedTuple):
@@ -127,16 +137,16 @@ class NameProposal(NamedTuple):
 
 
 def alias_id(own: OwnModel, theirs: TheirModel) -> str:
-    """Returns the name of a pair: twelve hexadecimal digits of the texts of both sides, in any case of letters and any blanks."""
+    """Returns the name of a pair: twelve hexadecimal digits of the texts of both sides, to the letter (compactplus and compactPlus of one
+    maker are two rows of theirs, and must not share a name)."""
     texts = (own.vendor, own.product, own.model, theirs.vendor, theirs.product, theirs.variant)
-    spoken = "\x1f".join(" ".join(text.casefold().split()) for text in texts)
-    return hashlib.sha256(spoken.encode("utf-8", "surrogatepass")).hexdigest()[:ALIAS_DIGITS]
+    return hashlib.sha256("\x1f".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:ALIAS_DIGITS]
 
 
 @dataclass(slots=True)
 class _Own:
     """A model of ours with what the matcher asks of it: `spoken`: its words in every way to write them, with their bits;
-    `numbers`: bits of model numbers, `named_numbers`: of those in the product's name; `field_bits`: of the model column."""
+    `numbers`: bits of model numbers, `named_numbers`: of those in its name; `code_bits`: of an order number's words."""
 
     model: OwnModel
     keys: frozenset[str]
@@ -147,7 +157,7 @@ class _Own:
     codes: frozenset[str]
     numbers: int
     named_numbers: int
-    field_bits: int
+    code_bits: int
     asides: int
 
 
@@ -212,13 +222,14 @@ class NameMatcher:
         self._owns: list[_Own] = []
         self._with_word: dict[str, list[int]] = defaultdict(list)
         self._with_initials: dict[str, list[int]] = defaultdict(list)
+        self._with_text: dict[str, list[int]] = defaultdict(list)
         self._with_code: dict[str, list[int]] = defaultdict(list)
         self._with_letters: dict[str, set[str]] = defaultdict(set)
         self._with_bare_number: dict[str, set[str]] = defaultdict(set)
         self._with_less: dict[str, set[str]] = defaultdict(set)
         self._counts: Counter[str] = Counter()
         self._known: set[str] = set()
-        self._products = 0
+        self.products = 0  # how many were learnt
         self._weights: dict[str, float] = {}
         self._resolved: dict[str, list[tuple[str, float]]] = {}
         self._asked: dict[str, tuple[Name, tuple[_Key, ...]]] = {}
@@ -231,21 +242,22 @@ class NameMatcher:
             words = set(read_name(product.product).words) | set(read_name(product.variant).words)
             self._counts.update(words)
             self._known.update(words)
-            self._products += 1
+            self.products += 1
         self._weights.clear()
 
     def proposals(
         self, title: str, products: Sequence[TheirModel], versions: Mapping[int, Sequence[str]] | None = None
     ) -> list[NameProposal]:
-        """Returns the pairs of one advisory, best first. `versions`: the statements of each product (they do not change what is
+        """Returns the pairs of one advisory, best first; of more than PRODUCTS_COMPARED_MAX products the first. `versions`: the statements of each product (they do not change what is
         proposed: a device of another version is still that device)."""
+        products = list(dict.fromkeys(products))[:PRODUCTS_COMPARED_MAX]
         titled = read_name(title).words
         in_names = Counter(
             word for name in {product.product for product in products} for word in set(read_name(name).words)
         )
         here = _Here(title, frozenset(titled) | {joined for joined, _ in glued(titled)}, in_names)
         by_own: dict[int, list[_Candidate]] = defaultdict(list)
-        for product in dict.fromkeys(products):
+        for product in products:
             for candidate in self._candidates(product, here):
                 by_own[candidate.own].append(candidate)
         found = [
@@ -259,10 +271,17 @@ class NameMatcher:
 
     def _take(self, model: OwnModel) -> None:
         keys = vendor_keys(model.vendor)
+        if not keys:  # a list without that column may name the maker before the product
+            keys = frozenset(key for key in vendor_keys(model.product) if key.startswith("="))
         name, beside = read_name(model.product), read_name(model.model)
         shift = len(name.words)
         words = (*name.words, *beside.words)[:NAME_WORDS_MAX]
         everything = (1 << len(words)) - 1
+        # Lists have an order number in that column, or the model's whole name: then it counts as the product's does.
+        is_code = len(model.model.split()) == 1 and any(sign.isdigit() for sign in model.model)
+        asides = name.notes | name.withs | (0 if is_code else beside.notes | beside.withs) << shift
+        in_code = everything & ~((1 << shift) - 1) if is_code else 0
+        numbers = (name.numbers | beside.numbers << shift) & everything
         spoken: dict[str, int] = {}
         for word in read_name(model.vendor).words:  # may be a word of theirs: McKesson Cardiology
             spoken[word] = 0
@@ -286,10 +305,10 @@ class NameMatcher:
             spoken,
             dict(initials(name.words)),
             name.codes | beside.codes,
-            (name.numbers | beside.numbers << shift) & everything,
-            name.numbers & ~name.notes & ~name.withs & everything,
-            everything & ~((1 << shift) - 1),
-            name.notes | name.withs,
+            numbers,
+            numbers & ~asides & ~in_code,
+            in_code,
+            asides & everything,
         )
         index = len(self._owns)
         self._owns.append(own)
@@ -307,6 +326,8 @@ class NameMatcher:
             self._with_initials[letters].append(index)
         for code in own.codes:
             self._with_code[code].append(index)
+        if _spoken(model.product):
+            self._with_text[_spoken(model.product)].append(index)
         self._counts.update(set(words))
 
     def _weight(self, word: str) -> float:
@@ -315,7 +336,7 @@ class NameMatcher:
         if weight is None:
             kind = is_kind(word)
             count = self._counts[word] + (PRIOR_OF_KIND_WORDS if kind or word in SIBLING_WORDS else 0)
-            weight = math.log((PRIOR_PRODUCTS + self._products + len(self._owns) + 1) / (count + 1))
+            weight = math.log((PRIOR_PRODUCTS + self.products + len(self._owns) + 1) / (count + 1))
             if kind:
                 weight *= KIND_WEIGHT
             elif len(word) == 1 or is_tesla(word):
@@ -401,6 +422,13 @@ class NameMatcher:
                 candidate = self._judge(index, product, keys, codes, _Asked(name, ways, excluded), both, here)
                 if candidate is not None and (index not in best or _rank(candidate) > _rank(best[index])):
                     best[index] = candidate
+        for index in self._with_text.get(_spoken(product.product), ()) if not product.variant else ():
+            own = self._owns[index]
+            makers_fit = not own.keys or not keys or own.keys & keys
+            if index not in best and makers_fit and not (codes and own.codes and not codes & own.codes):
+                best[index] = _Candidate(
+                    index, product, SAME_TEXT_WEIGHT, 1.0, 1.0, ("the same name on both sides",)
+                )
         for code in codes:
             for index in self._with_code.get(code, ()):
                 own = self._owns[index]
@@ -476,20 +504,12 @@ class NameMatcher:
         score = math.sqrt(theirs.covered * ours.covered)
         has_all = theirs.lacking <= 0.001 * theirs.met
         if not (has_all and theirs.covered > 0.999 and ours.covered >= WHOLE_OURS_MIN):
-            unmet_number = own.named_numbers and not any(
-                place in met.ours for place in bits_of(own.named_numbers)
-            )
-            if has_all:
-                ours_least = OURS_OF_WHOLE_MIN if len(name.words) > 1 else OURS_OF_ONE_WORD_MIN
-            else:
-                ours_least = OURS_NUMBERED_MIN if numbered else OURS_COVERED_MIN
-            theirs_least = FAMILY_COVERED_MIN if unmet_number and not name.numbers else THEIRS_COVERED_MIN
-            if (
-                theirs.distinct < DISTINCT_WEIGHT_MIN
-                or theirs.covered < theirs_least
-                or ours.covered < ours_least
-                or score < SCORE_MIN
-            ):
+            theirs_least, ours_least, score_least = _least(own, asked, met, has_all, numbered)
+            if theirs.distinct < DISTINCT_WEIGHT_MIN or score < score_least:
+                return None
+            if theirs.covered < theirs_least or ours.covered < ours_least:
+                return None
+            if not numbered and _is_family_alone(name, met, makers, missing, here):
                 return None
         if (not own.keys or not keys) and theirs.covered < NAMELESS_COVERED_MIN:
             return None
@@ -582,16 +602,20 @@ class NameMatcher:
                 share_met += weight * (SIBLING_FACTOR if is_sibling else 1.0)
                 titled.append(word)
                 continue
-            if own.field_bits >> place & 1:
+            if own.code_bits >> place & 1:
                 whole += weight * CODE_WEIGHT
                 continue
             if own.asides >> place & 1:
                 weight *= NOTE_WEIGHT
-            elif self._products and word not in self._known:
+            elif self.products and word not in self._known:
                 weight *= UNKNOWN_WEIGHT
             whole += weight * (NUMBERED_REST_FACTOR if numbered else 1.0)
             missing.append(word)
         return _Side(share_met / whole if whole else 0.0, product_met, whole - share_met), titled, missing
+
+
+def _spoken(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def _meet(own: _Own, keys: Sequence[_Key]) -> _Met:
@@ -676,6 +700,44 @@ def _only_a_bare_number(name: Name, met: _Met, makers: frozenset[str], own: _Own
     return any(
         place not in met.ours and word.isalpha() and word not in makers and not is_kind(word)
         for place, word in enumerate(own.words)
+    )
+
+
+def _least(own: _Own, asked: _Asked, met: _Met, has_all: bool, numbered: bool) -> tuple[float, float, float]:
+    """Returns how much of theirs, how much of ours, and which score is enough."""
+    name = asked.name
+    if has_all:
+        if asked.excluded or any(is_family_word(word) for word in name.words):
+            return THEIRS_COVERED_MIN, OURS_OF_FAMILY_MIN, 0.0
+        ours = OURS_OF_WHOLE_MIN if len(name.words) > 1 else OURS_OF_ONE_WORD_MIN
+        return THEIRS_COVERED_MIN, ours, SCORE_MIN
+    unmet = own.named_numbers and not any(place in met.ours for place in bits_of(own.named_numbers))
+    if unmet and not name.numbers:
+        return FAMILY_COVERED_MIN, OURS_COVERED_MIN, SCORE_MIN
+    has_rare_number = any(
+        met.theirs.get(place) == 1.0
+        and not name.words[place].isdigit()
+        and len(name.words[place]) >= RARE_NUMBER_SIGNS_MIN
+        for place in bits_of(name.numbers)
+    )
+    theirs = RARE_NUMBER_COVERED_MIN if has_rare_number else THEIRS_COVERED_MIN
+    return theirs, OURS_NUMBERED_MIN if numbered else OURS_COVERED_MIN, SCORE_MIN
+
+
+def _is_family_alone(
+    name: Name, met: _Met, makers: frozenset[str], missing: Sequence[str], here: _Here
+) -> bool:
+    """Returns whether what has met is no more than the name of a family of which the advisory has several products, and ours has
+    another name beside it: Revolution Apex, where they have Revolution CT, EVO and HD."""
+    words = [
+        word
+        for place, word in enumerate(name.words)
+        if place in met.theirs and word not in makers and not is_kind(word)
+    ]
+    return (
+        len(words) == 1
+        and here.products[words[0]] >= FAMILY_PRODUCTS_MIN
+        and any(len(word) > 1 and not is_kind(word) and word not in makers for word in missing)
     )
 
 

@@ -397,7 +397,8 @@ class RiskStore:
         if not models:
             return
         is_changed = any(not one[4] for one in models)
-        if is_changed or self._matcher is None:
+        ((products,),) = fetch(writer, "SELECT count(*) FROM their_model")
+        if is_changed or self._matcher is None or products > 2 * self._matcher.products:
             versions = _own_versions(writer)
             self._matcher = NameMatcher(
                 [
@@ -405,7 +406,7 @@ class RiskStore:
                     for number, vendor, product, model, _ in models
                 ]
             )
-            # Once, and not with each document: answers would hang on the order in which documents came.
+            # Not with each document: answers would hang on the order in which documents came.
             self._matcher.learn(
                 TheirModel(*row)
                 for row in fetch(writer, "SELECT id, vendor, product, variant FROM their_model ORDER BY id")

@@ -20,80 +20,15 @@ VENDOR_CHARACTERS_MAX = 300  # a list of five makers has 60; more is a text
 _MISSPELT_LETTERS_MIN = 6  # in shorter names one letter more or less is another name
 
 # Of a name that is in no group, and says nothing of who it is.
-_COMPANY_WORDS = frozenset(
-    [
-        "ab",
-        "ag",
-        "aps",
-        "as",
-        "bv",
-        "co",
-        "company",
-        "corp",
-        "corporation",
-        "gmbh",
-        "group",
-        "holding",
-        "holdings",
-        "inc",
-        "incorporated",
-        "international",
-        "kg",
-        "kgaa",
-        "limited",
-        "llc",
-        "ltd",
-        "nv",
-        "oy",
-        "plc",
-        "pty",
-        "sa",
-        "se",
-        "spa",
-        "srl",
-        "sas",
-        "the",
-        "and",
-        "und",
-        "of",
-        "usa",
-        "us",
-        "uk",
-        "deutschland",
-        "germany",
-        "europe",
-        "america",
-        "global",
-        "health",
-        "healthcare",
-        "medical",
-        "medizin",
-        "medizintechnik",
-        "medicine",
-        "systems",
-        "system",
-        "systeme",
-        "technologies",
-        "technology",
-        "tech",
-        "diagnostics",
-        "industries",
-        "laboratories",
-        "labs",
-        "pharma",
-        "pharmaceuticals",
-        "biosciences",
-        "services",
-        "service",
-        "solutions",
-        "software",
-        "electronics",
-        "electric",
-        "instruments",
-        "products",
-        "devices",
-    ]
-)
+_COMPANY_TEXT = """
+    ab ag aps as bv co company corp corporation gmbh group holding holdings inc incorporated
+    international kg kgaa limited llc ltd nv oy plc pty sa se spa srl sas the and und of usa us uk
+    deutschland germany europe america global health healthcare medical medizin medizintechnik medicine
+    systems system systeme technologies technology tech diagnostics industries laboratories labs pharma
+    pharmaceuticals biosciences services service solutions software electronics electric instruments
+    products devices
+"""
+_COMPANY_WORDS = frozenset(_COMPANY_TEXT.split())
 _WORD = re.compile(r"[a-z0-9]+")
 
 

@@ -39,6 +39,10 @@ from p2pshare.risk.device_versions import (
 from p2pshare.risk.ecosystem_versions import ECOSYSTEMS, NotUnderstood, contains
 
 STATEMENT_CHARACTERS_MAX = 2_000  # CISA's longest has 160; a text beyond this is none, and costs nothing
+STATEMENTS_KEPT = (
+    2_048  # read ones, of KEPT_CHARACTERS_MAX each: 1 KB, at worst 30 KB (a list of single digits)
+)
+KEPT_CHARACTERS_MAX = 100
 ALTERNATIVES_MAX = 400  # a list of every release of fifteen years has some 200
 VERSION_WORDS_MAX = 6  # V7.5 SP2 Update 17 HF 3; more words are a sentence
 
@@ -257,9 +261,17 @@ def _says(statement: str, version: str, inside: bool) -> str:
     return f"'{shown}' {'includes' if inside else 'leaves out'} {' '.join(version.split())[:40]}"
 
 
-@lru_cache(maxsize=8192)
 def read_statement(statement: str) -> tuple[Clause, ...]:
-    """Returns the parts of a statement, in order; at least one."""
+    """Returns the parts of a statement, in order; at least one. Short ones are kept, for advisories repeat them."""
+    return _read_short(statement) if len(statement) <= KEPT_CHARACTERS_MAX else _read_statement(statement)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _read_short(statement: str) -> tuple[Clause, ...]:
+    return _read_statement(statement)
+
+
+def _read_statement(statement: str) -> tuple[Clause, ...]:
     if len(statement) > STATEMENT_CHARACTERS_MAX:
         return (Clause("doubt", doubt=TOO_LONG),)
     text = html.unescape(statement)
