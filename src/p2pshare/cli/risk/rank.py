@@ -18,7 +18,7 @@ from p2pshare.cli.risk.opening import day_of, now_seconds, open_own, table_optio
 from p2pshare.errors import NotFoundError
 
 FORMATS = ("table", "json", "csv", "html")
-LIMIT = 10_000  # findings of one answer: each takes some 4 KiB with its reasons, and a large hospital has two million
+LIMIT = 5_000  # findings of one answer: each takes some 4 KiB with its reasons, and a large hospital has two million
 COLUMNS = (
     "outcome",
     "due",
