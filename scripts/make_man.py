@@ -32,6 +32,7 @@ FILES = {
     "~/.local/share/p2pshare": "the home folder, where neither --home nor P2PSHARE_HOME says otherwise",
     "config.toml": "in the home folder: the configuration, each field with its explanation",
     "identity.p2pkey": "in the home folder: the private keys",
+    "risk/risk.sqlite": "in the home folder: the own inventory and what was found of it; no daemon opens it",
     "store.sqlite": "in the home folder: what is held; any SQLite client may read its views",
 }
 

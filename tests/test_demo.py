@@ -13,18 +13,19 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import demo
-demo.HOMES = Path(sys.argv[2])
-demo.NAMES = ("charlie",)
-demo.LOOK_INSIDE = "print('the answer of {store}')"
+from demos import sharing, stage
+stage.HOMES = Path(sys.argv[2])
+sharing.NAMES = ("charlie",)
+sharing.LOOK_INSIDE = "print('the answer of {store}')"
 def tell_story(own_file):
-    demo.title("a title")
-    demo.run("charlie", "init", "--name", "Charlie", "--dial-only")
+    stage.title("a title")
+    stage.run("charlie", "init", "--name", "Charlie", "--dial-only")
     print("in between")
-    demo.run("charlie", "partner", "list")
-demo.found_partners = lambda: None
-demo.start = lambda name: None
-demo.stop = lambda daemons: None
-demo.tell_story = tell_story
+    stage.run("charlie", "partner", "list")
+sharing.found_partners = lambda: None
+stage.start = lambda name: None
+stage.stop = lambda daemons: None
+sharing.tell_story = tell_story
 sys.exit(demo.main([]))
 """
 

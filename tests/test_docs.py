@@ -43,6 +43,15 @@ def commands() -> dict[str, click.Command]:
     return found
 
 
+def below(name: str, command: click.Command) -> dict[str, click.Command]:
+    if not isinstance(command, click.Group):
+        return {name: command}
+    own = {name: command} if command.invoke_without_command else {}
+    for inner in command.commands:
+        own |= below(f"{name} {inner}", command.commands[inner])
+    return own
+
+
 def headings(repository: Path) -> dict[str, str]:
     """Of docs/cli.md: command -> its usage line."""
     lines = re.findall(r"^### `p2pshare (.+)`$", (repository / "docs" / "cli.md").read_text(), re.MULTILINE)
@@ -140,7 +149,7 @@ def test_the_page_on_working_together_shows_commands_that_exist(repository: Path
 
 def check_typed(words: list[str]) -> None:
     """Parses a command line as click would, without running it."""
-    name = " ".join(words[:2]) if " ".join(words[:2]) in commands() else words[0]
+    name = next(name for count in (3, 2, 1) if (name := " ".join(words[:count])) in commands())
     command = commands()[name]
     with command.make_context(name, words[len(name.split()) :], resilient_parsing=False):
         pass
@@ -158,24 +167,62 @@ def test_readme_shows_what_the_demo_says(repository: Path) -> None:
     text = (repository / "README.md").read_text()
     shown = text.partition("# alpha publishes")[2].partition("```")[0]
     titles = re.findall(r"^# (.+)$", "# alpha publishes" + shown, re.MULTILINE)
-    source = (repository / "scripts" / "demo.py").read_text()
+    source = (repository / "scripts" / "demos" / "sharing.py").read_text()
     told = re.findall(r'title\("([^"]+)"\)', source)
     assert titles == told[-len(titles) :]
     assert len(titles) >= 5
 
 
-def test_systemd_unit_keeps_its_sandbox(repository: Path) -> None:
+def test_the_page_about_risk_shows_what_its_demo_says(repository: Path) -> None:
+    """Titles of the story in their order, and commands that can be typed."""
+    page = (
+        (repository / "docs" / "risk.md")
+        .read_text()
+        .partition("## What it looks like")[2]
+        .partition("\n## ")[0]
+    )
+    told = re.findall(r'title\(\s*"([^"]+)"', (repository / "scripts" / "demos" / "risk.py").read_text())
+    shown = re.findall(r"^# (.+)$", page, re.MULTILINE)
+    assert len(shown) >= 5 and [title for title in told if title in shown] == shown
+    typed = re.findall(r"^\$ p2pshare --home demo-home/\w+ (.+)$", page, re.MULTILINE)
+    assert len(typed) > 10
+    for line in typed:
+        check_typed(shlex.split(line))
+
+
+@pytest.mark.parametrize(("name", "tenths"), [("p2pshare.service", 11), ("p2pshare-risk.service", 2)])
+def test_systemd_unit_keeps_its_sandbox(name: str, tenths: int, repository: Path) -> None:
     """`systemd-analyze security` rates the exposure in tenths; 11 is 1.1."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("skipped: systemd-analyze not installed")
-    unit = repository / "config" / "p2pshare.service"
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=11", "--no-pager", str(unit)]
+    unit = repository / "config" / name
+    command = [
+        "systemd-analyze",
+        "security",
+        "--offline=true",
+        f"--threshold={tenths}",
+        "--no-pager",
+        str(unit),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-300:]
 
 
-def test_the_unit_leaves_no_core_file(repository: Path) -> None:
-    assert "\nLimitCORE=0\n" in (repository / "config" / "p2pshare.service").read_text()
+@pytest.mark.parametrize("name", ["p2pshare.service", "p2pshare-risk.service"])
+def test_the_unit_leaves_no_core_file(name: str, repository: Path) -> None:
+    assert "\nLimitCORE=0\n" in (repository / "config" / name).read_text()
+
+
+def test_the_unit_of_the_worker_has_no_network_and_that_of_the_daemon_no_inventory(repository: Path) -> None:
+    worker = (repository / "config" / "p2pshare-risk.service").read_text().splitlines()
+    assert {
+        "PrivateNetwork=yes",
+        "RestrictAddressFamilies=none",
+        "CapabilityBoundingSet=",
+        "AmbientCapabilities=",
+    } <= set(worker)
+    daemon = (repository / "config" / "p2pshare.service").read_text().splitlines()
+    assert "InaccessiblePaths=-/var/lib/p2pshare/risk" in daemon
 
 
 def test_demo_data_is_what_its_generator_writes(repository: Path) -> None:

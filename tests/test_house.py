@@ -55,7 +55,21 @@ BREACHES = [
     ("cli/run.py", "import aiohttp", "only http_server, peering and the daemon import aiohttp"),
     ("http_server/rates.py", "import p2pshare.peering.tls", "imports run down the floors only"),
     ("http_server/rates.py", "import p2pshare.gossip.messages", "imports run down the floors only"),
+    ("risk/ranking.py", "import p2pshare.knowledge.knowledge", "risk imports nothing that sends"),
+    ("risk/risk_store.py", "import socket", "risk imports nothing that sends"),
+    ("risk/matching.py", "import p2pshare.node.node", "imports run down the floors only"),
+    ("daemon/run.py", "import p2pshare.risk.risk_store", "nothing that has a socket imports risk"),
+    ("risk/sources/kev_catalogue.py", "import apsw", "what risk reads and decides knows no tables"),
     ("http_server/tally.py", "import p2pshare.identifiers", "http_server names no partner and no envelope"),
+    ("cli/session.py", "import p2pshare.risk.words", "nothing that has a socket imports risk"),
+    ("cli/risk/exposure.py", "import p2pshare.risk.responses", "nothing that has a socket imports risk"),
+    ("cli/risk/aggregate.py", "import p2pshare.risk.words", "nothing that has a socket imports risk"),
+    ("database/connection.py", "import subprocess", "risk imports nothing that sends"),
+    (
+        "cli/risk/worker.py",
+        "import p2pshare.cli.session",
+        "commands that open the inventory ask no daemon and start nothing",
+    ),
 ]
 
 
@@ -97,6 +111,18 @@ def test_pure_rooms_import_nothing_of_the_outside(repository: Path) -> None:
                 assert isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == [
                     "Random"
                 ], path
+
+
+def test_only_the_commands_of_risk_run_the_room(repository: Path) -> None:
+    """Whatever is new in `cli/` as well: import-linter is told of rooms, and of the commands that send."""
+    for path, tree in sources(repository):
+        parts = path.relative_to(repository / "src" / "p2pshare").parts
+        if parts[0] == "risk" or parts[:2] == ("cli", "risk"):
+            continue
+        for node in ast.walk(tree):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(re.match(r"p2pshare\.(cli\.)?risk\b", name) for name in names), path
 
 
 def test_no_module_imports_itself_through_others() -> None:

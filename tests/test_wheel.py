@@ -120,6 +120,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path, repository: Path) 
 def test_the_wheel_brings_what_a_server_wants_to_where_it_is_looked_for(bare: Path, repository: Path) -> None:
     for source, target in {
         "config/p2pshare.service": "lib/systemd/system/p2pshare.service",
+        "config/p2pshare-risk.service": "lib/systemd/system/p2pshare-risk.service",
         "config/example.toml": "share/doc/p2pshare/example.toml",
         "docs/p2pshare.1": "share/man/man1/p2pshare.1",
         "config/completions/p2pshare.bash": "share/bash-completion/completions/p2pshare",
@@ -130,12 +131,13 @@ def test_the_wheel_brings_what_a_server_wants_to_where_it_is_looked_for(bare: Pa
         assert target in (repository / "config" / "README.md").read_text()
 
 
-def test_the_unit_starts_commands_that_the_wheel_has(bare: Path) -> None:
-    unit = (bare / "lib" / "systemd" / "system" / "p2pshare.service").read_text()
+def test_the_units_start_commands_that_the_wheel_has(bare: Path) -> None:
+    folder = bare / "lib" / "systemd" / "system"
+    units = [(folder / name).read_text() for name in ("p2pshare.service", "p2pshare-risk.service")]
     place = Path("/opt/p2pshare/venv")
-    assert f"python3 -m venv {place}\n" in unit
-    commands = re.findall(r"^ExecStart(?:Pre)?=(\S+) (.+)$", unit, re.MULTILINE)
-    assert len(commands) == 2
+    assert f"python3 -m venv {place}\n" in units[0]
+    commands = re.findall(r"^ExecStart(?:Pre)?=(\S+) (.+)$", "".join(units), re.MULTILINE)
+    assert len(commands) == 3
     for program, words in commands:
         here = bare / Path(program).relative_to(place)
         subprocess.run([str(here), *words.split(), "--help"], check=True, capture_output=True)
@@ -167,6 +169,7 @@ def test_three_partners_of_the_demo_share_with_the_installed_command(
     """The demo's story, told away from the checkout: it starts the `p2pshare` that stands beside its Python."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(repository / "scripts" / "demo.py", tmp_path / "scripts")
+    shutil.copytree(repository / "scripts" / "demos", tmp_path / "scripts" / "demos")
     shutil.copytree(repository / "config" / "demo", tmp_path / "config" / "demo")
     done = subprocess.run(
         [*python(bare), "scripts/demo.py"],

@@ -21,6 +21,7 @@ import growth
 import ingest
 import loop_lag
 import publishing
+import ranking_risk
 import reading
 import spreading
 import under_attack
@@ -59,6 +60,7 @@ def main() -> int:
         help="a day of a partner's attack in so many seconds (1200), nothing else; fewer are a part of the day",
     )
     size.add_argument("--spaces", action="store_true", help="folds of spaces, nothing else")
+    size.add_argument("--risk", action="store_true", help="an inventory ranked, nothing else")
     parser.add_argument(
         "--shipped", action="store_true", help="with --siege: the limits of one partner as they are shipped"
     )
@@ -92,6 +94,8 @@ def main() -> int:
             under_siege.measure(report, Path(name), seconds=arguments.siege, is_shipped=arguments.shipped)
         elif arguments.spaces:
             folding_spaces.measure(report, rounds=5, has_slow_graphs=True)
+        elif arguments.risk:
+            ranking_risk.measure(report, Path(name) / "risk")
         else:
             _run(report, Path(name), is_full=arguments.full, largest=arguments.largest)
     if report.gates:

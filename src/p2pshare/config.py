@@ -11,6 +11,7 @@ import ast
 import difflib
 import inspect
 import json
+import operator
 import re
 import sys
 import tomllib
@@ -131,6 +132,39 @@ class ControlConfig:
 
 
 @dataclass(frozen=True)
+class DueConfig:
+    """Days until what the table `ssvc-deployer` decided is due, counted from the day it was first seen here. The table itself
+    has no days: these are your own rule, and are shown as that."""
+
+    immediate: int = 3
+    """Days for "immediate". 0: no due date."""
+
+    out_of_cycle: int = 14
+    """Days for "out-of-cycle". 0: no due date."""
+
+    scheduled: int = 90
+    """Days for "scheduled". 0: no due date."""
+
+    defer: int = 0
+    """Days for "defer". 0: no due date."""
+
+
+@dataclass(frozen=True)
+class RiskConfig:
+    """`p2pshare risk`: what partners' words mean for your own assets. Only its commands and its worker read this."""
+
+    kev_absence_means: str = "unknown"
+    """What it means that a vulnerability is not in the KEV file that was read: "unknown", or "not-active" (then none or a
+    public proof of concept is assumed, and shown as assumed). "not-active" trusts that CISA hears of everything."""
+
+    partners_mean_active: int = 0
+    """How many organisations must have seen a vulnerability within 30 days for it to count as actively exploited. 0: never,
+    it only moves what it is among its equals. 1 lets any single partner make work for you."""
+
+    due: DueConfig = field(default_factory=DueConfig)
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration. Built by `load_config`; the defaults are what `init` writes."""
 
@@ -158,6 +192,7 @@ class Config:
     store: StoreConfig = field(default_factory=StoreConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
+    risk: RiskConfig = field(default_factory=RiskConfig)
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
@@ -188,7 +223,13 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.mib_per_second": (1, 1_024),
     "limits.envelopes_per_second": (1, 10_000),
     "limits.author_mib": (32, 1_048_576),
+    "risk.partners_mean_active": (0, 1_000),
+    "risk.due.immediate": (0, 3_650),
+    "risk.due.out_of_cycle": (0, 3_650),
+    "risk.due.scheduled": (0, 3_650),
+    "risk.due.defer": (0, 3_650),
 }
+KEV_ABSENCES = ("unknown", "not-active")
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -292,13 +333,12 @@ def _check_values(config: Config, text: str, where: str) -> None:
         split_address(config.listen or "localhost:0")
     except ConfigError as error:
         refuse("listen", error.message, error.hint)
-    for section in fields(config):
-        part = getattr(config, section.name)
-        for item in fields(part) if is_dataclass(part) else ():
-            key = f"{section.name}.{item.name}"
-            low, high = RANGES.get(key, (0, 0))
-            if key in RANGES and not low <= getattr(part, item.name) <= high:
-                refuse(key, f"{getattr(part, item.name)} is out of range", f"from {low} to {high}")
+    for key, (low, high) in RANGES.items():
+        value = operator.attrgetter(key)(config)
+        if not low <= value <= high:
+            refuse(key, f"{value} is out of range", f"from {low} to {high}")
+    if config.risk.kev_absence_means not in KEV_ABSENCES:
+        refuse("risk.kev_absence_means", "no such meaning", f"one of {', '.join(KEV_ABSENCES)}")
     for key in ("internal_domains", "mail_domains"):
         for domain in getattr(config.privacy, key):
             if not SUFFIX_PATTERN.fullmatch(domain):
@@ -362,16 +402,19 @@ def _toml(value: Any) -> str:
 
 def field_explanations() -> dict[str, tuple[Any, str]]:
     """Returns dotted key -> (default, explanation), in file order; sections last, as TOML demands."""
+    return _explained(Config, "")
+
+
+def _explained(kind: Any, prefix: str) -> dict[str, tuple[Any, str]]:
     plain: dict[str, tuple[Any, str]] = {}
     nested: dict[str, tuple[Any, str]] = {}
-    for item in fields(Config):
-        kind = get_type_hints(Config)[item.name]
-        if is_dataclass(kind):
-            texts = _field_texts(kind)
-            for sub in fields(kind):
-                nested[f"{item.name}.{sub.name}"] = (sub.default, texts[sub.name])
+    hints, texts = get_type_hints(kind), _field_texts(kind)
+    for item in fields(kind):
+        key = f"{prefix}{item.name}"
+        if is_dataclass(hints[item.name]):
+            nested |= _explained(hints[item.name], f"{key}.")
         else:
-            plain[item.name] = (item.default, _field_texts(Config)[item.name])
+            plain[key] = (item.default, texts[item.name])
     return plain | nested
 
 

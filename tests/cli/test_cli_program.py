@@ -306,6 +306,8 @@ def test_every_group_is_seen_here() -> None:
         "recall",
         "incident",
         "space",
+        "asset",
+        "risk",
     }
 
 

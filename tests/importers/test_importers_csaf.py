@@ -150,7 +150,72 @@ def test_a_vulnerability_keeps_document_publisher_scores_and_products() -> None:
             {"version": "3.1", "base_score": 9.8, "base_severity": "CRITICAL", "vector": "CVSS:3.1/AV:N"}
         ],
         "products": {"fixed": ["Thing 2"], "known_affected": ["Thing 1", "Thing 1 on OS"]},
+        "identified": {"known_affected": [{"name": "Thing 1", "vendor": "Vendor", "versions": "1"}]},
         "no_fix": [{"category": "none_available", "details": "Nothing for version 0."}],
+    }
+
+
+def test_what_identifies_a_product_goes_with_it_and_a_component_says_where_it_is() -> None:
+    def branch(category: str, name: str, inside: dict[str, Any]) -> dict[str, Any]:
+        return {"category": category, "name": name, **inside}
+
+    library = {
+        "name": "libpng 1.6",
+        "product_id": "L",
+        "product_identification_helper": {"purl": "pkg:generic/libpng@1.6", "hashes": [], "skus": [1, "A-7"]},
+    }
+    system = {"name": "OS <3", "product_id": "S"}
+    tree = {
+        "branches": [
+            branch(
+                "vendor",
+                "Vendor",
+                {
+                    "branches": [
+                        branch(
+                            "product_name",
+                            "libpng",
+                            {"branches": [branch("product_version", "1.6", {"product": library})]},
+                        ),
+                        branch(
+                            "product_name",
+                            "OS",
+                            {"branches": [branch("product_version_range", "<3", {"product": system})]},
+                        ),
+                    ]
+                },
+            )
+        ],
+        "relationships": [
+            {
+                "category": "default_component_of",
+                "full_product_name": {"name": "libpng in OS", "product_id": "R"},
+                "product_reference": "L",
+                "relates_to_product_reference": "S",
+            },
+            {"full_product_name": {"name": "nowhere", "product_id": "N"}, "product_reference": "none"},
+            "no relationship",
+        ],
+    }
+    document = changed("product_tree", tree) | {
+        "vulnerabilities": [
+            {"cve": "CVE-2024-0001", "product_status": {"known_affected": ["R", "N", 7, "unknown"]}}
+        ]
+    }
+    [stix] = stix_of(read(document), "vulnerability")
+    assert stix["x_csaf"]["products"] == {"known_affected": ["libpng in OS", "nowhere", "unknown"]}
+    assert stix["x_csaf"]["identified"] == {
+        "known_affected": [
+            {
+                "name": "libpng in OS",
+                "vendor": "Vendor",
+                "product": "libpng",
+                "versions": "1.6",
+                "purl": "pkg:generic/libpng@1.6",
+                "skus": ["A-7"],
+                "component_of": {"vendor": "Vendor", "product": "OS", "versions": "<3", "is_range": True},
+            }
+        ]
     }
 
 

@@ -18,7 +18,8 @@ from p2pshare.envelope.entry import REAL
 from p2pshare.errors import AuthorError, DiskFull, NotFoundError, RefusedError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
-from p2pshare.node.node import STORE_NAME, Node, close_node, open_node
+from p2pshare.node.home import STORE_NAME
+from p2pshare.node.node import Node, close_node, open_node
 from p2pshare.operations.cards import RevokeKey
 from p2pshare.operations.space_entries import NOTHING, RedactEntry, RekeySpace, SeenInSpace
 from p2pshare.operations.space_membership import (

@@ -19,7 +19,15 @@ from stored_envelopes import store_envelopes
 
 from p2pshare.database import schema as schemas
 from p2pshare.database.connection import open_writer
-from p2pshare.database.schema import APPLICATION_ID, STORE, WARNING_INDEX, Schema, create_or_check, views
+from p2pshare.database.schema import (
+    APPLICATION_ID,
+    RISK,
+    STORE,
+    WARNING_INDEX,
+    Schema,
+    create_or_check,
+    views,
+)
 from p2pshare.errors import DiskFull, StoreError
 from p2pshare.intel.marking import Pap, Tlp
 from p2pshare.node.store import Store
@@ -28,6 +36,7 @@ from p2pshare.warninglists.warning_index import open_warning_index
 PINNED = {
     STORE: (25, "d72fcc28f40f997d58fca310e97959339830a81d6b48036b00d02c844976d030"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
+    RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }
 OLD_VIEW = "CREATE VIEW v1_indicators AS SELECT value FROM observable"
 

@@ -19,6 +19,7 @@ from p2pshare.operations.assessing import ListProposals, Opine, Propose, Sight
 from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateCard, SetCard, SetRoots
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.explaining import Explain
+from p2pshare.operations.exposing import TellExposure, ToldExposure
 from p2pshare.operations.incidents import ListIncidents, OpenIncident, SayInIncident, ShowIncident
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import LookUp
@@ -175,6 +176,7 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         SeenInSpace(space["led"]),
         MarkShown(space["led"], {node.identity.partner_id.text: 2}),
         RemoveFromSpace(space["led"], ("bravo",)),
+        TellExposure(space["led"], "2026-11-30", (ToldExposure("CVE-2026-12345", "1-9"),)),
         ListSpaces(),
         ShowSpace(space["led"][:10]),
         ShowMemberCard(space["introduced"], stranger.text),

@@ -54,6 +54,8 @@ COMMANDS = {
     "explain": ("p2pshare.cli.explain:explain", "say who gets or got an object or a value, by which rule"),
     "withdraw": ("p2pshare.cli.withdraw:withdraw", "take back what we published"),
     "recall": ("p2pshare.cli.recall:recall", "see who has heard of a withdrawal"),
+    "asset": ("p2pshare.cli.risk.asset:asset", "import, list, show and set what is ours; it stays here"),
+    "risk": ("p2pshare.cli.risk.risk:risk", "hold what partners say against what is ours, in order"),
     "space": (
         "p2pshare.cli.space:space",
         "what partners write together: open, list, show, write and lead spaces",

@@ -52,6 +52,13 @@ WARNING_INDEX = Schema(
     "move warninglists.sqlite (with warninglists.sqlite-wal and -shm) away and start; then import your warning lists and "
     "enter your allow list again",
 )
+RISK = Schema(
+    ("risk",),
+    int.from_bytes(b"p2pr", "big"),
+    1,
+    "move risk.sqlite (with risk.sqlite-wal and -shm) away; then import your inventories and sources again, and enter your "
+    "decisions again",
+)
 
 
 def create_or_check(connection: apsw.Connection, schema: Schema = STORE) -> None:

@@ -2,7 +2,7 @@
 
 Checked are the parts that every document must have (section 3.2.1 and 3.2.2; the rest of a profile's tests is
 the publisher's work). Each vulnerability becomes one of ours with `x_csaf`: the document and its publisher,
-scores, and products by status. Each remediation that mends something becomes a course of action with a
+scores, and products by status, with what identifies the first of them (`identified`). Each remediation that mends something becomes a course of action with a
 `mitigates` relationship; the same advice given for ten vulnerabilities is one course of action. `none_available`
 and `no_fix_planned` mend nothing and stand in `x_csaf`. The document's TLP label is the marking of all of them. Other
 words of marking tighten it: those of a vulnerability for its own objects, all others for every object.
@@ -59,6 +59,12 @@ MANDATORY_OF_PROFILE = {
     "csaf_vex": ("product_tree", "vulnerabilities"),
 }
 MENDS_NOTHING = frozenset({"none_available", "no_fix_planned"})
+IDENTIFIED_PER_STATUS_MAX = (
+    64  # of one vulnerability: what identifies a product takes up to 2 KiB, its name 256 bytes
+)
+HELPERS_MAX = 16  # model numbers and order numbers of one product; the most in CISA's advisories is 12
+# Section 3.1.2.2: the branches above a product that say what it is. The last leaf says the version, whatever its category.
+NAMING_BRANCHES = {"vendor": "vendor", "product_family": "family", "product_name": "product"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,7 @@ class _Document:
     about: dict[str, Any]  # for x_csaf
     references: list[dict[str, str]]
     products: dict[str, str]
+    identified: dict[str, dict[str, Any]]  # by product id: what identifies it beyond its name
 
 
 def read_csaf(raw: bytes, source: InputSource) -> Reading:
@@ -141,6 +148,7 @@ def _open(content: Mapping[str, Any], source: InputSource, words: MarkingWords) 
         about=_about(document),
         references=_references_to(document),
         products=dict(_products(content.get("product_tree"))),
+        identified=_identified(content.get("product_tree")),
     )
 
 
@@ -211,6 +219,51 @@ def _products(tree: object) -> Iterator[tuple[str, str]]:
                 yield text_of(product, "product_id"), text_of(product, "name")[:PRODUCT_CHARACTERS_MAX]
 
 
+def _identified(tree: object) -> dict[str, dict[str, Any]]:
+    """Returns what identifies each product of the tree, by product id: vendor, product and versions of its branches, its helpers
+    (section 3.1.3.3), and of a component the product it is in (`component_of`, one level)."""
+    found: dict[str, dict[str, Any]] = {}
+    pending: list[tuple[object, dict[str, Any]]] = [(tree, {})]
+    while pending:
+        node, above = pending.pop()
+        if not isinstance(node, dict):
+            continue
+        for product in (node.get("product"), *members_of(node, "full_product_names")):
+            if text_of(product, "product_id"):
+                found[text_of(product, "product_id")] = filled(above | _helpers(product))
+        for branch in members_of(node, "branches"):
+            category, name = text_of(branch, "category"), text_of(branch, "name")[:PRODUCT_CHARACTERS_MAX]
+            said = {NAMING_BRANCHES.get(category, "versions"): name}
+            pending.append(
+                (branch, above | said | ({"is_range": True} if category.endswith("_range") else {}))
+            )
+    for relationship in members_of(tree, "relationships"):
+        made = (
+            text_of(relationship.get("full_product_name"), "product_id")
+            if isinstance(relationship, dict)
+            else ""
+        )
+        part = found.get(text_of(relationship, "product_reference"))
+        whole = found.get(text_of(relationship, "relates_to_product_reference"))
+        if made and part:
+            found[made] = part | ({"component_of": whole} if whole and "component_of" not in whole else {})
+    return found
+
+
+def _helpers(product: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the helpers of a product that name it; hashes and addresses do not tell a model."""
+    helper = product.get("product_identification_helper")
+    return {
+        "purl": text_of(helper, "purl")[:PRODUCT_CHARACTERS_MAX],
+        "cpe": text_of(helper, "cpe")[:PRODUCT_CHARACTERS_MAX],
+    } | {
+        name: [one[:PRODUCT_CHARACTERS_MAX] for one in members_of(helper, name) if isinstance(one, str)][
+            :HELPERS_MAX
+        ]
+        for name in ("model_numbers", "skus")
+    }
+
+
 def _vulnerability(
     item: object, document: _Document, words: MarkingWords, reading: Reading
 ) -> BundleObject | Fault:
@@ -240,6 +293,7 @@ def _vulnerability(
             {
                 "scores": [score for one in members_of(item, "scores") for score in _scores(one)],
                 "products": _products_by_status(item, document, reading),
+                "identified": _identified_by_status(item, document),
                 "no_fix": [
                     filled({"category": text_of(one, "category"), "details": text_of(one, "details")})
                     for one in members_of(item, "remediations")
@@ -301,6 +355,21 @@ def _products_by_status(
             document.products.get(one, one[:PRODUCT_CHARACTERS_MAX]) for one in ids[:PRODUCTS_PER_STATUS_MAX]
         ]
     return filled(found)
+
+
+def _identified_by_status(item: Mapping[str, Any], document: _Document) -> dict[str, list[dict[str, Any]]]:
+    """Returns what identifies the first products of each status, where anything does; each also has its name."""
+    statuses = item.get("product_status")
+    return filled(
+        {
+            status: [
+                {"name": document.products[one]} | document.identified[one]
+                for one in members_of(statuses, status)[:IDENTIFIED_PER_STATUS_MAX]
+                if isinstance(one, str) and one in document.products and document.identified.get(one)
+            ]
+            for status in (sorted(statuses) if isinstance(statuses, dict) else ())
+        }
+    )
 
 
 def _actions(item: Mapping[str, Any], document: _Document) -> Iterator[dict[str, Any]]:

@@ -42,6 +42,7 @@ from p2pshare.knowledge import (
     shared_objects,
     state_queries,
     state_table,
+    vulnerabilities,
     walks,
     wide_objects,
     withdrawals,
@@ -72,6 +73,7 @@ from p2pshare.knowledge.interface import (
 from p2pshare.knowledge.out_of_effect import ContentPlace
 from p2pshare.knowledge.state_table import SIEM_TLP_MAX
 from p2pshare.knowledge.vocabulary import Vocabulary
+from p2pshare.knowledge.vulnerabilities import HeldObjectRow
 from p2pshare.log.interface import EnvelopeOrigin
 
 
@@ -215,6 +217,25 @@ class KnowledgeReading:
     def envelope_objects(self, envelope_id: EnvelopeId) -> Iterator[bytes]:
         """Yields the JSON of each object in an envelope that was opened here, in its order."""
         return self._walk(searching.envelope_objects, envelope_id)
+
+    # --- for the worker of `p2pshare risk` ------------------------------------------------------------
+
+    def current_rows(self, type_: str, after: int = 0) -> set[int]:
+        """Returns the rows behind `after` of objects of a type, not indicators, that count and may be shown to a SIEM. Walks over
+        all objects behind it."""
+        return self._read(vulnerabilities.current_rows, type_, after)
+
+    def objects_at(self, rows: Collection[int]) -> Iterator[HeldObjectRow]:
+        """Yields the objects at `rows` that can be read, frame by frame."""
+        return self._walk(vulnerabilities.objects_at, rows)
+
+    def seen_objects(self, type_: str) -> list[tuple[str, PartnerId, int]]:
+        """Returns (object id, partner, when last in seconds) of sightings of objects of a type, not indicators; without ours."""
+        return self._read(vulnerabilities.seen_objects, type_)
+
+    def seen_values(self, indicator_id: str) -> list[tuple[PartnerId, int]]:
+        """Returns (partner, when last in seconds) of sightings of what indicators of this id name; without ours."""
+        return self._read(vulnerabilities.seen_values, indicator_id)
 
     # --- publications -------------------------------------------------------------------------------
 

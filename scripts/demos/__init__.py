@@ -1,0 +1,1 @@
+"""What scripts/demo tells: one file a story, told on one stage."""

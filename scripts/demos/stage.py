@@ -1,0 +1,108 @@
+"""The stage on which each demo is told: homes in ./demo-home, commands shown as they are typed, daemons that end with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+TOP = Path(__file__).resolve().parents[2]
+HOMES = TOP / "demo-home"
+SAMPLE = TOP / "config" / "demo"
+PROGRAM = str(Path(sys.executable).with_name("p2pshare"))
+PATIENCE_SECONDS = 60
+
+
+def clear() -> None:
+    """Makes the folder of the homes anew."""
+    shutil.rmtree(HOMES, ignore_errors=True)
+    HOMES.mkdir()
+
+
+def start(name: str) -> subprocess.Popen[bytes]:
+    """Starts a daemon and waits until it answers."""
+    print(f"$ p2pshare --home {shown(HOMES / name)} run &")
+    with (HOMES / f"{name}.log").open("wb") as log:
+        daemon = subprocess.Popen([*program(name), "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def is_up() -> bool:
+        if daemon.poll() is not None:
+            raise SystemExit(f"error: {name} did not start\n{(HOMES / f'{name}.log').read_text()}")
+        return (HOMES / name / "run" / "control.sock").is_socket()
+
+    try:
+        wait_until(is_up, f"{name} answers")
+    except BaseException:
+        daemon.terminate()
+        raise
+    return daemon
+
+
+def stop(daemons: Sequence[subprocess.Popen[bytes]]) -> None:
+    for daemon in daemons:
+        daemon.terminate()
+    for daemon in daemons:
+        try:
+            daemon.wait(10)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+
+def run(name: str, *arguments: str, expect: int = 0, quiet: bool = False) -> None:
+    """Runs a command as it is shown; ends the demo when it answers with another exit code than expected."""
+    command = [*program(name), *arguments]
+    if not quiet:
+        print("$ p2pshare --home", shown(HOMES / name), shlex.join(shown(one) for one in arguments))
+    # 6 is "partly done": your own file may hold values that are refused, and says so
+    output = subprocess.DEVNULL if quiet else None
+    code = subprocess.run(command, check=False, stderr=output).returncode
+    if code not in (expect, 6):
+        raise SystemExit(f"error: p2pshare {arguments[0]} answered with exit code {code}")
+
+
+def run_json(name: str, *arguments: str) -> Any:
+    done = subprocess.run([*program(name), *arguments, "--json"], check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def program(name: str) -> list[str]:
+    return [PROGRAM, "--home", str(HOMES / name)]
+
+
+def card_of(name: str) -> Path:
+    return HOMES / f"{name}.p2pcard"
+
+
+def shown(path: Path | str) -> str:
+    """A path as it is typed from the checkout's top."""
+    return str(path).removeprefix(f"{TOP}{os.sep}")
+
+
+def title(text: str) -> None:
+    print(f"\n# {text}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, all held until the last is found so that they differ."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def wait_until(happened: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"error: not within {PATIENCE_SECONDS} s: {what}")
+        time.sleep(0.1)
