@@ -83,6 +83,7 @@ from p2pshare.limits import (
     VOUCH_PAGE_BYTES_MAX,
 )
 from p2pshare.spaces.acts import Opening, Plain
+from p2pshare.spaces.heads import AuthorHead, SpaceHeads
 
 FOLDER = Path(__file__).resolve().parent
 PUBLICATION = PublicationId(bytes(range(16)))
@@ -1243,6 +1244,126 @@ def space_vectors() -> Json:
     }
 
 
+def travel_vectors() -> Json:
+    """Frames of the payloads `entries` and `heads`, before they are compressed: what they say, and others that are refused."""
+    entries = json.loads((FOLDER / "entry.json").read_text(encoding="ascii"))["golden"][:2]
+    wires = [base64.b64decode(one["wire"]) for one in entries]
+    one, other = (PartnerId(bytes([number]) * 32) for number in (1, 2))
+    ids = [EntryId(bytes([number]) * 32) for number in range(16, 24)]
+    space = EntryId(bytes([9]) * 32)
+    full = SpaceHeads(
+        REAL,
+        space,
+        (
+            AuthorHead(one, 3, ids[0], 3),
+            AuthorHead(one, 3, ids[1], 0),
+            AuthorHead(other, 300, ids[2], 299),
+        ),
+        ((one, 4), (other, 1)),
+        (ids[3], ids[4]),
+        (ids[5],),
+        (other,),
+        asks=True,
+    )
+    fields = [
+        REAL,
+        space,
+        [[head.author, head.number, head.entry_id, head.shown] for head in full.heads],
+        [[author, version] for author, version in full.cards],
+        list(full.wanted),
+        list(full.wanted_bodies),
+        list(full.partners),
+        1,
+    ]
+    assert pack(fields) == full.encode()
+
+    def changed(place: int, value: Any) -> bytes:
+        return pack([*fields[:place], value, *fields[place + 1 :]])
+
+    def refused(name: str, frame: bytes, reason: str = "malformed") -> Json:
+        return {"name": name, "frame": text_of(frame), "reason": reason}
+
+    first = fields[2][0]
+    return {
+        "about": "docs/spaces.md, How entries travel: one inflated frame each",
+        "heads": {
+            "golden": [
+                {
+                    "name": "of an author with two branches, and of another; it asks",
+                    "frame": text_of(full.encode()),
+                    "realm": REAL.text,
+                    "space": space.text,
+                    "heads": [[h.author.text, h.number, h.entry_id.text, h.shown] for h in full.heads],
+                    "cards": [[author.text, version] for author, version in full.cards],
+                    "wanted": [entry_id.text for entry_id in full.wanted],
+                    "wanted_bodies": [entry_id.text for entry_id in full.wanted_bodies],
+                    "partners": [partner.text for partner in full.partners],
+                    "asks": True,
+                },
+                {
+                    "name": "of who holds nothing",
+                    "frame": text_of(SpaceHeads(REAL, space).encode()),
+                    "realm": REAL.text,
+                    "space": space.text,
+                    "heads": [],
+                    "cards": [],
+                    "wanted": [],
+                    "wanted_bodies": [],
+                    "partners": [],
+                    "asks": False,
+                },
+            ],
+            "negative": [
+                refused("seven elements", pack(fields[:7])),
+                refused("nine elements", pack([*fields, 0])),
+                refused("a byte behind", full.encode() + b"\x00"),
+                refused("a byte short", full.encode()[:-1]),
+                refused("a realm of 15 bytes", changed(0, REAL[:15])),
+                refused("a space of 31 bytes", changed(1, space[:31])),
+                refused("heads that do not ascend", changed(2, fields[2][::-1])),
+                refused("a head twice", changed(2, [first, first])),
+                refused("a head of three elements", changed(2, [first[:3]])),
+                refused("number 0", changed(2, [[one, 0, ids[0], 0]])),
+                refused("number 10,001", changed(2, [[one, 10_001, ids[0], 0]])),
+                refused("shown 10,001", changed(2, [[one, 1, ids[0], 10_001]])),
+                refused("cards that do not ascend", changed(3, fields[3][::-1])),
+                refused("257 cards", changed(3, [[bytes(31) + bytes([n % 256]), 1] for n in range(257)])),
+                refused("wanted that do not ascend", changed(4, [ids[4], ids[3]])),
+                refused("257 wanted", changed(4, [bytes(30) + n.to_bytes(2, "big") for n in range(257)])),
+                refused("a wanted body twice", changed(5, [ids[5], ids[5]])),
+                refused("a partner of 31 bytes", changed(6, [other[:31]])),
+                refused("asks 2", changed(7, 2)),
+                refused("asks as a text", changed(7, "1")),
+                refused(
+                    "a number that is not in its shortest form",
+                    full.encode()[:-1] + b"\xcc\x01",
+                    "not-canonical",
+                ),
+            ],
+        },
+        "entries": {
+            "golden": [
+                {
+                    "name": "two entries, parents first",
+                    "frame": text_of(pack([[], wires])),
+                    "cards": 0,
+                    "entries": [one["entry_id"] for one in entries],
+                }
+            ],
+            "negative": [
+                refused("neither cards nor entries", pack([[], []])),
+                refused("three elements", pack([[], wires, []])),
+                refused("a byte behind", pack([[], wires]) + b"\x00"),
+                refused("an empty entry", pack([[], [b""]])),
+                refused("an entry as a text", pack([[], ["entry"]])),
+                refused("an empty card", pack([[b""], []])),
+                refused("65 cards", pack([[b"\x00"] * 65, []])),
+                refused("1,025 entries", pack([[], [b"\x00"] * 1_025])),
+            ],
+        },
+    }
+
+
 def main(wanted: list[str]) -> None:
     files = {
         "envelope.json": envelope_vectors,
@@ -1254,6 +1375,7 @@ def main(wanted: list[str]) -> None:
         "derivation.json": derivation_vectors,
         "entry.json": entry_vectors,
         "space.json": space_vectors,
+        "travel.json": travel_vectors,
     }
     for name in wanted or files:
         content = files[name]()

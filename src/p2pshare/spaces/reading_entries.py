@@ -93,6 +93,8 @@ class HeadsReader:
         for frame_number in range(number, len(payload.frames)):
             try:
                 heads = decode_heads_frame(payload.frames[frame_number])
+                while not self._exchange.knows_members(payload.author, heads.space, self._now):
+                    yield (frame_number,)
                 order = (source.incarnation, source.sequence)
                 self._exchange.heads_came(payload.author, heads, self._now, order)
             except PeerError as error:

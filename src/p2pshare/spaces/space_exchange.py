@@ -259,6 +259,12 @@ class SpaceExchange:
                 return False
         return True
 
+    def knows_members(self, sender: PartnerId, space: EntryId, now: int) -> bool:
+        """Do a slice of what tells whether a space names who shows heads; returns whether that is done. It was told before of who has
+        shown some already: then an idle space is not read for it."""
+        row = self._store.find(space)
+        return row is None or self._store.has_shown_heads(row, sender) or self.spaces.ready(space, now)
+
     def heads_came(
         self, handed_by: PartnerId, heads: SpaceHeads, now: int, order: tuple[int, int] = (0, 0)
     ) -> None:
@@ -274,8 +280,8 @@ class SpaceExchange:
             if not self._store.waiting(space=heads.space, names_us=True):
                 raise PeerError("heads are of no space that we know", reason=NOT_A_MEMBER)
         else:
-            members = self.spaces.members_of(heads.space)
-            if members is not None and handed_by not in members:
+            members = self.spaces.members_of(heads.space) or {}
+            if not self._store.has_shown_heads(row, handed_by) and handed_by not in members:
                 raise PeerError("heads are of a space that does not name their sender", reason=NOT_A_MEMBER)
             self._store.put_heads(row, handed_by, heads, now)
         self._newest_heads[key] = order

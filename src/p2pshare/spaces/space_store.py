@@ -268,6 +268,16 @@ class SpaceReading:
         )
         return {PartnerId(member): ShownHeads(decode_heads(raw), at) for member, raw, at in rows}
 
+    def has_shown_heads(self, space: SpaceRow, member: PartnerId) -> bool:
+        """Returns whether heads of a member are kept."""
+        return bool(
+            self._fetch(
+                """SELECT 1 FROM space_heads h JOIN organisation o ON o.id = h.member
+                WHERE h.space = ? AND o.partner_id = ? AND h.heads IS NOT NULL""",
+                (space.row, bytes(member)),
+            )
+        )
+
     def handed(self, space: SpaceRow) -> dict[PartnerId, dict[PartnerId, int]]:
         """Returns of each member the greatest number of each author that was handed to it."""
         rows = self._fetch(

@@ -80,6 +80,9 @@ FREEZE_ENTRIES = (
     4_096  # that came since, before what is in memory is put aside from the garbage collector again
 )
 FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has one at once
+SMALL_SPACE_ENTRIES = (
+    1_000  # folded once a second, in some 30 ms: entries wait for it, for who may have them follows from it
+)
 WAITING_AT_ONCE = 16  # entries that wait, read in one step of loading: of 280 kB each some 4 ms
 
 HELD = "held"
@@ -147,7 +150,8 @@ class LoadedSpace:
         fold = self.fold
         if fold.is_under_way:
             return True
-        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= FOLD_PAUSE_SECONDS
+        pause = 1 if len(fold) <= SMALL_SPACE_ENTRIES else FOLD_PAUSE_SECONDS
+        return fold.are_rules_known and fold.is_stale and now - self.folded_at >= pause
 
     def step(self, now: int) -> None:
         """Do a small step of a fold that is due."""

@@ -46,6 +46,7 @@ RANK_SECONDS = 20.0  # that each better placed member has to hand it on
 HANDING_ON_MAX = (
     512  # entries that wait to be handed to one partner; what is beyond goes as answer to its heads
 )
+KNOWN_MAX = 8_192  # ids that a partner handed over, remembered until its next heads: else they are handed to it in vain
 RESEND_SECONDS = 600.0  # before an entry goes to the same partner again
 ANSWERED_BYTES_PER_HOUR_MAX = 512 * MIB  # to one partner: two full spaces
 JOIN_SECONDS = 120.0  # before a join goes out again ...
@@ -237,7 +238,7 @@ class SpaceTravel:
         journey.changed_at = now
         for peer, one in heads.items():
             journey.side(peer).heads = one
-        for peer in {*heads, *(own.partners if own is not None else ())}:
+        for peer in heads if own is None else own.partners:
             self._asked_at_start.add(peer)
             side = journey.side(peer)
             side.ask_at, side.had_all = now, True
@@ -265,6 +266,8 @@ class SpaceTravel:
         """Note what a partner handed over: it holds it; and which parents of it are not here: it named them."""
         journey = self._journey(space)
         side = journey.side(peer)
+        if len(side.known) > KNOWN_MAX:
+            side.known.clear()
         side.known |= set(ids)
         for entry_id in ids:
             side.pending.pop(entry_id, None)
@@ -678,10 +681,10 @@ class SpaceTravel:
         if journey.own is None or heads.heads != journey.own.heads:
             found.update(vertex for vertex in elsewhere.lacked() if vertex.entry_id not in side.sent)
         wanted = set(heads.wanted)
-        for vertex in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
-            pause = ASK_SECONDS if vertex.entry_id in wanted else RESEND_SECONDS  # the rest is under way
-            if now - side.sent.get(vertex.entry_id, NEVER) >= pause:
-                found.add(vertex)
+        for one in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
+            pause = ASK_SECONDS if one.entry_id in wanted else RESEND_SECONDS  # the rest is under way
+            if now - side.sent.get(one.entry_id, NEVER) >= pause:
+                found.add(one)
         for entry_id in heads.wanted_bodies:
             vertex = graph.get(entry_id)
             if vertex is not None and vertex.has_body:
