@@ -9,7 +9,7 @@ Rules:
 3. Heads are taken of partners that the space names, and kept over a restart. After one, all are asked, and writing waits (`seconds_before_writing`).
 4. Our own envelopes that come home are read like others' and teach nothing but what was lost here.
 
-Everything runs in the writer thread, but for `wants_step`.
+Everything runs in the writer thread.
 """
 
 from __future__ import annotations
