@@ -96,7 +96,8 @@ class SpacePersons:
             return
         note = self._say(member, "note", f"note {self.notes} of {member.name}".encode(), audience=audience)
         if note is not None and member.id not in world.liars:
-            world.written[note] = member.id, world.queue.now
+            joined = frozenset(one for one, how in state.members.items() if how == "joined")
+            world.written[note] = member.id, world.queue.now, joined
 
     def _lead(self, member: SpaceMember) -> None:
         """Do what only a lead may: bring in partners, hand over to who has others, remove, close."""

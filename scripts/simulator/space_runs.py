@@ -27,9 +27,11 @@ class SpaceOutcome:
     seen: tuple[str, ...]
 
 
-def play(seed: int, report: Callable[[str], None] | None = None) -> SpaceOutcome:
-    """Play one world. An exception on the way is a failure like any other."""
-    world = SpaceWorld(seed, report=report)
+def play(
+    seed: int, report: Callable[[str], None] | None = None, faults: SpaceFaults | None = None
+) -> SpaceOutcome:
+    """Play one world; `faults` in place of those that the seed draws. An exception on the way is a failure like any other."""
+    world = SpaceWorld(seed, report=report, faults=faults, is_mesh=faults is not None)
     try:
         world.run()
         failures = {name: found for name, holds in INVARIANTS.items() if (found := holds(world))}
@@ -76,9 +78,9 @@ def measure(seed: int) -> SpaceFigures:
     world.run()
     arrivals = [
         member.held_at[note] - at
-        for note, (author, at) in world.written.items()
+        for note, (author, at, joined) in world.written.items()
         for member in world.members.values()
-        if member.id != author and author in member.partners and note in member.held_at
+        if member.id in joined - {author} and author in member.partners and note in member.held_at
     ]
     minutes = (world.queue.now - start) / MINUTE
     counts = [len(times) for times in world.tally.heads.values()]

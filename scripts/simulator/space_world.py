@@ -97,8 +97,8 @@ class SpaceWorld:
         self.seconds = draw.choice([1_800.0, 3_600.0]) if seconds is None else seconds
         self.tally = SpaceTally()
         self.leaks: list[str] = []
-        self.written: dict[EntryId, tuple[PartnerId, float]] = {}
-        """Notes of honest members: by whom, and when."""
+        self.written: dict[EntryId, tuple[PartnerId, float, frozenset[PartnerId]]] = {}
+        """Notes of honest members: by whom, when, and who had joined then."""
         self.is_peace = False
         self.settled_after: float | None = None
         self.lead_gone: PartnerId | None = None

@@ -19,16 +19,19 @@ from p2pshare.spaces.entitlement import Entitlement
 from p2pshare.spaces.heads import HeldElsewhere
 from p2pshare.spaces.travel import SpaceTravel
 from p2pshare.spaces.vertex import Vertex
+from simulator.space_world import SpaceFaults
 
 Patch = pytest.MonkeyPatch
 
 
 @dataclass(frozen=True)
 class PlantedTravelBug:
-    """`plant` patches; in the world of `seed` the invariant `found_by` must not hold then."""
+    """`plant` patches; in one of these worlds, with these faults (None: those that the seed draws), the invariant `found_by` must not
+    hold then."""
 
     plant: Callable[[Patch], None]
-    seed: int
+    seeds: tuple[int, ...]
+    faults: SpaceFaults | None
     found_by: str
 
 
@@ -100,14 +103,24 @@ def heads_are_told_all_the_time(patch: Patch) -> None:
     patch.setattr(travel, "HEADS_AFTER_CHANGE_SECONDS", 0.5)
 
 
+NOTHING = SpaceFaults()
+
 PLANTED: Mapping[str, PlantedTravelBug] = MappingProxyType(
     {
-        "wants to members only": PlantedTravelBug(wants_to_members_only, 0, "all_hold_the_same"),
-        "head ids only": PlantedTravelBug(head_ids_only, 3, "little_comes_twice"),
-        "bodies to all": PlantedTravelBug(bodies_to_all, 0, "nothing_leaks"),
-        "entries to all partners": PlantedTravelBug(entries_to_all_partners, 0, "nothing_leaks"),
-        "the removed are not told": PlantedTravelBug(the_removed_are_not_told, 42, "the_removed_are_told"),
-        "heads are not answered": PlantedTravelBug(heads_are_not_answered, 1, "all_hold_the_same"),
-        "heads are told all the time": PlantedTravelBug(heads_are_told_all_the_time, 0, "heads_are_few"),
+        "wants to members only": PlantedTravelBug(
+            wants_to_members_only, (0, 25, 34), None, "all_hold_the_same"
+        ),
+        "head ids only": PlantedTravelBug(head_ids_only, (8, 9, 11), None, "little_comes_twice"),
+        "bodies to all": PlantedTravelBug(bodies_to_all, (0, 1), NOTHING, "nothing_leaks"),
+        "entries to all partners": PlantedTravelBug(
+            entries_to_all_partners, (0, 2), NOTHING, "nothing_leaks"
+        ),
+        "the removed are not told": PlantedTravelBug(
+            the_removed_are_not_told, (2, 4, 8), NOTHING, "the_removed_are_told"
+        ),
+        "heads are not answered": PlantedTravelBug(heads_are_not_answered, (1, 3), None, "all_hold_the_same"),
+        "heads are told all the time": PlantedTravelBug(
+            heads_are_told_all_the_time, (0, 1), NOTHING, "heads_are_few"
+        ),
     }
 )

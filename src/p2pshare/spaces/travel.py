@@ -400,7 +400,10 @@ class SpaceTravel:
         """Returns whether our heads are needed and are not those of now."""
         return journey.is_dirty and (
             journey.changed_at + HEADS_AFTER_CHANGE_SECONDS <= now
-            or any(side.ask_at <= now or side.is_answer_due for side in journey.sides.values())
+            or any(
+                side.ask_at <= now or side.due_at <= now or side.is_answer_due
+                for side in journey.sides.values()
+            )
         )
 
     def _wake_of(self, journey: _Journey, now: float) -> float:
