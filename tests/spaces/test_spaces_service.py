@@ -727,7 +727,7 @@ def test_a_space_is_read_and_folded_in_slices_and_other_work_comes_between(nodes
 def test_what_comes_is_folded_whole_at_most_once_in_ten_seconds(
     nodes: list[OneNode], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small space once a second: it takes no time, and entries wait for it."""
+    """A small space is folded once a second; this one counts as a large one."""
     monkeypatch.setattr(service, "SMALL_SPACE_ENTRIES", 0)
     alpha, bravo, charlie = nodes
     opening = opened(alpha, bravo, charlie)
