@@ -109,8 +109,6 @@ def ask_apart(home: Path, cves: Sequence[str], space: str) -> Aggregate:
 def _readers_of(home: Path, space: str) -> list[str]:
     """Returns who would read it besides us: by the name that it has here, else by its id. Raises NotFoundError."""
     from p2pshare.operations.exposing import HERE
-    from p2pshare.operations.looking import ShowStatus
-    from p2pshare.operations.partners import ListPartners
     from p2pshare.operations.spaces import ShowSpace
 
     shown = read_or_ask(home, ShowSpace(space))
