@@ -152,7 +152,8 @@ def test_another_days_epss_replaces_it_and_another_day_than_kevs_is_told(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x1f\x8b", gzip.compress(b"x" * 100, mtime=0)[:-9], b"no scores at all\n", b"<html>\n</html>"]
+    "content",
+    [b"", b"\x1f\x8b", gzip.compress(b"x" * 100, mtime=0)[:-9], b"no scores at all\n", b"<html>\n</html>"],
 )
 def test_what_is_no_epss_is_refused_and_takes_nothing_away(
     store: RiskStore, tmp_path: Path, content: bytes
