@@ -240,11 +240,15 @@ WORST: dict[str, Recipe] = {
         Sealed((Objects(count=3, values=1_000, value_step=0, shape="in", valid_step=61, is_ending=True),)),
     ),
 }
-# Were above fifty times, as searches found them; the second once more where few values wait for the end of a transaction, and
+# Were above fifty times, as searches found them; those of withdrawals once more where few values wait for the end of a transaction, and
 # what touches the same ones again and again evaluates them each time.
 ABOVE: dict[str, Recipe] = {
     "forks of many wide objects": KNOWN["forks of many wide objects"],
     "withdrawals again and again": KNOWN["withdrawals again and again"],
+    "withdrawals again and again of what has a source": (  # 55 under a load of 10, 32 alone; now 21
+        Sealed((Objects(values=1_000, value_step=0, shape="in", public_source="same"),), times=80),
+        Sealed((Objects("withdrawal", count=80, version_step=1),), times=8, shifts="versions"),
+    ),
     "forks of thousands of narrow objects": (
         Sealed((Objects(count=4000, value_bytes=240, value_type="below", is_ending=True),), is_earlier=True),
         Sealed((Objects(count=4000, value_bytes=240, value_type="below"),), is_earlier=True),
