@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from pathlib import Path
 
 STORIES = {
     "risk": "demos.risk",
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.reconfigure(line_buffering=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     named = arguments[:1] and arguments[0] in STORIES
+    sys.path.insert(0, str(Path(__file__).resolve().parent))  # python -I has not
     module = importlib.import_module(STORIES[arguments[0]] if named else OF_A_FILE)
     return int(module.tell(arguments[1:] if named else arguments))
 

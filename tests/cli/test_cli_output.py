@@ -21,13 +21,16 @@ from typing import NamedTuple
 
 import pytest
 from command_line import Home, Said
-from whole_nodes import World, befriend, send
+from whole_nodes import World, befriend, quiet, send
 
 from p2pshare.cli import output
 from p2pshare.cli.output import open_output, write_output
 from p2pshare.cli.rejects import rejects_file
 from p2pshare.envelope.keys import reissue_card
 from p2pshare.errors import OperatorError, PeerError
+from p2pshare.intel.marking import Tlp
+from p2pshare.operations.incidents import OpenIncident
+from p2pshare.operations.spaces import OpenSpace
 from p2pshare.sharing.partners import apply_card_update
 
 NEEDS_ROOT = pytest.mark.skipif(
@@ -46,6 +49,8 @@ WRITERS = {
     "envelope": "envelope export ENVELOPE FILE",
     "proof": "doctor proof alpha FILE",
     "rejects": "publish - --format list --tlp green --to charlie --dry-run --rejects FILE",
+    "space": "space export SPACE -o FILE",
+    "incident": "incident export INCIDENT --format markdown -o FILE",
 }
 
 
@@ -53,18 +58,18 @@ class Asked(NamedTuple):
     """A command that writes a file, on bravo's home."""
 
     home: Home
-    envelope: str
+    names: dict[str, str]
     command: str
 
     def __call__(self, target: Path | str) -> Said:
-        words = {"FILE": str(target), "ENVELOPE": self.envelope}
+        words = {"FILE": str(target)} | self.names
         arguments = [words.get(word, word) for word in self.command.split()]
         return self.home(*arguments, stdin=b"nonsense line here\nnew.example\n")
 
 
 @pytest.fixture(scope="module")
-def bravo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The home of a node that published and holds the proof of a fork, and the id of its envelope."""
+def bravo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The home of a node that published, holds the proof of a fork and leads two spaces; the ids of its envelope and of these."""
     folder, now = tmp_path_factory.mktemp("output"), int(time.time())
     world = World(folder, now)
     alpha, bravo, charlie = (world.found(name) for name in ("alpha", "bravo", "charlie"))
@@ -75,19 +80,21 @@ def bravo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     apply_card_update(bravo, alpha.identity.partner_id, one, now)
     with pytest.raises(PeerError):
         apply_card_update(bravo, alpha.identity.partner_id, other, now)
+    space = OpenSpace("note", "notes", Tlp.GREEN, ()).run(bravo, now, quiet).space
+    incident = OpenIncident("a case", ("ransomware",), Tlp.GREEN, ()).run(bravo, now, quiet).incident
     world.close()
-    return folder / "bravo", envelope
+    return folder / "bravo", {"ENVELOPE": envelope, "SPACE": space, "INCIDENT": incident}
 
 
 @pytest.fixture(params=WRITERS)
 def asked(
     request: pytest.FixtureRequest,
-    bravo: tuple[Path, str],
+    bravo: tuple[Path, dict[str, str]],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Asked:
-    home, envelope = bravo
-    return Asked(Home(home, capsys, monkeypatch), envelope, WRITERS[request.param])
+    home, names = bravo
+    return Asked(Home(home, capsys, monkeypatch), names, WRITERS[request.param])
 
 
 def is_done(said: Said) -> bool:
@@ -151,7 +158,7 @@ def test_a_file_that_was_there_keeps_its_mode(asked: Asked, tmp_path: Path, mode
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_new_file_has_the_mode_of_every_new_file_and_that_of_refusals_is_its_owners_alone(
+def test_a_new_file_has_the_mode_of_every_new_file_and_what_is_not_for_all_is_its_owners_alone(
     asked: Asked, tmp_path: Path
 ) -> None:
     mask = os.umask(0o026)
@@ -159,7 +166,8 @@ def test_a_new_file_has_the_mode_of_every_new_file_and_that_of_refusals_is_its_o
         assert is_done(asked(tmp_path / "file"))
     finally:
         os.umask(mask)
-    expected = 0o600 if "--rejects" in asked.command else 0o640
+    is_owners = asked.command.split()[0] in ("space", "incident") or "--rejects" in asked.command
+    expected = 0o600 if is_owners else 0o640
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == expected
 
 
@@ -623,7 +631,7 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
     """A new command that writes a file must be in WRITERS above."""
     writing = {"write_bytes", "write_text", "replace", "rename", "mkstemp", "NamedTemporaryFile"}
     found = set()
-    for path in (repository / "src" / "p2pshare" / "cli").glob("*.py"):
+    for path in (repository / "src" / "p2pshare" / "cli").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
@@ -639,7 +647,8 @@ def test_no_command_opens_a_file_for_writing_but_through_one_door(repository: Pa
     assert {name for name, _ in found} <= {"output.py", "console.py"}, found
     callers = {
         path.stem
-        for path in (repository / "src" / "p2pshare" / "cli").glob("*.py")
+        for path in (repository / "src" / "p2pshare" / "cli").rglob("*.py")
         if "write_output" in path.read_text() or "open_output" in path.read_text()
     }
-    assert callers == {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
+    of_one_node = {"output", "export", "card", "partner", "envelope", "doctor", "rejects", "show"}
+    assert callers == of_one_node | {"incident", "space_verbs"} | {"board_report", "plan", "rank"}

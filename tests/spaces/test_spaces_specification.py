@@ -19,12 +19,18 @@ CODE = re.compile(r'"([a-z]+(?:-[a-z]+)+|cut|forked|disowned|unconfirmed|voted|s
 NO_CODES = {"p2pshare", "utf-8", "already-held"}  # the last is what became of it, no code
 
 
+PAGES = {"note": ("spaces.md", "## The kind `note`"), "incident": ("incidents.md", "## Kinds of entry")}
+"""Where the table of each kind stands."""
+
+
 @pytest.fixture(scope="module")
 def page(repository: Path) -> str:
     return (repository / "docs" / "spaces.md").read_text(encoding="utf-8")
 
 
-def test_every_code_is_on_the_page(page: str, repository: Path) -> None:
+def test_every_code_is_on_the_pages(repository: Path) -> None:
+    names = {"spaces.md", "intelligence.md", *(name for name, _ in PAGES.values())}
+    page = "".join((repository / "docs" / name).read_text(encoding="utf-8") for name in sorted(names))
     sources = sorted((repository / "src" / "p2pshare" / "spaces").glob("*.py"))
     codes = {code for path in sources for code in CODE.findall(path.read_text(encoding="utf-8"))} - NO_CODES
     assert len(codes) >= 24, "the search itself works"
@@ -44,15 +50,22 @@ def test_every_kind_has_its_row(page: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPACE_KINDS)
-def test_the_table_of_a_kind_is_the_code_s(name: str, page: str) -> None:
-    section = page.partition(f"## The kind `{name}`")[2].partition("\n## ")[0]
+def test_the_table_of_a_kind_is_the_code_s(name: str, repository: Path) -> None:
+    page, heading = PAGES[name]
+    text = (repository / "docs" / page).read_text(encoding="utf-8")
+    section = text.partition(heading)[2].partition("\n## ")[0]
     kind = load_space_kind(name)
     assert kind is not None
-    rows = re.findall(r"^\| `([a-z-]+)` \| (yes|no) \| .+? \| (a member|lead only) \|", section, re.MULTILINE)
-    assert rows == [
-        (entry_kind, "yes" if row.is_deciding else "no", "lead only" if row.is_lead_only else "a member")
+    rows = re.findall(r"^\| (`[a-z`, -]+`) \| (yes|no) \| (.+) \|$", section, re.MULTILINE)
+    told = {
+        (entry_kind, deciding, bool({"lead", "lead only"} & set(cells.split(" | "))))
+        for kinds, deciding, cells in rows
+        for entry_kind in re.findall(r"`([a-z-]+)`", kinds)
+    }
+    assert told == {
+        (entry_kind, "yes" if row.is_deciding else "no", row.is_lead_only)
         for entry_kind, row in kind.entry_kinds.items()
-    ]
+    }
 
 
 def test_every_key_of_the_output_is_on_the_page(page: str) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,6 +23,8 @@ from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 if TYPE_CHECKING:
     from p2pshare.operations.incidents import IncidentFile, IncidentShown
     from p2pshare.spaces.incident_entries import IncidentBody
+
+_Made = TypeVar("_Made")
 
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
 DUTY_EVENTS_HELP = "`aware` and `classify` have words of their own"
@@ -992,7 +994,7 @@ def duty_done(
 # --- files -------------------------------------------------------------------------------------------
 
 
-def _file(home: Path, incident_id: str, made: Callable[[IncidentFile], bytes]) -> bytes:
+def _file(home: Path, incident_id: str, made: Callable[[IncidentFile], _Made]) -> _Made:
     """Returns what is made of an incident, read beside the daemon."""
     from p2pshare.node.beside import NodeBeside
     from p2pshare.operations.incidents import IncidentFile
@@ -1067,17 +1069,17 @@ def sitrep(home: Path, incident_id: str, report: str | None, nis2: str | None, f
 def export(home: Path, incident_id: str, format_: str, file: str) -> None:
     """write ID for others; what is sealed for a few or was redacted is not in it. `space export` writes all that is held"""
 
-    def made(found: IncidentFile) -> bytes:
+    def made(found: IncidentFile) -> tuple[bytes, int, str]:
         from p2pshare.exporters.incidents.incident_formats import load_incident_exporter
 
-        if found.record.withheld:
-            console.warn(
-                f"{found.record.withheld} entries are not in it: sealed, redacted, or their text is not here"
-            )
-        console.say(f"it is {found.record.tlp} or stricter")
-        return load_incident_exporter(format_)(found.record)
+        record = found.record
+        return load_incident_exporter(format_)(record), record.withheld, record.tlp
 
-    _put(file, _file(home, incident_id, made))
+    raw, withheld, tlp = _file(home, incident_id, made)
+    _put(file, raw)
+    if withheld:
+        console.warn(f"{withheld} entries are not in it: sealed, redacted, or their text is not here")
+    console.say(f"it is {tlp} or stricter")
 
 
 @incident.command("import")
