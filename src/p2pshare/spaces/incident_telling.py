@@ -127,7 +127,7 @@ class Telling:
             objects=tuple(self._objects()),
             tasks=tuple(self._tasks()),
             lessons=tuple(self._lessons()),
-            duties=tuple(self._duties()),
+            duties=tuple(self.stated_duties()),
             statuses=tuple(
                 ToldStatus(status=said.status, text=said.text, **_told(vertex))
                 for _, (vertex, said) in sorted(fold.own_statuses().items())
@@ -226,7 +226,8 @@ class Telling:
                 **_told(held.vertex),
             )
 
-    def _duties(self) -> Iterable[ToldDuty]:
+    def stated_duties(self) -> Iterable[ToldDuty]:
+        """Yields what organisations stated for their duties."""
         for vertex, said in self._fold.duty_statements():
             yield ToldDuty(
                 event=said.event,
@@ -385,13 +386,13 @@ class Telling:
             "entry": vertex.entry_id.text,
             "kind": vertex.kind,
             "author": vertex.author.text,
-            "at": _instant(self._stated(vertex)) or _instant(created),
+            "at": _instant(self.stated_at(vertex)) or _instant(created),
             "claimed_at": _instant(created),
             "text": self.text_of(vertex),
             "badges": self.badges(vertex),
         }
 
-    def _stated(self, vertex: Vertex) -> int:
+    def stated_at(self, vertex: Vertex) -> int:
         """Returns the time that an entry states for what it tells; 0 where it states none."""
         if vertex.kind == "event" and (event := self._body(vertex, IncidentEvent)) is not None:
             return event.start or event.end
@@ -401,7 +402,7 @@ class Telling:
 
     def _at(self, vertex: Vertex) -> tuple[int, tuple[int, bytes]]:
         """The order of the time line: by stated begin; what states none stands where its author says that it wrote it."""
-        return self._stated(vertex) or vertex.header.created, by_order(vertex)
+        return self.stated_at(vertex) or vertex.header.created, by_order(vertex)
 
     def badges(self, vertex: Vertex) -> list[str]:
         """Returns words on what is unusual about an entry."""

@@ -289,6 +289,11 @@ class Spaces:
             return None
         return (loaded.fold, loaded.intake) if loaded.fold.is_current else None
 
+    def has_unknown_rules(self, space: EntryId) -> bool:
+        """Returns whether a space is in memory and of other rules than ours."""
+        loaded = self._loaded.get(space)
+        return loaded is not None and not loaded.fold.are_rules_known
+
     def members_of(self, space: EntryId) -> Mapping[PartnerId, str] | None:
         """Returns the status of each member as it was last folded; None where that was not since the start."""
         state = self.newest(space)
