@@ -268,8 +268,8 @@ class Telling:
         self,
         duties: Iterable[Mapping[str, Any]] = (),
         *,
-        introduced_by: Mapping[PartnerId, PartnerId] | None = None,
-        seen_up_to: Mapping[PartnerId, int] | None = None,
+        introduced_by: Mapping[PartnerId, str] | None = None,
+        seen_up_to: Mapping[PartnerId, Mapping[str, int]] | None = None,
         is_by_graph: bool = False,
     ) -> dict[str, Any]:
         """Returns what `incident show --json` prints. `is_by_graph`: the time line in the order of the graph, not of stated times."""
@@ -295,10 +295,8 @@ class Telling:
                     "own_status": next(
                         (said.status for said in record.statuses if said.author == one.partner_id), None
                     ),
-                    "introduced_by": introduced[one.partner_id].text
-                    if one.partner_id in introduced
-                    else None,
-                    "seen_up_to": seen.get(one.partner_id),
+                    "introduced_by": introduced.get(one.partner_id),
+                    "seen_up_to": dict(seen[one.partner_id]) if one.partner_id in seen else None,
                 }
                 for one in record.members
             ],
