@@ -10,6 +10,7 @@ import signal
 import sys
 
 STORIES = {
+    "incident": "demos.incident",
     "risk": "demos.risk",
 }
 OF_A_FILE = "demos.sharing"  # without a name: three partners share a sample, or the file that is given

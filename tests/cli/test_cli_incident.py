@@ -369,6 +369,7 @@ def test_the_only_open_incident_needs_no_id(two: Two) -> None:
     two.wrote("bravo", "task", "claim", task[:8])
     assert two.show("bravo")["timeline"][-1]["kind"] == "claim"
     assert two("bravo", "ioc", "add", "evil.example").code == 0
+    assert two("bravo", "ioc", "add", "one.example", "two.example").code == 0
     assert two("bravo", "show").code == 0
     other = two.json(
         "bravo", "incident", "open", "--title", "Other", "--type", "phishing", "--tlp", "green", "--yes"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
 DUTY_EVENTS_HELP = "`aware` and `classify` have words of their own"
 OPEN_OUTCOMES = ("pending", "ongoing", "unknown")
+VOID_SHOWN_MAX = 20  # entries without effect, the last; --json has them all
 CANDIDATES_TOLD_MAX = 5  # in one hint
 
 
@@ -321,6 +322,14 @@ def _print_incident(shown: Mapping[str, Any]) -> None:
                     " ".join(one["badges"]),
                 )
                 for one in shown["timeline"]
+            ],
+        ),
+        (
+            "without effect",
+            ("entry", "by", "kind", "why"),
+            [
+                (one["entry"][:10], called(one["author"]), one["kind"], one["reason"])
+                for one in shown["void"][-VOID_SHOWN_MAX:]
             ],
         ),
         (

@@ -10,6 +10,7 @@ without a terminal needs `--yes` (exit code 2).
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -61,9 +62,13 @@ class SpaceCommand(Command):
         wanted = [one for one in self.params if isinstance(one, click.Argument) and one.required]
         found = [given.get(str(one.name)) for one in wanted]
         is_there = [isinstance(one, str) or (isinstance(one, tuple) and one != ()) for one in found]
-        return bool(wanted) and wanted[0].name in _IDS and not is_there[-1]
+        if not wanted or wanted[0].name not in _IDS:
+            return False
+        is_list_without_id = wanted[-1].nargs == -1 and is_there[0] and not _ID.fullmatch(str(found[0]))
+        return is_list_without_id or not is_there[-1]
 
 
+_ID = re.compile(r"[0-9a-fA-F]{6,64}")  # what may be one: a value that looks so stands behind one
 _IDS = ("space_id", "incident_id")
 
 

@@ -41,7 +41,7 @@ from p2pshare.spaces.incident_entries import READERS, TYPES_MAX, IncidentDetermi
 from p2pshare.spaces.incident_telling import Telling, duties_shown
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow, SpaceStore
-from p2pshare.spaces.vertex import SpaceEntry
+from p2pshare.spaces.vertex import SpaceEntry, by_order
 from p2pshare.spaces.writing import SpaceStatement
 
 INCIDENT = "incident"
@@ -170,7 +170,8 @@ class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
         from p2pshare.spaces.canonical import canonical
 
         row = space_called(node.store, self.id, INCIDENT)
-        state = state_of(node, row)
+        fold = fold_of(node, row)
+        state = fold.state()
         telling = Telling(state, names_here(node.store), is_sealed_told=True)
         reading = SpaceReading(node.store.database)
         names = names_here(node.store)
@@ -182,7 +183,17 @@ class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
         numbers: dict[str, int] = {}
         for vertex in state.timeline:
             numbers[vertex.author.text] = max(numbers.get(vertex.author.text, 0), vertex.number)
-        shown = telling.shown(
+        void = [
+            {
+                "entry": vertex.entry_id.text,
+                "kind": vertex.kind,
+                "author": vertex.author.text,
+                "reason": vertex.code,
+            }
+            for vertex in sorted(fold.graph.vertices, key=by_order)
+            if not vertex.has_effect
+        ]
+        shown = {"void": void} | telling.shown(
             introduced_by=introduced, seen_up_to=_seen_up_to(node, row, state), is_by_graph=self.by_graph
         )
         return IncidentShown(json.dumps(shown, ensure_ascii=False), canonical(state).decode("utf-8"), numbers)
@@ -253,10 +264,15 @@ def checked_content(kind: str, content: bytes) -> bytes:
 
 def state_of(node: NodeReading, row: SpaceRow) -> SpaceState:
     """Returns what holds in an incident, folded from the store."""
+    return fold_of(node, row).state()
+
+
+def fold_of(node: NodeReading, row: SpaceRow) -> SpaceFold:
+    """Returns the fold of an incident as it stands in the store."""
     fold = SpaceFold()
     for entry in SpaceReading(node.store.database).entries(row):
         fold.add(SpaceEntry.of(entry))
-    return fold.state()
+    return fold
 
 
 def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:
