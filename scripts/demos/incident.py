@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 
 from demos import stage
 
@@ -39,8 +41,14 @@ class Told:
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def wait_until_equal(self, *names: str) -> None:
+        """Wait until they hold the same; entries are counted first, for that costs nothing."""
+        count = "SELECT count(*) FROM space_entry"
         stage.wait_until(
-            lambda: len({self.case_at(name) for name in names}) == 1, f"{', '.join(names)} hold the same"
+            lambda: (
+                len({ask_store(name, count) for name in names}) == 1
+                and len({self.case_at(name) for name in names}) == 1
+            ),
+            f"{', '.join(names)} hold the same",
         )
 
 
@@ -117,6 +125,7 @@ def tell_working(told: Told) -> str:
         PORT, "event", "add", "--start", "2027-02-11T22:10:00Z", "--text", "12 GB left by HTTPS, then all was encrypted"
     )  # fmt: skip
     incident(PORT, "ioc", "add", "evil.example", "198.51.100.7")
+    incident(PORT, "impact", "add", "availability", "availability_impact=70", "--count", "computers-server=7")
     task = incident(PORT, "task", "add", "Block evil.example")
     told.wait_until_equal(*NAMES)
     return task
@@ -176,15 +185,13 @@ def tell_closing(told: Told) -> None:
 
 
 def is_current(name: str) -> bool:
-    return "(1,)" in ask_store(name, "print(*db.execute('SELECT is_current FROM v1_incidents'))")
+    return ask_store(name, "SELECT is_current FROM v1_incidents") == 1
 
 
-def ask_store(name: str, question: str) -> str:
-    file = stage.HOMES / name / "store.sqlite"
-    program = f"import sqlite3; db = sqlite3.connect('file:{file}?mode=ro', uri=True); {question}"
-    return subprocess.run(
-        [sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
+def ask_store(name: str, question: str) -> int:
+    """The number that a store answers with."""
+    with closing(sqlite3.connect(f"file:{stage.HOMES / name / 'store.sqlite'}?mode=ro", uri=True)) as db:
+        return int(db.execute(question).fetchone()[0])
 
 
 def tell_what_the_siem_sees() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from shared_spaces import hand_over, id_of, partners, run
 from store_rows import named_rows
-from whole_nodes import NOW, World
+from whole_nodes import NOW, World, seen_by_daemon
 
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
@@ -19,6 +19,7 @@ from p2pshare.operations.incidents import OpenIncident, SayInIncident
 from p2pshare.operations.space_entries import RedactEntry
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.spaces import PurgeSpace
+from p2pshare.operations.status import ShowStatus
 from p2pshare.spaces.incident_entries import (
     DutyStatement,
     IncidentBody,
@@ -215,6 +216,46 @@ def test_what_is_redacted_or_purged_leaves_the_rows(viewed: Viewed) -> None:
     for table in ("incident_view", "incident_timeline", "incident_part", "incident_watch"):
         kept = f"SELECT count(*) FROM {table} t LEFT JOIN space s ON s.id = t.space WHERE s.id IS NULL"
         assert database.fetch(kept) == [(0,)]
+
+
+def test_an_entry_that_was_changed_on_the_disk_is_named_and_the_rest_goes_on(viewed: Viewed) -> None:
+    bravo, database = viewed.bravo, viewed.bravo.store.database
+    bad = viewed.say(bravo, "note", b"what the disk spoils")
+    viewed.say(bravo, "note", b"good")
+    viewed.refresh(NOW + 60)
+    entry_id = bytes(EntryId.parse(bad))
+    ((body,),) = database.fetch("SELECT body FROM space_entry WHERE entry_id = ?", (entry_id,))
+    with database.transaction() as writer:
+        writer.execute(
+            "UPDATE space_entry SET body = ? WHERE entry_id = ?",
+            (body[:-1] + bytes([body[-1] ^ 1]), entry_id),
+        )
+    spaces_of(bravo).forget()  # as after a restart
+    while not spaces_of(bravo).ready(EntryId.parse(viewed.id), NOW + 120):
+        pass
+    state = json.loads(spaces_of(bravo).canonical(EntryId.parse(viewed.id)))["state"]
+    assert {one["id"]: one["text"] for one in state["notes"]}[bad] is None
+    assert "good" in [one["text"] for one in state["notes"]]
+    for steps in range(1_000):
+        if (
+            not spaces_of(bravo).go_on(NOW + 130 + steps) | viewed.views.go_on(NOW + 130 + steps)
+            and steps > 3
+        ):
+            break
+    told = {one["entry"]: (one["text"], one["badges"]) for one in viewed.rows("v1_incident_timeline")}
+    assert told[bad] == (None, '["content-missing"]')
+    alarms = run(seen_by_daemon(bravo), ShowStatus(), NOW + 200).alarms
+    [alarm] = [one for one in alarms if one.word == "space-damaged"]
+    assert bad in alarm.message and alarm.space == viewed.id
+    viewed.say(bravo, "note", b"and goes on")
+    hand_over(viewed.id, viewed.alpha, bravo)  # who has it whole
+    texts = [
+        one["text"]
+        for one in json.loads(spaces_of(bravo).canonical(EntryId.parse(viewed.id)))["state"]["notes"]
+    ]
+    assert {"what the disk spoils", "and goes on"} <= set(texts), "another copy mends it"
+    words = [one.word for one in run(seen_by_daemon(bravo), ShowStatus(), NOW + 300).alarms]
+    assert "space-damaged" not in words
 
 
 def test_a_value_is_watched_until_its_day(viewed: Viewed) -> None:

@@ -52,6 +52,8 @@ _PURGE_OF_SPACE = (
 )
 """Tables with rows about a space besides its entries: a purge empties them first."""
 _PURGE_NEWEST = (
+    """DELETE FROM space_damaged
+    WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
     """DELETE FROM incident_timeline
     WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
     """DELETE FROM space_parent
@@ -443,6 +445,14 @@ class SpaceReading:
             self._fetch("SELECT key, row FROM incident_part WHERE space = ? AND part = ?", (space.row, part))
         )
 
+    def damaged(self) -> list[tuple[EntryId, EntryId]]:
+        """Returns the entries whose body was found to be damaged and has not come again: space and entry."""
+        rows = self._fetch(
+            """SELECT s.space_id, e.entry_id FROM space_damaged d JOIN space_entry e ON e.id = d.entry
+            JOIN space s ON s.id = e.space WHERE e.body IS NULL ORDER BY d.entry"""
+        )
+        return [(EntryId(space), EntryId(entry)) for space, entry in rows]
+
     def archived(self) -> frozenset[EntryId]:
         """Returns the spaces that a person put away."""
         rows = self._fetch("SELECT s.space_id FROM space_archived a JOIN space s ON s.id = a.space")
@@ -674,6 +684,15 @@ class SpaceStore(SpaceReading):
                         "INSERT OR REPLACE INTO incident_part VALUES (?, ?, ?, ?)",
                         (space.row, part, key, row),
                     )
+
+    def note_damaged(self, space: SpaceRow, rows: Sequence[int]) -> None:
+        """Drop the bodies of these entries, which are not what was signed: they count as held without, and another copy may come."""
+        with self._database.transaction() as writer, overwriting(writer):
+            for row in rows:
+                writer.execute("INSERT OR IGNORE INTO space_damaged VALUES (?)", (row,))
+                writer.execute("UPDATE space_entry SET body = NULL WHERE id = ?", (row,))
+            writer.execute("DELETE FROM space_state WHERE space = ?", (space.row,))
+            writer.execute("UPDATE space SET changes = changes + 1 WHERE id = ?", (space.row,))
 
     # --- what a person was shown, and what is to leave the disk --------------------------------------
 
