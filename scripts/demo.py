@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 STORIES = {
+    "incident": "demos.incident",
     "risk": "demos.risk",
 }
 OF_A_FILE = "demos.sharing"  # without a name: three partners share a sample, or the file that is given

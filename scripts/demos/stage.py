@@ -9,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,62 @@ HOMES = TOP / "demo-home"
 SAMPLE = TOP / "config" / "demo"
 PROGRAM = str(Path(sys.executable).with_name("p2pshare"))
 PATIENCE_SECONDS = 60
+
+
+class Road:
+    """The way from others to one node: a port that hands all through to it, and can be cut and mended."""
+
+    def __init__(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._door.getsockname()[1]
+        self._leads_to = 0
+        self._is_cut = False
+        self._open: set[socket.socket] = set()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def leads_to(self, port: int) -> None:
+        self._leads_to = port
+
+    def cut(self) -> None:
+        self._is_cut = True
+        for one in list(self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        self._is_cut = False
+
+    def close(self) -> None:
+        self.cut()
+        self._door.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                came, _ = self._door.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._carry, args=(came,), daemon=True).start()
+
+    def _carry(self, came: socket.socket) -> None:
+        with came, suppress(OSError):
+            if self._is_cut:
+                return
+            with socket.create_connection(("127.0.0.1", self._leads_to)) as there:
+                self._open |= {came, there}
+                back = threading.Thread(target=_drive, args=(there, came), daemon=True)
+                back.start()
+                _drive(came, there)
+                back.join()
+                self._open -= {came, there}
+
+
+def _drive(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65_536):
+            target.sendall(piece)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def clear() -> None:

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 from command_line import Home, Said
-from shared_spaces import hand_over, partners
+from shared_spaces import hand_over, held, id_of, partners
 from whole_nodes import NOW, World, quiet
 
 from p2pshare.cli import space_verbs
+from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
+from p2pshare.operations.incidents import OpenIncident
 from p2pshare.operations.interface import Request
+from p2pshare.operations.space_membership import InviteIntoSpace
+from p2pshare.operations.spaces import MarkShown
+from p2pshare.spaces.space_exchange import spaces_of
 
 HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"
 ZONE = ("--zone", "Europe/Berlin", "--under", "nis2")
@@ -329,3 +334,72 @@ def test_hostile_text_moves_no_terminal(two: Two) -> None:
     said = two("alpha", "show", two.id)
     assert said.code == 0 and not {"\x1b", "\x07", "\u202e", "\u2028"} & set(said.out + said.err)
     assert two.show()["tasks"][0]["title"] == HOSTILE
+
+
+def test_show_says_who_was_shown_what(two: Two) -> None:
+    shown = two.show("alpha")
+    by_name = {one["name"]: one for one in shown["members"]}
+    assert by_name["bravo"]["seen_up_to"] is None, "its heads have not come"
+    run_numbers = {by_name["alpha"]["partner_id"]: 1, by_name["bravo"]["partner_id"]: 1}
+    MarkShown(two.id, run_numbers).run(two.nodes["alpha"], NOW, quiet)
+    by_name = {one["name"]: one for one in two.show("alpha")["members"]}
+    assert by_name["alpha"]["seen_up_to"] == run_numbers and by_name["bravo"]["introduced_by"] is None
+
+
+def test_what_is_put_away_is_in_no_list_and_comes_back(two: Two) -> None:
+    def listed(*words: str) -> list[str]:
+        return [one["incident"] for one in two.json("alpha", "incident", "list", *words)]
+
+    assert two.id in listed() and two.id not in listed("--archived")
+    assert two.json("alpha", "incident", "archive", two.id) == {"incident": two.id, "archived": True}
+    assert two.id not in listed() and two.id in listed("--archived")
+    two.wrote("bravo", "note", two.id, "it goes on")
+    assert two.show()["timeline"][-1]["text"] == "it goes on"
+    two.json("alpha", "incident", "archive", two.id, "--undo")
+    assert two.id in listed()
+
+
+def test_the_only_open_incident_needs_no_id(two: Two) -> None:
+    for one in two.json("bravo", "incident", "list"):
+        if one["incident"] != two.id:
+            two.json("bravo", "incident", "archive", one["incident"])
+    written = two("bravo", "note", "no id here")
+    assert written.code == 0 and f"incident {two.id[:10]}" in written.err
+    task = two.wrote("bravo", "task", "add", "block it")
+    two.wrote("bravo", "task", "claim", task[:8])
+    assert two.show("bravo")["timeline"][-1]["kind"] == "claim"
+    assert two("bravo", "ioc", "add", "evil.example").code == 0
+    assert two("bravo", "ioc", "add", "one.example", "two.example").code == 0
+    assert two("bravo", "show").code == 0
+    other = two.json(
+        "bravo", "incident", "open", "--title", "Other", "--type", "phishing", "--tlp", "green", "--yes"
+    )["incident"]
+    refused = two("bravo", "note", "no id here")
+    assert refused.code == 2 and "2 incidents are open" in refused.err
+    assert two.id[:10] in refused.err and other[:10] in refused.err
+    for case in (two.id, other):
+        two.json("bravo", "incident", "archive", case)
+    assert two("bravo", "note", "no id here").code == 2
+
+
+def test_who_is_invited_and_who_reads_is_said_before(two: Two) -> None:
+    first = two("bravo", "note", two.id, "our first word")
+    assert "the first that we write in it: alpha will read it, TLP:GREEN or stricter" in first.err
+    assert "the first" not in two("bravo", "note", two.id, "our second").err
+    two.wrote("alpha", "note", two.id, "for one", "--tlp", "amber+strict", "--to", "bravo")
+    invited = two("alpha", "invite", two.id, "bravo")
+    assert invited.code == 0
+    assert "bravo will read what is here: " in invited.err
+    assert "the strictest TLP:GREEN; 1 more name their readers" in invited.err
+
+
+def test_an_invitation_without_its_opening_is_listed(two: Two) -> None:
+    alpha, bravo = two.nodes["alpha"], two.nodes["bravo"]
+    opened = OpenIncident("Elsewhere", ("phishing",), Tlp.GREEN).run(alpha, NOW, quiet)
+    InviteIntoSpace(opened.incident, ("bravo",)).run(alpha, NOW, quiet)
+    invitation = held(alpha, opened.incident)[-1]
+    spaces_of(bravo).take_in([invitation.wire], id_of(alpha), NOW)
+    [listed] = [one for one in two.json("bravo", "incident", "list") if one["incident"] == opened.incident]
+    assert (listed["role"], listed["invited_by"], listed["members"], listed["lead"]) == (
+        "invited", "alpha", [], None,
+    )  # fmt: skip

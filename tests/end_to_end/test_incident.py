@@ -1,16 +1,23 @@
-"""An incident of three real daemons: the network is cut and heals, everybody claims one task, and what an absent member wrote is late."""
+"""An incident of three real daemons: the network is cut and heals, everybody claims one task, what an absent member wrote is late, and the lead
+is lost for good.
+
+One company for all tests of this file, each going on where the one before ended.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from tcp_proxy import Roads
 
 from p2pshare.cli.session import connect
+from p2pshare.exporters.incidents.incident_markdown import TO_WRITE
 from p2pshare.operations.incidents import SayInIncident
 
 if TYPE_CHECKING:
@@ -34,10 +41,10 @@ for name in dir(travel):
 """
 
 
-@pytest.fixture
-def roads(company: Company) -> Iterator[Roads]:
+@pytest.fixture(scope="module")
+def roads(shared_company: Company) -> Iterator[Roads]:
     def pids() -> dict[int, str]:
-        return {one.process.pid: one.name for one in company.partners if one.process is not None}
+        return {one.process.pid: one.name for one in shared_company.partners if one.process is not None}
 
     made = Roads(pids)
     yield made
@@ -62,13 +69,23 @@ def tell_much(partner: Partner, case: str) -> None:
             session.run(SayInIncident(case, "note", f"{partner.name} {number}".encode()))
 
 
-def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_healed(
-    company: Company, roads: Roads, eventually: Callable[..., Any]
-) -> None:
-    names = ("alpha", "bravo", "charlie")
+class Case(NamedTuple):
+    alpha: Partner
+    bravo: Partner
+    charlie: Partner
+    id: str
+
+    @property
+    def three(self) -> tuple[Partner, Partner, Partner]:
+        return self[:3]
+
+
+@pytest.fixture(scope="module")
+def case_of_three(shared_company: Company, roads: Roads, eventually: Callable[..., Any]) -> Case:
+    """A case that alpha leads; all have joined."""
     three = []
-    for name in names:
-        three.append(company.found(name, url_port=roads.build(name)))
+    for name in ("alpha", "bravo", "charlie"):
+        three.append(shared_company.found(name, url_port=roads.build(name)))
         roads.leads(name, three[-1].port)
         three[-1].stay_in_sight()
     for one in three:
@@ -79,29 +96,25 @@ def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_
         one.preface = QUICK
         one.start()
     alpha, bravo, charlie = three
-    case = str(
-        incident(
-            alpha,
-            "open",
-            "--title",
-            "Ransomware",
-            "--type",
-            "ransomware",
-            "--tlp",
-            "green",
-            "--invite",
-            "bravo",
-            "--invite",
-            "charlie",
-            "--yes",
-        )["incident"]
+    invited = ("--invite", "bravo", "--invite", "charlie", "--yes")
+    opened = incident(
+        alpha, "open", "--title", "Ransomware", "--type", "ransomware", "--tlp", "green", *invited
     )
+    case = str(opened["incident"])
     for one in (bravo, charlie):
         eventually(
             lambda one=one: one.cli("incident", "join", case, codes=(0, 3, 5)).code == 0,
             "it is invited, and joins",
             LONG,
         )
+    return Case(alpha, bravo, charlie, case)
+
+
+def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_healed(
+    case_of_three: Case, roads: Roads, eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo, charlie, case = case_of_three
+    three = case_of_three.three
     task = str(incident(alpha, "task", "add", case, "block it")["entry"])
     for one in (bravo, charlie):
         eventually(lambda one=one: incident(one, "show", case)["tasks"] != [], "the task came", LONG)
@@ -135,3 +148,128 @@ def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_
     for one in three:
         eventually(lambda one=one: entries(one) > wanted, "the reopening came", LONG)
         assert incident(one, "show", case)["status"] == "open", "an affected organisation reopens"
+
+
+def test_the_views_are_fresh_at_all(case_of_three: Case, eventually: Callable[..., Any]) -> None:
+    for one in case_of_three.three:
+        fresh = "SELECT status, determination, tlp, late FROM v1_incidents WHERE is_current"
+        eventually(
+            lambda one=one, fresh=fresh: one.query(fresh) == [("open", "suspected", "TLP:GREEN", 0)],
+            "it is read",
+            LONG,
+        )
+        ((conflict, claims),) = one.query("SELECT conflict, json_array_length(claim) FROM v1_tasks")
+        assert (conflict, claims) == (1, 2)
+
+
+def test_a_lead_that_is_lost_for_good_is_taken_over_by_two_of_three_and_never_by_one(
+    case_of_three: Case, roads: Roads, eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo, charlie, case = case_of_three
+    for other in ("bravo", "charlie"):
+        roads.cut("alpha", other)
+    closing = str(incident(alpha, "close", case, "--override", "nobody hears this")["entry"])
+    alpha.kill()
+    assert incident(bravo, "takeover", case, "--yes")["needed"] == 1
+    eventually(
+        lambda: any(one["kind"] == "takeover" for one in incident(charlie, "show", case)["timeline"]),
+        "charlie sees the proposal",
+        LONG,
+    )
+    for one in (bravo, charlie):
+        assert incident(one, "show", case)["lead"] == alpha.partner_id, "one of three is not enough"
+        assert one.cli("incident", "determine", case, "confirmed", code=5).code == 5
+    assert incident(charlie, "ack", case, "--yes")["needed"] == 0
+    for one in (bravo, charlie):
+        eventually(
+            lambda one=one: incident(one, "show", case)["lead"] == bravo.partner_id, "bravo leads", LONG
+        )
+    incident(bravo, "determine", case, "confirmed")
+
+    for other in ("bravo", "charlie"):
+        roads.mend("alpha", other)
+    alpha.start()
+    for one in case_of_three.three:
+        eventually(
+            lambda one=one: one.query(f"SELECT 1 FROM space_entry WHERE hex(entry_id) = '{closing.upper()}'"),
+            "the old lead's close came, late",
+            2 * LONG,
+        )
+    eventually(lambda: len({canonical(one, case) for one in case_of_three.three}) == 1, "the same", 2 * LONG)
+    shown = incident(alpha, "show", case)
+    assert (shown["status"], shown["lead"], shown["determination"]) == ("open", bravo.partner_id, "confirmed")
+    assert closing not in [one["entry"] for one in shown["timeline"]]
+    for one in case_of_three.three:
+        said = one.cli("incident", "show", case)
+        assert f"{closing[:10]}" in said.out and "without effect" in said.out, "shown on every node"
+
+
+def test_a_report_says_right_times_and_a_case_is_read_back(case_of_three: Case, tmp_path: Path) -> None:
+    bravo, case = case_of_three.bravo, case_of_three.id
+    zone = ("--zone", "America/Chicago", "--under", "nis2")
+    incident(bravo, "aware", case, "--at", "2027-03-13T12:00:00", *zone)  # clocks go forward the night after
+    incident(bravo, "event", "add", case, "--start", "2027-03-13T10:00:00Z", "--text", "encrypted")
+    incident(bravo, "impact", "add", case, "availability", "availability_impact=70")
+    incident(bravo, "ioc", "add", case, "evil.example")
+    report = bravo.cli("incident", "sitrep", case, "--nis2", "72h").out
+    assert "2027-03-13T18:00:00Z (zone America/Chicago)" in report
+    assert "2027-03-16T18:00:00Z (zone America/Chicago)" in report, "72 hours, not three days of the clock"
+    for filled in ("confirmed", "availability", "evil"):
+        assert filled in report
+    assert report.count(TO_WRITE) == 2, (
+        "what only a person knows: what happened, and whether it was an attack"
+    )
+    bundle = tmp_path / "case.json"
+    bravo.cli("incident", "export", case, "-o", str(bundle))
+    copy = str(
+        incident(bravo, "open", "--title", "Copy", "--type", "x", "--tlp", "green", "--yes")["incident"]
+    )
+    taken = incident(bravo, "import", copy, str(bundle))
+    assert taken["refused"] == []
+    again = tmp_path / "again.json"
+    bravo.cli("incident", "export", copy, "-o", str(again))
+    assert said_in(again) == said_in(bundle) and len(said_in(bundle)) > NOTES
+    veris = json.loads(bravo.cli("incident", "export", case, "--format", "veris").out)
+    assert veris.keys() >= REQUIRED_OF_VERIS and "year" in veris["timeline"]["incident"]
+
+
+REQUIRED_OF_VERIS = frozenset(
+    [
+        "action",
+        "actor",
+        "asset",
+        "discovery_method",
+        "incident_id",
+        "schema_version",
+        "security_incident",
+        "summary",
+        "timeline",
+    ]
+)
+
+
+def said_in(bundle: Path) -> list[str]:
+    """What the objects of an export say, without ids, authors and times of writing."""
+    extension = "extension-definition--ef765651-680c-498d-9894-99799f2fa126"
+    said = []
+    for one in json.loads(bundle.read_bytes())["objects"]:
+        if one["type"] == "incident":
+            core = one["extensions"][extension]
+            said.append(f"incident {core['determination']} {core.get('incident_types')}")
+        elif one["type"] in ("note", "event", "impact", "task"):
+            words = (
+                one.get(key)
+                for key in (
+                    "content",
+                    "description",
+                    "name",
+                    "status",
+                    "outcome",
+                    "start_time",
+                    "impact_category",
+                )
+            )
+            said.append(f"{one['type']} {list(words)}")
+        elif one["type"] in ("domain-name", "ipv4-addr"):
+            said.append(f"{one['type']} {one['value']}")
+    return sorted(said)

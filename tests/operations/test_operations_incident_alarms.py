@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from shared_spaces import hand_over, id_of, partners, run
@@ -21,6 +23,7 @@ from p2pshare.spaces.incident_entries import (
     IncidentBody,
     IncidentQuestion,
     IncidentTask,
+    TaskAssignment,
     TaskClaim,
     TaskOutcome,
     encode_incident,
@@ -95,3 +98,26 @@ def test_who_is_asked_is_told_until_it_has_answered(case: Case) -> None:
     assert "\x1b" not in alarm.message and alarm.message.startswith("alpha asks us")
     case.say(case.bravo, "answer", IncidentAnswer(question, "since Monday"))
     assert case.words(case.bravo) == []
+
+
+def test_who_is_given_a_task_is_told_until_it_takes_it(case: Case) -> None:
+    task = case.say(case.alpha, "task", IncidentTask("call the bank", "", 0, ()))
+    case.say(case.alpha, "assign", TaskAssignment(task, (id_of(case.bravo),)))
+    assert case.words(case.bravo) == ["incident-given"] and case.words(case.alpha) == []
+    case.say(case.bravo, "claim", TaskClaim(task))
+    assert case.words(case.bravo) == []
+    case.say(case.bravo, "outcome", TaskOutcome(task, "successful", ""))
+
+
+def test_a_law_of_the_home_alerts_and_a_file_that_is_none_is_told(case: Case) -> None:
+    folder = case.bravo.home / "duties"
+    folder.mkdir()
+    shipped = json.loads((Path(__file__).parents[2] / "config" / "duties" / "gdpr.json").read_text("utf-8"))
+    (folder / "land.json").write_text(json.dumps(shipped | {"template": "land"}), "utf-8")
+    case.say(case.bravo, "duty", DutyStatement("aware", "", "land", NOW - 72 * HOUR, "Europe/Berlin", ""))
+    assert case.words(case.bravo) == ["incident-duty"]
+    (folder / "land.json").write_text("{}", "utf-8")
+    assert case.words(case.bravo) == []
+    words = [one.word for one in run(seen_by_daemon(case.bravo), ShowStatus()).alarms]
+    assert "incident-templates" in words
+    (folder / "land.json").unlink()

@@ -20,7 +20,14 @@ from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateC
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.explaining import Explain
 from p2pshare.operations.exposing import TellExposure, ToldExposure
-from p2pshare.operations.incidents import ListIncidents, OpenIncident, SayInIncident, ShowIncident
+from p2pshare.operations.incidents import (
+    ArchiveIncident,
+    AskFirstWord,
+    ListIncidents,
+    OpenIncident,
+    SayInIncident,
+    ShowIncident,
+)
 from p2pshare.operations.interface import Request
 from p2pshare.operations.looking import LookUp
 from p2pshare.operations.partners import AddPartner, ListPartners, PreviewPartner, RemovePartner
@@ -42,6 +49,7 @@ from p2pshare.operations.space_membership import (
     InviteIntoSpace,
     JoinSpace,
     LeaveSpace,
+    PreviewInvitation,
     PreviewRemoval,
     RemoveFromSpace,
     ShowMemberCard,
@@ -158,12 +166,15 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         OpenIncident("theirs", ("ransomware",), Tlp.GREEN, ("bravo",)),
         SayInIncident(space["case"], "note", b"seen here"),
         ListIncidents(),
+        AskFirstWord(space["case"]),
+        ArchiveIncident(space["case"]),
         ShowIncident(space["case"]),
         JoinSpace(space["asked"]),
         DeclineSpace(space["declined"]),
         LeaveSpace(space["left"]),
         PreviewMembers(("bravo",)),
         PreviewRemoval(space["led"], ("bravo",)),
+        PreviewInvitation(space["led"], ("bravo",)),
         InviteIntoSpace(space["led"], ("bravo",)),
         HandOverSpace(space["led"], "bravo"),
         AcceptLead(space["offered"]),

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from p2pshare.cli import console
-from p2pshare.cli.command import Group
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import STANDARD_STREAM, UsageProblem, json_option, read_input
 from p2pshare.cli.output import OWN_MODE, open_output
 from p2pshare.cli.session import open_store_for_reading, read_or_ask
-from p2pshare.cli.space_verbs import answer, confirm, say_links, space_group, write
+from p2pshare.cli.space_verbs import SpaceSubgroup, answer, confirm, say_links, space_group, write
 from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
@@ -29,6 +28,8 @@ _Made = TypeVar("_Made")
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
 DUTY_EVENTS_HELP = "`aware` and `classify` have words of their own"
 OPEN_OUTCOMES = ("pending", "ongoing", "unknown")
+VOID_SHOWN_MAX = 20  # entries without effect, the last; --json has them all
+CANDIDATES_TOLD_MAX = 5  # in one hint
 
 
 def _print_state(output: Mapping[str, Any], called: Callable[[str | None], str]) -> None:
@@ -53,6 +54,32 @@ incident = space_group(
 
 
 # --- what verbs share --------------------------------------------------------------------------------
+
+
+def _only_open(home: Path) -> str:
+    """Returns the only incident that is open and in which we may write; where there are several a person says which. Raises UsageProblem."""
+    from p2pshare.operations.incidents import ListIncidents
+
+    listed = read_or_ask(home, ListIncidents()).each
+    found = [one for one in listed if one.status in ("new", "open") and one.role in ("lead", "joined")]
+    told = [f"{one.incident[:10]} {console.shown(one.title)}" for one in found]
+    if len(found) == 1:
+        console.say(f"incident {told[0]}")
+        return found[0].incident
+    if found and console.can_ask():
+        for one, title in zip(found, told, strict=True):
+            if console.ask(f"{title}?"):
+                return one.incident
+    more = ", ..." if len(told) > CANDIDATES_TOLD_MAX else ""
+    raise UsageProblem(
+        f"{len(found) or 'no'} incidents are open here: say which one is meant",
+        hint=f"its id comes first: {', '.join(told[:CANDIDATES_TOLD_MAX])}{more}"
+        if told
+        else "`p2pshare incident list`",
+    )
+
+
+incident.choose = _only_open
 
 
 def _look(home: Path, incident_id: str) -> dict[str, Any]:
@@ -86,9 +113,15 @@ def _say(
 ) -> str:
     """Write an entry, and print what became of it. Returns its id."""
     from p2pshare.intel.marking import Tlp
-    from p2pshare.operations.incidents import SayInIncident
+    from p2pshare.operations.incidents import AskFirstWord, SayInIncident
     from p2pshare.spaces.incident_entries import encode_incident
 
+    first = read_or_ask(home, AskFirstWord(incident_id))
+    if first.is_first and not as_json:
+        readers = ", ".join(to or first.members) or "nobody yet"
+        console.say(
+            f"the first that we write in it: {console.shown(readers)} will read it, {tlp or first.tlp} or stricter"
+        )
     content = body if isinstance(body, bytes) else encode_incident(body)
     level = None if tlp is None else Tlp.parse(tlp)
     written = write(home, SayInIncident(incident_id, kind, content, level, tuple(to)))  # type: ignore[arg-type]
@@ -199,13 +232,14 @@ def open_(
 
 
 @incident.command("list")
+@click.option("--archived", is_flag=True, help="those that were put away, and no others")
 @json_option
 @click.pass_obj
-def list_(home: Path, as_json: bool) -> None:
-    """list the incidents that are held here"""
+def list_(home: Path, archived: bool, as_json: bool) -> None:
+    """list the incidents that are held here, and invitations"""
     from p2pshare.operations.incidents import ListIncidents
 
-    listed = read_or_ask(home, ListIncidents()).each
+    listed = read_or_ask(home, ListIncidents(archived)).each
     if as_json:
         console.print_json(listed)
         return
@@ -214,7 +248,7 @@ def list_(home: Path, as_json: bool) -> None:
             one.incident[:10],
             one.status,
             one.type,
-            one.lead or "contested",
+            one.lead or (f"invited by {one.invited_by}" if not one.members else "contested"),
             len(one.members),
             one.role,
             one.unread,
@@ -293,6 +327,14 @@ def _print_incident(shown: Mapping[str, Any]) -> None:
             ],
         ),
         (
+            "without effect",
+            ("entry", "by", "kind", "why"),
+            [
+                (one["entry"][:10], called(one["author"]), one["kind"], one["reason"])
+                for one in shown["void"][-VOID_SHOWN_MAX:]
+            ],
+        ),
+        (
             "tasks",
             ("task", "owner", "outcome", "due", "title"),
             [
@@ -350,7 +392,7 @@ def note(
     _say(home, incident_id, "note", text.encode("utf-8"), "written", as_json=as_json, tlp=tlp, to=to)
 
 
-@incident.group("event", cls=Group)
+@incident.group("event", cls=SpaceSubgroup)
 def event() -> None:
     """what happened"""
 
@@ -404,7 +446,7 @@ def event_add(
     _say(home, incident_id, "event", body, "added", as_json=as_json, tlp=tlp, to=to)
 
 
-@incident.group("impact", cls=Group)
+@incident.group("impact", cls=SpaceSubgroup)
 def impact() -> None:
     """what harm it does"""
 
@@ -468,7 +510,7 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-@incident.group("ioc", cls=Group)
+@incident.group("ioc", cls=SpaceSubgroup)
 def ioc() -> None:
     """values by which others find it at home"""
 
@@ -633,7 +675,7 @@ def own_status(home: Path, incident_id: str, status: str, text: str, as_json: bo
 # --- tasks -------------------------------------------------------------------------------------------
 
 
-@incident.group("task", cls=Group)
+@incident.group("task", cls=SpaceSubgroup)
 def task() -> None:
     """work to be done, by whom, and what came of it"""
 
@@ -707,7 +749,7 @@ def task_assign(home: Path, incident_id: str, task_id: str, name: str | None, as
 # --- lessons, closing --------------------------------------------------------------------------------
 
 
-@incident.group("lesson", cls=Group)
+@incident.group("lesson", cls=SpaceSubgroup)
 def lesson() -> None:
     """what is to be done so that it does not happen again"""
 
@@ -814,6 +856,19 @@ def duplicate(home: Path, incident_id: str, space: str, text: str, as_json: bool
     _say(home, incident_id, "duplicate", IncidentDuplicate(other, text), "said", as_json=as_json)
 
 
+@incident.command()
+@_id
+@click.option("--undo", is_flag=True, help="fetch it back")
+@json_option
+@click.pass_obj
+def archive(home: Path, incident_id: str, undo: bool, as_json: bool) -> None:
+    """put ID away here: lists leave it out, and it goes on; members are not told"""
+    from p2pshare.operations.incidents import ArchiveIncident
+
+    done = write(home, ArchiveIncident(incident_id, undo))
+    answer(done, f"{done.incident}  {'archived' if done.archived else 'fetched back'}", as_json=as_json)
+
+
 # --- duties ------------------------------------------------------------------------------------------
 
 
@@ -917,7 +972,7 @@ def classify(
     _state_event(home, incident_id, event, "", templates, at, zone, text, as_json=as_json)
 
 
-@incident.group("duty", cls=Group)
+@incident.group("duty", cls=SpaceSubgroup)
 def duty() -> None:
     """reports that laws ask for"""
 

@@ -10,6 +10,7 @@ without a terminal needs `--yes` (exit code 2).
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli import console
-from p2pshare.cli.command import Command, Group
+from p2pshare.cli.command import Command, Group, home_folder
 from p2pshare.cli.completion import complete_file
 from p2pshare.cli.options import EXIT_PARTLY_DONE, STANDARD_STREAM, UsageProblem, json_option, open_input
 from p2pshare.cli.output import OWN_MODE, open_output
@@ -40,13 +41,52 @@ StatePrinter = Callable[[Mapping[str, Any], Callable[[str | None], str]], None]
 """Prints the canonical output of a space as a person reads its `state`; the second calls a member by its name here."""
 
 
-class SpaceGroup(Group):
-    """The commands of one kind of space, under its own word; `only` empty: of any kind."""
+class SpaceCommand(Command):
+    """A verb whose first argument is the id of a space. Where its group knows which one is meant without, that may be left out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the id of the only one that may be meant in front, where an argument is missing."""
+        around: click.Context | None = ctx.parent
+        while around is not None and not isinstance(around.command, SpaceGroup):
+            around = around.parent
+        choose = None if around is None else around.command.choose  # type: ignore[attr-defined]
+        if choose is not None and not ctx.resilient_parsing:
+            given, _, _ = self.make_parser(ctx).parse_args(list(args))
+            if not given.get("help") and self._lacks_one(given):
+                home = home_folder(given["home"]) if given.get("home") else ctx.obj
+                args = [choose(home), *args]
+        return super().parse_args(ctx, args)
+
+    def _lacks_one(self, given: Mapping[str, Any]) -> bool:
+        """Returns whether the last argument that has to be there is not: what is given stands one place too far in front."""
+        wanted = [one for one in self.params if isinstance(one, click.Argument) and one.required]
+        found = [given.get(str(one.name)) for one in wanted]
+        is_there = [isinstance(one, str) or (isinstance(one, tuple) and one != ()) for one in found]
+        if not wanted or wanted[0].name not in _IDS:
+            return False
+        is_list_without_id = wanted[-1].nargs == -1 and is_there[0] and not _ID.fullmatch(str(found[0]))
+        return is_list_without_id or not is_there[-1]
+
+
+_ID = re.compile(r"[0-9a-fA-F]{6,64}")  # what may be one: a value that looks so stands behind one
+_IDS = ("space_id", "incident_id")
+
+
+class SpaceSubgroup(Group):
+    """A group of such verbs within one: `incident task`."""
+
+    command_class = SpaceCommand
+
+
+class SpaceGroup(SpaceSubgroup):
+    """The commands of one kind of space, under its own word; `only` empty: of any kind. `choose` gives the id of the one that is meant where
+    none is named; None: one has to be."""
 
     def __init__(self, word: str, only: str, printers: Mapping[str, StatePrinter], about: str) -> None:
         super().__init__(word, help=about)
         self.only = only
         self.printers = printers
+        self.choose: Callable[[Path], str] | None = None
 
 
 def space_group(word: str, only: str, printers: Mapping[str, StatePrinter], about: str) -> SpaceGroup:
@@ -167,7 +207,7 @@ def list_(context: click.Context, as_json: bool) -> None:
     console.print_table(heading, rows)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.option(
     "--canonical", is_flag=True, help="the output that is the same at all who hold the same entries"
@@ -254,7 +294,7 @@ def _about_member(status: str, member: MemberShown) -> str:
     return f"{status}, card not here" if member.card == "none" else status
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="the newest N")
 @json_option
@@ -314,7 +354,7 @@ def decline(context: click.Context, space_id: str, as_json: bool) -> None:
     answer(written, f"{written.entry}  declined", as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @_yes_option
 @json_option
@@ -328,21 +368,33 @@ def leave(context: click.Context, space_id: str, yes: bool, as_json: bool) -> No
     answer(written, f"{written.entry}  left", as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_yes_option
 @json_option
 @click.pass_context
-def invite(context: click.Context, space_id: str, names: tuple[str, ...], as_json: bool) -> None:
-    """invite partners into ID; its lead may"""
-    from p2pshare.operations.space_membership import InviteIntoSpace
+def invite(context: click.Context, space_id: str, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """invite partners into ID, after saying what they will read of it; its lead may
 
+    On a terminal it asks.
+    """
+    from p2pshare.operations.space_membership import InviteIntoSpace, PreviewInvitation
+
+    preview = read_or_ask(context.obj, PreviewInvitation(space_id, names, _worn(context).only))
+    if not as_json or console.can_ask():
+        of_some = f"; {preview.sealed} more name their readers" if preview.sealed else ""
+        console.say(
+            f"{_listed(preview.names)} will read what is here: {preview.entries} entries, the strictest {preview.tlp_max}{of_some}"
+        )
+    if console.can_ask():
+        confirm("who is invited stays named: invite?", yes=yes)
     written = write(context.obj, InviteIntoSpace(space_id, names, _worn(context).only))
     answer(written, f"{written.entry}  invited", as_json=as_json)
     say_links(written.links, "its members")
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_yes_option
@@ -364,7 +416,7 @@ def remove(context: click.Context, space_id: str, names: tuple[str, ...], yes: b
     say_links(written.links, "those who stay")
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.argument("member")
 @json_option
@@ -377,7 +429,7 @@ def handover(context: click.Context, space_id: str, member: str, as_json: bool) 
     answer(written, f"{written.entry}  offered", as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @json_option
 @click.pass_context
@@ -389,7 +441,7 @@ def accept(context: click.Context, space_id: str, as_json: bool) -> None:
     answer(written, f"{written.entry}  accepted", as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.argument("member")
 @click.option("--fingerprint", metavar="FP", help="the member's fingerprint, as they told it to you")
@@ -446,7 +498,7 @@ def _compare(home: Path, space_id: str, member: str, only: str) -> str:
 # --- the lead by a vote ------------------------------------------------------------------------------
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @_leave_out_option
 @click.option("--dry-run", is_flag=True, help="show what it would do and void; nothing is written")
@@ -471,7 +523,7 @@ def takeover(
     _print_vote(write(home, TakeOver(space_id, left_out, only)), as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.argument("proposal", required=False, default="")
 @_leave_out_option
@@ -546,7 +598,7 @@ def _print_vote(voted: Voted, *, as_json: bool) -> None:
 # --- single entries, and the whole -------------------------------------------------------------------
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.argument("entry")
 @_yes_option
@@ -561,7 +613,7 @@ def redact(context: click.Context, space_id: str, entry: str, yes: bool, as_json
     answer(written, f"{written.entry}  redacted", as_json=as_json)
 
 
-@click.command(cls=Command)
+@click.command(cls=SpaceCommand)
 @_id_argument
 @click.option(
     "--last-good",

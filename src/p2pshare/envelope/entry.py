@@ -129,14 +129,18 @@ class VerifiedEntry:
 
     def body_fits(self) -> bool:
         """Returns whether the body is here, and is the one that was signed (rule 17)."""
-        body, header = self.decoded.body, self.header
-        return len(body) == header.body_bytes and hashlib.sha384(body).digest() == header.body_digest
+        return is_body_of(self.header, self.decoded.body)
 
     def content(self) -> bytes:
         """Returns the body without its random bytes. Raises PeerError `body-mismatch`."""
         if not self.body_fits():
             raise refusal("body-mismatch", "an entry's body is missing, or is not the one that was signed")
         return self.decoded.body[BODY_SALT_BYTES:]
+
+
+def is_body_of(header: EntryHeader, body: bytes) -> bool:
+    """Returns whether a body, with its random bytes, is the one that was signed with a header."""
+    return len(body) == header.body_bytes and hashlib.sha384(body).digest() == header.body_digest
 
 
 @dataclass(frozen=True, slots=True)

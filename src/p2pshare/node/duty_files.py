@@ -5,7 +5,8 @@ A new template is one file: `NAME.json` in the home's folder `duties`. One of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -29,6 +30,23 @@ def load_duty_templates(home: Path | None = None) -> dict[str, DutyTemplate]:
             )
         found[template.template] = template
     return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class DutyTemplates:
+    """The templates that can be used. `problem`: what is wrong with those of the home, which are then left out; else ""."""
+
+    templates: Mapping[str, DutyTemplate]
+    problem: str = ""
+
+
+def duty_templates_of(home: Path) -> DutyTemplates:
+    """Returns the templates of the program and of a home, for who goes on without the home's where one of them is none."""
+    try:
+        return DutyTemplates(load_duty_templates(home))
+    except (AuthorError, OSError) as error:
+        problem = error.message if isinstance(error, AuthorError) else f"{home / FOLDER} cannot be read"
+        return DutyTemplates(load_duty_templates(), problem)
 
 
 def _files(home: Path | None) -> Iterator[tuple[str, bytes]]:

@@ -3,10 +3,10 @@
 ====================  ==============================================================================
 incident-duty         a report that a law asks of us is due within six hours, or overdue
 incident-task         a task of ours is due within a day, or overdue
+incident-given        the lead has given us a task, and we have not taken it, released it or said what came of it
 incident-question     we were asked, and have not answered
+incident-templates    a duty template of this home is none: duties stand by those of the program alone
 ====================  ==============================================================================
-
-Duties stand here by the templates that come with the program: what alarms read has no home (`incident duty list` reads its own, too).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
-from p2pshare.node.duty_files import load_duty_templates
+from p2pshare.node.duty_files import DutyTemplates, duty_templates_of
 from p2pshare.operations.incidents import INCIDENT, duties_by
 from p2pshare.operations.space_alarms import EVERY_SPACE_ALARM, standings
 from p2pshare.operations.space_standing import Standing
@@ -45,7 +45,7 @@ def _duties(seen: Situation) -> Iterator[Alarm]:
     for one, state in _incidents(seen):
         if not state["duties"]:
             continue
-        templates = load_duty_templates() if templates is None else templates
+        templates = _templates(seen).templates if templates is None else templates
         for duty in duties_by(state["duties"], templates, seen.now):
             if (
                 duty["organisation"] != seen.own_id.text
@@ -65,6 +65,44 @@ def _duties(seen: Situation) -> Iterator[Alarm]:
                 parse_instant(duty["from_at"]) // SECOND_US,
                 f"the report {report} of the incident {_about(one)} {word} {duty['due']}",
                 f"`p2pshare incident sitrep {one.row.space.short} --report {report}`, and `incident duty done` once it is submitted",
+                space=one.row.space.text,
+            )
+
+
+def _templates(seen: Situation) -> DutyTemplates:
+    """Returns the templates of the program and of the home, in which the store is."""
+    return duty_templates_of(seen.store.database.path.parent)
+
+
+def _bad_templates(seen: Situation) -> Iterator[Alarm]:
+    problem = _templates(seen).problem
+    if problem:
+        yield alarm_about(
+            "incident-templates",
+            seen.own_id,
+            seen.names,
+            None,
+            f"the duty templates of this home are left out: {clip(problem)}",
+            "`p2pshare incident duty list` says what is wrong with them",
+        )
+
+
+def _given(seen: Situation) -> Iterator[Alarm]:
+    for one, state in _incidents(seen):
+        for task in state["tasks"]:
+            is_ours = task["owner"] == seen.own_id.text and task["outcome"] in OPEN_OUTCOMES
+            is_taken = any(
+                claim["stands"] and claim["author"] == seen.own_id.text for claim in task["claims"]
+            )
+            if not is_ours or is_taken or not task["assignments"]:
+                continue
+            yield alarm_about(
+                "incident-given",
+                seen.own_id,
+                seen.names,
+                None,
+                f"the task '{clip(task['title'])}' of the incident {_about(one)} was given to us",
+                f"`p2pshare incident task claim {one.row.space.short} {task['id'][:10]}` takes it, `task release` lets it go",
                 space=one.row.space.text,
             )
 
@@ -108,6 +146,6 @@ def _questions(seen: Situation) -> Iterator[Alarm]:
             )
 
 
-INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (_duties, _tasks, _questions)
+INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (_duties, _tasks, _given, _questions, _bad_templates)
 EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS)
 """The alarms of a node, in the order in which they are reported."""

@@ -22,6 +22,7 @@ from p2pshare.limits import ENTRY_BODY_BYTES_MAX
 from p2pshare.node.duty_files import load_duty_templates
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.interface import Query, Request, Several
+from p2pshare.operations.space_links import news_of
 from p2pshare.operations.space_standing import Standing, standing_of
 from p2pshare.operations.spaces import (
     TLP_LABELS,
@@ -39,8 +40,8 @@ from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.incident_entries import READERS, TYPES_MAX, IncidentDetermination, encode_incident
 from p2pshare.spaces.incident_telling import Telling, duties_shown
 from p2pshare.spaces.space_exchange import spaces_of
-from p2pshare.spaces.space_store import SpaceReading, SpaceRow
-from p2pshare.spaces.vertex import SpaceEntry
+from p2pshare.spaces.space_store import SpaceReading, SpaceRow, SpaceStore
+from p2pshare.spaces.vertex import SpaceEntry, by_order
 from p2pshare.spaces.writing import SpaceStatement
 
 INCIDENT = "incident"
@@ -141,17 +142,22 @@ class SayInIncident(Request[SpaceWritten], frozen=True, tag="incident-say"):
 
 
 class ListIncidents(Query[Several[IncidentListed]], frozen=True, tag="incident-list"):
-    """List the incidents that are held here, oldest first."""
+    """List the incidents that are held here, oldest first, and the invitations whose opening is not here: of which kind those are only it
+    says. `is_archived`: those that were put away, and no others."""
+
+    is_archived: bool = False
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[IncidentListed]:
         reading = SpaceReading(node.store.database)
-        return Several(
-            [
-                _listed(node, reading, row, standing_of(node.store, row))
-                for row in reading.all()
-                if row.kind == INCIDENT
-            ]
-        )
+        archived = reading.archived()
+        listed = [
+            _listed(node, reading, row, standing_of(node.store, row))
+            for row in reading.all()
+            if row.kind == INCIDENT and (row.space in archived) == self.is_archived
+        ]
+        if not self.is_archived:
+            listed += _not_here(node, reading)
+        return Several(listed)
 
 
 class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
@@ -164,19 +170,83 @@ class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
         from p2pshare.spaces.canonical import canonical
 
         row = space_called(node.store, self.id, INCIDENT)
-        state = state_of(node, row)
+        fold = fold_of(node, row)
+        state = fold.state()
         telling = Telling(state, names_here(node.store), is_sealed_told=True)
         reading = SpaceReading(node.store.database)
+        names = names_here(node.store)
         introduced = {
-            member: by
+            member: names.get(by) or by.text
             for member in state.members
             if (by := _introduced_by(node, reading, member)) is not None
         }
-        shown = telling.shown(introduced_by=introduced, is_by_graph=self.by_graph)
         numbers: dict[str, int] = {}
         for vertex in state.timeline:
             numbers[vertex.author.text] = max(numbers.get(vertex.author.text, 0), vertex.number)
+        void = [
+            {
+                "entry": vertex.entry_id.text,
+                "kind": vertex.kind,
+                "author": vertex.author.text,
+                "reason": vertex.code,
+            }
+            for vertex in sorted(fold.graph.vertices, key=by_order)
+            if not vertex.has_effect
+        ]
+        shown = {"void": void} | telling.shown(
+            introduced_by=introduced, seen_up_to=_seen_up_to(node, row, state), is_by_graph=self.by_graph
+        )
         return IncidentShown(json.dumps(shown, ensure_ascii=False), canonical(state).decode("utf-8"), numbers)
+
+
+class IncidentArchived(Struct, frozen=True, forbid_unknown_fields=True):
+    """An incident, and whether it is put away now."""
+
+    incident: str
+    archived: bool
+
+
+class ArchiveIncident(Request[IncidentArchived], frozen=True, tag="incident-archive"):
+    """Put the incident of that id away: lists leave it out, everything else goes on. With `is_undone` fetch it back."""
+
+    id: Called
+    is_undone: bool = False
+
+    def run(self, node: Node, now: int, progress: Progress) -> IncidentArchived:
+        row = space_called(node.store, self.id, INCIDENT)
+        SpaceStore(node.store.database).put_archived(row, None if self.is_undone else now)
+        return IncidentArchived(row.space.text, not self.is_undone)
+
+
+class FirstWord(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether nothing was written here yet, and then who would read it, by name or id, and how it is marked at least."""
+
+    is_first: bool
+    members: list[str]
+    tlp: str
+
+
+class AskFirstWord(Query[FirstWord], frozen=True, tag="incident-first-word"):
+    """Show who will read what is written into the incident of that id, where we have written nothing yet. What is too large to be folded
+    for a list counts as written into."""
+
+    id: Called
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> FirstWord:
+        row = space_called(node.store, self.id, INCIDENT)
+        standing, own = standing_of(node.store, row), node.card.partner_id
+        tlp = TLP_LABELS[row.tlp]
+        if standing is None or any(
+            one["author"] == own.text and one["kind"] in READERS for one in standing.output["timeline"]
+        ):
+            return FirstWord(is_first=False, members=[], tlp=tlp)
+        names = names_here(node.store)
+        readers = [
+            names.get(member) or member.text
+            for member, status in sorted(standing.members.items())
+            if status in ("joined", "invited", "forked") and member != own
+        ]
+        return FirstWord(is_first=True, members=readers, tlp=tlp)
 
 
 def checked_content(kind: str, content: bytes) -> bytes:
@@ -194,10 +264,15 @@ def checked_content(kind: str, content: bytes) -> bytes:
 
 def state_of(node: NodeReading, row: SpaceRow) -> SpaceState:
     """Returns what holds in an incident, folded from the store."""
+    return fold_of(node, row).state()
+
+
+def fold_of(node: NodeReading, row: SpaceRow) -> SpaceFold:
+    """Returns the fold of an incident as it stands in the store."""
     fold = SpaceFold()
     for entry in SpaceReading(node.store.database).entries(row):
         fold.add(SpaceEntry.of(entry))
-    return fold.state()
+    return fold
 
 
 def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:
@@ -238,6 +313,31 @@ class IncidentFile:
     @property
     def own_duties(self) -> list[dict[str, Any]]:
         return [duty for duty in self.duties if duty["organisation"] == self.own.text]
+
+
+def _seen_up_to(node: NodeReading, row: SpaceRow, state: SpaceState) -> dict[PartnerId, dict[str, int]]:
+    """Returns of each member that told it, up to which number of each author a person was shown the incident there. Of ourselves, here."""
+    news, own = news_of(node.store, row.space), node.card.partner_id
+    seen: dict[PartnerId, dict[str, int]] = {}
+    for member in state.members:
+        if member == own:
+            here = SpaceReading(node.store.database).shown(row)
+            seen[member] = {author.text: number for author, number in sorted(here.items())}
+        elif (heads := news.heads_of(member)) is not None:
+            seen[member] = {author.text: one.shown for author, one in sorted(heads.items()) if one.shown}
+    return seen
+
+
+def _not_here(node: NodeReading, reading: SpaceReading) -> list[IncidentListed]:
+    """Returns the invitations of ours whose opening is not here."""
+    names = names_here(node.store)
+    newest = {one.space: one for one in reading.waiting(names_us=True) if reading.find(one.space) is None}
+    return [
+        IncidentListed(
+            space.text, "", "", "", None, [], "invited", 0, names.get(one.author) or one.author.text
+        )
+        for space, one in newest.items()
+    ]
 
 
 def _introduced_by(node: NodeReading, reading: SpaceReading, member: PartnerId) -> PartnerId | None:

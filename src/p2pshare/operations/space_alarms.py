@@ -6,6 +6,7 @@ space-vote            a takeover is open, and our vote is not given
 space-taken-over      a vote has made another member the lead, in the last week
 space-forked          a member wrote two entries under one number
 space-waits           entries wait for others, or for a card, longer than they should
+space-damaged         an entry was changed on this disk, by a fault of it or by somebody
 space-cut-off         members are cut off from each other, by what they told of their partners
 ====================  =====================================================================================
 
@@ -207,6 +208,19 @@ def _waits(seen: Situation) -> Iterator[Alarm]:
         )
 
 
+def _damaged(seen: Situation) -> Iterator[Alarm]:
+    for space, entry in SpaceReading(seen.store.database).damaged():
+        yield alarm_about(
+            "space-damaged",
+            seen.own_id,
+            seen.names,
+            None,
+            f"the entry {entry.text} of the space {space.short} was damaged on this disk, and is held without what it says",
+            "the disk or memory of this machine changes what is stored: look after it, and put the store back from a backup",
+            space=space.text,
+        )
+
+
 def _cut_off(seen: Situation) -> Iterator[Alarm]:
     for one in standings(seen.store):
         pieces = _pieces(seen.store, seen.own_id, one)
@@ -229,7 +243,15 @@ def _pieces(store: StoreReading, own: PartnerId, standing: Standing) -> list[lis
     return links_among(store, own, members, news_of(store, standing.row.space)).cut_off
 
 
-SPACE_ALARMS: tuple[AlarmFunction, ...] = (_contested, _votes, _taken_over, _forked, _waits, _cut_off)
+SPACE_ALARMS: tuple[AlarmFunction, ...] = (
+    _contested,
+    _votes,
+    _taken_over,
+    _forked,
+    _waits,
+    _damaged,
+    _cut_off,
+)
 EVERY_SPACE_ALARM: tuple[AlarmFunction, ...] = (*ALARMS, *SPACE_ALARMS)
 """Those of every node and those of spaces, in the order in which they are reported."""
 

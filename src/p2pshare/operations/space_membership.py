@@ -11,6 +11,7 @@ from p2pshare.operations.interface import Query, Request
 from p2pshare.operations.space_links import Links, links_among, news_of
 from p2pshare.operations.space_standing import standing_now
 from p2pshare.operations.spaces import (
+    TLP_LABELS,
     Called,
     Invited,
     KindName,
@@ -96,6 +97,37 @@ class InviteIntoSpace(Request[MembersChanged], frozen=True, tag="space-invite"):
         before = _members(node, row)
         entry = decided(node, row, "invite", Inviting(tuple((one, "") for one in invited)), now)
         return _changed(node, row, entry, before | set(invited))
+
+
+class InvitationPreview(Struct, frozen=True, forbid_unknown_fields=True):
+    """What who is invited will be able to read of what is here: so many entries, and the strictest marking among them. `sealed` are others,
+    which name their readers. `names` are those who would be invited."""
+
+    names: list[str]
+    entries: int
+    sealed: int
+    tlp_max: str
+
+
+class PreviewInvitation(Query[InvitationPreview], frozen=True, tag="space-invite-preview"):
+    """Show what partners of these names would be able to read of the space of that id."""
+
+    id: Called
+    names: Invited
+    only: KindName = ""
+
+    def run(self, node: NodeReading, now: int, progress: Progress) -> InvitationPreview:
+        row = space_called(node.store, self.id, self.only)
+        invited = {partner_called(node.store, name) for name in self.names}
+        names = names_here(node.store)
+        headers = [header for _, header in SpaceReading(node.store.database).headers(row)]
+        read = [header.tlp for header in headers if not header.audience and header.kind != "merge"]
+        return InvitationPreview(
+            [names.get(one) or one.text for one in sorted(invited)],
+            len(read),
+            sum(bool(header.audience) for header in headers),
+            TLP_LABELS[max(read, default=row.tlp)],
+        )
 
 
 class RemoveFromSpace(Request[MembersChanged], frozen=True, tag="space-remove"):

@@ -251,7 +251,7 @@ class IncidentFold:
         return found
 
     def tasks(self) -> list[HeldTask]:
-        return [self._task(vertex) for vertex in self.by_kind["task"]]
+        return [self.task(vertex) for vertex in self.by_kind["task"]]
 
     def lessons(self) -> list[HeldLesson]:
         """Returns each lesson as it stands, in the order in which they were first written."""
@@ -277,7 +277,8 @@ class IncidentFold:
 
     # --- tasks -------------------------------------------------------------------------------------
 
-    def _task(self, vertex: Vertex) -> HeldTask:
+    def task(self, vertex: Vertex) -> HeldTask:
+        """Returns a task with an effect, and what follows for it."""
         task_id, clock = vertex.entry_id, self._clock
         claims, releases, assigns = (
             self._by_task[kind].get(task_id, []) for kind in ("claim", "release", "assign")

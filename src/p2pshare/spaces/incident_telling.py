@@ -127,7 +127,7 @@ class Telling:
             objects=tuple(self._objects()),
             tasks=tuple(self._tasks()),
             lessons=tuple(self._lessons()),
-            duties=tuple(self._duties()),
+            duties=tuple(self.stated_duties()),
             statuses=tuple(
                 ToldStatus(status=said.status, text=said.text, **_told(vertex))
                 for _, (vertex, said) in sorted(fold.own_statuses().items())
@@ -226,7 +226,8 @@ class Telling:
                 **_told(held.vertex),
             )
 
-    def _duties(self) -> Iterable[ToldDuty]:
+    def stated_duties(self) -> Iterable[ToldDuty]:
+        """Yields what organisations stated for their duties."""
         for vertex, said in self._fold.duty_statements():
             yield ToldDuty(
                 event=said.event,
@@ -267,8 +268,8 @@ class Telling:
         self,
         duties: Iterable[Mapping[str, Any]] = (),
         *,
-        introduced_by: Mapping[PartnerId, PartnerId] | None = None,
-        seen_up_to: Mapping[PartnerId, int] | None = None,
+        introduced_by: Mapping[PartnerId, str] | None = None,
+        seen_up_to: Mapping[PartnerId, Mapping[str, int]] | None = None,
         is_by_graph: bool = False,
     ) -> dict[str, Any]:
         """Returns what `incident show --json` prints. `is_by_graph`: the time line in the order of the graph, not of stated times."""
@@ -294,10 +295,8 @@ class Telling:
                     "own_status": next(
                         (said.status for said in record.statuses if said.author == one.partner_id), None
                     ),
-                    "introduced_by": introduced[one.partner_id].text
-                    if one.partner_id in introduced
-                    else None,
-                    "seen_up_to": seen.get(one.partner_id),
+                    "introduced_by": introduced.get(one.partner_id),
+                    "seen_up_to": dict(seen[one.partner_id]) if one.partner_id in seen else None,
                 }
                 for one in record.members
             ],
@@ -385,13 +384,13 @@ class Telling:
             "entry": vertex.entry_id.text,
             "kind": vertex.kind,
             "author": vertex.author.text,
-            "at": _instant(self._stated(vertex)) or _instant(created),
+            "at": _instant(self.stated_at(vertex)) or _instant(created),
             "claimed_at": _instant(created),
             "text": self.text_of(vertex),
             "badges": self.badges(vertex),
         }
 
-    def _stated(self, vertex: Vertex) -> int:
+    def stated_at(self, vertex: Vertex) -> int:
         """Returns the time that an entry states for what it tells; 0 where it states none."""
         if vertex.kind == "event" and (event := self._body(vertex, IncidentEvent)) is not None:
             return event.start or event.end
@@ -401,7 +400,7 @@ class Telling:
 
     def _at(self, vertex: Vertex) -> tuple[int, tuple[int, bytes]]:
         """The order of the time line: by stated begin; what states none stands where its author says that it wrote it."""
-        return self._stated(vertex) or vertex.header.created, by_order(vertex)
+        return self.stated_at(vertex) or vertex.header.created, by_order(vertex)
 
     def badges(self, vertex: Vertex) -> list[str]:
         """Returns words on what is unusual about an entry."""

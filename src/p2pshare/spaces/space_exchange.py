@@ -23,6 +23,7 @@ from p2pshare.errors import NotFoundError, PeerError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
+from p2pshare.node.duty_files import duty_templates_of
 from p2pshare.node.node import Node
 from p2pshare.partners.roster import Roster
 from p2pshare.sharing.partners import load_roster
@@ -31,6 +32,7 @@ from p2pshare.sharing.publishing import SealedContent
 from p2pshare.sharing.sending import send
 from p2pshare.spaces.entry_frames import encode_heads_frame, frames_of
 from p2pshare.spaces.heads import SpaceHeads
+from p2pshare.spaces.incident_views import IncidentViews
 from p2pshare.spaces.parts import CONTENT_MISSING, assemble, split
 from p2pshare.spaces.space_store import WAITS_FOR_CARD, WAITS_FOR_PARENTS, SpaceStore, StoredEntry
 from p2pshare.spaces.spaces import ALREADY_HELD, HELD, WAITS, EntryVerdict, Spaces
@@ -39,6 +41,7 @@ from p2pshare.spaces.writing import SpaceStatement
 
 UNASKED_PER_HOUR_MAX = 600  # new entries of its own that one partner may hand over of one space
 NEW_ENTRIES_AT_ONCE = 512  # told to the engine in one step
+VIEWS_LOOK_SECONDS = 1.0  # while rows of an incident are due: its fold keeps a pause
 NOT_A_MEMBER = "not-a-member"
 EARLY_CARDS_MAX = 32  # kept in memory, for the invitation that names their owner is under way: 8 MiB ...
 EARLY_CARDS_EACH_MAX = 4  # ... of each who handed some over
@@ -59,6 +62,9 @@ class SpaceExchange:
         self._node = node
         self._store = SpaceStore(node.store.database)
         self.spaces = spaces_of(node)
+        self._views = IncidentViews(
+            node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates
+        )
         self._travel: SpaceTravel | None = None
         self._cursor = 0
         self._parcels: deque[Parcel] = deque()
@@ -93,6 +99,9 @@ class SpaceExchange:
         travel = self._engine(now)
         if self.spaces.go_on(int(now)):
             return 0.0
+        if self._views.go_on(int(now)):
+            return 0.0
+        pause = VIEWS_LOOK_SECONDS if self._views.is_due else float("inf")
         if not self._parcels:
             self._follow(travel, roster, linked, now)
             is_more = self._tell_new(travel, now)
@@ -111,7 +120,7 @@ class SpaceExchange:
                 raise
             if self._parcels:
                 return 0.0
-        return max(0.0, travel.next_wakeup() - now)
+        return min(max(0.0, travel.next_wakeup() - now), pause)
 
     def _follow(self, travel: SpaceTravel, roster: Roster, linked: Iterable[PartnerId], now: float) -> None:
         if roster is not self._roster:

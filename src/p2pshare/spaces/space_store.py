@@ -28,6 +28,7 @@ from p2pshare.spaces.heads import SpaceHeads, decode_heads
 
 ENTRIES_AT_ONCE = 256  # read in one transaction: of 256 KiB each they are 64 MiB
 PURGED_AT_ONCE = 128  # entries purged in one transaction: at most 32 MiB are overwritten, a third of a second of a slow disk
+TIMELINE_AT_ONCE = 2_000  # rows of a time line read in one step: some 3 ms
 BYTES_AT_ONCE = 1 << 20  # of bodies read in one step of loading a space: some 2 ms
 CANDIDATES_MAX = 16  # spaces shown where the beginning of an id names several
 
@@ -44,9 +45,17 @@ _PURGE_OF_SPACE = (
     "DELETE FROM space_state WHERE space = ?",
     "DELETE FROM space_shown WHERE space = ?",
     "DELETE FROM space_heads WHERE space = ?",
+    "DELETE FROM incident_view WHERE space = ?",
+    "DELETE FROM incident_part WHERE space = ?",
+    "DELETE FROM incident_watch WHERE space = ?",
+    "DELETE FROM space_archived WHERE space = ?",
 )
 """Tables with rows about a space besides its entries: a purge empties them first."""
 _PURGE_NEWEST = (
+    """DELETE FROM space_damaged
+    WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
+    """DELETE FROM incident_timeline
+    WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
     """DELETE FROM space_parent
     WHERE entry IN (SELECT id FROM space_entry WHERE space = ? ORDER BY id DESC LIMIT ?)""",
     """DELETE FROM space_entry
@@ -107,6 +116,35 @@ class StoredEntry:
     space: EntryId
     entry_id: EntryId
     header: EntryHeader
+
+
+class IncidentRow(NamedTuple):
+    """What `v1_incidents` shows of an incident besides its opening; instants, types and members as text. Without anything: its rules are
+    not known."""
+
+    status: str | None = None
+    types: str | None = None
+    determination: str | None = None
+    criticality: int | None = None
+    lead: PartnerId | None = None
+    members: str | None = None
+    opened: str | None = None
+    closed: str | None = None
+    late: int | None = None
+
+
+class EntryTold(NamedTuple):
+    """What `v1_incident_timeline` shows of an entry. `has_text`: its body was held, and not redacted."""
+
+    entry_id: EntryId
+    kind: str
+    author: PartnerId
+    tlp: int
+    stated_at: str | None
+    claimed_at: str | None
+    text: str | None
+    badges: str
+    has_text: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +420,44 @@ class SpaceReading:
         )
         return [EntryId(space) for (space,) in rows]
 
+    # --- what the views of incidents show, and what was put away ---------------------------------------
+
+    def incidents_to_show(self) -> list[SpaceRow]:
+        """Returns the incidents of which something was stored since their rows were made, oldest first."""
+        rows = self._fetch(
+            f"""{_SPACE} LEFT JOIN incident_view v ON v.space = s.id
+            WHERE s.kind = 'incident' AND v.changes IS NOT s.changes AND {_HELD} ORDER BY s.id"""
+        )
+        return [_space_of(row) for row in rows]
+
+    def timeline_behind(self, space: SpaceRow, last: int) -> list[tuple[int, bytes, str, int]]:
+        """Returns rows of an incident's time line behind entry `last`: its place, its id, its badges, whether its text was known."""
+        rows = self._fetch(
+            """SELECT t.entry, e.entry_id, t.badges, t.has_text FROM incident_timeline t
+            JOIN space_entry e ON e.id = t.entry WHERE t.space = ? AND t.entry > ? ORDER BY t.entry LIMIT ?""",
+            (space.row, last, TIMELINE_AT_ONCE),
+        )
+        return [(place, entry, badges, has_text) for place, entry, badges, has_text in rows]
+
+    def incident_parts(self, space: SpaceRow, part: str) -> dict[str, str]:
+        """Returns the tasks, or the duties, of an incident as they are shown, by key."""
+        return dict(
+            self._fetch("SELECT key, row FROM incident_part WHERE space = ? AND part = ?", (space.row, part))
+        )
+
+    def damaged(self) -> list[tuple[EntryId, EntryId]]:
+        """Returns the entries whose body was found to be damaged and has not come again: space and entry."""
+        rows = self._fetch(
+            """SELECT s.space_id, e.entry_id FROM space_damaged d JOIN space_entry e ON e.id = d.entry
+            JOIN space s ON s.id = e.space WHERE e.body IS NULL ORDER BY d.entry"""
+        )
+        return [(EntryId(space), EntryId(entry)) for space, entry in rows]
+
+    def archived(self) -> frozenset[EntryId]:
+        """Returns the spaces that a person put away."""
+        rows = self._fetch("SELECT s.space_id FROM space_archived a JOIN space s ON s.id = a.space")
+        return frozenset(EntryId(space) for (space,) in rows)
+
 
 class SpaceStore(SpaceReading):
     """Spaces with their one writer. Each method is a transaction, or a part of the one that is under way."""
@@ -537,7 +613,96 @@ class SpaceStore(SpaceReading):
                 (space.row, space.changes, canonical),
             )
 
+    # --- what the views of incidents show ------------------------------------------------------------
+
+    def put_incident(self, space: SpaceRow, shown: IncidentRow) -> None:
+        """Keep what is shown of an incident, as it was when `space` was read."""
+        lead = None if shown.lead is None else self._database.organisation(shown.lead)
+        with self._database.transaction() as writer:
+            writer.execute(
+                "INSERT OR REPLACE INTO incident_view VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    space.row,
+                    space.changes,
+                    shown.status,
+                    shown.types,
+                    shown.determination,
+                    shown.criticality,
+                    lead,
+                    shown.members,
+                    shown.opened,
+                    shown.closed,
+                    shown.late,
+                ),
+            )
+
+    def put_timeline(self, space: SpaceRow, entries: Sequence[EntryTold]) -> None:
+        """Keep what is shown of these entries, in place of what was before."""
+        if not entries:
+            return
+        with self._database.transaction() as writer, overwriting(writer):
+            for one in entries:
+                writer.execute(
+                    """INSERT OR REPLACE INTO incident_timeline
+                    SELECT id, space, ?, ?, ?, ?, ?, ?, ?, ? FROM space_entry WHERE entry_id = ? AND space = ?""",
+                    (
+                        one.kind,
+                        self._database.organisation(one.author),
+                        one.tlp,
+                        one.stated_at,
+                        one.claimed_at,
+                        one.text,
+                        one.badges,
+                        one.has_text,
+                        bytes(one.entry_id),
+                        space.row,
+                    ),
+                )
+
+    def drop_timeline(self, entry_ids: Iterable[bytes]) -> None:
+        """Show these entries no more: they have no effect now."""
+        with self._database.transaction(frees_space=True) as writer, overwriting(writer):
+            for entry_id in entry_ids:
+                writer.execute(
+                    "DELETE FROM incident_timeline WHERE entry = (SELECT id FROM space_entry WHERE entry_id = ?)",
+                    (entry_id,),
+                )
+
+    def put_incident_parts(self, space: SpaceRow, part: str, rows: Mapping[str, str | None]) -> None:
+        """Keep rows of an incident by key; None drops one."""
+        if not rows:
+            return
+        with self._database.transaction() as writer, overwriting(writer):
+            for key, row in rows.items():
+                if row is None:
+                    writer.execute(
+                        "DELETE FROM incident_part WHERE space = ? AND part = ? AND key = ?",
+                        (space.row, part, key),
+                    )
+                else:
+                    writer.execute(
+                        "INSERT OR REPLACE INTO incident_part VALUES (?, ?, ?, ?)",
+                        (space.row, part, key, row),
+                    )
+
+    def note_damaged(self, space: SpaceRow, rows: Sequence[int]) -> None:
+        """Drop the bodies of these entries, which are not what was signed: they count as held without, and another copy may come."""
+        with self._database.transaction() as writer, overwriting(writer):
+            for row in rows:
+                writer.execute("INSERT OR IGNORE INTO space_damaged VALUES (?)", (row,))
+                writer.execute("UPDATE space_entry SET body = NULL WHERE id = ?", (row,))
+            writer.execute("DELETE FROM space_state WHERE space = ?", (space.row,))
+            writer.execute("UPDATE space SET changes = changes + 1 WHERE id = ?", (space.row,))
+
     # --- what a person was shown, and what is to leave the disk --------------------------------------
+
+    def put_archived(self, space: SpaceRow, now: int | None) -> None:
+        """Put a space away, or with None fetch it back."""
+        with self._database.transaction() as writer:
+            if now is None:
+                writer.execute("DELETE FROM space_archived WHERE space = ?", (space.row,))
+            else:
+                writer.execute("INSERT OR IGNORE INTO space_archived VALUES (?, ?)", (space.row, now))
 
     def put_shown(self, space: SpaceRow, numbers: Mapping[PartnerId, int]) -> None:
         """Note that a person was shown what these authors wrote up to these numbers."""
@@ -556,6 +721,11 @@ class SpaceStore(SpaceReading):
                 writer.execute(
                     "UPDATE space_entry SET body = NULL WHERE entry_id = ? AND space = ?",
                     (bytes(entry_id), space.row),
+                )
+                writer.execute(
+                    """UPDATE incident_timeline SET text = NULL, has_text = 0
+                    WHERE entry = (SELECT id FROM space_entry WHERE entry_id = ?)""",
+                    (bytes(entry_id),),
                 )
                 writer.execute("DELETE FROM space_waiting WHERE entry_id = ?", (bytes(entry_id),))
             writer.execute("DELETE FROM space_state WHERE space = ?", (space.row,))

@@ -36,6 +36,7 @@ from p2pshare.envelope.entry import (
     HeaderRecall,
     VerifiedEntry,
     decode_entry,
+    is_body_of,
     sign_entry,
     verify_entry,
 )
@@ -234,9 +235,17 @@ class Spaces:
         """Read what is held of a space, and what waits; yields between small steps."""
         last, recall = 0, HeaderRecall()
         while stored := self._store.entries_behind(loaded.row, last):
+            damaged = []
             for one in stored:
-                content = None if one.body is None else one.body[BODY_SALT_BYTES:]
-                loaded.put_back(SpaceEntry(recall.entry_id(one.entry_id), recall.read(one.header), content))
+                header, content = recall.read(one.header), None
+                if one.body is not None:
+                    if is_body_of(header, one.body):
+                        content = one.body[BODY_SALT_BYTES:]
+                    else:
+                        damaged.append(one.row)
+                loaded.put_back(SpaceEntry(recall.entry_id(one.entry_id), header, content))
+            if damaged:
+                self._store.note_damaged(loaded.row, damaged)
             last = stored[-1].row
             yield
         waiting = self._store.waiting(space=loaded.row.space, reason=WAITS_FOR_PARENTS)
@@ -288,6 +297,11 @@ class Spaces:
             self._asked.add(space)
             return None
         return (loaded.fold, loaded.intake) if loaded.fold.is_current else None
+
+    def has_unknown_rules(self, space: EntryId) -> bool:
+        """Returns whether a space is in memory and of other rules than ours."""
+        loaded = self._loaded.get(space)
+        return loaded is not None and not loaded.fold.are_rules_known
 
     def members_of(self, space: EntryId) -> Mapping[PartnerId, str] | None:
         """Returns the status of each member as it was last folded; None where that was not since the start."""

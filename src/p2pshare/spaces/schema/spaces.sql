@@ -90,6 +90,11 @@ CREATE TABLE space_shown (
     PRIMARY KEY (space, author)
 ) WITHOUT ROWID;
 
+-- Entries whose body on the disk was not the one that was signed, when it was read: it was dropped, and another copy may come.
+CREATE TABLE space_damaged (
+    entry INTEGER PRIMARY KEY REFERENCES space_entry (id)
+);
+
 -- Spaces that were purged here: members go on handing them over, and they are not taken in again. Rows of the others may still be on
 -- their way out.
 CREATE TABLE space_purged (
