@@ -794,3 +794,16 @@ def test_who_wrote_on_after_a_removal_and_is_invited_again_does_not_fork(nodes: 
     alpha.hear(*late, join, of=bravo)
     assert alpha.spaces.state(space).members[bravo.id] == "joined"
     assert [alpha.spaces.effect_of(space, one.entry_id) for one in (*late, join)] == ["cut", "cut", ""]
+
+
+def test_a_stripped_copy_does_not_replace_an_invitation_that_waits_without_its_opening(
+    nodes: list[OneNode],
+) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha)
+    invite = alpha.say(opening.entry_id, "invite", Inviting(((bravo.id, ""),)).encode())[-1]
+    assert statuses(bravo.hear(invite, of=alpha)) == [(WAITS, "parents")]
+    assert statuses(bravo.hear(without_body(invite), of=charlie)) == [(WAITS, "parents")]
+    bravo.spaces.join(opening.entry_id, NOW)
+    taken = bravo.spaces.take_in([opening.wire], alpha.id, NOW)
+    assert [(one.status, one.reason) for one in taken.freed] == [(HELD, ""), (HELD, "")]

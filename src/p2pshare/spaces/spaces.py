@@ -597,6 +597,9 @@ class Spaces:
 
     def _put_waiting(self, entry: VerifiedEntry, handed_by: PartnerId, now: int) -> None:
         own, header = self._identity().partner_id, entry.header
+        is_known = bool(self._store.waiting(entry_id=entry.entry_id, reason=WAITS_FOR_PARENTS))
+        if is_known and not entry.body_fits():
+            return  # whoever passes on a stripped copy spoils none that waits
         names_us = (
             header.kind == "invite"
             and header.author in self._partner_ids
