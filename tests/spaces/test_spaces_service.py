@@ -807,3 +807,23 @@ def test_a_stripped_copy_does_not_replace_an_invitation_that_waits_without_its_o
     bravo.spaces.join(opening.entry_id, NOW)
     taken = bravo.spaces.take_in([opening.wire], alpha.id, NOW)
     assert [(one.status, one.reason) for one in taken.freed] == [(HELD, ""), (HELD, "")]
+
+
+def test_a_lead_that_invites_a_forked_member_again_pardons_it(nodes: list[OneNode]) -> None:
+    """What a fork wrote has no effect, so nothing cites it by itself; a pardon needs both branches in its past."""
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    join = bravo.spaces.join(space, NOW)
+    mine = bravo.note(space, "one story")
+    twin = forged(bravo, mine, created=NOW + 1)
+    later = bravo.note(space, "and on")
+    alpha.hear(join, mine, twin, later, of=bravo)
+    assert alpha.spaces.state(space).members[bravo.id] == "forked"
+    alpha.say(space, "invite", Inviting(((bravo.id, ""),)).encode())
+    assert alpha.spaces.state(space).members[bravo.id] == "joined"
+    bravo.hear(twin, *(one for one in alpha.held(space) if one.header.author == alpha.id), of=alpha)
+    assert bravo.spaces.canonical(space) == alpha.spaces.canonical(space)
+    alpha.hear(bravo.note(space, "again"), of=bravo)
+    assert alpha.spaces.state(space).members[bravo.id] == "joined"

@@ -870,6 +870,7 @@ _WHO_MAY = {
     "not-handed": "only whom the lead was offered may accept it",
     "is-lead": "any member but the lead may write this; a lead hands over first",
     "forked": "a member may not that has written two entries under one number, until it is invited again",
+    "too-many-branches": "the member has written too many things under one number to be pardoned; remove it",
     "voted": "a member has one vote in a round, and ours is given",
     "settled": "this vote is over: another has its majority",
     "no-proposal": "that proposal is not open to a vote",
