@@ -18,6 +18,7 @@ MINUTES = 30.0
 SEEDS_END = 1 << 31
 FIRST_SEED = 1_000_000  # below it are the seeds of tests and of campaigns that are written down
 SIMULATOR_RUNS = 108  # a round: four seeds of each scenario
+SPACE_WORLDS = 200  # a round: some 40 s
 KEEP = """\
 nightly: keep what failed, so that every later run of the tests begins with it:
 - `git apply` with the patch that is named above adds the example to its test: import `example`, format it;
@@ -63,9 +64,10 @@ def properties(seed: int) -> bool:
 
 
 def simulator(seed: int) -> bool:
-    """New seeds of every scenario; scripts/simulate says how to keep one that fails."""
+    """New seeds of every scenario, and of spaces; scripts/simulate and scripts/simulate-spaces say how to keep one that fails."""
     words = ["scripts/simulate.py", "--campaign", "--seeds", str(SIMULATOR_RUNS), "--first-seed", str(seed)]
-    return run(words)
+    spaces = ["scripts/simulate_spaces.py", "--seeds", str(SPACE_WORLDS), "--first-seed", str(seed)]
+    return run(words) and run(spaces)
 
 
 def run(words: list[str]) -> bool:

@@ -25,7 +25,7 @@ from p2pshare.spaces.acts import Ack, Handover, Inviting, Opening, Plain, Remova
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import SpaceFold, fold
 from p2pshare.spaces.space_store import SpaceStore
-from p2pshare.spaces.spaces import Spaces
+from p2pshare.spaces.spaces import FREEZE_ENTRIES, Spaces
 from p2pshare.spaces.vertex import SpaceEntry
 
 PARENTS_MAX = 16
@@ -324,6 +324,7 @@ def _whole(
         space = SpaceFold()
         for entry in sorted(entries, key=lambda entry: entry.header.depth):
             space.add(entry)
+        gc.freeze()  # as a node does with what it has read; this process holds other histories besides
         steps, before = [], time.thread_time()
         for _ in space.steps():
             now = time.thread_time()
@@ -331,6 +332,7 @@ def _whole(
             before = now
         steps.append(time.thread_time() - before)
         figures.append(time.process_time() - start)
+        gc.unfreeze()
         all_steps.append(steps)
         void = sum(1 for entry in entries if space.effect_of(entry.entry_id))
         assert void == 0 or must is None or may_be_void, f"{void} entries of {name} are void"
@@ -366,12 +368,15 @@ def _appended(report: Report, written: Written) -> None:
 def _taken(report: Report, name: str, written: Written) -> None:
     """What rules 13 to 16 and the graph cost, entry by entry, as a member takes them in (signatures are not here)."""
     space, figures = SpaceFold(), []
-    for entry in written.entries:
+    for number, entry in enumerate(written.entries):
+        if number % FREEZE_ENTRIES == 0:
+            gc.freeze()  # as a node does
         start = time.thread_time()
         reason = space.graph.refusal_of(entry.header) if len(space) else ""
         space.add(entry)
         figures.append(time.thread_time() - start)
         assert reason in ("", "broken-chain"), f"an entry of {name} would be refused: {reason}"
+    gc.unfreeze()
     report.add(f"taken in, {name}: all", "s", [sum(figures)])
     report.add(f"taken in, {name}: longest", "ms", [max(figures) * 1e3])
 

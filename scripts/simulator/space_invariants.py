@@ -81,15 +81,21 @@ def the_living_lead(world: SpaceWorld) -> list[str]:
 
 
 def the_removed_are_told(world: SpaceWorld) -> list[str]:
-    """Who was removed, lives, and is a partner of a member, knows it, where nothing that was sent is lost."""
+    """Who had joined and was removed, lives, and is a partner of a member, knows it, where nothing that was sent is lost."""
     if world.faults.loss or not world.faults.keeps:
         return []
     found = []
     for group in world.groups():
         members = {one.id for one in group}
         state = group[0].loaded[world.space].fold.state()
+        joined = {vertex.author for vertex in state.timeline if vertex.kind == "join"}
         for member in world.members.values():
-            if member.is_dead or member.id in world.liars or state.members.get(member.id) != "removed":
+            if (
+                member.id not in joined
+                or member.is_dead
+                or member.id in world.liars
+                or state.members.get(member.id) != "removed"
+            ):
                 continue
             near = [one for one in group if member.id in one.partners]
             if not near or member.id in members or world.space not in member.loaded:

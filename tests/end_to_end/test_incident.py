@@ -23,7 +23,7 @@ pytestmark = [
 
 LONG = 60.0  # seconds, on a busy machine
 NOTES = int(
-    os.environ.get("P2PSHARE_INCIDENT_NOTES", "30")
+    os.environ.get("P2PSHARE_INCIDENT_NOTES", "15")
 )  # of each side, while the network is cut: 200 is a minute
 # The pauses of docs/spaces.md, a fiftieth as long: a daemon reads them from the module each time.
 QUICK = """

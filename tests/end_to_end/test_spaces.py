@@ -1,7 +1,7 @@
 """Spaces on real daemons: what members write reaches those who may have it, and nobody else; whoever was away, late or alone included.
 
-One company for all tests of this file, each going on where the one before ended: alpha leads, bravo is partner of all, charlie listens nowhere and dials
-bravo alone, delta is a partner that is no member at first. alpha and charlie are no partners of each other.
+One company for all tests of this file, each going on where the one before ended: bravo leads and is partner of both, charlie listens nowhere and is no
+member at first. alpha and charlie are no partners of each other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from p2pshare.cli.session import connect
 from p2pshare.envelope.entry import decode_header
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.operations.table import OPERATIONS
-from p2pshare.spaces.acts import Ack, Inviting, Removal, Takeover
+from p2pshare.spaces.acts import Ack, Inviting, Takeover
 
 if TYPE_CHECKING:
     from conftest import Company, Partner
@@ -32,6 +32,9 @@ import p2pshare.spaces.travel as travel
 for name in dir(travel):
     if name.endswith("_SECONDS") and name not in ("RESEND_SECONDS", "INVITE_SECONDS"):
         setattr(travel, name, getattr(travel, name) / 50)
+# On a busy machine the first thing that is read after a start may put its author to rest for a minute.
+import p2pshare.sharing.reading as reading
+reading.REST_SECONDS_MAX = 0.5
 """
 
 
@@ -96,7 +99,6 @@ class Line(NamedTuple):
     alpha: Partner
     bravo: Partner
     charlie: Partner
-    delta: Partner
     space: str
 
 
@@ -109,44 +111,62 @@ def _operations() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def line(shared_company: Company, eventually: Callable[..., Any]) -> Line:
-    """A space of bravo, who leads, alpha and charlie; all have joined."""
-    alpha, bravo, delta = (shared_company.found(name) for name in ("alpha", "bravo", "delta"))
+    """A space of bravo and alpha; both have joined."""
+    alpha, bravo = (shared_company.found(name) for name in ("alpha", "bravo"))
     charlie = shared_company.found("charlie", is_dialable=False)
-    for one in (alpha, charlie, delta):
+    for one in (alpha, charlie):
         link(one, bravo)
-    for one in (alpha, bravo, charlie, delta):
+    for one in (alpha, bravo, charlie):
         one.preface = space_operations.PREFACE + QUICK
         one.start()
-    invited = ("--invite", "alpha", "--invite", "charlie")
-    done = bravo.cli_json("space", "open", "--title", "ours", "--tlp", "amber", *invited, "--yes", "--json")
-    space = str(done["space"])
-    for one in (alpha, charlie):
-        eventually(lambda one=one: holds(one, space), f"{one.name} is invited", LONG)
-        join(one, space)
-    for one in (alpha, bravo, charlie):
-        eventually(lambda one=one: count(one) == 3, f"{one.name} holds both joins", LONG)
-        assert {status_of(one, space, member) for member in (alpha, bravo, charlie)} == {"joined"}
-    return Line(alpha, bravo, charlie, delta, space)
+    named = ("--title", "ours", "--tlp", "amber", "--invite", "alpha")
+    space = str(bravo.cli_json("space", "open", *named, "--yes", "--json")["space"])
+    eventually(lambda: holds(alpha, space), "alpha is invited", LONG)
+    join(alpha, space)
+    eventually(lambda: count(bravo) == 2, "bravo holds the join", LONG)
+    return Line(alpha, bravo, charlie, space)
+
+
+def test_a_partner_that_is_no_member_holds_nothing_of_a_space(
+    line: Line, eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo, charlie, space = line
+    for number, one in enumerate((alpha, bravo, alpha)):
+        said = note(one, space, f"early {number}")
+        eventually(lambda said=said: holds(alpha, said) and holds(bravo, said), "both hold it", LONG)
+    assert count(charlie) == waiting(charlie) == 0
+    assert charlie.cli_json("space", "list", "--json") == []
+
+
+def test_who_joins_late_gets_all_that_was_written(line: Line, eventually: Callable[..., Any]) -> None:
+    alpha, bravo, charlie, space = line
+    say(bravo, space, "invite", Inviting(((PartnerId.parse(charlie.partner_id), ""),)).encode())
+    eventually(lambda: waiting(charlie) and count(charlie), "charlie holds invitation and opening", LONG)
+    assert (waiting(charlie), count(charlie)) == (1, 1), "and no more"
+    join(charlie, space)
+    eventually(lambda: count(charlie) == count(bravo) == count(alpha), "all hold all", LONG)
+    assert len({canonical(one, space) for one in (alpha, bravo, charlie)}) == 1
+    assert status_of(alpha, space, charlie) == "joined"
+    assert charlie.query("SELECT count(*) FROM introduced_card") == [(1,)], "alpha's card came beside"
 
 
 def test_what_one_end_writes_is_with_the_other_though_they_are_no_partners(
     line: Line, eventually: Callable[..., Any]
 ) -> None:
     """One of them can be dialled by nobody, and takes part like everybody."""
-    alpha, bravo, charlie, _, space = line
+    alpha, bravo, charlie, space = line
     there = note(alpha, space, "from one end")
     eventually(lambda: holds(charlie, there), "it came through", LONG)
     back = note(charlie, space, "from the other")
     eventually(lambda: holds(alpha, back), "and back", LONG)
     assert len({canonical(one, space) for one in (alpha, bravo, charlie)}) == 1
-    assert texts(alpha, space) == ["from one end", "from the other"]
-    assert charlie.query("SELECT count(*) FROM introduced_card") == [(1,)], "alpha's card came beside"
+    assert texts(alpha, space)[-2:] == ["from one end", "from the other"]
 
 
-def test_who_is_outside_an_audience_holds_the_header_alone_and_a_partner_that_is_no_member_nothing(
+def test_who_is_outside_an_audience_holds_the_header_alone(
     line: Line, eventually: Callable[..., Any]
 ) -> None:
-    alpha, bravo, charlie, delta, space = line
+    alpha, bravo, charlie, space = line
     sealed = say(bravo, space, "note", b"for charlie and me", tlp=RED, to=[bravo, charlie])
     after = note(bravo, space, "after it")
     for one in (alpha, charlie):
@@ -154,38 +174,10 @@ def test_who_is_outside_an_audience_holds_the_header_alone_and_a_partner_that_is
     assert holds(alpha, sealed) and body_of(alpha, sealed) is None
     assert b"for charlie and me" in (body_of(charlie, sealed) or b"")
     assert canonical(alpha, space) == canonical(charlie, space)
-    assert count(delta) == waiting(delta) == 0
-    assert delta.cli_json("space", "list", "--json") == []
-
-
-def test_who_joins_late_gets_all_that_was_written(line: Line, eventually: Callable[..., Any]) -> None:
-    alpha, bravo, charlie, delta, space = line
-    say(bravo, space, "invite", Inviting(((PartnerId.parse(delta.partner_id), ""),)).encode())
-    eventually(lambda: waiting(delta), "delta holds the invitation", LONG)
-    eventually(lambda: count(delta), "and the opening", LONG)
-    assert count(delta) == 1, "and no more"
-    join(delta, space)
-    eventually(lambda: count(delta) == count(bravo), "delta holds all", LONG)
-    assert canonical(delta, space) == canonical(bravo, space)
-    late = note(delta, space, "late")
-    for one in (alpha, charlie):
-        eventually(lambda one=one: holds(one, late), f"{one.name} hears it", LONG)
-        assert canonical(one, space) == canonical(delta, space)
-
-
-def test_who_was_removed_is_told_and_hears_nothing_after(line: Line, eventually: Callable[..., Any]) -> None:
-    alpha, bravo, charlie, delta, space = line
-    removal = say(bravo, space, "remove", Removal((PartnerId.parse(delta.partner_id),)).encode())
-    eventually(lambda: holds(delta, removal) and holds(alpha, removal), "delta is told", LONG)
-    assert status_of(delta, space, delta) == "removed"
-    after = note(alpha, space, "without delta")
-    eventually(lambda: holds(charlie, after), "the others hear it", LONG)
-    assert not holds(delta, after)
-    delta.kill()
 
 
 def test_a_lead_that_was_killed_for_good_is_taken_over(line: Line, eventually: Callable[..., Any]) -> None:
-    alpha, bravo, charlie, _, space = line
+    alpha, bravo, charlie, space = line
     bravo.kill()
     link(alpha, charlie)  # without bravo they have no way to each other
     proposal = say(alpha, space, "takeover", Takeover(1, 1).encode())
@@ -201,7 +193,7 @@ def test_a_lead_that_was_killed_for_good_is_taken_over(line: Line, eventually: C
 
 def test_who_was_away_for_six_weeks_holds_all_again(line: Line, eventually: Callable[..., Any]) -> None:
     """Meanwhile the keys were renewed with which entries are signed, and every envelope that carried them has expired."""
-    alpha, _, charlie, _, space = line
+    alpha, _, charlie, space = line
     charlie.kill()
     missed = [note(alpha, space, f"missed {number}") for number in range(3)]
     alpha.stop()

@@ -585,10 +585,10 @@ def test_a_purge_that_was_interrupted_is_ended_by_the_same_command(
 
 
 def test_what_is_written_after_a_purge_leaves_though_it_has_the_places_of_what_was_purged(
-    nodes: list[Node],
+    world: World,
 ) -> None:
     """SQLite gives the numbers of deleted rows again: what travel has told by number would hide what comes next."""
-    two = Company(*nodes[:2])
+    two = Company(*partners(world, "alpha", "bravo"))
     alpha, bravo = two.nodes
     spare = run(alpha, OpenSpace("note", "spare", Tlp.GREEN)).space
     for number in range(5):

@@ -76,6 +76,9 @@ LOADED_ENTRIES_MAX = (
     200_000  # of all spaces in memory with their folds, but for the one asked for last: some 2 kB each
 )
 LOADED_BYTES_MAX = 256 * MIB  # of the bodies that those folds read, as long
+FREEZE_ENTRIES = (
+    4_096  # that came since, before what is in memory is put aside from the garbage collector again
+)
 FOLD_PAUSE_SECONDS = 10  # between two whole folds for what comes; who asks has one at once
 SMALL_SPACE_ENTRIES = (
     1_000  # folded once a second, in some 30 ms: entries wait for it, for who may have them follows from it
@@ -119,6 +122,7 @@ class LoadedSpace:
         self.folded_at = 0
         self.dropped: set[EntryId] = set()
         """Entries whose bodies were dropped by a redaction that no fold knows yet."""
+        self._frozen = 0
 
     def put_back(self, entry: SpaceEntry) -> None:
         """Add an entry that was taken in before, after its parents."""
@@ -155,6 +159,9 @@ class LoadedSpace:
         """Do a small step of a fold that is due."""
         if not self.fold.is_under_way:
             self.folded_at = now
+            if len(self.fold) - self._frozen >= FREEZE_ENTRIES:
+                self._frozen = len(self.fold)
+                gc.freeze()
         self.fold.step()
 
 

@@ -46,6 +46,7 @@ RANK_SECONDS = 20.0  # that each better placed member has to hand it on
 HANDING_ON_MAX = (
     512  # entries that wait to be handed to one partner; what is beyond goes as answer to its heads
 )
+KNOWN_MAX = 8_192  # ids that a partner handed over, remembered until its next heads: else they are handed to it in vain
 RESEND_SECONDS = 600.0  # before an entry goes to the same partner again
 ANSWERED_BYTES_PER_HOUR_MAX = 512 * MIB  # to one partner: two full spaces
 ANSWERED_BYTES_PER_WEEK_MAX = 2_048 * MIB  # as long: an answer stays in our own log until it expires, 7 days
@@ -286,6 +287,8 @@ class SpaceTravel:
         """Note what a partner handed over: it holds it; and which parents of it are not here: it named them."""
         journey = self._journey(space)
         side = journey.side(peer)
+        if len(side.known) > KNOWN_MAX:
+            side.known.clear()
         side.known |= set(ids)
         for entry_id in ids:
             side.pending.pop(entry_id, None)
