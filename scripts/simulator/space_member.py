@@ -139,7 +139,7 @@ class SpaceMember:
                     self.travel.heads_came(sender, heads, now)
 
     def _hear_entries(self, sender: PartnerId, delivery: Delivery, now: float) -> None:
-        for author in set(delivery.cards) - self.cards:
+        for author in sorted(set(delivery.cards) - self.cards):
             self.cards.add(author)
             for entry_id, (entry, handed_by) in list(self.waiting_for_card.items()):
                 if entry.header.author == author:
@@ -160,7 +160,7 @@ class SpaceMember:
         }
         ids = [entry.entry_id for entry in delivery.entries if entry.entry_id in known]
         if loaded is not None:
-            self.travel.entries_handed(sender, delivery.space, ids, missing, now)
+            self.travel.entries_handed(sender, delivery.space, ids, sorted(missing), now)
 
     def _take(self, entry: VerifiedEntry, sender: PartnerId, now: float) -> None:
         """Rules 8 to 10, and then the product's own."""

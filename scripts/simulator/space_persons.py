@@ -107,12 +107,12 @@ class SpacePersons:
             if state is not None and self._offered(state, member) is not None:
                 self._say(member, "accept")
             return
-        missing = sorted(
+        missing = [
             one
-            for one in member.partners & world.wanted_members
+            for one in sorted(member.partners & world.wanted_members)
             if state.members.get(one) not in ("joined", "invited")
             and (state.members.get(one) != "removed" or draw.random() < 0.4)
-        )
+        ]
         joined = sorted(one for one, how in state.members.items() if how == "joined" and one != member.id)
         if missing and draw.random() < 0.8:
             self._say(member, "invite", Inviting(tuple((one, "") for one in missing)).encode())

@@ -15,7 +15,7 @@ from whole_nodes import NOW, READERS, World, befriend
 
 from p2pshare.envelope.entry import REAL
 from p2pshare.envelope.payload import compress_frame
-from p2pshare.errors import StoreError
+from p2pshare.errors import NotFoundError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
@@ -342,6 +342,19 @@ def test_a_late_joiner_whom_the_opener_does_not_know_gets_all(company: Company, 
             company["bravo"].store.database
         ).entry_count(row)
     assert spaces_of(company["mallory"]).canonical(space) == spaces_of(company["bravo"]).canonical(space)
+
+
+def test_what_is_larger_than_an_entry_is_missing_until_its_last_part_has_come(
+    company: Company, space: EntryId
+) -> None:
+    whole = bytes(range(256)) * 1_000
+    digest = exchange_of(company["alpha"]).say_whole(space, whole, AMBER, company.now)
+    assert exchange_of(company["alpha"]).whole(space, digest) == whole
+    with pytest.raises(NotFoundError) as missing:
+        exchange_of(company["bravo"]).whole(space, digest)
+    assert missing.value.reason == "content-missing"
+    company.run(2)
+    assert exchange_of(company["bravo"]).whole(space, digest) == whole
 
 
 def test_the_table_of_kinds_has_both_and_what_they_state_is_bounded() -> None:

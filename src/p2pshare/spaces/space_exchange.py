@@ -9,7 +9,7 @@ Rules:
 3. Heads are taken of partners that the space names, and kept over a restart. After one, all are asked, and writing waits (`seconds_before_writing`).
 4. Our own envelopes that come home are read like others' and teach nothing but what was lost here.
 
-Everything runs in the writer thread, but for `wants_step`.
+Everything runs in the writer thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import REAL, VerifiedEntry, decode_entry, without_body
-from p2pshare.errors import PeerError, StoreError
+from p2pshare.errors import NotFoundError, PeerError, StoreError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.limits import INTRODUCED_CARD_BYTES_MAX, TTL_CLASS_BY_NAME
@@ -31,9 +31,11 @@ from p2pshare.sharing.publishing import SealedContent
 from p2pshare.sharing.sending import send
 from p2pshare.spaces.entry_frames import encode_heads_frame, frames_of
 from p2pshare.spaces.heads import SpaceHeads
+from p2pshare.spaces.parts import CONTENT_MISSING, assemble, split
 from p2pshare.spaces.space_store import WAITS_FOR_CARD, WAITS_FOR_PARENTS, SpaceStore, StoredEntry
 from p2pshare.spaces.spaces import ALREADY_HELD, HELD, WAITS, EntryVerdict, Spaces
 from p2pshare.spaces.travel import EntriesParcel, HeadsParcel, Parcel, SpaceTravel, SpaceView
+from p2pshare.spaces.writing import SpaceStatement
 
 UNASKED_PER_HOUR_MAX = 600  # new entries of its own that one partner may hand over of one space
 NEW_ENTRIES_AT_ONCE = 512  # told to the engine in one step
@@ -299,6 +301,38 @@ class SpaceExchange:
             self._store.put_heads(row, handed_by, heads, now)
         self._newest_heads[key] = order
         self._engine(now).heads_came(handed_by, heads, now)
+
+    # --- what is larger than an entry --------------------------------------------------------------
+
+    def say_whole(
+        self, space: EntryId, whole: bytes, tlp: int, now: int, audience: tuple[PartnerId, ...] = ()
+    ) -> bytes:
+        """Write content of any size up to 16 MiB as entries `part`, all or none. Returns its SHA-256, by which others name it.
+
+        Raises AuthorError `oversized`, and as `Spaces.say`.
+        """
+        pieces = split(whole)
+        with self._node.store.transaction():
+            for piece in pieces:
+                self.spaces.say(space, SpaceStatement("part", piece.encode(), tlp, audience), now)
+        return pieces[0].digest
+
+    def whole(self, space: EntryId, digest: bytes) -> bytes:
+        """Returns the content with that SHA-256. Raises NotFoundError `content-missing` until all its parts are held; `unknown-space`."""
+        row = self._store.find(space)
+        if row is None:
+            raise NotFoundError("there is no such space here", reason="unknown-space")
+        said = (
+            (entry.header.author, entry.content())
+            for entry in self._store.entries(row)
+            if entry.header.kind == "part" and entry.body_fits()
+        )
+        found = assemble(digest, said)
+        if found is None:
+            raise NotFoundError(
+                "parts of it are not held here", hint="they are asked for", reason=CONTENT_MISSING
+            )
+        return found
 
     # --- what goes out -----------------------------------------------------------------------------
 
