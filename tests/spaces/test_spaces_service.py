@@ -831,3 +831,19 @@ def test_a_lead_that_invites_a_forked_member_again_pardons_it(nodes: list[OneNod
     assert bravo.spaces.canonical(space) == alpha.spaces.canonical(space)
     alpha.hear(bravo.note(space, "again"), of=bravo)
     assert alpha.spaces.state(space).members[bravo.id] == "joined"
+
+
+def test_a_body_that_is_sealed_for_others_is_not_kept_whoever_hands_it_over(nodes: list[OneNode]) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    for node in (bravo, charlie):
+        node.hear(opening, of=alpha)
+    who = tuple(sorted((alpha.id, charlie.id)))
+    sealed = alpha.spaces.say(space, SpaceStatement("note", b"not for bravo", 4, who), NOW)[-1]
+    assert statuses(bravo.hear(sealed, of=charlie)) == [(HELD, "")]
+    assert statuses(bravo.hear(sealed, of=charlie)) == [(ALREADY_HELD, "")]
+    charlie.hear(sealed, of=alpha)
+    (of_bravo,), (of_charlie,) = (node.held(space)[1:] for node in (bravo, charlie))
+    assert of_bravo.decoded.body == b"" and of_charlie.content() == b"not for bravo"
+    assert bravo.spaces.canonical(space) == charlie.spaces.canonical(space)

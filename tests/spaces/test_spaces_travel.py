@@ -440,7 +440,7 @@ def test_a_million_asks_are_answered_once_in_ten_seconds_and_nothing_goes_twice(
         world["L"].engine.heads_came(world["A"].id, SpaceHeads(REAL, space, asks=True), world.now)
         world["L"].run()
         world.run(0.1)
-    assert len(world["L"].sent) - begun <= 3 * 50, "three entries an answer, for fifty hours of a hundred", "all that is held, once"
+    assert len(world["L"].sent) - begun <= 60, "all that is held, once"
     replies = [at for at, _, _ in world["L"].heads_sent if at > world.now - 30]
     assert len(replies) <= 4
 
@@ -553,7 +553,11 @@ def test_a_body_that_is_wanted_again_and_again_goes_once_in_ten_minutes() -> Non
     begun = len(world["L"].sent)
     world.carries = lambda sender, to: False
     asked = SpaceHeads(
-        REAL, space, heads_of(world["A"].fold.graph, {}), wanted=(notes[0],), wanted_bodies=tuple(sorted(notes))
+        REAL,
+        space,
+        heads_of(world["A"].fold.graph, {}),
+        wanted=(notes[0],),
+        wanted_bodies=tuple(sorted(notes)),
     )
     for _ in range(300):
         world["L"].engine.heads_came(world["A"].id, asked, world.now)
@@ -575,11 +579,9 @@ def test_answers_to_one_partner_are_bounded_over_a_week() -> None:
     begun = len(world["L"].sent)
     most = travel.ANSWERED_BYTES_PER_WEEK_MAX
     for _ in range(100):
-        line = world["L"].engine._lines[world["A"].id]  # noqa: SLF001 a week of asking, in a moment
+        line = world["L"].engine._lines[world["A"].id]
         line.count_answer(most // 50, world.now)
-        world["L"].engine.heads_came(
-            world["A"].id, SpaceHeads(REAL, space, wanted_bodies=(note,)), world.now
-        )
+        world["L"].engine.heads_came(world["A"].id, SpaceHeads(REAL, space, wanted_bodies=(note,)), world.now)
         world["L"].run()
         world.run(3_600)
     assert len(world["L"].sent) - begun <= 3 * 50, "three entries an answer, for fifty hours of a hundred"

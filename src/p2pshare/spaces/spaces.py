@@ -38,6 +38,7 @@ from p2pshare.envelope.entry import (
     decode_entry,
     sign_entry,
     verify_entry,
+    without_body,
 )
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.envelope.keys import Identity
@@ -469,6 +470,9 @@ class Spaces:
             decoded = decode_entry(wire, REAL)
         except PeerError as error:
             return EntryVerdict(None, REFUSED, error.reason)
+        if decoded.body and self._is_for_others(decoded.header):
+            stripped = without_body(VerifiedEntry(decoded))
+            decoded, wire = stripped.decoded, stripped.wire
         entry_id = decoded.entry_id
         try:
             verdict = self._stop(decoded)
@@ -480,6 +484,11 @@ class Spaces:
             return self._take_verified(verify_entry(decoded, key), handed_by, now, taken)
         except PeerError as error:
             return EntryVerdict(entry_id, REFUSED, error.reason)
+
+    def _is_for_others(self, header: EntryHeader) -> bool:
+        """Returns whether a body is sealed for others: a liar in its audience plants it in no store that must not have it."""
+        own = self._identity().partner_id
+        return bool(header.audience) and own != header.author and own not in header.audience
 
     def _stop(self, decoded: DecodedEntry) -> EntryVerdict | None:
         """Returns why an entry is not even verified: rules 8 and 9. Raises PeerError `not-a-member`, `body-mismatch`."""

@@ -687,9 +687,7 @@ class SpaceTravel:
             side.pending.pop(vertex.entry_id, None)
         entries = self._with_bodies(journey, peer, piece)
         side.bodies_sent |= {entry_id: now for entry_id, with_body in entries if with_body}
-        yield EntriesParcel(
-            journey.space, (peer,), entries, self._cards_beside(view, peer, side, piece, now)
-        )
+        yield EntriesParcel(journey.space, (peer,), entries, self._cards_beside(view, peer, side, piece, now))
 
     def _lacked(
         self, journey: _Journey, view: SpaceView, side: _Side, heads: SpaceHeads, now: float

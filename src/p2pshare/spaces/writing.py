@@ -19,7 +19,9 @@ from p2pshare.spaces.entry_graph import past_of
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
 
-PARDONED_BRANCHES_MAX = 240  # ends of a fork that one invitation cites, by 16 merges: more would hold up the writer
+PARDONED_BRANCHES_MAX = (
+    240  # ends of a fork that one invitation cites, by 16 merges: more would hold up the writer
+)
 
 Sign = Callable[[EntryDraft, bytes], VerifiedEntry]
 """Makes the signed entry of a draft and its content (`envelope.entry.sign_entry` with the author's key)."""
@@ -146,7 +148,9 @@ def _to_pardon(space: SpaceFold, invitation: bytes) -> set[Vertex]:
     has no effect no other entry cites it. Raises PeerError `bad-body`, `too-many-branches`.
     """
     act, members = decode_act("invite", invitation), space.state().members
-    named = {one for one, _ in act.names if members.get(one) == "forked"} if isinstance(act, Inviting) else set()
+    named = (
+        {one for one, _ in act.names if members.get(one) == "forked"} if isinstance(act, Inviting) else set()
+    )
     twins = {twin for fork in space.graph.forks() if fork[0].author in named for twin in fork}
     ends = twins - past_of(parent for twin in twins for parent in twin.parents)
     if len(ends) > PARDONED_BRANCHES_MAX:
