@@ -177,6 +177,8 @@ class Spaces:
         self._loaded: dict[EntryId, LoadedSpace] = {}
         self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
         self._asked: set[EntryId] = set()
+        self._has_dropped = False
+        """Whether bodies were dropped that the write-ahead log may still have."""
         self._versions: dict[PartnerId, list[CardBody]] = {}
         self._partner_ids: set[PartnerId] = set()
 
@@ -224,6 +226,8 @@ class Spaces:
                 due[0].dropped.clear()
                 self._drop_bodies(due[0], due[0].fold.redacted_bodies())
             return len(due) > 1 or due[0].is_due(now)
+        if self._has_dropped:  # a reader may have been in the way: then the next time
+            self._has_dropped = not self._database.cut_log()
         return False
 
     def newest(self, space: EntryId) -> SpaceState | None:
@@ -782,6 +786,7 @@ class Spaces:
             for entry in entries:
                 loaded.fold.drop_body(entry)
             self._store.drop_bodies(loaded.row, entries)
+            self._has_dropped = True
 
     # --- what is in memory -------------------------------------------------------------------------
 
