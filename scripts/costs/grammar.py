@@ -67,6 +67,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "targets": _numbers(16_384).map(lambda one: max(one, 1)),
     "names_value": st.sampled_from(("", "", "first", "none")),
     "is_replacing": st.booleans(),
+    "origins": st.sampled_from((0, 1, 1, 2, 8)),
+    "origin_base": _BASE,
+    "origin_step": _STEP,
+    "public_source": st.sampled_from(("", "same", "counted")),
     "filler": st.sampled_from(("", "", *FILLERS)),
     "filler_bytes": _sizes(4_000_000),
 }

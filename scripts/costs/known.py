@@ -177,6 +177,31 @@ KNOWN: dict[str, Recipe] = {
     "references to markings": (Sealed((Objects(count=20, marking_refs=10_000),)),),
     "markings": (Sealed((Objects("marking", count=40_000),)),),
     "space": (Sealed((Objects("raw", count=3, filler="spaces", filler_bytes=4_000_000),), frame_objects=1),),
+    "what stems from eight others": (Sealed((Objects(count=20_000, id_base=100_000, origins=8),)),),
+    "public sources": (Sealed((Objects(count=20_000, public_source="counted"),)),),
+    "wide objects that stem from one, which is withdrawn": (
+        Sealed(
+            (Objects(count=40, id_base=1, values=1_000, value_step=0, shape="in", origins=1, origin_step=0),)
+        ),
+        Sealed((Objects(),)),
+        Sealed((Objects("withdrawal", version_base=1_000),)),
+    ),
+    "many that stem from one, which is withdrawn again and again": (
+        Sealed((Objects(count=250, id_base=1, origins=1, origin_step=0),), times=80),
+        Sealed((Objects("withdrawal", version_base=1_000),), times=8, shifts="versions"),
+    ),
+    "many that stem from one, which is said again and again": (
+        Sealed((Objects(count=250, id_base=1, origins=1, origin_step=0),), times=80),
+        Sealed((Objects(),), times=8, shifts="versions"),
+    ),
+    "a chain of which the first is withdrawn": (
+        Sealed((Objects(count=20_000, id_base=1, origins=1),)),
+        Sealed((Objects("withdrawal", version_base=1_000),), times=8, shifts="versions"),
+    ),
+    "webs of which one is withdrawn": (
+        Sealed((Objects(count=250, id_base=8, origins=8),), times=80),
+        Sealed((Objects("withdrawal", count=8, version_base=1_000),), times=8, shifts="versions"),
+    ),
     "claims that begin one after another": (
         Sealed((Objects(count=60, values=1_000, value_step=0, shape="in", valid_step=61, is_ending=True),)),
     ),
@@ -215,11 +240,15 @@ WORST: dict[str, Recipe] = {
         Sealed((Objects(count=3, values=1_000, value_step=0, shape="in", valid_step=61, is_ending=True),)),
     ),
 }
-# Were above fifty times, as searches found them; the second once more where few values wait for the end of a transaction, and
+# Were above fifty times, as searches found them; those of withdrawals once more where few values wait for the end of a transaction, and
 # what touches the same ones again and again evaluates them each time.
 ABOVE: dict[str, Recipe] = {
     "forks of many wide objects": KNOWN["forks of many wide objects"],
     "withdrawals again and again": KNOWN["withdrawals again and again"],
+    "withdrawals again and again of what has a source": (  # 55 under a load of 10, 32 alone; now 21
+        Sealed((Objects(values=1_000, value_step=0, shape="in", public_source="same"),), times=80),
+        Sealed((Objects("withdrawal", count=80, version_step=1),), times=8, shifts="versions"),
+    ),
     "forks of thousands of narrow objects": (
         Sealed((Objects(count=4000, value_bytes=240, value_type="below", is_ending=True),), is_earlier=True),
         Sealed((Objects(count=4000, value_bytes=240, value_type="below"),), is_earlier=True),

@@ -16,6 +16,7 @@ from itertools import islice
 import zstandard
 
 from p2pshare.intel.assessing import EXTENSION as ASSESSMENT_EXTENSION
+from p2pshare.intel.derivation import EXTENSION as DERIVATION_EXTENSION
 from p2pshare.intel.instants import SECOND_US, format_instant
 from p2pshare.intel.withdrawing import WITHDRAWAL
 from p2pshare.limits import FRAME_OBJECTS_MAX, KIB, MIB, PAYLOAD_FRAMES_MAX
@@ -90,6 +91,13 @@ class Objects:
     """Which value of its target an assessment is about: "" all, "first" one, "none" one that it has not."""
     is_replacing: bool = False
     """Whether each other withdrawal names another object as its successor."""
+    origins: int = 0
+    """How many of the author's indicators each object says it stems from (docs/intelligence.md, "Derivation")."""
+    origin_base: int = 0
+    origin_step: int = 1
+    """Of number i the first is `origin_base + i * origin_step`; what is one below the own id makes a chain."""
+    public_source: str = ""
+    """Which public source each names: "" none, "same" one for all, "counted" one of its own."""
     filler: str = ""
     filler_bytes: int = 0
 
@@ -156,6 +164,8 @@ def kinds_of(recipe: Recipe) -> str:
                 word += f"+{lump.filler}"
             if lump.labels > 4:
                 word += "+labels"
+            if lump.origins or lump.public_source:
+                word += "+derived"
             if lump.id_step == 0:
                 word += "=same"
             said.append(word)
@@ -281,6 +291,21 @@ def _labels(lump: Objects, number: int) -> Iterator[str]:
         yield f'"{word}{place}-{one}'.ljust(lump.label_characters + 1, "x") + '"'
 
 
+def _derivation(lump: Objects, number: int, author: str) -> str:
+    """Returns the extension by which an object says what it stems from, as a property; nothing where it says nothing."""
+    said = ['"extension_type":"property-extension"']
+    first = lump.origin_base + number * lump.origin_step
+    if lump.origins:
+        ids = [_id("indicator", first + one, lump) for one in range(lump.origins)]
+        said.append(
+            '"derived_from":[' + ",".join([f'{{"author":"{author}","object":"{one}"}}' for one in ids]) + "]"
+        )
+    if lump.public_source:
+        word = number if lump.public_source == "counted" else 0
+        said.append(f'"public_source":"http://s{word}.example/"')
+    return f',"extensions":{{"{DERIVATION_EXTENSION}":{{{",".join(said)}}}}}' if len(said) > 1 else ""
+
+
 def _value(lump: Objects, number: int) -> str:
     word = f"{number:x}"
     if lump.is_random:
@@ -331,7 +356,8 @@ def _indicator(lump: Objects, number: int, author: str, filler: str) -> str:
     end = f',"valid_until":"{_instant(begin + 86_400)}"' if lump.is_ending else ""
     return (
         f"{_head('indicator', lump, number, filler)},"
-        f'"pattern":"{_pattern(lump, number)}","pattern_type":"stix","valid_from":"{_instant(begin)}"{end}}}'
+        f'"pattern":"{_pattern(lump, number)}","pattern_type":"stix","valid_from":"{_instant(begin)}"{end}'
+        f"{_derivation(lump, number, author)}}}"
     )
 
 
@@ -393,7 +419,7 @@ def _withdrawal(lump: Objects, number: int, author: str, filler: str) -> str:
 
 def _report(lump: Objects, number: int, author: str, filler: str) -> str:
     refs = f'"object_refs":[{_targets(lump, number)}]'
-    return f'{_head("report", lump, number, filler)},"name":"r","published":"{_instant(0)}",{refs}}}'
+    return f'{_head("report", lump, number, filler)},"name":"r","published":"{_instant(0)}",{refs}{_derivation(lump, number, author)}}}'
 
 
 def _relationship(lump: Objects, number: int, author: str, filler: str) -> str:
@@ -408,7 +434,7 @@ def _marking(lump: Objects, number: int, author: str, filler: str) -> str:
 
 def _unknown(lump: Objects, number: int, author: str, filler: str) -> str:
     type_ = f"x-{lump.value_base + number * lump.value_step:x}".ljust(min(lump.value_bytes, 240), "x")
-    return _head(type_, lump, number, filler) + "}"
+    return _head(type_, lump, number, filler) + _derivation(lump, number, author) + "}"
 
 
 def _raw(lump: Objects, number: int, author: str, filler: str) -> str:

@@ -123,7 +123,7 @@ HEAD = "#model_version:v2025.03.14,score_date:2026-11-27T00:00:00+0000\ncve,epss
     ("name", "content", "day"),
     [
         ("epss.csv", HEAD + EPSS, "2026-11-27"),
-        ("epss.csv.gz", gzip.compress((HEAD + EPSS).encode()), "2026-11-27"),
+        ("epss.csv.gz", gzip.compress((HEAD + EPSS).encode(), mtime=0), "2026-11-27"),
         ("epss_scores-2026-11-26.csv", EPSS.replace(",", ";"), "2026-11-26"),
         ("epss.csv", EPSS, ""),
         ("epss.csv", "\ufeffcve,percentile,epss\nCVE-2026-1000,0.9,0.5\nCVE-2026-1001,0.4,0.1\n", ""),
@@ -152,7 +152,8 @@ def test_another_days_epss_replaces_it_and_another_day_than_kevs_is_told(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x1f\x8b", gzip.compress(b"x" * 100)[:-9], b"no scores at all\n", b"<html>\n</html>"]
+    "content",
+    [b"", b"\x1f\x8b", gzip.compress(b"x" * 100, mtime=0)[:-9], b"no scores at all\n", b"<html>\n</html>"],
 )
 def test_what_is_no_epss_is_refused_and_takes_nothing_away(
     store: RiskStore, tmp_path: Path, content: bytes

@@ -181,7 +181,7 @@ def shown(store):
     )
     claims = named_rows(
         path,
-        "SELECT value, author, object_id, status, reason, source, derived_from, possible_echo FROM v1_claims ORDER BY 1, 2, 3",
+        "SELECT value, author, object_id, status, reason, source, derived_from, possible_echo FROM v1_claims ORDER BY 1, 2, 3, 4, 5, 6, 7, 8",
     )
     return indicators, claims
 

@@ -13,6 +13,7 @@ from p2pshare.intel.derivation import Derivation, ObjectOrigin
 from p2pshare.knowledge.known_versions import claim_key
 from p2pshare.knowledge.sources import Lineage, Stem
 
+STEMS_REMEMBERED_MAX = 4_096  # some 2 MB; wide objects have one derivation for all of their values
 Named = tuple[bytes, str, bytes | str]
 """An object as a derivation names it: partner id, type, key (`object_keys.EncodedId`)."""
 
@@ -48,21 +49,29 @@ def said_by(connection: apsw.Connection, derivations: Collection[int]) -> dict[i
 
 
 class Lineages:
-    """Lineages of claims about a value, for `sources`; organisations are remembered from one value to the next."""
+    """Lineages of claims about a value, for `sources`; what was read is remembered from one value to the next."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._partners: dict[int, bytes] = {}
         self._authors: dict[bytes, int] = {}
+        self._stems: dict[int, Stem] = {}
 
     def of(self, derivations: Iterable[int], authors: Iterable[int]) -> Lineage:
         """Returns what these derivations say, and the partner ids of `authors` (ids of their rows)."""
         for author in authors:
             if author not in self._partners:
                 self._partners[author] = partner_of(self._connection, author)
-        return Lineage({one: self._stem(one) for one in set(derivations)}, self._partners)
+        if len(self._stems) >= STEMS_REMEMBERED_MAX:
+            self._stems.clear()
+        stems = {}
+        for one in set(derivations):
+            if one not in self._stems:
+                self._stems[one] = self._read(one)
+            stems[one] = self._stems[one]
+        return Lineage(stems, self._partners)
 
-    def _stem(self, derivation: int) -> Stem:
+    def _read(self, derivation: int) -> Stem:
         rows = fetch(self._connection, _STEM, (derivation,))
         origins = [
             (self._author(partner), claim_key((type_, key)))

@@ -107,7 +107,7 @@ def ask_apart(home: Path, cves: Sequence[str], space: str) -> Aggregate:
 
 
 def _readers_of(home: Path, space: str) -> list[str]:
-    """Returns the names of those who would read it, without us. Raises NotFoundError."""
+    """Returns who would read it besides us: by the name that it has here, else by its id. Raises NotFoundError."""
     from p2pshare.operations.exposing import HERE
     from p2pshare.operations.spaces import ShowSpace
 
