@@ -108,15 +108,16 @@ def test_several_spaces_under_one_beginning_are_candidates(
 def test_who_is_no_partner_cannot_be_invited_and_an_empty_note_is_not_written(
     alpha: Home, space: str
 ) -> None:
-    from p2pshare.errors import NotFoundError, RefusedError
+    from p2pshare.errors import AuthorError, NotFoundError
 
     node = open_node(alpha.path)
     now = node.card.not_before + 60
     try:
         with pytest.raises(NotFoundError):
             OpenSpace("note", "ours", Tlp.GREEN, ("nobody",)).run(node, now, quiet)
-        with pytest.raises(RefusedError):
-            NoteInSpace(space, "").run(node, now, quiet)
+        for text in ("", "\u20ac" * 90_000):
+            with pytest.raises(AuthorError):
+                NoteInSpace(space, text).run(node, now, quiet)
     finally:
         close_node(node)
     assert [one["entries"] for one in alpha("space", "list", "--json").json] == [3]

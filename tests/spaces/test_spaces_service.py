@@ -798,3 +798,52 @@ def test_who_wrote_on_after_a_removal_and_is_invited_again_does_not_fork(nodes: 
     alpha.hear(*late, join, of=bravo)
     assert alpha.spaces.state(space).members[bravo.id] == "joined"
     assert [alpha.spaces.effect_of(space, one.entry_id) for one in (*late, join)] == ["cut", "cut", ""]
+
+
+def test_a_stripped_copy_does_not_replace_an_invitation_that_waits_without_its_opening(
+    nodes: list[OneNode],
+) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha)
+    invite = alpha.say(opening.entry_id, "invite", Inviting(((bravo.id, ""),)).encode())[-1]
+    assert statuses(bravo.hear(invite, of=alpha)) == [(WAITS, "parents")]
+    assert statuses(bravo.hear(without_body(invite), of=charlie)) == [(WAITS, "parents")]
+    bravo.spaces.join(opening.entry_id, NOW)
+    taken = bravo.spaces.take_in([opening.wire], alpha.id, NOW)
+    assert [(one.status, one.reason) for one in taken.freed] == [(HELD, ""), (HELD, "")]
+
+
+def test_a_lead_that_invites_a_forked_member_again_pardons_it(nodes: list[OneNode]) -> None:
+    """What a fork wrote has no effect, so nothing cites it by itself; a pardon needs both branches in its past."""
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    bravo.hear(opening, of=alpha)
+    join = bravo.spaces.join(space, NOW)
+    mine = bravo.note(space, "one story")
+    twin = forged(bravo, mine, created=NOW + 1)
+    later = bravo.note(space, "and on")
+    alpha.hear(join, mine, twin, later, of=bravo)
+    assert alpha.spaces.state(space).members[bravo.id] == "forked"
+    alpha.say(space, "invite", Inviting(((bravo.id, ""),)).encode())
+    assert alpha.spaces.state(space).members[bravo.id] == "joined"
+    bravo.hear(twin, *(one for one in alpha.held(space) if one.header.author == alpha.id), of=alpha)
+    assert bravo.spaces.canonical(space) == alpha.spaces.canonical(space)
+    alpha.hear(bravo.note(space, "again"), of=bravo)
+    assert alpha.spaces.state(space).members[bravo.id] == "joined"
+
+
+def test_a_body_that_is_sealed_for_others_is_not_kept_whoever_hands_it_over(nodes: list[OneNode]) -> None:
+    alpha, bravo, charlie = nodes
+    opening = opened(alpha, bravo, charlie)
+    space = opening.entry_id
+    for node in (bravo, charlie):
+        node.hear(opening, of=alpha)
+    who = tuple(sorted((alpha.id, charlie.id)))
+    sealed = alpha.spaces.say(space, SpaceStatement("note", b"not for bravo", 4, who), NOW)[-1]
+    assert statuses(bravo.hear(sealed, of=charlie)) == [(HELD, "")]
+    assert statuses(bravo.hear(sealed, of=charlie)) == [(ALREADY_HELD, "")]
+    charlie.hear(sealed, of=alpha)
+    (of_bravo,), (of_charlie,) = (node.held(space)[1:] for node in (bravo, charlie))
+    assert of_bravo.decoded.body == b"" and of_charlie.content() == b"not for bravo"
+    assert bravo.spaces.canonical(space) == charlie.spaces.canonical(space)

@@ -541,3 +541,47 @@ def test_a_member_beside_itself_is_never_asked_what_it_may_not_have() -> None:
 
     allowed = {one.entry_id for one in past_of(vertex.parents)} | {removal.entry_id}
     assert {one for one in got if one not in allowed} == set()
+
+
+def test_a_body_that_is_wanted_again_and_again_goes_once_in_ten_minutes() -> None:
+    """Who asks pays little and who answers much: of 256 bodies 64 MiB for a question of some kilobytes."""
+    world = World("L", "A")
+    world.link_all()
+    space = world.joined("L", "A")
+    notes = [world["L"].note(str(number)) for number in range(5)]
+    world.run(700)
+    begun = len(world["L"].sent)
+    world.carries = lambda sender, to: False
+    asked = SpaceHeads(
+        REAL,
+        space,
+        heads_of(world["A"].fold.graph, {}),
+        wanted=(notes[0],),
+        wanted_bodies=tuple(sorted(notes)),
+    )
+    for _ in range(300):
+        world["L"].engine.heads_came(world["A"].id, asked, world.now)
+        world["L"].run()
+        world.run(1)
+    sent = [entry_id for _, to, entry_id, body in world["L"].sent[begun:] if body]
+    assert sorted(set(sent)) == sorted(notes)
+    assert len(sent) <= 5 + 5, "a wanted entry ever more seldom, a wanted body once"
+
+
+def test_answers_to_one_partner_are_bounded_over_a_week() -> None:
+    """What is sealed stays in our own log until it expires: an hour's bound alone would fill a disk in a week."""
+    world = World("L", "A")
+    world.link_all()
+    space = world.joined("L", "A")
+    note = world["L"].note("x" * 200_000)
+    world.run(700)
+    world.carries = lambda sender, to: False
+    begun = len(world["L"].sent)
+    most = travel.ANSWERED_BYTES_PER_WEEK_MAX
+    for _ in range(100):
+        line = world["L"].engine._lines[world["A"].id]
+        line.count_answer(most // 50, world.now)
+        world["L"].engine.heads_came(world["A"].id, SpaceHeads(REAL, space, wanted_bodies=(note,)), world.now)
+        world["L"].run()
+        world.run(3_600)
+    assert len(world["L"].sent) - begun <= 3 * 50, "three entries an answer, for fifty hours of a hundred"

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from p2pshare.envelope.entry import BODY_SALT_BYTES
 from p2pshare.errors import AuthorError, NotFoundError, RefusedError, ShareError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.marking import Tlp
@@ -32,6 +33,7 @@ DIGITS_MAX = 2 * EntryId.length
 _DIGITS = re.compile(f"[0-9a-fA-F]{{{DIGITS_MIN},{DIGITS_MAX}}}")
 TLP_LABELS = {int(level): level.label for level in Tlp}
 
+NOTE_BYTES_MAX = ENTRY_BODY_BYTES_MAX - BODY_SALT_BYTES
 SpaceText = Annotated[str, Meta(max_length=ENTRY_BODY_BYTES_MAX)]
 Title = Annotated[str, Meta(min_length=1, max_length=TITLE_BYTES_MAX)]
 KindName = Annotated[str, Meta(max_length=SPACE_KIND_BYTES_MAX)]
@@ -153,7 +155,14 @@ class NoteInSpace(Request[SpaceWritten], frozen=True, tag="space-note"):
 
     def run(self, node: Node, now: int, progress: Progress) -> SpaceWritten:
         row = space_called(node.store, self.id, "note")
-        said = SpaceStatement("note", self.text.encode("utf-8"), row.tlp)
+        text = self.text.encode("utf-8")
+        if not 1 <= len(text) <= NOTE_BYTES_MAX:
+            raise AuthorError(
+                f"a note has 1 to {NOTE_BYTES_MAX:,} bytes, this one {len(text):,}",
+                hint="write several notes, or publish a file and name it" if text else "",
+                reason="bad-body",
+            )
+        said = SpaceStatement("note", text, row.tlp)
         return written(node, row, said, now)
 
 

@@ -39,6 +39,7 @@ from p2pshare.envelope.entry import (
     is_body_of,
     sign_entry,
     verify_entry,
+    without_body,
 )
 from p2pshare.envelope.hybrid import VerifyKey
 from p2pshare.envelope.keys import Identity
@@ -177,6 +178,8 @@ class Spaces:
         self._loaded: dict[EntryId, LoadedSpace] = {}
         self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
         self._asked: set[EntryId] = set()
+        self._has_dropped = False
+        """Whether bodies were dropped that the write-ahead log may still have."""
         self._versions: dict[PartnerId, list[CardBody]] = {}
         self._partner_ids: set[PartnerId] = set()
 
@@ -224,6 +227,8 @@ class Spaces:
                 due[0].dropped.clear()
                 self._drop_bodies(due[0], due[0].fold.redacted_bodies())
             return len(due) > 1 or due[0].is_due(now)
+        if self._has_dropped:  # a reader may have been in the way: then the next time
+            self._has_dropped = not self._database.cut_log()
         return False
 
     def newest(self, space: EntryId) -> SpaceState | None:
@@ -483,6 +488,9 @@ class Spaces:
             decoded = decode_entry(wire, REAL)
         except PeerError as error:
             return EntryVerdict(None, REFUSED, error.reason)
+        if decoded.body and self._is_for_others(decoded.header):
+            stripped = without_body(VerifiedEntry(decoded))
+            decoded, wire = stripped.decoded, stripped.wire
         entry_id = decoded.entry_id
         try:
             verdict = self._stop(decoded)
@@ -494,6 +502,11 @@ class Spaces:
             return self._take_verified(verify_entry(decoded, key), handed_by, now, taken)
         except PeerError as error:
             return EntryVerdict(entry_id, REFUSED, error.reason)
+
+    def _is_for_others(self, header: EntryHeader) -> bool:
+        """Returns whether a body is sealed for others: a liar in its audience plants it in no store that must not have it."""
+        own = self._identity().partner_id
+        return bool(header.audience) and own != header.author and own not in header.audience
 
     def _stop(self, decoded: DecodedEntry) -> EntryVerdict | None:
         """Returns why an entry is not even verified: rules 8 and 9. Raises PeerError `not-a-member`, `body-mismatch`."""
@@ -618,6 +631,9 @@ class Spaces:
 
     def _put_waiting(self, entry: VerifiedEntry, handed_by: PartnerId, now: int) -> None:
         own, header = self._identity().partner_id, entry.header
+        is_known = bool(self._store.waiting(entry_id=entry.entry_id, reason=WAITS_FOR_PARENTS))
+        if is_known and not entry.body_fits():
+            return  # whoever passes on a stripped copy spoils none that waits
         names_us = (
             header.kind == "invite"
             and header.author in self._partner_ids
@@ -784,6 +800,7 @@ class Spaces:
             for entry in entries:
                 loaded.fold.drop_body(entry)
             self._store.drop_bodies(loaded.row, entries)
+            self._has_dropped = True
 
     # --- what is in memory -------------------------------------------------------------------------
 
@@ -888,6 +905,7 @@ _WHO_MAY = {
     "not-handed": "only whom the lead was offered may accept it",
     "is-lead": "any member but the lead may write this; a lead hands over first",
     "forked": "a member may not that has written two entries under one number, until it is invited again",
+    "too-many-branches": "the member has written too many things under one number to be pardoned; remove it",
     "voted": "a member has one vote in a round, and ours is given",
     "settled": "this vote is over: another has its majority",
     "no-proposal": "that proposal is not open to a vote",

@@ -12,8 +12,8 @@ The rules, with the numbers of that page:
 
 Heads make it right, handing on makes it fast: what is handed on too much for memory, or to somebody who was away, is found by heads.
 
-What a peer can make us do is bounded: an answer each 10 s, nothing twice in 10 minutes, `ANSWERED_BYTES_PER_HOUR_MAX` an hour; an envelope with
-heads each 10 s, however many ids it names.
+What a peer can make us do is bounded: an answer each 10 s, nothing twice in 10 minutes (what waits there is wanted again, ever more seldom),
+`ANSWERED_BYTES_PER_HOUR_MAX` an hour and `ANSWERED_BYTES_PER_WEEK_MAX` a week; an envelope with heads each 10 s, however many ids it names.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ HANDING_ON_MAX = (
 KNOWN_MAX = 8_192  # ids that a partner handed over, remembered until its next heads: else they are handed to it in vain
 RESEND_SECONDS = 600.0  # before an entry goes to the same partner again
 ANSWERED_BYTES_PER_HOUR_MAX = 512 * MIB  # to one partner: two full spaces
+ANSWERED_BYTES_PER_WEEK_MAX = 2_048 * MIB  # as long: an answer stays in our own log until it expires, 7 days
 JOIN_SECONDS = 120.0  # before a join goes out again ...
 JOIN_TRIES_MAX = 30  # ... so many times; then hourly: envelopes to who is away would pile up
 INVITE_SECONDS = (
@@ -62,6 +63,9 @@ WRITING_WAITS_SECONDS_ALONE = 5.0  # ... where nobody is linked
 NOT_READY_SECONDS = 0.2  # before a space that is still folded is looked at again
 
 NEVER = -math.inf
+
+_HOUR = 3_600.0
+_WEEK_HOURS = 168
 
 
 _Entries = tuple[tuple[EntryId, bool], ...]
@@ -139,6 +143,9 @@ class _Side:
     queue: deque[EntryId] = field(default_factory=deque)
     pending: dict[EntryId, float] = field(default_factory=dict)
     sent: dict[EntryId, float] = field(default_factory=dict)
+    bodies_sent: dict[EntryId, float] = field(default_factory=dict)
+    wanted_again: Counter[EntryId] = field(default_factory=Counter)
+    """How often entries went because they were wanted."""
     cards_sent: dict[PartnerId, tuple[int, float]] = field(default_factory=dict)
     """The version of each card that went beside entries, and when: it may have been lost on the way."""
     known: set[EntryId] = field(default_factory=set)
@@ -190,8 +197,22 @@ class _Line:
 
     told_at: float = NEVER
     asked_at: float = NEVER
-    hour: int = 0
-    answered_bytes: int = 0
+    answered: dict[int, int] = field(default_factory=dict)
+    """Bytes of answers in each hour of the last week."""
+
+    def count_answer(self, size: int, now: float) -> None:
+        hour = int(now // _HOUR)
+        self.answered[hour] = self.answered.get(hour, 0) + size
+
+    def may_answer_at(self, now: float) -> float:
+        """Returns when it may be answered: at once, or in the next hour where it had all of this one, or of the week."""
+        hour = int(now // _HOUR)
+        self.answered = {one: size for one, size in self.answered.items() if one > hour - _WEEK_HOURS}
+        is_too_much = (
+            self.answered.get(hour, 0) >= ANSWERED_BYTES_PER_HOUR_MAX
+            or sum(self.answered.values()) >= ANSWERED_BYTES_PER_WEEK_MAX
+        )
+        return (hour + 1) * _HOUR if is_too_much else now
 
 
 class SpaceTravel:
@@ -429,7 +450,7 @@ class SpaceTravel:
         if side.is_answer_due:
             yield side.answered_at + ASK_SECONDS
         if side.queue:
-            yield self._may_answer_at(line, now)
+            yield line.may_answer_at(now)
         yield max(side.ask_at, line.asked_at + ASK_SECONDS)
         yield max(side.due_at, line.told_at + HEADS_SECONDS, line.asked_at + ASK_SECONDS)
 
@@ -635,6 +656,7 @@ class SpaceTravel:
                 chosen = [vertex for vertex in chosen if not elsewhere.holds(vertex)]
             for piece in _pieces(chosen):
                 entries = self._with_bodies(journey, peer, piece)
+                side.bodies_sent |= {entry_id: now for entry_id, with_body in entries if with_body}
                 together[entries, self._cards_beside(view, peer, side, piece, now)].append(peer)
                 for vertex in piece:
                     side.sent[vertex.entry_id] = now
@@ -649,7 +671,7 @@ class SpaceTravel:
         if side.is_answer_due and side.answered_at + ASK_SECONDS <= now and side.heads is not None:
             side.is_answer_due, side.answered_at = False, now
             side.queue = deque(self._lacked(journey, view, side, side.heads, now))
-        if not side.queue or self._may_answer_at(line, now) > now:
+        if not side.queue or line.may_answer_at(now) > now:
             return
         ids = [side.queue.popleft() for _ in range(min(len(side.queue), PARCEL_ENTRIES_MAX))]
         chosen = self._chosen(journey, view, peer, ids)
@@ -659,22 +681,21 @@ class SpaceTravel:
         if not pieces:
             return
         piece = pieces[0]
-        line.answered_bytes += sum(map(_size, piece))
+        line.count_answer(sum(map(_size, piece)), now)
         for vertex in piece:
             side.sent[vertex.entry_id] = now
             side.pending.pop(vertex.entry_id, None)
-        yield EntriesParcel(
-            journey.space,
-            (peer,),
-            self._with_bodies(journey, peer, piece),
-            self._cards_beside(view, peer, side, piece, now),
-        )
+        entries = self._with_bodies(journey, peer, piece)
+        side.bodies_sent |= {entry_id: now for entry_id, with_body in entries if with_body}
+        yield EntriesParcel(journey.space, (peer,), entries, self._cards_beside(view, peer, side, piece, now))
 
     def _lacked(
         self, journey: _Journey, view: SpaceView, side: _Side, heads: SpaceHeads, now: float
     ) -> list[EntryId]:
         """Returns what answers heads, parents first: what is lacked by them and was not sent lately, and what is wanted."""
-        side.sent = {entry_id: at for entry_id, at in side.sent.items() if now - at < RESEND_SECONDS}
+        side.sent = _lately(side.sent, now)
+        side.bodies_sent = _lately(side.bodies_sent, now)
+        side.wanted_again = Counter({one: side.wanted_again[one] for one in side.sent})
         graph = view.fold.graph
         elsewhere = HeldElsewhere(graph, heads.heads)
         found: set[Vertex] = set()
@@ -682,21 +703,16 @@ class SpaceTravel:
             found.update(vertex for vertex in elsewhere.lacked() if vertex.entry_id not in side.sent)
         wanted = set(heads.wanted)
         for one in elsewhere.past_of_wanted(heads.wanted, WANTED_MAX):
-            pause = ASK_SECONDS if one.entry_id in wanted else RESEND_SECONDS  # the rest is under way
-            if now - side.sent.get(one.entry_id, NEVER) >= pause:
+            is_wanted = one.entry_id in wanted  # the rest is under way
+            pause = ASK_SECONDS * 2 ** side.wanted_again[one.entry_id] if is_wanted else RESEND_SECONDS
+            if now - side.sent.get(one.entry_id, NEVER) >= min(pause, RESEND_SECONDS):
                 found.add(one)
+                side.wanted_again[one.entry_id] += is_wanted
         for entry_id in heads.wanted_bodies:
             vertex = graph.get(entry_id)
-            if vertex is not None and vertex.has_body:
+            if vertex is not None and vertex.has_body and entry_id not in side.bodies_sent:
                 found.add(vertex)
         return [vertex.entry_id for vertex in sorted(found, key=lambda vertex: vertex.place)]
-
-    def _may_answer_at(self, line: _Line, now: float) -> float:
-        """Returns when a partner may be answered: at once, or in the next hour where it had all of this one."""
-        hour = int(now // 3_600)
-        if line.hour != hour:
-            line.hour, line.answered_bytes = hour, 0
-        return now if line.answered_bytes < ANSWERED_BYTES_PER_HOUR_MAX else (hour + 1) * 3_600.0
 
     def _chosen(
         self, journey: _Journey, view: SpaceView, peer: PartnerId, ids: Iterable[EntryId]
@@ -807,6 +823,10 @@ class SpaceTravel:
             own.partners if side.had_all else (),
             asks=bool(asks),
         )
+
+
+def _lately(sent: Mapping[EntryId, float], now: float) -> dict[EntryId, float]:
+    return {entry_id: at for entry_id, at in sent.items() if now - at < RESEND_SECONDS}
 
 
 def _size(vertex: Vertex) -> int:

@@ -1,7 +1,7 @@
 """Writing: the next entry of an author, after all that it knows (docs/spaces.md, "What is taken in", Writing).
 
-It cites all heads that have an effect, so that its past says what its author knew, and the author's own last entry. Where that is
-more than 16, merges come first, each citing the one before, until one has them all in its past.
+It cites all heads that have an effect, so that its past says what its author knew, and the author's own last entry; an invitation of a
+forked member also what that wrote twice, which pardons it. Where that is more than 16, merges come first, each citing the one before, until one has them all in its past.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ from p2pshare.envelope.entry import EntryDraft, EntryHeader, VerifiedEntry
 from p2pshare.errors import PeerError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.limits import ENTRY_PARENTS_MAX
-from p2pshare.spaces.acts import Plain
+from p2pshare.spaces.acts import Inviting, Plain, decode_act
 from p2pshare.spaces.entry_graph import past_of
 from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.vertex import SpaceEntry, Vertex
+
+PARDONED_BRANCHES_MAX = (
+    240  # ends of a fork that one invitation cites, by 16 merges: more would hold up the writer
+)
 
 Sign = Callable[[EntryDraft, bytes], VerifiedEntry]
 """Makes the signed entry of a draft and its content (`envelope.entry.sign_entry` with the author's key)."""
@@ -45,10 +49,13 @@ def write(
     """Sign what `author` says at `created` (unix seconds), and add it to the space. Returns it, last, behind the merges it needed.
 
     `left_out`: entries that it has not in its past, nor what follows them; for a vote beside a removal of everybody. Raises PeerError
-    `in-own-past` where an entry of the author has one of them in its past: rule 15 asks for all of those.
+    `in-own-past` where an entry of the author has one of them in its past: rule 15 asks for all of those; `too-many-branches` for the
+    invitation of a member whose fork is too wide to be pardoned.
     """
     opening = space.graph.opening
     parents = to_cite(space, author, left_out)
+    if said.kind == "invite":
+        parents += sorted(_to_pardon(space, said.content) - past_of(parents), key=_entry_id)
     written: list[VerifiedEntry] = []
 
     def put(said: SpaceStatement, cited: list[Vertex]) -> Vertex:
@@ -134,6 +141,21 @@ def join_draft(
         kind=kind,
         tlp=invitation.tlp,
     )
+
+
+def _to_pardon(space: SpaceFold, invitation: bytes) -> set[Vertex]:
+    """Returns the ends of what forked members that an invitation names wrote twice. It pardons what it has in its past, and as long as that
+    has no effect no other entry cites it. Raises PeerError `bad-body`, `too-many-branches`.
+    """
+    act, members = decode_act("invite", invitation), space.state().members
+    named = (
+        {one for one, _ in act.names if members.get(one) == "forked"} if isinstance(act, Inviting) else set()
+    )
+    twins = {twin for fork in space.graph.forks() if fork[0].author in named for twin in fork}
+    ends = twins - past_of(parent for twin in twins for parent in twin.parents)
+    if len(ends) > PARDONED_BRANCHES_MAX:
+        raise PeerError("a member has forked into too many branches", reason="too-many-branches")
+    return ends
 
 
 def _followers(space: SpaceFold, entry_ids: Collection[EntryId]) -> frozenset[Vertex]:
