@@ -133,7 +133,7 @@ def read_version(text: str) -> Pieces | None:
     if _SEVERAL.search(shown) or _DAY_OR_MONTH.search(shown):
         return None
     shown = without_introductions(shown)
-    if _TWO_BARE.search(shown) or _RANGE.fullmatch(shown) and hyphened(shown):
+    if _TWO_BARE.search(shown) or (_RANGE.fullmatch(shown) and hyphened(shown)):
         return None
     pieces = pieces_of(shown)
     if not any(piece.digits or piece.is_free for piece in pieces):

@@ -23,7 +23,7 @@ from p2pshare.risk.match_keys import (
 )
 from p2pshare.risk.statements import AdvisoryProduct
 from p2pshare.risk.vendors import same_vendor
-from p2pshare.risk.version_statements import decide, decide_named
+from p2pshare.risk.version_statements import decide, decide_named, is_below
 from p2pshare.risk.words import FoundBy
 
 
@@ -214,6 +214,8 @@ def _with_order(
     )
     if within is Within.YES and order != 0:
         order = None
+    if within is Within.NO and order is None and is_below(product.versions, version):
+        order = -1
     return Fit(within, order, order == 0, found_by, because)
 
 

@@ -156,7 +156,7 @@ class Matching:
                 continue
             stated, host = self._products[product]
             fit = self._fit(components[component], stated, [one[2] for one in several])
-            if fit is None or (fit.within is Within.NO and fit.order is None):
+            if fit is None:
                 continue
             places = [(0, False)] if host is None else self._places(component, host)
             for statement in about:

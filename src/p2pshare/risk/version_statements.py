@@ -201,6 +201,20 @@ def decide_named(product: str, statement: str, version: str) -> Judged:
     return judged
 
 
+def is_below(statement: str, version: str) -> bool:
+    """Returns whether a version comes before all that a statement includes: before `>= 3.2`, before both of `3.2 | 4.1`."""
+    pieces = read_version(version)
+    vers = _VERS.match(statement.strip())
+    if pieces is None or (vers and vers[1].lower() in ECOSYSTEMS):
+        return False
+    for part in _intervals(read_statement(statement)):
+        lower = part.lower if isinstance(part, _Interval) else part
+        has_lower = lower.kind in {"exact", "between"} or (lower.kind == "bound" and lower.operator[0] == ">")
+        if not has_lower or order(pieces, lower.limit.pieces) != -1 or is_prefix(pieces, lower.limit.pieces):
+            return False
+    return True
+
+
 _NAME_VERSION = re.compile(
     r"(?<![\w./-])v?(\d+(?:\.(?:\d+|x))+|\d+\.x)(?![\w/-])|(?<![\w./-])v(\d{1,2})(?![\w./-])", re.IGNORECASE
 )
