@@ -165,8 +165,10 @@ def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: C
     if is_exact or (stated.version and has_wildcard(stated.version)):
         if not version:
             return Fit(Within.MAYBE, None, True, FoundBy.CPE, NO_VERSION)
+        if has_wildcard(version) and version != stated.version:
+            return _fit_open_cpe(version, stated)
         order = 0 if version == stated.version else compare(version, stated.version) if is_exact else None
-        hits = compare_cpe(stated, own._replace(version=version)).fits
+        hits = order == 0 or compare_cpe(stated, own._replace(version=version)).fits
         within = (Within.MAYBE if limited else Within.YES) if hits else Within.NO
         return Fit(within, order, is_exact, FoundBy.CPE, limited or f"version {stated.version} is named")
     if not product.versions:
@@ -183,6 +185,12 @@ def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: C
         within = Within.MAYBE
     found = _with_order(within, product, version, FoundBy.VERSION_RANGE, limited or decided.because)
     return _limited(product, found)
+
+
+def _fit_open_cpe(version: str, stated: Cpe) -> Fit | None:
+    """Returns the fit of a version of ours with a wildcard: 8.* may be the 8.1 that is stated."""
+    is_open = has_wildcard(stated.version) or wildcard(version).fullmatch(stated.version) is not None
+    return Fit(Within.MAYBE, None, True, FoundBy.CPE, f"the inventory says {version}") if is_open else None
 
 
 def _fit_model(component: Component, product: AdvisoryProduct) -> Fit | None:
