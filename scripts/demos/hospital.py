@@ -27,17 +27,28 @@ VECTORS = {
 """Base vectors of CVSS 3.1 by their score."""
 
 # As the technicians of the hospital keep it: semicolons, umlauts in CP1252, a device that is known by its order number.
-COLUMNS = ("asset", "vendor", "product", "model", "version", "site", "owner", "exposure", "human_impact")
+COLUMNS = (
+    "asset",
+    "vendor",
+    "product",
+    "model",
+    "version",
+    "site",
+    "owner",
+    "exposure",
+    "human_impact",
+    "data",
+)
 DEVICES = (
-    ("pump-ics-1", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.1.2", "Intensivstation", "Medizintechnik", "controlled", "very high"),
-    ("pump-ics-2", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.1.2", "Intensivstation", "Medizintechnik", "controlled", "very high"),
-    ("pump-ward-3", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.2.0", "Station 3", "Medizintechnik", "controlled", "high"),
-    ("vpn-1", "Torhus", "Edge Gateway", "TH-900", "9.1.4", "Rechenzentrum", "Netzwerke", "open", "high"),
-    ("monitor-12", "Corvia", "Vigil M40", "", "M.04.01", "Überwachung", "Medizintechnik", "controlled", "very high"),
-    ("monitor-13", "Corvia", "Vigil M40", "", "", "Überwachung", "Medizintechnik", "controlled", "very high"),
-    ("analyser-1", "Chemora", "Analytica 7", "CA7-0100", "7.3", "Labor Süd", "Labor", "small", "medium"),
-    ("archive-1", "Nordlys Imaging", "Radview Server", "", "8.1", "Rechenzentrum", "Radiologie", "controlled", "high"),
-    ("printer-40", "Papyra", "Office Jet 40", "", "2.0", "Küche", "IT-Service", "small", "low"),
+    ("pump-ics-1", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.1.2", "Intensivstation", "Medizintechnik", "controlled", "very high", ""),
+    ("pump-ics-2", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.1.2", "Intensivstation", "Medizintechnik", "controlled", "very high", ""),
+    ("pump-ward-3", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.2.0", "Station 3", "Medizintechnik", "controlled", "high", ""),
+    ("vpn-1", "Torhus", "Edge Gateway", "TH-900", "9.1.4", "Rechenzentrum", "Netzwerke", "open", "high", ""),
+    ("monitor-12", "Corvia", "Vigil M40", "", "M.04.01", "Überwachung", "Medizintechnik", "controlled", "very high", "Patientendaten"),
+    ("monitor-13", "Corvia", "Vigil M40", "", "", "Überwachung", "Medizintechnik", "controlled", "very high", "Patientendaten"),
+    ("analyser-1", "Chemora", "Analytica 7", "CA7-0100", "7.3", "Labor Süd", "Labor", "small", "medium", "Patientendaten, Laborwerte"),
+    ("archive-1", "Nordlys Imaging", "Radview Server", "", "8.1", "Rechenzentrum", "Radiologie", "controlled", "high", "Patientendaten, Bilder"),
+    ("printer-40", "Papyra", "Office Jet 40", "", "2.0", "Küche", "IT-Service", "small", "low", ""),
 )  # fmt: skip
 
 

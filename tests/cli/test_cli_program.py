@@ -252,6 +252,8 @@ def test_every_group_is_seen_here() -> None:
         "config",
         "recall",
         "space",
+        "asset",
+        "risk",
     }
 
 

@@ -314,7 +314,7 @@ def test_what_was_told_to_the_space_is_the_answer_and_nothing_else(told: Chain, 
     bodies = rows(alpha.home / "store.sqlite", "SELECT body FROM space_entry WHERE body IS NOT NULL")
     [body] = [bytes(body) for (body,) in bodies if b"exposure" in bytes(body)]
     told = rf"exposure as of \d{{4}}-\d{{2}}-\d{{2}}: {hospital.VPN} yes \(1-9 assets\), {hospital.PUMP} no"
-    assert re.search(told.encode(), body), body
+    assert re.search(told.encode() + rb"\Z", body), body
 
 
 def test_the_daemon_has_neither_the_file_nor_the_code(told: Chain, done: dict[str, str]) -> None:

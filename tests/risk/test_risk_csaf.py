@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from risk_cases import NOW
 
 from p2pshare.errors import AuthorError
+from p2pshare.risk import matching, risk_store
 from p2pshare.risk.risk_store import RiskStore
+from p2pshare.risk.sources import csaf_products
 from p2pshare.risk.sources.csaf_products import read_product_tree
 from p2pshare.risk.sources.csaf_statements import read_csaf_statements
 
@@ -273,6 +275,41 @@ def test_a_folder_is_counted_and_one_bad_document_costs_itself(store: RiskStore,
     assert (answer.read, answer.kept, len(answer.refused), answer.as_of) == (6, 5, 1, "2026-11-01")
     again = store.add_source("csaf", folder, now=NOW)
     assert (again.read, again.kept) == (6, 5) and store.fetch("SELECT count(*) FROM document") == [(5,)]
+
+
+def test_a_group_of_everything_that_every_remedy_names_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand remedies for a group of ten thousand would be a hundred million."""
+    monkeypatch.setattr(csaf_products, "MEMBERS_MAX", 1_000)
+    ids = [f"P{number}" for number in range(300)]
+    leaves = [leaf(one, "1") for one in ids]
+    tree = {"branches": branches("Fenn", X=leaves), "product_groups": [{"group_id": "G", "product_ids": ids}]}
+    remedy = {"category": "vendor_fix", "details": "x", "group_ids": ["G"]}
+    read = read_csaf_statements(
+        json.dumps(csaf({"known_affected": ids}, tree, remediations=[remedy] * 100)).encode()
+    )
+    assert len(read.statements) == 300 and read.statements[0].remedy == "x"
+
+
+def test_a_document_with_too_many_pairs_is_refused_and_counted(
+    store: RiskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "PAIRS_MAX", 5)
+    monkeypatch.setattr(risk_store, "PAIRS_MAX", 5)
+    leaves = [leaf(f"P{number}", f"1.{number}", purl=f"pkg:rpm/fenn/lib@1.{number}") for number in range(3)]
+    document = csaf({"known_affected": ["P0", "P1", "P2"]}, {"branches": branches("Fenn", Lib=leaves)})
+    folder = tmp_path / "csaf"
+    folder.mkdir()
+    written(folder, "1.json", document)
+    few = {"branches": branches("Fenn", Lib=leaves[:1])}
+    written(folder, "2.json", csaf({"known_affected": ["P0"]}, few, tracking="T-2"))
+    store.import_inventory(written(tmp_path, "list.csv", PURLS), now=NOW)
+    answer = store.add_source("csaf", folder, now=NOW)
+    assert (answer.read, answer.kept, [one["row"] for one in answer.refused]) == (2, 1, ["T-1"])
+    assert states(store) == {"v1.0": "affected"}
+    store.import_inventory(written(tmp_path, "list.csv", PURLS + "v0,pkg:rpm/fenn/lib@1.0\n"), now=NOW)
+    assert states(store) == {"v1.0": "affected", "v0": "affected"}, (
+        "many components are compared in smaller steps"
+    )
 
 
 JSON = st.recursive(

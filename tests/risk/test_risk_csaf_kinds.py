@@ -69,8 +69,8 @@ def states(
 
 @pytest.mark.parametrize(
     ("older", "newer"),
-    [("9", "10"), ("1.9.0", "1.10.0"), ("1", "2.0.0"), ("1.0.0-alpha", "1.0.0-beta"), ("1.0.0-rc.2", "1.0.0-rc.10")]
-    + [("1.0.0-rc.10", "1.0.0"), ("1.0.0-1", "1.0.0-alpha"), ("1.0.0-alpha", "1.0.0-alpha.1")],
+    [("9", "10"), ("1.9.0", "1.10.0"), ("1", "2.0.0"), ("1.0.0-alpha", "1.0.0-beta"), ("1.0.0-rc.2", "1.0.0-rc.10"),
+    ("1.0.0-rc.10", "1.0.0"), ("1.0.0-1", "1.0.0-alpha"), ("1.0.0-alpha", "1.0.0-alpha.1")],
 )  # fmt: skip
 def test_of_two_versions_the_higher_holds(older: str, newer: str) -> None:
     def said(version: str) -> DocumentSaid:
@@ -107,8 +107,8 @@ def test_another_text_of_the_same_version_and_day_is_told(store: RiskStore, tmp_
 
 @pytest.mark.parametrize(
     "category",
-    ["product_version", "product_version_range", "patch_level", "service_pack", "architecture", "specification"]
-    + ["host_name", "language", "legacy", "product_name", "product_family"],
+    ["product_version", "product_version_range", "patch_level", "service_pack", "architecture", "specification",
+    "host_name", "language", "legacy", "product_name", "product_family"],
 )  # fmt: skip
 def test_the_last_leaf_holds_the_version_whatever_its_category(
     category: str, store: RiskStore, tmp_path: Path

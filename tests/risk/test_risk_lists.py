@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from advisories_made import written
+from advisories_made import branches, csaf, leaf, written
 from risk_cases import NOW
 
 from p2pshare.errors import AuthorError
@@ -157,3 +157,25 @@ def test_human_impact_is_derived_from_safety_and_mission(store: RiskStore, tmp_p
     text = "asset,product,safety,mission\na,x,critical,crippled\nb,x,catastrophic,\nc,x,,degraded\n"
     store.import_inventory(written(tmp_path, "list.csv", text), now=NOW)
     assert [one.human_impact.word for one in store.assets()] == ["high", "very high", "unknown"]
+
+
+def test_a_device_without_a_vendor_is_still_proposed(store: RiskStore, tmp_path: Path) -> None:
+    leaves = [leaf("P", "<3", category="product_version_range")]
+    store.add_source(
+        "csaf",
+        written(
+            tmp_path,
+            "d.json",
+            csaf({"known_affected": ["P"]}, {"branches": branches("Brask", Dosa_Pump_5=leaves)}),
+        ),
+        now=NOW,
+    )
+    store.import_inventory(written(tmp_path, "list.csv", "asset,product,version\na,Dosa Pump 5,2\n"), now=NOW)
+    (alias,) = store.aliases()
+    assert alias.theirs["product"] == "Dosa Pump 5" and alias.status == "proposed"
+    (candidate,) = store.rank(now=NOW)
+    assert (candidate.match, candidate.state, candidate.due) == ("candidate-name", "affected", None)
+    store.decide_aliases([alias.alias], status="rejected", by="a person", now=NOW)
+    assert store.rank(now=NOW, with_all=True) == []
+    store.decide_aliases([alias.alias], status="confirmed", by="a person", now=NOW)
+    assert [(one.match, one.due) for one in store.rank(now=NOW)] == [("confirmed-name", "2026-12-03")]

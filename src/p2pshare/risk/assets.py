@@ -53,12 +53,14 @@ class AssetSaid:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A component on an asset: `row` is where it stands in the file, `bom_ref` its name in a BOM."""
+    """A component on an asset: `row` is where it stands in the file, `bom_ref` its name in a BOM. `is_model`: it is a device or
+    another product that advisories may call by its name, also where no vendor is said; not one of a BOM's libraries."""
 
     row: int
     asset: AssetSaid
     component: Component | None
     bom_ref: str = ""
+    is_model: bool = False
 
 
 @dataclass

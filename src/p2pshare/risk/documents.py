@@ -169,8 +169,10 @@ def product_id(writer: apsw.Connection, product: AdvisoryProduct, known: dict[Ad
     if product in known:
         return known[product]
     host = product_id(writer, product.host, known) if product.host is not None else None
+    # A purl with a version says all: leaf names of five architectures of one package are five spellings of it.
+    is_named_whole = "@" in product.purl and not product.is_range and not product.ranges
     texts = (
-        product.versions,
+        "" if is_named_whole else product.versions,
         product.is_range,
         json.dumps(product.ranges) if product.ranges else "",
         product.purl,
@@ -179,7 +181,7 @@ def product_id(writer: apsw.Connection, product: AdvisoryProduct, known: dict[Ad
         json.dumps(product.skus, ensure_ascii=False),
         json.dumps(product.serials, ensure_ascii=False),
     )
-    sides = (product.vendor, product.product, product.variant)
+    sides = ("", "", "") if product.purl else (product.vendor, product.product, product.variant)
     digest = hashlib.sha256(
         json.dumps((sides, texts, host), ensure_ascii=False).encode("utf-8", "surrogatepass")
     ).digest()

@@ -224,16 +224,17 @@ def _begin(writer: apsw.Connection, name: str, digest: str, kind: str, now: int)
 def _take(placed: Iterable[Placed], taken: _Import) -> None:
     """Store what a file says, some rows at a time."""
     waiting = iter(placed)
-    known: dict[Component, int] = {}
+    known: dict[tuple[Component, bool], int] = {}
     while batch := list(islice(waiting, BATCH_ROWS)):
         if len(known) > COMPONENTS_REMEMBERED_MAX:
             known.clear()
         for one in batch:
             asset = _asset_id(one.asset, taken)
             if one.component is not None:
-                component = known.get(one.component)
+                key = (one.component, one.is_model)
+                component = known.get(key)
                 if component is None:
-                    component = known[one.component] = component_id(taken.writer, one.component)
+                    component = known[key] = component_id(taken.writer, one.component, is_model=one.is_model)
                 _place(asset, component, one.bom_ref, taken)
 
 
@@ -281,7 +282,7 @@ def _derive_human_impact(writer: apsw.Connection, asset: int) -> None:
     writer.execute("UPDATE asset SET human_impact = ? WHERE id = ?", (int(impact), asset))
 
 
-def component_id(writer: apsw.Connection, component: Component) -> int:
+def component_id(writer: apsw.Connection, component: Component, *, is_model: bool) -> int:
     """Returns the id of a component, made with its keys when it is new."""
     texts = (
         component.purl,
@@ -291,19 +292,23 @@ def component_id(writer: apsw.Connection, component: Component) -> int:
         component.model,
         component.version,
     )
+    has_name = bool(component.product) and not component.purl and (is_model or bool(component.vendor))
     found = fetch(
         writer,
-        """SELECT id FROM component WHERE purl = ? AND cpe = ? AND vendor = ? AND product = ? AND model = ? AND version = ?""",
+        """SELECT id, own_model FROM component
+        WHERE purl = ? AND cpe = ? AND vendor = ? AND product = ? AND model = ? AND version = ?""",
         texts,
     )
     if found:
-        return int(found[0][0])
-    own_model = None
-    if component.vendor and component.product and not component.purl:
-        own_model = _own_model_id(writer, component)
+        ((number, own_model),) = found
+        if has_name and own_model is None:
+            writer.execute(
+                "UPDATE component SET own_model = ? WHERE id = ?", (_own_model_id(writer, component), number)
+            )
+        return int(number)
     writer.execute(
         "INSERT INTO component (purl, cpe, vendor, product, model, version, own_model) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*texts, own_model),
+        (*texts, _own_model_id(writer, component) if has_name else None),
     )
     number = writer.last_insert_rowid()
     writer.executemany(

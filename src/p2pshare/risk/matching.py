@@ -29,6 +29,7 @@ from p2pshare.risk.version_statements import decide
 from p2pshare.risk.words import FoundBy, RiskState
 
 COMPONENTS_PER_STEP = 2_000  # their pairs and verdicts are held in memory: some 50,000 rows
+PAIRS_MAX = 500_000  # of components and products that are compared at once, and of one document: 100 MB and some ten seconds
 CHANGES_KEPT_DAYS = 400  # of hit_change: a year and a bit, for reports over twelve months
 
 _PAIRS = {
@@ -99,14 +100,32 @@ class Matching:
     def match_components(self, components: Sequence[int]) -> None:
         """Compare components with all statements, in place of what was found for them before."""
         for start in range(0, len(components), COMPONENTS_PER_STEP):
-            step = components[start : start + COMPONENTS_PER_STEP]
-            ids = row_ids(step)
-            self._writer.execute(f"DELETE FROM verdict WHERE component IN (SELECT value FROM {MANY})", (ids,))
-            pairs = fetch(self._writer, _PAIRS["component"], (ids, ids))
-            said = self._said(pairs, None)
-            self._say_links(said, self._links_of(step))
-            self._store(said)
-            self.add_up(step)
+            self._match_step(components[start : start + COMPONENTS_PER_STEP])
+
+    def _match_step(self, step: Sequence[int]) -> None:
+        """Compare some components; half of them at a time where they have too many pairs to be held."""
+        ids = row_ids(step)
+        ((count,),) = fetch(self._writer, f"SELECT count(*) FROM ({_PAIRS['component']})", (ids, ids))
+        if count > PAIRS_MAX and len(step) > 1:
+            half = len(step) // 2
+            self._match_step(step[:half])
+            self._match_step(step[half:])
+            return
+        self._writer.execute(f"DELETE FROM verdict WHERE component IN (SELECT value FROM {MANY})", (ids,))
+        said = self._said(fetch(self._writer, _PAIRS["component"], (ids, ids)), None)
+        self._say_links(said, self._links_of(step))
+        self._store(said)
+        self.add_up(step)
+
+    def pairs_of(self, document: int) -> int:
+        """Returns with how many pairs of a component and a product a document would have to do, counted up to PAIRS_MAX + 1."""
+        ((count,),) = fetch(
+            self._writer,
+            """SELECT count(*) FROM (SELECT 1 FROM (SELECT DISTINCT product FROM statement WHERE document = ?) AS named
+            CROSS JOIN product_key AS pk ON pk.product = named.product CROSS JOIN component_key AS ck ON ck.key = pk.key LIMIT ?)""",
+            (document, PAIRS_MAX + 1),
+        )
+        return int(count)
 
     def match_documents(self, documents: Collection[int], touched: Iterable[int] = ()) -> None:
         """Compare the statements of new documents with all components; `touched` are components that lost a verdict."""

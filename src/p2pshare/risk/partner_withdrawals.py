@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 
+from p2pshare.database.fetching import fetch
 from p2pshare.risk.matching import Matching
 from p2pshare.risk.risk_file import RiskFile
 
@@ -18,15 +20,17 @@ def drop_withdrawn(
 ) -> int:
     """Remove what partners said but for `evidence` and `documents`; returns how much that was."""
     with file.transaction() as writer:
-        ids = {
-            name: number
-            for name, number in writer.execute(
-                "SELECT name, id FROM vulnerability UNION ALL SELECT name, vulnerability FROM vulnerability_name"
-            )
-        }
-        kept = {(ids.get(name), organisation, kind) for name, organisation, kind in evidence}
-        held = writer.execute("SELECT vulnerability, organisation, kind FROM partner_evidence").fetchall()
-        gone = [row for row in held if row not in kept]
+        names: dict[int, set[str]] = defaultdict(set)
+        for number, name in fetch(
+            writer,
+            """SELECT v.id, v.name FROM partner_evidence e JOIN vulnerability v ON v.id = e.vulnerability
+            UNION SELECT n.vulnerability, n.name FROM partner_evidence e
+            JOIN vulnerability_name n ON n.vulnerability = e.vulnerability""",
+        ):
+            names[number].add(name)
+        kept = set(evidence)
+        held = fetch(writer, "SELECT vulnerability, organisation, kind FROM partner_evidence")
+        gone = [row for row in held if not any((name, row[1], row[2]) in kept for name in names[row[0]])]
         writer.executemany(
             "DELETE FROM partner_evidence WHERE vulnerability = ? AND organisation = ? AND kind = ?", gone
         )

@@ -153,7 +153,7 @@ def decisions(store: RiskFile, now: int) -> list[DecisionRow]:
         LEFT JOIN asset a ON a.id = d.asset ORDER BY d.until IS NULL, d.until, v.name, d.id""",
         (now,),
     )
-    return [DecisionRow(*row[:8], bool(row[8])) for row in rows]
+    return [DecisionRow(*row)._replace(is_over=bool(row[8])) for row in rows]
 
 
 # --- measures ----------------------------------------------------------------------------------------
@@ -274,7 +274,11 @@ def count_day(store: RiskFile, deciding: str, now: int) -> None:
             SELECT ?1 / 86400, f.deciding, f.worst, count(*),
                 count(*) FILTER (WHERE o.days IS NOT NULL AND f.first_seen / 86400 + o.days < ?1 / 86400)
             FROM finding f JOIN outcome o ON o.deciding = f.deciding AND o.number = f.worst
-            WHERE f.deciding = ?2 AND f.state >= 4 AND f.match > 0 GROUP BY f.deciding, f.worst""",
+            WHERE f.deciding = ?2 AND f.state >= 4 AND f.match > 0 AND NOT EXISTS (
+                SELECT 1 FROM decision d WHERE d.vulnerability = f.vulnerability AND d.kind <> 'mitigate'
+                AND (d.until IS NULL OR d.until > ?1) AND (d.asset IS NULL OR d.asset = f.asset)
+                AND (d.component IS NULL OR d.component = f.component)
+            ) GROUP BY f.deciding, f.worst""",
             (now, deciding),
         )
 

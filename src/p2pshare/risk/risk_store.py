@@ -29,7 +29,7 @@ from p2pshare.risk.documents import put_vulnerability
 from p2pshare.risk.extra import base_score, require_extra
 from p2pshare.risk.inventory.asset_lists import ColumnMap, ValueMap
 from p2pshare.risk.inventory_importing import import_file, put_asset
-from p2pshare.risk.matching import CHANGES_KEPT_DAYS, Matching
+from p2pshare.risk.matching import CHANGES_KEPT_DAYS, PAIRS_MAX, Matching
 from p2pshare.risk.product_names import NameMatcher, OwnModel, TheirModel, alias_id
 from p2pshare.risk.ranking import EPSS_STALE_DAYS, KEV_STALE_DAYS, SSVC_STALE_DAYS, RankedFinding, rank
 from p2pshare.risk.risk_file import RiskFile, open_risk_file
@@ -378,9 +378,14 @@ class RiskStore:
     def _match(
         self, writer: apsw.Connection, documents: list[int], touched: set[int], added: Added, now: int
     ) -> None:
+        matching = Matching(writer, now)
+        for document in [one for one in documents if matching.pairs_of(one) > PAIRS_MAX]:
+            documents.remove(document)
+            ((name,),) = fetch(writer, "DELETE FROM document WHERE id = ? RETURNING tracking_id", (document,))
+            added.kept -= 1
+            added.refuse(name, f"more than {PAIRS_MAX} pairs of its products and our components")
         if documents:
             self._propose(writer, documents, now)
-        matching = Matching(writer, now)
         matching.match_documents(documents, touched)
         for _, sentence in matching.told:
             added.tell(added.kind, sentence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +47,11 @@ def report(home: Path, table: str, output: str) -> None:
     late = [one for one in work if one["is_late"]]
     parts = [
         pages.paragraph(
-            f"{day_of(now)}, by the table {table}. {assets} assets, {len(work)} pieces of work, {len(late)} of them late."
+            f"{day_of(now)}, by the table {table}. {assets} assets, {len(work)} pieces of work in the plan, {len(late)} of them late."
         )
     ]
-    by_outcome = Counter(one["outcome"] for one in work)
-    parts.append(pages.heading("What is due"))
-    parts.append(pages.table(("outcome", "pieces of work"), by_outcome.items()))
+    today = [(one.outcome, one.findings, one.late) for one in trend if one.day == now // DAY_SECONDS]
+    parts += [pages.heading("What is due"), pages.table(("outcome", "findings", "late"), today)]
     if late:
         parts += [pages.heading("What is late"), html_table(late)]
     parts += [pages.heading("The plan"), html_table(work)]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from p2pshare.cli.options import Function, UsageProblem
-from p2pshare.config import CONFIG_NAME, Config, load_config
 from p2pshare.errors import OperatorError
 
 if TYPE_CHECKING:
+    from p2pshare.config import Config
     from p2pshare.risk.risk_store import RiskStore
 
 FOLDER_NAME = "risk"
@@ -37,6 +37,8 @@ def risk_path(home: Path) -> Path:
 @contextmanager
 def open_own(home: Path) -> Iterator[RiskStore]:
     """Yields the file of `home`, made where there is none. Raises ConfigError without a home, OperatorError, StoreError."""
+    from p2pshare.config import CONFIG_NAME, load_config
+
     with open_with(home, load_config(home / CONFIG_NAME)) as store:
         yield store
 

@@ -23,7 +23,9 @@ from p2pshare.errors import NotFoundError
 FORMATS = ("table", "json", "csv", "html")
 COLUMNS = ("due", "outcome", "work", "version", "vulnerability", "assets", "owner", "measures", "remedy")
 UNOWNED = "nobody"
-FINDINGS_MAX = 25_000  # the most urgent ones, of which a plan is made: 100 MiB, and more than anybody does
+FINDINGS_MAX = (
+    5_000  # the most urgent ones, of which a plan is made: more than anybody does before they are mended
+)
 
 
 @click.command(cls=Command)

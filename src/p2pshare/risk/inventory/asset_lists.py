@@ -243,7 +243,7 @@ def _placed(
         if known and component.version not in known:
             notes.tell(line, f"{name} again with another version: both are kept")
         known.add(component.version)
-        yield Placed(line, asset, component)
+        yield Placed(line, asset, component, is_model=True)
 
 
 def _cell(cells: Sequence[str], place: int) -> str:

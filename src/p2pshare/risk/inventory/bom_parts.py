@@ -22,6 +22,11 @@ DEVICE_KINDS = {
 }  # CycloneDX component types that the root of a BOM may have -> a word for the asset's kind
 
 
+MODEL_KINDS = frozenset(
+    {"device", "firmware", "operating-system", "application"}
+)  # that advisories call by their names
+
+
 @dataclass
 class Collected:
     """A component while it is read: `fields` as in the file, `is_subject` for what the whole BOM is about."""
@@ -82,7 +87,13 @@ def placed_of(collected: Collected, row: int, asset: AssetSaid, notes: Inventory
     if not version and not collected.is_subject:
         notes.tell(row, f"{label}: no version, so a person must look")
     component = Component(purl=purl, cpe=cpe, vendor=_vendor(fields), product=name, version=version)
-    return Placed(row, asset, component, reference)
+    return Placed(
+        row,
+        asset,
+        component,
+        reference,
+        collected.is_subject or fields.get("type", "").lower() in MODEL_KINDS,
+    )
 
 
 def _vendor(fields: Mapping[str, str]) -> str:

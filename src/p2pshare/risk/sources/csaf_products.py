@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from p2pshare.risk.sources.source_files import list_in, text_in, texts_in
@@ -22,6 +22,8 @@ from p2pshare.risk.version_statements import names_a_variant, read_statement
 PRODUCTS_MAX = 200_000  # in one document; the largest of Red Hat have some 60,000
 RELATIONSHIPS_DEEP_MAX = 16  # a component of a component of a product: real ones have two
 TEXT_CHARACTERS_MAX = 1_000
+MEMBERS_MAX = 2_000_000  # ids that groups stand for, in all of a document: a group of all products may be named by every remedy
+VENDORS_MAX = 100  # names of vendors that the beginning of a full product name is compared with
 NUMBERS_MAX = 1_000  # model numbers, SKUs and serial numbers of one product
 
 VERSION_CATEGORIES = frozenset({"product_version", "product_version_range"})
@@ -54,12 +56,17 @@ class ProductTree:
     products: Mapping[str, AdvisoryProduct]
     groups: Mapping[str, tuple[str, ...]]
     told: list[str]
+    _named: list[int] = field(default_factory=lambda: [0])
 
     def members(self, holder: object) -> Iterator[str]:
-        """Yields the product ids that an item names, itself or through groups."""
+        """Yields the product ids that an item names, itself or through groups; of a document at most MEMBERS_MAX."""
         yield from texts_in(holder, "product_ids")
         for group in texts_in(holder, "group_ids"):
-            yield from self.groups.get(group, ())
+            members = self.groups.get(group, ())
+            self._named[0] += len(members)
+            if self._named[0] > MEMBERS_MAX:
+                return
+            yield from members
 
 
 def read_product_tree(tree: object, publisher: str) -> ProductTree:
@@ -71,8 +78,9 @@ def read_product_tree(tree: object, publisher: str) -> ProductTree:
         if product.vendor:
             vendors.add(product.vendor)
         _add(products, identifier, product, told)
+    starts = _starts(vendors)
     for named in list_in(tree, "full_product_names"):
-        _add(products, text_in(named, "product_id"), _of_name(named, vendors), told)
+        _add(products, text_in(named, "product_id"), _of_name(named, starts), told)
     _add_relationships([*list_in(tree, "relationships"), *_paths(tree)], products, told)
     groups = {
         text_in(group, "group_id"): texts_in(group, "product_ids")
@@ -154,19 +162,21 @@ def _of_path(path: Sequence[tuple[str, str]], full: Mapping[str, Any]) -> Adviso
     )
 
 
-def _of_name(full: object, vendors: set[str]) -> AdvisoryProduct:
+def _starts(vendors: set[str]) -> tuple[str, ...]:
+    """Returns with what the full name of a product of these vendors may begin, the longest first."""
+    few = sorted(filter(None, vendors))[:VENDORS_MAX]
+    starts = {*few, *(one.split()[0] for one in few if one.split())}
+    return tuple(sorted(starts, key=lambda one: (-len(one), one)))
+
+
+def _of_name(full: object, starts: Sequence[str]) -> AdvisoryProduct:
     """Returns the product that stands outside the branches: `Fenn Standalone Viewer 3.1`."""
     name = text_in(full, "name")[:TEXT_CHARACTERS_MAX]
     rest, versions = _apart(name)
-    vendor = ""
-    for one in sorted(vendors, key=len, reverse=True):
-        first = one.split()[0] if one.split() else ""
-        for start in filter(None, (one, first)):
-            if not vendor and rest.lower().startswith(f"{start.lower()} "):
-                vendor, rest = start, rest[len(start) :].strip()
-    if not vendor and vendor_group(rest.split()[0] if rest.split() else "") in {
-        vendor_group(one) for one in vendors
-    }:
+    vendor = next((one for one in starts if rest.lower().startswith(f"{one.lower()} ")), "")
+    if vendor:
+        rest = rest[len(vendor) :].strip()
+    elif rest.split() and vendor_group(rest.split()[0]) in {vendor_group(one) for one in starts}:
         vendor, _, rest = rest.partition(" ")
     return _with_helper(
         AdvisoryProduct(name=name, vendor=vendor, product=rest or name, versions=versions),
@@ -257,8 +267,11 @@ def _add_relationships(
     missing: dict[str, int] = {}
     for identifier, one in waiting.items():
         sides = {text_in(one, "product_reference"), text_in(one, "relates_to_product_reference")}
-        missing[identifier] = len(sides - products.keys())
-        for side in sides - products.keys():
+        absent = [
+            side for side in sides if side not in products
+        ]  # `sides - products.keys()` walks over all products
+        missing[identifier] = len(absent)
+        for side in absent:
             needed_by.setdefault(side, []).append(identifier)
     ready = [identifier for identifier, count in missing.items() if not count]
     depth: dict[str, int] = {}
@@ -276,8 +289,8 @@ def _add_relationships(
                 ready.append(dependent)
     for identifier, one in waiting.items():
         both = (text_in(one, "product_reference"), text_in(one, "relates_to_product_reference"))
-        absent = [side for side in both if side not in products and side not in waiting]
-        why = f"leads to {absent[0][:80]!r}, which is nowhere" if absent else "leads back to itself"
+        lost = [side for side in both if side not in products and side not in waiting]
+        why = f"leads to {lost[0][:80]!r}, which is nowhere" if lost else "leads back to itself"
         told.append(f"relationship {identifier[:80]} {why}: it says nothing")
 
 
