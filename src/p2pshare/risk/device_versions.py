@@ -56,7 +56,8 @@ _RANGE = re.compile(
 _HYPHENED = re.compile(r"([a-z]{0,3}\d+(?:\.\d+)*)\s?-\s?([a-z]{0,3}\d+(?:\.\d+)*)")
 _MONTH = r"(?:0?[1-9]|1[0-2])"
 _DAY_OR_MONTH = re.compile(
-    rf"(?<![\d.])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-[0-3]\d)?(?![\d.])"
+    r"\d[. -]{0,2}(?:jan|feb|m[aä]r|mrz|apr|mai|may|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*\b"  # what a spreadsheet makes of 5.1
+    rf"|(?<![\d.])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-[0-3]\d)?(?![\d.])"
     rf"|(?<![\d.])(?:[0-3]?\d[.-])?{_MONTH}[.-](?:19|20)\d\d(?![\d.])"
 )
 _PIECE = re.compile(r"\d+|[a-z]+|[^a-z\d]+")
