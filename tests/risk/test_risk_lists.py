@@ -202,7 +202,9 @@ def test_utf_16_that_breaks_off_loses_only_what_is_broken(store: RiskStore, tmp_
 
 
 def test_a_quote_that_is_left_open_swallows_no_rows(store: RiskStore, tmp_path: Path) -> None:
-    path = written(tmp_path, "list.csv", 'asset,vendor,product,version\np1,A,"B,1\np2,A,C,1\n,A,C,1\np3,A,C,2\n')
+    path = written(
+        tmp_path, "list.csv", 'asset,vendor,product,version\np1,A,"B,1\np2,A,C,1\n,A,C,1\np3,A,C,2\n'
+    )
     answer = store.import_inventory(path, now=NOW)
     assert told(answer) == [(2, "a quote is left open: read line by line")]
     assert (answer.read, answer.assets, [one.row for one in answer.refused]) == (4, 3, [4])

@@ -21,6 +21,8 @@ def is_newer(one: DocumentSaid, version: str, dated: int | None) -> bool:
 
     Of one version (a draft, published again) the later date holds.
     """
+    if one.kind == "osv":  # its version is an instant
+        return (one.dated or 0) >= (dated or 0)
     first, second = _version_key(one.version), _version_key(version)
     if first != second:
         return first > second

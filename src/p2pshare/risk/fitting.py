@@ -6,11 +6,12 @@ The answer is about the product alone; what follows from it depends on what is s
 from __future__ import annotations
 
 from enum import Enum
+from functools import cmp_to_key
 from typing import NamedTuple
 
 from p2pshare.risk.assets import Component
 from p2pshare.risk.device_versions import compare
-from p2pshare.risk.ecosystems import compare_packages, release_tag
+from p2pshare.risk.ecosystems import compare_packages, compare_spelling, release_tag
 from p2pshare.risk.match_keys import (
     Cpe,
     Purl,
@@ -122,7 +123,7 @@ def _in_ranges(purl_type: str, version: str, ranges: tuple[tuple[str, ...], ...]
         if kind == "release":
             continue
         if kind == "versions":
-            if version in rest:
+            if version in rest or any(compare_spelling(version, one) for one in rest):
                 return Within.YES, f"version {version} is listed"
             continue
         found, because = _in_events(purl_type, version, rest[1:])
@@ -134,10 +135,21 @@ def _in_ranges(purl_type: str, version: str, ranges: tuple[tuple[str, ...], ...]
 
 
 def _in_events(purl_type: str, version: str, events: list[str]) -> tuple[Within, str]:
-    """Returns whether a version lies after an `introduced` and before the `fixed`, or up to the `last_affected`, that follows."""
-    pairs = list(zip(events[::2], events[1::2], strict=True))
+    """Returns whether a version lies after an `introduced` and before the `fixed`, or up to the `last_affected`, that follows:
+    in the order of versions, whatever that of the file. What lies behind every `limit` is not meant."""
+    pairs = sorted(
+        zip(events[::2], events[1::2], strict=True),
+        key=cmp_to_key(lambda one, other: _order_of_events(purl_type, one, other)),
+    )
+    limits = [bound for kind, bound in pairs if kind == "limit" and bound != "*"]
+    if limits and all((compare_packages(purl_type, version, one) or 0) > -1 for one in limits):
+        if any(compare_packages(purl_type, version, one) is None for one in limits):
+            return Within.MAYBE, f"{version} and {limits[0]} do not compare"
+        return Within.NO, ""
     is_inside, because = False, ""
     for kind, bound in pairs:
+        if kind == "limit":
+            continue
         order = 1 if kind == "introduced" and bound == "0" else compare_packages(purl_type, version, bound)
         if order is None:
             return Within.MAYBE, f"{version} and {bound} do not compare"
@@ -152,6 +164,15 @@ def _in_events(purl_type: str, version: str, events: list[str]) -> tuple[Within,
         elif kind == "last_affected" and is_inside:
             return Within.YES, f"{because}, last in {bound}"
     return (Within.YES, f"{because}, no fix is named") if is_inside else (Within.NO, "")
+
+
+def _order_of_events(purl_type: str, one: tuple[str, str], other: tuple[str, str]) -> int:
+    """Returns which event comes first; what is introduced at a version comes after what ended there."""
+    first = one == ("introduced", "0"), other == ("introduced", "0")
+    if any(first):
+        return first[1] - first[0]
+    order = compare_packages(purl_type, one[1], other[1]) or 0
+    return order or (one[0] == "introduced") - (other[0] == "introduced")
 
 
 def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: Cpe) -> Fit | None:

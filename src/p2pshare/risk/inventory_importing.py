@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,10 +35,13 @@ from p2pshare.risk.risk_file import RiskFile
 from p2pshare.risk.words import HumanImpact, Mission, Safety
 
 FORMATS = ("auto", "cyclonedx-json", "cyclonedx-xml", "spdx-json", "csv")
+HEAD_BYTES = MIB  # of a file, to tell what it is: some begin with a long comment
 BATCH_ROWS = 1_000  # components that are looked up and written at once
 GONE_TOLD_MAX = 200
 COMPONENTS_REMEMBERED_MAX = 50_000  # with their ids while a file is read: 30 MiB
-ASSETS_REMEMBERED_MAX = 20_000  # with what is said of them, 1 KB each; a list names an asset in rows that follow each other
+ASSETS_REMEMBERED_MAX = (
+    20_000  # with what is said of them, 1 KB each; a list names an asset in rows that follow each other
+)
 FILE_BYTES_MAX = 2048 * MIB  # four times the largest SBOM that is promised; it is read as a stream
 
 _SCALE_COLUMNS = ("exposure", "human_impact", "safety", "mission")
@@ -138,10 +142,17 @@ def _format_of(path: Path, wanted: str) -> str:
         return wanted
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise AuthorError(f"cannot read {path.name}: {error.strerror}", reason="unreadable") from None
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        start = head.decode("utf-16", "ignore").lstrip()[:1].encode()
+        if start in (b"{", b"["):
+            raise AuthorError(
+                f"{path.name} is JSON in UTF-16", hint="save it as UTF-8, as JSON must be", reason="bad-encoding"
+            )
+    else:
+        start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     if start == b"<":
         return "cyclonedx-xml"
     if start in (b"{", b"["):
@@ -188,10 +199,20 @@ def _import_bom(
         reader = _reader(kind, file, notes)
         _take(_placed(reader, said, notes), taken)
     subject_id = _asset_id(said, taken)
+    version = reader.head.version
+    if version is None and kind != "spdx-json":
+        version = 1  # the schema's default
     writer.execute(
         "UPDATE inventory_file SET serial_number = ?, version = ?, asset = ? WHERE id = ?",
-        (reader.head.serial_number.lower(), reader.head.version, subject_id, taken.file),
+        (reader.head.serial_number.lower(), version, subject_id, taken.file),
     )
+    for reference, count in fetch(
+        writer,
+        f"""SELECT bom_ref, count(DISTINCT component) AS several FROM asset_component
+        WHERE file = ? AND seen = ? AND bom_ref <> '' GROUP BY bom_ref HAVING several > 1 LIMIT {GONE_TOLD_MAX}""",
+        (taken.file, taken.number),
+    ):
+        notes.tell(0, f"{count} components are called '{str(reference)[:120]}': a VEX cannot tell them apart")
     if notes.read == 0 and notes.is_broken:
         raise AuthorError(
             f"{path.name}: {notes.refused[0].why}", hint="is the file whole?", reason="not-a-bom"

@@ -355,9 +355,14 @@ class Matching:
                 self.told.append(
                     (document, self._why_not_linked(serial, int(version), reference, vulnerability))
                 )
+            is_one = len({component for _, component, _ in places}) == 1
             for place, component, own in places:
                 fit = Fit(
-                    Within.YES, None, True, FoundBy.EXACT_PURL, "the VEX names this component of this BOM"
+                    Within.YES if is_one else Within.MAYBE,
+                    None,
+                    True,
+                    FoundBy.EXACT_PURL,
+                    "the VEX names this component of this BOM" if is_one else "several components are called so",
                 )
                 if product is not None:
                     self._load_products([product])

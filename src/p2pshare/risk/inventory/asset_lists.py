@@ -114,7 +114,9 @@ def read_asset_list(
             reason="file-too-large",
         )
     chosen = _encoding(path, encoding)
-    with path.open(encoding=chosen, errors="strict" if chosen == "utf-8-sig" else "replace", newline="") as file:
+    with path.open(
+        encoding=chosen, errors="strict" if chosen == "utf-8-sig" else "replace", newline=""
+    ) as file:
         first = file.readline()
         file.seek(0)
         delimiter = _delimiter(first)
@@ -197,9 +199,7 @@ def _closed(
 
 def _holds_rows(cell: str, width: int, delimiter: str) -> bool:
     """Returns whether a line of a cell has as many separators as a row."""
-    return "\n" in cell and any(
-        line.count(delimiter) >= max(2, width - 1) for line in cell.split("\n")[1:]
-    )
+    return "\n" in cell and any(line.count(delimiter) >= max(2, width - 1) for line in cell.split("\n")[1:])
 
 
 def _rows(
@@ -253,7 +253,9 @@ def _placed(
     values: ValueMap,
     notes: InventoryNotes,
 ) -> Iterator[Placed]:
-    seen: dict[int, int] = {}  # hashes of an asset's product -> of its version: a list may have a million rows
+    seen: dict[
+        int, int
+    ] = {}  # hashes of an asset's product -> of its version: a list may have a million rows
     for line, cells in rows:
         notes.read += 1
         said = {column: _cell(cells, place) for column, place in columns.items()}

@@ -109,3 +109,5 @@ class CycloneDxJson:
             self.head.serial_number = value[:100]
         elif key == "version" and isinstance(value, int | float):
             self.head.version = int(value)
+        elif key == "version" and isinstance(value, str) and value.isdecimal() and len(value) < 10:
+            self.head.version = int(value)
