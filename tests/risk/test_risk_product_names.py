@@ -307,3 +307,27 @@ def test_a_name_as_long_as_a_file_is_read_no_further_than_names_go() -> None:
             )
             is not None
         )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("Lumora MP70", "Lumora patient monitors MP2-MP90"),
+        ("Lumora MP70 M8007A", "Lumora MP monitors MP20-MP90 (M8001A/2A/7A/10A)"),
+        ("Olbia XT DR ICD", "Olbia ICD (all models)"),
+        ("Q-Stress", "Varno Q-Stress Cardiac Stress Testing System"),
+        ("Nadir2000 Ventilator", "Nadir2000 Ventilation System"),
+    ],
+)
+def test_families_and_kinds_of_devices_are_found(ours: str, theirs: str) -> None:
+    assert proposed(("Varno", ours), ("Varno", theirs)) == [theirs]
+
+
+def test_a_letter_before_a_hyphen_is_part_of_the_name() -> None:
+    shelf = [("Varno", f"{letter}-Scribe Resting ECG System") for letter in "XRH"]
+    assert proposed(("Varno", "R-Scribe EKG"), *shelf) == ["R-Scribe Resting ECG System"]
+    assert proposed(("Varno", "K-Scribe EKG"), *shelf) == []
+
+
+def test_a_number_outside_a_range_of_names_is_no_match() -> None:
+    assert proposed(("Varno", "Lumora MP95"), ("Varno", "Lumora patient monitors MP2-MP90")) == []

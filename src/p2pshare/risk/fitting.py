@@ -6,7 +6,7 @@ The answer is about the product alone; what follows from it depends on what is s
 from __future__ import annotations
 
 from enum import Enum
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 from typing import NamedTuple
 
 from p2pshare.risk.assets import Component
@@ -137,10 +137,8 @@ def _in_ranges(purl_type: str, version: str, ranges: tuple[tuple[str, ...], ...]
 def _in_events(purl_type: str, version: str, events: list[str]) -> tuple[Within, str]:
     """Returns whether a version lies after an `introduced` and before the `fixed`, or up to the `last_affected`, that follows:
     in the order of versions, whatever that of the file. What lies behind every `limit` is not meant."""
-    pairs = sorted(
-        zip(events[::2], events[1::2], strict=True),
-        key=cmp_to_key(lambda one, other: _order_of_events(purl_type, one, other)),
-    )
+    pairs = list(zip(events[::2], events[1::2], strict=True))
+    pairs.sort(key=cmp_to_key(partial(_order_of_events, purl_type)))
     limits = [bound for kind, bound in pairs if kind == "limit" and bound != "*"]
     if limits and all((compare_packages(purl_type, version, one) or 0) > -1 for one in limits):
         if any(compare_packages(purl_type, version, one) is None for one in limits):

@@ -149,7 +149,9 @@ def _format_of(path: Path, wanted: str) -> str:
         start = head.decode("utf-16", "ignore").lstrip()[:1].encode()
         if start in (b"{", b"["):
             raise AuthorError(
-                f"{path.name} is JSON in UTF-16", hint="save it as UTF-8, as JSON must be", reason="bad-encoding"
+                f"{path.name} is JSON in UTF-16",
+                hint="save it as UTF-8, as JSON must be",
+                reason="bad-encoding",
             )
     else:
         start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]

@@ -362,7 +362,9 @@ class Matching:
                     None,
                     True,
                     FoundBy.EXACT_PURL,
-                    "the VEX names this component of this BOM" if is_one else "several components are called so",
+                    "the VEX names this component of this BOM"
+                    if is_one
+                    else "several components are called so",
                 )
                 if product is not None:
                     self._load_products([product])

@@ -99,7 +99,9 @@ def _note(writer: apsw.Connection, path: Path, added: Added, now: int) -> None:
     """Keep that the source was read, with its age; one that is older than what was held is told."""
     for (day,) in fetch(writer, "SELECT as_of FROM source WHERE kind = ?", (added.kind,)):
         if added.kind in ("kev", "epss") and day is not None and added.day is not None and added.day < day:
-            added.tell(path.name, f"it is of {iso_day(added.day)}, older than that of {iso_day(day)} it replaces")
+            added.tell(
+                path.name, f"it is of {iso_day(added.day)}, older than that of {iso_day(day)} it replaces"
+            )
     digest = ""
     if path.is_file():
         with path.open("rb") as opened:

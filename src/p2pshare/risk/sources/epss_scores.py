@@ -20,7 +20,14 @@ EXPANDED_BYTES_MAX = 512 * MIB  # 300,000 CVEs take 10 MB; a bomb of gzip stops 
 REFUSED_SHOWN_MAX = 100
 DELIMITERS = (",", ";", "\t")
 
-_HEADER_WORDS = {"score": "epss", "epss_score": "epss", "epss score": "epss", "cve_id": "cve", "cve id": "cve", "cveid": "cve"}
+_HEADER_WORDS = {
+    "score": "epss",
+    "epss_score": "epss",
+    "epss score": "epss",
+    "cve_id": "cve",
+    "cve id": "cve",
+    "cveid": "cve",
+}
 _DAY_IN_NAME = re.compile(r"(\d{4}-\d\d-\d\d)")
 
 
