@@ -73,7 +73,9 @@ _TESLA = re.compile(r"\d(?:\.\d)?t")  # how strong a magnet is: 1.5T, 3T
 _RANGE = re.compile(r"\b([a-z]{1,4})(\d{2,5})\s?-\s?[a-z]{0,4}(\d{2,5})\b(?!-)")
 _RANGE_OF_NAMES = re.compile(r"\b([a-z]{1,4})(\d{1,5})\s?-\s?\1(\d{1,5})\b(?!-)")  # MP2-MP90
 _LISTED = re.compile(r"([a-z]{1,4})(\d{1,4})((?:/\d{1,4})+)(?![a-z\d])")  # MX700/800
-_SHORTENED = re.compile(r"\b([a-z]{0,3}\d{4,6})([a-z]?)((?:/\d{1,3}[a-z]?)+)(?![a-z\d])")  # M8001A/2A/10A, 865240/41
+_SHORTENED = re.compile(
+    r"\b([a-z]{0,3}\d{4,6})([a-z]?)((?:/\d{1,3}[a-z]?)+)(?![a-z\d])"
+)  # M8001A/2A/10A, 865240/41
 _LETTERED = re.compile(r"\b([a-z])-([a-z]{4,})")
 _OPEN_NUMBER = re.compile(r"\d+x\d*|x\d{2,}")  # 5x0, x12
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|[a-z0-9]{6,}")
@@ -211,7 +213,11 @@ def read_name(text: str) -> Name:
                 words[place].isdigit() or shape(words[place]) == shape(words[place - 1])
             )
             ends = gaps[place].strip() == "-" and _letters(words[place]) == _letters(words[place - 1]) != ""
-            if gaps[place] == "/" or ends or (alike and (gaps[place] == " " or _CHOICE.fullmatch(gaps[place]))):
+            if (
+                gaps[place] == "/"
+                or ends
+                or (alike and (gaps[place] == " " or _CHOICE.fullmatch(gaps[place])))
+            ):
                 choices.append(0b11 << (place - 1))
     joined = _joined([*slashed, *choices])
     return Name(
@@ -259,10 +265,7 @@ def _allowed(text: str) -> frozenset[str]:
     allowed: set[str] = set()
     of_one_length = [found for found in _RANGE.findall(text) if len(found[1]) == len(found[2])]
     for letters, low, high in (*of_one_length, *_RANGE_OF_NAMES.findall(text)):
-        if (
-            len(allowed) < RANGE_NUMBERS_MAX
-            and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX
-        ):
+        if len(allowed) < RANGE_NUMBERS_MAX and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX:
             allowed.update(f"{letters}{number}" for number in range(int(low), int(high) + 1))
     for letters, first, others in _LISTED.findall(text):
         allowed.update(f"{letters}{number}" for number in (first, *others.strip("/").split("/")))
