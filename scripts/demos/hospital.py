@@ -27,7 +27,18 @@ VECTORS = {
 """Base vectors of CVSS 3.1 by their score."""
 
 # As the technicians of the hospital keep it: semicolons, umlauts in CP1252, a device that is known by its order number.
-COLUMNS = ("asset", "vendor", "product", "model", "version", "site", "owner", "exposure", "human_impact", "data")
+COLUMNS = (
+    "asset",
+    "vendor",
+    "product",
+    "model",
+    "version",
+    "site",
+    "owner",
+    "exposure",
+    "human_impact",
+    "data",
+)
 DEVICES = (
     ("pump-ics-1", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.1.2", "Intensivstation", "Medizintechnik", "controlled", "very high", ""),
     ("pump-ics-2", "Halvor Medical", "Infuva 300", "HM-300-EU", "4.1.2", "Intensivstation", "Medizintechnik", "controlled", "very high", ""),

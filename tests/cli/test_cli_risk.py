@@ -176,6 +176,12 @@ def test_without_the_extra_a_command_says_how_to_install_it(
         assert "hint: pip install 'p2pshare[risk]'" in said.err
 
 
+def test_a_worker_without_a_store_says_so(home: Home) -> None:
+    said = home("risk", "worker", "--once")
+    assert (said.code, said.out) == (1, "")
+    assert "store.sqlite" in said.err and "a bug" not in said.err
+
+
 # --- words that are never guessed ------------------------------------------------------------------------
 
 

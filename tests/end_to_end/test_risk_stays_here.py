@@ -317,6 +317,16 @@ def test_what_was_told_to_the_space_is_the_answer_and_nothing_else(told: Chain, 
     assert re.search(told.encode() + rb"\Z", body), body
 
 
+def test_what_leaves_and_who_reads_it_is_shown_and_without_a_person_nothing_leaves(
+    told: Chain, done: dict[str, str]
+) -> None:
+    assert "tells bravo, TLP:AMBER+STRICT, this and nothing else:\n  exposure as of " in done["others"]
+    alpha, *_ = told
+    said = alpha.cli("risk", "exposure", "--cve", hospital.VPN, "--share", done["space"], code=2)
+    assert "share with --yes" in said.err
+    assert len(alpha.cli_json("space", "show", done["space"], "--json")["state"]["notes"]) == 1
+
+
 def test_the_daemon_has_neither_the_file_nor_the_code(told: Chain, done: dict[str, str]) -> None:
     alpha, *_ = told
     assert alpha.process is not None

@@ -13,8 +13,12 @@ from typing import Any
 import apsw
 
 
+BUSY_MS = 10_000  # a writer that closes the file for a moment moves its log into it
+
+
 def rows(path: Path | str, sql: str, *bindings: object) -> list[tuple[Any, ...]]:
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        connection.set_busy_timeout(BUSY_MS)
         return connection.execute(sql, bindings).fetchall()
 
 

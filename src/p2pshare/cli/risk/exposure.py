@@ -107,13 +107,17 @@ def ask_apart(home: Path, cves: Sequence[str], space: str) -> Aggregate:
 
 
 def _readers_of(home: Path, space: str) -> list[str]:
-    """Returns the names of those who would read it, without us. Raises NotFoundError."""
+    """Returns who would read it besides us: by the name that it has here, else by its id. Raises NotFoundError."""
     from p2pshare.operations.exposing import HERE
+    from p2pshare.operations.looking import ShowStatus
+    from p2pshare.operations.partners import ListPartners
     from p2pshare.operations.spaces import ShowSpace
 
-    shown = read_or_ask(home, ShowSpace(space))
-    members = json.loads(shown.canonical)["members"]
-    return [shown.names.get(one["id"], one["id"][:10]) for one in members if one["status"] in HERE]
+    members = json.loads(read_or_ask(home, ShowSpace(space)).canonical)["members"]
+    names = {one.partner_id: one.alias for one in read_or_ask(home, ListPartners()).each}
+    own = read_or_ask(home, ShowStatus()).partner_id
+    readers = [one["id"] for one in members if one["status"] in HERE and one["id"] != own]
+    return [names.get(reader) or reader for reader in readers]
 
 
 def _share(

@@ -133,10 +133,9 @@ def component_words(component: dict[str, Any]) -> str:
 
 
 def range_words(finding: dict[str, Any]) -> str:
-    """Returns the outcome, and what else it may be where an input is not known."""
-    outcomes = [str(one) for one in finding["outcome_range"] or ()]
-    others = [one for one in outcomes if one != finding["outcome"]]
-    return f"{finding['outcome']} (or {', '.join(others)})" if others else str(finding["outcome"])
+    """Returns the outcome, or both ends of what it may be where an input is not known: `scheduled to immediate`."""
+    worst, best = finding["outcome_range"]
+    return str(worst) if worst == best else f"{best} to {worst}"
 
 
 def cells_of(finding: dict[str, Any]) -> list[object]:
@@ -221,6 +220,8 @@ def why_lines(finding: dict[str, Any]) -> Iterator[str]:
         dated = f" of {one['as_of']}" if one["as_of"] else ""
         stale = ", stale" if one["status"] == "stale" else ""
         yield f"{one['input']}:{value}{stated}{dated}{stale}"
+    if finding["unknown"]:
+        yield f"what would settle the outcome: {', '.join(finding['unknown'])}"
     for one in finding["disagreement"] or ():
         yield f"{one['publisher']} says {one['state']} ({one['document']}, {one['date']})"
 
