@@ -12,7 +12,6 @@ from typing import Any
 
 import apsw
 
-
 BUSY_MS = 10_000  # a writer that closes the file for a moment moves its log into it
 
 
