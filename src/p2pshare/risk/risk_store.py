@@ -571,7 +571,10 @@ class RiskStore:
     def ranked(self, *, table: str = SSVC_DEPLOYER, now: int, **options: Any) -> Iterator[RankedFinding]:
         """Yields what `rank` returns, where it may be millions. The caller changes nothing meanwhile."""
         if self.fetch("SELECT 1 FROM partner_evidence LIMIT 1"):
-            with suppress(DiskFull), self.file.transaction() as writer:  # time has passed since it was counted
+            with (
+                suppress(DiskFull),
+                self.file.transaction() as writer,
+            ):  # time has passed since it was counted
                 self._count_partners(writer, now)
         return rank(self.file, table=table, now=now, **options)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from p2pshare.risk.sources.source_files import list_in, text_in, texts_in
@@ -24,6 +25,9 @@ RELATIONSHIPS_DEEP_MAX = 16  # a component of a component of a product: real one
 TEXT_CHARACTERS_MAX = 1_000
 MEMBERS_MAX = 2_000_000  # ids that groups stand for, in all of a document: a group of all products may be named by every remedy
 VENDORS_MAX = 100  # names of vendors that the beginning of a full product name is compared with
+VERSION_CHARACTERS_MAX = 160  # of a name's end, or of a leaf that is called otherwise, that may be versions: CISA's longest
+VERSION_WORDS_MAX = 24
+VERSION_PLACES_MAX = 6  # at which they may begin in a name; each is read
 NUMBERS_MAX = 1_000  # model numbers, SKUs and serial numbers of one product
 
 VERSION_CATEGORIES = frozenset({"product_version", "product_version_range"})
@@ -188,7 +192,8 @@ def _apart(name: str) -> tuple[str, str]:
     """Returns a product's name and what it says of versions: `Viewer, versions prior to 3.2`, `All versions of Viewer`."""
     if (found := _VERSION_BEFORE.match(name)) and _is_version(found[1]):
         return found[2], found[1]
-    for start in _VERSION_BEGINS.finditer(name):
+    begins = _VERSION_BEGINS.finditer(name, max(0, len(name) - VERSION_CHARACTERS_MAX))
+    for start in islice(begins, VERSION_PLACES_MAX):
         rest, versions = name[: start.start()].strip(" ,"), name[start.end() :].strip()
         if rest and _is_version(versions) and not _TWO_NUMBERS.match(versions):
             return rest, versions.removeprefix("(").removesuffix(")") if versions.count(
@@ -201,6 +206,8 @@ def _apart(name: str) -> tuple[str, str]:
 
 def _is_version(text: str) -> bool:
     """Returns whether a text is understood as versions, in every part."""
+    if len(text) > VERSION_CHARACTERS_MAX or text.count(" ") > VERSION_WORDS_MAX:
+        return False
     return not names_a_variant(text) and all(one.kind != "doubt" for one in read_statement(text))
 
 
