@@ -25,7 +25,9 @@ RELATIONSHIPS_DEEP_MAX = 16  # a component of a component of a product: real one
 TEXT_CHARACTERS_MAX = 1_000
 MEMBERS_MAX = 2_000_000  # ids that groups stand for, in all of a document: a group of all products may be named by every remedy
 VENDORS_MAX = 100  # names of vendors that the beginning of a full product name is compared with
-VERSION_CHARACTERS_MAX = 160  # of a name's end, or of a leaf that is called otherwise, that may be versions: CISA's longest
+VERSION_CHARACTERS_MAX = (
+    160  # of a name's end, or of a leaf that is called otherwise, that may be versions: CISA's longest
+)
 VERSION_WORDS_MAX = 24
 VERSION_PLACES_MAX = 6  # at which they may begin in a name; each is read
 NUMBERS_MAX = 1_000  # model numbers, SKUs and serial numbers of one product
