@@ -179,3 +179,61 @@ def test_a_device_without_a_vendor_is_still_proposed(store: RiskStore, tmp_path:
     assert store.rank(now=NOW, with_all=True) == []
     store.decide_aliases([alias.alias], status="confirmed", by="a person", now=NOW)
     assert [(one.match, one.due) for one in store.rank(now=NOW)] == [("confirmed-name", "2026-12-03")]
+
+
+def test_a_list_that_excel_names_its_separator_in_is_read(store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", "sep=;\r\nasset;product\r\np1;Pumpe\r\n;x\r\n")
+    answer = store.import_inventory(path, now=NOW)
+    assert (answer.assets, [one.row for one in answer.refused]) == (1, [4])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_two_and_four_bytes_a_sign_are_read(encoding: str, store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", "asset,product\nä1,Pumpe\n".encode(encoding))
+    assert store.import_inventory(path, now=NOW).assets == 1
+    assert names(store, "ä1") == ["Pumpe"]
+
+
+def test_utf_16_that_breaks_off_loses_only_what_is_broken(store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", "asset,product\np1,Pumpe\np2,Bett\n".encode("utf-16")[:-3])
+    answer = store.import_inventory(path, now=NOW)
+    assert names(store, "p1") == ["Pumpe"]
+    assert (3, "a sign could not be read in this encoding") in told(answer)
+
+
+def test_a_quote_that_is_left_open_swallows_no_rows(store: RiskStore, tmp_path: Path) -> None:
+    path = written(
+        tmp_path, "list.csv", 'asset,vendor,product,version\np1,A,"B,1\np2,A,C,1\n,A,C,1\np3,A,C,2\n'
+    )
+    answer = store.import_inventory(path, now=NOW)
+    assert told(answer) == [(2, "a quote is left open: read line by line")]
+    assert (answer.read, answer.assets, [one.row for one in answer.refused]) == (4, 3, [4])
+
+
+def test_a_quote_that_another_one_closes_is_told(store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", 'asset,vendor,product,version\np1,A,"B,1\np2,A,C,1\np3,A,"D",1\n')
+    assert told(store.import_inventory(path, now=NOW)) == [
+        (2, "a cell whose lines look like rows: is a quote left open?")
+    ]
+
+
+def test_signs_that_nobody_sees_are_no_part_of_a_name(store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", "asset,product\np1\u200b,Pum\x00pe\x1b[31m\n")
+    store.import_inventory(path, now=NOW)
+    assert names(store, "p1") == ["Pumpe[31m"]
+
+
+def test_a_decimal_comma_is_told(store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", "asset;vendor;product;version\np1;A;B;2,1\n")
+    assert told(store.import_inventory(path, now=NOW)) == [
+        (2, "version 2,1 has a comma, and may be two: it is not compared")
+    ]
+
+
+def test_an_asset_that_returns_is_told(store: RiskStore, tmp_path: Path) -> None:
+    path = written(tmp_path, "list.csv", "asset,product\np1,Pumpe\n")
+    store.import_inventory(path, now=NOW)
+    store.retire_asset("p1", now=NOW)
+    answer = store.import_inventory(path, now=NOW)
+    assert told(answer) == [(0, "p1 was retired, and is in use again")]
+    assert [one.name for one in store.assets()] == ["p1"]

@@ -26,6 +26,7 @@ from p2pshare.risk.vendors import same_vendor, vendor_group
 from p2pshare.risk.version_statements import names_a_variant
 
 SMALL = Path(__file__).parents[1] / "support" / "small_hospital"
+REMEMBERED = SMALL.parent / "remembered_hospital"
 
 
 def proposed(
@@ -87,18 +88,27 @@ def test_both_hospitals_name_devices_near_misses_and_decoys_enough(medical: list
         assert all(bool(device.truth) for device in devices if device.kind == "known")
 
 
-def test_a_small_hospital_of_our_own_is_matched_without_a_mistake() -> None:
-    devices = read_devices(SMALL / "devices.tsv")
+def measured(folder: Path) -> Figures:
+    """Returns the figures of a folder with devices and the advisories that name them."""
     rows = [
         line.split("\t")
-        for line in (SMALL / "advisories.tsv").read_text(encoding="utf-8").splitlines()
+        for line in (folder / "advisories.tsv").read_text(encoding="utf-8").splitlines()
         if not line.startswith("#")
     ]
     leaves: dict[tuple[str, str], list[Leaf]] = {}
     for name, title, number, vendor, product, statement in rows[1:]:
         variant = statement if names_a_variant(statement) else ""
         leaves.setdefault((name, title), []).append(Leaf(int(number), vendor, product, variant, statement))
-    figures = measure(devices, [Advisory(name, title, tuple(some)) for (name, title), some in leaves.items()])
+    advisories = [Advisory(name, title, tuple(some)) for (name, title), some in leaves.items()]
+    return measure(read_devices(folder / "devices.tsv"), advisories)
+
+
+def test_advisories_that_were_written_down_from_memory_are_matched_as_the_page_says() -> None:
+    check(measured(REMEMBERED), precision=0.93, recall=0.93)
+
+
+def test_a_small_hospital_of_our_own_is_matched_without_a_mistake() -> None:
+    figures = measured(SMALL)
     assert not figures.wrong
     assert not figures.missed
     assert not figures.unequal
@@ -307,3 +317,27 @@ def test_a_name_as_long_as_a_file_is_read_no_further_than_names_go() -> None:
             )
             is not None
         )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("Lumora MP70", "Lumora patient monitors MP2-MP90"),
+        ("Lumora MP70 M8007A", "Lumora MP monitors MP20-MP90 (M8001A/2A/7A/10A)"),
+        ("Olbia XT DR ICD", "Olbia ICD (all models)"),
+        ("Q-Stress", "Varno Q-Stress Cardiac Stress Testing System"),
+        ("Nadir2000 Ventilator", "Nadir2000 Ventilation System"),
+    ],
+)
+def test_families_and_kinds_of_devices_are_found(ours: str, theirs: str) -> None:
+    assert proposed(("Varno", ours), ("Varno", theirs)) == [theirs]
+
+
+def test_a_letter_before_a_hyphen_is_part_of_the_name() -> None:
+    shelf = [("Varno", f"{letter}-Scribe Resting ECG System") for letter in "XRH"]
+    assert proposed(("Varno", "R-Scribe EKG"), *shelf) == ["R-Scribe Resting ECG System"]
+    assert proposed(("Varno", "K-Scribe EKG"), *shelf) == []
+
+
+def test_a_number_outside_a_range_of_names_is_no_match() -> None:
+    assert proposed(("Varno", "Lumora MP95"), ("Varno", "Lumora patient monitors MP2-MP90")) == []

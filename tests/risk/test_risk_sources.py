@@ -488,8 +488,11 @@ def test_partners_count_for_thirty_days_and_as_active_only_where_that_is_configu
         assert why(store)["exploitation"] == (
             ("active (partner-reported)", "checked") if needed else ("unknown", "not-checked")
         )
-        store.refresh(now=NOW + 25 * DAY)
-        assert store.rank(now=NOW)[0].partner_evidence["organisations"] == 1
+        (later,) = store.rank(now=NOW + 25 * DAY)  # nothing came, and nothing was refreshed
+        assert later.partner_evidence["organisations"] == 1
+        ahead = [PartnerVulnerability(CVE, "p1", NOW + 400 * DAY, "sighting")]
+        store.take_partner_vulnerabilities(ahead, now=NOW)
+        assert store.rank(now=NOW)[0].partner_evidence == {"organisations": 2, "last_seen": "2026-11-30"}
         store.close()
 
 

@@ -30,10 +30,10 @@ _INTRODUCTIONS = re.compile(
     r"\b(?:versions?(?: numbers?| nos?)?|vers|ver|releases?|rel|revisions?|rev|firmware|software|sw|fw|stand|softwarestand)\b[.:]?\s*"
 )
 _LONG_WORDS = (
-    (re.compile(r"\bservice[ -]?packs?\b"), "sp"),
-    (re.compile(r"\bhot[ -]?fix(?:es)?\b"), "hf"),
-    (re.compile(r"\bupd\b"), "update"),
-    (re.compile(r"\bcumulative updates?\b"), "cu"),
+    (re.compile(r"\bservice[ -]?packs?(?![a-z])"), "sp"),
+    (re.compile(r"\bhot[ -]?fix(?:es)?(?![a-z])"), "hf"),
+    (re.compile(r"\bupd(?![a-z])"), "update"),
+    (re.compile(r"\bcumulative updates?(?![a-z])"), "cu"),
     (re.compile(r"\brelease candidate\b"), "rc"),
     (re.compile(r"\b(?:bld|builds)\b"), "build"),
 )
@@ -45,9 +45,24 @@ _NO_VERSION = frozenset(
 )  # fmt: skip
 _V_BEFORE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[vV]\.?\s?(?=\d)")
 _V_BEFORE_LETTER = re.compile(r"(?<![A-Za-z0-9])v(?=[A-Z]{1,2}\d)")  # vD25 is D25, and VM5.0 is VM5.0
-_SEVERAL = re.compile(r"[/|;]|,\s?\d|\b(?:and|or|und|oder)\b")
+# Two versions, a range, or a remark that takes back what stands beside it: no version that an answer may rest on.
+_SEVERAL = re.compile(
+    r"[/|;<>≤≥?]|,\s?\d|\d\+(?:$|[ ,)])|\d -|- \d|\b(?:and|or|to|through|until|from|und|oder|bis|ab|von|not|nicht|planned|geplant)\b"
+)
+_TWO_BARE = re.compile(r"(?:^| )\d+(?:\.\d+)* \d+(?:\.\d+)*(?: |$)")
+_RANGE = re.compile(
+    r"(?:[a-z]{0,3}\d+\.[\d.]+|[a-z]{1,3}\d+)\s?-\s?(?:[a-z]{0,3}\d+\.[\d.]+|[a-z]{1,3}\d+)"
+)  # 3.1-1 is one
+_HYPHENED = re.compile(r"([a-z]{0,3}\d+(?:\.\d+)*)\s?-\s?([a-z]{0,3}\d+(?:\.\d+)*)")
+_MONTH = r"(?:0?[1-9]|1[0-2])"
+_DAY_OR_MONTH = re.compile(
+    r"\d[. -]{0,2}(?:jan|feb|m[aä]r|mrz|apr|mai|may|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*\b"  # what a spreadsheet makes of 5.1
+    rf"|(?<![\d.])(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-[0-3]\d)?(?![\d.])"
+    rf"|(?<![\d.])(?:[0-3]?\d[.-])?{_MONTH}[.-](?:19|20)\d\d(?![\d.])"
+)
 _PIECE = re.compile(r"\d+|[a-z]+|[^a-z\d]+")
 _BLANKS = re.compile(r"\s+")
+DASHES = re.compile("[\u2010-\u2015\u2212]")
 
 
 class Piece(NamedTuple):
@@ -66,6 +81,25 @@ def plain(text: str) -> str:
     """Returns a text in lower case with one blank between words, `_` as a blank, V before a number gone."""
     folded = unicodedata.normalize("NFKC", text).replace("_", " ")
     return _BLANKS.sub(" ", _V_BEFORE_LETTER.sub("", _V_BEFORE_DIGIT.sub("", folded)).lower()).strip()
+
+
+def hyphened(text: str) -> tuple[Pieces, Pieces] | None:
+    """Returns the first and the last version that a text with a hyphen may mean (4.1-4.3, D1-D25, 3.1.1-3), None where the
+    hyphen can only be part of one version (10.2.1-h3, 3.1-1)."""
+    found = _HYPHENED.fullmatch(text)
+    if not found:
+        return None
+    first, last = pieces_of(found[1]), pieces_of(found[2])
+    ends = [last]
+    if len(last) == 1 and first[-1].number < last[0].number:
+        ends.append((*first[:-1], last[0]))  # 3.1.1-3 is 3.1.1 to 3.1.3
+    behind = [end for end in ends if order(first, end) == -1]
+    if not behind:
+        return None
+    last = behind[0]
+    for end in behind[1:]:
+        last = end if order(last, end) == -1 else last
+    return first, last
 
 
 def without_introductions(text: str) -> str:
@@ -96,10 +130,13 @@ def read_version(text: str) -> Pieces | None:
     """Returns the version that our inventory names, None where it names none, or several: 9.19 / 9.33."""
     if len(text) > VERSION_CHARACTERS_MAX or _BLANKS.sub(" ", text).strip().lower() in _NO_VERSION:
         return None
-    shown = plain(text)
-    if _SEVERAL.search(shown):
+    shown = DASHES.sub("-", plain(text))
+    if _SEVERAL.search(shown) or _DAY_OR_MONTH.search(shown):
         return None
-    pieces = pieces_of(without_introductions(shown))
+    shown = without_introductions(shown)
+    if _TWO_BARE.search(shown) or (_RANGE.fullmatch(shown) and hyphened(shown)):
+        return None
+    pieces = pieces_of(shown)
     if not any(piece.digits or piece.is_free for piece in pieces):
         return None
     return pieces

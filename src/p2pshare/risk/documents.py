@@ -21,19 +21,28 @@ def is_newer(one: DocumentSaid, version: str, dated: int | None) -> bool:
 
     Of one version (a draft, published again) the later date holds.
     """
+    if one.kind == "osv":  # its version is an instant
+        return (one.dated or 0) >= (dated or 0)
     first, second = _version_key(one.version), _version_key(version)
     if first != second:
         return first > second
     return (one.dated or 0) >= (dated or 0)
 
 
-def _version_key(text: str) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
-    """Returns what versions are ordered by: numbers, then a release after its pre-releases. Build metadata does not count."""
+_Identifiers = tuple[tuple[bool, int, str], ...]
+
+
+def _version_key(text: str) -> tuple[tuple[int, ...], bool, _Identifiers]:
+    """Returns what versions are ordered by: numbers, then a release after its pre-releases, and these by their parts, numbers
+    before words (semver 2.0.0, section 11). Build metadata does not count."""
     plain, _, before = text.partition("+")[0].partition("-")
     numbers = tuple(int(one[:18]) for one in _NUMBERS.findall(plain))
     while numbers and not numbers[-1]:
         numbers = numbers[:-1]
-    return numbers, not before, tuple(int(one[:18]) for one in _NUMBERS.findall(before))
+    parts = tuple(
+        (not one.isdecimal(), int(one[:18]) if one.isdecimal() else 0, one) for one in before.split(".")
+    )
+    return numbers, not before, parts if before else ()
 
 
 def vulnerability_id(writer: apsw.Connection, name: str) -> int:
@@ -90,6 +99,10 @@ def put_document(
     for number, version, dated, digest in held:
         if digest == sha256:
             return 0, "is held already"
+        if said.kind == "csaf" and (said.version, said.dated) == (version, dated):
+            read.told.append(
+                f"{said.tracking_id} {version[:40]} was held with another text of the same day: what is read last holds"
+            )
         if not is_newer(said, version, dated):
             return 0, f"version {said.version[:40]} is not newer than {version[:40]}, which is held"
         touched.update(

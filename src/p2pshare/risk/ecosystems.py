@@ -8,6 +8,7 @@ from functools import lru_cache
 from p2pshare.risk.device_versions import compare
 from p2pshare.risk.ecosystem_versions import compare_in
 
+_ZEROS_AT_END = re.compile(r"(?<=\d)(?:\.0+)+$")
 _RELEASE = re.compile(r"[.+~](el\d+|fc\d+|amzn\d+|deb\d+|sles?\d+|oe\d+|cm\d+|ubuntu\d+)", re.IGNORECASE)
 
 
@@ -18,6 +19,16 @@ def compare_packages(purl_type: str, one: str, other: str) -> int | None:
         return 0
     order = compare_in(purl_type, one, other)
     return compare(one, other) if order is None else order
+
+
+def compare_spelling(one: str, other: str) -> bool:
+    """Returns whether two versions are one in other letters: v1.2 and 1.2.0."""
+    return _plain(one) == _plain(other)
+
+
+@lru_cache(maxsize=65_536)
+def _plain(version: str) -> str:
+    return _ZEROS_AT_END.sub("", version.strip().lower().removeprefix("v"))
 
 
 def release_tag(version: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from importlib import import_module
 from typing import Any
 
@@ -34,6 +35,8 @@ def require_extra() -> None:
 def json_events(file: Any) -> Any:
     """Returns ijson's (event, value) pairs of a binary file; numbers as float. Holds 64 KiB of the file at a time."""
     require_extra()
+    if file.read(len(BOM_UTF8)) != BOM_UTF8:  # Windows writes it, and ijson knows none
+        file.seek(0)
     return ijson.basic_parse(file, use_float=True)
 
 

@@ -6,11 +6,12 @@ The answer is about the product alone; what follows from it depends on what is s
 from __future__ import annotations
 
 from enum import Enum
+from functools import cmp_to_key, partial
 from typing import NamedTuple
 
 from p2pshare.risk.assets import Component
 from p2pshare.risk.device_versions import compare
-from p2pshare.risk.ecosystems import compare_packages, release_tag
+from p2pshare.risk.ecosystems import compare_packages, compare_spelling, release_tag
 from p2pshare.risk.match_keys import (
     Cpe,
     Purl,
@@ -23,7 +24,7 @@ from p2pshare.risk.match_keys import (
 )
 from p2pshare.risk.statements import AdvisoryProduct
 from p2pshare.risk.vendors import same_vendor
-from p2pshare.risk.version_statements import decide, decide_named
+from p2pshare.risk.version_statements import decide, decide_named, is_below
 from p2pshare.risk.words import FoundBy
 
 
@@ -122,7 +123,7 @@ def _in_ranges(purl_type: str, version: str, ranges: tuple[tuple[str, ...], ...]
         if kind == "release":
             continue
         if kind == "versions":
-            if version in rest:
+            if version in rest or any(compare_spelling(version, one) for one in rest):
                 return Within.YES, f"version {version} is listed"
             continue
         found, because = _in_events(purl_type, version, rest[1:])
@@ -134,10 +135,19 @@ def _in_ranges(purl_type: str, version: str, ranges: tuple[tuple[str, ...], ...]
 
 
 def _in_events(purl_type: str, version: str, events: list[str]) -> tuple[Within, str]:
-    """Returns whether a version lies after an `introduced` and before the `fixed`, or up to the `last_affected`, that follows."""
+    """Returns whether a version lies after an `introduced` and before the `fixed`, or up to the `last_affected`, that follows:
+    in the order of versions, whatever that of the file. What lies behind every `limit` is not meant."""
     pairs = list(zip(events[::2], events[1::2], strict=True))
+    pairs.sort(key=cmp_to_key(partial(_order_of_events, purl_type)))
+    limits = [bound for kind, bound in pairs if kind == "limit" and bound != "*"]
+    if limits and all((compare_packages(purl_type, version, one) or 0) > -1 for one in limits):
+        if any(compare_packages(purl_type, version, one) is None for one in limits):
+            return Within.MAYBE, f"{version} and {limits[0]} do not compare"
+        return Within.NO, ""
     is_inside, because = False, ""
     for kind, bound in pairs:
+        if kind == "limit":
+            continue
         order = 1 if kind == "introduced" and bound == "0" else compare_packages(purl_type, version, bound)
         if order is None:
             return Within.MAYBE, f"{version} and {bound} do not compare"
@@ -154,6 +164,15 @@ def _in_events(purl_type: str, version: str, events: list[str]) -> tuple[Within,
     return (Within.YES, f"{because}, no fix is named") if is_inside else (Within.NO, "")
 
 
+def _order_of_events(purl_type: str, one: tuple[str, str], other: tuple[str, str]) -> int:
+    """Returns which event comes first; what is introduced at a version comes after what ended there."""
+    first = one == ("introduced", "0"), other == ("introduced", "0")
+    if any(first):
+        return first[1] - first[0]
+    order = compare_packages(purl_type, one[1], other[1]) or 0
+    return order or (one[0] == "introduced") - (other[0] == "introduced")
+
+
 def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: Cpe) -> Fit | None:
     is_exact = bool(stated.version) and not product.is_range and not has_wildcard(stated.version)
     fit = compare_cpe(stated, own, with_version=False)
@@ -165,8 +184,10 @@ def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: C
     if is_exact or (stated.version and has_wildcard(stated.version)):
         if not version:
             return Fit(Within.MAYBE, None, True, FoundBy.CPE, NO_VERSION)
+        if has_wildcard(version) and version != stated.version:
+            return _fit_open_cpe(version, stated)
         order = 0 if version == stated.version else compare(version, stated.version) if is_exact else None
-        hits = compare_cpe(stated, own._replace(version=version)).fits
+        hits = order == 0 or compare_cpe(stated, own._replace(version=version)).fits
         within = (Within.MAYBE if limited else Within.YES) if hits else Within.NO
         return Fit(within, order, is_exact, FoundBy.CPE, limited or f"version {stated.version} is named")
     if not product.versions:
@@ -183,6 +204,12 @@ def _fit_cpe(component: Component, own: Cpe, product: AdvisoryProduct, stated: C
         within = Within.MAYBE
     found = _with_order(within, product, version, FoundBy.VERSION_RANGE, limited or decided.because)
     return _limited(product, found)
+
+
+def _fit_open_cpe(version: str, stated: Cpe) -> Fit | None:
+    """Returns the fit of a version of ours with a wildcard: 8.* may be the 8.1 that is stated."""
+    is_open = has_wildcard(stated.version) or wildcard(version).fullmatch(stated.version) is not None
+    return Fit(Within.MAYBE, None, True, FoundBy.CPE, f"the inventory says {version}") if is_open else None
 
 
 def _fit_model(component: Component, product: AdvisoryProduct) -> Fit | None:
@@ -214,6 +241,8 @@ def _with_order(
     )
     if within is Within.YES and order != 0:
         order = None
+    if within is Within.NO and order is None and is_below(product.versions, version):
+        order = -1
     return Fit(within, order, order == 0, found_by, because)
 
 

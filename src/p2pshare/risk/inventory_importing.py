@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,9 +35,13 @@ from p2pshare.risk.risk_file import RiskFile
 from p2pshare.risk.words import HumanImpact, Mission, Safety
 
 FORMATS = ("auto", "cyclonedx-json", "cyclonedx-xml", "spdx-json", "csv")
+HEAD_BYTES = MIB  # of a file, to tell what it is: some begin with a long comment
 BATCH_ROWS = 1_000  # components that are looked up and written at once
 GONE_TOLD_MAX = 200
 COMPONENTS_REMEMBERED_MAX = 50_000  # with their ids while a file is read: 30 MiB
+ASSETS_REMEMBERED_MAX = (
+    20_000  # with what is said of them, 1 KB each; a list names an asset in rows that follow each other
+)
 FILE_BYTES_MAX = 2048 * MIB  # four times the largest SBOM that is promised; it is read as a stream
 
 _SCALE_COLUMNS = ("exposure", "human_impact", "safety", "mission")
@@ -53,14 +58,17 @@ class BomReader(Protocol):
 @dataclass
 class _Import:
     """What is known while a file is taken in. `number`: how often it was, which marks the places that it names now;
-    `assets`: name -> id. What is named stays in the table, not in memory: a BOM may name a million."""
+    `assets`: ids of those that are named; `last_said`: of some of them, what was written last and the id; `retired`: names of
+    those that were. What is named stays in the table, not in memory: a file may name a million."""
 
     writer: apsw.Connection
     now: int
     file: int
     number: int
-    assets: dict[str, int] = field(default_factory=dict)
-    last_said: dict[str, AssetSaid] = field(default_factory=dict)
+    retired: set[str]
+    assets: set[int] = field(default_factory=set)
+    last_said: dict[str, tuple[AssetSaid, int]] = field(default_factory=dict)
+    returned: list[str] = field(default_factory=list)
 
     def places(self) -> int:
         """Returns how many places the file names."""
@@ -96,6 +104,8 @@ def import_file(
             _replace_lists(taken, notes)
         else:
             taken = _import_bom(writer, path, kind, asset, digest, notes, now)
+    for returned in taken.returned:
+        notes.tell(0, f"{returned} was retired, and is in use again")
     answer = Imported(
         notes.read,
         len(taken.assets),
@@ -103,7 +113,7 @@ def import_file(
         _with_more(notes.refused, notes.refused_more),
         _with_more(notes.told, notes.told_more),
     )
-    return answer, taken.file, set(taken.assets.values())
+    return answer, taken.file, taken.assets
 
 
 def _with_more(notes: list[Told], more: int) -> tuple[Told, ...]:
@@ -132,10 +142,19 @@ def _format_of(path: Path, wanted: str) -> str:
         return wanted
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(HEAD_BYTES)
     except OSError as error:
         raise AuthorError(f"cannot read {path.name}: {error.strerror}", reason="unreadable") from None
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        start = head.decode("utf-16", "ignore").lstrip()[:1].encode()
+        if start in (b"{", b"["):
+            raise AuthorError(
+                f"{path.name} is JSON in UTF-16",
+                hint="save it as UTF-8, as JSON must be",
+                reason="bad-encoding",
+            )
+    else:
+        start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
     if start == b"<":
         return "cyclonedx-xml"
     if start in (b"{", b"["):
@@ -181,11 +200,21 @@ def _import_bom(
     with path.open("rb") as file:
         reader = _reader(kind, file, notes)
         _take(_placed(reader, said, notes), taken)
-    _asset_id(said, taken)
+    subject_id = _asset_id(said, taken)
+    version = reader.head.version
+    if version is None and kind != "spdx-json":
+        version = 1  # the schema's default
     writer.execute(
         "UPDATE inventory_file SET serial_number = ?, version = ?, asset = ? WHERE id = ?",
-        (reader.head.serial_number.lower(), reader.head.version, taken.assets[said.name], taken.file),
+        (reader.head.serial_number.lower(), version, subject_id, taken.file),
     )
+    for reference, count in fetch(
+        writer,
+        f"""SELECT bom_ref, count(DISTINCT component) AS several FROM asset_component
+        WHERE file = ? AND seen = ? AND bom_ref <> '' GROUP BY bom_ref HAVING several > 1 LIMIT {GONE_TOLD_MAX}""",
+        (taken.file, taken.number),
+    ):
+        notes.tell(0, f"{count} components are called '{str(reference)[:120]}': a VEX cannot tell them apart")
     if notes.read == 0 and notes.is_broken:
         raise AuthorError(
             f"{path.name}: {notes.refused[0].why}", hint="is the file whole?", reason="not-a-bom"
@@ -218,7 +247,8 @@ def _begin(writer: apsw.Connection, name: str, digest: str, kind: str, now: int)
         imports = imports + 1 RETURNING id, imports""",
         (name, digest, kind, now),
     )
-    return _Import(writer, now, file, number)
+    retired = fetch(writer, "SELECT name FROM asset WHERE retired_at IS NOT NULL")
+    return _Import(writer, now, file, number, {one for (one,) in retired})
 
 
 def _take(placed: Iterable[Placed], taken: _Import) -> None:
@@ -240,10 +270,18 @@ def _take(placed: Iterable[Placed], taken: _Import) -> None:
 
 def _asset_id(said: AssetSaid, taken: _Import) -> int:
     """Returns the id of an asset; what is said of it is written when it differs from what the last row said."""
-    if taken.last_said.get(said.name) != said:
-        taken.last_said[said.name] = said
-        taken.assets[said.name] = put_asset(taken.writer, said, taken.now)
-    return taken.assets[said.name]
+    last, number = taken.last_said.get(said.name, (None, 0))
+    if last == said:
+        return number
+    if len(taken.last_said) >= ASSETS_REMEMBERED_MAX:
+        taken.last_said.clear()
+    number = put_asset(taken.writer, said, taken.now)
+    taken.last_said[said.name] = (said, number)
+    taken.assets.add(number)
+    if said.name in taken.retired:
+        taken.retired.discard(said.name)
+        taken.returned.append(said.name)
+    return number
 
 
 def put_asset(writer: apsw.Connection, said: AssetSaid, now: int) -> int:

@@ -31,6 +31,7 @@ CPE_FIELDS = 11
 
 _MODEL = re.compile(r"[^0-9A-Za-z]+")
 _URI_SPECIAL = {"%01": "?", "%02": "*"}
+_LITERAL = {"*": "\uff0a", "?": "\uff1f"}  # quoted: the sign itself, and no wildcard; kept as its wide form
 
 
 class Purl(NamedTuple):
@@ -98,7 +99,7 @@ def _split_formatted(text: str) -> list[str]:
     fields, field, is_quoted = [], "", False
     for character in text:
         if is_quoted:
-            field, is_quoted = field + character, False
+            field, is_quoted = field + _LITERAL.get(character, character), False
         elif character == "\\":
             is_quoted = True
         elif character == ":":
@@ -121,6 +122,10 @@ def _split_uri(text: str) -> list[str]:
 
 
 def _decoded(text: str) -> str:
+    if text == "*":  # is no URI's way to say ANY, and some write it
+        return ANY
+    for code, literal in (("%2a", _LITERAL["*"]), ("%3f", _LITERAL["?"])):
+        text = text.replace(code, literal).replace(code.upper(), literal)
     for code, character in _URI_SPECIAL.items():
         text = text.replace(code, character)
     return unquote(text).lower()

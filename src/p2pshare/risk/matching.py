@@ -175,7 +175,7 @@ class Matching:
                 continue
             stated, host = self._products[product]
             fit = self._fit(components[component], stated, [one[2] for one in several])
-            if fit is None or (fit.within is Within.NO and fit.order is None):
+            if fit is None:
                 continue
             places = [(0, False)] if host is None else self._places(component, host)
             for statement in about:
@@ -355,9 +355,16 @@ class Matching:
                 self.told.append(
                     (document, self._why_not_linked(serial, int(version), reference, vulnerability))
                 )
+            is_one = len({component for _, component, _ in places}) == 1
             for place, component, own in places:
                 fit = Fit(
-                    Within.YES, None, True, FoundBy.EXACT_PURL, "the VEX names this component of this BOM"
+                    Within.YES if is_one else Within.MAYBE,
+                    None,
+                    True,
+                    FoundBy.EXACT_PURL,
+                    "the VEX names this component of this BOM"
+                    if is_one
+                    else "several components are called so",
                 )
                 if product is not None:
                     self._load_products([product])

@@ -38,7 +38,8 @@ _KIND_TEXT = """
     angio interventional processing review center centre echo sonography cabinet supply medication
     dispensing pneumatic tube home worn wearable coagulation laboratory labor cytometer flow ctg doppler
     bogen mobil endoscopy surgical electrosurgical warmer incubator inkubator bed thermometer oximeter
-    mixer mischer nutrition tpn enteral feeding volumetric pacemaker holter recording workflow
+    mixer mischer nutrition tpn enteral feeding volumetric pacemaker holter recording workflow cardiac
+    stress testing analysis ventilation belastung
 """
 _KIND_WORDS = frozenset(_KIND_TEXT.split())
 # Beside a model's name they make a sibling of it, and weigh as names do: 3100 Pro, XR656 Plus, MedStation ES Server, DICOM Viewer.
@@ -70,7 +71,12 @@ _WORD = re.compile(r"(?<![a-z0-9])[rv]\d+(?:\.\d+)+|\d+(?:\.\d+)+[a-z]*|\d+(?:\.
 _VERSION_WORD = re.compile(r"[rv]?\d+(?:\.(?:\d+|x))+|v\d{1,2}")
 _TESLA = re.compile(r"\d(?:\.\d)?t")  # how strong a magnet is: 1.5T, 3T
 _RANGE = re.compile(r"\b([a-z]{1,4})(\d{2,5})\s?-\s?[a-z]{0,4}(\d{2,5})\b(?!-)")
+_RANGE_OF_NAMES = re.compile(r"\b([a-z]{1,4})(\d{1,5})\s?-\s?\1(\d{1,5})\b(?!-)")  # MP2-MP90
 _LISTED = re.compile(r"([a-z]{1,4})(\d{1,4})((?:/\d{1,4})+)(?![a-z\d])")  # MX700/800
+_SHORTENED = re.compile(
+    r"\b([a-z]{0,3}\d{4,6})([a-z]?)((?:/\d{1,3}[a-z]?)+)(?![a-z\d])"
+)  # M8001A/2A/10A, 865240/41
+_LETTERED = re.compile(r"\b([a-z])-([a-z]{4,})")
 _OPEN_NUMBER = re.compile(r"\d+x\d*|x\d{2,}")  # 5x0, x12
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|[a-z0-9]{6,}")
 _CODE_DIGITS_MIN = 6  # 865240, 8713142U; 1543SP-1 is a name
@@ -164,6 +170,7 @@ def read_name(text: str) -> Name:
     text = _LONG_CODE.sub(" ", folded(text[:NAME_CHARACTERS_MAX])).replace("w/", " with ")
     text = re.sub(r"(?<=[a-z0-9])\+(?=\W|$)", " plus ", text)
     text = re.sub(r"(?<=\d)\.0(?=[a-z])", "", text)  # 3.0T is 3T
+    text = re.sub(r"\ball models?\b", "series", text)
     text = re.sub(r"\b(including)(?=[a-z]+\d)", r"\1 ", text)
     with_at = next((found.start() for found in _WITH.finditer(text)), len(text))
     words: list[str] = []
@@ -205,7 +212,12 @@ def read_name(text: str) -> Name:
             alike = shape(words[place]).lstrip(_LETTERS) == shape(words[place - 1]).lstrip(_LETTERS) and (
                 words[place].isdigit() or shape(words[place]) == shape(words[place - 1])
             )
-            if gaps[place] == "/" or (alike and (gaps[place] == " " or _CHOICE.fullmatch(gaps[place]))):
+            ends = gaps[place].strip() == "-" and _letters(words[place]) == _letters(words[place - 1]) != ""
+            if (
+                gaps[place] == "/"
+                or ends
+                or (alike and (gaps[place] == " " or _CHOICE.fullmatch(gaps[place])))
+            ):
                 choices.append(0b11 << (place - 1))
     joined = _joined([*slashed, *choices])
     return Name(
@@ -218,6 +230,22 @@ def read_name(text: str) -> Name:
         _allowed(text),
         codes,
     )
+
+
+def _letters(word: str) -> str:
+    """Returns the letters before a number, '' where anything follows it: MP of MP90."""
+    found = re.fullmatch(r"([a-z]+)\d+", word)
+    return found[1] if found else ""
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def lettered(text: str) -> dict[str, frozenset[str]]:
+    """Returns the letters that a hyphen puts before words: X-Scribe is no R-Scribe. X-ray is a kind."""
+    found: dict[str, frozenset[str]] = {}
+    for letter, word in _LETTERED.findall(folded(text[:NAME_CHARACTERS_MAX])):
+        if not is_kind(word):
+            found[word] = found.get(word, frozenset()) | {letter}
+    return found
 
 
 def _joined(groups: Sequence[int]) -> list[int]:
@@ -235,15 +263,16 @@ def _joined(groups: Sequence[int]) -> list[int]:
 def _allowed(text: str) -> frozenset[str]:
     """Returns the numbers that ranges and lists in a name stand for: MX400-550, MX700/800."""
     allowed: set[str] = set()
-    for letters, low, high in _RANGE.findall(text):
-        if (
-            len(allowed) < RANGE_NUMBERS_MAX
-            and len(low) == len(high)
-            and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX
-        ):
+    of_one_length = [found for found in _RANGE.findall(text) if len(found[1]) == len(found[2])]
+    for letters, low, high in (*of_one_length, *_RANGE_OF_NAMES.findall(text)):
+        if len(allowed) < RANGE_NUMBERS_MAX and int(low) < int(high) < int(low) + RANGE_NUMBERS_MAX:
             allowed.update(f"{letters}{number}" for number in range(int(low), int(high) + 1))
     for letters, first, others in _LISTED.findall(text):
         allowed.update(f"{letters}{number}" for number in (first, *others.strip("/").split("/")))
+    for first, letter, others in _SHORTENED.findall(text):
+        for other in others.strip("/").split("/"):
+            if len(other) < len(first) and (other[-1] == letter if letter else other.isdigit()):
+                allowed.add(first[: -len(other) + len(letter) or None] + other)
     return frozenset(allowed)
 
 

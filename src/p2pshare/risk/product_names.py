@@ -40,6 +40,7 @@ from p2pshare.risk.name_words import (
     is_kind,
     is_tesla,
     is_version_word,
+    lettered,
     narrowing,
     numbers_in,
     open_number,
@@ -648,6 +649,9 @@ def _is_contradicted(
     name = asked.name
     if any(all(word in own.spoken for word in words) for words in asked.excluded):
         return True
+    theirs, ours = lettered(product.product), lettered(own.model.product)
+    if any(not letters & theirs[word] for word, letters in ours.items() if word in theirs):
+        return True  # X-Scribe and R-Scribe
     if (
         codes
         and own.codes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import apsw
 
 from p2pshare.database.arrays import MANY, row_ids
 from p2pshare.database.fetching import fetch
-from p2pshare.errors import AuthorError, NotFoundError
+from p2pshare.errors import AuthorError, DiskFull, NotFoundError
 from p2pshare.risk.assets import AssetSaid, Imported
 from p2pshare.risk.decision_tables import (
     CISA_BOD_26_04,
@@ -325,7 +326,7 @@ class RiskStore:
                 writer.execute(
                     """INSERT INTO partner_evidence (vulnerability, organisation, kind, last_seen) VALUES (?, ?, ?, ?)
                     ON CONFLICT DO UPDATE SET last_seen = excluded.last_seen WHERE last_seen < excluded.last_seen""",
-                    (number, row.organisation, row.kind, row.last_seen),
+                    (number, row.organisation, row.kind, min(row.last_seen, now)),  # a clock that is ahead
                 )
                 taken += writer.changes()
             self._count_partners(writer, now)
@@ -569,6 +570,12 @@ class RiskStore:
 
     def ranked(self, *, table: str = SSVC_DEPLOYER, now: int, **options: Any) -> Iterator[RankedFinding]:
         """Yields what `rank` returns, where it may be millions. The caller changes nothing meanwhile."""
+        if self.fetch("SELECT 1 FROM partner_evidence LIMIT 1"):
+            with (
+                suppress(DiskFull),
+                self.file.transaction() as writer,
+            ):  # time has passed since it was counted
+                self._count_partners(writer, now)
         return rank(self.file, table=table, now=now, **options)
 
 

@@ -96,7 +96,12 @@ def add_source_file(
 
 
 def _note(writer: apsw.Connection, path: Path, added: Added, now: int) -> None:
-    """Keep that the source was read, with its age."""
+    """Keep that the source was read, with its age; one that is older than what was held is told."""
+    for (day,) in fetch(writer, "SELECT as_of FROM source WHERE kind = ?", (added.kind,)):
+        if added.kind in ("kev", "epss") and day is not None and added.day is not None and added.day < day:
+            added.tell(
+                path.name, f"it is of {iso_day(added.day)}, older than that of {iso_day(day)} it replaces"
+            )
     digest = ""
     if path.is_file():
         with path.open("rb") as opened:
@@ -127,7 +132,8 @@ def _add_kev(writer: apsw.Connection, path: Path, added: Added) -> None:
     )
     for one in catalogue.refused:
         added.refuse(str(one["row"]), one["why"])
-    if catalogue.read and not catalogue.entries:
+    # An empty one says of every vulnerability that it is not listed: it must at least be dated.
+    if not catalogue.entries and (catalogue.read or catalogue.as_of is None):
         raise AuthorError(f"{path.name} holds no entry that can be read", reason="not-kev")
     writer.execute(
         "UPDATE vulnerability SET is_in_kev = 0, kev_added = NULL, kev_due = NULL, kev_ransomware = NULL, kev_action = '' WHERE is_in_kev"

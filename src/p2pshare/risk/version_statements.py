@@ -18,15 +18,18 @@ from __future__ import annotations
 import html
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from p2pshare.risk.device_versions import (
+    DASHES,
     FORERUNNERS,
     INCREMENTS,
     MODEL_NUMBER_MIN,
     Piece,
     Pieces,
+    hyphened,
     is_prefix,
     order,
     pieces_of,
@@ -98,10 +101,9 @@ class Clause(NamedTuple):
 
 _OPERATOR = re.compile(r"<=|>=|!=|<|>|=")
 _SIGNS = (("=<", "<="), ("=>", ">="), ("==", "="), ("≤", "<="), ("≥", ">="), ("⩽", "<="), ("⩾", ">="))
-_DASHES = re.compile("[\u2010-\u2015\u2212]")
 _MONTHS = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 _DATE = re.compile(
-    rf"\b(?:{_MONTHS})\b[ ,.]*\d|\d\s*(?:{_MONTHS})\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|\b(?:19|20)\d\d-\d\d-\d\d\b|\b\d{{1,2}}\.\d{{1,2}}\.(?:19|20)\d\d\b"
+    rf"\b(?:{_MONTHS})\b[ ,.]*\d|\d\s*(?:{_MONTHS})\b|\b\d{{1,2}}/\d{{1,2}}/\d{{2,4}}\b|\b(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-\d\d)?(?![\d.-])|\b\d{{1,2}}/(?:19|20)\d\d\b|\b\d{{1,2}}\.\d{{1,2}}\.(?:19|20)\d\d\b"
 )
 _SERIAL = re.compile(
     r"\bserials?\b|\bs/ns?\b|\bsns?\b|\blots?\b|\bbatch(?:es)?\b|\budi\b|\bmanufactur(?:ed|ing)\b|\bdistributed\b|\bshipped\b"
@@ -118,10 +120,11 @@ _SAYS_NOTHING = frozenset(
     {"no version", "none", "n/a", "-", "unknown", "unspecified", "not specified", "undefined", "multiple", "various", "tbd"}
 )  # fmt: skip
 _HARMLESS_NOTE = re.compile(r"(?:both |all )?(?:inclusive|included|incl\.?|inkl\.?|(?:all )?versions?|all)")
+_HARMLESS_AT_END = re.compile(r" \(?(?:both |all )?inclusive\)?$")
 _QUALIFIER_NOTE = re.compile(r"(?:build|sp|update|hf|patch|rev|r)\.? ?\d[\w.]*")
 _WORDS_FOR_SIGNS = (
     (re.compile(r"\bbetween (.{1,80}?) and\b"), r" \1 through "),
-    (re.compile(r"\b(?:up to|prior to|prior|before|earlier|through|until|to)(?: and|,) including\b"), " @UPTO "),
+    (re.compile(r"\b(?:up to|prior to|prior|before|earlier|through|until|to),?(?: and|,)? including\b,?"), " @UPTO "),
     (re.compile(r"\b(?:less|lower|earlier|older|smaller) than or equal to\b|\b(?:no|not) (?:later|newer|higher) than\b"), " <= "),
     (re.compile(r"\b(?:greater|higher|later|newer|more) than or equal to\b|\bat least\b"), " >= "),
     (re.compile(r"\b(?:up to|upto)\b"), " @UPTO "),
@@ -140,13 +143,14 @@ _WORDS_FOR_SIGNS = (
         ),
         " @UP ",
     ),
-    (re.compile(r"\bup\b|(?<=\d)\+(?=$|[ ,])"), " @UP "),
+    (re.compile(r"(?:,? ?(?:\band\b|\bor\b|&))? ?\bup\b|(?<=\d)\+(?=$|[ ,])"), " @UP "),
     (re.compile(r"\b(?:through|thru|till?|until|to)\b(?: to\b)?"), " @THROUGH "),
     (re.compile(r" - "), " @THROUGH "),
-    (re.compile(r"\bfrom\b|\bonly$"), " "),
+    (re.compile(r"\bfrom\b(?= ?v?\d[^|,<>@]{0,40}<)"), " >= "),
+    (re.compile(r"\bfrom\b|\bonly$|\b(?:both )?inclusive$"), " "),
 )  # fmt: skip
 _ALL = re.compile(r"(?:all|any|every|\*|all affected|all supported|all current|all known)")
-_ALL_BEFORE = re.compile(r"^(?:all|any)\b (?=[<>@=]|v?\d)")
+_ALL_BEFORE = re.compile(r"(?:(?<=^)|(?<=\band )|(?<=\bor )|(?<=, ))(?:all|any)\b (?=[<>@=]|v?\d)")
 _TOKEN = re.compile(r"(<=|>=|!=|<|>|=|@UPTO|@DOWN|@UP|@THROUGH|,| / |\band\b|\bor\b|&)")
 _SEPARATORS = frozenset({",", " / ", "and", "or", "&"})
 _BOUND = re.compile(r"[<>]|@(?:UPTO|DOWN|THROUGH)")
@@ -156,8 +160,8 @@ _WORD_WITH_DIGIT = re.compile(r"[a-z]{0,16}[.]?[a-z]{0,6}\d[a-z\d]*(?:[.+-][a-z\
 _LETTERS_DOTTED = re.compile(r"[a-z](?:\.[a-z\d]{1,6})*")
 _DOTTED = re.compile(r"\d+(?:\.\d+)+")
 _MODEL = re.compile(r"\b[a-z]{2,6}-(?:[a-z]{1,4} ?)?\d{2,}[a-z]*\b|\b[a-z]{2,4}-?\d{4,}\b(?![.])")
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])\d+,\d+(?![\d.,])")
 _LETTER_RANGE = re.compile(r"([a-z])-([a-z])")
-_HYPHENED = re.compile(r"(\d+(?:\.\d+)+)-(\d+(?:\.\d+)+)")
 _LONG_WORD = re.compile(r"[a-z]{4,}")
 _VERS = re.compile(r"vers:([A-Za-z0-9.+-]{1,40})/", re.IGNORECASE)
 
@@ -197,6 +201,20 @@ def decide_named(product: str, statement: str, version: str) -> Judged:
     return judged
 
 
+def is_below(statement: str, version: str) -> bool:
+    """Returns whether a version comes before all that a statement includes: before `>= 3.2`, before both of `3.2 | 4.1`."""
+    pieces = read_version(version)
+    vers = _VERS.match(statement.strip())
+    if pieces is None or (vers and vers[1].lower() in ECOSYSTEMS):
+        return False
+    for part in _intervals(read_statement(statement)):
+        lower = part.lower if isinstance(part, _Interval) else part
+        has_lower = lower.kind in {"exact", "between"} or (lower.kind == "bound" and lower.operator[0] == ">")
+        if not has_lower or order(pieces, lower.limit.pieces) != -1 or is_prefix(pieces, lower.limit.pieces):
+            return False
+    return True
+
+
 _NAME_VERSION = re.compile(
     r"(?<![\w./-])v?(\d+(?:\.(?:\d+|x))+|\d+\.x)(?![\w/-])|(?<![\w./-])v(\d{1,2})(?![\w./-])", re.IGNORECASE
 )
@@ -227,6 +245,7 @@ def names_a_variant(statement: str) -> bool:
 
 
 def _is_name(part: str) -> bool:
+    part = _HARMLESS_AT_END.sub("", part)
     if part in _SAYS_NOTHING or (
         _CONDITION.search(part) and not _MODEL.search(part) and " with " not in part
     ):
@@ -278,7 +297,7 @@ def _read_statement(statement: str) -> tuple[Clause, ...]:
     vers = _VERS.match(text.strip())
     if vers:
         text = unquote(text.strip()[vers.end() :])
-    text = _DASHES.sub("-", plain(text)).strip(" \"'`.:")
+    text = DASHES.sub("-", plain(text)).strip(" \"'`.:")
     for sign, one in _SIGNS:
         text = text.replace(sign, one)
     text = _unwrapped(text)
@@ -298,7 +317,7 @@ def _read_statement(statement: str) -> tuple[Clause, ...]:
 
 
 def _unwrapped(text: str) -> str:
-    if text.startswith("(") and text.endswith(")") and text.count("(") == 1:
+    if text.startswith("(") and text.endswith(")") and text.count("(") == 1 and "," not in text:
         return text[1:-1].strip()
     return text
 
@@ -323,6 +342,8 @@ def _read_part(part: str) -> list[Clause]:
         return [Clause("doubt", doubt=DATE)]
     if _SERIAL.search(part):
         return [Clause("doubt", doubt=SERIAL)]
+    if _DECIMAL_COMMA.search(part):  # 2,1 is 2.1, or two versions
+        return [Clause("doubt", doubt=NOT_UNDERSTOOD)]
     text = part
     while (opened := text.rfind("(")) >= 0:
         closed = text.find(")", opened)
@@ -405,7 +426,22 @@ def _clauses_of(tokens: list[str]) -> list[Clause]:
         else:
             found.append(_exactly(limit, bool(found)))
             place += 1
-    return found or [Clause("doubt", doubt=NOT_UNDERSTOOD)]
+    if not found or _is_shortened(found):
+        return [Clause("doubt", doubt=NOT_UNDERSTOOD)]
+    return found
+
+
+def _is_shortened(clauses: list[Clause]) -> bool:
+    """Returns whether a list leaves out what its versions have in common: 4.1 Update 1 and 2; 4.1 R1, R2."""
+    for before, one in pairwise(clauses):
+        if one.kind == "exact" and one.limit.pieces and before.limit.pieces:
+            first, previous = one.limit.pieces[0], before.limit.pieces
+            words = {piece.word for piece in previous[1:] if piece.word and not piece.is_free}
+            if first.word in words or (
+                first.digits and len(one.limit.pieces) == 1 and previous[0].digits and words
+            ):
+                return True
+    return False
 
 
 def _exactly(limit: Limit, joined: bool) -> Clause:
@@ -415,11 +451,9 @@ def _exactly(limit: Limit, joined: bool) -> Clause:
             Limit((Piece(0, letter, is_free=True),), letter, is_family=True) for letter in letters.groups()
         )
         return Clause("between", limit=first, other=last, joined=joined)
-    numbers = _HYPHENED.fullmatch(limit.text)
-    if numbers and numbers[1].count(".") == numbers[2].count("."):
-        one, other = (Limit(pieces_of(number), number) for number in numbers.groups())
-        if order(one.pieces, other.pieces) == -1:
-            return Clause("between", limit=one, other=other, is_loose=True, joined=joined)
+    if ends := hyphened(limit.text):
+        one, other = (Limit(pieces, limit.text, is_family=limit.is_family) for pieces in ends)
+        return Clause("between", limit=one, other=other, is_loose=True, joined=joined)
     return Clause("exact", limit=limit, joined=joined)
 
 
@@ -580,9 +614,11 @@ def _is_between(pieces: Pieces, part: Clause) -> bool | Doubt:
     if (
         part.is_loose
     ):  # 1.0-1.3: one version with a hyphen, or two; where both readings agree there is no doubt
-        if order(pieces, part.limit.pieces + part.other.pieces) == 0:
+        if order(pieces, pieces_of(part.limit.text)) == 0 and not part.limit.is_family:
             return True
         below, above = order(pieces, part.limit.pieces), order(pieces, part.other.pieces)
+        if part.other.is_family and above and above > 0 and is_prefix(part.other.pieces, pieces):
+            return NOT_UNDERSTOOD
         if below is None or above is None:
             return NOT_COMPARABLE
         return (
@@ -610,7 +646,12 @@ def _is_within(pieces: Pieces, part: Clause) -> bool | Doubt:
             return LESS_PRECISE if is_prefix(pieces, limit.pieces) else False
         return side > 0 or operator == ">="
     if side == 0:
-        return operator == "<=" or (AT_THE_END if part.is_loose else False)
+        if operator == "<=":
+            return True
+        if part.is_loose:
+            return AT_THE_END
+        # before 1.5, and ours is 1.05: the same number, and a smaller decimal
+        return SAME_DECIMAL if _has_another_zero(pieces, limit.pieces) else False
     if side < 0:
         return True
     if operator == "<=" and same_decimal(pieces, limit.pieces):
@@ -621,6 +662,11 @@ def _is_within(pieces: Pieces, part: Clause) -> bool | Doubt:
         if behind.word:  # 3.0 and ours is 3.0 Build 7: a build of 3.0, or what followed it
             return MORE_PRECISE
     return False
+
+
+def _has_another_zero(one: Pieces, other: Pieces) -> bool:
+    """Returns whether two versions of two numbers differ in a zero before the last alone."""
+    return len(one) == len(other) == 2 and one[1].digits != other[1].digits and one[1].number != 0
 
 
 def _is_within_family(pieces: Pieces, limit: Limit, operator: str) -> bool | Doubt:

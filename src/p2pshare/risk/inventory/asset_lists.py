@@ -2,7 +2,7 @@
 
 Columns are found by their names (English and German), or as `--map` says; values by their words, or as `--values` says.
 Rows are named by the line of the file on which they begin: a quoted line break counts. Encodings: UTF-8 with or without BOM,
-UTF-16 with BOM, and Windows-1252 where the file is no UTF-8.
+UTF-16, UTF-32 with BOM, and Windows-1252 where the file is no UTF-8.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ CELL_CHARACTERS_MAX = 64 * 1024  # a cell is a name or a number; more is a quote
 CELL_LINES_MAX = 50  # in one cell: more is told, for a quote may be left open
 TEXT_CHARACTERS_MAX = 1024  # of what is kept of a cell
 DELIMITERS = (",", ";", "\t", "|")
+_DECIMAL_COMMA = re.compile(r"[vV]?\d+,\d+")
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=([,;\t|])\s*", re.IGNORECASE)  # Excel's first line
 ENCODINGS = ("auto", "utf-8", "cp1252")
 
 # Column -> names under which lists have it, folded.
@@ -112,12 +114,20 @@ def read_asset_list(
             reason="file-too-large",
         )
     chosen = _encoding(path, encoding)
-    with path.open(encoding=chosen, errors="strict" if chosen != "cp1252" else "replace", newline="") as file:
+    with path.open(
+        encoding=chosen, errors="strict" if chosen == "utf-8-sig" else "replace", newline=""
+    ) as file:
         first = file.readline()
         file.seek(0)
-        rows = _rows(csv.reader(file, delimiter=_delimiter(first), strict=False), notes)
+        delimiter = _delimiter(first)
+        is_named = (said := _SEPARATOR_LINE.fullmatch(first)) is not None
+        if said:
+            delimiter = said[1]
+            file.readline()
+        rows = _rows(csv.reader(file, delimiter=delimiter, strict=False), notes, is_named)
         header = next(rows, (1, []))[1]
         columns = _columns(header, column_map)
+        rows = _closed(rows, len(header), delimiter, notes)
         if chosen == "cp1252":
             notes.tell(0, "the file is no UTF-8: read as Windows-1252")
         ignored = [
@@ -140,8 +150,12 @@ def _encoding(path: Path, wanted: str) -> str:
         head = file.read(4)
         if wanted == "cp1252":
             return "cp1252"
+        if head in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+            return "utf-32"
         if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return "utf-16"
+        if 0 in head:  # no text begins with it: two bytes a sign, and nothing in front of them says so
+            return "utf-16-be" if head[0] == 0 else "utf-16-le"
         file.seek(0)
         decoder = codecs.getincrementaldecoder("utf-8-sig")()
         try:
@@ -165,11 +179,36 @@ def _delimiter(first: str) -> str:
     return max(DELIMITERS, key=lambda one: (bare.count(one), -DELIMITERS.index(one)))
 
 
-def _rows(reader: Iterator[list[str]], notes: InventoryNotes) -> Iterator[tuple[int, list[str]]]:
-    """Yields (line on which it begins, cells) of each row that has any."""
+def _closed(
+    rows: Iterator[tuple[int, list[str]]], width: int, delimiter: str, notes: InventoryNotes
+) -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows; one whose last cell swallowed the lines behind it, because a quote is left open, line by line."""
+    for line, cells in rows:
+        if len(cells) >= width or "\n" not in cells[-1]:
+            if any(_holds_rows(cell, width, delimiter) for cell in cells):
+                notes.tell(line, "a cell whose lines look like rows: is a quote left open?")
+            yield line, cells
+            continue
+        notes.tell(line, "a quote is left open: read line by line")
+        first, *others = cells[-1].split("\n")
+        reader = csv.reader([first, *others], delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        for place, row in enumerate(reader):
+            if any(cell.strip() for cell in row):
+                yield line + place, [*cells[:-1], *row] if place == 0 else row
+
+
+def _holds_rows(cell: str, width: int, delimiter: str) -> bool:
+    """Returns whether a line of a cell has as many separators as a row."""
+    return "\n" in cell and any(line.count(delimiter) >= max(2, width - 1) for line in cell.split("\n")[1:])
+
+
+def _rows(
+    reader: Iterator[list[str]], notes: InventoryNotes, is_named: bool
+) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line on which it begins, cells) of each row that has any. `is_named`: a line before them named the separator."""
     csv.field_size_limit(CELL_CHARACTERS_MAX)
     while True:
-        line = getattr(reader, "line_num") + 1  # noqa: B009 - csv's type has no name
+        line = getattr(reader, "line_num") + 1 + is_named  # noqa: B009 - csv's type has no name
         try:
             cells = next(reader)
         except StopIteration:
@@ -214,7 +253,9 @@ def _placed(
     values: ValueMap,
     notes: InventoryNotes,
 ) -> Iterator[Placed]:
-    seen: dict[tuple[str, ...], set[str]] = {}
+    seen: dict[
+        int, int
+    ] = {}  # hashes of an asset's product -> of its version: a list may have a million rows
     for line, cells in rows:
         notes.read += 1
         said = {column: _cell(cells, place) for column, place in columns.items()}
@@ -226,29 +267,29 @@ def _placed(
             notes.tell(line, f"{len(cells)} cells, the header has {width}")
         if any(cell.count("\n") > CELL_LINES_MAX for cell in cells):
             notes.tell(line, f"a cell of more than {CELL_LINES_MAX} lines: is a quote left open?")
+        if any("\ufffd" in cell for cell in cells):
+            notes.tell(line, "a sign could not be read in this encoding")
         component = Component(**{part: said.get(part, "") for part in Component.__dataclass_fields__})
         asset = _asset(said, values, line, notes)
+        if _DECIMAL_COMMA.fullmatch(component.version):
+            notes.tell(line, f"version {component.version} has a comma, and may be two: it is not compared")
         if component.is_empty:
             notes.tell(line, "asset without product: nothing can match")
             yield Placed(line, asset, None)
             continue
-        key = (
-            name,
-            component.vendor,
-            component.product,
-            component.model,
-            component.cpe if not component.product else "",
-        )
-        known = seen.setdefault(key, set()) if not component.purl else {component.version}
-        if known and component.version not in known:
-            notes.tell(line, f"{name} again with another version: both are kept")
-        known.add(component.version)
+        if not component.purl:
+            version = hash(component.version)
+            cpe = component.cpe if not component.product else ""
+            key = hash((name, component.vendor, component.product, component.model, cpe))
+            if seen.setdefault(key, version) != version:
+                notes.tell(line, f"{name} again with another version: both are kept")
         yield Placed(line, asset, component, is_model=True)
 
 
 def _cell(cells: Sequence[str], place: int) -> str:
-    """Returns a cell with its white space made single blanks."""
-    return " ".join(cells[place].split())[:TEXT_CHARACTERS_MAX] if place < len(cells) else ""
+    """Returns a cell with its white space made single blanks, and without signs that nobody sees."""
+    text = " ".join(cells[place].split())[:TEXT_CHARACTERS_MAX] if place < len(cells) else ""
+    return text if text.isprintable() else "".join(one for one in text if one.isprintable())
 
 
 def _asset(said: Mapping[str, str], values: ValueMap, line: int, notes: InventoryNotes) -> AssetSaid:

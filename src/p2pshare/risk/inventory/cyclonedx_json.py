@@ -6,6 +6,7 @@ being held, however many there are. So a cycle of dependencies does nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -27,6 +28,7 @@ _PLACES = {
     ("component", "supplier"): "organisation",
     ("component", "manufacturer"): "organisation",
 }
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _FIELDS = frozenset({"bom-ref", "type", "name", "version", "purl", "cpe", "group", "publisher"})
 
 
@@ -107,5 +109,5 @@ class CycloneDxJson:
             self.head.is_bom = value == "CycloneDX"
         elif key == "serialNumber" and isinstance(value, str):
             self.head.serial_number = value[:100]
-        elif key == "version" and isinstance(value, int | float):
+        elif key == "version" and (isinstance(value, int | float) or _NUMBER.fullmatch(str(value))):
             self.head.version = int(value)

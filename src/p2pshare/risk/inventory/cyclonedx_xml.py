@@ -23,6 +23,7 @@ ELEMENTS_DEEP_MAX = 1_000  # expat itself knows no limit, and each open element 
 NAMESPACE = re.compile(r"http://cyclonedx\.org/schema/bom/1\.\d+")
 
 _FIELDS = frozenset({"name", "version", "purl", "cpe", "group", "publisher"})
+_ABOVE = frozenset({"bom", "metadata", "components", "component"})
 _ORGANISATIONS = frozenset({"supplier", "manufacturer", "manufacture"})
 
 
@@ -96,7 +97,7 @@ class CycloneDxXml:
         self._path.append(local)
         if len(self._path) > ELEMENTS_DEEP_MAX:
             raise AuthorError("the XML nests too deep", hint="is it the right file?", reason="too-deep")
-        if local == "component" and (parent == "components" or self._path[:-1] == ["bom", "metadata"]):
+        if local == "component" and _is_place(self._path):
             if len(self._open) >= NESTING_MAX:
                 raise AuthorError("components nest too deep", hint="is it the right file?", reason="too-deep")
             collected = Collected(is_subject=parent == "metadata")
@@ -127,6 +128,11 @@ class CycloneDxXml:
             if collected.is_subject:
                 self.head.subject = collected
             self._done.append(collected)
+
+
+def _is_place(path: list[str]) -> bool:
+    """Returns whether a component at the end of a path is one of what the BOM is about: not of its tools, or of a pedigree."""
+    return path[-2:-1] in (["components"], ["metadata"]) and _ABOVE.issuperset(path)
 
 
 def _refuse_dtd(*_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -18,6 +19,7 @@ _PLACES = {
 }
 _LISTS = frozenset({"packages", "references"})
 _FIELDS = {"SPDXID": "bom-ref", "name": "name", "versionInfo": "version", "primaryPackagePurpose": "type"}
+_ADDRESS = re.compile(r"\s*\([^()]*\)\s*$")  # an e-mail address behind the name
 _CPE_TYPES = frozenset({"cpe22Type", "cpe23Type"})
 
 
@@ -76,7 +78,8 @@ class SpdxPackages:
         if place == "package" and key in _FIELDS:
             self._package.put(_FIELDS[key], said(value))
         elif place == "package" and key == "supplier":
-            self._package.put("supplier", said(value).removeprefix("Organization:").removeprefix("Person:"))
+            name = said(value).removeprefix("Organization:").removeprefix("Person:")
+            self._package.put("supplier", _ADDRESS.sub("", name))
         elif place == "reference":
             self._reference[key] = value
         elif place == "document" and key == "spdxVersion":

@@ -12,18 +12,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from p2pshare.risk.sources.source_files import list_in, text_in, texts_in
 from p2pshare.risk.statements import AdvisoryProduct
 from p2pshare.risk.vendors import vendor_group
-from p2pshare.risk.version_statements import names_a_variant
+from p2pshare.risk.version_statements import names_a_variant, read_statement
 
 PRODUCTS_MAX = 200_000  # in one document; the largest of Red Hat have some 60,000
 RELATIONSHIPS_DEEP_MAX = 16  # a component of a component of a product: real ones have two
 TEXT_CHARACTERS_MAX = 1_000
 MEMBERS_MAX = 2_000_000  # ids that groups stand for, in all of a document: a group of all products may be named by every remedy
 VENDORS_MAX = 100  # names of vendors that the beginning of a full product name is compared with
+VERSION_CHARACTERS_MAX = (
+    160  # of a name's end, or of a leaf that is called otherwise, that may be versions: CISA's longest
+)
+VERSION_WORDS_MAX = 24
+VERSION_PLACES_MAX = 6  # at which they may begin in a name; each is read
 NUMBERS_MAX = 1_000  # model numbers, SKUs and serial numbers of one product
 
 VERSION_CATEGORIES = frozenset({"product_version", "product_version_range"})
@@ -38,6 +44,15 @@ _VERSION_AT_END = re.compile(
     r"(?:\s+(?:sp|hf|update|build|patch|service pack|hotfix)\.?\s*\w+)*|all versions|vers:\S+|[<>]=?\s*\S+)$",
     re.IGNORECASE,
 )
+
+_VERSION_BEFORE = re.compile(
+    r"((?:all|any|versions?|firmware versions?|[<>=]).{0,80}?) of (\S.*)", re.IGNORECASE
+)
+_VERSION_BEGINS = re.compile(
+    r"[\s,]+(?=v\.?\s?\d|\d|[<>=≤≥(]|vers:|(?:all|any|versions?|releases?|rev|firmware|software|prior|before|up|through|from|until)\b)",
+    re.IGNORECASE,
+)
+_TWO_NUMBERS = re.compile(r"\d+\s+v?\d", re.IGNORECASE)  # Viewer 8015 3.1: the first is the model
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,13 @@ def _of_path(path: Sequence[tuple[str, str]], full: Mapping[str, Any]) -> Adviso
     vendor = next((name for category, name in path if category == "vendor"), "")
     names = [name for category, name in path if category in NAME_CATEGORIES]
     last_category, last = path[-1]
-    has_version = len(path) > 1 and last_category != "vendor" and last_category not in NAME_CATEGORIES
+    is_named_above = any(category in NAME_CATEGORIES for category, _ in path[:-1])
+    has_version = len(path) > 1 and (
+        (last_category != "vendor" and last_category not in NAME_CATEGORIES)
+        or (is_named_above and _is_version(last))
+    )
+    if has_version and last_category in NAME_CATEGORIES:
+        names = names[:-1]
     versions = last if has_version else ""
     between = [
         name
@@ -124,6 +145,10 @@ def _of_path(path: Sequence[tuple[str, str]], full: Mapping[str, Any]) -> Adviso
     if above and last_category in ("service_pack", "patch_level"):
         versions = f"{above[-1]} {versions}"
         between = [name for name in between if name not in above]
+    elif above and last_category not in VERSION_CATEGORIES and not _is_version(last):
+        # An architecture or a language below the version says which build, and nothing of versions.
+        versions = above[-1]
+        between = [*(name for name in between if name != versions), last]
     product = names[-1] if names else text_in(full, "name")[:TEXT_CHARACTERS_MAX]
     if not names and has_version and product.endswith(f" {last}"):
         product = product.removesuffix(f" {last}")
@@ -153,9 +178,7 @@ def _starts(vendors: set[str]) -> tuple[str, ...]:
 def _of_name(full: object, starts: Sequence[str]) -> AdvisoryProduct:
     """Returns the product that stands outside the branches: `Fenn Standalone Viewer 3.1`."""
     name = text_in(full, "name")[:TEXT_CHARACTERS_MAX]
-    rest, versions = name, ""
-    if found := _VERSION_AT_END.search(name):
-        rest, versions = name[: found.start()], found[1].strip()
+    rest, versions = _apart(name)
     vendor = next((one for one in starts if rest.lower().startswith(f"{one.lower()} ")), "")
     if vendor:
         rest = rest[len(vendor) :].strip()
@@ -165,6 +188,29 @@ def _of_name(full: object, starts: Sequence[str]) -> AdvisoryProduct:
         AdvisoryProduct(name=name, vendor=vendor, product=rest or name, versions=versions),
         full if isinstance(full, dict) else {},
     )
+
+
+def _apart(name: str) -> tuple[str, str]:
+    """Returns a product's name and what it says of versions: `Viewer, versions prior to 3.2`, `All versions of Viewer`."""
+    if (found := _VERSION_BEFORE.match(name)) and _is_version(found[1]):
+        return found[2], found[1]
+    begins = _VERSION_BEGINS.finditer(name, max(0, len(name) - VERSION_CHARACTERS_MAX))
+    for start in islice(begins, VERSION_PLACES_MAX):
+        rest, versions = name[: start.start()].strip(" ,"), name[start.end() :].strip()
+        if rest and _is_version(versions) and not _TWO_NUMBERS.match(versions):
+            return rest, versions.removeprefix("(").removesuffix(")") if versions.count(
+                "("
+            ) == 1 else versions
+    if found := _VERSION_AT_END.search(name):
+        return name[: found.start()], found[1].strip()
+    return name, ""
+
+
+def _is_version(text: str) -> bool:
+    """Returns whether a text is understood as versions, in every part."""
+    if len(text) > VERSION_CHARACTERS_MAX or text.count(" ") > VERSION_WORDS_MAX:
+        return False
+    return not names_a_variant(text) and all(one.kind != "doubt" for one in read_statement(text))
 
 
 def _with_helper(product: AdvisoryProduct, full: Mapping[str, Any]) -> AdvisoryProduct:

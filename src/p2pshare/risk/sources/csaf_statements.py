@@ -7,9 +7,11 @@ each `known_affected`. Statuses of products that are nowhere in the tree are tol
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from p2pshare.errors import AuthorError
+from p2pshare.risk.device_versions import read_version
 from p2pshare.risk.extra import base_score
 from p2pshare.risk.match_keys import read_purl
 from p2pshare.risk.sources.csaf_products import ProductTree, read_product_tree
@@ -34,6 +36,7 @@ from p2pshare.risk.statements import (
 
 VERSIONS_READ = ("2.0", "2.1")
 TEXT_CHARACTERS_MAX = 500
+BETWEEN_MAX = 50  # of single versions of one product: more is a list, and no range is meant
 STATEMENTS_MAX = 1_000_000  # of one document: vulnerabilities times products
 TOLD_MAX = 200
 
@@ -76,7 +79,7 @@ def read_csaf_statements(raw: bytes) -> DocumentRead:
     read = DocumentRead(
         DocumentSaid(
             "csaf",
-            text_in(head, "publisher", "namespace"),
+            _namespace(text_in(head, "publisher", "namespace")),
             tracking,
             text_in(head, "tracking", "version"),
             publisher=publisher,
@@ -100,6 +103,13 @@ def read_csaf_statements(raw: bytes) -> DocumentRead:
     if len(read.told) > TOLD_MAX:
         read.told[TOLD_MAX:] = [f"... and {len(read.told) - TOLD_MAX} more"]
     return read
+
+
+def _namespace(text: str) -> str:
+    """Returns a publisher's namespace as it is compared: a host has no case, and a slash at the end says nothing."""
+    scheme, sign, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{sign}{host.lower()}{slash}{path}".rstrip("/") if sign else text
 
 
 def _names(item: object) -> list[str]:
@@ -172,36 +182,101 @@ def _statements(
     )
     remedies = _remedies(item, tree)
     statuses = item.get("product_status")
-    affected_families: set[Family] = set()
-    fixed: list[tuple[str, AdvisoryProduct]] = []
-    for status, word in STATUSES.items():
+    said: dict[str, list[tuple[str, AdvisoryProduct]]] = {}
+    for status in STATUSES:
         for identifier in texts_in(statuses, status):
             product = tree.products.get(identifier)
             if product is None:
                 read.told.append(
                     f"{vulnerability}: {status} names {identifier[:80]!r}, which is no product here"
                 )
-                continue
-            if word == "fixed":
-                fixed.append((identifier, product))
-                continue
-            if word == "affected":
-                affected_families.add(family_of(product))
+            else:
+                said.setdefault(status, []).append((identifier, product))
+    _tell_contradictions(vulnerability, said, read)
+    affected_families = {family_of(product) for status in _AFFECTED for _, product in said.get(status, ())}
+    for status, word in STATUSES.items():
+        for identifier, product in said.get(status, ()):
             kind, text = remedies.get(identifier, ("", ""))
-            why = justifications.get(identifier) or impacts.get(identifier, "")
+            why = "" if word == "fixed" else justifications.get(identifier) or impacts.get(identifier, "")
             yield ProductStatement(
-                vulnerability, word, product, justification=why, remedy=text, remedy_kind=kind
+                vulnerability,
+                word,
+                product,
+                affects_below=word == "fixed" and family_of(product) not in affected_families,
+                justification=why,
+                remedy=text,
+                remedy_kind=kind,
             )
-    for identifier, product in fixed:
-        kind, text = remedies.get(identifier, ("", ""))
-        yield ProductStatement(
-            vulnerability,
-            "fixed",
-            product,
-            affects_below=family_of(product) not in affected_families,
-            remedy=text,
-            remedy_kind=kind,
-        )
+    for word, product in _between(said):
+        yield ProductStatement(vulnerability, word, product)
+
+
+_AFFECTED = tuple(status for status, word in STATUSES.items() if word == "affected")
+_FIXED = tuple(status for status, word in STATUSES.items() if word == "fixed")
+
+
+def _tell_contradictions(
+    vulnerability: str, said: Mapping[str, list[tuple[str, AdvisoryProduct]]], read: DocumentRead
+) -> None:
+    """Tell of products with two statuses that exclude each other (mandatory test 6.1.6): the worst of them holds."""
+    words: dict[str, set[str]] = {}
+    for status, several in said.items():
+        for identifier, _ in several:
+            words.setdefault(identifier, set()).add(STATUSES[status])
+    for identifier, found in words.items():
+        if len(found) > 1:
+            read.told.append(
+                f"{vulnerability}: {identifier[:80]!r} is {' and '.join(sorted(found))} at once: the worst holds"
+            )
+
+
+def _between(
+    said: Mapping[str, list[tuple[str, AdvisoryProduct]]],
+) -> Iterator[tuple[str, AdvisoryProduct]]:
+    """Yields what single versions say of those between them: from `first_affected` to `last_affected` is affected; what lies
+    between an affected version and its fix, or beyond a first or a last one alone, may be."""
+    families: dict[Family, dict[str, list[AdvisoryProduct]]] = {}
+    for status in (*_AFFECTED, *_FIXED):
+        for _, product in said.get(status, ()):
+            if status in _FIXED and not families:
+                return  # the common document: fixes alone
+            if status in _AFFECTED or family_of(product) in families:
+                kinds = families.setdefault(family_of(product), {})
+                kinds.setdefault("fixed" if status in _FIXED else status, []).append(product)
+    for kinds in families.values():
+        first, last = kinds.get("first_affected", []), kinds.get("last_affected", [])
+        if len(first) == len(last) == 1:
+            yield from _range_of("affected", first[0], ">=", last[0], "<=")
+            continue
+        fixed = kinds.get("fixed", [])
+        starts = [*first, *kinds.get("known_affected", [])]
+        if len(fixed) == 1:
+            for one in starts[:BETWEEN_MAX]:
+                yield from _range_of("possible", one, ">=", fixed[0], "<")
+        else:
+            for one in first[:BETWEEN_MAX]:
+                yield from _range_of("possible", one, ">=")
+        for one in last[:BETWEEN_MAX]:
+            yield from _range_of("possible", one, "<=")
+
+
+def _range_of(
+    word: str, one: AdvisoryProduct, sign: str, other: AdvisoryProduct | None = None, other_sign: str = ""
+) -> Iterator[tuple[str, AdvisoryProduct]]:
+    """Yields a product with a range of versions where those that stand for its ends are single ones."""
+    ends = [_single_version(each) for each in (one, *([other] if other else []))]
+    if all(ends):
+        versions = " | ".join(f"{mark} {end}" for mark, end in zip((sign, other_sign), ends, strict=False))
+        yield word, replace(one, versions=versions, is_range=True)
+
+
+def _single_version(product: AdvisoryProduct) -> str:
+    """Returns the only version that a product stands for, '' where it stands for several."""
+    if product.is_range:
+        return ""
+    purl = read_purl(product.purl) if product.purl else None
+    version = (purl.version if purl else "") or product.versions
+    return version if read_version(version) is not None else ""
 
 
 def family_of(product: AdvisoryProduct) -> Family:

@@ -5,6 +5,7 @@ The decision points are written in mixed case and as `poc`, where the decision t
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from p2pshare.errors import AuthorError
@@ -15,6 +16,7 @@ from p2pshare.risk.statements import VulnerabilitySaid
 EXPLOITATION = {"none": 0, "poc": 1, "public poc": 1, "active": 2}
 AUTOMATABLE = {"no": 0, "yes": 1}
 TECHNICAL_IMPACT = {"partial": 0, "total": 1}
+_NO_LETTER = re.compile(r"[^a-z]+")
 TITLE_CHARACTERS_MAX = 500
 
 
@@ -56,11 +58,12 @@ def _points(content: object, cve: str, told: list[str]) -> dict[str, Any]:
     names = {
         "exploitation": ("ssvc_exploitation", EXPLOITATION),
         "automatable": ("automatable", AUTOMATABLE),
-        "technical impact": ("technical_impact", TECHNICAL_IMPACT),
+        "technicalimpact": ("technical_impact", TECHNICAL_IMPACT),
     }
-    for option in list_in(content, "options"):
+    options = content.get("options") if isinstance(content, dict) else None
+    for option in [options] if isinstance(options, dict) else list_in(content, "options"):
         for point, value in option.items() if isinstance(option, dict) else ():
-            field, values = names.get(str(point).strip().lower(), ("", {}))
+            field, values = names.get(_NO_LETTER.sub("", str(point).lower()), ("", {}))
             number = values.get(str(value).strip().lower())
             if field and number is None:
                 told.append(f"{cve}: {point} '{str(value)[:40]}' is not understood and stays unknown")

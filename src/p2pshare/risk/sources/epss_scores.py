@@ -20,6 +20,14 @@ EXPANDED_BYTES_MAX = 512 * MIB  # 300,000 CVEs take 10 MB; a bomb of gzip stops 
 REFUSED_SHOWN_MAX = 100
 DELIMITERS = (",", ";", "\t")
 
+_HEADER_WORDS = {
+    "score": "epss",
+    "epss_score": "epss",
+    "epss score": "epss",
+    "cve_id": "cve",
+    "cve id": "cve",
+    "cveid": "cve",
+}
 _DAY_IN_NAME = re.compile(r"(\d{4}-\d\d-\d\d)")
 
 
@@ -104,7 +112,7 @@ def _scores(lines: Iterator[str], read: EpssRead) -> Iterator[EpssScore]:
 
 
 def _header(cells: list[str]) -> tuple[int, int, int] | None:
-    names = [cell.strip().lower() for cell in cells]
+    names = [_HEADER_WORDS.get(one, one) for one in (cell.strip().strip('"').lower() for cell in cells)]
     if "cve" not in names or "epss" not in names:
         return None
     return (

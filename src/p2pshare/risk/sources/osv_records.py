@@ -56,7 +56,9 @@ def read_osv_record(raw: bytes) -> DocumentRead:
     if not identifier or not isinstance(record.get("affected", []), list):
         raise AuthorError("the file is no OSV record", hint="is it the right file?", reason="not-osv")
     aliases = texts_in(record, "aliases")
-    cves = sorted({cve for name in (identifier, *aliases) if (cve := cve_or_none(name))})
+    # A distribution's own record is of what it names as upstream.
+    named = (identifier, *aliases, *texts_in(record, "upstream"))
+    cves = sorted({cve for name in named if (cve := cve_or_none(name))})
     names = cves or [vulnerability_name(identifier)]
     modified = text_in(record, "modified")
     read = DocumentRead(
@@ -102,9 +104,10 @@ def _product(affected: object, identifier: str, read: DocumentRead) -> AdvisoryP
             f"{identifier}: no package-url for {ecosystem or '?'} {name[:80]}; its names are not matched"
         )
         return None
+    every = list_in(affected, "ranges")
     ranges = [
         ("range", text_in(one, "type"), *_events(one))
-        for one in list_in(affected, "ranges")
+        for one in every
         if text_in(one, "type") != "GIT"  # commits are no versions; the list of versions says the same
     ]
     listed = texts_in(affected, "versions")
@@ -118,7 +121,7 @@ def _product(affected: object, identifier: str, read: DocumentRead) -> AdvisoryP
     return AdvisoryProduct(
         name=name,
         product=name,
-        versions="" if ranges else "*",
+        versions="" if ranges else "only commits are named" if every else "*",
         is_range=True,
         ranges=tuple(ranges),
         purl=purl,
