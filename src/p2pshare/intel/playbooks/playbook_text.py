@@ -7,6 +7,7 @@ Python's own parser, which meets nothing deeper than DEPTH_MAX.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 from p2pshare.errors import AuthorError
 from p2pshare.intel.json_text import is_shallow
 from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem, inside, problem
+from p2pshare.jcs import jcs_bytes
 from p2pshare.limits import KIB, MIB
 
 PLAYBOOK_BYTES_MAX = 4 * MIB  # 5,000 steps have 2 MiB
@@ -156,3 +158,10 @@ def _is_whole(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def playbook_digest(document: dict[str, Any]) -> bytes:
+    """Returns the SHA-256 of the canonical form (RFC 8785) without `signatures`: what an approval is of. Who signs it changes nothing,
+    nor does white space or the order of keys. Raises OperatorError `extra-missing`."""
+    unsigned = {name: value for name, value in document.items() if name != "signatures"}
+    return hashlib.sha256(jcs_bytes(unsigned)).digest()
