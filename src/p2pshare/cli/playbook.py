@@ -72,7 +72,11 @@ def diff_playbooks(before: str, after: str, as_json: bool) -> None:
 @click.argument("file", metavar="FILE", shell_complete=complete_file)
 @click.option("--graph", "is_drawn", is_flag=True, help="draw the workflow (SVG): each step and edge once")
 @click.option(
-    "-o", "--output", metavar="FILE", shell_complete=complete_file, help="write the drawing to FILE, not stdout"
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=complete_file,
+    help="write the drawing to FILE, not stdout",
 )
 @json_option
 def show_playbook(file: str, is_drawn: bool, output: str | None, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """Signatures of playbooks as CACAO 2.0 has them (JSON Signature Scheme, section 9), made and checked.
 
-What is signed is exact, and follows the example that OASIS published with the standard (tests/vectors/jss-v1.json):
+What is signed is exact, and follows the example that OASIS published with the standard (tests/vectors/jss.json):
 
 1. The playbook without all its signatures, with the one being made as the only member of `signatures`, without `value`.
 2. Its canonical form (RFC 8785), and of that the SHA-256.
@@ -107,7 +107,9 @@ def check_jss(playbook: Mapping[str, Any], jss: Mapping[str, Any]) -> None:
 
 def signed_digest(playbook: Mapping[str, Any], jss: Mapping[str, Any]) -> str:
     """Returns the SHA-256, in hexadecimal, of the canonical form of `playbook` with `jss`, which has no value, alone."""
-    alone = {name: value for name, value in playbook.items() if name != "signatures"} | {"signatures": [dict(jss)]}
+    alone = {name: value for name, value in playbook.items() if name != "signatures"} | {
+        "signatures": [dict(jss)]
+    }
     return hashlib.sha256(jcs_bytes(alone)).hexdigest()
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from p2pshare.intel.playbooks.workflow import STEP_TYPES, Workflow, WorkflowEdge
@@ -133,7 +134,7 @@ def _order(
         ends = (_Spot(edge.source, layer[edge.source]), _Spot(edge.target, layer[edge.target]))
         upper, lower = sorted(ends, key=lambda spot: spot.layer)
         way = [upper, *chains.get(number, ()), lower]
-        for one, next_ in zip(way, way[1:], strict=False):
+        for one, next_ in pairwise(way):
             above[next_].append(one)
         for spot in chains.get(number, ()):
             rows[spot.layer].append(spot)
@@ -168,7 +169,7 @@ def _edge(
         way = [(max(begin[0], end[0]) + _WIDTH / 2 + _ACROSS / 2, begin[1] - _DOWN / 2)]
     points = [begin, *way, end]
     drawn = f"M{begin[0]:.0f} {begin[1]:.0f}"
-    for (x, y), (x_next, y_next) in zip(points, points[1:], strict=False):
+    for (x, y), (x_next, y_next) in pairwise(points):
         middle = (y + y_next) / 2
         drawn += f"C{x:.0f} {middle:.0f} {x_next:.0f} {middle:.0f} {x_next:.0f} {y_next:.0f}"
     label = _shown(f"{edge.kind}: {edge.case}" if edge.case else edge.kind, 40)

@@ -10,7 +10,11 @@ from p2pshare.intel.playbooks.variables import is_reference, references
 from p2pshare.intel.playbooks.workflow import Workflow, step_pointer
 
 _DEFINITIONS = ("agent_definitions", "target_definitions")
-_OUTSIDE_STEPS_SKIPPED = ("workflow", "signatures", "playbook_variables")  # a variable's own value is no use of another
+_OUTSIDE_STEPS_SKIPPED = (
+    "workflow",
+    "signatures",
+    "playbook_variables",
+)  # a variable's own value is no use of another
 _EXTENSIONS = "_extensions"  # step_extensions, agent_target_extensions and the like end so
 
 
@@ -126,6 +130,8 @@ def _extensions(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
             if isinstance(member, dict) and isinstance(key, str) and key.endswith(_EXTENSIONS):
                 for name in member:
                     if name not in known:
-                        yield warning("extension-undefined", inside(place, name), "none of extension_definitions")
+                        yield warning(
+                            "extension-undefined", inside(place, name), "none of extension_definitions"
+                        )
             else:
                 waiting.append((member, place))

@@ -21,7 +21,12 @@ from p2pshare.intel.playbooks.variables import is_reference
 from p2pshare.jcs import framework_module
 
 _EXPECTED_CHARACTERS_MAX = 200  # of what a schema asks for, in a message
-_ANNOTATIONS = ("$id", "$schema", "title", "description")  # each is a text; a property of such a name is an object
+_ANNOTATIONS = (
+    "$id",
+    "$schema",
+    "title",
+    "description",
+)  # each is a text; a property of such a name is an object
 
 
 def schema_problems(document: dict[str, Any]) -> Iterator[PlaybookProblem]:
@@ -116,7 +121,9 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
         yield framework_module("jsonschema").ValidationError("does not match")
 
 
-def _pattern_properties(validator: Any, patterns: dict[str, Any], instance: Any, _schema: Any) -> Iterator[Any]:
+def _pattern_properties(
+    validator: Any, patterns: dict[str, Any], instance: Any, _schema: Any
+) -> Iterator[Any]:
     if not isinstance(instance, dict):
         return
     for pattern, schema in patterns.items():

@@ -128,7 +128,9 @@ def _faults(document: dict[str, Any]) -> Iterator[PlaybookProblem]:
         value, pointer = waiting.pop()
         if isinstance(value, _TwiceSaid):
             for key in value.doubled:
-                yield problem("duplicate-key", inside(pointer, key[:KEY_CHARACTERS_MAX]), "the key stands twice")
+                yield problem(
+                    "duplicate-key", inside(pointer, key[:KEY_CHARACTERS_MAX]), "the key stands twice"
+                )
         if isinstance(value, dict):
             for key in value:
                 if len(key) > KEY_CHARACTERS_MAX:

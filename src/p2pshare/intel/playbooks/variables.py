@@ -11,7 +11,9 @@ _NAME_CHARACTERS_MAX = 204  # `__`, up to 200 characters, `__`
 
 def is_reference(text: str) -> bool:
     """Returns whether the whole text is one reference."""
-    return len(text) <= _NAME_CHARACTERS_MAX + len(":value") and list(references(text)) == [text[: -len(":value")]]
+    return len(text) <= _NAME_CHARACTERS_MAX + len(":value") and list(references(text)) == [
+        text[: -len(":value")]
+    ]
 
 
 def references(text: str) -> Iterator[str]:

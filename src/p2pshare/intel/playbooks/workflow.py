@@ -146,7 +146,9 @@ def _step_problems(workflow: Workflow, step_id: str) -> Iterator[PlaybookProblem
         )
     elif not has_next and not has_either:
         if kind in BRANCHING:
-            yield warning("no-completion", step_pointer(step_id), "says no step for when its branches have ended")
+            yield warning(
+                "no-completion", step_pointer(step_id), "says no step for when its branches have ended"
+            )
         else:
             yield problem("no-next", step_pointer(step_id), "leads to no step, and is no end step")
     elif not has_next and ("on_success" not in step or "on_failure" not in step) and kind != "start":
@@ -274,9 +276,15 @@ class _Regions:
             told.add(edge.target)
             pointer = step_pointer(edge.source, edge.place)
             if self._workflow.kinds[edge.target] == "end":
-                yield warning("branch-end-shared", pointer, "ends where another branch ends: give each an end of its own")
+                yield warning(
+                    "branch-end-shared",
+                    pointer,
+                    "ends where another branch ends: give each an end of its own",
+                )
             elif "parallel" in parted_by:
-                yield problem("branches-meet", pointer, "leads to a step of a branch that runs at the same time")
+                yield problem(
+                    "branches-meet", pointer, "leads to a step of a branch that runs at the same time"
+                )
             else:
                 yield warning("branches-meet", pointer, "leads to a step of another branch")
 
