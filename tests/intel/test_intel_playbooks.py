@@ -112,6 +112,14 @@ SPOILT: list[tuple[Callable[[Document], Any], list[tuple[str, str, str]]]] = [
         [("error", "loop", at(IF, "on_true"))],
     ),
     (
+        both(put(A3, on_completion=A4), lambda one: one["workflow"].pop(step_id("end", 3))),
+        [("error", "branches-meet", at(A3, "on_completion"))],
+    ),
+    (
+        top(playbook_variables={"__who__": {"type": "string", "value": "__boss__:value"}}),
+        [("error", "variable-undeclared", "/playbook_variables/__who__/value")],
+    ),
+    (
         both(put(A4, on_completion=A3), lambda one: one["workflow"].pop(step_id("end", 4))),
         [("error", "branches-meet", at(A4, "on_completion"))],
     ),

@@ -10,11 +10,7 @@ from p2pshare.intel.playbooks.variables import is_reference, references
 from p2pshare.intel.playbooks.workflow import Workflow, step_pointer
 
 _DEFINITIONS = ("agent_definitions", "target_definitions")
-_OUTSIDE_STEPS_SKIPPED = (
-    "workflow",
-    "signatures",
-    "playbook_variables",
-)  # a variable's own value is no use of another
+_OUTSIDE_STEPS_SKIPPED = ("workflow", "signatures")
 _EXTENSIONS = "_extensions"  # step_extensions, agent_target_extensions and the like end so
 
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import Any
 from urllib.parse import urljoin
 
@@ -20,6 +21,7 @@ from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem, inside, 
 from p2pshare.intel.playbooks.variables import is_reference
 from p2pshare.jcs import framework_module
 
+SCHEMA_ERRORS_MAX = 1_000  # nobody mends more at once, and each costs fifty microseconds
 _EXPECTED_CHARACTERS_MAX = 200  # of what a schema asks for, in a message
 _ANNOTATIONS = (
     "$id",
@@ -32,7 +34,7 @@ _ANNOTATIONS = (
 def schema_problems(document: dict[str, Any]) -> Iterator[PlaybookProblem]:
     """Yields one problem for each place of the document that breaks its schema. Raises OperatorError `extra-missing`."""
     said: dict[str, list[str]] = {}
-    for error in _validator().iter_errors(document):
+    for error in islice(_validator().iter_errors(document), SCHEMA_ERRORS_MAX):
         if isinstance(error.instance, str) and is_reference(error.instance):
             continue
         pointer = ""

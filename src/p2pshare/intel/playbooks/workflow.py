@@ -229,31 +229,37 @@ class _Regions:
                 self._spread(root)
 
     def _spread(self, root: str) -> None:
-        """Give each step that `root` leads to its branch: all of a branch before what branches off it."""
-        edges: deque[tuple[WorkflowEdge, int]] = deque()
+        """Give each step that `root` leads to its branch: all of a branch before what parts from it, and of what parts at one
+        step the first steps before what follows them."""
+        parting: deque[list[tuple[WorkflowEdge, int]]] = deque()
+        self.of_step[root] = self._begin(0, None)
         waiting = [root]
-        region = self._begin(0, None)
-        self.of_step[root] = region
         while True:
             while waiting:
                 step_id = waiting.pop()
-                kind = self._workflow.kinds[step_id]
+                region, kind = self.of_step[step_id], self._workflow.kinds[step_id]
+                branches: list[tuple[WorkflowEdge, int]] = []
                 for edge in self._workflow.followed(step_id):
                     if edge.kind not in _SEQUENCE:
-                        edges.append((edge, self._begin(region, kind)))
-                    elif edge.target not in self.of_step:
-                        self.of_step[edge.target] = region
+                        branches.append((edge, self._begin(region, kind)))
+                    elif self._comes_to(edge, region):
                         waiting.append(edge.target)
-                    elif self.of_step[edge.target] != region:
-                        self._shared.append((self.of_step[edge.target], region, edge))
-            if not edges:
+                if branches:
+                    parting.append(branches)
+            if not parting:
                 return
-            edge, region = edges.popleft()
-            if edge.target in self.of_step:
-                self._shared.append((self.of_step[edge.target], region, edge))
-            else:
-                self.of_step[edge.target] = region
-                waiting.append(edge.target)
+            begun = [edge.target for edge, region in parting.popleft() if self._comes_to(edge, region)]
+            waiting += reversed(begun)
+
+    def _comes_to(self, edge: WorkflowEdge, region: int) -> bool:
+        """Returns whether a step gets its branch by this edge; notes where it has another."""
+        held = self.of_step.get(edge.target)
+        if held is None:
+            self.of_step[edge.target] = region
+            return True
+        if held != region:
+            self._shared.append((held, region, edge))
+        return False
 
     def _begin(self, above: int, parted_by: str | None) -> int:
         skip = self._skip[above]
