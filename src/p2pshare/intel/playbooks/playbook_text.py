@@ -2,7 +2,7 @@
 
 Two readers of one text must see one playbook, or approvals of its hash mean nothing: a key that stands twice and a number that not every
 reader keeps are refused. The rules are those of docs/playbooks.md, "The text". Everything here is one pass, without recursion but in
-Python's own parser, which meets nothing deeper than DEPTH_MAX.
+Python's own parser, which meets nothing deeper than PLAYBOOK_DEPTH_MAX.
 """
 
 from __future__ import annotations
