@@ -111,9 +111,13 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path, repository: Path) 
         for path in (source / "p2pshare").rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
-    duties = {f"p2pshare/duties/{path.name}" for path in (repository / "config" / "duties").iterdir()}
+    data = {
+        f"p2pshare/{folder}/{path.name}"
+        for folder in ("duties", "playbooks")
+        for path in (repository / "config" / folder).iterdir()
+    }
     with zipfile.ZipFile(wheel) as archive:
-        assert {name for name in archive.namelist() if name.startswith("p2pshare/")} == ours | duties
+        assert {name for name in archive.namelist() if name.startswith("p2pshare/")} == ours | data
     assert any(name.endswith(".sql") for name in ours)
 
 

@@ -37,6 +37,12 @@ _ORDER_8_Y = 2707385501144840649318225287225658788936804267575313519463743609750
 _ED25519_LOW_ORDER_Y = frozenset({0, 1, _FIELD_PRIME - 1, _ORDER_8_Y, _FIELD_PRIME - _ORDER_8_Y})
 
 
+def is_good_point(classic: bytes) -> bool:
+    """Returns whether an Ed25519 public key is written in the one way and is no point of low order."""
+    y = int.from_bytes(classic, "little") & (2**255 - 1)
+    return y < _FIELD_PRIME and y not in _ED25519_LOW_ORDER_Y
+
+
 class Secret:
     """Secret bytes that do not print, log, compare, hash or pickle. `reveal` is the only way out."""
 
@@ -90,8 +96,7 @@ class VerifyKey:
         if len(raw) != VERIFY_KEY_BYTES:
             raise refusal("bad-key", f"a verify key has {VERIFY_KEY_BYTES} bytes")
         classic, post_quantum = raw[:ED25519_PUBLIC_BYTES], raw[ED25519_PUBLIC_BYTES:]
-        y = int.from_bytes(classic, "little") & (2**255 - 1)
-        if y >= _FIELD_PRIME or y in _ED25519_LOW_ORDER_Y:
+        if not is_good_point(classic):
             raise refusal("bad-key", "an Ed25519 key is a low-order or non-canonical point")
         try:
             ed25519_key = ed25519.Ed25519PublicKey.from_public_bytes(classic)
