@@ -48,7 +48,12 @@ HOSTILE = {
     "comma": 'a,"b",c',
 }
 # commands whose texts come from elsewhere than the store of what is shared, and where they are tried
-ELSEWHERE = {"asset": "test_cli_risk.py", "risk": "test_cli_risk.py", "incident": "test_cli_incident.py"}
+ELSEWHERE = {
+    "asset": "test_cli_risk.py",
+    "risk": "test_cli_risk.py",
+    "incident": "test_cli_incident.py",
+    "playbook": "test_cli_playbook.py",
+}
 STORED = {name: text for name, text in HOSTILE.items() if name != "surrogate"}  # JSON readers refuse that one
 SAFE_IN_TEXT = {"\n"}
 GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"

@@ -87,6 +87,32 @@ def test_show_tells_steps_and_draws_them(p2pshare: Home, sound: Path, tmp_path: 
     assert p2pshare("playbook", "show", str(sound), "-o", str(drawing)).code == 2
 
 
+HOSTILE = (
+    "a\nFORGED",
+    "a\r\nFORGED",
+    "\x1b]0;owned\x07",
+    "\x9b2J",
+    "\u202egnp.exe",
+    "a\u2028FORGED",
+    "a\x85FORGED",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_hostile_text_of_an_author_begins_no_line_and_moves_no_terminal(
+    p2pshare: Home, sound: Path, tmp_path: Path, text: str
+) -> None:
+    document = sound_playbook()
+    document |= {"name": text, "description": text}
+    document["workflow"][A1] |= {"name": text, "description": text, "on_completion": text}
+    hostile = tmp_path / "hostile.json"
+    hostile.write_bytes(raw(document))
+    for command in (("lint", str(hostile)), ("show", str(hostile)), ("diff", str(sound), str(hostile))):
+        said = p2pshare("playbook", *command)
+        for line in (said.out + said.err).split("\n"):
+            assert not line.startswith("FORGED") and line.isprintable(), (command, line)
+
+
 def test_without_the_extra_it_says_what_to_install(
     p2pshare: Home, sound: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

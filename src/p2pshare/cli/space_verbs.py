@@ -50,9 +50,13 @@ class SpaceCommand(Command):
         while around is not None and not isinstance(around.command, SpaceGroup):
             around = around.parent
         choose = None if around is None else around.command.choose  # type: ignore[attr-defined]
-        if choose is not None and not ctx.resilient_parsing:
+        if (
+            choose is not None
+            and not ctx.resilient_parsing
+            and not {*args} & {*self.get_help_option_names(ctx)}
+        ):
             given, _, _ = self.make_parser(ctx).parse_args(list(args))
-            if not given.get("help") and self._lacks_one(given):
+            if self._lacks_one(given):
                 home = home_folder(given["home"]) if given.get("home") else ctx.obj
                 args = [choose(home), *args]
         return super().parse_args(ctx, args)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from p2pshare.risk.words import Exposure, HumanImpact, Mission, Safety
 
 
-class Told(NamedTuple):
+class RowTold(NamedTuple):
     """A place in a file (a line of a CSV file, a number in a list, or 0 for the whole) and a sentence about it."""
 
     row: int
@@ -70,8 +70,8 @@ class InventoryNotes:
 
     format: str
     read: int = 0
-    refused: list[Told] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    refused: list[RowTold] = field(default_factory=list)
+    told: list[RowTold] = field(default_factory=list)
     refused_more: int = 0
     told_more: int = 0
     serial_number: str = ""
@@ -81,13 +81,13 @@ class InventoryNotes:
 
     def refuse(self, row: int, why: str) -> None:
         if len(self.refused) < NOTES_MAX:
-            self.refused.append(Told(row, why))
+            self.refused.append(RowTold(row, why))
         else:
             self.refused_more += 1
 
     def tell(self, row: int, why: str) -> None:
         if len(self.told) < NOTES_MAX:
-            self.told.append(Told(row, why))
+            self.told.append(RowTold(row, why))
         else:
             self.told_more += 1
 
@@ -102,5 +102,5 @@ class Imported:
     read: int
     assets: int
     components: int
-    refused: tuple[Told, ...]
-    told: tuple[Told, ...]
+    refused: tuple[RowTold, ...]
+    told: tuple[RowTold, ...]

@@ -23,7 +23,7 @@ import apsw
 from p2pshare.database.fetching import fetch
 from p2pshare.errors import AuthorError
 from p2pshare.limits import MIB
-from p2pshare.risk.assets import NOTES_MAX, AssetSaid, Component, Imported, InventoryNotes, Placed, Told
+from p2pshare.risk.assets import NOTES_MAX, AssetSaid, Component, Imported, InventoryNotes, Placed, RowTold
 from p2pshare.risk.decision_tables import human_impact_of
 from p2pshare.risk.inventory.asset_lists import ColumnMap, ValueMap, read_asset_list
 from p2pshare.risk.inventory.bom_parts import DEVICE_KINDS, BomHead, Collected, placed_of
@@ -116,8 +116,10 @@ def import_file(
     return answer, taken.file, taken.assets
 
 
-def _with_more(notes: list[Told], more: int) -> tuple[Told, ...]:
-    return (*notes, Told(0, f"and {more} more (the first {NOTES_MAX} are shown)")) if more else tuple(notes)
+def _with_more(notes: list[RowTold], more: int) -> tuple[RowTold, ...]:
+    return (
+        (*notes, RowTold(0, f"and {more} more (the first {NOTES_MAX} are shown)")) if more else tuple(notes)
+    )
 
 
 def _digest(path: Path) -> str:

@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
     because: str
 
 
-class Standing(NamedTuple):
+class RiskVerdict(NamedTuple):
     """What all documents come to."""
 
     state: RiskState
@@ -106,16 +106,16 @@ def of_document(said: Sequence[StatementSays], *, is_own_vendor: bool) -> Verdic
     return Verdict(state, worst.found_by, is_own_vendor, worst.justification, because)
 
 
-def of_all(verdicts: Iterable[Verdict]) -> Standing:
+def of_all(verdicts: Iterable[Verdict]) -> RiskVerdict:
     """Returns what all documents come to; there is at least one."""
     every = list(verdicts)
     sure = [one for one in every if one.found_by > FoundBy.CANDIDATE_NAME] or every
     disagree = len({_side(one.state) for one in sure}) > 1
     own = [one for one in sure if one.is_own_vendor]
     if own and max(own).state is RiskState.NOT_AFFECTED:
-        return Standing(RiskState.NOT_AFFECTED, max(own, key=lambda one: one.found_by).found_by, disagree)
+        return RiskVerdict(RiskState.NOT_AFFECTED, max(own, key=lambda one: one.found_by).found_by, disagree)
     worst = max(one.state for one in sure)
-    return Standing(worst, max(one.found_by for one in sure if one.state is worst), disagree)
+    return RiskVerdict(worst, max(one.found_by for one in sure if one.state is worst), disagree)
 
 
 def _side(state: RiskState) -> bool | None:
