@@ -15,6 +15,7 @@ import pytest
 from msgspec import NODEFAULT, inspect
 
 from p2pshare import errors
+from p2pshare.cli.incident import incident
 from p2pshare.cli.options import EXIT_PARTLY_DONE, UsageProblem
 from p2pshare.cli.program import EXIT_INTERRUPTED, program
 from p2pshare.cli.space_verbs import VERBS, SpaceGroup
@@ -147,11 +148,17 @@ def test_the_page_on_working_together_shows_commands_that_exist(repository: Path
     assert {name.removeprefix("space ") for name in commands() if name.startswith("space ")} <= shown
 
 
-def check_typed(words: list[str]) -> None:
+def check_typed(words: list[str], parent: click.Context | None = None) -> None:
     """Parses a command line as click would, without running it."""
+    if (
+        words[0] == "incident"
+        and " ".join(words[:2]) not in commands()
+        and words[1] in {one.name for one in VERBS}
+    ):
+        words = ["space", *words[1:]]  # a verb of all spaces
     name = next(name for count in (3, 2, 1) if (name := " ".join(words[:count])) in commands())
     command = commands()[name]
-    with command.make_context(name, words[len(name.split()) :], resilient_parsing=False):
+    with command.make_context(name, words[len(name.split()) :], parent=parent):
         pass
 
 
@@ -173,21 +180,23 @@ def test_readme_shows_what_the_demo_says(repository: Path) -> None:
     assert len(titles) >= 5
 
 
-def test_the_page_about_risk_shows_what_its_demo_says(repository: Path) -> None:
+@pytest.mark.parametrize(("name", "story"), [("risk.md", "risk.py"), ("incident-response.md", "incident.py")])
+def test_a_page_shows_what_its_demo_says(
+    repository: Path, name: str, story: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Titles of the story in their order, and commands that can be typed."""
     page = (
-        (repository / "docs" / "risk.md")
-        .read_text()
-        .partition("## What it looks like")[2]
-        .partition("\n## ")[0]
+        (repository / "docs" / name).read_text().partition("## What it looks like")[2].partition("\n## ")[0]
     )
-    told = re.findall(r'title\(\s*"([^"]+)"', (repository / "scripts" / "demos" / "risk.py").read_text())
+    told = re.findall(r'title\(\s*"([^"]+)"', (repository / "scripts" / "demos" / story).read_text())
     shown = re.findall(r"^# (.+)$", page, re.MULTILINE)
     assert len(shown) >= 5 and [title for title in told if title in shown] == shown
+    monkeypatch.setattr(incident, "choose", lambda _: "3f9ac2")  # as where one incident is open
+    parent = click.Context(incident, obj=repository)
     typed = re.findall(r"^\$ p2pshare --home demo-home/\w+ (.+)$", page, re.MULTILINE)
     assert len(typed) > 10
     for line in typed:
-        check_typed(shlex.split(line))
+        check_typed(shlex.split(line), parent)
 
 
 @pytest.mark.parametrize(("name", "tenths"), [("p2pshare.service", 11), ("p2pshare-risk.service", 2)])
