@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from command_line import Home, Said, found_pair
 from copies import copy_of
+from playbooks_made import raw, sound_playbook, step_id
 
 from p2pshare.cli.program import COMMANDS
 from p2pshare.exporters.interface import FolderFormat
@@ -171,6 +172,9 @@ def test_commands_that_are_handed_a_text(alpha: Home, name: str) -> None:
         ["card", "threshold", "1", "--drop-root", text],
         ["passphrase", "set", "--new-file", text],
         ["verify", text],
+        ["playbook", "lint", text],
+        ["playbook", "diff", text, text],
+        ["playbook", "show", text, "--graph", "-o", text],
         ["space", "open", "--kind", text, "--title", text, "--tlp", "green", "--invite", text, "--yes"],
         ["space", "show", text],
         ["space", "note", text, text],
@@ -195,6 +199,24 @@ def test_commands_that_are_handed_a_text(alpha: Home, name: str) -> None:
     harmless(alpha(text))
     harmless(alpha("export", "--format", text))
     harmless(alpha("export", "--format", "list", "--type", text))
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_playbooks_of_others(alpha: Home, text: str, tmp_path: Path) -> None:
+    """What an author wrote stands in names, commands, ids, references and variables."""
+    document = sound_playbook() | {"name": text}
+    step = step_id("action", 1)
+    document["workflow"][step] |= {"name": text, "agent": text, "on_completion": text}
+    document["workflow"][step]["commands"] = [{"type": text, "command": f"{text} __a__:value"}]
+    document["workflow"][text] = {"type": text}
+    document["playbook_variables"][text] = {"type": "string", "value": text}
+    sound, hostile = tmp_path / "sound.json", tmp_path / "hostile.json"
+    sound.write_bytes(raw(sound_playbook()))
+    hostile.write_bytes(raw(document))
+    for command in (["lint", hostile], ["show", hostile], ["diff", sound, hostile], ["diff", hostile, sound]):
+        harmless(alpha("playbook", *map(str, command)))
+        harmless(alpha("playbook", *map(str, command), "--json"), is_json=True)
+    harmless(alpha("playbook", "show", str(hostile), "--graph"))
 
 
 def test_every_export(alpha: Home, tmp_path: Path) -> None:

@@ -392,14 +392,14 @@ def test_boxes_of_a_drawing_do_not_cover_each_other() -> None:
 
 
 def test_a_drawing_shows_loops_and_missing_steps_and_escapes_what_an_author_wrote() -> None:
-    hostile = "</text><script>alert(1)</script>\x00\x1b\u202e\ud800" + "x" * 500
+    hostile = "</text><script>alert(1)</script>\x00\x1b\u202e\u2028\ud800" + "x" * 500
     document = sound_playbook()
     document["workflow"][A1] |= {"name": hostile, "on_completion": A1}
     document["workflow"]['a"><script>'] = {"type": "<b>", "name": hostile, "on_completion": NOWHERE}
     text = draw_workflow(Workflow(document), hostile)
     root = ElementTree.fromstring(text)
     assert not list(root.iter(f"{SVG}script")) and "<script" not in text
-    assert not set(text) & set("\x00\x1b\u202e\ud800")
+    assert not set(text) & set("\x00\x1b\u202e\u2028\ud800")
     steps, edges = drawn_of(document)
     assert len(steps) == len(document["workflow"]) + 1
     assert (A1, "on_completion", A1) in edges and NOWHERE in steps

@@ -26,6 +26,9 @@ _ACROSS, _DOWN = 36, 54  # between boxes
 _LANE = 26  # a place of a long edge
 _MARGIN = 30
 _MISSING = "missing"
+_UNSEEN = frozenset(
+    {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+)  # controls, format characters, half pairs, line separators
 _STYLE = (
     "text{font:13px sans-serif;fill:#1a1a1a}.kind{font-size:10px;fill:#555}.label{font-size:11px;fill:#234}"
     "rect{fill:#fff;stroke:#456;stroke-width:1.5}.start rect,.end rect{fill:#e8f0e8;rx:20}"
@@ -198,9 +201,9 @@ def _top(layer: int) -> int:
 
 
 def _shown(text: str, characters: int) -> str:
-    """Returns a text as SVG may hold it: no control, format or private character, no half pair, and no longer than it may be."""
+    """Returns a text as SVG may hold it: nothing of _UNSEEN, and no longer than it may be."""
     kept = "".join(
-        character if unicodedata.category(character)[0] != "C" else "\N{REPLACEMENT CHARACTER}"
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) in _UNSEEN else character
         for character in text[: characters + 1]
     )
     if len(kept) > characters:
