@@ -21,7 +21,9 @@ from p2pshare.cli.space_verbs import answer, confirm, say_links, space_group, wr
 from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from p2pshare.intel.marking import Tlp
     from p2pshare.operations.incidents import IncidentFile, IncidentShown
+    from p2pshare.operations.publishing import Part
     from p2pshare.spaces.incident_entries import IncidentBody
 
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
@@ -473,37 +475,141 @@ def ioc() -> None:
 
 @ioc.command("add")
 @_id
-@click.argument("values", metavar="VALUE...", nargs=-1, required=True)
+@click.argument("inputs", metavar="FILE|VALUE...", nargs=-1, required=True, shell_complete=complete_file)
 @_text_option("where it was seen")
 @_audience_options
+@click.option("--share-private", is_flag=True, help="tell what tells of your own network and people, too")
+@click.option("--share-listed", is_flag=True, help="tell what a warning list or your allow list knows")
+@click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @click.pass_obj
 def ioc_add(
     home: Path,
     incident_id: str,
-    values: tuple[str, ...],
+    inputs: tuple[str, ...],
     text: str,
     tlp: str | None,
     to: tuple[str, ...],
+    share_private: bool,
+    share_listed: bool,
+    yes: bool,
     as_json: bool,
-) -> None:
-    """add values to ID: addresses, domains, URLs and hashes as people write them"""
-    from p2pshare.intel.observable import InvalidValue, detect
-    from p2pshare.spaces.incident_entries import IncidentObject
+) -> int:
+    """tell in ID, and publish to its members that are partners, values as people write them or what is in a FILE that
+    `publish` reads
 
-    found = []
-    for value in values:
+    A word that is a value is no file: write ./NAME for a file of that name, - for stdin.
+    """
+    import msgspec
+
+    from p2pshare.cli.options import EXIT_PARTLY_DONE
+    from p2pshare.cli.publish import CONFIRMATIONS
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.operations.incidents import ShowIncident
+    from p2pshare.operations.incident_indicators import AddIndicators
+
+    values, files = _values_and_files(inputs)
+    told = json.loads(read_or_ask(home, ShowIncident(incident_id)).shown)
+    level = max(Tlp.parse(tlp or told["tlp"]), Tlp.parse(told["tlp"]))
+    parts, refused = _drafted(home, values, files, level, told["incident"])
+    request = AddIndicators(
+        incident_id, parts, text, to, dry_run=True, share_private=share_private, share_listed=share_listed
+    )
+    if not yes and console.can_ask() and STANDARD_STREAM not in files:
+        shown = write(home, request)
+
+        def tell() -> None:
+            for one in shown.told:
+                console.say(f"{one.type} {console.shown(one.value)}")
+            audience = ", ".join(map(console.shown, to)) or "all members"
+            console.say(
+                f"{level.label}, for {audience}; published to {', '.join(shown.recipients) or 'nobody'}"
+            )
+
+        confirm("tell them?", yes=False, tell=tell)
+    added = write(home, msgspec.structs.replace(request, dry_run=False))
+    refused += [msgspec.structs.asdict(one) for one in added.refused]
+    options = sorted({CONFIRMATIONS[one["reason"]] for one in refused if one["reason"] in CONFIRMATIONS})
+    if as_json:
+        console.print_json(msgspec.to_builtins(added) | {"refused": refused})
+    else:
+        for one in added.told:
+            console.print_result(f"{one.entry}  {one.type} {one.value}")
+        console.print_counts("refused", refused)
+        if added.merged:
+            console.say(f"{console.counted(added.merged, 'value')} of ours stood there already")
+        if added.told:
+            console.say(f"published to {', '.join(map(console.shown, added.recipients)) or 'nobody'}")
+    if refused and options:
+        console.say(f"hint: if it shall be told all the same: {' '.join(options)}")
+    if refused and not added.told and not added.merged:
+        raise RefusedError(
+            "nothing of it was told", hint="the reasons are above", reason=refused[0]["reason"]
+        )
+    return EXIT_PARTLY_DONE if refused else 0
+
+
+def _values_and_files(inputs: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Returns which words are values and which are files. Raises AuthorError for what is neither, UsageProblem for what is both."""
+    from p2pshare.intel.observable import InvalidValue, detect
+
+    values, files = [], []
+    for one in inputs:
+        is_file = one == STANDARD_STREAM or Path(one).is_file()
+        if one == STANDARD_STREAM or (is_file and ("/" in one or one.startswith("."))):
+            files.append(one)
+            continue
         try:
-            found.append(detect(value))
+            found = detect(one)
         except InvalidValue as error:
+            if is_file:
+                files.append(one)
+                continue
             raise AuthorError(
-                f"'{console.shown(value)}': {error.message}",
+                f"'{console.shown(one)}': {error.message}",
                 hint=f"{error.hint}; nothing was added",
                 reason=error.reason,
             ) from None
-    for one in dict.fromkeys(found):
-        body = IncidentObject(one.type, one.value, text, b"")
-        _say(home, incident_id, "object", body, f"{one.type} {one.value}", as_json=as_json, tlp=tlp, to=to)
+        if is_file:
+            raise UsageProblem(
+                f"{console.shown(one)} is a file, and reads as a {found.type}",
+                hint=f"./{one} is the file; for the value go where there is no such file",
+            )
+        values.append(one)
+    return values, files
+
+
+def _drafted(
+    home: Path, values: Sequence[str], files: Sequence[str], level: Tlp, incident_id: str
+) -> tuple[tuple[Part, ...], list[dict[str, Any]]]:
+    """Returns values and files as parts, and what their readers refused. Raises AuthorError, RefusedError as `publish` does."""
+    import tempfile
+
+    from p2pshare.cli.publish import read_draft
+    from p2pshare.cli.rejects import Rejects
+    from p2pshare.operations.publishing import Part
+    from p2pshare.sharing.already_held import Stance
+
+    parts: list[Part] = []
+    refused: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [(one, "auto") for one in files]
+        if values:
+            listed = Path(folder) / "values"
+            listed.write_text("".join(f"{one}\n" for one in values), encoding="utf-8")
+            sources.insert(0, (str(listed), "list"))
+        for name, format_name in sources:
+            reading = read_draft(
+                home, name, format_name, (), level.label, False, Stance.LEAVE, Rejects(None), incident_id
+            )
+            with reading as (draft, drafted):
+                parts += [Part(one.tlp, one.frames, one.objects, one.repeats) for one in drafted]
+            refused += draft.refusals.to_json()
+            for author, count in draft.held.items():
+                console.say(
+                    f"shared already by {author.short}, and not told as ours: {console.counted(count, 'object')}"
+                )
+    return tuple(parts), refused
 
 
 @ioc.command("remove")

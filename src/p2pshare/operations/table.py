@@ -16,6 +16,7 @@ from p2pshare.operations import (
     cards,
     explaining,
     exposing,
+    incident_indicators,
     incidents,
     looking,
     partners,
@@ -73,6 +74,9 @@ OPERATIONS: dict[str, Operation] = {
     "explain": Operation(explaining.Explain),
     "find-own-statements": Operation(already_held.FindOwnStatements),
     "find-shared": Operation(already_held.FindShared),
+    "incident-add-indicators": Operation(
+        incident_indicators.AddIndicators, publishes=True, writes_spaces=True
+    ),
     "incident-list": Operation(incidents.ListIncidents),
     "incident-open": Operation(incidents.OpenIncident, writes_spaces=True),
     "incident-say": Operation(incidents.SayInIncident, writes_spaces=True),

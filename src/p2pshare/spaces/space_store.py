@@ -44,6 +44,7 @@ _PURGE_OF_SPACE = (
     "DELETE FROM space_state WHERE space = ?",
     "DELETE FROM space_shown WHERE space = ?",
     "DELETE FROM space_heads WHERE space = ?",
+    "DELETE FROM space_stated WHERE space = ?",
 )
 """Tables with rows about a space besides its entries: a purge empties them first."""
 _PURGE_NEWEST = (
@@ -318,6 +319,18 @@ class SpaceReading:
         )
         return rows[0][0] if rows else None
 
+    def put_stated(self, space: SpaceRow, entry: EntryId, object_id: str) -> None:
+        """Note that an entry of ours states a STIX object."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "INSERT OR IGNORE INTO space_stated VALUES (?, ?, ?)", (bytes(entry), space.row, object_id)
+            )
+
+    def drop_stated(self, entry: EntryId) -> None:
+        """Forget that an entry states an object."""
+        with self._database.transaction() as writer:
+            writer.execute("DELETE FROM space_stated WHERE entry_id = ?", (bytes(entry),))
+
     # --- what a person was shown, and what was purged ------------------------------------------------
 
     def entries_begin_with(self, space: SpaceRow, digits: str) -> list[EntryId]:
@@ -368,6 +381,11 @@ class SpaceReading:
             (space.row,),
         )
         return {PartnerId(author): number for author, number in rows}
+
+    def stated(self, space: SpaceRow) -> list[tuple[EntryId, str]]:
+        """Returns (entry, id of the STIX object) of those of ours that state one which we did not withdraw."""
+        rows = self._fetch("SELECT entry_id, object_id FROM space_stated WHERE space = ?", (space.row,))
+        return [(EntryId(entry), object_id) for entry, object_id in rows]
 
     def is_purged(self, space: EntryId) -> bool:
         """Returns whether a person has purged this space from this node."""

@@ -90,6 +90,14 @@ CREATE TABLE space_shown (
     PRIMARY KEY (space, author)
 ) WITHOUT ROWID;
 
+-- Entries of ours that state a STIX object, until it is withdrawn: when the entry is redacted its text is gone.
+CREATE TABLE space_stated (
+    entry_id BLOB PRIMARY KEY,
+    space INTEGER NOT NULL REFERENCES space (id),
+    object_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX space_stated_space ON space_stated (space);
+
 -- Spaces that were purged here: members go on handing them over, and they are not taken in again. Rows of the others may still be on
 -- their way out.
 CREATE TABLE space_purged (
