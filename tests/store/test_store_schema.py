@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (25, "d72fcc28f40f997d58fca310e97959339830a81d6b48036b00d02c844976d030"),
+    STORE: (26, "1b43d6fce49f1764941b62e7a065aeb8edf8c978a3cd41e3927a1ca8cbee9120"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }

@@ -505,8 +505,8 @@ def ioc_add(
     from p2pshare.cli.options import EXIT_PARTLY_DONE
     from p2pshare.cli.publish import CONFIRMATIONS
     from p2pshare.intel.marking import Tlp
-    from p2pshare.operations.incidents import ShowIncident
     from p2pshare.operations.incident_indicators import AddIndicators
+    from p2pshare.operations.incidents import ShowIncident
 
     values, files = _values_and_files(inputs)
     told = json.loads(read_or_ask(home, ShowIncident(incident_id)).shown)
@@ -916,6 +916,110 @@ def duplicate(home: Path, incident_id: str, space: str, text: str, as_json: bool
     except ValueError:
         raise UsageProblem("the other incident is named by its whole id, 64 hexadecimal digits") from None
     _say(home, incident_id, "duplicate", IncidentDuplicate(other, text), "said", as_json=as_json)
+
+
+@incident.command()
+@_id
+@click.argument("file", shell_complete=complete_file)
+@click.option("--name", metavar="NAME", help="what members see; without it the file's name")
+@_audience_options
+@json_option
+@click.pass_obj
+def attach(
+    home: Path,
+    incident_id: str,
+    file: str,
+    name: str | None,
+    tlp: str | None,
+    to: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """attach FILE to ID, up to 16 MiB: a log, a screenshot, a report. Malware is told by its hash alone"""
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.operations.incident_attachments import AttachFile
+    from p2pshare.spaces.parts import PART_BYTES_MAX, PARTS_MAX
+
+    whole = read_input(file, PART_BYTES_MAX * PARTS_MAX)
+    level = None if tlp is None else Tlp.parse(tlp)
+    called = name or ("stdin" if file == STANDARD_STREAM else Path(file).name)
+    attached = write(home, AttachFile(incident_id, called, whole, level, to))
+    answer(attached, f"{attached.entry}  {attached.sha256}", as_json=as_json)
+
+
+@incident.command()
+@_id
+@click.argument("what", metavar="SHA256|ENTRY")
+@click.option(
+    "-o",
+    "file",
+    metavar="FILE",
+    required=True,
+    shell_complete=complete_file,
+    help="appears whole or not at all, for its owner alone; - for stdout",
+)
+@click.pass_obj
+def fetch(home: Path, incident_id: str, what: str, file: str) -> None:
+    """write an attachment of ID into FILE: as its author attached it, byte for byte"""
+    from p2pshare.node.beside import NodeBeside
+    from p2pshare.operations.incident_attachments import attached
+
+    with open_store_for_reading(home) as store:
+        whole = attached(NodeBeside(home, store), incident_id, what.lower())
+    _put(file, whole)
+
+
+# --- after the close ---------------------------------------------------------------------------------
+
+
+@incident.group("watch", cls=Group)
+def watch() -> None:
+    """values of closed incidents, and whether they are seen again"""
+
+
+@watch.command("list")
+@click.argument("incident_id", metavar="[ID]", required=False)
+@json_option
+@click.pass_obj
+def watch_list(home: Path, incident_id: str | None, as_json: bool) -> None:
+    """list the values of ID, else of all closed incidents, that are watched, and what was seen of them here since"""
+    import msgspec
+
+    from p2pshare.operations.incident_watch import ListWatch
+
+    found = read_or_ask(home, ListWatch(incident_id or "")).each
+    if as_json:
+        console.print_json([msgspec.structs.asdict(one) for one in found])
+        return
+    rows = [
+        (
+            one.incident[:10],
+            one.type,
+            one.value,
+            one.until,
+            f"{one.seen} {one.at}" if one.seen else "",
+            "told" if one.is_told else "",
+        )
+        for one in found
+    ]
+    console.print_table(("incident", "type", "value", "until", "seen again", ""), rows)
+
+
+@watch.command("tell")
+@_id
+@click.argument("value")
+@click.option("--yes", is_flag=True, help="do not ask")
+@json_option
+@click.pass_obj
+def watch_tell(home: Path, incident_id: str, value: str, yes: bool, as_json: bool) -> None:
+    """tell all members of ID that VALUE was seen again today, where nothing tells it by itself"""
+    from p2pshare.operations.incident_watch import TellRecurrence
+
+    def tell() -> None:
+        console.say("all members are told the value, and that it was seen today; not where, nor by whom else")
+
+    confirm("may they know?", yes=yes, tell=tell)
+    told = write(home, TellRecurrence(incident_id, value))
+    answer(told, f"{told.entry}  told", as_json=as_json)
 
 
 # --- duties ------------------------------------------------------------------------------------------

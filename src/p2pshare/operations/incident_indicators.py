@@ -227,7 +227,7 @@ def _without_told(telling: Sequence[_Telling], state: SpaceState, own: PartnerId
         for vertex in state.kind.by_kind["object"]
         if vertex.author == own and (said := state.kind.content(vertex, IncidentObject)) is not None
     }
-    fresh = {}
+    fresh: dict[tuple[str, str], _Telling] = {}
     for one in telling:
         if (one.said.type, one.said.value) not in told:
             fresh.setdefault((one.said.type, one.said.value), one)

@@ -161,11 +161,13 @@ class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
     by_graph: bool = False
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> IncidentShown:
+        from p2pshare.operations.incident_attachments import missing_attachments
         from p2pshare.spaces.canonical import canonical
 
         row = space_called(node.store, self.id, INCIDENT)
         state = state_of(node, row)
-        telling = Telling(state, names_here(node.store), is_sealed_told=True)
+        missing = missing_attachments(node, row, state)
+        telling = Telling(state, names_here(node.store), is_sealed_told=True, missing=missing)
         reading = SpaceReading(node.store.database)
         introduced = {
             member: by

@@ -16,7 +16,9 @@ from p2pshare.operations import (
     cards,
     explaining,
     exposing,
+    incident_attachments,
     incident_indicators,
+    incident_watch,
     incidents,
     looking,
     partners,
@@ -77,10 +79,13 @@ OPERATIONS: dict[str, Operation] = {
     "incident-add-indicators": Operation(
         incident_indicators.AddIndicators, publishes=True, writes_spaces=True
     ),
+    "incident-attach": Operation(incident_attachments.AttachFile, writes_spaces=True),
     "incident-list": Operation(incidents.ListIncidents),
     "incident-open": Operation(incidents.OpenIncident, writes_spaces=True),
     "incident-say": Operation(incidents.SayInIncident, writes_spaces=True),
     "incident-show": Operation(incidents.ShowIncident),
+    "incident-watch-list": Operation(incident_watch.ListWatch),
+    "incident-watch-tell": Operation(incident_watch.TellRecurrence, writes_spaces=True),
     "lookup": Operation(looking.LookUp),
     "note-findings": Operation(already_held.NoteFindings),
     "opinion": Operation(assessing.Opine, publishes=True),

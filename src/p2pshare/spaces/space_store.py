@@ -45,6 +45,7 @@ _PURGE_OF_SPACE = (
     "DELETE FROM space_shown WHERE space = ?",
     "DELETE FROM space_heads WHERE space = ?",
     "DELETE FROM space_stated WHERE space = ?",
+    "DELETE FROM space_seen_again WHERE space = ?",
 )
 """Tables with rows about a space besides its entries: a purge empties them first."""
 _PURGE_NEWEST = (
@@ -326,6 +327,15 @@ class SpaceReading:
                 "INSERT OR IGNORE INTO space_stated VALUES (?, ?, ?)", (bytes(entry), space.row, object_id)
             )
 
+    def put_seen_again(self, space: SpaceRow, entry: EntryId, how: str, seen_at: int) -> None:
+        """Note that the value of an entry was seen again: the newest counts."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO space_seen_again VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+                SET how = excluded.how, seen_at = excluded.seen_at WHERE excluded.seen_at > space_seen_again.seen_at""",
+                (bytes(entry), space.row, how, seen_at),
+            )
+
     def drop_stated(self, entry: EntryId) -> None:
         """Forget that an entry states an object."""
         with self._database.transaction() as writer:
@@ -386,6 +396,13 @@ class SpaceReading:
         """Returns (entry, id of the STIX object) of those of ours that state one which we did not withdraw."""
         rows = self._fetch("SELECT entry_id, object_id FROM space_stated WHERE space = ?", (space.row,))
         return [(EntryId(entry), object_id) for entry, object_id in rows]
+
+    def seen_again(self, space: SpaceRow) -> list[tuple[EntryId, str, int]]:
+        """Returns (entry, how, unix seconds) of the values that were seen again and of which nothing tells the members."""
+        rows = self._fetch(
+            "SELECT entry_id, how, seen_at FROM space_seen_again WHERE space = ?", (space.row,)
+        )
+        return [(EntryId(entry), how, seen_at) for entry, how, seen_at in rows]
 
     def is_purged(self, space: EntryId) -> bool:
         """Returns whether a person has purged this space from this node."""
