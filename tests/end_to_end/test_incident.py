@@ -62,6 +62,58 @@ def tell_much(partner: Partner, case: str) -> None:
             session.run(SayInIncident(case, "note", f"{partner.name} {number}".encode()))
 
 
+INDICATORS = "SELECT value FROM v1_indicators WHERE active AND value IN ('evil.test.org', 'worse.test.org') ORDER BY value"
+
+
+def tell_values(alpha: Partner, others: list[Partner], case: str, eventually: Callable[..., Any]) -> None:
+    """Values of a member are indicators at its partners: one that is typed, and one in a file that `publish` reads."""
+    file = alpha.home.parent / "values.csv"
+    file.write_text("indicator\nworse.test.org\n")
+    told = incident(alpha, "ioc", "add", case, "evil.test.org", str(file))
+    assert [one["value"] for one in told["told"]] == ["evil.test.org", "worse.test.org"]
+    for one in others:
+        eventually(lambda one=one: len(one.query(INDICATORS)) == 2, "they are in its SIEM's view", LONG)
+        assert one.query("SELECT DISTINCT labels FROM v1_claims WHERE value = 'evil.test.org'") == [
+            (f'["incident:{case}"]',)
+        ]
+
+
+def see_again(three: list[Partner], case: str, eventually: Callable[..., Any]) -> None:
+    """After the close a sighting at one member tells the others, and the lead takes one value back."""
+    alpha, bravo, charlie = three
+    incident(alpha, "close", case, "--override", "again")
+    for one in (bravo, charlie):
+        eventually(lambda one=one: incident(one, "show", case)["status"] == "closed", "the close came", LONG)
+    bravo.cli("sight", "evil.test.org")
+    for one in (alpha, charlie):
+        eventually(
+            lambda one=one: (
+                [seen["value"] for seen in incident(one, "show", case)["recurrences"]] == ["evil.test.org"]
+            ),
+            "it is told that it was seen again",
+            LONG,
+        )
+        assert "incident-recurrence" in [alarm["word"] for alarm in one.status()["alarms"]]
+    [entry] = [
+        one["entry"]
+        for one in incident(alpha, "show", case)["observables"]
+        if one["value"] == "worse.test.org"
+    ]
+    incident(alpha, "ioc", "remove", case, entry)
+    for one in (bravo, charlie):
+        eventually(lambda one=one: len(one.query(INDICATORS)) == 1, "it is withdrawn", LONG)
+    file = alpha.home.parent / "proxy.log"
+    file.write_bytes(b"GET /\n" * 50_000)
+    digest = incident(bravo, "attach", case, str(file))["sha256"]
+    copy = alpha.home.parent / "copy.log"
+    eventually(
+        lambda: alpha.cli("incident", "fetch", case, digest, "-o", str(copy), codes=(0, 3)).code == 0,
+        "the attachment came",
+        LONG,
+    )
+    assert copy.read_bytes() == file.read_bytes()
+
+
 def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_healed(
     company: Company, roads: Roads, eventually: Callable[..., Any]
 ) -> None:
@@ -107,6 +159,8 @@ def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_
         eventually(lambda one=one: incident(one, "show", case)["tasks"] != [], "the task came", LONG)
     eventually(lambda: len({canonical(one, case) for one in three}) == 1, "all have the same", LONG)
 
+    tell_values(alpha, [bravo, charlie], case, eventually)
+    eventually(lambda: len({canonical(one, case) for one in three}) == 1, "all have the same", LONG)
     for other in ("alpha", "charlie"):
         roads.cut("bravo", other)
     for one in (alpha, bravo):
@@ -135,3 +189,4 @@ def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_
     for one in three:
         eventually(lambda one=one: entries(one) > wanted, "the reopening came", LONG)
         assert incident(one, "show", case)["status"] == "open", "an affected organisation reopens"
+    see_again(three, case, eventually)
