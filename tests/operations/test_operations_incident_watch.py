@@ -141,11 +141,16 @@ def test_a_claim_that_not_every_member_may_have_tells_nothing_to_anybody(nodes: 
     before = (case.entries(case.bravo), case.bravo.store.log.last_lsn())
     for now in (LATER, LATER + 4 * NEXT_SECONDS):
         case.look(case.bravo, now)
+        case.look(case.alpha, now)
     assert (case.entries(case.bravo), case.bravo.store.log.last_lsn()) == before, (
         "not an entry, not an envelope: nothing leaves"
     )
     assert case.alarms(case.bravo) == ["incident-seen-again"]
     assert case.alarms(case.alpha) == [], "here alone"
+    if tlp is Tlp.RED:  # what we say of it to its author alone does not tell either
+        run(case.bravo, Sight(VALUE), LATER)
+        case.look(case.bravo, LATER + 5 * NEXT_SECONDS)
+        assert case.entries(case.bravo) == before[0]
     run(case.bravo, TellRecurrence(case.id, VALUE), LATER)
     case.meet()
     assert case.recurrences(case.alpha) == [(id_of(case.bravo).text, "domain", VALUE, DAY)], "a person may"

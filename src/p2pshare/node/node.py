@@ -24,7 +24,7 @@ from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, op
 KeyReader = Callable[[Path], KeyMaterial]
 """Opens the key file at a path: with the root keys, without them, or in a process of its own."""
 WATCH_DAYS = Setting("incident_watch_days", int)
-"""`incidents.watch_days` of the configuration, for who reads the store beside the daemon."""
+"""The watch days of the configuration's section `[incidents]`, for who reads the store beside the daemon."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""

@@ -7,7 +7,7 @@ Rules:
 2. What is published and what is told is one list: what the screening left of it. Both or neither are stored.
 3. No marking is loosened: what is marked more loosely than the incident is raised before it comes here, or refused; what is stricter is told
    to members by name or refused.
-4. Who becomes a partner, or a member, later is sent it then (`follow_indicators`); what is redacted is withdrawn, by whomever it was redacted,
+4. Who becomes a partner, or a member, later is sent it then (`IndicatorRounds`); what is redacted is withdrawn, by whomever it was redacted,
    unless others than members of the incident were sent it: that is no matter of the incident.
 """
 
@@ -175,10 +175,17 @@ class AddIndicators(Request[IndicatorsAdded], frozen=True, tag="incident-add-ind
 
 def _partners_among(node: Node, state: SpaceState, audience: Iterable[PartnerId], now: int) -> set[PartnerId]:
     """Returns who may be sent what this audience may read, empty: all: joined members that are partners with a card that can be sealed for."""
-    usable = {one.partner_id for one in load_roster(node) if one.is_usable(now)}
+    return _allowed(state, audience, _usable(node, now)) - {node.identity.partner_id}
+
+
+def _usable(node: Node, now: int) -> set[PartnerId]:
+    return {one.partner_id for one in load_roster(node) if one.is_usable(now)}
+
+
+def _allowed(state: SpaceState, audience: Iterable[PartnerId], usable: set[PartnerId]) -> set[PartnerId]:
     joined = {member for member, status in state.members.items() if status == "joined"}
     allowed = joined & set(audience) if audience else joined
-    return (allowed & usable) - {node.identity.partner_id}
+    return allowed & usable
 
 
 def _to_tell(parts: Iterable[PreparedPart], tlp: int, text: str, refusals: Refusals) -> Iterator[_Telling]:
@@ -261,6 +268,7 @@ class IndicatorRounds:
         """Withdraw what was redacted, and send what a partner lacks; returns whether anything was sealed. One incident a call."""
         node = self._node
         spaces, store = spaces_of(node), SpaceStore(node.store.database)
+        usable = _usable(node, now) - {node.identity.partner_id}
         for row in store.all():
             state = spaces.newest(row.space) if row.kind == INCIDENT else None
             if state is None or not isinstance(state.kind, IncidentFold):
@@ -268,7 +276,7 @@ class IndicatorRounds:
             stated = store.stated(row)
             if not stated:
                 continue
-            recipients = _partners_among(node, state, (), now)
+            recipients = _allowed(state, (), usable)
             seen = (len(state.timeline), len(stated), frozenset(recipients))
             if self._looked.get(row.space) == seen:
                 continue

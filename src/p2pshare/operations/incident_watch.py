@@ -23,7 +23,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from p2pshare.envelope.entry import BODY_SALT_BYTES
-from p2pshare.errors import NotFoundError, ShareError
+from p2pshare.errors import NotFoundError, RefusedError, ShareError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.authoring import incident_label
 from p2pshare.intel.instants import SECOND_US, format_instant
@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 DAY_SECONDS = 86_400
 WATCH_DAYS_DEFAULT = 180  # of a store that no daemon has opened since
+PAUSE_SECONDS = 60  # between two looks where nothing came: then what waits for its turn may be due
 NEXT_SECONDS = 600  # after which the next member in order tells of a claim: the lead is away
 VALUES_AT_ONCE = 256  # looked up in one call of the writer: some 5 ms
 
@@ -54,7 +55,7 @@ SIGHTING, CLAIM = "sighting", "claim"
 
 
 @dataclass(frozen=True)
-class Watch:
+class IncidentWatch:
     """The watch of one closed incident. `values`: each with whether all members know it, and the entry that tells it."""
 
     row: SpaceRow
@@ -78,7 +79,9 @@ class SeenAgain:
         return self.at - self.at % DAY_SECONDS
 
 
-def watch_of(reading: SpaceReading, row: SpaceRow, state: SpaceState, now: int, days: int) -> Watch | None:
+def watch_of(
+    reading: SpaceReading, row: SpaceRow, state: SpaceState, now: int, days: int
+) -> IncidentWatch | None:
     """Returns the watch of an incident; None while it is open, and once it is over."""
     fold = state.kind
     if not isinstance(fold, IncidentFold) or not fold.is_closed:
@@ -98,13 +101,13 @@ def watch_of(reading: SpaceReading, row: SpaceRow, state: SpaceState, now: int, 
             values[said.type, said.value] = True, vertex.entry_id
         else:
             values.setdefault((read.type, read.value), (False, vertex.entry_id))
-    return Watch(row, closed_at, until, values)
+    return IncidentWatch(row, closed_at, until, values)
 
 
 def seen_again(
     store: StoreReading,
     own: PartnerId,
-    watch: Watch,
+    watch: IncidentWatch,
     state: SpaceState,
     values: Sequence[tuple[str, str]],
 ) -> Iterator[SeenAgain]:
@@ -171,28 +174,54 @@ class WatchRounds:
         """Of this life: what is written is folded a little later."""
         self._noted: dict[EntryId, int] = {}
         """When what is noted for us alone was seen, by its entry."""
+        self._watches: dict[EntryId, tuple[int, IncidentWatch | None]] = {}
+        """By incident, with the length of the time line from which it was made."""
+        self._passes: dict[EntryId, tuple[tuple[int, int], int]] = {}
+        """By incident: of the last look at its first values, the length of its time line, our last envelope, and when."""
 
     def step(self, now: int) -> bool:
         """Look at the next values of each closed incident; returns whether an entry was written."""
         node, own = self._node, self._node.identity.partner_id
         spaces, reading = spaces_of(node), SpaceReading(node.store.database)
-        days = watch_days(node.store)
+        days, last_lsn = watch_days(node.store), node.store.log.last_lsn()
         has_written = False
         for row in reading.all():
             state = spaces.newest(row.space) if row.kind == INCIDENT else None
             if state is None or state.members.get(own) != "joined":
                 continue
-            watch = watch_of(reading, row, state, now, days)
-            if watch is not None:
+            length = len(state.timeline)
+            watch = self._watch(reading, row, state, now, days)
+            if watch is None:
+                continue
+            if not self._places.get(row.space, 0):
+                seen, at = self._passes.get(row.space, ((-1, -1), 0))
+                if seen == (length, last_lsn) and 0 <= now - at < PAUSE_SECONDS:
+                    continue  # nothing came
+                self._passes[row.space] = (length, last_lsn), now
+            try:
                 has_written = self._look(watch, state, now) or has_written
+            except RefusedError as error:
+                log.warning("that a value was seen again is not told: %s", error.reason)
         return has_written
 
-    def _look(self, watch: Watch, state: SpaceState, now: int) -> bool:
+    def _watch(
+        self, reading: SpaceReading, row: SpaceRow, state: SpaceState, now: int, days: int
+    ) -> IncidentWatch | None:
+        """Returns the watch of an incident; its values are read anew only where something was written in it."""
+        length, known = self._watches.get(row.space, (-1, None))
+        if length != len(state.timeline):
+            known = watch_of(reading, row, state, now, days)
+            self._watches[row.space] = len(state.timeline), known
+        return None if known is None or now >= known.until else known
+
+    def _look(self, watch: IncidentWatch, state: SpaceState, now: int) -> bool:
         node, own = self._node, self._node.identity.partner_id
         place = self._places.get(watch.row.space, 0)
         values = list(islice(watch.values, place, place + VALUES_AT_ONCE))
         self._places[watch.row.space] = place + VALUES_AT_ONCE if len(values) == VALUES_AT_ONCE else 0
-        told, withdrawn_after = told_days(state), _redacted_at(state, own)
+        reading = SpaceReading(node.store.database)
+        told = told_days(state)
+        redacted, own_redacted = _redacted_at(reading, state), _redacted_at(reading, state, own)
         due: dict[tuple[str, str, int], SeenAgain] = {}
         for one in seen_again(node.store, own, watch, state, values):
             key = (one.type, one.value, one.day)
@@ -201,7 +230,10 @@ class WatchRounds:
             if not one.is_tellable:
                 self._note(watch, one)
                 continue
-            if one.at <= withdrawn_after:
+            if one.at <= own_redacted:
+                continue
+            if one.how == CLAIM and one.at <= redacted:
+                self._note(watch, one)
                 continue
             if one.how == CLAIM and now < one.at + NEXT_SECONDS * _place_in_order(state, own):
                 continue
@@ -211,7 +243,7 @@ class WatchRounds:
             self._told.add((watch.row.space, (type_, value, day)))
         return bool(due)
 
-    def _note(self, watch: Watch, one: SeenAgain) -> None:
+    def _note(self, watch: IncidentWatch, one: SeenAgain) -> None:
         """Note what alerts here alone: nothing of it leaves."""
         entry = watch.values[one.type, one.value][1]
         if self._noted.get(entry, 0) < one.at:
@@ -230,14 +262,15 @@ def _place_in_order(state: SpaceState, own: PartnerId) -> int:
     return order.index(own)
 
 
-def _redacted_at(state: SpaceState, own: PartnerId) -> int:
-    """Returns when we wrote the newest recurrence that was redacted; 0 without one. What was known by then is not said again."""
+def _redacted_at(reading: SpaceReading, state: SpaceState, author: PartnerId | None = None) -> int:
+    """Returns when the newest recurrence of this author, or of anybody, was written that is redacted; 0 without one. Never later than it came:
+    nobody's clock silences what is still to come. What was known by then is not said again."""
     fold = state.kind
     assert isinstance(fold, IncidentFold)
     redacted = [
-        vertex.header.created
+        min(vertex.header.created, reading.received_at(vertex.entry_id))
         for vertex in fold.by_kind["recurrence"]
-        if vertex.author == own and fold.is_redacted(vertex)
+        if author in (None, vertex.author) and fold.is_redacted(vertex)
     ]
     return max(redacted, default=0)
 
@@ -305,7 +338,7 @@ def _watched(node: NodeReading, row: SpaceRow, state: SpaceState, now: int) -> I
 
 
 def newest_seen(
-    store: StoreReading, own: PartnerId, watch: Watch, state: SpaceState
+    store: StoreReading, own: PartnerId, watch: IncidentWatch, state: SpaceState
 ) -> dict[tuple[str, str], SeenAgain]:
     """Returns of each watched value what was seen of it last."""
     newest: dict[tuple[str, str], SeenAgain] = {}
