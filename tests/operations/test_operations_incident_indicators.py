@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from shared_spaces import hand_over, id_of, partners, run
-from whole_nodes import NOW, World, take_in
+from whole_nodes import NOW, World, befriend, take_in
 
 from p2pshare.envelope.payload import compress_frame
 from p2pshare.errors import AuthorError
@@ -21,13 +22,13 @@ from p2pshare.operations.incident_indicators import (
     IndicatorRounds,
     IndicatorsAdded,
 )
-from p2pshare.operations.incidents import OpenIncident
+from p2pshare.operations.incidents import OpenIncident, ShowIncident
 from p2pshare.operations.publishing import Part
 from p2pshare.operations.space_entries import RedactEntry
 from p2pshare.operations.space_membership import InviteIntoSpace, JoinSpace
 from p2pshare.sharing.intake import Arrival
 from p2pshare.spaces.space_exchange import spaces_of
-from p2pshare.spaces.space_store import SpaceReading
+from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 
 
 class Case:
@@ -181,3 +182,33 @@ def test_an_object_that_others_were_sent_stays_when_its_entry_is_redacted(case: 
     assert [one[2] for one in case.claimed(case.delta, "wide.test.org")] == [False], (
         "no matter of the incident"
     )
+
+
+def test_an_introduced_member_counts_in_the_views_once_both_sides_trust(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    alpha, bravo, echo = (world.found(name) for name in ("alpha", "bravo", "echo"))
+    for other in (bravo, echo):
+        befriend(alpha, other)
+        befriend(other, alpha)
+    case = Case.__new__(Case)
+    case.nodes, case.alpha, case.bravo = [alpha, bravo, echo], alpha, bravo
+    case.id = run(alpha, OpenIncident("Introduced", (), Tlp.GREEN, ("bravo", "echo"))).incident
+    for taker, member in ((bravo, echo), (echo, bravo)):
+        SpaceStore(taker.store.database).put_introduced_card(
+            id_of(member), 1, member.identity.card.raw, id_of(alpha), NOW
+        )
+    case.meet()
+    for node in (bravo, echo):
+        run(node, JoinSpace(case.id))
+    case.meet()
+    assert case.add(echo, "introduced.test.org").recipients == ["alpha"]
+    shown = run(bravo, ShowIncident(case.id)).shown
+    assert "introduced.test.org" in shown, "it is in what is shown"
+    assert case.claimed(bravo, "introduced.test.org") == []
+    befriend(bravo, echo)
+    case.follow(echo)
+    assert case.claimed(bravo, "introduced.test.org") == [], "echo cannot seal for who is no partner of its"
+    befriend(echo, bravo)
+    case.follow(echo)
+    assert [one[0] for one in case.claimed(bravo, "introduced.test.org")] == [id_of(echo).text]
+    world.close()

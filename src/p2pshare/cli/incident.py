@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
 DUTY_EVENTS_HELP = "`aware` and `classify` have words of their own"
+READ_SUFFIXES = frozenset(
+    {".csv", ".json", ".list", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yar", ".yara", ".yml"}
+)
+"""Of files that `publish` reads: a name that ends so and is no file here is a slip, hardly a value."""
 OPEN_OUTCOMES = ("pending", "ongoing", "unknown")
 
 
@@ -570,6 +574,15 @@ def _values_and_files(inputs: Iterable[str]) -> tuple[list[str], list[str]]:
                 hint=f"{error.hint}; nothing was added",
                 reason=error.reason,
             ) from None
+        if found.type == "file-name":  # so do the names of most files read
+            if is_file:
+                files.append(one)
+                continue
+            if Path(one).suffix.lower() in READ_SUFFIXES:
+                raise UsageProblem(
+                    f"there is no file {console.shown(one)} here",
+                    hint="to tell it as the name of a file that was seen, put it into a list",
+                )
         if is_file:
             raise UsageProblem(
                 f"{console.shown(one)} is a file, and reads as a {found.type}",
