@@ -8,20 +8,17 @@ hash that somebody claims, is neither attached nor written out.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from p2pshare.errors import AuthorError, NotFoundError, PeerError, RefusedError
+from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.marking import Tlp
 from p2pshare.intel.observable import Observable
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.node.store import StoreReading
-from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT, state_of
+from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT, attachments, parts_in, state_of
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import (
     TLP_LABELS,
@@ -33,13 +30,11 @@ from p2pshare.operations.spaces import (
     who_may,
     written,
 )
-from p2pshare.spaces.fold import SpaceState
-from p2pshare.spaces.incident import IncidentFold
 from p2pshare.spaces.incident_entries import IncidentObject, encode_incident
-from p2pshare.spaces.incident_telling import ATTACHMENT, readable_object
-from p2pshare.spaces.parts import CONTENT_MISSING, PART_BYTES_MAX, PARTS_MAX, assemble, decode_part
+from p2pshare.spaces.incident_telling import ATTACHMENT
+from p2pshare.spaces.parts import CONTENT_MISSING, PART_BYTES_MAX, PARTS_MAX, assemble
 from p2pshare.spaces.space_exchange import exchange_of
-from p2pshare.spaces.space_store import SpaceReading, SpaceRow
+from p2pshare.spaces.space_store import SpaceRow
 from p2pshare.spaces.writing import SpaceStatement
 
 NAME_CHARACTERS_MAX = 255  # of a file, as file systems have them
@@ -101,46 +96,8 @@ class AttachFile(Request[FileAttached], frozen=True, tag="incident-attach"):
         return FileAttached(row.space.text, entry, digest.hex())
 
 
-def _parts(node: NodeReading, row: SpaceRow) -> Iterator[tuple[PartnerId, bytes]]:
-    """Yields (author, content) of the parts that may be read here. The fold keeps none of them."""
-    for entry in SpaceReading(node.store.database).entries(row):
-        if entry.header.kind == "part" and entry.body_fits():
-            yield entry.header.author, entry.content()
-
-
 def _is_held(node: NodeReading, row: SpaceRow, digest: bytes) -> bool:
-    return assemble(digest, _parts(node, row)) is not None
-
-
-def missing_attachments(node: NodeReading, row: SpaceRow, state: SpaceState) -> set[str]:
-    """Returns the SHA-256 of the attachments of which parts are not held; whether the bytes are right is asked when they are fetched."""
-    named = {one.digest for one in attachments(state)}
-    if not named:
-        return named
-    said: defaultdict[tuple[PartnerId, bytes, int], set[int]] = defaultdict(set)
-    for author, content in _parts(node, row):
-        with suppress(PeerError):
-            part = decode_part(content)
-            said[author, part.digest, part.count].add(part.index)
-    return named - {digest.hex() for (_, digest, count), found in said.items() if len(found) == count}
-
-
-class Attachment(Struct, frozen=True):
-    """A file that an incident names: the entry, its SHA-256, and the name that its author gave it. UNTRUSTED text."""
-
-    entry: str
-    digest: str
-    name: str
-
-
-def attachments(state: SpaceState) -> Iterator[Attachment]:
-    """Yields the attachments that may be read here."""
-    fold = state.kind
-    assert isinstance(fold, IncidentFold)
-    for vertex in fold.by_kind["object"]:
-        said = readable_object(vertex, fold)
-        if said is not None and said.type == ATTACHMENT:
-            yield Attachment(vertex.entry_id.text, said.value, said.text)
+    return assemble(digest, parts_in(node, row)) is not None
 
 
 def attached(node: NodeReading, incident: str, what: str) -> bytes:
@@ -165,7 +122,7 @@ def attached(node: NodeReading, incident: str, what: str) -> bytes:
         digest = bytes.fromhex(found.pop())
     except ValueError:
         raise NotFoundError("its entry names no SHA-256", reason=CONTENT_MISSING) from None
-    whole = assemble(digest, _parts(node, row))
+    whole = assemble(digest, parts_in(node, row))
     if whole is None:
         raise NotFoundError(
             "not all parts of it are here yet", hint="they come from members", reason=CONTENT_MISSING
