@@ -165,6 +165,14 @@ class RiskConfig:
 
 
 @dataclass(frozen=True)
+class IncidentsConfig:
+    """`p2pshare incident`: what happens after the close."""
+
+    watch_days: int = 180
+    """For how many days after its close an incident's values are watched: whoever sees one again tells its members."""
+
+
+@dataclass(frozen=True)
 class Config:
     """The whole configuration. Built by `load_config`; the defaults are what `init` writes."""
 
@@ -193,6 +201,7 @@ class Config:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
     risk: RiskConfig = field(default_factory=RiskConfig)
+    incidents: IncidentsConfig = field(default_factory=IncidentsConfig)
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
@@ -223,6 +232,7 @@ RANGES: dict[str, tuple[int, int]] = {
     "limits.mib_per_second": (1, 1_024),
     "limits.envelopes_per_second": (1, 10_000),
     "limits.author_mib": (32, 1_048_576),
+    "incidents.watch_days": (1, 3_650),
     "risk.partners_mean_active": (0, 1_000),
     "risk.due.immediate": (0, 3_650),
     "risk.due.out_of_cycle": (0, 3_650),

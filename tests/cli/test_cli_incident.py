@@ -403,3 +403,53 @@ def test_an_invitation_without_its_opening_is_listed(two: Two) -> None:
     assert (listed["role"], listed["invited_by"], listed["members"], listed["lead"]) == (
         "invited", "alpha", [], None,
     )  # fmt: skip
+
+
+def test_values_and_files_are_told_and_what_may_not_leave_is_refused(
+    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.test.org").write_text("worse.test.org\n")
+    both = two("bravo", "ioc", "add", two.id, "evil.test.org")
+    assert both.code == 2 and "./evil.test.org" in both.err, "a value, or a file of that name?"
+    missing = two("bravo", "ioc", "add", two.id, "hits.csv")
+    assert missing.code == 2 and "no file" in missing.err, "a slip is not told as the name of a file"
+    told = two("bravo", "ioc", "add", two.id, "./evil.test.org", "8.8.4[.]4", "10.1.2.3", "--json")
+    assert told.code == 6, told
+    answer = json.loads(told.out)
+    assert {one["value"] for one in answer["told"]} == {"worse.test.org", "8.8.4.4"} - {
+        one
+        for one in ("8.8.4.4",)
+        if any(refusal["reason"] == "warning-list" for refusal in answer["refused"])
+    }
+    assert "private-address" in [one["reason"] for one in answer["refused"]] and "--share-private" in told.err
+    red = {
+        "type": "indicator", "spec_version": "2.1", "id": "indicator--b754abee-6de5-4b4e-8125-8dab1ca199fe",
+        "created": "2023-05-02T20:00:00Z", "modified": "2023-05-02T20:00:00Z", "valid_from": "2023-05-02T20:00:00Z",
+        "pattern": "[domain-name:value = 'red.test.org']", "pattern_type": "stix",
+        "object_marking_refs": ["marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"],
+    }  # fmt: skip
+    (tmp_path / "red.json").write_text(
+        json.dumps({"type": "bundle", "id": "bundle--f607171d-3b62-40ac-a00b-84b5afc44d5f", "objects": [red]})
+    )
+    refused = two("bravo", "ioc", "add", two.id, "red.json")
+    assert refused.code == 5 and "names-needed" in refused.err, refused
+    assert "red.test.org" not in json.dumps(two.show("bravo")), "its own marking is obeyed"
+
+
+def test_an_attachment_comes_back_byte_for_byte_and_nothing_is_watched_before_the_close(
+    two: Two, tmp_path: Path
+) -> None:
+    log, copy = tmp_path / "proxy.log", tmp_path / "copy.log"
+    log.write_bytes(b"GET /\n" * 100_000)
+    attached = two.json("alpha", "incident", "attach", two.id, str(log))
+    assert attached.keys() == {"space", "entry", "sha256"}
+    two.meet()
+    assert two("bravo", "fetch", two.id, attached["sha256"][:8], "-o", str(copy)).code == 0
+    assert copy.read_bytes() == log.read_bytes()
+    log.write_bytes(b"MZ" + bytes(100))
+    refused = two("alpha", "attach", two.id, str(log))
+    assert refused.code == 5 and "hash" in refused.err
+    assert two("bravo", "fetch", two.id, "abcdef12", "-o", str(copy)).code == 3
+    assert two.json("bravo", "incident", "watch", "list", two.id) == []
+    assert two("bravo", "watch", "tell", two.id, "evil.test.org", "--yes").code == 3

@@ -69,6 +69,22 @@ def tell_much(partner: Partner, case: str) -> None:
             session.run(SayInIncident(case, "note", f"{partner.name} {number}".encode()))
 
 
+INDICATORS = "SELECT value FROM v1_indicators WHERE active AND value IN ('evil.test.org', 'worse.test.org') ORDER BY value"
+
+
+def tell_values(alpha: Partner, others: list[Partner], case: str, eventually: Callable[..., Any]) -> None:
+    """Values of a member are indicators at its partners: one that is typed, and one in a file that `publish` reads."""
+    file = alpha.home.parent / "values.csv"
+    file.write_text("indicator\nworse.test.org\n")
+    told = incident(alpha, "ioc", "add", case, "evil.test.org", str(file))
+    assert [one["value"] for one in told["told"]] == ["evil.test.org", "worse.test.org"]
+    for one in others:
+        eventually(lambda one=one: len(one.query(INDICATORS)) == 2, "they are in its SIEM's view", LONG)
+        assert one.query("SELECT DISTINCT labels FROM v1_claims WHERE value = 'evil.test.org'") == [
+            (f'["incident:{case}"]',)
+        ]
+
+
 class Case(NamedTuple):
     alpha: Partner
     bravo: Partner
@@ -120,6 +136,8 @@ def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_
         eventually(lambda one=one: incident(one, "show", case)["tasks"] != [], "the task came", LONG)
     eventually(lambda: len({canonical(one, case) for one in three}) == 1, "all have the same", LONG)
 
+    tell_values(alpha, [bravo, charlie], case, eventually)
+    eventually(lambda: len({canonical(one, case) for one in three}) == 1, "all have the same", LONG)
     for other in ("alpha", "charlie"):
         roads.cut("bravo", other)
     for one in (alpha, bravo):
@@ -148,6 +166,46 @@ def test_what_was_told_while_the_network_was_cut_is_the_same_at_all_when_it_has_
     for one in three:
         eventually(lambda one=one: entries(one) > wanted, "the reopening came", LONG)
         assert incident(one, "show", case)["status"] == "open", "an affected organisation reopens"
+
+
+def test_a_value_that_is_seen_again_after_the_close_is_told_and_one_that_is_taken_back_leaves(
+    case_of_three: Case, eventually: Callable[..., Any]
+) -> None:
+    alpha, bravo, charlie, case = case_of_three
+    incident(alpha, "close", case, "--override", "again")
+    for one in (bravo, charlie):
+        eventually(lambda one=one: incident(one, "show", case)["status"] == "closed", "the close came", LONG)
+    bravo.cli("sight", "evil.test.org")
+    for one in (alpha, charlie):
+        eventually(
+            lambda one=one: (
+                [seen["value"] for seen in incident(one, "show", case)["recurrences"]] == ["evil.test.org"]
+            ),
+            "it is told that it was seen again",
+            LONG,
+        )
+        assert "incident-recurrence" in [alarm["word"] for alarm in one.status()["alarms"]]
+    [entry] = [
+        one["entry"]
+        for one in incident(alpha, "show", case)["observables"]
+        if one["value"] == "worse.test.org"
+    ]
+    incident(alpha, "ioc", "remove", case, entry)
+    for one in (bravo, charlie):
+        eventually(lambda one=one: len(one.query(INDICATORS)) == 1, "it is withdrawn", LONG)
+    file = alpha.home.parent / "proxy.log"
+    file.write_bytes(b"GET /\n" * 50_000)
+    digest = incident(bravo, "attach", case, str(file))["sha256"]
+    copy = alpha.home.parent / "copy.log"
+    eventually(
+        lambda: alpha.cli("incident", "fetch", case, digest, "-o", str(copy), codes=(0, 3)).code == 0,
+        "the attachment came",
+        LONG,
+    )
+    assert copy.read_bytes() == file.read_bytes()
+    incident(alpha, "reopen", case, "--text", "it is back")
+    for one in (bravo, charlie):
+        eventually(lambda one=one: incident(one, "show", case)["status"] == "open", "it is open again", LONG)
 
 
 def test_the_views_are_fresh_at_all(case_of_three: Case, eventually: Callable[..., Any]) -> None:

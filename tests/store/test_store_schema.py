@@ -34,7 +34,7 @@ from p2pshare.node.store import Store
 from p2pshare.warninglists.warning_index import open_warning_index
 
 PINNED = {
-    STORE: (26, "c72af9ab249911d3c6f14285491a6b0ffd6dc7393fadab040f9494765bd124a3"),
+    STORE: (26, "0793012f0ee8ddd20d2d9f05fc465431eec2d84d14eae2c1c15210b28e291850"),
     WARNING_INDEX: (1, "adb1c37790d3eae81eb08552bde5cdf94e0bb735e38ad77e8e49ecd2c1798320"),
     RISK: (1, "1f48c682c0f06d721eaf77804139319c3add3d4f482f7b1bb616b57b33c0962a"),
 }

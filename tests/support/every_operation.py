@@ -20,6 +20,9 @@ from p2pshare.operations.cards import InstallCard, RenewCard, RevokeKey, RotateC
 from p2pshare.operations.crossing import fields_of, name_of
 from p2pshare.operations.explaining import Explain
 from p2pshare.operations.exposing import TellExposure, ToldExposure
+from p2pshare.operations.incident_attachments import AttachFile
+from p2pshare.operations.incident_indicators import AddIndicators
+from p2pshare.operations.incident_watch import ListWatch, TellRecurrence
 from p2pshare.operations.incidents import (
     ArchiveIncident,
     AskFirstWord,
@@ -84,6 +87,7 @@ from p2pshare.operations.withdrawing import ShowRecall, Withdraw
 from p2pshare.queries.lookup import look_up
 from p2pshare.sharing.intake import Arrival
 from p2pshare.sharing.publishing import new_publication
+from p2pshare.spaces.incident_entries import IncidentClosing, IncidentObject, encode_incident
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceStore
 from p2pshare.warninglists.warning_lists import ListAction
@@ -127,6 +131,10 @@ def _spaces_of_two(alpha: Node, bravo: Node) -> None:
     for title in ("led", "purged"):
         opened(alpha, title)
     OpenIncident("case", (), Tlp.GREEN).run(alpha, NOW, quiet)
+    watched = OpenIncident("watched", (), Tlp.GREEN).run(alpha, NOW, quiet).incident
+    seen = encode_incident(IncidentObject("domain", "evil.test.org", "", b""))
+    SayInIncident(watched, "object", seen).run(alpha, NOW, quiet)
+    SayInIncident(watched, "close", encode_incident(IncidentClosing(""))).run(alpha, NOW, quiet)
     for title in ("asked", "declined"):
         opened(bravo, title, is_joined=False)
     for title in ("left", "silent"):
@@ -169,6 +177,10 @@ def requests(node: Node, newcomer: Node) -> dict[str, Request[Any]]:
         AskFirstWord(space["case"]),
         ArchiveIncident(space["case"]),
         ShowIncident(space["case"]),
+        AddIndicators(space["case"], ()),
+        AttachFile(space["case"], "proxy.log", b"GET /"),
+        ListWatch(space["case"]),
+        TellRecurrence(space["watched"], "evil.test.org"),
         JoinSpace(space["asked"]),
         DeclineSpace(space["declined"]),
         LeaveSpace(space["left"]),

@@ -20,13 +20,19 @@ from p2pshare.cli.space_verbs import SpaceSubgroup, answer, confirm, say_links, 
 from p2pshare.errors import AuthorError, NotFoundError, RefusedError
 
 if TYPE_CHECKING:
+    from p2pshare.intel.marking import Tlp
     from p2pshare.operations.incidents import IncidentFile, IncidentShown
+    from p2pshare.operations.publishing import Part
     from p2pshare.spaces.incident_entries import IncidentBody
 
 _Made = TypeVar("_Made")
 
 EXPORT_FORMATS = ("stix", "markdown", "html", "csv", "veris")
 DUTY_EVENTS_HELP = "`aware` and `classify` have words of their own"
+READ_SUFFIXES = frozenset(
+    {".csv", ".json", ".list", ".pdf", ".tsv", ".txt", ".xml", ".yaml", ".yar", ".yara", ".yml"}
+)
+"""Of files that `publish` reads: a name that ends so and is no file here is a slip, hardly a value."""
 OPEN_OUTCOMES = ("pending", "ongoing", "unknown")
 VOID_SHOWN_MAX = 20  # entries without effect, the last; --json has them all
 CANDIDATES_TOLD_MAX = 5  # in one hint
@@ -517,37 +523,150 @@ def ioc() -> None:
 
 @ioc.command("add")
 @_id
-@click.argument("values", metavar="VALUE...", nargs=-1, required=True)
+@click.argument("inputs", metavar="FILE|VALUE...", nargs=-1, required=True, shell_complete=complete_file)
 @_text_option("where it was seen")
 @_audience_options
+@click.option("--share-private", is_flag=True, help="tell what tells of your own network and people, too")
+@click.option("--share-listed", is_flag=True, help="tell what a warning list or your allow list knows")
+@click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @click.pass_obj
 def ioc_add(
     home: Path,
     incident_id: str,
-    values: tuple[str, ...],
+    inputs: tuple[str, ...],
     text: str,
     tlp: str | None,
     to: tuple[str, ...],
+    share_private: bool,
+    share_listed: bool,
+    yes: bool,
     as_json: bool,
-) -> None:
-    """add values to ID: addresses, domains, URLs and hashes as people write them"""
-    from p2pshare.intel.observable import InvalidValue, detect
-    from p2pshare.spaces.incident_entries import IncidentObject
+) -> int:
+    """tell in ID, and publish to its members that are partners, values as people write them or what is in a FILE that
+    `publish` reads
 
-    found = []
-    for value in values:
+    A word that is a value is no file: write ./NAME for a file of that name, - for stdin.
+    """
+    import msgspec
+
+    from p2pshare.cli.options import EXIT_PARTLY_DONE
+    from p2pshare.cli.publish import CONFIRMATIONS
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.operations.incident_indicators import AddIndicators
+    from p2pshare.operations.incidents import ShowIncident
+
+    values, files = _values_and_files(inputs)
+    told = json.loads(read_or_ask(home, ShowIncident(incident_id)).shown)
+    level = max(Tlp.parse(tlp or told["tlp"]), Tlp.parse(told["tlp"]))
+    parts, refused = _drafted(home, values, files, level, told["incident"])
+    request = AddIndicators(
+        incident_id, parts, text, to, dry_run=True, share_private=share_private, share_listed=share_listed
+    )
+    if not yes and console.can_ask() and STANDARD_STREAM not in files:
+        shown = write(home, request)
+
+        def tell() -> None:
+            for one in shown.told:
+                console.say(f"{one.type} {console.shown(one.value)}")
+            audience = ", ".join(map(console.shown, to)) or "all members"
+            console.say(
+                f"{level.label}, for {audience}; published to {', '.join(shown.recipients) or 'nobody'}"
+            )
+
+        confirm("tell them?", yes=False, tell=tell)
+    added = write(home, msgspec.structs.replace(request, dry_run=False))
+    refused += [msgspec.structs.asdict(one) for one in added.refused]
+    options = sorted({CONFIRMATIONS[one["reason"]] for one in refused if one["reason"] in CONFIRMATIONS})
+    if as_json:
+        console.print_json(msgspec.to_builtins(added) | {"refused": refused})
+    else:
+        for one in added.told:
+            console.print_result(f"{one.entry}  {one.type} {one.value}")
+        console.print_counts("refused", refused)
+        if added.merged:
+            console.say(f"{console.counted(added.merged, 'value')} of ours stood there already")
+        if added.told:
+            console.say(f"published to {', '.join(map(console.shown, added.recipients)) or 'nobody'}")
+    if refused and options:
+        console.say(f"hint: if it shall be told all the same: {' '.join(options)}")
+    if refused and not added.told and not added.merged:
+        raise RefusedError(
+            "nothing of it was told", hint="the reasons are above", reason=refused[0]["reason"]
+        )
+    return EXIT_PARTLY_DONE if refused else 0
+
+
+def _values_and_files(inputs: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Returns which words are values and which are files. Raises AuthorError for what is neither, UsageProblem for what is both."""
+    from p2pshare.intel.observable import InvalidValue, detect
+
+    values, files = [], []
+    for one in inputs:
+        is_file = one == STANDARD_STREAM or Path(one).is_file()
+        if one == STANDARD_STREAM or (is_file and ("/" in one or one.startswith("."))):
+            files.append(one)
+            continue
         try:
-            found.append(detect(value))
+            found = detect(one)
         except InvalidValue as error:
+            if is_file:
+                files.append(one)
+                continue
             raise AuthorError(
-                f"'{console.shown(value)}': {error.message}",
+                f"'{console.shown(one)}': {error.message}",
                 hint=f"{error.hint}; nothing was added",
                 reason=error.reason,
             ) from None
-    for one in dict.fromkeys(found):
-        body = IncidentObject(one.type, one.value, text, b"")
-        _say(home, incident_id, "object", body, f"{one.type} {one.value}", as_json=as_json, tlp=tlp, to=to)
+        if found.type == "file-name":  # so do the names of most files read
+            if is_file:
+                files.append(one)
+                continue
+            if Path(one).suffix.lower() in READ_SUFFIXES:
+                raise UsageProblem(
+                    f"there is no file {console.shown(one)} here",
+                    hint="to tell it as the name of a file that was seen, put it into a list",
+                )
+        if is_file:
+            raise UsageProblem(
+                f"{console.shown(one)} is a file, and reads as a {found.type}",
+                hint=f"./{one} is the file; for the value go where there is no such file",
+            )
+        values.append(one)
+    return values, files
+
+
+def _drafted(
+    home: Path, values: Sequence[str], files: Sequence[str], level: Tlp, incident_id: str
+) -> tuple[tuple[Part, ...], list[dict[str, Any]]]:
+    """Returns values and files as parts, and what their readers refused. Raises AuthorError, RefusedError as `publish` does."""
+    import tempfile
+
+    from p2pshare.cli.publish import read_draft
+    from p2pshare.cli.rejects import Rejects
+    from p2pshare.operations.publishing import Part
+    from p2pshare.sharing.already_held import Stance
+
+    parts: list[Part] = []
+    refused: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        sources = [(one, "auto") for one in files]
+        if values:
+            listed = Path(folder) / "values"
+            listed.write_text("".join(f"{one}\n" for one in values), encoding="utf-8")
+            sources.insert(0, (str(listed), "list"))
+        for name, format_name in sources:
+            reading = read_draft(
+                home, name, format_name, (), level.label, False, Stance.LEAVE, Rejects(None), incident_id
+            )
+            with reading as (draft, drafted):
+                parts += [Part(one.tlp, one.frames, one.objects, one.repeats) for one in drafted]
+            refused += draft.refusals.to_json()
+            for author, count in draft.held.items():
+                console.say(
+                    f"shared already by {author.short}, and not told as ours: {console.counted(count, 'object')}"
+                )
+    return tuple(parts), refused
 
 
 @ioc.command("remove")
@@ -867,6 +986,110 @@ def archive(home: Path, incident_id: str, undo: bool, as_json: bool) -> None:
 
     done = write(home, ArchiveIncident(incident_id, undo))
     answer(done, f"{done.incident}  {'archived' if done.archived else 'fetched back'}", as_json=as_json)
+
+
+@incident.command()
+@_id
+@click.argument("file", shell_complete=complete_file)
+@click.option("--name", metavar="NAME", help="what members see; without it the file's name")
+@_audience_options
+@json_option
+@click.pass_obj
+def attach(
+    home: Path,
+    incident_id: str,
+    file: str,
+    name: str | None,
+    tlp: str | None,
+    to: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """attach FILE to ID, up to 16 MiB: a log, a screenshot, a report. Malware is told by its hash alone"""
+    from p2pshare.intel.marking import Tlp
+    from p2pshare.operations.incident_attachments import AttachFile
+    from p2pshare.spaces.parts import PART_BYTES_MAX, PARTS_MAX
+
+    whole = read_input(file, PART_BYTES_MAX * PARTS_MAX)
+    level = None if tlp is None else Tlp.parse(tlp)
+    called = name or ("stdin" if file == STANDARD_STREAM else Path(file).name)
+    attached = write(home, AttachFile(incident_id, called, whole, level, to))
+    answer(attached, f"{attached.entry}  {attached.sha256}", as_json=as_json)
+
+
+@incident.command()
+@_id
+@click.argument("what", metavar="SHA256|ENTRY")
+@click.option(
+    "-o",
+    "file",
+    metavar="FILE",
+    required=True,
+    shell_complete=complete_file,
+    help="appears whole or not at all, for its owner alone; - for stdout",
+)
+@click.pass_obj
+def fetch(home: Path, incident_id: str, what: str, file: str) -> None:
+    """write an attachment of ID into FILE: as its author attached it, byte for byte"""
+    from p2pshare.node.beside import NodeBeside
+    from p2pshare.operations.incident_attachments import attached
+
+    with open_store_for_reading(home) as store:
+        whole = attached(NodeBeside(home, store), incident_id, what.lower())
+    _put(file, whole)
+
+
+# --- after the close ---------------------------------------------------------------------------------
+
+
+@incident.group("watch", cls=SpaceSubgroup)
+def watch() -> None:
+    """values of closed incidents, and whether they are seen again"""
+
+
+@watch.command("list")
+@click.argument("incident_id", metavar="[ID]", required=False)
+@json_option
+@click.pass_obj
+def watch_list(home: Path, incident_id: str | None, as_json: bool) -> None:
+    """list the values of ID, else of all closed incidents, that are watched, and what was seen of them here since"""
+    import msgspec
+
+    from p2pshare.operations.incident_watch import ListWatch
+
+    found = read_or_ask(home, ListWatch(incident_id or "")).each
+    if as_json:
+        console.print_json([msgspec.structs.asdict(one) for one in found])
+        return
+    rows = [
+        (
+            one.incident[:10],
+            one.type,
+            one.value,
+            one.until,
+            f"{one.seen} {one.at}" if one.seen else "",
+            "told" if one.is_told else "",
+        )
+        for one in found
+    ]
+    console.print_table(("incident", "type", "value", "until", "seen again", ""), rows)
+
+
+@watch.command("tell")
+@_id
+@click.argument("value")
+@click.option("--yes", is_flag=True, help="do not ask")
+@json_option
+@click.pass_obj
+def watch_tell(home: Path, incident_id: str, value: str, yes: bool, as_json: bool) -> None:
+    """tell all members of ID that VALUE was seen again today, where nothing tells it by itself"""
+    from p2pshare.operations.incident_watch import TellRecurrence
+
+    def tell() -> None:
+        console.say("all members are told the value, and that it was seen today; not where, nor by whom else")
+
+    confirm("may they know?", yes=yes, tell=tell)
+    told = write(home, TellRecurrence(incident_id, value))
+    answer(told, f"{told.entry}  told", as_json=as_json)
 
 
 # --- duties ------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def publish(
     asks = not (dry_run or yes) and file != STANDARD_STREAM and console.can_ask()
     with (
         rejects_file(rejects, file) as rejected,
-        _read_draft(home, file, format_name, columns, tlp, takes_undefanged, stance, rejected) as (
+        read_draft(home, file, format_name, columns, tlp, takes_undefanged, stance, rejected) as (
             draft,
             parts,
         ),
@@ -342,7 +342,7 @@ class DraftedParts:
 
 
 @contextmanager
-def _read_draft(
+def read_draft(
     home: Path,
     file: str,
     format_name: str,
@@ -351,8 +351,9 @@ def _read_draft(
     takes_undefanged: bool,
     stance: Stance,
     rejected: Rejects,
+    incident: str = "",
 ) -> Iterator[tuple[Draft, Iterator[DraftPart]]]:
-    """Yields the file and its parts, which are read while they are walked. Raises AuthorError, RefusedError, as walking
+    """Yields the file and its parts, which are read while they are walked; `incident`: the one in which it is stated. Raises AuthorError, RefusedError, as walking
     does."""
     from p2pshare.envelope.card import believe_chain
     from p2pshare.intel.marking import Tlp
@@ -381,6 +382,7 @@ def _read_draft(
                 reject=rejected.add,
                 shared=shared,
                 stance=stance,
+                incident=incident,
             )
         yield draft, _told(parts, rejected)
 

@@ -48,6 +48,8 @@ from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.incident_indicators import IndicatorRounds
+from p2pshare.operations.incident_watch import WatchRounds
 from p2pshare.operations.payload_readers import load_readers
 from p2pshare.operations.spaces import caught_up
 from p2pshare.operations.table import OPERATIONS, read_request
@@ -75,6 +77,9 @@ CATCH_UP_SECONDS_MAX = (
     10.0  # a space of 50,000 entries is folded by then; members that write all the time hold nobody up longer
 )
 SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared publication lies on the disk
+INCIDENT_SECONDS = (
+    2.0  # between two looks at what incidents ask of this node: a sighting is told well within a gossip round
+)
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
@@ -279,6 +284,7 @@ class Running:
                     self._seal_on(),
                     self._renew_card(),
                     self._spaces.run(),
+                    self._follow_incidents(),
                 )
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
@@ -416,6 +422,26 @@ class Running:
                     log.error("the store is not evaluated under the new warning lists: %s", error.reason)
                     await asyncio.sleep(TIDY_SECONDS)
             await self._lists_changed.wait()
+
+    async def _follow_incidents(self) -> None:
+        """Send and withdraw our indicators as incidents stand, and tell what of a closed one is seen again."""
+        indicators, watch = IndicatorRounds(self._node), WatchRounds(self._node)
+        while True:
+            await asyncio.sleep(INCIDENT_SECONDS)
+            try:
+                await self._spaces.wait_for_heads()
+                async with self._chain:
+                    if await self._writer(indicators.step, int(time.time())):
+                        self._driver.wake()
+                if await self._writer(watch.step, int(time.time())):
+                    self._spaces.wake()
+            except ShareError as error:
+                log.error("incidents are not followed: %s", error.reason)
+                await asyncio.sleep(TIDY_SECONDS)
+            except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one incident
+                place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
+                log.error("incidents are not followed: %s\n%s", type(error).__name__, place)
+                await asyncio.sleep(TIDY_SECONDS)
 
     async def _sweep_spool(self) -> None:
         """Remove publications that were prepared and never sealed: their askers are gone, or still think."""

@@ -115,9 +115,16 @@ def identity_object(author: PartnerId, name: str, *, created: int, tlp: Tlp) -> 
     )
 
 
-def indicator_id(author: PartnerId, observable: Observable) -> str:
-    """Returns the id of `author`'s indicator for `observable`."""
-    return f"indicator--{named_id(f'{author.text}:{observable.type}:{observable.value}')}"
+def indicator_id(author: PartnerId, observable: Observable, incident: str = "") -> str:
+    """Returns the id of `author`'s indicator for `observable`. One stated in an incident, the id of its space, is an object of its
+    own: who takes it back there says nothing of what was published elsewhere."""
+    name = f"{author.text}:{observable.type}:{observable.value}"
+    return f"indicator--{named_id(f'incident:{incident}:{name}' if incident else name)}"
+
+
+def incident_label(incident: str) -> str:
+    """Returns the label of an indicator that was stated in an incident, the id of its space."""
+    return f"incident:{incident}"
 
 
 def indicator_object(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from p2pshare.config import Config, load_config
+from p2pshare.database.settings import Setting
 from p2pshare.envelope.card import Card
 from p2pshare.envelope.keys import Identity
 from p2pshare.identifiers import PartnerId
@@ -22,6 +23,9 @@ from p2pshare.warninglists.warning_index import WarningIndex, WarningReading, op
 
 KeyReader = Callable[[Path], KeyMaterial]
 """Opens the key file at a path: with the root keys, without them, or in a process of its own."""
+WATCH_DAYS = Setting("incident_watch_days", int)
+"""The watch days of the configuration's section `[incidents]`, for who reads the store beside the daemon."""
+
 Progress = Callable[[str, int, int], None]
 """Called with (what, done, of) while something takes long; `of` is 0 where the end is not known."""
 
@@ -150,6 +154,8 @@ def note_config(node: Node) -> None:
     node.store.knowledge.set_siem_tlp_max(strictest(Exit.SIEM, gate_settings(node.config)))
     node.store.knowledge.set_false_positive_reports(node.config.lifecycle.false_positive_reports)
     node.store.log.set_quota(node.config.limits.author_mib * MIB)
+    if node.store.database.setting(WATCH_DAYS) != node.config.incidents.watch_days:
+        node.store.database.put_setting(WATCH_DAYS, node.config.incidents.watch_days)
     node.store.log.distrust_keys([one.key_id for one in node.card.revoked])
 
 

@@ -6,6 +6,8 @@ incident-task         a task of ours is due within a day, or overdue
 incident-given        the lead has given us a task, and we have not taken it, released it or said what came of it
 incident-question     we were asked, and have not answered
 incident-templates    a duty template of this home is none: duties stand by those of the program alone
+incident-recurrence   a member saw a value of a closed incident again
+incident-seen-again   we did, or somebody told us, and the members may not have it by itself
 ====================  ==============================================================================
 """
 
@@ -18,13 +20,16 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.node.duty_files import DutyTemplates, duty_templates_of
+from p2pshare.operations.incident_watch import DAY_SECONDS, SIGHTING, object_in
 from p2pshare.operations.incidents import INCIDENT, duties_by
 from p2pshare.operations.space_alarms import EVERY_SPACE_ALARM, standings
 from p2pshare.operations.space_standing import Standing
 from p2pshare.queries.alarms import Alarm, AlarmFunction, Situation, alarm_about
+from p2pshare.spaces.space_store import SpaceReading
 
 DUTY_ALARM_SECONDS = 6 * 3_600  # before a report is due: a working day is too long before one of 24 hours
 TASK_ALARM_SECONDS = 24 * 3_600
+WATCH_ALARM_SECONDS = 7 * 86_400  # so long a person who was away for a week is told
 OPEN_OUTCOMES = frozenset({"pending", "ongoing", "unknown"})
 
 
@@ -146,6 +151,67 @@ def _questions(seen: Situation) -> Iterator[Alarm]:
             )
 
 
-INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (_duties, _tasks, _given, _questions, _bad_templates)
+def _recurrences(seen: Situation) -> Iterator[Alarm]:
+    for one, state in _incidents(seen):
+        if not state["closed"]:
+            continue
+        since_close = {*state["after"], *state["late"]}
+        told = [row for row in state["recurrences"] if row["id"] in since_close and row["value"] is not None]
+        if not told:
+            continue
+        rows = {row["id"]: row for row in one.output["timeline"]}
+        newest = max(told, key=lambda row: (row["day"], row["id"]))
+        if seen.now >= newest["day"] + WATCH_ALARM_SECONDS:
+            continue
+        lead = (
+            "`p2pshare incident reopen`"
+            if one.lead == seen.own_id
+            else "ask its lead to reopen it, or `incident reopen`"
+        )
+        yield alarm_about(
+            "incident-recurrence",
+            PartnerId.parse(rows[newest["id"]]["author"]),
+            seen.names,
+            rows[newest["id"]]["created"],
+            f"{{name}} saw {newest['type']} {clip(newest['value'])} again, of the closed incident {_about(one)}",
+            lead,
+            space=one.row.space.text,
+            count=len(told),
+        )
+
+
+def _seen_again(seen: Situation) -> Iterator[Alarm]:
+    reading = SpaceReading(seen.store.database)
+    for one, state in _incidents(seen):
+        if not state["closed"]:
+            continue
+        told = {(row["type"], row["value"]): row["day"] for row in state["recurrences"]}
+        for entry_id, how, seen_at in reading.seen_again(one.row):
+            said = object_in(reading, entry_id)
+            if said is None or seen.now >= seen_at + WATCH_ALARM_SECONDS:
+                continue
+            if told.get((said.type, said.value), 0) >= seen_at - seen_at % DAY_SECONDS:
+                continue
+            word = "we saw" if how == SIGHTING else "it was claimed to us:"
+            yield alarm_about(
+                "incident-seen-again",
+                seen.own_id,
+                seen.names,
+                seen_at,
+                f"{word} {said.type} {clip(said.value)} of the closed incident {_about(one)}; its members were told nothing",
+                f"`p2pshare incident watch tell {one.row.space.short} VALUE` tells them, if they may know",
+                space=one.row.space.text,
+            )
+
+
+INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (
+    _duties,
+    _tasks,
+    _given,
+    _questions,
+    _recurrences,
+    _seen_again,
+    _bad_templates,
+)
 EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS)
 """The alarms of a node, in the order in which they are reported."""

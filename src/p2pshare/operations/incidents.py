@@ -7,7 +7,9 @@ here and by the fold. What is larger than a message of the control socket, the e
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -37,8 +39,10 @@ from p2pshare.operations.spaces import (
     written,
 )
 from p2pshare.spaces.fold import SpaceFold, SpaceState
+from p2pshare.spaces.incident import IncidentFold
 from p2pshare.spaces.incident_entries import READERS, TYPES_MAX, IncidentDetermination, encode_incident
-from p2pshare.spaces.incident_telling import Telling, duties_shown
+from p2pshare.spaces.incident_telling import ATTACHMENT, Telling, duties_shown, readable_object
+from p2pshare.spaces.parts import decode_part
 from p2pshare.spaces.space_exchange import spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow, SpaceStore
 from p2pshare.spaces.vertex import SpaceEntry, by_order
@@ -172,7 +176,8 @@ class ShowIncident(Query[IncidentShown], frozen=True, tag="incident-show"):
         row = space_called(node.store, self.id, INCIDENT)
         fold = fold_of(node, row)
         state = fold.state()
-        telling = Telling(state, names_here(node.store), is_sealed_told=True)
+        missing = missing_attachments(node, row, state)
+        telling = Telling(state, names_here(node.store), is_sealed_told=True, missing=missing)
         reading = SpaceReading(node.store.database)
         names = names_here(node.store)
         introduced = {
@@ -273,6 +278,44 @@ def fold_of(node: NodeReading, row: SpaceRow) -> SpaceFold:
     for entry in SpaceReading(node.store.database).entries(row):
         fold.add(SpaceEntry.of(entry))
     return fold
+
+
+class Attachment(Struct, frozen=True):
+    """A file that an incident names: the entry, its SHA-256, and the name that its author gave it. UNTRUSTED text."""
+
+    entry: str
+    digest: str
+    name: str
+
+
+def attachments(state: SpaceState) -> Iterator[Attachment]:
+    """Yields the attachments that may be read here."""
+    fold = state.kind
+    assert isinstance(fold, IncidentFold)
+    for vertex in fold.by_kind["object"]:
+        said = readable_object(vertex, fold)
+        if said is not None and said.type == ATTACHMENT:
+            yield Attachment(vertex.entry_id.text, said.value, said.text)
+
+
+def parts_in(node: NodeReading, row: SpaceRow) -> Iterator[tuple[PartnerId, bytes]]:
+    """Yields (author, content) of the parts that may be read here. The fold keeps none of them."""
+    for entry in SpaceReading(node.store.database).entries(row):
+        if entry.header.kind == "part" and entry.body_fits():
+            yield entry.header.author, entry.content()
+
+
+def missing_attachments(node: NodeReading, row: SpaceRow, state: SpaceState) -> set[str]:
+    """Returns the SHA-256 of the attachments of which parts are not held; whether the bytes are right is asked when they are fetched."""
+    named = {one.digest for one in attachments(state)}
+    if not named:
+        return named
+    said: defaultdict[tuple[PartnerId, bytes, int], set[int]] = defaultdict(set)
+    for author, content in parts_in(node, row):
+        with suppress(PeerError):
+            part = decode_part(content)
+            said[author, part.digest, part.count].add(part.index)
+    return named - {digest.hex() for (_, digest, count), found in said.items() if len(found) == count}
 
 
 def duties_in(canonical: Mapping[str, Any], home: Path, now: int) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ from p2pshare.importers.values import under_marking
 from p2pshare.intel.authoring import (
     identity_id,
     identity_object,
+    incident_label,
     indicator_id,
     indicator_object,
     vulnerability_object,
@@ -163,11 +164,13 @@ def open_draft(
     reject: Reject = lambda _: None,
     shared: SharedIndex = NOTHING_SHARED,
     stance: Stance = Stance.LEAVE,
+    incident: str = "",
 ) -> tuple[Draft, Iterator[DraftPart]]:
     """Begin to read `stream` (called `name`) as `format_name`: auto, or a name in `importers.registry`. Returns the draft, and
     its parts to be walked once: its counts are whole when the last was taken.
 
-    `reject` is called with each refusal; `shared` knows what is held from others, and `stance` what we say of it. Raises
+    `reject` is called with each refusal; `shared` knows what is held from others, and `stance` what we say of it; values
+    are indicators of their own in an `incident`. Raises
     AuthorError when nothing in it can be read or a list of values is to be restated, RefusedError for values without `tlp`;
     walking the parts raises AuthorError, and DiskFull where there is no room to note what was seen.
     """
@@ -192,7 +195,7 @@ def open_draft(
                 )
             draft.values = [] if is_searched else None
             found = under_marking(read_values(stream, source), tlp)
-            return draft, _draft_values(found, draft, tlp, author, now, first_created, progress)
+            return draft, _draft_values(found, draft, tlp, author, now, first_created, progress, incident)
 
 
 def _read_bounded(stream: BinaryIO) -> bytes:
@@ -328,6 +331,7 @@ def _draft_values(
     now: int,
     first_created: FirstCreated,
     progress: Progress,
+    incident: str,
 ) -> Iterator[DraftPart]:
     identity = identity_object(author.partner_id, author.name, created=now, tlp=tlp)
     pending: list[bytes] = []
@@ -335,7 +339,7 @@ def _draft_values(
     with closing(SeenKeys(_key_of)) as seen:
         values = _distinct(found, draft, seen)
         while batch := list(islice(values, FRAME_OBJECTS_MAX - 1)):
-            objects = _indicators(batch, draft, tlp, author, now, first_created)
+            objects = _indicators(batch, draft, tlp, author, now, first_created, incident)
             first = [identity] if not pending else []
             if objects:
                 pending.append(compress_frame(b"[" + b",".join(first + objects) + b"]"))
@@ -384,11 +388,17 @@ def _note_value(one: ListValue, draft: Draft) -> None:
 
 
 def _indicators(
-    batch: Sequence[Observable], draft: Draft, tlp: Tlp, author: Author, now: int, first_created: FirstCreated
+    batch: Sequence[Observable],
+    draft: Draft,
+    tlp: Tlp,
+    author: Author,
+    now: int,
+    first_created: FirstCreated,
+    incident: str,
 ) -> list[bytes]:
     """Returns one indicator a value (a vulnerability for a CVE id); a value that we published before is a new version of
     the same object."""
-    by_id = {indicator_id(author.partner_id, observable): observable for observable in batch}
+    by_id = {indicator_id(author.partner_id, observable, incident): observable for observable in batch}
     created = first_created(by_id)
     objects = []
     for object_id, observable in by_id.items():
@@ -404,6 +414,7 @@ def _indicators(
                     created=created.get(object_id, now),
                     modified=now,
                     tlp=tlp,
+                    labels=(incident_label(incident),) if incident else (),
                 )
             )
         except AuthorError as error:

@@ -165,7 +165,7 @@ class Preparation:
             report.refuse = report.refuse or audience
             report.refusals.add(audience.reason, part.tlp.label, count=part.objects - part.repeats)
             return
-        prepared = _prepare_part(self._node, part, self._confirmed, report)
+        prepared = prepare_part(self._node, part, self._confirmed, report)
         if prepared is None:
             return
         self._keep(prepared)
@@ -224,7 +224,7 @@ def prepare(
     return preparation.end()
 
 
-def _prepare_part(
+def prepare_part(
     node: Node, part: DraftPart, confirmed: Confirmed, report: PublishReport
 ) -> PreparedPart | None:
     """Returns the part as it may leave, None when nothing of it may; what is left out goes into the report."""

@@ -6,9 +6,10 @@ and the caller wants them, since only who is in the audience holds it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
+from p2pshare.errors import PeerError
 from p2pshare.identifiers import PartnerId
 from p2pshare.intel.duty_templates import DutyStanding, DutyTemplate, duty_of
 from p2pshare.intel.incident_record import (
@@ -52,7 +53,11 @@ from p2pshare.spaces.incident_entries import (
     TaskClaim,
     TaskOutcome,
 )
+from p2pshare.spaces.parts import CONTENT_MISSING
 from p2pshare.spaces.vertex import Vertex, by_order
+
+ATTACHMENT = "artifact"
+"""The type (a word of STIX) of an object whose value is the SHA-256 of a file that travels in parts; its text is the file's name."""
 
 CLOCK_BADGE_SECONDS = (
     300  # an entry that says it was written so long before a parent of it: two clocks differ
@@ -80,14 +85,23 @@ _WITHOUT_BODY: Mapping[str, str] = {
 
 
 class Telling:
-    """An incident as one node tells it. `state` is of kind `incident`; `is_sealed_told`: texts for a few are told as well."""
+    """An incident as one node tells it. `state` is of kind `incident`; `is_sealed_told`: texts for a few are told as well;
+    `missing`: the SHA-256 of attachments of which parts are not held."""
 
-    def __init__(self, state: SpaceState, names: CalledNames, *, is_sealed_told: bool = False) -> None:
+    def __init__(
+        self,
+        state: SpaceState,
+        names: CalledNames,
+        *,
+        is_sealed_told: bool = False,
+        missing: Collection[str] = (),
+    ) -> None:
         assert isinstance(state.kind, IncidentFold)
         self._state = state
         self._fold: IncidentFold = state.kind
         self._names = names
         self._is_sealed_told = is_sealed_told
+        self._missing = missing
 
     # --- the record --------------------------------------------------------------------------------
 
@@ -411,8 +425,10 @@ class Telling:
             found.append("sealed")
         if self._fold.is_redacted(vertex):
             found.append("redacted")
-        elif vertex.content is None and not vertex.header.audience:
-            found.append("content-missing")
+        elif (vertex.content is None and not vertex.header.audience) or (
+            vertex.kind == "object" and self._is_attachment_missing(vertex)
+        ):
+            found.append(CONTENT_MISSING)
         if any(
             vertex.header.created + CLOCK_BADGE_SECONDS < parent.header.created for parent in vertex.parents
         ):
@@ -423,6 +439,10 @@ class Telling:
         if self._state.members.get(vertex.author) in ("removed", "left", "forked"):
             found.append(f"author-{self._state.members[vertex.author]}")
         return found
+
+    def _is_attachment_missing(self, vertex: Vertex) -> bool:
+        held = readable_object(vertex, self._fold)
+        return held is not None and held.type == ATTACHMENT and held.value in self._missing
 
     def text_of(self, vertex: Vertex) -> str | None:
         """Returns an entry as one text; None where it may not be told."""
@@ -483,6 +503,17 @@ class Telling:
 
     def _called(self, member: PartnerId) -> str:
         return self._names.get(member) or member.short
+
+
+def readable_object(vertex: Vertex, fold: IncidentFold) -> IncidentObject | None:
+    """Returns what an entry `object` says, also one that is sealed for us; None where that may not be read, or reads as nothing."""
+    if vertex.content is None or fold.is_redacted(vertex):
+        return None
+    try:
+        said = READERS["object"](vertex.content)
+    except PeerError:
+        return None
+    return said if isinstance(said, IncidentObject) else None
 
 
 def duties_shown(

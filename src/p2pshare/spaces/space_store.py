@@ -49,6 +49,8 @@ _PURGE_OF_SPACE = (
     "DELETE FROM incident_part WHERE space = ?",
     "DELETE FROM incident_watch WHERE space = ?",
     "DELETE FROM space_archived WHERE space = ?",
+    "DELETE FROM space_stated WHERE space = ?",
+    "DELETE FROM space_seen_again WHERE space = ?",
 )
 """Tables with rows about a space besides its entries: a purge empties them first."""
 _PURGE_NEWEST = (
@@ -356,6 +358,27 @@ class SpaceReading:
         )
         return rows[0][0] if rows else None
 
+    def put_stated(self, space: SpaceRow, entry: EntryId, object_id: str) -> None:
+        """Note that an entry of ours states a STIX object."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                "INSERT OR IGNORE INTO space_stated VALUES (?, ?, ?)", (bytes(entry), space.row, object_id)
+            )
+
+    def put_seen_again(self, space: SpaceRow, entry: EntryId, how: str, seen_at: int) -> None:
+        """Note that the value of an entry was seen again: the newest counts."""
+        with self._database.transaction() as writer:
+            writer.execute(
+                """INSERT INTO space_seen_again VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+                SET how = excluded.how, seen_at = excluded.seen_at WHERE excluded.seen_at > space_seen_again.seen_at""",
+                (bytes(entry), space.row, how, seen_at),
+            )
+
+    def drop_stated(self, entry: EntryId) -> None:
+        """Forget that an entry states an object."""
+        with self._database.transaction() as writer:
+            writer.execute("DELETE FROM space_stated WHERE entry_id = ?", (bytes(entry),))
+
     # --- what a person was shown, and what was purged ------------------------------------------------
 
     def entries_begin_with(self, space: SpaceRow, digits: str) -> list[EntryId]:
@@ -406,6 +429,18 @@ class SpaceReading:
             (space.row,),
         )
         return {PartnerId(author): number for author, number in rows}
+
+    def stated(self, space: SpaceRow) -> list[tuple[EntryId, str]]:
+        """Returns (entry, id of the STIX object) of those of ours that state one which we did not withdraw."""
+        rows = self._fetch("SELECT entry_id, object_id FROM space_stated WHERE space = ?", (space.row,))
+        return [(EntryId(entry), object_id) for entry, object_id in rows]
+
+    def seen_again(self, space: SpaceRow) -> list[tuple[EntryId, str, int]]:
+        """Returns (entry, how, unix seconds) of the values that were seen again and of which nothing tells the members."""
+        rows = self._fetch(
+            "SELECT entry_id, how, seen_at FROM space_seen_again WHERE space = ?", (space.row,)
+        )
+        return [(EntryId(entry), how, seen_at) for entry, how, seen_at in rows]
 
     def is_purged(self, space: EntryId) -> bool:
         """Returns whether a person has purged this space from this node."""
@@ -684,6 +719,22 @@ class SpaceStore(SpaceReading):
                         "INSERT OR REPLACE INTO incident_part VALUES (?, ?, ?, ?)",
                         (space.row, part, key, row),
                     )
+
+    def put_watched(self, space: SpaceRow, values: Mapping[tuple[str, str], int], until: int) -> None:
+        """Keep the values of a closed incident that are watched for until then, each with its marking; none ends the watch."""
+        wanted = {(type_, value, tlp, until) for (type_, value), tlp in values.items()}
+        there = set(
+            self._fetch(
+                "SELECT value_type, value, tlp, until FROM incident_watch WHERE space = ?", (space.row,)
+            )
+        )
+        if wanted == there:
+            return
+        with self._database.transaction() as writer, overwriting(writer):
+            writer.execute("DELETE FROM incident_watch WHERE space = ?", (space.row,))
+            writer.executemany(
+                "INSERT INTO incident_watch VALUES (?, ?, ?, ?, ?)", [(space.row, *one) for one in wanted]
+            )
 
     def note_damaged(self, space: SpaceRow, rows: Sequence[int]) -> None:
         """Drop the bodies of these entries, which are not what was signed: they count as held without, and another copy may come."""

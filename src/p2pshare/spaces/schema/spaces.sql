@@ -94,6 +94,22 @@ CREATE TABLE space_shown (
 CREATE TABLE space_damaged (
     entry INTEGER PRIMARY KEY REFERENCES space_entry (id)
 );
+-- Entries of ours that state a STIX object, until it is withdrawn: when the entry is redacted its text is gone.
+CREATE TABLE space_stated (
+    entry_id BLOB PRIMARY KEY,
+    space INTEGER NOT NULL REFERENCES space (id),
+    object_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX space_stated_space ON space_stated (space);
+
+-- What was seen again of an entry's value after the close and does not tell of itself: it alerts here alone. The value is in the entry.
+CREATE TABLE space_seen_again (
+    entry_id BLOB PRIMARY KEY,
+    space INTEGER NOT NULL REFERENCES space (id),
+    how TEXT NOT NULL,
+    seen_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX space_seen_again_space ON space_seen_again (space);
 
 -- Spaces that were purged here: members go on handing them over, and they are not taken in again. Rows of the others may still be on
 -- their way out.

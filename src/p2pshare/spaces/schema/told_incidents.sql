@@ -41,11 +41,12 @@ CREATE TABLE incident_part (
     PRIMARY KEY (space, part, key)
 ) WITHOUT ROWID;
 
--- Values of a closed incident that are watched for until then (unix seconds).
+-- Values of a closed incident that are watched for until then (unix seconds), marked as the entry that names them.
 CREATE TABLE incident_watch (
     space INTEGER NOT NULL REFERENCES space (id),
     value_type TEXT NOT NULL,
     value TEXT NOT NULL,
+    tlp INTEGER NOT NULL,
     until INTEGER NOT NULL,
     PRIMARY KEY (space, value_type, value)
 ) WITHOUT ROWID;

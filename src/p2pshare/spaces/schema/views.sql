@@ -101,5 +101,5 @@ SELECT
 FROM incident_watch w
 JOIN space s ON s.id = w.space
 WHERE
-    s.tlp <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
+    max(s.tlp, w.tlp) <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
     AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g);
