@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from typing import Any
 
 from demos import stage
 
@@ -40,6 +41,10 @@ class Told:
         command = [*stage.program(name), "incident", "show", self.case, "--canonical"]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
+    def recurrences_at(self, name: str) -> list[Any]:
+        found: list[Any] = stage.run_json(name, "incident", "show", self.case)["recurrences"]
+        return found
+
     def wait_until_equal(self, *names: str) -> None:
         """Wait until they hold the same; entries are counted first, for that costs nothing."""
         count = "SELECT count(*) FROM space_entry"
@@ -63,7 +68,7 @@ def tell(arguments: Sequence[str]) -> int:
         tell_cut(told, tell_working(told))
         tell_lost_lead(told)
         tell_closing(told)
-        # A recurrence is told here: a value of the closed case is seen again at rail (incidents.md, "watch").
+        tell_recurrence(told)
     finally:
         told.end()
     tell_what_the_siem_sees()
@@ -181,6 +186,16 @@ def tell_closing(told: Told) -> None:
     stage.run(PORT, "incident", "show", told.case[:10])
     stage.title("what it owes the authority: the report is filled in as far as the case says it")
     stage.run(PORT, "incident", "sitrep", told.case[:10], "--nis2", "72h")
+    stage.wait_until(lambda: is_current(PORT), "the views are fresh")
+
+
+def tell_recurrence(told: Told) -> None:
+    stage.title("weeks later rail sees one of its values again: all are told, and the lead opens the case")
+    stage.run(RAIL, "sight", "evil.example")
+    stage.wait_until(lambda: all(told.recurrences_at(name) for name in NAMES), "all are told of it")
+    stage.run(RAIL, "incident", "watch", "list", told.case[:10])
+    incident(CUSTOMS, "reopen", told.case[:10], "--text", "evil.example is back at rail")
+    told.wait_until_equal(*NAMES)
     stage.wait_until(lambda: is_current(PORT), "the views are fresh")
 
 

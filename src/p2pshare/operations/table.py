@@ -76,12 +76,12 @@ OPERATIONS: dict[str, Operation] = {
     "explain": Operation(explaining.Explain),
     "find-own-statements": Operation(already_held.FindOwnStatements),
     "find-shared": Operation(already_held.FindShared),
-    "incident-archive": Operation(incidents.ArchiveIncident),
-    "incident-first-word": Operation(incidents.AskFirstWord),
     "incident-add-indicators": Operation(
         incident_indicators.AddIndicators, publishes=True, writes_spaces=True
     ),
+    "incident-archive": Operation(incidents.ArchiveIncident),
     "incident-attach": Operation(incident_attachments.AttachFile, writes_spaces=True),
+    "incident-first-word": Operation(incidents.AskFirstWord),
     "incident-list": Operation(incidents.ListIncidents),
     "incident-open": Operation(incidents.OpenIncident, writes_spaces=True),
     "incident-say": Operation(incidents.SayInIncident, writes_spaces=True),
