@@ -11,6 +11,7 @@ from shared_spaces import hand_over, id_of, partners, run
 from store_rows import named_rows
 from whole_nodes import NOW, World, seen_by_daemon
 
+from p2pshare.errors import RefusedError
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.duty_files import duty_templates_of
@@ -18,7 +19,7 @@ from p2pshare.node.node import Node
 from p2pshare.operations.incidents import OpenIncident, SayInIncident
 from p2pshare.operations.space_entries import RedactEntry
 from p2pshare.operations.space_membership import JoinSpace
-from p2pshare.operations.spaces import PurgeSpace
+from p2pshare.operations.spaces import ListSpaces, PurgeSpace
 from p2pshare.operations.status import ShowStatus
 from p2pshare.spaces.incident_entries import (
     DutyStatement,
@@ -258,12 +259,78 @@ def test_an_entry_that_was_changed_on_the_disk_is_named_and_the_rest_goes_on(vie
     assert "space-damaged" not in words
 
 
+def spoil_header(node: Node, entry: str, place: int) -> None:
+    entry_id, database = bytes(EntryId.parse(entry)), node.store.database
+    ((header,),) = database.fetch("SELECT header FROM space_entry WHERE entry_id = ?", (entry_id,))
+    spoilt = bytearray(header)
+    spoilt[place] ^= 1
+    with database.transaction() as writer:
+        writer.execute("UPDATE space_entry SET header = ? WHERE entry_id = ?", (bytes(spoilt), entry_id))
+    spaces_of(node).forget()  # as after a restart
+
+
+@pytest.mark.parametrize("place", [0, 40, 90, -1])
+def test_a_changed_header_takes_what_follows_it_out_until_a_good_copy_comes(
+    viewed: Viewed, place: int
+) -> None:
+    alpha, bravo = viewed.alpha, viewed.bravo
+    viewed.say(alpha, "note", b"before")
+    viewed.meet()
+    bad = viewed.say(bravo, "note", b"spoilt")
+    viewed.meet()
+    viewed.say(alpha, "note", b"behind it")
+    viewed.meet()
+
+    def texts() -> list[str]:
+        output = json.loads(spaces_of(bravo).canonical(EntryId.parse(viewed.id)))
+        return [one["text"] for one in output["state"]["notes"]]
+
+    assert texts() == ["before", "spoilt", "behind it"]
+    spoil_header(bravo, bad, place)
+    other = run(bravo, OpenIncident("Another", ("phishing",), Tlp.GREEN)).incident
+    run(bravo, SayInIncident(other, "note", b"the rest goes on"))
+    while not spaces_of(bravo).ready(EntryId.parse(viewed.id), NOW + 120):
+        pass
+    spaces_of(bravo).state(EntryId.parse(viewed.id))
+    assert texts() == ["before"], "nothing is folded over it"
+    with pytest.raises(RefusedError) as refused:
+        viewed.say(bravo, "note", b"under a number that is taken")
+    assert refused.value.reason == "damaged"
+    alarms = run(seen_by_daemon(bravo), ShowStatus(), NOW + 200).alarms
+    [alarm] = [one for one in alarms if one.word == "space-damaged"]
+    assert bad in alarm.message and alarm.space == viewed.id
+    hand_over(viewed.id, alpha, bravo)
+    assert texts() == ["before", "spoilt", "behind it"]
+    viewed.say(bravo, "note", b"and on")
+    words = [one.word for one in run(seen_by_daemon(bravo), ShowStatus(), NOW + 300).alarms]
+    assert "space-damaged" not in words
+
+
+def test_a_changed_opening_stops_no_other_space(viewed: Viewed) -> None:
+    bravo = viewed.bravo
+    viewed.say(bravo, "note", b"here")
+    viewed.meet()
+    spoil_header(bravo, viewed.id, 60)
+    other = run(bravo, OpenIncident("Another", ("phishing",), Tlp.GREEN)).incident
+    run(bravo, SayInIncident(other, "note", b"the rest goes on"))
+    while spaces_of(bravo).go_on(NOW + 60) | viewed.views.go_on(NOW + 60):
+        pass
+    with pytest.raises(RefusedError) as refused:
+        viewed.say(bravo, "note", b"nothing holds it")
+    assert refused.value.reason == "damaged"
+    assert viewed.id in [one.space for one in run(seen_by_daemon(bravo), ListSpaces()).each]
+    alarms = run(seen_by_daemon(bravo), ShowStatus(), NOW + 200).alarms
+    assert viewed.id in [one.space for one in alarms if one.word == "space-damaged"]
+    hand_over(viewed.id, viewed.alpha, bravo)
+    viewed.say(bravo, "note", b"and on")
+
+
 def test_a_value_is_watched_until_its_day(viewed: Viewed) -> None:
     database = viewed.bravo.store.database
     ((row,),) = database.fetch("SELECT id FROM space WHERE space_id = ?", (bytes(EntryId.parse(viewed.id)),))
     with database.transaction() as writer:
         for value, until in (("evil.example", 9_000_000_000), ("old.example", LONG_AGO)):
-            writer.execute("INSERT INTO incident_watch VALUES (?, 'domain', ?, ?)", (row, value, until))
+            writer.execute("INSERT INTO incident_watch VALUES (?, 'domain', ?, 1, ?)", (row, value, until))
     assert {one["value"]: one["active"] for one in viewed.rows("v1_watch")} == {
         "evil.example": 1,
         "old.example": 0,

@@ -215,7 +215,7 @@ def _damaged(seen: Situation) -> Iterator[Alarm]:
             seen.own_id,
             seen.names,
             None,
-            f"the entry {entry.text} of the space {space.short} was damaged on this disk, and is held without what it says",
+            f"the entry {entry.text} of the space {space.short} was damaged on this disk, and does not count until another copy comes",
             "the disk or memory of this machine changes what is stored: look after it, and put the store back from a backup",
             space=space.text,
         )

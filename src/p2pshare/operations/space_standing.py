@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from p2pshare.database.database import Database
+from p2pshare.errors import RefusedError
 from p2pshare.identifiers import PartnerId
 from p2pshare.node.store import StoreReading
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
@@ -58,7 +59,7 @@ _folded: WeakKeyDictionary[Database, dict[int, Standing]] = WeakKeyDictionary()
 
 
 def standing_of(store: StoreReading, row: SpaceRow) -> Standing | None:
-    """Returns how a space stands; None where nobody has folded it, and it is too large to be folded for a screen."""
+    """Returns how a space stands; None where nobody has folded it, and it is too large to be folded for a screen, or cannot be."""
     reading = SpaceReading(store.database)
     newest = reading.newest_canonical(row)
     if newest is not None and newest[1]:
@@ -68,7 +69,10 @@ def standing_of(store: StoreReading, row: SpaceRow) -> Standing | None:
     folded = _folded.setdefault(store.database, {})
     known = folded.get(row.row)
     if known is None or known.row != row:
-        known = folded[row.row] = Standing(row, read_canonical(reading, row), is_current=True)
+        try:
+            known = folded[row.row] = Standing(row, read_canonical(reading, row), is_current=True)
+        except RefusedError:  # its opening was changed on the disk: an alarm says so
+            return None if newest is None else Standing(row, newest[0], is_current=False)
     return known
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from p2pshare.envelope.entry import AUTHORITY_KINDS, DECIDING_IN_EVERY_SPACE
-from p2pshare.errors import PeerError
+from p2pshare.errors import PeerError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.acts import RULES, Opening, decode_act
 from p2pshare.spaces.authority import NO_MEMBERSHIP, Authority
@@ -128,8 +128,9 @@ class SpaceFold:
 
     @property
     def act(self) -> Opening:
-        """Returns what the opening says."""
-        assert self._act is not None, "a space without an opening has no fold"
+        """Returns what the opening says. Raises RefusedError `damaged` where it is not here: it was changed on the disk."""
+        if self._act is None:
+            raise RefusedError("the opening of this space was changed on this disk", reason="damaged")
         return self._act
 
     @property
@@ -143,7 +144,7 @@ class SpaceFold:
 
     @property
     def are_rules_known(self) -> bool:
-        return self.act.rules == RULES
+        return self._act is not None and self._act.rules == RULES
 
     @property
     def is_stale(self) -> bool:

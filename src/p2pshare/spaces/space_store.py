@@ -21,7 +21,7 @@ from p2pshare.database.database import Database
 from p2pshare.database.fetching import Row
 from p2pshare.database.overwriting import overwriting
 from p2pshare.envelope.encoding import Reader, pack
-from p2pshare.envelope.entry import DecodedEntry, EntryHeader, VerifiedEntry, decode_header
+from p2pshare.envelope.entry import DecodedEntry, EntryHeader, VerifiedEntry, decode_header, entry_id_of
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.spaces.acts import Opening
 from p2pshare.spaces.heads import SpaceHeads, decode_heads
@@ -197,15 +197,22 @@ class SpaceReading:
         return EntryId(rows[0][0]) if rows else None
 
     def entries(self, space: SpaceRow) -> Iterator[VerifiedEntry]:
-        """Yields what is held of a space, parents before children."""
+        """Yields what is held of a space, parents before children; without those whose header was changed on the disk, and what follows
+        them."""
         last = 0
+        left_out: set[EntryId] = set()
         while True:
             rows = self._fetch(
                 """SELECT id, entry_id, header, body, signatures FROM space_entry
                 WHERE space = ? AND id > ? ORDER BY id LIMIT ?""",
                 (space.row, last, ENTRIES_AT_ONCE),
             )
-            yield from (_entry_of(row) for _, *row in rows)
+            for _, *row in rows:
+                entry = _entry_of(row) if _is_whole(*row[:2]) else None
+                if entry is None or not left_out.isdisjoint(entry.header.parents):
+                    left_out.add(EntryId(row[0]))
+                else:
+                    yield entry
             if rows:
                 last = rows[-1][0]
             if len(rows) < ENTRIES_AT_ONCE:
@@ -314,6 +321,7 @@ class SpaceReading:
         return [
             StoredEntry(key, EntryId(space), EntryId(entry_id), decode_header(header))
             for key, space, entry_id, header in rows
+            if _is_whole(entry_id, header)
         ]
 
     def entry(self, entry_id: EntryId) -> VerifiedEntry | None:
@@ -322,7 +330,7 @@ class SpaceReading:
             "SELECT entry_id, header, body, signatures FROM space_entry WHERE entry_id = ?",
             (bytes(entry_id),),
         )
-        return _entry_of(rows[0]) if rows else None
+        return _entry_of(rows[0]) if rows and _is_whole(*rows[0][:2]) else None
 
     def heads_shown(self, space: SpaceRow) -> dict[PartnerId, ShownHeads]:
         """Returns what each member showed last that it holds of a space; ourselves: what we told last."""
@@ -404,7 +412,11 @@ class SpaceReading:
                 "SELECT id, entry_id, header FROM space_entry WHERE space = ? AND id > ? ORDER BY id LIMIT ?",
                 (space.row, last, ENTRIES_AT_ONCE),
             )
-            found += ((EntryId(entry_id), decode_header(header)) for _, entry_id, header in rows)
+            found += (
+                (EntryId(entry_id), decode_header(header))
+                for _, entry_id, header in rows
+                if _is_whole(entry_id, header)
+            )
             if len(rows) < ENTRIES_AT_ONCE:
                 return sorted(found, key=lambda one: (one[1].depth, one[0]))
             last = rows[-1][0]
@@ -481,7 +493,7 @@ class SpaceReading:
         )
 
     def damaged(self) -> list[tuple[EntryId, EntryId]]:
-        """Returns the entries whose body was found to be damaged and has not come again: space and entry."""
+        """Returns the entries that were found to be damaged and have not come again: space and entry."""
         rows = self._fetch(
             """SELECT s.space_id, e.entry_id FROM space_damaged d JOIN space_entry e ON e.id = d.entry
             JOIN space s ON s.id = e.space WHERE e.body IS NULL ORDER BY d.entry"""
@@ -523,17 +535,17 @@ class SpaceStore(SpaceReading):
         decoded = entry.decoded
         body = decoded.body if entry.body_fits() else None
         with self._database.transaction() as writer, overwriting(writer):
-            writer.execute(
-                "UPDATE space_entry SET body = ? WHERE entry_id = ? AND body IS NULL",
-                (body, bytes(entry.entry_id)),
+            writer.execute(  # the header, too: it may be one that was changed on the disk
+                "UPDATE space_entry SET header = ?, body = ?, signatures = ? WHERE entry_id = ? AND body IS NULL",
+                (decoded.header_raw, body, decoded.signatures, bytes(entry.entry_id)),
             )
             if not writer.changes():
-                writer.execute(
-                    "INSERT INTO space_entry VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+                writer.execute(  # is there already where it follows one that was changed, and comes again with that
+                    "INSERT INTO space_entry VALUES (NULL, ?, ?, ?, ?, ?, ?) ON CONFLICT (entry_id) DO NOTHING",
                     (space.row, bytes(entry.entry_id), decoded.header_raw, body, decoded.signatures, now),
                 )
-                row = writer.last_insert_rowid()
-                for parent in entry.header.parents:
+                row, parents = writer.last_insert_rowid(), entry.header.parents if writer.changes() else ()
+                for parent in parents:
                     writer.execute(
                         "INSERT INTO space_parent SELECT ?, id FROM space_entry WHERE space = ? AND entry_id = ?",
                         (row, space.row, bytes(parent)),
@@ -834,6 +846,11 @@ def _space_of(row: Row) -> SpaceRow:
     return SpaceRow(
         key, EntryId(space), kind, title, tlp, PartnerId(opener), PartnerId(introduced_by), noted_at, changes
     )
+
+
+def _is_whole(entry_id: bytes, header: bytes) -> bool:
+    """Returns whether a stored header is the one that was signed: an entry's id is its digest."""
+    return bytes(entry_id_of(header)) == entry_id
 
 
 def _entry_of(row: Sequence[Any]) -> VerifiedEntry:

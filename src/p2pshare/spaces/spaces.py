@@ -36,6 +36,7 @@ from p2pshare.envelope.entry import (
     HeaderRecall,
     VerifiedEntry,
     decode_entry,
+    entry_id_of,
     is_body_of,
     sign_entry,
     verify_entry,
@@ -122,6 +123,9 @@ class LoadedSpace:
         self.read_bytes = 0
         """Of the bodies that the fold keeps."""
         self.folded_at = 0
+        self.left_out: set[EntryId] = set()
+        """Stored entries whose header was changed on the disk, and what follows them: no fold can have them before a good copy of the
+        first has come."""
         self.dropped: set[EntryId] = set()
         """Entries whose bodies were dropped by a redaction that no fold knows yet."""
         self._frozen = 0
@@ -176,6 +180,7 @@ class Spaces:
         self._partners = partners
         self._identity = identity
         self._loaded: dict[EntryId, LoadedSpace] = {}
+        self._mended: set[EntryId] = set()
         self._loading: dict[EntryId, tuple[LoadedSpace, Iterator[None]]] = {}
         self._asked: set[EntryId] = set()
         self._has_dropped = False
@@ -242,13 +247,21 @@ class Spaces:
         while stored := self._store.entries_behind(loaded.row, last):
             damaged = []
             for one in stored:
+                entry_id = recall.entry_id(one.entry_id)
+                if entry_id_of(one.header) != entry_id:
+                    damaged.append(one.row)
+                    loaded.left_out.add(entry_id)
+                    continue
                 header, content = recall.read(one.header), None
+                if loaded.left_out and not loaded.left_out.isdisjoint(header.parents):
+                    loaded.left_out.add(entry_id)
+                    continue
                 if one.body is not None:
                     if is_body_of(header, one.body):
                         content = one.body[BODY_SALT_BYTES:]
                     else:
                         damaged.append(one.row)
-                loaded.put_back(SpaceEntry(recall.entry_id(one.entry_id), header, content))
+                loaded.put_back(SpaceEntry(entry_id, header, content))
             if damaged:
                 self._store.note_damaged(loaded.row, damaged)
             last = stored[-1].row
@@ -410,7 +423,9 @@ class Spaces:
     def _put_own(
         self, loaded: LoadedSpace, writing: Callable[[], list[VerifiedEntry]], now: int
     ) -> list[VerifiedEntry]:
-        """Store what `writing` adds to the fold, if it has an effect; else the fold forgets it."""
+        """Store what `writing` adds to the fold, if it has an effect; else the fold forgets it. Raises RefusedError."""
+        if loaded.left_out:  # one of them may be ours: its number would be used twice, which is a fork
+            raise _damaged("an entry")
         with self._whole():
             try:
                 entries = writing()
@@ -555,9 +570,12 @@ class Spaces:
         """Returns what becomes of an entry whose signatures held: rules 13 to 17."""
         if entry.header.kind == "open" and self._load(entry.entry_id) is None:
             return self._begin(entry, handed_by, now, taken)
-        loaded = self._load(entry.header.space)
+        opening = entry.header.kind == "open"
+        loaded = self._load(entry.entry_id if opening else entry.header.space)
         if loaded is None:
             return self._wait_without_space(entry, handed_by, now)
+        if opening and not len(loaded.fold):
+            return self._keep(loaded, Held(entry), handed_by, now, is_new=False)
         was_held = entry.entry_id in loaded.fold
         misses = any(parent not in loaded.fold for parent in entry.header.parents)
         if misses and loaded.intake.awaited(entry.entry_id) is None and self._has_too_much(handed_by, entry):
@@ -607,6 +625,8 @@ class Spaces:
         """Store what became of an entry. `is_freed`: it waited, and is counted to whoever had handed it over then."""
         if isinstance(outcome, Held):
             self._store.put_entry(loaded.row, outcome.entry, now)
+            if outcome.entry.entry_id in loaded.left_out:
+                self._mended.add(loaded.row.space)
             if is_new:
                 loaded.count(outcome.entry)
             self._store.end_waiting(outcome.entry.entry_id, WAITS_FOR_PARENTS)
@@ -808,6 +828,8 @@ class Spaces:
         loaded = self._load(space)
         if loaded is None:
             raise _unknown()
+        if not len(loaded.fold):
+            raise _damaged("the opening")
         return loaded
 
     def _load(self, space: EntryId) -> LoadedSpace | None:
@@ -849,6 +871,9 @@ class Spaces:
         except BaseException:
             self.forget()
             raise
+        for space in self._mended:  # it is read anew, with what follows the good copy
+            self._loaded.pop(space, None)
+        self._mended.clear()
 
     def _look_at_partners(self) -> None:
         self._versions.clear()
@@ -891,6 +916,14 @@ def _is_named(kind: str, content: bytes, member: PartnerId) -> bool:
 
 def _names(vertex: Vertex, member: PartnerId) -> bool:
     return isinstance(vertex.act, Opening | Inviting) and member in dict(vertex.act.names)
+
+
+def _damaged(what: str) -> RefusedError:
+    return RefusedError(
+        f"{what} of this space was changed on this disk, and no good copy has come yet",
+        hint="link with its members, who hand it over again; `p2pshare status` names it",
+        reason="damaged",
+    )
 
 
 def _unknown() -> NotFoundError:
