@@ -254,6 +254,15 @@ def test_duties_run_from_what_was_stated(two: Two, tmp_path: Path) -> None:
     assert two("alpha", "sitrep", two.id, "--nis2", "72h", "-o", str(report)).code == 0
     assert "Runs from: 2027-03-27T11:00:00Z (zone Europe/Berlin)" in report.read_text()
     assert two("alpha", "sitrep", two.id, "--report", "moon").code == 2
+    plain = two("alpha", "aware", two.id, "--at", "2027-03-27T12:00:00+01:00", "--json")
+    assert plain.code == 0 and "under cra-incident, " in plain.err and "dates count in " in plain.err
+    answer = json.loads(plain.out)
+    assert {"nis2", "gdpr"} <= set(answer["under"]) and len(answer["entries"]) == len(answer["under"])
+    assert "classified-major" not in plain.out and answer["entry"] == answer["entries"][-1]
+    several = two("alpha", "duty", "done", two.id, "early", "--at", "2027-03-28T09:00:00Z")
+    assert several.code == 2 and "several laws have a stage" in several.err
+    assert two("alpha", "classify", two.id, "--at", "2027-03-28T09:00:00Z").code == 0
+    assert two("alpha", "classify", two.id, "--as", "no-such-event", "--at", "2027-03-28T09:00:00Z").code == 2
     assert two("alpha", "aware", two.id, "--at", "yesterday", *ZONE).code == 2
     assert two("alpha", "aware", two.id, "--at", "2027-10-31T02:30:00", *ZONE).code == 2, (
         "that hour comes twice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from p2pshare.intel.marking import Tlp
     from p2pshare.operations.incidents import IncidentFile, IncidentShown
     from p2pshare.operations.publishing import Part
+    from p2pshare.operations.spaces import SpaceWritten
     from p2pshare.spaces.incident_entries import IncidentBody
 
 _Made = TypeVar("_Made")
@@ -116,8 +118,9 @@ def _say(
     as_json: bool,
     tlp: str | None = None,
     to: Sequence[str] = (),
-) -> str:
-    """Write an entry, and print what became of it. Returns its id."""
+    is_one: bool = True,
+) -> SpaceWritten:
+    """Write an entry, and print what became of it; as JSON only where it `is_one`, and not one of several."""
     from p2pshare.intel.marking import Tlp
     from p2pshare.operations.incidents import AskFirstWord, SayInIncident
     from p2pshare.spaces.incident_entries import encode_incident
@@ -131,8 +134,9 @@ def _say(
     content = body if isinstance(body, bytes) else encode_incident(body)
     level = None if tlp is None else Tlp.parse(tlp)
     written = write(home, SayInIncident(incident_id, kind, content, level, tuple(to)))  # type: ignore[arg-type]
-    answer(written, f"{written.entry}  {text}", as_json=as_json)
-    return written.entry
+    if is_one or not as_json:
+        answer(written, f"{written.entry}  {text}", as_json=as_json)
+    return written
 
 
 def _id(function: Any) -> Any:
@@ -950,7 +954,7 @@ def reopen(home: Path, incident_id: str, text: str, as_json: bool) -> None:
     """open ID again: the lead may, and whoever has said its own status"""
     from p2pshare.spaces.incident_entries import IncidentClosing
 
-    entry = _say(home, incident_id, "reopen", IncidentClosing(text), "reopened", as_json=as_json)
+    entry = _say(home, incident_id, "reopen", IncidentClosing(text), "reopened", as_json=as_json).entry
     if _look(home, incident_id)["status"] == "closed":
         console.warn(
             f"{entry[:10]} opens nothing: only the lead, or an organisation that has said its own status, reopens (`incident own-status`)"
@@ -1101,20 +1105,29 @@ def _duty_options(function: Any) -> Any:
         click.option(
             "--zone",
             metavar="ZONE",
-            required=True,
-            help="of our organisation, in which dates count: Europe/Berlin",
+            help="of our organisation, in which dates count: Europe/Berlin; else this machine's",
         ),
         click.option(
             "--under",
             "templates",
             metavar="TEMPLATE",
             multiple=True,
-            required=True,
-            help="nis2, gdpr, dora, ...; repeat it",
+            help="nis2, gdpr, dora, ...; repeat it; else each that names what took place",
         ),
     ):
         function = option(function)
     return function
+
+
+def _machine_zone() -> str:
+    """Returns the name of the zone that this machine's clock is set to; UTC where it has none."""
+    from p2pshare.intel.duty_templates import is_zone
+
+    link = os.path.realpath("/etc/localtime")
+    for name in (os.environ.get("TZ", ""), link.rpartition("/zoneinfo/")[2]):
+        if name and not name.startswith(("/", ":")) and is_zone(name):
+            return name
+    return "UTC"
 
 
 def _state_event(
@@ -1124,7 +1137,7 @@ def _state_event(
     stage: str,
     templates: Sequence[str],
     at: str,
-    zone: str,
+    zone: str | None,
     text: str,
     *,
     as_json: bool,
@@ -1134,6 +1147,24 @@ def _state_event(
     from p2pshare.spaces.incident_entries import DutyStatement
 
     known = load_duty_templates(home)
+    if not templates:
+        templates = [
+            name
+            for name, one in known.items()
+            if (one.rule_of(stage) is not None if stage else one.names(event))
+        ]
+        if stage and len(templates) > 1:
+            raise UsageProblem(
+                f"several laws have a stage {console.shown(stage)}", hint=f"--under {' or '.join(templates)}"
+            )
+        if not templates:
+            raise UsageProblem(
+                f"no template names {console.shown(stage or event)}", hint="see `p2pshare incident duty list`"
+            )
+        console.say(f"under {', '.join(templates)}: --under names those that apply")
+    if zone is None:
+        zone = _machine_zone()
+        console.say(f"dates count in {zone}, the zone of this machine: --zone names another")
     unknown = [name for name in templates if name not in known]
     if unknown:
         raise UsageProblem(
@@ -1147,10 +1178,20 @@ def _state_event(
             f"{console.shown(zone)} is no time zone of this machine", hint="Europe/Berlin, UTC, ..."
         )
     when = _instant(at, zone)
+    written = []
     for name in templates:
         body = DutyStatement(event, stage, name, when, zone, text)
-        _say(
-            home, incident_id, "duty", body, f"{name}: {event}{':' + stage if stage else ''}", as_json=as_json
+        what = f"{name}: {event}{':' + stage if stage else ''}"
+        written.append(_say(home, incident_id, "duty", body, what, as_json=as_json, is_one=False))
+    if as_json:
+        console.print_json(
+            {
+                "space": written[-1].space,
+                "entry": written[-1].entry,
+                "entries": [one.entry for one in written],
+                "under": list(templates),
+                "zone": zone,
+            }
         )
 
 
@@ -1161,7 +1202,13 @@ def _state_event(
 @json_option
 @click.pass_obj
 def aware(
-    home: Path, incident_id: str, templates: tuple[str, ...], zone: str, at: str, text: str, as_json: bool
+    home: Path,
+    incident_id: str,
+    templates: tuple[str, ...],
+    zone: str | None,
+    at: str,
+    text: str,
+    as_json: bool,
 ) -> None:
     """state when we became aware: from then on the duties of these templates run"""
     _state_event(home, incident_id, "aware", "", templates, at, zone, text, as_json=as_json)
@@ -1186,7 +1233,7 @@ def classify(
     incident_id: str,
     event: str,
     templates: tuple[str, ...],
-    zone: str,
+    zone: str | None,
     at: str,
     text: str,
     as_json: bool,
@@ -1260,7 +1307,7 @@ def duty_done(
     incident_id: str,
     stage: str,
     templates: tuple[str, ...],
-    zone: str,
+    zone: str | None,
     at: str,
     text: str,
     as_json: bool,

@@ -102,6 +102,13 @@ class DutyTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which rules of counting time it takes, in words."""
     duties: Annotated[tuple[DutyRule, ...], msgspec.Meta(min_length=1, max_length=DUTIES_PER_TEMPLATE_MAX)]
 
+    def names(self, event: str) -> bool:
+        """Returns whether a duty runs from an event, or ends by it."""
+        return any(
+            event in (rule.event, *rule.stops) or (rule.at_most is not None and event == rule.at_most.event)
+            for rule in self.duties
+        )
+
     def rule_of(self, stage: str) -> DutyRule | None:
         """Returns the duty of a stage."""
         return next((rule for rule in self.duties if rule.stage == stage), None)
