@@ -13,7 +13,7 @@ from whole_nodes import NOW, World, seen_by_daemon
 from p2pshare.identifiers import EntryId
 from p2pshare.intel.marking import Tlp
 from p2pshare.node.node import Node
-from p2pshare.operations.incident_alarms import DUTY_ALARM_SECONDS, TASK_ALARM_SECONDS
+from p2pshare.operations.incident_alarms import DUTY_ALARM_SECONDS, TASK_ALARM_SECONDS, AlarmLog
 from p2pshare.operations.incidents import OpenIncident, SayInIncident
 from p2pshare.operations.space_membership import JoinSpace
 from p2pshare.operations.status import ShowStatus
@@ -121,3 +121,23 @@ def test_a_law_of_the_home_alerts_and_a_file_that_is_none_is_told(case: Case) ->
     words = [one.word for one in run(seen_by_daemon(case.bravo), ShowStatus()).alarms]
     assert "incident-templates" in words
     (folder / "land.json").unlink()
+
+
+def test_the_log_is_told_once_that_a_person_is_asked_and_never_what(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = AlarmLog(case.bravo)
+    told.step(NOW)
+    caplog.clear()
+    case.say(case.alpha, "ask", IncidentQuestion((id_of(case.bravo),), "a secret question"))
+    for now in (NOW, NOW + 15):
+        told.step(now)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [f"incident-question in the space {case.id[:10]}: `p2pshare status` says more"]
+    elsewhere = run(case.alpha, OpenIncident("A second one", ("phishing",), Tlp.GREEN, ("bravo",))).incident
+    hand_over(elsewhere, case.alpha, case.bravo)
+    caplog.clear()
+    told.step(NOW + 30)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [f"space-invitation in the space {elsewhere[:10]}: `p2pshare status` says more"]
+    assert "secret" not in caplog.text and "second" not in caplog.text

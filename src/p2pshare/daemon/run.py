@@ -48,6 +48,7 @@ from p2pshare.node.home import CONFIG_NAME, require_home
 from p2pshare.node.keys_apart import read_operational_keys_apart
 from p2pshare.node.node import Door, Live, Node, Progress, WriterTimes, close_node, note_config, open_node
 from p2pshare.operations.crossing import fields_of, name_of
+from p2pshare.operations.incident_alarms import AlarmLog
 from p2pshare.operations.incident_indicators import IndicatorRounds
 from p2pshare.operations.incident_watch import WatchRounds
 from p2pshare.operations.payload_readers import load_readers
@@ -80,6 +81,7 @@ SPOOL_SWEEP_SECONDS = 10.0  # how much longer than it may wait a prepared public
 INCIDENT_SECONDS = (
     2.0  # between two looks at what incidents ask of this node: a sighting is told well within a gossip round
 )
+ALARM_LOG_SECONDS = 15.0  # between two looks at what the log is told of; `status` looks when it is asked
 RENEWAL_SECONDS = 86_400.0  # between two looks whether the card's keys have served their time
 NEEDS_RESTART = ("url", "listen", "gossip", "store", "limits", "control")
 
@@ -285,6 +287,7 @@ class Running:
                     self._renew_card(),
                     self._spaces.run(),
                     self._follow_incidents(),
+                    self._log_alarms(),
                 )
             ]
             background.append(tasks.create_task(self._ping(watchdog_seconds())))
@@ -442,6 +445,16 @@ class Running:
                 place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
                 log.error("incidents are not followed: %s\n%s", type(error).__name__, place)
                 await asyncio.sleep(TIDY_SECONDS)
+
+    async def _log_alarms(self) -> None:
+        """Tell the log what spaces and incidents ask of a person."""
+        told = AlarmLog(self._node)
+        while True:
+            await asyncio.sleep(ALARM_LOG_SECONDS)
+            try:
+                await asyncio.to_thread(told.step, int(time.time()))
+            except ShareError as error:
+                log.error("alarms were not looked at: %s", error.reason)
 
     async def _sweep_spool(self) -> None:
         """Remove publications that were prepared and never sealed: their askers are gone, or still think."""

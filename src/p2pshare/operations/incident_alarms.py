@@ -13,6 +13,7 @@ incident-seen-again   we did, or somebody told us, and the members may not have 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,13 +21,17 @@ from p2pshare.identifiers import PartnerId
 from p2pshare.intel.display import clip
 from p2pshare.intel.instants import SECOND_US, format_instant, parse_instant
 from p2pshare.node.duty_files import DutyTemplates, duty_templates_of
+from p2pshare.node.node import NodeReading
 from p2pshare.operations.incident_watch import DAY_SECONDS, SIGHTING, object_in
 from p2pshare.operations.incidents import INCIDENT, duties_by
-from p2pshare.operations.space_alarms import EVERY_SPACE_ALARM, standings
+from p2pshare.operations.space_alarms import EVERY_SPACE_ALARM, SPACE_ALARMS, spaces_status, standings
 from p2pshare.operations.space_standing import Standing
-from p2pshare.queries.alarms import Alarm, AlarmFunction, Situation, alarm_about
+from p2pshare.queries.alarms import Alarm, AlarmFunction, Situation, alarm_about, alarms
 from p2pshare.spaces.space_store import SpaceReading
 
+log = logging.getLogger(__name__)
+
+SHORT_DIGITS = 10  # of a space's id in the log, as everywhere
 DUTY_ALARM_SECONDS = 6 * 3_600  # before a report is due: a working day is too long before one of 24 hours
 TASK_ALARM_SECONDS = 24 * 3_600
 WATCH_ALARM_SECONDS = 7 * 86_400  # so long a person who was away for a week is told
@@ -215,3 +220,21 @@ INCIDENT_ALARMS: tuple[AlarmFunction, ...] = (
 )
 EVERY_ALARM: tuple[AlarmFunction, ...] = (*EVERY_SPACE_ALARM, *INCIDENT_ALARMS)
 """The alarms of a node, in the order in which they are reported."""
+
+
+class AlarmLog:
+    """Tells the log what spaces and incidents ask of a person, once it begins; never what anybody wrote."""
+
+    def __init__(self, node: NodeReading) -> None:
+        self._node = node
+        self._told: frozenset[tuple[str, str]] = frozenset()
+
+    def step(self, now: int) -> None:
+        """Log each alarm of a space that was not there at the last call."""
+        functions = (*SPACE_ALARMS, *INCIDENT_ALARMS)
+        found = alarms(self._node.store, self._node.card, is_running=True, now=now, functions=functions)
+        asked = [("space-invitation", one.space) for one in spaces_status(self._node).invitations]
+        there = frozenset([*asked, *((one.word, one.space) for one in found if isinstance(one.space, str))])
+        for word, space in sorted(there - self._told):
+            log.warning("%s in the space %s: `p2pshare status` says more", word, space[:SHORT_DIGITS])
+        self._told = there
