@@ -13,12 +13,19 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from measuring import Report, percentile
 
-from p2pshare.envelope.entry import NO_SPACE, REAL, DecodedEntry, EntryHeader, VerifiedEntry, encode_header
+from p2pshare.envelope.entry import (
+    NO_SPACE,
+    REAL,
+    DecodedEntry,
+    EntryHeader,
+    VerifiedEntry,
+    encode_header,
+    entry_id_of,
+)
 from p2pshare.identifiers import EntryId, KeyId, PartnerId
 from p2pshare.node.store import Store, open_store
 from p2pshare.spaces.acts import Ack, Handover, Inviting, Opening, Plain, Removal, Takeover, decode_act
@@ -30,7 +37,6 @@ from p2pshare.spaces.vertex import SpaceEntry
 
 PARENTS_MAX = 16
 KEY = KeyId(bytes(16))
-NO_DIGEST = bytes(48)
 
 
 class Written:
@@ -58,10 +64,12 @@ class Written:
         if number is None:
             number = self._numbers.get(author, 0) + 1
         self._numbers[author] = number
-        entry_id = EntryId(hashlib.sha256(b"entry %d" % len(self.entries)).digest())
+        digest, size = hashlib.sha384(bytes(16) + content).digest(), 16 + len(content)
+        created = 1 + len(self.entries)  # so that no two are one
         header = EntryHeader(
-            REAL, self.space, author, KEY, number, cited, depth, 1, kind, 1, (), NO_DIGEST, 16 + len(content)
+            REAL, self.space, author, KEY, number, cited, depth, created, kind, 1, (), digest, size
         )
+        entry_id = entry_id_of(encode_header(header))
         self.entries.append(SpaceEntry(entry_id, header, content))
         self._depths[entry_id], self._authors[entry_id] = depth, member
         return entry_id
@@ -412,8 +420,7 @@ def _stored(store: Store, written: Written) -> EntryId:
     with store.database.transaction():
         for entry in written.entries:
             body = bytes(16) + (entry.content or b"")
-            header = replace(entry.header, body_digest=hashlib.sha384(body).digest())
-            raw = encode_header(header)
+            header, raw = entry.header, encode_header(entry.header)
             held = VerifiedEntry(DecodedEntry(header, raw, body, bytes(4_691), entry.entry_id))
             if row is None:
                 act = decode_act("open", entry.content or b"")

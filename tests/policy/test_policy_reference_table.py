@@ -185,13 +185,19 @@ def refs_of(marking: str) -> tuple[list[str], list[str]]:
     return [IDS[part.replace("-", " ")] for part in marking.split("+")], []
 
 
+# what says nothing of one value alone, and what shows entries of spaces (tests/spaces/test_incident_views.py)
+NOT_OF_OBJECTS = frozenset(
+    ["v1_sightings", "v1_feed", "v1_incidents", "v1_incident_timeline", "v1_tasks", "v1_duties", "v1_watch"]
+)
+
+
 def shown_in(node: Node) -> Iterator[tuple[str, bool, str]]:
     """(exit, whether it is for blocking, everything it says)."""
     path = node.home / "store.sqlite"
     for (view,) in stored_rows(
         path, "SELECT name FROM sqlite_master WHERE type = 'view' AND name LIKE 'v1%'"
     ):
-        if view not in ("v1_sightings", "v1_feed"):  # both say nothing of one value alone
+        if view not in NOT_OF_OBJECTS:
             yield view, False, json.dumps(stored_rows(path, f"SELECT * FROM {view}"))
     selection = Selection(NOW * 1_000_000, strictest(Exit.SIEM, gate_settings(node.config)))
     for name in EXPORTERS:

@@ -49,13 +49,13 @@ def late_is_after(patch: pytest.MonkeyPatch) -> None:
 
 
 def releases_are_forgotten(patch: pytest.MonkeyPatch) -> None:
-    task = IncidentFold._task
+    task = IncidentFold.task
 
     def forgetful(self: IncidentFold, vertex: object) -> object:
         self._by_task["release"].clear()
         return task(self, vertex)  # type: ignore[arg-type]
 
-    patch.setattr(IncidentFold, "_task", forgetful)
+    patch.setattr(IncidentFold, "task", forgetful)
 
 
 PLANTED: tuple[Plant, ...] = (
