@@ -172,12 +172,18 @@ class SpacePersons:
         return any(self._leads(one) in (None, world.lead_gone) for one in self.majority())
 
     def majority(self) -> list[SpaceMember]:
-        """Returns the members that can take over without the lead that is gone: honest, linked to each other without it, and more than
-        half of all that it, or anybody, ever named."""
+        """Returns the members that can take over without the lead that is gone: honest, not forked (as one that was set back to a backup may
+        be: it has no vote), linked to each other without it, and more than half of all that it, or anybody, ever named."""
         world = self._world
         gone = world.lead_gone
         for group in world.groups():
-            living = [one for one in group if one.id != gone]
+            forked = {
+                id_
+                for one in group
+                for id_, status in one.loaded[world.space].fold.state().members.items()
+                if status == "forked"
+            }
+            living = [one for one in group if one.id != gone and one.id not in forked]
             named = {one for member in living for one in member.loaded[world.space].fold.state().members} | {
                 one.id for one in living
             }
