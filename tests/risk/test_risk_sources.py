@@ -6,6 +6,7 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from advisories_made import csaf, written
@@ -13,6 +14,7 @@ from risk_cases import NOW
 
 from p2pshare.errors import AuthorError
 from p2pshare.risk.risk_store import PartnerVulnerability, RiskRules, RiskStore, open_risk
+from p2pshare.risk.sources.cyclonedx_vex import read_cyclonedx_vex
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "vuln"
 DAY = 86_400
@@ -284,6 +286,91 @@ def linked(
         store.import_inventory(written(folder, "b.cdx.json", BOM), now=NOW)
     (found,) = store.rank(now=NOW, with_all=True)
     return found.state, told
+
+
+def as_xml(document: dict[str, Any]) -> bytes:
+    """The same VEX as XML, by the schema's element names; values are escaped."""
+    items = {
+        "components": "component",
+        "vulnerabilities": "vulnerability",
+        "ratings": "rating",
+        "affects": "target",
+    }
+    items |= {"versions": "version"}
+
+    def element(name: str, value: Any) -> str:
+        if isinstance(value, list):
+            return f"<{name}>{''.join(element(items[name], one) for one in value)}</{name}>"
+        if not isinstance(value, dict):
+            return f"<{name}>{escape(str(value))}</{name}>"
+        reference = f" bom-ref={quoteattr(value['bom-ref'])}" if "bom-ref" in value else ""
+        below = "".join(element(key, one) for key, one in value.items() if key != "bom-ref")
+        return f"<{name}{reference}>{below}</{name}>"
+
+    head = {key: document[key] for key in ("serialNumber", "version") if key in document}
+    attributes = "".join(f" {key}={quoteattr(str(one))}" for key, one in head.items())
+    ours = [key for key in document if key not in ("bomFormat", "specVersion", "serialNumber", "version")]
+    below = "".join(element(key, document[key]) for key in ours)
+    foreign = '<x:vulnerabilities xmlns:x="urn:x"><x:vulnerability/></x:vulnerabilities>'
+    return f'<bom xmlns="http://cyclonedx.org/schema/bom/1.5"{attributes}>{foreign}{below}</bom>'.encode()
+
+
+WHOLE_VEX = vex("not_affected", versions=[{"range": "vers:npm/>=1.0.0|<2.0.0", "status": "unaffected"}]) | {
+    "serialNumber": "urn:uuid:11111111-0000-4000-8000-000000000001",
+    "version": 7,
+    "metadata": {
+        "timestamp": "2026-11-01T00:00:00Z",
+        "component": {"type": "device", "bom-ref": "root", "name": "cart <x> & more"},
+        "supplier": {"name": "Maker"},
+    },
+    "components": [
+        {
+            "type": "library", "bom-ref": "a", "name": "a", "version": "1", "purl": "pkg:npm/a@1",
+            "components": [{"type": "library", "bom-ref": "b", "name": "b", "version": "2", "supplier": {"name": "S"}}],
+        }
+    ],
+}  # fmt: skip
+WHOLE_VEX["vulnerabilities"].append(
+    {
+        "id": "CVE-2026-2",
+        "ratings": [{"score": "9.8", "method": "CVSSv31", "vector": "AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "analysis": {"state": "exploitable", "detail": "yes"},
+        "affects": [{"ref": "a"}, {"ref": "b"}, {"ref": "nobody"}],
+    }
+)
+
+
+def test_a_vex_as_xml_says_what_it_says_as_json() -> None:
+    spoken, written_ = (
+        read_cyclonedx_vex(json.dumps(WHOLE_VEX).encode()),
+        read_cyclonedx_vex(as_xml(WHOLE_VEX)),
+    )
+    assert len(spoken.statements) == 3 and spoken.vulnerabilities[1].cvss == 9.8 and len(spoken.told) == 1
+    assert written_ == spoken
+    utf16 = read_cyclonedx_vex(as_xml(WHOLE_VEX).decode().encode("utf-16"))
+    assert utf16.statements == spoken.statements
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (
+            b'<!DOCTYPE bom [<!ENTITY a "b">]><bom xmlns="http://cyclonedx.org/schema/bom/1.5"/>',
+            "dtd-refused",
+        ),
+        (b'<bom xmlns="http://cyclonedx.org/schema/bom/1.5"><vulnerabilities>', "not-xml"),
+        (b'<bom xmlns="http://cyclonedx.org/schema/bom/1.5"/>', "not-vex"),
+        (b'<bom xmlns="urn:other"/>', "not-vex"),
+        (b"<a>" * 1_000_000, "not-vex"),
+        (b'<bom xmlns="http://cyclonedx.org/schema/bom/1.5">' + b"<a>" * 1_000_000, "too-deep"),
+        (b'<bom xmlns="http://cyclonedx.org/schema/bom/1.5">' + b"<a/>" * 2_000_001, "too-many-objects"),
+    ],
+    ids=["dtd", "cut", "bom", "other", "no-bom", "deep", "many"],
+)
+def test_xml_that_is_no_vex_or_made_to_hurt_is_refused(raw: bytes, reason: str) -> None:
+    with pytest.raises(AuthorError) as refused:
+        read_cyclonedx_vex(raw)
+    assert refused.value.reason == reason
 
 
 @pytest.mark.parametrize("is_first", [True, False])

@@ -46,8 +46,8 @@ class CycloneDxXml:
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
         parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = _refuse_dtd
-        parser.EntityDeclHandler = _refuse_dtd
+        parser.StartDoctypeDeclHandler = refuse_dtd
+        parser.EntityDeclHandler = refuse_dtd
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._finish
         parser.CharacterDataHandler = self._characters
@@ -135,7 +135,8 @@ def _is_place(path: list[str]) -> bool:
     return path[-2:-1] in (["components"], ["metadata"]) and _ABOVE.issuperset(path)
 
 
-def _refuse_dtd(*_: Any) -> None:
+def refuse_dtd(*_: Any) -> None:
+    """Refuse a file with a DTD, as a handler of expat. Raises AuthorError `dtd-refused`."""
     raise AuthorError(
         "the XML has a DTD: it is refused whole, nothing of it is expanded",
         hint="write the BOM without a document type",

@@ -1,4 +1,4 @@
-"""CycloneDX VEX (1.4 to 1.6, JSON): what is known of vulnerabilities in the components of one BOM, named by BOM-Link.
+"""CycloneDX VEX (1.4 to 1.6, JSON and XML): what is known of vulnerabilities in the components of one BOM, named by BOM-Link.
 
 A BOM-Link is `urn:cdx:serial/version#bom-ref`. Serial and version must both fit what is imported; what does not is told and
 has no effect. A VEX that names components of its own file (`bom-ref`) speaks of their purl or CPE.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from p2pshare.errors import AuthorError
 from p2pshare.risk.extra import base_score
+from p2pshare.risk.sources.cyclonedx_vex_xml import is_xml, vex_of_xml
 from p2pshare.risk.sources.source_files import (
     list_in,
     parse_json,
@@ -61,8 +62,8 @@ def read_bom_link(text: str) -> BomLink | None:
 
 
 def read_cyclonedx_vex(raw: bytes) -> DocumentRead:
-    """Returns what a VEX says. Raises AuthorError `not-vex`, and as `parse_json` does."""
-    content = parse_json(raw)
+    """Returns what a VEX says. Raises AuthorError `not-vex`, and as `parse_json` and `vex_of_xml` do."""
+    content = vex_of_xml(raw) if is_xml(raw) else parse_json(raw)
     if content.get("bomFormat") != "CycloneDX" or not isinstance(content.get("vulnerabilities"), list):
         raise AuthorError("the file is no CycloneDX VEX", hint="it has no vulnerabilities", reason="not-vex")
     serial = text_in(content, "serialNumber")
