@@ -16,8 +16,8 @@ from p2pshare.envelope.entry import (
     REAL,
     DecodedEntry,
     EntryDraft,
-    EntryHeader,
     VerifiedEntry,
+    complete_header,
     encode_header,
     entry_id_of,
     without_body,
@@ -354,21 +354,7 @@ def partner_id(name: str) -> PartnerId:
 def unsigned(draft: EntryDraft, content: bytes, salt: bytes) -> VerifiedEntry:
     """Returns the entry of a draft, without signatures."""
     body = salt + content
-    header = EntryHeader(
-        realm=draft.realm,
-        space=draft.space,
-        author=draft.author,
-        key_id=KEY,
-        number=draft.number,
-        parents=draft.parents,
-        depth=draft.depth,
-        created=draft.created,
-        kind=draft.kind,
-        tlp=draft.tlp,
-        audience=draft.audience,
-        body_digest=hashlib.sha384(body).digest(),
-        body_bytes=len(body),
-    )
+    header = complete_header(draft, body, KEY)
     raw = encode_header(header)
     return VerifiedEntry(DecodedEntry(header, raw, body, NO_SIGNATURE, entry_id_of(raw)))
 

@@ -11,16 +11,14 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
-from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import STANDARD_STREAM, json_option
-from p2pshare.cli.output import write_output
+from p2pshare.cli.options import json_option
 from p2pshare.cli.risk import pages
+from p2pshare.cli.risk.listing import format_options, write_listing
 from p2pshare.cli.risk.measure import fields_of_measure
 from p2pshare.cli.risk.opening import DEFAULT_TABLE, day_of, now_seconds, open_own, table_option
 from p2pshare.cli.risk.rank import component_words, day_text, findings
 from p2pshare.errors import NotFoundError
 
-FORMATS = ("table", "json", "csv", "html")
 COLUMNS = ("due", "outcome", "work", "version", "vulnerability", "assets", "owner", "measures", "remedy")
 UNOWNED = "nobody"
 FINDINGS_MAX = (
@@ -31,22 +29,7 @@ FINDINGS_MAX = (
 @click.command(cls=Command)
 @table_option
 @click.option("--owner", metavar="TEXT", default="", help="the work of this owner alone")
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="how it is written",
-)
-@click.option(
-    "-o",
-    "output",
-    metavar="FILE",
-    default=STANDARD_STREAM,
-    help="write to FILE; else stdout",
-    shell_complete=complete_file,
-)
+@format_options
 @json_option
 @click.pass_obj
 def plan(home: Path, table: str, owner: str, format_name: str, output: str, as_json: bool) -> int:
@@ -55,17 +38,16 @@ def plan(home: Path, table: str, owner: str, format_name: str, output: str, as_j
     work = work_of(home, table=table)
     if owner:
         work = [one for one in work if owner in one["owners"]]
-    wanted = "json" if as_json else format_name
-    if wanted == "json":
-        if output == STANDARD_STREAM:
-            console.print_json(work)
-        else:
-            write_output(output, console.json_text(work).encode())
-    elif wanted == "csv":
-        write_output(output, pages.csv_text(COLUMNS, map(cells_of, work)).encode())
-    elif wanted == "html":
-        write_output(output, pages.page("Plan", [html_table(work)]).encode())
-    else:
+    is_written = write_listing(
+        work,
+        "json" if as_json else format_name,
+        output,
+        columns=COLUMNS,
+        cells_of=cells_of,
+        title="Plan",
+        parts=lambda work: [html_table(work)],
+    )
+    if not is_written:
         _print(work)
     return 0 if work else NotFoundError.exit_code
 

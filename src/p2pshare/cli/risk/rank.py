@@ -10,14 +10,12 @@ import click
 
 from p2pshare.cli import console
 from p2pshare.cli.command import Command
-from p2pshare.cli.completion import complete_file
-from p2pshare.cli.options import STANDARD_STREAM, json_option
-from p2pshare.cli.output import write_output
+from p2pshare.cli.options import json_option
 from p2pshare.cli.risk import pages
+from p2pshare.cli.risk.listing import format_options, write_listing
 from p2pshare.cli.risk.opening import day_of, now_seconds, open_own, table_option
 from p2pshare.errors import NotFoundError
 
-FORMATS = ("table", "json", "csv", "html")
 LIMIT = 5_000  # findings of one answer: each takes some 4 KiB with its reasons, and a large hospital has two million
 COLUMNS = (
     "outcome",
@@ -53,22 +51,7 @@ COLUMNS = (
     show_default=True,
     help="the first N; 0: all, however much memory that takes",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="how it is written",
-)
-@click.option(
-    "-o",
-    "output",
-    metavar="FILE",
-    default=STANDARD_STREAM,
-    help="write to FILE; else stdout",
-    shell_complete=complete_file,
-)
+@format_options
 @json_option
 @click.pass_obj
 def rank(
@@ -86,17 +69,16 @@ def rank(
     found = findings(home, table=table, name=name, with_all=with_all, limit=limit, why=why)
     if len(found) == limit:
         console.say(f"the first {limit}; --limit shows more")
-    wanted = "json" if as_json else format_name
-    if wanted == "json":
-        if output == STANDARD_STREAM:
-            console.print_json(found)
-        else:
-            write_output(output, console.json_text(found).encode())
-    elif wanted == "csv":
-        write_output(output, pages.csv_text(COLUMNS, map(cells_of, found)).encode())
-    elif wanted == "html":
-        write_output(output, pages.page(f"Findings by {table}", html_parts(found)).encode())
-    else:
+    is_written = write_listing(
+        found,
+        "json" if as_json else format_name,
+        output,
+        columns=COLUMNS,
+        cells_of=cells_of,
+        title=f"Findings by {table}",
+        parts=html_parts,
+    )
+    if not is_written:
         _print(found, why=why)
     return 0 if found else NotFoundError.exit_code
 
