@@ -159,7 +159,17 @@ def test_human_impact_is_derived_from_safety_and_mission(store: RiskStore, tmp_p
     assert [one.human_impact.word for one in store.assets()] == ["high", "very high", "unknown"]
 
 
-def test_a_device_without_a_vendor_is_still_proposed(store: RiskStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "asset,product,version\na,Dosa Pump 5,2\n",
+        "asset,vendor,model,version\na,Brask,Dosa Pump 5,2\n",  # one column for name and model, as many lists have it
+        "geraet;hersteller;modell;version\na;Brask;Dosa Pump 5;2\n",
+    ],
+)
+def test_a_device_without_a_vendor_or_with_its_name_as_model_is_still_proposed(
+    store: RiskStore, tmp_path: Path, text: str
+) -> None:
     leaves = [leaf("P", "<3", category="product_version_range")]
     store.add_source(
         "csaf",
@@ -170,8 +180,9 @@ def test_a_device_without_a_vendor_is_still_proposed(store: RiskStore, tmp_path:
         ),
         now=NOW,
     )
-    store.import_inventory(written(tmp_path, "list.csv", "asset,product,version\na,Dosa Pump 5,2\n"), now=NOW)
+    store.import_inventory(written(tmp_path, "list.csv", text), now=NOW)
     (alias,) = store.aliases()
+    assert alias.own["product"] == "Dosa Pump 5"
     assert alias.theirs["product"] == "Dosa Pump 5" and alias.status == "proposed"
     (candidate,) = store.rank(now=NOW)
     assert (candidate.match, candidate.state, candidate.due) == ("candidate-name", "affected", None)

@@ -332,7 +332,8 @@ def component_id(writer: apsw.Connection, component: Component, *, is_model: boo
         component.model,
         component.version,
     )
-    has_name = bool(component.product) and not component.purl and (is_model or bool(component.vendor))
+    name = component.product or component.model  # many lists have one column for both
+    has_name = bool(name) and not component.purl and (is_model or bool(component.vendor))
     found = fetch(
         writer,
         """SELECT id, own_model FROM component
@@ -359,7 +360,11 @@ def component_id(writer: apsw.Connection, component: Component, *, is_model: boo
 
 
 def _own_model_id(writer: apsw.Connection, component: Component) -> int:
-    texts = (component.vendor, component.product, component.model)
+    texts = (
+        component.vendor,
+        component.product or component.model,
+        component.model if component.product else "",
+    )
     writer.execute("INSERT OR IGNORE INTO own_model (vendor, product, model) VALUES (?, ?, ?)", texts)
     ((number,),) = fetch(
         writer, "SELECT id FROM own_model WHERE vendor = ? AND product = ? AND model = ?", texts

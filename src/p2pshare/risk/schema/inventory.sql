@@ -35,7 +35,7 @@ CREATE TABLE own_model (
     UNIQUE (vendor, product, model)
 );
 
--- Stored once for each distinct value. model: the order or catalogue number. own_model: NULL where no product is named.
+-- Stored once for each distinct value. model: the order or catalogue number. own_model: NULL where neither a product nor a model is named.
 CREATE TABLE component (
     id INTEGER PRIMARY KEY,
     purl TEXT NOT NULL,
