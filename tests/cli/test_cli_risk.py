@@ -315,6 +315,25 @@ def test_the_plan_is_in_order_of_days_and_names_owner_and_remedy(home: Home) -> 
     assert home("risk", "plan", "--owner", "nobody here").code == 3
 
 
+def test_a_device_whose_name_stands_as_its_model_is_called_by_it(home: Home, tmp_path: Path) -> None:
+    fill(home)
+    rows = (DATA / "devices.csv").read_text("cp1252").splitlines()
+    columns = rows[0].split(";")
+    product, model = columns.index("product"), columns.index("model")
+    moved = [rows[0]]
+    for row in rows[1:]:
+        cells = row.split(";")
+        cells[product], cells[model] = "", cells[product]
+        moved.append(";".join(cells))
+    home("asset", "import", write(tmp_path, "devices.csv", "\n".join(moved)))
+    aliases = home("risk", "alias", "list", "--json").json
+    home("risk", "alias", "confirm", *[one["alias"] for one in aliases])
+    work = home("risk", "plan", "--json").json
+    [pumps] = [one for one in work if one["vulnerability"] == hospital.PUMP]
+    assert pumps["assets"] == ["pump-ics-1", "pump-ics-2"]
+    assert all(one["component"] for one in work), "nothing is nameless"
+
+
 def test_diff_tells_what_came_and_went(home: Home, tmp_path: Path) -> None:
     fill(home)
     changes = home("risk", "diff", "--json").json["changes"]

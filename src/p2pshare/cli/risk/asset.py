@@ -144,7 +144,13 @@ def show(home: Path, name: str, as_json: bool) -> None:
     console.print_fields(fields)
     for place in places:
         one = fields_of_place(place)
-        words = (one["ref"], one["name"], one["version"], one["purl"] or one["cpe"], one["file"])
+        words = (
+            one["ref"],
+            one["name"] or one["model"],
+            one["version"],
+            one["purl"] or one["cpe"],
+            one["file"],
+        )
         console.print_result("  " + "  ".join(map(console.shown, words)))
 
 

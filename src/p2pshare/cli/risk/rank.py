@@ -109,9 +109,8 @@ def findings(
 
 def component_words(component: dict[str, Any]) -> str:
     """Returns what a component is called."""
-    return str(
-        component.get("name") or component.get("purl") or component.get("cpe") or component.get("ref") or ""
-    )
+    names = (component.get(key) for key in ("name", "purl", "cpe", "model", "ref"))
+    return str(next(filter(None, names), ""))
 
 
 def range_words(finding: dict[str, Any]) -> str:
