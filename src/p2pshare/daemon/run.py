@@ -23,7 +23,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager, suppress
@@ -39,7 +38,7 @@ from p2pshare.daemon.control_protocol import Message, short_name, socket_path
 from p2pshare.daemon.driver import Driver
 from p2pshare.daemon.home_lock import wait_for_home
 from p2pshare.daemon.service_manager import notify, notify_reloading, watchdog_seconds
-from p2pshare.daemon.space_rounds import SpaceRounds
+from p2pshare.daemon.space_rounds import SpaceRounds, log_failure
 from p2pshare.database.connection import StoreFailed
 from p2pshare.errors import ConfigError, NotFoundError, ShareError, StoreError
 from p2pshare.identifiers import PublicationId
@@ -438,12 +437,8 @@ class Running:
                         self._driver.wake()
                 if await self._writer(watch.step, int(time.time())):
                     self._spaces.wake()
-            except ShareError as error:
-                log.error("incidents are not followed: %s", error.reason)
-                await asyncio.sleep(TIDY_SECONDS)
             except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one incident
-                place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
-                log.error("incidents are not followed: %s\n%s", type(error).__name__, place)
+                log_failure("incidents are not followed", error)
                 await asyncio.sleep(TIDY_SECONDS)
 
     async def _log_alarms(self) -> None:
@@ -453,8 +448,9 @@ class Running:
             await asyncio.sleep(ALARM_LOG_SECONDS)
             try:
                 await asyncio.to_thread(told.step, int(time.time()))
-            except ShareError as error:
-                log.error("alarms were not looked at: %s", error.reason)
+            except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one alarm
+                log_failure("alarms were not looked at", error)
+                await asyncio.sleep(TIDY_SECONDS)
 
     async def _sweep_spool(self) -> None:
         """Remove publications that were prepared and never sealed: their askers are gone, or still think."""
@@ -484,12 +480,8 @@ class Running:
                 except StoreError as error:
                     log.error("publication %s waits: %s", publication.short, error.message)
                     break
-                except ShareError as error:
-                    log.error("publication %s does not go on: %s", publication.short, error.reason)
-                    put_off.add(publication)
                 except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one publication
-                    place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
-                    log.error("publication %s: %s\n%s", publication.short, type(error).__name__, place)
+                    log_failure(f"publication {publication.short} does not go on", error)
                     put_off.add(publication)
             with suppress(TimeoutError):
                 async with asyncio.timeout(TIDY_SECONDS):

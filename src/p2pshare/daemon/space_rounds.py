@@ -27,6 +27,15 @@ LOOK_SECONDS = 5.0  # at most between two looks at who is connected
 WAIT_SECONDS = 1.0  # at most between two looks whether members have answered after a start
 
 
+def log_failure(what: str, error: Exception) -> None:
+    """Tell the log what is not done, and why: the reason of a ShareError; of a bug where it is, in lines of code and never values."""
+    if isinstance(error, ShareError):
+        log.error("%s: %s", what, error.reason)
+    else:
+        place = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s: %s\n%s", what, type(error).__name__, place)
+
+
 class SpaceRounds:
     """The rounds of one daemon's life; `chain` is held while our own chain of envelopes may change."""
 
@@ -52,12 +61,8 @@ class SpaceRounds:
             self._is_woken.clear()
             try:
                 seconds = await self._round()
-            except ShareError as error:
-                log.error("entries of spaces wait: %s", error.reason)
-                seconds = DISK_FULL_PAUSE_SECONDS
             except Exception as error:  # noqa: BLE001 the daemon outlives a bug in one space
-                place = "".join(traceback.format_tb(error.__traceback__))  # lines of code, never values
-                log.error("entries of spaces wait: %s\n%s", type(error).__name__, place)
+                log_failure("entries of spaces wait", error)
                 seconds = DISK_FULL_PAUSE_SECONDS
             if seconds > 0:
                 with suppress(TimeoutError):
