@@ -246,14 +246,20 @@ class DrawnLab(LabTeller, Drawn):
                 return self.note(who, audience=sealed, **how)
 
 
-def drawn_lab(seed: int, entries: int = 80) -> DrawnLab:
+def drawn_lab(seed: int, entries: int = 70) -> DrawnLab:
     """Returns a drawn lab; one seed, one history. Half of them begin with a rule that has come far."""
     draw = random.Random(seed)
     told = DrawnLab(draw, NAMES[: draw.randint(3, 5)], wildness=draw.choice([0.02, 0.1, 0.3, 0.7]))
     if draw.random() < 0.8:
         rule = told.rule("L", "one")
         if draw.random() < 0.6 and len(told.members) > 2:
-            told.stable("one", told.members[1:3])
-            told.propose(told.members[1], rule, "two")
-    told.go_on(draw.randint(entries // 2, entries))
+            if draw.random() < 0.7:
+                told.stable("one", told.members[1:3])
+            else:
+                told.test("one", told.members[1:3], told.members[1])
+            seen = [told.propose(told.members[1], rule, "two")]
+            if draw.random() < 0.4:
+                told.adopt("L", seen[0], after=seen)
+                told.revise("L", rule, "three", after=seen)
+    told.go_on(draw.randint(entries // 4, entries))
     return told
