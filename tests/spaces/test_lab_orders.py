@@ -89,6 +89,8 @@ def test_the_drawn_labs_have_what_they_are_for() -> None:
             found |= {rule["status"], *(one["what"] for one in rule["missing"])}
             found |= {key for key in ("conflict", "proposals") if rule[key]}
             found |= {"versions"} if len(rule["versions"]) > 1 else set()
+        for text in shown["rule_texts"]:
+            found |= {text["status"], *(one["what"] for one in text["missing"])}
         found |= {f"sample {one['label']}" for one in shown["samples"]}
         found |= {"sample conflict" for one in shown["samples"] if one["conflict"]}
         found |= {f"remedy {one['status']}" for one in shown["remedies"]}
