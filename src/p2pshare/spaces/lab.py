@@ -240,17 +240,23 @@ class LabFold:
         self._clock.add(vertex, is_register=placed is not None and kind != "note")
         if placed is None or not vertex.has_effect:
             return
-        self._standings.clear()
-        self._limit = 0
         insort(placed, vertex, key=by_order)
         if kind in VERSION_KINDS:
             self._trace(vertex)
         elif kind == "adopt":
-            self._adopting[self._said(vertex, RuleAdoption).version].append(vertex)
+            version = self._said(vertex, RuleAdoption).version
+            self._adopting[version].append(vertex)
+            if version in self._traced:  # its owner is now one of its authors
+                self._forget(self._said(self._traced[version][1], RuleVersion).digest)
         elif kind == "deprecate":
             self._deprecating[self._said(vertex, RuleDeprecation).rule].append(vertex)
+        elif kind == "question":
+            self._standings.clear()
+            self._limit = 0
         elif kind in self._said_of:
-            self._said_of[kind][self._digest_of(vertex)].append(vertex)
+            digest = self._digest_of(vertex)
+            self._said_of[kind][digest].append(vertex)
+            self._forget(digest)
         if kind != "close":
             side = self._closing.side_of(vertex)
             if side:
@@ -263,6 +269,7 @@ class LabFold:
         while stack:
             version = stack.pop()
             said = self._said(version, RuleVersion)
+            self._forget(said.digest)
             if version.kind == "rule":
                 line = self._lines[version.entry_id] = _Line(version)
                 self._traced[version.entry_id] = version.entry_id, version
@@ -279,6 +286,11 @@ class LabFold:
                 self._traced[version.entry_id] = line.first.entry_id, version
             line.versions.append(version)
             stack += self._untraced.pop(version.entry_id, ())
+
+    def _forget(self, digest: bytes) -> None:
+        """Let what follows for a text be found out anew, when it is asked for."""
+        self._standings.pop(("version", digest), None)
+        self._standings.pop(("remedy", digest), None)
 
     def _said(self, vertex: Vertex, body: type[B]) -> B:
         """Returns what a deciding entry with an effect says."""
@@ -338,6 +350,10 @@ class LabFold:
     def rule_ids(self) -> list[EntryId]:
         """Returns the rules, in the order in which they were added."""
         return [vertex.entry_id for vertex in self.by_kind["rule"]]
+
+    def stated_texts(self) -> list[bytes]:
+        """Returns the hashes of all texts that anybody has stated of a rule, ascending."""
+        return sorted(self._said_of["version"])
 
     def rules(self) -> list[HeldRule]:
         return [self._rule(self._lines[rule]) for rule in self.rule_ids()]

@@ -55,8 +55,12 @@ class LabViews(ViewRounds):
         assert isinstance(fold, LabFold)
         there = {(one.rule, one.is_current): one for one in self._store.lab_rules(row)}
         named: dict[bytes, _NamedText] = {}
-        rules = fold.rule_ids()
+        rules, texts = fold.rule_ids(), fold.stated_texts()
         yield
+        for start in range(0, len(texts), RULES_AT_ONCE):
+            for digest in texts[start : start + RULES_AT_ONCE]:
+                fold.standing(digest)  # is kept: a rule may have thousands
+            yield
         for start in range(0, len(rules), RULES_AT_ONCE):
             fresh = []
             for rule in rules[start : start + RULES_AT_ONCE]:
