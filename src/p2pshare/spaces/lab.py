@@ -99,7 +99,7 @@ class TextStanding(NamedTuple):
     """When `test` was complete, by the claims of those who completed it (unix seconds)."""
 
 
-class HeldVersion(NamedTuple):
+class HeldRuleVersion(NamedTuple):
     """A text of a rule, and how far it has come."""
 
     vertex: Vertex
@@ -116,9 +116,9 @@ class HeldRule(NamedTuple):
     """A rule: the texts that count, oldest first, the one that it is now, and those that are proposed."""
 
     first: Vertex
-    current: HeldVersion
-    versions: list[HeldVersion]
-    proposals: list[HeldVersion]
+    current: HeldRuleVersion
+    versions: list[HeldRuleVersion]
+    proposals: list[HeldRuleVersion]
     in_conflict: bool
     is_deprecated: bool
 
@@ -454,9 +454,9 @@ class LabFold:
                     found[adoption] = version
         return found
 
-    def _held(self, version: Vertex) -> HeldVersion:
+    def _held(self, version: Vertex) -> HeldRuleVersion:
         said = self._said(version, RuleVersion)
-        return HeldVersion(version, said, self.standing(said.digest))
+        return HeldRuleVersion(version, said, self.standing(said.digest))
 
     # --- how far a text has come -------------------------------------------------------------------
 
@@ -645,7 +645,7 @@ def _rule(held: HeldRule) -> Json:
     }
 
 
-def _version(held: HeldVersion) -> Json:
+def _version(held: HeldRuleVersion) -> Json:
     said = held.said
     return {
         "author": held.vertex.author.text,
