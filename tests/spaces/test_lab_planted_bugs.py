@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from lab_stories import LAB_STORIES
 
+from p2pshare.identifiers import PartnerId
+from p2pshare.limits import ENTRY_NUMBER_MAX
 from p2pshare.spaces import fold as folding
 from p2pshare.spaces import lab
 from p2pshare.spaces.canonical import canonical
 from p2pshare.spaces.fold import fold
 from p2pshare.spaces.lab import LabFold
-from p2pshare.spaces.register_clock import CombinedPast
+from p2pshare.spaces.register_clock import RegisterClock
+from p2pshare.spaces.vertex import Vertex
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -50,8 +53,24 @@ def nothing_is_waited_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lab, "SOAK_SECONDS", 0)
 
 
+class Everything:
+    """A past that has all entries in it."""
+
+    def holds(self, vertex: Vertex) -> bool:
+        return True
+
+    def upto(self, author: PartnerId) -> int:
+        return ENTRY_NUMBER_MAX
+
+
 def promotions_see_what_is_beside_them(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(CombinedPast, "holds", lambda self, vertex: True)
+    past_of = RegisterClock.past_of
+
+    def see(self: RegisterClock, vertices: Any) -> Any:
+        some = list(vertices)
+        return Everything() if [one.kind for one in some] == ["promote"] else past_of(self, some)
+
+    patch.setattr(RegisterClock, "past_of", see)
 
 
 def the_days_count_from_the_first_word(patch: pytest.MonkeyPatch) -> None:
@@ -63,8 +82,7 @@ def the_days_count_from_the_last_word(patch: pytest.MonkeyPatch) -> None:
 
 
 def back_dated_words_are_believed(patch: pytest.MonkeyPatch) -> None:
-    completed = lab._completed
-    patch.setattr(lab, "_completed", lambda agreed, passed, earliest: completed(agreed, passed, 0))
+    patch.setattr(LabFold, "_written_at", lambda self, of, digest: 0)
 
 
 def authors_may_be_dropped(patch: pytest.MonkeyPatch) -> None:

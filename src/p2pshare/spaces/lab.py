@@ -17,7 +17,7 @@ place in a list.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
@@ -41,7 +41,7 @@ from p2pshare.spaces.lab_entries import (
     RuleVersion,
     greatest_in_bucket,
 )
-from p2pshare.spaces.register_clock import RegisterClock
+from p2pshare.spaces.register_clock import CombinedPast, RegisterClock
 from p2pshare.spaces.vertex import Vertex, by_order
 
 STEP_ENTRIES = 256  # folded between two yields: some 4 ms
@@ -484,6 +484,10 @@ class LabFold:
             key=_by_number,
         )
 
+    def _written_at(self, of: str, digest: bytes) -> int:
+        """Returns the least time that a statement of a text claims: nobody can have agreed to what was not written."""
+        return min((one.header.created for one in self._said_of[of].get(digest, ())), default=0)
+
     def _find_standing(self, of: str, digest: bytes) -> TextStanding:
         authors = self._authors_of(of, digest)
         reviews: defaultdict[PartnerId, list[tuple[Vertex, LabReview]]] = defaultdict(list)
@@ -510,9 +514,11 @@ class LabFold:
         }
         agreed_first = [_first_of_streak(reviews[one], lambda said: said.verdict == "agree") for one in agree]
         passed_first = [_first_of_streak(said, has_passed) for said in passed.values()]
-        written = [one.header.created for one in self._said_of[of].get(digest, ())]
-        earliest = min(written, default=0)  # nobody can have agreed to what was not written
-        test_since = _completed(agreed_first, passed_first, earliest)
+        earliest = self._written_at(of, digest)
+        test_since = _completed(
+            (max(one.header.created, earliest) for one in agreed_first),
+            (max(one.header.created, earliest) for one in passed_first),
+        )
         standing = TextStanding(
             EXPERIMENTAL,
             [],
@@ -563,12 +569,15 @@ class LabFold:
         """Returns who asks that a text be stable, and the promotion that counts, which is the first by (depth, id)."""
         newest = {one.author: one for one in self._words_of("promote", digest)}
         counted = []
+        by_author: defaultdict[PartnerId, list[Vertex]] = defaultdict(list)
+        for one in passed:
+            by_author[one.author].append(one)
+        first_passes = [_FirstPass(author, own, earliest) for author, own in by_author.items()]
         for promotion in newest.values():
             past = self._clock.past_of([promotion])
             since = _completed(
-                [one for one in agreed if past.holds(one)],
-                [one for one in passed if past.holds(one)],
-                earliest,
+                [max(one.header.created, earliest) for one in agreed if past.holds(one)],
+                [at for one in first_passes if (at := one.within(past)) is not None],
             )
             if since is not None and promotion.header.created >= since + SOAK_SECONDS:
                 counted.append(promotion)
@@ -617,13 +626,36 @@ def _first_of_streak(words: Sequence[tuple[Vertex, W]], is_good: Callable[[W], b
     return words[first][0]
 
 
-def _completed(agreed: Iterable[Vertex], passed: Iterable[Vertex], earliest: int) -> int | None:
-    """Returns when there were enough agreements and a run, by the claims of their authors; None: there are not."""
-    agreements = sorted(max(one.header.created, earliest) for one in agreed)
-    first_run = min((max(one.header.created, earliest) for one in passed), default=None)
-    if len(agreements) < AGREEING_MIN or first_run is None:
+def _completed(agreed: Iterable[int], passed: Iterable[int]) -> int | None:
+    """Returns when there were enough agreements and a run, by their times; None: there are not."""
+    agreements, first_pass = sorted(agreed), min(passed, default=None)
+    if len(agreements) < AGREEING_MIN or first_pass is None:
         return None
-    return max(agreements[AGREEING_MIN - 1], first_run)
+    return max(agreements[AGREEING_MIN - 1], first_pass)
+
+
+class _FirstPass:
+    """When the runs of one organisation first passed, in any past: with 10,000 runs and 256 promotions nothing is looked at for each pair."""
+
+    def __init__(self, author: PartnerId, passes: Iterable[Vertex], earliest: int) -> None:
+        self._author = author
+        self._numbers: list[int] = []
+        self._first_upto: list[int] = []
+        """By the same place: the least time up to that number."""
+        self._twins: list[tuple[Vertex, int]] = []
+        """Of which a number does not say whether they are in a past: those of a fork."""
+        for vertex in sorted(passes, key=_by_number):
+            at = max(vertex.header.created, earliest)
+            if vertex.fork_bit:
+                self._twins.append((vertex, at))
+            else:
+                self._first_upto.append(min(at, self._first_upto[-1]) if self._first_upto else at)
+                self._numbers.append(vertex.number)
+
+    def within(self, past: CombinedPast) -> int | None:
+        count = bisect_right(self._numbers, past.upto(self._author))
+        times = [at for vertex, at in self._twins if past.holds(vertex)]
+        return min([*times, *self._first_upto[max(count - 1, 0) : count]], default=None)
 
 
 def _by_number(vertex: Vertex) -> tuple[int, EntryId]:
