@@ -68,6 +68,7 @@ def test_a_published_rule_names_its_author_and_licence(store: Any, rows: Any, ma
             "is_current": 1,
             "entry": None,
             "partner_name": "alpha",
+            "same_text": 0,
         }
     ]
     assert read_rules(store, make.now) == 0
