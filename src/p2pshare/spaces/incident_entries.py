@@ -1,12 +1,14 @@
 """What the entries of an incident say: the content of each kind (docs/incidents.md, "Kinds of entry").
 
-Each is one canonical map with exactly the keys 0, 1, 2 ... in the order of the fields here, but a note, which is its text. Deciding
+Each is one canonical map with exactly the keys 0, 1, 2 ... in the order of the fields here, but a note, which is its text; the last one of a
+task is there for a step of a playbook alone. Deciding
 kinds have no audience; what does not read so has no effect (`bad-body`), the same for every member.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,6 +41,11 @@ COUNTS_MAX = 32  # kinds of things that one impact counts: the vocabulary has 23
 TYPES_MAX = 16  # words for one incident, event or task
 ZONE_BYTES_MAX = 64  # the longest name in the tz database has 32
 CRITICALITY_MAX = 100  # STIX's scale
+STEP_ID_BYTES_MAX = 256  # CACAO's have some 60: a type and a UUID
+STEP_PLACE_MAX = 10_000  # no author writes more entries than that
+MODIFIED_BYTES_MAX = 64  # an instant as CACAO writes it has 24
+DIGEST_BYTES = 32  # SHA-256
+DOMAIN_TASK = b"p2pshare/v1/task\x00"
 TIME_MAX = 253_402_300_799  # unix seconds: the last one of the year 9999, which RFC 3339 can write
 NOT_STATED = 0
 """A time (unix seconds) that nobody states."""
@@ -113,13 +120,32 @@ class IncidentRecurrence(NamedTuple):
     text: str
 
 
+class TaskStep(NamedTuple):
+    """Of which playbook a task is a step: the digest of the playbook (SHA-256), the id of the step, and its place in the order, from 1."""
+
+    playbook: bytes
+    step: str
+    place: int
+
+
 class IncidentTask(NamedTuple):
-    """`task`: work to be done; due at a time, or 0."""
+    """`task`: work to be done; due at a time, or 0. `step`: that of a playbook, or () for work that somebody thought of."""
 
     title: str
     text: str
     due: int
     types: IncidentWords
+    step: tuple[TaskStep, ...] = ()
+
+
+class IncidentReaction(NamedTuple):
+    """`react`: its author began to work by a playbook, in one version, that the members of a framework agreed on."""
+
+    framework: EntryId
+    playbook: str
+    modified: str
+    digest: bytes
+    name: str
 
 
 class TaskClaim(NamedTuple):
@@ -203,6 +229,7 @@ IncidentBody = (
     | IncidentAnswer
     | IncidentRecurrence
     | IncidentTask
+    | IncidentReaction
     | TaskClaim
     | TaskAssignment
     | TaskOutcome
@@ -220,7 +247,15 @@ EntryField = Callable[[Reader], Any]
 
 def encode_incident(body: IncidentBody) -> bytes:
     """Returns the content of an entry that says `body`."""
-    return pack(dict(enumerate(body)))
+    fields: tuple[Any, ...] = body
+    if isinstance(body, IncidentTask):  # the key is there for a step of a playbook alone
+        fields = (*body[:4], *body.step)
+    return pack(dict(enumerate(fields)))
+
+
+def step_task_id(incident: EntryId, playbook: bytes, step: str) -> EntryId:
+    """Returns the id of the task that a step of a playbook is in an incident, whoever writes it, and however often."""
+    return EntryId(hashlib.sha384(DOMAIN_TASK + incident + playbook + step.encode("utf-8")).digest()[:32])
 
 
 # --- fields --------------------------------------------------------------------------------------------
@@ -337,23 +372,46 @@ def _blob(high: int) -> EntryField:
     return lambda reader: reader.blob(0, high)
 
 
+def _blob_of(length: int) -> EntryField:
+    return lambda reader: reader.blob(length, length)
+
+
 def _ascend(values: Any) -> None:
     if any(one >= other for one, other in pairwise(values)):
         raise refusal("malformed", "values do not ascend")
 
 
-def _map_of(made: Callable[..., B], *fields: EntryField) -> Callable[[bytes], B]:
+def _map_of(
+    made: Callable[..., B], *fields: EntryField, has_one_more: EntryField | None = None
+) -> Callable[[bytes], B]:
+    """Returns the reader of a map with these fields; with `has_one_more` a last one may stand there, or not."""
+
     def read(content: bytes) -> B:
         reader = Reader(content)
-        reader.map(len(fields))
-        values = []
-        for number, field in enumerate(fields):
-            reader.key(number)
-            values.append(field(reader))
-        reader.end()
-        return made(*values)
+        if has_one_more is not None and content[:1] == bytes([0x80 | len(fields) + 1]):
+            return _read_fields(reader, made, (*fields, has_one_more))
+        return _read_fields(reader, made, fields)
 
     return read
+
+
+def _read_fields(reader: Reader, made: Callable[..., B], fields: Sequence[EntryField]) -> B:
+    reader.map(len(fields))
+    values = []
+    for number, field in enumerate(fields):
+        reader.key(number)
+        values.append(field(reader))
+    reader.end()
+    return made(*values)
+
+
+def _step(reader: Reader) -> tuple[TaskStep, ...]:
+    reader.array(3, 3)
+    playbook = reader.blob(DIGEST_BYTES, DIGEST_BYTES)
+    step, place = reader.text(1, STEP_ID_BYTES_MAX), reader.integer(STEP_PLACE_MAX)
+    if place == 0:
+        raise refusal("malformed", "the first step has the place 1")
+    return (TaskStep(playbook, step, place),)
 
 
 def _impact(content: bytes) -> IncidentImpact:
@@ -423,7 +481,17 @@ READERS: Mapping[str, Callable[[bytes], object]] = {
     "ask": _map_of(IncidentQuestion, _partners(SPACE_MEMBERS_MAX), _text(1, CONTENT_TEXT_BYTES_MAX)),
     "answer": _map_of(IncidentAnswer, _entry, _text(1, CONTENT_TEXT_BYTES_MAX)),
     "recurrence": _map_of(IncidentRecurrence, _word, _text(1, VALUE_BYTES_MAX), _day, _content_text),
-    "task": _map_of(IncidentTask, _text(1, TITLE_BYTES_MAX), _deciding_text, _time, _words),
+    "task": _map_of(
+        IncidentTask, _text(1, TITLE_BYTES_MAX), _deciding_text, _time, _words, has_one_more=_step
+    ),
+    "react": _map_of(
+        IncidentReaction,
+        _entry,
+        _text(1, TITLE_BYTES_MAX),
+        _text(1, MODIFIED_BYTES_MAX),
+        _blob_of(DIGEST_BYTES),
+        _text(0, TITLE_BYTES_MAX),
+    ),
     "claim": _claim,
     "release": _claim,
     "assign": _map_of(TaskAssignment, _entry, _partners(1)),

@@ -46,6 +46,7 @@ from p2pshare.spaces.incident_entries import (
     IncidentObject,
     IncidentOpinion,
     IncidentQuestion,
+    IncidentReaction,
     IncidentRecurrence,
     IncidentTask,
     OwnStatus,
@@ -317,7 +318,7 @@ class Telling:
             "timeline": [self._listed(vertex) for vertex in entries],
             "tasks": [
                 {
-                    "task": held.vertex.entry_id.text,
+                    "task": held.id.text,
                     "title": held.task.title,
                     "text": held.task.text,
                     "owner": None if held.owner is None else held.owner.text,
@@ -333,8 +334,22 @@ class Telling:
                     "due": _instant(held.task.due),
                     "conflict": held.in_conflict,
                     "disputed": held.disputed,
+                    "differs": held.differs,
+                    "step": _step(held.task),
                 }
                 for held in fold.tasks()
+            ],
+            "playbooks": [
+                {
+                    "entry": vertex.entry_id.text,
+                    "author": vertex.author.text,
+                    "playbook": said.playbook,
+                    "name": said.name,
+                    "version": said.modified,
+                    "sha256": said.digest.hex(),
+                    "framework": said.framework.text,
+                }
+                for vertex, said in fold.reactions()
             ],
             "observables": [
                 {"entry": one.id, "type": one.type, "value": one.value, "text": one.text}
@@ -477,6 +492,10 @@ class Telling:
                 return _line(f"seen again: {said.type} {said.value}", said.text)
             case IncidentTask():
                 return _line(f"task: {said.title}", said.text)
+            case IncidentReaction():
+                return _line(
+                    f"works by the playbook {said.name or said.playbook}", f"version {said.modified}"
+                )
             case TaskClaim():
                 return f"{'claims' if vertex.kind == 'claim' else 'releases'} task {said.task.short}"
             case TaskAssignment():
@@ -514,6 +533,13 @@ def readable_object(vertex: Vertex, fold: IncidentFold) -> IncidentObject | None
     except PeerError:
         return None
     return said if isinstance(said, IncidentObject) else None
+
+
+def _step(task: IncidentTask) -> dict[str, Any] | None:
+    if not task.step:
+        return None
+    [step] = task.step
+    return {"playbook": step.playbook.hex(), "step": step.step, "place": step.place}
 
 
 def duties_shown(
