@@ -321,6 +321,9 @@ def _print_incident(shown: Mapping[str, Any]) -> None:
             ],
         }
     )
+    for one in {one["sha256"]: one for one in reversed(shown["playbooks"])}.values():
+        named = f"{one['name'] or one['playbook']}, version {one['version']} ({one['sha256'][:10]})"
+        console.print_fields({"playbook": named})
     for title, heading, rows in (
         (
             "time line",
@@ -353,7 +356,9 @@ def _print_incident(shown: Mapping[str, Any]) -> None:
                     called(one["owner"]) + (" (several claim it)" if one["conflict"] else ""),
                     one["outcome"] + (" (disputed)" if one["disputed"] else ""),
                     one["due"] or "",
-                    one["title"],
+                    (f"{one['step']['place']}. " if one["step"] else "")
+                    + one["title"]
+                    + (" (told in several ways)" if one["differs"] else ""),
                 )
                 for one in shown["tasks"]
             ],
