@@ -13,6 +13,7 @@ from typing import Any
 from incident_histories import DAY, START, IncidentTeller
 from space_histories import partner
 
+from p2pshare.envelope.encoding import pack
 from p2pshare.identifiers import EntryId
 from p2pshare.spaces.incident_entries import DutyStatement, IncidentEvent, IncidentImpact, encode_incident
 
@@ -469,3 +470,22 @@ def _(s: TellingIncident) -> None:
     s.expect({"tasks.0.title": "do nothing", "tasks.0.differs": False})
     s.step("L", after=[s.note("L", "I looked it up", after=seen)])
     s.expect({"tasks.0.title": "isolate it", "tasks.0.differs": True, "tasks.1": None})
+
+
+@story("a step that is none: no digest, no name, the place 0, a key too many; and a reaction to nothing")
+def _(s: TellingIncident) -> None:
+    digest = bytes(range(32))
+
+    def bad(*fields: object) -> EntryId:
+        return s.write("A", "task", pack(dict(enumerate(("isolate it", "", 0, (), *fields)))))
+
+    void = [
+        bad((digest[:31], "action--1", 1)),
+        bad((digest, "", 1)),
+        bad((digest, "action--1", 0)),
+        bad((digest, "action--1")),
+        bad(()),
+        bad((digest, "action--1", 1), 0),
+        s.write("A", "react", pack({0: bytes(32), 1: "", 2: "x", 3: digest, 4: ""})),
+    ]
+    s.expect({"tasks": [], "reactions": []}, dict.fromkeys(void, "bad-body"))
