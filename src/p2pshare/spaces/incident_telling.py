@@ -556,21 +556,25 @@ def duties_shown(
     shown = []
     for (author, name), own in sorted(by_owner.items()):
         template = templates.get(name)
-        if template is None:
-            continue
-        by_event = {f"{one.event}:{one.stage}" if one.stage else one.event: one for one in own}
-        events = {event: one.at for event, one in by_event.items()}
-        for rule in template.duties:
-            begin = by_event.get(rule.event)
-            zone = "UTC" if begin is None else begin.zone  # of the statement from which it runs
-            standing = duty_of(name, rule, events, zone, now, frozenset(holidays))
-            shown.append(
-                {
-                    "organisation": author.text,
-                    **_standing(standing),
-                    "zone": None if begin is None else zone,
-                }
-            )
+        if template is not None:
+            shown += duties_under(template, author, own, now, holidays)
+    return shown
+
+
+def duties_under(
+    template: DutyTemplate, author: PartnerId, own: Iterable[ToldDuty], now: int, holidays: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """Returns how the duties of one organisation under a template stand, by what it stated under it: also those that do not run."""
+    by_event = {f"{one.event}:{one.stage}" if one.stage else one.event: one for one in own}
+    events = {event: one.at for event, one in by_event.items()}
+    shown = []
+    for rule in template.duties:
+        begin = by_event.get(rule.event)
+        zone = "UTC" if begin is None else begin.zone  # of the statement from which it runs
+        standing = duty_of(template.template, rule, events, zone, now, frozenset(holidays))
+        shown.append(
+            {"organisation": author.text, **_standing(standing), "zone": None if begin is None else zone}
+        )
     return shown
 
 
