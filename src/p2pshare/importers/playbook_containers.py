@@ -114,14 +114,10 @@ def _read_json(read: _Reading, raw: bytes, text: bytes) -> None:
     if isinstance(document, list) and any(map(_is_playbook, document)):
         _read_elements(read, text.decode(), document)
         return
-    found = False
     for carrier in _carriers(read, document):
-        found = True
         if read.is_full(carrier.place):
             return
         _open(read, carrier)
-    if not found and not read.problems:
-        read.refuse("no-playbook", None, "neither a CACAO playbook nor anything that carries one")
 
 
 def _read_elements(read: _Reading, text: str, elements: list[Any]) -> None:
@@ -283,6 +279,8 @@ class _Reading:
         if self.left:
             counted = ", ".join(f"{number} {kind}" for kind, number in self.left.items())
             self.note("left", None, f"not read: {counted}")
+        if not self.playbooks and not self.problems:
+            self.refuse("no-playbook", None, "neither a CACAO playbook nor anything that carries one")
         return PlaybooksRead(self.playbooks, self.problems, self.notes)
 
     def is_full(self, place: Place | None) -> bool:

@@ -38,6 +38,7 @@ WARNINGS = (
     "no-completion",
     "extension-undefined",
     "marking-undefined",
+    "marking-own",
 )
 
 

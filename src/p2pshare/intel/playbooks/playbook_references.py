@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from p2pshare.intel.marking import TLP2_IDS, Tlp
 from p2pshare.intel.playbooks.playbook_problems import Place, PlaybookProblem, inside, problem, warning
 from p2pshare.intel.playbooks.variables import is_reference, references
 from p2pshare.intel.playbooks.workflow import Workflow, step_pointer
@@ -113,6 +114,16 @@ def _markings(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
     for number, marking in enumerate(markings if isinstance(markings, list) else ()):
         if isinstance(marking, str) and marking not in known:
             yield warning("marking-undefined", f"/markings/{number}", "none of data_marking_definitions")
+    for name, definition in known.items():
+        level = definition.get("tlpv2_level") if isinstance(definition, dict) else None
+        tlp = Tlp.from_label(level) if isinstance(level, str) else None
+        if tlp is not None and name != f"marking-tlp--{TLP2_IDS[tlp].partition('--')[2]}":
+            pointer = inside("/data_marking_definitions", name)
+            yield warning(
+                "marking-own",
+                pointer,
+                f"a marking of one's own for {tlp.label}: CACAO has one for all, and the roaster opens no other",
+            )
 
 
 def _extensions(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
