@@ -68,7 +68,9 @@ class Reader:
         """Returns the number of entries of the map that starts here, within `low` and `high` (at most 15)."""
         count = self._byte() ^ 0x80
         if not low <= count <= high:
-            raise refusal("malformed", f"a map of {low if low == high else f'{low} to {high}'} entries was expected")
+            raise refusal(
+                "malformed", f"a map of {low if low == high else f'{low} to {high}'} entries was expected"
+            )
         return count
 
     def key(self, number: int) -> None:

@@ -105,7 +105,9 @@ class JssChecker:
         """Raises AuthorError where there is no canonical form."""
         self._playbook_id, self._modified = playbook.get("id"), playbook.get("modified")
         others = {name: value for name, value in playbook.items() if name != "signatures"}
-        before = {name: value for name, value in others.items() if _jcs_order(name) < _jcs_order("signatures")}
+        before = {
+            name: value for name, value in others.items() if _jcs_order(name) < _jcs_order("signatures")
+        }
         behind = {name: value for name, value in others.items() if name not in before}
         self._before = hashlib.sha256(b"{" + b"".join(part + b"," for part in (_members(before),) if part))
         self._behind = b"".join(b"," + part for part in (_members(behind),) if part) + b"}"
