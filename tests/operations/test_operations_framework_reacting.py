@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from shared_spaces import Company, hand_over, partners, run
+from shared_spaces import hand_over, partners, run
 from whole_nodes import NOW, World
 
 from p2pshare.errors import NotFoundError, RefusedError
@@ -59,8 +60,9 @@ def version(node: Node) -> str:
 
 
 @pytest.fixture
-def agreed(tmp_path: Path) -> Any:
-    with World(tmp_path) as world:
+def agreed(tmp_path: Path) -> Iterator[Agreed]:
+    world = World(tmp_path)
+    try:
         alpha, bravo, charlie = partners(world, "alpha", "bravo", "charlie")
         space = run(alpha, OpenSpace("framework", "Hospitals", Tlp.AMBER, ("bravo", "charlie"))).space
         incident = run(alpha, OpenIncident("Ransomware", ("ransomware",), Tlp.AMBER, ("bravo",))).incident
@@ -75,6 +77,8 @@ def agreed(tmp_path: Path) -> Any:
         run(alpha, WriteManifest(space, shipped_frameworks()["hospitals"]))
         made.share(space, incident)
         yield made
+    finally:
+        world.close()
 
 
 def tasks_of(node: Node, incident: str) -> list[dict[str, Any]]:
@@ -198,26 +202,22 @@ def test_nothing_that_answers_is_not_found(ready: Agreed) -> None:
         run(ready.alpha, React(ready.incident, playbook="00000000"))
 
 
-def test_steps_for_the_framework_alone_go_to_nobody_else(agreed: Agreed) -> None:
-    """AMBER+STRICT stays among those it was given to; a looser framework in the same company is told who is outside."""
-    world_of = agreed
-    strict = Company(world_of.alpha, world_of.bravo, title="strict")
-    assert strict
-    space = run(world_of.alpha, OpenSpace("framework", "Strict", Tlp.AMBER_STRICT, ())).space
-    run(world_of.alpha, ImportPlaybook(space, shipped_playbooks()["ransomware-in-a-hospital"]))
+def test_who_reads_the_steps_without_being_in_the_framework_is_told_before(ready: Agreed) -> None:
+    """And they are marked as the stricter of both."""
+    alpha = ready.alpha
+    space = run(alpha, OpenSpace("framework", "Ours alone", Tlp.AMBER, ())).space
+    run(alpha, ImportPlaybook(space, shipped_playbooks()["phishing"]))
     document = json.loads(shipped_frameworks()["hospitals"])
-    document["entries"] = [document["entries"][0] | {"quorum": 1}]
-    run(world_of.alpha, WriteManifest(space, json.dumps(document).encode()))
-    run(
-        world_of.alpha,
-        ApprovePlaybook(RANSOMWARE, framework=space, version=version_in(world_of.alpha, space)),
-    )
-    run(world_of.alpha, AdoptFramework(space))
-    with pytest.raises(AmbiguousId):
-        run(world_of.alpha, React(world_of.incident))
-
-
-def version_in(node: Node, space: str) -> str:
-    from p2pshare.operations.frameworks import ShowPlaybook
-
-    return str(run(node, ShowPlaybook(RANSOMWARE, framework=space)).listed.hash)
+    document["entries"] = [document["entries"][1] | {"quorum": 1}]
+    run(alpha, WriteManifest(space, json.dumps(document).encode()))
+    run(alpha, ApprovePlaybook("fa8279d9", framework=space))
+    run(alpha, AdoptFramework(space))
+    incident = run(alpha, OpenIncident("Mail", ("phishing",), Tlp.GREEN, ("bravo",))).incident
+    with pytest.raises(AmbiguousId):  # the other framework has it as well
+        run(alpha, React(incident, dry_run=True))
+    would = run(alpha, React(incident, framework=space, dry_run=True))
+    assert (would.readers, would.outsiders, would.tlp) == (["bravo"], ["bravo"], "TLP:AMBER")
+    assert tasks_of(alpha, incident) == []
+    ready.share(incident)
+    done = run(alpha, React(incident, framework=space))
+    assert done.is_done and len(tasks_of(alpha, incident)) == len(done.tasks) > 25

@@ -77,6 +77,13 @@ framework.choose = _only_one
 @click.pass_obj
 def new(home: Path, title: str, tlp: str, names: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """open a framework with the partners that are named"""
+    from p2pshare.intel.marking import Tlp
+
+    if Tlp.parse(tlp) > Tlp.AMBER:
+        raise UsageProblem(
+            "a framework is TLP:AMBER or looser: its playbooks are for whoever joins it later, too",
+            hint="--tlp amber, and invite whom it is for",
+        )
     open_space(home, "framework", title, tlp, names, yes=yes, as_json=as_json)
 
 
@@ -315,13 +322,21 @@ def _row(one: FrameworkEntryShown, shown: FrameworkShown) -> tuple[object, ...]:
 @framework.command("react", cls=Command)
 @click.argument("incident_id", metavar="INCIDENT")
 @click.option("--playbook", "called", metavar="ID", default="", help="by this one, where several answer")
+@click.option("--framework", "space_id", metavar="ID", default="", help="by this one, where several have it")
 @click.option("--aware", metavar="TIME", help="when we became aware: the clocks run from then")
 @click.option("--zone", metavar="ZONE", default="UTC", show_default=True, help="in which dates count")
 @click.option("--yes", is_flag=True, help="do not ask")
 @json_option
 @click.pass_obj
 def react(
-    home: Path, incident_id: str, called: str, aware: str | None, zone: str, yes: bool, as_json: bool
+    home: Path,
+    incident_id: str,
+    called: str,
+    space_id: str,
+    aware: str | None,
+    zone: str,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """make the tasks of INCIDENT of the playbook that answers it, and let the clocks of its duties run; nothing is run by a machine"""
     from msgspec.structs import replace
@@ -335,7 +350,7 @@ def react(
             f"'{console.shown(aware)}' is no time that can be told",
             hint="write 2027-02-12T09:00:00Z, or say --zone Europe/Berlin",
         )
-    request = React(incident_id, called, at, zone, dry_run=True)
+    request = React(incident_id, called, space_id, at, zone, dry_run=True)
     would = write(home, request)
 
     def tell() -> None:
@@ -351,7 +366,7 @@ def react(
             )
 
     confirm("react so?", yes=yes, tell=tell)
-    done = write(home, replace(request, playbook=would.playbook, dry_run=False))
+    done = write(home, replace(request, playbook=would.playbook, framework=would.framework, dry_run=False))
     if as_json:
         from msgspec import to_builtins
 

@@ -30,6 +30,7 @@ from p2pshare.errors import AuthorError, RefusedError
 
 if TYPE_CHECKING:
     from p2pshare.intel.playbooks.playbook_diff import PartChange
+    from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem
     from p2pshare.intel.playbooks.playbook_text import Playbook
     from p2pshare.intel.playbooks.workflow import Workflow
     from p2pshare.operations.frameworks import PlaybookListed, PlaybookShown
@@ -152,6 +153,7 @@ def export_one(
     """
     from p2pshare.exporters.playbooks.playbook_formats import load_playbook_exporter
     from p2pshare.exporters.playbooks.playbook_record import PlaybookRecord
+    from p2pshare.intel.marking import Tlp
     from p2pshare.intel.playbooks.playbook_text import playbook_of
 
     if format_ is not None and reader is not None:
@@ -159,12 +161,12 @@ def export_one(
     if as_json and output == STANDARD_STREAM:
         raise UsageProblem("stdout has room for the file or for JSON", hint="-o FILE")
     format_name = format_ or reader or "cacao"
-    warnings = []
+    warnings: list[PlaybookProblem] = []
+    signatures: tuple[dict[str, Any], ...] = ()
+    tlp: Tlp | None = None
     if _is_file(called):
-        found, signatures, tlp = _read(called), (), None
+        found = _read(called)
     else:
-        from p2pshare.intel.marking import Tlp
-
         held = _held(home, called, version, framework)
         found, tlp = held.playbook, Tlp.parse(held.shown.tlp)
         signatures = tuple(playbook_of(one).document for one in held.shown.signatures)
@@ -489,7 +491,7 @@ def _due(review: int | None) -> str:
 
     if review is None:
         return ""
-    day = format_instant(review * SECOND_US)[:10]
+    day = (format_instant(review * SECOND_US) or "")[:10]
     return f"{day} (past)" if review < time.time() else day
 
 

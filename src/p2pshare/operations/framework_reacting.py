@@ -5,8 +5,7 @@
 2. Tasks that stand in the incident already are not written again: who reacts twice, or beside another member, adds nothing.
 3. A clock runs from what we stated in the incident. What we stated under one law is stated under those of the framework, too, at the same
    time: when we became aware is one fact. Nothing else is stated for anybody.
-4. The steps are read by all members of the incident: they are marked as the stricter of both spaces, and what is for the members of the
-   framework alone (AMBER+STRICT, RED) goes to nobody else.
+4. The steps are read by all members of the incident, marked as the stricter of both spaces; who of them is not in the framework is told before.
 5. Nothing of a playbook is run.
 """
 
@@ -34,9 +33,10 @@ from p2pshare.operations.frameworks import (
     entry_shown,
     framework_here,
     is_called,
+    row_called,
     rows,
 )
-from p2pshare.operations.incidents import AMBER_STRICT, INCIDENT
+from p2pshare.operations.incidents import INCIDENT
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import TLP_LABELS, AmbiguousId, Called, names_here, space_called, who_may
 from p2pshare.spaces.framework import PlaybookSaid
@@ -98,11 +98,13 @@ class Reacted(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class React(Request[Reacted], frozen=True, tag="framework-react"):
-    """React to the incident of that id by the playbook that answers its types, or by the one that is called so. `aware`: when we became aware
+    """React to the incident of that id by the playbook that answers its types, or by the one that is called so, of one framework where
+    several have it. `aware`: when we became aware
     (unix seconds, 0: not said here), in `zone`. `dry_run`: show it, and write nothing."""
 
     id: Called
     playbook: PlaybookCalled = ""
+    framework: Called = ""
     aware: int = 0
     zone: str = "UTC"
     dry_run: bool = False
@@ -116,7 +118,8 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
             raise RefusedError(
                 "the incident is closed", hint="`p2pshare incident reopen` opens it again", reason="closed"
             )
-        frameworks = [framework_here(node, one) for one in rows(node)]
+        asked = [row_called(node, self.framework)] if self.framework else rows(node)
+        frameworks = [framework_here(node, one) for one in asked]
         chosen = _chosen(frameworks, fold, own, self.playbook)
         digest, approvals = _version(chosen, fold, own, names)
         document, said = document_of(node, chosen.held, chosen.entry.playbook, digest)
@@ -128,12 +131,6 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
         ]
         outsiders = [member for member in readers if member not in chosen.held.joined]
         tlp = max(row.tlp, chosen.held.row.tlp)
-        if tlp >= AMBER_STRICT and outsiders:
-            raise RefusedError(
-                f"the steps are {TLP_LABELS[tlp]}, and {_named(outsiders, names)} would read them without being in the framework",
-                hint="its lead invites them into the framework, or work by it in an incident without them",
-                reason="not-for-these-members",
-            )
         templates, notes = _templates(node, chosen.entry)
         own_words = [one for one in Telling(state, names).stated_duties() if one.author == own]
         stated = list(_stated(templates, own_words, self.aware, self.zone))
@@ -198,7 +195,9 @@ def _chosen(
         told = "; ".join(
             f"{one.entry.playbook} {one.name} (framework {one.held.row.space.short})" for one in found
         )
-        raise AmbiguousId(f"several playbooks answer it: {told}", hint="say which: --playbook ID")
+        raise AmbiguousId(
+            f"several playbooks answer it: {told}", hint="say which: --playbook ID, --framework ID"
+        )
     return found[0]
 
 
@@ -229,10 +228,6 @@ def _version(
     return version.digest, chosen.tally.approvals
 
 
-def _named(members: Iterable[PartnerId], names: Mapping[PartnerId, str]) -> str:
-    return ", ".join(names.get(one) or one.short for one in members)
-
-
 def _no_quorum(chosen: AnsweringPlaybook, names: Mapping[PartnerId, str]) -> RefusedError:
     entry = entry_shown(chosen.held, chosen.entry, dict(names), [])
     if entry.state == "missing":
@@ -251,7 +246,7 @@ def _no_quorum(chosen: AnsweringPlaybook, names: Mapping[PartnerId, str]) -> Ref
     version = f" of {entry.version}" if entry.version else ""
     return RefusedError(
         f"{chosen.name}{version} needs {entry.needed} approvals and has {len(entry.approvals)} ({by}); missing:"
-        f" {entry.missing} of {', '.join(entry.may_approve) or 'members who have not joined yet'}",
+        f" {entry.missing} of {', '.join(sorted(entry.may_approve)) or 'members who have not joined yet'}",
         hint=f"they run `p2pshare playbook approve {chosen.entry.playbook.removeprefix('playbook--')[:8]}`",
         reason="no-quorum",
     )
