@@ -16,6 +16,7 @@ from p2pshare.operations import (
     cards,
     explaining,
     exposing,
+    framework_reacting,
     frameworks,
     incident_attachments,
     incident_indicators,
@@ -79,6 +80,7 @@ OPERATIONS: dict[str, Operation] = {
     "find-shared": Operation(already_held.FindShared),
     "framework-adopt": Operation(frameworks.AdoptFramework, writes_spaces=True),
     "framework-answers": Operation(frameworks.FindAnswers),
+    "framework-react": Operation(framework_reacting.React, writes_spaces=True),
     "framework-status": Operation(frameworks.ShowFramework),
     "framework-write": Operation(frameworks.WriteManifest, writes_spaces=True),
     "incident-add-indicators": Operation(
