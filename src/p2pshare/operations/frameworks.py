@@ -221,7 +221,7 @@ def version_called(held: HeldFramework, called: str, version: str) -> HeldVersio
 
 def text_of(node: NodeReading, row: SpaceRow, version: HeldVersion) -> Playbook:
     """Returns the playbook of a version. Raises as `playbook_text`."""
-    return playbook_text(SpaceReading(node.store.database), row, version)
+    return playbook_text(node.store.database, row, version)
 
 
 def _name(member: PartnerId, names: dict[PartnerId, str]) -> str:
@@ -436,7 +436,7 @@ class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import
         if same:
             return _written_of(row, same[-1].vertex.entry_id, said, is_new=False)
         with node.store.transaction():
-            if not holds_parts(SpaceReading(node.store.database), row, own, said.raw_digest):
+            if not holds_parts(node.store.database, row, own, said.raw_digest):
                 try:
                     exchange_of(node).say_whole(row.space, self.raw, row.tlp, now)
                 except RefusedError as error:

@@ -9,12 +9,15 @@ The text of a version are parts by the author of its entry, so that nobody's byt
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 from p2pshare.database.database import Database
+from p2pshare.envelope.entry import BODY_SALT_BYTES, decode_header
 from p2pshare.envelope.jss import JssChecker
 from p2pshare.errors import AuthorError, NotFoundError, OperatorError, PeerError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
@@ -26,7 +29,7 @@ from p2pshare.jcs import jcs_bytes
 from p2pshare.spaces.fold import SpaceState
 from p2pshare.spaces.framework import READERS, FrameworkFold, HeldVersion, PlaybookApproval
 from p2pshare.spaces.parts import CONTENT_MISSING, PART_BYTES_MAX, assemble, decode_part
-from p2pshare.spaces.space_store import SpaceReading, SpaceRow
+from p2pshare.spaces.space_store import FoldedEntry, SpaceReading, SpaceRow
 
 BAD_JSS = "bad-jss"
 PLAYBOOK_PARTS_MAX = -(-PLAYBOOK_BYTES_MAX // PART_BYTES_MAX)  # a text of more is refused anyway
@@ -84,10 +87,11 @@ def holding_framework(
     assert isinstance(fold, FrameworkFold)
     bad: set[EntryId] = set()
     texts: set[bytes] = set()
-    judged, reading = _judged.setdefault(database, _Judged()), SpaceReading(database)
+    judged = _judged_of(database)
+    yield from judged.parts(row).look(SpaceReading(database), row)
     for versions in list(fold.playbooks().values()):
         for one in versions:
-            yield from _judge(reading, row, fold, one, judged)
+            yield from _judge(database, row, fold, one)
             if judged.fits.get(one.vertex.entry_id):
                 texts.add(one.said.digest)
             for approvals in fold.approvals_of(one.said).values():
@@ -101,15 +105,66 @@ class _Judged:
     def __init__(self) -> None:
         self.is_good: dict[EntryId, bool] = {}
         self.fits: dict[EntryId, bool] = {}
+        self._parts: dict[EntryId, _PartsSeen] = {}
+
+    def parts(self, row: SpaceRow) -> _PartsSeen:
+        return self._parts.setdefault(row.space, _PartsSeen())
 
 
 _judged: WeakKeyDictionary[Database, _Judged] = WeakKeyDictionary()
 
 
-def _judge(
-    reading: SpaceReading, row: SpaceRow, fold: FrameworkFold, version: HeldVersion, judged: _Judged
-) -> Iterator[None]:
+def _judged_of(database: Database) -> _Judged:
+    return _judged.setdefault(database, _Judged())
+
+
+class _PartsSeen:
+    """Which parts of texts are held in a space, without their content. Only what is new is looked at again."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._last = self._bodies = 0
+        self._of: defaultdict[tuple[PartnerId, bytes], defaultdict[int, dict[int, EntryId]]]
+        self._of = defaultdict(partial(defaultdict, dict))
+
+    def look(self, reading: SpaceReading, row: SpaceRow) -> Iterator[None]:
+        """Look at what was stored since; from the beginning where bodies came or went behind us."""
+        yield from self._go_on(reading, row)
+        if self._bodies != reading.body_count(row):
+            self._begin()
+            yield from self._go_on(reading, row)
+
+    def _go_on(self, reading: SpaceReading, row: SpaceRow) -> Iterator[None]:
+        while stored := reading.entries_behind(row, self._last):
+            for one in stored:
+                if one.body is not None:
+                    self._bodies += 1
+                    with suppress(PeerError):
+                        self._note(one)
+            self._last = stored[-1].row
+            yield
+
+    def _note(self, one: FoldedEntry) -> None:
+        header = decode_header(one.header)
+        if header.kind == "part" and one.body is not None:
+            part = decode_part(one.body[BODY_SALT_BYTES:])
+            if part.count <= PLAYBOOK_PARTS_MAX:
+                held = self._of[header.author, part.digest][part.count]
+                held.setdefault(part.index, EntryId(one.entry_id))
+
+    def whole(self, author: PartnerId, digest: bytes) -> list[EntryId]:
+        """Returns the entries with all parts of a text by one author; none where some are missing."""
+        for count, held in sorted(self._of.get((author, digest), {}).items()):
+            if len(held) == count:
+                return [held[index] for index in range(1, count + 1)]
+        return []
+
+
+def _judge(database: Database, row: SpaceRow, fold: FrameworkFold, version: HeldVersion) -> Iterator[None]:
     """Judge what is not judged yet about one content. Nothing is, while its text or the extra `framework` is not here."""
+    judged = _judged_of(database)
     approvals = [
         vertex
         for own in fold.approvals_of(version.said).values()
@@ -117,11 +172,12 @@ def _judge(
         if vertex.entry_id not in judged.is_good
     ]
     named = version.vertex.entry_id
-    if not approvals and named in judged.fits:
+    is_whole = judged.parts(row).whole(version.vertex.author, version.said.raw_digest)
+    if not is_whole or (not approvals and named in judged.fits):
         return
     yield
     try:
-        checker = JssChecker(playbook_text(reading, row, version).document)
+        checker = JssChecker(_text(database, row, version).document)
     except (NotFoundError, OperatorError):
         return
     except (AuthorError, RefusedError):
@@ -151,10 +207,27 @@ def is_good_jss(checker: JssChecker, raw: bytes) -> bool:
     return True
 
 
-def playbook_text(reading: SpaceReading, row: SpaceRow, version: HeldVersion) -> Playbook:
+def playbook_text(database: Database, row: SpaceRow, version: HeldVersion) -> Playbook:
     """Returns the playbook of a version. Raises NotFoundError `content-missing`, RefusedError `hash-mismatch`, AuthorError as `playbook_of`."""
-    said = version.said
-    raw = assemble(said.raw_digest, _parts_by(reading, row, version.vertex.author, said.raw_digest))
+    for _ in _judged_of(database).parts(row).look(SpaceReading(database), row):
+        pass
+    return _text(database, row, version)
+
+
+def holds_parts(database: Database, row: SpaceRow, author: PartnerId, digest: bytes) -> bool:
+    """Returns whether all parts of a text by one author are held."""
+    parts = _judged_of(database).parts(row)
+    for _ in parts.look(SpaceReading(database), row):
+        pass
+    return bool(parts.whole(author, digest))
+
+
+def _text(database: Database, row: SpaceRow, version: HeldVersion) -> Playbook:
+    """Does what `playbook_text` does, by the parts that were seen last."""
+    said, author, reading = version.said, version.vertex.author, SpaceReading(database)
+    found = (reading.entry(one) for one in _judged_of(database).parts(row).whole(author, said.raw_digest))
+    contents = [(author, one.content()) for one in found if one is not None and one.body_fits()]
+    raw = assemble(said.raw_digest, contents)
     if raw is None:
         raise NotFoundError(
             "not all parts of the playbook are here yet",
@@ -170,21 +243,3 @@ def playbook_text(reading: SpaceReading, row: SpaceRow, version: HeldVersion) ->
             reason="hash-mismatch",
         )
     return playbook
-
-
-def holds_parts(reading: SpaceReading, row: SpaceRow, author: PartnerId, digest: bytes) -> bool:
-    """Returns whether all parts of a text by one author are held."""
-    return assemble(digest, _parts_by(reading, row, author, digest)) is not None
-
-
-def _parts_by(
-    reading: SpaceReading, row: SpaceRow, author: PartnerId, digest: bytes
-) -> Iterator[tuple[PartnerId, bytes]]:
-    """Yields (author, content) of an author's parts of one text, of no more than a playbook has."""
-    for entry in reading.entries(row):
-        if entry.header.kind == "part" and entry.header.author == author and entry.body_fits():
-            content = entry.content()
-            with suppress(PeerError):
-                part = decode_part(content)
-                if part.digest == digest and part.count <= PLAYBOOK_PARTS_MAX:
-                    yield author, content
