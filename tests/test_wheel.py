@@ -113,7 +113,7 @@ def test_the_wheel_has_every_file_of_the_package(wheel: Path, repository: Path) 
     }
     data = {
         f"p2pshare/{folder}/{path.name}"
-        for folder in ("duties", "playbooks")
+        for folder in ("duties", "frameworks", "playbooks")
         for path in (repository / "config" / folder).iterdir()
     }
     with zipfile.ZipFile(wheel) as archive:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,21 @@ from p2pshare.intel.playbooks.playbook_problems import ERRORS, WARNINGS
 from p2pshare.intel.playbooks.playbook_text import playbook_digest, playbook_of
 from p2pshare.intel.playbooks.variables import references
 from p2pshare.intel.playbooks.workflow import Workflow, workflow_problems
+from p2pshare.limits import MIB
 
 Document = dict[str, Any]
 START, IF, PARALLEL = step_id("start", 1), step_id("if-condition", 1), step_id("parallel", 1)
 A1, A2, A3, A4, A5 = (step_id("action", number) for number in range(1, 6))
 E1, E5 = step_id("end", 1), step_id("end", 5)
 NOWHERE = step_id("action", 99)
+OWN_TLP = step_id("marking-tlp", 1)
+OWN_MARKING = {
+    "type": "marking-tlp",
+    "id": OWN_TLP,
+    "created_by": step_id("identity", 1),
+    "created": "2026-03-01T08:00:00.000Z",
+    "tlpv2_level": "TLP:GREEN",
+}
 
 
 def told(document: Document) -> list[tuple[str, str, str]]:
@@ -36,6 +46,13 @@ def told(document: Document) -> list[tuple[str, str, str]]:
 
 def at(step: str, place: str = "") -> str:
     return f"/workflow/{step}" + (f"/{place}" if place else "")
+
+
+def deep(levels: int, value: Any) -> Document:
+    """`value` below so many keys, each almost as long as a key may be."""
+    for number in range(levels):
+        value = {f"{number:02}" + "k" * 240: value}
+    return {"x": value}
 
 
 def put(step: str, **values: Any) -> Callable[[Document], None]:
@@ -177,6 +194,10 @@ SPOILT: list[tuple[Callable[[Document], Any], list[tuple[str, str, str]]]] = [
         [("warning", "extension-undefined", at(A1, f"step_extensions/{step_id('extension-definition', 1)}"))],
     ),
     (top(markings=[step_id("marking-tlp", 1)]), [("warning", "marking-undefined", "/markings/0")]),
+    (
+        top(data_marking_definitions={OWN_TLP: OWN_MARKING}),
+        [("warning", "marking-own", f"/data_marking_definitions/{OWN_TLP}")],
+    ),
 ]
 
 
@@ -302,6 +323,28 @@ def nested_ifs(depth: int) -> Document:
         workflow[step_id("action", number + 1)] = action(number + 1, E5)
     workflow[step_id("action", 1)] = action(1, E5)
     return playbook_with(workflow | {E5: {"type": "end"}})
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"k" * 400_000: [[]] * 2_000},
+        deep(60, [[]] * 20_000),
+        {"type": "playbook", "x": deep(60, [" __a__:value"] * 20_000)},
+        {"type": "playbook", "x": deep(60, {"x_extensions": {str(number): 1 for number in range(20_000)}})},
+    ],
+    ids=["a long key", "deep lists", "deep variables", "deep extensions"],
+)
+def test_places_of_thousands_of_values_below_long_keys_fill_no_memory(document: Document) -> None:
+    text = json.dumps(document).encode()
+    tracemalloc.start()
+    try:
+        report = lint(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not report.valid
+    assert peak < 60 * MIB
 
 
 def test_branches_a_thousand_deep_in_each_other_are_told_without_recursion() -> None:

@@ -53,6 +53,8 @@ def test_each_register_is_what_its_rule_says(seed: int) -> None:
             "outcome": task["outcome"],
             "disputed": task["disputed"],
             "outcomes": sorted(one["id"] for one in task["outcomes"]),
+            "title": task["title"],
+            "differs": task["differs"],
         }
         for task in shown["tasks"]
     ] == naive.tasks()

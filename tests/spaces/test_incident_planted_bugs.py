@@ -58,6 +58,10 @@ def releases_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(IncidentFold, "task", forgetful)
 
 
+def a_step_is_a_task_for_each_who_reacts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(IncidentFold, "_task_id", lambda self, vertex: vertex.entry_id)
+
+
 PLANTED: tuple[Plant, ...] = (
     everybody_reopens,
     nothing_is_replaced,
@@ -66,6 +70,7 @@ PLANTED: tuple[Plant, ...] = (
     everybody_says_outcomes,
     late_is_after,
     releases_are_forgotten,
+    a_step_is_a_task_for_each_who_reacts,
 )
 
 

@@ -25,18 +25,23 @@ from p2pshare.spaces.incident_entries import (
     IncidentObject,
     IncidentOpinion,
     IncidentQuestion,
+    IncidentReaction,
     IncidentRecurrence,
     IncidentTask,
     OwnStatus,
     TaskAssignment,
     TaskClaim,
     TaskOutcome,
+    TaskStep,
     encode_incident,
+    step_task_id,
 )
 
 DAY = 86_400
 START = 1_799_971_200  # a midnight in UTC
 assert START % DAY == 0
+PLAYBOOK = bytes(range(32))
+"""The digest of a playbook."""
 
 
 class IncidentTeller(Teller):
@@ -80,6 +85,20 @@ class IncidentTeller(Teller):
 
     def task(self, author: str, title: str = "block it", due: int = 0, **how: Any) -> EntryId:
         return self.say(author, "task", IncidentTask(title, "everywhere", due, ("containment",)), **how)
+
+    def step(self, author: str, step: str = "action--1", title: str = "isolate it", **how: Any) -> EntryId:
+        """Write a step of a playbook as a task; its id is `step_id`."""
+        body = IncidentTask(title, "by hand", 0, ("do",), (TaskStep(PLAYBOOK, step, 1),))
+        return self.say(author, "task", body, **how)
+
+    def step_id(self, step: str = "action--1") -> EntryId:
+        return step_task_id(self.opening, PLAYBOOK, step)
+
+    def react(self, author: str, **how: Any) -> EntryId:
+        body = IncidentReaction(
+            self.opening, "playbook--1", "2026-11-30T08:00:00.000Z", PLAYBOOK, "Ransomware"
+        )
+        return self.say(author, "react", body, **how)
 
     def claim(self, author: str, task: EntryId, **how: Any) -> EntryId:
         return self.say(author, "claim", TaskClaim(task), **how)
@@ -132,7 +151,7 @@ class IncidentTeller(Teller):
 INCIDENT_KINDS = {
     "claim": 14, "release": 7, "assign": 7, "outcome": 12, "task": 5, "own_status": 5, "determine": 5, "duty": 5, "lesson": 10,
     "close": 5, "reopen": 4, "event": 2, "impact": 1, "object_": 2, "opine": 1, "ask": 2, "answer": 2, "recur": 2, "duplicate": 1,
-    "note": 2, "redact": 2, "spoilt": 1,
+    "note": 2, "redact": 2, "spoilt": 1, "step": 4, "react": 1,
 }  # fmt: skip
 
 
@@ -192,9 +211,13 @@ class DrawnIncident(IncidentTeller, Drawn):
         for one, entry in self.entries.items():
             by_kind.setdefault(entry.header.kind, []).append(one)
         tasks = by_kind.get("task", [])[:3] or [self.opening]
+        tasks += [self.step_id(), self.step_id("action--2")]
         if kind in ("claim", "outcome", "lesson") and draw.random() < 0.8:
             who = draw.choice(self.members[1:])  # what the lead says decides, and then nothing is disputed
         match kind:
+            case "step":
+                step = draw.choice(["action--1", "action--2"])
+                return self.step(who, step, draw.choice(["isolate it", "isolate it", "do nothing"]), **how)
             case "claim" | "release":
                 return getattr(self, kind)(who, draw.choice(tasks), **how)
             case "assign":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from hashlib import sha384
 from typing import Any
 
 import msgpack
@@ -16,7 +17,7 @@ from p2pshare.identifiers import EntryId
 from p2pshare.spaces.fold import SpaceFold
 
 OWN = {
-    "note", "event", "impact", "object", "opinion", "ask", "answer", "recurrence", "task", "claim", "release", "assign", "outcome",
+    "note", "event", "impact", "object", "opinion", "ask", "answer", "recurrence", "task", "react", "claim", "release", "assign", "outcome",
     "own-status", "determination", "duty", "lesson", "close", "reopen", "duplicate",
 }  # fmt: skip
 
@@ -28,6 +29,7 @@ class NaiveIncident:
         space.state()
         self.entries = told.entries
         self.space = space
+        self.space_id = next(one for one, entry in told.entries.items() if entry.header.kind == "open")
         self.past = {one: told.past(entry.header.parents) for one, entry in told.entries.items()}
         self.counted = sorted(
             (one for one in told.entries if space.effect_of(one) == ""),
@@ -61,9 +63,16 @@ class NaiveIncident:
     # --- the rules -----------------------------------------------------------------------------------
 
     def tasks(self) -> list[dict[str, Any]]:
-        return [self.task(one) for one in self.of("task")]
+        entries: dict[EntryId, list[EntryId]] = {}
+        for one in self.of("task"):
+            step = self.body(one).get(4)
+            hashed = (
+                b"" if step is None else b"p2pshare/v1/task\0" + self.space_id + step[0] + step[1].encode()
+            )
+            entries.setdefault(EntryId(sha384(hashed).digest()[:32]) if hashed else one, []).append(one)
+        return [self.task(task, of) for task, of in entries.items()]
 
-    def task(self, task: EntryId) -> dict[str, Any]:
+    def task(self, task: EntryId, entries: list[EntryId]) -> dict[str, Any]:
         about = {
             kind: self.of(kind, lambda one: self.body(one)[0] == task)
             for kind in ("claim", "release", "assign", "outcome")
@@ -100,8 +109,11 @@ class NaiveIncident:
             outcome, disputed = (words.pop(), False) if len(words) == 1 else ("unknown", True)
         else:
             outcome, disputed = ("ongoing" if owner else "pending"), False
+        first = [one for one in entries if self.as_lead(one)] or entries
         return {
             "id": task.text,
+            "title": self.body(first[0])[0],
+            "differs": len({self.entries[one].content for one in entries}) > 1,
             "owner": owner and owner.hex(),
             "conflict": len(set(holders)) > 1,
             "claims": [(c.text, stands[c]) for c in about["claim"]],

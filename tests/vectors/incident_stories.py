@@ -13,6 +13,7 @@ from typing import Any
 from incident_histories import DAY, START, IncidentTeller
 from space_histories import partner
 
+from p2pshare.envelope.encoding import pack
 from p2pshare.identifiers import EntryId
 from p2pshare.spaces.incident_entries import DutyStatement, IncidentEvent, IncidentImpact, encode_incident
 
@@ -431,3 +432,60 @@ def _(s: TellingIncident) -> None:
             "lessons.0.text": hostile,
         }
     )
+
+
+@story("two react beside each other: a step of the playbook is one task, whoever claims it")
+def _(s: TellingIncident) -> None:
+    seen = s.heads()
+    reaction = s.react("A", after=seen)
+    first = s.step("A", after=[reaction])
+    s.step("A", "action--2", "call the lead", after=[first])
+    s.step("B", "action--2", "call the lead", after=[s.step("B", after=seen)])
+    s.expect(
+        {
+            "reactions.0.id": reaction.text,
+            "reactions.0.sha256": bytes(range(32)).hex(),
+            "tasks.0.id": s.step_id().text,
+            "tasks.0.step.place": 1,
+            "tasks.0.differs": False,
+            "tasks.1.id": s.step_id("action--2").text,
+            "tasks.2": None,
+        }
+    )
+    s.claim("B", s.step_id())
+    s.expect({"tasks.0.owner": partner("B").text, "tasks.1.owner": None})
+
+
+@story("the id of the entry of a step is the id of no task")
+def _(s: TellingIncident) -> None:
+    entry = s.step("A")
+    s.claim("B", entry)
+    s.expect({"tasks.0.owner": None, "tasks.0.claims": []})
+
+
+@story("one step told in two ways: the lead's words stand, and it is said that they differ")
+def _(s: TellingIncident) -> None:
+    seen = s.heads()
+    s.step("B", title="do nothing", after=seen)
+    s.expect({"tasks.0.title": "do nothing", "tasks.0.differs": False})
+    s.step("L", after=[s.note("L", "I looked it up", after=seen)])
+    s.expect({"tasks.0.title": "isolate it", "tasks.0.differs": True, "tasks.1": None})
+
+
+@story("a step that is none: no digest, no name, the place 0, a key too many; and a reaction to nothing")
+def _(s: TellingIncident) -> None:
+    digest = bytes(range(32))
+
+    def bad(*fields: object) -> EntryId:
+        return s.write("A", "task", pack(dict(enumerate(("isolate it", "", 0, (), *fields)))))
+
+    void = [
+        bad((digest[:31], "action--1", 1)),
+        bad((digest, "", 1)),
+        bad((digest, "action--1", 0)),
+        bad((digest, "action--1")),
+        bad(()),
+        bad((digest, "action--1", 1), 0),
+        s.write("A", "react", pack({0: bytes(32), 1: "", 2: "x", 3: digest, 4: ""})),
+    ]
+    s.expect({"tasks": [], "reactions": []}, dict.fromkeys(void, "bad-body"))

@@ -237,8 +237,28 @@ def open_(
         say_links(read_or_ask(home, PreviewMembers(names)), "its members")
 
     confirm("who is named stays named: open?", yes=yes, tell=tell)
-    opened = write(home, OpenIncident(title, _types(types), level, names))
+    named = _types(types)
+    opened = write(home, OpenIncident(title, named, level, names))
     answer(opened, f"{opened.incident}  opened", as_json=as_json)
+    _offer(home, opened.incident, named)
+
+
+def _offer(home: Path, incident_id: str, types: tuple[str, ...]) -> None:
+    """Say which playbook of our frameworks answers it, and how it stands."""
+    from p2pshare.operations.frameworks import FindAnswers
+
+    for one in read_or_ask(home, FindAnswers(types)).each:
+        about = f"{console.shown(one.name)}, version {one.version or 'none'}"
+        call = f"`p2pshare framework react {incident_id[:10]} --playbook {one.playbook.removeprefix('playbook--')[:8]}`"
+        if one.state == "ready":
+            console.say(f"a playbook answers it: {about}: {call}")
+        elif one.state == "not-adopted":
+            framework = one.framework[:10]
+            console.say(f"a playbook would answer it: {about}; first `p2pshare framework adopt {framework}`")
+        else:
+            console.say(
+                f"a playbook would answer it, and {one.missing} of {one.needed} approvals are missing: {about}"
+            )
 
 
 @incident.command("list")
@@ -285,7 +305,7 @@ def list_(home: Path, archived: bool, as_json: bool) -> None:
 @click.pass_obj
 def show(home: Path, incident_id: str, canonical: bool, order: str, as_json: bool) -> None:
     """show members, time line, tasks, values, lessons and duties of ID; what a person was shown here, members are told"""
-    from p2pshare.cli.space_verbs import _mark_shown
+    from p2pshare.cli.space_verbs import mark_shown
 
     found = _shown(home, incident_id, by_graph=order == "graph")
     if canonical:
@@ -296,7 +316,7 @@ def show(home: Path, incident_id: str, canonical: bool, order: str, as_json: boo
         console.print_json(shown)
         return
     _print_incident(shown)
-    _mark_shown(home, shown["incident"], found.numbers)
+    mark_shown(home, shown["incident"], found.numbers)
 
 
 def _print_incident(shown: Mapping[str, Any]) -> None:
@@ -321,6 +341,9 @@ def _print_incident(shown: Mapping[str, Any]) -> None:
             ],
         }
     )
+    for one in {one["sha256"]: one for one in reversed(shown["playbooks"])}.values():
+        named = f"{one['name'] or one['playbook']}, version {one['version']} ({one['sha256'][:10]})"
+        console.print_fields({"playbook": named})
     for title, heading, rows in (
         (
             "time line",
@@ -353,7 +376,9 @@ def _print_incident(shown: Mapping[str, Any]) -> None:
                     called(one["owner"]) + (" (several claim it)" if one["conflict"] else ""),
                     one["outcome"] + (" (disputed)" if one["disputed"] else ""),
                     one["due"] or "",
-                    one["title"],
+                    (f"{one['step']['place']}. " if one["step"] else "")
+                    + one["title"]
+                    + (" (told in several ways)" if one["differs"] else ""),
                 )
                 for one in shown["tasks"]
             ],

@@ -64,7 +64,14 @@ COMMANDS = {
         "p2pshare.cli.incident:incident",
         "work one case with partners: open, tell, share tasks, hand over, close",
     ),
-    "playbook": ("p2pshare.cli.playbook:playbook", "check, compare and draw playbooks (CACAO 2.0), offline"),
+    "framework": (
+        "p2pshare.cli.framework:framework",
+        "agree with partners which playbook answers what, and react by it",
+    ),
+    "playbook": (
+        "p2pshare.cli.playbook:playbook",
+        "check, compare, draw, share and approve playbooks (CACAO 2.0); none is ever run",
+    ),
     "search": ("p2pshare.cli.search:search", "find objects by type, author, marking, label, age and words"),
     "show": ("p2pshare.cli.show:show", "show an object with its versions, or an envelope"),
     "status": ("p2pshare.cli.status:status", "one screen about this node"),

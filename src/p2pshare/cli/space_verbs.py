@@ -241,10 +241,10 @@ def show(context: click.Context, space_id: str, canonical: bool, mark: bool, as_
     else:
         _print_space(output, shown, group.printers)
     if mark or not as_json:
-        _mark_shown(home, output["space"], shown.numbers)
+        mark_shown(home, output["space"], shown.numbers)
 
 
-def _mark_shown(home: Path, space: str, numbers: Mapping[str, int]) -> None:
+def mark_shown(home: Path, space: str, numbers: Mapping[str, int]) -> None:
     """Note that a person was shown it. Only a running daemon does: looking alone neither waits for a lock nor fails for it."""
     from p2pshare.operations.spaces import MarkShown
 

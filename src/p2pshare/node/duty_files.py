@@ -5,6 +5,7 @@ A new template is one file: `NAME.json` in the home's folder `duties`. One of a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -47,6 +48,13 @@ def duty_templates_of(home: Path) -> DutyTemplates:
     except (AuthorError, OSError) as error:
         problem = error.message if isinstance(error, AuthorError) else f"{home / FOLDER} cannot be read"
         return DutyTemplates(load_duty_templates(), problem)
+
+
+def duty_template_digests(home: Path) -> dict[str, str]:
+    """Returns the SHA-256 of the file of each template, in hexadecimal, by its name: members who say one name may mean two texts."""
+    return {
+        Path(name).name.removesuffix(".json"): hashlib.sha256(raw).hexdigest() for name, raw in _files(home)
+    }
 
 
 def _files(home: Path | None) -> Iterator[tuple[str, bytes]]:

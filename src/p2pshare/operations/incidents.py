@@ -52,7 +52,7 @@ INCIDENT = "incident"
 AMBER_STRICT = 3  # from here on content names its audience (rule 6)
 
 IncidentKind = Literal[
-    "note", "event", "impact", "object", "opinion", "ask", "answer", "recurrence", "task", "claim", "release", "assign",
+    "note", "event", "impact", "object", "opinion", "ask", "answer", "recurrence", "task", "react", "claim", "release", "assign",
     "outcome", "own-status", "determination", "duty", "lesson", "close", "reopen", "duplicate",
 ]  # fmt: skip
 IncidentTypes = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=TYPES_MAX)]

@@ -6,7 +6,7 @@ fields together: the content of an entry is one map with exactly the keys 0, 1, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -97,15 +97,25 @@ def ascend(values: Any) -> None:
         raise refusal("malformed", "values do not ascend")
 
 
-def map_of(made: Callable[..., M], *fields: EntryField) -> Callable[[bytes], M]:
+def map_of(
+    made: Callable[..., M], *fields: EntryField, has_one_more: EntryField | None = None
+) -> Callable[[bytes], M]:
+    """Returns the reader of a map with these fields; with `has_one_more` a last one may stand there, or not."""
+
     def read(content: bytes) -> M:
         reader = Reader(content)
-        reader.map(len(fields))
-        values = []
-        for number, field in enumerate(fields):
-            reader.key(number)
-            values.append(field(reader))
-        reader.end()
-        return made(*values)
+        if has_one_more is not None and content[:1] == bytes([0x80 | len(fields) + 1]):
+            return _read_fields(reader, made, (*fields, has_one_more))
+        return _read_fields(reader, made, fields)
 
     return read
+
+
+def _read_fields(reader: Reader, made: Callable[..., M], fields: Sequence[EntryField]) -> M:
+    reader.map(len(fields))
+    values = []
+    for number, field in enumerate(fields):
+        reader.key(number)
+        values.append(field(reader))
+    reader.end()
+    return made(*values)

@@ -2,6 +2,7 @@
 
 What anybody adds is a union. Few registers are shared, and each has one rule, over what has an effect:
 
+0. A step of a playbook is one task, whoever wrote it and how often: its id follows from incident, playbook and step.
 1. A task's owner: its newest assignment, else the claim that is first by (depth, id). A claim stands until a release of its author, or an
    assignment, has it in its past. Several organisations at once are a conflict, which is shown.
 2. A task's outcome: the lead's newest, else what the newest of each claimant say alike. Who says otherwise beside or after the lead disputes it.
@@ -35,12 +36,14 @@ from p2pshare.spaces.incident_entries import (
     IncidentObject,
     IncidentOpinion,
     IncidentQuestion,
+    IncidentReaction,
     IncidentRecurrence,
     IncidentTask,
     OwnStatus,
     TaskAssignment,
     TaskClaim,
     TaskOutcome,
+    step_task_id,
 )
 from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
 from p2pshare.spaces.register_clock import RegisterClock
@@ -57,10 +60,15 @@ B = TypeVar("B", bound=IncidentBody)
 
 
 class HeldTask(NamedTuple):
-    """A task, and what follows for it. `claims` are all, each with whether it stands; `owner` None: nobody's."""
+    """A task, and what follows for it. `claims` are all, each with whether it stands; `owner` None: nobody's.
 
+    `vertex` is the entry whose words it has; `differs`: another entry of the same step says something else.
+    """
+
+    id: EntryId
     vertex: Vertex
     task: IncidentTask
+    differs: bool
     owner: PartnerId | None
     in_conflict: bool
     claims: list[tuple[Vertex, bool]]
@@ -102,6 +110,7 @@ class IncidentFold:
         self._own_statuses: defaultdict[PartnerId, list[Vertex]] = defaultdict(list)
         self.by_kind: dict[str, list[Vertex]] = {kind: [] for kind in READERS}
         """Entries with an effect, by (depth, id)."""
+        self._tasks: defaultdict[EntryId, list[Vertex]] = defaultdict(list)
         self._by_task: dict[str, defaultdict[EntryId, list[Vertex]]] = {
             kind: defaultdict(list) for kind in ("claim", "release", "assign", "outcome")
         }
@@ -149,7 +158,9 @@ class IncidentFold:
         if placed is None or not vertex.has_effect:
             return
         insort(placed, vertex, key=by_order)
-        if kind in self._by_task:
+        if kind == "task":
+            insort(self._tasks[self._task_id(vertex)], vertex, key=by_order)
+        elif kind in self._by_task:
             insort(self._by_task[kind][self._task_named(vertex)], vertex, key=by_order)
         elif kind == "lesson":
             lesson = self._said(vertex, IncidentLesson)
@@ -170,6 +181,12 @@ class IncidentFold:
             said = self._bodies[vertex] = READERS[vertex.kind](vertex.content)
         assert isinstance(said, body)
         return said
+
+    def _task_id(self, vertex: Vertex) -> EntryId:
+        said = self._said(vertex, IncidentTask)
+        if not said.step:
+            return vertex.entry_id
+        return step_task_id(vertex.header.space, said.step[0].playbook, said.step[0].step)
 
     def _task_named(self, vertex: Vertex) -> EntryId:
         match vertex.kind:
@@ -250,8 +267,16 @@ class IncidentFold:
             found.append((vertex, self._said(vertex, DutyStatement)))
         return found
 
+    def task_ids(self) -> list[EntryId]:
+        """Returns the ids of the tasks, by (depth, id) of the first entry of each."""
+        return sorted(self._tasks, key=lambda task: by_order(self._tasks[task][0]))
+
     def tasks(self) -> list[HeldTask]:
-        return [self.task(vertex) for vertex in self.by_kind["task"]]
+        return [self.task(task_id) for task_id in self.task_ids()]
+
+    def reactions(self) -> list[tuple[Vertex, IncidentReaction]]:
+        """Returns by which playbooks members began to work, each that said so, by (depth, id)."""
+        return [(vertex, self._said(vertex, IncidentReaction)) for vertex in self.by_kind["react"]]
 
     def lessons(self) -> list[HeldLesson]:
         """Returns each lesson as it stands, in the order in which they were first written."""
@@ -277,9 +302,11 @@ class IncidentFold:
 
     # --- tasks -------------------------------------------------------------------------------------
 
-    def task(self, vertex: Vertex) -> HeldTask:
-        """Returns a task with an effect, and what follows for it."""
-        task_id, clock = vertex.entry_id, self._clock
+    def task(self, task_id: EntryId) -> HeldTask:
+        """Returns a task, and what follows for it."""
+        clock, entries = self._clock, self._tasks[task_id]
+        vertex = next((one for one in entries if one.term is not None), entries[0])
+        task = self._said(vertex, IncidentTask)
         claims, releases, assigns = (
             self._by_task[kind].get(task_id, []) for kind in ("claim", "release", "assign")
         )
@@ -299,10 +326,12 @@ class IncidentFold:
         ]
         candidates = [member for _, member in reversed(given)]
         candidates += [one.author for one, stands in stated if stands]
-        outcome, disputed, outcomes = self._outcome(vertex, claims, assigns, is_owned=bool(candidates))
+        outcome, disputed, outcomes = self._outcome(task_id, claims, assigns, is_owned=bool(candidates))
         return HeldTask(
+            task_id,
             vertex,
-            self._said(vertex, IncidentTask),
+            task,
+            any(self._said(one, IncidentTask) != task for one in entries),
             candidates[0] if candidates else None,
             len(set(candidates)) > 1,
             stated,
@@ -313,12 +342,12 @@ class IncidentFold:
         )
 
     def _outcome(
-        self, task: Vertex, claims: list[Vertex], assigns: list[Vertex], *, is_owned: bool
+        self, task_id: EntryId, claims: list[Vertex], assigns: list[Vertex], *, is_owned: bool
     ) -> tuple[str, bool, list[tuple[Vertex, TaskOutcome]]]:
         """Returns what came of a task, whether that is disputed, and the newest outcome of each who may say one."""
         clock = self._clock
         may_say = self._may_say(claims, assigns)
-        counted = [one for one in self._by_task["outcome"].get(task.entry_id, ()) if may_say(one)]
+        counted = [one for one in self._by_task["outcome"].get(task_id, ()) if may_say(one)]
         latest = [one for _, own in self._newest_by_author(counted) for one in own]
         latest.sort(key=by_order)
         outcomes = [(one, self._said(one, TaskOutcome)) for one in latest]
@@ -380,6 +409,18 @@ class IncidentFold:
             "own_status": [
                 {"author": author.text, "id": vertex.entry_id.text, "status": said.status, "text": said.text}
                 for author, (vertex, said) in sorted(self.own_statuses().items())
+            ],
+            "reactions": [
+                {
+                    "author": vertex.author.text,
+                    "framework": said.framework.text,
+                    "id": vertex.entry_id.text,
+                    "modified": said.modified,
+                    "name": said.name,
+                    "playbook": said.playbook,
+                    "sha256": said.digest.hex(),
+                }
+                for vertex, said in self.reactions()
             ],
             "questions": [self._question(vertex) for vertex in self.by_kind["ask"]],
             "recurrences": [self._recurrence(vertex) for vertex in self.by_kind["recurrence"]],
@@ -497,12 +538,14 @@ class IncidentFold:
             "assignments": _ids(held.assignments),
             "claims": claims,
             "conflict": held.in_conflict,
+            "differs": held.differs,
             "disputed": held.disputed,
             "due": _stated(held.task.due),
-            "id": held.vertex.entry_id.text,
+            "id": held.id.text,
             "outcome": held.outcome,
             "outcomes": outcomes,
             "owner": None if held.owner is None else held.owner.text,
+            "step": _step(held.task),
             "text": held.task.text,
             "title": held.task.title,
             "types": [*held.task.types],
@@ -514,6 +557,13 @@ def _by_author(vertices: Iterable[Vertex]) -> Iterator[tuple[PartnerId, list[Ver
     for vertex in vertices:
         by_author[vertex.author].append(vertex)
     yield from sorted(by_author.items())
+
+
+def _step(task: IncidentTask) -> Json:
+    if not task.step:
+        return None
+    [step] = task.step
+    return {"place": step.place, "playbook": step.playbook.hex(), "step": step.step}
 
 
 def _lesson(held: HeldLesson) -> Json:

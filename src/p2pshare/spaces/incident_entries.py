@@ -1,13 +1,15 @@
 """What the entries of an incident say: the content of each kind (docs/incidents.md, "Kinds of entry").
 
-Each is one canonical map with exactly the keys 0, 1, 2 ... in the order of the fields here, but a note, which is its text. Deciding
+Each is one canonical map with exactly the keys 0, 1, 2 ... in the order of the fields here, but a note, which is its text; the last one of a
+task is there for a step of a playbook alone. Deciding
 kinds have no audience; what does not read so has no effect (`bad-body`), the same for every member.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.identifiers import EntryId, PartnerId
@@ -51,6 +53,11 @@ COUNTS_MAX = 32  # kinds of things that one impact counts: the vocabulary has 23
 TYPES_MAX = 16  # words for one incident, event or task
 ZONE_BYTES_MAX = 64  # the longest name in the tz database has 32
 CRITICALITY_MAX = 100  # STIX's scale
+STEP_ID_BYTES_MAX = 256  # CACAO's have some 60: a type and a UUID
+STEP_PLACE_MAX = 10_000  # no author writes more entries than that
+MODIFIED_BYTES_MAX = 64  # an instant as CACAO writes it has 24
+DIGEST_BYTES = 32  # SHA-256
+DOMAIN_TASK = b"p2pshare/v1/task\x00"
 
 IncidentWords = tuple[str, ...]
 
@@ -121,13 +128,32 @@ class IncidentRecurrence(NamedTuple):
     text: str
 
 
+class TaskStep(NamedTuple):
+    """Of which playbook a task is a step: the digest of the playbook (SHA-256), the id of the step, and its place in the order, from 1."""
+
+    playbook: bytes
+    step: str
+    place: int
+
+
 class IncidentTask(NamedTuple):
-    """`task`: work to be done; due at a time, or 0."""
+    """`task`: work to be done; due at a time, or 0. `step`: that of a playbook, or () for work that somebody thought of."""
 
     title: str
     text: str
     due: int
     types: IncidentWords
+    step: tuple[TaskStep, ...] = ()
+
+
+class IncidentReaction(NamedTuple):
+    """`react`: its author began to work by a playbook, in one version, that the members of a framework agreed on."""
+
+    framework: EntryId
+    playbook: str
+    modified: str
+    digest: bytes
+    name: str
 
 
 class TaskClaim(NamedTuple):
@@ -211,6 +237,7 @@ IncidentBody = (
     | IncidentAnswer
     | IncidentRecurrence
     | IncidentTask
+    | IncidentReaction
     | TaskClaim
     | TaskAssignment
     | TaskOutcome
@@ -225,7 +252,15 @@ IncidentBody = (
 
 def encode_incident(body: IncidentBody) -> bytes:
     """Returns the content of an entry that says `body`."""
-    return pack(dict(enumerate(body)))
+    fields: tuple[Any, ...] = body
+    if isinstance(body, IncidentTask):  # the key is there for a step of a playbook alone
+        fields = (*body[:4], *body.step)
+    return pack(dict(enumerate(fields)))
+
+
+def step_task_id(incident: EntryId, playbook: bytes, step: str) -> EntryId:
+    """Returns the id of the task that a step of a playbook is in an incident, whoever writes it, and however often."""
+    return EntryId(hashlib.sha384(DOMAIN_TASK + incident + playbook + step.encode("utf-8")).digest()[:32])
 
 
 # --- fields --------------------------------------------------------------------------------------------
@@ -273,6 +308,15 @@ def _zone(reader: Reader) -> str:
     ):
         raise refusal("malformed", "a time zone has other characters than such names have")
     return zone
+
+
+def _step(reader: Reader) -> tuple[TaskStep, ...]:
+    reader.array(3, 3)
+    playbook = reader.blob(DIGEST_BYTES, DIGEST_BYTES)
+    step, place = reader.text(1, STEP_ID_BYTES_MAX), reader.integer(STEP_PLACE_MAX)
+    if place == 0:
+        raise refusal("malformed", "the first step has the place 1")
+    return (TaskStep(playbook, step, place),)
 
 
 def _impact(content: bytes) -> IncidentImpact:
@@ -342,7 +386,17 @@ READERS: Mapping[str, Callable[[bytes], object]] = {
     "ask": map_of(IncidentQuestion, partners(SPACE_MEMBERS_MAX), text_of(1, CONTENT_TEXT_BYTES_MAX)),
     "answer": map_of(IncidentAnswer, entry, text_of(1, CONTENT_TEXT_BYTES_MAX)),
     "recurrence": map_of(IncidentRecurrence, word, text_of(1, VALUE_BYTES_MAX), _day, _content_text),
-    "task": map_of(IncidentTask, text_of(1, TITLE_BYTES_MAX), _deciding_text, time, _words),
+    "task": map_of(
+        IncidentTask, text_of(1, TITLE_BYTES_MAX), _deciding_text, time, _words, has_one_more=_step
+    ),
+    "react": map_of(
+        IncidentReaction,
+        entry,
+        text_of(1, TITLE_BYTES_MAX),
+        text_of(1, MODIFIED_BYTES_MAX),
+        blob(DIGEST_BYTES, DIGEST_BYTES),
+        text_of(0, TITLE_BYTES_MAX),
+    ),
     "claim": _claim,
     "release": _claim,
     "assign": map_of(TaskAssignment, entry, partners(1)),

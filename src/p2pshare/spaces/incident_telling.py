@@ -46,6 +46,7 @@ from p2pshare.spaces.incident_entries import (
     IncidentObject,
     IncidentOpinion,
     IncidentQuestion,
+    IncidentReaction,
     IncidentRecurrence,
     IncidentTask,
     OwnStatus,
@@ -317,7 +318,7 @@ class Telling:
             "timeline": [self._listed(vertex) for vertex in entries],
             "tasks": [
                 {
-                    "task": held.vertex.entry_id.text,
+                    "task": held.id.text,
                     "title": held.task.title,
                     "text": held.task.text,
                     "owner": None if held.owner is None else held.owner.text,
@@ -333,8 +334,22 @@ class Telling:
                     "due": _instant(held.task.due),
                     "conflict": held.in_conflict,
                     "disputed": held.disputed,
+                    "differs": held.differs,
+                    "step": _step(held.task),
                 }
                 for held in fold.tasks()
+            ],
+            "playbooks": [
+                {
+                    "entry": vertex.entry_id.text,
+                    "author": vertex.author.text,
+                    "playbook": said.playbook,
+                    "name": said.name,
+                    "version": said.modified,
+                    "sha256": said.digest.hex(),
+                    "framework": said.framework.text,
+                }
+                for vertex, said in fold.reactions()
             ],
             "observables": [
                 {"entry": one.id, "type": one.type, "value": one.value, "text": one.text}
@@ -477,6 +492,10 @@ class Telling:
                 return _line(f"seen again: {said.type} {said.value}", said.text)
             case IncidentTask():
                 return _line(f"task: {said.title}", said.text)
+            case IncidentReaction():
+                return _line(
+                    f"works by the playbook {said.name or said.playbook}", f"version {said.modified}"
+                )
             case TaskClaim():
                 return f"{'claims' if vertex.kind == 'claim' else 'releases'} task {said.task.short}"
             case TaskAssignment():
@@ -516,6 +535,13 @@ def readable_object(vertex: Vertex, fold: IncidentFold) -> IncidentObject | None
     return said if isinstance(said, IncidentObject) else None
 
 
+def _step(task: IncidentTask) -> dict[str, Any] | None:
+    if not task.step:
+        return None
+    [step] = task.step
+    return {"playbook": step.playbook.hex(), "step": step.step, "place": step.place}
+
+
 def duties_shown(
     stated: Iterable[ToldDuty], templates: Mapping[str, DutyTemplate], now: int, holidays: Iterable[str] = ()
 ) -> list[dict[str, Any]]:
@@ -530,21 +556,25 @@ def duties_shown(
     shown = []
     for (author, name), own in sorted(by_owner.items()):
         template = templates.get(name)
-        if template is None:
-            continue
-        by_event = {f"{one.event}:{one.stage}" if one.stage else one.event: one for one in own}
-        events = {event: one.at for event, one in by_event.items()}
-        for rule in template.duties:
-            begin = by_event.get(rule.event)
-            zone = "UTC" if begin is None else begin.zone  # of the statement from which it runs
-            standing = duty_of(name, rule, events, zone, now, frozenset(holidays))
-            shown.append(
-                {
-                    "organisation": author.text,
-                    **_standing(standing),
-                    "zone": None if begin is None else zone,
-                }
-            )
+        if template is not None:
+            shown += duties_under(template, author, own, now, holidays)
+    return shown
+
+
+def duties_under(
+    template: DutyTemplate, author: PartnerId, own: Iterable[ToldDuty], now: int, holidays: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """Returns how the duties of one organisation under a template stand, by what it stated under it: also those that do not run."""
+    by_event = {f"{one.event}:{one.stage}" if one.stage else one.event: one for one in own}
+    events = {event: one.at for event, one in by_event.items()}
+    shown = []
+    for rule in template.duties:
+        begin = by_event.get(rule.event)
+        zone = "UTC" if begin is None else begin.zone  # of the statement from which it runs
+        standing = duty_of(template.template, rule, events, zone, now, frozenset(holidays))
+        shown.append(
+            {"organisation": author.text, **_standing(standing), "zone": None if begin is None else zone}
+        )
     return shown
 
 

@@ -44,9 +44,7 @@ class IncidentViews(ViewRounds):
         telling, fold = Telling(state, {}, is_sealed_told=True), state.kind
         assert isinstance(fold, IncidentFold)
         yield from self._make_timeline(row, state, fold, telling)
-        yield from self._make_parts(
-            row, "task", ((held.vertex.entry_id.text, _task(held)) for held in _tasks(fold))
-        )
+        yield from self._make_parts(row, "task", ((held.id.text, _task(held)) for held in _tasks(fold)))
         yield from self._make_parts(row, "duty", _duties(telling, self._templates(), now))
         self._store.put_incident(row, _incident(state, fold))
 
@@ -128,7 +126,7 @@ def _timeline(vertex: Vertex, telling: Telling, badges: str, *, has_text: bool) 
 
 
 def _tasks(fold: IncidentFold) -> Iterator[HeldTask]:
-    return (fold.task(vertex) for vertex in fold.by_kind["task"])
+    return (fold.task(task_id) for task_id in fold.task_ids())
 
 
 def _task(held: HeldTask) -> Mapping[str, Any]:

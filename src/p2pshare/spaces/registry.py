@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SPACE_KINDS: Mapping[str, str] = {
     "note": "p2pshare.spaces.notebook:KIND",
+    "framework": "p2pshare.spaces.framework:KIND",
     "incident": "p2pshare.spaces.incident:KIND",
     "lab": "p2pshare.spaces.lab:KIND",
 }

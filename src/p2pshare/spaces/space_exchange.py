@@ -31,6 +31,7 @@ from p2pshare.sharing.payload_kinds import ENTRIES, HEADS
 from p2pshare.sharing.publishing import SealedContent
 from p2pshare.sharing.sending import send
 from p2pshare.spaces.entry_frames import encode_heads_frame, frames_of
+from p2pshare.spaces.framework_views import FrameworkViews
 from p2pshare.spaces.heads import SpaceHeads
 from p2pshare.spaces.incident_views import IncidentViews
 from p2pshare.spaces.lab_views import LabViews
@@ -67,6 +68,7 @@ class SpaceExchange:
         self._views: tuple[ViewRounds, ...] = (
             IncidentViews(node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates),
             LabViews(node.store.database, self.spaces),
+            FrameworkViews(node.store.database, self.spaces, node.identity.partner_id),
         )
         self._travel: SpaceTravel | None = None
         self._cursor = 0

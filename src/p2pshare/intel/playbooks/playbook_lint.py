@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem
+from p2pshare.intel.playbooks.playbook_problems import PROBLEMS_MAX, PlaybookProblem
 from p2pshare.intel.playbooks.playbook_references import reference_problems
 from p2pshare.intel.playbooks.playbook_schema import schema_problems
 from p2pshare.intel.playbooks.playbook_text import Playbook, read_playbook
@@ -14,7 +14,8 @@ from p2pshare.intel.playbooks.workflow import Workflow, mistyped_steps, step_poi
 
 
 class LintReport(msgspec.Struct, frozen=True):
-    """What is said of a playbook. `valid`: no problem is an error. Errors come first, each level in the order it was found."""
+    """What is said of a playbook. `valid`: no problem is an error. Errors come first, each level in the order it was found,
+    the first PROBLEMS_MAX of it."""
 
     valid: bool
     problems: list[PlaybookProblem]
@@ -39,5 +40,10 @@ def _problems(playbook: Playbook) -> Iterator[PlaybookProblem]:
 
 
 def _report(found: Iterable[PlaybookProblem]) -> LintReport:
-    problems = sorted(found, key=lambda one: one.level != "error")
-    return LintReport(not any(one.level == "error" for one in problems), problems)
+    told: dict[str, list[PlaybookProblem]] = {"error": [], "warning": []}
+    for one in found:
+        if len(told[one.level]) < PROBLEMS_MAX:
+            told[one.level].append(one)
+        elif one.level == "error":
+            break
+    return LintReport(not told["error"], [*told["error"], *told["warning"]])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
-from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem, inside, problem, warning
+from p2pshare.intel.marking import TLP2_IDS, Tlp
+from p2pshare.intel.playbooks.playbook_problems import Place, PlaybookProblem, inside, problem, warning
 from p2pshare.intel.playbooks.variables import is_reference, references
 from p2pshare.intel.playbooks.workflow import Workflow, step_pointer
 
@@ -61,17 +63,18 @@ def _variables(document: Mapping[str, Any], workflow: Workflow) -> Iterator[Play
     somewhere = {name for step in workflow.steps.values() for name in _members(step, "step_variables")}
     for step_id, step in workflow.steps.items():
         own = _members(step, "step_variables")
-        for pointer, name in (*_uses(step, step_pointer(step_id)), *_arguments(step, step_pointer(step_id))):
+        begin = step_pointer(step_id)
+        for place, name in chain(_uses(step), _arguments(step)):
             if name not in everywhere and name not in own:
-                yield _out_of_reach(pointer, name, somewhere)
+                yield _out_of_reach(begin + place.pointer, name, somewhere)
     for section, value in document.items():
         if section in _OUTSIDE_STEPS_SKIPPED:
             continue
         # A definition sees the variables of each step that uses it.
         seen: Collection[str] = somewhere if section in _DEFINITIONS else ()
-        for pointer, name in _uses(value, inside("", section)):
+        for place, name in _uses({section: value}):
             if name not in everywhere and name not in seen:
-                yield _out_of_reach(pointer, name, somewhere)
+                yield _out_of_reach(place.pointer, name, somewhere)
 
 
 def _out_of_reach(pointer: str, name: str, somewhere: Collection[str]) -> PlaybookProblem:
@@ -80,29 +83,29 @@ def _out_of_reach(pointer: str, name: str, somewhere: Collection[str]) -> Playbo
     return problem("variable-undeclared", pointer, f"{name} is declared nowhere")
 
 
-def _uses(value: Any, pointer: str) -> Iterator[tuple[str, str]]:
-    """Yields (pointer, name) of each variable that a text below refers to, once for each text."""
-    waiting: list[tuple[Any, str]] = [(value, pointer)]
+def _uses(value: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yields (place, name) of each variable that a text below refers to, once for each text."""
+    waiting: list[tuple[Any, Place | None]] = [(value, None)]
     while waiting:
         one, place = waiting.pop()
         if isinstance(one, str):
-            if ":value" in one:
+            if place is not None:
                 yield from ((place, name) for name in dict.fromkeys(references(one)))
         elif isinstance(one, dict | list):
             members = one.items() if isinstance(one, dict) else enumerate(one)
             for key, member in members:
                 if isinstance(member, dict | list) or (isinstance(member, str) and ":value" in member):
-                    waiting.append((member, inside(place, key)))
+                    waiting.append((member, Place(place, key)))
 
 
-def _arguments(step: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
-    """Yields (pointer, name) of what a step takes and gives, written without `:value`. What another playbook gives is its own."""
+def _arguments(step: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yields (place, name) of what a step takes and gives, written without `:value`. What another playbook gives is its own."""
     names = ("in_args",) if step.get("type") == "playbook-action" else ("in_args", "out_args")
     for property_ in names:
         arguments = step.get(property_)
         for number, name in enumerate(arguments if isinstance(arguments, list) else ()):
             if isinstance(name, str) and not name.endswith(":value"):
-                yield f"{pointer}/{property_}/{number}", name
+                yield Place(Place(None, property_), number), name
 
 
 def _markings(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
@@ -111,23 +114,32 @@ def _markings(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
     for number, marking in enumerate(markings if isinstance(markings, list) else ()):
         if isinstance(marking, str) and marking not in known:
             yield warning("marking-undefined", f"/markings/{number}", "none of data_marking_definitions")
+    for name, definition in known.items():
+        level = definition.get("tlpv2_level") if isinstance(definition, dict) else None
+        tlp = Tlp.from_label(level) if isinstance(level, str) else None
+        if tlp is not None and name != f"marking-tlp--{TLP2_IDS[tlp].partition('--')[2]}":
+            pointer = inside("/data_marking_definitions", name)
+            yield warning(
+                "marking-own",
+                pointer,
+                f"a marking of one's own for {tlp.label}: CACAO has one for all, and the roaster opens no other",
+            )
 
 
 def _extensions(document: Mapping[str, Any]) -> Iterator[PlaybookProblem]:
     known = _members(document, "extension_definitions")
-    waiting: list[tuple[Any, str]] = [(document, "")]
+    waiting: list[tuple[Any, Place | None]] = [(document, None)]
     while waiting:
-        value, pointer = waiting.pop()
+        value, around = waiting.pop()
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, member in members:
             if not isinstance(member, dict | list):
                 continue
-            place = inside(pointer, key)
+            place = Place(around, key)
             if isinstance(member, dict) and isinstance(key, str) and key.endswith(_EXTENSIONS):
                 for name in member:
                     if name not in known:
-                        yield warning(
-                            "extension-undefined", inside(place, name), "none of extension_definitions"
-                        )
+                        pointer = Place(place, name).pointer
+                        yield warning("extension-undefined", pointer, "none of extension_definitions")
             else:
                 waiting.append((member, place))

@@ -11,11 +11,18 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from p2pshare.errors import AuthorError
 from p2pshare.intel.json_text import is_shallow
-from p2pshare.intel.playbooks.playbook_problems import PlaybookProblem, inside, problem
+from p2pshare.intel.playbooks.playbook_problems import (
+    KEY_CHARACTERS_MAX,
+    PROBLEMS_MAX,
+    Place,
+    PlaybookProblem,
+    problem,
+)
 from p2pshare.jcs import jcs_bytes
 from p2pshare.limits import KIB, MIB
 
@@ -25,8 +32,18 @@ VALUES_MAX = (
     250_000  # brackets and commas: 5,000 steps have 130,000; each value costs its validator six microseconds
 )
 STRING_CHARACTERS_MAX = 256 * KIB  # a script in Base64 is shorter; a variable of a megabyte is an attack
-KEY_CHARACTERS_MAX = 250  # CACAO 2.0 section 10.4: keys of a dictionary
 _SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: beyond it readers disagree
+
+
+class TextLimits(NamedTuple):
+    """How much a text may have: bytes in all, brackets and commas, characters of one string."""
+
+    bytes: int
+    values: int
+    string_characters: int
+
+
+PLAYBOOK_LIMITS = TextLimits(PLAYBOOK_BYTES_MAX, VALUES_MAX, STRING_CHARACTERS_MAX)
 
 
 class Playbook(NamedTuple):
@@ -51,12 +68,22 @@ _BAD_NUMBER = _BadNumber()
 
 def read_playbook(raw: bytes) -> tuple[Playbook | None, list[PlaybookProblem]]:
     """Returns (playbook, []), or (None, problems): its text breaks a rule, and nothing else is said of it."""
-    if len(raw) > PLAYBOOK_BYTES_MAX:
-        return None, [problem("too-large", "", f"larger than {PLAYBOOK_BYTES_MAX} bytes")]
+    document, faults = read_strictly(raw, PLAYBOOK_LIMITS)
+    if faults:
+        return None, faults
+    if not isinstance(document, dict):
+        return None, [problem("not-json", "", "the text is no JSON object")]
+    return Playbook(raw, document), []
+
+
+def read_strictly(raw: bytes, limits: TextLimits) -> tuple[Any, list[PlaybookProblem]]:
+    """Returns (what the JSON says, []), or (None, problems) where two readers may read two things, or it is too much."""
+    if len(raw) > limits.bytes:
+        return None, [problem("too-large", "", f"larger than {limits.bytes} bytes")]
     if not is_shallow(raw, PLAYBOOK_DEPTH_MAX):
         return None, [problem("too-deep", "", f"nests more than {PLAYBOOK_DEPTH_MAX} deep")]
-    if sum(map(raw.count, (b"{", b"[", b","))) > VALUES_MAX:
-        return None, [problem("too-large", "", f"more than {VALUES_MAX} brackets and commas")]
+    if sum(map(raw.count, (b"{", b"[", b","))) > limits.values:
+        return None, [problem("too-large", "", f"more than {limits.values} brackets and commas")]
     try:
         document = _PARSER.decode(raw.decode("utf-8"))
     except UnicodeDecodeError:
@@ -65,12 +92,8 @@ def read_playbook(raw: bytes) -> tuple[Playbook | None, list[PlaybookProblem]]:
         return None, [problem("not-json", "", f"no JSON at line {error.lineno}, column {error.colno}")]
     except RecursionError:
         return None, [problem("too-deep", "", f"nests more than {PLAYBOOK_DEPTH_MAX} deep")]
-    if not isinstance(document, dict):
-        return None, [problem("not-json", "", "the text is no JSON object")]
-    faults = list(_faults(document))
-    if faults:
-        return None, faults
-    return Playbook(raw, document), []
+    faults = list(islice(_faults(document, limits.string_characters), PROBLEMS_MAX))
+    return (None, faults) if faults else (document, [])
 
 
 def playbook_of(raw: bytes) -> Playbook:
@@ -123,35 +146,39 @@ _PARSER = json.JSONDecoder(
 )
 
 
-def _faults(document: dict[str, Any]) -> Iterator[PlaybookProblem]:
+def _faults(document: Any, string_characters_max: int) -> Iterator[PlaybookProblem]:
     """Yields what a text says twice, and what no other reader would keep."""
-    waiting: list[tuple[Any, str]] = [(document, "")]
+    waiting: list[tuple[Any, Place | None]] = [(document, None)] if isinstance(document, dict | list) else []
     while waiting:
-        value, pointer = waiting.pop()
+        value, place = waiting.pop()
         if isinstance(value, _TwiceSaid):
             for name in value.doubled:
-                yield problem(
-                    "duplicate-key", inside(pointer, name[:KEY_CHARACTERS_MAX]), "the key stands twice"
-                )
+                yield problem("duplicate-key", Place(place, name).pointer, "the key stands twice")
         if isinstance(value, dict):
             for name in value:
                 if len(name) > KEY_CHARACTERS_MAX:
-                    yield problem("too-large", pointer, f"a key of more than {KEY_CHARACTERS_MAX} characters")
+                    message = f"a key of more than {KEY_CHARACTERS_MAX} characters"
+                    yield problem("too-large", _pointer(place), message)
                 elif not _is_whole(name):
-                    yield problem("not-json", pointer, "a key with half a surrogate pair")
+                    yield problem("not-json", _pointer(place), "a key with half a surrogate pair")
         members = value.items() if isinstance(value, dict) else enumerate(value)
         for key, member in members:
             if isinstance(member, str):
-                if len(member) > STRING_CHARACTERS_MAX:
-                    message = f"a text of more than {STRING_CHARACTERS_MAX} characters"
-                    yield problem("too-large", inside(pointer, key), message)
+                if len(member) > string_characters_max:
+                    message = f"a text of more than {string_characters_max} characters"
+                    yield problem("too-large", Place(place, key).pointer, message)
                 elif not _is_whole(member):
-                    yield problem("not-json", inside(pointer, key), "a text with half a surrogate pair")
+                    message = "a text with half a surrogate pair"
+                    yield problem("not-json", Place(place, key).pointer, message)
             elif isinstance(member, dict | list):
-                waiting.append((member, inside(pointer, key)))
+                waiting.append((member, Place(place, key)))
             elif member is _BAD_NUMBER:
                 message = "a number that not every reader keeps: beyond 2^53, or no number"
-                yield problem("number-not-jcs", inside(pointer, key), message)
+                yield problem("number-not-jcs", Place(place, key).pointer, message)
+
+
+def _pointer(place: Place | None) -> str:
+    return "" if place is None else place.pointer
 
 
 def _is_whole(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _SUFFIX = "__:value"
 _NAME_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -18,6 +18,28 @@ def is_reference(text: str) -> bool:
 
 def references(text: str) -> Iterator[str]:
     """Yields the names, `__name__` each, that a text refers to."""
+    for name, _ in _found(text):
+        yield name
+
+
+def filled(text: str, value_of: Callable[[str], str], characters_max: int) -> str:
+    """Returns at least the first `characters_max` characters of a text whose references are replaced by what `value_of` gives for their
+    names, once: what a value itself refers to stays as it is written. Nothing behind them is looked at."""
+    parts: list[str] = []
+    length = copied = 0
+    for name, end in _found(text):
+        if length >= characters_max:
+            break
+        parts += (text[copied : end - len(name)], value_of(name))
+        length += len(parts[-2]) + len(parts[-1])
+        copied = end + len(":value")
+    if length < characters_max:
+        parts.append(text[copied : copied + characters_max - length])
+    return "".join(parts)
+
+
+def _found(text: str) -> Iterator[tuple[str, int]]:
+    """Yields each reference's name, and where the name ends."""
     place = text.find(_SUFFIX)
     while place >= 0:
         end = place + 2
@@ -27,7 +49,7 @@ def references(text: str) -> Iterator[str]:
         while 0 <= begin < len(run) - 4 and not _begins_a_name(run[begin + 2]):
             begin = run.find("__", begin + 1)
         if 0 <= begin < len(run) - 4:
-            yield run[begin:]
+            yield run[begin:], end
         place = text.find(_SUFFIX, end)
 
 
