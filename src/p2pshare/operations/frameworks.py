@@ -84,6 +84,8 @@ class PlaybookListed(Struct, frozen=True, forbid_unknown_fields=True):
     needed: int | None
     in_force: bool
     adopted_by: list[str]
+    bad_signatures: int = 0
+    """Approvals of it whose signature is none (`bad-jss`)."""
 
 
 class PlaybookShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -258,6 +260,7 @@ def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) 
         None if entry is None else entry.quorum,
         entry is not None and counted.version is not None and counted.version.digest == said.digest,
         [_name(member, names) for member in held.adopters()] if entry is not None else [],
+        sum(by.entry_id in held.bad for own in held.fold.approvals_of(said).values() for by in own),
     )
 
 
