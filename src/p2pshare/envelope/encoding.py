@@ -62,8 +62,16 @@ class Reader:
 
     def map(self, count: int) -> None:
         """Read the head of a map of exactly `count` (at most 15) entries."""
-        if self._byte() != 0x80 | count:
-            raise refusal("malformed", f"a map of {count} entries was expected")
+        self.map_between(count, count)
+
+    def map_between(self, low: int, high: int) -> int:
+        """Returns the number of entries of the map that starts here, within `low` and `high` (at most 15)."""
+        count = self._byte() ^ 0x80
+        if not low <= count <= high:
+            raise refusal(
+                "malformed", f"a map of {low if low == high else f'{low} to {high}'} entries was expected"
+            )
+        return count
 
     def key(self, number: int) -> None:
         """Read the map key `number` (below 128)."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
@@ -31,15 +32,33 @@ from p2pshare.jcs import jcs_bytes
 from p2pshare.limits import KIB
 
 JSS_BYTES_MAX = 16 * KIB  # of the canonical form: an RSA key and its signature have 2 KiB
+PLAYBOOK_SEED_BYTES = 32
 _RSA_BITS = range(2_048, 4_097)  # below it is forged, above it costs whoever checks
 _TEXTS = ("id", "created", "modified", "signee", "related_to", "related_version", "public_key", "value")
 
 
 class PlaybookKey:
-    """The key of a partner that signs playbooks, and only those. `seed` is 32 random bytes."""
+    """The key of a partner that signs playbooks, and only those. `seed` is 32 random bytes. Two are equal when their public keys are."""
 
     def __init__(self, seed: Secret) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed.reveal())
+
+    @classmethod
+    def generate(cls) -> PlaybookKey:
+        return cls(Secret(secrets.token_bytes(PLAYBOOK_SEED_BYTES)))
+
+    def secret(self) -> Secret:
+        """Returns the seed."""
+        return Secret(self._key.private_bytes_raw())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlaybookKey) and self.public_text == other.public_text
+
+    def __hash__(self) -> int:
+        return hash(self.public_text)
+
+    def __repr__(self) -> str:
+        return f"PlaybookKey({self.public_text})"
 
     @property
     def public_text(self) -> str:
@@ -76,9 +95,48 @@ def sign_playbook(
 def check_jss(playbook: Mapping[str, Any], jss: Mapping[str, Any]) -> None:
     """Check one signature over `playbook`, whatever others it has; both are shallow JSON. Raises AuthorError `bad-jss`: another playbook or version, a shape or
     an algorithm that is not read, a signature that does not fit. Says nothing of who holds the key, or of a time when it is good."""
+    JssChecker(playbook).check(jss)
+
+
+class JssChecker:
+    """Checks signatures over one playbook. Its canonical form is made once: another signature costs no more for a large one."""
+
+    def __init__(self, playbook: Mapping[str, Any]) -> None:
+        """Raises AuthorError where there is no canonical form."""
+        self._playbook_id, self._modified = playbook.get("id"), playbook.get("modified")
+        others = {name: value for name, value in playbook.items() if name != "signatures"}
+        before = {
+            name: value for name, value in others.items() if _jcs_order(name) < _jcs_order("signatures")
+        }
+        behind = {name: value for name, value in others.items() if name not in before}
+        self._before = hashlib.sha256(b"{" + b"".join(part + b"," for part in (_members(before),) if part))
+        self._behind = b"".join(b"," + part for part in (_members(behind),) if part) + b"}"
+
+    def digest(self, jss: Mapping[str, Any]) -> str:
+        """Returns what `signed_digest` returns."""
+        whole = self._before.copy()
+        whole.update(b'"signatures":' + jcs_bytes([dict(jss)]) + self._behind)
+        return whole.hexdigest()
+
+    def check(self, jss: Mapping[str, Any]) -> None:
+        """Check one signature. Raises AuthorError `bad-jss` as `check_jss`."""
+        _check(self, self._playbook_id, self._modified, jss)
+
+
+def _jcs_order(name: str) -> bytes:
+    """Returns a key as RFC 8785 section 3.2.3 sorts it: by UTF-16 code units."""
+    return name.encode("utf-16-be", "surrogatepass")
+
+
+def _members(members: Mapping[str, Any]) -> bytes:
+    """Returns the canonical form of members without the braces around them."""
+    return jcs_bytes(dict(members))[1:-1]
+
+
+def _check(checker: JssChecker, playbook_id: object, modified: object, jss: Mapping[str, Any]) -> None:
     if any(not isinstance(jss.get(name), str) for name in _TEXTS) or jss.get("type") != "jss":
         raise _bad("it lacks what a signature has")
-    if jss["related_to"] != playbook.get("id") or jss["related_version"] != playbook.get("modified"):
+    if jss["related_to"] != playbook_id or jss["related_version"] != modified:
         raise _bad("it is of another playbook, or of another version")
     if jss.get("revoked") is True:
         raise _bad("it was revoked")
@@ -91,7 +149,8 @@ def check_jss(playbook: Mapping[str, Any], jss: Mapping[str, Any]) -> None:
     except (ValueError, UnsupportedAlgorithm):
         raise _bad("its public key is none") from None
     signature = _signature_bytes(jss["value"])
-    signed = _signed(playbook, {name: value for name, value in jss.items() if name != "value"})
+    unsigned = {name: value for name, value in jss.items() if name != "value"}
+    signed = checker.digest(unsigned).encode("ascii")
     try:
         if jss.get("algorithm") == "Ed25519" and isinstance(key, Ed25519PublicKey):
             if not is_good_point(key.public_bytes_raw()):

@@ -25,6 +25,7 @@ from p2pshare.envelope.card_format import (
 )
 from p2pshare.envelope.certificate import TlsKey
 from p2pshare.envelope.hybrid import Secret, SigningKey, VerifyKey
+from p2pshare.envelope.jss import PlaybookKey
 from p2pshare.errors import AuthorError, KeyFileError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import (
@@ -47,6 +48,7 @@ __all__ = [
     "KemKey",
     "KemPublicKey",
     "OperationalKeys",
+    "PlaybookKey",
     "Secret",
     "SigningKey",
     "TlsKey",
@@ -77,7 +79,8 @@ class OperationalKeys:
 class Identity:
     """All that a partner needs to act. `roots` is empty where they are kept offline.
 
-    `retired` are earlier operational keys, newest first, which still open envelopes.
+    `retired` are earlier operational keys, newest first, which still open envelopes. `playbook` signs playbooks; None in a home of a
+    version before it, until its key file is written anew.
     """
 
     partner_id: PartnerId
@@ -85,6 +88,7 @@ class Identity:
     operational: OperationalKeys
     card: Card
     retired: tuple[OperationalKeys, ...] = ()
+    playbook: PlaybookKey | None = None
 
 
 def under_card(identity: Identity, card: Card) -> Identity | None:
@@ -134,7 +138,8 @@ def create_identity(
         urls=tuple(urls),
         revoked=(),
     )
-    return Identity(partner_id, root_keys, operational, accept_first(sign_card(body, root_keys), now))
+    card = accept_first(sign_card(body, root_keys), now)
+    return Identity(partner_id, root_keys, operational, card, playbook=PlaybookKey.generate())
 
 
 def reissue_card(

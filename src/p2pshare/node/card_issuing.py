@@ -144,7 +144,9 @@ def issue_card(key_path: Path, card_path: Path, change: CardChange, passphrase: 
     if fresh is not None:
         in_use = sets.index(identity.operational)  # those before it stand on no card, and never will
         sets = (fresh, *sets[in_use:])[: RETIRED_MAX + 1]
-        kept = Identity(identity.partner_id, material.roots, sets[0], identity.card, sets[1:])
+        kept = Identity(
+            identity.partner_id, material.roots, sets[0], identity.card, sets[1:], material.playbook
+        )
         write_key_file(key_path, kept, passphrase if is_encrypted(key_path) else None)
     if unfinished.is_finished:
         replace_file(card_path, unfinished.raw, CARD_FILE_MODE)

@@ -4,9 +4,10 @@
 
     file    = [magic "p2pk", 1, log2 of scrypt's N (0: no passphrase), salt, nonce, content (bin)]
     content = SHA-384(keys)[:32] || keys, encrypted when there is a passphrase (AES-256-GCM, aad = all before it)
-    keys    = {0 partner id, 1 [root secret, ...], 2 [[sign, kem, hint, TLS key, TLS certificate], ...]}
+    keys    = {0 partner id, 1 [root secret, ...], 2 [[sign, kem, hint, TLS key, TLS certificate], ...], 3 playbook seed}
 
-A root file has roots and no sets: keys that are kept elsewhere, and only sign cards. The first operational set is the newest. Reading refuses a file that others could read or change; writing replaces
+A root file has roots and no sets: keys that are kept elsewhere, and only sign cards; it has no key 3, nor has a file of a version before
+that key. The first operational set is the newest. Reading refuses a file that others could read or change; writing replaces
 it atomically, so a crash leaves the old file or the new one.
 """
 
@@ -28,7 +29,17 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from p2pshare.envelope.card import Card, believe_chain
 from p2pshare.envelope.encoding import Reader, pack
 from p2pshare.envelope.hybrid import SIGNING_SECRET_BYTES
-from p2pshare.envelope.keys import HintKey, Identity, KemKey, OperationalKeys, Secret, SigningKey, TlsKey
+from p2pshare.envelope.jss import PLAYBOOK_SEED_BYTES
+from p2pshare.envelope.keys import (
+    HintKey,
+    Identity,
+    KemKey,
+    OperationalKeys,
+    PlaybookKey,
+    Secret,
+    SigningKey,
+    TlsKey,
+)
 from p2pshare.errors import KeyFileError, PeerError
 from p2pshare.identifiers import PartnerId
 from p2pshare.limits import CARD_CHAIN_BYTES_MAX, CARD_HINT_KEYS_MAX, ROOT_KEYS_MAX, TLS_CERTIFICATE_BYTES_MAX
@@ -56,11 +67,12 @@ _CHECKSUM_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyMaterial:
-    """Contents of a key file: root keys (none when kept offline) and operational sets, the newest first."""
+    """Contents of a key file: root keys (none when kept offline), operational sets, the newest first, and the key for playbooks."""
 
     partner_id: PartnerId
     roots: tuple[SigningKey, ...]
     sets: tuple[OperationalKeys, ...]
+    playbook: PlaybookKey | None = None
 
 
 def write_key_file(
@@ -68,9 +80,8 @@ def write_key_file(
 ) -> None:
     """Put the keys of `identity` at `path`, 0600, replacing what was there. Raises KeyFileError."""
     sets = (identity.operational, *identity.retired)
-    write_keys(
-        path, KeyMaterial(identity.partner_id, identity.roots, sets), passphrase, scrypt_log_n=scrypt_log_n
-    )
+    material = KeyMaterial(identity.partner_id, identity.roots, sets, identity.playbook)
+    write_keys(path, material, passphrase, scrypt_log_n=scrypt_log_n)
 
 
 def write_root_file(
@@ -162,6 +173,19 @@ def read_operational_keys(path: Path) -> KeyMaterial:
     return replace(read_all_keys(path), roots=())
 
 
+def read_completed_keys(path: Path) -> KeyMaterial:
+    """Returns what `read_operational_keys` returns. A file of a version before the key for playbooks is given one, where it can be
+    written: who calls this holds the home."""
+    passphrase = find_passphrase(os.environ)  # once: it may come through a pipe
+    material = read_key_file(path, passphrase)
+    if material.playbook is None:
+        completed = replace(material, playbook=PlaybookKey.generate())
+        with contextlib.suppress(KeyFileError):  # a node without it works, and approves no playbook
+            write_keys(path, completed, passphrase if is_encrypted(path) else None)
+            material = completed
+    return replace(material, roots=())
+
+
 def read_identity(key_path: Path, card_path: Path, passphrase: Secret | None = None) -> Identity:
     """Returns the identity from its key file and its card file. Raises KeyFileError as `read_key_file` does, and
     `card-file-missing`, `card-file-damaged`, `key-and-card-differ`.
@@ -194,7 +218,7 @@ def identity_of(material: KeyMaterial, key_path: Path, card_path: Path) -> Ident
             reason="key-and-card-differ",
         )
     retired = tuple(keys for keys in material.sets if keys is not in_use[0])
-    return Identity(material.partner_id, material.roots, in_use[0], card, retired)
+    return Identity(material.partner_id, material.roots, in_use[0], card, retired, material.playbook)
 
 
 def find_passphrase(environment: Mapping[str, str]) -> Secret | None:
@@ -303,13 +327,14 @@ class _SealedFile:
 
 def encode_keys(material: KeyMaterial) -> bytes:
     """Returns `keys` of the format above: the secrets in the clear."""
-    return pack(
-        {
-            0: material.partner_id,
-            1: [root.secret().reveal() for root in material.roots],
-            2: [_pack_set(keys) for keys in material.sets],
-        }
-    )
+    keys: dict[int, object] = {
+        0: material.partner_id,
+        1: [root.secret().reveal() for root in material.roots],
+        2: [_pack_set(held) for held in material.sets],
+    }
+    if material.playbook is not None:
+        keys[3] = material.playbook.secret().reveal()
+    return pack(keys)
 
 
 def _pack_set(keys: OperationalKeys) -> list[bytes]:
@@ -367,7 +392,7 @@ def _decode_content(path: Path, raw: bytes, passphrase: Secret | None) -> bytes:
 def decode_keys(raw: bytes) -> KeyMaterial:
     """Returns the keys of the bytes that `encode_keys` wrote. Raises PeerError and ValueError."""
     reader = Reader(raw)
-    reader.map(3)
+    count = reader.map_between(3, 4)
     reader.key(0)
     partner_id = PartnerId(reader.blob(32, 32))
     reader.key(1)
@@ -377,8 +402,12 @@ def decode_keys(raw: bytes) -> KeyMaterial:
     )
     reader.key(2)
     sets = tuple(_decode_set(reader) for _ in range(reader.array(0, CARD_HINT_KEYS_MAX)))
+    playbook = None
+    if count == 4:
+        reader.key(3)
+        playbook = PlaybookKey(_secret(reader, PLAYBOOK_SEED_BYTES))
     reader.end()
-    return KeyMaterial(partner_id, roots, sets)
+    return KeyMaterial(partner_id, roots, sets, playbook)
 
 
 def _decode_set(reader: Reader) -> OperationalKeys:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from p2pshare.errors import AuthorError, KeyFileError, PeerError, ShareError
-from p2pshare.node.keyfile import KeyMaterial, decode_keys, encode_keys, read_operational_keys
+from p2pshare.node.keyfile import KeyMaterial, decode_keys, encode_keys, read_completed_keys
 from p2pshare.node.undumpable import make_undumpable
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def read_operational_keys_apart(path: Path) -> KeyMaterial:
-    """Returns what `keyfile.read_operational_keys` returns, read by a child process. Raises KeyFileError as it does, and
+    """Returns what `keyfile.read_completed_keys` returns, read by a child process. Raises KeyFileError as it does, and
     `key-process` when the child cannot be started or does not end well.
     """
     answer = run_apart(PROGRAM, path)
@@ -75,7 +75,7 @@ def run_apart(program: str, path: Path, *arguments: str) -> bytes:
 
 def hand_over(path: str) -> None:
     """Be the child: write the operational keys of the key file at `path` to stdout, or, with exit code 66, the error."""
-    answer_apart(lambda: encode_keys(read_operational_keys(Path(path))))
+    answer_apart(lambda: encode_keys(read_completed_keys(Path(path))))
 
 
 def answer_apart(work: Callable[[], bytes]) -> NoReturn:

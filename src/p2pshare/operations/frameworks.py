@@ -1,22 +1,37 @@
 """`playbook ...` and `framework ...`: what a command asks of a node about playbooks that partners agree on.
 
 A playbook is called by its id or the beginning of its UUID, a version by its `modified` or the beginning of its hash.
+
+The fold counts approvals; whether their signatures are good is judged here, once for each approval and run of the program, by who holds the
+playbook's text. One that is not counts in no quorum, and is told as `bad-jss`. While the text is not here nobody can say, and nobody can
+work by the playbook either.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+import secrets
+import uuid
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from msgspec import Meta, Struct
 
-from p2pshare.errors import NotFoundError, RefusedError
+from p2pshare.database.database import Database
+from p2pshare.envelope.jss import JssChecker, sign_playbook
+from p2pshare.errors import AuthorError, NotFoundError, OperatorError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
+from p2pshare.intel.authoring import identity_id
+from p2pshare.intel.instants import SECOND_US
+from p2pshare.intel.json_text import is_shallow
 from p2pshare.intel.playbooks.framework_manifest import FrameworkEntry, read_manifest
+from p2pshare.intel.playbooks.playbook_making import cacao_instant
 from p2pshare.intel.playbooks.playbook_standing import PLAYBOOK, TEMPLATE, standing_of
 from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, Playbook, playbook_digest, playbook_of
 from p2pshare.intel.playbooks.quorum import QuorumTally
+from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node, NodeReading, Progress
 from p2pshare.operations.incidents import parts_in
 from p2pshare.operations.interface import Query, Request, Several
@@ -32,7 +47,10 @@ from p2pshare.operations.spaces import (
 )
 from p2pshare.spaces.fold import SpaceFold, SpaceState
 from p2pshare.spaces.framework import (
+    APPROVAL_JSS_BYTES_MAX,
     MANIFEST_ENTRY_BYTES_MAX,
+    READERS,
+    ApprovalRevoked,
     FrameworkFold,
     HeldVersion,
     ManifestAdoption,
@@ -50,14 +68,18 @@ from p2pshare.spaces.writing import SpaceStatement
 FRAMEWORK = "framework"
 PlaybookCalled = Annotated[str, Meta(max_length=64)]
 VersionCalled = Annotated[str, Meta(max_length=64)]
+TriggerWords = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=1_000)]
+JSS_DEPTH_MAX = 4  # a signature is flat; an extension in it nests
 
 
 class HeldFramework(NamedTuple):
-    """A framework as it stands here."""
+    """A framework as it stands here. `bad`: approvals whose signature is none; `texts`: the hashes whose text is held, and fits."""
 
     row: SpaceRow
     state: SpaceState
     fold: FrameworkFold
+    bad: frozenset[EntryId] = frozenset()
+    texts: frozenset[bytes] = frozenset()
 
     @property
     def joined(self) -> set[PartnerId]:
@@ -68,7 +90,9 @@ class HeldFramework(NamedTuple):
         return {one for one, status in self.state.members.items() if status == "forked"}
 
     def tally_of(self, entry: FrameworkEntry) -> QuorumTally:
-        return self.fold.tally_of(entry.playbook, entry.quorum, entry.least, self.joined, self.forked)
+        return self.fold.tally_of(
+            entry.playbook, entry.quorum, entry.least, self.joined, self.forked, self.bad
+        )
 
     def adopters(self) -> list[PartnerId]:
         """Returns the members that adopted the manifest of now."""
@@ -173,17 +197,84 @@ def framework_beside(node: NodeReading, row: SpaceRow) -> HeldFramework:
     fold = SpaceFold()
     for entry in SpaceReading(node.store.database).entries(row):
         fold.add(SpaceEntry.of(entry))
-    return _held(row, fold.state())
+    return _held(node, row, fold.state())
 
 
 def framework_here(node: Node, row: SpaceRow) -> HeldFramework:
     """Returns a framework as the daemon has it folded."""
-    return _held(row, spaces_of(node).state(row.space))
+    return _held(node, row, spaces_of(node).state(row.space))
 
 
-def _held(row: SpaceRow, state: SpaceState) -> HeldFramework:
-    assert isinstance(state.kind, FrameworkFold)
-    return HeldFramework(row, state, state.kind)
+def _held(node: NodeReading, row: SpaceRow, state: SpaceState) -> HeldFramework:
+    fold = state.kind
+    assert isinstance(fold, FrameworkFold)
+    bad: set[EntryId] = set()
+    texts: set[bytes] = set()
+    judged = _judged.setdefault(node.store.database, _Judged())
+    for versions in fold.playbooks().values():
+        for one in versions:
+            _judge(node, row, fold, one.said, judged)
+            if judged.fits.get((row.space, one.said)):
+                texts.add(one.said.digest)
+            for approvals in fold.approvals_of(one.said).values():
+                bad.update(by.entry_id for by in approvals if judged.is_good.get(by.entry_id) is False)
+    return HeldFramework(row, state, fold, frozenset(bad), frozenset(texts))
+
+
+class _Judged:
+    """What was found out about texts and signatures, which nothing changes: an entry's id is its digest."""
+
+    def __init__(self) -> None:
+        self.is_good: dict[EntryId, bool] = {}
+        self.fits: dict[tuple[EntryId, PlaybookSaid], bool] = {}
+
+
+_judged: WeakKeyDictionary[Database, _Judged] = WeakKeyDictionary()
+
+
+def _judge(
+    node: NodeReading, row: SpaceRow, fold: FrameworkFold, said: PlaybookSaid, judged: _Judged
+) -> None:
+    """Judge what is not judged yet about one content. Nothing is, while its text or the extra `framework` is not here."""
+    approvals = {
+        vertex.entry_id: bytes(vertex.content or b"")
+        for own in fold.approvals_of(said).values()
+        for vertex in own
+        if vertex.entry_id not in judged.is_good
+    }
+    if not approvals and judged.fits.get((row.space, said)) is not None:
+        return
+    try:
+        document = playbook_of(text_of(node, row, said)).document
+        checker = JssChecker(document)
+    except (NotFoundError, OperatorError):
+        return
+    except (AuthorError, RefusedError):
+        judged.fits[row.space, said] = False
+        return
+    judged.fits[row.space, said] = True
+    for entry, content in approvals.items():
+        judged.is_good[entry] = is_good_jss(checker, read_approval(content).jss)
+
+
+def read_approval(content: bytes) -> PlaybookApproval:
+    said = READERS["approve"](content)
+    assert isinstance(said, PlaybookApproval)
+    return said
+
+
+def is_good_jss(checker: JssChecker, raw: bytes) -> bool:
+    """Returns whether an approval's signature is one: Ed25519, in its canonical form, over that playbook."""
+    if not is_shallow(raw, JSS_DEPTH_MAX):
+        return False
+    try:
+        jss = json.loads(raw)
+        if not isinstance(jss, dict) or jss.get("algorithm") != "Ed25519" or jcs_bytes(jss) != raw:
+            return False
+        checker.check(jss)
+    except (AuthorError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def rows(node: NodeReading) -> list[SpaceRow]:
@@ -246,7 +337,7 @@ def version_called(held: HeldFramework, called: str, version: str) -> HeldVersio
 
 
 def text_of(node: NodeReading, row: SpaceRow, said: PlaybookSaid) -> bytes:
-    """Returns the bytes of a version. Raises NotFoundError `content-missing`, RefusedError `hash-mismatch`."""
+    """Returns the bytes of a version. Raises NotFoundError `content-missing`, RefusedError `hash-mismatch`, AuthorError as `playbook_of`."""
     raw = assemble(said.raw_digest, parts_in(node, row))
     if raw is None:
         raise NotFoundError(
@@ -254,9 +345,11 @@ def text_of(node: NodeReading, row: SpaceRow, said: PlaybookSaid) -> bytes:
             hint="they come from members",
             reason="content-missing",
         )
-    if playbook_digest(playbook_of(raw).document) != said.digest:
+    document = playbook_of(raw).document
+    named = document.get("id"), document.get("modified")
+    if named != (said.playbook, said.modified) or playbook_digest(document) != said.digest:
         raise RefusedError(
-            "the playbook's text has another hash than its entry says",
+            "the playbook's text is not what its entry says: another id, version or hash",
             hint="its owner imports it again",
             reason="hash-mismatch",
         )
@@ -273,7 +366,7 @@ def approvals_of(
     """Returns the approvals that count, each with when it was written last."""
     at: dict[str, int] = {}
     for vertex, said in held.fold.approvals():
-        if said.digest == digest and vertex.author.text in counted:
+        if said.digest == digest and vertex.author.text in counted and vertex.entry_id not in held.bad:
             at[vertex.author.text] = vertex.header.created
     return [ApprovalShown(_name(PartnerId.parse(one), names), at.get(one, 0)) for one in counted]
 
@@ -286,6 +379,7 @@ def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) 
         "" if entry is None else entry.least,
         held.joined,
         held.forked,
+        held.bad,
     )
     approvals = next((of.approvals for of in counted.of if of.version.digest == said.digest), ())
     return PlaybookListed(
@@ -337,7 +431,7 @@ class ShowPlaybook(Query[PlaybookShown], frozen=True, tag="playbook-show"):
             said.jss
             for vertex, said in held.fold.approvals()
             if said.digest == one.said.digest
-            and said.jss
+            and vertex.entry_id not in held.bad
             and _name(vertex.author, names) in {by.by for by in listed.approvals}
         ]
         return PlaybookShown(
@@ -417,6 +511,8 @@ def entry_shown(
     is_forked = any(one.is_forked for one in versions)
     if is_forked and not counted.version:
         state = "forked"
+    elif told is not None and told.digest not in held.texts:
+        state = "missing"
     return FrameworkEntryShown(
         triggers_of(entry),
         entry.playbook,
@@ -457,9 +553,9 @@ class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import
             )
         document = playbook_of(self.raw).document
         name, digest = str(document["id"]), playbook_digest(document)
-        before = held.fold.playbooks().get(name, [])
-        if before and before[0].vertex.author != own:
-            owner = _name(before[0].vertex.author, names_here(node.store))
+        before, owned_by = held.fold.playbooks().get(name, []), held.fold.owner_of(name)
+        if owned_by not in (None, own) and held.state.lead != own:
+            owner = _name(owned_by, names_here(node.store)) if owned_by is not None else ""
             raise RefusedError(
                 "only its owner makes versions of a playbook",
                 hint=f"{owner} may; `p2pshare playbook derive` makes one of our own of it",
@@ -526,7 +622,7 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
                 hint="`p2pshare playbook derive` makes a playbook of it",
                 reason="template",
             )
-        standing = held.fold.tally_of(said.playbook, 1, "", held.joined, held.forked)
+        standing = held.fold.tally_of(said.playbook, 1, "", held.joined, held.forked, held.bad)
         is_approved = any(of.version.digest == said.digest and own.text in of.approvals for of in standing.of)
         if self.is_revoked and not is_approved:
             raise RefusedError(
@@ -534,11 +630,13 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
             )
         if self.dry_run or is_approved != self.is_revoked:
             return _written_of(row, one.vertex.entry_id, said, is_new=is_approved == self.is_revoked)
-        if not self.is_revoked:
-            text_of(node, row, said)  # nobody approves what is not held, or says something else
-        body = PlaybookApproval(said.playbook, said.modified, said.digest, b"")
-        kind = "revoke-approval" if self.is_revoked else "approve"
-        entry = written(node, row, SpaceStatement(kind, encode_framework(body), row.tlp), now).entry
+        if self.is_revoked:
+            kind = "revoke-approval"
+            content = encode_framework(ApprovalRevoked(said.playbook, said.modified, said.digest))
+        else:
+            raw = text_of(node, row, said)  # nobody approves what is not held, or says something else
+            kind, content = "approve", encode_framework(_signed(node, said, playbook_of(raw).document, now))
+        entry = written(node, row, SpaceStatement(kind, content, row.tlp), now).entry
         return _written_of(row, EntryId.parse(entry), said, is_new=True)
 
     def _shown(self, node: Node, held: HeldFramework, own: PartnerId) -> str:
@@ -557,6 +655,28 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
                 reason="not-shown",
             )
         return seen[-1].said.digest.hex()
+
+
+def _signed(node: Node, said: PlaybookSaid, document: dict[str, Any], now: int) -> PlaybookApproval:
+    """Returns our approval of a playbook, signed. Raises OperatorError `no-playbook-key`."""
+    key = node.identity.playbook
+    if key is None:
+        raise OperatorError(
+            "the key file has no key that signs playbooks",
+            hint="the daemon makes one when it starts and can write the key file",
+            reason="no-playbook-key",
+        )
+    jss = sign_playbook(
+        document,
+        key,
+        jss_id=f"jss--{uuid.UUID(bytes=secrets.token_bytes(16), version=4)}",
+        created_by=identity_id(node.identity.partner_id),
+        signee=node.card.name,
+        at=cacao_instant(now * SECOND_US),
+    )
+    raw = jcs_bytes(jss)
+    assert len(raw) <= APPROVAL_JSS_BYTES_MAX
+    return PlaybookApproval(said.playbook, said.modified, said.digest, raw)
 
 
 class WriteManifest(Request[SpaceWritten], frozen=True, tag="framework-write"):
@@ -622,11 +742,13 @@ def answering(
     own: PartnerId,
     *,
     types: tuple[str, ...] = (),
+    attack: tuple[str, ...] = (),
     risk: tuple[str, ...] = (),
     called: str = "",
 ) -> list[AnsweringPlaybook]:
-    """Returns what answers an incident of these types (or an outcome of risk), or the playbook that is called so."""
-    attack = tuple(one.upper() for one in types)
+    """Returns what answers an incident of these types, techniques of ATT&CK or outcomes of risk, or the playbook that is called so. A type
+    may be a technique."""
+    attack = (*attack, *(one.upper() for one in types))
     found = []
     for one in held:
         manifest = one.fold.manifest()
@@ -654,14 +776,21 @@ class AnswerListed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FindAnswers(Query[Several[AnswerListed]], frozen=True, tag="framework-answers"):
-    """List the playbooks of our frameworks that answer incidents of these types."""
+    """List the playbooks of our frameworks that answer incidents of these types, techniques or outcomes of risk."""
 
-    types: Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=16)] = ()
+    types: TriggerWords = ()
+    attack: TriggerWords = ()
+    risk: TriggerWords = ()
 
     def run(self, node: NodeReading, now: int, progress: Progress) -> Several[AnswerListed]:
         held = (framework_beside(node, row) for row in rows(node))
         return Several(
-            [answer_listed(one) for one in answering(held, node.card.partner_id, types=self.types)]
+            [
+                answer_listed(one)
+                for one in answering(
+                    held, node.card.partner_id, types=self.types, attack=self.attack, risk=self.risk
+                )
+            ]
         )
 
 
@@ -688,7 +817,10 @@ def document_of(
     """Returns the playbook with that hash. Raises NotFoundError."""
     for one in held.fold.playbooks().get(playbook, ()):
         if one.said.digest == digest:
-            read: Playbook = playbook_of(text_of(node, held.row, one.said))
+            try:
+                read: Playbook = playbook_of(text_of(node, held.row, one.said))
+            except NotFoundError:
+                continue  # the same content may stand there a second time, in other bytes
             return read.document, one.said
     raise NotFoundError(
         "that version of the playbook is not here", hint="it comes from members", reason="content-missing"

@@ -1,23 +1,30 @@
 """The kind `framework`: which playbook answers what, who approves it, who adopted it (docs/playbooks.md, "Frameworks").
 
-1. A playbook is its author's: who wrote the first entry of an id owns it, and versions of it by others are shown and count for nothing.
-2. The manifest is the newest of the lead's. Of several beside each other the last by (depth, id), and the conflict is shown.
-3. Approvals and revocations are counted by `intel.playbooks.quorum`, over one exact digest.
+1. The manifest is the newest of the lead's. Of several beside each other the last by (depth, id), and the conflict is shown.
+2. A playbook is owned by who wrote the first version of it, by (depth, id), that the first manifest naming it has in its past; by that
+   manifest's author where there is none. So nobody takes a playbook over by an entry that comes late and says it came early. While no
+   manifest names it, its first version says whose it is. Versions by others than its owner and the lead are shown, and count for nothing.
+3. Approvals are of a playbook, a version and a digest, exactly. One stands unless a revocation of its author, of the same, is not in its
+   past. They are counted by `intel.playbooks.quorum`; whether a signature is good is said by who holds the playbook's text.
 4. An organisation has adopted the manifest that its newest adoption names; a new manifest is adopted anew.
+
+What follows is found when it is asked for, and kept until an entry changes it.
 """
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from p2pshare.envelope.encoding import Reader, pack, refusal
 from p2pshare.errors import AuthorError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.playbooks.framework_manifest import FrameworkEntry, FrameworkManifest, read_manifest
-from p2pshare.intel.playbooks.quorum import ApprovalSaid, PlaybookVersion, QuorumTally, tally
+from p2pshare.intel.playbooks.quorum import ApprovalSaid, PlaybookVersion, QuorumTally, instant_order, tally
 from p2pshare.limits import KIB
 from p2pshare.spaces.interface import EntryKind, FoldView, Json, SpaceKind
 from p2pshare.spaces.notebook import read_text
@@ -26,12 +33,14 @@ from p2pshare.spaces.vertex import Vertex, by_order, precedes
 
 STEP_ENTRIES = 1_024  # folded between two yields: some 2 ms
 ID_BYTES_MAX = 64  # `playbook--` and a UUID have 46
-MODIFIED_BYTES_MAX = 64
+MODIFIED_BYTES_MAX = 32  # 2026-11-30T08:00:00.000Z has 24
 NAME_BYTES_MAX = 256
 MANIFEST_ENTRY_BYTES_MAX = 64 * KIB  # all members fold it; ours of three entries has 3 KiB
-JSS_BYTES_MAX = 16 * KIB
+APPROVAL_JSS_BYTES_MAX = 4 * KIB  # one of ours has 700 bytes; a fold keeps each
 TIME_MAX = 253_402_300_799
 DIGEST_BYTES = 32
+_PLAYBOOK_ID = re.compile(r"playbook--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z", re.ASCII)
 
 
 class PlaybookSaid(NamedTuple):
@@ -54,12 +63,20 @@ class ManifestSaid(NamedTuple):
 
 
 class PlaybookApproval(NamedTuple):
-    """`approve`, `revoke-approval`: of one exact content. `jss` is a signature of CACAO, or b""."""
+    """`approve`: of one exact content. `jss` is the canonical form of a CACAO signature over it."""
 
     playbook: str
     modified: str
     digest: bytes
     jss: bytes
+
+
+class ApprovalRevoked(NamedTuple):
+    """`revoke-approval`: takes back its author's approvals of that content that knew nothing of it."""
+
+    playbook: str
+    modified: str
+    digest: bytes
 
 
 class ManifestAdoption(NamedTuple):
@@ -68,7 +85,7 @@ class ManifestAdoption(NamedTuple):
     manifest: EntryId
 
 
-FrameworkBody = PlaybookSaid | ManifestSaid | PlaybookApproval | ManifestAdoption
+FrameworkBody = PlaybookSaid | ManifestSaid | PlaybookApproval | ApprovalRevoked | ManifestAdoption
 F = TypeVar("F", bound=FrameworkBody)
 
 
@@ -103,9 +120,21 @@ def _number(high: int) -> Callable[[Reader], int]:
     return lambda reader: reader.integer(high)
 
 
+def _matching(pattern: re.Pattern[str], high: int, what: str) -> Callable[[Reader], str]:
+    def read(reader: Reader) -> str:
+        text = reader.text(1, high)
+        if not pattern.fullmatch(text):
+            raise refusal("malformed", f"no {what}")
+        return text
+
+    return read
+
+
 _digest = _blob(DIGEST_BYTES, DIGEST_BYTES)
-_approval = _map_of(
-    PlaybookApproval, _text(1, ID_BYTES_MAX), _text(1, MODIFIED_BYTES_MAX), _digest, _blob(0, JSS_BYTES_MAX)
+_subject = (
+    _matching(_PLAYBOOK_ID, ID_BYTES_MAX, "id of a playbook"),
+    _matching(_INSTANT, MODIFIED_BYTES_MAX, "instant of CACAO"),
+    _digest,
 )
 _plain_manifest = _map_of(ManifestSaid, _blob(1, MANIFEST_ENTRY_BYTES_MAX))
 
@@ -122,17 +151,15 @@ def _manifest(content: bytes) -> ManifestSaid:
 READERS: Mapping[str, Callable[[bytes], object]] = {
     "playbook": _map_of(
         PlaybookSaid,
-        _text(1, ID_BYTES_MAX),
-        _text(1, MODIFIED_BYTES_MAX),
-        _digest,
+        *_subject,
         _digest,
         _text(0, NAME_BYTES_MAX),
         _number(TIME_MAX),
         _number(1),
     ),
     "manifest": _manifest,
-    "approve": _approval,
-    "revoke-approval": _approval,
+    "approve": _map_of(PlaybookApproval, *_subject, _blob(1, APPROVAL_JSS_BYTES_MAX)),
+    "revoke-approval": _map_of(ApprovalRevoked, *_subject),
     "adopt": _map_of(ManifestAdoption, lambda reader: EntryId(reader.blob(EntryId.length, EntryId.length))),
     "note": read_text,
 }
@@ -140,8 +167,12 @@ LEAD_ONLY = ("manifest",)
 DECIDING = frozenset(READERS) - {"note"}
 
 
+ApprovalSubject = tuple[str, str, bytes]
+"""What an approval is of: playbook, `modified`, digest."""
+
+
 class HeldVersion(NamedTuple):
-    """A version of a playbook. `is_forked`: the owner said another content under the same `modified`."""
+    """A version of a playbook that counts. `is_forked`: another content of the same version counts as well."""
 
     vertex: Vertex
     said: PlaybookSaid
@@ -154,6 +185,14 @@ class HeldManifest(NamedTuple):
     in_conflict: bool
 
 
+class HeldApproval(NamedTuple):
+    """An approval. `stands`: no revocation takes it out."""
+
+    vertex: Vertex
+    said: PlaybookApproval
+    stands: bool
+
+
 class FrameworkFold:
     """A framework: the entries with an effect by kind, and what follows from them."""
 
@@ -163,8 +202,22 @@ class FrameworkFold:
 
     def _begin(self) -> None:
         self._clock = RegisterClock()
-        self._bodies: dict[Vertex, object] = {}
+        self._subjects: dict[Vertex, ApprovalSubject] = {}
+        self._naming: dict[str, Vertex] = {}
+        """The first manifest that names a playbook."""
         self.by_kind: dict[str, list[Vertex]] = {kind: [] for kind in READERS}
+        """Entries with an effect, by (depth, id)."""
+        self._approvals: defaultdict[ApprovalSubject, defaultdict[PartnerId, list[Vertex]]]
+        self._revocations: defaultdict[ApprovalSubject, defaultdict[PartnerId, list[Vertex]]]
+        self._approvals = defaultdict(partial(defaultdict, list))
+        self._revocations = defaultdict(partial(defaultdict, list))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._manifest: tuple[HeldManifest | None] | None = None
+        self._playbooks: tuple[dict[str, list[HeldVersion]], dict[str, list[HeldVersion]]] | None = None
+
+    # --- from entries ------------------------------------------------------------------------------
 
     def whole(self, vertices: Sequence[Vertex]) -> Iterator[None]:
         self._begin()
@@ -180,45 +233,94 @@ class FrameworkFold:
     def _place(self, vertex: Vertex) -> None:
         self._clock.add(vertex, is_register=vertex.kind in DECIDING)
         placed = self.by_kind.get(vertex.kind)
-        if placed is not None and vertex.has_effect:
-            insort(placed, vertex, key=by_order)
+        if placed is None or not vertex.has_effect:
+            return
+        insort(placed, vertex, key=by_order)
+        match vertex.kind:
+            case "manifest":
+                manifest = _manifest_of(self._said(vertex, ManifestSaid))
+                for entry in manifest.entries:
+                    first = self._naming.setdefault(entry.playbook, vertex)
+                    self._naming[entry.playbook] = min(first, vertex, key=by_order)
+                self._forget()
+            case "playbook":
+                self._forget()
+            case "approve":
+                subject = self._subject_of(vertex, PlaybookApproval)
+                insort(self._approvals[subject][vertex.author], vertex, key=by_order)
+            case "revoke-approval":
+                subject = self._subject_of(vertex, ApprovalRevoked)
+                insort(self._revocations[subject][vertex.author], vertex, key=by_order)
+
+    def _subject_of(
+        self, vertex: Vertex, body: type[PlaybookApproval] | type[ApprovalRevoked]
+    ) -> ApprovalSubject:
+        said = self._said(vertex, body)
+        self._subjects[vertex] = said.playbook, said.modified, said.digest
+        return self._subjects[vertex]
 
     def _said(self, vertex: Vertex, body: type[F]) -> F:
-        said = self._bodies.get(vertex)
-        if said is None:
-            assert vertex.content is not None
-            said = self._bodies[vertex] = READERS[vertex.kind](vertex.content)
+        """Returns what a deciding entry with an effect says."""
+        assert vertex.content is not None
+        said = READERS[vertex.kind](vertex.content)
         assert isinstance(said, body)
         return said
 
-    # --- what is asked -----------------------------------------------------------------------------
+    # --- manifest, playbooks, adoptions --------------------------------------------------------------
 
     def manifest(self) -> HeldManifest | None:
-        newest = self._clock.newest(self.by_kind["manifest"])
-        if not newest:
-            return None
-        said = [self._said(vertex, ManifestSaid) for vertex in newest]
-        return HeldManifest(newest[-1], read_manifest(said[-1].raw, "the manifest"), len(set(said)) > 1)
+        if self._manifest is None:
+            newest = self._clock.newest(self.by_kind["manifest"])
+            held = None
+            if newest:
+                said = [self._said(vertex, ManifestSaid) for vertex in newest]
+                held = HeldManifest(newest[-1], _manifest_of(said[-1]), len(set(said)) > 1)
+            self._manifest = (held,)
+        return self._manifest[0]
 
     def playbooks(self) -> dict[str, list[HeldVersion]]:
-        """Returns the versions of each playbook, by its owner, in the order of their entries."""
-        of: defaultdict[str, list[tuple[Vertex, PlaybookSaid]]] = defaultdict(list)
-        for vertex in self.by_kind["playbook"]:
-            said = self._said(vertex, PlaybookSaid)
-            own = of[said.playbook]
-            if not own or own[0][0].author == vertex.author:
-                own.append((vertex, said))
-        contents: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
-        for name, held in of.items():
-            for _, said in held:
-                contents[name, said.modified].add(said.digest)
-        return {
-            name: [HeldVersion(vertex, said, len(contents[name, said.modified]) > 1) for vertex, said in held]
-            for name, held in sorted(of.items())
-        }
+        """Returns the versions that count of each playbook, by its id, in the order of their entries."""
+        return self._versions()[0]
 
-    def approvals(self) -> list[tuple[Vertex, PlaybookApproval]]:
-        return [(vertex, self._said(vertex, PlaybookApproval)) for vertex in self.by_kind["approve"]]
+    def proposals(self) -> dict[str, list[HeldVersion]]:
+        """Returns the versions that count for nothing: others wrote them."""
+        return self._versions()[1]
+
+    def owner_of(self, playbook: str) -> PartnerId | None:
+        """Returns who makes versions of a playbook; None where nothing names it."""
+        own = [vertex for vertex in self.by_kind["playbook"] if self._playbook_of(vertex) == playbook]
+        return self._owner(playbook, own)
+
+    def _owner(self, playbook: str, versions: Sequence[Vertex]) -> PartnerId | None:
+        naming = self._naming.get(playbook)
+        if naming is not None:
+            past = self._clock.past_of([naming])
+            return next((one.author for one in versions if past.holds(one)), naming.author)
+        return versions[0].author if versions else None
+
+    def _playbook_of(self, vertex: Vertex) -> str:
+        return self._said(vertex, PlaybookSaid).playbook
+
+    def _versions(self) -> tuple[dict[str, list[HeldVersion]], dict[str, list[HeldVersion]]]:
+        if self._playbooks is None:
+            of: defaultdict[str, list[tuple[Vertex, PlaybookSaid]]] = defaultdict(list)
+            for vertex in self.by_kind["playbook"]:
+                said = self._said(vertex, PlaybookSaid)
+                of[said.playbook].append((vertex, said))
+            counted: dict[str, list[HeldVersion]] = {}
+            proposed: dict[str, list[HeldVersion]] = {}
+            for playbook, held in sorted(of.items()):
+                owner = self._owner(playbook, [vertex for vertex, _ in held])
+                for versions, is_counted in ((counted, True), (proposed, False)):
+                    own = [
+                        one
+                        for one in held
+                        if (one[0].author == owner or one[0].term is not None) is is_counted
+                    ]
+                    if own:
+                        versions[playbook] = _held_versions(own)
+            self._playbooks = counted, proposed
+        return self._playbooks
 
     def adopted(self) -> dict[PartnerId, EntryId]:
         """Returns which manifest each organisation adopted last."""
@@ -230,6 +332,21 @@ class FrameworkFold:
             for author, own in sorted(by_author.items())
         }
 
+    def entry_of(self, playbook: str) -> FrameworkEntry | None:
+        """Returns the manifest's entry for a playbook."""
+        held = self.manifest()
+        entries = () if held is None else held.manifest.entries
+        return next((one for one in entries if one.playbook == playbook), None)
+
+    # --- approvals -----------------------------------------------------------------------------------
+
+    def approvals(self) -> list[tuple[Vertex, PlaybookApproval]]:
+        return [(vertex, self._said(vertex, PlaybookApproval)) for vertex in self.by_kind["approve"]]
+
+    def approvals_of(self, version: PlaybookSaid) -> dict[PartnerId, list[Vertex]]:
+        """Returns the approvals of exactly that content by author, each author's by (depth, id): revoked ones, too."""
+        return dict(self._approvals.get((version.playbook, version.modified, version.digest), {}))
+
     def tally_of(
         self,
         playbook: str,
@@ -237,29 +354,26 @@ class FrameworkFold:
         least: str,
         members: Collection[PartnerId],
         forked: Collection[PartnerId],
+        bad: Collection[EntryId] = (),
     ) -> QuorumTally:
-        """Returns who approves which version of a playbook. `members` have joined; `forked` are those who equivocate."""
-        by_text = {
-            vertex.entry_id.text: vertex
-            for kind in ("approve", "revoke-approval")
-            for vertex in self.by_kind[kind]
-        }
-
-        def of(kind: str) -> list[ApprovalSaid]:
-            return [
-                ApprovalSaid(vertex.entry_id.text, vertex.author.text, said.digest)
-                for vertex in self.by_kind[kind]
-                if (said := self._said(vertex, PlaybookApproval)).playbook == playbook
-            ]
-
+        """Returns who approves which version of a playbook. `members` have joined; `forked` are those who equivocate; `bad` are approvals
+        whose signature is none."""
+        versions = [one.said for one in self.playbooks().get(playbook, ()) if not one.said.is_template]
+        approvals: list[ApprovalSaid] = []
+        revocations: list[ApprovalSaid] = []
+        by_text: dict[str, Vertex] = {}
+        for subject in sorted({(one.playbook, one.modified, one.digest) for one in versions}):
+            for said, kept in ((approvals, self._approvals), (revocations, self._revocations)):
+                for author, own in kept.get(subject, {}).items():
+                    counted = [one for one in own if one.entry_id not in bad] if bad else own
+                    # what is in the past of another of its author changes nothing: two of a member without a fork are one
+                    for one in self._clock.newest(counted):
+                        by_text[one.entry_id.text] = one
+                        said.append(ApprovalSaid(one.entry_id.text, author.text, subject[2]))
         return tally(
-            [
-                PlaybookVersion(one.said.modified, one.said.digest)
-                for one in self.playbooks().get(playbook, ())
-                if not one.said.is_template
-            ],
-            of("approve"),
-            of("revoke-approval"),
+            [PlaybookVersion(one.modified, one.digest) for one in versions],
+            approvals,
+            revocations,
             members={one.text for one in members},
             equivocators={one.text for one in forked},
             needed=needed,
@@ -267,55 +381,101 @@ class FrameworkFold:
             precedes=lambda one, other: precedes(by_text[one], by_text[other]),
         )
 
-    def entry_of(self, playbook: str) -> FrameworkEntry | None:
-        """Returns the manifest's entry for a playbook."""
-        held = self.manifest()
-        entries = () if held is None else held.manifest.entries
-        return next((one for one in entries if one.playbook == playbook), None)
+    def _held_approvals(self) -> Iterator[HeldApproval]:
+        """Yields the approvals, by (depth, id), each with whether it stands."""
+        newest: dict[tuple[ApprovalSubject, PartnerId], list[Vertex]] = {}
+        for vertex in self.by_kind["approve"]:
+            subject = self._subjects[vertex]
+            key = subject, vertex.author
+            if key not in newest:
+                own = self._revocations[subject][vertex.author] if subject in self._revocations else []
+                newest[key] = self._clock.newest(own)
+            stands = all(precedes(one, vertex) for one in newest[key])
+            yield HeldApproval(vertex, self._said(vertex, PlaybookApproval), stands)
 
     # --- canonical output --------------------------------------------------------------------------
 
     def canonical(self) -> Json:
         held = self.manifest()
+        counted, proposed = self._versions()
         playbooks: list[Json] = [
-            {
-                "forked": one.is_forked,
-                "id": one.vertex.entry_id.text,
-                "modified": one.said.modified,
-                "name": one.said.name,
-                "owner": one.vertex.author.text,
-                "playbook": name,
-                "raw_sha256": one.said.raw_digest.hex(),
-                "review": one.said.review or None,
-                "sha256": one.said.digest.hex(),
-                "template": bool(one.said.is_template),
-            }
-            for name, versions in self.playbooks().items()
-            for one in versions
+            _version_shown(one, counts=counts)
+            for versions, counts in ((counted, True), (proposed, False))
+            for _, of in sorted(versions.items())
+            for one in of
         ]
         return {
             "adoptions": [
                 {"author": author.text, "manifest": manifest.text}
                 for author, manifest in self.adopted().items()
             ],
-            "approvals": [_approval_shown(vertex, said) for vertex, said in self.approvals()],
+            "approvals": [
+                {
+                    "author": one.vertex.author.text,
+                    "id": one.vertex.entry_id.text,
+                    "modified": one.said.modified,
+                    "playbook": one.said.playbook,
+                    "sha256": one.said.digest.hex(),
+                    "stands": one.stands,
+                }
+                for one in self._held_approvals()
+            ],
             "manifest": None if held is None else held.vertex.entry_id.text,
             "manifest_conflict": held is not None and held.in_conflict,
+            "manifest_version": None if held is None else held.manifest.version,
+            "notes": [self._note(vertex) for vertex in self.by_kind["note"]],
             "playbooks": playbooks,
             "revocations": [
-                _approval_shown(vertex, self._said(vertex, PlaybookApproval))
-                for vertex in self.by_kind["revoke-approval"]
+                _ids_of(vertex, self._subjects[vertex]) for vertex in self.by_kind["revoke-approval"]
             ],
         }
 
+    def _note(self, vertex: Vertex) -> Json:
+        is_redacted, is_sealed = self._view.is_redacted(vertex), bool(vertex.header.audience)
+        is_shown = not is_redacted and not is_sealed and vertex.content is not None
+        return {
+            "id": vertex.entry_id.text,
+            "redacted": is_redacted,
+            "sealed": is_sealed,
+            "text": read_text(vertex.content) if is_shown and vertex.content is not None else None,
+        }
 
-def _approval_shown(vertex: Vertex, said: PlaybookApproval) -> Json:
+
+def _manifest_of(said: ManifestSaid) -> FrameworkManifest:
+    return read_manifest(said.raw, "the manifest")
+
+
+def _held_versions(said: Sequence[tuple[Vertex, PlaybookSaid]]) -> list[HeldVersion]:
+    contents: defaultdict[tuple[str, str], set[bytes]] = defaultdict(set)
+    for _, one in said:
+        contents[instant_order(one.modified)].add(one.digest)
+    return [HeldVersion(vertex, one, len(contents[instant_order(one.modified)]) > 1) for vertex, one in said]
+
+
+def _version_shown(one: HeldVersion, *, counts: bool) -> Json:
+    return {
+        "author": one.vertex.author.text,
+        "counts": counts,
+        "forked": one.is_forked,
+        "id": one.vertex.entry_id.text,
+        "modified": one.said.modified,
+        "name": one.said.name,
+        "playbook": one.said.playbook,
+        "raw_sha256": one.said.raw_digest.hex(),
+        "review": one.said.review or None,
+        "sha256": one.said.digest.hex(),
+        "template": bool(one.said.is_template),
+    }
+
+
+def _ids_of(vertex: Vertex, subject: ApprovalSubject) -> Json:
+    playbook, modified, digest = subject
     return {
         "author": vertex.author.text,
         "id": vertex.entry_id.text,
-        "modified": said.modified,
-        "playbook": said.playbook,
-        "sha256": said.digest.hex(),
+        "modified": modified,
+        "playbook": playbook,
+        "sha256": digest.hex(),
     }
 
 

@@ -98,18 +98,18 @@ def _by_version(
     versions: Iterable[PlaybookVersion], approved: dict[bytes, set[str]], least_version: str
 ) -> tuple[VersionTally, ...]:
     """Returns the tallies, oldest version first."""
-    known = sorted(set(versions), key=lambda one: (_instant(one.modified), one.digest))
+    known = sorted(set(versions), key=lambda one: (instant_order(one.modified), one.digest))
     contents: dict[tuple[str, str], int] = defaultdict(int)
     for one in known:
-        contents[_instant(one.modified)] += 1
+        contents[instant_order(one.modified)] += 1
     return tuple(
-        VersionTally(one, tuple(sorted(approved[one.digest])), contents[_instant(one.modified)] > 1)
+        VersionTally(one, tuple(sorted(approved[one.digest])), contents[instant_order(one.modified)] > 1)
         for one in known
-        if _instant(one.modified) >= _instant(least_version)
+        if instant_order(one.modified) >= instant_order(least_version)
     )
 
 
-def _instant(written: str) -> tuple[str, str]:
+def instant_order(written: str) -> tuple[str, str]:
     """Returns seconds and fraction of an instant in UTC, in a form that sorts: `08:00:00Z` and `08:00:00.000Z` are one."""
     seconds, _, fraction = written.removesuffix("Z").partition(".")
     return seconds, fraction.rstrip("0")
