@@ -144,7 +144,9 @@ def test_with_two_of_three_the_incident_offers_it_and_two_who_react_have_one_set
         eventually(
             lambda one=one: one.cli("incident", "join", case, codes=(0, 3, 5)).code == 0, "it joins", LONG
         )
-    eventually(lambda: bravo.cli_json("incident", "show", case, "--json")["types"], "bravo knows its type", LONG)
+    eventually(
+        lambda: bravo.cli_json("incident", "show", case, "--json")["types"], "bravo knows its type", LONG
+    )
     alpha.cli(
         "incident",
         "aware",

@@ -60,9 +60,7 @@ def test_the_daily_keys_come_and_the_roots_stay(
         write_key_file(key_path, identity, Secret(b"correct horse"), scrypt_log_n=FAST)
     assert len(read_all_keys(key_path).roots) == 3
     here, apart = read_operational_keys(key_path), read_operational_keys_apart(key_path)
-    assert here == apart == KeyMaterial(
-        identity.partner_id, (), (identity.operational,), identity.playbook
-    )
+    assert here == apart == KeyMaterial(identity.partner_id, (), (identity.operational,), identity.playbook)
     for one in (here, apart):
         assert one.sets[0].sign.secret().reveal() == identity.operational.sign.secret().reveal()
         assert one.sets[0].kem.secret().reveal() == identity.operational.kem.secret().reveal()
