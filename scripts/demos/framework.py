@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -36,13 +37,14 @@ def found() -> None:
     fingerprints = {}
     for name, port in zip(NAMES, stage.free_ports(len(NAMES)), strict=True):
         address = ("--url", f"https://127.0.0.1:{port}", "--listen", f"127.0.0.1:{port}")
-        made = stage.run_json(name, "init", "--name", f"Hospital {name.capitalize()}", *address)
-        fingerprints[name] = made["fingerprint"]
+        init = ("init", "--name", f"Hospital {name.capitalize()}", *address, "--json")
+        done = subprocess.run([*stage.program(name), *init], check=True, capture_output=True)
+        fingerprints[name] = json.loads(done.stdout)["fingerprint"]
     for name in NAMES[1:]:
         for one, other in ((NORTH, name), (name, NORTH)):
             card = str(stage.HOMES / other / "card.p2pcard")
             add = ("partner", "add", card, "--alias", other, "--fingerprint", fingerprints[other])
-            stage.run(one, *add, quiet=True)
+            subprocess.run([*stage.program(one), *add], check=True, capture_output=True)
 
 
 def told(name: str, *words: str) -> str:

@@ -164,7 +164,7 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
             said.name,
             said.modified,
             digest.hex(),
-            [names.get(PartnerId.parse(one)) or one for one in approvals],
+            sorted(names.get(PartnerId.parse(one)) or one for one in approvals),
             chosen.entry.quorum,
             TLP_LABELS[tlp],
             [names.get(one) or one.text for one in readers],
