@@ -26,7 +26,6 @@ from p2pshare.node.duty_files import duty_templates_of
 from p2pshare.node.node import Node, Progress
 from p2pshare.operations.frameworks import (
     AnsweringPlaybook,
-    HeldFramework,
     PlaybookCalled,
     answering,
     document_of,
@@ -40,6 +39,7 @@ from p2pshare.operations.incidents import INCIDENT
 from p2pshare.operations.interface import Request
 from p2pshare.operations.spaces import TLP_LABELS, AmbiguousId, Called, names_here, space_called, who_may
 from p2pshare.spaces.framework import PlaybookSaid
+from p2pshare.spaces.framework_holding import HeldFramework
 from p2pshare.spaces.incident import IncidentFold
 from p2pshare.spaces.incident_entries import (
     DutyStatement,

@@ -1,31 +1,23 @@
 """`playbook ...` and `framework ...`: what a command asks of a node about playbooks that partners agree on.
 
 A playbook is called by its id or the beginning of its UUID, a version by its `modified` or the beginning of its hash.
-
-The fold counts approvals; whether their signatures are good is judged here, once for each approval and run of the program, by who holds the
-playbook's text. One that is not counts in no quorum, and is told as `bad-jss`. While the text is not here nobody can say, and nobody can
-work by the playbook either.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import uuid
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from msgspec import Meta, Struct
 
-from p2pshare.database.database import Database
-from p2pshare.envelope.jss import JssChecker, sign_playbook
-from p2pshare.errors import AuthorError, NotFoundError, OperatorError, RefusedError
+from p2pshare.envelope.jss import sign_playbook
+from p2pshare.errors import NotFoundError, OperatorError, RefusedError
 from p2pshare.identifiers import EntryId, PartnerId
 from p2pshare.intel.authoring import identity_id
 from p2pshare.intel.instants import SECOND_US
-from p2pshare.intel.json_text import is_shallow
 from p2pshare.intel.playbooks.framework_manifest import FrameworkEntry, read_manifest
 from p2pshare.intel.playbooks.playbook_making import cacao_instant
 from p2pshare.intel.playbooks.playbook_standing import PLAYBOOK, TEMPLATE, standing_of
@@ -33,7 +25,6 @@ from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, Playbook,
 from p2pshare.intel.playbooks.quorum import QuorumTally
 from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node, NodeReading, Progress
-from p2pshare.operations.incidents import parts_in
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.spaces import (
     TLP_LABELS,
@@ -45,13 +36,11 @@ from p2pshare.operations.spaces import (
     who_may,
     written,
 )
-from p2pshare.spaces.fold import SpaceFold, SpaceState
+from p2pshare.spaces.fold import SpaceFold
 from p2pshare.spaces.framework import (
     APPROVAL_JSS_BYTES_MAX,
     MANIFEST_ENTRY_BYTES_MAX,
-    READERS,
     ApprovalRevoked,
-    FrameworkFold,
     HeldVersion,
     ManifestAdoption,
     ManifestSaid,
@@ -59,7 +48,7 @@ from p2pshare.spaces.framework import (
     PlaybookSaid,
     encode_framework,
 )
-from p2pshare.spaces.parts import assemble
+from p2pshare.spaces.framework_holding import HeldFramework, hold_framework, holds_parts, playbook_text
 from p2pshare.spaces.space_exchange import exchange_of, spaces_of
 from p2pshare.spaces.space_store import SpaceReading, SpaceRow
 from p2pshare.spaces.vertex import SpaceEntry
@@ -69,40 +58,6 @@ FRAMEWORK = "framework"
 PlaybookCalled = Annotated[str, Meta(max_length=64)]
 VersionCalled = Annotated[str, Meta(max_length=64)]
 TriggerWords = Annotated[tuple[Annotated[str, Meta(max_length=64)], ...], Meta(max_length=1_000)]
-JSS_DEPTH_MAX = 4  # a signature is flat; an extension in it nests
-
-
-class HeldFramework(NamedTuple):
-    """A framework as it stands here. `bad`: approvals whose signature is none; `texts`: the hashes whose text is held, and fits."""
-
-    row: SpaceRow
-    state: SpaceState
-    fold: FrameworkFold
-    bad: frozenset[EntryId] = frozenset()
-    texts: frozenset[bytes] = frozenset()
-
-    @property
-    def joined(self) -> set[PartnerId]:
-        return {one for one, status in self.state.members.items() if status == "joined"}
-
-    @property
-    def forked(self) -> set[PartnerId]:
-        return {one for one, status in self.state.members.items() if status == "forked"}
-
-    def tally_of(self, entry: FrameworkEntry) -> QuorumTally:
-        return self.fold.tally_of(
-            entry.playbook, entry.quorum, entry.least, self.joined, self.forked, self.bad
-        )
-
-    def adopters(self) -> list[PartnerId]:
-        """Returns the members that adopted the manifest of now."""
-        held = self.fold.manifest()
-        if held is None:
-            return []
-        named = held.vertex.entry_id
-        return [
-            one for one, manifest in self.fold.adopted().items() if manifest == named and one in self.joined
-        ]
 
 
 class ApprovalShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +84,8 @@ class PlaybookListed(Struct, frozen=True, forbid_unknown_fields=True):
     needed: int | None
     in_force: bool
     adopted_by: list[str]
+    bad_signatures: int = 0
+    """Approvals of it whose signature is none (`bad-jss`)."""
 
 
 class PlaybookShown(Struct, frozen=True, forbid_unknown_fields=True):
@@ -197,84 +154,12 @@ def framework_beside(node: NodeReading, row: SpaceRow) -> HeldFramework:
     fold = SpaceFold()
     for entry in SpaceReading(node.store.database).entries(row):
         fold.add(SpaceEntry.of(entry))
-    return _held(node, row, fold.state())
+    return hold_framework(node.store.database, row, fold.state())
 
 
 def framework_here(node: Node, row: SpaceRow) -> HeldFramework:
     """Returns a framework as the daemon has it folded."""
-    return _held(node, row, spaces_of(node).state(row.space))
-
-
-def _held(node: NodeReading, row: SpaceRow, state: SpaceState) -> HeldFramework:
-    fold = state.kind
-    assert isinstance(fold, FrameworkFold)
-    bad: set[EntryId] = set()
-    texts: set[bytes] = set()
-    judged = _judged.setdefault(node.store.database, _Judged())
-    for versions in fold.playbooks().values():
-        for one in versions:
-            _judge(node, row, fold, one.said, judged)
-            if judged.fits.get((row.space, one.said)):
-                texts.add(one.said.digest)
-            for approvals in fold.approvals_of(one.said).values():
-                bad.update(by.entry_id for by in approvals if judged.is_good.get(by.entry_id) is False)
-    return HeldFramework(row, state, fold, frozenset(bad), frozenset(texts))
-
-
-class _Judged:
-    """What was found out about texts and signatures, which nothing changes: an entry's id is its digest."""
-
-    def __init__(self) -> None:
-        self.is_good: dict[EntryId, bool] = {}
-        self.fits: dict[tuple[EntryId, PlaybookSaid], bool] = {}
-
-
-_judged: WeakKeyDictionary[Database, _Judged] = WeakKeyDictionary()
-
-
-def _judge(
-    node: NodeReading, row: SpaceRow, fold: FrameworkFold, said: PlaybookSaid, judged: _Judged
-) -> None:
-    """Judge what is not judged yet about one content. Nothing is, while its text or the extra `framework` is not here."""
-    approvals = {
-        vertex.entry_id: bytes(vertex.content or b"")
-        for own in fold.approvals_of(said).values()
-        for vertex in own
-        if vertex.entry_id not in judged.is_good
-    }
-    if not approvals and judged.fits.get((row.space, said)) is not None:
-        return
-    try:
-        document = playbook_of(text_of(node, row, said)).document
-        checker = JssChecker(document)
-    except (NotFoundError, OperatorError):
-        return
-    except (AuthorError, RefusedError):
-        judged.fits[row.space, said] = False
-        return
-    judged.fits[row.space, said] = True
-    for entry, content in approvals.items():
-        judged.is_good[entry] = is_good_jss(checker, read_approval(content).jss)
-
-
-def read_approval(content: bytes) -> PlaybookApproval:
-    said = READERS["approve"](content)
-    assert isinstance(said, PlaybookApproval)
-    return said
-
-
-def is_good_jss(checker: JssChecker, raw: bytes) -> bool:
-    """Returns whether an approval's signature is one: Ed25519, in its canonical form, over that playbook."""
-    if not is_shallow(raw, JSS_DEPTH_MAX):
-        return False
-    try:
-        jss = json.loads(raw)
-        if not isinstance(jss, dict) or jss.get("algorithm") != "Ed25519" or jcs_bytes(jss) != raw:
-            return False
-        checker.check(jss)
-    except (AuthorError, ValueError, RecursionError):
-        return False
-    return True
+    return hold_framework(node.store.database, row, spaces_of(node).state(row.space))
 
 
 def rows(node: NodeReading) -> list[SpaceRow]:
@@ -336,24 +221,9 @@ def version_called(held: HeldFramework, called: str, version: str) -> HeldVersio
     return next(iter(found.values()))
 
 
-def text_of(node: NodeReading, row: SpaceRow, said: PlaybookSaid) -> bytes:
-    """Returns the bytes of a version. Raises NotFoundError `content-missing`, RefusedError `hash-mismatch`, AuthorError as `playbook_of`."""
-    raw = assemble(said.raw_digest, parts_in(node, row))
-    if raw is None:
-        raise NotFoundError(
-            "not all parts of the playbook are here yet",
-            hint="they come from members",
-            reason="content-missing",
-        )
-    document = playbook_of(raw).document
-    named = document.get("id"), document.get("modified")
-    if named != (said.playbook, said.modified) or playbook_digest(document) != said.digest:
-        raise RefusedError(
-            "the playbook's text is not what its entry says: another id, version or hash",
-            hint="its owner imports it again",
-            reason="hash-mismatch",
-        )
-    return raw
+def text_of(node: NodeReading, row: SpaceRow, version: HeldVersion) -> Playbook:
+    """Returns the playbook of a version. Raises as `playbook_text`."""
+    return playbook_text(node.store.database, row, version)
 
 
 def _name(member: PartnerId, names: dict[PartnerId, str]) -> str:
@@ -373,14 +243,8 @@ def approvals_of(
 
 def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) -> PlaybookListed:
     said, entry = one.said, held.fold.entry_of(one.said.playbook)
-    counted = held.fold.tally_of(
-        said.playbook,
-        1 if entry is None else entry.quorum,
-        "" if entry is None else entry.least,
-        held.joined,
-        held.forked,
-        held.bad,
-    )
+    needed, least = (1, "") if entry is None else (entry.quorum, entry.least)
+    counted = held.tally(said.playbook, needed, least)
     approvals = next((of.approvals for of in counted.of if of.version.digest == said.digest), ())
     return PlaybookListed(
         held.row.space.text,
@@ -396,6 +260,7 @@ def _listed(held: HeldFramework, one: HeldVersion, names: dict[PartnerId, str]) 
         None if entry is None else entry.quorum,
         entry is not None and counted.version is not None and counted.version.digest == said.digest,
         [_name(member, names) for member in held.adopters()] if entry is not None else [],
+        sum(by.entry_id in held.bad for own in held.fold.approvals_of(said).values() for by in own),
     )
 
 
@@ -425,7 +290,7 @@ class ShowPlaybook(Query[PlaybookShown], frozen=True, tag="playbook-show"):
     def run(self, node: NodeReading, now: int, progress: Progress) -> PlaybookShown:
         held = playbook_held(node, self.playbook, self.framework)
         one, names = version_called(held, self.playbook, self.version), names_here(node.store)
-        raw = text_of(node, held.row, one.said)
+        raw = text_of(node, held.row, one).raw
         listed = _listed(held, one, names)
         signatures = [
             said.jss
@@ -574,7 +439,7 @@ class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import
         if same:
             return _written_of(row, same[-1].vertex.entry_id, said, is_new=False)
         with node.store.transaction():
-            if assemble(said.raw_digest, parts_in(node, row)) is None:
+            if not holds_parts(node.store.database, row, own, said.raw_digest):
                 try:
                     exchange_of(node).say_whole(row.space, self.raw, row.tlp, now)
                 except RefusedError as error:
@@ -622,7 +487,7 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
                 hint="`p2pshare playbook derive` makes a playbook of it",
                 reason="template",
             )
-        standing = held.fold.tally_of(said.playbook, 1, "", held.joined, held.forked, held.bad)
+        standing = held.tally(said.playbook, 1, "")
         is_approved = any(of.version.digest == said.digest and own.text in of.approvals for of in standing.of)
         if self.is_revoked and not is_approved:
             raise RefusedError(
@@ -634,8 +499,8 @@ class ApprovePlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-appro
             kind = "revoke-approval"
             content = encode_framework(ApprovalRevoked(said.playbook, said.modified, said.digest))
         else:
-            raw = text_of(node, row, said)  # nobody approves what is not held, or says something else
-            kind, content = "approve", encode_framework(_signed(node, said, playbook_of(raw).document, now))
+            playbook = text_of(node, row, one)  # nobody approves what is not held, or says something else
+            kind, content = "approve", encode_framework(_signed(node, said, playbook.document, now))
         entry = written(node, row, SpaceStatement(kind, content, row.tlp), now).entry
         return _written_of(row, EntryId.parse(entry), said, is_new=True)
 
@@ -818,7 +683,7 @@ def document_of(
     for one in held.fold.playbooks().get(playbook, ()):
         if one.said.digest == digest:
             try:
-                read: Playbook = playbook_of(text_of(node, held.row, one.said))
+                read = text_of(node, held.row, one)
             except NotFoundError:
                 continue  # the same content may stand there a second time, in other bytes
             return read.document, one.said

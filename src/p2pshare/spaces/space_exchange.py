@@ -31,6 +31,7 @@ from p2pshare.sharing.payload_kinds import ENTRIES, HEADS
 from p2pshare.sharing.publishing import SealedContent
 from p2pshare.sharing.sending import send
 from p2pshare.spaces.entry_frames import encode_heads_frame, frames_of
+from p2pshare.spaces.framework_views import FrameworkViews
 from p2pshare.spaces.heads import SpaceHeads
 from p2pshare.spaces.incident_views import IncidentViews
 from p2pshare.spaces.parts import CONTENT_MISSING, assemble, split
@@ -65,6 +66,7 @@ class SpaceExchange:
         self._views = IncidentViews(
             node.store.database, self.spaces, lambda: duty_templates_of(node.home).templates
         )
+        self._framework_views = FrameworkViews(node.store.database, self.spaces, node.identity.partner_id)
         self._travel: SpaceTravel | None = None
         self._cursor = 0
         self._parcels: deque[Parcel] = deque()
@@ -99,9 +101,10 @@ class SpaceExchange:
         travel = self._engine(now)
         if self.spaces.go_on(int(now)):
             return 0.0
-        if self._views.go_on(int(now)):
+        if self._views.go_on(int(now)) or self._framework_views.go_on(int(now)):
             return 0.0
-        pause = VIEWS_LOOK_SECONDS if self._views.is_due else float("inf")
+        is_due = self._views.is_due or self._framework_views.is_due
+        pause = VIEWS_LOOK_SECONDS if is_due else float("inf")
         if not self._parcels:
             self._follow(travel, roster, linked, now)
             is_more = self._tell_new(travel, now)

@@ -48,6 +48,8 @@ _PURGE_OF_SPACE = (
     "DELETE FROM incident_view WHERE space = ?",
     "DELETE FROM incident_part WHERE space = ?",
     "DELETE FROM incident_watch WHERE space = ?",
+    "DELETE FROM framework_view WHERE space = ?",
+    "DELETE FROM framework_playbook WHERE space = ?",
     "DELETE FROM space_archived WHERE space = ?",
     "DELETE FROM space_stated WHERE space = ?",
     "DELETE FROM space_seen_again WHERE space = ?",
@@ -477,6 +479,18 @@ class SpaceReading:
         )
         return [_space_of(row) for row in rows]
 
+    def frameworks_to_show(self) -> list[SpaceRow]:
+        """Returns the frameworks of which something was stored since their rows were made, oldest first."""
+        rows = self._fetch(
+            f"""{_SPACE} LEFT JOIN framework_view v ON v.space = s.id
+            WHERE s.kind = 'framework' AND v.changes IS NOT s.changes AND {_HELD} ORDER BY s.id"""
+        )
+        return [_space_of(row) for row in rows]
+
+    def playbooks_shown(self, space: SpaceRow) -> dict[str, str]:
+        """Returns the playbooks of a framework as they are shown, by the id of their entry."""
+        return dict(self._fetch("SELECT key, row FROM framework_playbook WHERE space = ?", (space.row,)))
+
     def timeline_behind(self, space: SpaceRow, last: int) -> list[tuple[int, bytes, str, int]]:
         """Returns rows of an incident's time line behind entry `last`: its place, its id, its badges, whether its text was known."""
         rows = self._fetch(
@@ -730,6 +744,26 @@ class SpaceStore(SpaceReading):
                     writer.execute(
                         "INSERT OR REPLACE INTO incident_part VALUES (?, ?, ?, ?)",
                         (space.row, part, key, row),
+                    )
+
+    def put_framework(self, space: SpaceRow) -> None:
+        """Note that what is shown of a framework is as it was when `space` was read."""
+        with self._database.transaction() as writer:
+            writer.execute("INSERT OR REPLACE INTO framework_view VALUES (?, ?)", (space.row, space.changes))
+
+    def put_playbooks(self, space: SpaceRow, rows: Mapping[str, str | None]) -> None:
+        """Keep rows of a framework's playbooks by the id of their entry; None drops one."""
+        if not rows:
+            return
+        with self._database.transaction() as writer, overwriting(writer):
+            for key, row in rows.items():
+                if row is None:
+                    writer.execute(
+                        "DELETE FROM framework_playbook WHERE space = ? AND key = ?", (space.row, key)
+                    )
+                else:
+                    writer.execute(
+                        "INSERT OR REPLACE INTO framework_playbook VALUES (?, ?, ?)", (space.row, key, row)
                     )
 
     def put_watched(self, space: SpaceRow, values: Mapping[tuple[str, str], int], until: int) -> None:

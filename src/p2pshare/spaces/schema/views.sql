@@ -103,3 +103,33 @@ JOIN space s ON s.id = w.space
 WHERE
     max(s.tlp, w.tlp) <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
     AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g);
+
+-- Playbooks of frameworks (docs/siem.md, "Playbooks"), under the same ceiling.
+CREATE VIEW v1_playbooks AS
+SELECT
+    json_extract(p.row, '$.playbook') AS id,
+    json_extract(p.row, '$.name') AS name,
+    json_extract(p.row, '$.version') AS version,
+    json_extract(p.row, '$.hash') AS hash,
+    json_extract(p.row, '$.approvals') AS approvals,
+    json_extract(p.row, '$.quorum') AS quorum,
+    json_extract(p.row, '$.adopted') AS adopted,
+    json_extract(p.row, '$.forked') AS forked,
+    json_extract(p.row, '$.in_force') AS in_force,
+    json_extract(p.row, '$.template') AS template,
+    json_extract(p.row, '$.is_held') AS is_held,
+    json_extract(p.row, '$.bad_signatures') AS bad_signatures,
+    json_extract(p.row, '$.owner') AS owner,
+    json_extract(p.row, '$.review') AS review,
+    coalesce(json_extract(p.row, '$.review') < strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), 0) AS review_due,
+    lower(hex(s.space_id)) AS framework,
+    s.title AS framework_title,
+    tlp.label AS tlp,
+    coalesce(v.changes = s.changes, 0) AS is_current
+FROM framework_playbook p
+JOIN space s ON s.id = p.space
+LEFT JOIN framework_view v ON v.space = s.id
+LEFT JOIN tlp_label tlp ON tlp.level = s.tlp
+WHERE
+    s.tlp <= (SELECT m.value FROM setting m WHERE m.name = 'siem_tlp_max')
+    AND s.space_id NOT IN (SELECT g.space_id FROM space_purged g);
