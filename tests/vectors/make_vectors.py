@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -1480,12 +1481,25 @@ def space_file_vectors() -> Json:
 
 def incident_vectors() -> Json:
     """Every story of incidents (incident_stories.py), as entries without signatures."""
-    from incident_stories import INCIDENT_STORIES, IncidentStory
+    from incident_stories import INCIDENT_STORIES
 
+    about = "incident: docs/incidents.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, INCIDENT_STORIES)
+
+
+def framework_vectors() -> Json:
+    """Every story of frameworks (framework_stories.py), as those of incidents."""
+    from framework_stories import FRAMEWORK_STORIES
+
+    about = "framework: docs/frameworks.md; entries in an order in which parents come first, their content without the random bytes"
+    return _kind_vectors(about, FRAMEWORK_STORIES)
+
+
+def _kind_vectors(about: str, stories: Iterable[Any]) -> Json:
     from p2pshare.spaces.canonical import canonical
     from p2pshare.spaces.fold import fold
 
-    def told(story: IncidentStory) -> Json:
+    def told(story: Any) -> Json:
         places = {one: place for place, one in enumerate(story.teller.entries)}
         return {
             "name": story.name,
@@ -1506,10 +1520,7 @@ def incident_vectors() -> Json:
             ],
         }
 
-    return {
-        "about": "incident: docs/incidents.md; entries in an order in which parents come first, their content without the random bytes",
-        "stories": [told(story) for story in INCIDENT_STORIES],
-    }
+    return {"about": about, "stories": [told(story) for story in stories]}
 
 
 def main(wanted: list[str]) -> None:
@@ -1524,6 +1535,7 @@ def main(wanted: list[str]) -> None:
         "entry.json": entry_vectors,
         "space.json": space_vectors,
         "incident.json": incident_vectors,
+        "framework.json": framework_vectors,
         "space-file.json": space_file_vectors,
         "travel.json": travel_vectors,
     }

@@ -365,13 +365,16 @@ class FrameworkFold:
         for subject in sorted({(one.playbook, one.modified, one.digest) for one in versions}):
             for said, kept in ((approvals, self._approvals), (revocations, self._revocations)):
                 for author, own in kept.get(subject, {}).items():
-                    counted = [one for one in own if one.entry_id not in bad] if bad else own
+                    good = [one for one in own if one.entry_id not in bad] if bad else own
                     # what is in the past of another of its author changes nothing: two of a member without a fork are one
-                    for one in self._clock.newest(counted):
+                    for one in self._clock.newest(good):
                         by_text[one.entry_id.text] = one
-                        said.append(ApprovalSaid(one.entry_id.text, author.text, subject[2]))
-        return tally(
-            [PlaybookVersion(one.modified, one.digest) for one in versions],
+                        said.append(ApprovalSaid(one.entry_id.text, author.text, _content_of(subject)))
+        counted = tally(
+            [
+                PlaybookVersion(one.modified, _content_of((one.playbook, one.modified, one.digest)))
+                for one in versions
+            ],
             approvals,
             revocations,
             members={one.text for one in members},
@@ -379,6 +382,10 @@ class FrameworkFold:
             needed=needed,
             least_version=least,
             precedes=lambda one, other: precedes(by_text[one], by_text[other]),
+        )
+        return counted._replace(
+            version=None if counted.version is None else _plain(counted.version),
+            of=tuple(one._replace(version=_plain(one.version)) for one in counted.of),
         )
 
     def _held_approvals(self) -> Iterator[HeldApproval]:
@@ -443,6 +450,15 @@ class FrameworkFold:
 
 def _manifest_of(said: ManifestSaid) -> FrameworkManifest:
     return read_manifest(said.raw, "the manifest")
+
+
+def _content_of(subject: ApprovalSubject) -> bytes:
+    """Returns what is counted as one content: a digest that two versions claim is two."""
+    return subject[1].encode() + subject[2]
+
+
+def _plain(version: PlaybookVersion) -> PlaybookVersion:
+    return version._replace(digest=version.digest[-DIGEST_BYTES:])
 
 
 def _held_versions(said: Sequence[tuple[Vertex, PlaybookSaid]]) -> list[HeldVersion]:
