@@ -156,6 +156,9 @@ def _carriers(read: _Reading, document: Any) -> Iterator[_Carrier]:
             if value.get("name") == MISP_OBJECT and ("Attribute" in value or "template_uuid" in value):
                 yield from _misp_carrier(read, value, place)
                 continue
+            if value.get("x_misp_name") == MISP_OBJECT:
+                yield from _misp_carrier(read, value, place, "x_misp_attributes")
+                continue
             if isinstance(extensions, dict) and STIX_EXTENSION in extensions:
                 yield from _stix_carrier(read, value, Place(Place(place, "extensions"), STIX_EXTENSION))
                 continue
@@ -186,18 +189,21 @@ def _kind_of(value: dict[str, Any]) -> str | None:
     return None
 
 
-def _misp_carrier(read: _Reading, value: dict[str, Any], place: Place | None) -> Iterator[_Carrier]:
+def _misp_carrier(
+    read: _Reading, value: dict[str, Any], place: Place | None, member: str = "Attribute"
+) -> Iterator[_Carrier]:
+    """Yields what a MISP object carries; in STIX, as misp-stix writes one that it has no type for, its attributes have another name."""
     if value.get("deleted") in _TRUE:
         read.note("deleted", place, "MISP says that it was deleted")
         return
-    attributes = value.get("Attribute", [])
+    attributes = value.get(member, [])
     if not isinstance(attributes, list):
-        read.refuse("wrong-type", Place(place, "Attribute"), "must be a list")
+        read.refuse("wrong-type", Place(place, member), "must be a list")
         return
     contents: _Contents = []
     said: dict[str, Any] = {}
     for number, attribute in enumerate(attributes):
-        here = Place(Place(place, "Attribute"), number)
+        here = Place(Place(place, member), number)
         if not isinstance(attribute, dict):
             read.refuse("wrong-type", here, "must be an object")
             return
