@@ -46,9 +46,18 @@ def build(go: str, source: Path, folder: Path) -> Path:
                 target = folder / file.relative_to(source)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
-    quiet = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOTOOLCHAIN": "local", "GOCACHE": str(folder / "cache")}
+    quiet = {
+        "GOFLAGS": "-mod=mod",
+        "GOPROXY": "off",
+        "GOTOOLCHAIN": "local",
+        "GOCACHE": str(folder / "cache"),
+    }
     subprocess.run(
-        [go, "build", "-o", "reader", "."], cwd=folder, env={**os.environ, **quiet}, check=True, timeout=BUILD_SECONDS
+        [go, "build", "-o", "reader", "."],
+        cwd=folder,
+        env={**os.environ, **quiet},
+        check=True,
+        timeout=BUILD_SECONDS,
     )
     return folder / "reader"
 
@@ -71,4 +80,7 @@ def schema_faults(source: Path, document: Any) -> list[str]:
         resources[content["$id"]] = Resource.from_contents(content)
     registry: Any = Registry().with_resources(resources.items())
     validator = jsonschema.Draft7Validator(resources["file:///playbook.json"].contents, registry=registry)
-    return [f"{'/'.join(map(str, fault.absolute_path))}: {fault.message[:200]}" for fault in validator.iter_errors(document)]
+    return [
+        f"{'/'.join(map(str, fault.absolute_path))}: {fault.message[:200]}"
+        for fault in validator.iter_errors(document)
+    ]
