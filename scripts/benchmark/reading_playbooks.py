@@ -80,6 +80,11 @@ def circles(steps: int) -> dict[str, Any]:
     return playbook(workflow)
 
 
+def many_ends(ends: int) -> dict[str, Any]:
+    """End steps that nothing leads to: the dearest text that we found."""
+    return playbook({name("end", number): {"type": "end"} for number in range(ends)})
+
+
 def below(levels: int, value: Any) -> Any:
     """A value below keys as long as keys may be."""
     for number in range(levels):
@@ -153,6 +158,14 @@ def measure(report: Report, *, rounds: int) -> None:
             lambda written=written: read_container(written),
             is_read,
         )
+    dear = text(many_ends(50_000))
+    _add(
+        report,
+        f"lint, 50,000 end steps ({len(dear) / 1e6:.1f} MB)",
+        rounds,
+        lambda: lint(dear),
+        not lint(dear).valid,
+    )
     worst = 0.0
     for what, raw in hostile().items():
         if len(raw) <= PLAYBOOK_BYTES_MAX:
