@@ -39,7 +39,7 @@ class Page:
         await self._socket.send_json({"id": self._number, "method": method, "params": arguments})
         async with asyncio.timeout(ANSWER_SECONDS):
             while True:
-                answer = json.loads((await self._socket.receive_str()))
+                answer = json.loads(await self._socket.receive_str())
                 if answer.get("method") == "Runtime.exceptionThrown":
                     details = answer["params"]["exceptionDetails"]
                     self.errors.append(str(details.get("exception", details).get("description", details)))
@@ -61,7 +61,7 @@ class Page:
     async def wait_for(self, script: str) -> Any:
         """Run a script until what it gives is true; returns that."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            while not (value := await self.run(script)):
+            while not (value := await self.run(script)):  # noqa: ASYNC110 - another program's, which tells nobody
                 await asyncio.sleep(0.1)
             return value
 
@@ -104,7 +104,7 @@ async def opened_page(program: str, address: str) -> AsyncIterator[Page]:
     with _Browser(program) as profile:
         async with asyncio.timeout(START_SECONDS):
             port_file = profile / "DevToolsActivePort"
-            while not port_file.exists() or not port_file.read_text().strip():
+            while not port_file.exists() or not port_file.read_text().strip():  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.1)
             port = port_file.read_text().split()[0]
         async with aiohttp.ClientSession() as session:

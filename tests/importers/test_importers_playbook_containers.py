@@ -73,6 +73,7 @@ FORMS: list[tuple[str, Any, str, str]] = [
     ("MISP search", {"response": [event(misp_object(FILE))]}, "misp", "/response/0/Event/Object/0"),
     ("MISP object", misp_object(FILE), "misp", ""),
     ("MISP object, wrapped", {"Object": misp_object(FILE)}, "misp", "/Object"),
+    ("STIX by misp-stix", bundle({"type": "x-misp-object", "x_misp_name": "security-playbook", "x_misp_attributes": [FILE]}), "misp", "/objects/0"),
     ("STIX bundle, published", bundle(BIN), "stix", f"/objects/0/extensions/{STIX_EXTENSION}"),
     ("STIX object, the roaster's", course(playbook_base64=b64(GOOD)), "stix", f"/extensions/{STIX_EXTENSION}"),
     ("STIX object, both", course(playbook_bin=b64(GOOD), playbook_base64=b64(GOOD)), "stix", f"/extensions/{STIX_EXTENSION}"),
