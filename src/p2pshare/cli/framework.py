@@ -156,7 +156,7 @@ def add(
     )
     written = write(home, WriteManifest(shown.framework, manifest_bytes(manifest)))
     answer(written, f"{written.entry}  version {manifest.version}", as_json=as_json)
-    if not as_json:
+    if not as_json and manifest.version > 1:
         console.say("who adopted the version before adopts this one anew: `p2pshare framework adopt`")
 
 
@@ -261,7 +261,7 @@ def _instant(at: int | None) -> str | None:
 
 def _print_status(shown: FrameworkShown) -> None:
     """Print a matrix: a line for each playbook, a column for each member."""
-    version = "says nothing yet" if shown.version is None else f"version {shown.version}"
+    version = "says nothing yet" if shown.version is None else str(shown.version)
     console.print_fields(
         {
             "framework": shown.framework,

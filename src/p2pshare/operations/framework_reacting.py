@@ -164,7 +164,7 @@ class React(Request[Reacted], frozen=True, tag="framework-react"):
             said.name,
             said.modified,
             digest.hex(),
-            [names.get(PartnerId.parse(one)) or one for one in approvals],
+            sorted(names.get(PartnerId.parse(one)) or one for one in approvals),
             chosen.entry.quorum,
             TLP_LABELS[tlp],
             [names.get(one) or one.text for one in readers],
@@ -214,7 +214,7 @@ def _version(
     for is_ours, digest in sorted(begun, reverse=True):
         one = counted.get(digest)
         has_quorum = one is not None and len(one.approvals) >= chosen.entry.quorum and not one.is_forked
-        if is_ours or has_quorum:
+        if is_ours or (has_quorum and chosen.is_adopted):
             return digest, one.approvals if one is not None else ()
     version = chosen.tally.version
     if version is None:
