@@ -25,6 +25,7 @@ from p2pshare.intel.playbooks.playbook_text import PLAYBOOK_BYTES_MAX, Playbook,
 from p2pshare.intel.playbooks.quorum import QuorumTally
 from p2pshare.jcs import jcs_bytes
 from p2pshare.node.node import Node, NodeReading, Progress
+from p2pshare.operations.incidents import AMBER_STRICT
 from p2pshare.operations.interface import Query, Request, Several
 from p2pshare.operations.spaces import (
     TLP_LABELS,
@@ -441,11 +442,20 @@ class ImportPlaybook(Request[PlaybookWritten], frozen=True, tag="playbook-import
         with node.store.transaction():
             if not holds_parts(node.store.database, row, own, said.raw_digest):
                 try:
-                    exchange_of(node).say_whole(row.space, self.raw, row.tlp, now)
+                    exchange_of(node).say_whole(row.space, self.raw, row.tlp, now, _readers(held))
                 except RefusedError as error:
                     raise who_may(node, row, error) from None
             entry = written(node, row, SpaceStatement("playbook", encode_framework(said), row.tlp), now).entry
         return _written_of(row, EntryId.parse(entry), said, is_new=True)
+
+
+def _readers(held: HeldFramework) -> tuple[PartnerId, ...]:
+    """Returns who is named as a reader of a text: all members, where content must name them (rule 6); else nobody is named."""
+    if held.row.tlp < AMBER_STRICT:
+        return ()
+    return tuple(
+        sorted(one for one, status in held.state.members.items() if status in ("joined", "invited", "forked"))
+    )
 
 
 def _cut(text: str) -> str:
