@@ -87,7 +87,6 @@ def ransomware(tmp_path: Path) -> str:
 def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
     alone: Alone, ransomware: str, tmp_path: Path
 ) -> None:
-    assert alone("framework", "new", "--title", "X", "--tlp", "red", "--yes").code == 2
     assert alone("framework", "status").code == 3, "there is none yet"
     space = alone.framework("ours")
     assert alone("framework", "adopt", space, "--yes").code == 5, "it says nothing yet"

@@ -252,3 +252,26 @@ def test_who_reads_the_steps_without_being_in_the_framework_is_told_before(ready
     ready.share(incident)
     done = run(alpha, React(incident, framework=space))
     assert done.is_done and len(tasks_of(alpha, incident)) == len(done.tasks) > 25
+
+
+def test_the_steps_of_a_strict_framework_go_to_its_members_alone(ready: Agreed) -> None:
+    alpha = ready.alpha
+    document = json.loads(shipped_frameworks()["hospitals"])
+    document["entries"] = [document["entries"][1] | {"quorum": 1}]
+    for invited, is_refused in (((), True), (("bravo",), False)):
+        space = run(alpha, OpenSpace("framework", f"Strict {invited}", Tlp.AMBER_STRICT, invited)).space
+        if invited:
+            hand_over(space, alpha, ready.bravo)
+            run(ready.bravo, JoinSpace(space))
+            hand_over(space, ready.bravo, alpha)
+        run(alpha, ImportPlaybook(space, shipped_playbooks()["phishing"]))
+        run(alpha, WriteManifest(space, json.dumps(document).encode()))
+        run(alpha, ApprovePlaybook("fa8279d9", framework=space))
+        run(alpha, AdoptFramework(space))
+        incident = run(alpha, OpenIncident("Mail", ("phishing",), Tlp.GREEN, ("bravo",))).incident
+        if is_refused:
+            with pytest.raises(RefusedError, match="bravo would read the steps") as caught:
+                run(alpha, React(incident, framework=space))
+            assert caught.value.reason == "not-for-these-members" and tasks_of(alpha, incident) == []
+        else:
+            assert run(alpha, React(incident, framework=space)).tlp == "TLP:AMBER+STRICT"
