@@ -6,6 +6,7 @@ One partner whose daemon runs in this process; what three do together is in test
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from p2pshare.operations.interface import Request
 
 HOSTILE = "a\n\x1b[2J\x07\u202etxt.exe<script>|\u2028"
 RANSOMWARE = "221a1897"
+EXPOSED = "b84eb179"
+RISK = Path(__file__).resolve().parents[2] / "config" / "demo" / "risk"
+RISK_NOW = 1_796_040_000  # noon of the day that the demo's sources name
 
 
 class Daemon:
@@ -83,7 +87,6 @@ def ransomware(tmp_path: Path) -> str:
 def test_a_framework_from_new_to_react_with_the_keys_that_are_promised(
     alone: Alone, ransomware: str, tmp_path: Path
 ) -> None:
-    assert alone("framework", "new", "--title", "X", "--tlp", "red", "--yes").code == 2
     assert alone("framework", "status").code == 3, "there is none yet"
     space = alone.framework("ours")
     assert alone("framework", "adopt", space, "--yes").code == 5, "it says nothing yet"
@@ -216,3 +219,37 @@ def test_hostile_text_of_a_playbook_reaches_no_terminal(alone: Alone, tmp_path: 
         assert said.code == 0, said
         for text in (said.out, said.err):
             assert not {"\x1b", "\x07", "\u202e", "\u2028"} & set(text), words
+
+
+def test_the_plan_of_risk_names_the_playbook_of_each_threat_and_how_it_stands(
+    alone: Alone, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: float(RISK_NOW))
+    for kind in ("devices.csv", "portal.cdx.json"):
+        assert alone("asset", "import", str(RISK / kind)).code == 0
+    for kind, name in (("kev", "kev.json"), ("epss", "epss.csv"), ("vulnrichment", "ssvc"), ("csaf", "csaf")):
+        assert alone("risk", "source", "add", kind, str(RISK / name)).code == 0
+    path = tmp_path / "exposed.json"
+    path.write_bytes(shipped_playbooks()["exposed-vulnerability"])
+    space = alone.framework("risk")
+    alone.json("playbook", "import", str(path), "--framework", space)
+    words = ("--risk", "out-of-cycle", "--quorum", "1")
+    alone.json("framework", "add", space, "--playbook", EXPOSED, *words)
+
+    def planned() -> set[tuple[str, str | None]]:
+        work = alone.json("risk", "plan")
+        return {
+            (one["outcome"], (one["playbook"] or {}).get("state"))
+            for one in work
+            if one["outcome"] == "out-of-cycle"
+        }
+
+    assert planned() == {("out-of-cycle", "approving")}
+    assert (
+        "Exposed vulnerability" in alone("risk", "plan").out
+        or "approvals missing" in alone("risk", "plan").out
+    )
+    alone.json("playbook", "approve", EXPOSED, "--framework", space, "--yes")
+    assert planned() == {("out-of-cycle", "not-adopted")}
+    alone.json("framework", "adopt", space, "--yes")
+    assert planned() == {("out-of-cycle", "ready")}

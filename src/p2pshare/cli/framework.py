@@ -80,9 +80,8 @@ def new(home: Path, title: str, tlp: str, names: tuple[str, ...], yes: bool, as_
     from p2pshare.intel.marking import Tlp
 
     if Tlp.parse(tlp) > Tlp.AMBER:
-        raise UsageProblem(
-            "a framework is TLP:AMBER or looser: its playbooks are for whoever joins it later, too",
-            hint="--tlp amber, and invite whom it is for",
+        console.say(
+            "its playbooks name their readers: whoever is invited later reads those that are imported then"
         )
     open_space(home, "framework", title, tlp, names, yes=yes, as_json=as_json)
 
